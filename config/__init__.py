@@ -1,0 +1,1 @@
+"""Settings, policy and logging: the only reader of the environment."""

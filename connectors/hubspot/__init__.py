@@ -1,0 +1,1 @@
+"""The hubspot connector. See README.md in this folder."""

@@ -1,0 +1,1 @@
+"""The quickbooks connector. See README.md in this folder."""

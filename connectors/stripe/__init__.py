@@ -1,0 +1,1 @@
+"""The stripe connector. See README.md in this folder."""

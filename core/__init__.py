@@ -1,0 +1,1 @@
+"""The application: model (pure), sync (orders side effects), store, engine, http, sandbox kit, api, cli."""

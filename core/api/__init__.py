@@ -1,0 +1,1 @@
+"""FastAPI and Starlette applications: webhooks, registry API, ops API."""

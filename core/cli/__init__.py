@@ -1,0 +1,1 @@
+"""Typer commands. Third-party imports are lazy, so that --help is fast."""

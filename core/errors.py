@@ -1,0 +1,194 @@
+"""Every error Accord raises, grouped by what to do next.
+
+AccordError
+├── RetryError            nothing was changed; the same call may work later (`retry_after` seconds, when told)
+├── AmbiguousError        a write may or may not have happened; resolve its intent before any other write
+├── ReauthorizeError      credentials are expired, revoked or lack a scope; a person must act
+├── WrongAccountError     the credentials belong to another account than the one pinned on first contact
+├── RejectedError         the provider refused this record for good; `field`, `problem`, `limit`, `cure`
+│   ├── TakenError        a value that must be unique at the provider is in use by another object
+│   └── GoneError         the object written to does not exist (any more)
+├── StaleError            a conditional write lost its race; read again and decide again
+├── ReplyError            the provider's answer could not be understood (garbage, wrong shape)
+├── SignatureError        a webhook delivery is not authentic
+├── InvalidInputError     bad input from a person or program; names the field, the problem, the limit, the cure
+│   ├── NotFoundError     the thing named does not exist
+│   └── VersionConflictError   the registry record moved on since it was read
+├── ConfigError           accord.toml or the environment is wrong; names file and key
+├── BusyError             another process holds what this one needs
+├── SchemaError           the database's schema is newer or older than this program
+├── StorageError          the database cannot be read or written now (disk full, locked, unreachable)
+└── BugError              an invariant of ours is broken; never retried
+"""
+
+from __future__ import annotations
+
+
+class AccordError(Exception):
+    """Base of all of Accord's errors; `str(error)` is fit to be shown to a person."""
+
+    code = "error"
+
+
+class RetryError(AccordError):
+    """Nothing was changed and the same call may work later; `retry_after` is in seconds."""
+
+    code = "retry"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """Keep the provider's own wait, if it told one."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AmbiguousError(AccordError):
+    """A write may or may not have happened at the provider."""
+
+    code = "ambiguous"
+
+
+class ReauthorizeError(AccordError):
+    """Credentials are expired, revoked or lack a scope."""
+
+    code = "reauthorize"
+
+
+class WrongAccountError(AccordError):
+    """The credentials belong to another account than the pinned one."""
+
+    code = "wrong_account"
+
+
+class RejectedError(AccordError):
+    """The provider (or our own check before sending) refused this record for good."""
+
+    code = "rejected"
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        field: str | None = None,
+        limit: str | None = None,
+        cure: str | None = None,
+    ) -> None:
+        """`problem` says what is wrong with the value, `limit` the rule, `cure` what to do."""
+        super().__init__(sentence(problem, field=field, limit=limit, cure=cure))
+        self.problem = problem
+        self.field = field
+        self.limit = limit
+        self.cure = cure
+
+
+class TakenError(RejectedError):
+    """A value that must be unique at the provider is in use; `remote_id` names the holder when known."""
+
+    code = "taken"
+
+    def __init__(self, problem: str, *, field: str | None = None, remote_id: str | None = None) -> None:
+        """Remember who holds the value, when the provider says so."""
+        super().__init__(problem, field=field, limit="unique at the provider", cure="rename one of the two")
+        self.remote_id = remote_id
+
+
+class GoneError(RejectedError):
+    """The object written to does not exist any more."""
+
+    code = "gone"
+
+
+class StaleError(AccordError):
+    """A conditional write lost its race."""
+
+    code = "stale"
+
+
+class ReplyError(AccordError):
+    """The provider's answer could not be understood."""
+
+    code = "bad_reply"
+
+
+class SignatureError(AccordError):
+    """A webhook delivery is not authentic."""
+
+    code = "bad_signature"
+
+
+class InvalidInputError(AccordError):
+    """Bad input from a person or a program."""
+
+    code = "invalid"
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        field: str | None = None,
+        limit: str | None = None,
+        cure: str | None = None,
+    ) -> None:
+        """`problem` says what is wrong with the value, `limit` the rule, `cure` what to do."""
+        super().__init__(sentence(problem, field=field, limit=limit, cure=cure))
+        self.problem = problem
+        self.field = field
+        self.limit = limit
+        self.cure = cure
+
+
+class NotFoundError(InvalidInputError):
+    """The thing named does not exist."""
+
+    code = "not_found"
+
+
+class VersionConflictError(InvalidInputError):
+    """The registry record moved on since it was read."""
+
+    code = "version_conflict"
+
+
+class ConfigError(AccordError):
+    """accord.toml or the environment is wrong."""
+
+    code = "config"
+
+    def __init__(self, problem: str, *, file: str | None = None, key: str | None = None) -> None:
+        """Name the file and the key, so that the cure is one edit."""
+        where = " ".join(part for part in (file, f"[{key}]" if key else None) if part)
+        super().__init__(f"{where}: {problem}" if where else problem)
+        self.problem = problem
+        self.file = file
+        self.key = key
+
+
+class BusyError(AccordError):
+    """Another process holds what this one needs."""
+
+    code = "busy"
+
+
+class SchemaError(AccordError):
+    """The database's schema does not fit this program."""
+
+    code = "schema"
+
+
+class StorageError(AccordError):
+    """The database cannot be read or written now."""
+
+    code = "storage"
+
+
+class BugError(AccordError):
+    """An invariant of ours is broken."""
+
+    code = "bug"
+
+
+def sentence(problem: str, *, field: str | None, limit: str | None, cure: str | None) -> str:
+    """One line for a person: `field: problem (limit: ...); cure`."""
+    head = f"{field}: {problem}" if field else problem
+    if limit:
+        head = f"{head} (limit: {limit})"
+    return f"{head}; {cure}" if cure else head

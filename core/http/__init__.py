@@ -1,0 +1,1 @@
+"""Shared HTTP transport: time-outs, rate limits, retries, the simulation seam."""

@@ -1,0 +1,50 @@
+"""The one place where an httpx transport is made: real sockets, or the simulation's exchange."""
+
+from __future__ import annotations
+
+import httpx
+
+from core.ports import HttpRequest, HttpResponse, Shell
+
+TIMEOUT_SECONDS = 15.0
+
+
+class ExchangeTransport(httpx.AsyncBaseTransport):
+    """Hands each request to a transport-free look-alike: production client code, no sockets."""
+
+    def __init__(self, shell: Shell) -> None:
+        """`shell.exchange` answers; `shell.pause` lets time pass and crashes strike around it."""
+        self._shell = shell
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Exchange one request for one response; an OSError of the exchange is a transport error."""
+        assert self._shell.exchange is not None
+        body = await request.aread()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        plain = HttpRequest(request.method, str(request.url), headers, body)
+        await _pause(self._shell)
+        answer = self._exchange(plain, request)
+        await _pause(self._shell)
+        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
+
+    def _exchange(self, plain: HttpRequest, request: httpx.Request) -> HttpResponse:
+        assert self._shell.exchange is not None
+        try:
+            return self._shell.exchange(plain)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(str(error), request=request) from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error), request=request) from error
+
+
+async def _pause(shell: Shell) -> None:
+    if shell.pause is not None:
+        await shell.pause()
+
+
+def async_transport(shell: Shell, *, connections: int = 16) -> httpx.AsyncBaseTransport:
+    """A transport for one connection's client: keep-alive sockets, no proxies, no redirects."""
+    if shell.exchange is not None:
+        return ExchangeTransport(shell)
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)

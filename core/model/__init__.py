@@ -1,0 +1,1 @@
+"""Pure: neutral records, merge, matching, policy, plans. No I/O, no clock, no randomness."""

@@ -1,0 +1,150 @@
+"""What a connector's pure part says about one remote object, and what it needs to change one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from core.model.values import Fields, Value
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Our opaque marker on a remote object: `instance.mapping.generation`, in one string."""
+
+    instance: str
+    mapping: str
+    generation: int
+
+    def __str__(self) -> str:
+        """Render as it is written on the remote object."""
+        return f"{self.instance}.{self.mapping}.{self.generation}"
+
+
+def parse_mark(text: str | None) -> Mark | None:
+    """The mark in `text`, or None where it is not one of Accord's (of any instance)."""
+    parts = (text or "").split(".")
+    if len(parts) != 3 or not all(parts) or not parts[2].isdecimal() or len(parts[2]) > 9:
+        return None
+    return Mark(parts[0], parts[1], int(parts[2]))
+
+
+class Remote(msgspec.Struct, frozen=True, kw_only=True):
+    """One remote object in neutral form, as a connector's `translate.py` reads it.
+
+    `fields` holds neutral values (see core.model.values): a key that is absent could not be read and is
+    outside the comparison, None is explicitly blank. With `metadata_complete`, a metadata key that is
+    absent is blank. `unreadable` names fields that are there but cannot be taken, and why; the engine
+    holds those and lets the rest flow. `version` is the provider's optimistic lock. `foreign_marks` are
+    other writers' markers (`lago_customer_id`, ...) with their values.
+    """
+
+    id: str
+    fields: dict[str, Value]
+    metadata_complete: bool = False
+    unreadable: dict[str, str] = {}
+    version: str | None = None
+    accord_ref: str | None = None
+    external_id: str | None = None
+    is_archived: bool = False
+    aliases: tuple[str, ...] = ()
+    foreign_marks: dict[str, str] = {}
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a neutral value cannot be represented at a provider; nothing is ever cut short instead."""
+
+    field: str
+    problem: str
+    limit: str
+    cure: str
+
+
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
+    """A sparse write in the provider's own shape: only what changes. `body` is JSON-able and is frozen."""
+
+    body: dict[str, Any]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to write."""
+        return not self.body
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What one remote object shall hold: only the fields to write (None clears), plus our marker.
+
+    `mark` and `external_id` are None where nothing shall be written for them.
+    """
+
+    fields: Mapping[str, Value]
+    mark: str | None = None
+    external_id: str | None = None
+
+
+class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connector projects one neutral field. `since` is the translation version that first did."""
+
+    since: int = 1
+    max_length: int | None = None
+    note: str = ""
+
+
+class MetadataSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connector carries metadata. `is_open`: any key; otherwise only keys allow-listed in policy."""
+
+    is_open: bool = True
+    max_keys: int | None = None
+    max_key_length: int | None = None
+    max_value_length: int | None = None
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """One published rate limit: `calls` per `seconds` for the calls whose endpoint class is in `endpoints`.
+
+    `endpoints` empty: all calls together. `each`: every endpoint has a bucket of its own.
+    """
+
+    name: str
+    calls: int
+    seconds: float
+    endpoints: tuple[str, ...] = ()
+    each: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A connector's capabilities as data; the engine obeys it. Times are in seconds."""
+
+    provider: str
+    title: str
+    translation: int
+    fields: Mapping[str, FieldSpec]
+    metadata: MetadataSpec | None
+    kinds: tuple[str, ...] = ("customer",)
+    page_size: int
+    read_batch: int
+    write_batch: int
+    in_flight: int = 4
+    create_key_seconds: float | None
+    """How long a repeated create with the same key returns the first answer; None: for ever (natural key)."""
+    lookup_lag_seconds: float
+    """How long after a write `find` may still miss the object."""
+    settle_seconds: float = 60.0
+    """Client time-out plus the provider's longest in-flight time: how long an unanswered write may still land."""
+    is_conditional: bool
+    """Updates carry an optimistic lock, so that an overwrite between read and write cannot happen."""
+    has_marker: bool
+    """Remote objects have a place for our accord_ref."""
+    changes_window_seconds: float
+    """How far back the change feed reaches; an older cursor forces a full sweep."""
+    sweep_overlap_seconds: float = 300.0
+    limits: tuple[Limit, ...]
+    unique_fields: tuple[str, ...] = ()
+    settings: Mapping[str, str] = {}
+    """Settings of a connection of this provider: name -> what it is (shown by `accord connect --help`)."""
+    secrets: Mapping[str, str] = {}
+    """Secrets of a connection: name -> what it is and where to find it."""
+    webhook_events: tuple[str, ...] = ()
+    not_synced: Mapping[str, str] = {}
+    """What stays outside the projection, and why."""

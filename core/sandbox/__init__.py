@@ -1,0 +1,1 @@
+"""Kit for stateful provider look-alikes: transport-free cores, HTTP server, faults."""

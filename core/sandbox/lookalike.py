@@ -1,0 +1,75 @@
+"""What every provider look-alike is: a stateful core without transport, whose truth a test can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.ports import Delivery, HttpRequest, HttpResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One change of the look-alike's state. `caller` is "person" for edits in its own UI, else the API key's name."""
+
+    at: float
+    caller: str
+    action: str
+    kind: str
+    id: str
+    changed: Mapping[str, Any]
+    """Provider-shaped: what the object's changed attributes became."""
+    request_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A webhook delivery the look-alike wants made; `id` is stable across redeliveries."""
+
+    id: str
+    delivery: Delivery
+    attempt: int
+
+
+class LookAlike(Protocol):
+    """One provider account. Not thread-safe; nothing in it reads the real clock or real chance."""
+
+    name: str
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Answer one API request as the provider would, and change state accordingly."""
+        ...
+
+    def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """The truth: every live object of a kind by id, provider-shaped (archived and deleted ones left out)."""
+        ...
+
+    def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """The same as neutral fields, written independently of translate.py, for verifying without the engine."""
+        ...
+
+    def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        """A person's edit in the provider's own UI, by NEUTRAL field names; None creates. Returns the id.
+
+        Besides neutral fields and `metadata.<key>`, `external_id` sets the place where this provider keeps
+        one, and `extra` (a dict) sets provider-shaped attributes that Accord knows nothing about.
+        """
+        ...
+
+    def delete(self, kind: str, remote_id: str) -> None:
+        """A person deletes (archives, deactivates) the object in the provider's own UI."""
+        ...
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Every change since the start, oldest first, with its caller."""
+        ...
+
+    def due_webhooks(self, now: float) -> Sequence[Outgoing]:
+        """Deliveries to make now (first tries and redeliveries by the provider's schedule, scaled)."""
+        ...
+
+    def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
+        """Tell what the receiver answered; None: no answer. A non-2xx is scheduled again, as the provider does."""
+        ...

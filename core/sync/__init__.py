@@ -1,0 +1,1 @@
+"""The only place that orders side effects: observe, decide, execute."""

@@ -1,0 +1,1 @@
+"""One file per scheduled job: file name = function name = log event prefix."""
