@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -324,7 +324,3 @@ class Engine(Protocol):
     async def serve(self, run_lane: Callable[[Lane], Awaitable[None]]) -> None:
         """Run awake lanes, one runner each, until cancelled or drained."""
         ...
-
-
-ENTERED_BY_HAND: Final = "registry"
-"""The source of a value that a person or program wrote to the registry itself."""

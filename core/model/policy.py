@@ -13,6 +13,9 @@ Flow = Literal["both", "in", "out", "off"]
 Clear = Literal["propagate", "restore", "hold"]
 Scope = Literal["all", "filter", "marked", "none"]
 
+REGISTRY: Final = "registry"
+"""The source of a value that a person or program wrote to the registry itself."""
+
 HOLD: Final[tuple[str, ...]] = ()
 """`on_conflict` with no source in it: ask a person."""
 

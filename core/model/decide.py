@@ -1,0 +1,198 @@
+"""What one mapping needs: a pure function of what was read, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from core.model import holds
+from core.model.holds import Answer, HoldDraft
+from core.model.merge import Base, FieldMerge, Outcome, digest_of
+from core.model.policy import REGISTRY, Policy
+from core.model.projection import Projection
+from core.model.remote import Remote
+from core.model.values import Fields, Value, blank, is_metadata
+
+NO_REMOTE: Final = Remote(id="", fields={}, metadata_complete=True)
+"""The remote side of a create: everything projected is blank."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `decide` may look at. `remote` None: the object is to be created.
+
+    `standing` are the open holds by field, with the digest of the values they were opened on; `answers` a
+    person's choices by field. `flapping` are fields whose value keeps flipping.
+    """
+
+    registry: Fields
+    sources: Mapping[str, str]
+    remote: Remote | None
+    base: Mapping[str, Base]
+    standing: Mapping[str, tuple[str, str]] = {}
+    answers: Mapping[str, Answer] = {}
+    flapping: frozenset[str] = frozenset()
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """A value that a conflict replaced; kept in the journal, so that it can be put back."""
+
+    field: str
+    value: Value
+    side: str
+    rule: str
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """What to do with one mapping: registry writes, one sparse remote write, new base pairs, holds."""
+
+    pull: dict[str, Value] = {}
+    push: dict[str, Value] = {}
+    base: dict[str, Base] = {}
+    lost: list[Lost] = []
+    holds: list[HoldDraft] = []
+    rules: dict[str, str] = {}
+    overwrites: int = 0
+    clears: int = 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing to write on either side."""
+        return not (self.pull or self.push)
+
+
+def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projection) -> Verdict:
+    """Merge every projected field. Never raises; what cannot be decided is a hold, and the rest flows."""
+    remote = seen.remote or NO_REMOTE
+    merge = FieldMerge(policy, connection, projection.canonical)
+    verdict = Verdict()
+    for field in _in_question(seen, remote, projection):
+        registry = seen.registry.get(field)
+        if field in remote.unreadable:
+            _unreadable(verdict, seen, field, registry, remote.unreadable[field], policy, connection)
+            continue
+        value = remote.fields.get(field)
+        outcome = merge.merge(field, registry, value, seen.base.get(field), seen.sources.get(field, REGISTRY))
+        if outcome.kind != "none":
+            _apply(verdict, seen, field, registry, value, outcome, projection)
+    return verdict
+
+
+def _in_question(seen: Snapshot, remote: Remote, projection: Projection) -> Iterator[str]:
+    """Projected fields that were read. An absent key is outside the comparison, blank metadata excepted."""
+    for field in projection.fields:
+        if seen.remote is None or field in remote.fields or field in remote.unreadable:
+            yield field
+    if not projection.has_metadata:
+        return
+    known = {name for name in (*seen.registry, *seen.base, *remote.fields) if is_metadata(name)}
+    for field in sorted(known):
+        if projection.covers(field) and (remote.metadata_complete or field in remote.fields):
+            yield field
+
+
+def _unreadable(
+    verdict: Verdict, seen: Snapshot, field: str, registry: Value, problem: str, policy: Policy, connection: str
+) -> None:
+    """Hold a value that is there but cannot be taken, unless policy takes nothing in or a person answered."""
+    flow = policy.rule(connection, field).flow
+    if flow in ("off", "out"):
+        return
+    digest = digest_of(holds.UNREADABLE, field, registry, problem)
+    answer = seen.answers.get(field)
+    if answer and answer.digest == digest:
+        if answer.choice == "registry" and not blank(registry):
+            verdict.push[field] = registry
+            verdict.rules[field] = "a person chose the registry's value"
+        return
+    detail: dict[str, object] = {"problem": problem, "registry": registry}
+    verdict.holds.append(HoldDraft(reason=holds.UNREADABLE, field=field, detail=detail, digest=digest))
+
+
+def _apply(
+    verdict: Verdict,
+    seen: Snapshot,
+    field: str,
+    registry: Value,
+    value: Value,
+    outcome: Outcome,
+    projection: Projection,
+) -> None:
+    """Turn one field's outcome into writes, unless a hold stands, a person answered, or the value cannot go."""
+    if outcome.kind == "agree":
+        verdict.base[field] = (registry, value)
+        return
+    reason, detail = _reason_to_hold(seen, field, registry, value, outcome, projection)
+    if reason:
+        digest = digest_of(reason, field, registry, value)
+        answer = seen.answers.get(field)
+        if answer is None or answer.digest != digest:
+            shown = {"registry": registry, "remote": value, "rule": outcome.rule} | detail
+            verdict.holds.append(HoldDraft(reason=reason, field=field, detail=shown, digest=digest))
+            return
+        outcome = _answered(answer, registry, value)
+    _write(verdict, field, registry, value, outcome)
+
+
+def _reason_to_hold(
+    seen: Snapshot, field: str, registry: Value, value: Value, outcome: Outcome, projection: Projection
+) -> tuple[str, dict[str, object]]:
+    standing = seen.standing.get(field)
+    if standing == (holds.PROVIDER_CHANGED, digest_of(holds.PROVIDER_CHANGED, field, registry, value)):
+        return holds.PROVIDER_CHANGED, {}
+    if outcome.kind == "hold":
+        return outcome.reason, {}
+    if field in seen.flapping:
+        return holds.OSCILLATION, {}
+    refusal = projection.refusal(field, registry) if outcome.kind == "push" else None
+    if refusal:
+        return holds.UNREPRESENTABLE, {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}
+    return "", {}
+
+
+def _answered(answer: Answer, registry: Value, value: Value) -> Outcome:
+    if answer.choice == "registry":
+        return Outcome("push", "a person chose the registry's value", lost=value, is_conflict=True)
+    if answer.choice == "remote":
+        return Outcome("pull", "a person chose the connection's value", lost=registry, is_conflict=True)
+    return Outcome("agree", "a person accepted that the two differ")
+
+
+def _write(verdict: Verdict, field: str, registry: Value, value: Value, outcome: Outcome) -> None:
+    verdict.rules[field] = outcome.rule
+    if outcome.kind == "agree":
+        verdict.base[field] = (registry, value)
+        return
+    if outcome.kind == "pull":
+        verdict.pull[field] = value
+        verdict.base[field] = (value, value)
+        old, new, side = registry, value, "registry"
+    else:
+        verdict.push[field] = registry
+        old, new, side = value, registry, "remote"
+    if outcome.is_conflict and not blank(outcome.lost):
+        verdict.lost.append(Lost(field, outcome.lost, side, outcome.rule))
+    verdict.overwrites += not blank(old)
+    verdict.clears += blank(new) and not blank(old)
+
+
+def after_write(
+    wanted: Fields, remote: Remote, projection: Projection
+) -> tuple[dict[str, Base], list[HoldDraft]]:
+    """Base pairs from a write's own response: the frozen value sent, the value it came back as.
+
+    A value that came back as something else than its canonical form is held: writing it again would only
+    be changed again.
+    """
+    pairs: dict[str, Base] = {}
+    drafts: list[HoldDraft] = []
+    for field, sent in wanted.items():
+        stored = remote.fields.get(field)
+        if field not in remote.unreadable and projection.canonical(field, sent) == projection.canonical(field, stored):
+            pairs[field] = (sent, stored)
+            continue
+        detail: dict[str, object] = {"registry": sent, "remote": stored, "problem": remote.unreadable.get(field, "")}
+        digest = digest_of(holds.PROVIDER_CHANGED, field, sent, stored)
+        drafts.append(HoldDraft(reason=holds.PROVIDER_CHANGED, field=field, detail=detail, digest=digest))
+    return pairs, drafts

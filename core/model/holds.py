@@ -1,0 +1,82 @@
+"""Reasons for a hold, in words an operator can act on, and the choices each one offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+CONFLICT: Final = "conflict"
+UNREPRESENTABLE: Final = "unrepresentable"
+UNREADABLE: Final = "unreadable_value"
+PROVIDER_CHANGED: Final = "provider_changed_value"
+CLEARED: Final = "cleared"
+OSCILLATION: Final = "oscillation"
+AMBIGUOUS_MATCH: Final = "ambiguous_match"
+NAME_TAKEN: Final = "name_taken"
+REJECTED: Final = "rejected"
+REMOTE_GONE: Final = "remote_gone"
+EXTERNAL_ID_CHANGED: Final = "external_id_changed"
+MERGED: Final = "merged"
+MASS_CHANGE: Final = "mass_change"
+LISTING_SHRANK: Final = "listing_shrank"
+LOST_CREATE: Final = "lost_create"
+
+TEXTS: Final[Mapping[str, str]] = {
+    CONFLICT: "both sides changed to different values and policy names no winner",
+    UNREPRESENTABLE: "the registry's value cannot be stored at this connection",
+    UNREADABLE: "the connection's value cannot be taken into the registry",
+    PROVIDER_CHANGED: "the provider stored something else than what was sent",
+    CLEARED: "the value was cleared on one side and policy asks before clearing the other",
+    OSCILLATION: "the value keeps flipping between the same two: two automations are fighting",
+    AMBIGUOUS_MATCH: "more than one record could be the same customer, or a likely one may not be linked by policy",
+    NAME_TAKEN: "a value that must be unique at the connection is already used by another object there",
+    REJECTED: "the provider refused the write for good",
+    REMOTE_GONE: "the object was deleted, archived or merged away at the connection",
+    EXTERNAL_ID_CHANGED: "the external id on the object is not the one of the customer it is mapped to",
+    MERGED: "two objects mapped to different customers were merged at the provider",
+    MASS_CHANGE: "more records would be changed at once than the guard allows",
+    LISTING_SHRANK: "the listing is implausibly smaller than the last one",
+    LOST_CREATE: "a create went unanswered and an object of the same name exists: it may be ours",
+}
+
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    CONFLICT: ("registry", "remote", "accept"),
+    UNREPRESENTABLE: ("remote", "accept"),
+    UNREADABLE: ("registry", "accept"),
+    PROVIDER_CHANGED: ("accept", "remote", "registry"),
+    CLEARED: ("registry", "remote", "accept"),
+    OSCILLATION: ("registry", "remote", "accept"),
+    AMBIGUOUS_MATCH: ("link:<id>", "create", "leave"),
+    NAME_TAKEN: ("retry", "leave"),
+    REJECTED: ("retry", "leave"),
+    REMOTE_GONE: ("recreate", "unlink"),
+    EXTERNAL_ID_CHANGED: ("accept", "registry"),
+    MERGED: ("link:<id>", "unlink"),
+    MASS_CHANGE: ("approve", "reject"),
+    LISTING_SHRANK: ("approve", "reject"),
+    LOST_CREATE: ("link:<id>", "create"),
+}
+
+FIELD_REASONS: Final = frozenset({CONFLICT, UNREPRESENTABLE, UNREADABLE, PROVIDER_CHANGED, CLEARED, OSCILLATION})
+"""Holds on one field; their answers are fed back into `decide`."""
+
+
+class HoldDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold as `decide` asks for it. `field` is "" for a hold on the whole mapping or connection.
+
+    `digest` names the values seen, so that an answer given on other values does not count.
+    """
+
+    reason: str
+    field: str = ""
+    detail: dict[str, object]
+    digest: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A person's choice, good for exactly the values whose digest it names."""
+
+    choice: str
+    digest: str

@@ -1,0 +1,194 @@
+"""First contact: which customer an unmapped remote object is, decided without touching anything.
+
+The ladder, best rung first: our marker; the external id; one unique e-mail, if policy allows; and only with
+no candidate on any rung: enter the registry (or, the other way round, create at the connection). More than
+one hit, or a candidate that is already mapped here: a hold. Never by name alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from core.model import holds
+from core.model.holds import Answer, HoldDraft
+from core.model.merge import digest_of
+from core.model.policy import ConnectionPolicy, FieldFilter
+from core.model.remote import Mark, Remote, parse_mark
+from core.model.values import Fields
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A customer that a rung found. `mapped_to` is its live remote id at this connection, if it has one."""
+
+    customer_id: str
+    external_id: str
+    mapped_to: str | None
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """The mapping that an object's accord_ref names, as the registry knows it now."""
+
+    mapping_id: str
+    customer: Candidate
+    generation: int
+    is_ended: bool
+
+
+class Hits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the look-ups found for one unmapped object. `twins` are other unmapped objects with the same e-mail
+    or external id at the same connection."""
+
+    marked: Marked | None = None
+    by_external_id: Candidate | None = None
+    by_email: Sequence[Candidate] = ()
+    twins_by_external_id: Sequence[str] = ()
+    twins_by_email: Sequence[str] = ()
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What an unmapped object is: `link` to a customer, `enter` as a new one, `ignore` (out of scope) or `hold`."""
+
+    kind: Literal["link", "enter", "ignore", "hold"]
+    rung: str
+    customer_id: str = ""
+    mapping_id: str = ""
+    hold: HoldDraft | None = None
+
+
+def match(
+    remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, answer: Answer | None = None
+) -> Match:
+    """Climb the ladder for one object that has no mapping."""
+    mark = parse_mark(remote.accord_ref)
+    ours = mark if mark and mark.instance == instance else None
+    if not in_scope(remote, policy, is_marked=ours is not None):
+        return Match("ignore", "out of scope")
+    found = _by_mark(remote, ours, hits) or _by_external_id(remote, hits) or _by_email(remote, hits, policy)
+    found = found or Match("enter", "no candidate on any rung")
+    return _answered(found, answer) if found.hold and answer and answer.digest == found.hold.digest else found
+
+
+def in_scope(remote: Remote, policy: ConnectionPolicy, *, is_marked: bool) -> bool:
+    """Whether policy lets this object into the registry. Archived objects start nothing."""
+    if is_marked:
+        return True
+    if remote.is_archived and not remote.external_id:
+        return policy.enters == "all"
+    if policy.enters == "marked":
+        return bool(remote.external_id)
+    if policy.enters == "filter":
+        return passes(remote.fields, policy.enters_filter)
+    return policy.enters == "all"
+
+
+def passes(fields: Fields, wanted: FieldFilter | None) -> bool:
+    """True when the record's field has one of the filter's values."""
+    return wanted is not None and fields.get(wanted.field) in wanted.values
+
+
+def may_create(fields: Fields, policy: ConnectionPolicy) -> bool:
+    """Whether policy lets this registry record be created at the connection."""
+    if policy.creates == "filter":
+        return passes(fields, policy.creates_filter)
+    return policy.creates == "all"
+
+
+def _by_mark(remote: Remote, ours: Mark | None, hits: Hits) -> Match | None:
+    marked = hits.marked
+    if ours is None or marked is None:
+        return None
+    taken = marked.customer.mapped_to not in (None, remote.id)
+    if marked.is_ended or taken or marked.generation != ours.generation:
+        why = "it carries our marker of a mapping that has another object, or has ended"
+        return _ambiguous(remote, "marker", why, [marked.customer.external_id])
+    return Match("link", "our marker", marked.customer.customer_id, marked.mapping_id)
+
+
+def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
+    if not remote.external_id:
+        return None
+    found = hits.by_external_id
+    if hits.twins_by_external_id:
+        return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id))
+    if found is None:
+        if hits.by_email:
+            why = "its external id is new, but a customer with its e-mail is known under another"
+            return _ambiguous(remote, "e-mail", why, [one.external_id for one in hits.by_email])
+        return Match("enter", "its external id is new")
+    if found.mapped_to is not None:
+        return _ambiguous(remote, "external id", f"that customer is already {found.mapped_to} here", [found.external_id])
+    return Match("link", "external id", found.customer_id)
+
+
+def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | None:
+    if hits.twins_by_email and policy.match_email:
+        return _ambiguous(remote, "e-mail", "other objects have the same e-mail", list(hits.twins_by_email))
+    if not hits.by_email:
+        return None
+    ids = [one.external_id for one in hits.by_email]
+    if len(hits.by_email) > 1:
+        return _ambiguous(remote, "e-mail", "more than one customer has it", ids)
+    only = hits.by_email[0]
+    if only.mapped_to is not None:
+        return _ambiguous(remote, "e-mail", f"that customer is already {only.mapped_to} here", ids)
+    if not policy.match_email:
+        return _ambiguous(remote, "e-mail", "policy does not match by e-mail", ids)
+    return Match("link", "one unique e-mail", only.customer_id)
+
+
+def _ambiguous(remote: Remote, rung: str, why: str, candidates: list[str]) -> Match:
+    detail: dict[str, object] = {
+        "rung": rung,
+        "problem": why,
+        "candidates": candidates,
+        "name": remote.fields.get("name"),
+        "email": remote.fields.get("email"),
+    }
+    digest = digest_of(holds.AMBIGUOUS_MATCH, rung, sorted(candidates))
+    return Match("hold", rung, hold=HoldDraft(reason=holds.AMBIGUOUS_MATCH, detail=detail, digest=digest))
+
+
+def _answered(found: Match, answer: Answer) -> Match:
+    if answer.choice == "create":
+        return Match("enter", "a person said it is a customer of its own")
+    if answer.choice.startswith("link:"):
+        return Match("link", "a person linked it", answer.choice[len("link:") :])
+    return Match("ignore", "a person left it alone")
+
+
+class Double(msgspec.Struct, frozen=True):
+    """An unmapped object at the connection that could be the customer about to be created there."""
+
+    remote_id: str
+    rung: Literal["marker", "external id", "e-mail"]
+
+
+def match_before_create(
+    doubles: Sequence[Double], policy: ConnectionPolicy, answer: Answer | None
+) -> Match:
+    """Link, hold or create (`enter` means: create there). A likely double that may not be linked is held."""
+    sure = {one.remote_id for one in doubles if one.rung != "e-mail"}
+    likely = {one.remote_id for one in doubles}
+    if len(sure) == 1:
+        return Match("link", "marker or external id", mapping_id=next(iter(sure)))
+    if len(likely) == 1 and policy.match_email:
+        return Match("link", "one unique e-mail", mapping_id=next(iter(likely)))
+    if not likely:
+        return Match("enter", "no candidate on any rung")
+    why = "unmapped objects there could be this customer"
+    digest = digest_of(holds.AMBIGUOUS_MATCH, "create", sorted(likely))
+    if answer and answer.digest == digest:
+        return _answered_create(answer)
+    detail: dict[str, object] = {"problem": why, "candidates": sorted(likely)}
+    return Match("hold", "create", hold=HoldDraft(reason=holds.AMBIGUOUS_MATCH, detail=detail, digest=digest))
+
+
+def _answered_create(answer: Answer) -> Match:
+    if answer.choice.startswith("link:"):
+        return Match("link", "a person linked it", mapping_id=answer.choice[len("link:") :])
+    if answer.choice == "create":
+        return Match("enter", "a person said it is a customer of its own")
+    return Match("ignore", "a person left it alone")

@@ -1,0 +1,57 @@
+"""Which neutral fields one connection can hold, and in which spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from core.model.merge import Base
+from core.model.remote import Manifest, Refusal
+from core.model.values import Value, is_metadata, metadata_key
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A connector's pure answers, bound to one connection's configuration."""
+
+    fields: tuple[str, ...]
+    has_metadata: bool
+    metadata_keys: frozenset[str] | None
+    """None: every key; otherwise only these."""
+    canonical: Callable[[str, Value], Value]
+    refusal: Callable[[str, Value], Refusal | None]
+    since: Mapping[str, int]
+    translation: int
+
+    def covers(self, field: str) -> bool:
+        """True when values of `field` go to and come from this connection."""
+        if not is_metadata(field):
+            return field in self.since
+        if not self.has_metadata:
+            return False
+        return self.metadata_keys is None or metadata_key(field) in self.metadata_keys
+
+    def still_agreed(self, base: Mapping[str, Base], version: int) -> Mapping[str, Base]:
+        """The base pairs that today's translation still stands for; a newly translated field was never agreed."""
+        if version == self.translation:
+            return base
+        return {field: pair for field, pair in base.items() if self.since.get(field, 1) <= version}
+
+
+def projection_of(
+    manifest: Manifest,
+    metadata_keys: tuple[str, ...],
+    canonical: Callable[[str, Value], Value],
+    refusal: Callable[[str, Value], Refusal | None],
+) -> Projection:
+    """Bind a manifest and a translator's pure functions."""
+    spec = manifest.metadata
+    return Projection(
+        fields=tuple(manifest.fields),
+        has_metadata=spec is not None,
+        metadata_keys=None if spec is None or spec.is_open else frozenset(metadata_keys),
+        canonical=canonical,
+        refusal=refusal,
+        since={name: field.since for name, field in manifest.fields.items()},
+        translation=manifest.translation,
+    )
