@@ -55,6 +55,7 @@ class Match(msgspec.Struct, frozen=True):
     rung: str
     customer_id: str = ""
     mapping_id: str = ""
+    remote_id: str = ""
     hold: HoldDraft | None = None
 
 
@@ -173,9 +174,9 @@ def match_before_create(
     sure = {one.remote_id for one in doubles if one.rung != "e-mail"}
     likely = {one.remote_id for one in doubles}
     if len(sure) == 1:
-        return Match("link", "marker or external id", mapping_id=next(iter(sure)))
+        return Match("link", "marker or external id", remote_id=next(iter(sure)))
     if len(likely) == 1 and policy.match_email:
-        return Match("link", "one unique e-mail", mapping_id=next(iter(likely)))
+        return Match("link", "one unique e-mail", remote_id=next(iter(likely)))
     if not likely:
         return Match("enter", "no candidate on any rung")
     why = "unmapped objects there could be this customer"
@@ -188,7 +189,7 @@ def match_before_create(
 
 def _answered_create(answer: Answer) -> Match:
     if answer.choice.startswith("link:"):
-        return Match("link", "a person linked it", mapping_id=answer.choice[len("link:") :])
+        return Match("link", "a person linked it", remote_id=answer.choice[len("link:") :])
     if answer.choice == "create":
         return Match("enter", "a person said it is a customer of its own")
     return Match("ignore", "a person left it alone")

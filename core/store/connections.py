@@ -1,0 +1,100 @@
+"""Connections and their cursors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.store.database import Tx
+from core.store.tables import CONNECTIONS, CURSORS, META
+from core.store.text import insert_or_ignore
+
+_COLUMNS = tuple(CONNECTIONS.c)
+
+
+class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection's state. state: observing (never writes) | active | reauthorize (a person must act)."""
+
+    name: str
+    provider: str
+    account_id: str | None = None
+    account_title: str = ""
+    state: str = "observing"
+    swept_at: float | None = None
+    activated_at: float | None = None
+    announced_creates: int = 0
+    listed: int = 0
+    translation: int = 0
+    paused_until: float | None = None
+    error: str = ""
+    error_code: str = ""
+    allowance_from: float | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a sweep stands. `run` names the one under way; `pending` is the change cursor it took at its start."""
+
+    connection: str
+    kind: str = "customer"
+    mode: str
+    cursor: str | None = None
+    pending: str | None = None
+    run: str | None = None
+    listed: int = 0
+    started_at: float | None = None
+    completed_at: float | None = None
+
+
+def ensure(tx: Tx, name: str, provider: str) -> None:
+    """Make the connection's row, observing, if it is not there."""
+    tx.execute(insert_or_ignore(tx, CONNECTIONS), {"name": name, "provider": provider})
+
+
+def get(tx: Tx, name: str) -> ConnectionRow:
+    """One connection; it was ensured at start."""
+    return _connection(tx.execute(sa.select(*_COLUMNS).where(CONNECTIONS.c.name == name)).one())
+
+
+def every(tx: Tx) -> list[ConnectionRow]:
+    """All connections by name."""
+    return [_connection(row) for row in tx.rows(sa.select(*_COLUMNS).order_by(CONNECTIONS.c.name))]
+
+
+def change(tx: Tx, name: str, **values: Any) -> None:  # noqa: ANN401 - columns of one table
+    """Set columns of one connection."""
+    tx.execute(sa.update(CONNECTIONS).where(CONNECTIONS.c.name == name).values(**values))
+
+
+def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
+    """Where a sweep stands (a fresh cursor when it never ran)."""
+    c = CURSORS.c
+    found = tx.execute(sa.select(CURSORS).where(c.connection == connection, c.kind == kind, c.mode == mode)).first()
+    if found is None:
+        return Cursor(connection=connection, kind=kind, mode=mode)
+    return Cursor(**dict(found._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def put_cursor(tx: Tx, cursor: Cursor) -> None:
+    """Store where a sweep stands."""
+    values = msgspec.structs.asdict(cursor)
+    c = CURSORS.c
+    here = (c.connection == cursor.connection, c.kind == cursor.kind, c.mode == cursor.mode)
+    tx.execute(insert_or_ignore(tx, CURSORS), values)
+    tx.execute(sa.update(CURSORS).where(*here).values(**values))
+
+
+def meta(tx: Tx, name: str) -> str | None:
+    """A setting of this database."""
+    return tx.execute(sa.select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
+
+
+def put_meta_once(tx: Tx, name: str, value: str) -> str:
+    """Set a setting unless it is set; returns what stands."""
+    tx.execute(insert_or_ignore(tx, META), {"name": name, "value": value})
+    return meta(tx, name) or value
+
+
+def _connection(row: sa.Row[Any]) -> ConnectionRow:
+    return ConnectionRow(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

@@ -1,0 +1,154 @@
+"""Registry records: customers. Writes are compare-and-set on the version that was decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.keys import email_key
+from core.model.values import Value
+from core.store.database import Tx
+from core.store.tables import CUSTOMERS
+from core.store.text import chunks, dump
+
+_COLUMNS = (
+    CUSTOMERS.c.id,
+    CUSTOMERS.c.external_id,
+    CUSTOMERS.c.version,
+    CUSTOMERS.c.fields,
+    CUSTOMERS.c.sources,
+    CUSTOMERS.c.created_at,
+    CUSTOMERS.c.updated_at,
+    CUSTOMERS.c.deleted_at,
+)
+_FIELDS = msgspec.json.Decoder(dict[str, Value])
+_SOURCES = msgspec.json.Decoder(dict[str, str])
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True):
+    """One registry customer. `sources` says for each field which connection, or `registry`, its value is from."""
+
+    id: str
+    external_id: str
+    version: int = 1
+    fields: Mapping[str, Value]
+    sources: Mapping[str, str]
+    created_at: float
+    updated_at: float
+    deleted_at: float | None = None
+
+
+def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
+    """Customers by internal id, deleted ones included."""
+    return {one.id: one for one in _where(tx, CUSTOMERS.c.id, ids, is_live=False)}
+
+
+def by_external_ids(tx: Tx, external_ids: Iterable[str]) -> dict[str, Customer]:
+    """Live customers by external_customer_id."""
+    return {one.external_id: one for one in _where(tx, CUSTOMERS.c.external_id, external_ids, is_live=True)}
+
+
+def by_email_keys(tx: Tx, keys: Iterable[str]) -> dict[str, list[Customer]]:
+    """Live customers by normalised e-mail."""
+    found: dict[str, list[Customer]] = {}
+    for one in _where(tx, CUSTOMERS.c.email_key, (key for key in keys if key), is_live=True):
+        found.setdefault(_email_key(one.fields), []).append(one)
+    return found
+
+
+def insert(tx: Tx, customers: Sequence[Customer]) -> None:
+    """Add new customers; a live external id that is taken raises the database's IntegrityError."""
+    tx.many(sa.insert(CUSTOMERS), [_row(one) for one in customers])
+
+
+def replace(tx: Tx, customer: Customer) -> bool:
+    """Store `customer` if the registry still holds the version before it; False when it moved on."""
+    row = _row(customer)
+    statement = sa.update(CUSTOMERS).where(CUSTOMERS.c.id == row.pop("id"), CUSTOMERS.c.version == row["version"] - 1)
+    return tx.execute(statement.values(**row)).rowcount == 1
+
+
+def listing(
+    tx: Tx,
+    *,
+    search: str = "",
+    parent: str | None = None,
+    after: str = "",
+    offset: int = 0,
+    limit: int = 100,
+) -> list[Customer]:
+    """Live customers by external id; `after` continues deep reads, `search` matches id, name or e-mail."""
+    statement = sa.select(*_COLUMNS).where(*_filters(search, parent), CUSTOMERS.c.external_id > after)
+    statement = statement.order_by(CUSTOMERS.c.external_id).offset(offset).limit(limit)
+    return [_customer(row) for row in tx.rows(statement)]
+
+
+def count(tx: Tx, *, search: str = "", parent: str | None = None) -> int:
+    """How many live customers `listing` would go through."""
+    statement = sa.select(sa.func.count()).select_from(CUSTOMERS).where(*_filters(search, parent))
+    return int(tx.execute(statement).scalar_one())
+
+
+def live_ids(tx: Tx, after: str, limit: int) -> list[str]:
+    """Internal ids of live customers in order, for walking all of them."""
+    statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id > after, CUSTOMERS.c.deleted_at.is_(None))
+    return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]
+
+
+def _filters(search: str, parent: str | None) -> list[sa.ColumnElement[bool]]:
+    filters: list[sa.ColumnElement[bool]] = [CUSTOMERS.c.deleted_at.is_(None)]
+    if parent is not None:
+        filters.append(CUSTOMERS.c.parent == parent)
+    if search:
+        wanted = search.casefold()
+        columns = (CUSTOMERS.c.name_key, CUSTOMERS.c.email_key, sa.func.lower(CUSTOMERS.c.external_id))
+        filters.append(sa.or_(*(column.contains(wanted, autoescape=True) for column in columns)))
+    return filters
+
+
+def _where(tx: Tx, column: sa.Column[Any], values: Iterable[str], *, is_live: bool) -> list[Customer]:
+    found: list[Customer] = []
+    for some in chunks(sorted(set(values))):
+        statement = sa.select(*_COLUMNS).where(column.in_(some))
+        if is_live:
+            statement = statement.where(CUSTOMERS.c.deleted_at.is_(None))
+        found.extend(_customer(row) for row in tx.rows(statement))
+    return found
+
+
+def _customer(row: sa.Row[Any]) -> Customer:
+    return Customer(
+        id=row[0],
+        external_id=row[1],
+        version=row[2],
+        fields=_FIELDS.decode(row[3]),
+        sources=_SOURCES.decode(row[4]),
+        created_at=row[5],
+        updated_at=row[6],
+        deleted_at=row[7],
+    )
+
+
+def _row(one: Customer) -> dict[str, Any]:
+    name, parent = one.fields.get("name"), one.fields.get("parent")
+    return {
+        "id": one.id,
+        "external_id": one.external_id,
+        "version": one.version,
+        "fields": dump(one.fields),
+        "sources": dump(one.sources),
+        "name_key": name.casefold() if isinstance(name, str) else "",
+        "email_key": _email_key(one.fields),
+        "parent": parent if isinstance(parent, str) else None,
+        "created_at": one.created_at,
+        "updated_at": one.updated_at,
+        "deleted_at": one.deleted_at,
+    }
+
+
+def _email_key(fields: Mapping[str, Value]) -> str:
+    email = fields.get("email")
+    return email_key(email) if isinstance(email, str) else ""

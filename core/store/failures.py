@@ -1,0 +1,89 @@
+"""Failures by record: shown until they are resolved, retried with back-off, dead after too many attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.store.database import Tx
+from core.store.tables import FAILURES
+from core.store.text import chunks, dialect_insert
+
+_COLUMNS = tuple(FAILURES.c[name] for name in
+                 "connection subject kind record_id field code message raw state attempts first_at last_at next_at trace"
+                 .split())  # fmt: skip
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """One record that failed. state: retrying | dead (a person must retry)."""
+
+    connection: str
+    subject: str
+    kind: str = "customer"
+    record_id: str | None = None
+    field: str | None = None
+    code: str
+    message: str
+    raw: str = ""
+    state: str
+    attempts: int = 1
+    first_at: float
+    last_at: float
+    next_at: float | None = None
+    trace: str = ""
+
+
+def record(tx: Tx, failures: Sequence[Failure]) -> None:
+    """Store failures; one that stands already counts one attempt more."""
+    statement = dialect_insert(tx, FAILURES)
+    new = statement.excluded
+    kept = {name: new[name] for name in ("code", "message", "raw", "field", "state", "last_at", "next_at", "trace")}
+    again = statement.on_conflict_do_update(
+        index_elements=["connection", "subject"], set_={**kept, "attempts": FAILURES.c.attempts + 1}
+    )
+    tx.many(again, [msgspec.structs.asdict(one) for one in failures])
+
+
+def resolve(tx: Tx, connection: str, subjects: Iterable[str]) -> None:
+    """These subjects succeeded."""
+    for some in chunks(sorted(set(subjects))):
+        tx.execute(sa.delete(FAILURES).where(FAILURES.c.connection == connection, FAILURES.c.subject.in_(some)))
+
+
+def listing(tx: Tx, *, connection: str | None = None, state: str | None = None, limit: int = 1000) -> list[Failure]:
+    """Failures that stand, oldest first."""
+    statement = sa.select(*_COLUMNS)
+    if connection is not None:
+        statement = statement.where(FAILURES.c.connection == connection)
+    if state is not None:
+        statement = statement.where(FAILURES.c.state == state)
+    rows = tx.rows(statement.order_by(FAILURES.c.first_at, FAILURES.c.subject).limit(limit))
+    return [_failure(row) for row in rows]
+
+
+def of_record(tx: Tx, record_id: str) -> list[Failure]:
+    """Failures of one customer."""
+    return [_failure(row) for row in tx.rows(sa.select(*_COLUMNS).where(FAILURES.c.record_id == record_id))]
+
+
+def known(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, Failure]:
+    """Failures that stand, by subject."""
+    found: dict[str, Failure] = {}
+    for some in chunks(sorted(set(subjects))):
+        statement = sa.select(*_COLUMNS).where(FAILURES.c.connection == connection, FAILURES.c.subject.in_(some))
+        found.update((row.subject, _failure(row)) for row in tx.rows(statement))
+    return found
+
+
+def counts(tx: Tx) -> dict[tuple[str, str], int]:
+    """Failures by connection and state."""
+    statement = sa.select(FAILURES.c.connection, FAILURES.c.state, sa.func.count())
+    rows = tx.rows(statement.group_by(FAILURES.c.connection, FAILURES.c.state))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _failure(row: sa.Row[Any]) -> Failure:
+    return Failure(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

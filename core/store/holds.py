@@ -1,0 +1,150 @@
+"""Holds: what waits for a person. One open hold per subject and field; it closes itself when moot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.holds import Answer, HoldDraft
+from core.ports import Ids
+from core.store.database import Tx
+from core.store.tables import HOLDS
+from core.store.text import chunks, dump
+
+_COLUMNS = tuple(HOLDS.c[name] for name in
+                 "id connection subject field reason record_id detail digest state answer actor opened_at".split())  # fmt: skip
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """One hold. state: open | answered | moot."""
+
+    id: str
+    connection: str
+    subject: str
+    field: str
+    reason: str
+    record_id: str | None
+    detail: dict[str, Any]
+    digest: str
+    state: str
+    answer: str | None
+    actor: str | None
+    opened_at: float
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one subject is held for now; anything else open on it is moot."""
+
+    subject: str
+    record_id: str | None
+    drafts: Sequence[HoldDraft]
+    trace: str = ""
+
+
+def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, list[Hold]]:
+    """Open and answered holds by subject."""
+    found: dict[str, list[Hold]] = {}
+    for some in chunks(sorted(set(subjects))):
+        statement = sa.select(*_COLUMNS).where(
+            HOLDS.c.connection == connection, HOLDS.c.subject.in_(some), HOLDS.c.state.in_(("open", "answered"))
+        )
+        for row in tx.rows(statement.order_by(HOLDS.c.opened_at)):
+            found.setdefault(row.subject, []).append(_hold(row))
+    return found
+
+
+def standing(holds: Sequence[Hold]) -> dict[str, tuple[str, str]]:
+    """Open holds by field: (reason, digest)."""
+    return {one.field: (one.reason, one.digest) for one in holds if one.state == "open"}
+
+
+def answers(holds: Sequence[Hold]) -> dict[str, Answer]:
+    """People's choices by field, the newest last."""
+    return {one.field: Answer(one.answer or "", one.digest) for one in holds if one.state == "answered"}
+
+
+def settle(
+    tx: Tx, ids: Ids, connection: str, held: Sequence[Held], known: Mapping[str, Sequence[Hold]], now: float
+) -> int:
+    """Open, refresh and close holds so that exactly the drafts of each subject stand. Returns how many are new.
+
+    `known` is what `of_subjects` returned in this transaction.
+    """
+    new = 0
+    for one in held:
+        standing_now = {hold.field: hold for hold in known.get(one.subject, ()) if hold.state == "open"}
+        for draft in one.drafts:
+            old = standing_now.pop(draft.field, None)
+            if old is None:
+                _open(tx, ids, connection, one, draft, now)
+                new += 1
+            elif (old.digest, old.reason) != (draft.digest, draft.reason):
+                _refresh(tx, old.id, draft)
+        _close(tx, [hold.id for hold in standing_now.values()], now)
+    return new
+
+
+def answer(tx: Tx, hold_id: str, choice: str, actor: str, now: float) -> bool:
+    """Answer an open hold; False when it is not open any more."""
+    statement = sa.update(HOLDS).where(HOLDS.c.id == hold_id, HOLDS.c.state == "open")
+    values = {"state": "answered", "answer": choice, "actor": actor, "closed_at": now}
+    return tx.execute(statement.values(**values)).rowcount == 1
+
+
+def get(tx: Tx, hold_id: str) -> Hold | None:
+    """One hold."""
+    row = tx.execute(sa.select(*_COLUMNS).where(HOLDS.c.id == hold_id)).first()
+    return _hold(row) if row else None
+
+
+def listing(
+    tx: Tx, *, connection: str | None = None, reason: str | None = None, record_id: str | None = None, limit: int = 1000
+) -> list[Hold]:
+    """Open holds, oldest first."""
+    statement = sa.select(*_COLUMNS).where(HOLDS.c.state == "open")
+    for column, value in ((HOLDS.c.connection, connection), (HOLDS.c.reason, reason), (HOLDS.c.record_id, record_id)):
+        if value is not None:
+            statement = statement.where(column == value)
+    return [_hold(row) for row in tx.rows(statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(limit))]
+
+
+def counts(tx: Tx) -> dict[tuple[str, str], int]:
+    """Open holds by connection and reason."""
+    statement = sa.select(HOLDS.c.connection, HOLDS.c.reason, sa.func.count()).where(HOLDS.c.state == "open")
+    rows = tx.rows(statement.group_by(HOLDS.c.connection, HOLDS.c.reason))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _open(tx: Tx, ids: Ids, connection: str, held: Held, draft: HoldDraft, now: float) -> None:
+    values = {
+        "id": ids.new(),
+        "connection": connection,
+        "subject": held.subject,
+        "field": draft.field,
+        "reason": draft.reason,
+        "record_id": held.record_id,
+        "detail": dump(draft.detail),
+        "digest": draft.digest,
+        "opened_at": now,
+        "trace": held.trace,
+    }
+    tx.execute(sa.insert(HOLDS).values(**values))
+
+
+def _refresh(tx: Tx, hold_id: str, draft: HoldDraft) -> None:
+    values = {"reason": draft.reason, "detail": dump(draft.detail), "digest": draft.digest}
+    tx.execute(sa.update(HOLDS).where(HOLDS.c.id == hold_id).values(**values))
+
+
+def _close(tx: Tx, hold_ids: Sequence[str], now: float) -> None:
+    if hold_ids:
+        tx.execute(sa.update(HOLDS).where(HOLDS.c.id.in_(hold_ids)).values(state="moot", closed_at=now))
+
+
+def _hold(row: sa.Row[Any]) -> Hold:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["detail"] = msgspec.json.decode(values["detail"])
+    return Hold(**values)

@@ -1,0 +1,77 @@
+"""The inbox: authentic webhook deliveries, durable before they are answered, deduplicated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from core.store.database import Tx
+from core.store.tables import INBOX
+from core.store.text import insert_or_ignore
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery. state: new | done | poison (authentic, but of no shape we know)."""
+
+    id: int = 0
+    connection: str
+    dedupe_key: str
+    body: bytes
+    received_at: float
+    trace: str = ""
+
+
+def add(tx: Tx, letters: Sequence[Letter]) -> None:
+    """Store deliveries; one that is there already is left alone."""
+    rows = [
+        {
+            "connection": one.connection,
+            "dedupe_key": one.dedupe_key,
+            "body": one.body,
+            "received_at": one.received_at,
+            "trace": one.trace,
+        }
+        for one in letters
+    ]
+    tx.many(insert_or_ignore(tx, INBOX), rows)
+
+
+def new(tx: Tx, connection: str, limit: int) -> list[Letter]:
+    """Deliveries that nobody looked at, oldest first."""
+    i = INBOX.c
+    statement = sa.select(i.id, i.connection, i.dedupe_key, i.body, i.received_at, i.trace)
+    statement = statement.where(i.connection == connection, i.state == "new").order_by(i.id).limit(limit)
+    return [
+        Letter(id=row[0], connection=row[1], dedupe_key=row[2], body=row[3], received_at=row[4], trace=row[5])
+        for row in tx.rows(statement)
+    ]
+
+
+def done(tx: Tx, ids: Sequence[int]) -> None:
+    """These deliveries have become dirty marks."""
+    statement = sa.update(INBOX).where(INBOX.c.id == sa.bindparam("done_id")).values(state="done")
+    tx.many(statement, [{"done_id": one} for one in ids])
+
+
+def poison(tx: Tx, letter_id: int, error: str) -> None:
+    """An authentic delivery that cannot be understood: kept, shown, in nobody's way."""
+    tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state="poison", error=error))
+
+
+def counts(tx: Tx) -> dict[tuple[str, str], int]:
+    """Deliveries by connection and state."""
+    statement = sa.select(INBOX.c.connection, INBOX.c.state, sa.func.count())
+    return {(row[0], row[1]): row[2] for row in tx.rows(statement.group_by(INBOX.c.connection, INBOX.c.state))}
+
+
+def has_new(tx: Tx) -> list[str]:
+    """Connections whose inbox waits."""
+    return [row[0] for row in tx.rows(sa.select(INBOX.c.connection).where(INBOX.c.state == "new").distinct())]
+
+
+def prune(tx: Tx, before: float, limit: int = 200) -> int:
+    """Drop deliveries that were dealt with before a time; some at once, so that the writer is never blocked long."""
+    old = sa.select(INBOX.c.id).where(INBOX.c.state == "done", INBOX.c.received_at < before).limit(limit)
+    return tx.execute(sa.delete(INBOX).where(INBOX.c.id.in_(old))).rowcount

@@ -1,0 +1,106 @@
+"""Intents: the committed row that says what is about to be written, with frozen body and key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.values import Value
+from core.store.database import Tx
+from core.store.tables import INTENTS
+from core.store.text import chunks, dump
+
+_COLUMNS = tuple(
+    INTENTS.c[name]
+    for name in (
+        "id connection kind mapping_id action key body wanted before remote_id state sent_at resolve_after "
+        "attempts error trace"
+    ).split()
+)
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One remote write. `wanted` are the frozen registry values by field; `before` the remote's, as last read.
+
+    state: sent (perhaps) | ambiguous (certainly no answer) | done | refused | void (decided not to send).
+    """
+
+    id: str
+    connection: str
+    kind: str = "customer"
+    mapping_id: str
+    action: str
+    key: str
+    body: dict[str, Any]
+    wanted: dict[str, Value]
+    before: dict[str, Value]
+    remote_id: str | None
+    state: str = "sent"
+    sent_at: float
+    resolve_after: float | None = None
+    attempts: int = 0
+    error: str = ""
+    trace: str = ""
+
+
+def insert(tx: Tx, intents: Sequence[Intent]) -> None:
+    """Commit the intents before the first byte goes out. One open intent per mapping: the database says so."""
+    tx.many(sa.insert(INTENTS), [_row(one) for one in intents])
+
+
+def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
+    """Open intents by mapping."""
+    found: dict[str, Intent] = {}
+    for some in chunks(sorted(set(mapping_ids))):
+        statement = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(some), INTENTS.c.closed_at.is_(None))
+        found.update((row.mapping_id, _intent(row)) for row in tx.rows(statement))
+    return found
+
+
+def all_open(tx: Tx, connection: str | None = None) -> list[Intent]:
+    """Every open intent, oldest first."""
+    statement = sa.select(*_COLUMNS).where(INTENTS.c.closed_at.is_(None)).order_by(INTENTS.c.sent_at, INTENTS.c.id)
+    if connection is not None:
+        statement = statement.where(INTENTS.c.connection == connection)
+    return [_intent(row) for row in tx.rows(statement)]
+
+
+def by_key(tx: Tx, connection: str, key: str) -> Intent | None:
+    """The newest intent with this idempotency key."""
+    statement = sa.select(*_COLUMNS).where(INTENTS.c.connection == connection, INTENTS.c.key == key)
+    row = tx.execute(statement.order_by(INTENTS.c.sent_at.desc()).limit(1)).first()
+    return _intent(row) if row else None
+
+
+def close(tx: Tx, closed: Mapping[str, str], now: float) -> None:
+    """Close intents, by id: done | refused | void."""
+    statement = (
+        sa.update(INTENTS)
+        .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
+        .values(state=sa.bindparam("closed_state"), closed_at=now)
+    )
+    tx.many(statement, [{"closed_id": name, "closed_state": state} for name, state in closed.items()])
+
+
+def doubt(tx: Tx, intent_id: str, resolve_after: float, error: str) -> None:
+    """No answer, or one that says nothing: resolve after the given time, before any other write to the mapping."""
+    statement = sa.update(INTENTS).where(INTENTS.c.id == intent_id)
+    values = {"state": "ambiguous", "resolve_after": resolve_after, "error": error}
+    tx.execute(statement.values(**values, attempts=INTENTS.c.attempts + 1))
+
+
+def _intent(row: sa.Row[Any]) -> Intent:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    for name in ("body", "wanted", "before"):
+        values[name] = msgspec.json.decode(values[name])
+    return Intent(**values)
+
+
+def _row(one: Intent) -> dict[str, Any]:
+    row = msgspec.structs.asdict(one)
+    for name in ("body", "wanted", "before"):
+        row[name] = dump(row[name])
+    return row

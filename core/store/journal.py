@@ -1,0 +1,97 @@
+"""The journal: append-only, every change with what it replaced and who or what did it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.decide import Lost
+from core.model.values import Value
+from core.store.database import Tx
+from core.store.tables import JOURNAL
+from core.store.text import chunks, dump
+
+_COLUMNS = tuple(JOURNAL.c[name] for name in
+                 "id at kind record_id connection remote_id action changes lost actor trace".split())  # fmt: skip
+_CHANGES = msgspec.json.Decoder(dict[str, tuple[Value, Value, str]])
+_LOST = msgspec.json.Decoder(list[Lost])
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change. `changes` maps field to (old, new, rule); `lost` are values that a conflict replaced.
+
+    action: enter | link | pull | edit | create | push | raced | gone | unlink | undo | ...
+    """
+
+    id: int = 0
+    at: float
+    kind: str = "customer"
+    record_id: str
+    connection: str | None = None
+    remote_id: str | None = None
+    action: str
+    changes: Mapping[str, tuple[Value, Value, str]] = {}
+    lost: Sequence[Lost] = ()
+    actor: str
+    trace: str = ""
+
+
+def write(tx: Tx, entries: Sequence[Entry]) -> None:
+    """Append."""
+    rows = []
+    for one in entries:
+        row = msgspec.structs.asdict(one)
+        del row["id"]
+        rows.append(row | {"changes": dump(one.changes), "lost": dump(one.lost)})
+    tx.many(sa.insert(JOURNAL), rows)
+
+
+def since(tx: Tx, record_ids: Iterable[str], at: float) -> dict[str, list[Entry]]:
+    """Entries of records since a time, oldest first."""
+    found: dict[str, list[Entry]] = {}
+    for some in chunks(sorted(set(record_ids))):
+        statement = sa.select(*_COLUMNS).where(JOURNAL.c.record_id.in_(some), JOURNAL.c.at >= at)
+        for row in tx.rows(statement.order_by(JOURNAL.c.id)):
+            found.setdefault(row.record_id, []).append(_entry(row))
+    return found
+
+
+def of_record(tx: Tx, record_id: str, limit: int = 100) -> list[Entry]:
+    """A record's newest entries, newest first."""
+    statement = sa.select(*_COLUMNS).where(JOURNAL.c.record_id == record_id).order_by(JOURNAL.c.id.desc())
+    return [_entry(row) for row in tx.rows(statement.limit(limit))]
+
+
+def get(tx: Tx, entry_id: int) -> Entry | None:
+    """One entry."""
+    row = tx.execute(sa.select(*_COLUMNS).where(JOURNAL.c.id == entry_id)).first()
+    return _entry(row) if row else None
+
+
+def with_losses(tx: Tx, limit: int = 100) -> list[Entry]:
+    """The newest entries in which a conflict replaced a value, newest first."""
+    statement = sa.select(*_COLUMNS).where(JOURNAL.c.lost != "[]").order_by(JOURNAL.c.id.desc()).limit(limit)
+    return [_entry(row) for row in tx.rows(statement)]
+
+
+def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
+    """What a connection's lane changed since a time: the mass-change guard counts it."""
+    statement = sa.select(*_COLUMNS).where(
+        JOURNAL.c.at >= at, JOURNAL.c.connection == connection, JOURNAL.c.action.in_(("pull", "push"))
+    )
+    return [_entry(row) for row in tx.rows(statement)]
+
+
+def last_id(tx: Tx) -> int:
+    """The newest entry's id; 0 for an empty journal."""
+    return int(tx.execute(sa.select(sa.func.max(JOURNAL.c.id))).scalar_one() or 0)
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["changes"] = _CHANGES.decode(values["changes"])
+    values["lost"] = _LOST.decode(values["lost"])
+    return Entry(**values)

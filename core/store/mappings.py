@@ -1,0 +1,163 @@
+"""Mappings: which remote object is which registry record, and what the two last agreed on (the base)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.values import Value
+from core.store.database import Tx
+from core.store.tables import CUSTOMERS, MAPPINGS
+from core.store.text import chunks, dump
+
+ENDED = "ended"
+_COLUMNS = (
+    MAPPINGS.c.id,
+    MAPPINGS.c.kind,
+    MAPPINGS.c.record_id,
+    MAPPINGS.c.connection,
+    MAPPINGS.c.part,
+    MAPPINGS.c.generation,
+    MAPPINGS.c.remote_id,
+    MAPPINGS.c.state,
+    MAPPINGS.c.base,
+    MAPPINGS.c.translation,
+    MAPPINGS.c.note,
+    MAPPINGS.c.created_at,
+    MAPPINGS.c.updated_at,
+)
+_BASE = msgspec.json.Decoder(dict[str, tuple[Value, Value]])
+
+
+class MappingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One mapping. state: pending (to be created) | live | gone | excluded | ended."""
+
+    id: str
+    kind: str = "customer"
+    record_id: str
+    connection: str
+    part: str = ""
+    generation: int = 1
+    remote_id: str | None = None
+    state: str
+    base: Mapping[str, tuple[Value, Value]] = {}
+    translation: int = 0
+    note: str = ""
+    created_at: float
+    updated_at: float
+
+
+def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, MappingRow]:
+    """Mappings by id, ended ones included."""
+    return {one.id: one for one in _where(tx, MAPPINGS.c.id, ids)}
+
+
+def by_remote_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, MappingRow]:
+    """Mappings that have not ended, by remote id."""
+    here = (MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, MAPPINGS.c.state != ENDED)
+    return {str(one.remote_id): one for one in _where(tx, MAPPINGS.c.remote_id, remote_ids, *here)}
+
+
+def of_records(tx: Tx, record_ids: Iterable[str]) -> dict[str, list[MappingRow]]:
+    """Mappings that have not ended, by record."""
+    found: dict[str, list[MappingRow]] = {}
+    for one in _where(tx, MAPPINGS.c.record_id, record_ids, MAPPINGS.c.state != ENDED):
+        found.setdefault(one.record_id, []).append(one)
+    return found
+
+
+def generations(tx: Tx, record_id: str, connection: str) -> int:
+    """The highest generation that was ever used for a record at a connection."""
+    statement = sa.select(sa.func.max(MAPPINGS.c.generation)).where(
+        MAPPINGS.c.record_id == record_id, MAPPINGS.c.connection == connection
+    )
+    return int(tx.execute(statement).scalar_one() or 0)
+
+
+def insert(tx: Tx, rows: Sequence[MappingRow]) -> None:
+    """Add mappings; a record or remote id that is mapped here already raises the database's IntegrityError."""
+    tx.many(sa.insert(MAPPINGS), [_row(one) for one in rows])
+
+
+def update(tx: Tx, rows: Sequence[MappingRow]) -> None:
+    """Store these mappings as they are now."""
+    if not rows:
+        return
+    columns = {name: sa.bindparam(f"new_{name}") for name in _row(rows[0]) if name != "id"}
+    statement = sa.update(MAPPINGS).where(MAPPINGS.c.id == sa.bindparam("new_id")).values(columns)
+    tx.many(statement, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
+
+
+def count(tx: Tx, connection: str, *states: str) -> int:
+    """How many mappings of a connection are in one of `states`."""
+    statement = sa.select(sa.func.count()).select_from(MAPPINGS)
+    statement = statement.where(MAPPINGS.c.connection == connection, MAPPINGS.c.state.in_(states))
+    return int(tx.execute(statement).scalar_one())
+
+
+def page(tx: Tx, connection: str, after: str, limit: int) -> list[MappingRow]:
+    """Mappings of a connection that have not ended, by id."""
+    statement = sa.select(*_COLUMNS).where(
+        MAPPINGS.c.connection == connection, MAPPINGS.c.state != ENDED, MAPPINGS.c.id > after
+    )
+    return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
+
+
+def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
+    """Ids of live customers that have no mapping at a connection, in order."""
+    mapped = sa.exists().where(
+        MAPPINGS.c.record_id == CUSTOMERS.c.id,
+        MAPPINGS.c.connection == connection,
+        MAPPINGS.c.kind == kind,
+        MAPPINGS.c.state != ENDED,
+    )
+    statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.deleted_at.is_(None), CUSTOMERS.c.id > after, ~mapped)
+    return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]
+
+
+def _where(
+    tx: Tx, column: sa.Column[Any], values: Iterable[str], *others: sa.ColumnElement[bool]
+) -> list[MappingRow]:
+    found: list[MappingRow] = []
+    for some in chunks(sorted(set(values))):
+        found.extend(_mapping(row) for row in tx.rows(sa.select(*_COLUMNS).where(column.in_(some), *others)))
+    return found
+
+
+def _mapping(row: sa.Row[Any]) -> MappingRow:
+    return MappingRow(
+        id=row[0],
+        kind=row[1],
+        record_id=row[2],
+        connection=row[3],
+        part=row[4],
+        generation=row[5],
+        remote_id=row[6],
+        state=row[7],
+        base=_BASE.decode(row[8]),
+        translation=row[9],
+        note=row[10],
+        created_at=row[11],
+        updated_at=row[12],
+    )
+
+
+def _row(one: MappingRow) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "record_id": one.record_id,
+        "connection": one.connection,
+        "part": one.part,
+        "generation": one.generation,
+        "remote_id": one.remote_id,
+        "state": one.state,
+        "base": dump(one.base),
+        "translation": one.translation,
+        "note": one.note,
+        "created_at": one.created_at,
+        "updated_at": one.updated_at,
+    }

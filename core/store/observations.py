@@ -1,0 +1,141 @@
+"""Observations: what was last seen of each remote object, mapped or not. They say what to look at, and feed plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.keys import email_key
+from core.model.remote import Remote
+from core.store.database import Tx
+from core.store.tables import MAPPINGS, OBSERVATIONS
+from core.store.text import chunks, dump, upsert
+
+_REMOTE = msgspec.json.Decoder(Remote)
+_COLUMNS = (OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest, OBSERVATIONS.c.remote, OBSERVATIONS.c.state)
+_CHANGED = ("digest", "remote", "accord_ref", "external_id", "email_key", "state", "seen_at")
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One remote object as last seen. state: live | gone."""
+
+    remote_id: str
+    digest: str
+    remote: Remote
+    state: str = "live"
+
+
+def digests(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, str]:
+    """What these live objects looked like last time, by id: the fast path of a sweep."""
+    found: dict[str, str] = {}
+    for some in chunks(list(remote_ids)):
+        statement = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest).where(
+            *_here(connection, kind), OBSERVATIONS.c.remote_id.in_(some), OBSERVATIONS.c.state == "live"
+        )
+        found.update((row[0], row[1]) for row in tx.rows(statement))
+    return found
+
+
+def by_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, Observation]:
+    """Observations by remote id, those of gone objects included."""
+    found: dict[str, Observation] = {}
+    for some in chunks(sorted(set(remote_ids))):
+        statement = sa.select(*_COLUMNS).where(*_here(connection, kind), OBSERVATIONS.c.remote_id.in_(some))
+        found.update((row[0], _observation(row)) for row in tx.rows(statement))
+    return found
+
+
+def put(tx: Tx, connection: str, kind: str, seen: Sequence[Observation], now: float) -> None:
+    """Store what was seen."""
+    rows = [_row(connection, kind, one, now) for one in seen]
+    tx.many(upsert(tx, OBSERVATIONS, ("connection", "kind", "remote_id"), _CHANGED), rows)
+
+
+def unmapped(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[Observation]:
+    """Live objects without a mapping, by remote id."""
+    statement = sa.select(*_COLUMNS).where(
+        *_here(connection, kind), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > after, _is_unmapped()
+    )
+    return [_observation(row) for row in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id).limit(limit))]
+
+
+def doubles(tx: Tx, connection: str, kind: str, column: str, values: Iterable[str]) -> dict[str, list[str]]:
+    """Remote ids of live, unmapped objects by accord_ref, external_id or email_key."""
+    by = OBSERVATIONS.c[column]
+    found: dict[str, list[str]] = {}
+    for some in chunks(sorted({value for value in values if value})):
+        statement = sa.select(by, OBSERVATIONS.c.remote_id).where(
+            *_here(connection, kind), OBSERVATIONS.c.state == "live", by.in_(some), _is_unmapped()
+        )
+        for value, remote_id in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id)):
+            found.setdefault(value, []).append(remote_id)
+    return found
+
+
+def email_twins(tx: Tx, connection: str, kind: str, keys: Iterable[str]) -> dict[str, list[str]]:
+    """Like `doubles` by e-mail, leaving out objects that an external id tells apart."""
+    by = OBSERVATIONS.c.email_key
+    found: dict[str, list[str]] = {}
+    for some in chunks(sorted({key for key in keys if key})):
+        statement = sa.select(by, OBSERVATIONS.c.remote_id).where(
+            *_here(connection, kind),
+            OBSERVATIONS.c.state == "live",
+            OBSERVATIONS.c.external_id.is_(None),
+            by.in_(some),
+            _is_unmapped(),
+        )
+        for value, remote_id in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id)):
+            found.setdefault(value, []).append(remote_id)
+    return found
+
+
+def ids_after(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
+    """Ids of live objects in order, for finding those that a full sweep did not see."""
+    statement = sa.select(OBSERVATIONS.c.remote_id).where(
+        *_here(connection, kind), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > after
+    )
+    return [row[0] for row in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id).limit(limit))]
+
+
+def count(tx: Tx, connection: str, kind: str) -> int:
+    """How many live objects of a connection are known."""
+    statement = sa.select(sa.func.count()).select_from(OBSERVATIONS)
+    return int(tx.execute(statement.where(*_here(connection, kind), OBSERVATIONS.c.state == "live")).scalar_one())
+
+
+def _here(connection: str, kind: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return OBSERVATIONS.c.connection == connection, OBSERVATIONS.c.kind == kind
+
+
+def _is_unmapped() -> sa.ColumnElement[bool]:
+    mapped = sa.exists().where(
+        MAPPINGS.c.connection == OBSERVATIONS.c.connection,
+        MAPPINGS.c.kind == OBSERVATIONS.c.kind,
+        MAPPINGS.c.remote_id == OBSERVATIONS.c.remote_id,
+        MAPPINGS.c.state != "ended",
+        MAPPINGS.c.remote_id.is_not(None),
+    )
+    return ~mapped
+
+
+def _observation(row: sa.Row[Any]) -> Observation:
+    return Observation(remote_id=row[0], digest=row[1], remote=_REMOTE.decode(row[2]), state=row[3])
+
+
+def _row(connection: str, kind: str, one: Observation, now: float) -> dict[str, Any]:
+    email = one.remote.fields.get("email")
+    return {
+        "connection": connection,
+        "kind": kind,
+        "remote_id": one.remote_id,
+        "digest": one.digest,
+        "remote": dump(one.remote),
+        "accord_ref": one.remote.accord_ref,
+        "external_id": one.remote.external_id,
+        "email_key": email_key(email) if isinstance(email, str) else "",
+        "state": one.state,
+        "seen_at": now,
+    }

@@ -1,0 +1,320 @@
+"""Every table. Values that the database never looks into are JSON text, so that SQLite and PostgreSQL agree.
+
+Times are seconds since 1970 (UTC). Ids are random text: a counter would rewind with a restored backup and
+then name other objects by markers that are already out there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+METADATA: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> sa.Column[str]:
+    return sa.Column(name, sa.String(64), primary_key=True)
+
+
+def _text(name: str, *, optional: bool = False, default: str | None = None) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=optional, server_default=default)
+
+
+def _time(name: str, *, optional: bool = False) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=optional)
+
+
+def _count(name: str, default: int = 0) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, server_default=str(default))
+
+
+META: Final = sa.Table("meta", METADATA, _id("name"), _text("value"))
+
+CONNECTIONS: Final = sa.Table(
+    "connections",
+    METADATA,
+    _id("name"),
+    _text("provider"),
+    _text("account_id", optional=True),
+    _text("account_title", default=""),
+    _text("state", default="observing"),
+    _time("swept_at", optional=True),
+    _time("activated_at", optional=True),
+    _count("announced_creates"),
+    _count("listed"),
+    _count("translation"),
+    _time("paused_until", optional=True),
+    _text("error", default=""),
+    _text("error_code", default=""),
+    _time("allowance_from", optional=True),
+    comment="state: observing | active | reauthorize. allowance_from: an approved mass change counts from here.",
+)
+
+CUSTOMERS: Final = sa.Table(
+    "customers",
+    METADATA,
+    _id(),
+    _text("external_id"),
+    _count("version", 1),
+    _text("fields"),
+    _text("sources"),
+    _text("name_key", default=""),
+    _text("email_key", default=""),
+    _text("parent", optional=True),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("deleted_at", optional=True),
+    sa.Index("ix_customers_email_key", "email_key"),
+    sa.Index("ix_customers_name_key", "name_key"),
+    sa.Index("ix_customers_parent", "parent"),
+    sa.Index("ix_customers_updated_at", "updated_at", "id"),
+    sa.Index(
+        "uq_customers_live_external_id",
+        "external_id",
+        unique=True,
+        sqlite_where=sa.text("deleted_at IS NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL"),
+    ),
+)
+
+_LIVE_MAPPING: Final = sa.text("state <> 'ended'")
+
+MAPPINGS: Final = sa.Table(
+    "mappings",
+    METADATA,
+    _id(),
+    _text("kind"),
+    _text("record_id"),
+    _text("connection"),
+    _text("part", default=""),
+    _count("generation", 1),
+    _text("remote_id", optional=True),
+    _text("state"),
+    _text("base", default="{}"),
+    _count("translation"),
+    _text("note", default=""),
+    _time("created_at"),
+    _time("updated_at"),
+    sa.Index(
+        "uq_mappings_record",
+        "kind",
+        "record_id",
+        "connection",
+        "part",
+        unique=True,
+        sqlite_where=_LIVE_MAPPING,
+        postgresql_where=_LIVE_MAPPING,
+    ),
+    sa.Index(
+        "uq_mappings_remote",
+        "connection",
+        "kind",
+        "remote_id",
+        unique=True,
+        sqlite_where=sa.text("state <> 'ended' AND remote_id IS NOT NULL"),
+        postgresql_where=sa.text("state <> 'ended' AND remote_id IS NOT NULL"),
+    ),
+    sa.Index("ix_mappings_record_id", "record_id"),
+    comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
+)
+
+OBSERVATIONS: Final = sa.Table(
+    "observations",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("remote_id", sa.String(128), primary_key=True),
+    _text("digest"),
+    _text("remote"),
+    _text("accord_ref", optional=True),
+    _text("external_id", optional=True),
+    _text("email_key", default=""),
+    _text("state", default="live"),
+    _time("seen_at"),
+    sa.Index("ix_observations_accord_ref", "connection", "accord_ref"),
+    sa.Index("ix_observations_external_id", "connection", "external_id"),
+    sa.Index("ix_observations_email_key", "connection", "email_key"),
+    comment="What was last seen of a remote object, mapped or not. state: live | gone.",
+)
+
+DIRTY: Final = sa.Table(
+    "dirty",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    sa.Column("subject", sa.String(160), primary_key=True),
+    _text("kind"),
+    _count("seq", 1),
+    _text("reason"),
+    _text("trace", default=""),
+    _time("since"),
+    _time("not_before"),
+    _count("attempts"),
+    _text("parked", optional=True),
+    sa.Index("ix_dirty_due", "connection", "parked", "not_before"),
+    comment="What waits for a reconcile: m:<mapping> or r:<remote id>. parked: a sweep must end first.",
+)
+
+INTENTS: Final = sa.Table(
+    "intents",
+    METADATA,
+    _id(),
+    _text("connection"),
+    _text("kind"),
+    _text("mapping_id"),
+    _text("action"),
+    _text("key"),
+    _text("body"),
+    _text("wanted"),
+    _text("before"),
+    _text("remote_id", optional=True),
+    _text("state"),
+    _time("sent_at"),
+    _time("resolve_after", optional=True),
+    _time("closed_at", optional=True),
+    _count("attempts"),
+    _text("error", default=""),
+    _text("trace", default=""),
+    sa.Index(
+        "uq_intents_open",
+        "mapping_id",
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    ),
+    sa.Index("ix_intents_key", "connection", "key"),
+    comment="One remote write that may have been sent. state: sent | ambiguous | done | refused | void.",
+)
+
+JOURNAL: Final = sa.Table(
+    "journal",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _time("at"),
+    _text("kind"),
+    _text("record_id"),
+    _text("connection", optional=True),
+    _text("remote_id", optional=True),
+    _text("action"),
+    _text("changes"),
+    _text("lost", default="[]"),
+    _text("actor"),
+    _text("trace", default=""),
+    sa.Index("ix_journal_record_id", "record_id", "id"),
+    sa.Index("ix_journal_at", "at"),
+    comment="Append-only: every change, with what it replaced.",
+)
+
+HOLDS: Final = sa.Table(
+    "holds",
+    METADATA,
+    _id(),
+    _text("connection"),
+    _text("subject"),
+    _text("field", default=""),
+    _text("reason"),
+    _text("record_id", optional=True),
+    _text("detail"),
+    _text("digest"),
+    _text("state", default="open"),
+    _text("answer", optional=True),
+    _text("actor", optional=True),
+    _time("opened_at"),
+    _time("closed_at", optional=True),
+    _text("trace", default=""),
+    sa.Index(
+        "uq_holds_open",
+        "connection",
+        "subject",
+        "field",
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    sa.Index("ix_holds_subject", "connection", "subject"),
+    sa.Index("ix_holds_record_id", "record_id"),
+    sa.Index("ix_holds_state", "state", "opened_at"),
+    comment="Waits for a person. state: open | answered | moot.",
+)
+
+FAILURES: Final = sa.Table(
+    "failures",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    sa.Column("subject", sa.String(160), primary_key=True),
+    _text("kind"),
+    _text("record_id", optional=True),
+    _text("field", optional=True),
+    _text("code"),
+    _text("message"),
+    _text("raw", default=""),
+    _text("state"),
+    _count("attempts", 1),
+    _time("first_at"),
+    _time("last_at"),
+    _time("next_at", optional=True),
+    _text("trace", default=""),
+    comment="One per record that failed, until it succeeds. state: retrying | dead.",
+)
+
+INBOX: Final = sa.Table(
+    "inbox",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("connection"),
+    _text("dedupe_key"),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    _time("received_at"),
+    _text("state", default="new"),
+    _text("error", default=""),
+    _text("trace", default=""),
+    sa.UniqueConstraint("connection", "dedupe_key"),
+    sa.Index("ix_inbox_state", "connection", "state", "id"),
+    comment="Authentic webhook deliveries. state: new | done | poison.",
+)
+
+CURSORS: Final = sa.Table(
+    "cursors",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("mode", sa.String(16), primary_key=True),
+    _text("cursor", optional=True),
+    _text("pending", optional=True),
+    _text("run", optional=True),
+    _count("listed"),
+    _time("started_at", optional=True),
+    _time("completed_at", optional=True),
+    comment="Where each sweep stands. run: the sweep under way; pending: the change cursor it took at its start.",
+)
+
+ONE_OFFS: Final = sa.Table(
+    "one_offs",
+    METADATA,
+    _id(),
+    _text("connection"),
+    _text("request"),
+    _text("state", default="new"),
+    _text("result", default="{}"),
+    _text("error", default=""),
+    _time("asked_at"),
+    _time("finished_at", optional=True),
+    _text("trace", default=""),
+    sa.Index("ix_one_offs_state", "connection", "state", "asked_at"),
+    comment="What operators asked for. state: new | done | failed.",
+)
+
+VAULT: Final = sa.Table(
+    "vault",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    _text("sealed"),
+    _time("saved_at"),
+)

@@ -1,0 +1,46 @@
+"""JSON text columns, and upserts that both databases understand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from core.store.database import Tx
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Most values in one IN list: both databases cap the number of bound parameters."""
+
+
+def dump(value: object) -> str:
+    """A value as JSON text (U+0000 is escaped, so any database takes it)."""
+    return msgspec.json.encode(value).decode()
+
+
+def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """`items` in slices that fit one IN list."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def dialect_insert(tx: Tx, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's INSERT, which knows ON CONFLICT."""
+    return sqlite.insert(table) if tx.dialect == "sqlite" else postgresql.insert(table)
+
+
+def insert_or_ignore(tx: Tx, table: sa.Table) -> sa.Executable:
+    """INSERT that leaves an existing row alone."""
+    return dialect_insert(tx, table).on_conflict_do_nothing()
+
+
+def upsert(tx: Tx, table: sa.Table, keys: Sequence[str], changed: Sequence[str]) -> sa.Executable:
+    """INSERT, or set `changed` to the new values where a row with these `keys` is there."""
+    statement = dialect_insert(tx, table)
+    return statement.on_conflict_do_update(
+        index_elements=list(keys), set_={name: statement.excluded[name] for name in changed}
+    )

@@ -1,0 +1,193 @@
+"""What waits: dirty mappings and objects, with back-off; and operators' one-offs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.store.database import Tx
+from core.store.tables import DIRTY, ONE_OFFS
+from core.store.text import chunks, dialect_insert, dump
+
+NOW = 0.0
+
+
+class DirtyRow(msgspec.Struct, frozen=True):
+    """One waiting subject: `m:<mapping id>` or `r:<remote id>`. `seq` names the state that was looked at."""
+
+    subject: str
+    kind: str
+    seq: int
+    reason: str
+    trace: str
+    since: float
+    attempts: int
+
+
+def mapping_subject(mapping_id: str) -> str:
+    """The subject of a mapping."""
+    return f"m:{mapping_id}"
+
+
+def remote_subject(remote_id: str) -> str:
+    """The subject of a remote object that has no mapping."""
+    return f"r:{remote_id}"
+
+
+def mark(
+    tx: Tx,
+    connection: str,
+    subjects: Iterable[str],
+    *,
+    reason: str,
+    trace: str,
+    now: float,
+    kind: str = "customer",
+    parked: str | None = None,
+) -> None:
+    """Mark subjects dirty. One that waits already is looked at again from now on, and is no longer parked."""
+    rows = [
+        {
+            "connection": connection,
+            "subject": subject,
+            "kind": kind,
+            "reason": reason,
+            "trace": trace,
+            "since": now,
+            "not_before": NOW,
+            "parked": parked,
+        }
+        for subject in sorted(set(subjects))
+    ]
+    statement = dialect_insert(tx, DIRTY)
+    new = statement.excluded
+    # a sweep must not park what a webhook has already asked for
+    still_parked = sa.case((DIRTY.c.parked.is_(None), None), else_=new.parked)
+    changes = {"seq": DIRTY.c.seq + 1, "not_before": NOW, "reason": new.reason, "trace": new.trace}
+    tx.many(
+        statement.on_conflict_do_update(
+            index_elements=["connection", "subject"], set_={**changes, "parked": still_parked}
+        ),
+        rows,
+    )
+
+
+def due(tx: Tx, connection: str, now: float, limit: int, subjects: Sequence[str] | None = None) -> list[DirtyRow]:
+    """What may be looked at now, oldest first."""
+    d = DIRTY.c
+    statement = sa.select(d.subject, d.kind, d.seq, d.reason, d.trace, d.since, d.attempts).where(
+        d.connection == connection, d.parked.is_(None), d.not_before <= now
+    )
+    if subjects is not None:
+        statement = statement.where(d.subject.in_(subjects))
+    return [DirtyRow(*row) for row in tx.rows(statement.order_by(d.not_before, d.since, d.subject).limit(limit))]
+
+
+def next_due(tx: Tx, connection: str) -> float | None:
+    """When the next subject may be looked at (seconds since 1970; 0 for at once), or None."""
+    statement = sa.select(sa.func.min(DIRTY.c.not_before)).where(
+        DIRTY.c.connection == connection, DIRTY.c.parked.is_(None)
+    )
+    found = tx.execute(statement).scalar_one()
+    return None if found is None else float(found)
+
+
+def clear(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
+    """Take off what was dealt with; a subject that was marked again meanwhile stays."""
+    statement = sa.delete(DIRTY).where(
+        DIRTY.c.connection == connection,
+        DIRTY.c.subject == sa.bindparam("gone_subject"),
+        DIRTY.c.seq == sa.bindparam("gone_seq"),
+    )
+    tx.many(statement, [{"gone_subject": row.subject, "gone_seq": row.seq} for row in rows])
+
+
+def postpone(tx: Tx, connection: str, waits: Mapping[str, float], *, is_attempt: bool = True) -> None:
+    """Look at these subjects again at the given times."""
+    statement = (
+        sa.update(DIRTY)
+        .where(DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject"))
+        .values(not_before=sa.bindparam("late_until"), attempts=DIRTY.c.attempts + (1 if is_attempt else 0))
+    )
+    tx.many(statement, [{"late_subject": name, "late_until": until} for name, until in waits.items()])
+
+
+def parked(tx: Tx, connection: str, run: str, after: str, limit: int) -> list[str]:
+    """Subjects that wait for the end of a sweep."""
+    statement = sa.select(DIRTY.c.subject).where(
+        DIRTY.c.connection == connection, DIRTY.c.parked == run, DIRTY.c.subject > after
+    )
+    return [row[0] for row in tx.rows(statement.order_by(DIRTY.c.subject).limit(limit))]
+
+
+def release(tx: Tx, connection: str, run: str) -> None:
+    """The sweep has ended and nothing speaks against its changes: they may be looked at."""
+    tx.execute(sa.update(DIRTY).where(DIRTY.c.connection == connection, DIRTY.c.parked == run).values(parked=None))
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """How much waits at each connection."""
+    rows = tx.rows(sa.select(DIRTY.c.connection, sa.func.count()).group_by(DIRTY.c.connection))
+    return {row[0]: row[1] for row in rows}
+
+
+def waiting(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, tuple[str, float, int]]:
+    """Why, until when and for the how manieth time each of `subjects` waits."""
+    found: dict[str, tuple[str, float, int]] = {}
+    for some in chunks(sorted(set(subjects))):
+        statement = sa.select(DIRTY.c.subject, DIRTY.c.reason, DIRTY.c.not_before, DIRTY.c.attempts)
+        statement = statement.where(DIRTY.c.connection == connection, DIRTY.c.subject.in_(some))
+        found.update((row[0], (row[1], row[2], row[3])) for row in tx.rows(statement))
+    return found
+
+
+class OneOff(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's request to one lane. state: new | done | failed."""
+
+    id: str
+    connection: str
+    request: dict[str, Any]
+    state: str = "new"
+    result: dict[str, Any] = {}
+    error: str = ""
+    trace: str = ""
+
+
+def ask(tx: Tx, one: OneOff, now: float) -> None:
+    """Put a one-off into its lane."""
+    values = {"id": one.id, "connection": one.connection, "request": dump(one.request), "asked_at": now}
+    tx.execute(sa.insert(ONE_OFFS).values(**values, trace=one.trace))
+
+
+def next_one_off(tx: Tx, connection: str) -> OneOff | None:
+    """The oldest request of a lane."""
+    statement = sa.select(ONE_OFFS).where(ONE_OFFS.c.connection == connection, ONE_OFFS.c.state == "new")
+    row = tx.execute(statement.order_by(ONE_OFFS.c.asked_at, ONE_OFFS.c.id).limit(1)).first()
+    return _one_off(row) if row else None
+
+
+def one_off(tx: Tx, one_id: str) -> OneOff | None:
+    """A request and what became of it."""
+    row = tx.execute(sa.select(ONE_OFFS).where(ONE_OFFS.c.id == one_id)).first()
+    return _one_off(row) if row else None
+
+
+def finish(tx: Tx, one_id: str, now: float, *, result: object = None, error: str = "") -> None:
+    """Store what became of a request."""
+    values = {"state": "failed" if error else "done", "result": dump(result or {}), "error": error}
+    tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(**values, finished_at=now))
+
+
+def _one_off(row: sa.Row[Any]) -> OneOff:
+    return OneOff(
+        id=row.id,
+        connection=row.connection,
+        request=msgspec.json.decode(row.request),
+        state=row.state,
+        result=msgspec.json.decode(row.result),
+        error=row.error,
+        trace=row.trace,
+    )
