@@ -1,0 +1,31 @@
+"""Values reduced to what two of them are compared by; what is stored stays as it was given (pure)."""
+
+from __future__ import annotations
+
+import phonenumbers
+
+
+def email_key(text: str) -> str:
+    """`" Ann@Example.COM "` -> `ann@example.com`: trimmed, case folded."""
+    return text.strip().casefold()
+
+
+def phone_key(text: str) -> str:
+    """E.164 where the number says its country (`+49 30 1234` -> `+49301234`), else its bare digits.
+
+    An extension is kept: two desks behind one switchboard are two numbers.
+    """
+    wanted = text.strip()
+    if wanted.startswith("+"):
+        try:
+            number = phonenumbers.parse(wanted, None)
+        except phonenumbers.NumberParseException:
+            return _digits(wanted)
+        base = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return f"{base};ext={number.extension}" if number.extension else base
+    return _digits(wanted)
+
+
+def _digits(text: str) -> str:
+    # a "number" without digits still has to differ from a blank one and from other such texts
+    return "".join(char for char in text if char.isdecimal()) or text.casefold()
