@@ -1,0 +1,189 @@
+"""Settings of the process: the only reader of the environment.
+
+Every variable begins with ACCORD_. A secret may come as a file instead (`ACCORD_API_TOKEN_FILE=/run/secrets/...`),
+which is read once, here. Secrets of connections are `ACCORD_<CONNECTION>_<SECRET>`: the api_key of `stripe-eu` is
+ACCORD_STRIPE_EU_API_KEY.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Final, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import Field, PrivateAttr, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from core.errors import ConfigError
+
+PREFIX: Final = "ACCORD_"
+FILE_SUFFIX: Final = "_FILE"
+ENVIRONMENT: Final = "environment"
+"""What a ConfigError calls the file it names."""
+
+MAX_SECRET_FILE_BYTES: Final = 65536
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
+
+
+class Settings(BaseSettings):
+    """One process's settings; made by `load_settings`, passed down from the composition root."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+
+    config: Path = Path("accord.toml")
+    """The file with connections and policy."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL, which may hold a password; unset: a SQLite file beside the config file (`database`)."""
+    api_host: Host = "127.0.0.1"
+    """Address of registry API, console and metrics."""
+    api_port: Port = 8400
+    """0: any free port."""
+    api_token: SecretStr | None = None
+    """When set, the API asks for it as a bearer token."""
+    webhook_host: Host = "127.0.0.1"
+    """Address of the webhook receiver, the only part that has to be reachable from outside."""
+    webhook_port: Port = 8401
+    """0: any free port."""
+    public_url: str | None = None
+    """How providers reach the webhook receiver; HubSpot signs it, so it must be exact."""
+    log_level: LogLevel = "info"
+    """The quietest of our own events that is still written."""
+    log_format: LogFormat = "auto"
+    """`auto`: console on a terminal, else json."""
+    secret_key: SecretStr | None = None
+    """Encrypts stored secrets (OAuth tokens) at rest."""
+
+    _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load_settings` read, and nothing behind its back: tests bring their own environment."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an absolute http(s) URL without query, like https://accord.example.com")
+        return value.rstrip("/")
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.config.absolute().parent / 'var' / 'accord.sqlite3'}"
+
+    def connection_secrets(self, connection: str, names: Iterable[str]) -> dict[str, str]:
+        """Those of a connection's secrets (named by its provider's manifest) that the environment holds."""
+        found = {name: self._variables.get(secret_variable(connection, name)) for name in names}
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def secret_values(self) -> frozenset[str]:
+        """Every secret this process was given, so that the log can mask it wherever it turns up."""
+        own = {value.get_secret_value() for value in (self.api_token, self.secret_key) if value}
+        own |= {password for password in [urlsplit(self.database).password] if password}
+        ours = own_variables()
+        return frozenset(own | {value for name, value in self._variables.items() if name not in ours and value})
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (the process's own unless given one) once; raises ConfigError naming the variable."""
+    variables = _read_files(_ours(os.environ if environ is None else environ))
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in variables.items() if value}
+    try:
+        settings = Settings(**source())
+    except ValidationError as error:
+        raise _config_error(error) from None
+    settings._variables = variables  # noqa: SLF001 - its own loader; the field is private to everyone else
+    return settings
+
+
+def secret_variable(connection: str, secret: str) -> str:
+    """`stripe-eu`, `api_key` -> `ACCORD_STRIPE_EU_API_KEY`."""
+    return f"{PREFIX}{connection}_{secret}".upper().replace("-", "_")
+
+
+def own_variables() -> frozenset[str]:
+    """The variables of Settings itself, which no connection's secret may shadow."""
+    return frozenset(f"{PREFIX}{name}".upper() for name in Settings.model_fields)
+
+
+def _ours(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+
+
+def _read_files(variables: Mapping[str, str]) -> dict[str, str]:
+    """Replace every `X_FILE` by `X` with the file's content."""
+    found = {name: value for name, value in variables.items() if not name.endswith(FILE_SUFFIX)}
+    for name in sorted(variables.keys() - found.keys()):
+        target = name.removesuffix(FILE_SUFFIX)
+        if target in own_variables() and not _is_secret(target):
+            near = get_close_matches(name, sorted(own_variables()), n=1)
+            cure = f'; did you mean "{near[0]}"?' if near else ""
+            raise ConfigError(f"only secrets can come from a file{cure}", file=ENVIRONMENT, key=name)
+        if found.get(target):
+            raise ConfigError(f"{target} is set too; keep one of the two", file=ENVIRONMENT, key=name)
+        found[target] = _file_content(name, variables[name])
+    return found
+
+
+def _is_secret(variable: str) -> bool:
+    return SecretStr in get_args(Settings.model_fields[variable.removeprefix(PREFIX).lower()].annotation)
+
+
+def _file_content(name: str, path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_SECRET_FILE_BYTES + 1)
+        if len(content) > MAX_SECRET_FILE_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_SECRET_FILE_BYTES} bytes", file=ENVIRONMENT, key=name)
+        text = content.decode("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path!r}: {error.strerror}", file=ENVIRONMENT, key=name) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path!r} is not UTF-8 text", file=ENVIRONMENT, key=name) from error
+    if not text:
+        raise ConfigError(f"{path!r} is empty", file=ENVIRONMENT, key=name)
+    return text
+
+
+def _config_error(error: ValidationError) -> ConfigError:
+    """Every mistake, one on a line, the first one named. Values are left out: they may be secrets."""
+    mistakes = [
+        ConfigError(_said(found["msg"]), file=ENVIRONMENT, key=f"{PREFIX}{found['loc'][0]}".upper())
+        for found in error.errors(include_input=False, include_url=False)
+    ]
+    first, *others = mistakes
+    lines = "\n".join([first.problem, *(str(other) for other in others)])
+    return ConfigError(lines, file=first.file, key=first.key)
+
+
+def _said(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
