@@ -36,6 +36,8 @@ class LookAlike(Protocol):
     """One provider account. Not thread-safe; nothing in it reads the real clock or real chance."""
 
     name: str
+    reads: int
+    """How many reads (gets, lists, searches, queries) the API has answered."""
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """Answer one API request as the provider would, and change state accordingly."""

@@ -1,0 +1,119 @@
+"""Webhooks leave the sandbox over real HTTP and its look-alike hears what came of them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from core.sandbox.admin import Edit
+from core.sandbox.client import SandboxClient
+from core.sandbox.faults import FaultPlan, WebhookFault
+
+Toy = Any
+
+
+class Receiver:
+    """A webhook endpoint that answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.bodies: list[bytes] = []
+        self.ports: set[int] = set()
+        outer = self
+
+        class Endpoint(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                outer.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+                outer.ports.add(self.client_address[1])
+                self.send_response(outer.statuses.pop(0) if outer.statuses else 200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                del format, args
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?c=1"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen")
+
+
+def test_a_change_is_delivered_and_its_answer_told(client: SandboxClient, receiver: Receiver, toy: Toy) -> None:
+    """The look-alike stops redelivering only when it hears of a 2xx."""
+    client.settings(webhook_url=receiver.url)
+    client.edit({"name": "A"})
+    wait_for(lambda: toy.answered == [("w1", 200)])
+    assert receiver.bodies == [b'{"event": 1, "id": "t1"}']
+    wait_for(lambda: client.stats().webhooks == {"200": 1})
+
+
+def test_a_delivery_that_fails_is_made_again(client: SandboxClient, receiver: Receiver, toy: Toy) -> None:
+    """Our 5xx means: the provider tries again."""
+    receiver.statuses = [503]
+    client.settings(webhook_url=receiver.url)
+    client.edit({"name": "A"})
+    wait_for(lambda: toy.answered == [("w1", 503), ("w1", 200)])
+    assert len(receiver.bodies) == 2
+
+
+def test_no_receiver_is_told_as_no_answer(client: SandboxClient, toy: Toy) -> None:
+    """The daemon is down: the provider's redelivery schedule begins."""
+    client.settings(webhook_url="http://127.0.0.1:9/hook")
+    client.edit({"name": "A"})
+    wait_for(lambda: ("w1", None) in toy.answered)
+
+
+def test_many_deliveries_share_few_connections(client: SandboxClient, receiver: Receiver, toy: Toy) -> None:
+    """A thousand a second go through here."""
+    client.settings(webhook_url=receiver.url)
+    client.bulk(Edit(changes={"name": str(number)}) for number in range(300))
+    wait_for(lambda: len(toy.answered) == 300)
+    assert len(set(receiver.bodies)) == 300
+    assert len(receiver.ports) <= 16
+
+
+def test_switched_off_webhooks_wait(client: SandboxClient, receiver: Receiver, toy: Toy) -> None:
+    """A test that wants polling only, and then the flood."""
+    client.settings(webhook_url=receiver.url, webhooks_enabled=False)
+    client.edit({"name": "A"})
+    time.sleep(0.1)
+    assert not receiver.bodies
+    client.settings(webhooks_enabled=True)
+    wait_for(lambda: len(toy.answered) == 1)
+
+
+def test_dropped_doubled_and_late_webhooks_over_http(client: SandboxClient, receiver: Receiver, toy: Toy) -> None:
+    """A drop is never made up for; a double's answer is not told twice; a late one comes after the next."""
+    client.settings(webhook_url=receiver.url)
+    faults = (WebhookFault(kind="drop", count=1), WebhookFault(kind="duplicate", count=1))
+    client.faults(FaultPlan(webhooks=(*faults, WebhookFault(kind="delay", count=1, seconds=0.2))))
+    client.bulk(Edit(changes={"name": str(number)}) for number in range(4))
+    wait_for(lambda: len(toy.answered) == 4 and len(receiver.bodies) == 4)
+    events = sorted(receiver.bodies)
+    assert events[0] == events[1] == b'{"event": 2, "id": "t2"}'
+    assert receiver.bodies[-1] == b'{"event": 3, "id": "t3"}'
+    assert client.stats().webhooks == {"dropped": 1, "200": 4}
+    assert sorted(toy.answered) == [("w1", 200), ("w2", 200), ("w3", 200), ("w4", 200)]
