@@ -1,0 +1,303 @@
+"""QuickBooks Online as a Connector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import msgspec
+
+from connectors.quickbooks.connector import pages
+from connectors.quickbooks.connector.pages import Position
+from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
+from connectors.quickbooks.manifest import CDC_MOST, MANIFEST, QUERY_PAGE, READ_BATCH, WRITE_BATCH
+from connectors.quickbooks.translate import DELETED_SUFFIX, CustomerTranslator
+from connectors.quickbooks.webhook import QuickBooksWebhooks
+from connectors.quickbooks.wire import BatchItem, BatchReply, CdcReply, CompanyReply, CustomerReply
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    ConfigError,
+    GoneError,
+    RejectedError,
+    ReplyError,
+    RetryError,
+)
+from core.model.remote import Manifest
+from core.ports import (
+    Account,
+    ConnectionConfig,
+    Missing,
+    Page,
+    Probe,
+    Provider,
+    Receipt,
+    Shell,
+    Sighting,
+    Translator,
+    Vault,
+    Write,
+    Written,
+)
+
+if TYPE_CHECKING:
+    from connectors.quickbooks.client import QuickBooksClient
+
+T = TypeVar("T")
+EVERYONE: Final = "Active in (true, false)"
+"""A query without this condition leaves inactive customers out, and they would look deleted."""
+
+
+class QuickBooksConnector:
+    """One company. Reads are strongly consistent; updates are conditional on the SyncToken in their body."""
+
+    def __init__(self, client: QuickBooksClient, config: ConnectionConfig) -> None:
+        """`batch_size` is a setting because Intuit's own pages disagree about it."""
+        self._client = client
+        self._region = region_of(config)
+        self._batch_size = _batch_size(config)
+        self._slots = asyncio.Semaphore(MANIFEST.in_flight)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The provider's manifest with this connection's batch size."""
+        return msgspec.structs.replace(MANIFEST, write_batch=self._batch_size)
+
+    async def identify(self) -> Account:
+        """Return the company: its realm id is the account."""
+        company = _reply(await self._client.company(), CompanyReply).company
+        mode = "test" if "sandbox" in self._client.base else "live"
+        notes = []
+        if company.country and (company.country == "US") != (self._region == "us"):
+            notes.append(f"the company is in {company.country} but region is {self._region}: set region")
+        return Account(f"{self._client.realm}:{mode}", company.name, tuple(notes))
+
+    async def prepare(self) -> Sequence[str]:
+        """Nothing is needed: QuickBooks has no place for anything of ours."""
+        return ()
+
+    async def sweep(self, kind: str, mode: Literal["full", "changes"], cursor: str | None) -> Page:  # noqa: ARG002
+        """Read everything by a keyset on LastUpdatedTime, or what the change feed names since the cursor."""
+        if mode == "full":
+            return await self._query_page(pages.decoded(cursor) if cursor else Position())
+        if cursor is None:
+            now = _reply(await self._client.company(), CompanyReply).time
+            return Page(cursor=pages.encoded(Position(since=_whole_second(now))), is_last=True)
+        position = pages.decoded(cursor)
+        return await (self._query_page(position) if position.until else self._change_page(position))
+
+    async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:  # noqa: ARG002
+        """Read by query in batches; an id that no query returns is asked for alone before it counts as missing."""
+        wanted = list(dict.fromkeys(ids))
+        chunks = [wanted[start : start + READ_BATCH] for start in range(0, len(wanted), READ_BATCH)]
+        found: dict[str, Sighting | Missing] = {}
+        for part in await self._together([partial(self._read_chunk, chunk) for chunk in chunks]):
+            found.update(part)
+        lost = [remote_id for remote_id in wanted if remote_id not in found]
+        answers = await self._together([partial(self._read_alone, remote_id) for remote_id in lost])
+        found.update(zip(lost, answers, strict=True))
+        return found
+
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:  # noqa: ARG002
+        """Look up by display name, also among inactive ones. No customer can carry a mark or an external id."""
+        name = probe.unique.get("name")
+        if not name:
+            return ()
+        names = _quoted([name, name + DELETED_SUFFIX])
+        return list(_sightings(await self._select(f"DisplayName in ({names}) and {EVERYONE}")))
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        """Creates go alone, each under its own key; updates go in batches, each protected by its SyncToken."""
+        alone = [index for index, write in enumerate(writes) if write.action == "create"]
+        updates = [index for index, write in enumerate(writes) if write.action == "update"]
+        groups = [[index] for index in alone]
+        groups += [updates[start : start + self._batch_size] for start in range(0, len(updates), self._batch_size)]
+        results = await self._together(
+            [partial(self._write_group, [writes[index] for index in group]) for group in groups]
+        )
+        receipts = {
+            index: receipt
+            for group, result in zip(groups, results, strict=True)
+            for index, receipt in zip(group, result, strict=True)
+        }
+        return [receipts[index] for index in range(len(writes))]
+
+    async def aclose(self) -> None:
+        """Let go of sockets."""
+        await self._client.aclose()
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    async def _query_page(self, position: Position) -> Page:
+        since = f"Metadata.LastUpdatedTime >= {_quoted([position.at])} and " if position.at else ""
+        records = await self._select(f"{since}{EVERYONE} orderby Metadata.LastUpdatedTime", start=position.start)
+        following = pages.next_position(position, records)
+        if following is not None:
+            return pages.page_of(records, cursor=following, is_last=False)
+        ended = Position(since=position.until) if position.until else None
+        return pages.page_of(records, cursor=ended, is_last=True)
+
+    async def _change_page(self, position: Position) -> Page:
+        since = _earlier(position.since, MANIFEST.sweep_overlap_seconds)
+        body = await self._client.changes(since)
+        records = pages.changed(body)
+        now = _whole_second(_reply(body, CdcReply).time)
+        if len(records) >= CDC_MOST:
+            # the feed has no pages: what did not fit is lost in it, and the query pages through the same window
+            return await self._query_page(Position(at=since, until=now))
+        return pages.page_of(records, cursor=Position(since=now), is_last=True)
+
+    async def _select(self, condition: str, *, start: int = 1) -> list[bytes]:
+        text = f"select * from Customer where {condition} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
+        return pages.queried(await self._client.query(text))
+
+    async def _read_chunk(self, ids: Sequence[str]) -> dict[str, Sighting]:
+        records = await self._select(f"Id in ({_quoted(ids)}) and {EVERYONE}")
+        return {seen.id: seen for seen in _sightings(records) if seen.id in ids}
+
+    async def _read_alone(self, remote_id: str) -> Sighting | Missing:
+        try:
+            raw = bytes(_reply(await self._client.customer(remote_id), CustomerReply).customer)
+        except GoneError:
+            return Missing(remote_id)
+        row = pages.row_of(raw)
+        if row is not None and row.id != remote_id:
+            return Missing(remote_id, survivor=row.id)
+        return pages.sighting(remote_id, raw)
+
+    # ---- writing -------------------------------------------------------------------------------
+
+    async def _write_group(self, writes: Sequence[Write]) -> list[Receipt]:
+        if len(writes) == 1:
+            return [await self._write_alone(writes[0])]
+        items = [
+            {"bId": str(index), "operation": "update", "Customer": write.body} for index, write in enumerate(writes)
+        ]
+        try:
+            reply = _written_reply(await self._client.batch(items), BatchReply)
+        except RejectedError as error:
+            # the batch was refused as a whole and nothing of it was done: too big, or one item poisons it
+            half = len(writes) // 2
+            if error.field == BATCH_SIZE:
+                self._batch_size = min(self._batch_size, half)
+            return [*await self._write_group(writes[:half]), *await self._write_group(writes[half:])]
+        except AccordError as error:
+            return [error] * len(writes)
+        answers = {item.id: item for item in reply.items}
+        return [self._receipt(answers.get(str(index))) for index in range(len(writes))]
+
+    async def _write_alone(self, write: Write) -> Receipt:
+        try:
+            body = await self._client.save(write.body, request_id(write))
+            return _written(bytes(_written_reply(body, CustomerReply).customer))
+        except AccordError as error:
+            return error
+
+    def _receipt(self, item: BatchItem | None) -> Receipt:
+        if item is None:
+            return AmbiguousError("the batch's answer leaves this item out")
+        if item.customer is not msgspec.UNSET:
+            return _written(bytes(item.customer))
+        fault = fault_of(msgspec.json.decode(item.fault)) if item.fault is not msgspec.UNSET else None
+        if fault is None:
+            return AmbiguousError("the batch's answer says neither success nor fault for this item")
+        error = error_from_fault(fault, is_write=True)
+        if isinstance(error, RetryError):
+            self._client.pause()
+        return error
+
+    async def _together(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        async def one(call: Callable[[], Awaitable[T]]) -> T:
+            async with self._slots:
+                return await call()
+
+        return list(await asyncio.gather(*map(one, calls)))
+
+
+def request_id(write: Write) -> str:
+    """Name a write to QuickBooks, in its 50 characters; key and frozen body, because a repeat returns the old answer.
+
+    The same key never goes with another body; were it ever to, an old answer would pass for a success.
+    """
+    return blake2b(msgspec.json.encode([write.key, write.body], order="sorted"), digest_size=16).hexdigest()
+
+
+def region_of(config: ConnectionConfig) -> str:
+    """Read the setting `region`."""
+    region = config.settings.get("region", "us")
+    if region not in {"us", "other"}:
+        msg = f"{region!r} is neither us nor other"
+        raise ConfigError(msg, key=f"connections.{config.name}.region")
+    return region
+
+
+def _batch_size(config: ConnectionConfig) -> int:
+    text = config.settings.get("batch_size", str(WRITE_BATCH))
+    if not text.isdecimal() or not 1 <= int(text) <= WRITE_BATCH:
+        msg = f"{text!r} is not a number from 1 to {WRITE_BATCH}"
+        raise ConfigError(msg, key=f"connections.{config.name}.batch_size")
+    return int(text)
+
+
+def _sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
+    for record in records:
+        row = pages.row_of(record)
+        if row is not None:
+            yield pages.sighting(row.id, record)
+
+
+def _written(raw: bytes) -> Receipt:
+    row = pages.row_of(raw)
+    if row is None:
+        return AmbiguousError("the answer to the write shows no customer")
+    return Written(pages.sighting(row.id, raw))
+
+
+def _reply(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (ValueError, RecursionError) as error:
+        msg = f"an answer of another shape than {shape.__name__}: {error}"
+        raise ReplyError(msg) from error
+
+
+def _written_reply(body: bytes, shape: type[T]) -> T:
+    try:
+        return _reply(body, shape)
+    except ReplyError as error:  # the write behind a garbled answer may well have happened
+        raise AmbiguousError(str(error)) from error
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
+    return ", ".join(f"'{text}'" for text in escaped)
+
+
+def _whole_second(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).replace(microsecond=0).isoformat()
+    except ValueError as error:
+        msg = f"{text!r} is no time"
+        raise ReplyError(msg) from error
+
+
+def _earlier(text: str, seconds: float) -> str:
+    return (datetime.fromisoformat(_whole_second(text)) - timedelta(seconds=seconds)).isoformat()
+
+
+def _translator(config: ConnectionConfig) -> Translator:
+    return CustomerTranslator(is_us=region_of(config) == "us")
+
+
+def _build(config: ConnectionConfig, vault: Vault, shell: Shell) -> QuickBooksConnector:
+    # here, because the HTTP stack would make every command of `accord` start slower
+    from connectors.quickbooks.client import QuickBooksClient  # noqa: PLC0415
+
+    return QuickBooksConnector(QuickBooksClient(config, vault, shell), config)
+
+
+PROVIDER: Final = Provider(manifest=MANIFEST, webhooks=QuickBooksWebhooks(), translator=_translator, build=_build)

@@ -1,0 +1,179 @@
+"""Pages of customers cut into records, without translating them: one bad record never loses the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from connectors.quickbooks.manifest import MANIFEST, QUERY_PAGE
+from connectors.quickbooks.wire import CdcReply, QueryReply, Row, Stamped
+from core.errors import ReplyError
+from core.ports import Bad, Page, Sighting
+
+_PREFIX: Final = str(MANIFEST.translation).encode()
+_SUSPECTS: Final = (b"\\u0000", b"\\ud", b"\\uD")
+"""Escapes that may stand for characters that no database stores; a pair of surrogates is innocent."""
+TIE_OVERLAP: Final = 50
+"""Objects of one second can only be paged by offset: an edit meanwhile moves the others up, so pages overlap."""
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a sweep stands. `at`: read from this LastUpdatedTime on, `start` counts within it.
+
+    `since` is where an incremental sweep began; `until` is set while one pages through the query instead.
+    """
+
+    at: str = ""
+    start: int = 1
+    since: str = ""
+    until: str = ""
+
+
+def sighting(remote_id: str, raw: bytes) -> Sighting:
+    """Name one object's bytes."""
+    return Sighting(remote_id, blake2b(_PREFIX + raw, digest_size=16).hexdigest(), raw)
+
+
+def queried(body: bytes) -> list[bytes]:
+    """Records of a query's answer."""
+    return _cut(
+        body,
+        lambda text: msgspec.json.decode(text, type=QueryReply).result.customers,
+        lambda found: found["QueryResponse"].get("Customer", []),
+    )
+
+
+def changed(body: bytes) -> list[bytes]:
+    """Records of a change feed's answer."""
+    return _cut(
+        body,
+        lambda text: [
+            raw
+            for entry in msgspec.json.decode(text, type=CdcReply).sets
+            for result in entry.results
+            for raw in result.customers
+        ],
+        lambda found: [
+            record
+            for entry in found["CDCResponse"]
+            for result in entry["QueryResponse"]
+            for record in result.get("Customer", [])
+        ],
+    )
+
+
+def row_of(record: bytes) -> Row | None:
+    """Tell a record's id, where it has one."""
+    try:
+        row = msgspec.json.decode(record, type=Row)
+    except (ValueError, RecursionError):
+        return None
+    return row if row.id else None
+
+
+def page_of(records: Sequence[bytes], *, cursor: Position | None, is_last: bool) -> Page:
+    """Sort records into sightings, gone ones and bad ones."""
+    sightings: list[Sighting] = []
+    gone: list[str] = []
+    bad: list[Bad] = []
+    for record in records:
+        row = row_of(record)
+        if row is None:
+            bad.append(Bad("?", "Id", "a customer without a readable Id", _escaped(record)))
+        elif row.status == "Deleted":
+            gone.append(row.id)
+        elif (field := _unstorable(record)) is not None:
+            bad.append(Bad(row.id, field, "holds characters that cannot be stored", _escaped(record)))
+        else:
+            sightings.append(sighting(row.id, record))
+    return Page(
+        sightings=sightings, gone=gone, bad=bad, cursor=encoded(cursor) if cursor else None, is_last=is_last
+    )
+
+
+def next_position(position: Position, records: Sequence[bytes]) -> Position | None:
+    """Where to read on after a page; None when it was the last.
+
+    A keyset on LastUpdatedTime does not drift under writes as an offset does; the last second of a page is
+    read again, because more of its objects may follow.
+    """
+    if len(records) < QUERY_PAGE:
+        return None
+    times = [time for time in map(_updated_at, records) if time]
+    last = times[-1] if times else position.at
+    if len(set(times)) > 1 and last != position.at:
+        return msgspec.structs.replace(position, at=last, start=1)
+    step = QUERY_PAGE - TIE_OVERLAP
+    if last == position.at:
+        return msgspec.structs.replace(position, start=position.start + step)
+    # the page is one single second, seen from its first object only if the page itself began at the start
+    return msgspec.structs.replace(position, at=last, start=1 + step if position.start == 1 else 1)
+
+
+def encoded(position: Position) -> str:
+    """Render a position as a cursor."""
+    return msgspec.json.encode(position).decode()
+
+
+def decoded(cursor: str) -> Position:
+    """Read a cursor of ours."""
+    try:
+        return msgspec.json.decode(cursor, type=Position)
+    except msgspec.MsgspecError as error:
+        msg = f"a cursor that is none of ours: {error}"
+        raise ReplyError(msg) from error
+
+
+def _cut(
+    body: bytes,
+    fast: Callable[[bytes], Sequence[msgspec.Raw]],
+    slow: Callable[[Any], list[object]],
+) -> list[bytes]:
+    try:
+        body.decode()  # msgspec does not look at what it skips, and a record with a broken byte must be found
+        return [bytes(raw) for raw in fast(body)]
+    except (ValueError, RecursionError):
+        return list(_cut_leniently(body, slow))
+
+
+def _cut_leniently(body: bytes, slow: Callable[[Any], list[object]]) -> Iterator[bytes]:
+    try:
+        for record in slow(json.loads(body.decode("utf-8", "surrogateescape"))):
+            yield json.dumps(record, separators=(",", ":")).encode()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        msg = f"a page that cannot be read: {type(error).__name__}"
+        raise ReplyError(msg) from error
+
+
+def _updated_at(record: bytes) -> str:
+    try:
+        return msgspec.json.decode(record, type=Stamped).meta.updated_at
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _unstorable(record: bytes) -> str | None:
+    """Name the attribute that holds U+0000 or half a surrogate pair; nearly always one look at the bytes is enough."""
+    if not any(suspect in record for suspect in _SUSPECTS):
+        return None
+    return next(_odd_texts("", json.loads(record)), None)
+
+
+def _odd_texts(path: str, value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            yield path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _odd_texts(f"{path}.{key}" if path else key, item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _odd_texts(path, item)
+
+
+def _escaped(record: bytes) -> str:
+    return json.dumps(record.decode("utf-8", "backslashreplace"))[1:-1]

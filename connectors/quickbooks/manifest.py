@@ -1,0 +1,94 @@
+"""What QuickBooks Online can and cannot do, as data (sources: PROVIDERS, sections 1 to 6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.model.remote import FieldSpec, Limit, Manifest
+
+CUSTOMER: Final = "customer"
+QUERY_PAGE: Final = 1000
+READ_BATCH: Final = 100
+WRITE_BATCH: Final = 30
+"""The limits page says 30, the batch page says 10: the setting `batch_size` decides per connection."""
+CDC_MOST: Final = 1000
+CDC_WINDOW_SECONDS: Final = 29 * 86_400.0
+"""Thirty days, less one: a cursor that is a minute too old must not become an error."""
+THROTTLE_SECONDS: Final = 60.0
+WRITE_TIMEOUT_SECONDS: Final = 30.0
+PROVIDER_TIMEOUT_SECONDS: Final = 120.0
+LIVE_URL: Final = "https://quickbooks.api.intuit.com"
+TOKEN_URL: Final = "https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"  # noqa: S105 - an address
+CONSENT_URL: Final = "https://appcenter.intuit.com/connect/oauth2"
+SCOPE: Final = "com.intuit.quickbooks.accounting"
+
+EVERY_CALL: Final = ("query", "read", "cdc", "write", "batch")
+
+MANIFEST: Final = Manifest(
+    provider="quickbooks",
+    title="QuickBooks Online",
+    translation=1,
+    fields={
+        "name": FieldSpec(max_length=500, note="DisplayName: unique, no ':', tab or line break, cannot be blank"),
+        "legal_name": FieldSpec(max_length=100, note="CompanyName"),
+        "email": FieldSpec(max_length=100, note="PrimaryEmailAddr.Address: needs @ and a dot"),
+        "phone": FieldSpec(max_length=30, note="PrimaryPhone.FreeFormNumber"),
+        "billing_address": FieldSpec(note="BillAddr: lines 500, city, state and country 255, postal code 30"),
+        "shipping_address": FieldSpec(note="ShipAddr: as the billing address"),
+        "url": FieldSpec(max_length=1000, note="WebAddr.URI"),
+        "currency": FieldSpec(max_length=3, note="CurrencyRef: set at creation, never changed later"),
+        "status": FieldSpec(note="Active"),
+    },
+    metadata=None,
+    page_size=QUERY_PAGE,
+    read_batch=READ_BATCH,
+    write_batch=WRITE_BATCH,
+    in_flight=4,
+    create_key_seconds=86_400.0,
+    lookup_lag_seconds=0.0,
+    settle_seconds=WRITE_TIMEOUT_SECONDS + PROVIDER_TIMEOUT_SECONDS,
+    is_conditional=True,
+    has_marker=False,
+    changes_window_seconds=CDC_WINDOW_SECONDS,
+    sweep_overlap_seconds=300.0,
+    limits=(
+        Limit(name="realm per minute", calls=500, seconds=60.0, endpoints=EVERY_CALL),
+        Limit(name="realm per second", calls=10, seconds=1.0, endpoints=EVERY_CALL),
+        Limit(name="batches per minute", calls=40, seconds=60.0, endpoints=("batch",)),
+    ),
+    unique_fields=("name",),
+    settings={
+        "realm_id": "the company (realm) id that the consent page returned",
+        "region": "us | other: US companies store ISO-8859-1 only (default us)",
+        "batch_size": "payloads in one batch request, 1 to 30 (default 30; Intuit's own pages say 30 and 10)",
+        "minor_version": "API minor version (default 75, the lowest that Intuit still honours)",
+        "base_url": f"API address (default {LIVE_URL}; development companies: https://sandbox-quickbooks.api.intuit.com)",
+        "token_url": "address of the OAuth token endpoint",
+    },
+    secrets={
+        "client_id": "Intuit developer portal, your app, Keys & credentials",
+        "client_secret": "beside the client id",
+        "refresh_token": "written by `accord connect`; rotates, so it is stored again after every refresh",
+        "access_token": "written by the refresh; lives one hour",
+        "access_expires_at": "written by the refresh",
+        "verifier_token": "app, Webhooks, Show verifier token; several separated by spaces or commas",
+    },
+    webhook_events=(
+        "qbo.customer.created.v1",
+        "qbo.customer.updated.v1",
+        "qbo.customer.deleted.v1",
+        "qbo.customer.merged.v1",
+    ),
+    not_synced={
+        "metadata": "a QuickBooks customer has no place for it: custom fields need the Custom Fields API (Silver tier)",
+        "external_customer_id": "no place for a marker or an external id: mappings live in the registry only",
+        "parent": "ParentRef and Job are left as they are",
+        "tax_identification_number": "PrimaryTaxIdentifier is masked in every answer, so it can never be compared",
+        "legal_number": "no such attribute",
+        "customer_type": "no such attribute: CompanyName is the legal name, not a type",
+        "timezone": "no such attribute",
+        "locale": "no such attribute",
+        "logo_url": "no such attribute",
+        "other_emails": "one address only",
+    },
+)

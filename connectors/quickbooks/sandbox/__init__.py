@@ -1,0 +1,387 @@
+"""A look-alike of one QuickBooks Online company: as strict as Intuit documents it, in memory, without transport."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, Literal
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from connectors.quickbooks.sandbox import query
+from connectors.quickbooks.sandbox.hooks import Hooks
+from connectors.quickbooks.sandbox.neutral import attributes_of, neutral_of
+from connectors.quickbooks.sandbox.oauth import DAY_SECONDS, TokenDesk
+from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.store import Customers, stamp
+from core.errors import TakenError
+from core.http.limits import Window
+from core.model.remote import Limit
+from core.ports import Clock, HttpRequest, HttpResponse
+from core.sandbox.lookalike import Mutation, Outgoing
+
+TOKEN_PATH: Final = "/oauth2/v1/tokens/bearer"  # noqa: S105 - a path
+_REQUEST_ID_MOST: Final = 50
+_BATCH_REQUEST_ID_MOST: Final = 36
+_BATCH_ID_MOST: Final = 10
+_CDC_MOST: Final = 1000
+_CDC_DAYS: Final = 30
+_MANY: Final = 429
+_THROTTLED: Final = {
+    "Error": [
+        {
+            "Message": "message=ThrottleExceeded; errorCode=003001; statusCode=429",
+            "Detail": "You have exceeded the number of requests allowed",
+            "code": "3001",
+        }
+    ],
+    "type": "SERVICE",
+}
+Fault = Literal["fault_in_200", "throttled_item"]
+
+
+@dataclass(frozen=True, slots=True)
+class QuickBooksSettings:
+    """How strict the company is. Only what PROVIDERS.md calls unverified has a choice."""
+
+    lag_scale: float = 1.0
+    enforce_limits: bool = False
+    realm_id: str = "9341453908059321"
+    company_name: str = "Sandbox Books"
+    country: str = "US"
+    home_currency: str = "USD"
+    is_multicurrency: bool = True
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing but this look-alike
+    refresh_token: str = "sandbox-refresh-token"  # noqa: S105
+    verifier_token: str = "sandbox-verifier-token"  # noqa: S105
+    access_seconds: float = 3600.0
+    refresh_grace_seconds: float = 0.0
+    batch_most: int = 30
+    other_names: frozenset[str] = frozenset()
+    """Display names of vendors and employees."""
+    keeps_refusals: bool = False
+    """Whether a repeated requestid gives an old refusal again, or tries anew (undocumented)."""
+    webhook_url: str | None = None
+    is_old_webhook_format: bool = False
+
+
+class QuickBooksLookAlike:
+    """One company with its customers. Not thread-safe; time and chance come from outside."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        name: str = "quickbooks",
+        settings: QuickBooksSettings | None = None,
+    ) -> None:
+        """Start with no customers and one good refresh token."""
+        self.name = name
+        self.settings = settings or QuickBooksSettings()
+        self.reads = 0
+        self._clock = clock
+        self._rng = rng
+        self._faults: dict[Fault, int] = {"fault_in_200": 0, "throttled_item": 0}
+        self._answers: dict[str, HttpResponse] = {}
+        self._mutations: list[Mutation] = []
+        told = self.settings
+        self._customers = Customers(
+            is_us=told.country == "US",
+            home_currency=told.home_currency,
+            is_multicurrency=told.is_multicurrency,
+            other_names=told.other_names,
+        )
+        self.tokens = TokenDesk(
+            rng=rng,
+            client_id=told.client_id,
+            client_secret=told.client_secret,
+            refresh_token=told.refresh_token,
+            access_seconds=told.access_seconds * told.lag_scale,
+            grace_seconds=told.refresh_grace_seconds * told.lag_scale,
+        )
+        self._hooks = Hooks(
+            rng=rng,
+            url=told.webhook_url,
+            token=told.verifier_token,
+            realm=told.realm_id,
+            scale=told.lag_scale,
+            is_old_format=told.is_old_webhook_format,
+        )
+        self._windows = [Window(Limit(name="minute", calls=500, seconds=60)), Window(Limit(name="s", calls=10, seconds=1))]
+        self._batch_window = Window(Limit(name="batches", calls=40, seconds=60))
+
+    # ---- for those who connect to it -----------------------------------------------------------
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What a connection to this company keeps in its vault at first."""
+        told = self.settings
+        return {
+            "client_id": told.client_id,
+            "client_secret": told.client_secret,
+            "refresh_token": told.refresh_token,
+            "verifier_token": told.verifier_token,
+        }
+
+    def connection_settings(self, base_url: str) -> dict[str, str]:
+        """Settings of a connection to this company, served at `base_url`."""
+        return {
+            "base_url": base_url,
+            "token_url": base_url + TOKEN_PATH,
+            "realm_id": self.settings.realm_id,
+            "region": "us" if self.settings.country == "US" else "other",
+        }
+
+    # ---- the truth -----------------------------------------------------------------------------
+
+    def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG002
+        """Every customer, inactive ones too: inactive is a status, only a merged one is gone."""
+        return self._customers.rows
+
+    def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG002
+        """The same, as neutral fields."""
+        return {remote_id: neutral_of(row) for remote_id, row in self._customers.rows.items()}
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Every change since the start."""
+        return self._mutations
+
+    def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        """A person's edit; TakenError where the UI would refuse the name."""
+        row = self._customers.rows[remote_id] if remote_id is not None else None
+        attributes = attributes_of(changes, row)
+        name = attributes.get("DisplayName")
+        if name and (row is None or name.casefold() != row["DisplayName"].casefold()):
+            try:
+                self._customers.check_free(name)
+            except Refused as refused:
+                raise TakenError(str(refused), field="name") from refused
+        now = self._clock.now()
+        if remote_id is None:
+            attributes.setdefault("CurrencyRef", {"value": self.settings.home_currency})
+            remote_id = self._customers.add(attributes, now)
+            self._record("person", "create", kind, remote_id, attributes)
+        else:
+            self._customers.change(remote_id, attributes, now)
+            self._record("person", "update", kind, remote_id, attributes)
+        return remote_id
+
+    def delete(self, kind: str, remote_id: str) -> None:
+        """A person makes the customer inactive: there is no other way to delete one."""
+        self._customers.change(remote_id, {"Active": False}, self._clock.now())
+        self._record("person", "delete", kind, remote_id, {"Active": False})
+
+    def merge(self, kind: str, survivor: str, absorbed: str) -> None:
+        """A person merges two customers."""
+        now = self._clock.now()
+        self._customers.absorb(survivor, absorbed, now)
+        self._record("person", "merge", kind, survivor, {"absorbed": absorbed})
+
+    def fail_next(self, fault: Fault, times: int = 1) -> None:
+        """Answer coming calls with HTTP 200 and a fault, or coming batch items with a throttle."""
+        self._faults[fault] += times
+
+    def due_webhooks(self, now: float) -> Sequence[Outgoing]:
+        """Deliveries to make now."""
+        return self._hooks.due(now)
+
+    def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
+        """Take the receiver's answer."""
+        self._hooks.answered(outgoing_id, status, now)
+
+    def _record(  # noqa: PLR0913
+        self, caller: str, action: str, kind: str, remote_id: str, changed: Mapping[str, Any], key: str | None = None
+    ) -> None:
+        now = self._clock.now()
+        self._mutations.append(Mutation(now, caller, action, kind, remote_id, dict(changed), key))
+        is_deactivated = changed.get("Active") is False and action != "create"
+        operation = {"create": "created", "merge": "merged"}.get(action, "deleted" if is_deactivated else "updated")
+        self._hooks.emit(operation, remote_id, now, absorbed=str(changed.get("absorbed", "")))
+
+    # ---- the API -------------------------------------------------------------------------------
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        url = urlsplit(request.url)
+        now = self._clock.now()
+        if url.path == TOKEN_PATH and request.method == "POST":
+            return self.tokens.respond(request, now)
+        if not self.tokens.knows(request.headers.get("authorization", ""), now):
+            return self._unauthorized()
+        parts = url.path.strip("/").split("/")
+        if parts[:2] != ["v3", "company"] or len(parts) < 4:  # noqa: PLR2004
+            return self._answer(404, b'{"message":"no such resource"}')
+        params = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        try:
+            self._check_realm(parts[2])
+            self._check_limits(now, is_batch=parts[3] == "batch")
+            if self._faults["fault_in_200"]:
+                self._faults["fault_in_200"] -= 1
+                raise Refused("10000", "An application error has occurred", "System failure", status=200, kind="SystemFault")
+            return self._routed(request, parts[3:], params)
+        except Refused as refused:
+            return self._refusal(refused)
+
+    def _routed(self, request: HttpRequest, path: list[str], params: Mapping[str, str]) -> HttpResponse:
+        match request.method, path:
+            case "GET", ["companyinfo", realm] if realm == self.settings.realm_id:
+                return self._read(self._company())
+            case "GET", ["query"]:
+                return self._read(self._queried(params.get("query", "")))
+            case "POST", ["query"]:
+                return self._read(self._queried(request.body.decode("utf-8", "replace")))
+            case "GET", ["cdc"]:
+                return self._read(self._changed(params))
+            case "GET", ["customer", remote_id]:
+                self._customers.row(remote_id)
+                return self._read(b'"Customer":' + self._customers.encoded(remote_id))
+            case "POST", ["customer"]:
+                return self._once(params, _REQUEST_ID_MOST, lambda key: self._saved(_json(request.body), params, key))
+            case "POST", ["batch"]:
+                return self._once(params, _BATCH_REQUEST_ID_MOST, lambda key: self._batched(_json(request.body), key))
+        return self._answer(404, b'{"message":"no such resource"}')
+
+    def _company(self) -> bytes:
+        told = self.settings
+        company = {"CompanyName": told.company_name, "LegalName": told.company_name, "Country": told.country, "Id": "1"}
+        return b'"CompanyInfo":' + msgspec.json.encode(company)
+
+    def _queried(self, text: str) -> bytes:
+        asked, ids = query.run(text, self._customers)
+        if asked.is_count:
+            return b'"QueryResponse":{"totalCount":%d}' % len(ids)
+        if not ids:
+            return b'"QueryResponse":{}'
+        rows = b",".join(map(self._customers.encoded, ids))
+        return b'"QueryResponse":{"Customer":[%b],"startPosition":%d,"maxResults":%d}' % (rows, asked.start, len(ids))
+
+    def _changed(self, params: Mapping[str, str]) -> bytes:
+        if params.get("entities") != "Customer":
+            raise Refused("2020", "Required param missing", "entities")
+        try:
+            since = datetime.fromisoformat(params.get("changedSince", "")).timestamp()
+        except ValueError:
+            raise Refused("2020", "Required param missing", "changedSince") from None
+        if since < self._clock.now() - _CDC_DAYS * DAY_SECONDS:
+            raise Refused("4001", "Invalid query", "changedSince is more than 30 days ago")
+        # no paging: what is beyond the first 1,000 is simply not there
+        ids = list(islice(self._customers.by_time(since), _CDC_MOST))
+        rows = b",".join(map(self._customers.encoded, ids))
+        found = b'{"Customer":[%b],"startPosition":1,"maxResults":%d}' % (rows, len(ids)) if ids else b"{}"
+        return b'"CDCResponse":[{"QueryResponse":[%b]}]' % found
+
+    def _saved(self, body: Mapping[str, Any], params: Mapping[str, str], key: str | None) -> bytes:
+        if "operation" in params:
+            raise Refused("500", "Unsupported Operation", f"Operation {params['operation']} is not supported.")
+        return b'"Customer":' + self._customers.encoded(self._save(body, key))
+
+    def _save(self, body: Mapping[str, Any], key: str | None) -> str:
+        action = "update" if "Id" in body else "create"
+        write = self._customers.update if action == "update" else self._customers.create
+        remote_id = write(body, self._clock.now())
+        self._record("accord", action, "customer", remote_id, body, key)
+        return remote_id
+
+    def _batched(self, body: Mapping[str, Any], key: str | None) -> bytes:
+        items = body.get("BatchItemRequest")
+        if not isinstance(items, list) or not items:
+            raise Refused("2020", "Required param missing", "BatchItemRequest")
+        if len(items) > self.settings.batch_most:
+            most = self.settings.batch_most
+            raise Refused("1040", "Batch size exceeds allowed limit", f"The batch limit size is {most}")
+        if key is not None and any(len(item["bId"]) > _BATCH_ID_MOST for item in items):
+            raise Refused("2050", "bId is too long for a batch with a requestid", f"Max:{_BATCH_ID_MOST}")
+        return b'"BatchItemResponse":[%b]' % b",".join(self._batch_item(item, key) for item in items)
+
+    def _batch_item(self, item: Mapping[str, Any], key: str | None) -> bytes:
+        try:
+            if self._faults["throttled_item"]:
+                self._faults["throttled_item"] -= 1
+                told = b'"Fault":' + msgspec.json.encode(_THROTTLED)
+            elif "Query" in item:
+                told = self._queried(item["Query"])
+            elif item.get("operation") in {"create", "update"} and isinstance(item.get("Customer"), dict):
+                told = b'"Customer":' + self._customers.encoded(self._save(item["Customer"], key))
+            else:
+                raise Refused("500", "Unsupported Operation", "Operation is not supported.")
+        except Refused as refused:
+            told = b'"Fault":' + msgspec.json.encode(refused.fault)
+        return b'{"bId":%b,%b}' % (msgspec.json.encode(item["bId"]), told)
+
+    # ---- around every call ---------------------------------------------------------------------
+
+    def _once(self, params: Mapping[str, str], most: int, execute: Any) -> HttpResponse:  # noqa: ANN401
+        """The same requestid gives the first answer again, whatever the body (PROVIDERS, section 2)."""
+        key = params.get("requestid")
+        if key is not None and len(key) > most:
+            raise Refused("2050", "requestid is too long", f"Max:{most} supported. Supplied length:{len(key)}")
+        if key in self._answers:
+            return self._answers[key]
+        try:
+            answer = self._wrapped(execute(key))
+        except Refused as refused:
+            answer = self._refusal(refused)
+            if not self.settings.keeps_refusals:
+                return answer
+        if key is not None:
+            self._answers[key] = answer
+        return answer
+
+    def _check_realm(self, realm: str) -> None:
+        if realm != self.settings.realm_id:
+            message = "message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403"
+            raise Refused("3100", message, status=403, kind="AUTHORIZATION")
+
+    def _check_limits(self, now: float, *, is_batch: bool) -> None:
+        if not self.settings.enforce_limits:
+            return
+        windows = [*self._windows, self._batch_window] if is_batch else self._windows
+        if any(window.wait(now) > 0 for window in windows):
+            refused = Refused("3001", "", status=_MANY, kind="SERVICE")
+            refused.fault = dict(_THROTTLED)
+            raise refused
+        for window in windows:
+            window.start(now)
+
+    def _read(self, told: bytes) -> HttpResponse:
+        self.reads += 1
+        return self._wrapped(told)
+
+    def _wrapped(self, told: bytes) -> HttpResponse:
+        time = stamp(self._clock.now(), grain="milliseconds").encode()
+        return self._answer(200, b'{%b,"time":"%b"}' % (told, time))
+
+    def _refusal(self, refused: Refused) -> HttpResponse:
+        told = {"Fault": refused.fault, "time": stamp(self._clock.now(), grain="milliseconds")}
+        return self._answer(refused.status, msgspec.json.encode(told))
+
+    def _unauthorized(self) -> HttpResponse:
+        error = {
+            "message": "message=AuthenticationFailed; errorCode=003200; statusCode=401",
+            "detail": "Token expired or invalid",
+            "code": "3200",
+            "element": None,
+        }
+        told = {"warnings": None, "fault": {"error": [error], "type": "AUTHENTICATION"}, "queryResponse": None}
+        return self._answer(401, msgspec.json.encode(told))
+
+    def _answer(self, status: int, body: bytes) -> HttpResponse:
+        trace = f"1-{self._rng.getrandbits(96):024x}"
+        return HttpResponse(status, {"content-type": "application/json;charset=UTF-8", "intuit_tid": trace}, body)
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Refused("500", "Unsupported Operation", "the request is no JSON in UTF-8") from None
+    if not isinstance(found, dict):
+        raise Refused("2010", "Request has invalid or unsupported property", "not an object")
+    return found

@@ -1,0 +1,116 @@
+"""Webhooks as Intuit delivers them: signed arrays, and no later event before the first is acknowledged."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from core.ports import Delivery
+from core.sandbox.lookalike import Outgoing
+
+SCHEDULE: Final = (10.0, 20.0, 30.0, 300.0, 1200.0, 7200.0, 14400.0, 21600.0)
+"""Seconds before each further try; the last one repeats (PROVIDERS, section 4)."""
+_MOST_EVENTS: Final = 100
+_OLD_OPERATIONS: Final = {"created": "Create", "updated": "Update", "deleted": "Delete", "merged": "Merge"}
+
+
+@dataclass(slots=True)
+class _Flight:
+    id: str
+    body: bytes
+    due: float
+    attempt: int = 0
+    is_under_way: bool = False
+
+
+class Hooks:
+    """The queue of one app's events for one company."""
+
+    def __init__(  # noqa: PLR0913
+        self, *, rng: random.Random, url: str | None, token: str, realm: str, scale: float, is_old_format: bool
+    ) -> None:
+        """`scale` shrinks the schedule for tests."""
+        self._rng = rng
+        self._url = url
+        self._token = token
+        self._realm = realm
+        self._scale = scale
+        self._is_old_format = is_old_format
+        self._waiting: list[dict[str, Any]] = []
+        self._flight: _Flight | None = None
+
+    def emit(self, operation: str, remote_id: str, now: float, *, absorbed: str = "") -> None:
+        """Queue one event; own writes of the app echo like everyone's."""
+        if self._url is None:
+            return
+        event = {
+            "specversion": "1.0",
+            "id": str(UUID(int=self._rng.getrandbits(128), version=4)),
+            "source": "intuit.dsnBgbseACLLRZNxo2dfc4evmEJdxde58xeeYcZliOU=",
+            "type": f"qbo.customer.{operation}.v1",
+            "datacontenttype": "application/json",
+            "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z"),
+            "intuitentityid": remote_id,
+            "intuitaccountid": self._realm,
+            "data": {"deletedid": absorbed} if absorbed else {},
+        }
+        self._waiting.append(event)
+
+    def due(self, now: float) -> Sequence[Outgoing]:
+        """The delivery to make now, if any: one at a time (head-of-line)."""
+        if self._url is None:
+            return ()
+        if self._flight is None and self._waiting:
+            events, self._waiting = self._waiting[:_MOST_EVENTS], self._waiting[_MOST_EVENTS:]
+            self._flight = _Flight(events[0]["id"], self._body(events), now)
+        flight = self._flight
+        if flight is None or flight.is_under_way or flight.due > now:
+            return ()
+        flight.is_under_way = True
+        headers = {
+            "content-type": "application/json" if self._is_old_format else "application/cloudevents+json",
+            "intuit-signature": self.signature(flight.body),
+            "user-agent": "Intuit-Webhooks",
+        }
+        return (Outgoing(flight.id, Delivery("POST", self._url, headers, flight.body), flight.attempt),)
+
+    def answered(self, outgoing_id: str, status: int | None, now: float) -> None:
+        """2xx ends a delivery; everything else brings the same bytes again later."""
+        flight = self._flight
+        if flight is None or flight.id != outgoing_id:
+            return
+        if status is not None and 200 <= status < 300:  # noqa: PLR2004
+            self._flight = None
+            return
+        flight.due = now + SCHEDULE[min(flight.attempt, len(SCHEDULE) - 1)] * self._scale
+        flight.attempt += 1
+        flight.is_under_way = False
+
+    def signature(self, body: bytes) -> str:
+        """What Intuit puts into the header."""
+        return b64encode(hmac.new(self._token.encode(), body, hashlib.sha256).digest()).decode()
+
+    def _body(self, events: list[dict[str, Any]]) -> bytes:
+        if not self._is_old_format:
+            return msgspec.json.encode(events)
+        entities = [
+            {
+                "name": "Customer",
+                "id": event["intuitentityid"],
+                "operation": _OLD_OPERATIONS[event["type"].split(".")[2]],
+                "lastUpdated": event["time"],
+                **({"deletedId": event["data"]["deletedid"]} if event["data"] else {}),
+            }
+            for event in events
+        ]
+        change = {"realmId": self._realm, "dataChangeEvent": {"entities": entities}}
+        return msgspec.json.encode({"eventNotifications": [change]})

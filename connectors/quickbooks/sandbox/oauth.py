@@ -1,0 +1,99 @@
+"""The token endpoint: Basic auth, one-hour access tokens, refresh tokens that rotate (PROVIDERS, section 6)."""
+
+from __future__ import annotations
+
+import random
+from base64 import b64encode
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+import msgspec
+
+from core.ports import HttpRequest, HttpResponse
+
+DAY_SECONDS = 86_400.0
+
+
+class TokenDesk:
+    """Which tokens are good, and until when."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        rng: random.Random,
+        client_id: str,
+        client_secret: str,
+        refresh_token: str,
+        access_seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        """`grace_seconds`: how long a rotated refresh token still works."""
+        pair = b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._authorization = f"Basic {pair}"
+        self._rng = rng
+        self._access_seconds = access_seconds
+        self._grace_seconds = grace_seconds
+        self._access: dict[str, float] = {}
+        self._refresh: dict[str, float] = {refresh_token: float("inf")}
+        self._codes: dict[str, str] = {}
+        self.grants = 0
+
+    def knows(self, authorization: str, now: float) -> bool:
+        """Whether a Bearer header is good now."""
+        kind, _, token = authorization.partition(" ")
+        return kind == "Bearer" and self._access.get(token, 0.0) > now
+
+    def consent(self, redirect_uri: str) -> str:
+        """A person of the company consents: the code that the redirect carries."""
+        code = f"AB{self._rng.getrandbits(128):032x}"
+        self._codes[code] = redirect_uri
+        return code
+
+    def revoke(self) -> None:
+        """A person disconnects the app: no token is good any more."""
+        self._access.clear()
+        self._refresh.clear()
+
+    def expire_access(self) -> None:
+        """Every access token dies early, as it does when Intuit decides so."""
+        self._access.clear()
+
+    def respond(self, request: HttpRequest, now: float) -> HttpResponse:
+        """Answer one token request."""
+        if request.headers.get("authorization") != self._authorization:
+            return _answer(401, {"error": "invalid_client"})
+        form = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+        if form.get("grant_type") == "refresh_token":
+            return self._refreshed(form.get("refresh_token", ""), now)
+        if form.get("grant_type") == "authorization_code":
+            if self._codes.pop(form.get("code", ""), None) != form.get("redirect_uri"):
+                return _answer(400, {"error": "invalid_grant"})
+            return self._granted(now)
+        return _answer(400, {"error": "unsupported_grant_type"})
+
+    def _refreshed(self, token: str, now: float) -> HttpResponse:
+        if self._refresh.get(token, 0.0) <= now:
+            description = "Incorrect or invalid refresh token"
+            return _answer(400, {"error": "invalid_grant", "error_description": description})
+        self._refresh[token] = min(self._refresh[token], now + self._grace_seconds)
+        return self._granted(now)
+
+    def _granted(self, now: float) -> HttpResponse:
+        self.grants += 1
+        access, refresh = f"ey{self._rng.getrandbits(160):040x}", f"RT1-{self._rng.getrandbits(128):032x}"
+        self._access[access] = now + self._access_seconds
+        self._refresh[refresh] = now + 100 * DAY_SECONDS
+        return _answer(
+            200,
+            {
+                "token_type": "bearer",
+                "access_token": access,
+                "refresh_token": refresh,
+                "expires_in": self._access_seconds,
+                "x_refresh_token_expires_in": 100 * DAY_SECONDS,
+            },
+        )
+
+
+def _answer(status: int, body: Mapping[str, object]) -> HttpResponse:
+    return HttpResponse(status, {"content-type": "application/json"}, msgspec.json.encode(body))

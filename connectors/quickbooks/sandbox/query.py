@@ -1,0 +1,207 @@
+"""The query language, as little of it as QuickBooks has: no OR, no projection, no join (PROVIDERS, section 3)."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.store import Customers
+
+_TOKEN: Final = re.compile(r"\s*('(?:[^'\\]|\\.)*'|[A-Za-z_][A-Za-z_.0-9]*|\d+|<=|>=|!=|[=<>(),*])")
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "in": lambda value, among: value in among,
+}
+_UPDATED: Final = "metadata.lastupdatedtime"
+_NESTED: Final = {"primaryemailaddr": ("PrimaryEmailAddr", "Address"), "primaryphone": ("PrimaryPhone", "FreeFormNumber")}
+_PLAIN: Final = {
+    name.lower(): name
+    for name in ("Id", "Active", "DisplayName", "CompanyName", "GivenName", "FamilyName", "FullyQualifiedName", "Notes")
+}
+_DEFAULT_PAGE: Final = 100
+_MOST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`name operator value`."""
+
+    name: str
+    operator: str
+    value: Any
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Judge one row; an absent value satisfies nothing."""
+        there = _value(row, self.name)
+        return there is not None and _COMPARE[self.operator](there, self.value)
+
+
+@dataclass(slots=True)
+class Query:
+    """What was asked."""
+
+    is_count: bool = False
+    conditions: list[Condition] = field(default_factory=list)
+    order: str = "id"
+    is_descending: bool = False
+    start: int = 1
+    most: int = _DEFAULT_PAGE
+
+
+def run(text: str, customers: Customers) -> tuple[Query, list[str]]:
+    """Ids that a query finds, of its page; for a count, of all pages."""
+    query = _Parser(text).query()
+    found = (remote_id for remote_id in _candidates(query, customers) if _matches(query, customers.rows[remote_id]))
+    if query.is_count:
+        return query, list(found)
+    return query, list(islice(found, query.start - 1, query.start - 1 + query.most))
+
+
+def _matches(query: Query, row: Mapping[str, Any]) -> bool:
+    return all(condition.holds(row) for condition in query.conditions)
+
+
+def _candidates(query: Query, customers: Customers) -> Iterator[str]:
+    if query.order == _UPDATED and not query.is_descending:
+        since = max([c.value for c in query.conditions if c.name == _UPDATED and c.operator == ">="], default=0.0)
+        return customers.by_time(since)
+    lists = [c.value for c in query.conditions if c.name == "id" and c.operator == "in"]
+    ids = [remote_id for remote_id in customers.rows if not lists or remote_id in set(lists[0])]
+    # Id is a text: "10" comes before "9"
+    ids.sort(key=lambda remote_id: str(_value(customers.rows[remote_id], query.order)), reverse=query.is_descending)
+    return iter(ids)
+
+
+def _value(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - text, truth or time
+    if name.startswith("metadata."):
+        attribute = "LastUpdatedTime" if name == _UPDATED else "CreateTime"
+        return datetime.fromisoformat(row["MetaData"][attribute]).timestamp()
+    if name in _NESTED:
+        outer, inner = _NESTED[name]
+        return row.get(outer, {}).get(inner)
+    return row.get(_PLAIN[name])
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens = self._split(text)
+        self._at = 0
+
+    def query(self) -> Query:
+        query = Query()
+        self._expect("select")
+        if self._accept("count"):
+            for token in ("(", "*", ")"):
+                self._expect(token)
+            query.is_count = True
+        else:
+            self._expect("*")
+        self._expect("from")
+        self._expect("customer")
+        if self._accept("where"):
+            query.conditions.append(self._condition())
+            while self._accept("and"):
+                query.conditions.append(self._condition())
+        self._tail(query)
+        if not any(condition.name == "active" for condition in query.conditions):
+            query.conditions.append(Condition("active", "=", value=True))
+        return query
+
+    def _tail(self, query: Query) -> None:
+        if self._accept("orderby") or (self._accept("order") and self._expect("by")):
+            query.order = self._name()
+            query.is_descending = self._accept("desc")
+            self._accept("asc")
+        if self._accept("startposition"):
+            query.start = self._number()
+        if self._accept("maxresults"):
+            query.most = self._number()
+        if self._at < len(self._tokens):
+            raise self._refuse()
+        if query.start < 1 or not 1 <= query.most <= _MOST:
+            raise Refused("4001", "Invalid query", f"QueryValidationError: maxresults is at most {_MOST}")
+
+    def _condition(self) -> Condition:
+        name = self._name()
+        sign = self._next().lower()
+        if sign not in _COMPARE:
+            raise self._refuse()
+        if sign != "in":
+            return Condition(name, sign, self._literal(name))
+        self._expect("(")
+        values = [self._literal(name)]
+        while self._accept(","):
+            values.append(self._literal(name))
+        self._expect(")")
+        return Condition(name, sign, frozenset(values))
+
+    def _name(self) -> str:
+        token = self._next()
+        name = token.lower()
+        if name not in _PLAIN and name not in _NESTED and name not in {_UPDATED, "metadata.createtime"}:
+            raise Refused("4001", "Invalid query", f"QueryValidationError: Property {token} not found for Entity Customer")
+        return name
+
+    def _literal(self, name: str) -> Any:  # noqa: ANN401 - text, truth or time
+        token = self._next()
+        if name == "active" and token.lower() in {"true", "false"}:
+            return token.lower() == "true"
+        if not token.startswith("'"):
+            raise self._refuse()
+        text = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
+        if not name.startswith("metadata."):
+            return text
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            raise self._refuse() from None
+
+    def _number(self) -> int:
+        token = self._next()
+        if not token.isdigit():
+            raise self._refuse()
+        return int(token)
+
+    def _next(self) -> str:
+        if self._at >= len(self._tokens):
+            raise self._refuse()
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _accept(self, word: str) -> bool:
+        if self._at < len(self._tokens) and self._tokens[self._at].lower() == word:
+            self._at += 1
+            return True
+        return False
+
+    def _expect(self, word: str) -> bool:
+        if not self._accept(word):
+            raise self._refuse()
+        return True
+
+    def _split(self, text: str) -> list[str]:
+        tokens: list[str] = []
+        at = 0
+        self._tokens, self._at = tokens, 0
+        while text[at:].strip():
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise self._refuse()
+            tokens.append(match[1])
+            at = match.end()
+        return tokens
+
+    def _refuse(self) -> Refused:
+        at = min(self._at, len(self._tokens))
+        near = self._tokens[at - 1] if at else "<EOF>"
+        return Refused("4000", "Error parsing query", f'QueryParserError: Encountered " {near} " at line 1.')

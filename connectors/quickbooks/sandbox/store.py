@@ -1,0 +1,192 @@
+"""The customers of one company: what QuickBooks keeps, computes and enforces beyond single values."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+import msgspec
+
+from connectors.quickbooks.sandbox import rules
+from connectors.quickbooks.sandbox.rules import Refused
+
+PACIFIC: Final = timezone(timedelta(hours=-8))
+"""Intuit's own clock shows in every time, whatever the company's zone."""
+_SUFFIX: Final = " (deleted)"
+_COMPUTED: Final = ("domain", "sparse", "Id", "SyncToken", "MetaData", "Balance", "BalanceWithJobs", "CurrencyRef")
+NOT_FOUND: Final = (
+    "Object Not Found : Something you're trying to use has been made inactive. "
+    "Check the fields with accounts, customers, items, vendors or employees."
+)
+
+
+def stamp(now: float, *, grain: str = "seconds") -> str:
+    """Spell a time as QuickBooks does."""
+    return datetime.fromtimestamp(now, PACIFIC).isoformat(timespec=grain)
+
+
+class Customers:
+    """State, and the rules that need more than one value to decide."""
+
+    def __init__(self, *, is_us: bool, home_currency: str, is_multicurrency: bool, other_names: frozenset[str]) -> None:
+        """`other_names` are display names of vendors and employees, which share the name space."""
+        self.rows: dict[str, dict[str, Any]] = {}
+        self._is_us = is_us
+        self._home = home_currency
+        self._is_multicurrency = is_multicurrency
+        self._names = {name.casefold(): 1 for name in other_names}
+        self._seconds: dict[str, int] = {}
+        self._encoded: dict[str, bytes] = {}
+        self._order: list[tuple[int, int]] | None = None
+        self._last_id = 0
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    def row(self, remote_id: str) -> dict[str, Any]:
+        """One customer, active or not; one that was merged away is not found any more."""
+        if remote_id not in self.rows:
+            raise Refused("610", "Object Not Found", NOT_FOUND)
+        return self.rows[remote_id]
+
+    def encoded(self, remote_id: str) -> bytes:
+        """Its JSON, kept until it changes."""
+        if remote_id not in self._encoded:
+            self._encoded[remote_id] = msgspec.json.encode(self.rows[remote_id])
+        return self._encoded[remote_id]
+
+    def second(self, remote_id: str) -> int:
+        """When it last changed."""
+        return self._seconds[remote_id]
+
+    def by_time(self, since: float = 0.0) -> Iterator[str]:
+        """Ids of what changed at or after a time, oldest first."""
+        if self._order is None:
+            self._order = sorted((second, int(remote_id)) for remote_id, second in self._seconds.items())
+        first = bisect_left(self._order, (since, 0))
+        return (str(number) for _, number in self._order[first:])
+
+    # ---- writing -------------------------------------------------------------------------------
+
+    def create(self, body: Mapping[str, Any], now: float) -> str:
+        """Create through the API: every rule applies."""
+        attributes = rules.accepted(body, is_us=self._is_us)
+        name = rules.name_in(attributes)
+        self.check_free(name)
+        currency = attributes.get("CurrencyRef", {}).get("value", self._home)
+        if currency != self._home and not self._is_multicurrency:
+            raise Refused("6000", "A business validation error has occurred", "CurrencyRef: multicurrency is not enabled")
+        return self.add({**attributes, "DisplayName": name, "CurrencyRef": {"value": currency}}, now)
+
+    def update(self, body: Mapping[str, Any], now: float) -> str:
+        """Sparse or full update through the API, behind the SyncToken lock."""
+        row = self.row(str(body["Id"]))
+        if "SyncToken" not in body:
+            raise Refused("2020", "Required param missing, need to supply the required value for the API", "SyncToken")
+        if body["SyncToken"] != row["SyncToken"]:
+            raise Refused(
+                "5010",
+                "Stale Object Error",
+                "Stale Object Error : You and someone else were working on this at the same time.",
+            )
+        attributes = rules.accepted(body, is_us=self._is_us)
+        currency = attributes.pop("CurrencyRef", {}).get("value")
+        if currency and currency != row["CurrencyRef"]["value"]:
+            raise Refused("6000", "A business validation error has occurred", "CurrencyRef cannot be changed")
+        if not body.get("sparse"):
+            attributes = self._replaced(row, attributes)
+        name = attributes.get("DisplayName")
+        if name and name.casefold() != row["DisplayName"].casefold():
+            self.check_free(name)
+        self.change(row["Id"], attributes, now)
+        return str(row["Id"])
+
+    def add(self, attributes: Mapping[str, Any], now: float) -> str:
+        """Store a new customer with all that QuickBooks computes."""
+        self._last_id += 1
+        remote_id = str(self._last_id)
+        time = stamp(now)
+        row: dict[str, Any] = {
+            "Taxable": True,
+            "Job": False,
+            "BillWithParent": False,
+            "Balance": 0,
+            "BalanceWithJobs": 0,
+            "PreferredDeliveryMethod": "Print",
+            "IsProject": False,
+            "PrintOnCheckName": attributes["DisplayName"][:110],
+            "Active": True,
+            **{name: value for name, value in attributes.items() if value not in ("", {})},
+            "domain": "QBO",
+            "sparse": False,
+            "Id": remote_id,
+            "SyncToken": "0",
+            "MetaData": {"CreateTime": time, "LastUpdatedTime": time},
+        }
+        self.rows[remote_id] = row
+        self._count_name(row["DisplayName"], 1)
+        if not row["Active"]:
+            self._rename(row, row["DisplayName"] + _SUFFIX)
+        self._touched(row, now)
+        return remote_id
+
+    def change(self, remote_id: str, attributes: Mapping[str, Any], now: float) -> None:
+        """Change some attributes: blank ones go, objects are replaced whole."""
+        row = self.rows[remote_id]
+        was_active, old_name = row["Active"], row["DisplayName"]
+        name = attributes.get("DisplayName") or old_name
+        for attribute, value in attributes.items():
+            if attribute in {"DisplayName", "PrintOnCheckName"} and not value:
+                continue  # these two cannot be removed
+            if value in ("", {}):
+                row.pop(attribute, None)
+            else:
+                row[attribute] = value
+        if was_active and not row["Active"]:
+            name += _SUFFIX
+        row["DisplayName"] = old_name
+        self._rename(row, name)
+        row["SyncToken"] = str(int(row["SyncToken"]) + 1)
+        row["MetaData"] = {**row["MetaData"], "LastUpdatedTime": stamp(now)}
+        self._touched(row, now)
+
+    def absorb(self, survivor: str, absorbed: str, now: float) -> None:
+        """Merge: the absorbed customer is not found any more, its name is free, the survivor changed."""
+        self._count_name(self.rows.pop(absorbed)["DisplayName"], -1)
+        del self._seconds[absorbed]
+        self._encoded.pop(absorbed, None)
+        self.change(survivor, {}, now)
+
+    def check_free(self, name: str) -> None:
+        """Refuse a name in use: one name space for all customers, vendors and employees, inactive ones too."""
+        if self._names.get(name.casefold(), 0) > 0:
+            raise Refused("6240", "Duplicate Name Exists Error", "The name supplied already exists. : null")
+
+    def _replaced(self, row: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+        # a full update blanks what it leaves out
+        rules.name_in(attributes)
+        written = [*rules.TEXTS, *rules.OBJECTS, *rules.SWITCHES]
+        left_out = [name for name in written if name in row and name not in attributes and name not in _COMPUTED]
+        defaults = {"Active": True, "Taxable": False, "Job": False, "BillWithParent": False}
+        return {**{name: defaults.get(name, "") for name in left_out}, **attributes}
+
+    def _rename(self, row: dict[str, Any], name: str) -> None:
+        old = row["DisplayName"]
+        if row.get("PrintOnCheckName") == old:
+            row["PrintOnCheckName"] = name[:110]
+        self._count_name(old, -1)
+        self._count_name(name, 1)
+        row["DisplayName"] = name
+
+    def _count_name(self, name: str, by: int) -> None:
+        key = name.casefold()
+        self._names[key] = self._names.get(key, 0) + by
+
+    def _touched(self, row: dict[str, Any], now: float) -> None:
+        parent = self.rows.get(row.get("ParentRef", {}).get("value", ""))
+        above = f"{parent['FullyQualifiedName']}:" if parent else ""
+        row["FullyQualifiedName"] = above + row["DisplayName"]
+        self._seconds[row["Id"]] = int(now)
+        self._encoded.pop(row["Id"], None)
+        self._order = None

@@ -1,0 +1,88 @@
+"""QuickBooks webhooks: who signed, what repeats, whom it concerns (PROVIDERS, section 4)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from connectors.quickbooks.manifest import CUSTOMER
+from connectors.quickbooks.wire import CloudEvent, OldWebhook
+from core.errors import ReplyError, SignatureError
+from core.ports import Delivery, Notice
+
+SIGNATURE_HEADER: Final = "intuit-signature"
+CUSTOMER_EVENT: Final = re.compile(r"qbo\.customer\.(created|updated|deleted|merged)\.v\d+")
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class QuickBooksWebhooks:
+    """Pure: raw bytes in, verdict or notices out."""
+
+    def verify(self, delivery: Delivery, secrets: Sequence[str], now: float) -> None:  # noqa: ARG002 - no time is signed
+        """Refuse unless one live verifier token signed these very bytes."""
+        signature = delivery.headers.get(SIGNATURE_HEADER)
+        if not signature:
+            msg = "the delivery carries no intuit-signature"
+            raise SignatureError(msg)
+        # an empty key signs anything: whoever has no token configured must not accept forgeries
+        keys = [key for secret in secrets for key in re.split(r"[\s,]+", secret) if key]
+        if not keys:
+            msg = "no verifier token is configured"
+            raise SignatureError(msg)
+        claimed = signature.encode("utf-8", "surrogatepass")
+        matches = [hmac.compare_digest(_signature(key, delivery.body), claimed) for key in keys]
+        if not any(matches):
+            msg = "the intuit-signature is not of any live verifier token"
+            raise SignatureError(msg)
+
+    def dedupe_key(self, delivery: Delivery) -> str:
+        """Name a delivery by its events' ids; by its bytes where it has none (the older format)."""
+        try:
+            events = msgspec.json.decode(delivery.body, type=list[CloudEvent])
+        except _UNREADABLE:
+            events = []
+        ids = sorted(event.id for event in events if event.id)
+        if not ids or len(ids) != len(events):
+            return "body:" + hashlib.sha256(delivery.body).hexdigest()
+        return "events:" + hashlib.sha256(msgspec.json.encode(ids)).hexdigest()
+
+    def notices(self, body: bytes) -> Sequence[Notice]:
+        """Customers that the delivery concerns; other entities and unknown event types give none."""
+        try:
+            if body.lstrip()[:1] == b"[":
+                return list(_from_cloud_events(msgspec.json.decode(body, type=list[CloudEvent])))
+            return list(_from_old_format(msgspec.json.decode(body, type=OldWebhook)))
+        except _UNREADABLE as error:
+            msg = f"a webhook of no known shape: {error}"
+            raise ReplyError(msg) from error
+
+
+def _signature(key: str, body: bytes) -> bytes:
+    return b64encode(hmac.digest(key.encode("utf-8", "surrogateescape"), body, "sha256"))
+
+
+def _from_cloud_events(events: Sequence[CloudEvent]) -> Iterator[Notice]:
+    for event in events:
+        if not CUSTOMER_EVENT.fullmatch(event.type):
+            continue
+        yield _notice(event.entity_id, event.data.merged_id if event.data else None)
+
+
+def _from_old_format(webhook: OldWebhook) -> Iterator[Notice]:
+    for notification in webhook.notifications:
+        for entity in notification.change.entities:
+            if entity.name == "Customer":
+                yield _notice(entity.id, entity.merged_id)
+
+
+def _notice(remote_id: str | None, merged_id: str | None) -> Notice:
+    if not remote_id:
+        msg = "a customer event names no customer"
+        raise ReplyError(msg)
+    return Notice(kind=CUSTOMER, remote_id=remote_id, merged=(merged_id,) if merged_id else ())

@@ -1,0 +1,52 @@
+"""A plain HTTP client for connectors without an SDK: our own errors, told apart by what may have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+
+from core.errors import AmbiguousError, RetryError
+from core.http.transport import TIMEOUT_SECONDS, async_transport
+from core.ports import HttpResponse, Shell
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class HttpClient:
+    """Sends one request and returns one answer, whatever its status; knows no provider."""
+
+    def __init__(self, shell: Shell) -> None:
+        """Open no socket before the first request."""
+        self._client = httpx.AsyncClient(
+            transport=async_transport(shell), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        timeout: float = TIMEOUT_SECONDS,  # noqa: ASYNC109 - the transport's own time-outs, one per phase
+    ) -> HttpResponse:
+        """Send once. RetryError: never left this machine; AmbiguousError: it may have arrived and been executed."""
+        try:
+            answer = await self._client.request(method, url, headers=headers, content=content, timeout=timeout)
+        except _NEVER_SENT as error:
+            msg = f"no connection: {_words(error)}"
+            raise RetryError(msg) from error
+        except httpx.HTTPError as error:
+            msg = f"no answer: {_words(error)}"
+            raise AmbiguousError(msg) from error
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return HttpResponse(answer.status_code, found, answer.content)
+
+    async def aclose(self) -> None:
+        """Let go of sockets."""
+        await self._client.aclose()
+
+
+def _words(error: Exception) -> str:
+    # the request's URL stays out: it may carry what a log line must not
+    return f"{type(error).__name__} {error}".strip()
