@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from core.errors import StorageError
+from core.errors import AccordError, InvalidInputError, StorageError
+
+if TYPE_CHECKING:
+    import psycopg
 
 T = TypeVar("T")
+Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
 
-BUSY_TIMEOUT_MS = 5000
+BUSY_SECONDS = 5.0
 POSTGRES_WRITERS = 4
 READERS = 2
+WAL_TURNS = 50
 
 
 class Tx:
@@ -35,7 +43,9 @@ class Tx:
         self.dialect = connection.dialect.name
         self._after: list[Callable[[], None]] = []
 
-    def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.CursorResult[Any]:
+    def execute(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> sa.CursorResult[*tuple[Any, ...]]:
         """Run one statement."""
         return self.connection.execute(statement, parameters or {})
 
@@ -44,7 +54,7 @@ class Tx:
         if rows:
             self.connection.execute(statement, list(rows))
 
-    def rows(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+    def rows(self, statement: sa.Executable) -> Sequence[Row]:
         """All rows of a query."""
         return self.connection.execute(statement).all()
 
@@ -66,11 +76,19 @@ class Tx:
 class Database:
     """The registry's database."""
 
-    def __init__(self, url: str, *, is_direct: bool = False) -> None:
-        """`is_direct`: run transactions on the calling thread (simulation, commands, migrations)."""
+    def __init__(self, url: str, *, is_direct: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
+        """`is_direct`: run transactions on the calling thread (simulation, commands, migrations).
+
+        A transaction that waits longer than `busy_seconds` for another one fails with StorageError.
+        """
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        self.file = sqlite_file(self.url)
+        busy_ms = round(busy_seconds * 1000)
+        self.engine = _sqlite_engine(self.url, busy_ms) if self.is_sqlite else _postgres_engine(self.url, busy_ms)
+        # an in-memory database is one connection: a second thread's BEGIN would land in the first one's transaction
+        in_memory = self.is_sqlite and self.file is None
+        self._turn: AbstractContextManager[object] = threading.RLock() if in_memory else nullcontext()
         self._is_direct = is_direct
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else POSTGRES_WRITERS, "accord-write")
         self._readers = ThreadPoolExecutor(READERS, "accord-read")
@@ -89,26 +107,17 @@ class Database:
 
     def run_now(self, work: Callable[[Tx], T]) -> T:
         """`run`, on this thread."""
-        try:
-            with self.engine.begin() as connection:
-                tx = Tx(connection)
-                result = work(tx)
-        except (OperationalError, sqlite3.OperationalError) as error:
-            raise StorageError(_storage_message(error)) from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise StorageError(_storage_message(error)) from error
-            raise
+        with storage_errors(), self._turn, self.engine.begin() as connection:
+            tx = Tx(connection)
+            result = work(tx)
         tx.committed()
         return result
 
     def read_now(self, work: Callable[[Tx], T]) -> T:
         """`read`, on this thread."""
-        try:
-            with self.engine.connect().execution_options(accord_reads=True) as connection:
-                return work(Tx(connection))
-        except (OperationalError, sqlite3.OperationalError) as error:
-            raise StorageError(_storage_message(error)) from error
+        options = _SQLITE_READ if self.is_sqlite else _POSTGRES_READ
+        with storage_errors(), self._turn, self.engine.connect().execution_options(**options) as connection:
+            return work(Tx(connection))
 
     def close(self) -> None:
         """Finish what runs, then let go of files and sockets."""
@@ -117,47 +126,138 @@ class Database:
         self.engine.dispose()
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    in_memory = url.database in (None, "", ":memory:")
-    if url.database and not in_memory:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    pool = sa.pool.StaticPool if in_memory else None
-    arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
-    engine = sa.create_engine(url, connect_args=arguments, poolclass=pool)
+_SQLITE_READ: Final[Mapping[str, Any]] = {"accord_reads": True}
+_POSTGRES_READ: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """Return a SQLite database's file; None for one in memory and for PostgreSQL."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database)).absolute()
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Say what a driver's error means. IntegrityError passes, and so does SQL that is wrong in itself."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DBAPIError, sqlite3.Error, PoolTimeoutError) as error:
+        told = _told(error)
+        if told is None:
+            raise
+        raise told from error
+    except UnicodeEncodeError as error:
+        raise InvalidInputError("a text holds half a surrogate pair, which no database stores") from error
+
+
+def _told(error: Exception) -> AccordError | None:
+    """None: our own mistake, to be seen as it is."""
+    if isinstance(error, DataError):
+        return InvalidInputError(f"a value cannot be stored: {_first_line(error)}")
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if isinstance(error, ProgrammingError) and state not in _UNUSABLE:
+        return None
+    return StorageError(_storage_message(error))
+
+
+def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
+    file = sqlite_file(url)
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the database's folder cannot be made: {error}; make {file.parent} yourself, or name another"
+            raise StorageError(message) from error
+    pool = sa.pool.StaticPool if file is None else None
+    arguments = {"check_same_thread": False, "timeout": busy_ms / 1000}
+    engine = sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN would come too late and be deferred
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         # an answered webhook must survive power loss
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA cache_size=-32768")
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        reads = connection.get_execution_options().get("accord_reads")
+        reads = connection.get_execution_options().get("accord_reads", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={int(reads)}")
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
 
-def _postgres_engine(url: sa.URL) -> sa.Engine:
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Two processes that open a new database at once get "locked" here without any wait, so wait and ask again."""
+    for _turn in range(WAL_TURNS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _postgres_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     keepalives = {"connect_timeout": 5, "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 3}
-    return sa.create_engine(url, pool_size=POSTGRES_WRITERS + READERS + 2, connect_args=keepalives, pool_pre_ping=True)
+    engine = sa.create_engine(
+        url,
+        pool_size=POSTGRES_WRITERS + READERS + 2,
+        connect_args=keepalives,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: psycopg.Connection, _record: object) -> None:
+        # without it, one forgotten `LOCK TABLE` elsewhere stops every lane without a word
+        connection.execute(f"SET lock_timeout = {busy_ms}")
+        connection.commit()
+
+    return engine
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+
+
+_UNUSABLE: Final = frozenset({"42P01", "42703", "42501", "3F000"})
+"""PostgreSQL's codes for a missing table, column or schema, and for a missing grant."""
+
+_UPGRADE: Final = "run `accord db upgrade`"
+_CURES: Final = {
+    "locked": "another process is writing; if it does not go away, see who holds the database",
+    "lock timeout": "another session holds a lock; see pg_stat_activity for whose",
+    "full": "free space on the database's disk; nothing of this step was stored",
+    "no space left": "free space on the database's disk; nothing of this step was stored",
+    "readonly": "make the database file and its folder writable",
+    "read-only": "this is a standby, or set to read only; name the primary",
+    "unable to open": "check that the folder exists and is writable",
+    "not a database": "the file is not SQLite's; name another, or restore a backup",
+    "malformed": "the file is damaged; stop Accord and restore a backup",
+    "no such table": _UPGRADE,
+    "no such column": _UPGRADE,
+    "has no column": _UPGRADE,
+    'database "': "create it, or name another",
+    "refused": "see that PostgreSQL runs there and lets this machine in",
+    "does not exist": _UPGRADE,
+    "permission denied": "grant Accord's database user what it needs",
+}
 
 
 def _storage_message(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
-    text = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-    cures = {
-        "locked": "another process is writing; if it does not go away, see who holds the database",
-        "full": "free space on the database's disk; nothing of this step was stored",
-        "readonly": "make the database file and its folder writable",
-        "unable to open": "check that the folder exists and is writable",
-        "no such table": "run `accord db upgrade`",
-    }
-    cure = next((cure for sign, cure in cures.items() if sign in text.lower()), "nothing of this step was stored")
+    text = _first_line(error)
+    cure = next((cure for sign, cure in _CURES.items() if sign in text.lower()), "nothing of this step was stored")
     return f"the database cannot be used now: {text}; {cure}"
