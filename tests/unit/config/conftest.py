@@ -1,0 +1,58 @@
+"""Three small manifests, one of each metadata kind, so that these tests stand on no connector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from core.model.remote import FieldSpec, Manifest, MetadataSpec
+
+
+def manifest(provider: str, fields: str, metadata: MetadataSpec | None, **more: object) -> Manifest:
+    """A manifest with everything but what a configuration is checked against left plain."""
+    given: dict[str, object] = {
+        "provider": provider,
+        "title": provider.title(),
+        "translation": 1,
+        "fields": {name: FieldSpec() for name in fields.split()},
+        "metadata": metadata,
+        "page_size": 100,
+        "read_batch": 1,
+        "write_batch": 1,
+        "create_key_seconds": 86_400.0,
+        "lookup_lag_seconds": 0.0,
+        "is_conditional": False,
+        "has_marker": True,
+        "changes_window_seconds": 3600.0,
+        "limits": (),
+        **more,
+    }
+    return Manifest(**given)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def providers() -> Mapping[str, Manifest]:
+    """Open metadata (stripe), allow-listed metadata (hubspot), no metadata and no marker (quickbooks)."""
+    stripe = manifest(
+        "stripe",
+        "name email phone currency timezone billing_address",
+        MetadataSpec(),
+        settings={"base_url": "", "livemode": "", "batch": ""},
+        secrets={"api_key": "", "webhook_secret": ""},
+    )
+    hubspot = manifest(
+        "hubspot",
+        "name legal_name email phone",
+        MetadataSpec(is_open=False, max_keys=3),
+        secrets={"access_token": ""},
+    )
+    quickbooks = manifest(
+        "quickbooks",
+        "name legal_name phone currency",
+        None,
+        has_marker=False,
+        settings={"realm_id": ""},
+        secrets={"client_secret": ""},
+    )
+    return {"stripe": stripe, "hubspot": hubspot, "quickbooks": quickbooks}
