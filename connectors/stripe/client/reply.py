@@ -1,0 +1,23 @@
+"""An answer that the SDK passes through without looking inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Status, headers (any case finds them) and the body's own bytes.
+
+    The body stays out of the repr: the SDK writes what it got to its debug log, and this is customers' data.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def is_replayed(self) -> bool:
+        """True when Stripe gave back the stored answer of an earlier request with the same key."""
+        return self.headers.get("idempotent-replayed", "").lower() == "true"

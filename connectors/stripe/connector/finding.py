@@ -1,0 +1,111 @@
+"""Looking a customer up: by paths that see a write at once where there are any, else by Search."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from connectors.stripe.client import StripeApi
+from connectors.stripe.connector.pages import objects_in, sighting_of
+from connectors.stripe.manifest import ACCORD_REF, MANIFEST
+from connectors.stripe.translate import StripeTranslator
+from connectors.stripe.wire import HeadWire
+from core.errors import BugError, GoneError, ReplyError, RetryError
+from core.model.remote import Remote
+from core.ports import Probe, Sighting
+
+_head = msgspec.json.Decoder(HeadWire)
+
+
+class Finder:
+    """The look-ups of one connection."""
+
+    def __init__(self, api: StripeApi, translator: StripeTranslator) -> None:
+        """Share the connection's client, and with it its rate limits."""
+        self._api = api
+        self._translator = translator
+
+    async def find(self, probe: Probe) -> Sequence[Sighting]:
+        """Try the rungs from the surest down; the first that finds something answers."""
+        unknown = sorted(set(probe.unique) - {"email"})
+        if unknown:
+            raise BugError(f"Stripe has no look-up by {unknown[0]}")
+        for key, value, carried in (
+            (ACCORD_REF, probe.mark, _mark_of),
+            (self._translator.external_id_key, probe.external_id, _external_id_of),
+        ):
+            found = await self._by_metadata(key, value, carried, probe.created_after) if value else []
+            if found:
+                return found
+        email = probe.unique.get("email")
+        return [sighting_of(_head.decode(raw).id, raw) async for raw in self._listed({"email": email})] if email else []
+
+    async def _by_metadata(
+        self, key: str, value: str, carried: Callable[[Remote], str | None], created_after: float | None
+    ) -> list[Sighting]:
+        if created_after is None:
+            candidates = self._searched(f'metadata["{_quoted(key)}"]:"{_quoted(value)}"')
+        else:
+            # Search lags by a minute or more, the list does not; the overlap covers a skewed clock of ours
+            since = max(int(created_after - MANIFEST.sweep_overlap_seconds), 0)
+            candidates = self._listed({"created": {"gte": since}})
+        found = []
+        async for raw in candidates:
+            remote = self._remote(raw, value)
+            # Search ignores case, and its index may be older than the object it returns
+            if remote is not None and carried(remote) == value:
+                found.append(sighting_of(remote.id, raw))
+        return found
+
+    def _remote(self, raw: bytes, value: str) -> Remote | None:
+        try:
+            return self._translator.read(raw)
+        except ReplyError:
+            # another's broken record must not block every look-up, but ours must not be overlooked
+            if value.encode() in raw:
+                raise
+            return None
+
+    async def _listed(self, filters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        params: dict[str, Any] = {"limit": MANIFEST.page_size, **filters}
+        while True:
+            try:
+                raws, page = objects_in((await self._api.list_customers(params)).body)
+            except GoneError as error:
+                raise RetryError("a customer was deleted while the list was read") from error
+            for raw in raws:
+                yield raw
+            if not page.has_more:
+                return
+            params["starting_after"] = _last_id(raws)
+
+    async def _searched(self, query: str) -> AsyncIterator[bytes]:
+        params: dict[str, Any] = {"limit": MANIFEST.page_size, "query": query}
+        while True:
+            raws, page = objects_in((await self._api.search_customers(params)).body)
+            for raw in raws:
+                yield raw
+            if not page.has_more or not page.next_page:
+                return
+            params["page"] = page.next_page
+
+
+def _mark_of(remote: Remote) -> str | None:
+    return remote.accord_ref
+
+
+def _external_id_of(remote: Remote) -> str | None:
+    return remote.external_id
+
+
+def _last_id(raws: Sequence[bytes]) -> str:
+    try:
+        return _head.decode(raws[-1]).id
+    except (IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReplyError("Stripe's list goes on after a page without a usable id") from error
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

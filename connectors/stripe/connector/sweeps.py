@@ -1,0 +1,186 @@
+"""Sweeps: every customer, newest first, and what the event feed says changed. Cursors are small JSON texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from connectors.stripe.client import Reply, StripeApi
+from connectors.stripe.connector.pages import bad_record, customers_in, objects_in, sighting_of
+from connectors.stripe.manifest import API_VERSION, MANIFEST
+from connectors.stripe.translate import StripeTranslator
+from connectors.stripe.wire import EventWire, HeadWire, loads
+from core.errors import BugError, GoneError, ReplyError
+from core.ports import Bad, Page, Sighting
+
+T = TypeVar("T")
+
+_DELETED: Final = "customer.deleted"
+
+_event = msgspec.json.Decoder(EventWire)
+_head = msgspec.json.Decoder(HeadWire)
+
+
+class FullCursor(msgspec.Struct):
+    """The last customer of the page before, and when it was created: it may be deleted before the next page."""
+
+    after: str
+    created: int
+
+
+class ChangesCursor(msgspec.Struct, omit_defaults=True):
+    """Everything until `since` was read. `until` and `after` are set between two pages of one sweep."""
+
+    since: int
+    until: int | None = None
+    after: str | None = None
+
+
+async def full_page(api: StripeApi, translator: StripeTranslator, cursor: str | None) -> Page:
+    """Return one page of the list. New customers appear at the front: the changes cursor taken before covers them."""
+    reply = await _list_after(api, _cursor(cursor, FullCursor))
+    listed = customers_in(reply.body, translator)
+    if not listed.has_more:
+        return Page(sightings=listed.sightings, bad=listed.bad, cursor=None, is_last=True)
+    if listed.last is None:
+        raise ReplyError("Stripe's list goes on after a page without a usable id")
+    following = _text(FullCursor(listed.last.id, listed.last.created))
+    return Page(sightings=listed.sightings, bad=listed.bad, cursor=following, is_last=False)
+
+
+async def _list_after(api: StripeApi, position: FullCursor | None) -> Reply:
+    params: dict[str, Any] = {"limit": MANIFEST.page_size}
+    if position is None:
+        return await api.list_customers(params)
+    try:
+        return await api.list_customers({**params, "starting_after": position.after})
+    except GoneError:
+        # deleted since: its second is read again, and the order is found again from there
+        return await api.list_customers({**params, "created": {"lte": position.created}})
+
+
+async def changes_page(api: StripeApi, cursor: str | None) -> Page:
+    """Return one page of the event feed between the cursor and the sweep's start, with an overlap for late events."""
+    position = _cursor(cursor, ChangesCursor)
+    if position is None:
+        reply = await api.list_events({**_params(), "limit": 1})
+        start = _provider_time(reply, _Feed.of(reply).newest or 0)
+        return Page(cursor=_text(ChangesCursor(start)), is_last=True)
+    since = max(position.since - int(MANIFEST.sweep_overlap_seconds), 0)
+    reply = await _events_after(api, since, position)
+    feed = _Feed.of(reply)
+    until = position.until
+    if until is None:
+        until = max(_provider_time(reply, feed.newest or 0), position.since)
+    if feed.has_more and feed.last is None:
+        raise ReplyError("Stripe's events go on after a page without a usable id")
+    following = ChangesCursor(position.since, until, feed.last) if feed.has_more else ChangesCursor(until)
+    return feed.page(_text(following), is_last=not feed.has_more)
+
+
+async def _events_after(api: StripeApi, since: int, position: ChangesCursor) -> Reply:
+    params = {**_params(), "created": {"gte": since}}
+    if position.after is None:
+        return await api.list_events(params)
+    try:
+        return await api.list_events({**params, "starting_after": position.after})
+    except GoneError:
+        # older than the feed's 30 days by now: read the window from its new end
+        return await api.list_events(params)
+
+
+def _params() -> dict[str, Any]:
+    return {"limit": MANIFEST.page_size, "types": list(MANIFEST.webhook_events)}
+
+
+def _provider_time(reply: Reply, fallback: int) -> int:
+    """Return Stripe's own clock, never ours: a skewed clock here would skip events."""
+    try:
+        return int(parsedate_to_datetime(reply.headers.get("date", "")).timestamp())
+    except ValueError:
+        return fallback
+
+
+@dataclass(slots=True)
+class _Feed:
+    """One page of events, sorted by what they mean for their objects."""
+
+    has_more: bool
+    newest: int | None = None
+    last: str | None = None
+    snapshots: dict[str, list[Sighting | None]] = field(default_factory=dict)
+    gone: dict[str, None] = field(default_factory=dict)
+    bad: list[Bad] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, reply: Reply) -> _Feed:
+        """Sort the events of one answer."""
+        raws, listed = objects_in(reply.body)
+        feed = cls(listed.has_more)
+        for raw in raws:
+            feed._add(raw)
+        return feed
+
+    def _add(self, raw: bytes) -> None:
+        try:
+            event = _event.decode(raw)
+            about = bytes(event.data.snapshot)
+            remote_id = _head.decode(about).id
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._add_odd(raw)
+            return
+        self.last = event.id
+        self.newest = max(self.newest or 0, event.created)
+        if event.type == _DELETED:
+            self.gone[remote_id] = None
+        is_usable = event.api_version == API_VERSION
+        self.snapshots.setdefault(remote_id, []).append(sighting_of(remote_id, about) if is_usable else None)
+
+    def _add_odd(self, raw: bytes) -> None:
+        """An event that cannot be decoded still names its object, if anything in it can be found."""
+        event = _dict(loads(raw))
+        event_id, created = event.get("id"), event.get("created")
+        remote_id = _dict(_dict(event.get("data")).get("object")).get("id")
+        if isinstance(event_id, str) and event_id:
+            self.last = event_id
+        if isinstance(created, int):
+            self.newest = max(self.newest or 0, created)
+        if isinstance(remote_id, str) and remote_id.isascii() and remote_id.isprintable() and remote_id:
+            self.snapshots.setdefault(remote_id, []).append(None)
+        else:
+            self.bad.append(bad_record(str(event_id or ""), None, "the event names no customer", event))
+
+    def page(self, cursor: str, *, is_last: bool) -> Page:
+        """Use a snapshot only where an object has one event here: the order of two is not certain."""
+        live = {remote_id: found for remote_id, found in self.snapshots.items() if remote_id not in self.gone}
+        alone = {remote_id: found[0] for remote_id, found in live.items() if len(found) == 1}
+        sightings = [sighting for sighting in alone.values() if sighting is not None]
+        return Page(
+            sightings=sightings,
+            changed=[remote_id for remote_id in live if alone.get(remote_id) is None],
+            gone=list(self.gone),
+            bad=self.bad,
+            cursor=cursor,
+            is_last=is_last,
+        )
+
+
+def _dict(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(cursor: FullCursor | ChangesCursor) -> str:
+    return msgspec.json.encode(cursor).decode()
+
+
+def _cursor(text: str | None, kind: type[T]) -> T | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise BugError(f"not a cursor of the Stripe connector: {error}") from error

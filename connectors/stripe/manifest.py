@@ -1,0 +1,91 @@
+"""What Stripe can do, as data (docs: connectors/stripe/README.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.model.remote import FieldSpec, Limit, Manifest, MetadataSpec
+
+API_VERSION: Final = "2026-10-28.endive"
+"""Pinned: another version has other attributes, so it comes with a new translation version."""
+
+ACCORD_REF: Final = "accord_ref"
+"""Metadata key of our opaque marker."""
+
+EXTERNAL_ID: Final = "external_customer_id"
+"""Metadata key of the external id, unless the connection names another one."""
+
+FOREIGN_PREFIXES: Final = ("lago_", "flexprice_")
+"""Metadata keys of other writers' markers: reported, never synced, never written."""
+
+TEXT_LIMIT: Final = 5000
+"""Stripe's limit for a string that has no limit of its own (address parts, locales)."""
+
+_OWN_METADATA_KEYS: Final = 2
+
+_LIVE_CALLS: Final = 100
+_TEST_CALLS: Final = 25
+_ENDPOINT_CALLS: Final = 25
+_SEARCH_CALLS: Final = 20
+
+
+def limits(*, is_live: bool) -> tuple[Limit, ...]:
+    """Calls per second of one account; a test-mode account has a quarter of a live one's."""
+    return (
+        Limit(name="global", calls=_LIVE_CALLS if is_live else _TEST_CALLS, seconds=1.0),
+        Limit(name="endpoint", calls=_ENDPOINT_CALLS, seconds=1.0, each=True),
+        Limit(name="search", calls=_SEARCH_CALLS, seconds=1.0, endpoints=("search_customers",)),
+    )
+
+
+MANIFEST: Final = Manifest(
+    provider="stripe",
+    title="Stripe",
+    translation=1,
+    fields={
+        "name": FieldSpec(max_length=256),
+        "email": FieldSpec(max_length=512, note="trimmed; needs a domain with a dot"),
+        "phone": FieldSpec(max_length=20),
+        "billing_address": FieldSpec(max_length=TEXT_LIMIT, note="each part; the country is ISO 3166 alpha-2"),
+        "shipping_address": FieldSpec(max_length=TEXT_LIMIT, note="keeps the recipient and phone that are there"),
+        "locale": FieldSpec(max_length=TEXT_LIMIT, note="the first preferred locale; the others are kept"),
+    },
+    metadata=MetadataSpec(
+        is_open=True,
+        max_keys=50 - _OWN_METADATA_KEYS,
+        max_key_length=40,
+        max_value_length=500,
+    ),
+    page_size=100,
+    read_batch=50,
+    write_batch=10,
+    in_flight=10,
+    # keys live at least 24 h; an hour of margin for clocks and for the time a call takes
+    create_key_seconds=23 * 3600.0,
+    # the list is immediate; this is for a look-up that has no created_after and must use Search
+    lookup_lag_seconds=60.0,
+    settle_seconds=90.0,
+    is_conditional=False,
+    has_marker=True,
+    changes_window_seconds=30 * 86400.0,
+    sweep_overlap_seconds=300.0,
+    limits=limits(is_live=True),
+    settings={"base_url": "Where Stripe's API is (default https://api.stripe.com)"},
+    secrets={
+        "api_key": "Restricted key (rk_live_... or rk_test_...): Developers > API keys > Create restricted key",
+        "webhook_secret": "Signing secret (whsec_...) of the webhook endpoint; several, while one is rolled, by spaces",
+    },
+    webhook_events=("customer.created", "customer.updated", "customer.deleted"),
+    not_synced={
+        "legal_name": "business_name and individual_name depend on the customer's type, which Stripe does not store",
+        "legal_number": "Stripe customers have no such attribute",
+        "tax_identification_number": "tax ids are objects of their own with a type that the registry does not hold",
+        "customer_type": "Stripe customers have no such attribute",
+        "currency": "set by the first invoice and fixed from then on",
+        "timezone": "Stripe customers have no such attribute",
+        "url": "Stripe customers have no such attribute",
+        "logo_url": "Stripe customers have no such attribute",
+        "parent": "Stripe has no customer hierarchy",
+        "status": "Stripe customers are there or deleted for good; nothing is deleted by default",
+    },
+)

@@ -1,0 +1,172 @@
+"""A stateful look-alike of the part of Stripe's API that customers need: as strict as PROVIDERS says Stripe is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from connectors.stripe.sandbox import people
+from connectors.stripe.sandbox.account import StripeAccount
+from connectors.stripe.sandbox.customers import Customer
+from connectors.stripe.sandbox.endpoints import Endpoints, Finish
+from connectors.stripe.sandbox.forms import Form, form_in
+from connectors.stripe.sandbox.gate import IdempotencyKeys, Throttle, caller_of, permit
+from connectors.stripe.sandbox.settings import RefusedError, StripeSettings
+from core.ports import Clock, HttpRequest, HttpResponse
+from core.sandbox.lookalike import Mutation, Outgoing
+
+__all__ = ["StripeLookAlike", "StripeSettings"]
+
+_PERMISSIONS: Final = {
+    "GET /v1/account": "rak_accounts_kyc_basic_read",
+    "GET /v1/balance": "rak_balance_read",
+    "GET /v1/events": "rak_event_read",
+}
+_CUSTOMER: Final = "/v1/customers/"
+
+
+class StripeLookAlike:
+    """One Stripe account, without a transport."""
+
+    def __init__(
+        self, *, clock: Clock, rng: random.Random, name: str = "stripe", settings: StripeSettings | None = None
+    ) -> None:
+        """Start with an empty account; all chance comes from `rng`, all time from `clock`."""
+        self.name = name
+        self.reads = 0
+        self._clock = clock
+        self._rng = rng
+        self._account = StripeAccount(clock, rng, settings or StripeSettings())
+        self._api = Endpoints(self._account, clock, name)
+        self._throttle = Throttle()
+        self._keys = IdempotencyKeys()
+        self._failures: list[bool] = []
+        self._reads: Mapping[str, Callable[[Form, str], HttpResponse]] = {
+            "GET /v1/account": self._api.account,
+            "GET /v1/balance": self._api.balance,
+            "GET /v1/customers": self._api.customer_list,
+            "GET /v1/customers/search": self._api.search,
+            "GET /v1/customers/{id}": self._api.get,
+            "GET /v1/events": self._api.event_list,
+        }
+        self._writes: Mapping[str, Callable[[Form, str], Finish]] = {
+            "POST /v1/customers": self._api.create,
+            "POST /v1/customers/{id}": self._api.update,
+            "DELETE /v1/customers/{id}": self._api.delete,
+        }
+
+    @property
+    def account_id(self) -> str:
+        """The account's id."""
+        return self._account.id
+
+    @property
+    def settings(self) -> StripeSettings:
+        """How strict the account is; may be replaced at any time (a secret is rolled, a permission taken away)."""
+        return self._account.settings
+
+    @settings.setter
+    def settings(self, settings: StripeSettings) -> None:
+        self._account.settings = settings
+
+    # ---- the API ---------------------------------------------------------------------------------
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Answer one API request."""
+        request_id = f"req_{self._rng.getrandbits(56):014x}"
+        try:
+            response = self._routed(request, request_id)
+        except RefusedError as refused:
+            response = self._api.response(refused.status, {"error": refused.error}, refused.headers)
+        return HttpResponse(response.status, {**response.headers, "request-id": request_id}, response.body)
+
+    def break_writes(self, times: int, *, executed: bool) -> None:
+        """Answer 500 to the next writes that begin to execute; the answer is stored under their keys."""
+        self._failures.extend([executed] * times)
+
+    def _routed(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        parts = urlsplit(request.url)
+        caller = caller_of(request.headers, self.settings)
+        path, remote_id = parts.path.rstrip("/"), ""
+        if path.startswith(_CUSTOMER) and path != "/v1/customers/search":
+            remote_id, path = unquote(path.removeprefix(_CUSTOMER)), "/v1/customers/{id}"
+        endpoint = f"{request.method} {path}"
+        if endpoint not in self._reads and endpoint not in self._writes:
+            raise RefusedError(f"Unrecognized request URL ({request.method}: {parts.path}).", status=404)
+        verb = "read" if request.method == "GET" else "write"
+        permit(_PERMISSIONS.get(endpoint, f"rak_customer_{verb}"), self._account.id, self.settings)
+        if self.settings.enforce_limits:
+            self._throttle.admit(endpoint, self._clock.now(), self.settings)
+        if endpoint in self._reads:
+            self.reads += 1
+            return self._reads[endpoint](form_in(parts.query), remote_id)
+        return self._written(request, self._writes[endpoint], remote_id, caller, request_id)
+
+    def _written(
+        self, request: HttpRequest, write: Callable[[Form, str], Finish], remote_id: str, caller: str, request_id: str
+    ) -> HttpResponse:
+        now = self._clock.now()
+        key = request.headers.get("idempotency-key") if request.method == "POST" else None
+        replayed = self._keys.replay(key, request, now, self.settings.lag_scale)
+        if replayed is not None:
+            return replayed
+        # refused here: nothing began to execute, so nothing is stored under the key
+        finish = write(form_in(_text(request.body)), remote_id)
+        response = self._finished(finish, caller, key, request_id)
+        self._keys.store(key, request, response, now)
+        return response
+
+    def _finished(self, finish: Finish, caller: str, key: str | None, request_id: str) -> HttpResponse:
+        if not self._failures:
+            return finish(caller, key, request_id)
+        if self._failures.pop(0):
+            finish(caller, key, request_id)
+        return self._api.response(500, {"error": {"type": "api_error", "message": "An unknown error occurred."}})
+
+    # ---- the truth, and people -------------------------------------------------------------------
+
+    def objects(self, kind: str) -> Mapping[str, Customer]:
+        """Return every live customer by id."""
+        return self._account.customers if kind == "customer" else {}
+
+    def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the same in neutral names."""
+        key = self.settings.external_id_key
+        return {remote_id: people.neutral(customer, key) for remote_id, customer in self.objects(kind).items()}
+
+    def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        """A person creates or changes a customer in the dashboard."""
+        _known(kind)
+        return self._account.edit(remote_id, changes)
+
+    def delete(self, kind: str, remote_id: str) -> None:
+        """A person deletes a customer in the dashboard, for good."""
+        _known(kind)
+        self._account.remove(remote_id, "person")
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Every write since the start; one that changed nothing has an empty `changed`."""
+        return self._account.mutations
+
+    def due_webhooks(self, now: float) -> Sequence[Outgoing]:
+        """Return the deliveries to make now."""
+        return self._account.outbox.due(now, self.settings, self._account.event_text)
+
+    def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
+        """Take note of what the receiver answered."""
+        self._account.outbox.answered(outgoing_id, status, now, self.settings.lag_scale)
+
+
+def _known(kind: str) -> None:
+    if kind != "customer":
+        raise KeyError(kind)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise RefusedError("Invalid request: the body is no UTF-8") from error

@@ -1,0 +1,203 @@
+"""The endpoints: reads answer at once, writes check first and change state only when they are let to finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from email.utils import formatdate
+from typing import Final
+
+import msgspec
+
+from connectors.stripe.sandbox.account import StripeAccount
+from connectors.stripe.sandbox.customers import CREATE_PARAMS, UPDATE_PARAMS, changed_by
+from connectors.stripe.sandbox.events import RETENTION_SECONDS, Shelf
+from connectors.stripe.sandbox.forms import Form, integer_in, known, list_in
+from connectors.stripe.sandbox.settings import RefusedError
+from core.ports import Clock, HttpResponse
+
+Finish = Callable[[str, str | None, str], HttpResponse]
+"""The second half of a write, after all checks: caller, idempotency key, request id."""
+
+_CURSORS: Final = frozenset({"limit", "starting_after", "ending_before", "created", "expand"})
+_LIST_PARAMS: Final = _CURSORS | {"email", "test_clock"}
+_EVENT_PARAMS: Final = _CURSORS | {"type", "types", "delivery_success"}
+_MAX_TYPES: Final = 20
+_MAX_LIMIT: Final = 100
+
+
+class Endpoints:
+    """Stripe's endpoints over one account."""
+
+    def __init__(self, account: StripeAccount, clock: Clock, title: str) -> None:
+        """`title` is the business's name on its dashboard."""
+        self._account = account
+        self._clock = clock
+        self._title = title
+
+    def account(self, form: Form, _: str) -> HttpResponse:
+        """Return the account behind the key."""
+        known(form, frozenset({"expand"}))
+        settings = {"dashboard": {"display_name": self._title, "timezone": "Etc/UTC"}}
+        return self.response(200, {"id": self._account.id, "object": "account", "settings": settings})
+
+    def balance(self, form: Form, _: str) -> HttpResponse:
+        """Return the balance: it tells the mode."""
+        known(form, frozenset({"expand"}))
+        balance = {"object": "balance", "available": [], "livemode": self._account.settings.is_live, "pending": []}
+        return self.response(200, balance)
+
+    def get(self, form: Form, remote_id: str) -> HttpResponse:
+        """Return one customer; a deleted one as a stub, with status 200 (PROVIDERS §3)."""
+        known(form, frozenset({"expand"}))
+        if remote_id in self._account.customers:
+            return self._raw(self._account.texts[remote_id])
+        if self._account.shelf.place(remote_id) is not None:
+            return self.response(200, {"id": remote_id, "object": "customer", "deleted": True})
+        raise _no_such("customer", remote_id, "id", 404)
+
+    def customer_list(self, form: Form, _: str) -> HttpResponse:
+        """List customers newest first; deleted ones are left out."""
+        known(form, _LIST_PARAMS)
+        email = form.get("email")
+
+        def wanted(remote_id: str) -> bool:
+            customer = self._account.customers.get(remote_id)
+            return customer is not None and (email is None or customer["email"] == email)
+
+        ids, has_more = self._page(form, self._account.shelf, self._account.customers, "customer", 0, wanted)
+        return self._listing([self._account.texts[remote_id] for remote_id in ids], "/v1/customers", has_more=has_more)
+
+    def event_list(self, form: Form, _: str) -> HttpResponse:
+        """List events of the last 30 days, newest first."""
+        known(form, _EVENT_PARAMS)
+        types = list_in(form["types"], "types") if "types" in form else []
+        if len(types) > _MAX_TYPES:
+            raise RefusedError(f"Only {_MAX_TYPES} types can be given", param="types")
+        types += [form["type"]] if "type" in form else []
+        success = form.get("delivery_success")
+
+        def wanted(event_id: str) -> bool:
+            event = self._account.events[event_id]
+            has_failed = event_id in self._account.outbox.undelivered
+            return (not types or event.type in types) and (success is None or (success == "false") == has_failed)
+
+        first = self._account.event_shelf.since(int(self._clock.now()) - RETENTION_SECONDS)
+        ids, has_more = self._page(form, self._account.event_shelf, self._account.events, "event", first, wanted)
+        return self._listing([self._account.event_text(event_id) for event_id in ids], "/v1/events", has_more=has_more)
+
+    def search(self, form: Form, _: str) -> HttpResponse:
+        """Search an index that lags behind the list."""
+        known(form, frozenset({"query", "limit", "page", "expand"}))
+        if not isinstance(form.get("query"), str):
+            raise RefusedError("Missing required param: query.", code="parameter_missing", param="query")
+        limit = _limit(form)
+        found = self._account.index.found(form["query"], self._clock.now())
+        # an index that lags names customers that are gone; they are left out, the others are as they are now
+        ids = [remote_id for remote_id in found if remote_id in self._account.customers][::-1]
+        start = integer_in(form["page"], "page") if "page" in form else 0
+        page, has_more = ids[start : start + limit], len(ids) > start + limit
+        data = [msgspec.Raw(self._account.texts[remote_id]) for remote_id in page]
+        following = str(start + limit) if has_more else None
+        head = {"object": "search_result", "url": "/v1/customers/search", "has_more": has_more}
+        return self.response(200, {**head, "next_page": following, "data": data})
+
+    def create(self, form: Form, _: str) -> Finish:
+        """Check a create; finishing makes it."""
+        known(form, CREATE_PARAMS)
+        customer = changed_by(self._account.blank(), form)
+
+        def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
+            self._account.put(None, customer, caller, key, request_id)
+            return self._raw(self._account.texts[customer["id"]])
+
+        return finish
+
+    def update(self, form: Form, remote_id: str) -> Finish:
+        """Check an update; finishing makes it. Unnamed attributes stay."""
+        if remote_id not in self._account.customers:
+            raise _no_such("customer", remote_id, "id", 404)
+        known(form, UPDATE_PARAMS)
+        customer = changed_by(self._account.customers[remote_id], form)
+
+        def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
+            self._account.put(self._account.customers[remote_id], customer, caller, key, request_id)
+            return self._raw(self._account.texts[remote_id])
+
+        return finish
+
+    def delete(self, form: Form, remote_id: str) -> Finish:
+        """Check a deletion; finishing makes it."""
+        known(form, frozenset())
+        if remote_id not in self._account.customers:
+            raise _no_such("customer", remote_id, "id", 404)
+
+        def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
+            self._account.remove(remote_id, caller, key, request_id)
+            return self.response(200, {"id": remote_id, "object": "customer", "deleted": True})
+
+        return finish
+
+    def _page(
+        self,
+        form: Form,
+        shelf: Shelf,
+        things: Mapping[str, object],
+        kind: str,
+        first: int,
+        wanted: Callable[[str], bool],
+    ) -> tuple[list[str], bool]:
+        limit = _limit(form)
+        low, high = _span(form, shelf, first)
+        after, before = form.get("starting_after"), form.get("ending_before")
+        if after is not None and before is not None:
+            message = "Received both starting_after and ending_before parameters. Please pass in only one."
+            raise RefusedError(message, param="starting_after")
+        for param, cursor in (("starting_after", after), ("ending_before", before)):
+            place = shelf.place(cursor) if cursor is not None else None
+            if cursor is not None and (place is None or place < first or cursor not in things):
+                raise _no_such(kind, cursor, param, 400)
+            if place is not None and param == "starting_after":
+                high = min(high, place)
+            elif place is not None:
+                low = max(low, place + 1)
+        return shelf.newest_first(range(low, high), limit, wanted, forwards=before is not None)
+
+    def _listing(self, texts: Sequence[bytes], url: str, *, has_more: bool) -> HttpResponse:
+        data = [msgspec.Raw(text) for text in texts]
+        return self.response(200, {"object": "list", "url": url, "has_more": has_more, "data": data})
+
+    def response(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """Render an answer."""
+        return self._raw(msgspec.json.encode(body), status, headers)
+
+    def _raw(self, text: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        # Stripe indents its answers: bytes of one object differ between a list and a read
+        body = msgspec.json.format(text, indent=2)
+        date = formatdate(self._clock.now(), usegmt=True)
+        return HttpResponse(status, {"content-type": "application/json", "date": date, **(headers or {})}, body)
+
+
+def _limit(form: Form) -> int:
+    limit = integer_in(form.get("limit", "10"), "limit")
+    if not 1 <= limit <= _MAX_LIMIT:
+        raise RefusedError(f"This value must be between 1 and {_MAX_LIMIT}.", code="parameter_invalid", param="limit")
+    return limit
+
+
+def _span(form: Form, shelf: Shelf, first: int) -> tuple[int, int]:
+    """Return the places that the `created` filter leaves."""
+    low, high = first, len(shelf)
+    created = form.get("created", {})
+    bounds = created if isinstance(created, dict) else {"gte": created, "lte": created}
+    known(bounds, frozenset({"gt", "gte", "lt", "lte"}), "created")
+    for operator, text in bounds.items():
+        time = integer_in(text, f"created[{operator}]")
+        if operator in ("gt", "gte"):
+            low = max(low, shelf.since(time + (operator == "gt")))
+        else:
+            high = min(high, shelf.since(time + (operator == "lte")))
+    return low, high
+
+
+def _no_such(kind: str, remote_id: str, param: str, status: int) -> RefusedError:
+    return RefusedError(f"No such {kind}: '{remote_id}'", status=status, code="resource_missing", param=param)

@@ -1,0 +1,112 @@
+"""What stands before every endpoint: keys, permissions, rate limits, idempotency keys (PROVIDERS §1, §2, §6)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.stripe.sandbox.settings import RefusedError, StripeSettings
+from core.ports import HttpRequest, HttpResponse
+
+_KEY_SECONDS: Final = 24 * 3600.0
+_MAX_KEY: Final = 255
+
+
+def caller_of(headers: Mapping[str, str], settings: StripeSettings) -> str:
+    """Return who calls, by key; 401 otherwise."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    key = ""
+    if scheme.lower() == "bearer":
+        key = credentials.strip()
+    elif scheme.lower() == "basic":
+        try:
+            key = base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            key = ""
+    if not key:
+        raise RefusedError("You did not provide an API key.", status=401)
+    if key == settings.api_key:
+        return "accord"
+    if key in settings.other_keys:
+        return settings.other_keys[key]
+    raise RefusedError(f"Invalid API Key provided: {key[:8]}********", status=401)
+
+
+def permit(permission: str, account: str, settings: StripeSettings) -> None:
+    """403 where the key lacks a permission; the message names it."""
+    if permission in settings.denied_permissions:
+        raise RefusedError(
+            f"The provided key does not have the required permissions for this endpoint on account '{account}'. "
+            f"Having the '{permission}' permission would allow this request to continue.",
+            status=403,
+        )
+
+
+class Throttle:
+    """Rolling seconds: 100 calls (25 in test mode), 25 per endpoint, 20 searches."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._calls: dict[str, deque[float]] = {}
+
+    def admit(self, endpoint: str, now: float, settings: StripeSettings) -> None:
+        """Count a call, or answer 429 and do not count it."""
+        windows = [
+            ("global", 100 if settings.is_live else 25, "global-rate"),
+            (endpoint, 20 if endpoint.endswith("/search") else 25, "endpoint-rate"),
+        ]
+        for name, calls, reason in windows:
+            window = self._calls.setdefault(name, deque())
+            while window and window[0] <= now - 1.0:
+                window.popleft()
+            if len(window) >= calls:
+                headers = {"stripe-rate-limited-reason": reason, "stripe-should-retry": "true"}
+                raise RefusedError("Request rate limit exceeded.", status=429, code="rate_limit", headers=headers)
+        for name, _, _ in windows:
+            self._calls[name].append(now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    at: float
+    fingerprint: tuple[str, str, bytes]
+    response: HttpResponse
+
+
+class IdempotencyKeys:
+    """Results of requests that began to execute, for a day; another request with the same key is refused."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._stored: dict[str, _Stored] = {}
+
+    def replay(self, key: str | None, request: HttpRequest, now: float, scale: float) -> HttpResponse | None:
+        """Return the stored answer, 500 included, or None for a key that is new or forgotten."""
+        if key is None:
+            return None
+        if len(key) > _MAX_KEY:
+            raise RefusedError(f"Idempotency keys must be at most {_MAX_KEY} characters", kind="idempotency_error")
+        stored = self._stored.get(key)
+        if stored is None or stored.at + _KEY_SECONDS * scale <= now:
+            return None
+        if stored.fingerprint != _fingerprint(request):
+            raise RefusedError(
+                "Keys for idempotent requests can only be used with the same parameters they were first used with. "
+                f"Try using a key other than '{key}' if you meant to execute a different request.",
+                kind="idempotency_error",
+            )
+        headers = {**stored.response.headers, "idempotent-replayed": "true"}
+        return HttpResponse(stored.response.status, headers, stored.response.body)
+
+    def store(self, key: str | None, request: HttpRequest, response: HttpResponse, now: float) -> None:
+        """Remember an answer, success or not, once the request began to execute."""
+        if key is not None:
+            self._stored[key] = _Stored(now, _fingerprint(request), response)
+
+
+def _fingerprint(request: HttpRequest) -> tuple[str, str, bytes]:
+    return request.method, request.url, request.body
