@@ -29,11 +29,10 @@ class Mistakes:
         self._found: list[ConfigError] = []
 
     def add(self, path: Path, problem: str) -> None:
-        """Remember one mistake; the same one twice is one."""
+        """Remember one mistake."""
         line = self._line(path)
-        error = ConfigError(f"line {line}: {problem}" if line else problem, file=self._file, key=dotted(path) or None)
-        if str(error) not in map(str, self._found):
-            self._found.append(error)
+        problem = f"line {line}: {problem}" if line else problem
+        self._found.append(ConfigError(problem, file=self._file, key=dotted(path) or None))
 
     def raise_any(self) -> None:
         """Raise one ConfigError that lists them all, a line each; file and key are the first one's."""

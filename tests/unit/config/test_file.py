@@ -239,6 +239,7 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
         (STRIPE + "[fields.name]\non_conflict = []", "fields.name.on_conflict", 'to ask a person, write "hold"'),
         (STRIPE + "[fields.name]\non_conflict = ['strip']", "fields.name.on_conflict", 'did you mean "stripe"?'),
         (STRIPE + "[fields.name]\nflows = 'in'", "fields.name.flows", 'did you mean "flow"?'),
+        (STRIPE + "[fields.nam]\nclear = 'hold'", "fields.nam", 'did you mean "name"?'),
         (STRIPE + "[fields]\nname = 'hold'", "fields.name", "must be a table: [fields.name]"),
         (STRIPE + "[fields.metadata]\nflwo = 'in'", "fields.metadata.flwo", 'did you mean "flow"?'),
         (

@@ -1,0 +1,127 @@
+"""Logging: one event on a line, JSON or for a terminal, with secrets and personal data masked on the way out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from config.settings import Settings
+
+MASK: Final = "***"
+LONGEST: Final = 20_000
+DEEPEST: Final = 6
+"""Nesting beyond this is replaced: a cycle in a value must not hang the daemon in its own log."""
+
+_SECRET_KEY: Final = re.compile(
+    r"token|secret|authorization|api[_-]?key|passw(or)?d|signature|cookie|credential|(^|[_-])body$", re.IGNORECASE
+)
+_URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s/:@]*:[^\s/@]+(?=@)")
+_SECRET_TEXT: Final = re.compile(
+    r"\b(?:sk|rk)_(?:live|test)_\w+|\bwhsec_[\w+/=-]+|\bpat-[a-z]{2,3}\d-[\w-]+|\beyJ[\w-]+\.[\w.-]+"
+    r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]+",
+    re.IGNORECASE,
+)
+_EMAIL: Final = re.compile(r"([^\s@<>()\[\]{},;:\"'=*/])[^\s@<>()\[\]{},;:\"'=/]{0,63}(@[\w-]+(?:\.[\w-]+)+)")
+_PHONE: Final = re.compile(r"(\+\d{2})\d{5,13}\b")
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029)}
+"""Escape sequences in a customer's name must not drive the terminal of whoever reads the log."""
+
+
+class Redaction:
+    """A structlog processor that masks by key, by shape and by the very values this process was given as secrets."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Short `secrets` are left out: masking every "1" would make the log unreadable and hide nothing."""
+        known = sorted((re.escape(value) for value in secrets if len(value) >= 6), key=len, reverse=True)
+        self._known = re.compile("|".join(known)) if known else None
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        """Mask one event."""
+        del logger, name
+        return {key: self._entry(key, value, 0) for key, value in event.items()}
+
+    def masked(self, value: object, depth: int = 0) -> object:
+        """`value` with everything secret or personal in it replaced, at any depth."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, bytes | bytearray | memoryview):
+            return f"<{len(value)} bytes>"
+        if depth >= DEEPEST:
+            return MASK
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self._entry(str(key), inner, depth + 1) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.masked(inner, depth + 1) for inner in value]
+        return self.text(value if isinstance(value, str) else repr(value))
+
+    def _entry(self, key: str, value: object, depth: int) -> object:
+        # counts and flags about secrets (`tokens_left=3`, `has_signature=False`) give nothing away
+        is_plain = value is None or isinstance(value, bool | int | float)
+        return MASK if _SECRET_KEY.search(key) and not is_plain else self.masked(value, depth)
+
+    def text(self, text: str) -> str:
+        """One string, masked, cut to a length that a log can bear, and printable in any encoding."""
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]}... ({len(text)} characters)"
+        if self._known:
+            text = self._known.sub(MASK, text)
+        text = _URL_PASSWORD.sub(f"{MASK}:{MASK}", text)
+        text = _SECRET_TEXT.sub(MASK, text)
+        text = _EMAIL.sub(rf"\1{MASK}\2", text)
+        return _PHONE.sub(rf"\1{MASK}", text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def configure_logging(settings: Settings, stream: TextIO) -> None:
+    """Send our events and the libraries' warnings to `stream`. Called once, by the composition root."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # tracebacks become text before the redaction, so that what an exception quotes is masked too
+    after: list[Processor] = [
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        Redaction(settings.secret_values),
+        _renderer(settings, stream),
+    ]
+    structlog.configure(
+        processors=[*before, *after],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries(before, after, stream)
+
+
+def _renderer(settings: Settings, stream: TextIO) -> Processor:
+    is_console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
+    if is_console:
+        return structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    return structlog.processors.JSONRenderer(ensure_ascii=False, sort_keys=False)
+
+
+def _route_libraries(before: list[Processor], after: list[Processor], stream: TextIO) -> None:
+    """Uvicorn, apscheduler, sqlalchemy, stripe, urllib3, httpx, ...: from warnings on, in the same form."""
+    output = logging.StreamHandler(stream)
+    output.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*before, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [output]
+    root.setLevel(logging.WARNING)
+    for known in [logging.getLogger(name) for name in root.manager.loggerDict]:
+        # a library that has set up itself would write past the redaction, or below warnings
+        known.handlers.clear()
+        known.propagate = True
+        known.setLevel(logging.NOTSET)
+    logging.captureWarnings(capture=True)
