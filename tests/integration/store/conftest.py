@@ -86,6 +86,10 @@ class Process:
         self._child.kill()
         self._child.communicate()
 
+    def wait_dead(self) -> None:
+        """Return when it has ended, however."""
+        self._child.wait(timeout=60)
+
     def finish(self) -> str:
         """Let it end by itself; returns what it printed."""
         out, _ = self._child.communicate(timeout=60)

@@ -1,0 +1,55 @@
+"""A copy of the database, made while the daemon runs. The vault's key is a file of its own and stays out of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from core.errors import InvalidInputError, StorageError
+from core.store.database import Database, storage_errors
+
+
+def backup(db: Database, target: Path) -> None:
+    """Write a consistent copy to `target`: whole or not at all, for its owner's eyes, over nothing that is there."""
+    if not db.is_sqlite:
+        problem = "only SQLite databases are copied by Accord"
+        raise InvalidInputError(problem, cure="use pg_dump for PostgreSQL")
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            _copy(db, draft)
+            _sync(draft)
+            # a link, unlike a rename, refuses to replace
+            os.link(draft, target)
+        finally:
+            draft.unlink()
+        _sync(target.parent)
+    except FileExistsError as error:
+        raise InvalidInputError(f"{target} exists already", field="file", cure="name another file") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InvalidInputError(f"there is no folder {target.parent}", field="file", cure="make it first") from error
+    except OSError as error:
+        message = f"the backup was not made: {error}; free space or name another place"
+        raise StorageError(message) from error
+
+
+def _copy(db: Database, draft: Path) -> None:
+    """VACUUM INTO reads one snapshot; the backup API would start again whenever the daemon writes."""
+    with storage_errors():
+        connection = db.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA query_only=0")
+            cursor.execute("VACUUM INTO ?", (str(draft),))
+        finally:
+            connection.close()
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
