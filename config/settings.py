@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.section import did_you_mean
 from core.errors import ConfigError
 
 PREFIX: Final = "ACCORD_"
@@ -102,6 +102,13 @@ class Settings(BaseSettings):
         found = {name: self._variables.get(secret_variable(connection, name)) for name in names}
         return {name: value for name, value in found.items() if value}
 
+    def unknown_variables(self, secrets: Mapping[str, Iterable[str]]) -> list[str]:
+        """Words for each ACCORD_ variable that nothing reads; `secrets` is connection -> names of its secrets."""
+        known = set(own_variables())
+        known |= {secret_variable(connection, name) for connection, names in secrets.items() for name in names}
+        strangers = sorted(name for name, value in self._variables.items() if value and name not in known)
+        return [f"{name} is read by nothing{did_you_mean(name, known)}" for name in strangers]
+
     @property
     def secret_values(self) -> frozenset[str]:
         """Every secret this process was given, so that the log can mask it wherever it turns up."""
@@ -144,8 +151,7 @@ def _read_files(variables: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(variables.keys() - found.keys()):
         target = name.removesuffix(FILE_SUFFIX)
         if target in own_variables() and not _is_secret(target):
-            near = get_close_matches(name, sorted(own_variables()), n=1)
-            cure = f'; did you mean "{near[0]}"?' if near else ""
+            cure = did_you_mean(name, own_variables())
             raise ConfigError(f"only secrets can come from a file{cure}", file=ENVIRONMENT, key=name)
         if found.get(target):
             raise ConfigError(f"{target} is set too; keep one of the two", file=ENVIRONMENT, key=name)

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from config.file import AccordConfig, Daemon, load_config, sandbox_config
+from connectors.hubspot import manifest as hubspot
+from connectors.quickbooks import manifest as quickbooks
+from connectors.stripe import manifest as stripe
 from core.errors import ConfigError
-from core.model.policy import DEFAULT_RULES, FieldFilter, Guard, Rule
+from core.model.policy import DEFAULT_RULES, ConnectionPolicy, FieldFilter, Guard, Rule
 from core.model.remote import Manifest
 
 ROOT = Path(__file__).parents[3]
@@ -49,27 +52,28 @@ def mistakes(load: Load) -> Callable[[str], list[str]]:
 Mistakes = Callable[[str], list[str]]
 
 
-def test_the_example_loads_and_shows_every_option(providers: Mapping[str, Manifest]) -> None:
+def test_the_example_loads_with_the_real_providers_and_shows_every_option() -> None:
     """The file that a first user copies must not be refused, and must show every option."""
     path = ROOT / "config" / "accord.example.toml"
 
-    config = load_config(path, providers)
+    config = load_config(
+        path, {known.provider: known for known in (stripe.MANIFEST, hubspot.MANIFEST, quickbooks.MANIFEST)}
+    )
 
     assert config.warnings == ()
     assert list(config.connections) == ["stripe-eu", "hubspot", "quickbooks-us"]
     assert config.policy.guard == Guard()
     assert config.daemon == Daemon()
-    stripe = config.policy.connections["stripe-eu"]
-    assert stripe.enters_filter == FieldFilter("metadata.region", ("eu", "uk"))
-    assert stripe.flows == {"currency": "in", "timezone": "off", "metadata.internal_note": "off"}
+    policy = config.policy.connections["stripe-eu"]
+    assert policy.enters_filter == FieldFilter("metadata.region", ("eu", "uk"))
+    assert policy.flows == {"locale": "in", "shipping_address": "off", "metadata.internal_note": "off"}
     assert config.connections["stripe-eu"].external_id_field == "metadata.external_customer_id"
     assert config.connections["quickbooks-us"].settings == {"realm_id": "9130000000000000"}
     assert config.policy.fields["metadata.plan"] == Rule(ranks=("hubspot", "registry"), clear="restore")
     assert config.policy.fields["legal_name"].ranks == ()
     text = path.read_text()
-    for struct in (type(stripe), Guard, Daemon):
-        names = getattr(struct, "__struct_fields__", None) or list(Daemon.__dataclass_fields__)
-        assert [name for name in names if name != "name" and name not in text] == []
+    options = {*ConnectionPolicy.__struct_fields__, *Guard.__struct_fields__, *Daemon.__dataclass_fields__} - {"name"}
+    assert [option for option in sorted(options) if f"{option} =" not in text and f".{option}]" not in text] == []
 
 
 def test_a_connection_alone_has_the_cautious_defaults(load: Load) -> None:

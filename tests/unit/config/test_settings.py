@@ -171,6 +171,18 @@ def test_no_secret_is_printed_and_each_is_known_to_the_log(tmp_path: Path) -> No
     assert "canary" not in str(mistake({"ACCORD_API_PORT": "canary-6"}))
 
 
+def test_a_variable_that_nothing_reads_is_told() -> None:
+    """A misspelled secret otherwise shows as "no key given", hours later and elsewhere."""
+    settings = load_settings(
+        {"ACCORD_API_PROT": "1", "ACCORD_STRIPE_APIKEY": "x", "ACCORD_STRIPE_API_KEY": "x", "ACCORD_CONFIG": "x"}
+    )
+
+    assert settings.unknown_variables({"stripe": ["api_key"]}) == [
+        'ACCORD_API_PROT is read by nothing; did you mean "ACCORD_API_PORT"?',
+        'ACCORD_STRIPE_APIKEY is read by nothing; did you mean "ACCORD_STRIPE_API_KEY"?',
+    ]
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     """What was checked at the start is what runs."""
     settings = load_settings({})
