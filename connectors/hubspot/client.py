@@ -1,0 +1,253 @@
+"""HubSpot's endpoints, one method each, through the vendor's SDK (hubspot-api-client); no decisions.
+
+The SDK's typed classes know only paths that HubSpot is switching off, and no dated ones; its generic request
+(`Client.api_request`) takes any path. That request is used for what it does well: authentication, URL, headers and
+body. Its sending is replaced, because it opens a connection for every call, has no time-out and prints errors: a
+`requests.Session` of our own sends what the SDK built. In the simulation the session's adapter is the look-alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from connectors.hubspot.errors import error_from
+from connectors.hubspot.wire import PATHS, ObjectType
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RetryError
+from core.http.limits import RateLimiter
+from core.http.retry import with_retries
+from core.ports import Exchange, HttpRequest, HttpResponse, Shell, Vault
+
+if TYPE_CHECKING:
+    import requests
+
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 30.0
+DEFAULT_URL: Final = "https://api.hubapi.com"
+DEFAULT_VERSION: Final = "2026-09"
+
+
+class HubSpotClient:
+    """One access token's way to HubSpot. Keep-alive connections, explicit time-outs, no retries of the SDK's."""
+
+    def __init__(
+        self, settings: Mapping[str, str], vault: Vault, shell: Shell, limiter: RateLimiter, *, connections: int
+    ) -> None:
+        """Import the SDK only here: importing a connector must stay cheap."""
+        import hubspot  # noqa: PLC0415
+        from hubspot.utils.requests.http_request_builder import Request  # noqa: PLC0415
+
+        self._vault = vault
+        self._shell = shell
+        self._limiter = limiter
+        self._version = settings.get("api_version", DEFAULT_VERSION)
+        self._request_class = Request
+        self._sdk = hubspot.Client.create(base_url=settings.get("base_url", DEFAULT_URL).rstrip("/"))
+        self._session = _session(shell.exchange, connections)
+
+    async def account(self) -> bytes:
+        """Who the access token belongs to."""
+        return await self._read("account", "GET", f"/account-info/{self._version}/details")
+
+    async def account_by_old_path(self) -> bytes:
+        """The same where the dated path is not there."""
+        return await self._read("account", "GET", "/account-info/v3/details")
+
+    async def list(self, object_type: ObjectType, properties: Sequence[str], after: str | None, limit: int) -> bytes:
+        """A page of all live objects, by ascending id."""
+        query = {"limit": str(limit), "properties": ",".join(properties)} | ({"after": after} if after else {})
+        return await self._read("objects", "GET", self._objects(object_type), query=query)
+
+    async def get(self, object_type: ObjectType, hubspot_id: str, properties: Sequence[str]) -> bytes:
+        """One object; GoneError when there is none."""
+        query = {"properties": ",".join(properties)}
+        return await self._read("objects", "GET", self._objects(object_type, f"/{hubspot_id}"), query=query)
+
+    async def batch_read(
+        self, object_type: ObjectType, ids: Sequence[str], properties: Sequence[str], id_property: str | None = None
+    ) -> bytes:
+        """Up to 100 objects by id, or by a unique property."""
+        body: dict[str, Any] = {"inputs": [{"id": one} for one in ids], "properties": list(properties)}
+        if id_property:
+            body["idProperty"] = id_property
+        return await self._read("objects", "POST", self._objects(object_type, "/batch/read"), body=body)
+
+    async def search(self, object_type: ObjectType, body: Mapping[str, Any]) -> bytes:
+        """Search by filters; lags behind writes."""
+        return await self._read("search", "POST", self._objects(object_type, "/search"), body=body)
+
+    async def batch_upsert(self, object_type: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Create or update up to 100 objects by a unique property."""
+        return await self._write(object_type, self._objects(object_type, "/batch/upsert"), {"inputs": list(inputs)})
+
+    async def batch_update(self, object_type: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Update up to 100 objects by id."""
+        return await self._write(object_type, self._objects(object_type, "/batch/update"), {"inputs": list(inputs)})
+
+    async def property(self, object_type: ObjectType, name: str) -> bytes:
+        """A property's definition; GoneError when there is none."""
+        return await self._read("properties", "GET", self._properties(object_type, f"/{name}"))
+
+    async def properties(self, object_type: ObjectType) -> bytes:
+        """Every property's definition."""
+        return await self._read("properties", "GET", self._properties(object_type))
+
+    async def create_property(self, object_type: ObjectType, body: Mapping[str, Any]) -> bytes:
+        """Make a property."""
+        return await self._write(object_type, self._properties(object_type), body)
+
+    async def create_property_group(self, object_type: ObjectType, body: Mapping[str, Any]) -> bytes:
+        """Make a property group."""
+        return await self._write(object_type, self._properties(object_type, "/groups"), body)
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        self._session.close()
+
+    def _objects(self, object_type: ObjectType, tail: str = "") -> str:
+        return f"/crm/objects/{self._version}/{PATHS[object_type]}{tail}"
+
+    def _properties(self, object_type: ObjectType, tail: str = "") -> str:
+        return f"/crm/properties/{self._version}/{PATHS[object_type]}{tail}"
+
+    async def _read(
+        self,
+        endpoint: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        async def once() -> bytes:
+            options: dict[str, Any] = {"method": method, "path": path}
+            options |= {"qs": query} if query else {}
+            options |= {"body": json.dumps(body)} if body is not None else {}
+            return await self._call(endpoint, options, is_write=False, object_type="contact")
+
+        return await with_retries(self._shell.clock, once)
+
+    async def _write(self, object_type: ObjectType, path: str, body: Mapping[str, Any]) -> bytes:
+        options = {"method": "POST", "path": path, "body": json.dumps(body)}
+        return await self._call("objects", options, is_write=True, object_type=object_type)
+
+    async def _call(self, endpoint: str, options: dict[str, Any], *, is_write: bool, object_type: ObjectType) -> bytes:
+        await self._limiter.take(endpoint)
+        self._sdk.access_token = self._token()
+        request = self._request_class(self._sdk.config, options)
+        await self._pause()
+        answer = await self._shell.hop(lambda: _send(self._session, request, is_write=is_write))
+        await self._pause()
+        if isinstance(answer, AccordError):
+            raise answer
+        if 200 <= answer.status < 300:
+            return answer.body
+        error = error_from(answer.status, answer.headers, answer.body, is_write=is_write, object_type=object_type)
+        if isinstance(error, RetryError) and error.retry_after is not None:
+            # every other call of this connection would be refused as well
+            self._limiter.pause(error.retry_after)
+        raise error
+
+    def _token(self) -> str:
+        token = self._vault.get("access_token")
+        if not token:
+            raise ReauthorizeError("HubSpot: there is no access_token for this connection")
+        return token
+
+    async def _pause(self) -> None:
+        if self._shell.pause is not None:
+            await self._shell.pause()
+
+
+def _session(exchange: Exchange | None, connections: int) -> requests.Session:
+    """Sends from several threads at once: no cookies, no redirects, nothing from the environment."""
+    from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
+
+    import requests  # noqa: PLC0415
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = (
+        HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        if exchange is None
+        else _exchange_adapter(exchange)
+    )
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _send(session: requests.Session, request: Any, *, is_write: bool) -> HttpResponse | AccordError:  # noqa: ANN401
+    """Send what the SDK built. An error is returned, so that no traceback crosses threads.
+
+    Only what certainly never left may be sent again: a connection that was not established. Everything else
+    that befalls a write leaves open whether it happened.
+    """
+    from requests import exceptions  # noqa: PLC0415
+
+    try:
+        answer = session.request(
+            request.get_method(),
+            request.get_url(),
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            **request.get_options_for_sending(),
+        )
+    except exceptions.RequestException as error:
+        problem = f"HubSpot: {type(error).__name__}"
+        return AmbiguousError(problem) if is_write and _may_have_left(error) else RetryError(problem)
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return HttpResponse(answer.status_code, headers, answer.content)
+
+
+def _may_have_left(error: requests.exceptions.RequestException) -> bool:
+    from requests.exceptions import ConnectTimeout  # noqa: PLC0415
+    from urllib3.exceptions import MaxRetryError, NewConnectionError  # noqa: PLC0415
+
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return not isinstance(error, ConnectTimeout) and not isinstance(reason, NewConnectionError)
+
+
+def _exchange_adapter(exchange: Exchange) -> requests.adapters.BaseAdapter:
+    """The simulation's end of a session: each prepared request is exchanged in memory for a response."""
+    import requests  # noqa: PLC0415
+    from requests.adapters import BaseAdapter  # noqa: PLC0415
+    from requests.structures import CaseInsensitiveDict  # noqa: PLC0415
+
+    class ExchangeAdapter(BaseAdapter):
+        """No socket behind it."""
+
+        def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+            """Answer with what the look-alike says; its OSErrors are a transport's."""
+            body = request.body or b""
+            if not isinstance(body, (bytes, str)):
+                raise requests.RequestException("the SDK built a streamed body")
+            plain = HttpRequest(
+                request.method or "GET",
+                request.url or "",
+                {name.lower(): str(value) for name, value in request.headers.items()},
+                body.encode() if isinstance(body, str) else body,
+            )
+            try:
+                answer = exchange(plain)
+            except TimeoutError as error:
+                raise requests.ReadTimeout(str(error)) from error
+            except ConnectionRefusedError as error:
+                raise requests.ConnectTimeout(str(error)) from error
+            except OSError as error:
+                raise requests.ConnectionError(str(error)) from error
+            response = requests.Response()
+            response.status_code = answer.status
+            response.headers = CaseInsensitiveDict(answer.headers)
+            response._content = answer.body  # noqa: SLF001 -- requests has no public way to give a body in memory
+            response.url = plain.url
+            return response
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    return ExchangeAdapter()

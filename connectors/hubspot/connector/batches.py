@@ -1,0 +1,122 @@
+"""Inputs and answers of HubSpot's batches (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from connectors.hubspot.errors import item_error
+from connectors.hubspot.wire import (
+    ACCORD_REF,
+    MERGED,
+    Framed,
+    HubSpotObject,
+    Identified,
+    ObjectType,
+    PropertyDetails,
+    Results,
+    Saved,
+    SavedResults,
+    decoded,
+    join_id,
+    sighting,
+)
+from core.errors import AccordError, AmbiguousError, RejectedError, ReplyError
+from core.ports import Missing, Sighting, Write
+
+TRACE: Final = "objectWriteTraceId"
+
+
+def slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """`ids` in batches."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def by_id(object_type: ObjectType, answer: Results) -> dict[str, Sighting | Missing]:
+    """Objects of an answer by HubSpot id. An object that cannot be understood is still one: its bytes say so later."""
+    found: dict[str, Sighting | Missing] = {}
+    for raw in answer.results:
+        one = decoded(raw, Identified)
+        remote_id = join_id(object_type, one.id)
+        found[one.id] = Missing(remote_id) if one.archived else sighting(object_type, one.id, bytes(raw))
+    return found
+
+
+def survivor(remote_id: str, answer: Results) -> Missing | None:
+    """`remote_id` was merged into an object of this answer; None when no object says so."""
+    object_type, _, hubspot_id = remote_id.partition(":")
+    for raw in answer.results:
+        one = decoded(raw, HubSpotObject)
+        merged = one.properties.get(MERGED)
+        if isinstance(merged, str) and hubspot_id in merged.split(";"):
+            return Missing(remote_id, survivor=f"{object_type}:{one.id}")
+    return None
+
+
+def check_marker(object_type: ObjectType, found: PropertyDetails) -> None:
+    """A marker that is not unique would let a repeated create make a second object."""
+    if found.type == "string" and found.has_unique_value:
+        return
+    raise RejectedError(
+        f"the {object_type} property {ACCORD_REF} exists, but is not a unique string",
+        field=ACCORD_REF,
+        limit="type string, unique values (which HubSpot only sets when a property is created)",
+        cure="delete that property in HubSpot's settings, and connect again",
+    )
+
+
+def marker(write: Write) -> str:
+    """The accord_ref that a create carries."""
+    return str(write.body["properties"][ACCORD_REF])
+
+
+def input_of(write: Write) -> Mapping[str, Any]:
+    """One input of a batch. With a trace id on each, HubSpot fails inputs one by one and says which."""
+    one = {"properties": write.body["properties"], TRACE: write.key}
+    if write.action == "create":
+        return one | {"id": marker(write), "idProperty": ACCORD_REF}
+    return one | {"id": (write.remote_id or "").partition(":")[2]}
+
+
+def outcomes(object_type: ObjectType, writes: Sequence[Write], body: bytes) -> dict[str, Saved | AccordError]:
+    """What became of each write. An answer that leaves one out leaves open whether it happened."""
+    unclear = AmbiguousError("HubSpot's answer to a batch does not say what became of this write")
+    found: dict[str, Saved | AccordError] = {write.key: unclear for write in writes}
+    try:
+        answer = decoded(body, SavedResults)
+    except ReplyError:
+        return found
+    for error in answer.errors:
+        for key in error.context.get(TRACE, ()):
+            found[key] = item_error(error, object_type)
+    untraced = {_natural_key(write): write.key for write in writes}
+    for saved in answer.results:
+        natural = saved.properties.get(ACCORD_REF) if writes[0].action == "create" else saved.id
+        traced = saved.object_write_trace_id or untraced.get(str(natural))
+        if traced in found:
+            found[traced] = saved
+    return found
+
+
+def _natural_key(write: Write) -> str:
+    return marker(write) if write.action == "create" else (write.remote_id or "").partition(":")[2]
+
+
+def joined(read: Sighting, saved: Saved, written: Collection[str]) -> Sighting:
+    """The object as it was read after the write, but with the written properties as the write's own answer has them."""
+    framed = decoded(read.raw, Framed)
+    properties = framed.object.properties
+    stale = {
+        name: saved.properties[name]
+        for name in sorted(written)
+        if name in saved.properties and (saved.properties[name] or None) != (properties.get(name) or None)
+    }
+    if not stale:
+        return read
+    whole = json.loads(read.raw)["object"]
+    whole["properties"] |= stale
+    return sighting(framed.type, framed.object.id, msgspec.json.encode(whole))

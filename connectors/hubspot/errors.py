@@ -1,0 +1,159 @@
+"""Which of Accord's errors an answer of HubSpot means (pure; PROVIDERS §1, §2, §6)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from connectors.hubspot.wire import ItemError, ObjectType, join_id
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    GoneError,
+    ReauthorizeError,
+    RejectedError,
+    ReplyError,
+    RetryError,
+    TakenError,
+)
+
+WAITS: Final[Mapping[str, float]] = {
+    "SECONDLY": 1.0,
+    "TEN_SECONDLY_ROLLING": 10.0,
+    # resets at midnight of the account's time zone, which the answer does not tell: ask again now and then
+    "DAILY": 900.0,
+}
+"""How long to be silent, by the policy that a 429 names; HubSpot documents no Retry-After for it."""
+
+LOCK_SECONDS: Final = 2.0
+MIGRATION_SECONDS: Final = 3_600.0
+LONGEST_TOLD_SECONDS: Final = 86_400.0
+
+_NOT_EXECUTED: Final = frozenset({423, 429, 477})
+_EXISTING: Final = re.compile(r"Existing ID:\s*(\d+)")
+_HOLDER: Final = re.compile(r"(\d+) already has that value")
+_INVALID: Final = "Property values were not valid: "
+
+
+class Problem(msgspec.Struct, frozen=True, rename="camel"):
+    """HubSpot's body of an error."""
+
+    message: str = ""
+    category: str = ""
+    policy_name: str = ""
+    context: dict[str, Any] = {}
+    errors: list[dict[str, Any]] = []
+
+
+def error_from(
+    status: int, headers: Mapping[str, str], body: bytes, *, is_write: bool, object_type: ObjectType = "contact"
+) -> AccordError:
+    """The error that an answer with `status` stands for. Header names are lower case."""
+    problem = _problem_in(body)
+    if status in _NOT_EXECUTED:
+        return RetryError(f"HubSpot asks to wait ({status})", retry_after=_wait(status, headers, problem))
+    if status >= 500 or problem is None:
+        return _unclear(status, is_write=is_write)
+    if status == 401:
+        return ReauthorizeError(f"HubSpot refuses the access token: {problem.message}")
+    if status == 403:
+        return _forbidden(problem)
+    if status == 404:
+        return _gone(problem, is_write=is_write)
+    return refused(problem.message, problem.category, object_type)
+
+
+def item_error(item: ItemError, object_type: ObjectType) -> AccordError:
+    """The error of one input of a batch that was answered with 207."""
+    if item.category == "OBJECT_NOT_FOUND":
+        return GoneError(item.message)
+    if item.category in ("RATE_LIMITS", "LOCKED"):
+        return RetryError(item.message, retry_after=LOCK_SECONDS)
+    return refused(item.message, item.category, object_type)
+
+
+def refused(message: str, category: str, object_type: ObjectType) -> RejectedError:
+    """A validation error or a conflict, with the property and the limit where HubSpot names them."""
+    found = _EXISTING.search(message)
+    if category == "CONFLICT" and found:
+        return TakenError(message, field="email", remote_id=join_id(object_type, found.group(1)))
+    if category == "OBJECT_ALREADY_EXISTS":
+        return TakenError(message)
+    invalid = _first_invalid(message)
+    if invalid is None:
+        return RejectedError(message or "HubSpot refused it", limit=category or None)
+    name, code = str(invalid.get("name")), str(invalid.get("error"))
+    told = str(invalid.get("message"))
+    if code == "CONFLICTING_UNIQUE_VALUE":
+        holder = _HOLDER.search(told)
+        return TakenError(told, field=name, remote_id=join_id(object_type, holder.group(1)) if holder else None)
+    return RejectedError(told, field=name, limit=code, cure=_CURES.get(code))
+
+
+_CURES: Final[Mapping[str, str]] = {
+    "PROPERTY_DOESNT_EXIST": "run `accord connect` again, so that the property is created",
+    "INVALID_EMAIL": "correct the e-mail address",
+    "MISSING_REQUIRED_PROPERTY": "fill it in, or lift the rule in HubSpot's settings",
+    "MISSING_CONDITIONAL_REQUIRED_PROPERTY": "fill it in, or lift the rule in HubSpot's settings",
+}
+
+
+def _problem_in(body: bytes) -> Problem | None:
+    try:
+        return msgspec.json.decode(body, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _wait(status: int, headers: Mapping[str, str], problem: Problem | None) -> float:
+    told = headers.get("retry-after", "")
+    if told.isascii() and told.isdecimal() and len(told) <= 6:
+        return min(float(told), LONGEST_TOLD_SECONDS)
+    if status == 423:
+        return LOCK_SECONDS
+    if status == 477:
+        return MIGRATION_SECONDS
+    return WAITS.get(problem.policy_name, WAITS["TEN_SECONDLY_ROLLING"]) if problem else WAITS["TEN_SECONDLY_ROLLING"]
+
+
+def _unclear(status: int, *, is_write: bool) -> AccordError:
+    if is_write:
+        return AmbiguousError(f"HubSpot answered a write with {status}: it may have happened")
+    if status >= 500:
+        return RetryError(f"HubSpot cannot answer now ({status})")
+    return ReplyError(f"HubSpot's answer ({status}) could not be understood")
+
+
+def _forbidden(problem: Problem) -> ReauthorizeError:
+    scopes = [scope for error in problem.errors for scope in _scopes(error)]
+    missing = ", ".join(dict.fromkeys(scopes)) or problem.message
+    return ReauthorizeError(f"HubSpot: the access token lacks a scope: {missing}")
+
+
+def _scopes(error: Mapping[str, Any]) -> list[str]:
+    context = error.get("context")
+    listed = context.get("requiredGranularScopes") if isinstance(context, dict) else None
+    return [str(scope) for scope in listed] if isinstance(listed, list) else []
+
+
+def _gone(problem: Problem, *, is_write: bool) -> AccordError:
+    if is_write or problem.category == "OBJECT_NOT_FOUND":
+        return GoneError(problem.message or "HubSpot: not found")
+    return ReplyError(f"HubSpot knows no such path: {problem.message}")
+
+
+def _first_invalid(message: str) -> dict[str, Any] | None:
+    """HubSpot puts a JSON list into the message of a validation error."""
+    head, _, listed = message.partition(_INVALID)
+    if head or not listed:
+        return None
+    try:
+        invalid = json.loads(listed)
+    except (ValueError, RecursionError):
+        return None
+    first = invalid[0] if isinstance(invalid, list) and invalid else None
+    return first if isinstance(first, dict) else None

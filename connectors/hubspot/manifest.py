@@ -1,0 +1,84 @@
+"""What HubSpot can do, as data (PROVIDERS §1 to §4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.model.remote import FieldSpec, Limit, Manifest, MetadataSpec
+
+TEXT_LIMIT: Final = 65_536
+NAME_LIMIT: Final = 100
+"""Longest internal name of a property."""
+
+BURSTS: Final = {"pro": 190, "free": 100, "oauth": 110}
+"""Calls per ten seconds, by what the access token belongs to (setting `distribution`)."""
+
+
+def limits_of(distribution: str) -> tuple[Limit, ...]:
+    """The windows of one access token. The daily allowance cannot bind while everything is batched."""
+    return (
+        Limit(name="ten seconds", calls=BURSTS[distribution], seconds=10.0),
+        Limit(name="search", calls=5, seconds=1.0, endpoints=("search",)),
+    )
+
+
+MANIFEST: Final = Manifest(
+    provider="hubspot",
+    title="HubSpot",
+    translation=1,
+    fields={
+        "name": FieldSpec(max_length=TEXT_LIMIT, note="a contact's first and last name; a company's name"),
+        "email": FieldSpec(max_length=TEXT_LIMIT, note="unique among contacts; a company keeps it in accord_email"),
+        "phone": FieldSpec(max_length=TEXT_LIMIT),
+        "billing_address": FieldSpec(note="country as its English name; line2 in accord_address_line2"),
+        "url": FieldSpec(max_length=TEXT_LIMIT, note="website"),
+        "legal_name": FieldSpec(max_length=TEXT_LIMIT, note="accord_legal_name"),
+        "legal_number": FieldSpec(max_length=TEXT_LIMIT, note="accord_legal_number"),
+        "tax_identification_number": FieldSpec(max_length=TEXT_LIMIT, note="accord_tax_identification_number"),
+        "customer_type": FieldSpec(note="individual is a contact, company a company; never changes at HubSpot"),
+    },
+    metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
+    page_size=100,
+    read_batch=100,
+    write_batch=100,
+    create_key_seconds=None,
+    lookup_lag_seconds=30.0,
+    is_conditional=False,
+    has_marker=True,
+    changes_window_seconds=90 * 86_400.0,
+    limits=limits_of("pro"),
+    unique_fields=("email",),
+    settings={
+        "base_url": "where the API is (default https://api.hubapi.com)",
+        "api_version": "date version of the API (default 2026-09)",
+        "untyped": "contact or company: what a customer without customer_type becomes (default contact)",
+        "distribution": "pro, free or oauth: which rate limit the access token has (default pro)",
+    },
+    secrets={
+        "access_token": "service key or private app token: Settings > Integrations > Service keys",
+        "client_secret": "the app's client secret, which signs webhooks; several separated by spaces or commas",
+    },
+    webhook_events=(
+        "contact.creation",
+        "contact.deletion",
+        "contact.merge",
+        "contact.restore",
+        "contact.propertyChange",
+        "contact.associationChange",
+        "contact.privacyDeletion",
+        "company.creation",
+        "company.deletion",
+        "company.merge",
+        "company.restore",
+        "company.propertyChange",
+        "company.associationChange",
+    ),
+    not_synced={
+        "shipping_address": "contacts and companies have one address",
+        "currency": "HubSpot keeps a currency on deals and invoices, not on contacts or companies",
+        "timezone": "hs_timezone is a closed list that does not name every zone",
+        "locale": "hs_language is a closed list that does not name every locale",
+        "logo_url": "hs_logo_url is HubSpot's own finding",
+        "status": "a record is there or archived; archiving is not an edit",
+    },
+)

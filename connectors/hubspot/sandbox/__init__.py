@@ -1,0 +1,126 @@
+"""A stateful look-alike of the part of HubSpot that Accord uses, as strict as HubSpot is (PROVIDERS, the facts)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.hubspot.sandbox.account import PERSON, AccountState, HubSpotSettings
+from connectors.hubspot.sandbox.api import Api
+from connectors.hubspot.sandbox.people import neutral_of, properties_of, type_of
+from connectors.hubspot.sandbox.store import Record, Table
+from core.ports import Clock, HttpRequest, HttpResponse
+from core.sandbox.lookalike import Mutation, Outgoing
+
+__all__ = ["HubSpotLookAlike", "HubSpotSettings"]
+
+
+class HubSpotLookAlike:
+    """One HubSpot account without transport; see `core.sandbox.lookalike.LookAlike`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        name: str = "hubspot",
+        settings: HubSpotSettings | None = None,
+    ) -> None:
+        """An empty account; time and chance come from outside."""
+        self.name = name
+        self.settings = settings or HubSpotSettings()
+        self._state = AccountState(clock, rng, self.settings)
+        self._api = Api(self._state)
+
+    @property
+    def reads(self) -> int:
+        """How many requests that only look were answered."""
+        return self._api.reads
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Every change since the start, oldest first."""
+        return self._state.mutations
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Answer one API request."""
+        return self._api.respond(request)
+
+    def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Every live object by remote id."""
+        return {f"{table.type}:{one.id}": _plain(one) for table, one in self._live(kind)}
+
+    def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Every live object in neutral fields."""
+        return {f"{table.type}:{one.id}": neutral_of(table.type, one) for table, one in self._live(kind)}
+
+    def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        """A person's edit; None creates. ValueError where HubSpot's own pages would not let a person save."""
+        _only_customers(kind)
+        if remote_id is None:
+            table = self._state.tables[type_of(changes)]
+            properties = self._typed(table, changes)
+            return f"{table.type}:{self._state.create(table, properties, PERSON).id}"
+        table, record = self._there(remote_id)
+        wanted = changes.get("customer_type")
+        if wanted and wanted != neutral_of(table.type, record)["customer_type"]:
+            raise ValueError(f"a {table.type} stays a {table.type} at HubSpot")
+        self._state.update(table, record, self._typed(table, changes, record), PERSON)
+        return remote_id
+
+    def delete(self, kind: str, remote_id: str) -> None:
+        """A person moves it to the recycle bin."""
+        _only_customers(kind)
+        self._state.archive(*self._there(remote_id), PERSON)
+
+    def restore(self, kind: str, remote_id: str) -> None:
+        """A person takes it out of the recycle bin."""
+        _only_customers(kind)
+        object_type, _, hubspot_id = remote_id.partition(":")
+        table = self._state.tables[object_type]
+        self._state.restore(table, table.records[hubspot_id])
+
+    def merge(self, kind: str, primary: str, absorbed: str) -> str:
+        """A person merges two objects of one type; returns the new one's remote id."""
+        _only_customers(kind)
+        table, kept = self._there(primary)
+        return f"{table.type}:{self._state.merge(table, kept, self._there(absorbed)[1], PERSON).id}"
+
+    def due_webhooks(self, now: float) -> Sequence[Outgoing]:
+        """Deliveries to make now."""
+        return self._state.outbox.due(now)
+
+    def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
+        """What the receiver said."""
+        self._state.outbox.answered(outgoing_id, status, now)
+
+    def _live(self, kind: str) -> list[tuple[Table, Record]]:
+        _only_customers(kind)
+        return [(table, record) for table in self._state.tables.values() for record in table.all_live()]
+
+    def _there(self, remote_id: str) -> tuple[Table, Record]:
+        object_type, _, hubspot_id = remote_id.partition(":")
+        table = self._state.tables[object_type]
+        record = table.live(hubspot_id)
+        if record is None:
+            raise ValueError(f"{remote_id} is not there")
+        return table, record
+
+    def _typed(self, table: Table, changes: Mapping[str, Any], record: Record | None = None) -> dict[str, str]:
+        given = properties_of(table.type, changes, self.settings.external_property)
+        table.define_by_hand(list(given))
+        properties = {name: table.normal(name, text) for name, text in given.items()}
+        clash = table.clash(record, properties)
+        if clash:
+            raise ValueError(f"{table.type}:{clash[1]} already has that {clash[0]}")
+        return properties
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    return {"id": record.id, "properties": dict(record.properties), "updatedAt": record.modified_iso}
+
+
+def _only_customers(kind: str) -> None:
+    if kind != "customer":
+        raise ValueError(f"this look-alike has no {kind}")

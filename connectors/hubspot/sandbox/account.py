@@ -1,0 +1,140 @@
+"""One HubSpot account: both tables, who changed what, and the webhooks that tell of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.hubspot.sandbox.outbox import Outbox
+from connectors.hubspot.sandbox.store import Record, Table
+from core.ports import Clock
+from core.sandbox.lookalike import Mutation
+
+PERSON: Final = "person"
+ACCORD: Final = "accord"
+SCOPES: Final = frozenset(
+    f"crm.{area}.{table}.{right}"
+    for area in ("objects", "schemas")
+    for table in ("contacts", "companies")
+    for right in ("read", "write")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HubSpotSettings:
+    """What an account of the look-alike is like. `lag_scale` shrinks every delay of HubSpot's."""
+
+    access_token: str = "pat-na1-sandbox"  # noqa: S105 -- a planted secret
+    client_secret: str = "hubspot-client-secret"  # noqa: S105 -- a planted secret
+    webhook_url: str = ""
+    portal_id: int = 4_242_424
+    account_type: str = "STANDARD"
+    scopes: frozenset[str] = SCOPES
+    lag_scale: float = 1.0
+    search_lag_seconds: float = 10.0
+    enforce_limits: bool = False
+    burst: int = 190
+    external_property: str = "external_customer_id"
+
+
+class AccountState:
+    """The truth. Every change goes through here, so that none lacks its mutation, its event or its index entry."""
+
+    def __init__(self, clock: Clock, rng: random.Random, settings: HubSpotSettings) -> None:
+        """An empty account."""
+        self.clock = clock
+        self.settings = settings
+        self.tables = {kind: Table(kind, rng.randrange(100, 900)) for kind in ("contact", "company")}
+        self.outbox = Outbox(settings.webhook_url, settings.client_secret, settings.lag_scale)
+        self.mutations: list[Mutation] = []
+        self._rng = rng
+        self._subscriptions: dict[tuple[str, str], int] = {}
+
+    def now_ms(self) -> int:
+        """HubSpot's time."""
+        return int(self.clock.now() * 1000)
+
+    def create(self, table: Table, properties: Mapping[str, str], caller: str, key: str | None = None) -> Record:
+        """A new object."""
+        record = table.create(properties, self.now_ms(), _source(caller))
+        self._changed(table, record, "create", properties, caller, key)
+        self._tell(table, "creation", {"objectId": int(record.id)}, caller)
+        self._tell_properties(table, record, properties, caller)
+        return record
+
+    def update(
+        self, table: Table, record: Record, properties: Mapping[str, str], caller: str, key: str | None = None
+    ) -> None:
+        """New values; the modification time moves even if nothing differs."""
+        differing = {name: text for name, text in properties.items() if record.properties.get(name, "") != text}
+        table.update(record, properties, self.now_ms(), _source(caller))
+        self._changed(table, record, "update", properties, caller, key)
+        self._tell_properties(table, record, differing, caller)
+
+    def archive(self, table: Table, record: Record, caller: str) -> None:
+        """Into the recycle bin."""
+        table.archive(record, self.now_ms())
+        self._changed(table, record, "archive", {"archived": True}, caller, None)
+        self._tell(table, "deletion", {"objectId": int(record.id)}, caller)
+
+    def restore(self, table: Table, record: Record) -> None:
+        """A person takes it out of the recycle bin again."""
+        table.restore(record, self.now_ms())
+        self._changed(table, record, "restore", {"archived": False}, PERSON, None)
+        self._tell(table, "restore", {"objectId": int(record.id)}, PERSON)
+
+    def merge(self, table: Table, primary: Record, absorbed: Record, caller: str) -> Record:
+        """Two become one new object."""
+        new = table.merge(primary, absorbed, self.now_ms())
+        for old in (primary, absorbed):
+            table.reindex(old, self._visible_at())
+        self._changed(table, new, "merge", {"hs_merged_object_ids": ";".join(new.merged)}, caller, None)
+        event = {
+            "objectId": int(new.id),
+            "primaryObjectId": int(primary.id),
+            "mergedObjectIds": [int(absorbed.id)],
+            "newObjectId": int(new.id),
+            "numberOfPropertiesMoved": len(new.properties),
+        }
+        self._tell(table, "merge", event, caller)
+        return new
+
+    def _visible_at(self) -> float:
+        return self.clock.now() + self.settings.search_lag_seconds * self.settings.lag_scale
+
+    def _changed(
+        self, table: Table, record: Record, action: str, changed: Mapping[str, Any], caller: str, key: str | None
+    ) -> None:
+        table.reindex(record, self._visible_at())
+        remote_id = f"{table.type}:{record.id}"
+        self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", remote_id, changed, key))
+
+    def _tell_properties(self, table: Table, record: Record, names: Mapping[str, str], caller: str) -> None:
+        if not self.outbox.is_open:
+            return
+        for name, value in names.items():
+            told = {"objectId": int(record.id), "propertyName": name, "propertyValue": value}
+            self._tell(table, "propertyChange", told, caller)
+
+    def _tell(self, table: Table, verb: str, told: Mapping[str, Any], caller: str) -> None:
+        if not self.outbox.is_open:
+            return
+        name = (f"{table.type}.{verb}", str(told.get("propertyName", "")))
+        event = {
+            "eventId": self._rng.randrange(1, 1 << 31),
+            "subscriptionId": self._subscriptions.setdefault(name, 1_000 + len(self._subscriptions)),
+            "subscriptionType": name[0],
+            "portalId": self.settings.portal_id,
+            "appId": 77,
+            "occurredAt": self.now_ms(),
+            "changeSource": _source(caller),
+        }
+        self.outbox.add(event | dict(told))
+
+
+def _source(caller: str) -> str:
+    return "CRM_UI" if caller == PERSON else "INTEGRATION"
+
+

@@ -1,0 +1,398 @@
+"""HubSpot's API over an account: routes, checks in HubSpot's order, bodies as HubSpot writes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from connectors.hubspot.sandbox.account import ACCORD, AccountState
+from connectors.hubspot.sandbox.answers import (
+    Refused,
+    answer,
+    bad_request,
+    iso,
+    no_such_path,
+    not_found,
+    rate_limited,
+)
+from connectors.hubspot.sandbox.search import search
+from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record, Table
+from core.ports import HttpRequest, HttpResponse
+
+BATCH: Final = 100
+TRACE: Final = "objectWriteTraceId"
+_CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
+_ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
+_NAMES: Final = {"contact": ("contact", "contacts", "0-1"), "company": ("company", "companies", "0-2")}
+_BATCH_NAMES: Final = {"/batch/create": "create", "/batch/update": "update", "/batch/upsert": "upsert"}
+
+
+class BatchWrite(Protocol):
+    """One input of a batch; a trial only checks."""
+
+    def __call__(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
+        """What the input's result shows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, taken apart."""
+
+    method: str
+    tail: str
+    query: Mapping[str, list[str]]
+    body: bytes
+
+    def one(self, name: str, default: str = "") -> str:
+        """A query parameter."""
+        return self.query.get(name, [default])[0]
+
+    def listed(self, name: str) -> list[str]:
+        """A query parameter that is a list, repeated or with commas."""
+        return [one for given in self.query.get(name, []) for one in given.split(",") if one]
+
+    def json(self) -> dict[str, Any]:
+        """The body; HubSpot wants an object."""
+        try:
+            found = json.loads(self.body)
+        except ValueError as error:
+            raise bad_request(f"Invalid input JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise bad_request("Invalid input JSON: an object is expected")
+        return found
+
+
+class Api:
+    """Answers requests; `reads` counts those that only look."""
+
+    def __init__(self, state: AccountState) -> None:
+        """Rate limits start fresh."""
+        self.reads = 0
+        self._state = state
+        self._burst: deque[float] = deque()
+        self._searches: deque[float] = deque()
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """One request as HubSpot would answer it."""
+        url = urlsplit(request.url)
+        call = Call(request.method, "", parse_qs(url.query), request.body)
+        if request.headers.get("authorization") != f"Bearer {self._state.settings.access_token}":
+            words = "Authentication credentials not found or invalid."
+            return Refused(401, "INVALID_AUTHENTICATION", words).response
+        limited = self._limited(url.path.endswith("/search"))
+        if limited:
+            return limited
+        try:
+            found = self._routed(url.path, call)
+        except Refused as refused:
+            found = refused.response
+        return found if url.path.endswith("/search") else self._with_limits(found)
+
+    # ---- limits ----------------------------------------------------------------------------------------
+
+    def _limited(self, is_search: bool) -> HttpResponse | None:  # noqa: FBT001
+        now, settings = self._state.clock.now(), self._state.settings
+        calls, seconds, most = (self._searches, 1.0, 5) if is_search else (self._burst, 10.0, settings.burst)
+        while calls and calls[0] <= now - seconds:
+            calls.popleft()
+        if settings.enforce_limits and len(calls) >= most:
+            policy = ("SECONDLY", "secondly") if is_search else ("TEN_SECONDLY_ROLLING", "ten_secondly_rolling")
+            return rate_limited(*policy)
+        calls.append(now)
+        return None
+
+    def _with_limits(self, found: HttpResponse) -> HttpResponse:
+        """Search answers carry no such headers (PROVIDERS §1)."""
+        most = self._state.settings.burst
+        told = {
+            "x-hubspot-ratelimit-max": str(most),
+            "x-hubspot-ratelimit-remaining": str(max(0, most - len(self._burst))),
+            "x-hubspot-ratelimit-interval-milliseconds": "10000",
+        }
+        return HttpResponse(found.status, {**found.headers, **told}, found.body)
+
+    # ---- routes ----------------------------------------------------------------------------------------
+
+    def _routed(self, path: str, call: Call) -> HttpResponse:
+        if _ACCOUNT.fullmatch(path) and call.method == "GET":
+            self.reads += 1
+            settings = self._state.settings
+            told = {"portalId": settings.portal_id, "accountType": settings.account_type, "timeZone": "Europe/Rome"}
+            return answer(200, told)
+        found = _CRM.fullmatch(path)
+        table = self._table(found.group(3)) if found else None
+        if found is None or table is None:
+            return no_such_path()
+        area = found.group(1) or found.group(2)
+        call = Call(call.method, found.group(4) or "", call.query, call.body)
+        is_reading = call.method == "GET" or call.tail in ("/search", "/batch/read")
+        self._check_scope("objects" if area == "objects" else "schemas", table, is_reading=is_reading)
+        self.reads += is_reading
+        return self._objects(table, call) if area == "objects" else self._properties(table, call)
+
+    def _table(self, name: str) -> Table | None:
+        return next((self._state.tables[kind] for kind, names in _NAMES.items() if name in names), None)
+
+    def _check_scope(self, area: str, table: Table, *, is_reading: bool) -> None:
+        scope = f"crm.{area}.{_NAMES[table.type][1]}.{'read' if is_reading else 'write'}"
+        if scope not in self._state.settings.scopes:
+            words = "This app hasn't been granted all required scopes to make this call."
+            errors = [{"message": words, "context": {"requiredGranularScopes": [scope]}}]
+            raise Refused(403, "MISSING_SCOPES", words, errors=errors)
+
+    def _objects(self, table: Table, call: Call) -> HttpResponse:
+        posts: dict[str, Callable[[Table, Call], HttpResponse]] = {
+            "": self._create_one,
+            "/batch/read": self._batch_read,
+            "/batch/archive": self._batch_archive,
+            "/merge": self._merge,
+            "/search": self._search,
+        }
+        if call.method == "POST" and call.tail in posts:
+            return posts[call.tail](table, call)
+        if call.method == "POST" and call.tail in _BATCH_NAMES:
+            return self._batch_write(table, call, _BATCH_NAMES[call.tail])
+        if call.method == "GET" and not call.tail:
+            return self._list(table, call)
+        if not re.fullmatch(r"/[^/]+", call.tail):
+            return no_such_path()
+        return self._one(table, call)
+
+    def _properties(self, table: Table, call: Call) -> HttpResponse:
+        if call.tail == "/groups" and call.method == "POST":
+            return self._create_group(table, call)
+        if not call.tail and call.method == "GET":
+            return answer(200, {"results": list(table.definitions.values())})
+        if not call.tail and call.method == "POST":
+            return answer(201, table.define(call.json()))
+        name = call.tail.removeprefix("/")
+        if call.method != "GET" or "/" in name:
+            return no_such_path()
+        if name not in table.definitions:
+            raise Refused(404, "OBJECT_NOT_FOUND", f"Property {name} does not exist")
+        return answer(200, table.definitions[name])
+
+    def _create_group(self, table: Table, call: Call) -> HttpResponse:
+        body = call.json()
+        name = body.get("name")
+        if not isinstance(name, str) or not isinstance(body.get("label"), str):
+            raise bad_request("Invalid input JSON: name and label must be set")
+        if name in table.groups:
+            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property group {name} already exists")
+        table.groups[name] = {"name": name, "label": body["label"]}
+        return answer(201, table.groups[name])
+
+    # ---- reading ---------------------------------------------------------------------------------------
+
+    def _list(self, table: Table, call: Call) -> HttpResponse:
+        limit, after = call.one("limit", "10"), call.one("after", "0")
+        history = call.listed("propertiesWithHistory")
+        most = 50 if history else BATCH
+        if not limit.isdecimal() or not 0 < int(limit) <= most:
+            raise bad_request(f"limit must be between 1 and {most}")
+        if not after.isdecimal():
+            raise bad_request("after is no cursor of this listing")
+        is_archived = call.one("archived") == "true"
+        records, has_more = table.page(int(after), int(limit), is_archived=is_archived)
+        asked = call.listed("properties")
+        body: dict[str, Any] = {"results": [_shown(table, record, asked, history) for record in records]}
+        if has_more:
+            body["paging"] = {"next": {"after": records[-1].id, "link": "?after=" + records[-1].id}}
+        return answer(200, body)
+
+    def _one(self, table: Table, call: Call) -> HttpResponse:
+        given = call.tail.removeprefix("/")
+        id_property = call.one("idProperty")
+        record = table.by_unique(id_property, given) if id_property else table.live(given)
+        if call.method == "DELETE":
+            # deleting what is not there is fine with HubSpot
+            if record:
+                self._state.archive(table, record, ACCORD)
+            return HttpResponse(204, {}, b"")
+        if call.method not in ("GET", "PATCH"):
+            return no_such_path()
+        if record is None:
+            raise not_found(table.label, [given])
+        if call.method == "GET":
+            shown = _shown(table, record, call.listed("properties"), call.listed("propertiesWithHistory"))
+            return answer(200, shown)
+        properties = table.checked(call.json().get("properties"))
+        table.check_unique(record, properties)
+        self._state.update(table, record, properties, ACCORD)
+        return answer(200, _written(table, record, properties))
+
+    def _batch_read(self, table: Table, call: Call) -> HttpResponse:
+        body = call.json()
+        ids = [str(one.get("id")) for one in _inputs(body)]
+        name = body.get("idProperty")
+        found: dict[str, Record] = {}
+        missing = []
+        for given in ids:
+            record = table.by_unique(name, given) if name else table.live(given)
+            if record is None:
+                missing.append(given)
+            else:
+                found[record.id] = record
+        asked, history = body.get("properties") or [], body.get("propertiesWithHistory") or []
+        told: dict[str, Any] = {"status": "COMPLETE"}
+        told["results"] = [_shown(table, record, asked, history) for record in found.values()]
+        if missing:
+            told |= {"numErrors": 1, "errors": [table.missing(missing).body]}
+        return answer(207 if missing else 200, told)
+
+    def _search(self, table: Table, call: Call) -> HttpResponse:
+        table.catch_up(self._state.clock.now())
+        body = call.json()
+        total, hits, following = search(table, body, len(call.body))
+        asked = body.get("properties") or list(DEFAULTS[table.type])
+        told: dict[str, Any] = {"total": total, "results": [_hit(table, one, asked) for one in hits]}
+        if following:
+            told["paging"] = {"next": {"after": str(following)}}
+        return answer(200, told)
+
+    # ---- writing ---------------------------------------------------------------------------------------
+
+    def _create_one(self, table: Table, call: Call) -> HttpResponse:
+        record, properties = self._written_new(table, call.json(), None)
+        return answer(201, _written(table, record, properties))
+
+    def _written_new(self, table: Table, given: Mapping[str, Any], key: str | None) -> tuple[Record, dict[str, str]]:
+        if not isinstance(given.get("associations"), list):
+            raise bad_request("Invalid input JSON: associations must be set")  # PROVIDERS §5: the spec wants both
+        properties = table.checked(given.get("properties"))
+        table.check_identified(properties)
+        table.check_unique(None, properties)
+        return self._state.create(table, properties, ACCORD, key), properties
+
+    def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
+        inputs = _inputs(call.json())
+        is_traced = all(isinstance(one.get(TRACE), str) and one[TRACE] for one in inputs)
+        ids = [str(one.get("id")) for one in inputs if action != "create"]
+        if len(set(ids)) != len(ids):
+            raise bad_request("Duplicate IDs found in batch input")
+        write = {"create": self._batch_create, "update": self._batch_update, "upsert": self._batch_upsert}[action]
+        if is_traced:
+            return self._written_each(table, inputs, write)
+        # without trace ids one refused input fails all, and nothing is executed (PROVIDERS §2)
+        for one in inputs:
+            write(table, one, is_trial=True)
+        results = [write(table, one, is_trial=False) for one in inputs]
+        return answer(200, {"status": "COMPLETE", "results": results})
+
+    def _written_each(self, table: Table, inputs: Sequence[dict[str, Any]], write: BatchWrite) -> HttpResponse:
+        """With trace ids every input has its own outcome."""
+        results, errors = [], []
+        for one in inputs:
+            try:
+                results.append(write(table, one, is_trial=False) | {TRACE: one[TRACE]})
+            except Refused as refused:
+                errors.append(refused.item(one[TRACE]))
+        told: dict[str, Any] = {"status": "COMPLETE", "results": results}
+        if errors:
+            told |= {"numErrors": len(errors), "errors": errors}
+        return answer(207 if errors else 200, told)
+
+    def _batch_create(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
+        if is_trial:
+            properties = table.checked(given.get("properties"))
+            table.check_unique(None, properties)
+            return {}
+        record, properties = self._written_new(table, given, given.get(TRACE))
+        return _written(table, record, properties)
+
+    def _batch_update(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
+        name, wanted = given.get("idProperty"), str(given.get("id"))
+        record = table.by_unique(name, wanted) if name else table.live(wanted)
+        if record is None:
+            raise table.missing([wanted])
+        properties = table.checked(given.get("properties"))
+        table.check_unique(record, properties)
+        if not is_trial:
+            self._state.update(table, record, properties, ACCORD, given.get(TRACE))
+        return _written(table, record, properties)
+
+    def _batch_upsert(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
+        name, wanted = given.get("idProperty"), given.get("id")
+        if not isinstance(name, str) or not isinstance(wanted, str) or not wanted:
+            raise bad_request("Invalid input JSON: id and idProperty must be set")
+        if name == "email":
+            raise bad_request("Partial upserts are not supported when using email as idProperty")
+        record = table.by_unique(name, wanted)
+        properties = table.checked(given.get("properties")) | {name: wanted}
+        if record is None:
+            table.check_identified(properties)
+        table.check_unique(record, properties)
+        if is_trial:
+            return {}
+        key = given.get(TRACE)
+        if record is None:
+            record = self._state.create(table, properties, ACCORD, key)
+            return _written(table, record, properties) | {"new": True}
+        self._state.update(table, record, properties, ACCORD, key)
+        return _written(table, record, properties) | {"new": False}
+
+    def _batch_archive(self, table: Table, call: Call) -> HttpResponse:
+        for one in _inputs(call.json()):
+            record = table.live(str(one.get("id")))
+            if record:
+                self._state.archive(table, record, ACCORD)
+        return HttpResponse(204, {}, b"")
+
+    def _merge(self, table: Table, call: Call) -> HttpResponse:
+        body = call.json()
+        primary, absorbed = (table.live(str(body.get(name))) for name in ("primaryObjectId", "objectIdToMerge"))
+        if primary is None or absorbed is None or primary is absorbed:
+            raise bad_request("two different objects are needed for a merge")
+        return answer(200, _shown(table, self._state.merge(table, primary, absorbed, ACCORD), []))
+
+
+def _inputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    inputs = body.get("inputs")
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
+        raise bad_request("Invalid input JSON: inputs must be a list of objects")
+    if len(inputs) > BATCH:
+        raise bad_request(f"The maximum batch size is {BATCH}")
+    return inputs
+
+
+def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:
+    """An object as reads return it: what was asked for and exists, and what HubSpot always adds."""
+    always = ("createdate", "hs_object_id", MODIFIED[table.type])
+    names = [name for name in (asked or DEFAULTS[table.type]) if name in table.definitions]
+    shown: dict[str, Any] = {
+        "id": record.id,
+        "properties": {name: table.value(record, name) for name in dict.fromkeys((*names, *always))},
+        "createdAt": record.created,
+        "updatedAt": record.modified_iso,
+        "archived": record.is_archived,
+    }
+    if record.archived:
+        shown["archivedAt"] = record.archived
+    if history:
+        shown["propertiesWithHistory"] = {name: _history(record, name) for name in history}
+    return shown
+
+
+def _history(record: Record, name: str) -> list[dict[str, Any]]:
+    """Newest first."""
+    found = [(at, source, changes[name]) for at, source, changes in record.history if name in changes]
+    return [{"value": value, "timestamp": at, "sourceType": source} for at, source, value in reversed(found)]
+
+
+def _written(table: Table, record: Record, properties: Mapping[str, str]) -> dict[str, Any]:
+    """A write's answer: the properties written and a few of HubSpot's own, not the whole object."""
+    return _shown(table, record, list(properties) or ["hs_object_id"])
+
+
+def _hit(table: Table, one: Indexed, asked: Sequence[str]) -> dict[str, Any]:
+    """An object as search knows it, which may be older than it is."""
+    own = {"hs_object_id": one.id, MODIFIED[table.type]: iso(one.modified)}
+    names = [name for name in asked if name in table.definitions]
+    properties = {name: one.properties.get(name) or None for name in names} | own
+    return {"id": one.id, "properties": properties, "updatedAt": iso(one.modified), "archived": False}

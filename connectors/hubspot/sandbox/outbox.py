@@ -1,0 +1,92 @@
+"""Webhooks of the look-alike: events in arrays, signed for the public URL, delivered again over a day."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from core.ports import Delivery
+from core.sandbox.lookalike import Outgoing
+
+BATCH: Final = 100
+WAITS: Final = (60, 180, 600, 1_800, 3_600, 7_200, 10_800, 14_400, 18_000, 21_600)
+"""Ten redeliveries spread over a day (PROVIDERS §4: at most 10 over 24 h; the steps are unpublished)."""
+
+_SIGNED_AS: Final = {
+    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$",
+    "%27": "'", "%28": "(", "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Parcel:
+    events: list[dict[str, Any]]
+    due_at: float
+    attempt: int = 0
+    is_away: bool = False
+
+
+class Outbox:
+    """Deliveries to make, with their attempts."""
+
+    def __init__(self, url: str, client_secret: str, lag_scale: float) -> None:
+        """An empty `url`: the account has no app, and nothing is ever sent."""
+        self._url = url
+        self._secret = client_secret.encode()
+        self._scale = lag_scale
+        self._waiting: list[dict[str, Any]] = []
+        self._parcels: dict[str, _Parcel] = {}
+        self._made = 0
+
+    @property
+    def is_open(self) -> bool:
+        """True when somebody listens."""
+        return bool(self._url)
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Queue one event."""
+        self._waiting.append(event)
+
+    def due(self, now: float) -> list[Outgoing]:
+        """What is to be sent now; nothing is offered twice before it was answered."""
+        for start in range(0, len(self._waiting), BATCH):
+            self._made += 1
+            self._parcels[f"hubspot-{self._made}"] = _Parcel(self._waiting[start : start + BATCH], now)
+        self._waiting = []
+        ready = [(name, one) for name, one in self._parcels.items() if not one.is_away and one.due_at <= now]
+        for _, parcel in ready:
+            parcel.is_away = True
+        return [Outgoing(name, self._delivery(parcel, now), parcel.attempt) for name, parcel in ready]
+
+    def answered(self, name: str, status: int | None, now: float) -> None:
+        """2xx ends it; anything else is tried again, ten times."""
+        parcel = self._parcels[name]
+        if (status is not None and 200 <= status < 300) or parcel.attempt >= len(WAITS):
+            del self._parcels[name]
+            return
+        parcel.due_at = now + WAITS[parcel.attempt] * self._scale
+        parcel.attempt += 1
+        parcel.is_away = False
+
+    def _delivery(self, parcel: _Parcel, now: float) -> Delivery:
+        body = msgspec.json.encode([event | {"attemptNumber": parcel.attempt} for event in parcel.events])
+        return Delivery("POST", self._url, self._headers(body, str(int(now * 1000))), body)
+
+    def _headers(self, body: bytes, stamp: str) -> Mapping[str, str]:
+        url = self._url
+        for coded, plain in _SIGNED_AS.items():
+            url = url.replace(coded, plain)
+        signed = hmac.digest(self._secret, b"POST" + url.encode() + body + stamp.encode(), "sha256")
+        return {
+            "content-type": "application/json",
+            "x-hubspot-signature-v3": b64encode(signed).decode(),
+            "x-hubspot-request-timestamp": stamp,
+            "x-hubspot-signature": sha256(self._secret + body).hexdigest(),
+            "x-hubspot-signature-version": "v1",
+        }

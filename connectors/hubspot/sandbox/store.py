@@ -1,0 +1,289 @@
+"""Objects of one type with HubSpot's rules: properties, uniqueness, merges, archive, and an index that lags."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from connectors.hubspot.sandbox.answers import Refused, bad_request, invalid, iso, not_found
+
+TEXT_LIMIT: Final = 65_536
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
+EMAIL: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")
+MAX_UNIQUE: Final = 10
+_SHARED: Final = ("phone", "website", "address", "city", "state", "zip", "country", "lifecyclestage")
+_READ_ONLY: Final = ("hs_object_id", "createdate", "hs_merged_object_ids")
+BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
+    "contact": ("email", "firstname", "lastname", "company", "jobtitle", *_SHARED),
+    "company": ("name", "domain", "address2", "industry", *_SHARED),
+}
+MODIFIED: Final[Mapping[str, str]] = {"contact": "lastmodifieddate", "company": "hs_lastmodifieddate"}
+DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "contact": ("email", "firstname", "lastname"),
+    "company": ("domain", "name"),
+}
+IDENTIFYING: Final[Mapping[str, tuple[str, ...]]] = {
+    "contact": ("email", "firstname", "lastname"),
+    "company": ("name", "domain"),
+}
+
+
+@dataclass(slots=True)
+class Record:
+    """One contact or company. `history` has every write: when, by whom, which properties became what."""
+
+    id: str
+    properties: dict[str, str]
+    created: str
+    modified: int
+    modified_iso: str
+    is_archived: bool = False
+    archived: str | None = None
+    merged: list[str] = field(default_factory=list)
+    history: list[tuple[int, str, Mapping[str, str]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What search knows of a record."""
+
+    id: str
+    properties: Mapping[str, str]
+    modified: int
+
+
+class Table:
+    """All objects of one type in one account."""
+
+    def __init__(self, object_type: str, first_id: int) -> None:
+        """Start with HubSpot's own properties."""
+        self.type = object_type
+        self.label = object_type.upper()
+        self.records: dict[str, Record] = {}
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.definitions: dict[str, dict[str, Any]] = {}
+        self.index: dict[str, Indexed] = {}
+        self.survivors: dict[str, str] = {}
+        self._order: list[int] = []
+        self._next_id = first_id
+        self._unique: dict[str, dict[str, str]] = {}
+        self._lagging: deque[tuple[float, str, Indexed | None]] = deque()
+        self._read_only = frozenset((*_READ_ONLY, MODIFIED[object_type]))
+        for name in (*BUILT_IN[object_type], *sorted(self._read_only)):
+            self.definitions[name] = _definition(name, is_read_only=name in self._read_only)
+        if object_type == "contact":
+            # contacts, and only they, are deduplicated on e-mail (PROVIDERS §2)
+            self._unique["email"] = {}
+
+    # ---- properties ------------------------------------------------------------------------------------
+
+    def define(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a property (PROVIDERS §2: uniqueness only at creation, at most ten unique ones)."""
+        name = body.get("name")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise bad_request("property names are lower case letters, digits and underscores, and start with a letter")
+        for wanted in ("label", "type", "fieldType", "groupName"):
+            if not isinstance(body.get(wanted), str) or not body[wanted]:
+                raise bad_request(f"Invalid input JSON: {wanted} must be set")
+        if name in self.definitions:
+            code = "Properties.PROPERTY_WITH_NAME_EXISTS"
+            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property {name} already exists", subCategory=code)
+        if body["groupName"] not in (*self.groups, "contactinformation", "companyinformation"):
+            raise bad_request(f"Property group {body['groupName']} does not exist")
+        if body.get("hasUniqueValue"):
+            if sum(bool(one["hasUniqueValue"]) for one in self.definitions.values()) >= MAX_UNIQUE:
+                raise bad_request(f"at most {MAX_UNIQUE} unique properties are allowed")
+            self._unique[name] = {}
+        known = {key: body[key] for key in ("label", "type", "fieldType", "groupName") if key in body}
+        self.definitions[name] = _definition(name) | known | {"hasUniqueValue": bool(body.get("hasUniqueValue"))}
+        return self.definitions[name]
+
+    def define_by_hand(self, names: Sequence[str]) -> None:
+        """A person who fills in a property that is not there has made it first."""
+        for name in names:
+            if name not in self.definitions:
+                self.definitions[name] = _definition(name)
+
+    # ---- looking ---------------------------------------------------------------------------------------
+
+    def live(self, hubspot_id: str) -> Record | None:
+        """The object of an id; a merged-away id leads to its survivor."""
+        while hubspot_id in self.survivors:
+            hubspot_id = self.survivors[hubspot_id]
+        record = self.records.get(hubspot_id)
+        return record if record and not record.is_archived else None
+
+    def by_unique(self, name: str, value: str) -> Record | None:
+        """The object that holds a unique value."""
+        if name not in self._unique:
+            raise bad_request(f"Unable to perform read by non-unique {self.label} property {name}")
+        holder = self._unique[name].get(_normal(name, value))
+        return self.records[holder] if holder else None
+
+    def page(self, after: int, limit: int, *, is_archived: bool) -> tuple[list[Record], bool]:
+        """Records with an id greater than `after`, by ascending id; and whether there are more."""
+        found: list[Record] = []
+        for number in self._order[bisect_right(self._order, after) :]:
+            record = self.records.get(str(number))
+            if record is None or record.is_archived != is_archived:
+                continue
+            if len(found) == limit:
+                return found, True
+            found.append(record)
+        return found, False
+
+    def all_live(self) -> Iterator[Record]:
+        """Every live object, by ascending id."""
+        return (record for record in self.records.values() if not record.is_archived)
+
+    def value(self, record: Record, name: str) -> str | None:
+        """A property as a read returns it."""
+        if name == "hs_object_id":
+            return record.id
+        if name == "createdate":
+            return record.created
+        if name == MODIFIED[self.type]:
+            return record.modified_iso
+        if name == "hs_merged_object_ids":
+            return ";".join(record.merged) or None
+        return record.properties.get(name) or None
+
+    # ---- checking --------------------------------------------------------------------------------------
+
+    def checked(self, properties: object) -> dict[str, str]:
+        """Properties of a write, normalised; Refused when HubSpot would."""
+        if not isinstance(properties, dict):
+            raise bad_request("Invalid input JSON: properties must be an object")
+        for name, value in properties.items():
+            if name not in self.definitions:
+                raise invalid(name, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist')
+            if name in self._read_only:
+                raise invalid(name, "READ_ONLY_VALUE", f'"{name}" is a read only property')
+            if not isinstance(value, str):
+                raise bad_request(f"Invalid input JSON: the value of {name} must be a string")
+            if len(value) > TEXT_LIMIT:
+                raise invalid(name, "INVALID_LENGTH", f"{name} has more than {TEXT_LIMIT} characters")
+        email = _normal("email", properties.get("email", "")) if self.type == "contact" else ""
+        if email and not EMAIL.fullmatch(email):
+            raise invalid("email", "INVALID_EMAIL", f"Email address {email} is invalid")
+        return {name: self.normal(name, value) for name, value in properties.items()}
+
+    def normal(self, name: str, value: str) -> str:
+        """HubSpot's own spelling: a contact's e-mail is trimmed and lower-cased."""
+        return _normal(name, value) if self.type == "contact" else value
+
+    def clash(self, record: Record | None, properties: Mapping[str, str]) -> tuple[str, str] | None:
+        """The unique property and the other live object that holds the value wanted for it."""
+        for name, held in self._unique.items():
+            value = properties.get(name)
+            holder = held.get(value) if value else None
+            if holder and not (record and holder == record.id):
+                return name, holder
+        return None
+
+    def check_unique(self, record: Record | None, properties: Mapping[str, str]) -> None:
+        """Refused when another live object holds one of the values (PROVIDERS §2)."""
+        clash = self.clash(record, properties)
+        if clash is None:
+            return
+        name, holder = clash
+        if name == "email":
+            raise Refused(409, "CONFLICT", f"Contact already exists. Existing ID: {holder}")
+        what = f"Cannot set PropertyValueCoordinates{{propertyName={name}, value={properties[name]}}}"
+        told = f"{what} on {record.id if record else 'new object'}. {holder} already has that value."
+        raise invalid(name, "CONFLICTING_UNIQUE_VALUE", told)
+
+    def check_identified(self, properties: Mapping[str, str]) -> None:
+        """HubSpot creates nothing without a name of some kind (PROVIDERS §5)."""
+        if not any(properties.get(name) for name in IDENTIFYING[self.type]):
+            raise bad_request(f"One of {', '.join(IDENTIFYING[self.type])} is required to create a {self.type}")
+
+    # ---- changing --------------------------------------------------------------------------------------
+
+    def create(self, properties: Mapping[str, str], now: int, source: str) -> Record:
+        """A new object with the next id."""
+        stamp = iso(now)
+        record = Record(str(self._next_id), {}, stamp, now, stamp)
+        self._order.append(self._next_id)
+        self._next_id += 1
+        self.records[record.id] = record
+        self.update(record, properties, now, source)
+        return record
+
+    def update(self, record: Record, properties: Mapping[str, str], now: int, source: str) -> None:
+        """Every write moves the modification time, whether it changes something or not."""
+        for name, held in self._unique.items():
+            if name in properties:
+                held.pop(record.properties.get(name, ""), None)
+                if properties[name]:
+                    held[properties[name]] = record.id
+        record.properties.update(properties)
+        record.history.append((now, source, properties))
+        record.modified, record.modified_iso = now, iso(now)
+
+    def archive(self, record: Record, now: int) -> None:
+        """Into the recycle bin; unique values are free again."""
+        record.is_archived, record.archived = True, iso(now)
+        self._release(record)
+
+    def restore(self, record: Record, now: int) -> None:
+        """Out of the recycle bin."""
+        record.is_archived, record.archived = False, None
+        self.update(record, dict(record.properties), now, "CRM_UI")
+
+    def merge(self, primary: Record, absorbed: Record, now: int) -> Record:
+        """A new object with a new id takes the place of both; the primary's values stand (PROVIDERS §3)."""
+        values = absorbed.properties | {name: value for name, value in primary.properties.items() if value}
+        for old in (primary, absorbed):
+            self._release(old)
+            del self.records[old.id]
+        new = self.create(values, now, "CRM_UI")
+        new.merged = [*primary.merged, *absorbed.merged, primary.id, absorbed.id]
+        self.survivors |= {primary.id: new.id, absorbed.id: new.id}
+        return new
+
+    def _release(self, record: Record) -> None:
+        for name, held in self._unique.items():
+            if held.get(record.properties.get(name, "")) == record.id:
+                del held[record.properties[name]]
+
+    # ---- the search index ------------------------------------------------------------------------------
+
+    def reindex(self, record: Record, visible_at: float) -> None:
+        """Search will know at `visible_at` what is so now."""
+        is_gone = record.is_archived or record.id not in self.records
+        known = None if is_gone else Indexed(record.id, dict(record.properties), record.modified)
+        self._lagging.append((visible_at, record.id, known))
+
+    def catch_up(self, now: float) -> None:
+        """Let the index learn what is due."""
+        while self._lagging and self._lagging[0][0] <= now:
+            _, hubspot_id, known = self._lagging.popleft()
+            if known is None:
+                self.index.pop(hubspot_id, None)
+            else:
+                self.index[hubspot_id] = known
+
+    def missing(self, ids: Sequence[str]) -> Refused:
+        """What a batch says about these."""
+        return not_found(self.label, ids)
+
+
+def _normal(name: str, value: str) -> str:
+    return value.strip().lower() if name == "email" and isinstance(value, str) else value
+
+
+def _definition(name: str, *, is_read_only: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": name,
+        "type": "string",
+        "fieldType": "text",
+        "groupName": "contactinformation",
+        "hasUniqueValue": False,
+        "modificationMetadata": {"readOnlyValue": is_read_only},
+    }

@@ -1,0 +1,360 @@
+"""HubSpot contacts and companies to neutral customers and back (pure).
+
+Both directions stand beside each other: `_read_*` and `_write_*` of the same fields. A value is written in its
+canonical spelling, so that a read after the write returns exactly that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from connectors.hubspot.manifest import MANIFEST, NAME_LIMIT, TEXT_LIMIT
+from connectors.hubspot.wire import ACCORD_REF, MERGED, MODIFIED, Framed, ObjectType, is_storable, join_id
+from core.errors import RejectedError, ReplyError
+from core.model.country import country_code, country_name
+from core.model.remote import Patch, Refusal, Remote, Wanted
+from core.model.values import ADDRESS_PARTS, Value, is_metadata, metadata_key, tidy
+from core.ports import ConnectionConfig
+
+CUSTOMER_TYPES: Final[Mapping[ObjectType, str]] = {"contact": "individual", "company": "company"}
+OBJECT_TYPES: Final[Mapping[str, ObjectType]] = {"individual": "contact", "company": "company"}
+
+TEXTS: Final[Mapping[ObjectType, Mapping[str, str]]] = {
+    "contact": {
+        "email": "email",
+        "phone": "phone",
+        "url": "website",
+        "legal_name": "accord_legal_name",
+        "legal_number": "accord_legal_number",
+        "tax_identification_number": "accord_tax_identification_number",
+    },
+    "company": {
+        "name": "name",
+        "email": "accord_email",
+        "phone": "phone",
+        "url": "website",
+        "legal_name": "accord_legal_name",
+        "legal_number": "accord_legal_number",
+        "tax_identification_number": "accord_tax_identification_number",
+    },
+}
+"""Neutral fields that are one property each."""
+
+NAMES: Final = ("firstname", "lastname")
+ADDRESS: Final[Mapping[str, str]] = {
+    "line1": "address",
+    "line2": "accord_address_line2",
+    "city": "city",
+    "state": "state",
+    "postal_code": "zip",
+    "country": "country",
+}
+FOREIGN: Final = ("lago_customer_id", "flexprice_customer_id")
+"""Other writers' markers. Asking for a property that an account does not have is harmless."""
+
+DEFAULT_EXTERNAL_ID: Final = "external_customer_id"
+METADATA_PREFIX: Final = "accord_m_"
+GROUP: Final = "accord"
+
+_IDENTIFYING: Final[Mapping[ObjectType, frozenset[str]]] = {
+    "contact": frozenset({"email", "firstname", "lastname"}),
+    "company": frozenset({"name"}),
+}
+"""HubSpot creates nothing that has none of these (PROVIDERS §5)."""
+
+_EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@.]+")
+_ESCAPED: Final = re.compile(r"_(?=x)|[^a-z0-9_]")
+
+
+def metadata_property(key: str) -> str:
+    """`plan.Tier` -> `accord_m_plan_x2e__x54_ier`. Injective: every `_x` in the result is an escape."""
+    return METADATA_PREFIX + _ESCAPED.sub(lambda found: f"_x{ord(found.group()):x}_", key)
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """A property of our own."""
+
+    name: str
+    label: str
+    is_unique: bool = False
+
+
+class HubSpotTranslator:
+    """Translates for one connection: its external id property, its metadata keys, its default type."""
+
+    def __init__(self, config: ConnectionConfig) -> None:
+        """Keys whose property name HubSpot could not hold are left out here and refused in `refusal`."""
+        self.untyped: ObjectType = "company" if config.settings.get("untyped") == "company" else "contact"
+        self.external_property = config.external_id_field or DEFAULT_EXTERNAL_ID
+        names = {key: metadata_property(key) for key in config.metadata_keys}
+        self._metadata = {key: name for key, name in names.items() if len(name) <= NAME_LIMIT}
+
+    # ---- which properties ------------------------------------------------------------------------------
+
+    def properties(self, object_type: ObjectType) -> tuple[str, ...]:
+        """Every property a read asks for; HubSpot returns no others."""
+        names = NAMES if object_type == "contact" else ()
+        ours = (ACCORD_REF, self.external_property, MERGED, MODIFIED[object_type], *FOREIGN)
+        asked = (*names, *TEXTS[object_type].values(), *ADDRESS.values(), *self._metadata.values(), *ours)
+        return tuple(dict.fromkeys(asked))
+
+    def definitions(self, object_type: ObjectType) -> tuple[Definition, ...]:
+        """The properties that must be made before anything is written."""
+        texts = {name: field for field, name in TEXTS[object_type].items() if name.startswith("accord_")}
+        made = [Definition(name, f"Accord: {field}") for name, field in texts.items()]
+        made.append(Definition(ADDRESS["line2"], "Accord: address line 2"))
+        made.append(Definition(self.external_property, "External customer id"))
+        made += [Definition(name, f"Accord: metadata {key}") for key, name in self._metadata.items()]
+        return (Definition(ACCORD_REF, "Accord reference", is_unique=True), *made)
+
+    # ---- reading ---------------------------------------------------------------------------------------
+
+    def read(self, raw: bytes) -> Remote:
+        """Bytes of one framed object -> neutral. Odd values are named in `unreadable`; the rest is read."""
+        framed = _framed(raw)
+        properties = framed.object.properties
+        found = _Reading(properties, is_prepared=ACCORD_REF in properties)
+        found.fields["customer_type"] = CUSTOMER_TYPES[framed.type]
+        for field, name in TEXTS[framed.type].items():
+            found.text(field, name)
+        if framed.type == "contact":
+            found.contact_name()
+        found.address()
+        for key, name in self._metadata.items():
+            found.text(f"metadata.{key}", name)
+        merged = (found.plain(MERGED) or "").split(";")
+        marks = {name: found.plain(name) for name in FOREIGN}
+        return Remote(
+            id=join_id(framed.type, framed.object.id),
+            fields=found.fields,
+            metadata_complete=not found.is_prepared,
+            unreadable=found.unreadable,
+            accord_ref=found.plain(ACCORD_REF),
+            external_id=found.plain(self.external_property),
+            is_archived=framed.object.archived,
+            aliases=tuple(join_id(framed.type, one) for one in merged if one.isdecimal()),
+            foreign_marks={name: mark for name, mark in marks.items() if mark},
+        )
+
+    # ---- spelling and limits ---------------------------------------------------------------------------
+
+    def canonical(self, field: str, value: Value) -> Value:
+        """The spelling that is written, and so read back."""
+        if field == "customer_type":
+            return value or CUSTOMER_TYPES[self.untyped]
+        if isinstance(value, dict):
+            return tidy({part: _canonical_part(part, text) for part, text in value.items()})
+        if not isinstance(value, str):
+            return tidy(value)
+        if field == "name":
+            return " ".join(value.split()) or None
+        return (value.strip().lower() if field == "email" else value.strip()) or None
+
+    def refusal(self, field: str, value: Value) -> Refusal | None:
+        """Why HubSpot cannot hold `value`; whether the object's type fits is only known in `patch`."""
+        outside = self._outside(field)
+        if outside:
+            return outside
+        canonical = self.canonical(field, value)
+        if canonical is None:
+            return None
+        if field == "customer_type":
+            fits = canonical in ("company", "individual")
+            return None if fits else _refusal(field, "is no customer type", "company or individual")
+        if field == "billing_address":
+            return _address_refusal(canonical)
+        if not isinstance(canonical, str):
+            return _refusal(field, "is not text", "one line of text")
+        if field == "email" and not _EMAIL.fullmatch(canonical):
+            return _refusal(field, "is no e-mail address", "name@host.tld, without spaces")
+        return _text_refusal(field, canonical)
+
+    def _outside(self, field: str) -> Refusal | None:
+        if not is_metadata(field):
+            known = field in MANIFEST.fields
+            return None if known else _refusal(field, "has no place at HubSpot", "the connector's projected fields")
+        key = metadata_key(field)
+        if key in self._metadata:
+            return None
+        if len(metadata_property(key)) > NAME_LIMIT:
+            limit = f"{NAME_LIMIT} characters, prefix and escapes included"
+            return _refusal(field, "makes too long a property name", limit)
+        return _refusal(field, "is not allow-listed", "metadata_keys of the connection")
+
+    # ---- writing ---------------------------------------------------------------------------------------
+
+    def patch(self, wanted: Wanted, current: bytes | None) -> Patch:
+        """The properties to write, and the type they are for; an empty patch when nothing differs."""
+        for field, value in wanted.fields.items():
+            refusal = self.refusal(field, value)
+            if refusal:
+                raise RejectedError(refusal.problem, field=field, limit=refusal.limit, cure=refusal.cure)
+        if current is None:
+            return self._create(wanted)
+        framed, known = _framed(current), self.read(current)
+        changes: dict[str, str] = {}
+        for field, value in wanted.fields.items():
+            new = self.canonical(field, value)
+            if field in known.fields and self.canonical(field, known.fields[field]) == new:
+                continue
+            changes |= self._written(framed.type, field, new, framed.object.properties)
+        changes |= self._markers(wanted)
+        there = framed.object.properties
+        sparse = {name: text for name, text in sorted(changes.items()) if text != (there.get(name) or "")}
+        return Patch(body={"type": framed.type, "properties": sparse} if sparse else {})
+
+    def _create(self, wanted: Wanted) -> Patch:
+        object_type = OBJECT_TYPES[str(self.canonical("customer_type", wanted.fields.get("customer_type")))]
+        changes: dict[str, str] = {}
+        for field, value in wanted.fields.items():
+            changes |= self._written(object_type, field, self.canonical(field, value), {})
+        changes |= self._markers(wanted)
+        properties = {name: text for name, text in sorted(changes.items()) if text}
+        if not _IDENTIFYING[object_type] & properties.keys():
+            rule = "a contact needs a name or an e-mail, a company a name"
+            raise RejectedError("is missing", field="name", limit=rule, cure="give the customer a name")
+        return Patch(body={"type": object_type, "properties": properties})
+
+    def _markers(self, wanted: Wanted) -> dict[str, str]:
+        marks = {ACCORD_REF: wanted.mark, self.external_property: wanted.external_id}
+        return {name: text for name, text in marks.items() if text is not None}
+
+    def _written(self, object_type: ObjectType, field: str, value: Value, current: Mapping[str, Any]) -> dict[str, str]:
+        """The properties that make `field` of an object hold the canonical `value`; "" clears."""
+        if field == "customer_type":
+            return _fitting(object_type, str(value))
+        if field == "billing_address":
+            return _write_address(value if isinstance(value, dict) else {}, current)
+        text = value if isinstance(value, str) else ""
+        if field == "name" and object_type == "contact":
+            return _write_contact_name(text)
+        if is_metadata(field):
+            return {self._metadata[metadata_key(field)]: text}
+        return {TEXTS[object_type][field]: text}
+
+
+class _Reading:
+    """The fields of one object, as they are picked from its properties.
+
+    A property that is absent says nothing once our own are there: somebody removed it, and "removed" must not
+    read as "cleared everywhere". Before `prepare` has made them, absent is blank.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], *, is_prepared: bool) -> None:
+        self._properties = properties
+        self.is_prepared = is_prepared
+        self.fields: dict[str, Value] = {}
+        self.unreadable: dict[str, str] = {}
+
+    def plain(self, name: str) -> str | None:
+        """A marker's text; what is no text is no marker."""
+        text = self._properties.get(name)
+        return text.strip() or None if isinstance(text, str) and is_storable(text) else None
+
+    def text(self, field: str, name: str) -> None:
+        """A field that is one property."""
+        texts = self._texts(field, (name,))
+        if texts is not None:
+            self.fields[field] = texts[name].strip() or None
+
+    def contact_name(self) -> None:
+        """First and last name, joined."""
+        texts = self._texts("name", NAMES)
+        if texts is not None:
+            self.fields["name"] = " ".join(" ".join(texts.values()).split()) or None
+
+    def address(self) -> None:
+        """The six properties of the address; a country nobody knows makes all of it unreadable."""
+        texts = self._texts("billing_address", tuple(ADDRESS.values()))
+        if texts is None:
+            return
+        address = {part: texts[name].strip() for part, name in ADDRESS.items()}
+        if address["country"]:
+            code = country_code(address["country"])
+            if code is None:
+                self.unreadable["billing_address"] = f"unknown country {address['country'][:100]!r}"
+                return
+            address["country"] = code
+        self.fields["billing_address"] = tidy(address)
+
+    def _texts(self, field: str, names: tuple[str, ...]) -> dict[str, str] | None:
+        if self.is_prepared and any(name not in self._properties for name in names):
+            return None
+        texts = {name: self._properties.get(name) for name in names}
+        for name, text in texts.items():
+            if text is not None and not (isinstance(text, str) and is_storable(text)):
+                self.unreadable[field] = f"property {name} is not text that can be stored"
+                return None
+        return {name: text or "" for name, text in texts.items()}
+
+
+def _framed(raw: bytes) -> Framed:
+    try:
+        return msgspec.json.decode(raw, type=Framed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _framed_leniently(raw)
+
+
+def _framed_leniently(raw: bytes) -> Framed:
+    """Half a surrogate pair in one value must not hide the others: the standard library reads it."""
+    try:
+        return msgspec.convert(json.loads(raw), type=Framed)
+    except (ValueError, RecursionError) as error:
+        raise ReplyError(f"this is no HubSpot contact or company: {error}") from error
+
+
+def _canonical_part(part: str, text: str) -> str:
+    text = text.strip()
+    return (country_code(text) or text) if part == "country" else text
+
+
+def _write_address(wanted: Mapping[str, str], current: Mapping[str, Any]) -> dict[str, str]:
+    properties = {name: wanted.get(part, "") for part, name in ADDRESS.items()}
+    country = wanted.get("country")
+    if country:
+        there = current.get("country")
+        # `Deutschland` stays as somebody wrote it while it means what is wanted
+        same = isinstance(there, str) and country_code(there) == country
+        properties["country"] = str(there) if same else country_name(country)
+    return properties
+
+
+def _write_contact_name(text: str) -> dict[str, str]:
+    first, _, last = text.rpartition(" ")
+    return {"firstname": first, "lastname": last} if first else {"firstname": last, "lastname": ""}
+
+
+def _fitting(object_type: ObjectType, customer_type: str) -> dict[str, str]:
+    if CUSTOMER_TYPES[object_type] != customer_type:
+        raise RejectedError(
+            f"a {object_type} cannot become {customer_type}",
+            field="customer_type",
+            limit="contacts are individuals, companies are companies",
+            cure="unlink it, and let it be created again as the other type",
+        )
+    return {}
+
+
+def _refusal(field: str, problem: str, limit: str) -> Refusal:
+    return Refusal(field=field, problem=problem, limit=limit, cure="change it, or switch the field off here")
+
+
+def _text_refusal(field: str, text: str) -> Refusal | None:
+    if len(text) > TEXT_LIMIT:
+        return _refusal(field, f"has {len(text)} characters", f"{TEXT_LIMIT} characters")
+    return None if is_storable(text) else _refusal(field, "holds a character that cannot be stored", "no U+0000")
+
+
+def _address_refusal(address: Value) -> Refusal | None:
+    field = "billing_address"
+    if not isinstance(address, dict) or not set(address) <= set(ADDRESS_PARTS):
+        return _refusal(field, "is no address", ", ".join(ADDRESS_PARTS))
+    country = address.get("country")
+    if country and country_code(country) != country:
+        return _refusal(field, f"has the unknown country {country[:100]!r}", "ISO 3166 countries")
+    return next(filter(None, (_text_refusal(field, text) for text in address.values())), None)

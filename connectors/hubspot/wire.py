@@ -1,0 +1,219 @@
+"""The shapes of HubSpot's JSON that Accord uses, and how two object types become one kind (pure).
+
+HubSpot has contacts and companies where Accord has customers. A remote id therefore names the type:
+`contact:101`, `company:7`. An object's own JSON does not say what it is, so the raw bytes that travel
+through Accord are framed: `{"type":"contact","object":{...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any, Final, Literal, TypeVar, get_args
+
+import msgspec
+
+from connectors.hubspot.manifest import MANIFEST
+from core.errors import InvalidInputError, ReplyError
+from core.ports import Bad, Sighting
+
+T = TypeVar("T")
+
+ObjectType = Literal["contact", "company"]
+TYPES: Final[tuple[ObjectType, ...]] = get_args(ObjectType)
+PATHS: Final[Mapping[ObjectType, str]] = {"contact": "contacts", "company": "companies"}
+MODIFIED: Final[Mapping[ObjectType, str]] = {"contact": "lastmodifieddate", "company": "hs_lastmodifieddate"}
+
+ACCORD_REF: Final = "accord_ref"
+MERGED: Final = "hs_merged_object_ids"
+
+_VERSION: Final = str(MANIFEST.translation).encode()
+
+
+class HubSpotObject(msgspec.Struct, frozen=True):
+    """A contact or a company. Property values are strings or null; the translator judges anything else."""
+
+    id: str
+    properties: dict[str, Any]
+    archived: bool = False
+
+
+class Framed(msgspec.Struct, frozen=True):
+    """Raw bytes of one remote object as Accord carries them."""
+
+    type: ObjectType
+    object: HubSpotObject
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """What must be known of a record before anything else is."""
+
+    id: str
+    archived: bool = False
+
+
+class Next(msgspec.Struct, frozen=True):
+    """A listing's cursor."""
+
+    after: str
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """Where a listing goes on."""
+
+    next: Next | None = None
+
+
+class ItemError(msgspec.Struct, frozen=True):
+    """One failure inside a 207: `context` has `objectWriteTraceId` (writes) or `ids` (reads)."""
+
+    message: str = ""
+    category: str = ""
+    context: dict[str, list[str]] = {}
+
+
+class Results(msgspec.Struct, frozen=True):
+    """A page of a listing, of a search, or the answer to a batch."""
+
+    results: list[msgspec.Raw]
+    paging: Paging | None = None
+    errors: list[ItemError] = []
+
+
+class Saved(msgspec.Struct, frozen=True, rename="camel"):
+    """One result of a batch write; HubSpot returns the written properties and a few of its own."""
+
+    id: str
+    properties: dict[str, Any] = {}
+    object_write_trace_id: str | None = None
+
+
+class SavedResults(msgspec.Struct, frozen=True):
+    """The answer to a batch write."""
+
+    results: list[Saved]
+    errors: list[ItemError] = []
+
+
+class AccountDetails(msgspec.Struct, frozen=True, rename="camel"):
+    """Who the access token belongs to."""
+
+    portal_id: int
+    account_type: str = ""
+    time_zone: str = ""
+
+
+class PropertyDetails(msgspec.Struct, frozen=True, rename="camel"):
+    """A property's definition, as far as it must be right."""
+
+    name: str
+    type: str
+    has_unique_value: bool = False
+
+
+class PropertyList(msgspec.Struct, frozen=True):
+    """All properties of an object type."""
+
+    results: list[PropertyDetails]
+
+
+def decoded(body: bytes, shape: type[T]) -> T:
+    """An answer in the shape it should have; ReplyError when it has another."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReplyError(f"HubSpot's answer could not be understood: {error}") from error
+
+
+def join_id(object_type: ObjectType, hubspot_id: str) -> str:
+    """`contact`, `101` -> `contact:101`."""
+    return f"{object_type}:{hubspot_id}"
+
+
+def split_id(remote_id: str) -> tuple[ObjectType, str]:
+    """`contact:101` -> `contact`, `101`; InvalidInputError for anything else."""
+    head, _, tail = remote_id.partition(":")
+    for object_type in TYPES:
+        if head == object_type and tail.isascii() and tail.isdecimal():
+            return object_type, tail
+    raise InvalidInputError(
+        f"{remote_id!r} names no HubSpot object", field="remote_id", cure="write contact:<id> or company:<id>"
+    )
+
+
+def frame(object_type: ObjectType, raw: bytes) -> bytes:
+    """Say what the object is, in the bytes themselves."""
+    return b'{"type":"' + object_type.encode() + b'","object":' + raw + b"}"
+
+
+def sighting(object_type: ObjectType, hubspot_id: str, raw: bytes) -> Sighting:
+    """One object as it was read, with the digest that tells an unchanged one without translating it."""
+    framed = frame(object_type, raw)
+    return Sighting(join_id(object_type, hubspot_id), blake2b(_VERSION + framed, digest_size=16).hexdigest(), framed)
+
+
+def results_in(body: bytes) -> Results:
+    """A page or a batch's answer. One that only msgspec refuses (a lone surrogate) is taken record by record."""
+    try:
+        return msgspec.json.decode(body, type=Results)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _salvaged(body)
+
+
+def _salvaged(body: bytes) -> Results:
+    try:
+        page = json.loads(body)
+        records = [msgspec.Raw(json.dumps(one).encode("ascii")) for one in page["results"]]
+        rest = {key: value for key, value in page.items() if key != "results"}
+        known = msgspec.convert(rest | {"results": []}, type=Results)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ReplyError(f"HubSpot's page could not be understood: {error}") from error
+    return Results(records, known.paging, known.errors)
+
+
+def judged(object_type: ObjectType, record: msgspec.Raw) -> Sighting | Bad:
+    """One record of a page: a sighting, or what is wrong with it."""
+    raw = bytes(record)
+    if b"\\u" in raw:
+        # only an escape can smuggle in what no database stores: U+0000 or half a surrogate pair
+        field = unstorable_in(raw)
+        if field is not None:
+            return _bad(object_type, raw, field or None, "it holds a character that cannot be stored")
+    try:
+        found = msgspec.json.decode(raw, type=Identified)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _bad(object_type, raw, None, str(error))
+    return sighting(object_type, found.id, raw)
+
+
+def unstorable_in(raw: bytes) -> str | None:
+    """The property with U+0000 or a lone surrogate ("" when it is elsewhere); None when there is none."""
+    record = json.loads(raw)
+    properties = record.get("properties") if isinstance(record, dict) else None
+    for name, value in properties.items() if isinstance(properties, dict) else ():
+        if not all(map(is_storable, _strings_in([name, value]))):
+            return str(name) if is_storable(name) else ""
+    return None if all(map(is_storable, _strings_in(record))) else ""
+
+
+def _strings_in(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _strings_in([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings_in(part)
+
+
+def is_storable(text: str) -> bool:
+    """False for U+0000 and lone surrogates: no database keeps them."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _bad(object_type: ObjectType, raw: bytes, field: str | None, problem: str) -> Bad:
+    record = json.loads(raw)
+    known = record.get("id") if isinstance(record, dict) else None
+    remote_id = join_id(object_type, known) if isinstance(known, str) and is_storable(known) else ""
+    return Bad(remote_id, field, problem, json.dumps(record))
