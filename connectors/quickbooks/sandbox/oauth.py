@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 import msgspec
 
+from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from core.ports import HttpRequest, HttpResponse
 
 DAY_SECONDS = 86_400.0
@@ -17,24 +18,12 @@ DAY_SECONDS = 86_400.0
 class TokenDesk:
     """Which tokens are good, and until when."""
 
-    def __init__(  # noqa: PLR0913
-        self,
-        *,
-        rng: random.Random,
-        client_id: str,
-        client_secret: str,
-        refresh_token: str,
-        access_seconds: float,
-        grace_seconds: float,
-    ) -> None:
-        """`grace_seconds`: how long a rotated refresh token still works."""
-        pair = b64encode(f"{client_id}:{client_secret}".encode()).decode()
-        self._authorization = f"Basic {pair}"
+    def __init__(self, rng: random.Random, settings: Callable[[], QuickBooksSettings]) -> None:
+        """Know one refresh token: the one in the settings."""
         self._rng = rng
-        self._access_seconds = access_seconds
-        self._grace_seconds = grace_seconds
+        self._settings = settings
         self._access: dict[str, float] = {}
-        self._refresh: dict[str, float] = {refresh_token: float("inf")}
+        self._refresh: dict[str, float] = {settings().refresh_token: float("inf")}
         self._codes: dict[str, str] = {}
         self.grants = 0
 
@@ -60,7 +49,9 @@ class TokenDesk:
 
     def respond(self, request: HttpRequest, now: float) -> HttpResponse:
         """Answer one token request."""
-        if request.headers.get("authorization") != self._authorization:
+        told = self._settings()
+        pair = b64encode(f"{told.client_id}:{told.client_secret}".encode()).decode()
+        if request.headers.get("authorization") != f"Basic {pair}":
             return _answer(401, {"error": "invalid_client"})
         form = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
         if form.get("grant_type") == "refresh_token":
@@ -75,13 +66,16 @@ class TokenDesk:
         if self._refresh.get(token, 0.0) <= now:
             description = "Incorrect or invalid refresh token"
             return _answer(400, {"error": "invalid_grant", "error_description": description})
-        self._refresh[token] = min(self._refresh[token], now + self._grace_seconds)
+        told = self._settings()
+        self._refresh[token] = min(self._refresh[token], now + told.refresh_grace_seconds * told.lag_scale)
         return self._granted(now)
 
     def _granted(self, now: float) -> HttpResponse:
         self.grants += 1
         access, refresh = f"ey{self._rng.getrandbits(160):040x}", f"RT1-{self._rng.getrandbits(128):032x}"
-        self._access[access] = now + self._access_seconds
+        told = self._settings()
+        lifetime = told.access_seconds * told.lag_scale
+        self._access[access] = now + lifetime
         self._refresh[refresh] = now + 100 * DAY_SECONDS
         return _answer(
             200,
@@ -89,7 +83,7 @@ class TokenDesk:
                 "token_type": "bearer",
                 "access_token": access,
                 "refresh_token": refresh,
-                "expires_in": self._access_seconds,
+                "expires_in": lifetime,
                 "x_refresh_token_expires_in": 100 * DAY_SECONDS,
             },
         )

@@ -23,7 +23,10 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "in": lambda value, among: value in among,
 }
 _UPDATED: Final = "metadata.lastupdatedtime"
-_NESTED: Final = {"primaryemailaddr": ("PrimaryEmailAddr", "Address"), "primaryphone": ("PrimaryPhone", "FreeFormNumber")}
+_NESTED: Final = {
+    "primaryemailaddr": ("PrimaryEmailAddr", "Address"),
+    "primaryphone": ("PrimaryPhone", "FreeFormNumber"),
+}
 _PLAIN: Final = {
     name.lower(): name
     for name in ("Id", "Active", "DisplayName", "CompanyName", "GivenName", "FamilyName", "FullyQualifiedName", "Notes")
@@ -149,7 +152,9 @@ class _Parser:
         token = self._next()
         name = token.lower()
         if name not in _PLAIN and name not in _NESTED and name not in {_UPDATED, "metadata.createtime"}:
-            raise Refused("4001", "Invalid query", f"QueryValidationError: Property {token} not found for Entity Customer")
+            raise Refused(
+                "4001", "Invalid query", f"QueryValidationError: Property {token} not found for Entity Customer"
+            )
         return name
 
     def _literal(self, name: str) -> Any:  # noqa: ANN401 - text, truth or time

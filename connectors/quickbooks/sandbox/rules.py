@@ -39,11 +39,10 @@ OBJECTS: Final[Mapping[str, Mapping[str, int]]] = {
     "WebAddr": {"URI": 1000},
     "BillAddr": _ADDRESS,
     "ShipAddr": _ADDRESS,
-    **{phone: _PHONE for phone in ("PrimaryPhone", "AlternatePhone", "Mobile", "Fax")},
-    **{
-        ref: _REF
-        for ref in ("CurrencyRef", "ParentRef", "DefaultTaxCodeRef", "SalesTermRef", "PaymentMethodRef", "ARAccountRef")
-    },
+    **dict.fromkeys(("PrimaryPhone", "AlternatePhone", "Mobile", "Fax"), _PHONE),
+    **dict.fromkeys(
+        ("CurrencyRef", "ParentRef", "DefaultTaxCodeRef", "SalesTermRef", "PaymentMethodRef", "ARAccountRef"), _REF
+    ),
 }
 SWITCHES: Final = frozenset({"Active", "Job", "BillWithParent", "Taxable"})
 IGNORED: Final = frozenset(
@@ -56,7 +55,7 @@ ENVELOPE: Final = frozenset({"Id", "SyncToken", "sparse"})
 class Refused(Exception):  # noqa: N818 - not an error of ours: an answer of the look-alike
     """An answer that carries a fault."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         code: str,
         message: str,
@@ -131,7 +130,7 @@ def _text(name: str, value: object, most: int, *, is_us: bool, is_strict: bool) 
         raise Refused("2040", "Invalid String", f"{name} holds a control character", element=name)
     if is_strict and any(character in text for character in _NO_SEPARATORS):
         raise Refused("2040", "Invalid String", f"{name} holds a colon, tab or new line", element=name)
-    if is_us and any(ord(character) > 0xFF for character in text):  # noqa: PLR2004 - ISO-8859-1
+    if is_us and any(ord(character) > 0xFF for character in text):
         raise Refused("2040", "Invalid String", f"{name} holds characters outside of ISO-8859-1", element=name)
     return text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -11,11 +11,13 @@ import msgspec
 
 from connectors.quickbooks.sandbox import rules
 from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 
 PACIFIC: Final = timezone(timedelta(hours=-8))
 """Intuit's own clock shows in every time, whatever the company's zone."""
 _SUFFIX: Final = " (deleted)"
 _COMPUTED: Final = ("domain", "sparse", "Id", "SyncToken", "MetaData", "Balance", "BalanceWithJobs", "CurrencyRef")
+_BUSINESS: Final = "A business validation error has occurred while processing your request"
 NOT_FOUND: Final = (
     "Object Not Found : Something you're trying to use has been made inactive. "
     "Check the fields with accounts, customers, items, vendors or employees."
@@ -30,13 +32,11 @@ def stamp(now: float, *, grain: str = "seconds") -> str:
 class Customers:
     """State, and the rules that need more than one value to decide."""
 
-    def __init__(self, *, is_us: bool, home_currency: str, is_multicurrency: bool, other_names: frozenset[str]) -> None:
-        """`other_names` are display names of vendors and employees, which share the name space."""
+    def __init__(self, settings: Callable[[], QuickBooksSettings]) -> None:
+        """Start empty."""
         self.rows: dict[str, dict[str, Any]] = {}
-        self._is_us = is_us
-        self._home = home_currency
-        self._is_multicurrency = is_multicurrency
-        self._names = {name.casefold(): 1 for name in other_names}
+        self._settings = settings
+        self._names: dict[str, int] = {}
         self._seconds: dict[str, int] = {}
         self._encoded: dict[str, bytes] = {}
         self._order: list[tuple[int, int]] | None = None
@@ -71,12 +71,13 @@ class Customers:
 
     def create(self, body: Mapping[str, Any], now: float) -> str:
         """Create through the API: every rule applies."""
-        attributes = rules.accepted(body, is_us=self._is_us)
+        attributes = rules.accepted(body, is_us=self._settings().country == "US")
         name = rules.name_in(attributes)
         self.check_free(name)
-        currency = attributes.get("CurrencyRef", {}).get("value", self._home)
-        if currency != self._home and not self._is_multicurrency:
-            raise Refused("6000", "A business validation error has occurred", "CurrencyRef: multicurrency is not enabled")
+        told = self._settings()
+        currency = attributes.get("CurrencyRef", {}).get("value", told.home_currency)
+        if currency != told.home_currency and not told.is_multicurrency:
+            raise Refused("6000", _BUSINESS, "CurrencyRef: multicurrency is not enabled")
         return self.add({**attributes, "DisplayName": name, "CurrencyRef": {"value": currency}}, now)
 
     def update(self, body: Mapping[str, Any], now: float) -> str:
@@ -90,10 +91,10 @@ class Customers:
                 "Stale Object Error",
                 "Stale Object Error : You and someone else were working on this at the same time.",
             )
-        attributes = rules.accepted(body, is_us=self._is_us)
+        attributes = rules.accepted(body, is_us=self._settings().country == "US")
         currency = attributes.pop("CurrencyRef", {}).get("value")
         if currency and currency != row["CurrencyRef"]["value"]:
-            raise Refused("6000", "A business validation error has occurred", "CurrencyRef cannot be changed")
+            raise Refused("6000", _BUSINESS, "CurrencyRef cannot be changed")
         if not body.get("sparse"):
             attributes = self._replaced(row, attributes)
         name = attributes.get("DisplayName")
@@ -160,7 +161,8 @@ class Customers:
 
     def check_free(self, name: str) -> None:
         """Refuse a name in use: one name space for all customers, vendors and employees, inactive ones too."""
-        if self._names.get(name.casefold(), 0) > 0:
+        others = {other.casefold() for other in self._settings().other_names}
+        if self._names.get(name.casefold(), 0) > 0 or name.casefold() in others:
             raise Refused("6240", "Duplicate Name Exists Error", "The name supplied already exists. : null")
 
     def _replaced(self, row: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:

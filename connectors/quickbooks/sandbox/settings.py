@@ -1,0 +1,35 @@
+"""How a look-alike company is set up, and how strict it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QuickBooksSettings:
+    """Read anew at every call, so that a running sandbox can be changed.
+
+    Only what PROVIDERS.md calls unverified has a choice between kinds of strictness.
+    """
+
+    lag_scale: float = 1.0
+    enforce_limits: bool = False
+    realm_id: str = "9341453908059321"
+    company_name: str = "Sandbox Books"
+    country: str = "US"
+    home_currency: str = "USD"
+    is_multicurrency: bool = True
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing but this look-alike
+    refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - the first one; later ones are drawn
+    verifier_token: str = "sandbox-verifier-token"  # noqa: S105
+    access_seconds: float = 3600.0
+    refresh_grace_seconds: float = 0.0
+    """How long a refresh token that was rotated away still works."""
+    batch_most: int = 30
+    other_names: frozenset[str] = frozenset()
+    """Display names of vendors and employees, which share the customers' name space."""
+    keeps_refusals: bool = False
+    """Whether a repeated requestid gives an old refusal again, or tries anew."""
+    webhook_url: str | None = None
+    is_old_webhook_format: bool = False

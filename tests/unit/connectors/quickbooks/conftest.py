@@ -1,0 +1,131 @@
+"""One small world: a company, a vault, a clock that only sleeping moves, and a line that can be cut."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import pytest
+
+from connectors.quickbooks.connector import PROVIDER, QuickBooksConnector
+from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSettings
+from core.model.remote import Wanted
+from core.ports import ConnectionConfig, HttpRequest, HttpResponse, Shell, Write
+
+T = TypeVar("T")
+URL = "http://books.example"
+
+
+class ManualClock:
+    """Virtual time: sleeping is what moves it."""
+
+    def __init__(self) -> None:
+        self.time = 1_795_000_000.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+class MemoryVault:
+    """Secrets in memory; `saved` tells what was stored, in order."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = dict(values)
+        self.saved: list[dict[str, str]] = []
+
+    def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    async def save(self, values: Mapping[str, str]) -> None:
+        self.values.update(values)
+        self.saved.append(dict(values))
+
+
+class World:
+    """Everything a test needs; `after` may replace the answer to a request or lose it, `before` the request."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = ManualClock()
+        self.company = QuickBooksLookAlike(
+            clock=self.clock, rng=random.Random(7), settings=QuickBooksSettings(**settings)
+        )
+        self.vault = MemoryVault(self.company.secrets)
+        self.requests: list[HttpRequest] = []
+        self.before: Callable[[HttpRequest], HttpResponse | None] = lambda _: None
+        self.after: Callable[[HttpRequest, HttpResponse], HttpResponse] = lambda _, answer: answer
+        self.extra: dict[str, str] = {}
+
+    @property
+    def config(self) -> ConnectionConfig:
+        return ConnectionConfig("books", "quickbooks", {**self.company.connection_settings(URL), **self.extra})
+
+    @property
+    def shell(self) -> Shell:
+        return Shell(self.clock, self._hop, self._exchange)
+
+    def connector(self) -> QuickBooksConnector:
+        built = PROVIDER.build(self.config, self.vault, self.shell)
+        assert isinstance(built, QuickBooksConnector)
+        return built
+
+    def seed(self, count: int, **fields: Any) -> list[str]:
+        return [self.company.edit("customer", None, {"name": f"Customer {i}", **fields}) for i in range(count)]
+
+    def create(self, key: str, **fields: Any) -> Write:
+        body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), None).body
+        return Write(key=key, action="create", kind="customer", remote_id=None, body=body)
+
+    def update(self, key: str, remote_id: str, raw: bytes, **fields: Any) -> Write:
+        body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), raw).body
+        return Write(key=key, action="update", kind="customer", remote_id=remote_id, body=body)
+
+    def paths(self, fragment: str) -> list[str]:
+        return [request.url for request in self.requests if fragment in request.url]
+
+    def token(self) -> str:
+        """A good access token, for talking to the company without a client."""
+        answer = self.company.respond(
+            HttpRequest(
+                "POST",
+                f"{URL}/oauth2/v1/tokens/bearer",
+                {"authorization": "Basic c2FuZGJveC1jbGllbnQ6c2FuZGJveC1jbGllbnQtc2VjcmV0"},
+                f"grant_type=refresh_token&refresh_token={self.vault.values['refresh_token']}".encode(),
+            )
+        )
+        granted = json.loads(answer.body)
+        self.vault.values["refresh_token"] = granted["refresh_token"]
+        return str(granted["access_token"])
+
+    def _exchange(self, request: HttpRequest) -> HttpResponse:
+        self.requests.append(request)
+        told = self.before(request)
+        return told if told is not None else self.after(request, self.company.respond(request))
+
+    @staticmethod
+    async def _hop(call: Callable[[], T]) -> T:
+        return call()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The daemon runs on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+def make_world() -> Callable[..., World]:
+    """Build a world with other settings of the company."""
+    return World
+
+
+@pytest.fixture
+def world() -> World:
+    """A US company without customers."""
+    return World()

@@ -1,0 +1,190 @@
+"""Who signed, what repeats, whom it concerns."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import random
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from connectors.quickbooks.manifest import MANIFEST
+from connectors.quickbooks.webhook import QuickBooksWebhooks
+from core.errors import ReplyError, SignatureError
+from core.ports import Delivery, Notice
+
+HOOKS = QuickBooksWebhooks()
+TOKEN = "7d3c-verifier"
+EVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "88cd52aa-33b6-4351-9aa4-47572edbd068",
+    "source": "intuit.abc",
+    "type": "qbo.customer.created.v1",
+    "time": "2026-11-20T21:31:25.179550271Z",
+    "intuitentityid": "1234",
+    "intuitaccountid": "9341",
+    "data": {},
+}
+
+
+def signed(body: bytes, key: str = TOKEN, **headers: str) -> Delivery:
+    """A delivery as Intuit makes it."""
+    signature = b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()).decode()
+    return Delivery("POST", "https://accord.example/w", {"intuit-signature": signature, **headers}, body)
+
+
+def events(*changes: dict[str, Any]) -> bytes:
+    """A body of CloudEvents."""
+    return json.dumps([{**EVENT, **change} for change in changes]).encode()
+
+
+def test_an_authentic_delivery_is_let_in() -> None:
+    """Any live token may have signed: rotation must not lose events."""
+    delivery = signed(events({}))
+
+    HOOKS.verify(delivery, [TOKEN], 0)
+    HOOKS.verify(delivery, ["older", TOKEN], 0)
+    HOOKS.verify(delivery, [f"older, {TOKEN}"], 0)
+    HOOKS.verify(delivery, [f"older\n{TOKEN} newer"], 0)
+
+
+@pytest.mark.parametrize("secrets", [[], [""], [" , "], ["other"], ["other", ""]])
+def test_no_token_verifies_nothing(secrets: list[str]) -> None:
+    """An empty key signs anything: whoever forgot to configure one accepted forgeries."""
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(events({})), secrets, 0)
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(events({}), key=""), secrets, 0)
+
+
+@pytest.mark.parametrize("header", [None, "", "x", "=", "é", "\ud800", "a, b", "0" * 10_000])
+def test_an_odd_header_is_a_bad_signature_and_nothing_else(header: str | None) -> None:
+    """An exception of another kind would be answered 500, and Intuit would hold every later event back."""
+    headers = {} if header is None else {"intuit-signature": header}
+
+    with pytest.raises(SignatureError):
+        HOOKS.verify(Delivery("POST", "https://a", headers, b"[]"), [TOKEN], 0)
+
+
+def test_a_doubled_header_is_refused() -> None:
+    """Two signatures joined by a proxy are none."""
+    delivery = signed(b"[]")
+    doubled = {"intuit-signature": ", ".join([delivery.headers["intuit-signature"]] * 2)}
+
+    with pytest.raises(SignatureError):
+        HOOKS.verify(Delivery("POST", delivery.url, doubled, b"[]"), [TOKEN], 0)
+
+
+def test_two_thousand_mutated_deliveries_are_refused() -> None:
+    """One flipped bit, one cut byte, one added one, in body, signature or key."""
+    rng, body = random.Random(3), events({}, {"intuitentityid": "77"})
+    good = signed(body)
+    for number in range(2000):
+        changed, signature = bytearray(body), bytearray(good.headers["intuit-signature"].encode())
+        target = signature if number % 3 == 0 else changed
+        at = rng.randrange(len(target))
+        match number % 4:
+            case 0 | 1:
+                target[at] ^= 1 << rng.randrange(7)
+            case 2:
+                del target[at]
+            case _:
+                target.insert(at, rng.randrange(128))
+        if bytes(changed) == body and signature.decode("latin-1") == good.headers["intuit-signature"]:
+            continue
+        forged = Delivery("POST", good.url, {"intuit-signature": signature.decode("latin-1")}, bytes(changed))
+
+        with pytest.raises(SignatureError):
+            HOOKS.verify(forged, [TOKEN], 0)
+
+
+# ---- notices ---------------------------------------------------------------------------------------
+
+
+def test_each_event_the_manifest_names_is_understood() -> None:
+    """An event that is subscribed to and not understood is an edit lost until the next sweep."""
+    for event_type in MANIFEST.webhook_events:
+        assert HOOKS.notices(events({"type": event_type})) == [Notice(kind="customer", remote_id="1234")]
+
+
+def test_a_merge_names_whom_the_survivor_absorbed() -> None:
+    """The mapping of the absorbed customer moves to the survivor."""
+    body = events({"type": "qbo.customer.merged.v1", "data": {"deletedid": "55"}})
+
+    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234", merged=("55",))]
+
+
+def test_events_of_other_entities_give_no_notice() -> None:
+    """One app, one address: invoices and payments arrive here as well."""
+    body = events({"type": "qbo.invoice.created.v1"}, {"type": "something.else"}, {"data": None})
+
+    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
+    assert HOOKS.notices(b" []") == []
+
+
+def test_the_older_format_is_understood() -> None:
+    """Apps that were not moved to CloudEvents still send it."""
+    entities = [
+        {"name": "Customer", "id": "1", "operation": "Create", "lastUpdated": "2015-10-05T14:42:19-0700"},
+        {"name": "Invoice", "id": "2", "operation": "Update"},
+        {"name": "Customer", "id": "3", "operation": "Merge", "deletedId": "4"},
+    ]
+    body = json.dumps({"eventNotifications": [{"realmId": "9", "dataChangeEvent": {"entities": entities}}]}).encode()
+
+    assert HOOKS.notices(body) == [
+        Notice(kind="customer", remote_id="1"),
+        Notice(kind="customer", remote_id="3", merged=("4",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[1]",
+        b"[{}]",
+        b"\xff",
+        b"[" * 100_000,
+        b'[{"type":"qbo.customer.created.v1"}]',
+        b'[{"type":"qbo.customer.created.v1","intuitentityid":""}]',
+        b'{"eventNotifications":[{"dataChangeEvent":{"entities":[{"name":"Customer","id":""}]}}]}',
+        b'{"eventNotifications":[{"dataChangeEvent":{"entities":[{"id":"1"}]}}]}',
+    ],
+)
+def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
+    """Authentic but unreadable: it is parked and shown, never dropped as "no notices"."""
+    with pytest.raises(ReplyError):
+        HOOKS.notices(body)
+
+
+# ---- repeats ---------------------------------------------------------------------------------------
+
+
+def test_a_redelivery_has_the_same_key_and_a_new_event_another() -> None:
+    """Nothing in the signature tells a replay: the events' ids do."""
+    first, second = events({}), events({"id": "other"})
+
+    assert HOOKS.dedupe_key(signed(first)) == HOOKS.dedupe_key(signed(first, extra="1"))
+    assert HOOKS.dedupe_key(signed(first)) == HOOKS.dedupe_key(signed(events({"data": {"note": "resent"}})))
+    assert HOOKS.dedupe_key(signed(first)) != HOOKS.dedupe_key(signed(second))
+    assert HOOKS.dedupe_key(signed(events({}, {"id": "b"}))) == HOOKS.dedupe_key(signed(events({"id": "b"}, {})))
+    assert HOOKS.dedupe_key(signed(first)).startswith("events:")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 100_000, b'{"eventNotifications":[]}', b'[{"type":"x"}]'])
+def test_a_delivery_without_event_ids_is_named_by_its_bytes(body: bytes) -> None:
+    """Odd bodies must still be storable, once."""
+    assert HOOKS.dedupe_key(signed(body)) == f"body:{hashlib.sha256(body).hexdigest()}"
+
+
+def test_one_event_without_an_id_makes_the_bytes_count() -> None:
+    """Two deliveries that share one id and differ in an anonymous event are two."""
+    one = json.dumps([EVENT, {"type": "x"}]).encode()
+    other = json.dumps([EVENT, {"type": "y"}]).encode()
+
+    assert HOOKS.dedupe_key(signed(one)) != HOOKS.dedupe_key(signed(other))
