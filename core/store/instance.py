@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from core.errors import BusyError, StorageError
 from core.ports import Clock
 from core.store.database import Database, storage_errors
 
-_TURNS: Final = 1000
+_TURNS: Final = 200
+_TURN_SECONDS: Final = 0.01
 _CURE: Final = "stop that one first, or give this one another database"
 
 
@@ -128,13 +130,15 @@ def _lock_path(file: Path) -> Path:
 
 
 def _lock(file: int) -> bool:
-    """Whether we got it. A daemon's lock is exclusive; `is_held` looks with a shared one, which does not count."""
+    """Whether we got it. A daemon's lock is exclusive; `is_held` looks with a shared one: wait until it looked."""
+    pause = threading.Event()
     for _turn in range(_TURNS):
         if _flock(file, fcntl.LOCK_EX):
             return True
         if not _flock(file, fcntl.LOCK_SH):
             return False
         _flock(file, fcntl.LOCK_UN)
+        pause.wait(_TURN_SECONDS)
     return False
 
 

@@ -101,7 +101,7 @@ def test_looking_does_not_keep_a_daemon_from_starting(
     for looker in lookers:
         looker.wait_ready()
 
-    for _ in range(3000 if db.is_sqlite else 20):
+    for _ in range(500 if db.is_sqlite else 20):
         hold(db, clock).release()
 
     assert not is_held(db)
