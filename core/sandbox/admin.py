@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from core.errors import AccordError
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.deliver import Courier
 from core.sandbox.faults import FaultPlan, Faults
@@ -89,8 +90,8 @@ class Desk:
                 return _json(200, self._gets[verb](unquote(rest), query))
             if request.method == "POST" and verb in self._posts and not rest:
                 return _json(200, self._posts[verb](request.body))
-        except (_RefusedError, KeyError, ValueError) as error:
-            # a look-alike raises KeyError for an unknown kind or id, ValueError for what its UI would refuse
+        except (_RefusedError, AccordError, KeyError, ValueError) as error:
+            # a look-alike raises KeyError for an unknown kind or id, the others for what its UI would refuse
             return _json(400, {"error": f"{type(error).__name__}: {error}"})
         return _json(404, {"error": f"no {request.method} {parts.path} here"})
 
@@ -144,18 +145,13 @@ class Desk:
 
 
 def _change_settings(lookalike: LookAlike, changes: Mapping[str, object]) -> None:
-    """Replace settings of a look-alike that keeps them as a dataclass in its attribute `settings`."""
-    settings = getattr(lookalike, "settings", None)
-    if not dataclasses.is_dataclass(settings) or isinstance(settings, type):
-        msg = f"{lookalike.name} has no settings that can be changed"
-        raise _RefusedError(msg)
-    hints = get_type_hints(type(settings))
+    hints = get_type_hints(type(lookalike.settings))
     unknown = sorted(set(changes) - set(hints))
     if unknown:
         msg = f"{lookalike.name} has no setting {', '.join(unknown)}; it has {', '.join(sorted(hints))}"
         raise _RefusedError(msg)
     valid = {name: msgspec.convert(value, hints[name]) for name, value in changes.items()}
-    lookalike.settings = dataclasses.replace(settings, **valid)  # type: ignore[attr-defined]
+    lookalike.settings = dataclasses.replace(lookalike.settings, **valid)
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:

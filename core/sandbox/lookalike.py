@@ -38,6 +38,8 @@ class LookAlike(Protocol):
     name: str
     reads: int
     """How many reads (gets, lists, searches, queries) the API has answered."""
+    settings: Any
+    """A frozen dataclass. The kit replaces it while the look-alike runs (a new `webhook_url`): read it at each use."""
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """Answer one API request as the provider would, and change state accordingly."""

@@ -20,6 +20,8 @@ from core.sandbox.server import SandboxServer
 
 @dataclasses.dataclass(frozen=True)
 class ToySettings:
+    """What can be changed while it runs."""
+
     webhook_url: str | None = None
     lag_scale: float = 1.0
 
@@ -28,6 +30,7 @@ class Toy:
     """GET /things[/id], POST /things; a webhook per change, redelivered until answered with 2xx."""
 
     def __init__(self) -> None:
+        """Start empty."""
         self.name = "toy"
         self.reads = 0
         self.settings = ToySettings()
@@ -38,6 +41,7 @@ class Toy:
         self._due: dict[str, Outgoing] = {}
 
     def respond(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
         self.seen.append(request)
         path = urlsplit(request.url).path
         if path == "/broken":
@@ -54,12 +58,15 @@ class Toy:
         return _json(200, thing)
 
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Live things."""
         return {"customer": self.things}[kind]
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Their names."""
         return {key: {"name": thing.get("name")} for key, thing in self.objects(kind).items()}
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        """Change or make a thing."""
         self.objects(kind)
         if remote_id is None:
             remote_id = f"t{len(self.things) + 1}"
@@ -69,23 +76,28 @@ class Toy:
         return remote_id
 
     def delete(self, kind: str, remote_id: str) -> None:
+        """Remove a thing."""
         self.objects(kind)
         del self.things[remote_id]
         self._changed("person", remote_id, {})
 
     @property
     def mutations(self) -> Sequence[Mutation]:
+        """Every change."""
         return self._mutations
 
-    def due_webhooks(self, now: float) -> Sequence[Outgoing]:
+    def due_webhooks(self, now: float) -> Sequence[Outgoing]:  # noqa: ARG002 - nothing of the toy waits
+        """Offer all that were not answered with 2xx."""
         return tuple(self._due.values())
 
-    def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
+    def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:  # noqa: ARG002 - as above
+        """Remember the answer."""
         self.answered.append((outgoing_id, status))
         if status is not None and 200 <= status < 300:
             self._due.pop(outgoing_id, None)
 
-    def too_many(self, request: HttpRequest) -> HttpResponse:
+    def too_many(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - the same for all
+        """Say 429 in its own words."""
         return _json(429, {"toy": "slow down"})
 
     def _changed(self, caller: str, thing_id: str, changed: Mapping[str, Any]) -> None:
@@ -103,22 +115,26 @@ def _json(status: int, content: object) -> HttpResponse:
 
 @pytest.fixture
 def make_toy() -> type[Toy]:
+    """The class, for tests that need several."""
     return Toy
 
 
 @pytest.fixture
 def toy() -> Toy:
+    """One toy."""
     return Toy()
 
 
 @pytest.fixture
 def server(toy: Toy) -> Iterator[SandboxServer]:
+    """The toy and another one, served."""
     with serving({"toy": toy, "other": Toy()}, clock=SystemClock(), rng=Random(1)) as running:
         yield running
 
 
 @pytest.fixture
 def client(server: SandboxServer) -> Iterator[SandboxClient]:
+    """The toy's admin interface."""
     found = SandboxClient(server.url("toy"))
     yield found
     found.close()

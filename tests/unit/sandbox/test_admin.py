@@ -17,6 +17,7 @@ Toy = Any
 
 
 def get(server: SandboxServer, path: str) -> int:
+    """Status of a GET at the toy."""
     with closing(HTTPConnection("127.0.0.1", server.ports["toy"], timeout=5.0)) as link:
         link.request("GET", path)
         return link.getresponse().status

@@ -1,24 +1,29 @@
 """Webhooks leave the sandbox over real HTTP and its look-alike hears what came of them."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 from typing import Any
 
 import pytest
 
 from core.sandbox.admin import Edit
 from core.sandbox.client import SandboxClient
-from core.sandbox.faults import FaultPlan, WebhookFault
+from core.sandbox.deliver import Courier
+from core.sandbox.faults import FaultPlan, Faults, WebhookFault
 
 Toy = Any
+Make = Any
 
 
 class Receiver:
     """A webhook endpoint that answers what it is told to."""
 
     def __init__(self) -> None:
+        """Start empty."""
         self.statuses: list[int] = []
         self.bodies: list[bytes] = []
         self.ports: set[int] = set()
@@ -34,8 +39,8 @@ class Receiver:
                 self.send_header("content-length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
-                del format, args
+            def log_message(self, *args: object) -> None:
+                del args
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
         self.server.daemon_threads = True
@@ -44,6 +49,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
+    """A running endpoint."""
     made = Receiver()
     thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
     thread.start()
@@ -54,6 +60,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
+    """Wait until it is so; fail after some seconds."""
     for _ in range(500):
         if is_so():
             return
@@ -109,7 +116,7 @@ def test_dropped_doubled_and_late_webhooks_over_http(client: SandboxClient, rece
     """A drop is never made up for; a double's answer is not told twice; a late one comes after the next."""
     client.settings(webhook_url=receiver.url)
     faults = (WebhookFault(kind="drop", count=1), WebhookFault(kind="duplicate", count=1))
-    client.faults(FaultPlan(webhooks=(*faults, WebhookFault(kind="delay", count=1, seconds=0.2))))
+    client.faults(FaultPlan(webhooks=(*faults, WebhookFault(kind="delay", count=1, seconds=0.5))))
     client.bulk(Edit(changes={"name": str(number)}) for number in range(4))
     wait_for(lambda: len(toy.answered) == 4 and len(receiver.bodies) == 4)
     events = sorted(receiver.bodies)
@@ -117,3 +124,34 @@ def test_dropped_doubled_and_late_webhooks_over_http(client: SandboxClient, rece
     assert receiver.bodies[-1] == b'{"event": 3, "id": "t3"}'
     assert client.stats().webhooks == {"dropped": 1, "200": 4}
     assert sorted(toy.answered) == [("w1", 200), ("w2", 200), ("w3", 200), ("w4", 200)]
+
+
+def test_a_provider_that_delivers_one_after_the_other_is_not_slowed_down(make_toy: Make, receiver: Receiver) -> None:
+    """QuickBooks holds each delivery back until the one before is answered: the next goes out at that moment."""
+
+    class OneAtATime(make_toy):  # type: ignore[misc]
+        def due_webhooks(self, now: float) -> list[Any]:
+            return list(super().due_webhooks(now))[:1]
+
+    class Standing:
+        def now(self) -> float:
+            return 0.0
+
+        async def sleep(self, seconds: float) -> None:
+            del seconds
+            await asyncio.Event().wait()
+
+    async def run() -> list[tuple[str, int | None]]:
+        toy = OneAtATime()
+        toy.settings = type(toy.settings)(webhook_url=receiver.url)
+        for number in range(20):
+            toy.edit("customer", None, {"name": str(number)})
+        task = asyncio.create_task(Courier(toy, Standing(), lambda: Faults(FaultPlan(), Random(1))).run())
+        while len(toy.answered) < 20:  # noqa: ASYNC110 - the toy knows no events
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        found: list[tuple[str, int | None]] = toy.answered
+        return found
+
+    assert asyncio.run(run()) == [(f"w{number}", 200) for number in range(1, 21)]

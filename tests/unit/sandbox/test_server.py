@@ -19,9 +19,11 @@ from core.sandbox.faults import Fault, FaultPlan
 from core.sandbox.server import SandboxServer
 
 Toy = Any
+Make = Any
 
 
 def raw(server: SandboxServer, content: bytes) -> bytes:
+    """Send bytes, read until the server closes."""
     parts = urlsplit(server.url("toy"))
     with socket.create_connection((parts.hostname, parts.port), timeout=5.0) as link:
         link.sendall(content)
@@ -71,8 +73,8 @@ def test_a_chunked_body_arrives_whole(link: HTTPConnection, toy: Toy) -> None:
     assert "a" in toy.things
 
 
-def test_a_client_that_asks_before_its_body_is_told_to_go_on(server: SandboxServer, toy: Toy) -> None:
-    """curl waits a second for it with larger bodies."""
+def test_a_client_that_asks_before_its_body_is_told_to_go_on(server: SandboxServer) -> None:
+    """A command line client waits a second for it with larger bodies."""
     content = (
         b"POST /things HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 10\r\n\r\n"
     )
@@ -112,7 +114,7 @@ def test_each_look_alike_has_its_own_port(server: SandboxServer, toy: Toy) -> No
     assert not toy.things
 
 
-def test_a_wanted_port_is_used_and_free_again_after_stop(make_toy: Any) -> None:
+def test_a_wanted_port_is_used_and_free_again_after_stop(make_toy: Make) -> None:
     """`accord sandbox serve` documents its ports; a test starts a hundred servers in a row."""
 
     async def run() -> list[int]:
@@ -156,7 +158,7 @@ def test_a_slow_request_is_executed_after_its_client_has_gone(
     link: HTTPConnection, client: SandboxClient, toy: Toy
 ) -> None:
     """A write that lands late: a look-up right after the time-out does not find it, one later does."""
-    client.faults(FaultPlan(requests=(Fault(kind="slow", method="POST", seconds=0.3),)))
+    client.faults(FaultPlan(requests=(Fault(kind="slow", method="POST", seconds=0.6),)))
     link.timeout = 0.05
     link.request("POST", "/things", json.dumps({"id": "a"}))
     with pytest.raises(TimeoutError):
