@@ -40,6 +40,9 @@ RANKS: Final[Mapping[str, tuple[System, ...]]] = {
 _SETTLED_BY_PROVIDER: Final = frozenset({"currency", "status"})
 """QuickBooks gives every new customer one: expected only where the seed names it."""
 
+_MEANT_BY_BLANK: Final = {"status": "active", "customer_type": "individual"}
+"""QuickBooks and HubSpot have no blank there: these stand for it, and the registry may stay blank."""
+
 _DEMO_CUSTOMERS: Final = 320
 
 
@@ -118,10 +121,14 @@ def plant(seed: Seed, bulk: Callable[[System, Sequence[Mapping[str, Any]]], Sequ
 
 
 def same(field: str, one: Value, other: Value) -> bool:
-    """Whether two systems agree on a value: e-mails whatever their case and padding, blanks whatever their kind."""
-    if field == "email" and isinstance(one, str) and isinstance(other, str):
-        return one.strip().casefold() == other.strip().casefold()
-    return one == other or (blank(one) and blank(other))
+    """Whether two values agree: e-mails whatever their case and padding, a blank and what a blank means there."""
+    return _meaning(field, one) == _meaning(field, other)
+
+
+def _meaning(field: str, value: Value) -> Value:
+    if blank(value):
+        return _MEANT_BY_BLANK.get(field)
+    return value.strip().casefold() if field == "email" and isinstance(value, str) else value
 
 
 def _with_parent(row: Row, ids: Sequence[str]) -> Record:
@@ -180,7 +187,7 @@ def _final(rows: Mapping[System, Record]) -> dict[str, Value]:
         if told or field not in _SETTLED_BY_PROVIDER:
             final[field] = told[0] if told else None
     # HubSpot has contacts and companies and nothing between: an untyped customer becomes a contact there
-    final["customer_type"] = final["customer_type"] or "individual"
+    final["customer_type"] = final["customer_type"] or _MEANT_BY_BLANK["customer_type"]
     return final
 
 

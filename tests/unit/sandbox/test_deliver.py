@@ -12,7 +12,7 @@ import pytest
 
 from core.sandbox.admin import Edit
 from core.sandbox.client import SandboxClient
-from core.sandbox.deliver import Courier
+from core.sandbox.deliver import Courier, Poster
 from core.sandbox.faults import FaultPlan, Faults, WebhookFault
 
 Toy = Any
@@ -155,3 +155,37 @@ def test_a_provider_that_delivers_one_after_the_other_is_not_slowed_down(make_to
         return found
 
     assert asyncio.run(run()) == [(f"w{number}", 200) for number in range(1, 21)]
+
+
+def test_a_kept_connection_that_the_receiver_closed_is_opened_again(make_toy: Make) -> None:
+    """A restarted daemon: the first delivery after it must not count as failed."""
+    seen: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        seen.append(len(seen))
+        # says that it keeps the connection, and does not
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def run() -> list[int | None]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        toy = make_toy()
+        toy.settings = type(toy.settings)(webhook_url=f"http://127.0.0.1:{port}/")
+        toy.edit("customer", None, {"name": "A"})
+        poster = Poster()
+        answers = []
+        for _ in range(3):
+            answers.append(await poster.post(toy.due_webhooks(0.0)[0].delivery))
+            await asyncio.sleep(0.01)
+        poster.close()
+        server.close()
+        await server.wait_closed()
+        return answers
+
+    assert asyncio.run(run()) == [200, 200, 200]
+    assert len(seen) == 3

@@ -220,3 +220,6 @@ def test_agreement_looks_through_spelling_where_systems_differ_in_it() -> None:
     assert not same("name", "ANN", "ann")
     assert same("billing_address", {}, None)
     assert not same("email", None, "ann@example.com")
+    assert same("status", None, "active")
+    assert not same("status", None, "inactive")
+    assert not same("customer_type", "company", None)
