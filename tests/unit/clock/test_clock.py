@@ -8,13 +8,18 @@ from core.clock import RandomIds, SystemClock, ThreadHop
 
 
 class FixedClock:
+    """A clock that only `sleep` and the test move."""
+
     def __init__(self, now: float) -> None:
+        """Start empty."""
         self.time = now
 
     def now(self) -> float:
+        """Tell the virtual time."""
         return self.time
 
     async def sleep(self, seconds: float) -> None:
+        """Move it."""
         self.time += seconds
 
 
