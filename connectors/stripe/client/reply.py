@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status, headers (any case finds them) and the body's own bytes.
+    """Status, headers (names in lower case) and the body's own bytes.
 
     The body stays out of the repr: the SDK writes what it got to its debug log, and this is customers' data.
     """

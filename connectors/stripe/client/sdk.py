@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any
 
-import httpx
 import stripe
 
 from connectors.stripe.client.reply import Reply
 from connectors.stripe.manifest import API_VERSION
-from core.errors import AccordError, AmbiguousError, BugError, RetryError
-from core.http.transport import TIMEOUT_SECONDS, async_transport
+from core.errors import AmbiguousError, BugError, RetryError
+from core.http.client import HttpClient
 from core.ports import Shell
-
-_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class Sdk(stripe.StripeClient):
@@ -56,38 +53,28 @@ class Sdk(stripe.StripeClient):
 
 
 class ShellHttpClient(stripe.HTTPClient):
-    """The SDK's transport on Accord's own: shared limits and time-outs, or the simulation's exchange."""
+    """The SDK's transport on Accord's own: shared time-outs and connections, or the simulation's exchange."""
 
     name = "httpx"
 
     def __init__(self, shell: Shell) -> None:
-        """Redirects are not followed: no other host shall see the key."""
+        """Open no socket before the first request."""
         super().__init__()
-        self._client = httpx.AsyncClient(
-            transport=async_transport(shell), timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
-        )
+        self._http = HttpClient(shell)
 
     async def request_async(  # type: ignore[override]  # the SDK hands the body through, whatever it is
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[Reply, int, Mapping[str, str]]:
         """Send; a Reply takes the place of the body, so that the SDK neither parses nor logs it."""
-        content = None if post_data is None else post_data.encode()
         try:
-            response = await self._client.request(method, url, headers=headers, content=content)
-        except httpx.HTTPError as error:
-            _raise_lost(method, error)
-        return Reply(response.status_code, response.headers, response.content), response.status_code, response.headers
+            answer = await self._http.send(method, url, headers, (post_data or "").encode())
+        except AmbiguousError as error:
+            if method == "get":
+                # a read changes nothing: its lost answer can be asked for again
+                raise RetryError(str(error)) from error
+            raise
+        return Reply(answer.status, answer.headers, answer.body), answer.status, answer.headers
 
     async def close_async(self) -> None:
-        """Close the sockets."""
-        await self._client.aclose()
-
-
-def _raise_lost(method: str, error: httpx.HTTPError) -> NoReturn:
-    failure: AccordError
-    what = type(error).__name__
-    if method == "post" and not isinstance(error, _NEVER_SENT):
-        failure = AmbiguousError(f"Stripe's answer was lost ({what}); the write may have happened")
-    else:
-        failure = RetryError(f"Stripe could not be reached ({what})")
-    raise failure from error
+        """Let go of sockets."""
+        await self._http.aclose()
