@@ -151,10 +151,14 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A write that happened. `sighting` is the write's own response, complete; `is_replay` when it may be older."""
+    """A write that happened. `sighting` is the write's own response, complete; `is_replay` when it may be older.
+
+    `overwritten` are the neutral values this write replaced, from the provider's own history, where it tells.
+    """
 
     sighting: Sighting
     is_replay: bool = False
+    overwritten: Mapping[str, Value] = {}
 
 
 Receipt = Written | AccordError

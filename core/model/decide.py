@@ -53,8 +53,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     lost: list[Lost] = []
     holds: list[HoldDraft] = []
     rules: dict[str, str] = {}
-    overwrites: int = 0
-    clears: int = 0
+    replaced: dict[str, tuple[Value, Value]] = {}
+    """Non-blank values that are overwritten or cleared on either side: field -> (old, new)."""
 
     @property
     def is_quiet(self) -> bool:
@@ -173,8 +173,8 @@ def _write(verdict: Verdict, field: str, registry: Value, value: Value, outcome:
         old, new, side = value, registry, "remote"
     if outcome.is_conflict and not blank(outcome.lost):
         verdict.lost.append(Lost(field, outcome.lost, side, outcome.rule))
-    verdict.overwrites += not blank(old)
-    verdict.clears += blank(new) and not blank(old)
+    if not blank(old):
+        verdict.replaced[field] = (old, new)
 
 
 def after_write(

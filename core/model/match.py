@@ -115,9 +115,11 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
     if hits.twins_by_external_id:
         return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id))
     if found is None:
-        if hits.by_email:
+        # a customer that is mapped here already is told apart by its own external id
+        free = [one.external_id for one in hits.by_email if one.mapped_to is None]
+        if free:
             why = "its external id is new, but a customer with its e-mail is known under another"
-            return _ambiguous(remote, "e-mail", why, [one.external_id for one in hits.by_email])
+            return _ambiguous(remote, "e-mail", why, free)
         return Match("enter", "its external id is new")
     if found.mapped_to is not None:
         return _ambiguous(remote, "external id", f"that customer is already {found.mapped_to} here", [found.external_id])

@@ -64,7 +64,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     overwrite_share: float = 0.20
     overwrite_count: int = 200
     same_value_share: float = 0.20
-    same_value_count: int = 20
+    same_value_count: int = 200
     listing_share: float = 0.20
     window_seconds: float = 3600.0
 

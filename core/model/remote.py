@@ -145,6 +145,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a connection of this provider: name -> what it is (shown by `accord connect --help`)."""
     secrets: Mapping[str, str] = {}
     """Secrets of a connection: name -> what it is and where to find it."""
+    webhook_secret: str = ""
+    """Which of `secrets` signs webhooks."""
     webhook_events: tuple[str, ...] = ()
     not_synced: Mapping[str, str] = {}
     """What stays outside the projection, and why."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import CONNECTIONS, CURSORS, META
-from core.store.text import insert_or_ignore
+from core.store.text import AnyRow, insert_or_ignore
 
 _COLUMNS = tuple(CONNECTIONS.c)
 
@@ -85,6 +85,12 @@ def put_cursor(tx: Tx, cursor: Cursor) -> None:
     tx.execute(sa.update(CURSORS).where(*here).values(**values))
 
 
+def touch_cursor(tx: Tx, connection: str, kind: str, mode: str) -> None:
+    """Let a sweep be due at once."""
+    here = (CURSORS.c.connection == connection, CURSORS.c.kind == kind, CURSORS.c.mode == mode)
+    tx.execute(sa.update(CURSORS).where(*here).values(completed_at=None))
+
+
 def meta(tx: Tx, name: str) -> str | None:
     """A setting of this database."""
     return tx.execute(sa.select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
@@ -96,5 +102,5 @@ def put_meta_once(tx: Tx, name: str, value: str) -> str:
     return meta(tx, name) or value
 
 
-def _connection(row: sa.Row[Any]) -> ConnectionRow:
+def _connection(row: AnyRow) -> ConnectionRow:
     return ConnectionRow(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

@@ -12,7 +12,7 @@ from core.model.keys import email_key
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import CUSTOMERS
-from core.store.text import chunks, dump
+from core.store.text import AnyRow, chunks, dump
 
 _COLUMNS = (
     CUSTOMERS.c.id,
@@ -98,6 +98,11 @@ def live_ids(tx: Tx, after: str, limit: int) -> list[str]:
     return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]
 
 
+def key_of(customer: Customer) -> str:
+    """The customer's normalised e-mail, "" without one."""
+    return _email_key(customer.fields)
+
+
 def _filters(search: str, parent: str | None) -> list[sa.ColumnElement[bool]]:
     filters: list[sa.ColumnElement[bool]] = [CUSTOMERS.c.deleted_at.is_(None)]
     if parent is not None:
@@ -119,7 +124,7 @@ def _where(tx: Tx, column: sa.Column[Any], values: Iterable[str], *, is_live: bo
     return found
 
 
-def _customer(row: sa.Row[Any]) -> Customer:
+def _customer(row: AnyRow) -> Customer:
     return Customer(
         id=row[0],
         external_id=row[1],

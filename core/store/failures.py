@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import FAILURES
-from core.store.text import chunks, dialect_insert
+from core.store.text import AnyRow, chunks, dialect_insert
 
 _COLUMNS = tuple(FAILURES.c[name] for name in
                  "connection subject kind record_id field code message raw state attempts first_at last_at next_at trace"
@@ -85,5 +85,5 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
-def _failure(row: sa.Row[Any]) -> Failure:
+def _failure(row: AnyRow) -> Failure:
     return Failure(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

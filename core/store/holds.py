@@ -12,7 +12,7 @@ from core.model.holds import Answer, HoldDraft
 from core.ports import Ids
 from core.store.database import Tx
 from core.store.tables import HOLDS
-from core.store.text import chunks, dump
+from core.store.text import AnyRow, chunks, dump
 
 _COLUMNS = tuple(HOLDS.c[name] for name in
                  "id connection subject field reason record_id detail digest state answer actor opened_at".split())  # fmt: skip
@@ -36,12 +36,13 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one subject is held for now; anything else open on it is moot."""
+    """All that one subject is held for now; anything else open on it is moot (unless `keeps_others`)."""
 
     subject: str
     record_id: str | None
     drafts: Sequence[HoldDraft]
     trace: str = ""
+    keeps_others: bool = False
 
 
 def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, list[Hold]]:
@@ -83,7 +84,8 @@ def settle(
                 new += 1
             elif (old.digest, old.reason) != (draft.digest, draft.reason):
                 _refresh(tx, old.id, draft)
-        _close(tx, [hold.id for hold in standing_now.values()], now)
+        if not one.keeps_others:
+            _close(tx, [hold.id for hold in standing_now.values()], now)
     return new
 
 
@@ -144,7 +146,7 @@ def _close(tx: Tx, hold_ids: Sequence[str], now: float) -> None:
         tx.execute(sa.update(HOLDS).where(HOLDS.c.id.in_(hold_ids)).values(state="moot", closed_at=now))
 
 
-def _hold(row: sa.Row[Any]) -> Hold:
+def _hold(row: AnyRow) -> Hold:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     values["detail"] = msgspec.json.decode(values["detail"])
     return Hold(**values)

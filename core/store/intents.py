@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import INTENTS
-from core.store.text import chunks, dump
+from core.store.text import AnyRow, chunks, dump
 
 _COLUMNS = tuple(
     INTENTS.c[name]
@@ -92,7 +92,7 @@ def doubt(tx: Tx, intent_id: str, resolve_after: float, error: str) -> None:
     tx.execute(statement.values(**values, attempts=INTENTS.c.attempts + 1))
 
 
-def _intent(row: sa.Row[Any]) -> Intent:
+def _intent(row: AnyRow) -> Intent:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     for name in ("body", "wanted", "before"):
         values[name] = msgspec.json.decode(values[name])

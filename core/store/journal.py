@@ -12,7 +12,7 @@ from core.model.decide import Lost
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import JOURNAL
-from core.store.text import chunks, dump
+from core.store.text import AnyRow, chunks, dump
 
 _COLUMNS = tuple(JOURNAL.c[name] for name in
                  "id at kind record_id connection remote_id action changes lost actor trace".split())  # fmt: skip
@@ -80,7 +80,7 @@ def with_losses(tx: Tx, limit: int = 100) -> list[Entry]:
 def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
     """What a connection's lane changed since a time: the mass-change guard counts it."""
     statement = sa.select(*_COLUMNS).where(
-        JOURNAL.c.at >= at, JOURNAL.c.connection == connection, JOURNAL.c.action.in_(("pull", "push"))
+        JOURNAL.c.at >= at, JOURNAL.c.connection == connection, JOURNAL.c.action.in_(("pull", "push", "link", "create"))
     )
     return [_entry(row) for row in tx.rows(statement)]
 
@@ -90,7 +90,7 @@ def last_id(tx: Tx) -> int:
     return int(tx.execute(sa.select(sa.func.max(JOURNAL.c.id))).scalar_one() or 0)
 
 
-def _entry(row: sa.Row[Any]) -> Entry:
+def _entry(row: AnyRow) -> Entry:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     values["changes"] = _CHANGES.decode(values["changes"])
     values["lost"] = _LOST.decode(values["lost"])

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import CUSTOMERS, MAPPINGS
-from core.store.text import chunks, dump
+from core.store.text import AnyRow, chunks, dump
 
 ENDED = "ended"
 _COLUMNS = (
@@ -69,12 +69,15 @@ def of_records(tx: Tx, record_ids: Iterable[str]) -> dict[str, list[MappingRow]]
     return found
 
 
-def generations(tx: Tx, record_id: str, connection: str) -> int:
-    """The highest generation that was ever used for a record at a connection."""
-    statement = sa.select(sa.func.max(MAPPINGS.c.generation)).where(
-        MAPPINGS.c.record_id == record_id, MAPPINGS.c.connection == connection
-    )
-    return int(tx.execute(statement).scalar_one() or 0)
+def generations(tx: Tx, record_ids: Iterable[str], connection: str) -> dict[str, int]:
+    """The highest generation that was ever used for each record at a connection (0: never mapped there)."""
+    found: dict[str, int] = {}
+    for some in chunks(sorted(set(record_ids))):
+        statement = sa.select(MAPPINGS.c.record_id, sa.func.max(MAPPINGS.c.generation)).where(
+            MAPPINGS.c.record_id.in_(some), MAPPINGS.c.connection == connection
+        )
+        found.update((row[0], row[1]) for row in tx.rows(statement.group_by(MAPPINGS.c.record_id)))
+    return found
 
 
 def insert(tx: Tx, rows: Sequence[MappingRow]) -> None:
@@ -86,7 +89,7 @@ def update(tx: Tx, rows: Sequence[MappingRow]) -> None:
     """Store these mappings as they are now."""
     if not rows:
         return
-    columns = {name: sa.bindparam(f"new_{name}") for name in _row(rows[0]) if name != "id"}
+    columns: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _row(rows[0]) if name != "id"}
     statement = sa.update(MAPPINGS).where(MAPPINGS.c.id == sa.bindparam("new_id")).values(columns)
     tx.many(statement, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
 
@@ -127,7 +130,7 @@ def _where(
     return found
 
 
-def _mapping(row: sa.Row[Any]) -> MappingRow:
+def _mapping(row: AnyRow) -> MappingRow:
     return MappingRow(
         id=row[0],
         kind=row[1],

@@ -12,7 +12,7 @@ from core.model.keys import email_key
 from core.model.remote import Remote
 from core.store.database import Tx
 from core.store.tables import MAPPINGS, OBSERVATIONS
-from core.store.text import chunks, dump, upsert
+from core.store.text import AnyRow, chunks, dump, upsert
 
 _REMOTE = msgspec.json.Decoder(Remote)
 _COLUMNS = (OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest, OBSERVATIONS.c.remote, OBSERVATIONS.c.state)
@@ -75,23 +75,6 @@ def doubles(tx: Tx, connection: str, kind: str, column: str, values: Iterable[st
     return found
 
 
-def email_twins(tx: Tx, connection: str, kind: str, keys: Iterable[str]) -> dict[str, list[str]]:
-    """Like `doubles` by e-mail, leaving out objects that an external id tells apart."""
-    by = OBSERVATIONS.c.email_key
-    found: dict[str, list[str]] = {}
-    for some in chunks(sorted({key for key in keys if key})):
-        statement = sa.select(by, OBSERVATIONS.c.remote_id).where(
-            *_here(connection, kind),
-            OBSERVATIONS.c.state == "live",
-            OBSERVATIONS.c.external_id.is_(None),
-            by.in_(some),
-            _is_unmapped(),
-        )
-        for value, remote_id in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id)):
-            found.setdefault(value, []).append(remote_id)
-    return found
-
-
 def ids_after(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
     """Ids of live objects in order, for finding those that a full sweep did not see."""
     statement = sa.select(OBSERVATIONS.c.remote_id).where(
@@ -121,7 +104,7 @@ def _is_unmapped() -> sa.ColumnElement[bool]:
     return ~mapped
 
 
-def _observation(row: sa.Row[Any]) -> Observation:
+def _observation(row: AnyRow) -> Observation:
     return Observation(remote_id=row[0], digest=row[1], remote=_REMOTE.decode(row[2]), state=row[3])
 
 

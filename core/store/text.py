@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -12,6 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from core.store.database import Tx
 
 T = TypeVar("T")
+AnyRow = sa.Row[*tuple[Any, ...]]
+"""A result row of any width."""
 
 CHUNK = 500
 """Most values in one IN list: both databases cap the number of bound parameters."""

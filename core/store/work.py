@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import DIRTY, ONE_OFFS
-from core.store.text import chunks, dialect_insert, dump
+from core.store.text import AnyRow, chunks, dialect_insert, dump
 
 NOW = 0.0
 
@@ -123,9 +123,30 @@ def parked(tx: Tx, connection: str, run: str, after: str, limit: int) -> list[st
     return [row[0] for row in tx.rows(statement.order_by(DIRTY.c.subject).limit(limit))]
 
 
-def release(tx: Tx, connection: str, run: str) -> None:
-    """The sweep has ended and nothing speaks against its changes: they may be looked at."""
-    tx.execute(sa.update(DIRTY).where(DIRTY.c.connection == connection, DIRTY.c.parked == run).values(parked=None))
+def release(tx: Tx, connection: str, parked_by: str, reason: str | None = None) -> None:
+    """Nothing speaks against these changes any more: they may be looked at."""
+    values = {"parked": None, "not_before": NOW} | ({"reason": reason} if reason else {})
+    here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
+    tx.execute(sa.update(DIRTY).where(*here).values(**values))
+
+
+def park(tx: Tx, connection: str, subjects: Sequence[str], parked_by: str) -> None:
+    """Let these subjects wait until `release`."""
+    statement = sa.update(DIRTY).where(DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject"))
+    tx.many(statement.values(parked=parked_by), [{"late_subject": name} for name in subjects])
+
+
+def repark(tx: Tx, connection: str, parked_by: str, now_by: str) -> None:
+    """Let what waits for one release wait for another."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
+    tx.execute(sa.update(DIRTY).where(*here).values(parked=now_by))
+
+
+def count_parked(tx: Tx, connection: str, parked_by: str) -> int:
+    """How many subjects wait for `release`."""
+    statement = sa.select(sa.func.count()).select_from(DIRTY)
+    found = tx.execute(statement.where(DIRTY.c.connection == connection, DIRTY.c.parked == parked_by))
+    return int(found.scalar_one())
 
 
 def counts(tx: Tx) -> dict[str, int]:
@@ -145,7 +166,7 @@ def waiting(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, tuple
 
 
 class OneOff(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's request to one lane. state: new | done | failed."""
+    """An operator's request to one lane. state: new | running | done | failed."""
 
     id: str
     connection: str
@@ -162,11 +183,22 @@ def ask(tx: Tx, one: OneOff, now: float) -> None:
     tx.execute(sa.insert(ONE_OFFS).values(**values, trace=one.trace))
 
 
-def next_one_off(tx: Tx, connection: str) -> OneOff | None:
-    """The oldest request of a lane."""
-    statement = sa.select(ONE_OFFS).where(ONE_OFFS.c.connection == connection, ONE_OFFS.c.state == "new")
+def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
+    """The oldest request of a lane in a state: new | running."""
+    statement = sa.select(ONE_OFFS).where(ONE_OFFS.c.connection == connection, ONE_OFFS.c.state == state)
     row = tx.execute(statement.order_by(ONE_OFFS.c.asked_at, ONE_OFFS.c.id).limit(1)).first()
     return _one_off(row) if row else None
+
+
+def lanes_with_one_offs(tx: Tx) -> set[str]:
+    """Lanes in which a request waits or runs."""
+    statement = sa.select(ONE_OFFS.c.connection).where(ONE_OFFS.c.state.in_(("new", "running"))).distinct()
+    return {row[0] for row in tx.rows(statement)}
+
+
+def running(tx: Tx, one_id: str) -> None:
+    """A request has been begun."""
+    tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(state="running"))
 
 
 def one_off(tx: Tx, one_id: str) -> OneOff | None:
@@ -181,7 +213,7 @@ def finish(tx: Tx, one_id: str, now: float, *, result: object = None, error: str
     tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(**values, finished_at=now))
 
 
-def _one_off(row: sa.Row[Any]) -> OneOff:
+def _one_off(row: AnyRow) -> OneOff:
     return OneOff(
         id=row.id,
         connection=row.connection,

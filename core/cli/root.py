@@ -1,0 +1,79 @@
+"""What commands need from the composition root (run_daemon.py), as a Protocol: core imports nothing above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from core.ports import Clock, Provider, Vault
+from core.sandbox.lookalike import LookAlike
+from core.store.database import Database
+from core.sync.hub import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxAccess:
+    """A running sandbox: base URLs and secrets by look-alike name (`stripe`, `hubspot`, `quickbooks`)."""
+
+    urls: Mapping[str, str]
+    secrets: Mapping[str, Mapping[str, str]]
+
+
+class Root(Protocol):
+    """The application, built lazily: nothing is opened before it is asked for."""
+
+    def providers(self) -> Mapping[str, Provider]:
+        """Every connector folder's offer, by provider name."""
+        ...
+
+    def clock(self) -> Clock:
+        """The machine's clock."""
+        ...
+
+    def database(self) -> Database:
+        """The registry's database, whatever its schema."""
+        ...
+
+    def open_hub(
+        self, *, sandbox: SandboxAccess | None = None, wake: Callable[[str], None] | None = None, is_direct: bool = True
+    ) -> AbstractContextManager[Hub]:
+        """A hub on the configured (or sandbox) connections, its schema checked; closed at the end.
+
+        Raises ConfigError, SchemaError, StorageError.
+        """
+        ...
+
+    def vault(self, connection: str) -> Vault:
+        """The sealed secrets of one configured connection."""
+        ...
+
+    def is_daemon_running(self) -> bool:
+        """Whether a daemon holds this database."""
+        ...
+
+    def serve(self, *, sandbox: bool, migrate: bool) -> int:
+        """Run the daemon until SIGTERM; returns the exit code."""
+        ...
+
+    def lookalikes(self, *, lag_scale: float, seed: int, enforce_limits: bool) -> Mapping[str, LookAlike]:
+        """Fresh look-alikes of every provider that has one, and their planted secrets (`sandbox_secrets`)."""
+        ...
+
+    def sandbox_secrets(self) -> Mapping[str, Mapping[str, str]]:
+        """The secrets that open the look-alikes."""
+        ...
+
+    def api_url(self) -> str:
+        """Where a running daemon's API listens."""
+        ...
+
+    def policy_file(self) -> Path:
+        """accord.toml's place, whether it exists or not."""
+        ...
+
+    def configure(self, arguments: Sequence[str]) -> None:
+        """Global options (`--config FILE`), before anything is opened."""
+        ...

@@ -1,0 +1,49 @@
+"""Leaving observing: a connection writes only after a person has seen its plan and named its digest."""
+
+from __future__ import annotations
+
+from core.errors import InvalidInputError
+from core.store import connections
+from core.store.database import Tx
+from core.sync.hub import Connection, Hub
+from core.sync.plan import Plan, plan
+from core.sync.sweep import start_first_contact
+
+
+async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str) -> Plan:
+    """Activate if the plan of this very moment is the one that was seen; else InvalidInputError, nothing done."""
+    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
+    if row.state == "active":
+        raise InvalidInputError(f"{connection.name} is active already", field="connection")
+    if row.state == "reauthorize":
+        raise InvalidInputError(
+            f"{connection.name} cannot be used: {row.error}", field="connection", cure=f"`accord connect {connection.name}`"
+        )
+    today = await plan(hub, connection)
+    require_same(today, digest)
+    if today.foreign_marks and not connection.policy.accept_foreign_marks:
+        marks = ", ".join(f"{name} on {times}" for name, times in sorted(today.foreign_marks.items()))
+        raise InvalidInputError(
+            f"another program marks objects there ({marks})",
+            field="connection",
+            cure="exclude them by a filter, or set accept_foreign_marks = true",
+        )
+    run = hub.ids.new()
+
+    def work(tx: Tx) -> None:
+        creates = today.counts.get("create", 0)
+        now = hub.clock.now()
+        connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
+        start_first_contact(tx, connection, run)
+        tx.after_commit(lambda: hub.wake(connection.name))
+
+    await hub.db.run(work)
+    hub.log.info("connection.activated", connection=connection.name, actor=actor, digest=digest, **today.counts)
+    return today
+
+
+def require_same(today: Plan, digest: str) -> None:
+    """Refuse a plan that the world has moved on from."""
+    if today.digest != digest:
+        problem = f"the plan is stale: it was {digest}, by now it is {today.digest}"
+        raise InvalidInputError(problem, field="plan", cure=f"look at `accord plan {today.connection}` again")

@@ -1,0 +1,264 @@
+"""First contact: unmapped remote objects climb the match ladder, in one transaction per slice.
+
+`judge` only looks (plans use it too); `adopt` writes what was judged. Runs only in the connection's own lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.model.decide import Verdict
+from core.model.holds import HoldDraft
+from core.model.keys import email_key
+from core.model.match import Candidate, Hits, Marked, Match, match
+from core.model.remote import Remote, parse_mark
+from core.model.values import blank
+from core.store import customers, holds, intents, journal, mappings, observations, work
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.store.observations import Observation
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.registry import fan_out
+from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """One unmapped object, what it is, and (for a link) what linking it would do. `customer` is the one linked to."""
+
+    seen: Observation
+    match: Match
+    customer: Customer | None = None
+    mapping: MappingRow | None = None
+    verdict: Verdict | None = None
+
+
+Link = tuple[Customer, MappingRow, Verdict]
+
+
+class Ladder:
+    """The look-ups of one slice, done in a handful of queries for all its objects."""
+
+    def __init__(self, tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation]) -> None:
+        """Ask the database once per rung."""
+        self._connection = connection
+        name = connection.name
+        marks = {one.remote_id: parse_mark(one.remote.accord_ref) for one in slice_}
+        marked = {mark.mapping for mark in marks.values() if mark and mark.instance == hub.instance}
+        self._marks = marks
+        self._by_mapping = mappings.by_ids(tx, marked)
+        external = {one.remote.external_id for one in slice_ if one.remote.external_id}
+        self._by_external = customers.by_external_ids(tx, external)
+        keys = {key_of(one.remote) for one in slice_}
+        self._by_email = customers.by_email_keys(tx, keys)
+        owners = customers.by_ids(tx, {one.record_id for one in self._by_mapping.values()})
+        known = {one.id: one for one in (*self._by_external.values(), *owners.values())}
+        known |= {one.id: one for some in self._by_email.values() for one in some}
+        self.customers: dict[str, Customer] = known
+        self.here: dict[str, MappingRow] = {
+            record: row
+            for record, rows in mappings.of_records(tx, known).items()
+            for row in rows
+            if row.connection == name
+        }
+        self._same_external = observations.doubles(tx, name, KIND, "external_id", external)
+        self._same_email = observations.doubles(tx, name, KIND, "email_key", keys)
+
+    def hits(self, remote: Remote) -> Hits:
+        """What each rung found for one object."""
+        key = key_of(remote)
+        by_external = self._by_external.get(remote.external_id or "")
+        return Hits(
+            marked=self._marked(remote),
+            by_external_id=self._candidate(by_external) if by_external else None,
+            by_email=[self._candidate(one) for one in self._by_email.get(key, ())],
+            twins_by_external_id=_others(self._same_external.get(remote.external_id or "", ()), remote.id),
+            twins_by_email=_others(self._same_email.get(key, ()), remote.id),
+        )
+
+    def _marked(self, remote: Remote) -> Marked | None:
+        mark = self._marks.get(remote.id)
+        row = self._by_mapping.get(mark.mapping) if mark else None
+        if row is None or row.connection != self._connection.name:
+            return None
+        owner = self.customers[row.record_id]
+        candidate = Candidate(owner.id, owner.external_id, row.remote_id)
+        return Marked(row.id, candidate, row.generation, is_ended=row.state == mappings.ENDED)
+
+    def _candidate(self, customer: Customer) -> Candidate:
+        row = self.here.get(customer.id)
+        return Candidate(customer.id, customer.external_id, row.remote_id if row else None)
+
+
+def key_of(remote: Remote) -> str:
+    """The object's normalised e-mail, "" without one."""
+    email = remote.fields.get("email")
+    return email_key(email) if isinstance(email, str) else ""
+
+
+def _others(ids: Sequence[str], mine: str) -> list[str]:
+    return [one for one in ids if one != mine]
+
+
+def judge(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation]) -> list[Judged]:
+    """What each unmapped object is, and what linking it would do. Writes nothing."""
+    ladder = Ladder(tx, hub, connection, slice_)
+    subjects = [work.remote_subject(one.remote_id) for one in slice_]
+    held = holds.of_subjects(tx, connection.name, subjects)
+    judged = []
+    for one in slice_:
+        answers = holds.answers(held.get(work.remote_subject(one.remote_id), ()))
+        found = match(one.remote, ladder.hits(one.remote), connection.policy, hub.instance, answers.get(""))
+        judged.append(_judged(tx, hub, connection, ladder, one, found))
+    return judged
+
+
+def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Observation, found: Match) -> Judged:
+    if found.kind != "link":
+        return Judged(seen=seen, match=found)
+    customer = ladder.customers.get(found.customer_id) or customers.by_external_ids(tx, [found.customer_id]).get(
+        found.customer_id
+    )
+    if customer is None or customer.deleted_at is not None:
+        draft = HoldDraft(reason="ambiguous_match", detail={"problem": "no such customer to link to"}, digest="")
+        return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
+    now = hub.clock.now()
+    row = ladder.here.get(customer.id) or MappingRow(
+        id=hub.ids.new(), record_id=customer.id, connection=connection.name, state="live", created_at=now, updated_at=now
+    )
+    row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
+    verdict = verdict_on(hub, connection, customer, row, seen.remote)
+    return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
+
+
+def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation], trace: str) -> dict[str, int]:
+    """Link, enter, hold or leave each object; returns how many of each."""
+    tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
+    waiting = _creates_under_way(tx, connection)
+    counts: dict[str, int] = {}
+    entered: list[Judged] = []
+    links: list[Link] = []
+    taken: set[str] = set()
+    held: list[holds.Held] = []
+    for one in judge(tx, hub, connection, slice_):
+        kind: str = one.match.kind
+        if kind != "ignore" and _may_be_ours(one, waiting):
+            kind = "wait"  # our own create, whose answer is still to come: linked when its intent is resolved
+        elif one.customer and one.mapping and one.verdict:
+            if one.customer.id in taken:
+                kind = "wait"  # a second object for one customer in this slice: judged again, then held
+            else:
+                taken.add(one.customer.id)
+                links.append((one.customer, one.mapping, one.verdict))
+        elif kind == "enter":
+            entered.append(one)
+        drafts = [one.match.hold] if one.match.hold and kind == "hold" else []
+        held.append(holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace))
+        if kind == "wait":
+            _look_again(tx, hub, connection, one.seen.remote_id, trace)
+        counts[kind] = counts.get(kind, 0) + 1
+    _settle_holds(tx, hub, connection, held)
+    _enter(tx, hub, connection, entered, trace)
+    _link(tx, hub, connection, links, trace)
+    return counts
+
+
+def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds.Held]) -> None:
+    known = holds.of_subjects(tx, connection.name, [one.subject for one in held])
+    holds.settle(tx, hub.ids, connection.name, held, known, hub.clock.now())
+
+
+def _creates_under_way(tx: Tx, connection: Connection) -> dict[str, str]:
+    """Names and mapping ids of creates whose outcome is not known yet."""
+    found = {}
+    for intent in intents.all_open(tx, connection.name):
+        if intent.action == "create":
+            found[intent.mapping_id] = str(intent.wanted.get("name") or "")
+    return found
+
+
+def _may_be_ours(one: Judged, waiting: dict[str, str]) -> bool:
+    if not waiting:
+        return False
+    mark = parse_mark(one.seen.remote.accord_ref)
+    if mark is not None:
+        return mark.mapping in waiting
+    return str(one.seen.remote.fields.get("name") or "") in waiting.values()
+
+
+def _look_again(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str) -> None:
+    subject = work.remote_subject(remote_id)
+    now = hub.clock.now()
+    work.mark(tx, connection.name, [subject], reason="a create is under way", trace=trace, now=now)
+    work.postpone(tx, connection.name, {subject: now + hub.timing.first_back_off}, is_attempt=False)
+
+
+def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], trace: str) -> None:
+    """New customers from objects that no rung knows. Every field read is agreed from the start."""
+    now = hub.clock.now()
+    new, rows, entries = [], [], []
+    for one in entered:
+        remote = one.seen.remote
+        fields = {name: value for name, value in remote.fields.items() if not blank(value)}
+        customer = Customer(
+            id=hub.ids.new(),
+            external_id=remote.external_id or f"{connection.name}:{remote.id}",
+            fields=fields,
+            sources=dict.fromkeys(fields, connection.name),
+            created_at=now,
+            updated_at=now,
+        )
+        row = MappingRow(
+            id=hub.ids.new(), record_id=customer.id, connection=connection.name, state="live", created_at=now, updated_at=now,
+            remote_id=remote.id, translation=connection.projection.translation,
+            base={name: (fields.get(name), value) for name, value in remote.fields.items()},
+        )  # fmt: skip
+        new.append(customer)
+        rows.append(row)
+        entries.append(_entry(customer, row, "enter", one.match.rung, now, trace))
+    customers.insert(tx, new)
+    mappings.insert(tx, rows)
+    journal.write(tx, entries)
+    strange = [row.id for row, one in zip(rows, entered, strict=True) if one.seen.remote.unreadable]
+    _mark_dirty(tx, hub, connection, strange, "entered with a value that cannot be taken", trace)
+    fan_out(tx, hub, new, but=connection.name, trace=trace)
+
+
+def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace: str) -> None:
+    """Objects of known customers: registry writes now (the version was read in this transaction), pushes later."""
+    now = hub.clock.now()
+    known = mappings.by_ids(tx, [row.id for _, row, _ in links])
+    moved: list[MappingRow] = []
+    fresh: list[MappingRow] = []
+    changed_customers, entries, unfinished = [], [], []
+    for customer, judged_row, verdict in links:
+        row = with_base(judged_row, verdict, connection, now)
+        (moved if row.id in known else fresh).append(row)
+        after = pulled(customer, verdict, connection, now)
+        if after is not customer and customers.replace(tx, after):
+            changed_customers.append(after)
+        entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
+        if verdict.push or verdict.holds:
+            unfinished.append(row.id)
+    mappings.update(tx, moved)
+    mappings.insert(tx, fresh)
+    journal.write(tx, entries)
+    # writing, and holding, happen after a fresh read: what a listing showed may be old
+    _mark_dirty(tx, hub, connection, unfinished, "linked", trace)
+    fan_out(tx, hub, changed_customers, but=connection.name, trace=trace)
+
+
+def _mark_dirty(tx: Tx, hub: Hub, connection: Connection, mapping_ids: Sequence[str], reason: str, trace: str) -> None:
+    subjects = [work.mapping_subject(one) for one in mapping_ids]
+    if subjects:
+        work.mark(tx, connection.name, subjects, reason=reason, trace=trace, now=hub.clock.now())
+
+
+def _entry(customer: Customer, row: MappingRow, action: str, rule: str, now: float, trace: str) -> journal.Entry:
+    changes = {name: (None, value, rule) for name, value in customer.fields.items()}
+    return journal.Entry(
+        at=now, record_id=customer.id, connection=row.connection, remote_id=row.remote_id,
+        action=action, changes=changes, actor=row.connection, trace=trace,
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""What a person's answer to a hold does; bound to the values that were seen."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.errors import InvalidInputError, NotFoundError
+from core.model import holds
+from core.store import connections, customers, failures, journal, mappings, work
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.store.holds import Hold
+from core.store.mappings import MappingRow
+from core.sync import guard, registry
+from core.sync.hub import KIND, Hub
+from core.sync.sweep import LISTING_SUBJECT
+
+
+def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: str | None = None) -> Hold:
+    """Answer one hold. Raises NotFoundError, or InvalidInputError naming the choices there are."""
+    hold = hold_rows.get(tx, hold_id)
+    if hold is None:
+        raise NotFoundError(f"there is no hold {hold_id!r}", field="hold", cure="`accord holds` shows them")
+    _check(hold, choice, digest)
+    now = hub.clock.now()
+    if not hold_rows.answer(tx, hold_id, choice, actor, now):
+        raise InvalidInputError("it is not open any more", field="hold", cure="`accord holds` shows what is")
+    if hold.subject == guard.SUBJECT:
+        _answer_guard(tx, hub, hold, choice)
+    elif hold.subject == LISTING_SUBJECT:
+        connections.touch_cursor(tx, hold.connection, KIND, "full")
+    elif hold.field == "" and hold.subject.startswith("m:"):
+        _answer_mapping(tx, hub, hold, choice, actor)
+    else:
+        _look_again(tx, hub, hold)
+    tx.after_commit(lambda: hub.wake(hold.connection))
+    return hold
+
+
+def _check(hold: Hold, choice: str, digest: str | None) -> None:
+    allowed = holds.CHOICES[hold.reason]
+    is_link = choice.startswith("link:") and len(choice) > len("link:") and "link:<id>" in allowed
+    if choice not in allowed and not is_link:
+        raise InvalidInputError(f"{choice!r} is no choice here", field="choice", limit=", ".join(allowed))
+    if digest is not None and digest != hold.digest:
+        problem = "the values have changed since they were seen"
+        raise InvalidInputError(problem, field="digest", cure="look at the hold again")
+
+
+def _look_again(tx: Tx, hub: Hub, hold: Hold) -> None:
+    work.mark(tx, hold.connection, [hold.subject], reason="answered", trace=hold.id, now=hub.clock.now())
+
+
+def _answer_guard(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
+    """Approve: exactly what waits passes. Reject: it stays parked until somebody changes it again."""
+    if choice == "approve":
+        work.release(tx, hold.connection, guard.PARKED, guard.APPROVED)
+        connections.change(tx, hold.connection, allowance_from=hub.clock.now())
+    else:
+        work.repark(tx, hold.connection, guard.PARKED, "rejected")
+
+
+def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> None:
+    """Answers about the mapping as a whole are carried out here and now."""
+    row = mappings.by_ids(tx, [hold.subject[2:]])[hold.subject[2:]]
+    now = hub.clock.now()
+    if choice.startswith("link:"):
+        remote_id = choice[len("link:") :]
+        other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
+        if other is not None and other.id != row.id:
+            raise InvalidInputError(f"{remote_id} belongs to another customer", field="choice", cure="unlink that first")
+        _replace(tx, hub, row, actor, remote_id=remote_id, state="live", base={})
+    elif choice in ("leave", "unlink"):
+        _replace(tx, hub, row, actor, remote_id=None, state="excluded", base={})
+        return
+    elif choice == "recreate":
+        mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
+        fresh = MappingRow(
+            id=hub.ids.new(), record_id=row.record_id, connection=row.connection, generation=row.generation + 1,
+            state="pending", created_at=now, updated_at=now,
+        )  # fmt: skip
+        mappings.insert(tx, [fresh])
+        hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
+    _look_again(tx, hub, hold)
+
+
+def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) -> None:
+    now = hub.clock.now()
+    mappings.update(tx, [msgspec.structs.replace(row, updated_at=now, **values)])
+    entry = journal.Entry(
+        at=now, record_id=row.record_id, connection=row.connection, remote_id=row.remote_id,
+        action="relink" if values["state"] == "live" else "unlink", actor=actor,
+    )  # fmt: skip
+    journal.write(tx, [entry])
+
+
+def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str) -> dict[str, object]:
+    """Put values back that an entry of the journal replaced; they flow everywhere, as an edit by hand."""
+    entry = journal.get(tx, change_id)
+    if entry is None:
+        raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
+    back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
+    if field is not None:
+        back = {name: value for name, value in back.items() if name == field}
+    if not back:
+        raise InvalidInputError("nothing was replaced there", field="change")
+    owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
+    registry.put(tx, hub, owner, back, actor=actor, trace=f"undo:{change_id}", action="undo")
+    return {"external_customer_id": owner.external_id, "fields": back}
+
+
+def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:
+    """Look again, now, at subjects that failed (dead ones too); all of the connection's for an empty list."""
+    known = [one.subject for one in failures.listing(tx, connection=connection, limit=100_000)]
+    wanted = [one for one in known if not subjects or one in subjects or one[2:] in subjects]
+    work.mark(tx, connection, wanted, reason="retry", trace=hub.ids.new(), now=hub.clock.now())
+    tx.after_commit(lambda: hub.wake(connection))
+    return len(wanted)

@@ -1,0 +1,131 @@
+"""One batch of waiting subjects: what each of them is by now, and what a fresh read finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.errors import ReplyError
+from core.ports import Missing
+from core.store import connections, customers, intents, mappings
+from core.store.connections import ConnectionRow
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.intents import Intent
+from core.store.mappings import MappingRow
+from core.store.observations import Observation
+from core.store.work import DirtyRow
+from core.sync.failing import Trouble
+from core.sync.hub import KIND, Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Waiting subjects, sorted by what they are."""
+
+    state: ConnectionRow
+    live: Mapping[str, tuple[DirtyRow, MappingRow]]
+    """By remote id: mappings to read and decide."""
+    pending: Sequence[tuple[DirtyRow, MappingRow]]
+    """Customers to create here."""
+    unmapped: Mapping[str, DirtyRow]
+    """By remote id: objects that have no mapping."""
+    open: Sequence[tuple[DirtyRow, Intent]]
+    """Writes whose outcome is not known; nothing else happens to their mappings before that."""
+    done: Sequence[DirtyRow]
+    """Nothing to do any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object as it is now, with the bytes that a sparse write is computed against."""
+
+    observation: Observation
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the fresh read found, by remote id."""
+
+    there: Mapping[str, Found]
+    gone: Mapping[str, Missing]
+    trouble: Mapping[str, Trouble]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a piece of work did, in numbers for its log line."""
+
+    looked: int = 0
+    written: int = 0
+    pulled: int = 0
+    entered: int = 0
+    linked: int = 0
+    held: int = 0
+    failed: int = 0
+    waiting: int = 0
+
+    def add(self, other: Report) -> None:
+        """Sum up."""
+        for name in ("looked", "written", "pulled", "entered", "linked", "held", "failed", "waiting"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Batch:
+    """Find out what each subject is by now."""
+    by_remote = {row.subject[2:]: row for row in rows if row.subject.startswith("r:")}
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, by_remote)
+    by_mapping = {row.subject[2:]: row for row in rows if row.subject.startswith("m:")}
+    known = mappings.by_ids(tx, by_mapping)
+    pairs = [(row, known.get(name)) for name, row in by_mapping.items()]
+    pairs += [(row, mapped[name]) for name, row in by_remote.items() if name in mapped]
+    unknown = intents.open_of(tx, [one.id for _, one in pairs if one])
+    live: dict[str, tuple[DirtyRow, MappingRow]] = {}
+    pending: dict[str, tuple[DirtyRow, MappingRow]] = {}
+    open_: dict[str, tuple[DirtyRow, Intent]] = {}
+    done: list[DirtyRow] = []
+    for row, one in pairs:
+        if one is not None and one.id in unknown:
+            open_.setdefault(one.id, (row, unknown[one.id]))
+        elif one is None or one.state in ("ended", "excluded") or one.remote_id in live:
+            done.append(row)
+        elif one.remote_id is not None:
+            live[one.remote_id] = (row, one)
+        else:
+            pending[one.id] = (row, one)
+    unmapped = {name: row for name, row in by_remote.items() if name not in mapped}
+    state = connections.get(tx, connection.name)
+    return Batch(state, live, list(pending.values()), unmapped, list(open_.values()), done)
+
+
+async def observe(connection: Connection, remote_ids: Sequence[str]) -> Seen:
+    """Read objects as they are now. One that cannot be understood is its own trouble and nobody else's."""
+    there: dict[str, Found] = {}
+    gone: dict[str, Missing] = {}
+    trouble: dict[str, Trouble] = {}
+    size = max(1, connection.manifest.read_batch * connection.manifest.in_flight)
+    for start in range(0, len(remote_ids), size):
+        answers = await connection.connector.read(KIND, remote_ids[start : start + size])
+        for remote_id, found in answers.items():
+            if isinstance(found, Missing):
+                gone[remote_id] = found
+                continue
+            try:
+                remote = connection.translator.read(found.raw)
+            except ReplyError as error:
+                trouble[remote_id] = Trouble(error, raw=ascii(found.raw))
+                continue
+            there[remote_id] = Found(Observation(remote_id=remote_id, digest=found.digest, remote=remote), found.raw)
+    return Seen(there, gone, trouble)
+
+
+def as_of_now(tx: Tx, rows: Sequence[MappingRow]) -> dict[str, tuple[MappingRow, Customer]]:
+    """Mappings and their customers as they are in this transaction, by mapping id; ended ones left out."""
+    again = mappings.by_ids(tx, [row.id for row in rows])
+    owners = customers.by_ids(tx, {row.record_id for row in again.values()})
+    return {
+        name: (row, owners[row.record_id])
+        for name, row in again.items()
+        if row.state != mappings.ENDED and row.record_id in owners
+    }

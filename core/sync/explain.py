@@ -1,0 +1,127 @@
+"""Every system's value of every field of one customer, who owns it, what happened last, what is pending and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from core.model.policy import REGISTRY
+from core.store import connections, customers, failures, holds, inbox, intents, journal, mappings, observations, work
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.journal import Entry
+from core.store.mappings import MappingRow
+from core.sync import registry
+from core.sync.hub import KIND, Hub
+from core.sync.verdicts import verdict_on
+
+ENTRIES_SHOWN = 30
+
+
+def explain(tx: Tx, hub: Hub, external_id: str) -> dict[str, Any]:
+    """The whole story of one customer, JSON-able. Raises NotFoundError."""
+    customer = registry.get(tx, external_id)
+    rows = mappings.of_records(tx, [customer.id]).get(customer.id, [])
+    return {
+        "external_customer_id": customer.external_id,
+        "id": customer.id,
+        "version": customer.version,
+        "fields": {
+            name: {"value": value, "source": customer.sources.get(name, REGISTRY)}
+            for name, value in sorted(customer.fields.items())
+        },
+        "mappings": [_mapping(tx, hub, customer, row) for row in sorted(rows, key=lambda one: one.connection)],
+        "holds": [msgspec.to_builtins(one) for one in holds.listing(tx, record_id=customer.id)],
+        "failures": [msgspec.to_builtins(one) for one in failures.of_record(tx, customer.id)],
+        "journal": [entry_shown(one) for one in journal.of_record(tx, customer.id, ENTRIES_SHOWN)],
+    }
+
+
+def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str, Any]:
+    """One connection's side: what was last seen there, what was agreed, what a reconcile would do, what waits."""
+    shown: dict[str, Any] = {"connection": row.connection, "state": row.state, "remote_id": row.remote_id, "id": row.id}
+    subject = work.mapping_subject(row.id)
+    waits = work.waiting(tx, row.connection, [subject]).get(subject)
+    if waits:
+        shown["waits"] = {"reason": waits[0], "not_before": waits[1], "attempts": waits[2]}
+    intent = intents.open_of(tx, [row.id]).get(row.id)
+    if intent:
+        shown["write_in_doubt"] = {"action": intent.action, "state": intent.state, "problem": intent.error}
+    connection = hub.connections.get(row.connection)
+    seen = observations.by_ids(tx, row.connection, KIND, [row.remote_id]).get(row.remote_id) if row.remote_id else None
+    if connection is None or seen is None:
+        return shown
+    held = holds.of_subjects(tx, row.connection, [subject]).get(subject, ())
+    verdict = verdict_on(hub, connection, customer, row, seen.remote, held)
+    fields = {}
+    for name, value in sorted(seen.remote.fields.items()):
+        rule = hub.policy.rule(row.connection, name)
+        base = row.base.get(name)
+        fields[name] = {
+            "value": value,
+            "agreed": None if base is None else list(base),
+            "flow": rule.flow,
+            "on_conflict": list(rule.ranks) or "hold",
+            "next": _next(name, verdict.rules, verdict.pull, verdict.push),
+        }
+    return shown | {"fields": fields, "unreadable": seen.remote.unreadable, "not_synced": connection.manifest.not_synced}
+
+
+def _next(name: str, rules: dict[str, str], pull: dict[str, Any], push: dict[str, Any]) -> str:
+    if name in pull:
+        return f"take: {rules.get(name, '')}"
+    if name in push:
+        return f"write: {rules.get(name, '')}"
+    return ""
+
+
+def entry_shown(entry: Entry) -> dict[str, Any]:
+    """A journal entry as people see it; `change` is what `accord undo` takes."""
+    return {
+        "change": entry.id,
+        "at": entry.at,
+        "action": entry.action,
+        "connection": entry.connection,
+        "remote_id": entry.remote_id,
+        "actor": entry.actor,
+        "trace": entry.trace,
+        "changes": {name: {"old": old, "new": new, "rule": rule} for name, (old, new, rule) in entry.changes.items()},
+        "lost": [msgspec.to_builtins(one) for one in entry.lost],
+    }
+
+
+def status(tx: Tx, hub: Hub) -> dict[str, Any]:
+    """How every connection stands, in numbers."""
+    waiting, letters = work.counts(tx), inbox.counts(tx)
+    held, failed = holds.counts(tx), failures.counts(tx)
+    shown = []
+    for row in connections.every(tx):
+        name = row.name
+        full = connections.cursor(tx, name, KIND, "full")
+        changes = connections.cursor(tx, name, KIND, "changes")
+        shown.append(
+            {
+                "connection": name,
+                "provider": row.provider,
+                "account": row.account_title or row.account_id,
+                "state": row.state,
+                "is_configured": name in hub.connections,
+                "mappings": mappings.count(tx, name, "live"),
+                "pending": mappings.count(tx, name, "pending"),
+                "gone": mappings.count(tx, name, "gone"),
+                "objects": observations.count(tx, name, KIND),
+                "waiting": waiting.get(name, 0),
+                "inbox": letters.get((name, "new"), 0),
+                "poison": letters.get((name, "poison"), 0),
+                "held": sum(times for (where, _), times in held.items() if where == name),
+                "failing": failed.get((name, "retrying"), 0),
+                "dead": failed.get((name, "dead"), 0),
+                "in_doubt": len(intents.all_open(tx, name)),
+                "last_full_sweep": full.completed_at,
+                "last_changes": changes.completed_at,
+                "paused_until": row.paused_until,
+                "error": row.error,
+            }
+        )
+    return {"customers": customers.count(tx), "connections": shown, "holds": sum(held.values()), "failures": sum(failed.values())}

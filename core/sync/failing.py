@@ -1,0 +1,60 @@
+"""Failures by record: back-off, and death after too many attempts (a person must retry then)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.errors import AccordError, RejectedError, RetryError
+from core.store import failures, work
+from core.store.database import Tx
+from core.store.work import DirtyRow
+from core.sync.hub import Connection, Hub, Timing
+
+RAW_SHOWN = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong with one record. `raw` is printable ASCII, so that any database can store it."""
+
+    error: AccordError
+    raw: str = ""
+    record_id: str | None = None
+
+
+def back_off(timing: Timing, attempts: int) -> float:
+    """Seconds until the next attempt: doubling, capped."""
+    return min(timing.longest_back_off, timing.first_back_off * 2.0 ** min(attempts, 30))
+
+
+def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[DirtyRow, Trouble]) -> None:
+    """Store what failed, and when to look again; a wait that the provider asked for is no attempt."""
+    now = hub.clock.now()
+    dead, rows = [], []
+    for row, trouble in troubled.items():
+        told = trouble.error.retry_after if isinstance(trouble.error, RetryError) else None
+        is_dead = told is None and row.attempts + 1 >= hub.timing.attempts_before_dead
+        next_at = None if is_dead else now + (told if told is not None else back_off(hub.timing, row.attempts))
+        rows.append(
+            failures.Failure(
+                connection=connection.name,
+                subject=row.subject,
+                record_id=trouble.record_id,
+                field=trouble.error.field if isinstance(trouble.error, RejectedError) else None,
+                code=trouble.error.code,
+                message=str(trouble.error),
+                raw=trouble.raw[:RAW_SHOWN],
+                state="dead" if is_dead else "retrying",
+                first_at=now,
+                last_at=now,
+                next_at=next_at,
+                trace=row.trace,
+            )
+        )
+        if next_at is None:
+            dead.append(row)
+        else:
+            work.postpone(tx, connection.name, {row.subject: next_at}, is_attempt=told is None)
+    failures.record(tx, rows)
+    work.clear(tx, connection.name, dead)

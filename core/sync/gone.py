@@ -1,0 +1,81 @@
+"""Remote objects that are not there any more: never taken for an edit, always asked."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.ports import Missing
+from core.store import holds as hold_rows
+from core.store import journal, mappings, observations, work
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.store.work import DirtyRow
+from core.sync.batch import Batch, Seen
+from core.sync.hub import KIND, Connection, Hub
+
+
+def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> None:
+    """Only a successful read that says so makes an object gone; its mapping waits for a person."""
+    if not seen.gone:
+        return
+    now = hub.clock.now()
+    known = observations.by_ids(tx, connection.name, KIND, seen.gone)
+    vanished = [msgspec.structs.replace(one, state="gone") for one in known.values()]
+    observations.put(tx, connection.name, KIND, vanished, now)
+    for remote_id, missing in seen.gone.items():
+        if remote_id in batch.live:
+            row, mapping = batch.live[remote_id]
+            _mapping_gone(tx, hub, connection, row, mapping, missing)
+        elif missing.survivor:
+            _look_at(tx, hub, connection, missing.survivor, batch.unmapped[remote_id].trace)
+    _close_holds_of_unmapped(tx, hub, connection, [one for one in seen.gone if one in batch.unmapped])
+
+
+def _close_holds_of_unmapped(tx: Tx, hub: Hub, connection: Connection, remote_ids: list[str]) -> None:
+    subjects = [work.remote_subject(one) for one in remote_ids]
+    known = hold_rows.of_subjects(tx, connection.name, subjects)
+    nothing = [hold_rows.Held(subject=one, record_id=None, drafts=[]) for one in subjects]
+    hold_rows.settle(tx, hub.ids, connection.name, nothing, known, hub.clock.now())
+
+
+def _look_at(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str) -> None:
+    subject = work.remote_subject(remote_id)
+    work.mark(tx, connection.name, [subject], reason="merged", trace=trace, now=hub.clock.now())
+
+
+def _mapping_gone(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, missing: Missing
+) -> None:
+    now = hub.clock.now()
+    entry = journal.Entry(
+        at=now, record_id=mapping.record_id, connection=connection.name, remote_id=mapping.remote_id,
+        action="merged" if missing.survivor else "gone", actor=connection.name, trace=row.trace,
+    )  # fmt: skip
+    if missing.survivor:
+        other = mappings.by_remote_ids(tx, connection.name, KIND, [missing.survivor]).get(missing.survivor)
+        if other is None:
+            moved = msgspec.structs.replace(mapping, remote_id=missing.survivor, state="live", updated_at=now)
+            mappings.update(tx, [moved])
+            journal.write(tx, [entry])
+            return  # still dirty: the survivor is read and merged in the next pass
+        _hold(tx, hub, connection, other, holds.MERGED, missing, row.trace)
+    reason = holds.MERGED if missing.survivor else holds.REMOTE_GONE
+    if mapping.state != "gone":
+        mappings.update(tx, [msgspec.structs.replace(mapping, state="gone", updated_at=now)])
+        journal.write(tx, [entry])
+    _hold(tx, hub, connection, mapping, reason, missing, row.trace)
+    work.clear(tx, connection.name, [row])
+
+
+def _hold(
+    tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, reason: str, missing: Missing, trace: str
+) -> None:
+    subject = work.mapping_subject(mapping.id)
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    detail: dict[str, object] = {"remote_id": mapping.remote_id, "survivor": missing.survivor}
+    draft = HoldDraft(reason=reason, detail=detail, digest=digest_of(reason, mapping.remote_id, missing.survivor))
+    held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=trace)
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())

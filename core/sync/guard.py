@@ -1,0 +1,109 @@
+"""The mass-change stop: destructive changes draw on a rolling budget per connection, then wait for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from core.model import holds
+from core.model.decide import Verdict
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.policy import Guard
+from core.model.values import Value, blank
+from core.store import holds as hold_rows
+from core.store import journal, mappings, work
+from core.store.connections import ConnectionRow
+from core.store.database import Tx
+from core.store.work import DirtyRow
+from core.sync.hub import Connection, Hub
+
+PARKED = "guard"
+APPROVED = "approved"
+SUBJECT = "connection"
+SHOWN = 20
+
+
+class Spent(msgspec.Struct):
+    """What a connection's lane destroyed within the window: overwritten and cleared values, one value written often."""
+
+    overwrites: int = 0
+    clears: int = 0
+    creates: int = 0
+    same: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+
+    def add(self, field: str, old: Value, new: Value) -> None:
+        """Count one change of one field."""
+        if blank(old):
+            return
+        if blank(new):
+            self.clears += 1
+            return
+        self.overwrites += 1
+        self.same[field, repr(new)] += 1
+
+
+def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
+    """Count the journal's window, from the last approval on."""
+    since = max(hub.clock.now() - hub.policy.guard.window_seconds, state.allowance_from or 0.0)
+    found = Spent()
+    for entry in journal.changed_by(tx, state.name, since):
+        if entry.action == "create":
+            found.creates += 1
+            continue
+        for field, (old, new, _rule) in entry.changes.items():
+            found.add(field, old, new)
+    return found
+
+
+def too_much(guard: Guard, found: Spent, total: int, announced_creates: int) -> str:
+    """Which threshold is passed, in words; "" for none. `total` is the number of live mappings."""
+    if found.clears > max(guard.clear_count, guard.clear_share * total):
+        return f"{found.clears} values cleared of {total} records"
+    if found.clears > guard.clear_count_small and found.clears > guard.clear_share_small * total:
+        return f"{found.clears} values cleared of {total} records"
+    if found.overwrites > max(guard.overwrite_count, guard.overwrite_share * total):
+        return f"{found.overwrites} values overwritten of {total} records"
+    if found.creates > max(announced_creates, guard.overwrite_count, guard.overwrite_share * total):
+        return f"{found.creates} creates where {announced_creates} were announced"
+    for (field, _value), times in found.same.most_common(1):
+        if times > max(guard.same_value_count, guard.same_value_share * total):
+            return f"one and the same value written to {field} of {times} of {total} records"
+    return ""
+
+
+def admit(
+    tx: Tx, hub: Hub, connection: Connection, state: ConnectionRow, wanted: Mapping[DirtyRow, Verdict], creates: int = 0
+) -> set[str]:
+    """Subjects that must wait for a person. Only destructive ones do; what a person approved passes."""
+    risky = {row: one for row, one in wanted.items() if one.replaced and row.reason != APPROVED}
+    if not risky and not creates:
+        return set()
+    so_far = spent(tx, hub, state)
+    for verdict in risky.values():
+        for field, (old, new) in verdict.replaced.items():
+            so_far.add(field, old, new)
+    so_far.creates += creates
+    total = mappings.count(tx, connection.name, "live", "pending")
+    why = too_much(hub.policy.guard, so_far, total, state.announced_creates)
+    if not why:
+        return set()
+    stop(tx, hub, connection, [row.subject for row in risky], why)
+    return {row.subject for row in risky}
+
+
+def stop(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str], why: str) -> None:
+    """Park subjects and ask a person, once per connection; more of the same joins the same hold."""
+    now = hub.clock.now()
+    known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])
+    open_before = [one for one in known.get(SUBJECT, ()) if one.state == "open"]
+    shown = list(open_before[0].detail.get("subjects", [])) if open_before else []
+    work.park(tx, connection.name, subjects, PARKED)
+    sample = [*dict.fromkeys([*shown, *subjects])][:SHOWN]
+    records = work.count_parked(tx, connection.name, PARKED)
+    detail: dict[str, object] = {"problem": why, "records": records, "subjects": sample}
+    draft = HoldDraft(reason=holds.MASS_CHANGE, detail=detail, digest=digest_of(holds.MASS_CHANGE, why))
+    held = hold_rows.Held(subject=SUBJECT, record_id=None, drafts=[draft])
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)

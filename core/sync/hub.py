@@ -1,0 +1,100 @@
+"""What the sync layer stands on: one frozen object, built in one place and passed down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from core.errors import InvalidInputError, NotFoundError
+from core.model.policy import ConnectionPolicy, Policy
+from core.model.projection import Projection, projection_of
+from core.model.remote import Manifest
+from core.ports import Clock, ConnectionConfig, Connector, Ids, Provider, Shell, Translator, Vault, Webhooks
+from core.store.database import Database
+
+KIND = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection at work: its configuration, its connector, and the connector's pure halves."""
+
+    name: str
+    config: ConnectionConfig
+    policy: ConnectionPolicy
+    manifest: Manifest
+    connector: Connector
+    translator: Translator
+    webhooks: Webhooks
+    projection: Projection
+    webhook_secrets: Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things may take, in seconds. `patience` scales every wait that a manifest declares."""
+
+    changes_every: float = 60.0
+    full_every: float = 86400.0
+    lane_budget: float = 30.0
+    first_back_off: float = 2.0
+    longest_back_off: float = 3600.0
+    attempts_before_dead: int = 8
+    patience: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Everything a job needs."""
+
+    db: Database
+    clock: Clock
+    ids: Ids
+    policy: Policy
+    connections: Mapping[str, Connection]
+    instance: str
+    wake: Callable[[str], None]
+    timing: Timing = field(default_factory=Timing)
+    log: structlog.typing.FilteringBoundLogger = field(default_factory=structlog.get_logger)
+
+    def connection(self, name: str) -> Connection:
+        """A connection by name, or NotFoundError with the names there are."""
+        found = self.connections.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.connections)) or "none"
+            raise NotFoundError(f"there is no connection {name!r}", field="connection", cure=f"known: {known}")
+        return found
+
+
+def connect(
+    config: ConnectionConfig, policy: ConnectionPolicy, provider: Provider, vault: Vault, shell: Shell
+) -> Connection:
+    """Build one connection from its parts."""
+    translator = provider.translator(config)
+    return Connection(
+        name=config.name,
+        config=config,
+        policy=policy,
+        manifest=provider.manifest,
+        connector=provider.build(config, vault, shell),
+        translator=translator,
+        webhooks=provider.webhooks,
+        projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),
+        webhook_secrets=lambda: webhook_secrets(provider.manifest, vault),
+    )
+
+
+def webhook_secrets(manifest: Manifest, vault: Vault) -> tuple[str, ...]:
+    """Live signing secrets (several while one is being rolled); none: webhooks are refused."""
+    name = manifest.webhook_secret
+    found = vault.get(name) if name else None
+    return tuple(part for part in (found or "").replace(",", " ").split() if part)
+
+
+def require_known(hub: Hub, names: list[str]) -> list[Connection]:
+    """Connections by name, all of them for an empty list."""
+    if not hub.connections:
+        raise InvalidInputError("no connection is configured", cure="add one to accord.toml: `accord connect --help`")
+    return [hub.connection(name) for name in names or sorted(hub.connections)]

@@ -1,0 +1,112 @@
+"""The inbox: verified bytes, one durable row, then 2xx; later the rows become notices.
+
+Deliveries that arrive together are committed together (one fsync for many).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from core.errors import ReplyError, StorageError
+from core.ports import Delivery, Notice
+from core.store import inbox, intents
+from core.store.database import Tx
+from core.store.inbox import Letter
+from core.sync.batch import Report
+from core.sync.hub import Connection, Hub
+from core.sync.notices import mark_objects
+from core.sync.send import raced
+
+LETTERS_AT_ONCE = 200
+
+
+class InboxWriter:
+    """Group commit: whoever comes while a commit is under way goes with the next one."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Nothing runs until the first delivery."""
+        self._hub = hub
+        self._waiting: list[tuple[Letter, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def receive(self, connection: Connection, delivery: Delivery) -> str:
+        """Verify and store one delivery; returns its trace. Durable when this returns.
+
+        Raises SignatureError (nothing stored) and StorageError (the provider shall try again).
+        """
+        hub = self._hub
+        now = hub.clock.now()
+        connection.webhooks.verify(delivery, connection.webhook_secrets(), now)
+        key = connection.webhooks.dedupe_key(delivery)
+        letter = Letter(connection=connection.name, dedupe_key=key, body=delivery.body, received_at=now, trace=hub.ids.new())
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((letter, done))
+        if self._writer is None:
+            # a task of its own: a delivery must not wait for the commits of those that come after it
+            self._writer = asyncio.create_task(self._write_all())
+        await done
+        return letter.trace
+
+    async def _write_all(self) -> None:
+        """Commit batch after batch until nobody waits. Every waiter gets an answer, come what may."""
+        try:
+            while self._waiting:
+                some, self._waiting = self._waiting[:LETTERS_AT_ONCE], self._waiting[LETTERS_AT_ONCE:]
+                await self._write(some)
+        finally:
+            self._writer = None
+
+    async def _write(self, some: Sequence[tuple[Letter, asyncio.Future[None]]]) -> None:
+        letters = [letter for letter, _ in some]
+        try:
+            await self._hub.db.run(lambda tx: inbox.add(tx, letters))
+        except BaseException as error:
+            failure = error if isinstance(error, StorageError) else StorageError(f"not stored: {error}")
+            for _, done in some:
+                if not done.done():
+                    done.set_exception(failure)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for _, done in some:
+            if not done.done():
+                done.set_result(None)
+        for name in {letter.connection for letter in letters}:
+            self._hub.wake(name)
+
+
+async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
+    """Turn waiting deliveries into dirty marks; False when there were none."""
+    letters = await hub.db.read(lambda tx: inbox.new(tx, connection.name, LETTERS_AT_ONCE))
+    if not letters:
+        return False
+    understood: list[tuple[Letter, Sequence[Notice]]] = []
+    poison: list[tuple[Letter, str]] = []
+    for letter in letters:
+        try:
+            understood.append((letter, connection.webhooks.notices(letter.body)))
+        except ReplyError as error:
+            poison.append((letter, str(error)))
+
+    def store(tx: Tx) -> None:
+        for letter, notices in understood:
+            _take(tx, hub, connection, letter, notices)
+        for letter, problem in poison:
+            inbox.poison(tx, letter.id, problem)
+        inbox.done(tx, [letter.id for letter, _ in understood])
+
+    await hub.db.run(store)
+    report.looked += len(letters)
+    report.failed += len(poison)
+    return True
+
+
+def _take(tx: Tx, hub: Hub, connection: Connection, letter: Letter, notices: Sequence[Notice]) -> None:
+    named = {one.remote_id for one in notices} | {old for one in notices for old in one.merged}
+    mark_objects(tx, hub, connection, named, reason="webhook", trace=letter.trace)
+    for notice in notices:
+        if notice.our_key and notice.overwritten:
+            intent = intents.by_key(tx, connection.name, notice.our_key)
+            if intent is not None:
+                raced(tx, hub, connection, intent, notice.overwritten)

@@ -1,0 +1,53 @@
+"""Plan a whole sweep's changes before any of them is made: the mass-change stop comes before the first one."""
+
+from __future__ import annotations
+
+from core.store import connections, mappings, observations, work
+from core.store.database import Tx
+from core.sync import guard
+from core.sync.batch import as_of_now
+from core.sync.guard import Spent
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.verdicts import verdict_on
+
+SLICE = 200
+
+
+async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
+    """Decide everything the sweep found changed, from what it saw; stop what is too much at once."""
+    found, risky, after = Spent(), list[str](), ""
+    while True:
+        subjects = await hub.db.read(lambda tx, a=after: work.parked(tx, connection.name, run, a, SLICE))  # type: ignore[misc]
+        if not subjects:
+            break
+        risky += await hub.db.read(lambda tx, some=subjects: _judge(tx, hub, connection, some, found))  # type: ignore[misc]
+        after = subjects[-1]
+    if not risky:
+        return
+
+    def stop(tx: Tx) -> None:
+        state = connections.get(tx, connection.name)
+        total = mappings.count(tx, connection.name, "live", "pending")
+        why = guard.too_much(hub.policy.guard, found, total, state.announced_creates)
+        if why:
+            guard.stop(tx, hub, connection, risky, why)
+
+    await hub.db.run(stop)
+
+
+def _judge(tx: Tx, hub: Hub, connection: Connection, subjects: list[str], found: Spent) -> list[str]:
+    ids = [one[2:] for one in subjects if one.startswith("m:")]
+    rows = mappings.by_ids(tx, ids)
+    current = as_of_now(tx, list(rows.values()))
+    seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows.values() if row.remote_id])
+    risky = []
+    for name, (mapping, customer) in current.items():
+        one = seen.get(mapping.remote_id or "")
+        if one is None:
+            continue
+        verdict = verdict_on(hub, connection, customer, mapping, one.remote)
+        for field, (old, new) in verdict.replaced.items():
+            found.add(field, old, new)
+        if verdict.replaced:
+            risky.append(work.mapping_subject(name))
+    return risky

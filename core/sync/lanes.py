@@ -1,0 +1,244 @@
+"""Lanes: one runner per connection. After every piece of work, the most urgent one is looked for again.
+
+inbox, one-offs, dirty mappings (in the provider's batches), first contact, sweep slices; sweeps get a share,
+so that a stream of changes does not starve them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    ReauthorizeError,
+    ReplyError,
+    RetryError,
+    WrongAccountError,
+)
+from core.store import connections, customers, inbox, intents, mappings, observations, work
+from core.store.connections import ConnectionRow, Cursor
+from core.store.database import Tx
+from core.sync.adopt import adopt
+from core.sync.batch import Report
+from core.sync.failing import back_off
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.inbox import drain
+from core.sync.oneoffs import finish_one_off, start_one_off
+from core.sync.reconcile import reconcile
+from core.sync.registry import offer
+from core.sync.sweep import Listed, is_due, sweep_slice
+
+WALK_AT_ONCE = 100
+BATCHES_PER_SWEEP_SLICE = 10
+SINGLE_READS_AT_ONCE = 20
+"""Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
+
+
+@dataclass(slots=True)
+class LaneState:
+    """What one lane remembers within this process; nothing that a restart may not forget."""
+
+    is_checked: bool = False
+    is_prepared: bool = False
+    listed: Listed = field(default_factory=Listed)
+    troubles: int = 0
+    batches: int = 0
+    total: Report = field(default_factory=Report)
+
+
+class Lanes:
+    """Runs lanes of a hub. One instance per process."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Every lane starts by checking whose account its credentials open."""
+        self._hub = hub
+        self._states: dict[str, LaneState] = {name: LaneState() for name in hub.connections}
+
+    async def run(self, name: str) -> None:
+        """Work until nothing is due or the budget is spent; then let the others have a turn."""
+        hub = self._hub
+        connection = hub.connection(name)
+        started = hub.clock.now()
+        report = Report()
+        try:
+            while await self.step(connection, report):
+                if hub.clock.now() - started >= hub.timing.lane_budget:
+                    hub.wake(name)
+                    break
+        finally:
+            self._states[name].total.add(report)
+            self._log(name, report, hub.clock.now() - started)
+
+    def _log(self, name: str, report: Report, seconds: float) -> None:
+        numbers = {key: getattr(report, key) for key in Report.__slots__ if getattr(report, key)}
+        if numbers:
+            self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
+
+    async def step(self, connection: Connection, report: Report) -> bool:
+        """Do the most urgent piece of work; False when nothing may be done now."""
+        hub = self._hub
+        state = self._states[connection.name]
+        row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
+        if row.state == "reauthorize" or (row.paused_until or 0.0) > hub.clock.now():
+            return False
+        try:
+            worked = await self._most_urgent(connection, row, state, report)
+        except AccordError as error:
+            await self._troubled(connection, state, error)
+            return False
+        if state.troubles or row.error_code:
+            state.troubles = 0
+            await hub.db.run(lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None))
+        return worked
+
+    async def _most_urgent(
+        self, connection: Connection, row: ConnectionRow, state: LaneState, report: Report
+    ) -> bool:
+        hub = self._hub
+        if await drain(hub, connection, report):
+            return True
+        await self._check(connection, row, state)
+        if await start_one_off(hub, connection):
+            return True
+        starved = state.batches >= BATCHES_PER_SWEEP_SLICE
+        if not starved and await self._dirty(connection, state, report):
+            return True
+        state.batches = 0
+        if await self._first_contact(connection, report) or await self._sweep(connection, state, report):
+            return True
+        return await self._dirty(connection, state, report) or await finish_one_off(hub, connection, state.total, report)
+
+    async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
+        """Once per process: whose account is it, are there writes in doubt, and can we write at all?"""
+        if not state.is_checked:
+            await check_account(self._hub, connection, row)
+            await self._hub.db.run(lambda tx: self._wake_open_intents(tx, connection))
+            state.is_checked = True
+        if row.state == "active" and not state.is_prepared:
+            made = await connection.connector.prepare()
+            state.is_prepared = True
+            if made:
+                self._hub.log.info("connection.prepared", connection=connection.name, made=list(made))
+
+    def _wake_open_intents(self, tx: Tx, connection: Connection) -> None:
+        subjects = [work.mapping_subject(one.mapping_id) for one in intents.all_open(tx, connection.name)]
+        waiting = work.waiting(tx, connection.name, subjects)
+        orphans = [one for one in subjects if one not in waiting]
+        now = self._hub.clock.now()
+        work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now)
+
+    async def _dirty(self, connection: Connection, state: LaneState, report: Report) -> bool:
+        hub = self._hub
+        limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
+        rows = await hub.db.read(lambda tx: work.due(tx, connection.name, hub.clock.now(), limit))
+        if not rows:
+            return False
+        state.batches += 1
+        report.add(await reconcile(hub, connection, rows))
+        return True
+
+    async def _first_contact(self, connection: Connection, report: Report) -> bool:
+        """One slice of unmapped objects up the ladder, or of unmapped customers offered for creation."""
+        hub = self._hub
+
+        def slice_(tx: Tx) -> bool:
+            cursor = connections.cursor(tx, connection.name, KIND, "adopt")
+            if cursor.run is not None:
+                self._adopt_slice(tx, connection, cursor, report)
+                return True
+            cursor = connections.cursor(tx, connection.name, KIND, "offer")
+            if cursor.run is not None:
+                self._offer_slice(tx, connection, cursor)
+                return True
+            return False
+
+        def is_under_way(tx: Tx) -> bool:
+            modes = ("adopt", "offer")
+            return any(connections.cursor(tx, connection.name, KIND, mode).run is not None for mode in modes)
+
+        return await hub.db.read(is_under_way) and await hub.db.run(slice_)
+
+    def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        if slice_:
+            counts = adopt(tx, self._hub, connection, slice_, cursor.run or "")
+            report.entered += counts.get("enter", 0)
+            report.linked += counts.get("link", 0)
+            report.held += counts.get("hold", 0)
+        connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
+
+    def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
+        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        unmapped = list(customers.by_ids(tx, ids).values())
+        subjects = offer(tx, self._hub, connection.name, unmapped)
+        now = self._hub.clock.now()
+        work.mark(tx, connection.name, subjects, reason="to be created", trace=cursor.run or "", now=now)
+        connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
+
+    async def _sweep(self, connection: Connection, state: LaneState, report: Report) -> bool:
+        hub = self._hub
+
+        def due(tx: Tx) -> str | None:
+            full = connections.cursor(tx, connection.name, KIND, "full")
+            return is_due(hub, full, connections.cursor(tx, connection.name, KIND, "changes"))
+
+        mode = await hub.db.read(due)
+        if mode is None:
+            return False
+        await sweep_slice(hub, connection, mode, state.listed, report)
+        return True
+
+    async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
+        """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""
+        hub = self._hub
+        now = hub.clock.now()
+        values: dict[str, object] = {"error": str(error), "error_code": error.code}
+        if isinstance(error, ReauthorizeError | WrongAccountError):
+            values["state"] = "reauthorize"
+        elif isinstance(error, RetryError | AmbiguousError | ReplyError):
+            told = error.retry_after if isinstance(error, RetryError) else None
+            values["paused_until"] = now + (told if told is not None else back_off(hub.timing, state.troubles))
+        else:
+            values["paused_until"] = now + back_off(hub.timing, state.troubles)
+        state.troubles += 1
+        hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=str(error))
+        await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
+
+
+def _walked(cursor: Cursor, last: str | None) -> Cursor:
+    run = cursor.run if last is not None else None
+    return Cursor(connection=cursor.connection, kind=cursor.kind, mode=cursor.mode, cursor=last, run=run)
+
+
+async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
+    """Pin the account on first contact; refuse another one later."""
+    account = await connection.connector.identify()
+    if row.account_id is None:
+        await hub.db.run(
+            lambda tx: connections.change(tx, connection.name, account_id=account.id, account_title=account.title)
+        )
+    elif row.account_id != account.id:
+        raise WrongAccountError(
+            f"{connection.name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
+            f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
+            "another connection for the other account"
+        )
+
+
+def due_lanes(tx: Tx, hub: Hub) -> set[str]:
+    """Lanes in which something may be done now: the planner's tick asks, and wakes them."""
+    now = hub.clock.now()
+    waiting = set(inbox.has_new(tx)) | work.lanes_with_one_offs(tx)
+    found = set()
+    for row in connections.every(tx):
+        if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
+            continue
+        next_due = work.next_due(tx, row.name)
+        full = connections.cursor(tx, row.name, KIND, "full")
+        changes = connections.cursor(tx, row.name, KIND, "changes")
+        walks = [connections.cursor(tx, row.name, KIND, mode).run for mode in ("adopt", "offer")]
+        is_waiting = row.name in waiting or (next_due is not None and next_due <= now)
+        if is_waiting or any(walks) or is_due(hub, full, changes):
+            found.add(row.name)
+    return found

@@ -1,0 +1,81 @@
+"""Operators' one-offs: rows that a lane picks up; done when the lane has nothing left to do."""
+
+from __future__ import annotations
+
+from core.errors import InvalidInputError
+from core.store import connections, customers, mappings, work
+from core.store.database import Tx
+from core.store.work import OneOff
+from core.sync.batch import Report
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.sweep import begin_full
+
+WHATS = ("full", "changes", "customers")
+
+
+async def start_one_off(hub: Hub, connection: Connection) -> bool:
+    """Begin what was asked for; False when nothing was."""
+    one = await hub.db.read(lambda tx: work.one_off_in(tx, connection.name, "new"))
+    if one is None:
+        return False
+    try:
+        await _begin(hub, connection, one)
+    except InvalidInputError as error:
+        problem = str(error)
+        await hub.db.run(lambda tx: work.finish(tx, one.id, hub.clock.now(), error=problem))
+        return True
+    await hub.db.run(lambda tx: work.running(tx, one.id))
+    return True
+
+
+async def _begin(hub: Hub, connection: Connection, one: OneOff) -> None:
+    what = one.request.get("what")
+    if what == "full":
+        await begin_full(hub, connection, one.id)
+    elif what == "changes":
+        await hub.db.run(lambda tx: _changes_now(tx, connection))
+    elif what == "customers":
+        await hub.db.run(lambda tx: _mark_customers(tx, hub, connection, one))
+    else:
+        raise InvalidInputError(f"cannot {what!r}", field="what", limit=", ".join(WHATS))
+
+
+def _changes_now(tx: Tx, connection: Connection) -> None:
+    connections.touch_cursor(tx, connection.name, KIND, "changes")
+
+
+def _mark_customers(tx: Tx, hub: Hub, connection: Connection, one: OneOff) -> None:
+    wanted = [str(name) for name in one.request.get("external_ids", [])]
+    found = customers.by_external_ids(tx, wanted)
+    unknown = [name for name in wanted if name not in found]
+    if unknown:
+        problem = f"no such customer: {', '.join(unknown[:5])}"
+        raise InvalidInputError(problem, field="customer", cure="`accord customers list` shows them")
+    rows = mappings.of_records(tx, [customer.id for customer in found.values()])
+    subjects = [
+        work.mapping_subject(row.id) for some in rows.values() for row in some if row.connection == connection.name
+    ]
+    work.mark(tx, connection.name, subjects, reason="asked for", trace=one.trace, now=hub.clock.now())
+
+
+async def finish_one_off(hub: Hub, connection: Connection, total: Report, report: Report) -> bool:
+    """The lane has nothing left that may be done now: what runs is done."""
+    one = await hub.db.read(lambda tx: work.one_off_in(tx, connection.name, "running"))
+    if one is None:
+        return False
+    numbers = {name: getattr(total, name) + getattr(report, name) for name in Report.__slots__}
+    await hub.db.run(lambda tx: work.finish(tx, one.id, hub.clock.now(), result=numbers))
+    return True
+
+
+async def ask(hub: Hub, name: str, request: dict[str, object]) -> str:
+    """Put a request into a lane; returns its id."""
+    hub.connection(name)
+    one = OneOff(id=hub.ids.new(), connection=name, request=request, trace=hub.ids.new())
+
+    def put(tx: Tx) -> None:
+        work.ask(tx, one, hub.clock.now())
+        tx.after_commit(lambda: hub.wake(name))
+
+    await hub.db.run(put)
+    return one.id

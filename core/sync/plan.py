@@ -1,0 +1,222 @@
+"""Plans: what would change at one connection, field by field, from what was last seen. Pure data, with a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from core.errors import InvalidInputError
+from core.model.decide import Verdict
+from core.model.match import may_create
+from core.model.merge import digest_of
+from core.model.values import Value
+from core.store import connections, customers, holds, mappings, observations, work
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.sync.adopt import Judged, judge
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.verdicts import verdict_on
+
+SLICE = 200
+Kind = Literal["enter", "link", "create", "update", "take", "hold"]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One field's change: `where` is `registry` or the connection."""
+
+    field: str
+    where: str
+    old: Value
+    new: Value
+    rule: str
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """What would happen to one record or object.
+
+    enter: a new registry customer; link: a mapping to a known one; create: a new object there; update: values
+    written there; take: values taken into the registry; hold: a person is asked, and why.
+    """
+
+    kind: Kind
+    subject: str
+    external_id: str = ""
+    remote_id: str = ""
+    reason: str = ""
+    changes: list[Change] = []
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that would change at one connection. `calls` is the number of write calls it costs there."""
+
+    connection: str
+    account: str
+    digest: str
+    counts: dict[str, int]
+    calls: int
+    seconds: float
+    foreign_marks: dict[str, int] = {}
+    items: list[Item]
+
+
+async def plan(hub: Hub, connection: Connection) -> Plan:
+    """Decide everything from the last complete sweep, and write nothing.
+
+    Raises InvalidInputError before there was one.
+    """
+    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
+    if row.swept_at is None:
+        cure = f"run `accord sync {connection.name} --dry-run`, or let the daemon finish its first sweep"
+        raise InvalidInputError(f"{connection.name} was not listed completely yet", field="connection", cure=cure)
+    items: list[Item] = []
+    foreign: dict[str, int] = {}
+    for walk in (_unmapped, _mapped, _uncreated):
+        after: str | None = ""
+        while after is not None:
+            step: _Walk = walk
+            some, after = await hub.db.read(lambda tx, a=after, w=step: w(tx, hub, connection, a, foreign))  # type: ignore[misc]
+            items += some
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.kind] = counts.get(item.kind, 0) + 1
+    writes = counts.get("create", 0) + counts.get("update", 0)
+    calls = -(-writes // connection.manifest.write_batch)
+    shown = [msgspec.to_builtins(item) for item in items]
+    return Plan(
+        connection=connection.name, account=row.account_title or row.account_id or "", calls=calls, counts=counts,
+        digest=digest_of(connection.name, row.account_id, shown), seconds=round(calls / _calls_per_second(connection), 1),
+        foreign_marks=foreign, items=items,
+    )  # fmt: skip
+
+
+_Walk = Callable[[Tx, Hub, Connection, str, dict[str, int]], tuple[list[Item], str | None]]
+
+
+def _calls_per_second(connection: Connection) -> float:
+    rates = [limit.calls / limit.seconds for limit in connection.manifest.limits]
+    return min(rates, default=10.0)
+
+
+def _unmapped(
+    tx: Tx, hub: Hub, connection: Connection, after: str, foreign: dict[str, int]
+) -> tuple[list[Item], str | None]:
+    """Objects without a mapping: what the ladder would make of them."""
+    slice_ = observations.unmapped(tx, connection.name, KIND, after, SLICE)
+    for one in slice_:
+        for name in one.remote.foreign_marks:
+            foreign[name] = foreign.get(name, 0) + 1
+    items = [item for one in judge(tx, hub, connection, slice_) for item in _of_judged(connection, one)]
+    return items, slice_[-1].remote_id if slice_ else None
+
+
+def _of_judged(connection: Connection, one: Judged) -> Iterator[Item]:
+    remote, subject = one.seen.remote, work.remote_subject(one.seen.remote_id)
+    if one.match.kind == "hold" and one.match.hold:
+        reason = f"{one.match.hold.reason}: {one.match.hold.detail.get('problem', '')}"
+        yield Item(kind="hold", subject=subject, remote_id=remote.id, reason=reason)
+    elif one.match.kind == "enter":
+        external_id = remote.external_id or f"{connection.name}:{remote.id}"
+        changes = [
+            Change(name, "registry", None, value, one.match.rung) for name, value in sorted(remote.fields.items()) if value
+        ]
+        yield Item(
+            kind="enter", subject=subject, external_id=external_id, remote_id=remote.id, reason=one.match.rung, changes=changes
+        )
+    elif one.match.kind == "link" and one.customer and one.verdict:
+        changes = _changes(connection, one.customer, one.verdict)
+        external_id = one.customer.external_id
+        yield Item(
+            kind="link", subject=subject, external_id=external_id, remote_id=remote.id, reason=one.match.rung, changes=changes
+        )
+        yield from _held(subject, one.customer, remote.id, one.verdict)
+
+
+def _changes(connection: Connection, customer: Customer, verdict: Verdict, old: dict[str, Value] | None = None) -> list[Change]:
+    taken = [
+        Change(name, "registry", customer.fields.get(name), value, verdict.rules.get(name, ""))
+        for name, value in sorted(verdict.pull.items())
+    ]
+    there = old or {name: pair[0] for name, pair in verdict.replaced.items() if name in verdict.push}
+    sent = [
+        Change(name, connection.name, there.get(name), value, verdict.rules.get(name, ""))
+        for name, value in sorted(verdict.push.items())
+    ]
+    return taken + sent
+
+
+def _held(subject: str, customer: Customer, remote_id: str, verdict: Verdict) -> Iterator[Item]:
+    for draft in verdict.holds:
+        problem = draft.detail.get("problem") or draft.detail.get("rule") or ""
+        reason = f"{draft.reason} {draft.field}: {problem}"
+        yield Item(kind="hold", subject=subject, external_id=customer.external_id, remote_id=remote_id, reason=reason)
+
+
+def _mapped(
+    tx: Tx, hub: Hub, connection: Connection, after: str, foreign: dict[str, int]
+) -> tuple[list[Item], str | None]:
+    """Mappings whose sides differ, by what was last seen."""
+    del foreign
+    rows = mappings.page(tx, connection.name, after, SLICE)
+    owners = customers.by_ids(tx, {row.record_id for row in rows})
+    seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows if row.remote_id])
+    held = holds.of_subjects(tx, connection.name, [work.mapping_subject(row.id) for row in rows])
+    items: list[Item] = []
+    for row in rows:
+        items += _of_mapping(hub, connection, row, owners[row.record_id], seen, held)
+    return items, rows[-1].id if rows else None
+
+
+def _of_mapping(
+    hub: Hub,
+    connection: Connection,
+    row: MappingRow,
+    customer: Customer,
+    seen: dict[str, observations.Observation],
+    held: dict[str, list[holds.Hold]],
+) -> Iterator[Item]:
+    subject = work.mapping_subject(row.id)
+    found = seen.get(row.remote_id or "")
+    here = held.get(subject, [])
+    if row.state == "pending":
+        verdict = verdict_on(hub, connection, customer, row, None, here)
+        changes = _changes(connection, customer, verdict)
+        yield Item(kind="create", subject=subject, external_id=customer.external_id, changes=changes)
+    elif row.state == "live" and found and found.state == "live":
+        verdict = verdict_on(hub, connection, customer, row, found.remote, here)
+        changes = _changes(connection, customer, verdict)
+        if changes:
+            kind: Kind = "update" if verdict.push else "take"
+            yield Item(
+                kind=kind, subject=subject, external_id=customer.external_id, remote_id=found.remote_id, changes=changes
+            )
+        yield from _held(subject, customer, found.remote_id, verdict)
+    elif row.state == "gone":
+        reason = "remote_gone: the object is not there any more"
+        yield Item(kind="hold", subject=subject, external_id=customer.external_id, remote_id=row.remote_id or "", reason=reason)
+
+
+def _uncreated(
+    tx: Tx, hub: Hub, connection: Connection, after: str, foreign: dict[str, int]
+) -> tuple[list[Item], str | None]:
+    """Customers without a mapping here that policy wants created (unless the ladder links or holds them first)."""
+    del hub, foreign
+    ids = mappings.unmapped_customers(tx, connection.name, KIND, after, SLICE)
+    owners = customers.by_ids(tx, ids)
+    emails = {one.id: customers.key_of(one) for one in owners.values()}
+    doubles = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
+    items = []
+    for customer_id in ids:
+        customer = owners[customer_id]
+        if not may_create(customer.fields, connection.policy) or doubles.get(emails[customer_id]):
+            continue  # its double shows up above, as a link or a hold
+        sent = [
+            Change(name, connection.name, None, value, "to be created")
+            for name, value in sorted(customer.fields.items())
+            if connection.projection.covers(name)
+        ]
+        subject = f"c:{customer_id}"
+        items.append(Item(kind="create", subject=subject, external_id=customer.external_id, changes=sent))
+    return items, ids[-1] if ids else None

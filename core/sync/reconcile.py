@@ -1,0 +1,30 @@
+"""Make dirty mappings agree: observe, decide, commit, write, commit the answer.
+
+Safe to run at any time, any number of times, and to die at any line: the caller passes subjects and nothing
+else; what happened is read, never told. Runs only in the connection's own lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.store.work import DirtyRow
+from core.sync.batch import Report, observe, sort
+from core.sync.hub import Connection, Hub
+from core.sync.resolve import resolve
+from core.sync.send import send
+from core.sync.settle import settle
+
+
+async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
+    """Bring one batch of subjects as far as it goes now. Raises only what concerns the whole connection."""
+    report = Report(looked=len(rows))
+    batch = await hub.db.read(lambda tx: sort(tx, connection, rows))
+    for row, intent in batch.open:
+        await resolve(hub, connection, row, intent, report)
+    seen = await observe(connection, [*batch.live, *batch.unmapped])
+    outgoing = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
+    size = connection.manifest.write_batch
+    for start in range(0, len(outgoing), size):
+        await send(hub, connection, outgoing[start : start + size], report)
+    return report

@@ -1,0 +1,215 @@
+"""Writes to the registry: compare-and-set, journalled, and passed on to every other connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from core.errors import InvalidInputError, NotFoundError, VersionConflictError
+from core.model.match import may_create
+from core.model.policy import REGISTRY
+from core.model.validate import external_customer_id, validated
+from core.model.values import Value, blank
+from core.store import connections, customers, journal, mappings, work
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.sync.hub import Hub
+
+LONGEST_PARENT_CHAIN = 100
+
+
+def changed(customer: Customer, changes: Mapping[str, Value], source: str, now: float) -> Customer:
+    """The next version of a customer with these fields set, each from `source`."""
+    fields, sources = dict(customer.fields), dict(customer.sources)
+    for name, value in changes.items():
+        if blank(value):
+            fields.pop(name, None)
+        else:
+            fields[name] = value
+        sources[name] = source
+    return msgspec.structs.replace(
+        customer, fields=fields, sources=sources, version=customer.version + 1, updated_at=now
+    )
+
+
+def difference(customer: Customer, changes: Mapping[str, Value], rule: str) -> dict[str, tuple[Value, Value, str]]:
+    """What really changes: field -> (old, new, rule)."""
+    found = {name: (customer.fields.get(name), value, rule) for name, value in changes.items()}
+    return {name: change for name, change in found.items() if change[0] != change[1]}
+
+
+def fan_out(tx: Tx, hub: Hub, changed_customers: Iterable[Customer], *, but: str, trace: str) -> None:
+    """Mark the customers' mappings at every other connection dirty; make missing ones where policy creates."""
+    by_id = {one.id: one for one in changed_customers}
+    if not by_id:
+        return
+    mapped = mappings.of_records(tx, by_id)
+    for name in sorted(hub.connections):
+        if name == but:
+            continue
+        subjects = _subjects_at(tx, hub, name, by_id, mapped)
+        if subjects:
+            work.mark(tx, name, subjects, reason="registry changed", trace=trace, now=hub.clock.now())
+            tx.after_commit(lambda lane=name: hub.wake(lane))  # type: ignore[misc]
+
+
+def _subjects_at(
+    tx: Tx, hub: Hub, name: str, by_id: Mapping[str, Customer], mapped: Mapping[str, Sequence[MappingRow]]
+) -> list[str]:
+    subjects, unmapped = [], []
+    for customer_id, customer in by_id.items():
+        here = [one for one in mapped.get(customer_id, ()) if one.connection == name]
+        subjects += [work.mapping_subject(one.id) for one in here if one.state in ("live", "pending")]
+        if not here:
+            unmapped.append(customer)
+    return subjects + offer(tx, hub, name, unmapped)
+
+
+def offer(tx: Tx, hub: Hub, name: str, unmapped: Sequence[Customer]) -> list[str]:
+    """Pending mappings for customers that policy wants created at a connection; returns their subjects.
+
+    Nothing is created before one complete sweep of the connection has been stored.
+    """
+    connection = hub.connections[name]
+    wanted = [one for one in unmapped if one.deleted_at is None and may_create(one.fields, connection.policy)]
+    if not wanted:
+        return []
+    row = connections.get(tx, name)
+    if row.state != "active" or row.swept_at is None:
+        return []
+    now = hub.clock.now()
+    used = mappings.generations(tx, [one.id for one in wanted], name)
+    rows = [
+        MappingRow(
+            id=hub.ids.new(),
+            record_id=one.id,
+            connection=name,
+            generation=used.get(one.id, 0) + 1,
+            state="pending",
+            created_at=now,
+            updated_at=now,
+        )
+        for one in wanted
+    ]
+    mappings.insert(tx, rows)
+    return [work.mapping_subject(one.id) for one in rows]
+
+
+def create(tx: Tx, hub: Hub, external_id: str, values: Mapping[str, object], *, actor: str, trace: str) -> Customer:
+    """A new customer, entered by hand."""
+    wanted = external_customer_id(external_id)
+    fields = {name: value for name, value in validated(values).items() if not blank(value)}
+    if customers.by_external_ids(tx, [wanted]):
+        problem = f"{wanted!r} is taken by another customer"
+        raise InvalidInputError(problem, field="external_customer_id", limit="unique", cure="update that one")
+    _check_parent(tx, wanted, fields.get("parent"))
+    now = hub.clock.now()
+    one = Customer(
+        id=hub.ids.new(),
+        external_id=wanted,
+        fields=fields,
+        sources=dict.fromkeys(fields, REGISTRY),
+        created_at=now,
+        updated_at=now,
+    )
+    customers.insert(tx, [one])
+    _write(tx, hub, one, "create", {name: (None, value, "entered by hand") for name, value in fields.items()}, actor, trace)
+    return one
+
+
+def update(
+    tx: Tx,
+    hub: Hub,
+    external_id: str,
+    values: Mapping[str, object],
+    *,
+    actor: str,
+    trace: str,
+    version: int | None = None,
+) -> Customer:
+    """Set fields of a customer by hand; `version` must be the one that was read, when given."""
+    current = get(tx, external_id)
+    if "external_customer_id" in values:
+        raise InvalidInputError(
+            "it never changes", field="external_customer_id", limit="fixed", cure="create another customer"
+        )
+    if version is not None and version != current.version:
+        problem = f"the customer is at version {current.version}, not {version}"
+        raise VersionConflictError(problem, field="version", cure="read it again and repeat the change")
+    wanted = validated(values)
+    _check_parent(tx, external_id, wanted.get("parent"))
+    return put(tx, hub, current, wanted, actor=actor, trace=trace, action="edit")
+
+
+def put(
+    tx: Tx, hub: Hub, current: Customer, wanted: Mapping[str, Value], *, actor: str, trace: str, action: str
+) -> Customer:
+    """Store values as they are (an undo puts back what a provider once said, valid by our rules or not)."""
+    changes = difference(current, wanted, "entered by hand" if action == "edit" else action)
+    if not changes:
+        return current
+    one = changed(current, {name: change[1] for name, change in changes.items()}, REGISTRY, hub.clock.now())
+    if not customers.replace(tx, one):
+        raise VersionConflictError("it changed this very moment", field="version", cure="repeat the change")
+    _write(tx, hub, one, action, changes, actor, trace)
+    return one
+
+
+def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Customer:
+    """Delete a customer: it is archived, its mappings end, remote objects are left alone, its id is free again."""
+    current = get(tx, external_id)
+    now = hub.clock.now()
+    one = msgspec.structs.replace(current, version=current.version + 1, deleted_at=now, updated_at=now)
+    if not customers.replace(tx, one):
+        raise VersionConflictError("it changed this very moment", field="version", cure="repeat the request")
+    ended = [
+        msgspec.structs.replace(row, state="ended", note="customer deleted", updated_at=now)
+        for row in mappings.of_records(tx, [one.id]).get(one.id, ())
+    ]
+    mappings.update(tx, ended)
+    journal.write(
+        tx, [journal.Entry(at=now, record_id=one.id, action="delete", actor=actor, trace=trace)]
+    )
+    return one
+
+
+def get(tx: Tx, external_id: str) -> Customer:
+    """A live customer, or NotFoundError."""
+    found = customers.by_external_ids(tx, [external_id]).get(external_id)
+    if found is None:
+        raise NotFoundError(
+            f"there is no customer {external_id!r}", field="external_customer_id", cure="`accord customers list` shows them"
+        )
+    return found
+
+
+def _write(
+    tx: Tx,
+    hub: Hub,
+    one: Customer,
+    action: str,
+    changes: Mapping[str, tuple[Value, Value, str]],
+    actor: str,
+    trace: str,
+) -> None:
+    entry = journal.Entry(at=one.updated_at, record_id=one.id, action=action, changes=changes, actor=actor, trace=trace)
+    journal.write(tx, [entry])
+    fan_out(tx, hub, [one], but="", trace=trace)
+
+
+def _check_parent(tx: Tx, external_id: str, parent: Value) -> None:
+    """The parent exists, and following parents never comes back to this customer."""
+    seen = [external_id]
+    while isinstance(parent, str):
+        if parent in seen:
+            chain = " -> ".join([*seen, parent])
+            raise InvalidInputError(f"parents form a circle: {chain}", field="parent", cure="name another parent")
+        if len(seen) > LONGEST_PARENT_CHAIN:
+            raise InvalidInputError("too many parents above", field="parent", limit=str(LONGEST_PARENT_CHAIN))
+        found = customers.by_external_ids(tx, [parent]).get(parent)
+        if found is None:
+            raise InvalidInputError(f"there is no customer {parent!r}", field="parent", cure="create the parent first")
+        seen.append(parent)
+        parent = found.fields.get("parent")

@@ -1,0 +1,146 @@
+"""Find out what became of a write that nobody answered, before anything else is written to its mapping.
+
+| what was sent                                   | how it is found out                                             |
+|-------------------------------------------------|-----------------------------------------------------------------|
+| create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
+| create, natural key (upsert on our marker)      | look for our marker; not there: the same upsert again           |
+| create, key too old, marker                     | after the look-up lag, look for our marker                      |
+| create, key too old, no marker                  | look for the unique value: there, a person decides              |
+| update                                          | after the settling time, compare with the frozen values         |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.errors import AccordError, BugError, ReplyError
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.remote import Mark, Remote
+from core.model.values import Value
+from core.ports import Missing, Probe, Sighting
+from core.store import holds as hold_rows
+from core.store import intents, mappings, work
+from core.store.database import Tx
+from core.store.intents import Intent
+from core.store.work import DirtyRow
+from core.sync.batch import Report
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.send import commit_written, doubt, send
+
+KEY_MARGIN_SECONDS = 3600.0
+
+
+async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
+    """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
+    waits_until = _not_before(hub, connection, intent)
+    if hub.clock.now() < waits_until:
+        await hub.db.run(lambda tx: work.postpone(tx, connection.name, {row.subject: waits_until}, is_attempt=False))
+        report.waiting += 1
+    elif intent.action == "update":
+        await _resolve_update(hub, connection, row, intent)
+    elif _key_is_alive(hub, connection, intent):
+        await send(hub, connection, [(row, intent)], report)
+    else:
+        await _resolve_create(hub, connection, row, intent, report)
+
+
+def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
+    """When the outcome can be told. The request may still land after our time-out, so waits start late."""
+    manifest = connection.manifest
+    if intent.resolve_after is not None:
+        return intent.resolve_after
+    if intent.action == "update":
+        wait = 0.0 if manifest.is_conditional else manifest.settle_seconds
+    elif manifest.create_key_seconds is None or _key_is_alive(hub, connection, intent):
+        wait = 0.0
+    else:
+        wait = manifest.settle_seconds + manifest.lookup_lag_seconds
+    return intent.sent_at + wait * hub.timing.patience
+
+
+def _key_is_alive(hub: Hub, connection: Connection, intent: Intent) -> bool:
+    lifetime = connection.manifest.create_key_seconds
+    if intent.action != "create" or lifetime is None:
+        return False
+    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+
+
+async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent) -> None:
+    """Compare with what was sent, not with what is wanted today."""
+    if intent.remote_id is None:
+        raise BugError(f"intent {intent.id} updates nothing")
+    found = (await connection.connector.read(KIND, [intent.remote_id]))[intent.remote_id]
+    remote = _understood(connection, found) if isinstance(found, Sighting) else None
+
+    def commit(tx: Tx) -> None:
+        same = connection.projection.canonical
+        landed: dict[str, tuple[Value, Value]] = {
+            name: (sent, remote.fields.get(name))
+            for name, sent in intent.wanted.items()
+            if remote and same(name, sent) == same(name, remote.fields.get(name))
+        }
+        if remote and isinstance(found, Sighting) and len(landed) == len(intent.wanted):
+            commit_written(tx, hub, connection, row, intent, remote, found, landed)
+        else:
+            intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
+
+    await hub.db.run(commit)
+
+
+def _understood(connection: Connection, sighting: Sighting) -> Remote | None:
+    try:
+        return connection.translator.read(sighting.raw)
+    except ReplyError:
+        return None
+
+
+async def _resolve_create(
+    hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report
+) -> None:
+    mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
+    mark = Mark(hub.instance, mapping.id, mapping.generation)
+    if connection.manifest.has_marker:
+        probe = Probe(mark=str(mark), created_after=intent.sent_at - connection.manifest.settle_seconds)
+    else:
+        probe = Probe(unique={"name": str(intent.wanted.get("name") or "")})
+    found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+    if not found and connection.manifest.create_key_seconds is None:
+        await send(hub, connection, [(row, intent)], report)
+        return
+    await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
+
+
+def _commit_found(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, found: Sequence[Sighting]
+) -> None:
+    """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
+    now = hub.clock.now()
+    if not found:
+        intents.close(tx, {intent.id: "void"}, now)
+        return
+    remote = _understood(connection, found[0])
+    if remote is None:
+        doubt(tx, hub, connection, row, intent, "the object found cannot be understood")
+        return
+    if len(found) == 1 and connection.manifest.has_marker:
+        same = connection.projection.canonical
+        # it was created as frozen: what differs by now is somebody's edit, and flows
+        agreed = {name: (sent, same(name, sent)) for name, sent in intent.wanted.items()}
+        commit_written(tx, hub, connection, row, intent, remote, found[0], agreed)
+        return
+    intents.close(tx, {intent.id: "void"}, now)
+    candidates = [one.id for one in found]
+    draft = HoldDraft(
+        reason=holds.LOST_CREATE,
+        detail={"candidates": candidates, "values": intent.wanted},
+        digest=digest_of(holds.LOST_CREATE, sorted(candidates)),
+    )
+    subject = work.mapping_subject(intent.mapping_id)
+    held = hold_rows.Held(subject=subject, record_id=None, drafts=[draft], trace=row.trace)
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
+    work.clear(tx, connection.name, [row])
+
+

@@ -1,0 +1,263 @@
+"""Send committed intents and commit what came of them. A crash anywhere in between leaves an open intent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    BugError,
+    GoneError,
+    ReauthorizeError,
+    RejectedError,
+    ReplyError,
+    RetryError,
+    StaleError,
+    TakenError,
+)
+from core.model import holds
+from core.model.decide import Lost, after_write
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of, winner
+from core.model.policy import REGISTRY
+from core.model.remote import Remote
+from core.model.values import Value, blank
+from core.ports import Receipt, Sighting, Write, Written
+from core.store import customers, failures, intents, journal, mappings, observations, work
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.store.intents import Intent
+from core.store.mappings import MappingRow
+from core.store.observations import Observation
+from core.store.work import DirtyRow
+from core.sync.batch import Report, as_of_now
+from core.sync.failing import Trouble, record_trouble
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.registry import changed, fan_out
+from core.sync.settle import refused
+from core.sync.verdicts import verdict_on
+
+
+async def send(
+    hub: Hub, connection: Connection, outgoing: Sequence[tuple[DirtyRow, Intent]], report: Report
+) -> None:
+    """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`."""
+    writes = [
+        Write(key=one.key, action="update" if one.remote_id else "create", kind=one.kind, remote_id=one.remote_id, body=one.body)
+        for _, one in outgoing
+    ]
+    try:
+        receipts: Sequence[Receipt] = await connection.connector.write(writes)
+    except AccordError as error:
+        receipts = [error] * len(writes)
+    if len(receipts) != len(writes):
+        raise BugError(f"{connection.name} answered {len(receipts)} of {len(writes)} writes")
+
+    def work_(tx: Tx) -> None:
+        for (row, intent), receipt in zip(outgoing, receipts, strict=True):
+            commit_receipt(tx, hub, connection, row, intent, receipt, report)
+
+    await hub.db.run(work_)
+    for receipt in receipts:
+        if isinstance(receipt, ReauthorizeError):
+            raise receipt
+
+
+def commit_receipt(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, receipt: Receipt, report: Report
+) -> None:
+    """One answer: mapping, base, observation, journal, intent and dirty mark in one transaction."""
+    if isinstance(receipt, Written):
+        try:
+            remote = connection.translator.read(receipt.sighting.raw)
+        except ReplyError as error:
+            doubt(tx, hub, connection, row, intent, f"answered with something unreadable: {error}")
+            return
+        commit_written(tx, hub, connection, row, intent, remote, receipt.sighting)
+        raced(tx, hub, connection, intent, receipt.overwritten)
+        report.written += 1
+    elif isinstance(receipt, RetryError | StaleError | GoneError | ReauthorizeError):
+        _not_executed(tx, hub, connection, row, intent, receipt)
+        report.waiting += 1
+    elif isinstance(receipt, RejectedError):
+        _refused(tx, hub, connection, row, intent, receipt)
+        report.held += 1
+    else:
+        doubt(tx, hub, connection, row, intent, str(receipt))
+        report.waiting += 1
+
+
+def commit_written(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    row: DirtyRow,
+    intent: Intent,
+    remote: Remote,
+    sighting: Sighting,
+    agreed: Mapping[str, tuple[Value, Value]] | None = None,
+) -> None:
+    """The write happened. Base becomes (frozen value sent, value in its own answer), whatever moved on since.
+
+    `agreed` replaces those pairs where the answer is not the write's own (an adopted create).
+    """
+    now = hub.clock.now()
+    intents.close(tx, {intent.id: "done"}, now)
+    current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
+    if intent.mapping_id not in current:
+        work.clear(tx, connection.name, [row])  # the customer was deleted meanwhile: the object is left alone
+        return
+    mapping, customer = current[intent.mapping_id]
+    if not _claim(tx, hub, connection, mapping, remote, row):
+        return
+    pairs, drafts = after_write(intent.wanted, remote, connection.projection) if agreed is None else (dict(agreed), [])
+    mapping = msgspec.structs.replace(
+        mapping, remote_id=remote.id, state="live", updated_at=now, translation=connection.projection.translation,
+        base={**connection.projection.still_agreed(mapping.base, mapping.translation), **pairs},
+    )  # fmt: skip
+    mappings.update(tx, [mapping])
+    seen = Observation(remote_id=remote.id, digest=sighting.digest, remote=remote)
+    observations.put(tx, connection.name, KIND, [seen], now)
+    journal.write(tx, [_entry(intent, remote.id, customer.id, connection.name, now)])
+    subject = work.mapping_subject(mapping.id)
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    held = hold_rows.Held(subject=subject, record_id=customer.id, drafts=drafts, trace=row.trace, keeps_others=True)
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
+    failures.resolve(tx, connection.name, [subject, row.subject])
+    again = verdict_on(hub, connection, customer, mapping, remote, known.get(subject, ()))
+    if again.is_quiet and not again.base:
+        work.clear(tx, connection.name, [row])
+    # else something else differs already (an edit during the write): still dirty, looked at again
+
+
+def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
+    changes = {name: (intent.before.get(name), value, "") for name, value in intent.wanted.items()}
+    return journal.Entry(
+        at=now, record_id=record_id, connection=connection, remote_id=remote_id,
+        action="create" if intent.action == "create" else "push", changes=changes, actor="accord", trace=intent.trace,
+    )  # fmt: skip
+
+
+def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote, row: DirtyRow) -> bool:
+    """False, and a hold, when the object that answered belongs to another customer already."""
+    other = mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]).get(remote.id)
+    if other is None or other.id == mapping.id:
+        return True
+    subject = work.mapping_subject(mapping.id)
+    draft = HoldDraft(
+        reason=holds.AMBIGUOUS_MATCH,
+        detail={"problem": "the provider answered with an object of another customer", "candidates": [remote.id]},
+        digest=digest_of(holds.AMBIGUOUS_MATCH, "answer", remote.id),
+    )
+    held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    work.clear(tx, connection.name, [row])
+    return False
+
+
+def _not_executed(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError
+) -> None:
+    """Certainly not done: the intent is void, the mapping stays dirty and is decided again after a wait."""
+    intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    if isinstance(error, ReauthorizeError):
+        return
+    record_trouble(tx, hub, connection, {row: Trouble(error, record_id=_record(tx, intent))})
+
+
+def _refused(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: RejectedError
+) -> None:
+    """The provider will never take it as it is: a person decides; any change of the record tries again."""
+    now = hub.clock.now()
+    intents.close(tx, {intent.id: "refused"}, now)
+    draft = refused(error, intent.wanted)
+    if isinstance(error, TakenError):
+        draft = msgspec.structs.replace(
+            draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or "unknown"]}
+        )
+    subject = work.mapping_subject(intent.mapping_id)
+    held = hold_rows.Held(
+        subject=subject, record_id=_record(tx, intent), drafts=[draft], trace=row.trace, keeps_others=True
+    )
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
+    work.clear(tx, connection.name, [row])
+
+
+def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, why: str) -> None:
+    """Nobody knows whether it happened: nothing else is written to this mapping before that is found out."""
+    manifest = connection.manifest
+    until = hub.clock.now()
+    if intent.action == "update" and not manifest.is_conditional:
+        until += manifest.settle_seconds * hub.timing.patience
+    else:
+        until += hub.timing.first_back_off
+    intents.doubt(tx, intent.id, until, why)
+    work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
+    error = AmbiguousError(f"a write went unanswered and is being looked into: {why}")
+    failure = failures.Failure(
+        connection=connection.name, subject=row.subject, record_id=_record(tx, intent), code=error.code,
+        message=str(error), state="retrying", first_at=hub.clock.now(), last_at=hub.clock.now(), next_at=until,
+        trace=row.trace,
+    )  # fmt: skip
+    failures.record(tx, [failure])
+
+
+def _record(tx: Tx, intent: Intent) -> str | None:
+    row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
+    return row.record_id if row else None
+
+
+def raced(
+    tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten: Mapping[str, Value]
+) -> None:
+    """An edit slipped in between our read and our write, and the provider's history still has it.
+
+    It is judged like any other conflict: the better ranked value stands, the other is kept in the journal.
+    """
+    same = connection.projection.canonical
+    lost = {
+        name: value
+        for name, value in overwritten.items()
+        if name in intent.wanted
+        and not blank(value)
+        and same(name, value) != same(name, intent.before.get(name))
+        and same(name, value) != same(name, intent.wanted[name])
+    }
+    current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values())) if lost else {}
+    if intent.mapping_id not in current:
+        return
+    mapping, customer = current[intent.mapping_id]
+    now = hub.clock.now()
+    wins = {
+        name: value
+        for name, value in lost.items()
+        if customer.fields.get(name) == intent.wanted[name]
+        and winner(
+            hub.policy,
+            hub.policy.rule(connection.name, name),
+            customer.sources.get(name, REGISTRY),
+            connection.name,
+        ) == "remote"
+    }  # fmt: skip
+    losers = [Lost(name, value, "remote", "raced") for name, value in lost.items() if name not in wins]
+    losers += [Lost(name, intent.wanted[name], "registry", "raced") for name in wins]
+    changes = {name: (customer.fields.get(name), value, "raced") for name, value in wins.items()}
+    journal.write(
+        tx,
+        [
+            journal.Entry(
+                at=now, record_id=customer.id, connection=connection.name, remote_id=mapping.remote_id, action="raced",
+                changes=changes, lost=losers, actor=connection.name, trace=intent.trace,
+            )  # fmt: skip
+        ],
+    )
+    if wins:
+        after = changed(customer, wins, connection.name, now)
+        if customers.replace(tx, after):
+            fan_out(tx, hub, [after], but="", trace=intent.trace)

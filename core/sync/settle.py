@@ -1,0 +1,342 @@
+"""The deciding transaction of a batch: observations, registry writes, base, journal, holds and intents together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import msgspec
+
+from core.errors import RejectedError
+from core.model import holds
+from core.model.decide import Verdict
+from core.model.holds import HoldDraft
+from core.model.keys import email_key
+from core.model.match import Double, Match, match_before_create
+from core.model.merge import digest_of
+from core.model.remote import Mark, Patch, Wanted
+from core.store import customers, failures, intents, journal, mappings, observations, work
+from core.store import holds as hold_rows
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.holds import Hold
+from core.store.intents import Intent
+from core.store.mappings import MappingRow
+from core.store.work import DirtyRow
+from core.sync import gone, guard
+from core.sync.adopt import adopt
+from core.sync.batch import Batch, Found, Report, Seen, as_of_now
+from core.sync.failing import record_trouble
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.registry import fan_out
+from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
+
+EXTERNAL_ID_FIELD = "external_customer_id"
+QUIET_VERSIONS = 5
+"""A customer that changed fewer times than this cannot be flapping; spares the journal look-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One mapping under decision."""
+
+    row: DirtyRow
+    mapping: MappingRow
+    customer: Customer
+    found: Found | None
+    """None: to be created."""
+    verdict: Verdict
+    extra: Sequence[HoldDraft] = ()
+    """Holds on the mapping as a whole."""
+
+    @property
+    def subject(self) -> str:
+        """Where holds and failures of this mapping are kept."""
+        return work.mapping_subject(self.mapping.id)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the transaction has gathered."""
+
+    changed: list[Customer] = field(default_factory=list)
+    entries: list[journal.Entry] = field(default_factory=list)
+    held: list[hold_rows.Held] = field(default_factory=list)
+    mappings: list[MappingRow] = field(default_factory=list)
+    intents: list[tuple[DirtyRow, Intent]] = field(default_factory=list)
+    done: list[DirtyRow] = field(default_factory=list)
+
+
+def settle(
+    tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report
+) -> list[tuple[DirtyRow, Intent]]:
+    """Decide and commit a batch; returns the intents that are to be sent now."""
+    now = hub.clock.now()
+    work.clear(tx, connection.name, batch.done)
+    observations.put(tx, connection.name, KIND, [one.observation for one in seen.there.values()], now)
+    _record_unreadable(tx, hub, connection, batch, seen, report)
+    if batch.state.state != "active":
+        # an observing connection is looked at, and planned for, but nothing of it is written anywhere
+        readable = [row for name, (row, _) in batch.live.items() if name not in seen.trouble]
+        work.clear(tx, connection.name, [*readable, *(row for row, _ in batch.pending), *_unmapped(batch, seen)])
+        return []
+    outcome = Outcome()
+    gone.settle_gone(tx, hub, connection, batch, seen)
+    cases = _live_cases(tx, hub, connection, batch, seen)
+    cases += _create_cases(tx, hub, connection, batch, outcome)
+    _first_contact(tx, hub, connection, batch, seen, report)
+    creates = sum(case.found is None for case in cases)
+    parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
+    for case in cases:
+        if case.row.subject not in parked:
+            _settle_case(tx, hub, connection, case, outcome, report)
+    _commit(tx, hub, connection, outcome)
+    report.held += sum(bool(one.drafts) for one in outcome.held)
+    return outcome.intents
+
+
+def _unmapped(batch: Batch, seen: Seen) -> list[DirtyRow]:
+    return [row for name, row in batch.unmapped.items() if name not in seen.trouble]
+
+
+def _record_unreadable(
+    tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report
+) -> None:
+    rows = {name: row for name, (row, _) in batch.live.items()} | dict(batch.unmapped)
+    record_trouble(tx, hub, connection, {rows[name]: trouble for name, trouble in seen.trouble.items()})
+    report.failed += len(seen.trouble)
+
+
+def _first_contact(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report) -> None:
+    """Objects without a mapping: up the ladder, but only once the connection was listed completely."""
+    there = [seen.there[name].observation for name in batch.unmapped if name in seen.there]
+    # taken off first: adopt may mark one again that must be looked at later
+    work.clear(tx, connection.name, _unmapped(batch, seen))
+    if there and batch.state.swept_at is not None:
+        trace = next(iter(batch.unmapped.values())).trace
+        counts = adopt(tx, hub, connection, there, trace)
+        report.entered += counts.get("enter", 0)
+        report.linked += counts.get("link", 0)
+        report.held += counts.get("hold", 0)
+
+
+def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> list[Case]:
+    rows = {name: pair for name, pair in batch.live.items() if name in seen.there}
+    current = as_of_now(tx, [mapping for _, mapping in rows.values()])
+    held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
+    since = hub.clock.now() - FLIP_WINDOW_SECONDS
+    lively = [one.id for _, one in current.values() if one.version > QUIET_VERSIONS]
+    recent = journal.since(tx, lively, since)
+    cases = []
+    for name, (row, old) in rows.items():
+        if old.id not in current:
+            work.clear(tx, connection.name, [row])
+            continue
+        mapping, customer = current[old.id]
+        mapping = msgspec.structs.replace(mapping, state="live")  # one that was gone is back
+        found = seen.there[name]
+        holds_here = held.get(work.mapping_subject(mapping.id), ())
+        entries = recent.get(customer.id, ())
+        verdict = verdict_on(hub, connection, customer, mapping, found.observation.remote, holds_here, entries)
+        extra = _external_id_moved(customer, found, holds_here)
+        cases.append(Case(row, mapping, customer, found, verdict, extra))
+    return cases
+
+
+def _external_id_moved(customer: Customer, found: Found, held: Sequence[Hold]) -> list[HoldDraft]:
+    """The key on the remote object is another one: never followed, always asked."""
+    theirs = found.observation.remote.external_id
+    if theirs in (None, customer.external_id):
+        return []
+    digest = digest_of(holds.EXTERNAL_ID_CHANGED, customer.external_id, theirs)
+    answer = hold_rows.answers(held).get(EXTERNAL_ID_FIELD)
+    if answer and answer.digest == digest:
+        return []
+    detail: dict[str, object] = {"registry": customer.external_id, "remote": theirs}
+    reason = holds.EXTERNAL_ID_CHANGED
+    return [HoldDraft(reason=reason, field=EXTERNAL_ID_FIELD, detail=detail, digest=digest)]
+
+
+def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome: Outcome) -> list[Case]:
+    """Customers without an object here: linked to an unmapped double, held, left out, or to be created."""
+    rows = {mapping.id: row for row, mapping in batch.pending}
+    current = as_of_now(tx, [mapping for _, mapping in batch.pending])
+    work.clear(tx, connection.name, [row for name, row in rows.items() if name not in current])
+    doubles = _doubles(tx, hub, connection, current)
+    held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
+    cases = []
+    for name, (mapping, customer) in current.items():
+        holds_here = held.get(work.mapping_subject(name), ())
+        answer = hold_rows.answers(holds_here).get("")
+        found = match_before_create(doubles.get(name, ()), connection.policy, answer)
+        if found.kind == "enter":
+            verdict = verdict_on(hub, connection, customer, mapping, None, holds_here)
+            cases.append(Case(rows[name], mapping, customer, None, verdict))
+        else:
+            _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
+    return cases
+
+
+def _not_created(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, found: Match, outcome: Outcome
+) -> None:
+    now = hub.clock.now()
+    if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(tx, connection.name, KIND, [found.remote_id]):
+        outcome.mappings.append(
+            msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
+        )
+        outcome.entries.append(
+            journal.Entry(
+                at=now, record_id=mapping.record_id, connection=connection.name, remote_id=found.remote_id,
+                action="link", actor=found.rung, trace=row.trace,
+            )  # fmt: skip
+        )
+        return  # still dirty: the next pass reads the object and merges
+    if found.kind == "ignore":
+        outcome.mappings.append(msgspec.structs.replace(mapping, state="excluded", note=found.rung, updated_at=now))
+    drafts = [found.hold] if found.hold else []
+    subject = work.mapping_subject(mapping.id)
+    outcome.held.append(hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=drafts, trace=row.trace))
+    outcome.done.append(row)
+
+
+def _doubles(
+    tx: Tx, hub: Hub, connection: Connection, current: Mapping[str, tuple[MappingRow, Customer]]
+) -> dict[str, list[Double]]:
+    """Unmapped objects here that could be one of these customers, by mapping."""
+    marks = {name: str(Mark(hub.instance, name, mapping.generation)) for name, (mapping, _) in current.items()}
+    emails = {name: email_key(str(customer.fields.get("email") or "")) for name, (_, customer) in current.items()}
+    by_mark = observations.doubles(tx, connection.name, KIND, "accord_ref", marks.values())
+    external = [customer.external_id for _, customer in current.values()]
+    by_external = observations.doubles(tx, connection.name, KIND, "external_id", external)
+    by_email = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
+    found: dict[str, list[Double]] = {}
+    for name, (_, customer) in current.items():
+        here = [Double(one, "marker") for one in by_mark.get(marks[name], ())]
+        here += [Double(one, "external id") for one in by_external.get(customer.external_id, ())]
+        here += [Double(one, "e-mail") for one in by_email.get(emails[name], ())]
+        if here:
+            found[name] = here
+    return found
+
+
+def _settle_case(
+    tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: Outcome, report: Report
+) -> None:
+    """Registry first (compare-and-set), then the intent for what shall be written there."""
+    now = hub.clock.now()
+    after = pulled(case.customer, case.verdict, connection, now)
+    if after is not case.customer:
+        if not customers.replace(tx, after):
+            return  # another lane was faster: still dirty, decided again
+        outcome.changed.append(after)
+        report.pulled += 1
+    if case.verdict.pull or case.verdict.lost:
+        outcome.entries += _journal(case, now)
+    drafts = [*case.verdict.holds, *case.extra]
+    intent, problem, agreed = _intent(hub, connection, case, after, now)
+    if problem:
+        drafts.append(problem)
+    mapping = with_base(case.mapping, case.verdict, connection, now)
+    mapping = msgspec.structs.replace(mapping, base={**mapping.base, **agreed})
+    if (mapping.base, mapping.state, mapping.translation) != _old_state(case.mapping):
+        outcome.mappings.append(mapping)
+    outcome.held.append(
+        hold_rows.Held(subject=case.subject, record_id=case.customer.id, drafts=drafts, trace=case.row.trace)
+    )
+    if intent:
+        outcome.intents.append((case.row, intent))
+    else:
+        outcome.done.append(case.row)
+
+
+def _old_state(mapping: MappingRow) -> tuple[object, str, int]:
+    return mapping.base, mapping.state, mapping.translation
+
+
+def _journal(case: Case, now: float) -> list[journal.Entry]:
+    """What came in; and, before anything is overwritten there, the values that lose at the connection."""
+    entries = []
+    if case.verdict.pull:
+        entries.append(pull_entry(case.customer, case.mapping, case.verdict, now, case.row.trace))
+    lost = [one for one in case.verdict.lost if one.side == "remote"]
+    if lost:
+        entries.append(
+            journal.Entry(
+                at=now, record_id=case.customer.id, connection=case.mapping.connection,
+                remote_id=case.mapping.remote_id, action="conflict", lost=lost,
+                actor=case.mapping.connection, trace=case.row.trace,
+            )  # fmt: skip
+        )
+    return entries
+
+
+def _intent(
+    hub: Hub, connection: Connection, case: Case, customer: Customer, now: float
+) -> tuple[Intent | None, HoldDraft | None, dict[str, tuple[object, object]]]:
+    """The frozen write for a verdict; or why there can be none; or pairs that turn out to be agreed already."""
+    is_create = case.found is None
+    if not case.verdict.push and not is_create:
+        return None, None, {}
+    if is_create and any(one.field == "name" for one in case.verdict.holds):
+        return None, None, {}  # an object without its name would help nobody: the whole create waits
+    mark = Mark(hub.instance, case.mapping.id, case.mapping.generation)
+    try:
+        patch = _patch(connection, case, customer, mark)
+    except RejectedError as error:
+        return None, refused(error, case.verdict.push), {}
+    remote = case.found.observation.remote if case.found else None
+    if patch.is_empty and remote:
+        return None, None, {name: (value, remote.fields.get(name)) for name, value in case.verdict.push.items()}
+    intent = Intent(
+        id=hub.ids.new(), connection=connection.name, mapping_id=case.mapping.id,
+        action="create" if is_create else "update",
+        key=create_key(mark, connection.name) if is_create else hub.ids.new(),
+        body=patch.body, wanted=case.verdict.push,
+        before={name: remote.fields.get(name) for name in case.verdict.push} if remote else {},
+        remote_id=case.mapping.remote_id, sent_at=now, trace=case.row.trace,
+    )  # fmt: skip
+    return intent, None, {}
+
+
+def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark) -> Patch:
+    """Marker and external id ride along with a write; they never cause one."""
+    remote = case.found.observation.remote if case.found else None
+    wanted = Wanted(
+        fields=case.verdict.push,
+        mark=str(mark) if remote is None or remote.accord_ref is None else None,
+        external_id=customer.external_id if remote is None or remote.external_id is None else None,
+    )
+    return connection.translator.patch(wanted, case.found.raw if case.found else None)
+
+
+def create_key(mark: Mark, connection: str) -> str:
+    """The idempotency key of a create: the same after a crash, another one for every generation (32 hex digits)."""
+    return blake2b(f"{mark}@{connection}".encode(), digest_size=16).hexdigest()
+
+
+def refused(error: RejectedError, wanted: Mapping[str, object]) -> HoldDraft:
+    """A hold for a write that the provider, or the translation, will never take as it is."""
+    detail: dict[str, object] = {
+        "problem": error.problem,
+        "field": error.field or "",
+        "limit": error.limit or "",
+        "cure": error.cure or "",
+        "values": dict(wanted),
+    }
+    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), dict(wanted)))
+
+
+def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
+    now = hub.clock.now()
+    mappings.update(tx, outcome.mappings)
+    journal.write(tx, outcome.entries)
+    subjects = [one.subject for one in outcome.held]
+    known = hold_rows.of_subjects(tx, connection.name, subjects)
+    hold_rows.settle(tx, hub.ids, connection.name, outcome.held, known, now)
+    intents.insert(tx, [intent for _, intent in outcome.intents])
+    work.clear(tx, connection.name, outcome.done)
+    failures.resolve(tx, connection.name, [row.subject for row in outcome.done])
+    trace = outcome.held[0].trace if outcome.held else ""
+    fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

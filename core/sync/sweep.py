@@ -1,0 +1,235 @@
+"""Sweeps: read a connection's changes since a cursor, or all of it, a page at a time.
+
+What a listing shows may lag, so it only says what to look at: nothing is written from it, except into the
+registry on first contact. A full sweep takes the change cursor before it starts, so nothing falls between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from core.errors import ReplyError
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.ports import Bad, Page, Sighting
+from core.store import connections, failures, mappings, observations, work
+from core.store import holds as hold_rows
+from core.store.connections import Cursor
+from core.store.database import Tx
+from core.store.observations import Observation
+from core.sync import judge
+from core.sync.batch import Report
+from core.sync.failing import RAW_SHOWN
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.notices import mark_objects
+
+CURSOR_EVERY = 10
+"""An unchanged page moves the stored cursor only now and then: an idle sweep need not write for every page."""
+LISTING_SUBJECT = "listing"
+
+
+@dataclass(slots=True)
+class Listed:
+    """What this process has seen of a full sweep. After a restart it is incomplete, and proves nothing missing."""
+
+    run: str = ""
+    ids: set[str] = field(default_factory=set)
+    pages: int = 0
+    is_whole: bool = False
+    position: str | None = None
+    """Further along than the stored cursor while pages show nothing new."""
+
+    def begin(self, cursor: Cursor) -> None:
+        """Start, or go on after a restart, where the stored cursor stands."""
+        self.run, self.ids, self.pages = cursor.run or "", set(), 0
+        self.is_whole, self.position = cursor.cursor is None, cursor.cursor
+
+
+def is_due(hub: Hub, full: Cursor, changes: Cursor) -> str | None:
+    """Which sweep should run now: `full`, `changes` or None. One that was begun goes on."""
+    now = hub.clock.now()
+    if full.run is not None or full.completed_at is None or now - full.completed_at >= hub.timing.full_every:
+        return "full"
+    if changes.completed_at is None or now - changes.completed_at >= hub.timing.changes_every:
+        return "changes"
+    return None
+
+
+async def sweep_slice(hub: Hub, connection: Connection, mode: str, listed: Listed, report: Report) -> None:
+    """Read and store one page."""
+    cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, mode))
+    if mode == "changes":
+        await _changes_slice(hub, connection, cursor, report)
+        return
+    if cursor.run is None:
+        cursor = await begin_full(hub, connection, hub.ids.new())
+    if listed.run != cursor.run:
+        listed.begin(cursor)
+    page = await connection.connector.sweep(KIND, "full", listed.position)
+    await _store_page(hub, connection, cursor, page, listed, report)
+    if page.is_last:
+        await _end_full(hub, connection, cursor, listed, report)
+
+
+async def begin_full(hub: Hub, connection: Connection, run: str) -> Cursor:
+    """Take the change cursor first, then start from the top."""
+    pending = (await connection.connector.sweep(KIND, "changes", None)).cursor
+    cursor = Cursor(
+        connection=connection.name, kind=KIND, mode="full", pending=pending, run=run, started_at=hub.clock.now(),
+        completed_at=(await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, "full"))).completed_at,
+    )  # fmt: skip
+    await hub.db.run(lambda tx: connections.put_cursor(tx, cursor))
+    return cursor
+
+
+async def _store_page(
+    hub: Hub, connection: Connection, cursor: Cursor, page: Page, listed: Listed, report: Report
+) -> None:
+    ids = [one.id for one in page.sightings]
+    known = await hub.db.read(lambda tx: observations.digests(tx, connection.name, KIND, ids))
+    fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
+    seen, bad = _translated(connection, fresh, page.bad)
+    listed.ids.update(ids, (one.id for one in page.bad))
+    listed.pages += 1
+    report.looked += len(ids) + len(page.bad)
+    report.failed += len(bad)
+    listed.position = page.cursor
+    if not (seen or bad) and (page.is_last or listed.pages % CURSOR_EVERY):
+        return
+
+    def store(tx: Tx) -> None:
+        observations.put(tx, connection.name, KIND, seen, hub.clock.now())
+        mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in seen])
+        mark_objects(tx, hub, connection, mapped, reason="sweep", trace=cursor.run or "", parked=cursor.run)
+        record_bad(tx, hub, connection, bad, cursor.run or "")
+        connections.put_cursor(tx, msgspec.structs.replace(cursor, cursor=page.cursor))
+
+    await hub.db.run(store)
+
+
+def _translated(
+    connection: Connection, fresh: Sequence[Sighting], bad: Sequence[Bad]
+) -> tuple[list[Observation], list[Bad]]:
+    seen, troubles = [], list(bad)
+    for one in fresh:
+        try:
+            remote = connection.translator.read(one.raw)
+        except ReplyError as error:
+            troubles.append(Bad(one.id, None, str(error), ascii(one.raw)))
+            continue
+        seen.append(Observation(remote_id=one.id, digest=one.digest, remote=remote))
+    return seen, troubles
+
+
+def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Sequence[Bad], trace: str) -> None:
+    """A record that cannot be taken never stops a page: it is stored, shown, and looked at again by itself."""
+    now = hub.clock.now()
+    rows = [
+        failures.Failure(
+            connection=connection.name, subject=work.remote_subject(one.id), field=one.field, code="bad_record",
+            message=f"{one.field}: {one.problem}" if one.field else one.problem, raw=one.raw[:RAW_SHOWN],
+            state="retrying", first_at=now, last_at=now, trace=trace,
+        )
+        for one in bad
+    ]  # fmt: skip
+    failures.record(tx, rows)
+
+
+async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Listed, report: Report) -> None:
+    """The listing is complete: is it plausible? Then what it lacks is looked for, and what changed is judged."""
+    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
+    total = len(listed.ids)
+    if listed.is_whole and await _shrank(hub, connection, row.listed, total):
+        report.held += 1
+        return
+    missing = await _missing(hub, connection, listed) if listed.is_whole else []
+    await judge.judge_parked(hub, connection, cursor.run or "")
+
+    def end(tx: Tx) -> None:
+        now = hub.clock.now()
+        for start in range(0, len(missing), 200):
+            some = missing[start : start + 200]
+            mark_objects(tx, hub, connection, some, reason="missing from the listing", trace=cursor.run or "")
+        work.release(tx, connection.name, cursor.run or "")
+        done = msgspec.structs.replace(cursor, cursor=None, run=None, pending=None, completed_at=now, listed=total)
+        connections.put_cursor(tx, done)
+        _start_changes(tx, hub, connection, cursor, now)
+        counted = {"listed": total} if listed.is_whole else {}
+        connections.change(tx, connection.name, swept_at=now, error="", error_code="", **counted)
+        if row.state == "active":
+            start_first_contact(tx, connection, cursor.run or "")
+        tx.after_commit(lambda: hub.wake(connection.name))
+
+    await hub.db.run(end)
+
+
+def _start_changes(tx: Tx, hub: Hub, connection: Connection, cursor: Cursor, now: float) -> None:
+    """The change feed goes on from where it was before this sweep; from its start if it had none, or too old a one."""
+    changes = connections.cursor(tx, connection.name, KIND, "changes")
+    too_old = now - (changes.completed_at or 0.0) > connection.manifest.changes_window_seconds
+    if changes.cursor is None or too_old:
+        fresh = msgspec.structs.replace(changes, cursor=cursor.pending, completed_at=now)
+        connections.put_cursor(tx, fresh)
+
+
+def start_first_contact(tx: Tx, connection: Connection, run: str) -> None:
+    """Let unmapped objects climb the ladder, then offer unmapped customers for creation."""
+    for mode in ("adopt", "offer"):
+        connections.put_cursor(tx, Cursor(connection=connection.name, kind=KIND, mode=mode, cursor="", run=run))
+
+
+async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> bool:
+    """An implausibly small listing deletes nothing, moves no cursor, and asks."""
+    if total >= before * (1.0 - hub.policy.guard.listing_share):
+        return False
+    digest = digest_of(holds.LISTING_SHRANK, before, total)
+
+    def check(tx: Tx) -> bool:
+        known = hold_rows.of_subjects(tx, connection.name, [LISTING_SUBJECT])
+        answers = hold_rows.answers(known.get(LISTING_SUBJECT, ()))
+        if "" in answers and answers[""].digest == digest and answers[""].choice == "approve":
+            return False
+        detail: dict[str, object] = {"problem": f"{total} objects listed, {before} the time before", "digest": digest}
+        draft = HoldDraft(reason=holds.LISTING_SHRANK, detail=detail, digest=digest)
+        held = hold_rows.Held(subject=LISTING_SUBJECT, record_id=None, drafts=[draft])
+        hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+        stopped = connections.cursor(tx, connection.name, KIND, "full")
+        now = hub.clock.now()
+        connections.put_cursor(tx, msgspec.structs.replace(stopped, run=None, cursor=None, completed_at=now))
+        return True
+
+    return await hub.db.run(check)
+
+
+async def _missing(hub: Hub, connection: Connection, listed: Listed) -> list[str]:
+    """Known objects that a whole listing did not show; a read must confirm each."""
+    missing: list[str] = []
+    after = ""
+    while True:
+        page = await hub.db.read(lambda tx, a=after: observations.ids_after(tx, connection.name, KIND, a, 1000))  # type: ignore[misc]
+        if not page:
+            return missing
+        missing += [one for one in page if one not in listed.ids]
+        after = page[-1]
+
+
+async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, report: Report) -> None:
+    page = await connection.connector.sweep(KIND, "changes", cursor.cursor)
+    ids = [one.id for one in page.sightings]
+    known = await hub.db.read(lambda tx: observations.digests(tx, connection.name, KIND, ids))
+    named = {*page.changed, *page.gone, *(one.id for one in page.sightings if known.get(one.id) != one.digest)}
+    trace = hub.ids.new()
+
+    def store(tx: Tx) -> None:
+        mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
+        record_bad(tx, hub, connection, page.bad, trace)
+        now = hub.clock.now()
+        moved = msgspec.structs.replace(cursor, cursor=page.cursor or cursor.cursor)
+        connections.put_cursor(tx, msgspec.structs.replace(moved, completed_at=now) if page.is_last else moved)
+
+    await hub.db.run(store)
+    report.looked += len(named)
