@@ -60,6 +60,11 @@ class CdcReply(Struct):
     """Answer of /cdc."""
 
     sets: list[ChangeSet] = field(name="CDCResponse")
+
+
+class Timed(Struct):
+    """When Intuit gave an answer, by its own clock."""
+
     time: str
 
 
@@ -94,7 +99,6 @@ class CompanyReply(Struct):
     """Answer of /companyinfo."""
 
     company: Company = field(name="CompanyInfo")
-    time: str
 
 
 class MaybeFault(Struct):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from oauthlib.oauth2 import WebApplicationClient  # type: ignore[import-untyped]
+from oauthlib.oauth2 import WebApplicationClient
 
 from connectors.quickbooks.manifest import CONSENT_URL, SCOPE, TOKEN_URL
 from connectors.quickbooks.wire import TokenRefusal, TokenReply

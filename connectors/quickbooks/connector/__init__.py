@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -17,7 +16,7 @@ from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
 from connectors.quickbooks.manifest import CDC_MOST, MANIFEST, QUERY_PAGE, READ_BATCH, WRITE_BATCH
 from connectors.quickbooks.translate import DELETED_SUFFIX, CustomerTranslator
 from connectors.quickbooks.webhook import QuickBooksWebhooks
-from connectors.quickbooks.wire import BatchItem, BatchReply, CdcReply, CompanyReply, CustomerReply
+from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -85,8 +84,8 @@ class QuickBooksConnector:
         if mode == "full":
             return await self._query_page(pages.decoded(cursor) if cursor else Position())
         if cursor is None:
-            now = _reply(await self._client.company(), CompanyReply).time
-            return Page(cursor=pages.encoded(Position(since=_whole_second(now))), is_last=True)
+            now = pages.time_of(await self._client.company())
+            return Page(cursor=pages.encoded(Position(since=now)), is_last=True)
         position = pages.decoded(cursor)
         return await (self._query_page(position) if position.until else self._change_page(position))
 
@@ -100,7 +99,7 @@ class QuickBooksConnector:
         lost = [remote_id for remote_id in wanted if remote_id not in found]
         answers = await self._together([partial(self._read_alone, remote_id) for remote_id in lost])
         found.update(zip(lost, answers, strict=True))
-        return found
+        return {remote_id: found[remote_id] for remote_id in wanted}
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:  # noqa: ARG002
         """Look up by display name, also among inactive ones. No customer can carry a mark or an external id."""
@@ -142,10 +141,10 @@ class QuickBooksConnector:
         return pages.page_of(records, cursor=ended, is_last=True)
 
     async def _change_page(self, position: Position) -> Page:
-        since = _earlier(position.since, MANIFEST.sweep_overlap_seconds)
+        since = pages.earlier(position.since, MANIFEST.sweep_overlap_seconds)
         body = await self._client.changes(since)
         records = pages.changed(body)
-        now = _whole_second(_reply(body, CdcReply).time)
+        now = pages.time_of(body)
         if len(records) >= CDC_MOST:
             # the feed has no pages: what did not fit is lost in it, and the query pages through the same window
             return await self._query_page(Position(at=since, until=now))
@@ -161,7 +160,7 @@ class QuickBooksConnector:
 
     async def _read_alone(self, remote_id: str) -> Sighting | Missing:
         try:
-            raw = bytes(_reply(await self._client.customer(remote_id), CustomerReply).customer)
+            raw = pages.single(await self._client.customer(remote_id))
         except GoneError:
             return Missing(remote_id)
         row = pages.row_of(raw)
@@ -178,13 +177,15 @@ class QuickBooksConnector:
             {"bId": str(index), "operation": "update", "Customer": write.body} for index, write in enumerate(writes)
         ]
         try:
-            reply = _written_reply(await self._client.batch(items), BatchReply)
+            reply = _reply(await self._client.batch(items), BatchReply)
         except RejectedError as error:
             # the batch was refused as a whole and nothing of it was done: too big, or one item poisons it
             half = len(writes) // 2
             if error.field == BATCH_SIZE:
                 self._batch_size = min(self._batch_size, half)
             return [*await self._write_group(writes[:half]), *await self._write_group(writes[half:])]
+        except ReplyError as error:
+            return [AmbiguousError(str(error))] * len(writes)
         except AccordError as error:
             return [error] * len(writes)
         answers = {item.id: item for item in reply.items}
@@ -192,8 +193,9 @@ class QuickBooksConnector:
 
     async def _write_alone(self, write: Write) -> Receipt:
         try:
-            body = await self._client.save(write.body, request_id(write))
-            return _written(bytes(_written_reply(body, CustomerReply).customer))
+            return _written(pages.single(await self._client.save(write.body, request_id(write))))
+        except ReplyError as error:  # the write behind a garbled answer may well have happened
+            return AmbiguousError(str(error))
         except AccordError as error:
             return error
 
@@ -265,28 +267,9 @@ def _reply(body: bytes, shape: type[T]) -> T:
         raise ReplyError(msg) from error
 
 
-def _written_reply(body: bytes, shape: type[T]) -> T:
-    try:
-        return _reply(body, shape)
-    except ReplyError as error:  # the write behind a garbled answer may well have happened
-        raise AmbiguousError(str(error)) from error
-
-
 def _quoted(texts: Sequence[str]) -> str:
     escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
     return ", ".join(f"'{text}'" for text in escaped)
-
-
-def _whole_second(text: str) -> str:
-    try:
-        return datetime.fromisoformat(text).replace(microsecond=0).isoformat()
-    except ValueError as error:
-        msg = f"{text!r} is no time"
-        raise ReplyError(msg) from error
-
-
-def _earlier(text: str, seconds: float) -> str:
-    return (datetime.fromisoformat(_whole_second(text)) - timedelta(seconds=seconds)).isoformat()
 
 
 def _translator(config: ConnectionConfig) -> Translator:

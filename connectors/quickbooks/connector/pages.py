@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from connectors.quickbooks.manifest import MANIFEST, QUERY_PAGE
-from connectors.quickbooks.wire import CdcReply, QueryReply, Row, Stamped
+from connectors.quickbooks.wire import CdcReply, CustomerReply, QueryReply, Row, Stamped, Timed
 from core.errors import ReplyError
 from core.ports import Bad, Page, Sighting
 
@@ -66,13 +67,54 @@ def changed(body: bytes) -> list[bytes]:
     )
 
 
+def single(body: bytes) -> bytes:
+    """The record of an answer about one customer."""
+    records = _cut(
+        body,
+        lambda text: [msgspec.json.decode(text, type=CustomerReply).customer],
+        lambda found: [found["Customer"]],
+    )
+    return records[0]
+
+
+def time_of(body: bytes) -> str:
+    """Intuit's own time in an answer, to the whole second; ours may be wrong."""
+    try:
+        try:
+            text = msgspec.json.decode(body, type=Timed).time
+        except msgspec.MsgspecError:  # one record of the answer may be odd, its envelope is not
+            text = json.loads(body.decode("utf-8", "surrogateescape"))["time"]
+        return datetime.fromisoformat(text).replace(microsecond=0).isoformat()
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        msg = "an answer without a readable time"
+        raise ReplyError(msg) from error
+
+
+def earlier(time: str, seconds: float) -> str:
+    """A time of `time_of`, moved back."""
+    try:
+        return (datetime.fromisoformat(time) - timedelta(seconds=seconds)).isoformat()
+    except ValueError as error:
+        msg = f"a cursor without a time: {time!r}"
+        raise ReplyError(msg) from error
+
+
 def row_of(record: bytes) -> Row | None:
     """Tell a record's id, where it has one."""
+    row: Row | None
     try:
         row = msgspec.json.decode(record, type=Row)
     except (ValueError, RecursionError):
+        row = _row_leniently(record)
+    return row if row is not None and row.id else None
+
+
+def _row_leniently(record: bytes) -> Row | None:
+    # half a surrogate pair anywhere makes msgspec refuse the record; its id is still its id
+    try:
+        return msgspec.convert({"Id": json.loads(record)["Id"]}, Row)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return row if row.id else None
 
 
 def page_of(records: Sequence[bytes], *, cursor: Position | None, is_last: bool) -> Page:
