@@ -1,0 +1,167 @@
+"""Run lanes in this process until nothing is due: what `accord sync` and the demo do where no daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from core.store import connections, inbox, work
+from core.store.database import Tx
+from core.sync.batch import Report
+from core.sync.hub import KIND, Hub
+from core.sync.lanes import Lanes
+from core.sync.sweep import is_due
+
+Progress = Callable[[str, Report], None]
+"""(connection, what its lane did so far), after every piece of work."""
+
+AT_ONCE = 0.0
+
+
+class Bell:
+    """A hub's `wake` for a run in this process: a lane that gets work starts while the others still run."""
+
+    def __init__(self) -> None:
+        """Silent until a run listens."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rung = asyncio.Event()
+
+    def ring(self, lane: str) -> None:
+        """Something is to be done in some lane; callable from any thread."""
+        del lane  # who is due is read from the rows
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._rung.set)
+
+    def listen(self) -> None:
+        """Ring in the loop that runs now."""
+        self._loop = asyncio.get_running_loop()
+
+    async def wait(self) -> None:
+        """Return once it was rung."""
+        await self._rung.wait()
+        self._rung.clear()
+
+
+def due_at(tx: Tx, hub: Hub, name: str, started: float) -> float | None:
+    """When something may be done in a lane (0 for at once), or None: it is quiet.
+
+    A scheduled sweep counts once per run, or a lane that sweeps every second would never be quiet.
+    """
+    row = connections.get(tx, name)
+    if row.state == "reauthorize":
+        return None
+    due = AT_ONCE if _is_busy(tx, hub, name, started) else work.next_due(tx, name)
+    if due is None and row.swept_at is None:
+        due = AT_ONCE
+    return None if due is None else max(due, row.paused_until or AT_ONCE)
+
+
+def _is_busy(tx: Tx, hub: Hub, name: str, started: float) -> bool:
+    if name in inbox.has_new(tx) or name in work.lanes_with_one_offs(tx):
+        return True
+    full, changes, *walks = (connections.cursor(tx, name, KIND, mode) for mode in ("full", "changes", "adopt", "offer"))
+    if full.run is not None or any(walk.run is not None for walk in walks):
+        return True
+    mode = is_due(hub, full, changes)
+    last = {"full": full.completed_at, "changes": changes.completed_at}.get(mode or "", started)
+    return last is None or last < started
+
+
+async def run_until_quiet(
+    hub: Hub,
+    lanes: Lanes,
+    names: Iterable[str],
+    *,
+    patience: float,
+    progress: Progress | None = None,
+    bell: Bell | None = None,
+) -> Report:
+    """Run these lanes beside each other until nothing is due; returns what they did.
+
+    What is due later (a back-off, a pause) is waited for, `patience` seconds in all; what would take longer is
+    left to the next run. Connections that a person must authorize again are left alone.
+    """
+    run = _Run(hub, lanes, sorted(set(names)), progress, bell)
+    waited = 0.0
+    while True:
+        await run.work()
+        due = run.next_due()
+        now = hub.clock.now()
+        if due is None or waited + due - now > patience:
+            return run.total()
+        if due > now:
+            waited += due - now
+            await hub.clock.sleep(due - now)
+
+
+class _Run:
+    """One call of `run_until_quiet`."""
+
+    def __init__(
+        self, hub: Hub, lanes: Lanes, names: list[str], progress: Progress | None, bell: Bell | None
+    ) -> None:
+        self._hub = hub
+        self._lanes = lanes
+        self._reports = {name: Report() for name in names}
+        self._progress = progress
+        self._bell = bell
+        self._started = hub.clock.now()
+
+    async def work(self) -> None:
+        """Run every lane that is due, again whenever another one has made work for it, until none is due now."""
+        running: dict[asyncio.Task[None], str] = {}
+        rung = self._listen()
+        try:
+            while True:
+                for name in self._due_now() - set(running.values()):
+                    running[asyncio.create_task(self._lane(name))] = name
+                if not running:
+                    return
+                done, _ = await asyncio.wait({*running, *rung}, return_when=asyncio.FIRST_COMPLETED)
+                if done & rung:
+                    rung = self._listen()
+                for task in done & running.keys():
+                    del running[task]
+                    task.result()
+        finally:
+            await _end([*running, *rung])
+
+    def next_due(self) -> float | None:
+        """When something may be done in any of the lanes."""
+        dues = [due for due in self._dues().values() if due is not None]
+        return min(dues, default=None)
+
+    def total(self) -> Report:
+        """What all lanes did."""
+        total = Report()
+        for report in self._reports.values():
+            total.add(report)
+        return total
+
+    async def _lane(self, name: str) -> None:
+        connection, report = self._hub.connection(name), self._reports[name]
+        while await self._lanes.step(connection, report):
+            if self._progress is not None:
+                self._progress(name, report)
+
+    def _listen(self) -> set[asyncio.Task[None]]:
+        if self._bell is None:
+            return set()
+        self._bell.listen()
+        return {asyncio.create_task(self._bell.wait())}
+
+    def _due_now(self) -> set[str]:
+        now = self._hub.clock.now()
+        return {name for name, due in self._dues().items() if due is not None and due <= now}
+
+    def _dues(self) -> dict[str, float | None]:
+        return self._hub.db.read_now(
+            lambda tx: {name: due_at(tx, self._hub, name, self._started) for name in self._reports}
+        )
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    waiting = list(tasks)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

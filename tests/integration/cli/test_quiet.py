@@ -1,0 +1,73 @@
+"""Lanes run in one process until nothing is due."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.cli.quiet import Bell, run_until_quiet
+from core.errors import RetryError
+from core.ports import HttpRequest, HttpResponse
+from core.store import connections
+from core.sync.activation import activate
+from core.sync.plan import plan
+from tests.support.world import NAMES, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def _activate_all(world: World) -> None:
+    bell = Bell()
+    for name in NAMES:
+        await run_until_quiet(world.hub, world.lanes, NAMES, patience=900, bell=bell)
+        connection = world.hub.connections[name]
+        await activate(world.hub, connection, (await plan(world.hub, connection)).digest, actor="test")
+    await run_until_quiet(world.hub, world.lanes, NAMES, patience=900, bell=bell)
+
+
+async def test_three_systems_agree_once_it_is_quiet() -> None:
+    """What one lane makes for another is done in the same run."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await _activate_all(world)
+    for name in NAMES:
+        assert [one["name"] for one in world.neutral(name).values()] == ["Ada Lovelace"]
+
+
+async def test_a_quiet_world_stays_quiet() -> None:
+    """A second run ends at once, whatever the rhythm of the sweeps."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await _activate_all(world)
+    writes = [world.writes(name) for name in NAMES]
+    world.clock.time += 61
+    report = await run_until_quiet(world.hub, world.lanes, NAMES, patience=900)
+    assert [world.writes(name) for name in NAMES] == writes
+    assert (report.written, report.pulled, report.failed) == (0, 0, 0)
+
+
+async def test_a_connection_that_is_down_is_waited_for_and_then_given_up() -> None:
+    """Patience is bounded: a system that never answers must not keep an operator's command for ever."""
+    world = World()
+
+    def down(request: HttpRequest) -> HttpResponse:
+        raise RetryError(f"{request.url} is down")
+
+    world.exchanges["hubspot"] = down
+    before = world.clock.time
+    await run_until_quiet(world.hub, world.lanes, NAMES, patience=100)
+    assert 0 < world.clock.time - before <= 100
+    row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+    assert row.error_code == "retry"
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).swept_at is not None
+
+
+async def test_progress_is_told_after_every_piece_of_work() -> None:
+    """A person who waits sees which connection does what."""
+    world = World()
+    for number in range(3):
+        world.lookalikes["stripe"].edit("customer", None, {"name": f"P{number}"})
+    seen: list[tuple[str, int]] = []
+    await run_until_quiet(
+        world.hub, world.lanes, ["stripe"], patience=0, progress=lambda name, report: seen.append((name, report.looked))
+    )
+    assert seen[-1] == ("stripe", 3)
