@@ -65,12 +65,17 @@ class HubSpotClient:
         return await self._read("objects", "GET", self._objects(object_type, f"/{hubspot_id}"), query=query)
 
     async def batch_read(
-        self, object_type: ObjectType, ids: Sequence[str], properties: Sequence[str], id_property: str | None = None
+        self,
+        object_type: ObjectType,
+        ids: Sequence[str],
+        properties: Sequence[str],
+        id_property: str | None = None,
+        history: Sequence[str] = (),
     ) -> bytes:
-        """Up to 100 objects by id, or by a unique property."""
+        """Up to 100 objects by id, or by a unique property; up to 50 with the history of some properties."""
         body: dict[str, Any] = {"inputs": [{"id": one} for one in ids], "properties": list(properties)}
-        if id_property:
-            body["idProperty"] = id_property
+        body |= {"idProperty": id_property} if id_property else {}
+        body |= {"propertiesWithHistory": list(history)} if history else {}
         return await self._read("objects", "POST", self._objects(object_type, "/batch/read"), body=body)
 
     async def search(self, object_type: ObjectType, body: Mapping[str, Any]) -> bytes:

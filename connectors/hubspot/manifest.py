@@ -58,6 +58,7 @@ MANIFEST: Final = Manifest(
         "access_token": "service key or private app token: Settings > Integrations > Service keys",
         "client_secret": "the app's client secret, which signs webhooks; several separated by spaces or commas",
     },
+    webhook_secret="client_secret",  # noqa: S106 -- the name of one
     webhook_events=(
         "contact.creation",
         "contact.deletion",

@@ -145,8 +145,6 @@ class HubSpotTranslator:
 
     def canonical(self, field: str, value: Value) -> Value:
         """The spelling that is written, and so read back."""
-        if field == "customer_type":
-            return value or CUSTOMER_TYPES[self.untyped]
         if isinstance(value, dict):
             return tidy({part: _canonical_part(part, text) for part, text in value.items()})
         if not isinstance(value, str):
@@ -209,10 +207,11 @@ class HubSpotTranslator:
         return Patch(body={"type": framed.type, "properties": sparse} if sparse else {})
 
     def _create(self, wanted: Wanted) -> Patch:
-        object_type = OBJECT_TYPES[str(self.canonical("customer_type", wanted.fields.get("customer_type")))]
+        object_type = OBJECT_TYPES.get(str(wanted.fields.get("customer_type")), self.untyped)
         changes: dict[str, str] = {}
         for field, value in wanted.fields.items():
-            changes |= self._written(object_type, field, self.canonical(field, value), {})
+            if field != "customer_type":
+                changes |= self._written(object_type, field, self.canonical(field, value), {})
         changes |= self._markers(wanted)
         properties = {name: text for name, text in sorted(changes.items()) if text}
         if not _IDENTIFYING[object_type] & properties.keys():
@@ -227,7 +226,7 @@ class HubSpotTranslator:
     def _written(self, object_type: ObjectType, field: str, value: Value, current: Mapping[str, Any]) -> dict[str, str]:
         """The properties that make `field` of an object hold the canonical `value`; "" clears."""
         if field == "customer_type":
-            return _fitting(object_type, str(value))
+            raise _unfitting(object_type, value)
         if field == "billing_address":
             return _write_address(value if isinstance(value, dict) else {}, current)
         text = value if isinstance(value, str) else ""
@@ -329,15 +328,13 @@ def _write_contact_name(text: str) -> dict[str, str]:
     return {"firstname": first, "lastname": last} if first else {"firstname": last, "lastname": ""}
 
 
-def _fitting(object_type: ObjectType, customer_type: str) -> dict[str, str]:
-    if CUSTOMER_TYPES[object_type] != customer_type:
-        raise RejectedError(
-            f"a {object_type} cannot become {customer_type}",
-            field="customer_type",
-            limit="contacts are individuals, companies are companies",
-            cure="unlink it, and let it be created again as the other type",
-        )
-    return {}
+def _unfitting(object_type: ObjectType, customer_type: Value) -> RejectedError:
+    return RejectedError(
+        f"a {object_type} cannot become {customer_type or 'untyped'}",
+        field="customer_type",
+        limit="contacts are individuals, companies are companies",
+        cure="unlink it, and let it be created again as the other type",
+    )
 
 
 def _refusal(field: str, problem: str, limit: str) -> Refusal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -27,13 +27,55 @@ from connectors.hubspot.wire import (
 from core.errors import AccordError, AmbiguousError, RejectedError, ReplyError
 from core.ports import Missing, Sighting, Write
 
+T = TypeVar("T")
+
 TRACE: Final = "objectWriteTraceId"
 
 
-def slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """`ids` in batches."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+class Version(msgspec.Struct, frozen=True):
+    """A value that a property once had."""
+
+    value: str | None = None
+
+
+class Historic(msgspec.Struct, frozen=True, rename="camel"):
+    """An object's property histories, newest version first."""
+
+    id: str
+    properties_with_history: dict[str, list[Version]] = {}
+
+
+def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`items` in batches."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def histories(answer: Results) -> dict[str, dict[str, list[str]]]:
+    """By HubSpot id and property: the values it had, newest first."""
+    found = [decoded(raw, Historic) for raw in answer.results]
+    return {
+        one.id: {name: [version.value or "" for version in told] for name, told in one.properties_with_history.items()}
+        for one in found
+    }
+
+
+def before(written: Sighting, history: Mapping[str, Sequence[str]]) -> bytes | None:
+    """The object as it was before the write; None when its history tells nothing.
+
+    Somebody may have written since: the write's own version is the newest with its value, and what it replaced
+    is the version before that.
+    """
+    whole = json.loads(written.raw)
+    properties = whole["object"]["properties"]
+    replaced: dict[str, str] = {}
+    for name, values in history.items():
+        own = properties.get(name) or ""
+        if own in values:
+            older = values[values.index(own) + 1 :]
+            replaced[name] = older[0] if older else ""
+    whole["object"]["properties"] = properties | replaced
+    return msgspec.json.encode(whole) if replaced else None
 
 
 def by_id(object_type: ObjectType, answer: Results) -> dict[str, Sighting | Missing]:
@@ -42,8 +84,17 @@ def by_id(object_type: ObjectType, answer: Results) -> dict[str, Sighting | Miss
     for raw in answer.results:
         one = decoded(raw, Identified)
         remote_id = join_id(object_type, one.id)
-        found[one.id] = Missing(remote_id) if one.archived else sighting(object_type, one.id, bytes(raw))
+        found[one.id] = Missing(remote_id) if one.archived else sighting(object_type, one.id, _plain(raw))
     return found
+
+
+def _plain(raw: msgspec.Raw) -> bytes:
+    """Without the history that only read-backs ask for: the same object has the same bytes, however it was read."""
+    if b'"propertiesWithHistory"' not in bytes(raw):
+        return bytes(raw)
+    whole = json.loads(bytes(raw))
+    whole.pop("propertiesWithHistory", None)
+    return msgspec.json.encode(whole)
 
 
 def survivor(remote_id: str, answer: Results) -> Missing | None:

@@ -29,9 +29,17 @@ class HubSpotLookAlike:
     ) -> None:
         """An empty account; time and chance come from outside."""
         self.name = name
-        self.settings = settings or HubSpotSettings()
-        self._state = AccountState(clock, rng, self.settings)
+        self._state = AccountState(clock, rng, settings or HubSpotSettings())
         self._api = Api(self._state)
+
+    @property
+    def settings(self) -> HubSpotSettings:
+        """May be replaced while it runs."""
+        return self._state.settings
+
+    @settings.setter
+    def settings(self, settings: HubSpotSettings) -> None:
+        self._state.settings = settings
 
     @property
     def reads(self) -> int:
@@ -56,7 +64,7 @@ class HubSpotLookAlike:
         return {f"{table.type}:{one.id}": neutral_of(table.type, one) for table, one in self._live(kind)}
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
-        """A person's edit; None creates. ValueError where HubSpot's own pages would not let a person save."""
+        """A person's edit; None creates. KeyError: not there; ValueError: HubSpot's pages would not save that."""
         _only_customers(kind)
         if remote_id is None:
             table = self._state.tables[type_of(changes)]
@@ -89,11 +97,11 @@ class HubSpotLookAlike:
 
     def due_webhooks(self, now: float) -> Sequence[Outgoing]:
         """Deliveries to make now."""
-        return self._state.outbox.due(now)
+        return self._state.outbox.due(self.settings.webhook_url, self.settings.client_secret, now)
 
     def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """What the receiver said."""
-        self._state.outbox.answered(outgoing_id, status, now)
+        self._state.outbox.answered(outgoing_id, status, now, self.settings.lag_scale)
 
     def _live(self, kind: str) -> list[tuple[Table, Record]]:
         _only_customers(kind)
@@ -101,10 +109,10 @@ class HubSpotLookAlike:
 
     def _there(self, remote_id: str) -> tuple[Table, Record]:
         object_type, _, hubspot_id = remote_id.partition(":")
-        table = self._state.tables[object_type]
+        table = self._state.tables[object_type]  # a KeyError says that there is no such thing
         record = table.live(hubspot_id)
         if record is None:
-            raise ValueError(f"{remote_id} is not there")
+            raise KeyError(f"{remote_id} is not there")
         return table, record
 
     def _typed(self, table: Table, changes: Mapping[str, Any], record: Record | None = None) -> dict[str, str]:
@@ -123,4 +131,4 @@ def _plain(record: Record) -> dict[str, Any]:
 
 def _only_customers(kind: str) -> None:
     if kind != "customer":
-        raise ValueError(f"this look-alike has no {kind}")
+        raise KeyError(f"this look-alike has no {kind}")

@@ -29,6 +29,7 @@ class HubSpotSettings:
     access_token: str = "pat-na1-sandbox"  # noqa: S105 -- a planted secret
     client_secret: str = "hubspot-client-secret"  # noqa: S105 -- a planted secret
     webhook_url: str = ""
+    """Empty: nobody has subscribed, and no event is kept."""
     portal_id: int = 4_242_424
     account_type: str = "STANDARD"
     scopes: frozenset[str] = SCOPES
@@ -47,7 +48,7 @@ class AccountState:
         self.clock = clock
         self.settings = settings
         self.tables = {kind: Table(kind, rng.randrange(100, 900)) for kind in ("contact", "company")}
-        self.outbox = Outbox(settings.webhook_url, settings.client_secret, settings.lag_scale)
+        self.outbox = Outbox()
         self.mutations: list[Mutation] = []
         self._rng = rng
         self._subscriptions: dict[tuple[str, str], int] = {}
@@ -112,14 +113,14 @@ class AccountState:
         self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", remote_id, changed, key))
 
     def _tell_properties(self, table: Table, record: Record, names: Mapping[str, str], caller: str) -> None:
-        if not self.outbox.is_open:
+        if not self.settings.webhook_url:
             return
         for name, value in names.items():
             told = {"objectId": int(record.id), "propertyName": name, "propertyValue": value}
             self._tell(table, "propertyChange", told, caller)
 
     def _tell(self, table: Table, verb: str, told: Mapping[str, Any], caller: str) -> None:
-        if not self.outbox.is_open:
+        if not self.settings.webhook_url:
             return
         name = (f"{table.type}.{verb}", str(told.get("propertyName", "")))
         event = {

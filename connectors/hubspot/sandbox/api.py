@@ -25,6 +25,7 @@ from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record
 from core.ports import HttpRequest, HttpResponse
 
 BATCH: Final = 100
+HISTORY_BATCH: Final = 50
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
 _ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
@@ -193,7 +194,7 @@ class Api:
     def _list(self, table: Table, call: Call) -> HttpResponse:
         limit, after = call.one("limit", "10"), call.one("after", "0")
         history = call.listed("propertiesWithHistory")
-        most = 50 if history else BATCH
+        most = HISTORY_BATCH if history else BATCH
         if not limit.isdecimal() or not 0 < int(limit) <= most:
             raise bad_request(f"limit must be between 1 and {most}")
         if not after.isdecimal():
@@ -230,6 +231,8 @@ class Api:
     def _batch_read(self, table: Table, call: Call) -> HttpResponse:
         body = call.json()
         ids = [str(one.get("id")) for one in _inputs(body)]
+        if body.get("propertiesWithHistory") and len(ids) > HISTORY_BATCH:
+            raise bad_request(f"The maximum batch size with history is {HISTORY_BATCH}")
         name = body.get("idProperty")
         found: dict[str, Record] = {}
         missing = []

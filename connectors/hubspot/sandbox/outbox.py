@@ -35,25 +35,17 @@ class _Parcel:
 class Outbox:
     """Deliveries to make, with their attempts."""
 
-    def __init__(self, url: str, client_secret: str, lag_scale: float) -> None:
-        """An empty `url`: the account has no app, and nothing is ever sent."""
-        self._url = url
-        self._secret = client_secret.encode()
-        self._scale = lag_scale
+    def __init__(self) -> None:
+        """Nothing is queued yet."""
         self._waiting: list[dict[str, Any]] = []
         self._parcels: dict[str, _Parcel] = {}
         self._made = 0
-
-    @property
-    def is_open(self) -> bool:
-        """True when somebody listens."""
-        return bool(self._url)
 
     def add(self, event: dict[str, Any]) -> None:
         """Queue one event."""
         self._waiting.append(event)
 
-    def due(self, now: float) -> list[Outgoing]:
+    def due(self, url: str, client_secret: str, now: float) -> list[Outgoing]:
         """What is to be sent now; nothing is offered twice before it was answered."""
         for start in range(0, len(self._waiting), BATCH):
             self._made += 1
@@ -62,31 +54,32 @@ class Outbox:
         ready = [(name, one) for name, one in self._parcels.items() if not one.is_away and one.due_at <= now]
         for _, parcel in ready:
             parcel.is_away = True
-        return [Outgoing(name, self._delivery(parcel, now), parcel.attempt) for name, parcel in ready]
+        return [Outgoing(name, _delivery(parcel, url, client_secret, now), parcel.attempt) for name, parcel in ready]
 
-    def answered(self, name: str, status: int | None, now: float) -> None:
+    def answered(self, name: str, status: int | None, now: float, lag_scale: float) -> None:
         """2xx ends it; anything else is tried again, ten times."""
         parcel = self._parcels[name]
         if (status is not None and 200 <= status < 300) or parcel.attempt >= len(WAITS):
             del self._parcels[name]
             return
-        parcel.due_at = now + WAITS[parcel.attempt] * self._scale
+        parcel.due_at = now + WAITS[parcel.attempt] * lag_scale
         parcel.attempt += 1
         parcel.is_away = False
 
-    def _delivery(self, parcel: _Parcel, now: float) -> Delivery:
-        body = msgspec.json.encode([event | {"attemptNumber": parcel.attempt} for event in parcel.events])
-        return Delivery("POST", self._url, self._headers(body, str(int(now * 1000))), body)
 
-    def _headers(self, body: bytes, stamp: str) -> Mapping[str, str]:
-        url = self._url
-        for coded, plain in _SIGNED_AS.items():
-            url = url.replace(coded, plain)
-        signed = hmac.digest(self._secret, b"POST" + url.encode() + body + stamp.encode(), "sha256")
-        return {
-            "content-type": "application/json",
-            "x-hubspot-signature-v3": b64encode(signed).decode(),
-            "x-hubspot-request-timestamp": stamp,
-            "x-hubspot-signature": sha256(self._secret + body).hexdigest(),
-            "x-hubspot-signature-version": "v1",
-        }
+def _delivery(parcel: _Parcel, url: str, client_secret: str, now: float) -> Delivery:
+    body = msgspec.json.encode([event | {"attemptNumber": parcel.attempt} for event in parcel.events])
+    return Delivery("POST", url, _headers(url, client_secret.encode(), body, str(int(now * 1000))), body)
+
+
+def _headers(url: str, key: bytes, body: bytes, stamp: str) -> Mapping[str, str]:
+    for coded, plain in _SIGNED_AS.items():
+        url = url.replace(coded, plain)
+    signed = hmac.digest(key, b"POST" + url.encode() + body + stamp.encode(), "sha256")
+    return {
+        "content-type": "application/json",
+        "x-hubspot-signature-v3": b64encode(signed).decode(),
+        "x-hubspot-request-timestamp": stamp,
+        "x-hubspot-signature": sha256(key + body).hexdigest(),
+        "x-hubspot-signature-version": "v1",
+    }

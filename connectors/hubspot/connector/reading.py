@@ -1,0 +1,140 @@
+"""Reads that are true at the moment: by id in batches, by what is unique, and by search where nothing else is there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from connectors.hubspot.client import HubSpotClient
+from connectors.hubspot.connector import batches
+from connectors.hubspot.connector.feed import Hits
+from connectors.hubspot.errors import item_error
+from connectors.hubspot.manifest import MANIFEST
+from connectors.hubspot.translate import HubSpotTranslator
+from connectors.hubspot.wire import (
+    ACCORD_REF,
+    TYPES,
+    Identified,
+    ObjectType,
+    Results,
+    decoded,
+    join_id,
+    results_in,
+    sighting,
+    split_id,
+)
+from core.errors import GoneError, RejectedError
+from core.ports import Missing, Probe, Sighting
+
+
+class Reader:
+    """Looks at one account; what it cannot read it never calls missing."""
+
+    def __init__(self, client: HubSpotClient, translator: HubSpotTranslator) -> None:
+        """The translator says which properties to ask for."""
+        self._client = client
+        self._translator = translator
+
+    async def read(self, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
+        """Batch reads by type, by id: read-after-write safe."""
+        by_type: dict[ObjectType, list[str]] = defaultdict(list)
+        for remote_id in dict.fromkeys(ids):
+            object_type, hubspot_id = split_id(remote_id)
+            by_type[object_type].append(hubspot_id)
+        found: dict[str, Sighting | Missing] = {}
+        for object_type, hubspot_ids in by_type.items():
+            for batch in batches.slices(hubspot_ids, MANIFEST.read_batch):
+                found |= await self.read_batch(object_type, batch)
+        return found
+
+    async def read_batch(self, object_type: ObjectType, ids: Sequence[str]) -> dict[str, Sighting | Missing]:
+        """Up to one batch of one type, by remote id."""
+        answer = await self.batch(object_type, ids)
+        there = batches.by_id(object_type, answer)
+        told_missing = {one for error in answer.errors for one in error.context.get("ids", ())}
+        found: dict[str, Sighting | Missing] = {}
+        for hubspot_id in ids:
+            remote_id = join_id(object_type, hubspot_id)
+            if hubspot_id in there:
+                found[remote_id] = there[hubspot_id]
+            elif hubspot_id in told_missing:
+                found[remote_id] = Missing(remote_id)
+            else:
+                # neither there nor said to be missing: merged away, or HubSpot answered less than it was asked
+                found[remote_id] = batches.survivor(remote_id, answer) or await self._read_one(object_type, hubspot_id)
+        return found
+
+    async def batch(
+        self,
+        object_type: ObjectType,
+        ids: Sequence[str],
+        id_property: str | None = None,
+        history: Sequence[str] = (),
+    ) -> Results:
+        """One batch read. Failures of single inputs other than "not there" fail it: not read is not missing."""
+        asked = self._translator.properties(object_type)
+        try:
+            body = await self._client.batch_read(object_type, ids, asked, id_property, history)
+        except GoneError:
+            return Results([])
+        answer = results_in(body)
+        for error in answer.errors:
+            if error.category != "OBJECT_NOT_FOUND":
+                raise item_error(error, object_type)
+        return answer
+
+    async def _read_one(self, object_type: ObjectType, hubspot_id: str) -> Sighting | Missing:
+        remote_id = join_id(object_type, hubspot_id)
+        try:
+            raw = await self._client.get(object_type, hubspot_id, self._translator.properties(object_type))
+        except GoneError:
+            return Missing(remote_id)
+        found = decoded(raw, Identified)
+        if found.archived:
+            return Missing(remote_id)
+        if found.id != hubspot_id:
+            return Missing(remote_id, survivor=join_id(object_type, found.id))
+        return sighting(object_type, found.id, raw)
+
+    async def find(self, probe: Probe) -> Sequence[Sighting]:
+        """By our marker or a contact's e-mail: read-after-write safe. By external id: the lagging search."""
+        found: list[Sighting] = []
+        for object_type in TYPES:
+            if probe.mark:
+                found += await self._by_unique(object_type, ACCORD_REF, probe.mark)
+        if probe.external_id and not found:
+            for object_type in TYPES:
+                found += await self._by_search(object_type, self._translator.external_property, probe.external_id)
+        email = self._translator.canonical("email", probe.unique.get("email"))
+        if isinstance(email, str) and not found:
+            found += await self._by_unique("contact", "email", email)
+        return found
+
+    async def _by_unique(self, object_type: ObjectType, name: str, value: str) -> list[Sighting]:
+        try:
+            answer = await self.batch(object_type, [value], name)
+        except RejectedError:
+            if await self._has_property(object_type, name):
+                raise
+            return []
+        return [one for one in batches.by_id(object_type, answer).values() if isinstance(one, Sighting)]
+
+    async def _by_search(self, object_type: ObjectType, name: str, value: str) -> list[Sighting]:
+        filters = [{"propertyName": name, "operator": "EQ", "value": value}]
+        query = {"filterGroups": [{"filters": filters}], "properties": [name], "limit": MANIFEST.read_batch}
+        try:
+            hits = decoded(await self._client.search(object_type, query), Hits).results
+        except RejectedError:
+            if await self._has_property(object_type, name):
+                raise
+            return []
+        read = await self.read([join_id(object_type, hit.id) for hit in hits])
+        return [one for one in read.values() if isinstance(one, Sighting)]
+
+    async def _has_property(self, object_type: ObjectType, name: str) -> bool:
+        """No object carries a property that the account does not have."""
+        try:
+            await self._client.property(object_type, name)
+        except GoneError:
+            return False
+        return True

@@ -1,0 +1,129 @@
+"""Batch writes: never twice, never over what a person changed since, and one refusal never stops the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from connectors.hubspot.client import HubSpotClient
+from connectors.hubspot.connector import batches
+from connectors.hubspot.connector.reading import Reader
+from connectors.hubspot.translate import HubSpotTranslator
+from connectors.hubspot.wire import ACCORD_REF, TYPES, ObjectType, Saved
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
+from core.model.values import Value
+from core.ports import Receipt, Sighting, Write, Written
+
+UNSEEN: Final = "it was written, but could not be read back"
+HISTORY_BATCH: Final = 50
+"""HubSpot returns the history of properties for at most fifty objects at a time (PROVIDERS §1)."""
+
+
+class Writer:
+    """Writes to one account."""
+
+    def __init__(self, client: HubSpotClient, translator: HubSpotTranslator, reader: Reader) -> None:
+        """The reader completes the answers of writes."""
+        self._client = client
+        self._translator = translator
+        self._reader = reader
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        """Batches by type and action. Every input carries its key as trace id, so that one failure is one failure."""
+        receipts: dict[str, Receipt] = {}
+        for object_type in TYPES:
+            ours = [write for write in writes if write.body.get("type") == object_type]
+            creates = [write for write in ours if write.action == "create"]
+            updates = [write for write in ours if write.action == "update"]
+            if creates:
+                receipts |= await self._create(object_type, creates)
+            if updates:
+                receipts |= await self._completed(object_type, updates, await self._send(object_type, updates))
+        odd = RejectedError("this write names no HubSpot object type", cure="plan it again")
+        return [receipts.get(write.key, odd) for write in writes]
+
+    async def _create(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """Upsert by our unique marker, but never over an object that is already there.
+
+        A repeated upsert would write the old body over whatever a person has changed since.
+        """
+        receipts: dict[str, Receipt] = {}
+        marked = [write for write in writes if write.body["properties"].get(ACCORD_REF)]
+        for write in writes:
+            receipts[write.key] = RejectedError("this create has no marker: it could not be repeated safely")
+        try:
+            there = await self._by_marker(object_type, [batches.marker(write) for write in marked])
+        except (RetryError, ReauthorizeError, RejectedError) as error:
+            return {write.key: error for write in writes}
+        except AccordError as error:
+            return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}
+        for write in marked:
+            if batches.marker(write) in there:
+                receipts[write.key] = Written(there[batches.marker(write)], is_replay=True)
+        fresh = [write for write in marked if batches.marker(write) not in there]
+        return receipts | await self._completed(object_type, fresh, await self._send(object_type, fresh))
+
+    async def _by_marker(self, object_type: ObjectType, marks: Sequence[str]) -> dict[str, Sighting]:
+        if not marks:
+            return {}
+        answer = await self._reader.batch(object_type, marks, ACCORD_REF)
+        there = [one for one in batches.by_id(object_type, answer).values() if isinstance(one, Sighting)]
+        return {str(self._translator.read(one.raw).accord_ref): one for one in there}
+
+    async def _send(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Saved | AccordError]:
+        """One batch. What is refused as a whole was not executed: it is halved, until the culprit is alone."""
+        if not writes:
+            return {}
+        inputs = [batches.input_of(write) for write in writes]
+        is_create = writes[0].action == "create"
+        send = self._client.batch_upsert if is_create else self._client.batch_update
+        try:
+            body = await send(object_type, inputs)
+        except RejectedError as error:
+            if len(writes) == 1:
+                return {writes[0].key: error}
+            middle = len(writes) // 2
+            first = await self._send(object_type, writes[:middle])
+            return first | await self._send(object_type, writes[middle:])
+        except AccordError as error:
+            return {write.key: error for write in writes}
+        return batches.outcomes(object_type, writes, body)
+
+    async def _completed(
+        self, object_type: ObjectType, writes: Sequence[Write], outcomes: Mapping[str, Saved | AccordError]
+    ) -> dict[str, Receipt]:
+        """HubSpot answers a write with what was written, not with the whole object: read the rest, and join.
+
+        Written properties have the value of the write's own answer, even if somebody wrote in between.
+        """
+        receipts: dict[str, Receipt] = {key: one for key, one in outcomes.items() if isinstance(one, AccordError)}
+        done = [(write, one) for write in writes if isinstance(one := outcomes[write.key], Saved)]
+        for some in batches.slices(done, HISTORY_BATCH):
+            receipts |= await self._read_back(object_type, some)
+        return receipts
+
+    async def _read_back(self, object_type: ObjectType, done: Sequence[tuple[Write, Saved]]) -> dict[str, Receipt]:
+        names = sorted({name for write, _ in done if write.action == "update" for name in write.body["properties"]})
+        try:
+            answer = await self._reader.batch(object_type, [saved.id for _, saved in done], history=names)
+            there = batches.by_id(object_type, answer)
+            histories = batches.histories(answer) if names else {}
+        except AccordError as error:
+            return {write.key: AmbiguousError(f"{UNSEEN}: {error}") for write, _ in done}
+        receipts: dict[str, Receipt] = {}
+        for write, saved in done:
+            found = there.get(saved.id)
+            if isinstance(found, Sighting):
+                whole = batches.joined(found, saved, write.body["properties"])
+                receipts[write.key] = Written(whole, overwritten=self._overwritten(whole, histories.get(saved.id, {})))
+            else:
+                receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
+        return receipts
+
+    def _overwritten(self, whole: Sighting, history: Mapping[str, Sequence[str]]) -> Mapping[str, Value]:
+        """The neutral values that were there before this write, from HubSpot's own history of the properties."""
+        before = batches.before(whole, history)
+        if before is None:
+            return {}
+        new, old = self._translator.read(whole.raw).fields, self._translator.read(before).fields
+        return {field: value for field, value in old.items() if field in new and new[field] != value}
