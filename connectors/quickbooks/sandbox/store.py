@@ -56,10 +56,6 @@ class Customers:
             self._encoded[remote_id] = msgspec.json.encode(self.rows[remote_id])
         return self._encoded[remote_id]
 
-    def second(self, remote_id: str) -> int:
-        """When it last changed."""
-        return self._seconds[remote_id]
-
     def by_time(self, since: float = 0.0) -> Iterator[str]:
         """Ids of what changed at or after a time, oldest first."""
         if self._order is None:

@@ -22,6 +22,7 @@ class StillClock:
     """No time passes."""
 
     def now(self) -> float:
+        """Always the same."""
         return 0.0
 
     async def sleep(self, seconds: float) -> None:

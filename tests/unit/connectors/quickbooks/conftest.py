@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -22,13 +22,16 @@ class ManualClock:
     """Virtual time: sleeping is what moves it."""
 
     def __init__(self) -> None:
+        """Start afresh."""
         self.time = 1_795_000_000.0
         self.slept: list[float] = []
 
     def now(self) -> float:
+        """Tell the time."""
         return self.time
 
     async def sleep(self, seconds: float) -> None:
+        """Move time."""
         self.slept.append(seconds)
         self.time += seconds
 
@@ -37,13 +40,16 @@ class MemoryVault:
     """Secrets in memory; `saved` tells what was stored, in order."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
+        """Start afresh."""
         self.values = dict(values)
         self.saved: list[dict[str, str]] = []
 
     def get(self, name: str) -> str | None:
+        """Newest value."""
         return self.values.get(name)
 
     async def save(self, values: Mapping[str, str]) -> None:
+        """Store."""
         self.values.update(values)
         self.saved.append(dict(values))
 
@@ -51,7 +57,8 @@ class MemoryVault:
 class World:
     """Everything a test needs; `after` may replace the answer to a request or lose it, `before` the request."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: object) -> None:
+        """Start afresh."""
         self.clock = ManualClock()
         self.company = QuickBooksLookAlike(
             clock=self.clock, rng=random.Random(7), settings=QuickBooksSettings(**settings)
@@ -64,29 +71,36 @@ class World:
 
     @property
     def config(self) -> ConnectionConfig:
+        """A connection to the company."""
         return ConnectionConfig("books", "quickbooks", {**self.company.connection_settings(URL), **self.extra})
 
     @property
     def shell(self) -> Shell:
+        """A line that the test holds."""
         return Shell(self.clock, self._hop, self._exchange)
 
     def connector(self) -> QuickBooksConnector:
+        """A new connector, as after a restart."""
         built = PROVIDER.build(self.config, self.vault, self.shell)
         assert isinstance(built, QuickBooksConnector)
         return built
 
-    def seed(self, count: int, **fields: Any) -> list[str]:
+    def seed(self, count: int, **fields: object) -> list[str]:
+        """Customers that people made."""
         return [self.company.edit("customer", None, {"name": f"Customer {i}", **fields}) for i in range(count)]
 
-    def create(self, key: str, **fields: Any) -> Write:
+    def create(self, key: str, **fields: object) -> Write:
+        """A create as the engine would freeze it."""
         body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), None).body
         return Write(key=key, action="create", kind="customer", remote_id=None, body=body)
 
-    def update(self, key: str, remote_id: str, raw: bytes, **fields: Any) -> Write:
+    def update(self, key: str, remote_id: str, raw: bytes, **fields: object) -> Write:
+        """A sparse update as the engine would freeze it."""
         body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), raw).body
         return Write(key=key, action="update", kind="customer", remote_id=remote_id, body=body)
 
     def paths(self, fragment: str) -> list[str]:
+        """Addresses called so far that contain a fragment."""
         return [request.url for request in self.requests if fragment in request.url]
 
     def token(self) -> str:
@@ -113,6 +127,9 @@ class World:
         return call()
 
 
+MakeWorld = Callable[..., World]
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The daemon runs on asyncio."""
@@ -120,7 +137,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def make_world() -> Callable[..., World]:
+def make_world() -> MakeWorld:
     """Build a world with other settings of the company."""
     return World
 

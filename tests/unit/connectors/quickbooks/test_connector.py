@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from connectors.quickbooks.connector import PROVIDER
+from connectors.quickbooks.connector import PROVIDER, QuickBooksConnector
 from core.errors import (
     AmbiguousError,
     ConfigError,
@@ -21,12 +19,12 @@ from core.errors import (
     TakenError,
 )
 from core.ports import HttpRequest, HttpResponse, Missing, Page, Probe, Sighting, Written
+from tests.unit.connectors.quickbooks.conftest import MakeWorld, World
 
 pytestmark = pytest.mark.anyio
-MakeWorld = Callable[..., Any]
 
 
-async def swept(connector: Any, mode: str = "full", cursor: str | None = None) -> list[Page]:
+async def swept(connector: QuickBooksConnector, mode: str = "full", cursor: str | None = None) -> list[Page]:
     """All pages of a sweep."""
     pages = [await connector.sweep("customer", mode, cursor)]
     while not pages[-1].is_last:
@@ -39,14 +37,14 @@ def ids(pages: list[Page]) -> set[str]:
     return {sighting.id for page in pages for sighting in page.sightings}
 
 
-def only(result: Any) -> Sighting:
+def only(result: object) -> Sighting:
     """The sighting of a read or a write that must have succeeded."""
     found = result.sighting if isinstance(result, Written) else result
     assert isinstance(found, Sighting)
     return found
 
 
-async def raw_of(connector: Any, remote_id: str) -> bytes:
+async def raw_of(connector: QuickBooksConnector, remote_id: str) -> bytes:
     """An object's bytes as they are now."""
     return only((await connector.read("customer", [remote_id]))[remote_id]).raw
 
@@ -54,7 +52,7 @@ async def raw_of(connector: Any, remote_id: str) -> bytes:
 # ---- who -------------------------------------------------------------------------------------------
 
 
-async def test_the_account_is_the_realm_and_its_mode(world: Any) -> None:
+async def test_the_account_is_the_realm_and_its_mode(world: World) -> None:
     """A company's name can change and two can share it; the realm id cannot."""
     world.extra["base_url"] = "https://sandbox-quickbooks.api.example"
     development = await world.connector().identify()
@@ -75,9 +73,10 @@ async def test_a_region_that_does_not_fit_the_company_is_told(make_world: MakeWo
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("realm_id", ""), ("region", "mars"), ("batch_size", "0"), ("batch_size", "31"), ("batch_size", "x")]
+    ("key", "value"),
+    [("realm_id", ""), ("region", "mars"), ("batch_size", "0"), ("batch_size", "31"), ("batch_size", "x")],
 )
-async def test_a_wrong_setting_is_named(world: Any, key: str, value: str) -> None:
+async def test_a_wrong_setting_is_named(world: World, key: str, value: str) -> None:
     """The cure is one edit of one key."""
     world.extra[key] = value
 
@@ -86,7 +85,7 @@ async def test_a_wrong_setting_is_named(world: Any, key: str, value: str) -> Non
     assert caught.value.key == f"connections.books.{key}"
 
 
-async def test_the_manifest_carries_the_connections_batch_size(world: Any) -> None:
+async def test_the_manifest_carries_the_connections_batch_size(world: World) -> None:
     """The engine sends at most as many writes as one batch holds."""
     world.extra["batch_size"] = "10"
 
@@ -96,7 +95,7 @@ async def test_the_manifest_carries_the_connections_batch_size(world: Any) -> No
 # ---- sweeping --------------------------------------------------------------------------------------
 
 
-async def test_a_full_sweep_sees_everyone_once_more_than_a_page(world: Any) -> None:
+async def test_a_full_sweep_sees_everyone_once_more_than_a_page(world: World) -> None:
     """Inactive ones too: left out of a listing they would look deleted."""
     for batch in range(25):
         world.clock.time += 1
@@ -112,7 +111,7 @@ async def test_a_full_sweep_sees_everyone_once_more_than_a_page(world: Any) -> N
     assert pages[-1].cursor is None
 
 
-async def test_a_sweep_under_writes_skips_nobody(world: Any) -> None:
+async def test_a_sweep_under_writes_skips_nobody(world: World) -> None:
     """Paging by offset, an edit of an object already seen moved another one up, past the reader."""
     for batch in range(30):
         world.clock.time += 1
@@ -133,7 +132,7 @@ async def test_a_sweep_under_writes_skips_nobody(world: Any) -> None:
     assert ids(pages) == set(world.company.objects("customer"))
 
 
-async def test_three_thousand_customers_of_one_second_are_all_seen(world: Any) -> None:
+async def test_three_thousand_customers_of_one_second_are_all_seen(world: World) -> None:
     """An import gives thousands of customers one LastUpdatedTime: a keyset alone would stand still."""
     world.seed(3000)
     world.clock.time += 5
@@ -150,7 +149,29 @@ async def test_three_thousand_customers_of_one_second_are_all_seen(world: Any) -
     assert len(pages) <= 5
 
 
-async def test_an_unchanged_object_keeps_its_digest_and_a_changed_one_does_not(world: Any) -> None:
+async def test_a_full_page_without_times_still_moves_on(world: World) -> None:
+    """A company that hides MetaData must not be read in a circle."""
+    world.seed(1500)
+    world.after = lambda _, answer: HttpResponse(
+        answer.status, answer.headers, answer.body.replace(b'"LastUpdatedTime"', b'"Elsewhere"')
+    )
+
+    pages = await swept(world.connector())
+
+    assert ids(pages) == set(world.company.objects("customer"))
+    assert len(pages) == 2
+
+
+async def test_odd_texts_are_found_however_deep(world: World) -> None:
+    """No column takes U+0000, wherever in the object it is."""
+    world.company.edit("customer", None, {"name": "A", "extra": {"CustomField": [1, {"StringValue": "a\u0000"}]}})
+
+    page = await world.connector().sweep("customer", "full", None)
+
+    assert [(bad.id, bad.field) for bad in page.bad] == [("1", "CustomField.StringValue")]
+
+
+async def test_an_unchanged_object_keeps_its_digest_and_a_changed_one_does_not(world: World) -> None:
     """The digest is the idle fast path."""
     world.seed(3)
     connector = world.connector()
@@ -167,7 +188,7 @@ async def test_an_unchanged_object_keeps_its_digest_and_a_changed_one_does_not(w
     ("name", "field"),
     [(rb"Customer\u00001", "DisplayName"), (rb"Customer \ud800", "DisplayName"), (b"Customer \xff", "DisplayName")],
 )
-async def test_one_bad_record_is_named_and_the_others_arrive(world: Any, name: bytes, field: str) -> None:
+async def test_one_bad_record_is_named_and_the_others_arrive(world: World, name: bytes, field: str) -> None:
     """A page of 3,000 with one bad record lost the rest."""
     world.seed(5)
     world.after = lambda _, answer: HttpResponse(
@@ -183,7 +204,7 @@ async def test_one_bad_record_is_named_and_the_others_arrive(world: Any, name: b
     assert page.is_last
 
 
-async def test_a_record_without_an_id_is_bad_and_an_emoji_is_not(world: Any) -> None:
+async def test_a_record_without_an_id_is_bad_and_an_emoji_is_not(world: World) -> None:
     """A pair of surrogate escapes is an innocent character."""
     world.seed(3, phone="5")
 
@@ -199,9 +220,19 @@ async def test_a_record_without_an_id_is_bad_and_an_emoji_is_not(world: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"{}", b'{"QueryResponse":[]}', b'{"QueryResponse":{"Customer":5}}', b"[" * 100_000, b"[]"]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"{}",
+        b'{"Fault"',
+        b'{"QueryResponse":[]}',
+        b'{"QueryResponse":{"Customer":5}}',
+        b"[" * 100_000,
+        b"[]",
+    ],
 )
-async def test_a_page_that_cannot_be_read_at_all_is_an_error_and_not_an_empty_page(world: Any, body: bytes) -> None:
+async def test_a_page_that_cannot_be_read_at_all_is_an_error_and_not_an_empty_page(world: World, body: bytes) -> None:
     """An empty page deletes nothing only as long as it is not mistaken for one."""
     connector = world.connector()
     await connector.identify()
@@ -211,7 +242,7 @@ async def test_a_page_that_cannot_be_read_at_all_is_an_error_and_not_an_empty_pa
         await connector.sweep("customer", "full", None)
 
 
-async def test_a_cursor_of_someone_else_is_refused(world: Any) -> None:
+async def test_a_cursor_of_someone_else_is_refused(world: World) -> None:
     """A damaged cursor must not become a sweep from the start."""
     connector = world.connector()
     for mode, cursor in (("full", "garbage"), ("changes", "garbage"), ("changes", "{}"), ("changes", '{"since":"x"}')):
@@ -219,7 +250,7 @@ async def test_a_cursor_of_someone_else_is_refused(world: Any) -> None:
             await connector.sweep("customer", mode, cursor)
 
 
-async def test_changes_begin_now_and_then_name_what_changed(world: Any) -> None:
+async def test_changes_begin_now_and_then_name_what_changed(world: World) -> None:
     """The position is Intuit's own clock: ours may be wrong."""
     world.seed(20)
     connector = world.connector()
@@ -238,7 +269,7 @@ async def test_changes_begin_now_and_then_name_what_changed(world: Any) -> None:
     assert ids([third]) == set()
 
 
-async def test_changes_overlap_because_the_feed_may_lag(world: Any) -> None:
+async def test_changes_overlap_because_the_feed_may_lag(world: World) -> None:
     """What was committed just before the cursor may appear only after it."""
     world.seed(2)
     connector = world.connector()
@@ -249,7 +280,7 @@ async def test_changes_overlap_because_the_feed_may_lag(world: Any) -> None:
     assert ids([second]) == {"1", "2"}
 
 
-async def test_more_changes_than_the_feed_holds_are_paged_through_the_query(world: Any) -> None:
+async def test_more_changes_than_the_feed_holds_are_paged_through_the_query(world: World) -> None:
     """The feed stops at 1,000 objects and has no pages: what is beyond is silently not there."""
     connector = world.connector()
     world.clock.time += 400
@@ -270,17 +301,18 @@ async def test_more_changes_than_the_feed_holds_are_paged_through_the_query(worl
     assert (ids(idle), len(idle)) == (set(), 1)
 
 
-async def test_what_a_feed_calls_deleted_is_gone_and_to_be_confirmed(world: Any) -> None:
+async def test_what_a_feed_calls_deleted_is_gone_and_to_be_confirmed(world: World) -> None:
     """CDC names deleted objects by their id alone."""
     connector = world.connector()
     first = await connector.sweep("customer", "changes", None)
-    deleted = b'{"CDCResponse":[{"QueryResponse":[{"Customer":[{"Id":"9","status":"Deleted"}]}]}],"time":"2026-11-20T00:00:00-08:00"}'
+    gone = b'[{"QueryResponse":[{"Customer":[{"Id":"9","status":"Deleted"}]}]}]'
+    deleted = b'{"CDCResponse":%b,"time":"2026-11-20T00:00:00-08:00"}' % gone
     world.after = lambda _, answer: HttpResponse(200, answer.headers, deleted)
 
     assert list((await connector.sweep("customer", "changes", first.cursor)).gone) == ["9"]
 
 
-async def test_a_bad_record_in_the_feed_is_named_too(world: Any) -> None:
+async def test_a_bad_record_in_the_feed_is_named_too(world: World) -> None:
     """The feed is cut into records the same way."""
     world.seed(3)
     connector = world.connector()
@@ -294,7 +326,7 @@ async def test_a_bad_record_in_the_feed_is_named_too(world: Any) -> None:
     assert page.bad[0].id == "2"
 
 
-async def test_a_time_that_is_none_is_a_bad_reply(world: Any) -> None:
+async def test_a_time_that_is_none_is_a_bad_reply(world: World) -> None:
     """A cursor made of nonsense would read from the beginning, or never again."""
     world.after = lambda _, answer: HttpResponse(200, answer.headers, b'{"CompanyInfo":{},"time":"soon"}')
     world.vault.values |= {"access_token": world.token(), "access_expires_at": "9e99"}
@@ -306,7 +338,7 @@ async def test_a_time_that_is_none_is_a_bad_reply(world: Any) -> None:
 # ---- reading ---------------------------------------------------------------------------------------
 
 
-async def test_reads_are_batched_and_every_id_is_answered(world: Any) -> None:
+async def test_reads_are_batched_and_every_id_is_answered(world: World) -> None:
     """CorePlus is metered: 250 objects are three calls, not 250."""
     world.seed(250)
     world.company.delete("customer", "7")
@@ -319,7 +351,7 @@ async def test_reads_are_batched_and_every_id_is_answered(world: Any) -> None:
     assert len(world.paths("/query")) == 3
 
 
-async def test_missing_is_only_what_a_look_of_its_own_did_not_find(world: Any) -> None:
+async def test_missing_is_only_what_a_look_of_its_own_did_not_find(world: World) -> None:
     """A query leaves out what it cannot see; 610 alone says that it is gone."""
     world.seed(3)
     world.company.merge("customer", "1", "2")
@@ -333,7 +365,7 @@ async def test_missing_is_only_what_a_look_of_its_own_did_not_find(world: Any) -
     assert len(world.paths("/customer/")) == 2
 
 
-async def test_a_query_that_forgot_someone_is_not_believed(world: Any) -> None:
+async def test_a_query_that_forgot_someone_is_not_believed(world: World) -> None:
     """An index that lags must not unlink a customer."""
     world.seed(2)
     world.after = lambda request, answer: (
@@ -345,7 +377,7 @@ async def test_a_query_that_forgot_someone_is_not_believed(world: Any) -> None:
     assert only(found["2"]).id == "2"
 
 
-async def test_an_absorbed_customer_that_answers_as_its_survivor_is_missing(world: Any) -> None:
+async def test_an_absorbed_customer_that_answers_as_its_survivor_is_missing(world: World) -> None:
     """The object that came back is not the one asked for."""
     world.seed(2)
     empty = HttpResponse(200, {}, b'{"QueryResponse":{},"time":"x"}')
@@ -355,8 +387,8 @@ async def test_an_absorbed_customer_that_answers_as_its_survivor_is_missing(worl
     assert (await world.connector().read("customer", ["2"]))["2"] == Missing("2", survivor="1")
 
 
-async def test_a_failed_read_raises_and_says_missing_of_nobody(world: Any) -> None:
-    """"Could not read" is not "not there"."""
+async def test_a_failed_read_raises_and_says_missing_of_nobody(world: World) -> None:
+    """A failure to read is not an absence."""
     world.seed(1)
     connector = world.connector()
     await connector.identify()
@@ -371,7 +403,7 @@ async def test_a_failed_read_raises_and_says_missing_of_nobody(world: Any) -> No
             await connector.read("customer", ["1"])
 
 
-async def test_an_unreadable_object_is_returned_for_the_translator_to_refuse(world: Any) -> None:
+async def test_an_unreadable_object_is_returned_for_the_translator_to_refuse(world: World) -> None:
     """One bad record never blocks a batch of reads."""
     world.seed(2)
     world.after = lambda _, answer: HttpResponse(
@@ -385,7 +417,7 @@ async def test_an_unreadable_object_is_returned_for_the_translator_to_refuse(wor
     assert set(remote.unreadable) == {"name"}
 
 
-async def test_a_lost_read_is_tried_again(world: Any) -> None:
+async def test_a_lost_read_is_tried_again(world: World) -> None:
     """A read changes nothing: nobody needs to hear of one time-out."""
     world.seed(1)
     losses = [TimeoutError("cut"), ConnectionRefusedError("no")]
@@ -403,7 +435,7 @@ async def test_a_lost_read_is_tried_again(world: Any) -> None:
 # ---- finding ---------------------------------------------------------------------------------------
 
 
-async def test_a_name_is_found_with_its_quotes_and_when_inactive(world: Any) -> None:
+async def test_a_name_is_found_with_its_quotes_and_when_inactive(world: World) -> None:
     """O'Neill's query ended at the apostrophe; the inactive one was created a second time."""
     world.company.edit("customer", None, {"name": "O'Neill \\ Sons"})
     world.company.edit("customer", None, {"name": "Sleepy"})
@@ -415,13 +447,13 @@ async def test_a_name_is_found_with_its_quotes_and_when_inactive(world: Any) -> 
     assert await connector.find("customer", Probe(unique={"name": "Nobody"})) == []
 
 
-async def test_no_customer_can_carry_a_mark(world: Any) -> None:
+async def test_no_customer_can_carry_a_mark(world: World) -> None:
     """There is no place for one, so the truthful answer costs no call."""
     assert await world.connector().find("customer", Probe(mark="a.b.1", external_id="x")) == ()
     assert world.requests == []
 
 
-async def test_a_failed_look_is_not_an_empty_one(world: Any) -> None:
+async def test_a_failed_look_is_not_an_empty_one(world: World) -> None:
     """An empty answer here means: create."""
     connector = world.connector()
     await connector.identify()
@@ -434,7 +466,7 @@ async def test_a_failed_look_is_not_an_empty_one(world: Any) -> None:
 # ---- writing ---------------------------------------------------------------------------------------
 
 
-async def test_a_create_and_its_repeat_make_one_customer(world: Any) -> None:
+async def test_a_create_and_its_repeat_make_one_customer(world: World) -> None:
     """The same key and body give the first answer again."""
     connector, write = world.connector(), world.create("k1", name="Acme", email="a@b.example")
 
@@ -445,7 +477,7 @@ async def test_a_create_and_its_repeat_make_one_customer(world: Any) -> None:
     assert [row["DisplayName"] for row in world.company.objects("customer").values()] == ["Acme"]
 
 
-async def test_a_lost_answer_is_ambiguous_and_the_same_key_resolves_it(world: Any) -> None:
+async def test_a_lost_answer_is_ambiguous_and_the_same_key_resolves_it(world: World) -> None:
     """The create had happened; a retry under another key would have made a twin."""
     connector, write = world.connector(), world.create("k1", name="Acme")
 
@@ -463,7 +495,7 @@ async def test_a_lost_answer_is_ambiguous_and_the_same_key_resolves_it(world: An
     assert len(world.company.objects("customer")) == 1
 
 
-async def test_a_write_is_never_repeated_by_the_connector(world: Any) -> None:
+async def test_a_write_is_never_repeated_by_the_connector(world: World) -> None:
     """Only the intent's own resolution may send it again."""
     connector = world.connector()
     await connector.identify()
@@ -475,7 +507,7 @@ async def test_a_write_is_never_repeated_by_the_connector(world: Any) -> None:
     assert len(world.paths("/customer")) == 1
 
 
-async def test_a_write_that_never_left_may_be_sent_again(world: Any) -> None:
+async def test_a_write_that_never_left_may_be_sent_again(world: World) -> None:
     """A refused connection executed nothing."""
     connector = world.connector()
     await connector.identify()
@@ -488,7 +520,7 @@ async def test_a_write_that_never_left_may_be_sent_again(world: Any) -> None:
     assert isinstance((await connector.write([world.create("k1", name="Acme")]))[0], RetryError)
 
 
-async def test_updates_go_in_batches_and_creates_alone(world: Any) -> None:
+async def test_updates_go_in_batches_and_creates_alone(world: World) -> None:
     """40 batches a minute carry 20 updates a second; one by one it is 8."""
     world.seed(70)
     connector = world.connector()
@@ -503,7 +535,7 @@ async def test_updates_go_in_batches_and_creates_alone(world: Any) -> None:
     assert (len(world.paths("/batch")), len(world.paths("/customer?"))) == (3, 1)
 
 
-async def test_one_failed_item_of_a_batch_fails_alone(world: Any) -> None:
+async def test_one_failed_item_of_a_batch_fails_alone(world: World) -> None:
     """HTTP 200, and inside it one stale, one gone, one taken, one refused, one done."""
     world.seed(6)
     connector = world.connector()
@@ -520,7 +552,7 @@ async def test_one_failed_item_of_a_batch_fails_alone(world: Any) -> None:
     assert world.company.neutral("customer")["5"]["name"] == "Renamed 5"
 
 
-async def test_an_edit_between_read_and_write_is_not_overwritten(world: Any) -> None:
+async def test_an_edit_between_read_and_write_is_not_overwritten(world: World) -> None:
     """The SyncToken is the lock: the person's edit stays."""
     world.seed(1)
     connector = world.connector()
@@ -533,7 +565,7 @@ async def test_an_edit_between_read_and_write_is_not_overwritten(world: Any) -> 
     assert world.company.neutral("customer")["1"]["phone"] == "from a person"
 
 
-async def test_a_taken_name_is_told_as_such(world: Any) -> None:
+async def test_a_taken_name_is_told_as_such(world: World) -> None:
     """A vendor may hold it as well, so nobody's id is named."""
     world.seed(1)
 
@@ -543,7 +575,7 @@ async def test_a_taken_name_is_told_as_such(world: Any) -> None:
     assert receipts[0].field == "name"
 
 
-async def test_a_throttled_item_was_not_executed_and_the_connection_pauses(world: Any) -> None:
+async def test_a_throttled_item_was_not_executed_and_the_connection_pauses(world: World) -> None:
     """A 429 can sit inside a 200: the others are done, this one is to be sent again."""
     world.seed(2)
     connector = world.connector()
@@ -560,7 +592,7 @@ async def test_a_throttled_item_was_not_executed_and_the_connection_pauses(world
     assert isinstance((await connector.write(writes[:1]))[0], Written)
 
 
-async def test_a_lost_batch_is_ambiguous_for_every_item(world: Any) -> None:
+async def test_a_lost_batch_is_ambiguous_for_every_item(world: World) -> None:
     """Each intent compares with its own frozen body."""
     world.seed(2)
     connector = world.connector()
@@ -570,7 +602,7 @@ async def test_a_lost_batch_is_ambiguous_for_every_item(world: Any) -> None:
         assert [type(r) for r in await connector.write(writes)] == [AmbiguousError, AmbiguousError]
 
 
-async def test_an_item_that_the_answer_leaves_out_is_ambiguous(world: Any) -> None:
+async def test_an_item_that_the_answer_leaves_out_is_ambiguous(world: World) -> None:
     """No word about a write is not a word for or against it."""
     world.seed(3)
     connector = world.connector()
@@ -596,7 +628,7 @@ async def test_a_batch_that_is_too_big_is_halved_and_the_size_remembered(make_wo
     assert all(row["phone"] == "5" for row in world.company.neutral("customer").values())
 
 
-async def test_a_batch_refused_as_a_whole_is_split_until_the_poison_is_alone(world: Any) -> None:
+async def test_a_batch_refused_as_a_whole_is_split_until_the_poison_is_alone(world: World) -> None:
     """One payload that the parser chokes on must not reject twenty-nine others."""
     world.seed(4)
     connector = world.connector()
@@ -610,7 +642,7 @@ async def test_a_batch_refused_as_a_whole_is_split_until_the_poison_is_alone(wor
     assert [type(receipt) for receipt in receipts] == [Written, Written, RejectedError, Written]
 
 
-async def test_garbage_after_a_write_is_ambiguous(world: Any) -> None:
+async def test_garbage_after_a_write_is_ambiguous(world: World) -> None:
     """A cut answer says nothing about what was done."""
     connector = world.connector()
     await connector.identify()
@@ -619,7 +651,7 @@ async def test_garbage_after_a_write_is_ambiguous(world: Any) -> None:
         assert isinstance((await connector.write([world.create("k", name="A")]))[0], AmbiguousError)
 
 
-async def test_a_fault_inside_http_200_is_no_success(world: Any) -> None:
+async def test_a_fault_inside_http_200_is_no_success(world: World) -> None:
     """An empty company was reported because status 200 was believed."""
     world.seed(1)
     connector = world.connector()
@@ -634,7 +666,7 @@ async def test_a_fault_inside_http_200_is_no_success(world: Any) -> None:
     assert len(world.company.objects("customer")) == 1
 
 
-async def test_the_word_fault_in_a_name_is_no_fault(world: Any) -> None:
+async def test_the_word_fault_in_a_name_is_no_fault(world: World) -> None:
     """A customer may be called anything."""
     world.company.edit("customer", None, {"name": '"Fault"'})
     world.company.edit("customer", None, {"name": "x", "extra": {"Fault": "y"}})
@@ -664,7 +696,7 @@ async def test_a_backfill_under_enforced_limits_gets_no_429(make_world: MakeWorl
     assert world.clock.now() - started < 75
 
 
-async def test_a_throttled_read_waits_as_long_as_documented(world: Any) -> None:
+async def test_a_throttled_read_waits_as_long_as_documented(world: World) -> None:
     """The row waits, the lane does not spin."""
     connector = world.connector()
     await connector.identify()
@@ -680,6 +712,6 @@ async def test_a_throttled_read_waits_as_long_as_documented(world: Any) -> None:
     assert len(world.paths("/query")) == 1
 
 
-async def test_aclose_lets_go(world: Any) -> None:
+async def test_aclose_lets_go(world: World) -> None:
     """A connector that was never used can be closed."""
     await world.connector().aclose()

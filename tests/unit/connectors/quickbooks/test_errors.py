@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -146,13 +145,13 @@ def test_the_field_is_found_where_the_fault_names_it(element: str, detail: str, 
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [], {}])
-def test_what_is_no_fault_is_none(value: Any) -> None:
+def test_what_is_no_fault_is_none(value: object) -> None:
     """A batch item may carry anything."""
     assert fault_of(value) is None
 
 
 @pytest.mark.parametrize("errors", [None, [], {}, "x", [5]])
-def test_a_fault_without_readable_errors_is_rejected_by_its_type(errors: Any) -> None:
+def test_a_fault_without_readable_errors_is_rejected_by_its_type(errors: object) -> None:
     """A fault is a fault, even when its list is not."""
     found = fault_of({"Error": errors, "type": "ValidationFault", "code": 7})
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,17 +11,17 @@ import pytest
 from connectors.quickbooks.client import authorize_url, exchange_code
 from core.errors import ReauthorizeError, ReplyError, RetryError
 from core.ports import HttpRequest, HttpResponse
+from tests.unit.connectors.quickbooks.conftest import MakeWorld, World
 
 pytestmark = pytest.mark.anyio
-MakeWorld = Callable[..., Any]
 
 
-def grants(world: Any) -> int:
+def grants(world: World) -> int:
     """How many token requests were made."""
     return len(world.paths("/tokens/bearer"))
 
 
-async def test_a_token_is_fetched_once_and_used_until_it_grows_old(world: Any) -> None:
+async def test_a_token_is_fetched_once_and_used_until_it_grows_old(world: World) -> None:
     """A refresh per call would rotate the refresh token ten times a second."""
     connector = world.connector()
     for _ in range(3):
@@ -36,7 +34,7 @@ async def test_a_token_is_fetched_once_and_used_until_it_grows_old(world: Any) -
     assert grants(world) == 2
 
 
-async def test_twenty_calls_share_one_refresh(world: Any) -> None:
+async def test_twenty_calls_share_one_refresh(world: World) -> None:
     """Each refresh rotates the token: the second of two concurrent ones is refused with invalid_grant."""
     connector = world.connector()
 
@@ -45,7 +43,7 @@ async def test_twenty_calls_share_one_refresh(world: Any) -> None:
     assert grants(world) == 1
 
 
-async def test_twenty_calls_whose_token_was_refused_share_one_refresh(world: Any) -> None:
+async def test_twenty_calls_whose_token_was_refused_share_one_refresh(world: World) -> None:
     """The access token can die early; 401 means that nothing was executed."""
     connector = world.connector()
     await connector.identify()
@@ -56,7 +54,7 @@ async def test_twenty_calls_whose_token_was_refused_share_one_refresh(world: Any
     assert grants(world) == 2
 
 
-async def test_a_write_that_met_an_expired_token_is_done_once(world: Any) -> None:
+async def test_a_write_that_met_an_expired_token_is_done_once(world: World) -> None:
     """One new token, one more try of that call, one customer."""
     connector = world.connector()
     await connector.identify()
@@ -68,7 +66,7 @@ async def test_a_write_that_met_an_expired_token_is_done_once(world: Any) -> Non
     assert len(world.company.objects("customer")) == 1
 
 
-async def test_tokens_are_stored_before_they_are_used(world: Any) -> None:
+async def test_tokens_are_stored_before_they_are_used(world: World) -> None:
     """A crash between use and storing loses the company until a person consents again."""
     stored_at_use: list[bool] = []
 
@@ -85,7 +83,7 @@ async def test_tokens_are_stored_before_they_are_used(world: Any) -> None:
     assert world.vault.values["refresh_token"] != "sandbox-refresh-token"
 
 
-async def test_a_caller_that_gives_up_does_not_lose_the_rotated_token(world: Any) -> None:
+async def test_a_caller_that_gives_up_does_not_lose_the_rotated_token(world: World) -> None:
     """The refresh had been answered, its caller was cancelled, the old token was dead."""
     connector = world.connector()
     saving = asyncio.Event()
@@ -107,7 +105,7 @@ async def test_a_caller_that_gives_up_does_not_lose_the_rotated_token(world: Any
     assert grants(world) == 1
 
 
-async def test_another_process_that_rotated_the_token_is_found_out(world: Any) -> None:
+async def test_another_process_that_rotated_the_token_is_found_out(world: World) -> None:
     """invalid_grant after someone else's refresh is no reason to call a person."""
     connector = world.connector()
     values = dict(world.vault.values)
@@ -123,7 +121,7 @@ async def test_another_process_that_rotated_the_token_is_found_out(world: Any) -
     assert grants(world) == 2
 
 
-async def test_the_access_token_of_another_process_is_used(world: Any) -> None:
+async def test_the_access_token_of_another_process_is_used(world: World) -> None:
     """The other process stored a living access token as well: it serves us too."""
     connector = world.connector()
 
@@ -137,7 +135,25 @@ async def test_the_access_token_of_another_process_is_used(world: Any) -> None:
     assert grants(world) == 1
 
 
-async def test_a_revoked_connection_asks_for_a_person(world: Any) -> None:
+async def test_a_token_that_was_renewed_while_a_call_was_under_way_is_not_renewed_again(world: World) -> None:
+    """Each needless refresh rotates the refresh token once more."""
+    connector = world.connector()
+    await connector.identify()
+
+    def refused_meanwhile(request: HttpRequest) -> HttpResponse | None:
+        if request.headers["authorization"].endswith(world.vault.values["access_token"]):
+            world.vault.values |= {"access_token": world.token(), "access_expires_at": "9e12"}
+            world.before = lambda _: None
+            return HttpResponse(401, {}, b"")
+        return None
+
+    world.before = refused_meanwhile
+    await connector.identify()
+
+    assert grants(world) == 1
+
+
+async def test_a_revoked_connection_asks_for_a_person(world: World) -> None:
     """The message names the command; no retry can help."""
     world.company.tokens.revoke()
 
@@ -146,7 +162,7 @@ async def test_a_revoked_connection_asks_for_a_person(world: Any) -> None:
     assert grants(world) == 1
 
 
-async def test_a_token_that_is_refused_again_asks_for_a_person(world: Any) -> None:
+async def test_a_token_that_is_refused_again_asks_for_a_person(world: World) -> None:
     """One refresh, one retry, then an end: never a loop."""
     world.before = lambda request: HttpResponse(401, {}, b"") if "/v3/" in request.url else None
 
@@ -156,7 +172,7 @@ async def test_a_token_that_is_refused_again_asks_for_a_person(world: Any) -> No
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret", "refresh_token"])
-async def test_a_missing_secret_is_named(world: Any, name: str) -> None:
+async def test_a_missing_secret_is_named(world: World, name: str) -> None:
     """Before any call is made."""
     del world.vault.values[name]
 
@@ -165,7 +181,7 @@ async def test_a_missing_secret_is_named(world: Any, name: str) -> None:
     assert world.requests == []
 
 
-async def test_a_wrong_client_secret_asks_for_a_person(world: Any) -> None:
+async def test_a_wrong_client_secret_asks_for_a_person(world: World) -> None:
     """invalid_client cannot be cured by waiting."""
     world.vault.values["client_secret"] = "wrong"
 
@@ -178,7 +194,7 @@ async def test_a_wrong_client_secret_asks_for_a_person(world: Any) -> None:
     [(500, b"", RetryError), (429, b"", RetryError), (200, b"<html>", ReplyError), (400, b"<html>", ReplyError)],
 )
 async def test_a_failing_token_endpoint_is_no_reason_to_reauthorize(
-    world: Any, status: int, body: bytes, error: type[Exception]
+    world: World, status: int, body: bytes, error: type[Exception]
 ) -> None:
     """An outage of Intuit's login must not make a person consent anew."""
     world.before = lambda _: HttpResponse(status, {}, body)
@@ -203,7 +219,7 @@ async def test_a_lost_token_answer_is_tried_again(make_world: MakeWorld) -> None
     assert grants(world) == 2
 
 
-async def test_a_damaged_expiry_means_a_refresh(world: Any) -> None:
+async def test_a_damaged_expiry_means_a_refresh(world: World) -> None:
     """A hand-edited vault must not stop the daemon."""
     world.vault.values |= {"access_token": "x", "access_expires_at": "soon"}
 
@@ -212,7 +228,7 @@ async def test_a_damaged_expiry_means_a_refresh(world: Any) -> None:
     assert grants(world) == 1
 
 
-async def test_consent_ends_in_stored_tokens(world: Any) -> None:
+async def test_consent_ends_in_stored_tokens(world: World) -> None:
     """The path of `accord connect`: the page, the code, the first tokens, the first call."""
     world.company.tokens.revoke()
     del world.vault.values["refresh_token"]
@@ -232,7 +248,7 @@ async def test_consent_ends_in_stored_tokens(world: Any) -> None:
     assert (await world.connector().identify()).title == "Sandbox Books"
 
 
-async def test_a_code_works_once_and_for_its_own_address(world: Any) -> None:
+async def test_a_code_works_once_and_for_its_own_address(world: World) -> None:
     """A leaked code is worth nothing elsewhere."""
     code = world.company.tokens.consent("http://localhost/a")
 
@@ -242,7 +258,7 @@ async def test_a_code_works_once_and_for_its_own_address(world: Any) -> None:
         await exchange_code(world.config, world.vault, world.shell, code, "http://localhost/a")
 
 
-async def test_no_token_shows_in_an_error(world: Any) -> None:
+async def test_no_token_shows_in_an_error(world: World) -> None:
     """Errors are shown to people and kept in logs."""
     connector = world.connector()
     await connector.identify()

@@ -11,6 +11,7 @@ from connectors.quickbooks.manifest import MANIFEST
 from connectors.quickbooks.translate import CustomerTranslator
 from core.errors import RejectedError, ReplyError
 from core.model.remote import Wanted
+from core.model.values import Value
 
 US = CustomerTranslator(is_us=True)
 WORLD = CustomerTranslator(is_us=False)
@@ -30,7 +31,7 @@ FULL = {
 }  # fmt: skip
 
 
-def raw(**changes: Any) -> bytes:
+def raw(**changes: object) -> bytes:
     """One customer's bytes; None takes an attribute away."""
     merged = {**FULL, **changes}
     return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
@@ -243,7 +244,7 @@ def test_a_blank_name_is_refused_on_create_and_update() -> None:
         ("legal_number", "HRB 1", "manifest"),
     ],
 )
-def test_what_quickbooks_cannot_hold_is_refused_with_its_limit(field: str, value: Any, limit: str) -> None:
+def test_what_quickbooks_cannot_hold_is_refused_with_its_limit(field: str, value: Value, limit: str) -> None:
     """Nothing is cut short: a person learns which field, which limit, which cure."""
     refusal = WORLD.refusal(field, value)
 
@@ -263,7 +264,7 @@ def test_what_quickbooks_cannot_hold_is_refused_with_its_limit(field: str, value
         ("billing_address", {"line1": "x" * 500, "country": "CI"}),
     ],
 )
-def test_what_fits_is_not_refused(field: str, value: Any) -> None:
+def test_what_fits_is_not_refused(field: str, value: Value) -> None:
     """A limit that is one too strict loses customers as surely as one that is too lax."""
     assert US.refusal(field, value) is None
 
@@ -295,7 +296,7 @@ def test_a_us_company_holds_latin_letters_only() -> None:
         ("other_emails", [], None),
     ],
 )
-def test_canonical_is_the_spelling_that_comes_back(field: str, value: Any, spelled: Any) -> None:
+def test_canonical_is_the_spelling_that_comes_back(field: str, value: Value, spelled: Value) -> None:
     """An undeclared normalisation is an endless rewrite."""
     assert US.canonical(field, value) == spelled
 
