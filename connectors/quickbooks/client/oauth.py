@@ -12,7 +12,7 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from connectors.quickbooks.manifest import CONSENT_URL, SCOPE, TOKEN_URL
 from connectors.quickbooks.wire import TokenRefusal, TokenReply
-from core.errors import AmbiguousError, ReauthorizeError, ReplyError, RetryError
+from core.errors import AmbiguousError, ReauthorizeError, RetryError
 from core.http.client import HttpClient
 from core.ports import Clock, ConnectionConfig, HttpResponse, Vault
 
@@ -84,8 +84,9 @@ class Tokens:
         try:
             granted = msgspec.json.decode(answer.body, type=TokenReply)
         except _UNREADABLE as error:
+            # not a bad reply: the call that needed the token was not sent, and may be sent later
             msg = "the token endpoint's answer has no tokens"
-            raise ReplyError(msg) from error
+            raise RetryError(msg) from error
         await self._vault.save(
             {
                 "access_token": granted.access_token,
@@ -119,13 +120,13 @@ class Tokens:
             raise ReauthorizeError(msg)
         return value
 
-    def _refusal(self, answer: HttpResponse) -> ReauthorizeError | RetryError | ReplyError:
+    def _refusal(self, answer: HttpResponse) -> ReauthorizeError | RetryError:
         if answer.status == _THROTTLED or answer.status >= _SERVER_FAULT:
             return RetryError(f"the token endpoint answered HTTP {answer.status}")
         try:
             refusal = msgspec.json.decode(answer.body, type=TokenRefusal).error
         except _UNREADABLE:
-            return ReplyError(f"the token endpoint answered HTTP {answer.status} without a reason")
+            return RetryError(f"the token endpoint answered HTTP {answer.status} without a reason")
         return ReauthorizeError(
             f"Intuit refused the stored credentials ({refusal}); {_RECONNECT.format(name=self._config.name)}"
         )
