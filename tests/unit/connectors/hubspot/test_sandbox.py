@@ -1,0 +1,556 @@
+# ruff: noqa: ANN401 -- `world` is made in conftest, which tests cannot import
+"""The look-alike is as strict as HubSpot: every rule here fails a naive client."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from connectors.hubspot.sandbox import HubSpotSettings
+from connectors.hubspot.webhook import HubSpotWebhooks
+from core.ports import HttpRequest
+
+CONTACTS = "/crm/objects/2026-09/contacts"
+COMPANIES = "/crm/objects/2026-09/companies"
+
+
+def new(world: Any, path: str = CONTACTS, **properties: str) -> tuple[int, Any]:
+    """POST one object."""
+    status, body, _ = world.call("POST", path, {"properties": properties, "associations": []})
+    return status, body
+
+
+def test_a_wrong_token_gets_nothing(world: Any) -> None:
+    """401, with no state touched."""
+    assert world.call("GET", CONTACTS, authorization="Bearer nope")[0] == 401
+    assert world.call("GET", CONTACTS, authorization="")[0] == 401
+
+
+def test_a_token_without_the_scope_is_told_which(make_world: Any) -> None:
+    """403 MISSING_SCOPES names it."""
+    world = make_world(HubSpotSettings(scopes=frozenset({"crm.objects.contacts.read"})))
+
+    status, body, _ = world.call("POST", CONTACTS, {"properties": {}, "associations": []})
+
+    assert status == 403
+    assert body["errors"][0]["context"]["requiredGranularScopes"] == ["crm.objects.contacts.write"]
+    assert world.call("GET", CONTACTS)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/crm/objects/2026-01/contacts"),
+        ("GET", "/crm/objects/2026-09/deals"),
+        ("PUT", CONTACTS + "/1"),
+        ("GET", CONTACTS + "/1/associations"),
+        ("GET", "/nowhere"),
+        ("DELETE", "/crm/properties/2026-09/contacts/email"),
+    ],
+)
+def test_unknown_paths_are_answered_in_html(world: Any, method: str, path: str) -> None:
+    """As HubSpot's web server does: a client that parses JSON blindly falls over here."""
+    status, body, _ = world.call(method, path, {})
+
+    assert status == 404
+    assert b"<html>" in body
+
+
+def test_both_dated_and_old_paths_lead_to_the_same_account(world: Any) -> None:
+    """Version paths and v3, names and type ids."""
+    new(world, firstname="Ada")
+    for path in (CONTACTS, "/crm/objects/2026-03/contact", "/crm/v3/objects/contacts", "/crm/objects/2026-09/0-1"):
+        assert len(world.call("GET", path)[1]["results"]) == 1
+    for path in ("/account-info/2026-09/details", "/account-info/v3/details"):
+        assert world.call("GET", path)[1]["portalId"] == world.hubspot.settings.portal_id
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        ({"firstname": "A", "shoe_size": "9"}, "PROPERTY_DOESNT_EXIST"),
+        ({"firstname": "A", "hs_object_id": "9"}, "READ_ONLY_VALUE"),
+        ({"firstname": "A" * 65_537}, "INVALID_LENGTH"),
+        ({"email": "nobody"}, "INVALID_EMAIL"),
+    ],
+)
+def test_an_invalid_property_is_refused(world: Any, properties: dict[str, str], code: str) -> None:
+    """400, with a JSON list inside the message."""
+    status, body = new(world, **properties)
+
+    assert status == 400
+    told = json.loads(body["message"].partition("not valid: ")[2])
+    assert told[0]["error"] == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{nonsense",
+        [],
+        {"properties": {"firstname": "A"}},
+        {"associations": []},
+        {"properties": {"firstname": 7}, "associations": []},
+        {"properties": {"phone": "1"}, "associations": []},
+    ],
+)
+def test_a_create_of_the_wrong_shape_is_refused(world: Any, body: Any) -> None:
+    """Both `associations` and `properties` are needed, values are strings, and somebody must have a name."""
+    assert world.call("POST", CONTACTS, body)[0] == 400
+    assert not world.hubspot.objects("customer")
+
+
+def test_contacts_are_deduplicated_on_their_email_and_companies_are_not(world: Any) -> None:
+    """Trimmed and lower-cased first; 409 with the id of the other; an archived one frees the address."""
+    first = new(world, email=" Ada@Example.com ")[1]
+    status, body = new(world, email="ADA@example.com")
+
+    assert first["properties"]["email"] == "ada@example.com"
+    assert (status, body["message"]) == (409, f"Contact already exists. Existing ID: {first['id']}")
+    assert new(world, COMPANIES, name="Acme", domain="acme.example")[0] == 201
+    assert new(world, COMPANIES, name="Acme", domain="acme.example")[0] == 201
+    assert world.call("DELETE", f"{CONTACTS}/{first['id']}")[0] == 204
+    assert world.call("DELETE", f"{CONTACTS}/{first['id']}")[0] == 204
+    assert new(world, email="ada@example.com")[0] == 201
+
+
+def test_an_update_cannot_take_anothers_email(world: Any) -> None:
+    """But may repeat its own."""
+    first, second = new(world, email="a@x.example")[1], new(world, email="b@x.example")[1]
+    body = {"properties": {"email": "a@x.example"}}
+
+    assert world.call("PATCH", f"{CONTACTS}/{second['id']}", body)[0] == 409
+    assert world.call("PATCH", f"{CONTACTS}/{first['id']}", body)[0] == 200
+    assert world.call("PATCH", f"{CONTACTS}/999999", body)[0] == 404
+
+
+def test_unique_properties_are_unique(world: Any) -> None:
+    """Our marker on two objects would let one customer be two."""
+    first = new(world, firstname="A", accord_ref="i.m.1")[1]
+    status, body = new(world, firstname="B", accord_ref="i.m.1")
+
+    assert status == 400
+    assert f"{first['id']} already has that value" in body["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"name": "Bad"}, 400),
+        ({"name": "9lives"}, 400),
+        ({"name": "a" * 101}, 400),
+        ({"label": ""}, 400),
+        ({"groupName": "nowhere"}, 400),
+        ({"name": "email"}, 409),
+        ({}, 201),
+        ({"hasUniqueValue": True}, 201),
+    ],
+)
+def test_properties_are_defined_by_hubspots_rules(world: Any, more: dict[str, Any], status: int) -> None:
+    """Names, labels, groups; 409 for what exists."""
+    body = {"name": "size", "label": "Size", "type": "string", "fieldType": "text", "groupName": "accord"}
+
+    assert world.call("POST", "/crm/properties/2026-09/contacts", body | more)[0] == status
+
+
+def test_ten_unique_properties_are_the_most(world: Any) -> None:
+    """PROVIDERS §2."""
+    body = {"label": "x", "type": "string", "fieldType": "text", "groupName": "accord", "hasUniqueValue": True}
+    answers = [world.call("POST", "/crm/properties/2026-09/contacts", body | {"name": f"u{n}"})[0] for n in range(10)]
+
+    assert answers == [201] * 9 + [400]  # accord_ref is one of them
+
+
+def test_groups_and_definitions_can_be_read(world: Any) -> None:
+    """409 for a group that exists; 404 for a property that does not."""
+    path = "/crm/properties/2026-09/contacts"
+
+    assert world.call("POST", path + "/groups", {"name": "accord", "label": "x"})[0] == 409
+    assert world.call("POST", path + "/groups", {"name": "x"})[0] == 400
+    assert world.call("GET", path + "/accord_ref")[1]["hasUniqueValue"] is True
+    assert world.call("GET", path + "/nothing")[0] == 404
+
+
+def test_only_what_is_asked_for_is_returned(world: Any) -> None:
+    """A client that does not name its properties sees three of them; unknown ones are ignored."""
+    found = new(world, firstname="Ada", phone="1")[1]
+    always = {"createdate", "hs_object_id", "lastmodifieddate"}
+
+    plain = world.call("GET", CONTACTS)[1]["results"][0]["properties"]
+    asked = world.call("GET", f"{CONTACTS}/{found['id']}?properties=phone,city,nothing")[1]["properties"]
+
+    assert plain.keys() == {"firstname", "lastname", "email"} | always
+    assert asked.keys() == {"phone", "city"} | always
+    assert asked["city"] is None
+
+
+def test_a_listing_goes_by_ascending_id_in_pages_of_at_most_a_hundred(world: Any) -> None:
+    """Archived objects are only in the archived listing; with history fifty is the most."""
+    ids = [new(world, firstname=f"A{number}")[1]["id"] for number in range(5)]
+    world.hubspot.delete("customer", f"contact:{ids[1]}")
+
+    page = world.call("GET", CONTACTS + "?limit=2")[1]
+    rest = world.call("GET", CONTACTS + f"?limit=2&after={page['paging']['next']['after']}")[1]
+
+    assert [one["id"] for one in page["results"] + rest["results"]] == [ids[0], *ids[2:]]
+    assert "paging" not in rest
+    assert [one["id"] for one in world.call("GET", CONTACTS + "?archived=true")[1]["results"]] == [ids[1]]
+    for query in ("limit=101", "limit=0", "limit=x", "after=x", "limit=51&propertiesWithHistory=email"):
+        assert world.call("GET", f"{CONTACTS}?{query}")[0] == 400
+
+
+def test_search_finds_nothing_for_a_while_after_a_write(world: Any) -> None:
+    """Ten seconds here: a client that looks up what it has just made makes it twice."""
+    found = new(world, firstname="Ada")[1]
+    query = {"filterGroups": [{"filters": [{"propertyName": "firstname", "operator": "EQ", "value": "Ada"}]}]}
+
+    assert world.call("POST", CONTACTS + "/search", query)[1]["total"] == 0
+    world.clock.time += 10
+    assert world.call("POST", CONTACTS + "/search", query)[1]["results"][0]["id"] == found["id"]
+    world.hubspot.delete("customer", f"contact:{found['id']}")
+    assert world.call("POST", CONTACTS + "/search", query)[1]["total"] == 1
+    world.clock.time += 10
+    assert world.call("POST", CONTACTS + "/search", query)[1]["total"] == 0
+
+
+def flt(name: str, operator: str, value: Any) -> dict[str, Any]:
+    """One filter."""
+    return {"propertyName": name, "operator": operator, "value": value}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 201},
+        {"limit": 0},
+        {"limit": 200, "after": "9801"},
+        {"limit": "x"},
+        {"filterGroups": [{"filters": []}] * 6},
+        {"filterGroups": [{"filters": [flt("phone", "EQ", "1")] * 7}]},
+        {"filterGroups": [{"filters": [flt("nothing", "EQ", "1")]}]},
+        {"filterGroups": [{"filters": [flt("phone", "LIKE", "1")]}]},
+        {"filterGroups": [{"filters": [flt("phone", "EQ", 1)]}]},
+        {"filterGroups": [{"filters": [flt("hs_object_id", "GT", "x")]}]},
+        {"sorts": [{"propertyName": "phone"}, {"propertyName": "email"}]},
+        {"query": "x" * 3_000},
+    ],
+)
+def test_search_has_limits(world: Any, query: dict[str, Any]) -> None:
+    """200 a page, 10,000 altogether, 5 groups, 6 filters, 3,000 characters, one sort (PROVIDERS §1)."""
+    assert world.call("POST", CONTACTS + "/search", query)[0] == 400
+
+
+def test_search_compares_and_sorts(world: Any) -> None:
+    """Numbers for ids and times, text for the rest; blanks never match."""
+    ids = [new(world, firstname=name)[1]["id"] for name in ("b", "c", "a")]
+    new(world, lastname="z")
+    world.clock.time += 20
+
+    def found(**query: Any) -> list[str]:
+        return [one["id"] for one in world.call("POST", CONTACTS + "/search", query)[1]["results"]]
+
+    by_name = [{"propertyName": "firstname", "direction": "ASCENDING"}]
+    named = [{"filters": [flt("firstname", "GTE", "a")]}]
+    assert found(filterGroups=named, sorts=by_name) == [ids[2], ids[0], ids[1]]
+    down = [{"propertyName": "hs_object_id", "direction": "DESCENDING"}]
+    assert found(filterGroups=named, sorts=down, limit=2) == [ids[2], ids[1]]
+    assert found(filterGroups=named, sorts=down, limit=2, after="2") == [ids[0]]
+    both = [{"filters": [flt("hs_object_id", "GT", ids[0]), flt("firstname", "LT", "b")]}]
+    assert found(filterGroups=both) == [ids[2]]
+    assert world.call("POST", CONTACTS + "/search", {"limit": 2})[1]["paging"]["next"]["after"] == "2"
+
+
+@pytest.mark.parametrize("inputs", [None, [], [1], [{"id": str(number)} for number in range(101)]])
+@pytest.mark.parametrize("action", ["read", "create", "update", "upsert", "archive"])
+def test_batches_hold_one_to_a_hundred(world: Any, action: str, inputs: Any) -> None:
+    """101 is refused whole."""
+    assert world.call("POST", f"{CONTACTS}/batch/{action}", {"inputs": inputs})[0] == 400
+
+
+def test_a_batch_read_names_what_is_not_there(world: Any) -> None:
+    """207, with the ids in the error's context; archived objects are not there."""
+    found = new(world, firstname="Ada", accord_ref="i.m.1")[1]
+    ids = [{"id": found["id"]}, {"id": "999999"}]
+
+    status, body, _ = world.call("POST", CONTACTS + "/batch/read", {"inputs": ids})
+
+    assert status == 207
+    assert [one["id"] for one in body["results"]] == [found["id"]]
+    assert body["errors"][0]["context"]["ids"] == ["999999"]
+    marked = {"inputs": [{"id": "i.m.1"}], "idProperty": "accord_ref"}
+    assert world.call("POST", CONTACTS + "/batch/read", marked)[1]["results"][0]["id"] == found["id"]
+    assert world.call("POST", CONTACTS + "/batch/read", marked | {"idProperty": "phone"})[0] == 400
+    many = {"inputs": [{"id": str(one)} for one in range(51)], "propertiesWithHistory": ["phone"]}
+    assert world.call("POST", CONTACTS + "/batch/read", many)[0] == 400
+
+
+def test_one_bad_input_without_trace_ids_fails_the_whole_batch(world: Any) -> None:
+    """With trace ids it is a 207, and the others are written."""
+    new(world, email="a@x.example")
+    inputs = [
+        {"properties": {"email": "b@x.example"}, "associations": []},
+        {"properties": {"email": "a@x.example"}, "associations": []},
+    ]
+
+    assert world.call("POST", CONTACTS + "/batch/create", {"inputs": inputs})[0] == 409
+    assert len(world.hubspot.objects("customer")) == 1
+    traced = [one | {"objectWriteTraceId": str(number)} for number, one in enumerate(inputs)]
+    status, body, _ = world.call("POST", CONTACTS + "/batch/create", {"inputs": traced})
+    assert status == 207
+    assert body["results"][0]["objectWriteTraceId"] == "0"
+    assert body["errors"][0]["context"]["objectWriteTraceId"] == ["1"]
+    assert len(world.hubspot.objects("customer")) == 2
+
+
+def test_an_untraced_batch_that_is_right_is_written(world: Any) -> None:
+    """Without any trace id in the answer."""
+    inputs = [{"properties": {"firstname": "A"}, "associations": []}]
+
+    _, created, _ = world.call("POST", CONTACTS + "/batch/create", {"inputs": inputs})
+    update = {"inputs": [{"id": created["results"][0]["id"], "properties": {"firstname": "B"}}]}
+    status, body, _ = world.call("POST", CONTACTS + "/batch/update", update)
+
+    assert status == 200
+    assert body["results"][0]["properties"]["firstname"] == "B"
+    assert "objectWriteTraceId" not in body["results"][0]
+    assert world.call("POST", CONTACTS + "/batch/update", {"inputs": update["inputs"] * 2})[0] == 400
+    gone = {"inputs": [{"id": "999999", "properties": {}}]}
+    assert world.call("POST", CONTACTS + "/batch/update", gone)[0] == 404
+
+
+def test_upsert_creates_once_and_then_updates(world: Any) -> None:
+    """`new` tells which; the id property must be unique, and is set by the upsert itself."""
+    one = {"id": "i.m.1", "idProperty": "accord_ref", "properties": {"firstname": "Ada"}, "objectWriteTraceId": "k"}
+
+    first = world.call("POST", CONTACTS + "/batch/upsert", {"inputs": [one]})[1]["results"][0]
+    again = world.call("POST", CONTACTS + "/batch/upsert", {"inputs": [one]})[1]["results"][0]
+
+    assert (first["new"], again["new"], first["id"] == again["id"]) == (True, False, True)
+    assert first["properties"]["accord_ref"] == "i.m.1"
+    for broken in ({"idProperty": "email"}, {"idProperty": "phone"}, {"id": ""}, {"idProperty": 7}):
+        untraced = {key: value for key, value in (one | broken).items() if key != "objectWriteTraceId"}
+        assert world.call("POST", CONTACTS + "/batch/upsert", {"inputs": [untraced]})[0] == 400
+
+
+def test_every_write_moves_the_modification_time(world: Any) -> None:
+    """Also one that changes nothing: a client that trusts it sees edits that are none."""
+    found = new(world, firstname="Ada")[1]
+    world.clock.time += 5
+
+    again = world.call("PATCH", f"{CONTACTS}/{found['id']}", {"properties": {"firstname": "Ada"}})[1]
+
+    assert again["properties"]["lastmodifieddate"] > found["properties"]["lastmodifieddate"]
+    assert again["createdAt"] == found["createdAt"]
+
+
+def test_a_merge_makes_a_new_id_that_the_old_ones_lead_to(world: Any) -> None:
+    """The survivor lists what it absorbed; the primary's values stand; the e-mail stays unique."""
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "email": "a@x.example"})
+    second = world.hubspot.edit("customer", None, {"name": "Bob", "email": "b@x.example", "phone": "1"})
+
+    merged = world.hubspot.merge("customer", first, second)
+
+    assert merged not in (first, second)
+    assert list(world.hubspot.objects("customer")) == [merged]
+    assert world.hubspot.neutral("customer")[merged]["phone"] == "1"
+    old = first.partition(":")[2]
+    shown = world.call("GET", f"{CONTACTS}/{old}?properties=hs_merged_object_ids,email")[1]
+    assert f"contact:{shown['id']}" == merged
+    assert shown["properties"]["hs_merged_object_ids"] == f"{old};{second.partition(':')[2]}"
+    assert new(world, email="a@x.example")[0] == 409
+    other = new(world, firstname="C")[1]
+    body = {"primaryObjectId": other["id"], "objectIdToMerge": shown["id"]}
+    assert world.call("POST", CONTACTS + "/merge", body)[0] == 200
+    assert world.call("POST", CONTACTS + "/merge", {"primaryObjectId": "1", "objectIdToMerge": "1"})[0] == 400
+
+
+def test_history_tells_who_wrote_what(world: Any) -> None:
+    """Newest first, with the source."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
+    path = f"{CONTACTS}/{remote_id.partition(':')[2]}"
+    world.call("PATCH", path, {"properties": {"phone": "2"}})
+
+    told = world.call("GET", path + "?propertiesWithHistory=phone")[1]["propertiesWithHistory"]["phone"]
+
+    assert [(one["value"], one["sourceType"]) for one in told] == [("2", "INTEGRATION"), ("1", "CRM_UI")]
+
+
+def test_too_many_calls_are_refused_with_the_published_bodies(make_world: Any) -> None:
+    """190 in ten seconds, and five searches a second, each in a window of its own; search answers bear no headers."""
+    world = make_world(HubSpotSettings(enforce_limits=True))
+    answers = [world.call("GET", CONTACTS) for _ in range(191)]
+    searches = [world.call("POST", CONTACTS + "/search", {}) for _ in range(6)]
+
+    assert [one[0] for one in answers] == [200] * 190 + [429]
+    assert answers[-1][1]["policyName"] == "TEN_SECONDLY_ROLLING"
+    assert answers[9][2]["x-hubspot-ratelimit-remaining"] == "180"
+    assert [one[0] for one in searches] == [200] * 5 + [429]
+    assert searches[-1][1]["policyName"] == "SECONDLY"
+    assert not [name for name in searches[0][2] if "ratelimit" in name]
+    world.clock.time += 10
+    assert world.call("GET", CONTACTS)[0] == 200
+
+
+HOOKED = HubSpotSettings(webhook_url="https://accord.example/hooks/crm%3A1", lag_scale=0.5)
+
+
+def test_webhooks_are_arrays_of_at_most_a_hundred_events_signed_for_the_public_url(make_world: Any) -> None:
+    """The connector's own verification accepts them, and its notices name the objects."""
+    world = make_world(HOOKED)
+    made = [world.hubspot.edit("customer", None, {"name": f"A{number}"}) for number in range(60)]
+
+    sent = world.hubspot.due_webhooks(world.clock.now())
+
+    hooks = HubSpotWebhooks()
+    assert [len(json.loads(one.delivery.body)) for one in sent] == [100, 80]
+    for one in sent:
+        hooks.verify(one.delivery, [HOOKED.client_secret], world.clock.now())
+    named = {notice.remote_id for one in sent for notice in hooks.notices(one.delivery.body)}
+    assert named == set(made)
+    assert not world.hubspot.due_webhooks(world.clock.now())
+
+
+def test_an_unanswered_webhook_comes_again_ten_times_over_a_day(make_world: Any) -> None:
+    """With a fresh signature and another attempt number, but the same identity."""
+    world = make_world(HOOKED)
+    world.hubspot.edit("customer", None, {"name": "Ada"})
+    attempts, keys = [], set()
+    started = world.clock.now()
+    while True:
+        sent = world.hubspot.due_webhooks(world.clock.now())
+        if not sent and world.clock.now() > started + 90_000:
+            break
+        for one in sent:
+            HubSpotWebhooks().verify(one.delivery, [HOOKED.client_secret], world.clock.now())
+            attempts.append(one.attempt)
+            keys.add(HubSpotWebhooks().dedupe_key(one.delivery))
+            world.hubspot.webhook_answered(one.id, 500 if one.attempt % 2 else None, world.clock.now())
+        world.clock.time += 15
+
+    assert attempts == list(range(11))
+    assert len(keys) == 1
+
+
+def test_an_acknowledged_webhook_is_done(make_world: Any) -> None:
+    """2xx ends it."""
+    world = make_world(HOOKED)
+    world.hubspot.edit("customer", None, {"name": "Ada"})
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+    world.hubspot.webhook_answered(sent.id, 204, world.clock.now())
+    world.clock.time += 90_000
+
+    assert not world.hubspot.due_webhooks(world.clock.now())
+
+
+def test_every_kind_of_change_is_told(make_world: Any) -> None:
+    """Creation, changed properties only, deletion, restore, merge."""
+    world = make_world(HOOKED)
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
+    second = world.hubspot.edit("customer", None, {"name": "Bob"})
+    world.hubspot.due_webhooks(world.clock.now())
+    world.hubspot.edit("customer", first, {"name": "Ada", "phone": "2"})
+    world.hubspot.delete("customer", first)
+    world.hubspot.restore("customer", first)
+    world.hubspot.merge("customer", first, second)
+
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+
+    told = [(one["subscriptionType"], one.get("propertyName")) for one in json.loads(sent.delivery.body)]
+    assert told == [
+        ("contact.propertyChange", "phone"),
+        ("contact.deletion", None),
+        ("contact.restore", None),
+        ("contact.merge", None),
+    ]
+
+
+def test_nobody_subscribed_means_nothing_is_kept(world: Any) -> None:
+    """Ten thousand seeded objects must not become ten thousand events later."""
+    world.hubspot.edit("customer", None, {"name": "Ada"})
+    world.hubspot.settings = dataclasses.replace(world.hubspot.settings, webhook_url="https://accord.example/h")
+
+    assert not world.hubspot.due_webhooks(world.clock.now())
+    world.hubspot.edit("customer", None, {"name": "Bob"})
+    assert world.hubspot.due_webhooks(world.clock.now())
+
+
+def test_a_person_types_in_neutral_words_and_sees_them_again(world: Any) -> None:
+    """The oracle of the demo: written without the translator."""
+    fields = {
+        "name": "Ada Lovelace",
+        "email": "Ada@Example.com",
+        "phone": "1",
+        "url": "w",
+        "billing_address": {"line1": "1 Square", "country": "GB"},
+        "legal_name": "A",
+        "legal_number": "2",
+        "tax_identification_number": "3",
+        "customer_type": "company",
+        "metadata.Tier.x": "gold",
+    }
+    remote_id = world.hubspot.edit("customer", None, fields | {"external_id": "c", "extra": {"industry": "x"}})
+
+    assert remote_id.startswith("company:")
+    assert world.hubspot.neutral("customer")[remote_id] == fields
+    properties = world.hubspot.objects("customer")[remote_id]["properties"]
+    assert (properties["external_customer_id"], properties["industry"]) == ("c", "x")
+    world.hubspot.edit("customer", remote_id, {"extra": {"country": "Atlantis"}, "name": None})
+    seen = world.hubspot.neutral("customer")[remote_id]
+    assert "billing_address" not in seen
+    assert seen["name"] is None
+
+
+def test_what_hubspots_pages_would_not_save_is_refused(world: Any) -> None:
+    """ValueError for a refused edit, KeyError for what is not there: the sandbox's admin tells them apart."""
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "email": "a@x.example"})
+
+    with pytest.raises(ValueError, match="already has that email"):
+        world.hubspot.edit("customer", None, {"email": "A@x.example"})
+    with pytest.raises(ValueError, match="stays a contact"):
+        world.hubspot.edit("customer", first, {"customer_type": "company"})
+    with pytest.raises(ValueError, match="no place"):
+        world.hubspot.edit("customer", first, {"currency": "EUR"})
+    with pytest.raises(KeyError):
+        world.hubspot.edit("customer", "contact:9999", {"name": "x"})
+    with pytest.raises(KeyError):
+        world.hubspot.delete("customer", "deal:1")
+    with pytest.raises(KeyError):
+        world.hubspot.neutral("invoice")
+
+
+def test_every_change_is_recorded_with_its_author(world: Any) -> None:
+    """A person's and ours, with the key of the write."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada"})
+    one = {"id": remote_id.partition(":")[2], "properties": {"phone": "1"}, "objectWriteTraceId": "key-7"}
+    world.call("POST", CONTACTS + "/batch/update", {"inputs": [one]})
+    world.call("POST", CONTACTS + "/batch/archive", {"inputs": [{"id": one["id"]}, {"id": "9999"}]})
+
+    told = [(one.caller, one.action, one.id, one.request_key) for one in world.hubspot.mutations]
+
+    assert told == [
+        ("person", "create", remote_id, None),
+        ("accord", "update", remote_id, "key-7"),
+        ("accord", "archive", remote_id, None),
+    ]
+    assert world.hubspot.mutations[1].changed == {"phone": "1"}
+
+
+def test_reads_are_counted_and_writes_are_not(world: Any) -> None:
+    """The idle budget of the engine is measured with it."""
+    before = world.hubspot.reads
+    world.call("GET", CONTACTS)
+    world.call("POST", CONTACTS + "/search", {})
+    new(world, firstname="A")
+
+    assert world.hubspot.reads == before + 2
+
+
+def test_a_body_that_is_no_request_at_all_does_not_break_it(world: Any) -> None:
+    """Bytes from a broken client."""
+    sent = {"authorization": f"Bearer {world.hubspot.settings.access_token}"}
+    answer = world.hubspot.respond(HttpRequest("POST", f"https://x{CONTACTS}/search", sent, b"\xff\xfe"))
+
+    assert answer.status == 400

@@ -1,0 +1,249 @@
+"""Whose delivery it is, and whom it concerns."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import random
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.hubspot.manifest import MANIFEST
+from connectors.hubspot.webhook import HubSpotWebhooks
+from core.errors import ReplyError, SignatureError
+from core.ports import Delivery, Notice
+
+NOW = 1_790_000_000.0
+SECRET = "client-secret"
+URL = "https://accord.example/hooks/crm?from=hubspot"
+HOOKS = HubSpotWebhooks()
+EVENT = {
+    "eventId": 1,
+    "subscriptionId": 12,
+    "portalId": 62515,
+    "occurredAt": 1_790_000_000_000,
+    "subscriptionType": "contact.propertyChange",
+    "attemptNumber": 0,
+    "objectId": 101,
+    "propertyName": "email",
+    "propertyValue": "ada@example.com",
+}
+
+
+def body_of(*events: dict[str, Any]) -> bytes:
+    """An array of events."""
+    return json.dumps(events).encode()
+
+
+def signed(body: bytes, *, secret: str = SECRET, at: float = NOW, url: str = URL, signed_url: str | None = None) -> Delivery:
+    """As HubSpot signs it, version 3."""
+    stamp = str(int(at * 1000))
+    source = b"POST" + (signed_url or url).encode() + body + stamp.encode()
+    signature = b64encode(hmac.new(secret.encode(), source, sha256).digest()).decode()
+    headers = {"x-hubspot-signature-v3": signature, "x-hubspot-request-timestamp": stamp}
+    return Delivery("POST", url, headers, body)
+
+
+def older(version: str, source: bytes, body: bytes) -> Delivery:
+    """As HubSpot signs it, versions 1 and 2."""
+    headers = {"x-hubspot-signature": sha256(source).hexdigest(), "x-hubspot-signature-version": version}
+    return Delivery("POST", URL, headers, body)
+
+
+def test_an_authentic_delivery_is_accepted() -> None:
+    """Up to five minutes in either direction."""
+    body = body_of(EVENT)
+    for at in (NOW, NOW - 300, NOW + 300):
+        HOOKS.verify(signed(body, at=at), [SECRET], NOW)
+
+
+@pytest.mark.parametrize("secrets", [["old", SECRET], [f"old {SECRET}"], [f"old,{SECRET}"], [f" {SECRET}, old "]])
+def test_any_of_several_live_secrets_will_do(secrets: list[str]) -> None:
+    """While a secret is rolled both sign; a 4xx for one of them would lose events for good."""
+    HOOKS.verify(signed(body_of(EVENT)), secrets, NOW)
+
+
+@pytest.mark.parametrize("secrets", [[], [""], [" , "], ["", ""]])
+def test_without_a_secret_nothing_is_authentic(secrets: list[str]) -> None:
+    """An empty key would verify what anybody signs with an empty key."""
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(body_of(EVENT), secret=""), secrets, NOW)
+
+
+def test_the_uri_is_decoded_the_way_hubspot_does() -> None:
+    """Twelve escapes are decoded before signing, and only those; lower-case hex is the same escape."""
+    coded = "https://accord.example/a%3Ab%2f%3F%40%21%24%27%28%29%2A%2C%3B?q=%20%26"
+    plain = "https://accord.example/a:b/?@!$'()*,;?q=%20%26"
+
+    HOOKS.verify(signed(b"[]", url=coded, signed_url=plain), [SECRET], NOW)
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(b"[]", url=coded), [SECRET], NOW)
+
+
+@pytest.mark.parametrize("seconds", [-300.1, 300.1, -86_400.0, 1e12])
+def test_a_stale_delivery_is_refused(seconds: float) -> None:
+    """A recorded delivery cannot be replayed later, nor signed ahead."""
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(body_of(EVENT), at=NOW + seconds), [SECRET], NOW)
+
+
+def test_older_signatures_count_only_without_a_newer_one() -> None:
+    """Legacy apps sign v1 or v2. With a v3 header present, a right v1 beside it must not help a wrong v3."""
+    body = body_of(EVENT)
+    first = older("v1", SECRET.encode() + body, body)
+    second = older("v2", SECRET.encode() + b"POST" + URL.encode() + body, body)
+    HOOKS.verify(first, [SECRET], NOW)
+    HOOKS.verify(second, [SECRET], NOW)
+
+    mixed = signed(body, secret="wrong")
+    for broken in (
+        replace(mixed, headers={**mixed.headers, **first.headers}),
+        older("v1", b"wrong" + body, body),
+        older("v2", SECRET.encode() + body, body),
+        older("v3", SECRET.encode() + body, body),
+        replace(first, headers={"x-hubspot-signature": first.headers["x-hubspot-signature"]}),
+        replace(first, headers={"x-hubspot-signature-version": "v1"}),
+    ):
+        with pytest.raises(SignatureError):
+            HOOKS.verify(broken, [SECRET], NOW)
+
+
+@pytest.mark.parametrize("stamp", ["", "abc", "-1", "1.5", "٣", "9" * 16, f"{int(NOW * 1000)}, {int(NOW * 1000)}", " 1"])
+def test_an_odd_timestamp_is_refused(stamp: str) -> None:
+    """Missing, doubled, not a number: never anything but a refusal."""
+    good = signed(body_of(EVENT))
+    with pytest.raises(SignatureError):
+        HOOKS.verify(replace(good, headers={**good.headers, "x-hubspot-request-timestamp": stamp}), [SECRET], NOW)
+
+
+def test_a_thousand_mutated_deliveries_are_all_refused() -> None:
+    """One byte of body, URL, method, signature, time or secret: none gets through."""
+    rng = random.Random(11)
+    good = signed(body_of(EVENT, EVENT | {"objectId": 102}))
+    refused = 0
+    for number in range(2_000):
+        part = number % 5
+        if part == 0:
+            place = rng.randrange(len(good.body))
+            broken = replace(good, body=good.body[:place] + bytes([good.body[place] ^ 1]) + good.body[place + 1 :])
+        elif part == 1:
+            name = rng.choice(sorted(good.headers))
+            text = good.headers[name]
+            place = rng.randrange(len(text) - 1)
+            changed = text[:place] + ("1" if text[place] != "1" else "2") + text[place + 1 :]
+            broken = replace(good, headers={**good.headers, name: changed})
+        elif part == 2:
+            broken = replace(good, url=good.url + rng.choice(["&", "/", "x", "#", " "]) * rng.randrange(1, 9))
+        elif part == 3:
+            broken = replace(good, method=rng.choice(["GET", "PUT", "post", "", "POST "]))
+        else:
+            kept = rng.choice([{}, {"x-hubspot-request-timestamp": good.headers["x-hubspot-request-timestamp"]}])
+            broken = replace(good, headers=kept | {"x-hubspot-signature-v3": "é\ud800" * rng.randrange(4)})
+        with pytest.raises(SignatureError):
+            HOOKS.verify(broken, [SECRET], NOW)
+        refused += 1
+    assert refused == 2_000
+
+
+NAMES = ["x-hubspot-signature-v3", "x-hubspot-request-timestamp", "x-hubspot-signature", "x-hubspot-signature-version"]
+
+
+@given(
+    st.binary(max_size=50),
+    st.dictionaries(st.sampled_from(NAMES), st.text(max_size=20) | st.sampled_from(["v1", "v2", str(int(NOW * 1000))])),
+    st.text(max_size=20),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_comes_in_is_refused_and_never_crashes(body: bytes, headers: dict[str, str], url: str) -> None:
+    """The door is open to the world."""
+    with pytest.raises(SignatureError):
+        HOOKS.verify(Delivery("POST", url, headers, body), [SECRET], NOW)
+
+
+def test_a_redelivery_has_the_same_key_and_another_event_has_not() -> None:
+    """HubSpot counts attempts inside the body and may reorder; that is still the same delivery."""
+    other = EVENT | {"objectId": 102}
+    key = HOOKS.dedupe_key(signed(body_of(EVENT, other)))
+
+    assert key == HOOKS.dedupe_key(signed(body_of(other | {"attemptNumber": 3}, EVENT | {"attemptNumber": 3})))
+    for name in ("subscriptionId", "objectId", "propertyName", "occurredAt", "eventId"):
+        assert key != HOOKS.dedupe_key(signed(body_of(EVENT | {name: "9"}, other)))
+    assert key != HOOKS.dedupe_key(signed(body_of(EVENT)))
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b"[" * 99_999, b'[{"objectId":' + b"[" * 900 + b"]" * 900 + b"}]"])
+def test_an_odd_body_has_a_key_too(body: bytes) -> None:
+    """An authentic delivery must be stored before it is understood."""
+    assert HOOKS.dedupe_key(signed(body)) == HOOKS.dedupe_key(signed(body))
+    assert HOOKS.dedupe_key(signed(body)) != HOOKS.dedupe_key(signed(body + b" x"))
+
+
+@pytest.mark.parametrize("name", MANIFEST.webhook_events)
+def test_every_event_of_the_manifest_is_understood(name: str) -> None:
+    """What the README tells people to subscribe to."""
+    subject, _, verb = name.partition(".")
+    event = EVENT | {"subscriptionType": name}
+    if verb == "associationChange":
+        del event["objectId"]
+        event |= {"fromObjectId": 101, "toObjectId": 7}
+
+    assert HOOKS.notices(body_of(event)) == [Notice(kind="customer", remote_id=f"{subject}:101")]
+
+
+def test_generic_events_and_old_names_are_understood() -> None:
+    """`object.*` events name the type by its id; a documented sample calls the type eventType."""
+    generic = {"subscriptionType": "object.creation", "objectTypeId": "0-2", "objectId": "7"}
+    old = {"eventType": "contact.creation", "objectId": 8}
+
+    found = HOOKS.notices(body_of(generic, old, {"subscriptionType": "object.creation", "objectTypeId": "0-3", "objectId": 1}))
+
+    assert [one.remote_id for one in found] == ["company:7", "contact:8"]
+
+
+def test_a_merge_names_the_survivor_and_all_that_it_absorbed() -> None:
+    """HubSpot makes a new id: then the primary is absorbed as well."""
+    merge = {"subscriptionType": "contact.merge", "objectId": 9, "primaryObjectId": 1, "mergedObjectIds": [2, 2], "newObjectId": 9}
+    kept = {"subscriptionType": "company.merge", "primaryObjectId": 1, "mergedObjectIds": [2, None, "x", True]}
+    plain = {"subscriptionType": "company.merge", "objectId": 5, "mergedObjectIds": "no list"}
+
+    assert HOOKS.notices(body_of(merge, kept, plain, {"subscriptionType": "contact.merge"})) == [
+        Notice(kind="customer", remote_id="contact:9", merged=("contact:2", "contact:1")),
+        Notice(kind="customer", remote_id="company:1", merged=("company:2",)),
+        Notice(kind="customer", remote_id="company:5"),
+    ]
+
+
+def test_an_object_is_named_once_with_everything_it_absorbed() -> None:
+    """A batch of a hundred property changes is one notice; a merge in between is not lost."""
+    merge = {"subscriptionType": "contact.merge", "newObjectId": 101, "mergedObjectIds": [2]}
+
+    assert HOOKS.notices(body_of(EVENT, merge, EVENT | {"propertyName": "phone"})) == [
+        Notice(kind="customer", remote_id="contact:101", merged=("contact:2",))
+    ]
+
+
+def test_what_does_not_concern_us_gives_no_notice() -> None:
+    """Deals, unknown verbs, ids that are none: the others of the batch still count."""
+    odd = [
+        {"subscriptionType": "deal.creation", "objectId": 1},
+        {"subscriptionType": "contact.exploded", "objectId": 1},
+        {"subscriptionType": "contact.creation", "objectId": "1;drop"},
+        {"subscriptionType": "contact.creation", "objectId": True},
+        {"subscriptionType": "contact.creation"},
+        {},
+    ]
+
+    assert HOOKS.notices(body_of(*odd, EVENT)) == [Notice(kind="customer", remote_id="contact:101")]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"null", b"\xff\xfe", b"[" * 99_999])
+def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
+    """It becomes a dead letter that a person sees."""
+    with pytest.raises(ReplyError):
+        HOOKS.notices(body)
