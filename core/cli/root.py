@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from core.ports import Clock, Provider, Vault
-from core.sandbox.lookalike import LookAlike
-from core.store.database import Database
-from core.sync.hub import Hub
+if TYPE_CHECKING:
+    # `accord --help` must not wait for SQLAlchemy
+    from core.ports import Clock, Provider, Shell, Vault
+    from core.sandbox.lookalike import LookAlike
+    from core.store.database import Database
+    from core.sync.hub import Hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,23 @@ class Root(Protocol):
         ...
 
     def vault(self, connection: str) -> Vault:
-        """The sealed secrets of one configured connection."""
+        """The sealed secrets of one configured connection. Raises NotFoundError for a name that is not configured."""
+        ...
+
+    def shell(self, connection: str) -> Shell:
+        """What a connector's transport stands on (`accord connect` exchanges an OAuth code before there is a hub)."""
+        ...
+
+    def variable(self, connection: str, secret: str) -> str:
+        """The environment variable that may hold one secret of a connection."""
+        ...
+
+    def warnings(self) -> Sequence[str]:
+        """What is configured without effect, in words: settings of accord.toml, variables that nothing reads."""
+        ...
+
+    def public_url(self) -> str | None:
+        """Where providers reach the webhook receiver, when that is configured."""
         ...
 
     def is_daemon_running(self) -> bool:
@@ -64,6 +82,10 @@ class Root(Protocol):
 
     def sandbox_secrets(self) -> Mapping[str, Mapping[str, str]]:
         """The secrets that open the look-alikes."""
+        ...
+
+    def sandbox_settings(self, urls: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+        """Settings of a connection to each look-alike (`base_url`, ...), by name; `urls` are their base URLs."""
         ...
 
     def api_url(self) -> str:
