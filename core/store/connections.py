@@ -76,6 +76,14 @@ def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
     return Cursor(**dict(found._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
+def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
+    """All cursors of a connection by mode: full, changes, adopt, offer."""
+    found = {mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in ("full", "changes", "adopt", "offer")}
+    for row in tx.rows(sa.select(CURSORS).where(CURSORS.c.connection == connection, CURSORS.c.kind == kind)):
+        found[row.mode] = Cursor(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+    return found
+
+
 def put_cursor(tx: Tx, cursor: Cursor) -> None:
     """Store where a sweep stands."""
     values = msgspec.structs.asdict(cursor)

@@ -66,9 +66,28 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in tx.rows(statement.group_by(INBOX.c.connection, INBOX.c.state))}
 
 
+def poisoned(tx: Tx, connection: str | None = None, limit: int = 100) -> list[tuple[Letter, str]]:
+    """Deliveries that cannot be understood, and why, newest first."""
+    i = INBOX.c
+    statement = sa.select(i.id, i.connection, i.dedupe_key, i.body, i.received_at, i.trace, i.error)
+    statement = statement.where(i.state == "poison")
+    if connection is not None:
+        statement = statement.where(i.connection == connection)
+    return [
+        (Letter(id=row[0], connection=row[1], dedupe_key=row[2], body=row[3], received_at=row[4], trace=row[5]), row[6])
+        for row in tx.rows(statement.order_by(i.id.desc()).limit(limit))
+    ]
+
+
 def has_new(tx: Tx) -> list[str]:
     """Connections whose inbox waits."""
     return [row[0] for row in tx.rows(sa.select(INBOX.c.connection).where(INBOX.c.state == "new").distinct())]
+
+
+def is_waiting(tx: Tx, connection: str) -> bool:
+    """Whether a connection's inbox waits."""
+    statement = sa.select(INBOX.c.id).where(INBOX.c.connection == connection, INBOX.c.state == "new").limit(1)
+    return tx.execute(statement).first() is not None
 
 
 def prune(tx: Tx, before: float, limit: int = 200) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from core.store.tables import CUSTOMERS, MAPPINGS
 from core.store.text import AnyRow, chunks, dump
 
 ENDED = "ended"
+IS_LIVE: Final = MAPPINGS.c.state != sa.literal_column("'ended'")
+"""As a literal, not a parameter: only so may the planner use the partial indexes."""
 _COLUMNS = (
     MAPPINGS.c.id,
     MAPPINGS.c.kind,
@@ -57,14 +59,15 @@ def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, MappingRow]:
 
 def by_remote_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, MappingRow]:
     """Mappings that have not ended, by remote id."""
-    here = (MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, MAPPINGS.c.state != ENDED)
+    # as expressions, so that SQLite's planner looks ids up instead of walking the whole connection
+    here = (MAPPINGS.c.connection.concat("") == connection, MAPPINGS.c.kind.concat("") == kind, IS_LIVE)
     return {str(one.remote_id): one for one in _where(tx, MAPPINGS.c.remote_id, remote_ids, *here)}
 
 
 def of_records(tx: Tx, record_ids: Iterable[str]) -> dict[str, list[MappingRow]]:
     """Mappings that have not ended, by record."""
     found: dict[str, list[MappingRow]] = {}
-    for one in _where(tx, MAPPINGS.c.record_id, record_ids, MAPPINGS.c.state != ENDED):
+    for one in _where(tx, MAPPINGS.c.record_id, record_ids, IS_LIVE):
         found.setdefault(one.record_id, []).append(one)
     return found
 
@@ -104,7 +107,7 @@ def count(tx: Tx, connection: str, *states: str) -> int:
 def page(tx: Tx, connection: str, after: str, limit: int) -> list[MappingRow]:
     """Mappings of a connection that have not ended, by id."""
     statement = sa.select(*_COLUMNS).where(
-        MAPPINGS.c.connection == connection, MAPPINGS.c.state != ENDED, MAPPINGS.c.id > after
+        MAPPINGS.c.connection == connection, IS_LIVE, MAPPINGS.c.id > after
     )
     return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
 
@@ -115,7 +118,7 @@ def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: in
         MAPPINGS.c.record_id == CUSTOMERS.c.id,
         MAPPINGS.c.connection == connection,
         MAPPINGS.c.kind == kind,
-        MAPPINGS.c.state != ENDED,
+        IS_LIVE,
     )
     statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.deleted_at.is_(None), CUSTOMERS.c.id > after, ~mapped)
     return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]

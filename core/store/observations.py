@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.model.keys import email_key
 from core.model.remote import Remote
 from core.store.database import Tx
+from core.store.mappings import IS_LIVE
 from core.store.tables import MAPPINGS, OBSERVATIONS
 from core.store.text import AnyRow, chunks, dump, upsert
 
@@ -67,8 +68,10 @@ def doubles(tx: Tx, connection: str, kind: str, column: str, values: Iterable[st
     by = OBSERVATIONS.c[column]
     found: dict[str, list[str]] = {}
     for some in chunks(sorted({value for value in values if value})):
+        # as expressions, so that SQLite's planner looks values up instead of walking the whole connection
+        here = (OBSERVATIONS.c.connection.concat("") == connection, OBSERVATIONS.c.kind.concat("") == kind)
         statement = sa.select(by, OBSERVATIONS.c.remote_id).where(
-            *_here(connection, kind), OBSERVATIONS.c.state == "live", by.in_(some), _is_unmapped()
+            *here, OBSERVATIONS.c.state == "live", by.in_(some), _is_unmapped()
         )
         for value, remote_id in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id)):
             found.setdefault(value, []).append(remote_id)
@@ -98,7 +101,7 @@ def _is_unmapped() -> sa.ColumnElement[bool]:
         MAPPINGS.c.connection == OBSERVATIONS.c.connection,
         MAPPINGS.c.kind == OBSERVATIONS.c.kind,
         MAPPINGS.c.remote_id == OBSERVATIONS.c.remote_id,
-        MAPPINGS.c.state != "ended",
+        IS_LIVE,
         MAPPINGS.c.remote_id.is_not(None),
     )
     return ~mapped

@@ -122,6 +122,8 @@ MAPPINGS: Final = sa.Table(
         postgresql_where=sa.text("state <> 'ended' AND remote_id IS NOT NULL"),
     ),
     sa.Index("ix_mappings_record_id", "record_id"),
+    sa.Index("ix_mappings_remote_id", "remote_id"),
+    sa.Index("ix_mappings_connection", "connection", "state"),
     comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
 )
 
@@ -138,9 +140,9 @@ OBSERVATIONS: Final = sa.Table(
     _text("email_key", default=""),
     _text("state", default="live"),
     _time("seen_at"),
-    sa.Index("ix_observations_accord_ref", "connection", "accord_ref"),
-    sa.Index("ix_observations_external_id", "connection", "external_id"),
-    sa.Index("ix_observations_email_key", "connection", "email_key"),
+    sa.Index("ix_observations_accord_ref", "accord_ref"),
+    sa.Index("ix_observations_external_id", "external_id"),
+    sa.Index("ix_observations_email_key", "email_key"),
     comment="What was last seen of a remote object, mapped or not. state: live | gone.",
 )
 

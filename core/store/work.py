@@ -190,6 +190,13 @@ def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
     return _one_off(row) if row else None
 
 
+def one_off_states(tx: Tx, connection: str) -> set[str]:
+    """Which of new and running a lane's requests are in."""
+    o = ONE_OFFS.c
+    statement = sa.select(o.state).where(o.connection == connection, o.state.in_(("new", "running"))).distinct()
+    return {row[0] for row in tx.rows(statement)}
+
+
 def lanes_with_one_offs(tx: Tx) -> set[str]:
     """Lanes in which a request waits or runs."""
     statement = sa.select(ONE_OFFS.c.connection).where(ONE_OFFS.c.state.in_(("new", "running"))).distinct()
@@ -211,6 +218,12 @@ def finish(tx: Tx, one_id: str, now: float, *, result: object = None, error: str
     """Store what became of a request."""
     values = {"state": "failed" if error else "done", "result": dump(result or {}), "error": error}
     tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(**values, finished_at=now))
+
+
+def prune_one_offs(tx: Tx, before: float, limit: int = 200) -> int:
+    """Drop requests that were finished before a time, some at once."""
+    old = sa.select(ONE_OFFS.c.id).where(ONE_OFFS.c.finished_at < before).limit(limit)
+    return tx.execute(sa.delete(ONE_OFFS).where(ONE_OFFS.c.id.in_(old))).rowcount
 
 
 def _one_off(row: AnyRow) -> OneOff:

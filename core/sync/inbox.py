@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from core.errors import ReplyError, StorageError
+from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
 from core.store import inbox, intents
 from core.store.database import Tx
@@ -19,6 +19,10 @@ from core.sync.notices import mark_objects
 from core.sync.send import raced
 
 LETTERS_AT_ONCE = 200
+SECRETS_LIVE_SECONDS = 10.0
+"""How long signing secrets are used without a look into the vault."""
+SECRETS_REST_SECONDS = 1.0
+"""A signature that does not fit may be of a secret that was rolled just now: look, but not for every forgery."""
 
 
 class InboxWriter:
@@ -29,6 +33,15 @@ class InboxWriter:
         self._hub = hub
         self._waiting: list[tuple[Letter, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._secrets: dict[str, tuple[float, tuple[str, ...]]] = {}
+
+    def secrets(self, connection: Connection, *, oldest: float = SECRETS_LIVE_SECONDS) -> tuple[str, ...]:
+        """The connection's live signing secrets, as they were at most `oldest` seconds ago; StorageError."""
+        now = self._hub.clock.now()
+        known = self._secrets.get(connection.name)
+        if known is None or not 0 <= now - known[0] <= oldest:
+            known = self._secrets[connection.name] = (now, connection.webhook_secrets())
+        return known[1]
 
     async def receive(self, connection: Connection, delivery: Delivery) -> str:
         """Verify and store one delivery; returns its trace. Durable when this returns.
@@ -37,7 +50,7 @@ class InboxWriter:
         """
         hub = self._hub
         now = hub.clock.now()
-        connection.webhooks.verify(delivery, connection.webhook_secrets(), now)
+        self._verify(connection, delivery, now)
         key = connection.webhooks.dedupe_key(delivery)
         letter = Letter(connection=connection.name, dedupe_key=key, body=delivery.body, received_at=now, trace=hub.ids.new())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -47,6 +60,16 @@ class InboxWriter:
             self._writer = asyncio.create_task(self._write_all())
         await done
         return letter.trace
+
+    def _verify(self, connection: Connection, delivery: Delivery, now: float) -> None:
+        secrets = self.secrets(connection)
+        try:
+            connection.webhooks.verify(delivery, secrets, now)
+        except SignatureError:
+            rolled = self.secrets(connection, oldest=SECRETS_REST_SECONDS)
+            if rolled == secrets:
+                raise
+            connection.webhooks.verify(delivery, rolled, now)
 
     async def _write_all(self) -> None:
         """Commit batch after batch until nobody waits. Every waiter gets an answer, come what may."""

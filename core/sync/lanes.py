@@ -6,6 +6,8 @@ so that a stream of changes does not starve them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.errors import (
@@ -19,6 +21,7 @@ from core.errors import (
 from core.store import connections, customers, inbox, intents, mappings, observations, work
 from core.store.connections import ConnectionRow, Cursor
 from core.store.database import Tx
+from core.store.work import DirtyRow
 from core.sync.adopt import adopt
 from core.sync.batch import Report
 from core.sync.failing import back_off
@@ -47,12 +50,46 @@ class LaneState:
     total: Report = field(default_factory=Report)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that waits in one lane, seen in one snapshot."""
+
+    row: ConnectionRow
+    has_letters: bool
+    has_one_off: bool
+    has_running: bool
+    dirty: Sequence[DirtyRow]
+    walk: str | None
+    sweep: str | None
+
+
+def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
+    """What waits in a lane now."""
+    name, now = connection.name, hub.clock.now()
+    limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
+    cursors = connections.cursors(tx, name, KIND)
+    one_offs = work.one_off_states(tx, name)
+    return Look(
+        row=connections.get(tx, name),
+        has_letters=inbox.is_waiting(tx, name),
+        has_one_off="new" in one_offs,
+        has_running="running" in one_offs,
+        dirty=work.due(tx, name, now, limit),
+        walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
+        sweep=is_due(hub, cursors["full"], cursors["changes"]),
+    )
+
+
 class Lanes:
     """Runs lanes of a hub. One instance per process."""
 
-    def __init__(self, hub: Hub) -> None:
-        """Every lane starts by checking whose account its credentials open."""
+    def __init__(self, hub: Hub, *, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Every lane starts by checking whose account its credentials open.
+
+        `should_stop` is asked before every piece of work: a daemon that ends begins no new one.
+        """
         self._hub = hub
+        self._should_stop = should_stop
         self._states: dict[str, LaneState] = {name: LaneState() for name in hub.connections}
 
     async def run(self, name: str) -> None:
@@ -62,13 +99,17 @@ class Lanes:
         started = hub.clock.now()
         report = Report()
         try:
-            while await self.step(connection, report):
+            while not self._should_stop() and await self.step(connection, report):
                 if hub.clock.now() - started >= hub.timing.lane_budget:
                     hub.wake(name)
                     break
         finally:
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
+
+    def totals(self) -> Mapping[str, Report]:
+        """What each lane did since this process began."""
+        return {name: state.total for name, state in self._states.items()}
 
     def _log(self, name: str, report: Report, seconds: float) -> None:
         numbers = {key: getattr(report, key) for key in Report.__slots__ if getattr(report, key)}
@@ -79,35 +120,41 @@ class Lanes:
         """Do the most urgent piece of work; False when nothing may be done now."""
         hub = self._hub
         state = self._states[connection.name]
-        row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
-        if row.state == "reauthorize" or (row.paused_until or 0.0) > hub.clock.now():
+        starved = state.batches >= BATCHES_PER_SWEEP_SLICE
+        look = await hub.db.read(lambda tx: look_around(tx, hub, connection))
+        if look.row.state == "reauthorize" or (look.row.paused_until or 0.0) > hub.clock.now():
             return False
         try:
-            worked = await self._most_urgent(connection, row, state, report)
+            worked = await self._most_urgent(connection, look, state, report, starved=starved)
         except AccordError as error:
             await self._troubled(connection, state, error)
             return False
-        if state.troubles or row.error_code:
+        if state.troubles or look.row.error_code:
             state.troubles = 0
             await hub.db.run(lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None))
         return worked
 
     async def _most_urgent(
-        self, connection: Connection, row: ConnectionRow, state: LaneState, report: Report
+        self, connection: Connection, look: Look, state: LaneState, report: Report, *, starved: bool
     ) -> bool:
         hub = self._hub
-        if await drain(hub, connection, report):
-            return True
-        await self._check(connection, row, state)
-        if await start_one_off(hub, connection):
-            return True
-        starved = state.batches >= BATCHES_PER_SWEEP_SLICE
-        if not starved and await self._dirty(connection, state, report):
+        if look.has_letters:
+            return await drain(hub, connection, report)
+        await self._check(connection, look.row, state)
+        if look.has_one_off:
+            return await start_one_off(hub, connection)
+        if look.dirty and not (starved and (look.walk or look.sweep)):
+            state.batches += 1
+            report.add(await reconcile(hub, connection, look.dirty))
             return True
         state.batches = 0
-        if await self._first_contact(connection, report) or await self._sweep(connection, state, report):
+        if look.walk:
+            await hub.db.run(lambda tx: self._walk_slice(tx, connection, look.walk or "", report))
             return True
-        return await self._dirty(connection, state, report) or await finish_one_off(hub, connection, state.total, report)
+        if look.sweep:
+            await sweep_slice(hub, connection, look.sweep, state.listed, report)
+            return True
+        return look.has_running and await finish_one_off(hub, connection, state.total, report)
 
     async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
         """Once per process: whose account is it, are there writes in doubt, and can we write at all?"""
@@ -128,36 +175,13 @@ class Lanes:
         now = self._hub.clock.now()
         work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now)
 
-    async def _dirty(self, connection: Connection, state: LaneState, report: Report) -> bool:
-        hub = self._hub
-        limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
-        rows = await hub.db.read(lambda tx: work.due(tx, connection.name, hub.clock.now(), limit))
-        if not rows:
-            return False
-        state.batches += 1
-        report.add(await reconcile(hub, connection, rows))
-        return True
-
-    async def _first_contact(self, connection: Connection, report: Report) -> bool:
+    def _walk_slice(self, tx: Tx, connection: Connection, mode: str, report: Report) -> None:
         """One slice of unmapped objects up the ladder, or of unmapped customers offered for creation."""
-        hub = self._hub
-
-        def slice_(tx: Tx) -> bool:
-            cursor = connections.cursor(tx, connection.name, KIND, "adopt")
-            if cursor.run is not None:
-                self._adopt_slice(tx, connection, cursor, report)
-                return True
-            cursor = connections.cursor(tx, connection.name, KIND, "offer")
-            if cursor.run is not None:
-                self._offer_slice(tx, connection, cursor)
-                return True
-            return False
-
-        def is_under_way(tx: Tx) -> bool:
-            modes = ("adopt", "offer")
-            return any(connections.cursor(tx, connection.name, KIND, mode).run is not None for mode in modes)
-
-        return await hub.db.read(is_under_way) and await hub.db.run(slice_)
+        cursor = connections.cursor(tx, connection.name, KIND, mode)
+        if mode == "adopt":
+            self._adopt_slice(tx, connection, cursor, report)
+        else:
+            self._offer_slice(tx, connection, cursor)
 
     def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
         slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
@@ -175,19 +199,6 @@ class Lanes:
         now = self._hub.clock.now()
         work.mark(tx, connection.name, subjects, reason="to be created", trace=cursor.run or "", now=now)
         connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
-
-    async def _sweep(self, connection: Connection, state: LaneState, report: Report) -> bool:
-        hub = self._hub
-
-        def due(tx: Tx) -> str | None:
-            full = connections.cursor(tx, connection.name, KIND, "full")
-            return is_due(hub, full, connections.cursor(tx, connection.name, KIND, "changes"))
-
-        mode = await hub.db.read(due)
-        if mode is None:
-            return False
-        await sweep_slice(hub, connection, mode, state.listed, report)
-        return True
 
     async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
         """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""
@@ -235,10 +246,9 @@ def due_lanes(tx: Tx, hub: Hub) -> set[str]:
         if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
             continue
         next_due = work.next_due(tx, row.name)
-        full = connections.cursor(tx, row.name, KIND, "full")
-        changes = connections.cursor(tx, row.name, KIND, "changes")
-        walks = [connections.cursor(tx, row.name, KIND, mode).run for mode in ("adopt", "offer")]
+        cursors = connections.cursors(tx, row.name, KIND)
         is_waiting = row.name in waiting or (next_due is not None and next_due <= now)
-        if is_waiting or any(walks) or is_due(hub, full, changes):
+        is_walking = cursors["adopt"].run is not None or cursors["offer"].run is not None
+        if is_waiting or is_walking or is_due(hub, cursors["full"], cursors["changes"]):
             found.add(row.name)
     return found

@@ -229,7 +229,9 @@ def upgrade() -> None:
         comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
     )
     with op.batch_alter_table("mappings", schema=None) as batch_op:
+        batch_op.create_index("ix_mappings_connection", ["connection", "state"], unique=False)
         batch_op.create_index("ix_mappings_record_id", ["record_id"], unique=False)
+        batch_op.create_index("ix_mappings_remote_id", ["remote_id"], unique=False)
         batch_op.create_index(
             "uq_mappings_record",
             ["kind", "record_id", "connection", "part"],
@@ -267,9 +269,9 @@ def upgrade() -> None:
         comment="What was last seen of a remote object, mapped or not. state: live | gone.",
     )
     with op.batch_alter_table("observations", schema=None) as batch_op:
-        batch_op.create_index("ix_observations_accord_ref", ["connection", "accord_ref"], unique=False)
-        batch_op.create_index("ix_observations_email_key", ["connection", "email_key"], unique=False)
-        batch_op.create_index("ix_observations_external_id", ["connection", "external_id"], unique=False)
+        batch_op.create_index("ix_observations_accord_ref", ["accord_ref"], unique=False)
+        batch_op.create_index("ix_observations_email_key", ["email_key"], unique=False)
+        batch_op.create_index("ix_observations_external_id", ["external_id"], unique=False)
 
     op.create_table(
         "one_offs",

@@ -1,0 +1,32 @@
+"""What has been dealt with and nobody asks for any more is dropped, a little at a time."""
+
+from __future__ import annotations
+
+from core.store import answers, inbox, work
+from core.store.database import Tx
+from core.sync.hub import Hub
+
+INBOX_SECONDS = 35 * 86_400.0
+"""Longer than any provider redelivers: a late repetition must still be known as one."""
+ONE_OFF_SECONDS = 30 * 86_400.0
+ANSWER_SECONDS = 86_400.0
+"""How long an Idempotency-Key of the API is remembered."""
+AT_ONCE = 200
+
+
+async def prune(hub: Hub) -> dict[str, int]:
+    """Drop what is old; how many of each kind. Every transaction is short, so webhooks are never kept waiting."""
+    now = hub.clock.now()
+
+    def letters(tx: Tx) -> int:
+        return inbox.prune(tx, now - INBOX_SECONDS, AT_ONCE)
+
+    def one_offs(tx: Tx) -> int:
+        return work.prune_one_offs(tx, now - ONE_OFF_SECONDS, AT_ONCE)
+
+    dropped = {"letters": 0, "one_offs": 0}
+    for name, step in (("letters", letters), ("one_offs", one_offs)):
+        while some := await hub.db.run(step):
+            dropped[name] += some
+    dropped["answers"] = await hub.db.run(lambda tx: answers.prune(tx, now - ANSWER_SECONDS))
+    return dropped

@@ -1,0 +1,35 @@
+"""What the scheduler asks for by itself, at every connection."""
+
+from __future__ import annotations
+
+from core.store import connections, work
+from core.store.database import Tx
+from core.sync.hub import KIND, Hub
+from core.sync.lanes import due_lanes
+from core.sync.oneoffs import ask
+
+
+async def wake_due_lanes(hub: Hub) -> int:
+    """Wake the lanes in which something may be done now; how many."""
+    due = await hub.db.read(lambda tx: due_lanes(tx, hub))
+    for name in sorted(due):
+        hub.wake(name)
+    return len(due)
+
+
+async def ask_for_changes(hub: Hub) -> list[str]:
+    """Ask for a sweep of changes wherever none is asked for and none was made just now; where it was asked."""
+    asked = [name for name in sorted(hub.connections) if await hub.db.read(lambda tx, n=name: _is_wanted(tx, hub, n))]  # type: ignore[misc]
+    for name in asked:
+        await ask(hub, name, {"what": "changes"})
+    return asked
+
+
+def _is_wanted(tx: Tx, hub: Hub, name: str) -> bool:
+    row = connections.get(tx, name)
+    if row.state == "reauthorize" or row.swept_at is None:
+        return False  # a person must act first; or the first complete sweep, which holds the changes, is still to end
+    if work.one_off_in(tx, name, "new") or work.one_off_in(tx, name, "running"):
+        return False
+    swept = connections.cursor(tx, name, KIND, "changes").completed_at
+    return swept is None or hub.clock.now() - swept >= hub.timing.changes_every / 2
