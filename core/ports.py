@@ -303,6 +303,18 @@ class Shell:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    """Consent in a browser, for providers without keys to paste. Secrets are in the connection's vault."""
+
+    needs: tuple[str, ...]
+    """Secrets of the app itself, which a person must give before."""
+    authorize_url: Callable[[Vault, str, str], str]
+    """(vault, redirect URI, state) -> where a person consents."""
+    exchange: Callable[[ConnectionConfig, Vault, Shell, Mapping[str, str], str], Awaitable[Mapping[str, str]]]
+    """(config, vault, shell, query of the redirect, redirect URI): stores the tokens, returns settings it learned."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """What a connector folder offers: `connectors.<name>.connector.PROVIDER`. Adding one edits no other file."""
 
@@ -310,6 +322,7 @@ class Provider:
     webhooks: Webhooks
     translator: Callable[[ConnectionConfig], Translator]
     build: Callable[[ConnectionConfig, Vault, Shell], Connector]
+    oauth: OAuth | None = None
 
 
 # ---- the engine ------------------------------------------------------------------------------------

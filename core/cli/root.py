@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     # `accord --help` must not wait for SQLAlchemy
-    from core.ports import Clock, Provider, Shell, Vault
+    from core.ports import Clock, ConnectionConfig, Provider, Shell, Vault
     from core.sandbox.lookalike import LookAlike
     from core.store.database import Database
     from core.sync.hub import Hub
@@ -46,6 +46,10 @@ class Root(Protocol):
 
         Raises ConfigError, SchemaError, StorageError.
         """
+        ...
+
+    def connections(self) -> Mapping[str, ConnectionConfig]:
+        """The configured connections by name. Raises ConfigError."""
         ...
 
     def vault(self, connection: str) -> Vault:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 import msgspec
 
 from connectors.quickbooks.connector import pages
+from connectors.quickbooks.connector.consent import CONSENT
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
 from connectors.quickbooks.manifest import CDC_MOST, MANIFEST, QUERY_PAGE, READ_BATCH, WRITE_BATCH
@@ -283,4 +284,6 @@ def _build(config: ConnectionConfig, vault: Vault, shell: Shell) -> QuickBooksCo
     return QuickBooksConnector(QuickBooksClient(config, vault, shell), config)
 
 
-PROVIDER: Final = Provider(manifest=MANIFEST, webhooks=QuickBooksWebhooks(), translator=_translator, build=_build)
+PROVIDER: Final = Provider(
+    manifest=MANIFEST, webhooks=QuickBooksWebhooks(), translator=_translator, build=_build, oauth=CONSENT
+)
