@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.hubspot.wire import ItemError, ObjectType, join_id
+from connectors.hubspot.wire import UNDECODABLE, ItemError, ObjectType, join_id
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -105,7 +105,7 @@ _CURES: Final[Mapping[str, str]] = {
 def _problem_in(body: bytes) -> Problem | None:
     try:
         return msgspec.json.decode(body, type=Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 

@@ -14,7 +14,16 @@ from typing import Any, Final
 import msgspec
 
 from connectors.hubspot.manifest import MANIFEST, NAME_LIMIT, TEXT_LIMIT
-from connectors.hubspot.wire import ACCORD_REF, MERGED, MODIFIED, Framed, ObjectType, is_storable, join_id
+from connectors.hubspot.wire import (
+    ACCORD_REF,
+    MERGED,
+    MODIFIED,
+    UNDECODABLE,
+    Framed,
+    ObjectType,
+    is_storable,
+    join_id,
+)
 from core.errors import RejectedError, ReplyError
 from core.model.country import country_code, country_name
 from core.model.remote import Patch, Refusal, Remote, Wanted
@@ -295,7 +304,7 @@ class _Reading:
 def _framed(raw: bytes) -> Framed:
     try:
         return msgspec.json.decode(raw, type=Framed)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return _framed_leniently(raw)
 
 

@@ -28,6 +28,9 @@ MODIFIED: Final[Mapping[ObjectType, str]] = {"contact": "lastmodifieddate", "com
 ACCORD_REF: Final = "accord_ref"
 MERGED: Final = "hs_merged_object_ids"
 
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are no JSON of the shape wanted, or are nested without end."""
+
 _VERSION: Final = str(MANIFEST.translation).encode()
 
 
@@ -122,7 +125,7 @@ def decoded(body: bytes, shape: type[T]) -> T:
     """An answer in the shape it should have; ReplyError when it has another."""
     try:
         return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ReplyError(f"HubSpot's answer could not be understood: {error}") from error
 
 
@@ -157,7 +160,7 @@ def results_in(body: bytes) -> Results:
     """A page or a batch's answer. One that only msgspec refuses (a lone surrogate) is taken record by record."""
     try:
         return msgspec.json.decode(body, type=Results)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return _salvaged(body)
 
 
@@ -182,7 +185,7 @@ def judged(object_type: ObjectType, record: msgspec.Raw) -> Sighting | Bad:
             return _bad(object_type, raw, field or None, "it holds a character that cannot be stored")
     try:
         found = msgspec.json.decode(raw, type=Identified)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         return _bad(object_type, raw, None, str(error))
     return sighting(object_type, found.id, raw)
 

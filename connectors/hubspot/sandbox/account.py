@@ -137,5 +137,3 @@ class AccountState:
 
 def _source(caller: str) -> str:
     return "CRM_UI" if caller == PERSON else "INTEGRATION"
-
-

@@ -11,15 +11,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.hubspot.sandbox.account import ACCORD, AccountState
-from connectors.hubspot.sandbox.answers import (
-    Refused,
-    answer,
-    bad_request,
-    iso,
-    no_such_path,
-    not_found,
-    rate_limited,
-)
+from connectors.hubspot.sandbox.answers import Refused, answer, bad_request, iso, no_such_path, not_found, rate_limited
 from connectors.hubspot.sandbox.search import search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record, Table
 from core.ports import HttpRequest, HttpResponse

@@ -17,7 +17,18 @@ from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
 from connectors.hubspot.translate import HubSpotTranslator
 from core.model.remote import Remote, Wanted
 from core.model.values import Value
-from core.ports import ConnectionConfig, Exchange, HttpRequest, HttpResponse, Page, Receipt, Shell, Sighting, Write, Written
+from core.ports import (
+    ConnectionConfig,
+    Exchange,
+    HttpRequest,
+    HttpResponse,
+    Page,
+    Receipt,
+    Shell,
+    Sighting,
+    Write,
+    Written,
+)
 
 T = TypeVar("T")
 

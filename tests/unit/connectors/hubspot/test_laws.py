@@ -20,7 +20,11 @@ TRANSLATOR = HubSpotTranslator(ConnectionConfig("crm", "hubspot", {}, ("plan", "
 TEXTS = st.text(max_size=30) | st.sampled_from(["Acme", " Acme  Inc ", "a@b.example", "A@B.Example ", "", "İ", "ẞ"])
 ADDRESSES = st.dictionaries(
     st.sampled_from(["line1", "line2", "city", "state", "postal_code"]), TEXTS, max_size=5
-).flatmap(lambda parts: st.sampled_from([{}, {"country": "DE"}, {"country": "GB"}, {"country": "XX"}]).map(lambda c: parts | c))
+).flatmap(
+    lambda parts: st.sampled_from([{}, {"country": "DE"}, {"country": "GB"}, {"country": "XX"}]).map(
+        lambda c: parts | c
+    )
+)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
         ("name", "phone", "url", "legal_name", "legal_number", "tax_identification_number", "metadata.plan"),

@@ -330,6 +330,9 @@ def test_upsert_creates_once_and_then_updates(world: Any) -> None:
 
     assert (first["new"], again["new"], first["id"] == again["id"]) == (True, False, True)
     assert first["properties"]["accord_ref"] == "i.m.1"
+    plain = {"id": "i.m.2", "idProperty": "accord_ref", "properties": {"firstname": "Bob"}}
+    made = world.call("POST", CONTACTS + "/batch/upsert", {"inputs": [plain]})[1]["results"][0]
+    assert (made["new"], "objectWriteTraceId" in made) == (True, False)
     for broken in ({"idProperty": "email"}, {"idProperty": "phone"}, {"id": ""}, {"idProperty": 7}):
         untraced = {key: value for key, value in (one | broken).items() if key != "objectWriteTraceId"}
         assert world.call("POST", CONTACTS + "/batch/upsert", {"inputs": [untraced]})[0] == 400

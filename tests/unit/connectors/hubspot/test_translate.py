@@ -86,7 +86,11 @@ def test_a_company_has_its_own_name_and_our_email_property() -> None:
     """HubSpot's companies have no e-mail: it lives in a property of ours."""
     seen = TRANSLATOR.read(raw_of("company", {"name": "Acme", "accord_email": "a@b.example"}, archived=True))
 
-    assert (seen.fields["name"], seen.fields["email"], seen.fields["customer_type"]) == ("Acme", "a@b.example", "company")
+    assert (seen.fields["name"], seen.fields["email"], seen.fields["customer_type"]) == (
+        "Acme",
+        "a@b.example",
+        "company",
+    )
     assert seen.is_archived
 
 
@@ -100,7 +104,7 @@ def test_before_our_properties_are_made_absent_means_blank() -> None:
 
 
 def test_a_property_that_somebody_removed_does_not_read_as_cleared() -> None:
-    """An admin archived accord_legal_name: without this rule every customer's legal name would be cleared everywhere."""
+    """An admin archived accord_legal_name: but for this rule, every legal name would be cleared everywhere."""
     left = {name: text for name, text in BLANK.items() if name not in ("accord_legal_name", "accord_m_plan", "zip")}
     raw = frame("contact", json.dumps({"id": "1", "properties": left}).encode())
 
@@ -132,14 +136,16 @@ def test_an_odd_value_is_set_aside_and_the_rest_flows(properties: dict[str, Any]
 
 
 def test_half_a_surrogate_pair_sets_aside_its_field_only() -> None:
-    """msgspec refuses such bytes altogether; the other fields are still read."""
+    """The fast decoder refuses such bytes altogether; the other fields are still read."""
     seen = TRANSLATOR.read(raw_of("contact", {"lastname": "x\ud800", "phone": "1", "accord_ref": "\ud800"}))
 
     assert list(seen.unreadable) == ["name"]
     assert (seen.fields["phone"], seen.accord_ref) == ("1", None)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"\xff", b'{"type":"deal","object":{"id":"1","properties":{}}}', b"[" * 99_999])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"\xff", b'{"type":"deal","object":{"id":"1","properties":{}}}', b"[" * 99_999]
+)
 def test_what_is_no_contact_or_company_is_a_bad_reply(raw: bytes) -> None:
     """The engine stores it as a failure row, instead of guessing."""
     with pytest.raises(ReplyError):
@@ -156,7 +162,7 @@ def test_what_is_no_contact_or_company_is_a_bad_reply(raw: bytes) -> None:
         ("phone", None, None),
         ("customer_type", None, None),
         ("customer_type", "company", "company"),
-        ("billing_address", {"country": "Deutschland".replace("Deutschland", "Germany"), "city": " B "}, {"city": "B", "country": "DE"}),
+        ("billing_address", {"country": "Germany", "city": " B "}, {"city": "B", "country": "DE"}),
         ("billing_address", {"city": " "}, None),
         ("billing_address", {"country": "Atlantis"}, {"country": "Atlantis"}),
         ("metadata.plan", " pro ", "pro"),
@@ -194,7 +200,12 @@ def test_what_hubspot_cannot_hold_is_refused_and_never_cut(field: str, value: Va
     refusal = TRANSLATOR.refusal(field, value)
 
     assert refusal is not None
-    assert (refusal.field, told in refusal.problem, bool(refusal.limit), bool(refusal.cure)) == (field, True, True, True)
+    assert (refusal.field, told in refusal.problem, bool(refusal.limit), bool(refusal.cure)) == (
+        field,
+        True,
+        True,
+        True,
+    )
     with pytest.raises(RejectedError) as raised:
         TRANSLATOR.patch(Wanted(fields={"name": "Ada", field: value}, mark="m"), None)
     assert raised.value.field == field
@@ -226,7 +237,12 @@ def test_every_country_survives_the_way_to_hubspot_and_back(code: str) -> None:
 def test_a_create_carries_everything_wanted() -> None:
     """An untyped customer becomes a contact, unless the connection says otherwise; blanks are not sent."""
     wanted = Wanted(
-        fields={"name": "Ada King Lovelace", "phone": None, "billing_address": {"country": "IT"}, "metadata.plan": "pro"},
+        fields={
+            "name": "Ada King Lovelace",
+            "phone": None,
+            "billing_address": {"country": "IT"},
+            "metadata.plan": "pro",
+        },
         mark="i.m.1",
         external_id="c-1",
     )
@@ -270,7 +286,15 @@ def test_an_update_is_sparse() -> None:
     """Only what differs is written; None clears; properties of other programs are not named."""
     current = raw_of(
         "contact",
-        {"firstname": "Ada", "lastname": "King", "phone": "1", "city": "Rome", "zip": "1", "country": "Italia?", "x": "y"},
+        {
+            "firstname": "Ada",
+            "lastname": "King",
+            "phone": "1",
+            "city": "Rome",
+            "zip": "1",
+            "country": "Italia?",
+            "x": "y",
+        },
     )
     wanted = Wanted(
         fields={"name": "Ada  King", "phone": None, "url": "w", "billing_address": {"city": "Rome", "country": "IT"}},

@@ -41,7 +41,9 @@ def body_of(*events: dict[str, Any]) -> bytes:
     return json.dumps(events).encode()
 
 
-def signed(body: bytes, *, secret: str = SECRET, at: float = NOW, url: str = URL, signed_url: str | None = None) -> Delivery:
+def signed(
+    body: bytes, *, secret: str = SECRET, at: float = NOW, url: str = URL, signed_url: str | None = None
+) -> Delivery:
     """As HubSpot signs it, version 3."""
     stamp = str(int(at * 1000))
     source = b"POST" + (signed_url or url).encode() + body + stamp.encode()
@@ -114,7 +116,9 @@ def test_older_signatures_count_only_without_a_newer_one() -> None:
             HOOKS.verify(broken, [SECRET], NOW)
 
 
-@pytest.mark.parametrize("stamp", ["", "abc", "-1", "1.5", "٣", "9" * 16, f"{int(NOW * 1000)}, {int(NOW * 1000)}", " 1"])
+@pytest.mark.parametrize(
+    "stamp", ["", "abc", "-1", "1.5", "٣", "9" * 16, f"{int(NOW * 1000)}, {int(NOW * 1000)}", " 1"]
+)
 def test_an_odd_timestamp_is_refused(stamp: str) -> None:
     """Missing, doubled, not a number: never anything but a refusal."""
     good = signed(body_of(EVENT))
@@ -177,7 +181,9 @@ def test_a_redelivery_has_the_same_key_and_another_event_has_not() -> None:
     assert key != HOOKS.dedupe_key(signed(body_of(EVENT)))
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b"[" * 99_999, b'[{"objectId":' + b"[" * 900 + b"]" * 900 + b"}]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[1]", b"\xff", b"[" * 99_999, b'[{"objectId":' + b"[" * 900 + b"]" * 900 + b"}]"]
+)
 def test_an_odd_body_has_a_key_too(body: bytes) -> None:
     """An authentic delivery must be stored before it is understood."""
     assert HOOKS.dedupe_key(signed(body)) == HOOKS.dedupe_key(signed(body))
@@ -201,14 +207,22 @@ def test_generic_events_and_old_names_are_understood() -> None:
     generic = {"subscriptionType": "object.creation", "objectTypeId": "0-2", "objectId": "7"}
     old = {"eventType": "contact.creation", "objectId": 8}
 
-    found = HOOKS.notices(body_of(generic, old, {"subscriptionType": "object.creation", "objectTypeId": "0-3", "objectId": 1}))
+    found = HOOKS.notices(
+        body_of(generic, old, {"subscriptionType": "object.creation", "objectTypeId": "0-3", "objectId": 1})
+    )
 
     assert [one.remote_id for one in found] == ["company:7", "contact:8"]
 
 
 def test_a_merge_names_the_survivor_and_all_that_it_absorbed() -> None:
     """HubSpot makes a new id: then the primary is absorbed as well."""
-    merge = {"subscriptionType": "contact.merge", "objectId": 9, "primaryObjectId": 1, "mergedObjectIds": [2, 2], "newObjectId": 9}
+    merge = {
+        "subscriptionType": "contact.merge",
+        "objectId": 9,
+        "primaryObjectId": 1,
+        "mergedObjectIds": [2, 2],
+        "newObjectId": 9,
+    }
     kept = {"subscriptionType": "company.merge", "primaryObjectId": 1, "mergedObjectIds": [2, None, "x", True]}
     plain = {"subscriptionType": "company.merge", "objectId": 5, "mergedObjectIds": "no list"}
 

@@ -1,0 +1,888 @@
+# ruff: noqa: ANN401 -- `world` is made in conftest, which tests cannot import
+"""The connector over the look-alike, in memory: what it asks, what it makes of the answers, what it never does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from connectors.hubspot.connector import PROVIDER, HubSpotConnector
+from connectors.hubspot.sandbox import HubSpotSettings
+from core.errors import (
+    AmbiguousError,
+    ConfigError,
+    GoneError,
+    InvalidInputError,
+    ReauthorizeError,
+    RejectedError,
+    ReplyError,
+    RetryError,
+    TakenError,
+)
+from core.model.remote import Wanted
+from core.ports import ConnectionConfig, HttpRequest, HttpResponse, Missing, Probe, Shell, Sighting, Written
+
+JSON = {"content-type": "application/json"}
+
+
+def on(path: str, answer: Callable[[HttpRequest], HttpResponse], world: Any) -> None:
+    """Answer requests whose URL contains `path` differently."""
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        return answer(request) if path in request.url else world.hubspot.respond(request)
+
+    world.exchange = exchange
+
+
+def saying(status: int, body: bytes | Any = b"") -> Callable[[HttpRequest], HttpResponse]:
+    """Always this."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return lambda _: HttpResponse(status, JSON, raw)
+
+
+def raising(error: Exception, world: Any | None = None) -> Callable[[HttpRequest], HttpResponse]:
+    """Fail; with a world, only after the request was executed."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if world is not None:
+            world.hubspot.respond(request)
+        raise error
+
+    return answer
+
+
+def writes_of(world: Any, caller: str = "accord") -> list[Any]:
+    """What the API calls changed."""
+    return [one for one in world.hubspot.mutations if one.caller == caller]
+
+
+# ---- who, and what is needed ---------------------------------------------------------------------------
+
+
+def test_the_portal_is_pinned_by_its_id(world: Any) -> None:
+    """Other credentials later are another portal."""
+    account = world.run(world.connector.identify())
+
+    assert (account.id, account.title) == ("4242424", "HubSpot 4242424 (standard)")
+
+
+@pytest.mark.parametrize("answer", [saying(404, b"<html>"), saying(404, {"category": "OBJECT_NOT_FOUND"})])
+def test_where_the_dated_path_is_not_there_the_old_one_is_asked(world: Any, answer: Any) -> None:
+    """HubSpot switches paths by date."""
+    on("/account-info/2026-09", answer, world)
+
+    assert world.run(world.connector.identify()).id == "4242424"
+
+
+def test_an_answer_that_names_no_portal_is_a_bad_reply(world: Any) -> None:
+    """Nothing is pinned on a guess."""
+    on("/account-info/", saying(200, {"portalId": "x"}), world)
+
+    with pytest.raises(ReplyError):
+        world.run(world.connector.identify())
+
+
+def test_prepare_makes_what_is_missing_once(make_world: Any) -> None:
+    """Both object types, our group, our marker unique; a second time nothing is made."""
+    world = make_world()
+    made = world.run(world.connector.prepare())
+
+    assert "contact property accord_ref" in made
+    assert "company property accord_m_plan" in made
+    assert world.run(world.connector.prepare()) == []
+    definition = world.call("GET", "/crm/properties/2026-09/companies/accord_ref")[1]
+    assert (definition["hasUniqueValue"], definition["type"], definition["groupName"]) == (True, "string", "accord")
+
+
+def test_prepare_survives_a_crash_half_way(make_world: Any) -> None:
+    """The group is there, some properties are; another program makes one between our look and our write."""
+    world = make_world()
+    on("accord_m_plan", saying(500), world)
+    world.call("POST", "/crm/properties/2026-09/contacts/groups", {"name": "accord", "label": "x"})
+    seen = world.call("GET", "/crm/properties/2026-09/contacts")[1]
+    body = {"name": "accord_ref", "label": "x", "type": "string", "fieldType": "text", "groupName": "accord"}
+    world.call("POST", "/crm/properties/2026-09/contacts", body | {"hasUniqueValue": True})
+
+    def stale(request: HttpRequest) -> HttpResponse:
+        is_list = request.method == "GET" and request.url.endswith("contacts")
+        return saying(200, seen)(request) if is_list else world.hubspot.respond(request)
+
+    world.exchange = stale
+    assert "contact property accord_ref" in world.run(world.connector.prepare())
+
+
+def test_a_marker_that_is_not_unique_is_refused_with_the_cure(make_world: Any) -> None:
+    """A repeated create would make a second object."""
+    world = make_world()
+    world.hubspot.edit("customer", None, {"name": "Ada", "extra": {"accord_ref": "typed by hand"}})
+
+    with pytest.raises(RejectedError, match="delete that property"):
+        world.run(world.connector.prepare())
+
+
+def test_settings_that_nobody_knows_are_refused() -> None:
+    """With the key, so that the cure is one edit."""
+    with pytest.raises(ConfigError, match=r"crm\.distribution"):
+        HubSpotConnector(ConnectionConfig("crm", "hubspot", {"distribution": "platinum"}), None, None)  # type: ignore[arg-type]
+
+
+def test_the_limits_are_those_of_the_access_token(make_world: Any) -> None:
+    """A free account has a hundred calls in ten seconds."""
+    assert make_world(distribution="free").connector.manifest.limits[0].calls == 100
+    assert make_world().connector.manifest.limits[0].calls == 190
+
+
+def test_without_a_token_nothing_is_called(world: Any) -> None:
+    """And a person is told."""
+    world.vault.values.clear()
+    before = len(world.requests)
+
+    with pytest.raises(ReauthorizeError):
+        world.sweep()
+    assert len(world.requests) == before
+
+
+def test_a_revoked_token_asks_for_a_person(world: Any) -> None:
+    """401 is not retried; a new token is used at once."""
+    world.vault.values["access_token"] = "old"
+    before = len(world.requests)
+    with pytest.raises(ReauthorizeError):
+        world.run(world.connector.identify())
+    assert len(world.requests) == before + 1
+
+    world.vault.values["access_token"] = world.hubspot.settings.access_token
+    assert world.run(world.connector.identify()).id == "4242424"
+
+
+# ---- sweeping ------------------------------------------------------------------------------------------
+
+
+def test_a_full_sweep_sees_every_live_object_once(world: Any) -> None:
+    """Contacts, then companies, a hundred at a time."""
+    ids = {world.hubspot.edit("customer", None, {"name": f"C {number}"}) for number in range(150)}
+    ids |= {world.hubspot.edit("customer", None, {"name": "Co", "customer_type": "company"}) for _ in range(101)}
+    gone = ids.pop()
+    world.hubspot.delete("customer", gone)
+
+    pages = world.sweep()
+
+    seen = [one.id for page in pages for one in page.sightings]
+    assert (len(seen), set(seen)) == (250, ids)
+    assert max(len(page.sightings) for page in pages) == 100
+    assert pages[-1].cursor is None
+    assert not any(page.cursor is None for page in pages[:-1])
+
+
+def test_an_empty_account_is_an_empty_sweep(world: Any) -> None:
+    """Two pages of nothing."""
+    assert [list(page.sightings) for page in world.sweep()] == [[], []]
+
+
+def test_a_digest_changes_with_the_object_and_only_then(world: Any) -> None:
+    """The idle fast path: an unchanged object is not translated."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "email": "a@x.example"})
+    first = world.see(remote_id)
+
+    assert world.sweep()[0].sightings[0] == first
+    world.hubspot.edit("customer", remote_id, {"phone": "1"})
+    assert world.sweep()[0].sightings[0].digest != first.digest
+
+
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+def test_a_record_with_an_unstorable_character_stops_nobody(world: Any, character: str) -> None:
+    """It becomes a failure row with its property named; its neighbours, even with odd but storable escapes, flow."""
+    for name in ("Ada", "Bob", "Cy"):
+        world.hubspot.edit("customer", None, {"name": name})
+
+    def tampered(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        page = json.loads(answer.body)
+        if "/contacts?" in request.url:
+            page["results"][1]["properties"]["lastname"] = f"x{character}"
+            page["results"][2]["properties"]["lastname"] = "Łódź"
+        return HttpResponse(200, JSON, json.dumps(page).encode())
+
+    world.exchange = tampered
+    page = world.sweep()[0]
+
+    assert [world.remote(one).fields["name"] for one in page.sightings] == ["Ada", "Cy Łódź"]
+    (bad,) = page.bad
+    assert (bad.field, bad.id.partition(":")[0]) == ("lastname", "contact")
+    assert bad.raw.isascii()
+
+
+@pytest.mark.parametrize(
+    ("record", "remote_id", "field"),
+    [
+        ({"properties": {}}, "", None),
+        ({"id": 7}, "", None),
+        ({"id": "7", "archived": "no"}, "contact:7", None),
+        (7, "", None),
+        ({"id": "7", "url": "\0"}, "contact:7", None),
+        ({"id": "\0"}, "", None),
+        ({"id": "7", "properties": {"a\0": "b"}}, "contact:7", None),
+        ({"id": "7", "properties": {"a": ["\0"]}}, "contact:7", "a"),
+        ({"id": "7", "properties": 7, "more": [{"x": "\0"}]}, "contact:7", None),
+    ],
+)
+def test_a_record_of_no_shape_is_set_aside(world: Any, record: Any, remote_id: str, field: str | None) -> None:
+    """The page goes on."""
+    good = {"id": "8", "properties": {"firstname": "\u0142"}}
+    on("/contacts?", saying(200, {"results": [record, good]}), world)
+
+    page = world.sweep()[0]
+
+    assert [(one.id, one.field) for one in page.bad] == [(remote_id, field)]
+    assert [one.id for one in page.sightings] == ["contact:8"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"results":7}', b'{"no":1}', b"\xff", b'{"results":[' + b"[" * 99_999]
+)
+def test_a_page_that_is_no_page_is_a_bad_reply(world: Any, body: bytes) -> None:
+    """Nothing is passed over: the cursor stays."""
+    on("/contacts?", saying(200, body), world)
+
+    with pytest.raises(ReplyError):
+        world.sweep()
+
+
+def test_changes_begin_now_and_find_what_is_written_later(world: Any) -> None:
+    """New and edited objects of both types, with the index's lag covered by the overlap."""
+    old = world.hubspot.edit("customer", None, {"name": "Old"})
+    world.clock.time += 3_600
+    (start,) = world.sweep("changes")
+    assert (start.is_last, list(start.changed)) == (True, [])
+
+    world.clock.time += 60
+    new = world.hubspot.edit("customer", None, {"name": "New"})
+    company = world.hubspot.edit("customer", None, {"name": "Co", "customer_type": "company"})
+    first = world.sweep("changes", start.cursor)
+    assert not [one for page in first for one in page.changed]  # the index does not know yet
+
+    world.clock.time += 30
+    second = world.sweep("changes", first[-1].cursor)
+    assert {one for page in second for one in page.changed} == {new, company}
+    world.clock.time += 600
+    third = world.sweep("changes", second[-1].cursor)
+    fourth = world.sweep("changes", third[-1].cursor)
+    assert not [one for page in fourth for one in page.changed]
+    world.hubspot.edit("customer", old, {"phone": "1"})
+    world.clock.time += 20
+    assert [one for page in world.sweep("changes", fourth[-1].cursor) for one in page.changed] == [old]
+
+
+def test_a_thousand_objects_with_one_stamp_are_all_found(world: Any) -> None:
+    """An import stamps them alike: paging by time alone would turn in circles or skip; 10,000 results is the cap."""
+    (start,) = world.sweep("changes")
+    ids = {world.hubspot.edit("customer", None, {"name": f"A {number}"}) for number in range(1_000)}
+    world.clock.time += 0.001
+    ids |= {world.hubspot.edit("customer", None, {"name": f"B {number}"}) for number in range(250)}
+    world.clock.time += 20
+
+    pages = world.sweep("changes", start.cursor)
+
+    assert {one for page in pages for one in page.changed} == ids
+    assert max(len(page.changed) for page in pages) == 200
+    assert len(pages) < 14
+
+
+@pytest.mark.parametrize("stamp", ["1790000000123", "2026-09-21T14:13:20.123Z"])
+def test_both_spellings_of_a_time_are_understood(world: Any, stamp: str) -> None:
+    """Search returns ISO times; older properties are milliseconds."""
+    (start,) = world.sweep("changes")
+    hits = [{"id": str(number), "properties": {"lastmodifieddate": stamp}} for number in range(200)]
+    on("/search", saying(200, {"results": hits}), world)
+
+    page = world.run(world.connector.sweep("customer", "changes", start.cursor))
+
+    assert json.loads(page.cursor)["at"] == 1_790_000_000_123
+
+
+@pytest.mark.parametrize("stamp", ["yesterday", None, ""])
+def test_an_odd_time_is_a_bad_reply(world: Any, stamp: Any) -> None:
+    """The cursor stays where it is."""
+    (start,) = world.sweep("changes")
+    on("/search", saying(200, {"results": [{"id": "1", "properties": {"lastmodifieddate": stamp}}] * 200}), world)
+
+    with pytest.raises(ReplyError):
+        world.sweep("changes", start.cursor)
+
+
+@pytest.mark.parametrize("mode", ["full", "changes"])
+def test_a_cursor_that_is_none_of_ours_is_refused(world: Any, mode: str) -> None:
+    """Rather than read from the start by accident."""
+    with pytest.raises(InvalidInputError):
+        world.sweep(mode, "nonsense")
+
+
+def test_other_kinds_are_refused(world: Any) -> None:
+    """Only customers."""
+    with pytest.raises(InvalidInputError):
+        world.run(world.connector.sweep("invoice", "full", None))
+
+
+# ---- reading -------------------------------------------------------------------------------------------
+
+
+def test_reads_are_batched_by_type(world: Any) -> None:
+    """250 contacts and a company: four calls."""
+    ids = [world.hubspot.edit("customer", None, {"name": f"A{number}"}) for number in range(250)]
+    ids.append(world.hubspot.edit("customer", None, {"name": "Co", "customer_type": "company"}))
+    before = len(world.requests)
+
+    found = world.run(world.connector.read("customer", [*ids, ids[0]]))
+
+    assert set(found) == set(ids)
+    assert all(isinstance(one, Sighting) for one in found.values())
+    assert len(world.requests) - before == 4
+
+
+def test_what_is_not_there_is_missing(world: Any) -> None:
+    """Archived, or never there."""
+    gone = world.hubspot.edit("customer", None, {"name": "Ada"})
+    world.hubspot.delete("customer", gone)
+
+    found = world.run(world.connector.read("customer", [gone, "company:99999"]))
+
+    assert found == {gone: Missing(gone), "company:99999": Missing("company:99999")}
+
+
+def test_what_was_merged_away_names_its_survivor(world: Any) -> None:
+    """HubSpot answers with another object, of another id."""
+    first, second = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob"))
+    merged = world.hubspot.merge("customer", first, second)
+
+    found = world.run(world.connector.read("customer", [first, second, merged]))
+
+    assert (found[first], found[second]) == (Missing(first, merged), Missing(second, merged))
+    assert isinstance(found[merged], Sighting)
+
+
+def test_an_object_that_a_batch_forgets_is_asked_for_alone(world: Any) -> None:
+    """Neither there nor said to be missing is not missing."""
+    there = world.hubspot.edit("customer", None, {"name": "Ada"})
+    gone, old = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Bob", "Cy"))
+    world.hubspot.delete("customer", gone)
+    merged = world.hubspot.merge("customer", old, world.hubspot.edit("customer", None, {"name": "Di"}))
+    on("/batch/read", saying(200, {"results": []}), world)
+
+    found = world.run(world.connector.read("customer", [there, gone, old]))
+
+    assert isinstance(found[there], Sighting)
+    stranger = {"id": "1", "properties": {"hs_merged_object_ids": "2;3"}}
+    on("/batch/read", saying(200, {"results": [stranger]}), world)
+    assert world.run(world.connector.read("customer", [gone])) == {gone: Missing(gone)}
+    assert (found[gone], found[old]) == (Missing(gone), Missing(old, merged))
+    on("/batch/read", saying(404, {"category": "OBJECT_NOT_FOUND", "message": "none of them"}), world)
+    assert world.run(world.connector.read("customer", [gone]))[gone] == Missing(gone)
+
+
+def test_an_archived_object_is_missing_however_it_is_returned(world: Any) -> None:
+    """Some answers include the recycle bin."""
+    record = {"id": "7", "properties": {}, "archived": True}
+    on("/batch/read", saying(200, {"results": [record]}), world)
+    assert world.run(world.connector.read("customer", ["contact:7"])) == {"contact:7": Missing("contact:7")}
+
+    def alone(request: HttpRequest) -> HttpResponse:
+        return saying(200, {"results": []} if "/batch/read" in request.url else record)(request)
+
+    world.exchange = alone
+    assert world.run(world.connector.read("customer", ["contact:7"])) == {"contact:7": Missing("contact:7")}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (saying(500), RetryError),
+        (saying(200, b"garbage"), ReplyError),
+        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RejectedError),
+        (saying(200, {"results": [{"no": "id"}]}), ReplyError),
+        (raising(TimeoutError()), RetryError),
+        (raising(ConnectionResetError()), RetryError),
+    ],
+)
+def test_what_could_not_be_read_is_never_missing(world: Any, answer: Any, error: type[Exception]) -> None:
+    """A failed look-up that fell through to "not found" once made duplicates."""
+    on("/batch/read", answer, world)
+
+    with pytest.raises(error):
+        world.run(world.connector.read("customer", ["contact:7"]))
+
+
+@pytest.mark.parametrize("remote_id", ["7", "deal:7", "contact:", "contact:x", "contact:٣", "contact:7/../8"])
+def test_an_id_that_names_no_object_is_refused(world: Any, remote_id: str) -> None:
+    """Nothing of it gets into a URL."""
+    with pytest.raises(InvalidInputError):
+        world.run(world.connector.read("customer", [remote_id]))
+
+
+def test_a_short_failure_is_retried_within_the_call(world: Any) -> None:
+    """A read may be repeated."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada"})
+    left = [saying(503), saying(502)]
+
+    def flaky(request: HttpRequest) -> HttpResponse:
+        return left.pop()(request) if left else world.hubspot.respond(request)
+
+    world.exchange = flaky
+    assert world.see(remote_id).id == remote_id
+    assert world.clock.slept > 0
+
+
+def test_an_object_nobody_understands_is_still_a_sighting(world: Any) -> None:
+    """The translator says what is wrong with it; its batch is not lost."""
+    on("/batch/read", saying(200, {"results": [{"id": "7", "properties": 3}]}), world)
+
+    seen = world.see("contact:7")
+
+    with pytest.raises(ReplyError):
+        world.translator.read(seen.raw)
+
+
+# ---- finding -------------------------------------------------------------------------------------------
+
+
+def test_an_object_is_found_by_our_marker_at_once(world: Any) -> None:
+    """Before the search index knows it: that is what prevents the second create."""
+    made = world.create({"name": "Acme", "customer_type": "company"}, "i.m.1")
+
+    found = world.run(world.connector.find("customer", Probe(mark="i.m.1")))
+
+    assert [one.id for one in found] == [made.sighting.id]
+    assert world.run(world.connector.find("customer", Probe(mark="i.m.2"))) == []
+
+
+def test_an_object_is_found_by_its_external_id_through_search(world: Any) -> None:
+    """Fresh values, though search lags; all that carry it, of both types."""
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "external_id": "c-1"})
+    second = world.hubspot.edit("customer", None, {"name": "Co", "customer_type": "company", "external_id": "c-1"})
+    assert world.run(world.connector.find("customer", Probe(external_id="c-1"))) == []
+    world.clock.time += 20
+    world.hubspot.edit("customer", first, {"phone": "1"})
+
+    found = world.run(world.connector.find("customer", Probe(mark="i.m.9", external_id="c-1")))
+
+    assert [one.id for one in found] == [first, second]
+    assert world.remote(found[0]).fields["phone"] == "1"
+
+
+def test_a_contact_is_found_by_its_email_at_once(world: Any) -> None:
+    """In any spelling."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "email": "ada@x.example"})
+
+    found = world.run(world.connector.find("customer", Probe(external_id="c-9", unique={"email": " ADA@x.example"})))
+
+    assert [one.id for one in found] == [remote_id]
+    assert world.run(world.connector.find("customer", Probe(unique={"name": "Ada"}))) == []
+
+
+def test_before_anything_is_prepared_nobody_carries_our_marker(make_world: Any) -> None:
+    """HubSpot refuses to look for a property that is not there: then nothing has it. Any other refusal is raised."""
+    world = make_world()
+    world.hubspot.edit("customer", None, {"name": "Ada"})
+
+    assert world.run(world.connector.find("customer", Probe(mark="i.m.1", external_id="c"))) == []
+    world.run(world.connector.prepare())
+    for path, probe in (("/batch/read", Probe(mark="i.m.1")), ("/search", Probe(external_id="c"))):
+        on(path, saying(400, {"category": "VALIDATION_ERROR", "message": "no"}), world)
+        with pytest.raises(RejectedError):
+            world.run(world.connector.find("customer", probe))
+
+
+# ---- writing -------------------------------------------------------------------------------------------
+
+
+def test_a_create_returns_the_whole_object_as_it_is_now(world: Any) -> None:
+    """HubSpot answers with what was written only; the connector reads the rest."""
+    made = world.create(
+        {"name": "Ada King", "email": "Ada@x.example", "metadata.plan": "pro"}, "i.m.1", external_id="c-1"
+    )
+
+    assert isinstance(made, Written)
+    assert not made.is_replay
+    seen = world.remote(made)
+    assert (seen.fields["name"], seen.fields["email"], seen.fields["metadata.plan"]) == (
+        "Ada King",
+        "ada@x.example",
+        "pro",
+    )
+    assert (seen.accord_ref, seen.external_id) == ("i.m.1", "c-1")
+    assert seen.fields.keys() == {*world.connector.manifest.fields, "metadata.plan", "metadata.Tier.x"}
+    assert made.sighting == world.see(made.sighting.id)
+    assert world.hubspot.mutations[-1].request_key == "key-1"
+
+
+def test_an_update_is_one_sparse_write(world: Any) -> None:
+    """Another program's property stays as it is, and so does what was edited meanwhile."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1", "extra": {"jobtitle": "Boss"}})
+    seen = world.see(remote_id)
+    world.hubspot.edit("customer", remote_id, {"url": "https://new.example"})
+
+    done = world.update(seen, {"phone": "2"})
+
+    assert world.hubspot.mutations[-1].changed == {"phone": "2"}
+    assert world.remote(done).fields["url"] == "https://new.example"
+    assert world.hubspot.objects("customer")[remote_id]["properties"]["jobtitle"] == "Boss"
+
+
+def test_a_value_raced_by_a_person_is_recovered_from_history(world: Any) -> None:
+    """HubSpot has no conditional write: what was overwritten between read and write must not vanish unseen."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
+    seen = world.see(remote_id)
+    world.hubspot.edit("customer", remote_id, {"phone": "typed meanwhile", "name": "Ada King"})
+
+    done = world.update(seen, {"phone": "2", "name": "Ada Lovelace"})
+
+    assert done.overwritten == {"phone": "typed meanwhile", "name": "Ada King"}
+    assert b"propertiesWithHistory" not in done.sighting.raw
+    assert done.sighting == world.see(remote_id)
+
+
+def test_the_writes_own_answer_stands_even_if_somebody_writes_right_after(world: Any) -> None:
+    """The base is what this write did; the later edit is an edit, and is found as one."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
+    seen = world.see(remote_id)
+
+    def raced(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        if "/batch/update" in request.url:
+            world.hubspot.edit("customer", remote_id, {"phone": "3", "url": "u"})
+        return answer
+
+    world.exchange = raced
+    done = world.update(seen, {"phone": "2"})
+
+    assert (world.remote(done).fields["phone"], world.remote(done).fields["url"]) == ("2", "u")
+    assert done.overwritten == {"phone": "1"}
+    assert world.hubspot.neutral("customer")[remote_id]["phone"] == "3"
+
+
+def test_a_repeated_create_never_overwrites(world: Any) -> None:
+    """The first answer was lost; a person has edited since; a blind upsert would put the old name back."""
+    wanted = Wanted(fields={"name": "Ada", "email": "a@x.example"}, mark="i.m.1")
+    write = world.as_write("create", world.translator.patch(wanted, None).body)
+    on("/batch/upsert", raising(TimeoutError(), world), world)
+    (first,) = world.run(world.connector.write([write]))
+    assert isinstance(first, AmbiguousError)
+    world.exchange = None
+    (remote_id,) = world.hubspot.objects("customer")
+    world.hubspot.edit("customer", remote_id, {"name": "Ada King"})
+
+    (second,) = world.run(world.connector.write([write]))
+
+    assert (second.is_replay, second.sighting.id) == (True, remote_id)
+    assert world.remote(second).fields["name"] == "Ada King"
+    assert len(writes_of(world)) == 1
+
+
+def test_one_taken_email_fails_one_create_of_the_batch(world: Any) -> None:
+    """With who has it; the other two are made."""
+    holder = world.hubspot.edit("customer", None, {"name": "Old", "email": "a@x.example"})
+    bodies = [
+        world.translator.patch(Wanted(fields={"name": "N", "email": email}, mark=f"i.m.{number}"), None).body
+        for number, email in enumerate(["b@x.example", "a@x.example", "c@x.example"])
+    ]
+
+    receipts = world.run(world.connector.write([world.as_write("create", body) for body in bodies]))
+
+    assert [type(one) for one in receipts] == [Written, TakenError, Written]
+    assert (receipts[1].field, receipts[1].remote_id) == ("email", holder)
+    assert len(writes_of(world)) == 2
+
+
+def test_creates_and_updates_of_both_types_go_in_one_call_of_write(world: Any) -> None:
+    """Receipts come in the order of the writes."""
+    ids = [
+        world.hubspot.edit("customer", None, {"name": "Ada"}),
+        world.hubspot.edit("customer", None, {"name": "Co", "customer_type": "company"}),
+    ]
+    updates = [
+        world.as_write("update", world.translator.patch(Wanted(fields={"phone": "1"}), world.see(one).raw).body, one)
+        for one in ids
+    ]
+    wanted = Wanted(fields={"name": "New", "customer_type": "company"}, mark="i.m.1")
+    create = world.as_write("create", world.translator.patch(wanted, None).body)
+    gone = world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, "contact:99999")
+    odd = world.as_write("update", {"properties": {}}, ids[0])
+
+    receipts = world.run(world.connector.write([create, updates[1], gone, odd, updates[0]]))
+
+    assert [type(one) for one in receipts] == [Written, Written, GoneError, RejectedError, Written]
+    assert (receipts[1].sighting.id, receipts[4].sighting.id) == (ids[1], ids[0])
+
+
+def test_a_batch_refused_whole_is_halved_until_the_culprit_is_alone(world: Any) -> None:
+    """HubSpot may refuse a whole batch for one input: the ninety-nine others must not wait for a person."""
+    ids = [world.hubspot.edit("customer", None, {"name": f"A{number}"}) for number in range(8)]
+
+    def strict(request: HttpRequest) -> HttpResponse:
+        if "/batch/update" in request.url and b'"poison"' in request.body:
+            return saying(400, {"category": "VALIDATION_ERROR", "message": "poison"})(request)
+        return world.hubspot.respond(request)
+
+    world.exchange = strict
+    writes = [
+        world.as_write("update", {"type": "contact", "properties": {"phone": "poison" if number == 5 else "1"}}, one)
+        for number, one in enumerate(ids)
+    ]
+    receipts = world.run(world.connector.write(writes))
+
+    assert [type(one) for one in receipts] == [Written] * 5 + [RejectedError] + [Written] * 2
+
+
+@pytest.mark.parametrize("action", ["create", "update"])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (raising(TimeoutError()), AmbiguousError),
+        (raising(ConnectionResetError()), AmbiguousError),
+        (raising(ConnectionRefusedError()), RetryError),
+        (saying(500), AmbiguousError),
+        (saying(503, b"<html>"), AmbiguousError),
+        (saying(200, b'{"results": [{"id'), AmbiguousError),
+        (saying(200, {"results": []}), AmbiguousError),
+        (saying(207, {"results": [], "errors": [{"message": "untraced", "category": "CONFLICT"}]}), AmbiguousError),
+        (saying(423, {"message": "locked"}), RetryError),
+        (saying(429, {"policyName": "SECONDLY"}), RetryError),
+        (saying(401, {"message": "no"}), ReauthorizeError),
+        (saying(403, {"message": "no"}), ReauthorizeError),
+    ],
+)
+def test_a_failed_write_says_whether_it_may_have_happened(
+    world: Any, action: str, fault: Any, error: type[Exception]
+) -> None:
+    """And is sent exactly once: repeating is the intents' business."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada"})
+    seen = world.see(remote_id)
+    on("/batch/upsert" if action == "create" else "/batch/update", fault, world)
+    world.requests.clear()
+
+    receipt = world.create({"name": "B"}, "i.m.1") if action == "create" else world.update(seen, {"phone": "1"})
+
+    assert type(receipt) is error
+    assert len([one for one in world.requests if "/batch/up" in one.url]) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(saying(500), AmbiguousError), (saying(207, {"results": []}), AmbiguousError), (saying(401, {}), AmbiguousError)],
+)
+def test_a_write_that_cannot_be_read_back_may_have_happened(world: Any, fault: Any, error: type[Exception]) -> None:
+    """It has; but what it made of the object is unknown."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada"}))
+    on("/batch/read", fault, world)
+
+    assert type(world.update(seen, {"phone": "1"})) is error
+    assert len(writes_of(world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (saying(500), RetryError),
+        (saying(200, b"garbage"), RetryError),
+        (saying(401, {}), ReauthorizeError),
+        (saying(400, {"message": "no"}), RejectedError),
+    ],
+)
+def test_a_create_whose_look_up_failed_was_not_sent(world: Any, fault: Any, error: type[Exception]) -> None:
+    """Not found is not the same as not read: nothing is created on a guess."""
+    on("/batch/read", fault, world)
+
+    assert type(world.create({"name": "Ada"}, "i.m.1")) is error
+    assert not writes_of(world)
+
+
+def test_a_create_without_a_marker_is_refused(world: Any) -> None:
+    """It could not be repeated after a lost answer."""
+    write = world.as_write("create", world.translator.patch(Wanted(fields={"name": "Ada"}), None).body)
+
+    (receipt,) = world.run(world.connector.write([write]))
+
+    assert type(receipt) is RejectedError
+    assert not writes_of(world)
+
+
+def test_answers_without_trace_ids_are_matched_by_what_they_carry(world: Any) -> None:
+    """A create by its marker, an update by its id."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada"}))
+
+    def untraced(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        if "/batch/up" not in request.url:
+            return answer
+        body = json.loads(answer.body)
+        for one in body["results"]:
+            del one["objectWriteTraceId"]
+        return HttpResponse(answer.status, answer.headers, json.dumps(body).encode())
+
+    world.exchange = untraced
+
+    assert isinstance(world.create({"name": "Bob"}, "i.m.1"), Written)
+    assert isinstance(world.update(seen, {"phone": "1"}), Written)
+
+
+def test_a_trace_id_that_is_none_of_ours_is_no_receipt(world: Any) -> None:
+    """The write it should have answered stays unclear."""
+    result = {"id": "7", "properties": {}, "objectWriteTraceId": "somebody-elses"}
+    on("/batch/upsert", saying(200, {"results": [result]}), world)
+
+    assert type(world.create({"name": "Ada"}, "i.m.1")) is AmbiguousError
+
+
+def test_a_history_without_our_version_tells_nothing(world: Any) -> None:
+    """HubSpot keeps a limited number of versions: better no overwritten value than a wrong one."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"}))
+
+    def shortened(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        body = json.loads(answer.body)
+        if "/batch/read" in request.url:
+            body["results"][0]["propertiesWithHistory"] = {"phone": [{"value": "9"}]}
+        return HttpResponse(answer.status, answer.headers, json.dumps(body).encode())
+
+    world.exchange = shortened
+    done = world.update(seen, {"phone": "2"})
+
+    assert (world.remote(done).fields["phone"], done.overwritten) == ("2", {})
+
+
+def test_a_write_to_a_merged_away_object_reaches_its_survivor(world: Any) -> None:
+    """The receipt has the survivor's id, so that the mapping can follow."""
+    first, second = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob"))
+    seen = world.see(first)
+    merged = world.hubspot.merge("customer", first, second)
+
+    done = world.update(seen, {"phone": "1"})
+
+    assert done.sighting.id == merged
+
+
+def test_a_hundred_updates_are_one_write_and_two_reads(world: Any) -> None:
+    """Histories come fifty at a time."""
+    ids = [world.hubspot.edit("customer", None, {"name": f"A{number}"}) for number in range(100)]
+    writes = [world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, one) for one in ids]
+    world.requests.clear()
+
+    receipts = world.run(world.connector.write(writes))
+
+    assert all(isinstance(one, Written) for one in receipts)
+    assert len(world.requests) == 3
+
+
+# ---- limits and transport ------------------------------------------------------------------------------
+
+
+def test_the_published_limits_are_kept_without_a_single_429(make_world: Any) -> None:
+    """190 in ten seconds and five searches a second, before HubSpot has to say so."""
+    world = make_world(HubSpotSettings(enforce_limits=True))
+
+    async def hurry() -> None:
+        for _ in range(400):
+            await world.connector.identify()
+        cursor = (await world.connector.sweep("customer", "changes", None)).cursor
+        for _ in range(20):
+            await world.connector.sweep("customer", "changes", cursor)
+
+    started = world.clock.now()
+    world.run(hurry())
+
+    assert world.clock.now() - started >= 20
+
+
+def test_after_a_429_the_whole_connection_is_silent_for_the_documented_time(world: Any) -> None:
+    """Another program of the account has used the allowance up."""
+    left = [saying(429, {"policyName": "TEN_SECONDLY_ROLLING"})]
+
+    def busy(request: HttpRequest) -> HttpResponse:
+        return left.pop()(request) if left else world.hubspot.respond(request)
+
+    world.exchange = busy
+    with pytest.raises(RetryError) as raised:
+        world.run(world.connector.identify())
+    assert raised.value.retry_after == 10
+    at = world.clock.now()
+    world.sweep()
+    assert world.clock.now() - at >= 10
+
+
+def test_time_passes_and_crashes_strike_around_each_exchange(world: Any, clock: Any) -> None:
+    """The simulation's hook: before and after, once each."""
+    paused = []
+
+    async def pause() -> None:
+        paused.append(len(world.requests))
+
+    async def here(call: Any) -> Any:
+        return call()
+
+    shell = Shell(clock, here, exchange=world._exchange, pause=pause)
+    connector = PROVIDER.build(world.config, world.vault, shell)
+    before = len(world.requests)
+    world.run(connector.identify())
+
+    assert paused == [before, before + 1]
+
+
+def test_real_sockets_are_kept_alive_and_carry_what_the_sdk_built(world: Any, clock: Any) -> None:
+    """Over loopback HTTP: one connection for several calls; a refused connection was never sent."""
+    connections, seen = set(), []
+
+    class Echo(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            connections.add(self.client_address)
+            seen.append(HttpRequest(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+            body = b'{"portalId": 7, "accountType": "SANDBOX"}'
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.send_header("set-cookie", "a=b")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    async def here(call: Any) -> Any:
+        return call()
+
+    with HTTPServer(("127.0.0.1", 0), Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        config = ConnectionConfig("crm", "hubspot", {"base_url": url})
+        connector = PROVIDER.build(config, world.vault, Shell(clock, here))
+        accounts = [world.run(connector.identify()) for _ in range(3)]
+        world.run(connector.aclose())
+        server.shutdown()
+        thread.join()
+    assert [one.id for one in accounts] == ["7"] * 3
+    assert len(connections) == 1
+    assert all(one.headers["authorization"].startswith("Bearer pat-") for one in seen)
+    assert not any("cookie" in one.headers for one in seen)
+    with pytest.raises(RetryError):
+        world.run(connector.identify())
+    write = world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, "contact:7")
+    (receipt,) = world.run(connector.write([write]))
+    assert type(receipt) is RetryError
+
+
+def test_importing_the_connector_imports_no_sdk() -> None:
+    """The command line must start quickly; the SDK is loaded when a connection is built."""
+    code = (
+        "import sys, connectors.hubspot.connector; "
+        "sys.exit(' '.join({'hubspot', 'requests', 'httpx'} & set(sys.modules)) or 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+
+    assert (done.returncode, done.stderr.strip()) == (0, "")
