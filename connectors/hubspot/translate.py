@@ -168,11 +168,12 @@ class HubSpotTranslator:
         if outside:
             return outside
         canonical = self.canonical(field, value)
-        if canonical is None:
-            return None
         if field == "customer_type":
+            # blank as well: an object of HubSpot's is always one or the other
             fits = canonical in ("company", "individual")
             return None if fits else _refusal(field, "is no customer type", "company or individual")
+        if canonical is None:
+            return None
         if field == "billing_address":
             return _address_refusal(canonical)
         if not isinstance(canonical, str):
@@ -339,7 +340,7 @@ def _write_contact_name(text: str) -> dict[str, str]:
 
 def _unfitting(object_type: ObjectType, customer_type: Value) -> RejectedError:
     return RejectedError(
-        f"a {object_type} cannot become {customer_type or 'untyped'}",
+        f"a {object_type} cannot become {customer_type}",
         field="customer_type",
         limit="contacts are individuals, companies are companies",
         cure="unlink it, and let it be created again as the other type",

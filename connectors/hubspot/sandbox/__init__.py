@@ -55,6 +55,10 @@ class HubSpotLookAlike:
         """Answer one API request."""
         return self._api.respond(request)
 
+    def too_many(self, request: HttpRequest) -> HttpResponse:
+        """HubSpot's own 429 for `request`, as if other apps of the account had used the allowance up."""
+        return self._api.too_many(request)
+
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object by remote id."""
         return {f"{table.type}:{one.id}": _plain(one) for table, one in self._live(kind)}

@@ -60,11 +60,11 @@ def not_found(label: str, ids: Sequence[str]) -> Refused:
     return Refused(404, "OBJECT_NOT_FOUND", message, context={"ids": list(ids)})
 
 
-def rate_limited(policy: str, words: str) -> HttpResponse:
+def rate_limited(policy: str) -> HttpResponse:
     """429 (PROVIDERS §1): no Retry-After."""
     body = {
         "status": "error",
-        "message": f"You have reached your {words} limit.",
+        "message": f"You have reached your {policy.lower()} limit.",
         "errorType": "RATE_LIMIT",
         "category": "RATE_LIMITS",
         "policyName": policy,

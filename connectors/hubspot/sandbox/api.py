@@ -87,6 +87,10 @@ class Api:
             found = refused.response
         return found if url.path.endswith("/search") else self._with_limits(found)
 
+    def too_many(self, request: HttpRequest) -> HttpResponse:
+        """The 429 that `request` would get; nothing is counted."""
+        return _over(urlsplit(request.url).path.endswith("/search"))
+
     # ---- limits ----------------------------------------------------------------------------------------
 
     def _limited(self, is_search: bool) -> HttpResponse | None:  # noqa: FBT001
@@ -95,8 +99,7 @@ class Api:
         while calls and calls[0] <= now - seconds:
             calls.popleft()
         if settings.enforce_limits and len(calls) >= most:
-            policy = ("SECONDLY", "secondly") if is_search else ("TEN_SECONDLY_ROLLING", "ten_secondly_rolling")
-            return rate_limited(*policy)
+            return _over(is_search)
         calls.append(now)
         return None
 
@@ -347,6 +350,10 @@ class Api:
         return answer(200, _shown(table, self._state.merge(table, primary, absorbed, ACCORD), []))
 
 
+def _over(is_search: bool) -> HttpResponse:  # noqa: FBT001
+    return rate_limited("SECONDLY" if is_search else "TEN_SECONDLY_ROLLING")
+
+
 def _inputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
@@ -370,14 +377,8 @@ def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence
     if record.archived:
         shown["archivedAt"] = record.archived
     if history:
-        shown["propertiesWithHistory"] = {name: _history(record, name) for name in history}
+        shown["propertiesWithHistory"] = {name: record.versions(name) for name in history}
     return shown
-
-
-def _history(record: Record, name: str) -> list[dict[str, Any]]:
-    """Newest first."""
-    found = [(at, source, changes[name]) for at, source, changes in record.history if name in changes]
-    return [{"value": value, "timestamp": at, "sourceType": source} for at, source, value in reversed(found)]
 
 
 def _written(table: Table, record: Record, properties: Mapping[str, str]) -> dict[str, Any]:

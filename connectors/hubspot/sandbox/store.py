@@ -46,6 +46,11 @@ class Record:
     merged: list[str] = field(default_factory=list)
     history: list[tuple[int, str, Mapping[str, str]]] = field(default_factory=list)
 
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """Every value a property had, newest first."""
+        found = [(at, source, changes[name]) for at, source, changes in self.history if name in changes]
+        return [{"value": value, "timestamp": at, "sourceType": source} for at, source, value in reversed(found)]
+
 
 @dataclass(frozen=True, slots=True)
 class Indexed:

@@ -397,6 +397,13 @@ def test_too_many_calls_are_refused_with_the_published_bodies(make_world: Any) -
     assert world.call("GET", CONTACTS)[0] == 200
 
 
+def test_a_429_can_be_had_for_the_asking(world: Any) -> None:
+    """For faults: other apps of the account used the allowance up."""
+    for path, policy in ((CONTACTS, "TEN_SECONDLY_ROLLING"), (CONTACTS + "/search", "SECONDLY")):
+        answer = world.hubspot.too_many(HttpRequest("POST", f"https://x{path}", {}))
+        assert (answer.status, json.loads(answer.body)["policyName"]) == (429, policy)
+
+
 HOOKED = HubSpotSettings(webhook_url="https://accord.example/hooks/crm%3A1", lag_scale=0.5)
 
 
