@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from base64 import b32hexencode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -55,7 +54,5 @@ class RandomIds:
         self._token_bytes = token_bytes
 
     def new(self) -> str:
-        """Return 26 characters of 0-9 and a-v (base32 in the alphabet whose text sorts like its bytes)."""
-        milliseconds = int(self._clock.now() * 1000)
-        raw = milliseconds.to_bytes(6, "big") + self._token_bytes(10)
-        return b32hexencode(raw).rstrip(b"=").decode("ascii").lower()
+        """Return 32 hexadecimal digits."""
+        return f"{int(self._clock.now() * 1000):012x}{self._token_bytes(10).hex()}"

@@ -37,7 +37,7 @@ class Ids(Protocol):
     """Where identifiers and keys come from (random, never counters: a restored backup would rewind those)."""
 
     def new(self) -> str:
-        """Return a fresh id: 26 lower-case letters and digits, roughly sorted by time."""
+        """Return a fresh id: at most 32 lower-case letters and digits, roughly sorted by time."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from core.ports import HttpRequest, HttpResponse, Shell
+from core.ports import Exchange, HttpRequest, HttpResponse, Shell
 
 TIMEOUT_SECONDS = 15.0
 
@@ -12,13 +12,13 @@ TIMEOUT_SECONDS = 15.0
 class ExchangeTransport(httpx.AsyncBaseTransport):
     """Hands each request to a transport-free look-alike: production client code, no sockets."""
 
-    def __init__(self, shell: Shell) -> None:
-        """`shell.exchange` answers; `shell.pause` lets time pass and crashes strike around it."""
+    def __init__(self, shell: Shell, exchange: Exchange) -> None:
+        """`exchange` answers; `shell.pause` lets time pass and crashes strike around it."""
         self._shell = shell
+        self._answer = exchange
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Exchange one request for one response; an OSError of the exchange is a transport error."""
-        assert self._shell.exchange is not None
         body = await request.aread()
         headers = {name.lower(): value for name, value in request.headers.items()}
         plain = HttpRequest(request.method, str(request.url), headers, body)
@@ -28,9 +28,8 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
     def _exchange(self, plain: HttpRequest, request: httpx.Request) -> HttpResponse:
-        assert self._shell.exchange is not None
         try:
-            return self._shell.exchange(plain)
+            return self._answer(plain)
         except TimeoutError as error:
             raise httpx.ReadTimeout(str(error), request=request) from error
         except OSError as error:
@@ -45,6 +44,6 @@ async def _pause(shell: Shell) -> None:
 def async_transport(shell: Shell, *, connections: int = 16) -> httpx.AsyncBaseTransport:
     """A transport for one connection's client: keep-alive sockets, no proxies, no redirects."""
     if shell.exchange is not None:
-        return ExchangeTransport(shell)
+        return ExchangeTransport(shell, shell.exchange)
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)

@@ -177,9 +177,7 @@ def _write(verdict: Verdict, field: str, registry: Value, value: Value, outcome:
         verdict.replaced[field] = (old, new)
 
 
-def after_write(
-    wanted: Fields, remote: Remote, projection: Projection
-) -> tuple[dict[str, Base], list[HoldDraft]]:
+def after_write(wanted: Fields, remote: Remote, projection: Projection) -> tuple[dict[str, Base], list[HoldDraft]]:
     """Base pairs from a write's own response: the frozen value sent, the value it came back as.
 
     A value that came back as something else than its canonical form is held: writing it again would only

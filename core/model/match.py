@@ -38,8 +38,10 @@ class Marked(msgspec.Struct, frozen=True):
 
 
 class Hits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the look-ups found for one unmapped object. `twins` are other unmapped objects with the same e-mail
-    or external id at the same connection."""
+    """What the look-ups found for one unmapped object.
+
+    `twins` are other unmapped objects with the same e-mail or external id at the same connection.
+    """
 
     marked: Marked | None = None
     by_external_id: Candidate | None = None
@@ -59,9 +61,7 @@ class Match(msgspec.Struct, frozen=True):
     hold: HoldDraft | None = None
 
 
-def match(
-    remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, answer: Answer | None = None
-) -> Match:
+def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, answer: Answer | None = None) -> Match:
     """Climb the ladder for one object that has no mapping."""
     mark = parse_mark(remote.accord_ref)
     ours = mark if mark and mark.instance == instance else None
@@ -69,7 +69,7 @@ def match(
         return Match("ignore", "out of scope")
     found = _by_mark(remote, ours, hits) or _by_external_id(remote, hits) or _by_email(remote, hits, policy)
     found = found or Match("enter", "no candidate on any rung")
-    return _answered(found, answer) if found.hold and answer and answer.digest == found.hold.digest else found
+    return _answered(answer) if found.hold and answer and answer.digest == found.hold.digest else found
 
 
 def in_scope(remote: Remote, policy: ConnectionPolicy, *, is_marked: bool) -> bool:
@@ -109,21 +109,22 @@ def _by_mark(remote: Remote, ours: Mark | None, hits: Hits) -> Match | None:
 
 
 def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
-    if not remote.external_id:
-        return None
+    """`hits.by_external_id` is by the id the object carries, or else by the one it would get on entering."""
     found = hits.by_external_id
     if hits.twins_by_external_id:
         return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id))
-    if found is None:
-        # a customer that is mapped here already is told apart by its own external id
-        free = [one.external_id for one in hits.by_email if one.mapped_to is None]
-        if free:
-            why = "its external id is new, but a customer with its e-mail is known under another"
-            return _ambiguous(remote, "e-mail", why, free)
-        return Match("enter", "its external id is new")
-    if found.mapped_to is not None:
-        return _ambiguous(remote, "external id", f"that customer is already {found.mapped_to} here", [found.external_id])
-    return Match("link", "external id", found.customer_id)
+    if found is not None and found.mapped_to is not None:
+        return _ambiguous(remote, "external id", f"that customer is {found.mapped_to} here", [found.external_id])
+    if found is not None:
+        return Match("link", "external id", found.customer_id)
+    if not remote.external_id:
+        return None
+    # a customer that is mapped here already is told apart by its own external id
+    free = [one.external_id for one in hits.by_email if one.mapped_to is None]
+    if free:
+        why = "its external id is new, but a customer with its e-mail is known under another"
+        return _ambiguous(remote, "e-mail", why, free)
+    return Match("enter", "its external id is new")
 
 
 def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | None:
@@ -136,7 +137,7 @@ def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | N
         return _ambiguous(remote, "e-mail", "more than one customer has it", ids)
     only = hits.by_email[0]
     if only.mapped_to is not None:
-        return _ambiguous(remote, "e-mail", f"that customer is already {only.mapped_to} here", ids)
+        return _ambiguous(remote, "e-mail", f"that customer is {only.mapped_to} here", ids)
     if not policy.match_email:
         return _ambiguous(remote, "e-mail", "policy does not match by e-mail", ids)
     return Match("link", "one unique e-mail", only.customer_id)
@@ -154,7 +155,7 @@ def _ambiguous(remote: Remote, rung: str, why: str, candidates: list[str]) -> Ma
     return Match("hold", rung, hold=HoldDraft(reason=holds.AMBIGUOUS_MATCH, detail=detail, digest=digest))
 
 
-def _answered(found: Match, answer: Answer) -> Match:
+def _answered(answer: Answer) -> Match:
     if answer.choice == "create":
         return Match("enter", "a person said it is a customer of its own")
     if answer.choice.startswith("link:"):
@@ -169,9 +170,7 @@ class Double(msgspec.Struct, frozen=True):
     rung: Literal["marker", "external id", "e-mail"]
 
 
-def match_before_create(
-    doubles: Sequence[Double], policy: ConnectionPolicy, answer: Answer | None
-) -> Match:
+def match_before_create(doubles: Sequence[Double], policy: ConnectionPolicy, answer: Answer | None) -> Match:
     """Link, hold or create (`enter` means: create there). A likely double that may not be linked is held."""
     sure = {one.remote_id for one in doubles if one.rung != "e-mail"}
     likely = {one.remote_id for one in doubles}

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.model.values import Fields, Value
+from core.model.values import Value
 
 
 class Mark(msgspec.Struct, frozen=True):

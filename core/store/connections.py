@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import CONNECTIONS, CURSORS, META
-from core.store.text import AnyRow, insert_or_ignore
+from core.store.text import AnyRow, insert_or_ignore, upsert
 
 _COLUMNS = tuple(CONNECTIONS.c)
 
@@ -78,7 +78,9 @@ def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
 
 def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
     """All cursors of a connection by mode: full, changes, adopt, offer."""
-    found = {mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in ("full", "changes", "adopt", "offer")}
+    found = {
+        mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in ("full", "changes", "adopt", "offer")
+    }
     for row in tx.rows(sa.select(CURSORS).where(CURSORS.c.connection == connection, CURSORS.c.kind == kind)):
         found[row.mode] = Cursor(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
     return found
@@ -108,6 +110,12 @@ def put_meta_once(tx: Tx, name: str, value: str) -> str:
     """Set a setting unless it is set; returns what stands."""
     tx.execute(insert_or_ignore(tx, META), {"name": name, "value": value})
     return meta(tx, name) or value
+
+
+def probe(tx: Tx, now: float) -> None:
+    """Write something, anything: a database that only reads well is not usable."""
+    statement = upsert(tx, META, ("name",), ("value",))
+    tx.execute(statement, {"name": "probed_at", "value": str(now)})
 
 
 def _connection(row: AnyRow) -> ConnectionRow:

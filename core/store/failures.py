@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -12,9 +11,8 @@ from core.store.database import Tx
 from core.store.tables import FAILURES
 from core.store.text import AnyRow, chunks, dialect_insert
 
-_COLUMNS = tuple(FAILURES.c[name] for name in
-                 "connection subject kind record_id field code message raw state attempts first_at last_at next_at trace"
-                 .split())  # fmt: skip
+_NAMES = "connection subject kind record_id field code message raw state attempts first_at last_at next_at trace"
+_COLUMNS = tuple(FAILURES.c[name] for name in _NAMES.split())
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from core.store.database import Tx
 from core.store.tables import HOLDS
 from core.store.text import AnyRow, chunks, dump
 
-_COLUMNS = tuple(HOLDS.c[name] for name in
-                 "id connection subject field reason record_id detail digest state answer actor opened_at".split())  # fmt: skip
+_NAMES = "id connection subject field reason record_id detail digest state answer actor opened_at"
+_COLUMNS = tuple(HOLDS.c[name] for name in _NAMES.split())
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

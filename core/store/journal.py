@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -14,8 +13,8 @@ from core.store.database import Tx
 from core.store.tables import JOURNAL
 from core.store.text import AnyRow, chunks, dump
 
-_COLUMNS = tuple(JOURNAL.c[name] for name in
-                 "id at kind record_id connection remote_id action changes lost actor trace".split())  # fmt: skip
+_NAMES = "id at kind record_id connection remote_id action changes lost actor trace"
+_COLUMNS = tuple(JOURNAL.c[name] for name in _NAMES.split())
 _CHANGES = msgspec.json.Decoder(dict[str, tuple[Value, Value, str]])
 _LOST = msgspec.json.Decoder(list[Lost])
 

@@ -106,9 +106,7 @@ def count(tx: Tx, connection: str, *states: str) -> int:
 
 def page(tx: Tx, connection: str, after: str, limit: int) -> list[MappingRow]:
     """Mappings of a connection that have not ended, by id."""
-    statement = sa.select(*_COLUMNS).where(
-        MAPPINGS.c.connection == connection, IS_LIVE, MAPPINGS.c.id > after
-    )
+    statement = sa.select(*_COLUMNS).where(MAPPINGS.c.connection == connection, IS_LIVE, MAPPINGS.c.id > after)
     return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
 
 
@@ -124,9 +122,7 @@ def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: in
     return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]
 
 
-def _where(
-    tx: Tx, column: sa.Column[Any], values: Iterable[str], *others: sa.ColumnElement[bool]
-) -> list[MappingRow]:
+def _where(tx: Tx, column: sa.Column[Any], values: Iterable[str], *others: sa.ColumnElement[bool]) -> list[MappingRow]:
     found: list[MappingRow] = []
     for some in chunks(sorted(set(values))):
         found.extend(_mapping(row) for row in tx.rows(sa.select(*_COLUMNS).where(column.in_(some), *others)))

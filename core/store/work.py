@@ -132,7 +132,9 @@ def release(tx: Tx, connection: str, parked_by: str, reason: str | None = None) 
 
 def park(tx: Tx, connection: str, subjects: Sequence[str], parked_by: str) -> None:
     """Let these subjects wait until `release`."""
-    statement = sa.update(DIRTY).where(DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject"))
+    statement = sa.update(DIRTY).where(
+        DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject")
+    )
     tx.many(statement.values(parked=parked_by), [{"late_subject": name} for name in subjects])
 
 

@@ -17,7 +17,9 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         raise InvalidInputError(f"{connection.name} is active already", field="connection")
     if row.state == "reauthorize":
         raise InvalidInputError(
-            f"{connection.name} cannot be used: {row.error}", field="connection", cure=f"`accord connect {connection.name}`"
+            f"{connection.name} cannot be used: {row.error}",
+            field="connection",
+            cure=f"`accord connect {connection.name}`",
         )
     today = await plan(hub, connection)
     require_same(today, digest)

@@ -50,7 +50,8 @@ class Ladder:
         self._marks = marks
         self._by_mapping = mappings.by_ids(tx, marked)
         external = {one.remote.external_id for one in slice_ if one.remote.external_id}
-        self._by_external = customers.by_external_ids(tx, external)
+        minted = {minted_id(connection, one.remote) for one in slice_}
+        self._by_external = customers.by_external_ids(tx, external | minted)
         keys = {key_of(one.remote) for one in slice_}
         self._by_email = customers.by_email_keys(tx, keys)
         owners = customers.by_ids(tx, {one.record_id for one in self._by_mapping.values()})
@@ -69,7 +70,7 @@ class Ladder:
     def hits(self, remote: Remote) -> Hits:
         """What each rung found for one object."""
         key = key_of(remote)
-        by_external = self._by_external.get(remote.external_id or "")
+        by_external = self._by_external.get(minted_id(self._connection, remote))
         return Hits(
             marked=self._marked(remote),
             by_external_id=self._candidate(by_external) if by_external else None,
@@ -89,7 +90,13 @@ class Ladder:
 
     def _candidate(self, customer: Customer) -> Candidate:
         row = self.here.get(customer.id)
-        return Candidate(customer.id, customer.external_id, row.remote_id if row else None)
+        mapped_to = "left out" if row and row.state == "excluded" else row.remote_id if row else None
+        return Candidate(customer.id, customer.external_id, mapped_to)
+
+
+def minted_id(connection: Connection, remote: Remote) -> str:
+    """The key an object brings along, or gets when it enters."""
+    return remote.external_id or f"{connection.name}:{remote.id}"
 
 
 def key_of(remote: Remote) -> str:
@@ -126,7 +133,12 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
     now = hub.clock.now()
     row = ladder.here.get(customer.id) or MappingRow(
-        id=hub.ids.new(), record_id=customer.id, connection=connection.name, state="live", created_at=now, updated_at=now
+        id=hub.ids.new(),
+        record_id=customer.id,
+        connection=connection.name,
+        state="live",
+        created_at=now,
+        updated_at=now,
     )
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
     verdict = verdict_on(hub, connection, customer, row, seen.remote)
@@ -155,7 +167,9 @@ def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation
         elif kind == "enter":
             entered.append(one)
         drafts = [one.match.hold] if one.match.hold and kind == "hold" else []
-        held.append(holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace))
+        held.append(
+            holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace)
+        )
         if kind == "wait":
             _look_again(tx, hub, connection, one.seen.remote_id, trace)
         counts[kind] = counts.get(kind, 0) + 1
@@ -201,20 +215,31 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     new, rows, entries = [], [], []
     for one in entered:
         remote = one.seen.remote
-        fields = {name: value for name, value in remote.fields.items() if not blank(value)}
+        taken = {
+            name: value
+            for name, value in remote.fields.items()
+            if hub.policy.rule(connection.name, name).flow in ("both", "in")
+        }
+        fields = {name: value for name, value in taken.items() if not blank(value)}
         customer = Customer(
             id=hub.ids.new(),
-            external_id=remote.external_id or f"{connection.name}:{remote.id}",
+            external_id=minted_id(connection, remote),
             fields=fields,
             sources=dict.fromkeys(fields, connection.name),
             created_at=now,
             updated_at=now,
         )
         row = MappingRow(
-            id=hub.ids.new(), record_id=customer.id, connection=connection.name, state="live", created_at=now, updated_at=now,
-            remote_id=remote.id, translation=connection.projection.translation,
-            base={name: (fields.get(name), value) for name, value in remote.fields.items()},
-        )  # fmt: skip
+            id=hub.ids.new(),
+            record_id=customer.id,
+            connection=connection.name,
+            state="live",
+            created_at=now,
+            updated_at=now,
+            remote_id=remote.id,
+            translation=connection.projection.translation,
+            base={name: (fields.get(name), value) for name, value in taken.items()},
+        )
         new.append(customer)
         rows.append(row)
         entries.append(_entry(customer, row, "enter", one.match.rung, now, trace))
@@ -223,7 +248,7 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     journal.write(tx, entries)
     strange = [row.id for row, one in zip(rows, entered, strict=True) if one.seen.remote.unreadable]
     _mark_dirty(tx, hub, connection, strange, "entered with a value that cannot be taken", trace)
-    fan_out(tx, hub, new, but=connection.name, trace=trace)
+    fan_out(tx, hub, new, but=connection.name, trace=trace, are_new=True)
 
 
 def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace: str) -> None:
@@ -259,6 +284,12 @@ def _mark_dirty(tx: Tx, hub: Hub, connection: Connection, mapping_ids: Sequence[
 def _entry(customer: Customer, row: MappingRow, action: str, rule: str, now: float, trace: str) -> journal.Entry:
     changes = {name: (None, value, rule) for name, value in customer.fields.items()}
     return journal.Entry(
-        at=now, record_id=customer.id, connection=row.connection, remote_id=row.remote_id,
-        action=action, changes=changes, actor=row.connection, trace=trace,
-    )  # fmt: skip
+        at=now,
+        record_id=customer.id,
+        connection=row.connection,
+        remote_id=row.remote_id,
+        action=action,
+        changes=changes,
+        actor=row.connection,
+        trace=trace,
+    )

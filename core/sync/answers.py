@@ -68,7 +68,9 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         remote_id = choice[len("link:") :]
         other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
         if other is not None and other.id != row.id:
-            raise InvalidInputError(f"{remote_id} belongs to another customer", field="choice", cure="unlink that first")
+            raise InvalidInputError(
+                f"{remote_id} belongs to another customer", field="choice", cure="unlink that first"
+            )
         _replace(tx, hub, row, actor, remote_id=remote_id, state="live", base={})
     elif choice in ("leave", "unlink"):
         _replace(tx, hub, row, actor, remote_id=None, state="excluded", base={})
@@ -76,9 +78,14 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
     elif choice == "recreate":
         mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
         fresh = MappingRow(
-            id=hub.ids.new(), record_id=row.record_id, connection=row.connection, generation=row.generation + 1,
-            state="pending", created_at=now, updated_at=now,
-        )  # fmt: skip
+            id=hub.ids.new(),
+            record_id=row.record_id,
+            connection=row.connection,
+            generation=row.generation + 1,
+            state="pending",
+            created_at=now,
+            updated_at=now,
+        )
         mappings.insert(tx, [fresh])
         hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
     _look_again(tx, hub, hold)
@@ -88,9 +95,13 @@ def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) ->
     now = hub.clock.now()
     mappings.update(tx, [msgspec.structs.replace(row, updated_at=now, **values)])
     entry = journal.Entry(
-        at=now, record_id=row.record_id, connection=row.connection, remote_id=row.remote_id,
-        action="relink" if values["state"] == "live" else "unlink", actor=actor,
-    )  # fmt: skip
+        at=now,
+        record_id=row.record_id,
+        connection=row.connection,
+        remote_id=row.remote_id,
+        action="relink" if values["state"] == "live" else "unlink",
+        actor=actor,
+    )
     journal.write(tx, [entry])
 
 

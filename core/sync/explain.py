@@ -65,7 +65,11 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
             "on_conflict": list(rule.ranks) or "hold",
             "next": _next(name, verdict.rules, verdict.pull, verdict.push),
         }
-    return shown | {"fields": fields, "unreadable": seen.remote.unreadable, "not_synced": connection.manifest.not_synced}
+    return shown | {
+        "fields": fields,
+        "unreadable": seen.remote.unreadable,
+        "not_synced": connection.manifest.not_synced,
+    }
 
 
 def _next(name: str, rules: dict[str, str], pull: dict[str, Any], push: dict[str, Any]) -> str:
@@ -124,4 +128,9 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "error": row.error,
             }
         )
-    return {"customers": customers.count(tx), "connections": shown, "holds": sum(held.values()), "failures": sum(failed.values())}
+    return {
+        "customers": customers.count(tx),
+        "connections": shown,
+        "holds": sum(held.values()),
+        "failures": sum(failed.values()),
+    }

@@ -51,9 +51,14 @@ def _mapping_gone(
 ) -> None:
     now = hub.clock.now()
     entry = journal.Entry(
-        at=now, record_id=mapping.record_id, connection=connection.name, remote_id=mapping.remote_id,
-        action="merged" if missing.survivor else "gone", actor=connection.name, trace=row.trace,
-    )  # fmt: skip
+        at=now,
+        record_id=mapping.record_id,
+        connection=connection.name,
+        remote_id=mapping.remote_id,
+        action="merged" if missing.survivor else "gone",
+        actor=connection.name,
+        trace=row.trace,
+    )
     if missing.survivor:
         other = mappings.by_remote_ids(tx, connection.name, KIND, [missing.survivor]).get(missing.survivor)
         if other is None:

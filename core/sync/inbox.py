@@ -52,7 +52,9 @@ class InboxWriter:
         now = hub.clock.now()
         self._verify(connection, delivery, now)
         key = connection.webhooks.dedupe_key(delivery)
-        letter = Letter(connection=connection.name, dedupe_key=key, body=delivery.body, received_at=now, trace=hub.ids.new())
+        letter = Letter(
+            connection=connection.name, dedupe_key=key, body=delivery.body, received_at=now, trace=hub.ids.new()
+        )
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((letter, done))
         if self._writer is None:

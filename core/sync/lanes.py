@@ -6,13 +6,16 @@ so that a stream of changes does not starve them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from sqlalchemy.exc import IntegrityError
 
 from core.errors import (
     AccordError,
     AmbiguousError,
+    BugError,
+    InvalidInputError,
     ReauthorizeError,
     ReplyError,
     RetryError,
@@ -24,9 +27,10 @@ from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.adopt import adopt
 from core.sync.batch import Report
-from core.sync.failing import back_off
+from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
+from core.sync.notices import mark_objects
 from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
@@ -129,9 +133,15 @@ class Lanes:
         except AccordError as error:
             await self._troubled(connection, state, error)
             return False
+        except Exception as error:
+            hub.log.exception("lane.bug", connection=connection.name)
+            await self._troubled(connection, state, _as_bug(error))
+            return False
         if state.troubles or look.row.error_code:
             state.troubles = 0
-            await hub.db.run(lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None))
+            await hub.db.run(
+                lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None)
+            )
         return worked
 
     async def _most_urgent(
@@ -145,11 +155,11 @@ class Lanes:
             return await start_one_off(hub, connection)
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
-            report.add(await reconcile(hub, connection, look.dirty))
+            await self._reconcile(connection, look.dirty, report)
             return True
         state.batches = 0
         if look.walk:
-            await hub.db.run(lambda tx: self._walk_slice(tx, connection, look.walk or "", report))
+            await self._walk(connection, look.walk, report)
             return True
         if look.sweep:
             await sweep_slice(hub, connection, look.sweep, state.listed, report)
@@ -157,7 +167,7 @@ class Lanes:
         return look.has_running and await finish_one_off(hub, connection, state.total, report)
 
     async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
-        """Once per process: whose account is it, are there writes in doubt, and can we write at all?"""
+        """Once per process: find out whose account it is, which writes are in doubt, and whether we can write."""
         if not state.is_checked:
             await check_account(self._hub, connection, row)
             await self._hub.db.run(lambda tx: self._wake_open_intents(tx, connection))
@@ -175,13 +185,42 @@ class Lanes:
         now = self._hub.clock.now()
         work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now)
 
-    def _walk_slice(self, tx: Tx, connection: Connection, mode: str, report: Report) -> None:
+    async def _reconcile(self, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> None:
+        """One batch; if it cannot be done as a whole, one by one, so that a bad record is nobody else's trouble."""
+        hub = self._hub
+        try:
+            report.add(await reconcile(hub, connection, rows))
+        except Exception as error:
+            if isinstance(error, AccordError) and not isinstance(error, BugError | InvalidInputError):
+                raise
+            hub.log.exception("reconcile.failed", connection=connection.name, records=len(rows))
+            if len(rows) == 1:
+                trouble = {rows[0]: Trouble(_as_bug(error))}
+                await hub.db.run(lambda tx: record_trouble(tx, hub, connection, trouble))
+                report.failed += 1
+                return
+            for row in rows:
+                await self._reconcile(connection, [row], report)
+
+    async def _walk(self, connection: Connection, mode: str, report: Report) -> None:
         """One slice of unmapped objects up the ladder, or of unmapped customers offered for creation."""
-        cursor = connections.cursor(tx, connection.name, KIND, mode)
-        if mode == "adopt":
-            self._adopt_slice(tx, connection, cursor, report)
-        else:
-            self._offer_slice(tx, connection, cursor)
+        hub = self._hub
+        cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, mode))
+        if mode == "offer":
+            await hub.db.run(lambda tx: self._offer_slice(tx, connection, cursor))
+            return
+        try:
+            await hub.db.run(lambda tx: self._adopt_slice(tx, connection, cursor, report))
+        except (InvalidInputError, IntegrityError):
+            hub.log.exception("adopt.failed", connection=connection.name)
+            # the same objects one by one: the bad one fails alone, as a waiting subject of its own
+            await hub.db.run(lambda tx: self._adopt_singly(tx, connection, cursor))
+
+    def _adopt_singly(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        ids = [one.remote_id for one in slice_]
+        mark_objects(tx, self._hub, connection, ids, reason="first contact", trace=cursor.run or "")
+        connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
 
     def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
         slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
@@ -215,6 +254,13 @@ class Lanes:
         state.troubles += 1
         hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=str(error))
         await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
+
+
+def _as_bug(error: Exception) -> AccordError:
+    if isinstance(error, AccordError):
+        return error
+    # the type only: the text of a foreign error may hold a customer's data
+    return BugError(f"this is a bug of Accord's ({type(error).__name__}); the log has the details")
 
 
 def _walked(cursor: Cursor, last: str | None) -> Cursor:

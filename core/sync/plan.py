@@ -16,7 +16,7 @@ from core.store import connections, customers, holds, mappings, observations, wo
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
-from core.sync.adopt import Judged, judge
+from core.sync.adopt import Judged, judge, minted_id
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
 
@@ -86,10 +86,15 @@ async def plan(hub: Hub, connection: Connection) -> Plan:
     calls = -(-writes // connection.manifest.write_batch)
     shown = [msgspec.to_builtins(item) for item in items]
     return Plan(
-        connection=connection.name, account=row.account_title or row.account_id or "", calls=calls, counts=counts,
-        digest=digest_of(connection.name, row.account_id, shown), seconds=round(calls / _calls_per_second(connection), 1),
-        foreign_marks=foreign, items=items,
-    )  # fmt: skip
+        connection=connection.name,
+        account=row.account_title or row.account_id or "",
+        calls=calls,
+        counts=counts,
+        digest=digest_of(connection.name, row.account_id, shown),
+        seconds=round(calls / _calls_per_second(connection), 1),
+        foreign_marks=foreign,
+        items=items,
+    )
 
 
 _Walk = Callable[[Tx, Hub, Connection, str, dict[str, int]], tuple[list[Item], str | None]]
@@ -118,23 +123,37 @@ def _of_judged(connection: Connection, one: Judged) -> Iterator[Item]:
         reason = f"{one.match.hold.reason}: {one.match.hold.detail.get('problem', '')}"
         yield Item(kind="hold", subject=subject, remote_id=remote.id, reason=reason)
     elif one.match.kind == "enter":
-        external_id = remote.external_id or f"{connection.name}:{remote.id}"
+        external_id = minted_id(connection, remote)
         changes = [
-            Change(name, "registry", None, value, one.match.rung) for name, value in sorted(remote.fields.items()) if value
+            Change(name, "registry", None, value, one.match.rung)
+            for name, value in sorted(remote.fields.items())
+            if value
         ]
         yield Item(
-            kind="enter", subject=subject, external_id=external_id, remote_id=remote.id, reason=one.match.rung, changes=changes
+            kind="enter",
+            subject=subject,
+            external_id=external_id,
+            remote_id=remote.id,
+            reason=one.match.rung,
+            changes=changes,
         )
     elif one.match.kind == "link" and one.customer and one.verdict:
         changes = _changes(connection, one.customer, one.verdict)
         external_id = one.customer.external_id
         yield Item(
-            kind="link", subject=subject, external_id=external_id, remote_id=remote.id, reason=one.match.rung, changes=changes
+            kind="link",
+            subject=subject,
+            external_id=external_id,
+            remote_id=remote.id,
+            reason=one.match.rung,
+            changes=changes,
         )
         yield from _held(subject, one.customer, remote.id, one.verdict)
 
 
-def _changes(connection: Connection, customer: Customer, verdict: Verdict, old: dict[str, Value] | None = None) -> list[Change]:
+def _changes(
+    connection: Connection, customer: Customer, verdict: Verdict, old: dict[str, Value] | None = None
+) -> list[Change]:
     taken = [
         Change(name, "registry", customer.fields.get(name), value, verdict.rules.get(name, ""))
         for name, value in sorted(verdict.pull.items())
@@ -195,7 +214,9 @@ def _of_mapping(
         yield from _held(subject, customer, found.remote_id, verdict)
     elif row.state == "gone":
         reason = "remote_gone: the object is not there any more"
-        yield Item(kind="hold", subject=subject, external_id=customer.external_id, remote_id=row.remote_id or "", reason=reason)
+        yield Item(
+            kind="hold", subject=subject, external_id=customer.external_id, remote_id=row.remote_id or "", reason=reason
+        )
 
 
 def _uncreated(

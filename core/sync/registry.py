@@ -40,12 +40,14 @@ def difference(customer: Customer, changes: Mapping[str, Value], rule: str) -> d
     return {name: change for name, change in found.items() if change[0] != change[1]}
 
 
-def fan_out(tx: Tx, hub: Hub, changed_customers: Iterable[Customer], *, but: str, trace: str) -> None:
+def fan_out(
+    tx: Tx, hub: Hub, changed_customers: Iterable[Customer], *, but: str, trace: str, are_new: bool = False
+) -> None:
     """Mark the customers' mappings at every other connection dirty; make missing ones where policy creates."""
     by_id = {one.id: one for one in changed_customers}
     if not by_id:
         return
-    mapped = mappings.of_records(tx, by_id)
+    mapped = {} if are_new else mappings.of_records(tx, by_id)
     for name in sorted(hub.connections):
         if name == but:
             continue
@@ -115,7 +117,9 @@ def create(tx: Tx, hub: Hub, external_id: str, values: Mapping[str, object], *, 
         updated_at=now,
     )
     customers.insert(tx, [one])
-    _write(tx, hub, one, "create", {name: (None, value, "entered by hand") for name, value in fields.items()}, actor, trace)
+    _write(
+        tx, hub, one, "create", {name: (None, value, "entered by hand") for name, value in fields.items()}, actor, trace
+    )
     return one
 
 
@@ -169,9 +173,7 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
         for row in mappings.of_records(tx, [one.id]).get(one.id, ())
     ]
     mappings.update(tx, ended)
-    journal.write(
-        tx, [journal.Entry(at=now, record_id=one.id, action="delete", actor=actor, trace=trace)]
-    )
+    journal.write(tx, [journal.Entry(at=now, record_id=one.id, action="delete", actor=actor, trace=trace)])
     return one
 
 
@@ -180,7 +182,9 @@ def get(tx: Tx, external_id: str) -> Customer:
     found = customers.by_external_ids(tx, [external_id]).get(external_id)
     if found is None:
         raise NotFoundError(
-            f"there is no customer {external_id!r}", field="external_customer_id", cure="`accord customers list` shows them"
+            f"there is no customer {external_id!r}",
+            field="external_customer_id",
+            cure="`accord customers list` shows them",
         )
     return found
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.errors import AccordError, BugError, ReplyError
+from core.errors import BugError, ReplyError
 from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
@@ -96,9 +96,7 @@ def _understood(connection: Connection, sighting: Sighting) -> Remote | None:
         return None
 
 
-async def _resolve_create(
-    hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report
-) -> None:
+async def _resolve_create(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     mark = Mark(hub.instance, mapping.id, mapping.generation)
     if connection.manifest.has_marker:
@@ -142,5 +140,3 @@ def _commit_found(
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
     work.clear(tx, connection.name, [row])
-
-

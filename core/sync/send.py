@@ -41,12 +41,16 @@ from core.sync.settle import refused
 from core.sync.verdicts import verdict_on
 
 
-async def send(
-    hub: Hub, connection: Connection, outgoing: Sequence[tuple[DirtyRow, Intent]], report: Report
-) -> None:
+async def send(hub: Hub, connection: Connection, outgoing: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
     """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`."""
     writes = [
-        Write(key=one.key, action="update" if one.remote_id else "create", kind=one.kind, remote_id=one.remote_id, body=one.body)
+        Write(
+            key=one.key,
+            action="update" if one.remote_id else "create",
+            kind=one.kind,
+            remote_id=one.remote_id,
+            body=one.body,
+        )
         for _, one in outgoing
     ]
     try:
@@ -115,9 +119,13 @@ def commit_written(
         return
     pairs, drafts = after_write(intent.wanted, remote, connection.projection) if agreed is None else (dict(agreed), [])
     mapping = msgspec.structs.replace(
-        mapping, remote_id=remote.id, state="live", updated_at=now, translation=connection.projection.translation,
+        mapping,
+        remote_id=remote.id,
+        state="live",
+        updated_at=now,
+        translation=connection.projection.translation,
         base={**connection.projection.still_agreed(mapping.base, mapping.translation), **pairs},
-    )  # fmt: skip
+    )
     mappings.update(tx, [mapping])
     seen = Observation(remote_id=remote.id, digest=sighting.digest, remote=remote)
     observations.put(tx, connection.name, KIND, [seen], now)
@@ -136,9 +144,15 @@ def commit_written(
 def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
     changes = {name: (intent.before.get(name), value, "") for name, value in intent.wanted.items()}
     return journal.Entry(
-        at=now, record_id=record_id, connection=connection, remote_id=remote_id,
-        action="create" if intent.action == "create" else "push", changes=changes, actor="accord", trace=intent.trace,
-    )  # fmt: skip
+        at=now,
+        record_id=record_id,
+        connection=connection,
+        remote_id=remote_id,
+        action="create" if intent.action == "create" else "push",
+        changes=changes,
+        actor="accord",
+        trace=intent.trace,
+    )
 
 
 def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote, row: DirtyRow) -> bool:
@@ -159,9 +173,7 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
     return False
 
 
-def _not_executed(
-    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError
-) -> None:
+def _not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError) -> None:
     """Certainly not done: the intent is void, the mapping stays dirty and is decided again after a wait."""
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
     if isinstance(error, ReauthorizeError):
@@ -169,9 +181,7 @@ def _not_executed(
     record_trouble(tx, hub, connection, {row: Trouble(error, record_id=_record(tx, intent))})
 
 
-def _refused(
-    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: RejectedError
-) -> None:
+def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: RejectedError) -> None:
     """The provider will never take it as it is: a person decides; any change of the record tries again."""
     now = hub.clock.now()
     intents.close(tx, {intent.id: "refused"}, now)
@@ -201,10 +211,17 @@ def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
     work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
     error = AmbiguousError(f"a write went unanswered and is being looked into: {why}")
     failure = failures.Failure(
-        connection=connection.name, subject=row.subject, record_id=_record(tx, intent), code=error.code,
-        message=str(error), state="retrying", first_at=hub.clock.now(), last_at=hub.clock.now(), next_at=until,
+        connection=connection.name,
+        subject=row.subject,
+        record_id=_record(tx, intent),
+        code=error.code,
+        message=str(error),
+        state="retrying",
+        first_at=hub.clock.now(),
+        last_at=hub.clock.now(),
+        next_at=until,
         trace=row.trace,
-    )  # fmt: skip
+    )
     failures.record(tx, [failure])
 
 
@@ -213,9 +230,7 @@ def _record(tx: Tx, intent: Intent) -> str | None:
     return row.record_id if row else None
 
 
-def raced(
-    tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten: Mapping[str, Value]
-) -> None:
+def raced(tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten: Mapping[str, Value]) -> None:
     """An edit slipped in between our read and our write, and the provider's history still has it.
 
     It is judged like any other conflict: the better ranked value stands, the other is kept in the journal.
@@ -243,8 +258,9 @@ def raced(
             hub.policy.rule(connection.name, name),
             customer.sources.get(name, REGISTRY),
             connection.name,
-        ) == "remote"
-    }  # fmt: skip
+        )
+        == "remote"
+    }
     losers = [Lost(name, value, "remote", "raced") for name, value in lost.items() if name not in wins]
     losers += [Lost(name, intent.wanted[name], "registry", "raced") for name in wins]
     changes = {name: (customer.fields.get(name), value, "raced") for name, value in wins.items()}
@@ -252,9 +268,16 @@ def raced(
         tx,
         [
             journal.Entry(
-                at=now, record_id=customer.id, connection=connection.name, remote_id=mapping.remote_id, action="raced",
-                changes=changes, lost=losers, actor=connection.name, trace=intent.trace,
-            )  # fmt: skip
+                at=now,
+                record_id=customer.id,
+                connection=connection.name,
+                remote_id=mapping.remote_id,
+                action="raced",
+                changes=changes,
+                lost=losers,
+                actor=connection.name,
+                trace=intent.trace,
+            )
         ],
     )
     if wins:

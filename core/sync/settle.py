@@ -100,9 +100,7 @@ def _unmapped(batch: Batch, seen: Seen) -> list[DirtyRow]:
     return [row for name, row in batch.unmapped.items() if name not in seen.trouble]
 
 
-def _record_unreadable(
-    tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report
-) -> None:
+def _record_unreadable(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report) -> None:
     rows = {name: row for name, (row, _) in batch.live.items()} | dict(batch.unmapped)
     record_trouble(tx, hub, connection, {rows[name]: trouble for name, trouble in seen.trouble.items()})
     report.failed += len(seen.trouble)
@@ -182,15 +180,22 @@ def _not_created(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, found: Match, outcome: Outcome
 ) -> None:
     now = hub.clock.now()
-    if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(tx, connection.name, KIND, [found.remote_id]):
+    if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(
+        tx, connection.name, KIND, [found.remote_id]
+    ):
         outcome.mappings.append(
             msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
         )
         outcome.entries.append(
             journal.Entry(
-                at=now, record_id=mapping.record_id, connection=connection.name, remote_id=found.remote_id,
-                action="link", actor=found.rung, trace=row.trace,
-            )  # fmt: skip
+                at=now,
+                record_id=mapping.record_id,
+                connection=connection.name,
+                remote_id=found.remote_id,
+                action="link",
+                actor=found.rung,
+                trace=row.trace,
+            )
         )
         return  # still dirty: the next pass reads the object and merges
     if found.kind == "ignore":
@@ -221,9 +226,7 @@ def _doubles(
     return found
 
 
-def _settle_case(
-    tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: Outcome, report: Report
-) -> None:
+def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: Outcome, report: Report) -> None:
     """Registry first (compare-and-set), then the intent for what shall be written there."""
     now = hub.clock.now()
     after = pulled(case.customer, case.verdict, connection, now)
@@ -264,10 +267,15 @@ def _journal(case: Case, now: float) -> list[journal.Entry]:
     if lost:
         entries.append(
             journal.Entry(
-                at=now, record_id=case.customer.id, connection=case.mapping.connection,
-                remote_id=case.mapping.remote_id, action="conflict", lost=lost,
-                actor=case.mapping.connection, trace=case.row.trace,
-            )  # fmt: skip
+                at=now,
+                record_id=case.customer.id,
+                connection=case.mapping.connection,
+                remote_id=case.mapping.remote_id,
+                action="conflict",
+                lost=lost,
+                actor=case.mapping.connection,
+                trace=case.row.trace,
+            )
         )
     return entries
 
@@ -290,13 +298,18 @@ def _intent(
     if patch.is_empty and remote:
         return None, None, {name: (value, remote.fields.get(name)) for name, value in case.verdict.push.items()}
     intent = Intent(
-        id=hub.ids.new(), connection=connection.name, mapping_id=case.mapping.id,
+        id=hub.ids.new(),
+        connection=connection.name,
+        mapping_id=case.mapping.id,
         action="create" if is_create else "update",
         key=create_key(mark, connection.name) if is_create else hub.ids.new(),
-        body=patch.body, wanted=case.verdict.push,
+        body=patch.body,
+        wanted=case.verdict.push,
         before={name: remote.fields.get(name) for name in case.verdict.push} if remote else {},
-        remote_id=case.mapping.remote_id, sent_at=now, trace=case.row.trace,
-    )  # fmt: skip
+        remote_id=case.mapping.remote_id,
+        sent_at=now,
+        trace=case.row.trace,
+    )
     return intent, None, {}
 
 

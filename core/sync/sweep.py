@@ -79,9 +79,14 @@ async def begin_full(hub: Hub, connection: Connection, run: str) -> Cursor:
     """Take the change cursor first, then start from the top."""
     pending = (await connection.connector.sweep(KIND, "changes", None)).cursor
     cursor = Cursor(
-        connection=connection.name, kind=KIND, mode="full", pending=pending, run=run, started_at=hub.clock.now(),
+        connection=connection.name,
+        kind=KIND,
+        mode="full",
+        pending=pending,
+        run=run,
+        started_at=hub.clock.now(),
         completed_at=(await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, "full"))).completed_at,
-    )  # fmt: skip
+    )
     await hub.db.run(lambda tx: connections.put_cursor(tx, cursor))
     return cursor
 
@@ -130,12 +135,19 @@ def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Sequence[Bad], tra
     now = hub.clock.now()
     rows = [
         failures.Failure(
-            connection=connection.name, subject=work.remote_subject(one.id), field=one.field, code="bad_record",
-            message=f"{one.field}: {one.problem}" if one.field else one.problem, raw=one.raw[:RAW_SHOWN],
-            state="retrying", first_at=now, last_at=now, trace=trace,
+            connection=connection.name,
+            subject=work.remote_subject(one.id),
+            field=one.field,
+            code="bad_record",
+            message=f"{one.field}: {one.problem}" if one.field else one.problem,
+            raw=one.raw[:RAW_SHOWN],
+            state="retrying",
+            first_at=now,
+            last_at=now,
+            trace=trace,
         )
         for one in bad
-    ]  # fmt: skip
+    ]
     failures.record(tx, rows)
 
 
@@ -157,7 +169,7 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
         work.release(tx, connection.name, cursor.run or "")
         done = msgspec.structs.replace(cursor, cursor=None, run=None, pending=None, completed_at=now, listed=total)
         connections.put_cursor(tx, done)
-        _start_changes(tx, hub, connection, cursor, now)
+        _start_changes(tx, connection, cursor, now)
         counted = {"listed": total} if listed.is_whole else {}
         connections.change(tx, connection.name, swept_at=now, error="", error_code="", **counted)
         if row.state == "active":
@@ -167,7 +179,7 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
     await hub.db.run(end)
 
 
-def _start_changes(tx: Tx, hub: Hub, connection: Connection, cursor: Cursor, now: float) -> None:
+def _start_changes(tx: Tx, connection: Connection, cursor: Cursor, now: float) -> None:
     """The change feed goes on from where it was before this sweep; from its start if it had none, or too old a one."""
     changes = connections.cursor(tx, connection.name, KIND, "changes")
     too_old = now - (changes.completed_at or 0.0) > connection.manifest.changes_window_seconds
