@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.hubspot.wire import UNDECODABLE, ItemError, ObjectType, join_id
+from connectors.hubspot.wire import UNDECODABLE, ObjectType, Problem, join_id
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -39,16 +39,6 @@ _HOLDER: Final = re.compile(r"(\d+) already has that value")
 _INVALID: Final = "Property values were not valid: "
 
 
-class Problem(msgspec.Struct, frozen=True, rename="camel"):
-    """HubSpot's body of an error."""
-
-    message: str = ""
-    category: str = ""
-    policy_name: str = ""
-    context: dict[str, Any] = {}
-    errors: list[dict[str, Any]] = []
-
-
 def error_from(
     status: int, headers: Mapping[str, str], body: bytes, *, is_write: bool, object_type: ObjectType = "contact"
 ) -> AccordError:
@@ -64,16 +54,16 @@ def error_from(
         return _forbidden(problem)
     if status == 404:
         return _gone(problem, is_write=is_write)
-    return refused(problem.message, problem.category, object_type)
+    return refused(problem.message or "", problem.category or "", object_type)
 
 
-def item_error(item: ItemError, object_type: ObjectType) -> AccordError:
+def item_error(item: Problem, object_type: ObjectType) -> AccordError:
     """The error of one input of a batch that was answered with 207."""
     if item.category == "OBJECT_NOT_FOUND":
-        return GoneError(item.message)
+        return GoneError(item.message or "HubSpot: not found")
     if item.category in ("RATE_LIMITS", "LOCKED"):
-        return RetryError(item.message, retry_after=LOCK_SECONDS)
-    return refused(item.message, item.category, object_type)
+        return RetryError(item.message or "HubSpot asks to wait", retry_after=LOCK_SECONDS)
+    return refused(item.message or "", item.category or "", object_type)
 
 
 def refused(message: str, category: str, object_type: ObjectType) -> RejectedError:
@@ -117,7 +107,8 @@ def _wait(status: int, headers: Mapping[str, str], problem: Problem | None) -> f
         return LOCK_SECONDS
     if status == 477:
         return MIGRATION_SECONDS
-    return WAITS.get(problem.policy_name, WAITS["TEN_SECONDLY_ROLLING"]) if problem else WAITS["TEN_SECONDLY_ROLLING"]
+    policy = (problem.policy_name if problem else None) or ""
+    return WAITS.get(policy, WAITS["TEN_SECONDLY_ROLLING"])
 
 
 def _unclear(status: int, *, is_write: bool) -> AccordError:
@@ -129,8 +120,8 @@ def _unclear(status: int, *, is_write: bool) -> AccordError:
 
 
 def _forbidden(problem: Problem) -> ReauthorizeError:
-    scopes = [scope for error in problem.errors for scope in _scopes(error)]
-    missing = ", ".join(dict.fromkeys(scopes)) or problem.message
+    scopes = [scope for error in problem.errors or [] for scope in _scopes(error)]
+    missing = ", ".join(dict.fromkeys(scopes)) or problem.message or "unnamed"
     return ReauthorizeError(f"HubSpot: the access token lacks a scope: {missing}")
 
 

@@ -68,12 +68,19 @@ class Paging(msgspec.Struct, frozen=True):
     next: Next | None = None
 
 
-class ItemError(msgspec.Struct, frozen=True):
-    """One failure inside a 207: `context` has `objectWriteTraceId` (writes) or `ids` (reads)."""
+class Problem(msgspec.Struct, frozen=True, rename="camel"):
+    """HubSpot's body of an error, and one failure inside a 207. Every attribute may be absent or null."""
 
-    message: str = ""
-    category: str = ""
-    context: dict[str, list[str]] = {}
+    message: str | None = None
+    category: str | None = None
+    policy_name: str | None = None
+    context: dict[str, Any] | None = None
+    errors: list[dict[str, Any]] | None = None
+
+    def told(self, name: str) -> list[str]:
+        """What the context says: `objectWriteTraceId` of a write, `ids` of a read."""
+        found = (self.context or {}).get(name)
+        return [str(one) for one in found] if isinstance(found, list) else [str(found)] if found else []
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -81,7 +88,7 @@ class Results(msgspec.Struct, frozen=True):
 
     results: list[msgspec.Raw]
     paging: Paging | None = None
-    errors: list[ItemError] = []
+    errors: list[Problem] | None = None
 
 
 class Saved(msgspec.Struct, frozen=True, rename="camel"):
@@ -96,7 +103,7 @@ class SavedResults(msgspec.Struct, frozen=True):
     """The answer to a batch write."""
 
     results: list[Saved]
-    errors: list[ItemError] = []
+    errors: list[Problem] | None = None
 
 
 class AccountDetails(msgspec.Struct, frozen=True, rename="camel"):

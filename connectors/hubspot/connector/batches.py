@@ -141,8 +141,8 @@ def outcomes(object_type: ObjectType, writes: Sequence[Write], body: bytes) -> d
         answer = decoded(body, SavedResults)
     except ReplyError:
         return found
-    for error in answer.errors:
-        for key in error.context.get(TRACE, ()):
+    for error in answer.errors or ():
+        for key in error.told(TRACE):
             found[key] = item_error(error, object_type)
     untraced = {_natural_key(write): write.key for write in writes}
     for saved in answer.results:

@@ -51,7 +51,7 @@ class Reader:
         """Up to one batch of one type, by remote id."""
         answer = await self.batch(object_type, ids)
         there = batches.by_id(object_type, answer)
-        told_missing = {one for error in answer.errors for one in error.context.get("ids", ())}
+        told_missing = {one for error in answer.errors or () for one in error.told("ids")}
         found: dict[str, Sighting | Missing] = {}
         for hubspot_id in ids:
             remote_id = join_id(object_type, hubspot_id)
@@ -78,7 +78,7 @@ class Reader:
         except GoneError:
             return Results([])
         answer = results_in(body)
-        for error in answer.errors:
+        for error in answer.errors or ():
             if error.category != "OBJECT_NOT_FOUND":
                 raise item_error(error, object_type)
         return answer

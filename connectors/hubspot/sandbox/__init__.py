@@ -87,11 +87,13 @@ class HubSpotLookAlike:
         self._state.archive(*self._there(remote_id), PERSON)
 
     def restore(self, kind: str, remote_id: str) -> None:
-        """A person takes it out of the recycle bin."""
+        """A person takes it out of the recycle bin; ValueError when another object has its e-mail by now."""
         _only_customers(kind)
         object_type, _, hubspot_id = remote_id.partition(":")
         table = self._state.tables[object_type]
-        self._state.restore(table, table.records[hubspot_id])
+        record = table.records[hubspot_id]
+        _check_clash(table, record, record.properties)
+        self._state.restore(table, record)
 
     def merge(self, kind: str, primary: str, absorbed: str) -> str:
         """A person merges two objects of one type; returns the new one's remote id."""
@@ -123,10 +125,14 @@ class HubSpotLookAlike:
         given = properties_of(table.type, changes, self.settings.external_property)
         table.define_by_hand(list(given))
         properties = {name: table.normal(name, text) for name, text in given.items()}
-        clash = table.clash(record, properties)
-        if clash:
-            raise ValueError(f"{table.type}:{clash[1]} already has that {clash[0]}")
+        _check_clash(table, record, properties)
         return properties
+
+
+def _check_clash(table: Table, record: Record | None, properties: Mapping[str, str]) -> None:
+    clash = table.clash(record, properties)
+    if clash:
+        raise ValueError(f"{table.type}:{clash[1]} already has that {clash[0]}")
 
 
 def _plain(record: Record) -> dict[str, Any]:

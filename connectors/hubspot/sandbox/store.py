@@ -223,7 +223,7 @@ class Table:
         """Every write moves the modification time, whether it changes something or not."""
         for name, held in self._unique.items():
             if name in properties:
-                held.pop(record.properties.get(name, ""), None)
+                self._release(record, name)
                 if properties[name]:
                     held[properties[name]] = record.id
         record.properties.update(properties)
@@ -233,7 +233,7 @@ class Table:
     def archive(self, record: Record, now: int) -> None:
         """Into the recycle bin; unique values are free again."""
         record.is_archived, record.archived = True, iso(now)
-        self._release(record)
+        self._release_all(record)
 
     def restore(self, record: Record, now: int) -> None:
         """Out of the recycle bin."""
@@ -244,17 +244,22 @@ class Table:
         """A new object with a new id takes the place of both; the primary's values stand (PROVIDERS §3)."""
         values = absorbed.properties | {name: value for name, value in primary.properties.items() if value}
         for old in (primary, absorbed):
-            self._release(old)
+            self._release_all(old)
             del self.records[old.id]
         new = self.create(values, now, "CRM_UI")
         new.merged = [*primary.merged, *absorbed.merged, primary.id, absorbed.id]
         self.survivors |= {primary.id: new.id, absorbed.id: new.id}
         return new
 
-    def _release(self, record: Record) -> None:
-        for name, held in self._unique.items():
-            if held.get(record.properties.get(name, "")) == record.id:
-                del held[record.properties[name]]
+    def _release_all(self, record: Record) -> None:
+        for name in self._unique:
+            self._release(record, name)
+
+    def _release(self, record: Record, name: str) -> None:
+        """Let go of a unique value, unless another object has taken it since."""
+        held, value = self._unique[name], record.properties.get(name, "")
+        if held.get(value) == record.id:
+            del held[value]
 
     # ---- the search index ------------------------------------------------------------------------------
 

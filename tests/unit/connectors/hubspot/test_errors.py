@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.hubspot.errors import error_from, item_error, refused
-from connectors.hubspot.wire import ItemError
+from connectors.hubspot.wire import Problem
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -35,6 +35,9 @@ def body_of(message: str = "told", category: str = "", **more: Any) -> bytes:  #
         (400, HTML, ReplyError, AmbiguousError),
         (400, b"\xff", ReplyError, AmbiguousError),
         (400, b"[]", ReplyError, AmbiguousError),
+        (400, b'{"message": null, "category": null, "errors": null}', RejectedError, RejectedError),
+        (403, b"{}", ReauthorizeError, ReauthorizeError),
+        (404, b"{}", ReplyError, GoneError),
         (401, body_of(category="EXPIRED_AUTHENTICATION"), ReauthorizeError, ReauthorizeError),
         (403, body_of(category="MISSING_SCOPES"), ReauthorizeError, ReauthorizeError),
         (404, body_of(category="OBJECT_NOT_FOUND"), GoneError, GoneError),
@@ -151,4 +154,18 @@ def test_a_message_that_cannot_be_taken_apart_is_shown_whole(listed: str) -> Non
 )
 def test_one_input_of_a_batch_fails_in_its_own_way(category: str, kind: type[AccordError]) -> None:
     """A 207 carries an error for each input."""
-    assert type(item_error(ItemError("told", category), "contact")) is kind
+    assert type(item_error(Problem("told", category), "contact")) is kind
+
+
+@pytest.mark.parametrize("category", ["OBJECT_NOT_FOUND", "LOCKED", None])
+def test_an_error_without_words_is_an_error_too(category: str | None) -> None:
+    """Null where words should be must not turn a refusal into a riddle."""
+    assert str(item_error(Problem(None, category), "contact"))
+
+
+@pytest.mark.parametrize(
+    ("context", "keys"), [(None, []), ({}, []), ({"t": ["a", 7]}, ["a", "7"]), ({"t": "a"}, ["a"]), ({"t": None}, [])]
+)
+def test_a_context_is_read_whatever_its_shape(context: dict[str, Any] | None, keys: list[str]) -> None:
+    """A trace id that came as plain text once would have left a refused write unclear for ever."""
+    assert Problem(context=context).told("t") == keys

@@ -117,6 +117,22 @@ def test_contacts_are_deduplicated_on_their_email_and_companies_are_not(world: A
     assert new(world, email="ada@example.com")[0] == 201
 
 
+def test_a_freed_email_can_be_taken_and_is_not_given_back(world: Any) -> None:
+    """Cleared or archived: another contact may have it, and then the old one cannot be restored with it."""
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "email": "a@x.example"})
+    world.hubspot.edit("customer", first, {"email": None})
+    world.hubspot.edit("customer", first, {"email": "b@x.example"})
+    second = world.hubspot.edit("customer", None, {"name": "Bob", "email": "a@x.example"})
+    world.hubspot.delete("customer", first)
+    world.hubspot.edit("customer", second, {"email": "b@x.example"})
+
+    with pytest.raises(ValueError, match="already has that email"):
+        world.hubspot.restore("customer", first)
+    world.hubspot.edit("customer", second, {"email": "c@x.example"})
+    world.hubspot.restore("customer", first)
+    assert new(world, email="b@x.example")[0] == 409
+
+
 def test_an_update_cannot_take_anothers_email(world: Any) -> None:
     """But may repeat its own."""
     first, second = new(world, email="a@x.example")[1], new(world, email="b@x.example")[1]
