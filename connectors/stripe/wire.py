@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -46,7 +46,7 @@ class PageWire(msgspec.Struct):
 class HeadWire(msgspec.Struct):
     """What a listing needs to know of an object: who it is and where it stands in the order."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
     created: int = 0
     deleted: bool = False
 
@@ -66,7 +66,7 @@ class EventDataWire(msgspec.Struct):
 class EventWire(msgspec.Struct):
     """One entry of the change feed."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
     type: str
     created: int
     data: EventDataWire

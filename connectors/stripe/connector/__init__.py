@@ -60,7 +60,6 @@ class StripeConnector:
         self._translator = translator(config)
         self._api = StripeApi(config, vault, shell, RateLimiter(self._manifest.limits, shell.clock))
         self._finder = Finder(self._api, self._translator)
-        self._room = asyncio.Semaphore(MANIFEST.in_flight)
 
     @property
     def manifest(self) -> Manifest:
@@ -89,7 +88,8 @@ class StripeConnector:
         """Read each customer by itself (Stripe has no batch), a few at a time."""
         _known(kind)
         wanted = list(dict.fromkeys(ids))
-        return dict(zip(wanted, await self._together([self._read_one(remote_id) for remote_id in wanted]), strict=True))
+        found = await _together([self._read_one(remote_id) for remote_id in wanted])
+        return dict(zip(wanted, _first_failure_raised(found), strict=True))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
         """Look up by marker, external id or e-mail."""
@@ -98,7 +98,12 @@ class StripeConnector:
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Send each write by itself, a few at a time."""
-        return await self._together([self._receipt(write) for write in writes])
+        receipts = []
+        for receipt in await _together([self._write_one(write) for write in writes]):
+            if not isinstance(receipt, Written | AccordError):
+                raise receipt
+            receipts.append(receipt)
+        return receipts
 
     async def aclose(self) -> None:
         """Let go of the sockets."""
@@ -117,14 +122,8 @@ class StripeConnector:
             return sighting_of(remote_id, raw)
         return Missing(remote_id) if head.deleted else sighting_of(remote_id, raw)
 
-    async def _receipt(self, write: Write) -> Receipt:
-        try:
-            _known(write.kind)
-            return await self._write_one(write)
-        except AccordError as error:
-            return error
-
     async def _write_one(self, write: Write) -> Written:
+        _known(write.kind)
         if write.action == "create":
             reply = await self._api.create_customer(write.body, write.key)
         elif write.remote_id is None:
@@ -140,20 +139,25 @@ class StripeConnector:
             raise lost_reply("the write's answer shows another customer", is_write=True)
         return Written(sighting_of(written_id, raw), is_replay=reply.is_replayed)
 
-    async def _together(self, calls: Sequence[Awaitable[T]]) -> list[T]:
-        """Run calls with a bound; the first failure is raised only once all of them have ended."""
 
-        async def bounded(call: Awaitable[T]) -> T:
-            async with self._room:
-                return await call
+async def _together(calls: Sequence[Awaitable[T]]) -> list[T | BaseException]:
+    """Run calls, a few at a time, until every one has ended; failures stand among the results."""
+    room = asyncio.Semaphore(MANIFEST.in_flight)
 
-        ended = await asyncio.gather(*(bounded(call) for call in calls), return_exceptions=True)
-        results: list[T] = []
-        for result in ended:
-            if isinstance(result, BaseException):
-                raise result
-            results.append(result)
-        return results
+    async def bounded(call: Awaitable[T]) -> T:
+        async with room:
+            return await call
+
+    return await asyncio.gather(*(bounded(call) for call in calls), return_exceptions=True)
+
+
+def _first_failure_raised(results: Sequence[T | BaseException]) -> list[T]:
+    found: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+    return found
 
 
 def _known(kind: str) -> None:

@@ -13,7 +13,7 @@ from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.pages import bad_record, customers_in, objects_in, sighting_of
 from connectors.stripe.manifest import API_VERSION, MANIFEST
 from connectors.stripe.translate import StripeTranslator
-from connectors.stripe.wire import EventWire, HeadWire, loads
+from connectors.stripe.wire import EventWire, HeadWire, is_storable, loads
 from core.errors import BugError, GoneError, ReplyError
 from core.ports import Bad, Page, Sighting
 
@@ -42,12 +42,13 @@ class ChangesCursor(msgspec.Struct, omit_defaults=True):
 
 async def full_page(api: StripeApi, translator: StripeTranslator, cursor: str | None) -> Page:
     """Return one page of the list. New customers appear at the front: the changes cursor taken before covers them."""
-    reply = await _list_after(api, _cursor(cursor, FullCursor))
+    position = _cursor(cursor, FullCursor)
+    reply = await _list_after(api, position)
     listed = customers_in(reply.body, translator)
     if not listed.has_more:
         return Page(sightings=listed.sightings, bad=listed.bad, cursor=None, is_last=True)
-    if listed.last is None:
-        raise ReplyError("Stripe's list goes on after a page without a usable id")
+    if listed.last is None or (position and position.after == listed.last.id):
+        raise ReplyError("Stripe's list goes on without getting on")
     following = _text(FullCursor(listed.last.id, listed.last.created))
     return Page(sightings=listed.sightings, bad=listed.bad, cursor=following, is_last=False)
 
@@ -133,6 +134,9 @@ class _Feed:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._add_odd(raw)
             return
+        if not is_storable(remote_id):
+            self._add_odd(raw)
+            return
         self.last = event.id
         self.newest = max(self.newest or 0, event.created)
         if event.type == _DELETED:
@@ -149,7 +153,7 @@ class _Feed:
             self.last = event_id
         if isinstance(created, int):
             self.newest = max(self.newest or 0, created)
-        if isinstance(remote_id, str) and remote_id.isascii() and remote_id.isprintable() and remote_id:
+        if isinstance(remote_id, str) and remote_id and is_storable(remote_id):
             self.snapshots.setdefault(remote_id, []).append(None)
         else:
             self.bad.append(bad_record(str(event_id or ""), None, "the event names no customer", event))

@@ -108,7 +108,9 @@ def test_a_connection_may_keep_its_external_ids_elsewhere() -> None:
     assert own.external_id_key == "crm_id"
 
 
-@pytest.mark.parametrize("place", ["description", "metadata.", "metadata.accord_ref", "metadata.a[b]", "metadata." + "k" * 41])
+@pytest.mark.parametrize(
+    "place", ["description", "metadata.", "metadata.accord_ref", "metadata.a[b]", "metadata." + "k" * 41]
+)
 def test_a_place_that_cannot_carry_external_ids_is_a_config_error(place: str) -> None:
     """Found at start, with the key to change, and not by the first write."""
     with pytest.raises(ConfigError, match=r"connections\.s\.external_id_field"):
@@ -398,7 +400,8 @@ WIRE = st.fixed_dictionaries(
         "email": st.none() | TEXT | st.just(" a@example.com "),
         "phone": st.none() | TEXT | st.integers(),
         "address": WIRE_ADDRESS,
-        "shipping": st.none() | st.fixed_dictionaries({"name": TEXT, "phone": st.none() | TEXT, "address": WIRE_ADDRESS}),
+        "shipping": st.none()
+        | st.fixed_dictionaries({"name": TEXT, "phone": st.none() | TEXT, "address": WIRE_ADDRESS}),
         "preferred_locales": st.lists(TEXT, max_size=3),
         "metadata": WIRE_METADATA,
     }
@@ -408,7 +411,9 @@ VALUES = {
     "email": st.none() | st.emails() | st.just(" a@example.com"),
     "phone": st.none() | TEXT,
     "billing_address": st.none()
-    | st.dictionaries(PARTS, TEXT).flatmap(lambda p: st.sampled_from(["", "DE", "fr"]).map(lambda c: {**p, "country": c})),
+    | st.dictionaries(PARTS, TEXT).flatmap(
+        lambda p: st.sampled_from(["", "DE", "fr"]).map(lambda c: {**p, "country": c})
+    ),
     "shipping_address": st.none() | st.dictionaries(PARTS, TEXT),
     "locale": st.none() | st.sampled_from(["de", "en-GB", "fr"]),
     "metadata.plan": st.none() | TEXT,
@@ -452,7 +457,9 @@ def test_law_put_get_and_frame(attributes: dict[str, Any], wanted: dict[str, Any
         assert TRANSLATOR.canonical(field, seen.fields.get(field)) == TRANSLATOR.canonical(field, value)
     touched = set(patch.body)
     stored = _stored(before)
-    assert {key: after[key] for key in after if key not in touched} == {k: v for k, v in stored.items() if k not in touched}
+    assert {key: after[key] for key in after if key not in touched} == {
+        k: v for k, v in stored.items() if k not in touched
+    }
     ours = {field.removeprefix("metadata.") for field in accepted}
     assert {k: v for k, v in after["metadata"].items() if k not in ours} == {
         k: v for k, v in stored["metadata"].items() if k not in ours

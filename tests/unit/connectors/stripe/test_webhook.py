@@ -62,7 +62,9 @@ def test_stripes_own_sdk_accepts_what_we_accept() -> None:
     HOOKS.verify(delivery(BODY, header), [SECRET], NOW)
 
 
-@pytest.mark.parametrize("live", [[SECRET, "whsec_two"], [f"{SECRET} whsec_two"], [f"whsec_two,{SECRET}"], ["", SECRET]])
+@pytest.mark.parametrize(
+    "live", [[SECRET, "whsec_two"], [f"{SECRET} whsec_two"], [f"whsec_two,{SECRET}"], ["", SECRET]]
+)
 def test_each_live_secret_verifies(live: list[str]) -> None:
     """While a secret is rolled, two are live; they may come as one text."""
     HOOKS.verify(delivery(BODY), live, NOW)
@@ -278,7 +280,9 @@ def test_shipping_is_an_address_only_where_its_address_changed() -> None:
     """A new recipient is no change of address."""
     now = {"shipping": {"name": "B", "address": {"line1": "n", "city": "c"}}}
     assert overwritten(now, {"shipping": {"name": "A"}}) == {}
-    assert overwritten(now, {"shipping": {"address": {"line1": "o"}}}) == {"shipping_address": {"city": "c", "line1": "o"}}
+    assert overwritten(now, {"shipping": {"address": {"line1": "o"}}}) == {
+        "shipping_address": {"city": "c", "line1": "o"}
+    }
     assert overwritten(now, {"shipping": None}) == {"shipping_address": None}
     assert overwritten({"shipping": None}, {"shipping": {"name": "A"}}) == {"shipping_address": None}
 
