@@ -1,7 +1,9 @@
+# ruff: noqa: ANN401, D102, D103, D107 -- test doubles
 """One Stripe look-alike, and a connector that talks to it in virtual time without a socket."""
 
 import asyncio
 import dataclasses
+import json
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
@@ -58,8 +60,12 @@ class World:
         self.requests: list[HttpRequest] = []
         self.tamper: Callable[[HttpRequest, Callable[[], HttpResponse]], HttpResponse] | None = None
         self.config = ConnectionConfig("stripe-eu", "stripe", **config)
-        self.connector: Connector = PROVIDER.build(self.config, self.vault, Shell(self.clock, _here, self._exchange))
+        self.connector: Connector = PROVIDER.build(self.config, self.vault, self.shell)
         self.translator = PROVIDER.translator(self.config)
+
+    @property
+    def shell(self) -> Shell:
+        return Shell(self.clock, _here, self._exchange)
 
     def _exchange(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
@@ -83,8 +89,6 @@ class World:
         self, method: str, path: str, form: Mapping[str, str] | None = None, **headers: str
     ) -> tuple[int, Any, Mapping[str, str]]:
         """A naive client: one bare request at the look-alike."""
-        import json
-
         text = urlencode(form or {})
         is_get = method == "GET"
         url = f"https://api.stripe.com{path}" + (f"?{text}" if is_get and text else "")

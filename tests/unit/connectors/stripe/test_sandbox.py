@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401, D103, FBT001 -- `world` is made in conftest, which tests cannot import
 """The look-alike is as strict as Stripe: each test fails a naive client."""
 
 import base64
@@ -45,7 +46,7 @@ def test_a_wrong_key_is_401(world: Any, authorization: str) -> None:
 
 
 def test_a_key_may_come_as_basic_user(world: Any) -> None:
-    """curl -u key: is what Stripe's documentation shows."""
+    """Curl -u key: is what Stripe's documentation shows."""
     basic = "Basic " + base64.b64encode(b"rk_live_lookalike:").decode()
     assert world.call("GET", "/v1/customers", authorization=basic)[0] == 200
 
@@ -223,7 +224,7 @@ def test_a_deleted_customer_is_no_cursor_any_more(world: Any) -> None:
 
 
 def test_list_filters(world: Any) -> None:
-    """created takes a hash or a number; email is exact."""
+    """Created takes a hash or a number; email is exact."""
     ids = seed(world, 5)
     start = int(world.clock.time) - 5
 
@@ -269,7 +270,7 @@ def test_a_key_replays_its_first_answer_for_a_day(world: Any) -> None:
 
 
 @pytest.mark.parametrize("executed", [True, False])
-def test_a_500_is_stored_under_its_key(world: Any, executed: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_500_is_stored_under_its_key(world: Any, executed: bool) -> None:
     """PROVIDERS §2: the replay is the 500, whether or not the write happened."""
     world.stripe.break_writes(1, executed=executed)
     for _ in range(2):
@@ -373,7 +374,7 @@ def test_the_published_limits_hold(
     path: str,
     is_live: bool,
     allowed: int,
-    reason: str,  # noqa: FBT001
+    reason: str,
 ) -> None:
     """PROVIDERS §1."""
     world = make_world(StripeSettings(enforce_limits=True, is_live=is_live))

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401, D103 -- small builders of wire values
 """Stripe's signatures and notices."""
 
 import dataclasses
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stripe import WebhookSignature
 
 from connectors.stripe.webhook import StripeWebhooks
 from core.errors import ReplyError, SignatureError
@@ -55,8 +57,6 @@ def test_a_signed_delivery_is_accepted() -> None:
 
 def test_stripes_own_sdk_accepts_what_we_accept() -> None:
     """The scheme is Stripe's and not one of our own."""
-    from stripe import WebhookSignature
-
     header = sign(BODY, SECRET)
     assert WebhookSignature.verify_header(BODY.decode(), header, SECRET, tolerance=None)
     HOOKS.verify(delivery(BODY, header), [SECRET], NOW)
