@@ -40,9 +40,16 @@ class Root(Protocol):
         ...
 
     def open_hub(
-        self, *, sandbox: SandboxAccess | None = None, wake: Callable[[str], None] | None = None, is_direct: bool = True
+        self,
+        *,
+        sandbox: SandboxAccess | None = None,
+        wake: Callable[[str], None] | None = None,
+        is_direct: bool = True,
+        database_url: str | None = None,
     ) -> AbstractContextManager[Hub]:
         """A hub on the configured (or sandbox) connections, its schema checked; closed at the end.
+
+        `database_url` instead of the configured one: a scratch registry (the demo's), made if it is not there.
 
         Raises ConfigError, SchemaError, StorageError.
         """

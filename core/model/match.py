@@ -8,7 +8,7 @@ one hit, or a candidate that is already mapped here: a hold. Never by name alone
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -18,6 +18,9 @@ from core.model.merge import digest_of
 from core.model.policy import ConnectionPolicy, FieldFilter
 from core.model.remote import Mark, Remote, parse_mark
 from core.model.values import Fields
+
+CUSTOMER_DELETED: Final = "customer deleted"
+"""The note on mappings that ended with their customer."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -44,6 +47,8 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     marked: Marked | None = None
+    ended: str | None = None
+    """Why this very object's last mapping ended ("" when nobody said), or None: it never had one."""
     by_external_id: Candidate | None = None
     by_email: Sequence[Candidate] = ()
     twins_by_external_id: Sequence[str] = ()
@@ -67,6 +72,8 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
     ours = mark if mark and mark.instance == instance else None
     if not in_scope(remote, policy, is_marked=ours is not None):
         return Match("ignore", "out of scope")
+    if hits.ended == CUSTOMER_DELETED:
+        return Match("ignore", "its customer was deleted in the registry")  # it must not rise again
     found = _by_mark(remote, ours, hits) or _by_external_id(remote, hits) or _by_email(remote, hits, policy)
     found = found or Match("enter", "no candidate on any rung")
     return _answered(answer) if found.hold and answer and answer.digest == found.hold.digest else found

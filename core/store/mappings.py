@@ -64,6 +64,18 @@ def by_remote_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str])
     return {str(one.remote_id): one for one in _where(tx, MAPPINGS.c.remote_id, remote_ids, *here)}
 
 
+def ended_notes(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, str]:
+    """Why the last mapping of each object ended; objects that never had one are left out."""
+    here = (MAPPINGS.c.connection.concat("") == connection, MAPPINGS.c.kind.concat("") == kind)
+    found: dict[str, str] = {}
+    for some in chunks(sorted(set(remote_ids))):
+        statement = sa.select(MAPPINGS.c.remote_id, MAPPINGS.c.note).where(
+            MAPPINGS.c.remote_id.in_(some), *here, MAPPINGS.c.state == ENDED
+        )
+        found.update((row[0], row[1]) for row in tx.rows(statement.order_by(MAPPINGS.c.updated_at)))
+    return found
+
+
 def of_records(tx: Tx, record_ids: Iterable[str]) -> dict[str, list[MappingRow]]:
     """Mappings that have not ended, by record."""
     found: dict[str, list[MappingRow]] = {}

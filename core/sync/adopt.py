@@ -64,6 +64,7 @@ class Ladder:
             for row in rows
             if row.connection == name
         }
+        self._ended = mappings.ended_notes(tx, name, KIND, [one.remote_id for one in slice_])
         self._same_external = observations.doubles(tx, name, KIND, "external_id", external)
         self._same_email = observations.doubles(tx, name, KIND, "email_key", keys)
 
@@ -73,6 +74,7 @@ class Ladder:
         by_external = self._by_external.get(minted_id(self._connection, remote))
         return Hits(
             marked=self._marked(remote),
+            ended=self._ended.get(remote.id),
             by_external_id=self._candidate(by_external) if by_external else None,
             by_email=[self._candidate(one) for one in self._by_email.get(key, ())],
             twins_by_external_id=_others(self._same_external.get(remote.external_id or "", ()), remote.id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -58,40 +58,56 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
     return found
 
 
-def too_much(guard: Guard, found: Spent, total: int, announced_creates: int) -> str:
-    """Which threshold is passed, in words; "" for none. `total` is the number of live mappings."""
+def too_much(guard: Guard, found: Spent, total: int) -> str:
+    """Which threshold of destruction is passed, in words; "" for none. `total` is the number of live mappings."""
     if found.clears > max(guard.clear_count, guard.clear_share * total):
         return f"{found.clears} values cleared of {total} records"
     if found.clears > guard.clear_count_small and found.clears > guard.clear_share_small * total:
         return f"{found.clears} values cleared of {total} records"
     if found.overwrites > max(guard.overwrite_count, guard.overwrite_share * total):
         return f"{found.overwrites} values overwritten of {total} records"
-    if found.creates > max(announced_creates, guard.overwrite_count, guard.overwrite_share * total):
-        return f"{found.creates} creates where {announced_creates} were announced"
     for (field, _value), times in found.same.most_common(1):
         if times > max(guard.same_value_count, guard.same_value_share * total):
             return f"one and the same value written to {field} of {times} of {total} records"
     return ""
 
 
+def too_many_creates(guard: Guard, creates: int, total: int, announced: int) -> str:
+    """More objects than the approved first plan announced, and than is usual; "" when not."""
+    if creates > max(announced, guard.overwrite_count, guard.overwrite_share * total):
+        return f"{creates} creates where {announced} were announced"
+    return ""
+
+
 def admit(
-    tx: Tx, hub: Hub, connection: Connection, state: ConnectionRow, wanted: Mapping[DirtyRow, Verdict], creates: int = 0
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    state: ConnectionRow,
+    wanted: Mapping[DirtyRow, Verdict],
+    creates: Collection[DirtyRow],
 ) -> set[str]:
-    """Subjects that must wait for a person. Only destructive ones do; what a person approved passes."""
+    """Subjects that must wait for a person: destructive ones, or creates. What a person approved passes."""
     risky = {row: one for row, one in wanted.items() if one.replaced and row.reason != APPROVED}
-    if not risky and not creates:
+    new = [row for row in creates if row.reason != APPROVED]
+    if not risky and not new:
         return set()
+    guard = hub.policy.guard
     so_far = spent(tx, hub, state)
     for verdict in risky.values():
-        for field, (old, new) in verdict.replaced.items():
-            so_far.add(field, old, new)
-    so_far.creates += creates
+        for field, (old, value) in verdict.replaced.items():
+            so_far.add(field, old, value)
     total = mappings.count(tx, connection.name, "live", "pending")
-    why = too_much(hub.policy.guard, so_far, total, state.announced_creates)
-    if not why:
-        return set()
-    stop(tx, hub, connection, [row.subject for row in risky], why)
-    return {row.subject for row in risky}
+    waiting: set[str] = set()
+    why = too_much(guard, so_far, total) if risky else ""
+    if why:
+        waiting |= {row.subject for row in risky}
+    why_new = too_many_creates(guard, so_far.creates + len(new), total, state.announced_creates) if new else ""
+    if why_new:
+        waiting |= {row.subject for row in new}
+    if waiting:
+        stop(tx, hub, connection, sorted(waiting), "; ".join(filter(None, (why, why_new))))
+    return waiting
 
 
 def stop(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str], why: str) -> None:

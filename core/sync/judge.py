@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.store import connections, mappings, observations, work
+from core.store import mappings, observations, work
 from core.store.database import Tx
 from core.sync import guard
 from core.sync.batch import as_of_now
@@ -26,9 +26,8 @@ async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
         return
 
     def stop(tx: Tx) -> None:
-        state = connections.get(tx, connection.name)
         total = mappings.count(tx, connection.name, "live", "pending")
-        why = guard.too_much(hub.policy.guard, found, total, state.announced_creates)
+        why = guard.too_much(hub.policy.guard, found, total)
         if why:
             guard.stop(tx, hub, connection, risky, why)
 

@@ -152,6 +152,7 @@ class Lanes:
             return await drain(hub, connection, report)
         await self._check(connection, look.row, state)
         if look.has_one_off:
+            state.total = Report()  # what it will be told to have done counts from here
             return await start_one_off(hub, connection)
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
-from core.model.match import may_create
+from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import external_customer_id, validated
 from core.model.values import Value, blank
@@ -169,7 +169,7 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     if not customers.replace(tx, one):
         raise VersionConflictError("it changed this very moment", field="version", cure="repeat the request")
     ended = [
-        msgspec.structs.replace(row, state="ended", note="customer deleted", updated_at=now)
+        msgspec.structs.replace(row, state="ended", note=CUSTOMER_DELETED, updated_at=now)
         for row in mappings.of_records(tx, [one.id]).get(one.id, ())
     ]
     mappings.update(tx, ended)

@@ -86,7 +86,7 @@ def settle(
     cases = _live_cases(tx, hub, connection, batch, seen)
     cases += _create_cases(tx, hub, connection, batch, outcome)
     _first_contact(tx, hub, connection, batch, seen, report)
-    creates = sum(case.found is None for case in cases)
+    creates = [case.row for case in cases if case.found is None]
     parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
     for case in cases:
         if case.row.subject not in parked:

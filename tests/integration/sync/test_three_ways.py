@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.store import holds
+from core.store import customers, holds
+from core.sync import registry
+from core.sync.answers import answer
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +52,36 @@ async def test_a_second_pass_writes_nothing() -> None:
     await world.settle()
     assert {name: world.writes(name) for name in NAMES} == before
     assert world.db.read_now(lambda tx: holds.listing(tx)) == []
+
+
+async def test_a_deleted_customer_does_not_rise_again() -> None:
+    """Its remote objects are left alone, and left out, however often they are listed."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    (one,) = world.db.read_now(lambda tx: customers.listing(tx))
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, one.external_id, actor="test", trace=""))
+    for _ in range(3):
+        world.clock.time += 90_000
+        await world.settle()
+    assert world.db.read_now(lambda tx: customers.count(tx)) == 0
+    assert world.db.read_now(lambda tx: holds.listing(tx)) == []
+    assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
+
+
+async def test_more_creates_than_announced_wait_for_a_person() -> None:
+    """Two hundred and one new objects that no plan announced are a mass change; approved, they are made."""
+    world = World()
+    await world.activate_all()
+    for number in range(201):
+        changes = {"name": f"Person Number{number}", "email": f"person{number}@example.test"}
+        world.lookalikes["hubspot"].edit("customer", None, changes)
+    world.clock.time += 90_000
+    await world.settle()
+    held = [one for one in world.db.read_now(lambda tx: holds.listing(tx)) if one.reason == "mass_change"]
+    assert {one.connection for one in held} == {"stripe", "quickbooks"}
+    assert len(world.neutral("stripe")) <= 200
+    for one in held:
+        world.db.run_now(lambda tx, hold=one: answer(tx, world.hub, hold.id, "approve", actor="test"))
+    await world.settle()
+    assert [len(world.neutral(name)) for name in NAMES] == [201, 201, 201]

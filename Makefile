@@ -1,0 +1,60 @@
+# Everything runs from here. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format lint types contracts bench sim crash coverage clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Accord needs Python 3.11 or newer; say PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+install: $(STAMP)  ## make the environment (.venv); every other target does so by itself
+
+run: $(STAMP)  ## the daemon; without accord.toml on the built-in sandbox
+	$(BIN)/accord run
+
+demo: $(STAMP)  ## the main job on the sandbox, bounded: seeds three systems and makes them agree
+	$(BIN)/accord demo
+
+test: $(STAMP)  ## all tests (PostgreSQL joins when one answers locally or ACCORD_TEST_POSTGRES_URL is set)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: format lint types contracts test coverage  ## everything that must be green
+	@echo "check: all green"
+
+format: $(STAMP)  ## is the code formatted?
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP)  ## ruff
+	$(BIN)/ruff check .
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(STAMP)  ## who may import whom
+	$(BIN)/lint-imports --no-cache
+
+coverage: $(STAMP)  ## 100 % of the branches of core/model and every translate, webhook and errors
+	$(BIN)/python -m pytest -q -n 2 tests/unit/model tests/unit/connectors tests/property --cov=core/model --cov=connectors --cov-branch --cov-report=
+	$(BIN)/python -m coverage report --fail-under=100 --include='core/model/*,connectors/*/translate.py,connectors/*/translate/*,connectors/*/webhook.py,connectors/*/webhook/*,connectors/*/errors.py,connectors/*/errors/*' --skip-covered
+
+bench: $(STAMP)  ## measure; prints JSON
+	$(BIN)/python -m tests.benchmarks
+
+sim: $(STAMP)  ## 2,000 simulated worlds
+	$(BIN)/python -m tests.simulation --worlds 2000 --jobs 2
+
+crash: $(STAMP)  ## every crash point, every provider, every fault
+	ACCORD_CRASH_ALL=1 $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
+
+clean:  ## remove the environment and what runs left behind
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

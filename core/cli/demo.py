@@ -1,0 +1,265 @@
+"""The main job, shown and proved on the sandbox.
+
+Three look-alikes are filled with a realistic mess; `expected.json` is derived from the seed alone. Accord plans,
+is activated, and reconciles over real HTTP. Then the look-alikes are read directly, without the engine, and
+compared with what was expected; and once more, after a second pass that must not have written anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.cli.quiet import Bell, run_until_quiet
+from core.cli.root import Root, SandboxAccess
+from core.cli.screen import Screen
+from core.sandbox.admin import Edit
+from core.sandbox.background import serving
+from core.sandbox.cast import SYSTEMS, System
+from core.sandbox.client import SandboxClient
+from core.sandbox.seed import Seed, demo_seed, plant
+from core.sandbox.verify import Difference, differences
+from core.store import customers, holds, mappings
+from core.store.database import Tx
+from core.sync.activation import activate
+from core.sync.hub import Hub
+from core.sync.lanes import Lanes
+from core.sync.oneoffs import ask
+from core.sync.plan import plan
+
+PATIENCE_SECONDS = 120.0
+LAG_SCALE = 0.02
+"""The look-alikes' lags, shrunk: a second of the demo is most of a minute there."""
+ROWS_SHOWN = 12
+FOLDER = Path("var") / "demo"
+
+HoldKey = tuple[str, str, str, str]
+"""(connection, reason, field, person of the seed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything the demo plays with."""
+
+    hub: Hub
+    lanes: Lanes
+    bell: Bell
+    clients: Mapping[System, SandboxClient]
+    seed: Seed
+    ids: Mapping[System, Sequence[str]]
+    folder: Path
+    screen: Screen
+
+
+def demo(root: Root, *, customers: int, seed: int, dump: Path | None, as_json: bool) -> int:
+    """Run it; 0 when every system agrees as the seed says and the second pass wrote nothing, else 1."""
+    screen = Screen(sys.stderr if as_json else sys.stdout)
+    folder = dump or FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    story = demo_seed(random.Random(seed), customers)  # noqa: S311 - a seed, not a secret
+    lookalikes = root.lookalikes(lag_scale=LAG_SCALE, seed=seed, enforce_limits=True)
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(lookalikes, clock=root.clock(), rng=random.Random(seed)))  # noqa: S311
+        clients: dict[System, SandboxClient] = {name: SandboxClient(server.url(name)) for name in SYSTEMS}
+        for client in clients.values():
+            stack.callback(client.close)
+        ids = plant(story, lambda name, rows: clients[name].bulk([Edit("customer", None, dict(row)) for row in rows]))
+        database = folder / "registry.sqlite3"
+        for old in folder.glob("registry.sqlite3*"):
+            old.unlink()
+        bell = Bell()
+        urls = {name: server.url(name) for name in SYSTEMS}
+        access = SandboxAccess(urls=urls, secrets=root.sandbox_secrets())
+        hub = stack.enter_context(
+            root.open_hub(sandbox=access, wake=bell.ring, is_direct=False, database_url=f"sqlite:///{database}")
+        )
+        stage = Stage(hub, Lanes(hub), bell, clients, story, ids, folder, screen)
+        return asyncio.run(_play(stage, as_json=as_json))
+
+
+async def _play(stage: Stage, *, as_json: bool) -> int:
+    _introduce(stage)
+    _write(stage, "expected.json", _expected(stage))
+    _dump(stage, "before")
+    await _agree(stage)
+    found = _verify(stage)
+    wrote = _writes(stage)
+    reads, second_writes = await _second_pass(stage)
+    found += _verify(stage)
+    _dump(stage, "after")
+    held = stage.hub.db.read_now(lambda tx: _held(tx, stage))
+    wrong_holds = _wrong_holds(stage, held)
+    is_good = not (found or wrong_holds or second_writes) and reads > 0
+    counts = stage.hub.db.read_now(lambda tx: _counts(tx, stage))
+    result = {
+        "agree": is_good,
+        "customers": counts["customers"],
+        "mappings": counts["mappings"],
+        "writes": wrote,
+        "holds": [
+            {"connection": one[0], "reason": one[1], "field": one[2], "person": one[3]} for one in sorted(held.elements())
+        ],
+        "second_pass_reads": reads,
+        "second_pass_writes": second_writes,
+    }
+    _write(stage, "result.json", result | {"differences": [msgspec.to_builtins(one) for one in found]})
+    _conclude(stage, result, found, wrong_holds, as_json=as_json)
+    return 0 if is_good else 1
+
+
+def _introduce(stage: Stage) -> None:
+    screen = stage.screen
+    screen.line("Three systems, each with its own idea of who the customers are:", style="bold")
+    screen.table(
+        ["system", "objects"], [[name, len(client.objects())] for name, client in stage.clients.items()]
+    )
+
+
+async def _agree(stage: Stage) -> None:
+    """One connection after the other: list it, show its plan, activate it, and let everything flow."""
+    hub, screen = stage.hub, stage.screen
+    await _settle(stage)
+    for name in SYSTEMS:
+        connection = hub.connections[name]
+        seen = await plan(hub, connection)
+        counts = ", ".join(f"{kind} {times}" for kind, times in sorted(seen.counts.items())) or "nothing"
+        screen.line(f"\nPlan for {name}: {counts}; {seen.calls} write calls (digest {seen.digest})", style="bold")
+        rows = [
+            [item.kind, item.external_id or item.remote_id, change.field, change.where, change.old, change.new, change.rule]
+            for item in seen.items
+            if item.kind in ("link", "update", "take")
+            for change in item.changes
+        ]
+        screen.table(["what", "record", "field", "where", "old", "new", "rule"], rows[:ROWS_SHOWN])
+        await activate(hub, connection, seen.digest, actor="demo")
+        await _settle(stage)
+
+
+async def _settle(stage: Stage) -> None:
+    await run_until_quiet(stage.hub, stage.lanes, stage.hub.connections, patience=PATIENCE_SECONDS, bell=stage.bell)
+
+
+async def _second_pass(stage: Stage) -> tuple[int, int]:
+    """List everything again; the look-alikes themselves say what was read and written."""
+    before = {name: client.stats() for name, client in stage.clients.items()}
+    mutations = _writes(stage)
+    for name in SYSTEMS:
+        await ask(stage.hub, name, {"what": "full"})
+    await _settle(stage)
+    reads = sum(client.stats().reads - before[name].reads for name, client in stage.clients.items())
+    return reads, sum(_writes(stage).values()) - sum(mutations.values())
+
+
+def _writes(stage: Stage) -> dict[str, int]:
+    """Changes of customers that the look-alikes' own logs ascribe to Accord."""
+    return {
+        name: sum(one.caller == "accord" and one.kind == "customer" for one in client.mutations())
+        for name, client in stage.clients.items()
+    }
+
+
+def _verify(stage: Stage) -> list[Difference]:
+    shown = {name: client.neutral() for name, client in stage.clients.items()}
+    return differences(stage.seed, stage.ids, shown)
+
+
+def _held(tx: Tx, stage: Stage) -> Counter[HoldKey]:
+    """Open holds, each with the person of the seed it is about."""
+    persons = _persons_by_id(stage)
+    found: Counter[HoldKey] = Counter()
+    for hold in holds.listing(tx, limit=100_000):
+        person = persons.get((hold.connection, hold.subject[2:]), "")
+        if hold.record_id:
+            rows = mappings.of_records(tx, [hold.record_id]).get(hold.record_id, [])
+            names = {persons.get((row.connection, row.remote_id or ""), "") for row in rows} - {""}
+            person = min(names, default="nobody of the seed")
+        found[hold.connection, hold.reason, hold.field, person] += 1
+    return found
+
+
+def _persons_by_id(stage: Stage) -> dict[tuple[str, str], str]:
+    return {
+        (system, stage.ids[system][number]): person.key
+        for person in stage.seed.persons
+        for system, number in person.rows.items()
+    }
+
+
+def _wrong_holds(stage: Stage, held: Counter[HoldKey]) -> list[str]:
+    """Holds that are missing, and holds that nobody expects. All rivals but one must be held, nobody knows which."""
+    wanted = Counter(
+        (hold.system, hold.reason, hold.field, person.key) for person in stage.seed.persons for hold in person.holds
+    )
+    wrong = []
+    rest = Counter(held)
+    for rivalry in stage.seed.rivalries:
+        key = (rivalry.hold.system, rivalry.hold.reason, rivalry.hold.field)
+        losers = [one for one in rivalry.persons if rest[(*key, one)]]
+        for one in losers:
+            del rest[(*key, one)]
+        if len(losers) != len(rivalry.persons) - 1:
+            wrong.append(f"{len(losers)} of {', '.join(rivalry.persons)} are held for {rivalry.hold.reason}")
+    wrong += [f"expected, but not held: {one}" for one in sorted((wanted - rest).elements())]
+    return wrong + [f"held, but not expected: {one}" for one in sorted((rest - wanted).elements())]
+
+
+def _counts(tx: Tx, stage: Stage) -> dict[str, int]:
+    live = sum(mappings.count(tx, name, "live") for name in stage.hub.connections)
+    return {"customers": customers.count(tx), "mappings": live}
+
+
+def _expected(stage: Stage) -> dict[str, Any]:
+    """What must come of the seed, by person; derived from the seed and the published ranks only."""
+    return {
+        "rows": {name: dict(zip(stage.ids[name], msgspec.to_builtins(rows), strict=True)) for name, rows in stage.seed.rows.items()},
+        "persons": msgspec.to_builtins(stage.seed.persons),
+        "rivalries": msgspec.to_builtins(stage.seed.rivalries),
+    }
+
+
+def _dump(stage: Stage, moment: str) -> None:
+    """What each system holds, as it shows it itself and in neutral fields."""
+    for name, client in stage.clients.items():
+        _write(stage, f"{name}.{moment}.json", {"objects": client.objects(), "neutral": client.neutral()})
+        if moment == "after":
+            _write(stage, f"{name}.mutations.json", msgspec.to_builtins(client.mutations()))
+
+
+def _write(stage: Stage, name: str, content: object) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
+    (stage.folder / name).write_text(text, encoding="utf-8")
+
+
+def _conclude(
+    stage: Stage, result: Mapping[str, Any], found: Sequence[Difference], wrong: Sequence[str], *, as_json: bool
+) -> None:
+    screen = stage.screen
+    screen.line("")
+    by_reason = Counter((one["connection"], one["reason"], one["field"]) for one in result["holds"])
+    screen.table(
+        ["held at", "reason", "field", "times"],
+        [[*key, times] for key, times in sorted(by_reason.items())],
+        title="Waiting for a person, exactly as the seed says" if not wrong else "Waiting for a person",
+    )
+    screen.table(
+        ["system", "objects", "written by Accord"],
+        [[name, len(client.objects()), result["writes"][name]] for name, client in stage.clients.items()],
+        title=f"{result['customers']} customers, {result['mappings']} mappings",
+    )
+    for one in [*wrong, *(f"{one.system} {one.person}: {one.problem}" for one in found)][:ROWS_SHOWN]:
+        screen.line(f"WRONG  {one}", style="red")
+    second = f"{result['second_pass_reads']} reads, {result['second_pass_writes']} writes"
+    verdict = "every system agrees" if result["agree"] else "NOT as the seed says"
+    screen.line(f"Second pass: {second}. Result: {verdict}. Files: {stage.folder}", style="bold")
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
