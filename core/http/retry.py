@@ -36,8 +36,12 @@ async def with_retries(clock: Clock, call: Callable[[], Awaitable[T]], *, attemp
         retry=retry_if_exception(_is_short),
         reraise=True,
     )
-    result: T = await retrying(call)
-    return result
+
+    async def once() -> T:
+        # tenacity awaits what looks like a coroutine function only: it would return a lambda's coroutine as the result
+        return await call()
+
+    return await retrying(once)
 
 
 def _is_short(error: BaseException) -> bool:

@@ -75,11 +75,7 @@ class StripeApi:
         await self._sdk.aclose()
 
     async def _read(self, endpoint: str, path: str, params: Mapping[str, Any] | None = None) -> Reply:
-        # a coroutine function, not a lambda: tenacity would hand back the coroutine of a lambda as the result
-        async def once() -> Reply:
-            return await self._call(endpoint, "get", path, params or {}, None)
-
-        return await with_retries(self._clock, once)
+        return await with_retries(self._clock, lambda: self._call(endpoint, "get", path, params or {}, None))
 
     async def _call(self, endpoint: str, method: str, path: str, params: Mapping[str, Any], key: str | None) -> Reply:
         # asked for each time: a key that was rotated is used from the next call on
