@@ -121,6 +121,18 @@ class FieldMerge:
         return _out(rule, Outcome("push", "only the registry changed", lost=remote))
 
     def _conflict(self, rule: Rule, registry: Value, remote: Value, source: str) -> Outcome:
+        """By flow, else by rank; but winning a conflict is no leave to clear what the clear policy protects."""
+        outcome = self._fought_out(rule, registry, remote, source)
+        would_clear = blank(registry) if outcome.kind == "push" else outcome.kind == "pull" and blank(remote)
+        if not would_clear or rule.clear == "propagate":
+            return outcome
+        if rule.clear == "hold":
+            return Outcome("hold", "clearing needs a person", reason=holds.CLEARED)
+        if outcome.kind == "push":
+            return _in(rule, Outcome("pull", "a cleared value is restored"))
+        return _out(rule, Outcome("push", "a cleared value is restored"))
+
+    def _fought_out(self, rule: Rule, registry: Value, remote: Value, source: str) -> Outcome:
         if rule.flow == "in":
             return Outcome("pull", "conflict: values only flow in here", lost=registry, is_conflict=True)
         if rule.flow == "out":
