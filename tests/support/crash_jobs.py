@@ -1,0 +1,194 @@
+"""The jobs of the crash matrix: what happens, what goes wrong on the wire, and what must be true in the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.sandbox.faults import Fault, FaultKind
+from core.store import customers, failures, holds, intents, mappings
+from core.store.database import Tx
+from core.sync import registry
+from tests.support.crashes import Crash, FragileWorld, Fuse
+from tests.support.world import NAMES
+
+WRITES: Mapping[str, str] = {
+    "stripe": r"/v1/customers",
+    "hubspot": r"/batch/(upsert|update)",
+    "quickbooks": r"/(batch|customer)\?",
+}
+READS: Mapping[str, str] = {
+    "stripe": r"/v1/(events|customers)",
+    "hubspot": r"/(search|batch/read)",
+    "quickbooks": r"/(cdc|query|customer/)",
+}
+FAULTS: tuple[FaultKind | None, ...] = (None, "lost_request", "lost_answer", "error_after")
+EMAIL = "grace@example.test"
+BEFORE = {"name": "Grace Hopper", "email": EMAIL, "phone": "+4930100"}
+AFTER = {"name": "Grace Hopper", "email": EMAIL, "phone": "+4930200"}
+LONGEST_WAIT = 7200.0
+
+
+async def a_registry_create(world: FragileWorld, provider: str) -> None:
+    """A person enters a customer by hand."""
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "grace", dict(AFTER), actor="test", trace="t"))
+    await run_lane(world, provider)
+
+
+async def a_registry_update(world: FragileWorld, provider: str) -> None:
+    """A person changes the phone number in the registry."""
+    change = {"phone": AFTER["phone"]}
+    world.db.run_now(lambda tx: registry.update(tx, world.hub, "grace", change, actor="test", trace="t"))
+    await run_lane(world, provider)
+
+
+async def a_remote_edit(world: FragileWorld, provider: str) -> None:
+    """A person changes the phone number at the provider."""
+    (remote_id,) = world.neutral(provider)
+    world.lookalikes[provider].edit("customer", remote_id, {"phone": AFTER["phone"]})
+    world.clock.time += world.timing.changes_every + 1
+    await run_lane(world, provider)
+
+
+async def a_remote_birth(world: FragileWorld, provider: str) -> None:
+    """A person makes a customer at the provider."""
+    world.lookalikes[provider].edit("customer", None, AFTER)
+    world.clock.time += world.timing.changes_every + 1
+    await run_lane(world, provider)
+
+
+Job = Callable[[FragileWorld, str], Awaitable[None]]
+JOBS: Mapping[str, tuple[Job, bool, bool]] = {
+    # job, whether the customer exists before it, whether the fault strikes writes
+    "create": (a_registry_create, False, True),
+    "update": (a_registry_update, True, True),
+    "pull": (a_remote_edit, True, False),
+    "enter": (a_remote_birth, False, False),
+}
+
+
+async def run_lane(world: FragileWorld, provider: str) -> None:
+    """One lane, until nothing is left that will be due soon; the others stand still."""
+    for _ in range(40):
+        await world.lanes.run(provider)
+        due = world.db.read_now(lambda tx: world._next(tx, provider))
+        if due is None or due > world.clock.time + LONGEST_WAIT:
+            return
+        world.clock.time = max(world.clock.time, due)
+
+
+@dataclass
+class Tally:
+    """What one scenario reached."""
+
+    points: Counter[str] = field(default_factory=Counter)
+    deaths: int = 0
+    struck: int = 0
+
+
+class Matrix:
+    """Worlds to start from, made once."""
+
+    def __init__(self, *, is_whole: bool) -> None:
+        """Nothing is made before it is asked for. Not whole: no deaths at database reads, a shorter look at the end."""
+        self._worlds: dict[bool, FragileWorld] = {}
+        self._is_whole = is_whole
+
+    async def world(self, *, has_customer: bool) -> FragileWorld:
+        """Three active connections, with or without a customer in agreement."""
+        if has_customer not in self._worlds:
+            world = FragileWorld()
+            await world.activate_all()
+            if has_customer:
+                world.db.run_now(
+                    lambda tx: registry.create(tx, world.hub, "grace", dict(BEFORE), actor="test", trace="t")
+                )
+                await world.settle()
+            self._worlds[has_customer] = world
+        return self._worlds[has_customer]
+
+    async def run(self, provider: str, job: str, kind: FaultKind | None, *, step: int = 1) -> Tally:
+        """Die at every `step`-th point, one after the other, until the job survives."""
+        tally = Tally()
+        blows_at = 1
+        while await self._die_at(blows_at, provider, job, kind, tally):
+            blows_at += step
+        return tally
+
+    async def _die_at(self, blows_at: int, provider: str, job: str, kind: FaultKind | None, tally: Tally) -> bool:
+        act, has_customer, strikes_writes = JOBS[job]
+        base = await self.world(has_customer=has_customer)
+        base.fused = (provider,)
+        base.database_calls = ("run", "read") if self._is_whole else ("run",)
+        fuse = Fuse(blows_at=blows_at, is_armed=True)
+        world = base.copy(fuse)
+        struck = None
+        if kind is not None:
+            path = (WRITES if strikes_writes else READS)[provider]
+            method = "POST" if strikes_writes else ""
+            struck = world.fail_once(provider, Fault(kind=kind, method=method, path=path, count=1))
+        died = ""
+        try:
+            await act(world, provider)
+        except Crash as crash:
+            died = str(crash)
+        fuse.is_armed = False
+        place = f"{job} at {provider}, {kind or 'no fault'}, death {blows_at}: {died or 'none'}"
+        if struck is not None:
+            tally.struck += len(struck.trace)
+        if died:
+            tally.deaths += 1
+            tally.points[died] += 1
+            world.start()
+        await come_to_rest(world)
+        check(world, place)
+        await check_silence(world, place, is_whole=self._is_whole)
+        world.db.engine.dispose()
+        return bool(died)
+
+
+async def come_to_rest(world: FragileWorld) -> None:
+    """Faults are over; whatever waits is waited for."""
+    await world.settle(patience=LONGEST_WAIT)
+    await world.next_sweep()
+
+
+def check(world: FragileWorld, place: str) -> None:
+    """One object everywhere, the right values everywhere, nothing in doubt, nobody doubled."""
+    for name in NAMES:
+        ours = [one for one in world.neutral(name).values() if one["email"] == EMAIL]
+        assert len(world.neutral(name)) == len(ours) == 1, f"{place}: {len(ours)} objects at {name}"
+        found = {field: ours[0][field] for field in AFTER}
+        assert found == AFTER, f"{place}: {name} has {found}"
+    world.db.read_now(lambda tx: _check_registry(tx, place))
+
+
+def _check_registry(tx: Tx, place: str) -> None:
+    assert customers.count(tx) == 1, f"{place}: {customers.count(tx)} customers"
+    (one,) = customers.by_ids(tx, customers.live_ids(tx, "", 10)).values()
+    assert {field: one.fields.get(field) for field in AFTER} == AFTER, f"{place}: the registry has {one.fields}"
+    rows = mappings.of_records(tx, [one.id])[one.id]
+    assert sorted(row.connection for row in rows) == sorted(NAMES), place
+    assert all(row.state == "live" and row.base.get("phone") for row in rows), place
+    assert intents.all_open(tx) == [], f"{place}: {intents.all_open(tx)}"
+    assert holds.listing(tx) == [], f"{place}: {holds.listing(tx)}"
+    assert failures.listing(tx) == [], f"{place}: {failures.listing(tx)}"
+
+
+async def check_silence(world: FragileWorld, place: str, *, is_whole: bool) -> None:
+    """An incremental and a full sweep write nothing anywhere."""
+    before = _footprint(world)
+    await world.next_sweep()
+    if is_whole:
+        world.clock.time += world.timing.full_every + 1
+        await world.settle()
+    assert _footprint(world) == before, f"{place}: an idle sweep wrote"
+
+
+def _footprint(world: FragileWorld) -> tuple[Any, ...]:
+    versions = world.db.read_now(
+        lambda tx: [one.version for one in customers.by_ids(tx, customers.live_ids(tx, "", 10)).values()]
+    )
+    return [world.writes(name) for name in NAMES], versions

@@ -1,0 +1,140 @@
+"""Deaths at every call of a port: proxies around connectors, exchanges and the database, and worlds to copy.
+
+No hook in the product and no hand-kept list of points: the n-th call dies, for n = 1, 2, ... until a job survives.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.ports import HttpRequest, HttpResponse
+from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
+from core.store.database import Database
+from core.sync.lanes import Lanes
+from tests.support.world import NAMES, World
+
+
+class Crash(BaseException):  # noqa: N818 - not an error that anything may catch
+    """The process dies here."""
+
+
+@dataclass
+class Fuse:
+    """Counts calls while it is armed, and blows at the n-th."""
+
+    blows_at: int = 0
+    count: int = 0
+    is_armed: bool = False
+    reached: Counter[str] = field(default_factory=Counter)
+
+    def point(self, name: str) -> None:
+        """One place where the process may die."""
+        if not self.is_armed:
+            return
+        self.count += 1
+        self.reached[name] += 1
+        if self.count == self.blows_at:
+            self.is_armed = False
+            raise Crash(name)
+
+
+class FusedPort:
+    """Anything with async methods: dies before or after the calls of those that are named."""
+
+    def __init__(self, inner: Any, label: str, names: tuple[str, ...], fuse: Fuse) -> None:
+        """Stand before `inner`; everything else passes."""
+        self._inner = inner
+        self._label = label
+        self._names = names
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        """The method, with a point on each side."""
+        found = getattr(self._inner, name)
+        if name not in self._names:
+            return found
+
+        async def fused(*arguments: Any, **named: Any) -> Any:
+            self._fuse.point(f"before {self._label}.{name}")
+            result = await found(*arguments, **named)
+            self._fuse.point(f"after {self._label}.{name}")
+            return result
+
+        return fused
+
+
+CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "find", "write")
+DATABASE_CALLS = ("run", "read")
+"""A death at a read of the database leaves the world as a death after the last write did: a short run leaves them out."""
+
+
+@dataclass
+class FragileWorld(World):
+    """A world in which Accord may die at any call of a port of one connection, and whose state can be copied."""
+
+    fuse: Fuse = field(default_factory=Fuse)
+    fused: tuple[str, ...] = NAMES
+    database_calls: tuple[str, ...] = DATABASE_CALLS
+
+    def start(self) -> None:
+        """Start as ever, then stand proxies before the ports."""
+        super().start()
+        connections = {
+            name: replace(one, connector=FusedPort(one.connector, "connector", CONNECTOR_CALLS, self.fuse))  # type: ignore[arg-type]
+            if name in self.fused
+            else one
+            for name, one in self.hub.connections.items()
+        }
+        db: Database = FusedPort(self.db, "database", self.database_calls, self.fuse)  # type: ignore[assignment]
+        self.hub = replace(self.hub, db=db, connections=connections)
+        self.lanes = Lanes(self.hub)
+
+    def _through(self, name: str) -> Callable[[HttpRequest], HttpResponse]:
+        plain = super()._through(name)
+        if name not in self.fused:
+            return plain
+
+        def exchange(request: HttpRequest) -> HttpResponse:
+            self.fuse.point("request")
+            answer = plain(request)
+            self.fuse.point("answer")
+            return answer
+
+        return exchange
+
+    def copy(self, fuse: Fuse) -> FragileWorld:
+        """A second world in the same state: look-alikes, clock, vaults and database."""
+        twin = object.__new__(FragileWorld)
+        state = (self.rng, self.clock, self.lookalikes, self.vaults)
+        twin.rng, twin.clock, twin.lookalikes, twin.vaults = copy.deepcopy(state)
+        twin.seed, twin.url, twin.timing, twin.config = self.seed, self.url, self.timing, self.config
+        twin.fuse, twin.fused, twin.database_calls, twin.woken = fuse, self.fused, self.database_calls, set()
+        twin.exchanges = {name: one.respond for name, one in twin.lookalikes.items()}
+        twin.db = Database(self.url, is_direct=True)
+        copy_sqlite(self.db, twin.db)
+        twin.start()
+        return twin
+
+    def fail_once(self, name: str, fault: Fault) -> FaultyExchange:
+        """One request of one connection goes wrong."""
+        faulty = FaultyExchange(
+            self.lookalikes[name], FaultPlan(requests=(fault,)), rng=random.Random(0), clock=self.clock
+        )
+        self.exchanges[name] = faulty
+        return faulty
+
+
+def copy_sqlite(source: Database, target: Database) -> None:
+    """Copy one database in memory into another."""
+    with source.engine.connect() as one, target.engine.connect() as other:
+        one.rollback()
+        other.rollback()
+        theirs, ours = other.connection.driver_connection, one.connection.driver_connection
+        assert theirs is not None
+        assert ours is not None
+        ours.backup(theirs)
