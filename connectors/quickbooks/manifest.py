@@ -73,6 +73,7 @@ MANIFEST: Final = Manifest(
         "access_expires_at": "written by the refresh",
         "verifier_token": "app, Webhooks, Show verifier token; several separated by spaces or commas",
     },
+    webhook_secret="verifier_token",  # noqa: S106 - the name of one
     webhook_events=(
         "qbo.customer.created.v1",
         "qbo.customer.updated.v1",

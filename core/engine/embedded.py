@@ -50,10 +50,17 @@ class EmbeddedEngine:
         """Wait for the runs under way."""
         while self._running:
             await asyncio.wait(list(self._running.values()))
+            # a run that was cut off before its first step never takes itself off: this would spin for ever
+            self._running = {lane: task for lane, task in self._running.items() if not task.done()}
 
     def stop_starting(self) -> None:
         """SIGTERM: lanes under way finish their piece of work, nothing new begins."""
         self._is_draining = True
+
+    def abandon(self) -> None:
+        """Cut off the runs that did not come to an end in time; the next start takes up what they left."""
+        for task in self._running.values():
+            task.cancel()
 
     @property
     def is_idle(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any, Protocol
 
-from core.ports import Delivery, HttpRequest, HttpResponse
+from core.ports import Clock, Delivery, HttpRequest, HttpResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,6 @@ class LookAlike(Protocol):
     """One provider account. Not thread-safe; nothing in it reads the real clock or real chance."""
 
     name: str
-    reads: int
-    """How many reads (gets, lists, searches, queries) the API has answered."""
     settings: Any
     """A frozen dataclass. The kit replaces it while the look-alike runs (a new `webhook_url`): read it at each use."""
 
@@ -66,6 +65,11 @@ class LookAlike(Protocol):
         ...
 
     @property
+    def reads(self) -> int:
+        """How many reads (gets, lists, searches, queries) the API has answered."""
+        ...
+
+    @property
     def mutations(self) -> Sequence[Mutation]:
         """Every change since the start, oldest first, with its caller."""
         ...
@@ -77,3 +81,15 @@ class LookAlike(Protocol):
     def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """Tell what the receiver answered; None: no answer. A non-2xx is scheduled again, as the provider does."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a connector folder offers the sandbox: `connectors.<name>.sandbox.offer.OFFER`."""
+
+    build: Callable[[Clock, Random, float, bool], LookAlike]
+    """(clock, chance, lag_scale, enforce_limits) -> an empty account."""
+    settings: Callable[[str], Mapping[str, str]]
+    """Settings of a connection to it, by its base URL."""
+    secrets: Mapping[str, str]
+    """What such a connection keeps in its vault, webhook secret included."""

@@ -23,6 +23,15 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
+class Poison(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that could not be understood, and why."""
+
+    id: int
+    connection: str
+    received_at: float
+    problem: str
+
+
 def add(tx: Tx, letters: Sequence[Letter]) -> None:
     """Store deliveries; one that is there already is left alone."""
     rows = [
@@ -60,23 +69,18 @@ def poison(tx: Tx, letter_id: int, error: str) -> None:
     tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state="poison", error=error))
 
 
+def poisoned(tx: Tx, limit: int) -> list[Poison]:
+    """Deliveries that could not be understood, newest first."""
+    i = INBOX.c
+    statement = sa.select(i.id, i.connection, i.received_at, i.error).where(i.state == "poison")
+    rows = tx.rows(statement.order_by(i.id.desc()).limit(limit))
+    return [Poison(id=row[0], connection=row[1], received_at=row[2], problem=row[3]) for row in rows]
+
+
 def counts(tx: Tx) -> dict[tuple[str, str], int]:
     """Deliveries by connection and state."""
     statement = sa.select(INBOX.c.connection, INBOX.c.state, sa.func.count())
     return {(row[0], row[1]): row[2] for row in tx.rows(statement.group_by(INBOX.c.connection, INBOX.c.state))}
-
-
-def poisoned(tx: Tx, connection: str | None = None, limit: int = 100) -> list[tuple[Letter, str]]:
-    """Deliveries that cannot be understood, and why, newest first."""
-    i = INBOX.c
-    statement = sa.select(i.id, i.connection, i.dedupe_key, i.body, i.received_at, i.trace, i.error)
-    statement = statement.where(i.state == "poison")
-    if connection is not None:
-        statement = statement.where(i.connection == connection)
-    return [
-        (Letter(id=row[0], connection=row[1], dedupe_key=row[2], body=row[3], received_at=row[4], trace=row[5]), row[6])
-        for row in tx.rows(statement.order_by(i.id.desc()).limit(limit))
-    ]
 
 
 def has_new(tx: Tx) -> list[str]:

@@ -26,6 +26,13 @@ def upgrade(db: Database) -> list[str]:
     return db.run_now(_upgrade)
 
 
+def bring(db: Database, *, migrate: bool) -> None:
+    """Make an empty database's tables. SchemaError: it is newer; or older, and nobody said `migrate`."""
+    if migrate or current(db) is None:
+        upgrade(db)
+    check(db)
+
+
 def check(db: Database) -> None:
     """Raise SchemaError unless `db` has exactly this program's schema."""
     revision = db.read_now(_known_revision)

@@ -1,0 +1,90 @@
+"""/v1/connections, plans and activation, and /v1/syncs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+
+from core.api import shapes
+from core.api.context import ACTOR, HubIn, at_or_none, refusals
+from core.errors import InvalidInputError, NotFoundError
+from core.store import work
+from core.store.work import OneOff
+from core.sync.activation import activate
+from core.sync.explain import status
+from core.sync.oneoffs import ask
+from core.sync.plan import Plan, plan
+
+router = APIRouter(prefix="/v1", tags=["connections"])
+
+ITEMS_SHOWN = 1000
+
+
+@router.get("/connections", responses=refusals())
+async def list_connections(hub: HubIn) -> shapes.Connections:
+    """How every connection stands, in numbers."""
+    found = await hub.db.read(lambda tx: status(tx, hub))
+    return shapes.Connections(data=[_connection(one) for one in found["connections"]])
+
+
+def _connection(one: dict[str, Any]) -> shapes.ConnectionShown:
+    times = {name: at_or_none(one[name]) for name in ("last_full_sweep", "last_changes", "paused_until")}
+    return shapes.ConnectionShown.model_validate(one | times)
+
+
+@router.get("/connections/{name}/plan", responses=refusals(404))
+async def connection_plan(
+    hub: HubIn, name: str, limit: Annotated[int, Query(ge=0, le=100_000, description="Items shown.")] = ITEMS_SHOWN
+) -> shapes.PlanShown:
+    """What would change there, field by field, from what was last seen; nothing is written."""
+    return _plan(await plan(hub, hub.connection(name)), limit)
+
+
+@router.post("/connections/{name}/activate", responses=refusals(404))
+async def activate_connection(hub: HubIn, name: str, seen: shapes.Activation) -> shapes.PlanShown:
+    """Leave observing, if the plan of this very moment is the one that was seen."""
+    return _plan(await activate(hub, hub.connection(name), seen.digest, actor=ACTOR), 0)
+
+
+def _plan(found: Plan, limit: int) -> shapes.PlanShown:
+    values = msgspec.structs.asdict(found) | {"total_items": len(found.items)}
+    values["items"] = [msgspec.to_builtins(item) for item in found.items[:limit]]
+    return shapes.PlanShown.model_validate(values)
+
+
+@router.post("/syncs", status_code=202, tags=["syncs"], responses=refusals(404))
+async def ask_for_sync(hub: HubIn, wanted: shapes.SyncRequest) -> shapes.SyncShown:
+    """Put a one-off into a connection's lane."""
+    request: dict[str, object] = {"what": wanted.what}
+    if wanted.what == "customers":
+        if not wanted.external_ids:
+            raise InvalidInputError("is empty", field="external_ids", cure="name the customers")
+        request["external_ids"] = wanted.external_ids
+    one_id = await ask(hub, wanted.connection, request)
+    found = await hub.db.read(lambda tx: work.one_off(tx, one_id))
+    return _sync(found, one_id)
+
+
+@router.get("/syncs/{sync_id}", tags=["syncs"], responses=refusals(404))
+async def get_sync(hub: HubIn, sync_id: str) -> shapes.SyncShown:
+    """A one-off and what became of it."""
+    return _sync(await hub.db.read(lambda tx: work.one_off(tx, sync_id)), sync_id)
+
+
+def _sync(found: OneOff | None, one_id: str) -> shapes.SyncShown:
+    if found is None:
+        raise NotFoundError(f"there is no sync {one_id!r}", field="sync", cure="they are kept for 30 days")
+    return shapes.SyncShown.model_validate(
+        {
+            "id": found.id,
+            "connection": found.connection,
+            "what": found.request.get("what", ""),
+            "external_ids": found.request.get("external_ids", []),
+            "state": found.state,
+            "result": found.result,
+            "error": found.error,
+            "trace": found.trace,
+        }
+    )

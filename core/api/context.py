@@ -1,0 +1,69 @@
+"""What the API's routes stand on, and the small things they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
+
+from core.api.health import Health
+from core.api.metrics import Metrics
+from core.sync.batch import Report
+from core.sync.hub import Hub
+
+ACTOR = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Built once by the daemon."""
+
+    hub: Hub
+    health: Health
+    metrics: Metrics
+    totals: Callable[[], Mapping[str, Report]]
+
+
+def _hub(request: Request) -> Hub:
+    context: Context = request.app.state.context
+    return context.hub
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _trace(request: Request) -> str:
+    return str(request.state.trace)
+
+
+HubIn = Annotated[Hub, Depends(_hub)]
+ContextIn = Annotated[Context, Depends(_context)]
+Trace = Annotated[str, Depends(_trace)]
+# the edge routes the path as it was sent
+ExternalId = Annotated[str, Path(description="Percent-encoded, a slash as %2F."), AfterValidator(unquote)]
+
+
+def at(seconds: float) -> datetime:
+    """A time of ours as the API shows it."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def at_or_none(seconds: float | None) -> datetime | None:
+    """The same, where there may be none."""
+    return None if seconds is None else at(seconds)
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: the problem documents a route may answer with."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    told: dict[int | str, dict[str, Any]] = {
+        status: {"description": "Problem", "content": content} for status in (*statuses, 401, 422, 500, 503)
+    }
+    return told

@@ -1,0 +1,126 @@
+"""What stands before every route of the API: a trace, the token, the size of a body, and whatever nobody caught."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from core.api import problems
+from core.api.asgi import App, Message, Receive, Scope, Send, header, raw_path
+from core.ports import Ids
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""What a supervisor asks, which has no token."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Edge:
+    """ASGI around the API.
+
+    Paths are routed as they were sent: an id with a slash arrives as `%2F` and must stay one segment.
+    """
+
+    def __init__(self, app: App, ids: Ids, token: str | None, host: str) -> None:
+        """`token`: what the API asks for, if anything. Without one, only requests to loopback names are served."""
+        self._app = app
+        self._ids = ids
+        self._token = token.encode() if token else None
+        self._hosts = LOOPBACK | {host}
+        self._log = structlog.get_logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        trace = self._ids.new()
+        with structlog.contextvars.bound_contextvars(trace=trace):
+            answered = _Answered(send, trace)
+            try:
+                await self._serve(scope, receive, answered, trace)
+            except asyncio.CancelledError:
+                raise
+            except Exception:  # noqa: BLE001 - the last one who can answer; logged with its story
+                self._log.exception("api.failed", method=scope["method"], path=raw_path(scope))
+                await answered.refuse(500, "bug", "a bug of Accord's; the log has the story under this trace")
+            else:
+                self._log.debug("api.done", method=scope["method"], path=raw_path(scope), status=answered.status)
+
+    async def _serve(self, scope: Scope, receive: Receive, answered: _Answered, trace: str) -> None:
+        path = raw_path(scope)
+        if path not in OPEN_PATHS and not self._may_enter(scope):
+            challenge = (b"www-authenticate", b"Bearer")
+            await answered.refuse(401, "unauthorized", "a valid bearer token is needed", challenge)
+            return
+        if self._token is None and not self._is_addressed(scope):
+            # a web page that points its own name at this machine must not get in through somebody's browser
+            await answered.refuse(421, "misdirected", "this API answers to its own address only")
+            return
+        if int(_length(scope)) > MOST_BYTES:
+            await answered.refuse(413, "too_large", f"the body is larger than {MOST_BYTES} bytes")
+            return
+        inner = {**scope, "path": path, "state": {**scope.get("state", {}), "trace": trace}}
+        await self._app(inner, _Capped(receive), answered)
+
+    def _may_enter(self, scope: Scope) -> bool:
+        if self._token is None:
+            return True
+        kind, _, given = (header(scope, b"authorization") or "").partition(" ")
+        # latin-1 is how headers arrive; compare_digest refuses other text but takes any bytes
+        return hmac.compare_digest(given.strip().encode("latin-1"), self._token) and kind.lower() == "bearer"
+
+    def _is_addressed(self, scope: Scope) -> bool:
+        try:
+            return urlsplit(f"//{header(scope, b'host') or ''}").hostname in self._hosts
+        except ValueError:
+            return False
+
+
+def _length(scope: Scope) -> str:
+    told = header(scope, b"content-length") or "0"
+    return told if told.isdecimal() else "0"
+
+
+class _Capped:
+    """A body without a length is cut off where it becomes too long: the rest is as good as a hung-up sender."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = MOST_BYTES
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        return message if self._left >= 0 else {"type": "http.disconnect"}
+
+
+class _Answered:
+    """`send` that remembers whether an answer was begun."""
+
+    def __init__(self, send: Send, trace: str) -> None:
+        self._send = send
+        self._trace = trace
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-accord-trace", self._trace.encode())]
+        await self._send(message)
+
+    async def refuse(self, status: int, code: str, detail: str, *headers: tuple[bytes, bytes]) -> None:
+        """Answer with a problem, unless an answer was begun already."""
+        if self.status is not None:
+            return
+        body = problems.encoded(problems.document(code, status, detail, self._trace))
+        own: Iterable[tuple[bytes, bytes]] = (
+            (b"content-type", problems.MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        )
+        await self({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+        await self._send({"type": "http.response.body", "body": body})

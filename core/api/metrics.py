@@ -1,0 +1,107 @@
+"""Prometheus metrics: counters of this process, and the registry's numbers read at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from core.sync.batch import Report
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_BY_CONNECTION: Final[Mapping[str, str]] = {
+    "mappings": "Live mappings",
+    "pending": "Customers to be created there",
+    "gone": "Mappings whose object is gone",
+    "objects": "Remote objects seen",
+    "waiting": "Subjects that wait for a reconcile",
+    "inbox": "Webhook deliveries not yet looked at",
+    "poison": "Webhook deliveries that cannot be understood",
+    "held": "Open holds: decisions that wait for a person",
+    "failing": "Records that fail and are retried",
+    "dead": "Records that failed too often: a person must retry",
+    "in_doubt": "Writes whose outcome is not known yet",
+}
+_AGES: Final[Mapping[str, str]] = {
+    "last_full_sweep": "Seconds since the last complete sweep ended",
+    "last_changes": "Seconds since the last sweep of changes ended",
+}
+
+
+class Metrics:
+    """One process's counters, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Everything at zero."""
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._webhooks = Counter(
+            "accord_webhooks", "Webhook deliveries by outcome", ["connection", "outcome"], registry=self.registry
+        )
+        self._jobs = Counter("accord_jobs", "Scheduled jobs by outcome", ["job", "outcome"], registry=self.registry)
+        self._ready = Gauge("accord_ready", "1 while the daemon is ready", registry=self.registry)
+        self._seen: dict[tuple[str, str], Any] = {}
+
+    def webhook(self, connection: str, outcome: str) -> None:
+        """Count one delivery; `connection` is "" for one that is not configured."""
+        child = self._seen.get((connection, outcome))
+        if child is None:
+            child = self._seen[connection, outcome] = self._webhooks.labels(connection, outcome)
+        child.inc()
+
+    def job(self, name: str, outcome: str) -> None:
+        """Count one run of a job: done | failed."""
+        self._jobs.labels(name, outcome).inc()
+
+    def exposed(self, status: Mapping[str, Any], totals: Mapping[str, Report], now: float, *, is_ready: bool) -> bytes:
+        """Everything, in Prometheus' text format."""
+        self._ready.set(1 if is_ready else 0)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Numbers(status, totals, now))
+        return generate_latest(self.registry) + generate_latest(registry)
+
+
+class _Numbers(Collector):
+    """One look at the registry."""
+
+    def __init__(self, status: Mapping[str, Any], totals: Mapping[str, Report], now: float) -> None:
+        self._status = status
+        self._totals = totals
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("accord_customers", "Live customers", value=self._status["customers"])
+        shown = self._status["connections"]
+        for name, text in _BY_CONNECTION.items():
+            family = GaugeMetricFamily(f"accord_{name}", text, labels=["connection"])
+            for one in shown:
+                family.add_metric([one["connection"]], one[name])
+            yield family
+        for name, text in _AGES.items():
+            family = GaugeMetricFamily(f"accord_{name}_age_seconds", text, labels=["connection"])
+            for one in shown:
+                if one[name] is not None:
+                    family.add_metric([one["connection"]], max(0.0, self._now - one[name]))
+            yield family
+        yield self._states(shown)
+        yield self._lanes()
+
+    @staticmethod
+    def _states(shown: Iterable[Mapping[str, Any]]) -> Metric:
+        text = "1 for the state a connection is in: observing | active | reauthorize"
+        family = GaugeMetricFamily("accord_connection_state", text, labels=["connection", "state"])
+        for one in shown:
+            family.add_metric([one["connection"], one["state"]], 1)
+        return family
+
+    def _lanes(self) -> Metric:
+        text = "What each lane did since the process began"
+        family = CounterMetricFamily("accord_lane_records", text, labels=["connection", "what"])
+        for name, total in sorted(self._totals.items()):
+            for what in Report.__slots__:
+                family.add_metric([name, what], getattr(total, what))
+        return family

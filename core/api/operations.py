@@ -1,0 +1,115 @@
+"""What an operator looks at and decides: holds, failures, undo, the inbox."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Query
+
+from core.api import shapes
+from core.api.context import ACTOR, HubIn, at, refusals
+from core.api.customers import external_ids, failure_shown
+from core.model.holds import CHOICES, TEXTS
+from core.store import failures, holds, inbox
+from core.store.database import Tx
+from core.store.holds import Hold
+from core.sync import answers, registry
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/holds", responses=refusals(404))
+async def list_holds(
+    hub: HubIn,
+    connection: str | None = None,
+    reason: str | None = None,
+    external_customer_id: str | None = None,
+    limit: Limit = 100,
+) -> shapes.Holds:
+    """What waits for a person, oldest first."""
+
+    def work(tx: Tx) -> shapes.Holds:
+        record = registry.get(tx, external_customer_id).id if external_customer_id is not None else None
+        found = holds.listing(tx, connection=connection, reason=reason, record_id=record, limit=limit)
+        names = external_ids(tx, [one.record_id for one in found])
+        total = sum(holds.counts(tx).values())
+        return shapes.Holds(data=[_hold(one, names) for one in found], total=total)
+
+    return await hub.db.read(work)
+
+
+@router.post("/holds/{hold_id}/answer", responses=refusals(404))
+async def answer_hold(hub: HubIn, hold_id: str, given: shapes.AnswerGiven) -> shapes.HoldShown:
+    """Decide; with the digest of what was seen, the answer is refused when the values have changed since."""
+
+    def work(tx: Tx) -> shapes.HoldShown:
+        answers.answer(tx, hub, hold_id, given.choice, actor=ACTOR, digest=given.digest)
+        found = holds.get(tx, hold_id)
+        assert found is not None  # noqa: S101 - answered just now
+        return _hold(found, external_ids(tx, [found.record_id]))
+
+    return await hub.db.run(work)
+
+
+def _hold(one: Hold, names: dict[str, str]) -> shapes.HoldShown:
+    values = msgspec.structs.asdict(one) | {
+        "text": TEXTS.get(one.reason, ""),
+        "choices": list(CHOICES.get(one.reason, ())),
+        "external_customer_id": names.get(one.record_id or ""),
+        "opened_at": at(one.opened_at),
+    }
+    return shapes.HoldShown.model_validate(values)
+
+
+@router.get("/failures", responses=refusals())
+async def list_failures(
+    hub: HubIn, connection: str | None = None, state: Literal["retrying", "dead"] | None = None, limit: Limit = 100
+) -> shapes.Failures:
+    """Records that failed and have not succeeded since, oldest first."""
+
+    def work(tx: Tx) -> shapes.Failures:
+        found = failures.listing(tx, connection=connection, state=state, limit=limit)
+        names = external_ids(tx, [one.record_id for one in found])
+        shown = [failure_shown(one, names.get(one.record_id or "")) for one in found]
+        return shapes.Failures(data=shown, total=sum(failures.counts(tx).values()))
+
+    return await hub.db.read(work)
+
+
+@router.post("/failures/retry", responses=refusals(404))
+async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retried:
+    """Look again, now, at what failed; dead ones too."""
+    hub.connection(wanted.connection)
+    times = await hub.db.run(lambda tx: answers.retry(tx, hub, wanted.connection, wanted.subjects))
+    return shapes.Retried(retried=times)
+
+
+@router.post("/changes/{change_id}/undo", responses=refusals(404, 409))
+async def undo_change(hub: HubIn, change_id: int, wanted: shapes.UndoRequest | None = None) -> shapes.Undone:
+    """Put back what a change replaced; it flows everywhere, as an edit by hand."""
+    field = wanted.field if wanted else None
+    found = await hub.db.run(lambda tx: answers.undo(tx, hub, change_id, field=field, actor=ACTOR))
+    return shapes.Undone.model_validate(found)
+
+
+@router.get("/inbox", responses=refusals())
+async def show_inbox(hub: HubIn, limit: Limit = 100) -> shapes.InboxShown:
+    """Webhook deliveries by connection and state, and the newest of those that cannot be understood."""
+
+    def work(tx: Tx) -> shapes.InboxShown:
+        counts = [
+            shapes.InboxCount.model_validate({"connection": name, "state": state, "deliveries": times})
+            for (name, state), times in sorted(inbox.counts(tx).items())
+        ]
+        poison = [
+            shapes.PoisonShown(
+                id=one.id, connection=one.connection, received_at=at(one.received_at), problem=one.problem
+            )
+            for one in inbox.poisoned(tx, limit)
+        ]
+        return shapes.InboxShown(counts=counts, poison=poison)
+
+    return await hub.db.read(work)

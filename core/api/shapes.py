@@ -1,0 +1,397 @@
+"""What the API takes and gives, as OpenAPI tells it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Shown = str | list[str] | dict[str, str] | None
+
+
+class Strict(BaseModel):
+    """A request: what it does not know is an error, and not silently dropped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# ---- customers -------------------------------------------------------------------------------------
+
+
+class Open(BaseModel):
+    """A request whose unknown members reach core.model.validate, which knows what they were meant to be."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+
+
+class Address(Open):
+    """An address; parts that are absent are blank."""
+
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    country: str | None = Field(None, description="ISO 3166 alpha-2")
+
+
+class CustomerFields(BaseModel):
+    """The fields of a customer. null clears one."""
+
+    name: str | None = None
+    legal_name: str | None = None
+    legal_number: str | None = None
+    tax_identification_number: str | None = None
+    email: str | None = None
+    other_emails: list[str] | None = None
+    phone: str | None = None
+    customer_type: str | None = Field(None, description="company | individual")
+    billing_address: Address | None = None
+    shipping_address: Address | None = None
+    currency: str | None = Field(None, description="ISO 4217")
+    timezone: str | None = Field(None, description="IANA name")
+    locale: str | None = None
+    url: str | None = None
+    logo_url: str | None = None
+    parent: str | None = Field(None, description="external_customer_id of the parent")
+    status: str | None = Field(None, description="active | inactive")
+    invoice_metadata_keys: list[str] | None = None
+
+
+class CustomerChanges(CustomerFields, Open):
+    """Fields to set. Absent: left as it is; null: cleared. Metadata merges per key."""
+
+    metadata: dict[str, str | None] = {}
+
+
+class NewCustomer(CustomerChanges):
+    """A customer to enter."""
+
+    external_customer_id: str
+
+
+class CustomerShown(CustomerFields):
+    """A customer of the registry. Only fields that have a value are there."""
+
+    external_customer_id: str
+    version: int = Field(description="For If-Match.")
+    metadata: dict[str, str]
+    sources: dict[str, str] = Field(description="Field -> the connection its value is from, or `registry`.")
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+
+class Meta(BaseModel):
+    """Where a page is. A page that a cursor asked for is not counted."""
+
+    page: int | None
+    page_size: int
+    total: int | None
+    total_pages: int | None
+    next_cursor: str | None
+
+
+class CustomerPage(BaseModel):
+    """Customers by external_customer_id."""
+
+    data: list[CustomerShown]
+    meta: Meta
+
+
+class FailureShown(BaseModel):
+    """A record that failed."""
+
+    connection: str
+    subject: str
+    external_customer_id: str | None
+    field: str | None
+    code: str
+    message: str
+    raw: str
+    state: Literal["retrying", "dead"]
+    attempts: int
+    first_at: datetime
+    last_at: datetime
+    next_at: datetime | None
+    trace: str
+
+
+class MappingShown(BaseModel):
+    """One customer at one connection. `base` are (registry, remote) as last agreed, by field."""
+
+    id: str
+    connection: str
+    remote_id: str | None
+    state: str = Field(description="pending | live | gone | excluded")
+    generation: int
+    base: dict[str, tuple[Shown, Shown]]
+    note: str
+    failure: FailureShown | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Mappings(BaseModel):
+    """A customer's mappings that have not ended."""
+
+    data: list[MappingShown]
+
+
+class FieldChange(BaseModel):
+    """What a field was and became, and the rule that said so."""
+
+    old: Shown
+    new: Shown
+    rule: str
+
+
+class LostValue(BaseModel):
+    """A value that lost a conflict; an undo puts it back."""
+
+    model_config = ConfigDict(extra="allow")
+
+    field: str
+    value: Shown
+
+
+class EntryShown(BaseModel):
+    """One entry of the journal. `change` is what an undo takes."""
+
+    change: int
+    at: datetime
+    action: str
+    connection: str | None
+    remote_id: str | None
+    actor: str
+    trace: str
+    changes: dict[str, FieldChange]
+    lost: list[LostValue]
+
+
+class Timeline(BaseModel):
+    """A customer's journal, newest first."""
+
+    data: list[EntryShown]
+
+
+class Sourced(BaseModel):
+    """A registry value and where it is from."""
+
+    value: Shown
+    source: str
+
+
+class Explained(BaseModel):
+    """Every system's value of every field, who owns it, what happened last, what is pending and why."""
+
+    external_customer_id: str
+    id: str
+    version: int
+    fields: dict[str, Sourced]
+    mappings: list[dict[str, Any]]
+    holds: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+    journal: list[EntryShown]
+
+
+# ---- connections -----------------------------------------------------------------------------------
+
+
+class ConnectionShown(BaseModel):
+    """How a connection stands."""
+
+    connection: str
+    provider: str
+    account: str | None
+    state: Literal["observing", "active", "reauthorize"]
+    is_configured: bool
+    mappings: int
+    pending: int
+    gone: int
+    objects: int
+    waiting: int
+    inbox: int
+    poison: int
+    held: int
+    failing: int
+    dead: int
+    in_doubt: int
+    last_full_sweep: datetime | None
+    last_changes: datetime | None
+    paused_until: datetime | None
+    error: str
+
+
+class Connections(BaseModel):
+    """Every connection."""
+
+    data: list[ConnectionShown]
+
+
+class PlannedChange(BaseModel):
+    """One field's change; `where` is `registry` or the connection."""
+
+    field: str
+    where: str
+    old: Shown
+    new: Shown
+    rule: str
+
+
+class PlannedItem(BaseModel):
+    """What would happen to one record or object."""
+
+    kind: Literal["enter", "link", "create", "update", "take", "hold"]
+    subject: str
+    external_id: str
+    remote_id: str
+    reason: str
+    changes: list[PlannedChange]
+
+
+class PlanShown(BaseModel):
+    """Everything that would change at one connection. The digest covers all items, shown or not."""
+
+    connection: str
+    account: str
+    digest: str
+    counts: dict[str, int]
+    calls: int
+    seconds: float
+    foreign_marks: dict[str, int]
+    total_items: int
+    items: list[PlannedItem]
+
+
+class Activation(Strict):
+    """The plan that was seen."""
+
+    digest: str
+
+
+# ---- operations ------------------------------------------------------------------------------------
+
+
+class SyncRequest(Strict):
+    """A one-off: all of a connection, its changes, or some customers."""
+
+    connection: str
+    what: Literal["full", "changes", "customers"]
+    external_ids: list[str] = Field([], max_length=1000, description="For `customers`.")
+
+
+class SyncShown(BaseModel):
+    """A one-off and what became of it."""
+
+    id: str
+    connection: str
+    what: str
+    external_ids: list[str]
+    state: Literal["new", "running", "done", "failed"]
+    result: dict[str, int]
+    error: str
+    trace: str
+
+
+class HoldShown(BaseModel):
+    """Something that waits for a person, with the choices."""
+
+    id: str
+    connection: str
+    subject: str
+    field: str
+    reason: str
+    text: str
+    choices: list[str]
+    external_customer_id: str | None
+    detail: dict[str, Any]
+    digest: str
+    state: str
+    answer: str | None
+    actor: str | None
+    opened_at: datetime
+
+
+class Holds(BaseModel):
+    """Open holds, oldest first."""
+
+    data: list[HoldShown]
+    total: int = Field(description="All open holds, whatever the filters.")
+
+
+class AnswerGiven(Strict):
+    """A choice; with the hold's digest it is refused when the values have changed since."""
+
+    choice: str
+    digest: str | None = None
+
+
+class Failures(BaseModel):
+    """Failures that stand, oldest first."""
+
+    data: list[FailureShown]
+    total: int = Field(description="All failures, whatever the filters.")
+
+
+class RetryRequest(Strict):
+    """Look again, now. No subjects: all that failed at the connection."""
+
+    connection: str
+    subjects: list[str] = Field([], max_length=1000)
+
+
+class Retried(BaseModel):
+    """How many are looked at again."""
+
+    retried: int
+
+
+class UndoRequest(Strict):
+    """Which field to put back; all of the change's without one."""
+
+    field: str | None = None
+
+
+class Undone(BaseModel):
+    """What was put back."""
+
+    external_customer_id: str
+    fields: dict[str, Shown]
+
+
+class InboxCount(BaseModel):
+    """Deliveries of one connection in one state."""
+
+    connection: str
+    state: Literal["new", "done", "poison"]
+    deliveries: int
+
+
+class PoisonShown(BaseModel):
+    """An authentic delivery of no known shape."""
+
+    id: int
+    connection: str
+    received_at: datetime
+    problem: str
+
+
+class InboxShown(BaseModel):
+    """The inbox in numbers, and its newest riddles."""
+
+    counts: list[InboxCount]
+    poison: list[PoisonShown]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """The daemon holds its lock and the database takes writes."""
+
+    status: Literal["ready"]

@@ -1,0 +1,20 @@
+"""Look-alikes that stand beside a daemon and deliver their webhooks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+
+from core.ports import Clock
+from core.sandbox.lookalike import LookAlike
+from core.sandbox.server import SandboxServer
+
+
+async def stand(lookalikes: Mapping[str, LookAlike], *, clock: Clock, rng: Random, receiver: str) -> SandboxServer:
+    """Start them; `receiver` is the base URL of the daemon's webhook receiver."""
+    for name, one in lookalikes.items():
+        one.settings = replace(one.settings, webhook_url=f"{receiver}/webhooks/{name}")
+    server = SandboxServer(lookalikes, clock=clock, rng=rng)
+    await server.start()
+    return server
