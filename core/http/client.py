@@ -13,14 +13,26 @@ from core.ports import HttpResponse, Shell
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
+def async_client(shell: Shell) -> httpx.AsyncClient:
+    """The client under every connector: our transport and time-outs, nothing taken from the environment."""
+    return httpx.AsyncClient(
+        transport=async_transport(shell), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+    )
+
+
+def error_of(error: httpx.HTTPError) -> RetryError | AmbiguousError:
+    """RetryError: the request never left this machine; AmbiguousError: it may have arrived and been executed."""
+    if isinstance(error, _NEVER_SENT):
+        return RetryError(f"no connection: {_words(error)}")
+    return AmbiguousError(f"no answer: {_words(error)}")
+
+
 class HttpClient:
     """Sends one request and returns one answer, whatever its status; knows no provider."""
 
     def __init__(self, shell: Shell) -> None:
         """Open no socket before the first request."""
-        self._client = httpx.AsyncClient(
-            transport=async_transport(shell), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
-        )
+        self._client = async_client(shell)
 
     async def send(
         self,
@@ -33,12 +45,8 @@ class HttpClient:
         """Send once. RetryError: never left this machine; AmbiguousError: it may have arrived and been executed."""
         try:
             answer = await self._client.request(method, url, headers=headers, content=content, timeout=timeout)
-        except _NEVER_SENT as error:
-            msg = f"no connection: {_words(error)}"
-            raise RetryError(msg) from error
         except httpx.HTTPError as error:
-            msg = f"no answer: {_words(error)}"
-            raise AmbiguousError(msg) from error
+            raise error_of(error) from error
         found = {name.lower(): value for name, value in answer.headers.items()}
         return HttpResponse(answer.status_code, found, answer.content)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import httpx
 import stripe
 
 from connectors.stripe.client.reply import Reply
 from connectors.stripe.manifest import API_VERSION
 from core.errors import AmbiguousError, RetryError
-from core.http.client import HttpClient
+from core.http.client import async_client, error_of
+from core.http.transport import TIMEOUT_SECONDS
 from core.ports import Shell
 
 
@@ -21,7 +23,7 @@ class Sdk(stripe.StripeClient):
         """Retries are off: the engine's intents decide what may be sent twice."""
         # else the SDK writes an id to the home directory and sends measurements along
         stripe.enable_telemetry = False
-        self._http = ShellHttpClient(shell)
+        self._http = ShellHttpxClient(shell)
         super().__init__(
             # each call brings its own
             api_key="",
@@ -50,29 +52,33 @@ class Sdk(stripe.StripeClient):
         await self._http.close_async()
 
 
-class ShellHttpClient(stripe.HTTPClient):
-    """The SDK's transport on Accord's own: shared time-outs and connections, or the simulation's exchange."""
-
-    name = "httpx"
+class ShellHttpxClient(stripe.HTTPXClient):
+    """The SDK's own httpx client on Accord's transport: shared time-outs, or the simulation's exchange."""
 
     def __init__(self, shell: Shell) -> None:
         """Open no socket before the first request."""
-        super().__init__()
-        self._http = HttpClient(shell)
+        # HTTPXClient's constructor would read every CA certificate into a TLS context and make a client on
+        # it, both of which would be thrown away here; what it sets besides is set below
+        stripe.HTTPClient.__init__(self)
+        self._client_async = async_client(shell)
+        self._client = None
+        self._timeout = TIMEOUT_SECONDS
 
     async def request_async(  # type: ignore[override]  # the SDK hands the body through, whatever it is
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[Reply, int, Mapping[str, str]]:
         """Send; a Reply takes the place of the body, so that the SDK neither parses nor logs it."""
         try:
-            answer = await self._http.send(method, url, headers, (post_data or "").encode())
-        except AmbiguousError as error:
-            if method == "get":
+            answer = await self._client_async.request(method, url, headers=headers, content=post_data)
+        except httpx.HTTPError as error:
+            meaning = error_of(error)
+            if method == "get" and isinstance(meaning, AmbiguousError):
                 # a read changes nothing: its lost answer can be asked for again
-                raise RetryError(str(error)) from error
-            raise
-        return Reply(answer.status, answer.headers, answer.body), answer.status, answer.headers
+                meaning = RetryError(str(meaning))
+            raise meaning from error
+        found = dict(answer.headers.items())
+        return Reply(answer.status_code, found, answer.content), answer.status_code, found
 
     async def close_async(self) -> None:
         """Let go of sockets."""
-        await self._http.aclose()
+        await self._client_async.aclose()
