@@ -1,0 +1,44 @@
+"""`python -m tests.simulation --worlds 2000 --seed 1 --jobs 2`: a campaign; exit 1 when a world fails."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.simulation.campaign import as_json, campaign, repeat_command
+from tests.simulation.tape import tape_of
+from tests.simulation.world import run_world
+
+REQUIRED_FROM = 500
+"""Smaller campaigns cannot be expected to reach every path."""
+
+
+def main() -> int:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--worlds", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--trace", type=int, default=100, help="trace lines shown of the first world that fails")
+    parser.add_argument("--mutant", help="run with this planted bug (tests/simulation/mutants)")
+    parser.add_argument("--shrink", action="store_true", help="cut the first failing world down to what it needs")
+    parser.add_argument("--digest", action="store_true", help="print each world's digest, for comparing runs")
+    options = parser.parse_args()
+    seeds = range(options.seed, options.seed + options.worlds)
+    if options.digest:
+        for seed in seeds:
+            sys.stdout.write(f"{seed} {run_world(tape_of(seed)).digest}\n")
+        return 0
+    summary, failed = campaign(seeds, options.jobs)
+    if failed:
+        first = failed[0]
+        sys.stdout.write("\n".join(first.trace[-options.trace :]) + "\n")
+        sys.stdout.write(f"\nseed {first.seed}: {first.problem}\n{tape_of(first.seed).profile}\n")
+        sys.stdout.write(f"again: {repeat_command(first.seed)}\n\n")
+    sys.stdout.write(as_json(summary) + "\n")
+    must_reach = options.worlds >= REQUIRED_FROM
+    return 1 if failed or (must_reach and summary.never_reached) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What may stand in the end: a model of people's edits that knows nothing of the engine.
+
+Every edit knows which value its author saw. An edit whose value nobody replaced knowingly is a head. With one
+head it is the value everywhere; with several, one of them is, and each other one is on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+
+class Edit(NamedTuple):
+    """A person put `value` where `replaced` was. `mutation` counts the site's changes before it."""
+
+    number: int
+    at: float
+    site: str
+    target: str
+    field: str
+    value: Any
+    replaced: Any
+    mutation: int
+
+
+def loose(value: Any) -> Any:  # noqa: ANN401
+    """A value without what systems spell differently."""
+    if isinstance(value, dict):
+        return tuple(sorted((part, loose(text)) for part, text in value.items() if text)) or None
+    if isinstance(value, str):
+        return " ".join(value.split()).casefold() or None
+    return value or None
+
+
+def heads(edits: Iterable[Edit]) -> list[Edit]:
+    """Edits of one field of one customer that nobody knowingly replaced, oldest first."""
+    found: list[Edit] = []
+    last: dict[tuple[str, str], Edit] = {}
+    for edit in sorted(edits):
+        place = (edit.site, edit.target)
+        seen, own = loose(edit.replaced), last.get(place)
+        if own is not None and loose(own.value) == seen:
+            # what its author saw was written here; the same value written elsewhere was not replaced knowingly
+            found = [one for one in found if one.number != own.number]
+        else:
+            found = [one for one in found if loose(one.value) != seen]
+        found.append(edit)
+        last[place] = edit
+    return found
+
+
+def admissible(edits: Sequence[Edit]) -> set[Any]:
+    """Values that may stand in the end."""
+    return {loose(one.value) for one in heads(edits)}

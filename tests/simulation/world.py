@@ -1,0 +1,613 @@
+"""A world: three look-alikes with people and weather, and an Accord that lives, dies and starts again, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+import msgspec
+
+from config.file import sandbox_config
+from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
+from connectors.quickbooks.client import exchange_code
+from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSettings
+from connectors.stripe.sandbox import StripeLookAlike, StripeSettings
+from core.errors import AccordError, InvalidInputError, SignatureError, StorageError, TakenError
+from core.model import holds as reasons
+from core.model.policy import DEFAULT_RULES, METADATA_RULE, Rule
+from core.ports import Shell
+from core.sandbox.lookalike import LookAlike, Outgoing
+from core.store import connections, failures, holds, inbox, intents, work
+from core.store.database import Database
+from core.store.tables import METADATA
+from core.sync import answers, registry
+from core.sync.activation import activate
+from core.sync.hub import Timing
+from core.sync.oneoffs import ask
+from core.sync.plan import plan
+from tests.simulation.checks import Checks, FailedError
+from tests.simulation.life import Crash, Life
+from tests.simulation.reference import Edit
+from tests.simulation.site import Site
+from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Tape
+from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
+from tests.support.world import SECRETS, SETTINGS, PlainVault, here
+
+TRACE_KEPT = 400
+HOOK = "https://accord.test/hooks/"
+STABILISE_ROUNDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one world."""
+
+    seed: int
+    problem: str
+    digest: str
+    trace: list[str]
+    reached: Counter[str]
+    virtual_seconds: float
+    writes: int
+
+
+def run_world(tape: Tape) -> Outcome:
+    """Play one tape to its end and judge it."""
+    loop = VirtualLoop()
+    world = SimWorld(tape, loop)
+    loop.set_exception_handler(world.unhandled)
+    problem = ""
+    try:
+        run_virtual(world.play(), loop)
+    except FailedError as failed:
+        problem = str(failed)
+    except Exception as error:  # noqa: BLE001 - any surprise is a finding
+        problem = f"{type(error).__name__}: {error}"
+        world.note(problem)
+    finally:
+        world.db.close()
+    writes = sum(one.caller == "accord" for site in world.sites.values() for one in site.lookalike.mutations)
+    return Outcome(
+        tape.seed, problem, world.digest(), list(world.trace), world.reached, world.clock.now() - START, writes
+    )
+
+
+@cache
+def _template() -> Database:
+    made = Database("sqlite://", is_direct=True)
+    METADATA.create_all(made.engine)
+    return made
+
+
+def _fresh_database() -> Database:
+    made = Database("sqlite://", is_direct=True)
+    source, target = _template().engine.raw_connection(), made.engine.raw_connection()
+    source.driver_connection.backup(target.driver_connection)  # type: ignore[union-attr]
+    source.close()
+    target.close()
+    return made
+
+
+class SimWorld:
+    """One world."""
+
+    def __init__(self, tape: Tape, loop: VirtualLoop) -> None:
+        """Nothing runs yet."""
+        self.tape = tape
+        self.loop = loop
+        self.clock = VirtualClock(loop)
+        self.rng = Random(f"world {tape.seed}")
+        self.trace: deque[str] = deque(maxlen=TRACE_KEPT)
+        self._hash = blake2b(digest_size=16)
+        self.reached: Counter[str] = Counter()
+        self.own_tasks: set[asyncio.Task[Any]] = set()
+        self.is_chaos = True
+        self.crashes = 0
+        self.edits: list[Edit] = []
+        self.put_at: dict[tuple[str, str, str], int] = {}
+        self.archived: dict[str, float] = {}
+        self.last_target: tuple[str, str] | None = None
+        self.checks = Checks(self)
+        profile = tape.profile
+        self.timing = Timing(
+            changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
+        )
+        self.config = _config(tape)
+        self.db = _fresh_database()
+        self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in SYSTEMS}
+        hooks = {name: HOOK + name if profile.webhooks else None for name in SYSTEMS}
+        seed = tape.seed
+        made: dict[str, LookAlike] = {
+            "stripe": StripeLookAlike(
+                clock=self.clock, rng=Random(f"s {seed}"), settings=StripeSettings(webhook_url=hooks["stripe"])
+            ),
+            "hubspot": HubSpotLookAlike(
+                clock=self.clock, rng=Random(f"h {seed}"), settings=HubSpotSettings(webhook_url=hooks["hubspot"] or "")
+            ),
+            "quickbooks": QuickBooksLookAlike(
+                clock=self.clock, rng=Random(f"q {seed}"), settings=QuickBooksSettings(webhook_url=hooks["quickbooks"])
+            ),
+        }
+        self.sites = {name: Site(self, name, one, Random(f"weather {seed} {name}")) for name, one in made.items()}
+        self.life: Life | None = None
+        self._lives = 0
+        self._outage = 0.0
+
+    # ---- the trace -----------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """One line of the trace; all of them make the world's digest."""
+        line = f"{self.loop.time():.4f} {text}"
+        self.trace.append(line)
+        self._hash.update(line.encode("utf-8", "replace"))
+
+    def digest(self) -> str:
+        """Equal for two worlds in which exactly the same happened."""
+        return self._hash.hexdigest()
+
+    def unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What no task took up: a crash's own exceptions are meant, anything else is a finding."""
+        error = context.get("exception")
+        if error is not None and not isinstance(error, (Crash, FailedError)):
+            self.checks.bugs.append(error)
+
+    # ---- the play ------------------------------------------------------------------------------------
+
+    async def play(self) -> None:
+        """Chaos, calm, rest, judgement."""
+        self._own(asyncio.current_task())
+        if self.tape.profile.is_calm_start:
+            self.is_chaos = False
+        weather = {name: site._faulty for name, site in self.sites.items()}
+        if not self.is_chaos:
+            for site in self.sites.values():
+                site.calm()
+        for event in self.tape.people:
+            self._perform(event)
+        keepers = [self._own(asyncio.create_task(work())) for work in (self._keep_alive, self._post)]
+        await self._activate_all()
+        if not self.is_chaos:
+            self.is_chaos = True
+            for name, site in self.sites.items():
+                site._faulty, site.webhook_faults = weather[name], weather[name].faults
+        for event in self.tape.events:
+            await asyncio.sleep(event.after)
+            self._perform(event)
+            for keeper in keepers:
+                if keeper.done():
+                    keeper.result()
+            self._look_for_bugs()
+        self.is_chaos = False
+        for site in self.sites.values():
+            site.calm()
+        await self._stabilise()
+        self.checks.at_rest()
+        await self._silence()
+        self.note(self.checks.final_state())
+        if self.life:
+            await self.life.bury()
+
+    def _own(self, task: asyncio.Task[Any] | None) -> asyncio.Task[Any]:
+        assert task is not None
+        self.own_tasks.add(task)
+        return task
+
+    async def _keep_alive(self) -> None:
+        """What systemd does."""
+        while True:
+            self._lives += 1
+            self.note(f"START life {self._lives}")
+            self.life = Life(self, self._lives)
+            self.life.start()
+            await self.life.died.wait()
+            life, self.life = self.life, None
+            await life.bury()
+            self.checks.bugs += life.bugs
+            await asyncio.sleep(self.rng.choice([0.5, 3.0, 40.0]) * (0.5 + self.rng.random()) + self._outage)
+            self._outage = 0.0
+
+    def _look_for_bugs(self) -> None:
+        if self.life:
+            self.checks.bugs += self.life.bugs
+            self.life.bugs = []
+        self.checks.raise_bugs()
+
+    async def _post(self) -> None:
+        """Webhooks, as the providers deliver them."""
+        wait = 1.0
+        while True:
+            await asyncio.sleep(wait)
+            sent = 0
+            for name in SYSTEMS:
+                site = self.sites[name]
+                due = site.lookalike.due_webhooks(self.clock.now())
+                if not due:
+                    continue
+                sendings = site.webhook_faults.deliveries(due)
+                for dropped in sendings.dropped:
+                    self.reached["webhook dropped"] += 1
+                    site.lookalike.webhook_answered(dropped.id, 200, self.clock.now())
+                for sending in sendings.send:
+                    self.reached["webhook doubled"] += sending.is_double
+                    late = sending.after_seconds + self.rng.random()
+                    self._own(asyncio.create_task(self._deliver(site, sending.outgoing, late, sending.is_double)))
+                sent += len(due)
+            wait = 1.0 if sent else min(wait * 1.5, 16.0)
+
+    async def _deliver(self, site: Site, outgoing: Outgoing, late: float, is_double: bool) -> None:
+        await asyncio.sleep(late)
+        status = await self._received(site, outgoing)
+        self.note(f"webhook {site.name} {outgoing.id} -> {status}")
+        if status == 200:
+            self._acknowledged(site, outgoing)
+        if not is_double:
+            site.lookalike.webhook_answered(outgoing.id, status, self.clock.now())
+
+    async def _received(self, site: Site, outgoing: Outgoing) -> int | None:
+        life = self.life
+        if life is None or life.is_dead:
+            return None
+        task = life.task(life.inbox.receive(life.hub.connections[site.name], outgoing.delivery))
+        try:
+            await asyncio.wait([task])
+            task.result()
+        except SignatureError:
+            self.reached["webhook refused"] += 1
+            return 401
+        except StorageError:
+            return 503
+        except (Crash, asyncio.CancelledError):
+            return None
+        return 200
+
+    def _acknowledged(self, site: Site, outgoing: Outgoing) -> None:
+        self.reached["webhook taken"] += 1
+        found = self.db.read_now(lambda tx: inbox.counts(tx))
+        if not found:
+            raise FailedError(f"D1: {site.name} delivery {outgoing.id} was acknowledged and is not in the inbox")
+        if site.name == "stripe":
+            key = (json.loads(outgoing.delivery.body).get("request") or {}).get("idempotency_key")
+            if key:
+                site.answered_keys.add(key)
+
+    def land_later(self, site: Site) -> None:
+        """A slow request is executed when its time has come, whoever waits for it."""
+        at = max(at for at, _ in site._faulty._late) - START
+        self.loop.call_at(at + 0.001, site.land_late)
+
+    # ---- operators -----------------------------------------------------------------------------------
+
+    async def _in_life(self, work: Any) -> Any:  # noqa: ANN401
+        """Do something inside the process; None when it died meanwhile."""
+        while self.life is None or self.life.is_dead:
+            await asyncio.sleep(1.0)
+        task = self.life.task(work(self.life))
+        await asyncio.wait([task])
+        if task.cancelled() or isinstance(task.exception(), Crash):
+            return None
+        return task.result()
+
+    async def _activate_all(self) -> None:
+        order = list(SYSTEMS)
+        self.rng.shuffle(order)
+        for name in order:
+            for attempt in range(400):
+                if await self._in_life(lambda life, n=name: self._activate(life, n)):
+                    break
+                await asyncio.sleep(2.0 + attempt)
+                self._look_for_bugs()
+            else:
+                raise FailedError(f"{name} could not be activated")
+            await asyncio.sleep(self.rng.random() * self.rng.choice([1, 20, 100]))
+
+    async def _activate(self, life: Life, name: str) -> bool:
+        hub = life.hub
+        row = await hub.db.read(lambda tx: connections.get(tx, name))
+        if row.state == "reauthorize":
+            await self._reconnect(name)
+        if row.state == "active":
+            return True  # it died between the commit and the answer
+        if row.state != "observing" or row.swept_at is None:
+            return False
+        connection = hub.connections[name]
+        try:
+            seen = await plan(hub, connection)
+            await activate(hub, connection, seen.digest, actor="operator")
+        except (InvalidInputError, AccordError) as error:
+            self.note(f"activate {name}: {error}")
+            return False
+        self.note(f"ACTIVATED {name} {seen.counts}")
+        return True
+
+    async def _reconnect(self, name: str) -> None:
+        """A person consents again."""
+        self.reached["reconnected"] += 1
+        site = self.sites[name]
+        if isinstance(site.lookalike, QuickBooksLookAlike):
+            code = site.lookalike.tokens.consent("https://accord.test/back")
+            shell = Shell(clock=self.clock, hop=here, exchange=site.lookalike.respond)
+            config = self.config.connections[name]
+            await exchange_code(config, self.vaults[name], shell, code, "https://accord.test/back")
+
+        def again(tx: Any) -> None:  # noqa: ANN401
+            state = "active" if connections.get(tx, name).activated_at else "observing"
+            connections.change(tx, name, state=state, error="", error_code="", paused_until=None)
+
+        self.db.run_now(again)
+        self.note(f"RECONNECTED {name}")
+
+    # ---- events --------------------------------------------------------------------------------------
+
+    def _perform(self, event: Event) -> None:
+        self.note(f"EVENT {event.what} {event.system} {event.pick} {event.changes}")
+        getattr(self, f"_on_{event.what}")(event)
+        for site in self.sites.values():
+            site.person_did()
+
+    def _target(self, event: Event) -> str | None:
+        if event.system == REGISTRY:
+            found = self.db.read_now(lambda tx: sorted(one.external_id for one in self.checks.live_customers(tx)))
+        else:
+            found = sorted(self.sites[event.system].lookalike.neutral("customer"))
+        return found[event.pick % len(found)] if found else None
+
+    def _on_edit(self, event: Event) -> None:
+        target = self._target(event)
+        if target is not None:
+            self._edit(event.system, target, event.changes)
+            self.last_target = (event.system, target)
+
+    def _on_edit_same(self, event: Event) -> None:
+        """The customer of the edit before, in another place."""
+        if self.last_target is None:
+            return
+        target = self.db.read_now(lambda tx: self.checks.counterpart(tx, *self.last_target, event.system))  # type: ignore[misc]
+        if target is not None:
+            self.reached["concurrent edits"] += 1
+            self._edit(event.system, target, event.changes)
+
+    def _edit(self, system: str, target: str, changes: Mapping[str, Any]) -> None:
+        if system == REGISTRY:
+            self._edit_registry(target, changes)
+            return
+        lookalike = self.sites[system].lookalike
+        before = dict(lookalike.neutral("customer").get(target, {}))
+        count = len(lookalike.mutations)
+        try:
+            lookalike.edit("customer", target, changes)
+        except (TakenError, ValueError, KeyError) as refused:
+            self.note(f"refused: {refused}")
+            return
+        after = lookalike.neutral("customer")[target]
+        self._record(system, target, before, after, count)
+
+    def _record(
+        self, system: str, target: str, before: Mapping[str, Any], after: Mapping[str, Any], count: int
+    ) -> None:
+        for field in sorted({*before, *after}):
+            if before.get(field) == after.get(field) or field in ("customer_type", "currency", "status"):
+                continue
+            self.put_at[system, target, field] = count
+            self.edits.append(
+                Edit(len(self.edits), self.clock.now(), system, target, field, after.get(field), before.get(field), count)
+            )
+
+    def _edit_registry(self, target: str, changes: Mapping[str, Any]) -> None:
+        if self.life is None:
+            return
+        hub = self.life.hub
+        before: dict[str, Any] = {}
+
+        def put(tx: Any) -> dict[str, Any]:  # noqa: ANN401
+            before.update(registry.get(tx, target).fields)
+            return dict(registry.update(tx, hub, target, changes, actor="operator", trace="edit").fields)
+
+        try:
+            after = self.db.run_now(put)
+        except AccordError as refused:
+            self.note(f"refused: {refused}")
+            return
+        self._record(REGISTRY, target, before, after, 0)
+
+    def _on_create(self, event: Event) -> None:
+        if event.system == REGISTRY:
+            self._create_in_registry(event.changes)
+            return
+        lookalike = self.sites[event.system].lookalike
+        count = len(lookalike.mutations)
+        try:
+            made = lookalike.edit("customer", None, event.changes)
+        except (TakenError, ValueError, KeyError) as refused:
+            self.note(f"refused: {refused}")
+            return
+        self.checks.born.setdefault(event.system, set()).add(made)
+        self._record(event.system, made, {}, lookalike.neutral("customer")[made], count)
+
+    def _create_in_registry(self, changes: Mapping[str, Any]) -> None:
+        if self.life is None:
+            return
+        hub, external = self.life.hub, f"hand-{len(self.edits)}"
+        fields = {name: value for name, value in changes.items() if name not in ("external_id",)}
+        try:
+            made = self.db.run_now(
+                lambda tx: registry.create(tx, hub, external, fields, actor="operator", trace="create")
+            )
+        except AccordError as refused:
+            self.note(f"refused: {refused}")
+            return
+        self._record(REGISTRY, external, {}, made.fields, 0)
+
+    def _on_delete(self, event: Event) -> None:
+        target = self._target(event)
+        if target is None:
+            return
+        lookalike = self.sites[event.system].lookalike
+        lookalike.delete("customer", target)
+        self.reached[f"deleted at {event.system}"] += 1
+        if event.system != "quickbooks":
+            self.checks.deleted.setdefault(event.system, set()).add(target)
+
+    def _on_unreadable(self, event: Event) -> None:
+        """Somebody writes what the registry cannot take."""
+        target = self._target(event)
+        if target is None:
+            return
+        extra: Mapping[str, Any] = {
+            "stripe": {"name": 7},
+            "hubspot": {"country": "Atlantis"},
+            "quickbooks": {"BillAddr": {"Line1": "1", "Line2": "2", "Line3": "3"}},
+        }[event.system]
+        self.reached["unreadable value"] += 1
+        self.sites[event.system].lookalike.edit("customer", target, {"extra": extra})
+
+    def _on_unfit(self, event: Event) -> None:
+        """A value that not every system can hold."""
+        event = msgspec.structs.replace(event, system=REGISTRY)
+        target = self._target(event)
+        if target is not None:
+            number = len(self.edits)
+            choices: list[dict[str, Any]] = [
+                {"phone": "+49 30 " + "1 " * 11 + str(number)}, {"name": f"Łódź {number}"}, {"name": f"A:B {number}"},
+                {"metadata.plan": "x" * 501 + str(number)},
+            ]  # fmt: skip
+            self._edit_registry(target, choices[event.pick % len(choices)])
+
+    def _on_rename_clash(self, event: Event) -> None:
+        """A name that QuickBooks has already."""
+        event = msgspec.structs.replace(event, system=REGISTRY)
+        target = self._target(event)
+        names = sorted(str(one.get("name")) for one in self.sites["quickbooks"].lookalike.neutral("customer").values())
+        if target is not None and names:
+            self._edit_registry(target, {"name": names[event.pick % len(names)]})
+
+    def _on_merge(self, event: Event) -> None:
+        hubspot = self.sites["hubspot"].lookalike
+        contacts = [one for one in sorted(hubspot.neutral("customer")) if one.startswith("contact:")]
+        if isinstance(hubspot, HubSpotLookAlike) and len(contacts) > 1:
+            one, other = self.rng.sample(contacts, 2)
+            merged = hubspot.merge("customer", one, other)
+            self.checks.merged[one] = self.checks.merged[other] = merged
+            self.reached["merged"] += 1
+
+    def _on_archive(self, event: Event) -> None:
+        event = msgspec.structs.replace(event, system=REGISTRY)
+        target = self._target(event)
+        if target is None or self.life is None:
+            return
+        hub = self.life.hub
+        self.db.run_now(lambda tx: registry.archive(tx, hub, target, actor="operator", trace="archive"))
+        self.reached["archived"] += 1
+
+    def _on_break_stripe(self, event: Event) -> None:
+        one = self.sites["stripe"].lookalike
+        assert isinstance(one, StripeLookAlike)
+        one.break_writes(1, executed=event.pick % 2 == 0)
+
+    def _on_fail_quickbooks(self, event: Event) -> None:
+        one = self.sites["quickbooks"].lookalike
+        assert isinstance(one, QuickBooksLookAlike)
+        one.fail_next("fault_in_200" if event.pick % 2 else "throttled_item")
+
+    def _on_crash(self, event: Event) -> None:
+        if self.life is None:
+            return
+        try:
+            self.life.crash("by kill")
+        except Crash:
+            del event
+
+    def _on_outage(self, event: Event) -> None:
+        """The machine is down for more than a day: keys are forgotten, feeds are old, tokens have ended."""
+        self._outage = 95_000.0
+        self.reached["outage"] += 1
+        self._on_crash(event)
+
+    # ---- rest ----------------------------------------------------------------------------------------
+
+    async def _stabilise(self) -> None:
+        """Faults are over: within bounded time everything agrees, or waits for a person with a reason."""
+        still = 0
+        for number in range(STABILISE_ROUNDS):
+            await asyncio.sleep(self.tape.profile.changes_every + 65.0)
+            self._look_for_bugs()
+            await self._operate()
+            if number == 2:
+                await self._sweep_fully()
+            # two quiet rounds: the one before may have looked just before an index caught up
+            still = still + 1 if self._is_at_rest() else 0
+            if still >= 2 and number >= 4:
+                return
+        raise FailedError(f"C3: not at rest after {STABILISE_ROUNDS} rounds: {self._unrest()}")
+
+    async def _operate(self) -> None:
+        """What a person does who looks at the console: approve, retry, reconnect."""
+        for name in SYSTEMS:
+            if self.db.read_now(lambda tx, n=name: connections.get(tx, n)).state == "reauthorize":
+                await self._reconnect(name)
+        life = self.life
+        if life is None:
+            return
+        for hold in self.db.read_now(lambda tx: holds.listing(tx)):
+            if hold.reason in (reasons.MASS_CHANGE, reasons.LISTING_SHRANK):
+                self.reached["approved"] += 1
+                self.db.run_now(lambda tx, h=hold: answers.answer(tx, life.hub, h.id, "approve", actor="operator"))
+        for one in self.db.read_now(lambda tx: failures.listing(tx, state="dead")):
+            self.reached["retried a dead one"] += 1
+            self.db.run_now(lambda tx, o=one: answers.retry(tx, life.hub, o.connection, [o.subject]))
+
+    async def _sweep_fully(self) -> None:
+        for name in SYSTEMS:
+            await self._in_life(lambda life, n=name: ask(life.hub, n, {"what": "full"}))
+
+    def _unrest(self) -> list[str]:
+        def look(tx: Any) -> list[str]:  # noqa: ANN401
+            found = [f"inbox {name}" for name in inbox.has_new(tx)]
+            found += [f"lane {name} has a one-off" for name in sorted(work.lanes_with_one_offs(tx))]
+            found += [f"intent {one.connection} {one.action} {one.error}" for one in intents.all_open(tx)]
+            for name in SYSTEMS:
+                row = connections.get(tx, name)
+                if row.state != "active" or row.paused_until:
+                    found.append(f"{name} is {row.state} {row.error}")
+                due = work.next_due(tx, name)
+                if due is not None:
+                    found.append(f"{name} has dirty rows, next at {due - START:.1f}")
+            return found
+
+        return self.db.read_now(look)
+
+    def _is_at_rest(self) -> bool:
+        return self.life is not None and not self._unrest()
+
+    async def _silence(self) -> None:
+        """C2: three more sweeps write nothing anywhere."""
+        before = self.checks.footprint()
+        for _ in range(3):
+            await self._sweep_fully()
+            await asyncio.sleep(self.tape.profile.changes_every + 65.0)
+        self._look_for_bugs()
+        after = self.checks.footprint()
+        if before != after:
+            raise FailedError(f"C2: sweeps at rest wrote something: {before} -> {after}")
+
+
+def _config(tape: Tape) -> Any:  # noqa: ANN401
+    config = sandbox_config(SETTINGS)
+    profile = tape.profile
+    scopes = {
+        name: msgspec.structs.replace(one, match_email=profile.match_email, flows=profile.flows.get(name, {}))
+        for name, one in config.policy.connections.items()
+    }
+    rules: dict[str, Rule] = {}
+    if profile.policy == "hold":
+        rules = {name: msgspec.structs.replace(rule, ranks=()) for name, rule in DEFAULT_RULES.items()}
+        rules["metadata"] = msgspec.structs.replace(METADATA_RULE, ranks=())
+    policy = msgspec.structs.replace(config.policy, connections=scopes, fields=rules)
+    return dataclasses.replace(config, policy=policy)
