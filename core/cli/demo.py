@@ -73,7 +73,7 @@ def demo(root: Root, *, customers: int, seed: int, dump: Path | None, as_json: b
         clients: dict[System, SandboxClient] = {name: SandboxClient(server.url(name)) for name in SYSTEMS}
         for client in clients.values():
             stack.callback(client.close)
-        ids = plant(story, lambda name, rows: clients[name].bulk([Edit("customer", None, dict(row)) for row in rows]))
+        ids = plant(story, lambda name, rows: clients[name].bulk([Edit(changes=dict(row)) for row in rows]))
         database = folder / "registry.sqlite3"
         for old in folder.glob("registry.sqlite3*"):
             old.unlink()

@@ -9,13 +9,18 @@ from core.model.remote import Limit
 from core.ports import Clock
 
 
+SLACK_SHARE = 1.05
+SLACK_SECONDS = 0.05
+
+
 class Window:
     """One limit: at most `calls` start within any span of `seconds` (a rolling window, exact, no bursts beyond)."""
 
     def __init__(self, limit: Limit) -> None:
         """Start empty."""
         self._calls = limit.calls
-        self._seconds = limit.seconds
+        # the provider's window is by its own clock and by arrival: calls bunch up on the way there
+        self._seconds = limit.seconds * SLACK_SHARE + SLACK_SECONDS
         self._starts: deque[float] = deque()
 
     def wait(self, now: float) -> float:

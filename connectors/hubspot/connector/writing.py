@@ -114,8 +114,11 @@ class Writer:
         for write, saved in done:
             found = there.get(saved.id)
             if isinstance(found, Sighting):
-                whole = batches.joined(found, saved, write.body["properties"])
-                receipts[write.key] = Written(whole, overwritten=self._overwritten(whole, histories.get(saved.id, {})))
+                written = write.body["properties"]
+                whole = batches.joined(found, saved, written)
+                # histories are of all the properties that the batch wrote: here only this write's own replaced anything
+                history = {name: old for name, old in histories.get(saved.id, {}).items() if name in written}
+                receipts[write.key] = Written(whole, overwritten=self._overwritten(whole, history))
             else:
                 receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts

@@ -18,9 +18,8 @@ from connectors.quickbooks.sandbox.oauth import DAY_SECONDS, TokenDesk
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers, stamp
+from connectors.quickbooks.sandbox.window import Window
 from core.errors import TakenError
-from core.http.limits import Window
-from core.model.remote import Limit
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
 
@@ -69,10 +68,8 @@ class QuickBooksLookAlike:
         self._hooks = Hooks(rng, self._told)
         self.tokens = TokenDesk(rng, self._told)
         # per realm and app (PROVIDERS, section 1)
-        self._windows = [
-            Window(limit) for limit in (Limit(name="m", calls=500, seconds=60), Limit(name="s", calls=10, seconds=1))
-        ]
-        self._batch_window = Window(Limit(name="batches", calls=40, seconds=60))
+        self._windows = [Window(500, 60), Window(10, 1)]
+        self._batch_window = Window(40, 60)
 
     def _told(self) -> QuickBooksSettings:
         return self.settings
@@ -304,12 +301,12 @@ class QuickBooksLookAlike:
         if not self.settings.enforce_limits:
             return
         windows = [*self._windows, self._batch_window] if is_batch else self._windows
-        if any(window.wait(now) > 0 for window in windows):
+        if any(window.is_full(now) for window in windows):
             refused = Refused("3001", "", status=_MANY, kind="SERVICE")
             refused.fault = dict(_THROTTLED)
             raise refused
         for window in windows:
-            window.start(now)
+            window.count(now)
 
     def _check_faults(self) -> None:
         if self._faults["fault_in_200"]:
