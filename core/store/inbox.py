@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import INBOX
-from core.store.text import insert_or_ignore
+from core.store.text import chunks, insert_or_ignore
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +60,8 @@ def new(tx: Tx, connection: str, limit: int) -> list[Letter]:
 
 def done(tx: Tx, ids: Sequence[int]) -> None:
     """These deliveries have become dirty marks."""
-    statement = sa.update(INBOX).where(INBOX.c.id == sa.bindparam("done_id")).values(state="done")
-    tx.many(statement, [{"done_id": one} for one in ids])
+    for some in chunks(ids):
+        tx.execute(sa.update(INBOX).where(INBOX.c.id.in_(some)).values(state="done"))
 
 
 def poison(tx: Tx, letter_id: int, error: str) -> None:

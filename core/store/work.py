@@ -43,19 +43,22 @@ def mark(
     subjects: Iterable[str],
     *,
     reason: str,
-    trace: str,
+    trace: str | Mapping[str, str],
     now: float,
     kind: str = "customer",
     parked: str | None = None,
 ) -> None:
-    """Mark subjects dirty. One that waits already is looked at again from now on, and is no longer parked."""
+    """Mark subjects dirty. One that waits already is looked at again from now on, and is no longer parked.
+
+    `trace`: one for all, or each subject's own.
+    """
     rows = [
         {
             "connection": connection,
             "subject": subject,
             "kind": kind,
             "reason": reason,
-            "trace": trace,
+            "trace": trace if isinstance(trace, str) else trace[subject],
             "since": now,
             "not_before": NOW,
             "parked": parked,

@@ -115,8 +115,7 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
             poison.append((letter, str(error)))
 
     def store(tx: Tx) -> None:
-        for letter, notices in understood:
-            _take(tx, hub, connection, letter, notices)
+        _take(tx, hub, connection, understood)
         for letter, problem in poison:
             inbox.poison(tx, letter.id, problem)
         inbox.done(tx, [letter.id for letter, _ in understood])
@@ -127,11 +126,14 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
     return True
 
 
-def _take(tx: Tx, hub: Hub, connection: Connection, letter: Letter, notices: Sequence[Notice]) -> None:
-    named = {one.remote_id for one in notices} | {old for one in notices for old in one.merged}
-    mark_objects(tx, hub, connection, named, reason="webhook", trace=letter.trace)
-    for notice in notices:
-        if notice.our_key and notice.overwritten:
-            intent = intents.by_key(tx, connection.name, notice.our_key)
-            if intent is not None:
-                raced(tx, hub, connection, intent, notice.overwritten)
+def _take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> None:
+    """Mark what the letters name, all at once: while this runs, no other delivery is stored."""
+    traces: dict[str, str] = {}
+    for letter, notices in understood:
+        for notice in notices:
+            traces |= dict.fromkeys((notice.remote_id, *notice.merged), letter.trace)
+            if notice.our_key and notice.overwritten:
+                intent = intents.by_key(tx, connection.name, notice.our_key)
+                if intent is not None:
+                    raced(tx, hub, connection, intent, notice.overwritten)
+    mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces)
