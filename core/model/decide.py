@@ -76,6 +76,8 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
         outcome = merge.merge(field, registry, value, seen.base.get(field), seen.sources.get(field, REGISTRY))
         if outcome.kind != "none":
             _apply(verdict, seen, field, registry, value, outcome, projection)
+    if projection.max_keys is not None:
+        _crowded_out(verdict, seen, remote, projection.max_keys)
     return verdict
 
 
@@ -125,21 +127,58 @@ def _apply(
         return
     reason, detail = _reason_to_hold(seen, field, registry, value, outcome, projection)
     if reason:
-        digest = digest_of(reason, field, registry, value)
-        answer = seen.answers.get(field)
-        if answer is None or answer.digest != digest:
-            shown = {"registry": registry, "remote": value, "rule": outcome.rule} | detail
-            verdict.holds.append(HoldDraft(reason=reason, field=field, detail=shown, digest=digest))
-            return
-        outcome = _answered(answer, registry, value)
-    _write(verdict, field, registry, value, outcome)
+        _hold(verdict, seen, field, registry, value, reason, {"rule": outcome.rule} | detail)
+    else:
+        _write(verdict, field, registry, value, outcome)
+
+
+def _crowded_out(verdict: Verdict, seen: Snapshot, remote: Remote, max_keys: int) -> None:
+    """Hold the new metadata keys that the remote object has no room for, last in the alphabet first.
+
+    The provider would refuse the whole write for one key too many. Every key there takes room, whoever wrote it.
+    """
+    there = {field for field, value in remote.fields.items() if not blank(value)} | set(remote.unreadable)
+    taken = {field for field in there if is_metadata(field)}
+    pushed = sorted(field for field in verdict.push if is_metadata(field))
+    cleared = sum(blank(verdict.push[field]) for field in pushed)
+    room = max(0, max_keys - len(taken) - len(remote.foreign_marks) + cleared)
+    added = [field for field in pushed if field not in taken]
+    for field in added[room:]:
+        registry = verdict.push.pop(field)
+        detail: dict[str, object] = {
+            "rule": verdict.rules.pop(field),
+            "problem": "the object has no room for another metadata key",
+            "limit": f"{max_keys} metadata keys",
+            "cure": "remove a metadata key that is not needed there",
+        }
+        _hold(verdict, seen, field, registry, remote.fields.get(field), holds.UNREPRESENTABLE, detail)
+
+
+def _hold(
+    verdict: Verdict,
+    seen: Snapshot,
+    field: str,
+    registry: Value,
+    value: Value,
+    reason: str,
+    detail: Mapping[str, object],
+) -> None:
+    """Ask a person; what they answered on exactly these values is done instead."""
+    digest = digest_of(reason, field, registry, value)
+    answer = seen.answers.get(field)
+    if answer and answer.digest == digest:
+        _write(verdict, field, registry, value, _answered(answer, registry, value))
+        return
+    shown = {"registry": registry, "remote": value, **detail}
+    verdict.holds.append(HoldDraft(reason=reason, field=field, detail=shown, digest=digest))
 
 
 def _reason_to_hold(
     seen: Snapshot, field: str, registry: Value, value: Value, outcome: Outcome, projection: Projection
 ) -> tuple[str, dict[str, object]]:
-    standing = seen.standing.get(field)
-    if standing == (holds.PROVIDER_CHANGED, digest_of(holds.PROVIDER_CHANGED, field, registry, value)):
+    changed, answer = digest_of(holds.PROVIDER_CHANGED, field, registry, value), seen.answers.get(field)
+    # nothing in the values shows this reason, so an answer to it must be recognised by its digest
+    if seen.standing.get(field) == (holds.PROVIDER_CHANGED, changed) or (answer and answer.digest == changed):
         return holds.PROVIDER_CHANGED, {}
     if outcome.kind == "hold":
         return outcome.reason, {}

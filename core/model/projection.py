@@ -22,6 +22,8 @@ class Projection:
     refusal: Callable[[str, Value], Refusal | None]
     since: Mapping[str, int]
     translation: int
+    max_keys: int | None = None
+    """How many metadata keys one remote object holds, Accord's own marks aside."""
 
     def covers(self, field: str) -> bool:
         """True when values of `field` go to and come from this connection."""
@@ -54,4 +56,5 @@ def projection_of(
         refusal=refusal,
         since={name: field.since for name, field in manifest.fields.items()},
         translation=manifest.translation,
+        max_keys=spec.max_keys if spec else None,
     )

@@ -215,6 +215,24 @@ def test_a_value_the_provider_changed_is_not_written_again(projection: Projectio
     assert verdict_of(projection, {"phone": "1"}, seen, base={"phone": ("0", "0")}, standing=other).push
 
 
+@pytest.mark.parametrize(
+    ("choice", "push", "pull", "base"),
+    [
+        ("registry", {"phone": "1"}, {}, {}),
+        ("remote", {}, {"phone": "one"}, {"phone": ("one", "one")}),
+        ("accept", {}, {}, {"phone": ("1", "one")}),
+    ],
+)
+def test_an_answer_about_a_changed_value_counts(
+    projection: Projection, choice: str, push: dict[str, Value], pull: dict[str, Value], base: dict[str, Any]
+) -> None:
+    """Accepting it used to write the value once more, and to ask once more, for ever."""
+    answers = {"phone": Answer(choice, digest_of(holds.PROVIDER_CHANGED, "phone", "1", "one"))}
+    seen = remote_of({"phone": "one"})
+    verdict = verdict_of(projection, {"phone": "1"}, seen, base={"phone": ("0", "0")}, answers=answers)
+    assert (verdict.push, verdict.pull, verdict.base, verdict.holds) == (push, pull, base, [])
+
+
 @pytest.mark.parametrize("flow", ["both", "in"])
 def test_a_value_that_cannot_be_read_is_held(projection: Projection, flow: Any) -> None:
     """An unknown country holds that field; it is neither blank nor a change."""
@@ -285,6 +303,79 @@ def test_metadata_that_is_not_allow_listed_stays_out(projection: Projection) -> 
     seen = remote_of({"metadata.plan": "pro", "metadata.other": "x"}, metadata_complete=True)
     assert verdict_of(listed, {"metadata.third": "y"}, seen).pull == {"metadata.plan": "pro"}
     assert verdict_of(none, {"metadata.third": "y"}, seen).is_quiet
+
+
+def roomy(projection: Projection, max_keys: int) -> Projection:
+    """The same, with room for so many metadata keys on one object."""
+    return replace(projection, max_keys=max_keys)
+
+
+def test_metadata_keys_beyond_the_limit_wait_and_nothing_else_does(projection: Projection) -> None:
+    """The provider refused the whole write for one key too many: the e-mail waited for a metadata key."""
+    registry: Mapping[str, Value] = {"email": "a@x.test", "metadata.c": "3", "metadata.a": "1", "metadata.b": "2"}
+    verdict = verdict_of(roomy(projection, 2), registry, None)
+    assert verdict.push == {"email": "a@x.test", "metadata.a": "1", "metadata.b": "2"}
+    assert set(verdict.rules) == set(verdict.push)
+    (hold,) = verdict.holds
+    assert (hold.reason, hold.field) == (holds.UNREPRESENTABLE, "metadata.c")
+    assert hold.detail == {
+        "registry": "3",
+        "remote": None,
+        "rule": "fills a blank",
+        "problem": "the object has no room for another metadata key",
+        "limit": "2 metadata keys",
+        "cure": "remove a metadata key that is not needed there",
+    }
+    assert hold.digest == digest_of(holds.UNREPRESENTABLE, "metadata.c", "3", None)
+    assert verdict_of(roomy(projection, 3), registry, None).push == dict(registry)
+
+
+def test_a_full_object_still_takes_new_values_of_its_keys(projection: Projection) -> None:
+    """Only a key that is not there yet needs room; keys outside the projection and other systems' marks take it."""
+    base: Mapping[str, tuple[Value, Value]] = {"metadata.z": ("1", "1")}
+    seen = remote_of(
+        {"metadata.z": "1", "metadata.other": "x", "metadata.gone": None, "name": None},
+        unreadable={"metadata.odd": "is not text", "phone": "is not text"},
+        foreign_marks={"lago_customer_id": "1"},
+        metadata_complete=True,
+    )
+    listed = replace(projection, metadata_keys=frozenset({"a", "z"}))
+    registry: Mapping[str, Value] = {"metadata.z": "2", "metadata.a": "1", "name": "Ada"}
+    verdict = verdict_of(roomy(listed, 4), registry, seen, base=base)
+    assert verdict.push == {"metadata.z": "2", "name": "Ada"}
+    assert [one.field for one in verdict.holds if one.reason == holds.UNREPRESENTABLE] == ["metadata.a"]
+    assert verdict_of(roomy(listed, 5), registry, seen, base=base).push == dict(registry)
+    # a person wrote more than there is room for: there is less than none
+    assert verdict_of(roomy(listed, 2), registry, seen, base=base).push == {"metadata.z": "2", "name": "Ada"}
+
+
+def test_a_key_that_is_cleared_makes_room_in_the_same_write(projection: Projection) -> None:
+    """The provider counts what is there afterwards."""
+    base: Mapping[str, tuple[Value, Value]] = {"metadata.old": ("1", "1")}
+    seen = remote_of({"metadata.old": "1"}, metadata_complete=True)
+    verdict = verdict_of(roomy(projection, 1), {"metadata.new": "2"}, seen, base=base)
+    assert verdict.push == {"metadata.old": None, "metadata.new": "2"}
+    assert not verdict.holds
+
+
+@pytest.mark.parametrize(
+    ("choice", "base", "pull"),
+    [
+        ("accept", {"metadata.b": ("2", None)}, {}),
+        ("remote", {"metadata.b": (None, None)}, {"metadata.b": None}),
+    ],
+)
+def test_a_crowded_out_key_is_a_persons_to_decide(
+    projection: Projection, choice: str, base: dict[str, Any], pull: dict[str, Value]
+) -> None:
+    """Leave it out there, or remove it everywhere."""
+    answers = {"metadata.b": Answer(choice, digest_of(holds.UNREPRESENTABLE, "metadata.b", "2", None))}
+    registry: Mapping[str, Value] = {"metadata.a": "1", "metadata.b": "2"}
+    seen = remote_of({}, metadata_complete=True)
+    verdict = verdict_of(roomy(projection, 1), registry, seen, answers=answers)
+    assert verdict.push == {"metadata.a": "1"}
+    assert (verdict.base, verdict.pull) == (base, pull)
+    assert not verdict.holds
 
 
 def test_the_source_of_a_value_decides_its_rank(projection: Projection) -> None:

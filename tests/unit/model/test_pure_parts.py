@@ -85,6 +85,8 @@ def test_a_projection_is_bound_from_a_manifest() -> None:
     none = projection_of(_with(manifest, None), ("plan",), canonical, refusal)
     assert not none.has_metadata
     assert none.metadata_keys is None
+    limited = projection_of(_with(manifest, MetadataSpec(max_keys=48)), (), canonical, refusal)
+    assert [one.max_keys for one in (limited, bound, none)] == [48, None, None]
 
 
 def _with(manifest: Manifest, metadata: MetadataSpec | None) -> Manifest:

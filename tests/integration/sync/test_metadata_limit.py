@@ -1,0 +1,55 @@
+"""More metadata keys than a provider holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.model.values import Value
+from core.store import holds
+from core.sync import registry
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+ROOM = 48
+"""Stripe's fifty keys less Accord's own two."""
+
+
+def keys_at_stripe(world: World) -> set[str]:
+    """Metadata keys of the one customer there, Accord's own aside."""
+    (fields,) = world.neutral("stripe").values()
+    return {name for name, value in fields.items() if name.startswith("metadata.") and value}
+
+
+def held_at_stripe(world: World) -> set[str]:
+    """Fields that wait for a person there."""
+    found = world.db.read_now(holds.listing)
+    assert {one.reason for one in found} <= {"unrepresentable"}
+    return {one.field for one in found if one.connection == "stripe"}
+
+
+async def test_keys_beyond_the_limit_are_held_and_the_rest_arrives() -> None:
+    """Stripe refuses a customer with a fifty-first metadata key: name, e-mail and all."""
+    world = World()
+    await world.activate_all()
+    names = [f"metadata.k{number:02}" for number in range(ROOM + 2)]
+    fields: dict[str, Value] = {"name": "Ada Lovelace", "email": "ada@example.test", **dict.fromkeys(names, "x")}
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "ada", fields, actor="test", trace=""))
+    await world.settle()
+    (there,) = world.neutral("stripe").values()
+    assert there["email"] == "ada@example.test"
+    assert keys_at_stripe(world) == set(names[:ROOM])
+    assert held_at_stripe(world) == set(names[ROOM:])
+
+    # a key nobody needs any more makes room for the next one, in one write
+    world.db.run_now(lambda tx: registry.update(tx, world.hub, "ada", {names[0]: None}, actor="test", trace=""))
+    before = world.writes("stripe")
+    await world.settle()
+    assert keys_at_stripe(world) == set(names[1 : ROOM + 1])
+    assert held_at_stripe(world) == {names[-1]}
+    assert world.writes("stripe") == before + 1
+
+    # and what is held is not tried again and again
+    world.clock.time += 90_000
+    await world.settle()
+    assert world.writes("stripe") == before + 1
