@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from core.model.remote import Limit
 from core.ports import Clock
 
-
 SLACK_SHARE = 1.05
 SLACK_SECONDS = 0.05
 
