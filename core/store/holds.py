@@ -63,8 +63,13 @@ def standing(holds: Sequence[Hold]) -> dict[str, tuple[str, str]]:
 
 
 def answers(holds: Sequence[Hold]) -> dict[str, Answer]:
-    """People's choices by field, the newest last."""
-    return {one.field: Answer(one.answer or "", one.digest) for one in holds if one.state == "answered"}
+    """People's choices by field, the newest last. Where a hold is open again, the old answer has not ended it."""
+    asked_again = {one.field for one in holds if one.state == "open"}
+    return {
+        one.field: Answer(one.answer or "", one.digest)
+        for one in holds
+        if one.state == "answered" and one.field not in asked_again
+    }
 
 
 def settle(

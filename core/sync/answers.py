@@ -31,6 +31,10 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         connections.touch_cursor(tx, hold.connection, KIND, "full")
     elif hold.field == "" and hold.subject.startswith("m:"):
         _answer_mapping(tx, hub, hold, choice, actor)
+        if hold.reason == holds.MERGED:
+            # the other customer of the merge waits for this answer
+            for other in hold_rows.listing(tx, connection=hold.connection, reason=holds.MERGED):
+                _look_again(tx, hub, other)
     else:
         _look_again(tx, hub, hold)
     tx.after_commit(lambda: hub.wake(hold.connection))

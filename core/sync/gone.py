@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
+from core.model.remote import Remote
 from core.ports import Missing
 from core.store import holds as hold_rows
 from core.store import journal, mappings, observations, work
@@ -14,6 +17,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Seen
+from core.sync.failing import dealt_with
 from core.sync.hub import KIND, Connection, Hub
 
 
@@ -46,6 +50,20 @@ def _look_at(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: st
     work.mark(tx, connection.name, [subject], reason="merged", trace=trace, now=hub.clock.now())
 
 
+def merged_customers(tx: Tx, connection: Connection, remotes: Sequence[Remote]) -> dict[str, HoldDraft]:
+    """Objects into which another customer's object was merged, by id: both customers wait for a person."""
+    absorbed = {alias for one in remotes for alias in one.aliases}
+    theirs = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    found = {}
+    for one in remotes:
+        others = sorted(alias for alias in one.aliases if alias in theirs and alias != one.id)
+        if others:
+            detail: dict[str, object] = {"remote_id": one.id, "absorbed": others}
+            digest = digest_of(holds.MERGED, one.id, others)
+            found[one.id] = HoldDraft(reason=holds.MERGED, detail=detail, digest=digest)
+    return found
+
+
 def _mapping_gone(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, missing: Missing
 ) -> None:
@@ -72,7 +90,7 @@ def _mapping_gone(
         mappings.update(tx, [msgspec.structs.replace(mapping, state="gone", updated_at=now)])
         journal.write(tx, [entry])
     _hold(tx, hub, connection, mapping, reason, missing, row.trace)
-    work.clear(tx, connection.name, [row])
+    dealt_with(tx, connection, [row])
 
 
 def _hold(

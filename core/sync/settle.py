@@ -27,7 +27,7 @@ from core.store.work import DirtyRow
 from core.sync import gone, guard
 from core.sync.adopt import adopt
 from core.sync.batch import Batch, Found, Report, Seen, as_of_now
-from core.sync.failing import record_trouble
+from core.sync.failing import dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.registry import fan_out
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
@@ -73,7 +73,7 @@ def settle(
 ) -> list[tuple[DirtyRow, Intent]]:
     """Decide and commit a batch; returns the intents that are to be sent now."""
     now = hub.clock.now()
-    work.clear(tx, connection.name, batch.done)
+    dealt_with(tx, connection, batch.done)
     observations.put(tx, connection.name, KIND, [one.observation for one in seen.there.values()], now)
     _record_unreadable(tx, hub, connection, batch, seen, report)
     if batch.state.state != "active":
@@ -110,7 +110,7 @@ def _first_contact(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen:
     """Objects without a mapping: up the ladder, but only once the connection was listed completely."""
     there = [seen.there[name].observation for name in batch.unmapped if name in seen.there]
     # taken off first: adopt may mark one again that must be looked at later
-    work.clear(tx, connection.name, _unmapped(batch, seen))
+    dealt_with(tx, connection, _unmapped(batch, seen))
     if there and batch.state.swept_at is not None:
         trace = next(iter(batch.unmapped.values())).trace
         counts = adopt(tx, hub, connection, there, trace)
@@ -126,18 +126,21 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     since = hub.clock.now() - FLIP_WINDOW_SECONDS
     lively = [one.id for _, one in current.values() if one.version > QUIET_VERSIONS]
     recent = journal.since(tx, lively, since)
+    merged = gone.merged_customers(tx, connection, [seen.there[name].observation.remote for name in rows])
     cases = []
     for name, (row, old) in rows.items():
         if old.id not in current:
-            work.clear(tx, connection.name, [row])
+            dealt_with(tx, connection, [row])
             continue
         mapping, customer = current[old.id]
-        mapping = msgspec.structs.replace(mapping, state="live")  # one that was gone is back
         found = seen.there[name]
         holds_here = held.get(work.mapping_subject(mapping.id), ())
         entries = recent.get(customer.id, ())
         verdict = verdict_on(hub, connection, customer, mapping, found.observation.remote, holds_here, entries)
         extra = _external_id_moved(customer, found, holds_here)
+        if name in merged:
+            # whose values these are is not known: nothing flows before a person has said so
+            verdict, extra = Verdict(), [merged[name]]
         cases.append(Case(row, mapping, customer, found, verdict, extra))
     return cases
 
@@ -160,7 +163,7 @@ def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcom
     """Customers without an object here: linked to an unmapped double, held, left out, or to be created."""
     rows = {mapping.id: row for row, mapping in batch.pending}
     current = as_of_now(tx, [mapping for _, mapping in batch.pending])
-    work.clear(tx, connection.name, [row for name, row in rows.items() if name not in current])
+    dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
     doubles = _doubles(tx, hub, connection, current)
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     cases = []
@@ -242,7 +245,8 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     if problem:
         drafts.append(problem)
     mapping = with_base(case.mapping, case.verdict, connection, now)
-    mapping = msgspec.structs.replace(mapping, base={**mapping.base, **agreed})
+    state = "live" if case.found else mapping.state  # one that was gone is back
+    mapping = msgspec.structs.replace(mapping, base={**mapping.base, **agreed}, state=state)
     if (mapping.base, mapping.state, mapping.translation) != _old_state(case.mapping):
         outcome.mappings.append(mapping)
     outcome.held.append(
@@ -349,7 +353,6 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     known = hold_rows.of_subjects(tx, connection.name, subjects)
     hold_rows.settle(tx, hub.ids, connection.name, outcome.held, known, now)
     intents.insert(tx, [intent for _, intent in outcome.intents])
-    work.clear(tx, connection.name, outcome.done)
-    failures.resolve(tx, connection.name, [row.subject for row in outcome.done])
+    dealt_with(tx, connection, outcome.done)
     trace = outcome.held[0].trace if outcome.held else ""
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

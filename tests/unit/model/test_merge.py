@@ -230,6 +230,16 @@ def test_a_one_way_conflict_does_not_clear_either(flow: Flow, clear: Clear, expe
     assert merged(registry, remote, ("old", "old"), rule=Rule(flow=flow, clear=clear)).kind == expected
 
 
+def test_a_conflict_of_values_is_no_clearing() -> None:
+    """The clear policy has no say where both sides have a value, nor where nobody wins."""
+    for clear in ("hold", "restore"):
+        ranked = Rule(ranks=RANKED, clear=clear)
+        assert merged("mine", "theirs", ("a", "b"), rule=ranked, source="hubspot").kind == "pull"
+        assert merged("mine", "theirs", ("a", "b"), rule=ranked).kind == "push"
+        assert merged("mine", None, ("a", "b"), rule=Rule(clear=clear)).reason == holds.CONFLICT
+        assert merged(None, "theirs", ("a", "b"), rule=Rule(clear=clear)).reason == holds.CONFLICT
+
+
 def test_the_winner_does_not_depend_on_who_asks() -> None:
     """Between two connections the same one wins in either lane."""
     policy = policy_of()
