@@ -233,9 +233,14 @@ class Application:
         database_url: str | None = None,
     ) -> Iterator[Hub]:
         """A hub on the configured connections, or on a sandbox's; see Root."""
+        from config.logging import configure_logging
         from core.store import schema
         from core.store.database import Database
 
+        # stdout is a command's result; what lanes say by the way is for whoever asks for it
+        is_asked_for = "log_level" in self.settings.model_fields_set
+        quiet = self.settings.model_copy(update={"log_level": "warning"})
+        configure_logging(self.settings if is_asked_for else quiet, sys.stderr)
         access = sandbox or (self._running_sandbox() if self.is_sandbox else None)
         if access is None:
             _ = self.config  # mistakes in the file are told before anything is opened

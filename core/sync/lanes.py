@@ -21,6 +21,7 @@ from core.errors import (
     RetryError,
     WrongAccountError,
 )
+from core.ports import Account
 from core.store import connections, customers, inbox, intents, mappings, observations, work
 from core.store.connections import ConnectionRow, Cursor
 from core.store.database import Tx
@@ -272,13 +273,18 @@ def _walked(cursor: Cursor, last: str | None) -> Cursor:
 async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
     """Pin the account on first contact; refuse another one later."""
     account = await connection.connector.identify()
+    if row.account_id != account.id:
+        await hub.db.run(lambda tx: pin(tx, connection.name, account))
+
+
+def pin(tx: Tx, name: str, account: Account) -> None:
+    """Remember whose account a connection is, or raise WrongAccountError: it is another one's already."""
+    row = connections.get(tx, name)
     if row.account_id is None:
-        await hub.db.run(
-            lambda tx: connections.change(tx, connection.name, account_id=account.id, account_title=account.title)
-        )
+        connections.change(tx, name, account_id=account.id, account_title=account.title)
     elif row.account_id != account.id:
         raise WrongAccountError(
-            f"{connection.name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
+            f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
             f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
             "another connection for the other account"
         )

@@ -1,0 +1,145 @@
+"""The checks of `accord doctor`. Each says what it found; one that is not well says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from core.cli.asking import on_a_loop
+from core.cli.desk import FAILED, OK, Desk
+from core.errors import AccordError, ConfigError, SchemaError
+from core.store import connections, schema
+from core.store.connections import ConnectionRow
+from core.sync.hub import Connection, Hub
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One check's result. `about` is a connection's name, or what else was looked at."""
+
+    about: str
+    check: str
+    state: Literal["ok", "note", "wrong"]
+    says: str
+    cure: str = ""
+
+
+def examine(desk: Desk) -> int:
+    """Run every check that can be run, show them, return the exit code."""
+    findings = [*_of_configuration(desk), *_of_database(desk)]
+    if all(one.state != "wrong" for one in findings):
+        findings += _of_connections(desk)
+    desk.show(findings, lambda screen: _draw(screen, findings))
+    return FAILED if any(one.state == "wrong" for one in findings) else OK
+
+
+def _draw(screen: Screen, findings: list[Finding]) -> None:
+    styles = {"ok": "green", "note": "yellow", "wrong": "red"}
+    for one in findings:
+        cure = f"; {one.cure}" if one.cure else ""
+        screen.line(f"{one.state:5}  {one.about}: {one.check}: {one.says}{cure}", styles[one.state])
+
+
+def _of_configuration(desk: Desk) -> Iterator[Finding]:
+    about, file = "configuration", str(desk.root.policy_file())
+    try:
+        configs = desk.root.connections()
+    except ConfigError as error:
+        yield Finding(about=about, check="file", state="wrong", says=str(error), cure="edit it")
+        return
+    yield Finding(about=about, check="file", state="ok", says=f"{file}: {len(configs)} connections")
+    for warning in desk.root.warnings():
+        yield Finding(about=about, check="warning", state="note", says=warning)
+    url = desk.root.public_url()
+    if url:
+        yield Finding(about=about, check="public_url", state="ok", says=url)
+    else:
+        says, cure = "not set, so no webhook can arrive and sweeps find changes", "set ACCORD_PUBLIC_URL"
+        yield Finding(about=about, check="public_url", state="note", says=says, cure=cure)
+
+
+def _of_database(desk: Desk) -> Iterator[Finding]:
+    about = "database"
+    try:
+        db = desk.root.database()
+        schema.check(db)
+        yield Finding(about=about, check="schema", state="ok", says=f"revision {schema.current(db)}")
+        # the same row as every start writes, so that nothing is left behind
+        instance = db.read_now(lambda tx: connections.meta(tx, "instance")) or ""
+        if instance:
+            db.run_now(lambda tx: connections.put_meta_once(tx, "instance", instance))
+        yield Finding(about=about, check="writable", state="ok", says="yes")
+    except SchemaError as error:
+        yield Finding(about=about, check="schema", state="wrong", says=str(error))
+    except AccordError as error:
+        yield Finding(about=about, check="writable", state="wrong", says=str(error))
+
+
+def _of_connections(desk: Desk) -> list[Finding]:
+    try:
+        with desk.root.open_hub() as hub:
+            return on_a_loop(hub, lambda: _of_each(desk, hub))
+    except AccordError as error:
+        return [Finding(about="configuration", check="connections", state="wrong", says=str(error))]
+
+
+async def _of_each(desk: Desk, hub: Hub) -> list[Finding]:
+    found: list[Finding] = []
+    for name in sorted(hub.connections):
+        row = hub.db.read_now(lambda tx, n=name: connections.get(tx, n))  # type: ignore[misc]
+        found += await _of_credentials(hub.connection(name), row)
+        found += _of_state(row)
+        found.append(_of_webhooks(desk, hub.connection(name)))
+    return found
+
+
+async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Finding]:
+    name, connect = connection.name, f"`accord connect {connection.name}`"
+    try:
+        account = await connection.connector.identify()
+    except AccordError as error:
+        return [Finding(about=name, check="credentials", state="wrong", says=str(error), cure=connect)]
+    found = [Finding(about=name, check="credentials", state="ok", says=f"open {account.title} ({account.id})")]
+    found += [Finding(about=name, check="account", state="note", says=note) for note in account.notes]
+    if row.account_id is None:
+        says = "not pinned yet: the first sweep does"
+        found.append(Finding(about=name, check="account", state="note", says=says))
+    elif row.account_id != account.id:
+        says = f"another one than the pinned {row.account_title or row.account_id} ({row.account_id})"
+        cure = "put its credentials back, or add another connection for this one"
+        found.append(Finding(about=name, check="account", state="wrong", says=says, cure=cure))
+    else:
+        found.append(Finding(about=name, check="account", state="ok", says="the pinned one"))
+    return found
+
+
+def _of_state(row: ConnectionRow) -> list[Finding]:
+    name = row.name
+    if row.state == "reauthorize":
+        cure = f"`accord connect {name}`"
+        return [Finding(about=name, check="state", state="wrong", says=row.error or row.state, cure=cure)]
+    if row.error:
+        cure = f"`accord sync {name}` tries again"
+        return [Finding(about=name, check="state", state="wrong", says=row.error, cure=cure)]
+    if row.state == "observing":
+        says = "observing: it is read, and never written to"
+        cure = f"`accord plan {name}`, then `accord activate {name} --plan DIGEST`"
+        return [Finding(about=name, check="state", state="note", says=says, cure=cure)]
+    says = "active; what writing needs is made when its lane starts"
+    return [Finding(about=name, check="state", state="ok", says=says)]
+
+
+def _of_webhooks(desk: Desk, connection: Connection) -> Finding:
+    name, secret = connection.name, connection.manifest.webhook_secret
+    if not secret:
+        return Finding(about=name, check="webhooks", state="ok", says="this provider sends none")
+    if connection.webhook_secrets():
+        return Finding(about=name, check="webhooks", state="ok", says=f"{secret} is there")
+    # without a public address nothing can arrive, so nothing is refused
+    state: Literal["note", "wrong"] = "wrong" if desk.root.public_url() else "note"
+    cure = f"set {desk.root.variable(name, secret)}"
+    return Finding(about=name, check="webhooks", state=state, says=f"no {secret}: deliveries are refused", cure=cure)

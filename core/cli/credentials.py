@@ -1,0 +1,162 @@
+"""The work of `accord connect NAME`: secrets into the vault, then whose account they open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from core.cli import consent
+from core.cli.desk import FAILED, OK, Desk
+from core.cli.toml_edit import with_setting
+from core.errors import NotFoundError, WrongAccountError
+from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
+from core.store import connections
+from core.store.database import Tx
+from core.sync.lanes import pin
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """How a consent in the browser is done."""
+
+    port: int
+    has_browser: bool
+    patience: float
+
+
+def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
+    """Connect one configured connection; returns the exit code."""
+    configs = desk.root.connections()
+    if name not in configs:
+        known = ", ".join(sorted(configs)) or "none"
+        raise NotFoundError(f"there is no connection {name!r}", field="connection", cure=f"known: {known}; accord.toml")
+    config = configs[name]
+    provider, vault = desk.root.providers()[config.provider], desk.root.vault(name)
+    lacking = _ask_for(desk, name, provider, vault)
+    if lacking:
+        told = {"connection": name, "missing": {one: desk.root.variable(name, one) for one in lacking}}
+        desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
+        return FAILED
+    if provider.oauth is not None:
+        config = _consent(desk, config, provider.oauth, vault, consenting)
+    account = asyncio.run(_account(desk, config, provider, vault))
+    desk.root.database().run_now(lambda tx: _works(tx, config, account))
+    missing = _optional(desk, name, provider, vault)
+    found = {
+        "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
+        "missing": missing,
+    }  # fmt: skip
+    desk.show(found, lambda screen: _draw(screen, name, account, missing))
+    return OK
+
+
+def _needed(provider: Provider) -> list[str]:
+    """Secrets without which nothing can be read. The webhook secret may come later: sweeps work without."""
+    if provider.oauth is not None:
+        return list(provider.oauth.needs)
+    return [one for one in provider.manifest.secrets if one != provider.manifest.webhook_secret]
+
+
+def _ask_for(desk: Desk, name: str, provider: Provider, vault: Vault) -> list[str]:
+    """Ask for missing secrets, hidden, where a person sits; returns those that are still missing."""
+    hook = provider.manifest.webhook_secret
+    wanted = [one for one in (*_needed(provider), *([hook] if hook else [])) if not vault.get(one)]
+    if not desk.is_terminal:
+        return [one for one in wanted if one != hook]
+    desk.note(f"{name} ({provider.manifest.title}); what you type is not shown, and sealed in the database")
+    given: dict[str, str] = {}
+    for one in wanted:
+        words = f"{one} ({provider.manifest.secrets.get(one, '')})"
+        answer = typer.prompt(words, hide_input=True, default="", show_default=False, err=True)
+        if answer.strip():
+            given[one] = answer.strip()
+    if given:
+        asyncio.run(_save(vault, given))
+    return [one for one in _needed(provider) if not vault.get(one)]
+
+
+async def _save(vault: Vault, values: Mapping[str, str]) -> None:
+    await vault.save(values)
+
+
+def _consent(
+    desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, how: Consenting
+) -> ConnectionConfig:
+    """Send a person to the consent page, trade what comes back for tokens; returns the settings it told, too."""
+    with consent.Callback(how.port) as callback:
+        url = oauth.authorize_url(vault, callback.redirect_uri, callback.state)
+        desk.note(f"open this page and consent; it comes back to {callback.redirect_uri}:\n{url}")
+        if how.has_browser and desk.is_terminal:
+            typer.launch(url)
+        query = callback.wait(how.patience)
+    learned = asyncio.run(_exchange(desk, config, oauth, vault, query, callback.redirect_uri))
+    for setting, value in learned.items():
+        _keep_setting(desk, config, setting, value)
+    return replace(config, settings={**config.settings, **learned})
+
+
+async def _exchange(
+    desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, query: Mapping[str, str], redirect_uri: str
+) -> Mapping[str, str]:
+    return await oauth.exchange(config, vault, desk.root.shell(config.name), query, redirect_uri)
+
+
+def _keep_setting(desk: Desk, config: ConnectionConfig, setting: str, value: str) -> None:
+    """A setting that the consent told (QuickBooks' realm id) belongs into accord.toml."""
+    known = config.settings.get(setting)
+    if known == value:
+        return
+    if known:
+        raise WrongAccountError(
+            f"{config.name} is configured for {setting} {known}, but the consent was given for {value}; consent again "
+            "in the right company, or change accord.toml"
+        )
+    with_setting(desk.root.policy_file(), config.name, setting, value)
+    desk.note(f'wrote {setting} = "{value}" to {desk.root.policy_file()}')
+
+
+async def _account(desk: Desk, config: ConnectionConfig, provider: Provider, vault: Vault) -> Account:
+    """Whose account the credentials open."""
+    connector = provider.build(config, vault, desk.root.shell(config.name))
+    try:
+        return await connector.identify()
+    finally:
+        await connector.aclose()
+
+
+def _works(tx: Tx, config: ConnectionConfig, account: Account) -> None:
+    """Pin the account or compare it with the pinned one; good credentials end what waited for them."""
+    connections.ensure(tx, config.name, config.provider)
+    pin(tx, config.name, account)
+    row = connections.get(tx, config.name)
+    state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
+    connections.change(tx, config.name, error="", error_code="", paused_until=None, **state)
+
+
+def _optional(desk: Desk, name: str, provider: Provider, vault: Vault) -> dict[str, str]:
+    """The webhook secret, when it is not there yet, and the variable it may come from."""
+    hook = provider.manifest.webhook_secret
+    return {hook: desk.root.variable(name, hook)} if hook and not vault.get(hook) else {}
+
+
+def _draw(screen: Screen, name: str, account: Account, missing: Mapping[str, str]) -> None:
+    screen.line(f"{name} is connected to {account.title} ({account.id})", "green")
+    for note in account.notes:
+        screen.line(f"  {note}", "yellow")
+    for secret, variable in missing.items():
+        words = f"  no {secret} yet: webhooks are refused until {variable} is set; sweeps find changes meanwhile"
+        screen.line(words, "yellow")
+    screen.line(f"next: `accord sync {name} --dry-run`, then `accord activate {name} --plan DIGEST`")
+
+
+def _draw_lacking(screen: Screen, provider: Provider, missing: object) -> None:
+    rows = dict(missing) if isinstance(missing, Mapping) else {}
+    screen.line("secrets are missing, and nobody can be asked here; set these variables (or *_FILE):")
+    screen.table(("variable", "what it is"), [(rows[one], provider.manifest.secrets.get(one)) for one in rows])

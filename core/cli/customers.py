@@ -1,0 +1,156 @@
+"""`accord customers`: the registry's records, looked at and changed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.cli.assignments import assigned
+from core.cli.command import add, new_group
+from core.cli.desk import Desk
+from core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+    from core.store.customers import Customer
+    from core.store.database import Tx
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="external_customer_id")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="May be repeated; nothing after = clears. Parts of an address are billing_address.city=..., metadata "
+        "is metadata.KEY=..., a list is separated by commas.",
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = new_group("The registry's customers.")
+    add(group, "list", listing)
+    for function in (show, create, update, archive):
+        add(group, function.__name__, function)
+    app.add_typer(group, name="customers")
+
+
+def listing(
+    desk: Desk,
+    search: Annotated[str, typer.Option(metavar="TEXT", help="Part of an id, a name or an e-mail.")] = "",
+    after: Annotated[str, typer.Option(metavar="ID", help="Go on after this customer.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Customers shown at most.")] = 100,
+) -> None:
+    """List customers by external_customer_id."""
+    from core.store import customers
+
+    def look(tx: Tx) -> tuple[list[Customer], int]:
+        return customers.listing(tx, search=search, after=after, limit=limit), customers.count(tx, search=search)
+
+    with desk.root.open_hub() as hub:
+        rows, total = hub.db.read_now(look)
+    found = {"total": total, "customers": [_told(one) for one in rows]}
+    desk.show(found, lambda screen: _draw_list(screen, rows, total))
+
+
+def _told(one: Customer) -> dict[str, object]:
+    return {
+        "external_customer_id": one.external_id,
+        "version": one.version,
+        "fields": dict(sorted(one.fields.items())),
+        "created_at": one.created_at,
+        "updated_at": one.updated_at,
+    }
+
+
+def _draw_list(screen: Screen, rows: Sequence[Customer], total: int) -> None:
+    names = ("name", "email", "status")
+    screen.table(
+        ("external_customer_id", *names, "version"),
+        [[one.external_id, *(one.fields.get(name) for name in names), one.version] for one in rows],
+    )
+    more = f"; go on with --after {rows[-1].external_id}" if rows and len(rows) < total else ""
+    screen.line(f"{len(rows)} of {total}{more}")
+
+
+def show(desk: Desk, customer: Id) -> None:
+    """Show one customer."""
+    from core.sync import registry
+
+    with desk.root.open_hub() as hub:
+        one = hub.db.read_now(lambda tx: registry.get(tx, customer))
+    _show(desk, one)
+
+
+def _show(desk: Desk, one: Customer) -> None:
+    told = _told(one) | {"sources": dict(sorted(one.sources.items()))}
+    facts: Mapping[str, object] = {"version": one.version, **dict(sorted(one.fields.items()))}
+    desk.show(told, lambda screen: screen.facts(facts, title=one.external_id))
+
+
+def create(desk: Desk, customer: Id, values: Assignments = None) -> None:
+    """Enter a new customer.
+
+    It flows to every connection whose policy creates.
+    """
+    from sqlalchemy.exc import IntegrityError
+
+    from core.cli.asking import actor
+    from core.sync import registry
+
+    wanted = assigned(values or [], {})
+    with desk.root.open_hub() as hub:
+        trace = hub.ids.new()
+        try:
+            one = hub.db.run_now(lambda tx: registry.create(tx, hub, customer, wanted, actor=actor(), trace=trace))
+        except IntegrityError as error:
+            # somebody else entered the same id between our look and our commit
+            raise InvalidInputError(f"{customer!r} is taken", field="external_customer_id", limit="unique") from error
+    _show(desk, one)
+
+
+def update(
+    desk: Desk,
+    customer: Id,
+    values: Assignments = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Refuse if it moved on from this version.")] = None,
+) -> None:
+    """Change fields of a customer by hand.
+
+    Parts of an address that are not named stay.
+    """
+    from core.cli.asking import actor
+    from core.sync import registry
+
+    if not values:
+        raise InvalidInputError("nothing to change", field="set", cure="name fields like --set phone=+4930123456")
+
+    def change(tx: Tx) -> Customer:
+        wanted = assigned(values, registry.get(tx, customer).fields)
+        return registry.update(tx, hub, customer, wanted, actor=actor(), trace=hub.ids.new(), version=version)
+
+    with desk.root.open_hub() as hub:
+        one = hub.db.run_now(change)
+    _show(desk, one)
+
+
+def archive(
+    desk: Desk, customer: Id, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Delete a customer from the registry.
+
+    Its objects in other systems are left alone, and its id is free again.
+    """
+    from core.cli.asking import actor
+    from core.sync import registry
+
+    with desk.root.open_hub() as hub:
+        hub.db.read_now(lambda tx: registry.get(tx, customer))
+        if not yes:
+            desk.confirm(f"Archive {customer}?", otherwise="--yes")
+        one = hub.db.run_now(lambda tx: registry.archive(tx, hub, customer, actor=actor(), trace=hub.ids.new()))
+    found = {"external_customer_id": one.external_id, "deleted_at": one.deleted_at}
+    desk.show(found, lambda screen: screen.line(f"{one.external_id} is archived"))

@@ -1,0 +1,58 @@
+"""`accord db`: the registry's database itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.command import add, new_group
+from core.cli.desk import Desk
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = new_group("The registry's database.")
+    for name, function in (("upgrade", upgrade), ("check", check), ("backup", backup)):
+        add(group, name, function)
+    app.add_typer(group, name="db")
+
+
+def upgrade(desk: Desk) -> None:
+    """Bring the schema up to date.
+
+    All that is missing, in one transaction; safe to run again.
+    """
+    from core.store import instance, schema
+
+    db = desk.root.database()
+    # a daemon must not find its tables changed under it
+    with instance.hold(db, desk.root.clock()):
+        applied = schema.upgrade(db)
+        revision = schema.current(db)
+    words = f"applied {', '.join(applied)}" if applied else "nothing to do"
+    found = {"applied": applied, "revision": revision}
+    desk.show(found, lambda screen: screen.line(f"{words}; the schema is at {revision}"))
+
+
+def check(desk: Desk) -> None:
+    """Say whether the schema is the one this program needs."""
+    from core.store import schema
+
+    db = desk.root.database()
+    schema.check(db)
+    revision = schema.current(db)
+    desk.show({"revision": revision}, lambda screen: screen.line(f"the schema is at {revision}, as it should be"))
+
+
+def backup(desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help="Must not be there yet.")]) -> None:
+    """Copy the database, while the daemon runs.
+
+    The vault's key stays out of the copy: keep it elsewhere.
+    """
+    from core.store.backup import backup as copy
+
+    copy(desk.root.database(), file)
+    size = file.stat().st_size
+    desk.show({"file": str(file), "bytes": size}, lambda screen: screen.line(f"{file}: {size} bytes"))

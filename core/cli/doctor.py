@@ -1,0 +1,23 @@
+"""`accord doctor`: what is wrong, and what to do about it. Changes nothing but the pin of a new account's id."""
+
+from __future__ import annotations
+
+import typer
+
+from core.cli.command import add
+from core.cli.desk import Desk
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    add(app, "doctor", doctor)
+
+
+def doctor(desk: Desk) -> int:
+    """Say what is wrong, and what to do.
+
+    Checks configuration, database, and each connection's credentials and webhooks. Exits 1 if anything is wrong.
+    """
+    from core.cli.checks import examine
+
+    return examine(desk)

@@ -1,0 +1,133 @@
+"""`accord sync --dry-run`: read, show the plan, write nothing to any system or registry record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.cli.asking import on_a_loop
+from core.cli.desk import FAILED, OK, Desk
+from core.cli.follow import ENDED, followed, one_off_state
+from core.cli.plans import planned, show_plans, verdict_of
+from core.cli.quiet import run_until_quiet
+from core.errors import AccordError
+from core.model.values import is_metadata
+from core.store import connections, customers, instance, mappings
+from core.store.database import Tx
+from core.sync.hub import Hub
+from core.sync.lanes import Lanes
+from core.sync.look import Looked, look, look_at
+from core.sync.oneoffs import ask
+from core.sync.plan import Item, Plan
+
+if TYPE_CHECKING:
+    from core.cli.sync_now import Request
+
+SHOWN = 50
+
+
+def dry_run(desk: Desk, hub: Hub, request: Request) -> int:
+    """Look, plan, show; returns the exit code."""
+    rows = {one.name: one for one in hub.db.read_now(connections.every)}
+    observing = [name for name in request.names if rows[name].state == "observing"]
+    others = [name for name in request.names if name not in observing]
+    problems = _observed(desk, hub, request, observing)
+    problems += on_a_loop(hub, lambda: _looked(desk, hub, request, others))
+    plans, unplanned = on_a_loop(hub, lambda: planned(hub, request.names))
+    plans = [_narrowed(one, request) for one in plans]
+    show_plans(desk, plans, SHOWN)
+    for problem in (*problems, *unplanned):
+        desk.note(f"accord: {problem}")
+    if problems or unplanned:
+        return FAILED
+    return verdict_of(plans) or OK
+
+
+def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]) -> list[AccordError]:
+    """An observing connection's lane reads and writes nothing by itself."""
+    if not names:
+        return []
+
+    async def by_daemon() -> None:
+        asked = {name: await ask(hub, name, {"what": "full"}) for name in names}
+
+        def is_done() -> bool:
+            states = hub.db.read_now(lambda tx: [one_off_state(tx, name, one) for name, one in asked.items()])
+            return all(state in ENDED for state in states)
+
+        await followed(desk, hub, is_done, patience=request.patience)
+
+    async def here() -> None:
+        for name in names:
+            await ask(hub, name, {"what": "full"})
+        with desk.counting() as count:
+            await run_until_quiet(
+                hub, Lanes(hub), names, patience=request.patience,
+                progress=lambda name, report: count(name, report.looked, f"{report.looked} read"),
+            )  # fmt: skip
+
+    if desk.root.is_daemon_running():
+        on_a_loop(hub, by_daemon)
+    else:
+        with instance.hold(hub.db, hub.clock):
+            on_a_loop(hub, here)
+    rows = {one.name: one for one in hub.db.read_now(connections.every)}
+    return [AccordError(f"{name}: {rows[name].error}") for name in names if rows[name].error]
+
+
+async def _looked(desk: Desk, hub: Hub, request: Request, names: Sequence[str]) -> list[AccordError]:
+    """Connections that are written to are read without waking anything. One that cannot be read stops no other."""
+    problems: list[AccordError] = []
+    with desk.counting() as count:
+        for name in names:
+            connection = hub.connection(name)
+
+            def progress(looked: Looked, name: str = name) -> None:
+                count(name, looked.listed, f"{looked.listed} read")
+
+            try:
+                if request.customers:
+                    remote_ids = hub.db.read_now(lambda tx, n=name: _remote_ids(tx, n, request.customers))  # type: ignore[misc]
+                    found = await look_at(hub, connection, remote_ids)
+                else:
+                    found = await look(hub, connection, progress)
+            except AccordError as error:
+                problems.append(error)
+                continue
+            _tell(desk, name, found)
+    return problems
+
+
+def _tell(desk: Desk, name: str, found: Looked) -> None:
+    if found.missing:
+        desk.note(f"{name}: {found.missing} known objects are not listed any more; a sync would confirm each and ask")
+    for bad in found.bad:
+        desk.note(f"{name}: {bad.id} cannot be understood: {bad.problem}")
+
+
+def _remote_ids(tx: Tx, name: str, external_ids: Sequence[str]) -> list[str]:
+    ids = [one.id for one in customers.by_external_ids(tx, external_ids).values()]
+    rows = [row for some in mappings.of_records(tx, ids).values() for row in some]
+    return [row.remote_id for row in rows if row.connection == name and row.remote_id]
+
+
+def _narrowed(plan: Plan, request: Request) -> Plan:
+    """Only what was asked about; a part of a plan has no digest, since it cannot be applied."""
+    if not request.customers and not request.is_metadata:
+        return plan
+    items = [item for one in plan.items for item in _wanted(one, request)]
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.kind] = counts.get(item.kind, 0) + 1
+    return msgspec.structs.replace(plan, digest="", items=items, counts=counts)
+
+
+def _wanted(item: Item, request: Request) -> list[Item]:
+    if request.customers and item.external_id not in request.customers:
+        return []
+    if not request.is_metadata:
+        return [item]
+    changes = [one for one in item.changes if is_metadata(one.field)]
+    return [msgspec.structs.replace(item, changes=changes)] if changes else []

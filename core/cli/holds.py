@@ -1,0 +1,197 @@
+"""`accord holds`, `failures`, `retry`, `undo`: what waits for a person, and what a person decides.
+
+Only rows of the registry are written: a running daemon finds them at its next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.cli.command import add, add_default, new_group
+from core.cli.desk import Desk, known_row
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+    from core.store.database import Tx
+    from core.store.failures import Failure
+    from core.store.holds import Hold
+
+LARGEST_ID = 2**63 - 1
+Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of one connection.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows shown at most.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = new_group("What waits for a person's decision.", is_command=True)
+    add_default(group, holds)
+    add(group, "answer", answer)
+    app.add_typer(group, name="holds")
+    add(app, "failures", failures)
+    add(app, "retry", retry)
+    add(app, "undo", undo)
+
+
+def holds(
+    desk: Desk,
+    connection: Connection = None,
+    reason: Annotated[str | None, typer.Option(metavar="REASON", help="Only those for one, like conflict.")] = None,
+    limit: Limit = 1000,
+) -> None:
+    """Show what Accord will not decide alone, oldest first; each hold names its choices."""
+    from core.errors import InvalidInputError
+    from core.model.holds import TEXTS
+    from core.store import holds as rows
+
+    if reason is not None and reason not in TEXTS:
+        raise InvalidInputError(f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS))
+
+    def look(tx: Tx) -> tuple[list[Hold], dict[str, str]]:
+        _check_connection(tx, connection)
+        found = rows.listing(tx, connection=connection, reason=reason, limit=limit)
+        return found, _owners(tx, found)
+
+    with desk.root.open_hub() as hub:
+        found, owners = hub.db.read_now(look)
+    shown = [_hold(one, owners) for one in found]
+    desk.show(shown, lambda screen: _draw_holds(screen, shown))
+
+
+def _check_connection(tx: Tx, connection: str | None) -> None:
+    from core.store import connections
+
+    known_row([one.name for one in connections.every(tx)], connection)
+
+
+def _owners(tx: Tx, found: Sequence[Hold | Failure]) -> dict[str, str]:
+    from core.store import customers
+
+    owners = customers.by_ids(tx, {one.record_id for one in found if one.record_id})
+    return {one.id: one.external_id for one in owners.values()}
+
+
+def _hold(one: Hold, owners: dict[str, str]) -> dict[str, object]:
+    from core.model.holds import CHOICES, TEXTS
+
+    return {
+        "id": one.id,
+        "connection": one.connection,
+        "external_customer_id": owners.get(one.record_id or "", ""),
+        "subject": one.subject,
+        "field": one.field,
+        "reason": one.reason,
+        "why": TEXTS[one.reason],
+        "detail": one.detail,
+        "digest": one.digest,
+        "choices": list(CHOICES[one.reason]),
+        "opened_at": one.opened_at,
+    }
+
+
+def _draw_holds(screen: Screen, found: list[dict[str, object]]) -> None:
+    if not found:
+        screen.line("nothing is held")
+        return
+    names = ("id", "connection", "external_customer_id", "field", "why", "detail", "choices")
+    screen.table(("hold", "connection", "customer", *names[3:]), [[one[name] for name in names] for one in found])
+    screen.line("answer one with `accord holds answer HOLD CHOICE`")
+
+
+def answer(
+    desk: Desk,
+    hold: Annotated[str, typer.Argument(metavar="ID", help="The hold, as `accord holds` shows it.")],
+    choice: Annotated[str, typer.Argument(metavar="CHOICE", help="One of its choices; `link:<remote id>` to link.")],
+    digest: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Refuse if the values are not those you saw.")
+    ] = None,
+) -> None:
+    """Decide one hold; it counts for exactly the values that were seen."""
+    from core.cli.asking import actor
+    from core.sync.answers import answer as decide
+
+    with desk.root.open_hub() as hub:
+        done = hub.db.run_now(lambda tx: decide(tx, hub, hold, choice, actor=actor(), digest=digest))
+    found = {"id": done.id, "connection": done.connection, "reason": done.reason, "answer": choice}
+    desk.show(found, lambda screen: screen.line(f"answered {choice}; {_next_step(desk, done.connection)}"))
+
+
+def _next_step(desk: Desk, connection: str) -> str:
+    return "the daemon goes on" if desk.root.is_daemon_running() else f"`accord sync {connection}` carries it out"
+
+
+def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> None:
+    """Show records that failed.
+
+    Those that are retrying are tried again by themselves; dead ones wait for `accord retry`.
+    """
+    from core.store import failures as rows
+
+    def look(tx: Tx) -> tuple[list[Failure], dict[str, str]]:
+        _check_connection(tx, connection)
+        found = rows.listing(tx, connection=connection, limit=limit)
+        return found, _owners(tx, found)
+
+    with desk.root.open_hub() as hub:
+        found, owners = hub.db.read_now(look)
+    shown: list[dict[str, object]] = [
+        {
+            "connection": one.connection, "subject": one.subject,
+            "external_customer_id": owners.get(one.record_id or "", ""),
+            "state": one.state, "attempts": one.attempts, "code": one.code, "field": one.field, "problem": one.message,
+            "raw": one.raw, "first_at": one.first_at, "last_at": one.last_at, "next_at": one.next_at,
+        }
+        for one in found
+    ]  # fmt: skip
+    desk.show(shown, lambda screen: _draw_failures(screen, shown))
+
+
+def _draw_failures(screen: Screen, found: Sequence[dict[str, object]]) -> None:
+    if not found:
+        screen.line("nothing fails")
+        return
+    names = ("connection", "subject", "external_customer_id", "state", "attempts", "problem")
+    screen.table(names, [[one[name] for name in names] for one in found])
+
+
+def retry(
+    desk: Desk,
+    connection: Annotated[str | None, typer.Argument(metavar="[CONNECTION]", help="One connection; none: all.")] = None,
+    subjects: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUBJECT]...", help="As `accord failures` shows.")
+    ] = None,
+) -> None:
+    """Look at failed records again, now; dead ones too."""
+    from core.errors import NotFoundError
+    from core.sync.answers import retry as look_again
+
+    with desk.root.open_hub() as hub:
+        names = desk.known(hub, [connection] if connection else [])
+        marked = {
+            name: hub.db.run_now(lambda tx, one=name: look_again(tx, hub, one, subjects or []))  # type: ignore[misc]
+            for name in names
+        }
+    if subjects and not any(marked.values()):
+        raise NotFoundError("none of these fails", field="subject", cure="`accord failures` shows what does")
+    total = sum(marked.values())
+    found = {"retried": total, "connections": marked}
+    desk.show(found, lambda screen: screen.line(f"{total} to be looked at again; {_next_step(desk, connection or '')}"))
+
+
+def undo(
+    desk: Desk,
+    change: Annotated[int, typer.Argument(min=1, max=LARGEST_ID, metavar="CHANGE", help="As `accord explain` shows.")],
+    field: Annotated[str | None, typer.Option(metavar="FIELD", help="Only this field.")] = None,
+) -> None:
+    """Put back the values that one change replaced.
+
+    They flow to every system, as an edit by hand does.
+    """
+    from core.cli.asking import actor
+    from core.sync.answers import undo as put_back
+
+    with desk.root.open_hub() as hub:
+        found = hub.db.run_now(lambda tx: put_back(tx, hub, change, field=field, actor=actor()))
+    desk.show(found, lambda screen: screen.facts(found, title=f"change {change} undone"))

@@ -1,0 +1,168 @@
+"""`accord status`, `explain`, `inbox`: looking, and nothing else. They read beside a running daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.cli.command import add
+from core.cli.desk import Desk
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    add(app, "status", status)
+    add(app, "explain", explain)
+    add(app, "inbox", inbox)
+
+
+def status(desk: Desk) -> None:
+    """Show how every connection stands.
+
+    What is mapped, what waits, what is held, what fails.
+    """
+    from core.sync.explain import status as counted
+
+    with desk.root.open_hub() as hub:
+        found = hub.db.read_now(lambda tx: counted(tx, hub))
+    found["is_daemon_running"] = desk.root.is_daemon_running()
+    desk.show(found, lambda screen: _draw_status(screen, found))
+
+
+def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
+    from core.cli.screen import moment
+
+    daemon = "the daemon is running" if found["is_daemon_running"] else "no daemon is running: `accord run` starts it"
+    screen.line(f"{found['customers']} customers, {found['holds']} held, {found['failures']} failing; {daemon}")
+    columns = ("connection", "state", "account", "mapped", "objects", "waiting", "held", "failing", "dead", "inbox")
+    rows = [
+        [one[name] for name in (*columns[:3], "mappings", *columns[4:])] for one in found["connections"]
+    ]
+    screen.table(columns, rows)
+    for one in found["connections"]:
+        if not one["is_configured"]:
+            screen.line(f"{one['connection']} is not configured any more; its records stay", "yellow")
+        if one["error"]:
+            until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
+            screen.line(f"{one['connection']}: {one['error']}{until}", "red")
+
+
+def explain(desk: Desk, customer: Annotated[str, typer.Argument(metavar="ID", help="external_customer_id")]) -> None:
+    """Show one customer in every system.
+
+    Every system's value of every field, who owns it, what happened last, what waits and why.
+    """
+    from core.sync.explain import explain as told
+
+    with desk.root.open_hub() as hub:
+        found = hub.db.read_now(lambda tx: told(tx, hub, customer))
+    desk.show(found, lambda screen: _draw_explained(screen, found))
+
+
+def _draw_explained(screen: Screen, found: Mapping[str, Any]) -> None:
+    mappings = found["mappings"]
+    screen.facts(
+        {
+            "version": found["version"],
+            **{one["connection"]: f"{one['state']} {one['remote_id'] or ''}{_waits(one)}" for one in mappings},
+        },
+        title=found["external_customer_id"],
+    )
+    columns = ["field", "registry", "from", *(one["connection"] for one in mappings)]
+    names = sorted({*found["fields"], *(name for one in mappings for name in one.get("fields", {}))})
+    rows = []
+    for name in names:
+        if name not in found["fields"] and not any(_says(one.get("fields", {}).get(name)) for one in mappings):
+            continue  # blank everywhere
+        here = found["fields"].get(name, {})
+        there = [_side(one.get("fields", {}).get(name)) for one in mappings]
+        rows.append([name, here.get("value"), here.get("source"), *there])
+    screen.table(columns, rows)
+    _draw_troubles(screen, found)
+    _draw_journal(screen, found["journal"])
+
+
+def _says(field: Mapping[str, Any] | None) -> bool:
+    return field is not None and bool(field["value"] or field["next"] or (field["agreed"] or [None, None])[1])
+
+
+def _waits(mapping: Mapping[str, Any]) -> str:
+    doubt = ", a write is in doubt" if "write_in_doubt" in mapping else ""
+    return f", waits: {mapping['waits']['reason']}{doubt}" if "waits" in mapping else doubt
+
+
+def _side(field: Mapping[str, Any] | None) -> str:
+    """One connection's value of one field: the value, what was agreed where that differs, what comes next."""
+    from core.cli.screen import shown
+
+    if field is None:
+        return "-"
+    words = [shown(field["value"]) or "(blank)"]
+    agreed = field["agreed"]
+    if agreed is None:
+        words.append("never agreed")
+    elif agreed[1] != field["value"]:
+        words.append(f"agreed: {shown(agreed[1]) or '(blank)'}")
+    if field["flow"] != "both":
+        words.append(f"flow {field['flow']}")
+    return "\n".join([*words, *([field["next"]] if field["next"] else [])])
+
+
+def _draw_troubles(screen: Screen, found: Mapping[str, Any]) -> None:
+    held = [(one["id"], one["connection"], one["field"], one["reason"], one["detail"]) for one in found["holds"]]
+    screen.table(("hold", "connection", "field", "reason", "detail"), held, title="held")
+    failing = [(one["connection"], one["state"], one["attempts"], one["message"]) for one in found["failures"]]
+    screen.table(("connection", "state", "attempts", "problem"), failing, title="failing")
+
+
+def _draw_journal(screen: Screen, entries: list[dict[str, Any]]) -> None:
+    from core.cli.screen import moment, shown
+
+    rows = []
+    for one in entries:
+        changed = [
+            f"{name}: {shown(change['old']) or '(blank)'} -> {shown(change['new']) or '(blank)'}"
+            for name, change in one["changes"].items()
+        ]
+        lost = [f"lost at the {two['side']}: {two['field']} {shown(two['value'])}" for two in one["lost"]]
+        rows.append((one["change"], moment(one["at"]), one["action"], one["actor"], "\n".join(changed + lost)))
+    screen.table(("change", "when (UTC)", "what", "by", "values"), rows, title="last changes (`accord undo CHANGE`)")
+
+
+def inbox(
+    desk: Desk, limit: Annotated[int, typer.Option(min=0, max=1000, help="Deliveries shown at most.")] = 20
+) -> None:
+    """Count webhook deliveries.
+
+    How many wait, were read, or were authentic but of no shape that Accord knows.
+    """
+    from core.store import inbox as letters
+
+    with desk.root.open_hub() as hub:
+        counts, poison = hub.db.read_now(lambda tx: (letters.counts(tx), letters.poisoned(tx, limit=limit)))
+        names = sorted({*hub.connections, *(name for name, _ in counts)})
+    states = ("new", "done", "poison")
+    found = {
+        "connections": [
+            {"connection": one, **{state: counts.get((one, state), 0) for state in states}} for one in names
+        ],
+        "poison": [
+            {"id": one.id, "connection": one.connection, "at": one.received_at, "problem": one.problem}
+            for one in poison
+        ],
+    }
+    desk.show(found, lambda screen: _draw_inbox(screen, found))
+
+
+def _draw_inbox(screen: Screen, found: Mapping[str, Any]) -> None:
+    from core.cli.screen import moment
+
+    rows = [(one["connection"], one["new"], one["done"], one["poison"]) for one in found["connections"]]
+    screen.table(("connection", "waiting", "read", "not understood"), rows)
+    odd = [(one["id"], one["connection"], moment(one["at"]), one["problem"]) for one in found["poison"]]
+    screen.table(("delivery", "connection", "when (UTC)", "problem"), odd, title="not understood")

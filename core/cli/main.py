@@ -1,0 +1,92 @@
+"""`accord ...`: the one entry of every command.
+
+Exit codes: 0 all agree, 1 something failed, 2 a plan has changes, 3 something is held for a person, 64 wrong usage.
+Nothing here imports what a command does not need: `accord --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.cli import connecting, customers, database, demos, doctor, holds, lookups, plans, sandbox, serving, syncing
+from core.cli.command import Json, new_group
+from core.cli.desk import FAILED, OK, USAGE, Desk
+from core.errors import AccordError, InvalidInputError
+
+if TYPE_CHECKING:
+    from core.cli.root import Root
+
+
+def run(root: Root, argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Errors of Accord become one line and never a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _never_fail_to_print()
+    desk = Desk(root, (sys.stdin, sys.stdout, sys.stderr))
+    try:
+        return _run(desk, arguments)
+    except AccordError as error:
+        desk.fail(error)
+        return FAILED
+    except BrokenPipeError:
+        # whoever read the output has gone (`accord status | head -1`)
+        sys.stderr.close()
+        return FAILED
+
+
+def _run(desk: Desk, arguments: list[str]) -> int:
+    command = typer.main.get_command(build())
+    try:
+        result = command.main(args=arguments, prog_name="accord", standalone_mode=False, obj=desk)
+    except typer.Abort:
+        desk.note("given up")
+        return FAILED
+    except typer.TyperException as error:
+        # a command line that is wrong may have ended before its `--json` was read
+        desk.as_json = desk.as_json or "--json" in arguments
+        _tell_usage(desk, error)
+        return USAGE
+    return result if isinstance(result, int) else OK
+
+
+def _tell_usage(desk: Desk, error: typer.TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    words = error.format_message()
+    if words.startswith("Usage:") and not desk.as_json:
+        desk.note(words)  # a group without a command: its help
+    else:
+        cure = f"see `{context.command_path} --help`" if context else None
+        desk.fail(InvalidInputError(words.rstrip("."), cure=cure))
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = new_group("Accord keeps one registry of customers, and makes every connected system agree with it.")
+    app.callback()(_options)
+    for group in (serving, demos, connecting, doctor, plans, syncing, lookups, holds, customers, database, sandbox):
+        group.add_to(app)
+    return app
+
+
+def _options(
+    ctx: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Use this accord.toml.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    desk: Desk = ctx.obj
+    desk.as_json = as_json
+    if config is not None:
+        desk.root.configure(["--config", str(config)])
+
+
+def _never_fail_to_print() -> None:
+    """A name in letters that the terminal does not know is shown escaped; it must not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,121 @@
+"""The work of `accord sync`: ask the daemon's lanes and follow them, or run the lanes here; then say what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.cli.asking import on_a_loop
+from core.cli.desk import FAILED, HELD, OK, Desk
+from core.cli.dry_run import dry_run
+from core.cli.follow import ENDED, followed, one_off_state
+from core.cli.outcome import Outcome, outcome
+from core.cli.quiet import Bell, run_until_quiet
+from core.errors import NotFoundError
+from core.store import customers, instance
+from core.sync.batch import Report
+from core.sync.hub import Hub
+from core.sync.lanes import Lanes
+from core.sync.metadata import refresh_metadata
+from core.sync.oneoffs import ask
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for."""
+
+    names: Sequence[str]
+    is_metadata: bool = False
+    customers: tuple[str, ...] = ()
+    is_full: bool = False
+    patience: float = 300.0
+
+    def one_off(self) -> dict[str, object]:
+        """The request as a lane understands it."""
+        if self.customers:
+            return {"what": "customers", "external_ids": list(self.customers)}
+        return {"what": "full" if self.is_full else "changes"}
+
+
+def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
+    """Do it, show what came of it, return the exit code."""
+    bell = Bell()
+    with desk.root.open_hub(wake=bell.ring) as hub:
+        request = replace(request, names=desk.known(hub, list(request.names)))
+        _require_customers(hub, request.customers)
+        if is_dry:
+            return dry_run(desk, hub, request)
+        if desk.root.is_daemon_running():
+            on_a_loop(hub, lambda: _by_daemon(desk, hub, request))
+        else:
+            with instance.hold(hub.db, hub.clock):
+                on_a_loop(hub, lambda: _here(desk, hub, request, bell))
+        found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers))
+    desk.show(found, lambda screen: _draw(screen, found))
+    return _exit_code(found)
+
+
+def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:
+    found = hub.db.read_now(lambda tx: customers.by_external_ids(tx, wanted))
+    unknown = [one for one in wanted if one not in found]
+    if unknown:
+        problem = f"there is no customer {', '.join(map(repr, unknown[:5]))}"
+        raise NotFoundError(problem, field="customer", cure="`accord customers list` shows them")
+
+
+async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> None:
+    if request.is_metadata:
+        for name in request.names:
+            await refresh_metadata(hub, hub.connection(name))
+    asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
+    with desk.counting() as count:
+
+        def is_done() -> bool:
+            states = hub.db.read_now(lambda tx: {name: one_off_state(tx, name, one) for name, one in asked.items()})
+            for name, state in states.items():
+                count(name, 0, state)
+            return all(state in ENDED for state in states.values())
+
+        await followed(desk, hub, is_done, patience=request.patience)
+
+
+async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> None:
+    lanes = Lanes(hub)
+    with desk.counting() as count:
+
+        def progress(name: str, report: Report) -> None:
+            count(name, report.looked, f"{report.looked} looked at, {report.written} written, {report.pulled} taken in")
+
+        if request.is_metadata:
+            for name in request.names:
+                await refresh_metadata(hub, hub.connection(name))
+        for name in request.names:
+            await ask(hub, name, request.one_off())
+        await run_until_quiet(hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell)
+
+
+def _draw(screen: Screen, found: Outcome) -> None:
+    for name, problem in sorted(found.troubled.items()):
+        screen.line(f"{name}: {problem}", "red")
+    rows = (
+        ("failed: `accord failures`", found.failed),
+        ("held: `accord holds`", found.held),
+        ("waiting: `accord status`", found.waiting),
+    )
+    for words, number in rows:
+        if number:
+            screen.line(f"{number} {words}", "yellow")
+    for name, number in sorted(found.elsewhere.items()):
+        screen.line(f"{number} changes wait for {name}: `accord sync {name}`")
+    if _exit_code(found) == OK:
+        screen.line("all agree", "green")
+
+
+def _exit_code(found: Outcome) -> int:
+    if found.failed or found.waiting or found.troubled:
+        return FAILED
+    return HELD if found.held else OK

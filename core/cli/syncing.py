@@ -1,0 +1,51 @@
+"""`accord sync`: make records agree now."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from core.cli.command import add
+from core.cli.desk import Desk
+from core.errors import InvalidInputError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    add(app, "sync", sync)
+
+
+def sync(
+    desk: Desk,
+    connections: Annotated[
+        list[str] | None, typer.Argument(metavar="[CONNECTION]...", help="Whose records; none: every connection's.")
+    ] = None,
+    *,
+    kind: Annotated[
+        Literal["customers", "metadata", "invoices", "payments"], typer.Option(help="What to bring into agreement.")
+    ] = "customers",
+    customer: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this customer; may be repeated.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read everything, not only what changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, show the plan, write nothing.")] = False,
+    patience: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for retries.")] = 300,
+) -> int:
+    """Make records agree now.
+
+    By the running daemon or, where none runs, in this process. Exits 0 when all agree, 1 when something
+    failed, 2 when a dry run found changes, 3 when something is held.
+    """
+    if kind in ("invoices", "payments"):
+        problem = f"{kind} are not synced by this version"
+        raise InvalidInputError(problem, field="kind", limit="customers, metadata", cure="sync customers or metadata")
+    if customer and full:
+        raise InvalidInputError("reads everything, --customer only some", field="full", cure="name one of the two")
+    from core.cli.sync_now import Request, sync_now
+
+    request = Request(
+        names=connections or [], is_metadata=kind == "metadata", customers=tuple(dict.fromkeys(customer or [])),
+        is_full=full, patience=patience,
+    )  # fmt: skip
+    return sync_now(desk, request, is_dry=dry_run)

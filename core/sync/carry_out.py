@@ -1,0 +1,117 @@
+"""Carry out a plan at an active connection: exactly its subjects, each after a fresh read, as any reconcile does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from core.errors import InvalidInputError
+from core.store import connections, customers, failures, holds, mappings, work
+from core.store.database import Tx
+from core.store.text import chunks
+from core.store.work import DirtyRow
+from core.sync import guard
+from core.sync.batch import Report
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.lanes import check_account
+from core.sync.plan import Plan
+from core.sync.reconcile import reconcile
+from core.sync.registry import offer
+
+AT_ONCE = 100
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What has become of a plan's subjects."""
+
+    done: int
+    waiting: int
+    failed: int
+    held: int
+
+
+def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
+    """Mark what the plan names; returns the subjects that wait now.
+
+    Whoever applies a plan has seen its changes one by one: the mass-change stop lets them pass.
+    """
+    row = connections.get(tx, connection.name)
+    if row.state != "active":
+        raise InvalidInputError(
+            f"{connection.name} is {row.state}: nothing is written there", field="connection",
+            cure=f"`accord activate {connection.name} --plan {plan.digest}`",
+        )  # fmt: skip
+    named = [item.subject for item in plan.items]
+    owners = customers.by_ids(tx, [one[2:] for one in named if one.startswith("c:")])
+    made = offer(tx, hub, connection.name, list(owners.values()))
+    subjects = list(dict.fromkeys([one for one in named if not one.startswith("c:")] + made))
+    now = hub.clock.now()
+    work.mark(tx, connection.name, subjects, reason=guard.APPROVED, trace=hub.ids.new(), now=now)
+    creates = max(row.announced_creates, plan.counts.get("create", 0))
+    connections.change(tx, connection.name, announced_creates=creates, allowance_from=now)
+    tx.after_commit(lambda: hub.wake(connection.name))
+    return subjects
+
+
+def still_waiting(tx: Tx, connection: Connection, subjects: Iterable[str]) -> dict[str, float]:
+    """When each subject that is not done may be looked at; objects that got a mapping count by that."""
+    named = set(subjects)
+    remote = [one[2:] for one in named if one.startswith("r:")]
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, remote)
+    named |= {work.mapping_subject(one.id) for one in mapped.values()}
+    return {name: until for name, (_, until, _) in work.waiting(tx, connection.name, named).items()}
+
+
+def _ready(
+    tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str]
+) -> tuple[list[DirtyRow], dict[str, float]]:
+    """Some of the subjects that may be looked at now, and when each that waits may."""
+    waits, now = still_waiting(tx, connection, subjects), hub.clock.now()
+    for some in chunks(sorted(name for name, until in waits.items() if until <= now), AT_ONCE):
+        # one that is parked is not due
+        if rows := work.due(tx, connection.name, now, AT_ONCE, some):
+            return rows, waits
+    return [], waits
+
+
+def standing(tx: Tx, connection: Connection, subjects: Sequence[str]) -> Standing:
+    """What has become of the plan."""
+    remote = [one[2:] for one in subjects if one.startswith("r:")]
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, remote)
+    every = {*subjects, *(work.mapping_subject(one.id) for one in mapped.values())}
+    failed = set(failures.known(tx, connection.name, every))
+    waiting = set(work.waiting(tx, connection.name, every)) - failed
+    found = holds.of_subjects(tx, connection.name, every)
+    held = {name for name, some in found.items() if any(one.state == "open" for one in some)} - failed - waiting
+    # a mapping and the object it was made for are one record
+    done = max(0, len(subjects) - len(failed) - len(waiting) - len(held))
+    return Standing(done=done, waiting=len(waiting), failed=len(failed), held=len(held))
+
+
+async def carry_out(
+    hub: Hub,
+    connection: Connection,
+    subjects: Sequence[str],
+    *,
+    patience: float,
+    progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Reconcile these subjects and no others; only where this process is the one that runs the lane."""
+    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
+    await check_account(hub, connection, row)
+    await connection.connector.prepare()
+    report, waited = Report(), 0.0
+    while True:
+        rows, waits = await hub.db.read(lambda tx: _ready(tx, hub, connection, subjects))
+        now = hub.clock.now()
+        if rows:
+            report.add(await reconcile(hub, connection, rows))
+            if progress is not None:
+                progress(report)
+            continue
+        later = [until for until in waits.values() if until > now]
+        if not later or waited + min(later) - now > patience:
+            return report
+        waited += min(later) - now
+        await hub.clock.sleep(min(later) - now)
