@@ -107,7 +107,8 @@ async def _play(stage: Stage, *, as_json: bool) -> int:
         "mappings": counts["mappings"],
         "writes": wrote,
         "holds": [
-            {"connection": one[0], "reason": one[1], "field": one[2], "person": one[3]} for one in sorted(held.elements())
+            {"connection": one[0], "reason": one[1], "field": one[2], "person": one[3]}
+            for one in sorted(held.elements())
         ],
         "second_pass_reads": reads,
         "second_pass_writes": second_writes,
@@ -120,9 +121,7 @@ async def _play(stage: Stage, *, as_json: bool) -> int:
 def _introduce(stage: Stage) -> None:
     screen = stage.screen
     screen.line("Three systems, each with its own idea of who the customers are:", style="bold")
-    screen.table(
-        ["system", "objects"], [[name, len(client.objects())] for name, client in stage.clients.items()]
-    )
+    screen.table(["system", "objects"], [[name, len(client.objects())] for name, client in stage.clients.items()])
 
 
 async def _agree(stage: Stage) -> None:
@@ -135,7 +134,15 @@ async def _agree(stage: Stage) -> None:
         counts = ", ".join(f"{kind} {times}" for kind, times in sorted(seen.counts.items())) or "nothing"
         screen.line(f"\nPlan for {name}: {counts}; {seen.calls} write calls (digest {seen.digest})", style="bold")
         rows = [
-            [item.kind, item.external_id or item.remote_id, change.field, change.where, change.old, change.new, change.rule]
+            [
+                item.kind,
+                item.external_id or item.remote_id,
+                change.field,
+                change.where,
+                change.old,
+                change.new,
+                change.rule,
+            ]
             for item in seen.items
             if item.kind in ("link", "update", "take")
             for change in item.changes
@@ -221,7 +228,10 @@ def _counts(tx: Tx, stage: Stage) -> dict[str, int]:
 def _expected(stage: Stage) -> dict[str, Any]:
     """What must come of the seed, by person; derived from the seed and the published ranks only."""
     return {
-        "rows": {name: dict(zip(stage.ids[name], msgspec.to_builtins(rows), strict=True)) for name, rows in stage.seed.rows.items()},
+        "rows": {
+            name: dict(zip(stage.ids[name], msgspec.to_builtins(rows), strict=True))
+            for name, rows in stage.seed.rows.items()
+        },
         "persons": msgspec.to_builtins(stage.seed.persons),
         "rivalries": msgspec.to_builtins(stage.seed.rivalries),
     }

@@ -7,7 +7,6 @@ runs in another process.
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import resource
