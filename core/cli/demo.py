@@ -272,4 +272,4 @@ def _conclude(
     verdict = "every system agrees" if result["agree"] else "NOT as the seed says"
     screen.line(f"Second pass: {second}. Result: {verdict}. Files: {stage.folder}", style="bold")
     if as_json:
-        print(json.dumps(result, ensure_ascii=False))
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def one_run(module: str, *arguments: str) -> dict[str, Any]:
     """Run one benchmark and read its JSON."""
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
-    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return found
 
@@ -46,7 +46,7 @@ def command_start(runs: int) -> dict[str, float]:
         times = []
         for _ in range(runs * 3):
             started = time.perf_counter()
-            subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+            subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             times.append(time.perf_counter() - started)
         found[name] = round(statistics.median(times), 3)
     return found

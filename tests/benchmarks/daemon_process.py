@@ -79,7 +79,7 @@ class DaemonProcess:
         started = time.perf_counter()
         log = (self.folder / "daemon.log").open("ab")
         command = [sys.executable, str(Path(__file__).parents[2] / "run_daemon.py"), "run"]
-        self.process = subprocess.Popen(command, cwd=self.folder, env=self._environment, stderr=log, stdout=log)  # noqa: S603
+        self.process = subprocess.Popen(command, cwd=self.folder, env=self._environment, stderr=log, stdout=log)
         while time.perf_counter() - started < READY_SECONDS:
             try:
                 self.get("/readyz")
@@ -102,15 +102,15 @@ class DaemonProcess:
             self.process.kill()
             self.process.wait()
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str) -> Any:
         """GET from the API."""
         return self._call("GET", path, None)
 
-    def post(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
+    def post(self, path: str, body: object) -> Any:
         """POST to the API."""
         return self._call("POST", path, json.dumps(body).encode())
 
-    def _call(self, method: str, path: str, body: bytes | None) -> Any:  # noqa: ANN401 - JSON
+    def _call(self, method: str, path: str, body: bytes | None) -> Any:
         url = f"http://127.0.0.1:{self.api_port}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own daemon

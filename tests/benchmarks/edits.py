@@ -26,6 +26,7 @@ class Watcher(threading.Thread):
     """Notes when each phone number shows up at one look-alike, from the look-alike's own log."""
 
     def __init__(self, url: str) -> None:
+        """Start from the log's present end."""
         super().__init__(daemon=True)
         self._client = SandboxClient(url)
         self._since = len(self._client.mutations())

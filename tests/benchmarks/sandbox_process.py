@@ -23,7 +23,7 @@ class SandboxProcess:
     def __enter__(self) -> dict[str, str]:
         """Start, and return the base URLs by name."""
         command = [sys.executable, "-m", "tests.benchmarks.sandbox_process"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self._process.stdout.readline() if self._process.stdout else ""
         found: dict[str, str] = json.loads(line)
         return found

@@ -19,7 +19,7 @@ from core.sync.lanes import Lanes
 from tests.support.world import NAMES, World
 
 
-class Crash(BaseException):  # noqa: N818 - not an error that anything may catch
+class Crash(BaseException):
     """The process dies here."""
 
 

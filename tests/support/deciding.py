@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
-
 from core.model.policy import ConnectionPolicy, Policy, Rule
 from core.model.projection import Projection
 from core.model.remote import Refusal
