@@ -104,14 +104,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     `sightings` are objects as listed (a listing may lag: they say what to look at, not what to write).
     `changed` are ids that a change feed named without a usable snapshot. `gone` are ids the feed calls
-    deleted or merged away (to be confirmed by a read). `cursor` continues the sweep, or, when `is_last`,
-    starts the next incremental one (None after the last page of a full sweep: keep the old one).
+    deleted or merged away (to be confirmed by a read). `notices` are those of the feed that carry `our_key`
+    and `overwritten`: what our own writes replaced; they mark nothing. `cursor` continues the sweep, or, when
+    `is_last`, starts the next incremental one (None after the last page of a full sweep: keep the old one).
     """
 
     sightings: Sequence[Sighting] = ()
     changed: Sequence[str] = ()
     gone: Sequence[str] = ()
     bad: Sequence[Bad] = ()
+    notices: Sequence[Notice] = ()
     cursor: str | None
     is_last: bool
 

@@ -61,6 +61,7 @@ class EventDataWire(msgspec.Struct):
     """What an event is about: a snapshot of the object when it happened."""
 
     snapshot: msgspec.Raw = msgspec.field(name="object")
+    previous_attributes: object = None
 
 
 class EventWire(msgspec.Struct):
@@ -71,6 +72,7 @@ class EventWire(msgspec.Struct):
     created: int
     data: EventDataWire
     api_version: str | None = None
+    request: object = None
 
 
 _customer = msgspec.json.Decoder(CustomerWire)

@@ -84,6 +84,13 @@ def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
     return [_entry(row) for row in tx.rows(statement)]
 
 
+def is_traced(tx: Tx, record_id: str, action: str, trace: str) -> bool:
+    """True when a record has an entry of this action with this trace."""
+    of_record = sa.select(JOURNAL.c.id).where(JOURNAL.c.record_id == record_id)
+    statement = of_record.where(JOURNAL.c.action == action, JOURNAL.c.trace == trace)
+    return tx.execute(statement.limit(1)).first() is not None
+
+
 def last_id(tx: Tx) -> int:
     """The newest entry's id; 0 for an empty journal."""
     return int(tx.execute(sa.select(sa.func.max(JOURNAL.c.id))).scalar_one() or 0)

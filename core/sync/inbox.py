@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
-from core.store import inbox, intents
+from core.store import inbox
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.sync.batch import Report
 from core.sync.hub import Connection, Hub
 from core.sync.notices import mark_objects
-from core.sync.send import raced
+from core.sync.races import judge_races
 
 LETTERS_AT_ONCE = 200
 SECRETS_LIVE_SECONDS = 10.0
@@ -132,8 +132,5 @@ def _take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[L
     for letter, notices in understood:
         for notice in notices:
             traces |= dict.fromkeys((notice.remote_id, *notice.merged), letter.trace)
-            if notice.our_key and notice.overwritten:
-                intent = intents.by_key(tx, connection.name, notice.our_key)
-                if intent is not None:
-                    raced(tx, hub, connection, intent, notice.overwritten)
+        judge_races(tx, hub, connection, notices)
     mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces)

@@ -19,14 +19,13 @@ from core.errors import (
     TakenError,
 )
 from core.model import holds
-from core.model.decide import Lost, after_write
+from core.model.decide import after_write
 from core.model.holds import HoldDraft
-from core.model.merge import digest_of, winner
-from core.model.policy import REGISTRY
+from core.model.merge import digest_of
 from core.model.remote import Remote
-from core.model.values import Value, blank
+from core.model.values import Value
 from core.ports import Receipt, Sighting, Write, Written
-from core.store import customers, failures, intents, journal, mappings, observations, work
+from core.store import failures, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.intents import Intent
@@ -36,7 +35,7 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.registry import changed, fan_out
+from core.sync.races import raced
 from core.sync.settle import refused
 from core.sync.verdicts import verdict_on
 
@@ -228,59 +227,3 @@ def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
 def _record(tx: Tx, intent: Intent) -> str | None:
     row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
     return row.record_id if row else None
-
-
-def raced(tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten: Mapping[str, Value]) -> None:
-    """An edit slipped in between our read and our write, and the provider's history still has it.
-
-    It is judged like any other conflict: the better ranked value stands, the other is kept in the journal.
-    """
-    same = connection.projection.canonical
-    lost = {
-        name: value
-        for name, value in overwritten.items()
-        if name in intent.wanted
-        and not blank(value)
-        and same(name, value) != same(name, intent.before.get(name))
-        and same(name, value) != same(name, intent.wanted[name])
-    }
-    current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values())) if lost else {}
-    if intent.mapping_id not in current:
-        return
-    mapping, customer = current[intent.mapping_id]
-    now = hub.clock.now()
-    wins = {
-        name: value
-        for name, value in lost.items()
-        if customer.fields.get(name) == intent.wanted[name]
-        and winner(
-            hub.policy,
-            hub.policy.rule(connection.name, name),
-            customer.sources.get(name, REGISTRY),
-            connection.name,
-        )
-        == "remote"
-    }
-    losers = [Lost(name, value, "remote", "raced") for name, value in lost.items() if name not in wins]
-    losers += [Lost(name, intent.wanted[name], "registry", "raced") for name in wins]
-    changes = {name: (customer.fields.get(name), value, "raced") for name, value in wins.items()}
-    journal.write(
-        tx,
-        [
-            journal.Entry(
-                at=now,
-                record_id=customer.id,
-                connection=connection.name,
-                remote_id=mapping.remote_id,
-                action="raced",
-                changes=changes,
-                lost=losers,
-                actor=connection.name,
-                trace=intent.trace,
-            )
-        ],
-    )
-    if wins:
-        after = changed(customer, wins, connection.name, now)
-        if customers.replace(tx, after):
-            fan_out(tx, hub, [after], but="", trace=intent.trace)

@@ -26,6 +26,7 @@ from core.sync.batch import Report
 from core.sync.failing import RAW_SHOWN
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.notices import mark_objects
+from core.sync.races import judge_races
 
 CURSOR_EVERY = 10
 """An unchanged page moves the stored cursor only now and then: an idle sweep need not write for every page."""
@@ -196,14 +197,16 @@ def start_first_contact(tx: Tx, connection: Connection, run: str) -> None:
 
 async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> bool:
     """An implausibly small listing deletes nothing, moves no cursor, and asks."""
-    if total >= before * (1.0 - hub.policy.guard.listing_share):
-        return False
+    is_plausible = total >= before * (1.0 - hub.policy.guard.listing_share)
     digest = digest_of(holds.LISTING_SHRANK, before, total)
 
     def check(tx: Tx) -> bool:
         known = hold_rows.of_subjects(tx, connection.name, [LISTING_SUBJECT])
         answers = hold_rows.answers(known.get(LISTING_SUBJECT, ()))
-        if "" in answers and answers[""].digest == digest and answers[""].choice == "approve":
+        is_approved = "" in answers and answers[""].digest == digest and answers[""].choice == "approve"
+        if is_plausible or is_approved:
+            moot = hold_rows.Held(subject=LISTING_SUBJECT, record_id=None, drafts=[])
+            hold_rows.settle(tx, hub.ids, connection.name, [moot], known, hub.clock.now())
             return False
         detail: dict[str, object] = {"problem": f"{total} objects listed, {before} the time before", "digest": digest}
         draft = HoldDraft(reason=holds.LISTING_SHRANK, detail=detail, digest=digest)
@@ -238,6 +241,7 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
 
     def store(tx: Tx) -> None:
         mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
+        judge_races(tx, hub, connection, page.notices)
         record_bad(tx, hub, connection, page.bad, trace)
         now = hub.clock.now()
         moved = msgspec.structs.replace(cursor, cursor=page.cursor or cursor.cursor)

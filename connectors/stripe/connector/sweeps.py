@@ -13,9 +13,10 @@ from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.pages import bad_record, customers_in, objects_in, sighting_of
 from connectors.stripe.manifest import API_VERSION, MANIFEST
 from connectors.stripe.translate import StripeTranslator
+from connectors.stripe.webhook import StripeWebhooks
 from connectors.stripe.wire import EventWire, HeadWire, is_storable, loads
 from core.errors import BugError, GoneError, ReplyError
-from core.ports import Bad, Page, Sighting
+from core.ports import Bad, Notice, Page, Sighting
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ _DELETED: Final = "customer.deleted"
 
 _event = msgspec.json.Decoder(EventWire)
 _head = msgspec.json.Decoder(HeadWire)
+_webhooks = StripeWebhooks()
 
 
 class FullCursor(msgspec.Struct):
@@ -116,6 +118,7 @@ class _Feed:
     snapshots: dict[str, list[Sighting | None]] = field(default_factory=dict)
     gone: dict[str, None] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @classmethod
     def of(cls, reply: Reply) -> _Feed:
@@ -141,6 +144,9 @@ class _Feed:
         self.newest = max(self.newest or 0, event.created)
         if event.type == _DELETED:
             self.gone[remote_id] = None
+        if event.request and event.data.previous_attributes:
+            # by webhook the same is told sooner; where none are delivered, only here
+            self.notices += [one for one in _webhooks.notices(raw) if one.our_key and one.overwritten]
         is_usable = event.api_version == API_VERSION
         self.snapshots.setdefault(remote_id, []).append(sighting_of(remote_id, about) if is_usable else None)
 
@@ -168,6 +174,7 @@ class _Feed:
             changed=[remote_id for remote_id in live if alone.get(remote_id) is None],
             gone=list(self.gone),
             bad=self.bad,
+            notices=self.notices,
             cursor=cursor,
             is_last=is_last,
         )

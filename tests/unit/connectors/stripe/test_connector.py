@@ -369,6 +369,41 @@ def test_a_snapshot_of_another_api_version_only_names_its_customer(world: Any) -
     assert (page.sightings, list(page.changed)) == ([], [remote_id])
 
 
+def test_the_feed_tells_what_our_own_writes_overwrote(world: Any) -> None:
+    """Without webhooks a value that a person wrote between our read and our write would be lost unseen."""
+    one, two = seed(world, 2)
+    write = update(world, one, name="ours")
+    world.stripe.edit("customer", one, {"name": "theirs"})
+    written(world, write)
+    world.stripe.edit("customer", two, {"name": "a person's, over a person's"})
+    (page,) = world.sweep("changes", '{"since":0}')
+    (notice,) = page.notices
+    assert (notice.remote_id, notice.our_key, notice.overwritten) == (one, write.key, {"name": "theirs"})
+
+
+@pytest.mark.parametrize(
+    ("request_", "previous"),
+    [("req_1", {"name": "A"}), (None, {"name": "A"}), ({"idempotency_key": "k"}, "name"), ({"idempotency_key": 5}, {})],
+)
+def test_an_event_of_odd_shape_tells_of_no_race_and_still_names_its_customer(
+    world: Any, request_: object, previous: object
+) -> None:
+    """Old API versions write the request as a bare id."""
+    (remote_id,) = seed(world, 1)
+
+    def spoil(_: HttpRequest, respond: Callable[[], HttpResponse]) -> HttpResponse:
+        answer = respond()
+        page = json.loads(answer.body)
+        page["data"][0] |= {"type": "customer.updated", "request": request_}
+        page["data"][0]["data"]["previous_attributes"] = previous
+        return HttpResponse(200, answer.headers, json.dumps(page).encode())
+
+    world.tamper = spoil
+    (page,) = world.sweep("changes", '{"since":0}')
+    assert not page.notices
+    assert [sighting.id for sighting in page.sightings] == [remote_id]
+
+
 def test_an_odd_event_does_not_stop_the_feed(world: Any) -> None:
     """One that still names a customer is looked at; one that names nobody is shown."""
     ids = seed(world, 6)
