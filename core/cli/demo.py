@@ -78,7 +78,7 @@ def demo(root: Root, *, customers: int, seed: int, dump: Path | None, as_json: b
         for old in folder.glob("registry.sqlite3*"):
             old.unlink()
         bell = Bell()
-        urls = {name: server.url(name) for name in SYSTEMS}
+        urls: dict[str, str] = {name: server.url(name) for name in SYSTEMS}
         access = SandboxAccess(urls=urls, secrets=root.sandbox_secrets())
         hub = stack.enter_context(
             root.open_hub(sandbox=access, wake=bell.ring, is_direct=False, database_url=f"sqlite:///{database}")
@@ -204,7 +204,7 @@ def _persons_by_id(stage: Stage) -> dict[tuple[str, str], str]:
 
 def _wrong_holds(stage: Stage, held: Counter[HoldKey]) -> list[str]:
     """Holds that are missing, and holds that nobody expects. All rivals but one must be held, nobody knows which."""
-    wanted = Counter(
+    wanted: Counter[HoldKey] = Counter(
         (hold.system, hold.reason, hold.field, person.key) for person in stage.seed.persons for hold in person.holds
     )
     wrong = []
