@@ -92,6 +92,11 @@ def doubt(tx: Tx, intent_id: str, resolve_after: float, error: str) -> None:
     tx.execute(statement.values(**values, attempts=INTENTS.c.attempts + 1))
 
 
+def sent_again(tx: Tx, intent_id: str, now: float) -> None:
+    """The same write goes out once more: waits for what may still land start anew."""
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(sent_at=now))
+
+
 def _intent(row: AnyRow) -> Intent:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     for name in ("body", "wanted", "before"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import AccordError, RejectedError, RetryError
@@ -58,3 +58,9 @@ def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[D
             work.postpone(tx, connection.name, {row.subject: next_at}, is_attempt=told is None)
     failures.record(tx, rows)
     work.clear(tx, connection.name, dead)
+
+
+def dealt_with(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> None:
+    """Nothing is left to do about these, for whatever reason: what failed about them before stands no more."""
+    work.clear(tx, connection.name, rows)
+    failures.resolve(tx, connection.name, [row.subject for row in rows])

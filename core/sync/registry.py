@@ -11,7 +11,7 @@ from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import external_customer_id, validated
 from core.model.values import Value, blank
-from core.store import connections, customers, journal, mappings, work
+from core.store import connections, customers, failures, holds, journal, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
@@ -173,8 +173,19 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
         for row in mappings.of_records(tx, [one.id]).get(one.id, ())
     ]
     mappings.update(tx, ended)
+    for row in ended:
+        _forget(tx, hub, row)
     journal.write(tx, [journal.Entry(at=now, record_id=one.id, action="delete", actor=actor, trace=trace)])
     return one
+
+
+def _forget(tx: Tx, hub: Hub, row: MappingRow) -> None:
+    """What was asked, and what failed, about a mapping that has ended is moot."""
+    subject = work.mapping_subject(row.id)
+    known = holds.of_subjects(tx, row.connection, [subject])
+    nothing = [holds.Held(subject=subject, record_id=row.record_id, drafts=[])]
+    holds.settle(tx, hub.ids, row.connection, nothing, known, hub.clock.now())
+    failures.resolve(tx, row.connection, [subject])
 
 
 def get(tx: Tx, external_id: str) -> Customer:

@@ -3,8 +3,8 @@
 | what was sent                                   | how it is found out                                             |
 |-------------------------------------------------|-----------------------------------------------------------------|
 | create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
-| create, natural key (upsert on our marker)      | look for our marker; not there: the same upsert again           |
-| create, key too old, marker                     | after the look-up lag, look for our marker                      |
+| create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
+| create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
 | create, key too old, no marker                  | look for the unique value: there, a person decides              |
 | update                                          | after the settling time, compare with the frozen values         |
 """
@@ -12,6 +12,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import msgspec
 
 from core.errors import BugError, ReplyError
 from core.model import holds
@@ -26,8 +28,9 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.failing import dealt_with
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.send import commit_written, doubt, send
+from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, send
 
 KEY_MARGIN_SECONDS = 3600.0
 
@@ -40,7 +43,7 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
         report.waiting += 1
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
-    elif _key_is_alive(hub, connection, intent):
+    elif _key_helps(hub, connection, intent):
         await send(hub, connection, [(row, intent)], report)
     else:
         await _resolve_create(hub, connection, row, intent, report)
@@ -53,16 +56,18 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
         return intent.resolve_after
     if intent.action == "update":
         wait = 0.0 if manifest.is_conditional else manifest.settle_seconds
-    elif manifest.create_key_seconds is None or _key_is_alive(hub, connection, intent):
+    elif manifest.create_key_seconds is None or _key_helps(hub, connection, intent):
         wait = 0.0
     else:
         wait = manifest.settle_seconds + manifest.lookup_lag_seconds
     return intent.sent_at + wait * hub.timing.patience
 
 
-def _key_is_alive(hub: Hub, connection: Connection, intent: Intent) -> bool:
+def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     lifetime = connection.manifest.create_key_seconds
     if intent.action != "create" or lifetime is None:
+        return False
+    if connection.manifest.has_marker and intent.attempts >= KEY_TRIES:
         return False
     return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
 
@@ -105,9 +110,22 @@ async def _resolve_create(hub: Hub, connection: Connection, row: DirtyRow, inten
         probe = Probe(unique={"name": str(intent.wanted.get("name") or "")})
     found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
     if not found and connection.manifest.create_key_seconds is None:
-        await send(hub, connection, [(row, intent)], report)
+        await _send_upsert_again(hub, connection, row, intent, report)
         return
     await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
+
+
+async def _send_upsert_again(
+    hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report
+) -> None:
+    """Only when the first one cannot land any more: it would write its old body over what is done meanwhile."""
+    settled = intent.sent_at + connection.manifest.settle_seconds * hub.timing.patience
+    if hub.clock.now() < settled:
+        await hub.db.run(lambda tx: work.postpone(tx, connection.name, {row.subject: settled}, is_attempt=False))
+        report.waiting += 1
+        return
+    await hub.db.run(lambda tx: intents.sent_again(tx, intent.id, hub.clock.now()))
+    await send(hub, connection, [(row, intent)], report)
 
 
 def _commit_found(
@@ -117,16 +135,16 @@ def _commit_found(
     now = hub.clock.now()
     if not found:
         intents.close(tx, {intent.id: "void"}, now)
+        # the next create gets another marker and key: this key might give the stored error back once more
+        known = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
+        mappings.update(tx, [msgspec.structs.replace(known, generation=known.generation + 1, updated_at=now)])
         return
     remote = _understood(connection, found[0])
     if remote is None:
         doubt(tx, hub, connection, row, intent, "the object found cannot be understood")
         return
     if len(found) == 1 and connection.manifest.has_marker:
-        same = connection.projection.canonical
-        # it was created as frozen: what differs by now is somebody's edit, and flows
-        agreed = {name: (sent, same(name, sent)) for name, sent in intent.wanted.items()}
-        commit_written(tx, hub, connection, row, intent, remote, found[0], agreed)
+        commit_written(tx, hub, connection, row, intent, remote, found[0], as_frozen(connection, intent))
         return
     intents.close(tx, {intent.id: "void"}, now)
     candidates = [one.id for one in found]
@@ -139,4 +157,4 @@ def _commit_found(
     held = hold_rows.Held(subject=subject, record_id=None, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
-    work.clear(tx, connection.name, [row])
+    dealt_with(tx, connection, [row])

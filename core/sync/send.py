@@ -33,11 +33,15 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
-from core.sync.failing import Trouble, record_trouble
+from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
 from core.sync.settle import refused
 from core.sync.verdicts import verdict_on
+
+KEY_TRIES = 4
+"""Creates under one key before the object is looked for instead: a provider that stored an error under the key
+(Stripe keeps a 500 for a day) gives it back every time."""
 
 
 async def send(hub: Hub, connection: Connection, outgoing: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
@@ -79,7 +83,9 @@ def commit_receipt(
         except ReplyError as error:
             doubt(tx, hub, connection, row, intent, f"answered with something unreadable: {error}")
             return
-        commit_written(tx, hub, connection, row, intent, remote, receipt.sighting)
+        is_older = receipt.is_replay and intent.action == "create"
+        agreed = as_frozen(connection, intent) if is_older else None
+        commit_written(tx, hub, connection, row, intent, remote, receipt.sighting, agreed)
         raced(tx, hub, connection, intent, receipt.overwritten)
         report.written += 1
     elif isinstance(receipt, RetryError | StaleError | GoneError | ReauthorizeError):
@@ -111,7 +117,7 @@ def commit_written(
     intents.close(tx, {intent.id: "done"}, now)
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current:
-        work.clear(tx, connection.name, [row])  # the customer was deleted meanwhile: the object is left alone
+        dealt_with(tx, connection, [row])  # the customer was deleted meanwhile: the object is left alone
         return
     mapping, customer = current[intent.mapping_id]
     if not _claim(tx, hub, connection, mapping, remote, row):
@@ -138,6 +144,12 @@ def commit_written(
     if again.is_quiet and not again.base:
         work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
+
+
+def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, Value]]:
+    """Base of an object that was created as frozen and read later: what differs by now is an edit, and flows."""
+    same = connection.projection.canonical
+    return {name: (sent, same(name, sent)) for name, sent in intent.wanted.items()}
 
 
 def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
@@ -168,7 +180,7 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
-    work.clear(tx, connection.name, [row])
+    dealt_with(tx, connection, [row])
     return False
 
 
@@ -195,7 +207,7 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     )
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
-    work.clear(tx, connection.name, [row])
+    dealt_with(tx, connection, [row])
 
 
 def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, why: str) -> None:
@@ -204,8 +216,10 @@ def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
     until = hub.clock.now()
     if intent.action == "update" and not manifest.is_conditional:
         until += manifest.settle_seconds * hub.timing.patience
+    elif intent.attempts + 1 >= KEY_TRIES and manifest.has_marker and manifest.create_key_seconds is not None:
+        until += (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
     else:
-        until += hub.timing.first_back_off
+        until += back_off(hub.timing, intent.attempts)
     intents.doubt(tx, intent.id, until, why)
     work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
     error = AmbiguousError(f"a write went unanswered and is being looked into: {why}")
