@@ -267,7 +267,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
         if after is not customer and customers.replace(tx, after):
             changed_customers.append(after)
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
-        if verdict.push or verdict.holds:
+        if verdict.push or verdict.holds or row.id in known:  # a mapping that waited may have holds to close
             unfinished.append(row.id)
     mappings.update(tx, moved)
     mappings.insert(tx, fresh)

@@ -13,7 +13,7 @@ from core.model import holds
 from core.model.decide import Verdict
 from core.model.holds import HoldDraft
 from core.model.keys import email_key
-from core.model.match import Double, Match, match_before_create
+from core.model.match import CUSTOMER_DELETED, Double, Match, match_before_create
 from core.model.merge import digest_of
 from core.model.remote import Mark, Patch, Wanted
 from core.store import customers, failures, intents, journal, mappings, observations, work
@@ -226,7 +226,17 @@ def _doubles(
         here += [Double(one, "e-mail") for one in by_email.get(emails[name], ())]
         if here:
             found[name] = here
-    return found
+    return _of_the_living(tx, connection, found)
+
+
+def _of_the_living(tx: Tx, connection: Connection, found: Mapping[str, list[Double]]) -> dict[str, list[Double]]:
+    """Without the objects of deleted customers: an external id that is used again never joins the old ones."""
+    ids = [one.remote_id for doubles in found.values() for one in doubles]
+    ended = mappings.ended_notes(tx, connection.name, KIND, ids)
+    return {
+        name: [one for one in doubles if ended.get(one.remote_id) != CUSTOMER_DELETED]
+        for name, doubles in found.items()
+    }
 
 
 def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: Outcome, report: Report) -> None:

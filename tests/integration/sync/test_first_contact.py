@@ -1,0 +1,265 @@
+"""First contact, scope and activation: who is who, who may enter, what may be created, and not before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.errors import InvalidInputError
+from core.model import holds
+from core.model.policy import FieldFilter
+from core.ports import ConnectionConfig
+from core.store import connections, mappings
+from core.store.database import Tx
+from core.sync import registry
+from core.sync.activation import activate
+from core.sync.plan import plan
+from tests.support.acting import (
+    ADA,
+    agreeing,
+    all_day,
+    answer,
+    change,
+    edit_only,
+    enter,
+    everybody,
+    held,
+    mapped,
+    only,
+    value,
+    with_policy,
+)
+from tests.support.world import NAMES, World
+
+pytestmark = pytest.mark.anyio
+
+
+def world_with(**changes: Any) -> World:
+    """An empty world with another policy at HubSpot."""
+    world = World()
+    world.config = with_policy(world.config, "hubspot", **changes)
+    world.start()
+    return world
+
+
+async def test_nothing_is_written_before_activation() -> None:
+    """A new connection looks and plans; it writes nothing, there or here."""
+    world = World()
+    for name in NAMES:
+        world.lookalikes[name].edit("customer", None, ADA)
+    await world.settle()
+    await all_day(world)
+    assert {name: world.writes(name) for name in NAMES} == dict.fromkeys(NAMES, 0)
+    assert everybody(world) == []
+
+
+async def test_an_activation_needs_the_plan_of_this_moment() -> None:
+    """The digest of a plan that the world has moved on from is refused, and nothing is done."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.settle()
+    stripe = world.hub.connection("stripe")
+    old = await plan(world.hub, stripe)
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    await all_day(world)
+    with pytest.raises(InvalidInputError, match="stale"):
+        await activate(world.hub, stripe, old.digest, actor="ann")
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe").state) == "observing"
+    today = await plan(world.hub, stripe)
+    assert today.counts == {"enter": 2}
+    await activate(world.hub, stripe, today.digest, actor="ann")
+    await world.settle()
+    assert len(everybody(world)) == 2
+    with pytest.raises(InvalidInputError, match="active already"):
+        await activate(world.hub, stripe, today.digest, actor="ann")
+
+
+async def test_a_plan_needs_a_complete_listing() -> None:
+    """From half a listing, half of everybody would look new."""
+    world = World()
+    with pytest.raises(InvalidInputError, match="not listed completely"):
+        await plan(world.hub, world.hub.connection("stripe"))
+
+
+async def test_a_plan_is_what_happens() -> None:
+    """Links, creates and entries: exactly what was announced."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.activate_all("stripe")
+    world.lookalikes["hubspot"].edit("customer", None, {**ADA, "phone": "+4930100"})
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    await all_day(world)
+    hubspot = world.hub.connection("hubspot")
+    seen = await plan(world.hub, hubspot)
+    assert seen.counts == {"link": 1, "enter": 1}
+    await activate(world.hub, hubspot, seen.digest, actor="ann")
+    await world.settle()
+    assert len(everybody(world)) == 2
+    assert {one["phone"] for one in world.neutral("stripe").values()} == {"+4930100", None}
+
+
+async def test_first_contact_links_one_unique_email_and_fills_blanks() -> None:
+    """One person in three systems becomes one customer."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {**ADA, "phone": "+4930100"})
+    world.lookalikes["hubspot"].edit("customer", None, {**ADA, "email": "Ada@Example.test", "url": "https://ada.test"})
+    world.lookalikes["quickbooks"].edit("customer", None, {**ADA, "legal_name": "Ada Ltd"})
+    await world.activate_all()
+    (one,) = everybody(world)
+    assert (one.fields["phone"], one.fields["url"], one.fields["legal_name"]) == ("+4930100", "https://ada.test", "Ada Ltd")
+    assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
+    assert value(world, "quickbooks", "phone") == "+4930100"
+    assert held(world) == []
+
+
+async def test_without_leave_to_match_emails_a_double_is_held_and_not_created() -> None:
+    """Neither a second object nor a guess."""
+    world = world_with(match_email=False)
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.activate_all("stripe")
+    world.lookalikes["hubspot"].edit("customer", None, {**ADA, "name": "A. Lovelace"})
+    await all_day(world)
+    await world.activate_all("hubspot")
+    assert len(world.neutral("hubspot")) == 1
+    assert len(everybody(world)) == 1
+    assert {one.reason for one in held(world)} == {holds.AMBIGUOUS_MATCH}
+    for one in held(world):
+        if one.subject.startswith("r:"):
+            await answer(world, one, f"link:{everybody(world)[0].external_id}")
+    await all_day(world)
+    assert held(world) == []
+    assert value(world, "hubspot", "name") == value(world, "stripe", "name")
+
+
+async def test_twins_are_held() -> None:
+    """Two unmapped objects with one e-mail: neither is taken for the right one."""
+    world = World()
+    for phone in ("+4930100", "+4930200"):
+        world.lookalikes["stripe"].edit("customer", None, {**ADA, "phone": phone})
+    await world.activate_all("stripe")
+    assert everybody(world) == []
+    assert len(held(world, holds.AMBIGUOUS_MATCH)) == 2
+    first, second = held(world)
+    await answer(world, first, "create")
+    assert len(everybody(world)) == 1
+    await answer(world, second, "leave")
+    assert len(everybody(world)) == 1
+    await all_day(world)
+    assert len(everybody(world)) == 1
+
+
+async def test_an_object_of_a_mapped_customer_is_held() -> None:
+    """A double made later at a provider does not become a second customer."""
+    world = await agreeing()
+    world.lookalikes["stripe"].edit("customer", None, {**ADA, "name": "Ada again"})
+    await world.next_sweep()
+    assert len(everybody(world)) == 1
+    assert [one.reason for one in held(world)] == [holds.AMBIGUOUS_MATCH]
+    assert len(world.neutral("hubspot")) == 1
+
+
+async def test_an_external_id_is_the_key_and_links() -> None:
+    """Customers born remotely get their external id from the field that policy names."""
+    world = World()
+    world.config.connections["stripe"] = _with_external_id(world, "stripe", "metadata.external_customer_id")
+    world.start()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "external_id": "cust-1"})
+    await enter(world, "cust-2", name="Bob")
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Bob B.", "external_id": "cust-2"})
+    await all_day(world)
+    await world.activate_all()
+    assert [one.external_id for one in everybody(world)] == ["cust-1", "cust-2"]
+    assert [len(world.neutral(name)) for name in NAMES] == [2, 2, 2]
+
+
+def _with_external_id(world: World, name: str, field: str) -> ConnectionConfig:
+    return replace(world.config.connections[name], external_id_field=field)
+
+
+async def test_our_marker_links_after_the_mapping_was_lost_sight_of() -> None:
+    """An object that carries our marker is ours, whatever its e-mail says by now."""
+    world = await agreeing()
+    (row,) = mapped(world, "stripe")
+    await change(world, everybody(world)[0].external_id, phone="+4930100")
+    edit_only(world, "stripe", {"email": "else@example.test"})
+    world.db.run_now(lambda tx: _forget_object(tx, row.id))
+    await all_day(world)
+    assert len(everybody(world)) == 1
+    assert mapped(world, "stripe")[0].remote_id == only(world, "stripe")
+
+
+def _forget_object(tx: Tx, mapping_id: str) -> None:
+    row = mappings.by_ids(tx, [mapping_id])[mapping_id]
+    mappings.update(tx, [msgspec.structs.replace(row, remote_id=None, state="pending")])
+
+
+@pytest.mark.parametrize(
+    ("changes", "entered", "created"),
+    [
+        ({"enters": "none"}, [], True),
+        ({"enters": "marked"}, [], True),
+        ({"enters": "all"}, ["Eve", "Zoe"], True),
+        ({"enters": "filter", "enters_filter": FieldFilter("name", ("Eve",))}, ["Eve"], True),
+        ({"creates": "none"}, ["Eve", "Zoe"], False),
+        ({"creates": "marked"}, ["Eve", "Zoe"], False),
+        ({"creates": "filter", "creates_filter": FieldFilter("name", ("Nobody",))}, ["Eve", "Zoe"], False),
+        ({"creates": "filter", "creates_filter": FieldFilter("name", ("Ada Lovelace",))}, ["Eve", "Zoe"], True),
+    ],
+)
+async def test_scope_says_who_enters_and_who_is_created(changes: Any, entered: list[str], created: bool) -> None:  # noqa: FBT001
+    """By default neither; here one choice at a time."""
+    world = world_with(**changes)
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Eve", "email": "eve@example.test"})
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Zoe", "email": "zoe@example.test"})
+    await world.activate_all()
+    names = sorted(str(one.fields["name"]) for one in everybody(world))
+    assert names == sorted(["Ada Lovelace", *entered])
+    there = {one["name"] for one in world.neutral("hubspot").values()}
+    assert there == {"Eve", "Zoe", *(["Ada Lovelace"] if created else [])}
+
+
+async def test_leaving_the_scope_never_deletes() -> None:
+    """A connection's scope was narrowed: what is mapped stays, and keeps flowing."""
+    world = await agreeing()
+    world.config = with_policy(world.config, "hubspot", enters="none", creates="none")
+    world.start()
+    await all_day(world)
+    assert len(world.neutral("hubspot")) == 1
+    assert held(world) == []
+
+
+async def test_a_deleted_customer_does_not_rise_again() -> None:
+    """Its objects are left alone, and its external id is free for another life."""
+    world = await agreeing()
+    external_id = everybody(world)[0].external_id
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, external_id, actor="ann", trace="t"))
+    await world.settle()
+    await all_day(world)
+    assert everybody(world) == []
+    assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
+    edit_only(world, "stripe", {"phone": "+4930100"})
+    await all_day(world)
+    assert everybody(world) == []
+    await enter(world, external_id, name="Somebody New", email="new@example.test")
+    assert [len(world.neutral(name)) for name in NAMES] == [2, 2, 2]
+    assert {one["name"] for one in world.neutral("stripe").values()} == {"Ada Lovelace", "Somebody New"}
+
+
+async def test_marks_of_another_writer_must_be_accepted_before_activation() -> None:
+    """Lago's ids on Stripe objects: two programs would write the same objects."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {**ADA, "extra": {"metadata": {"lago_customer_id": "l1"}}})
+    await world.settle()
+    stripe = world.hub.connection("stripe")
+    seen = await plan(world.hub, stripe)
+    assert seen.foreign_marks == {"lago_customer_id": 1}
+    with pytest.raises(InvalidInputError, match="lago_customer_id"):
+        await activate(world.hub, stripe, seen.digest, actor="ann")
+    world.config = with_policy(world.config, "stripe", accept_foreign_marks=True)
+    world.start()
+    await world.activate_all("stripe")
+    assert len(everybody(world)) == 1
