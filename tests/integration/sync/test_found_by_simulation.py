@@ -1,0 +1,114 @@
+"""Bugs that simulated worlds found, each in its smallest form."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from connectors.stripe.sandbox import StripeLookAlike
+from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
+from core.store import failures, holds
+from core.sync import registry
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def weather(world: World, name: str, *faults: Fault) -> FaultyExchange:
+    """These faults at one look-alike from now on."""
+    faulty = FaultyExchange(world.lookalikes[name], FaultPlan(requests=faults), rng=Random(1), clock=world.clock)
+    world.exchanges[name] = faulty
+    return faulty
+
+
+async def test_a_stored_500_does_not_block_a_create_for_a_day() -> None:
+    """Stripe keeps a 500 under its key for a day: asking again with the key asked for ever."""
+    world = World()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    stripe = world.lookalikes["stripe"]
+    assert isinstance(stripe, StripeLookAlike)
+    stripe.break_writes(1, executed=False)
+    await world.activate_all()
+    assert [one["name"] for one in world.neutral("stripe").values()] == ["Ada Lovelace"]
+
+
+async def test_a_stored_500_of_a_create_that_happened_is_found_by_its_marker() -> None:
+    """The same, but the object was made: it is adopted and not made again."""
+    world = World()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    stripe = world.lookalikes["stripe"]
+    assert isinstance(stripe, StripeLookAlike)
+    stripe.break_writes(1, executed=True)
+    await world.activate_all()
+    assert len(world.neutral("stripe")) == 1
+
+
+async def test_an_upsert_that_lands_late_does_not_undo_what_came_after() -> None:
+    """A repeated upsert beside one that was still under way let the old body win over newer edits."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    faulty = weather(world, "hubspot", Fault(kind="slow", path="upsert", count=1, seconds=40.0))
+    await world.activate_all()
+    (customer,) = world.neutral("stripe")
+    world.lookalikes["stripe"].edit("customer", customer, {"name": "Ada King"})
+    for _ in range(3):
+        await world.next_sweep()
+        faulty.run_late()
+    assert [one["name"] for one in world.neutral("hubspot").values()] == ["Ada King"]
+    assert [one["name"] for one in world.neutral("stripe").values()] == ["Ada King"]
+
+
+async def test_an_edit_made_while_a_create_was_in_doubt_flows() -> None:
+    """A create found by its marker held the field as `changed by the provider`; it was a person's edit."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    weather(world, "hubspot", Fault(kind="lost_answer", path="upsert", count=1))
+    hubspot, answer = world.lookalikes["hubspot"], world.exchanges["hubspot"]
+
+    def edited_at_once(request: object) -> object:
+        try:
+            return answer(request)  # type: ignore[arg-type]
+        except TimeoutError:
+            (made,) = hubspot.neutral("customer")
+            hubspot.edit("customer", made, {"phone": "+49301234567"})
+            raise
+
+    world.exchanges["hubspot"] = edited_at_once  # type: ignore[assignment]
+    await world.activate_all()
+    await world.next_sweep()
+    assert [one["phone"] for one in world.neutral("stripe").values()] == ["+49301234567"]
+    assert world.db.read_now(holds.listing) == []
+
+
+async def test_a_failure_ends_with_what_it_was_about() -> None:
+    """An unanswered write to an object that was then deleted stayed a failure for ever, beside its hold."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    weather(world, "hubspot", Fault(kind="lost_answer", path="batch/update", count=1))
+    (customer,) = world.neutral("stripe")
+    world.lookalikes["stripe"].edit("customer", customer, {"phone": "+49301234567"})
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    await world.lanes.run("hubspot")
+    (made,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].delete("customer", made)
+    await world.next_sweep()
+    assert world.db.read_now(failures.listing) == []
+    assert [one.reason for one in world.db.read_now(holds.listing)] == ["remote_gone"]
+
+
+async def test_nothing_is_asked_about_a_deleted_customer() -> None:
+    """Holds of an archived customer stayed open, with nothing left to decide."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    (made,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].edit("customer", made, {"extra": {"country": "Atlantis"}})
+    await world.next_sweep()
+    assert [one.reason for one in world.db.read_now(holds.listing)] == ["unreadable_value"]
+    (stripe_id,) = world.neutral("stripe")
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, f"stripe:{stripe_id}", actor="test", trace="t"))
+    await world.next_sweep()
+    assert world.db.read_now(holds.listing) == []
