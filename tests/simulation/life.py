@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,14 +72,21 @@ class MortalDatabase(Database):
 class TraceLog:
     """The engine's log lines, in the world's trace."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        """Write to `note`."""
-        self._note = note
+    def __init__(self, note: Callable[[str], None], bug: Callable[[BaseException], None]) -> None:
+        """Write to `note`; an exception that the engine survives is still a bug."""
+        self._note, self._bug = note, bug
 
     def _line(self, event: str, **values: object) -> None:
         self._note(f"log {event} " + " ".join(f"{name}={value}" for name, value in sorted(values.items())))
 
-    debug = info = warning = error = exception = _line
+    debug = info = warning = error = _line
+
+    def exception(self, event: str, **values: object) -> None:
+        """The engine caught what it did not expect."""
+        self._line(event, **values)
+        found = sys.exc_info()[1]
+        if found is not None:
+            self._bug(found)
 
 
 class Life:
@@ -106,7 +114,7 @@ class Life:
             wake=self.engine.wake,
             timing=world.timing,
         )
-        self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note))  # type: ignore[arg-type]
+        self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note, self.bugs.append))  # type: ignore[arg-type]
         self.lanes = Lanes(self.hub)
         self.inbox = InboxWriter(self.hub)
 

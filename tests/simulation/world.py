@@ -217,7 +217,7 @@ class SimWorld:
     def _look_for_bugs(self) -> None:
         if self.life:
             self.checks.bugs += self.life.bugs
-            self.life.bugs = []
+            self.life.bugs.clear()
         self.checks.raise_bugs()
 
     async def _post(self) -> None:
@@ -287,8 +287,10 @@ class SimWorld:
 
     async def _in_life(self, work: Any) -> Any:  # noqa: ANN401
         """Do something inside the process; None when it died meanwhile."""
+        wait = 1.0
         while self.life is None or self.life.is_dead:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 600.0)
         task = self.life.task(work(self.life))
         await asyncio.wait([task])
         if task.cancelled() or isinstance(task.exception(), Crash):
@@ -386,8 +388,9 @@ class SimWorld:
         except (TakenError, ValueError, KeyError) as refused:
             self.note(f"refused: {refused}")
             return
-        after = lookalike.neutral("customer")[target]
-        self._record(system, target, before, after, count)
+        after = lookalike.neutral("customer").get(target)
+        if after is not None:  # a merged-away id leads to its survivor
+            self._record(system, target, before, after, count)
 
     def _record(
         self, system: str, target: str, before: Mapping[str, Any], after: Mapping[str, Any], count: int
