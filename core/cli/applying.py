@@ -38,18 +38,21 @@ class _File(msgspec.Struct, frozen=True):
 def apply_plans(desk: Desk, wanted: Sequence[str], patience: float) -> int:
     """Check every plan before the first one is begun."""
     with desk.root.open_hub() as hub:
-        today = on_a_loop(hub, lambda: _fresh(hub, wanted))
-        for plan in today:
-            _require_active(hub, plan)
-        if desk.root.is_daemon_running():
-            results = {plan.connection: _by_daemon(desk, hub, plan, patience) for plan in today}
-        else:
-            with instance.hold(hub.db, hub.clock):
-                results = {plan.connection: _here(desk, hub, plan, patience) for plan in today}
+        results = on_a_loop(hub, lambda: _apply(desk, hub, wanted, patience))
     desk.show({"applied": results}, lambda screen: _draw(screen, results))
     if any(one.failed or one.waiting for one in results.values()):
         return FAILED
     return HELD if any(one.held for one in results.values()) else OK
+
+
+async def _apply(desk: Desk, hub: Hub, wanted: Sequence[str], patience: float) -> dict[str, Standing]:
+    today = await _fresh(hub, wanted)
+    for plan in today:
+        _require_active(hub, plan)
+    if desk.root.is_daemon_running():
+        return {plan.connection: await _by_daemon(desk, hub, plan, patience) for plan in today}
+    with instance.hold(hub.db, hub.clock):
+        return {plan.connection: await _here(desk, hub, plan, patience) for plan in today}
 
 
 async def _fresh(hub: Hub, wanted: Sequence[str]) -> list[Plan]:
@@ -94,28 +97,25 @@ def _require_active(hub: Hub, plan: Plan) -> None:
         raise InvalidInputError(problem, field="plan", cure=cure)
 
 
-def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
+async def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
     connection = hub.connection(plan.connection)
     subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan))
     with desk.counting() as count:
-        on_a_loop(
-            hub,
-            lambda: carry_out(
-                hub, connection, subjects, patience=patience,
-                progress=lambda report: count(plan.connection, report.looked, f"of {len(subjects)}"),
-            ),
+        await carry_out(
+            hub, connection, subjects, patience=patience,
+            progress=lambda report: count(plan.connection, report.looked, f"of {len(subjects)}"),
         )  # fmt: skip
     return hub.db.read_now(lambda tx: standing(tx, connection, subjects))
 
 
-def _by_daemon(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
+async def _by_daemon(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
     connection = hub.connection(plan.connection)
     subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan))
 
     def is_done() -> bool:
         return not hub.db.read_now(lambda tx: still_waiting(tx, connection, subjects))
 
-    on_a_loop(hub, lambda: followed(desk, hub, is_done, patience=patience))
+    await followed(desk, hub, is_done, patience=patience)
     return hub.db.read_now(lambda tx: standing(tx, connection, subjects))
 
 

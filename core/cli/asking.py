@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 def on_a_loop(hub: Hub, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` on an event loop of its own; connectors let go of their sockets before it ends."""
+    """Run `work` on an event loop of its own; connectors let go of their sockets before it ends.
+
+    Once per hub: a connector that was closed stays closed.
+    """
 
     async def with_closing() -> T:
         try:

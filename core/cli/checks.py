@@ -66,8 +66,12 @@ def _of_database(desk: Desk) -> Iterator[Finding]:
     about = "database"
     try:
         db = desk.root.database()
+        revision = schema.current(db)
+        if revision is None:
+            yield Finding(about=about, check="schema", state="note", says="new: its tables are made at the first start")
+            return
         schema.check(db)
-        yield Finding(about=about, check="schema", state="ok", says=f"revision {schema.current(db)}")
+        yield Finding(about=about, check="schema", state="ok", says=f"revision {revision}")
         # the same row as every start writes, so that nothing is left behind
         instance = db.read_now(lambda tx: connections.meta(tx, "instance")) or ""
         if instance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.cli.asking import on_a_loop
-from core.cli.desk import FAILED, OK, Desk
+from core.cli.desk import FAILED, Desk
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.plans import planned, show_plans, verdict_of
 from core.cli.quiet import run_until_quiet
@@ -30,27 +30,30 @@ SHOWN = 50
 
 def dry_run(desk: Desk, hub: Hub, request: Request) -> int:
     """Look, plan, show; returns the exit code."""
+    plans, problems = on_a_loop(hub, lambda: _looked_and_planned(desk, hub, request))
+    plans = [_narrowed(one, request) for one in plans]
+    show_plans(desk, plans, SHOWN)
+    for problem in problems:
+        desk.note(f"accord: {problem}")
+    return FAILED if problems else verdict_of(plans)
+
+
+async def _looked_and_planned(desk: Desk, hub: Hub, request: Request) -> tuple[list[Plan], list[AccordError]]:
     rows = {one.name: one for one in hub.db.read_now(connections.every)}
     observing = [name for name in request.names if rows[name].state == "observing"]
     others = [name for name in request.names if name not in observing]
-    problems = _observed(desk, hub, request, observing)
-    problems += on_a_loop(hub, lambda: _looked(desk, hub, request, others))
-    plans, unplanned = on_a_loop(hub, lambda: planned(hub, request.names))
-    plans = [_narrowed(one, request) for one in plans]
-    show_plans(desk, plans, SHOWN)
-    for problem in (*problems, *unplanned):
-        desk.note(f"accord: {problem}")
-    if problems or unplanned:
-        return FAILED
-    return verdict_of(plans) or OK
+    problems = await _observed(desk, hub, request, observing)
+    problems += await _looked(desk, hub, request, others)
+    plans, unplanned = await planned(hub, request.names)
+    return plans, [*problems, *unplanned]
 
 
-def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]) -> list[AccordError]:
+async def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]) -> list[AccordError]:
     """An observing connection's lane reads and writes nothing by itself."""
     if not names:
         return []
 
-    async def by_daemon() -> None:
+    if desk.root.is_daemon_running():
         asked = {name: await ask(hub, name, {"what": "full"}) for name in names}
 
         def is_done() -> bool:
@@ -58,21 +61,14 @@ def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]) -> l
             return all(state in ENDED for state in states)
 
         await followed(desk, hub, is_done, patience=request.patience)
-
-    async def here() -> None:
-        for name in names:
-            await ask(hub, name, {"what": "full"})
-        with desk.counting() as count:
+    else:
+        with instance.hold(hub.db, hub.clock), desk.counting() as count:
+            for name in names:
+                await ask(hub, name, {"what": "full"})
             await run_until_quiet(
                 hub, Lanes(hub), names, patience=request.patience,
                 progress=lambda name, report: count(name, report.looked, f"{report.looked} read"),
             )  # fmt: skip
-
-    if desk.root.is_daemon_running():
-        on_a_loop(hub, by_daemon)
-    else:
-        with instance.hold(hub.db, hub.clock):
-            on_a_loop(hub, here)
     rows = {one.name: one for one in hub.db.read_now(connections.every)}
     return [AccordError(f"{name}: {rows[name].error}") for name in names if rows[name].error]
 

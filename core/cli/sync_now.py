@@ -112,7 +112,7 @@ def _draw(screen: Screen, found: Outcome) -> None:
     for name, number in sorted(found.elsewhere.items()):
         screen.line(f"{number} changes wait for {name}: `accord sync {name}`")
     if _exit_code(found) == OK:
-        screen.line("all agree", "green")
+        screen.line("what was asked about agrees" if found.elsewhere else "all agree", "green")
 
 
 def _exit_code(found: Outcome) -> int:

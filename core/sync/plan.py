@@ -200,9 +200,7 @@ def _of_mapping(
     found = seen.get(row.remote_id or "")
     here = held.get(subject, [])
     if row.state == "pending":
-        verdict = verdict_on(hub, connection, customer, row, None, here)
-        changes = _changes(connection, customer, verdict)
-        yield Item(kind="create", subject=subject, external_id=customer.external_id, changes=changes)
+        yield from _of_pending(hub, connection, row, customer, here)
     elif row.state == "live" and found and found.state == "live":
         verdict = verdict_on(hub, connection, customer, row, found.remote, here)
         changes = _changes(connection, customer, verdict)
@@ -217,6 +215,21 @@ def _of_mapping(
         yield Item(
             kind="hold", subject=subject, external_id=customer.external_id, remote_id=row.remote_id or "", reason=reason
         )
+
+
+def _of_pending(
+    hub: Hub, connection: Connection, row: MappingRow, customer: Customer, held: list[holds.Hold]
+) -> Iterator[Item]:
+    """A customer to create, unless the create as a whole waits for a person: without its name it would help nobody."""
+    verdict = verdict_on(hub, connection, customer, row, None, held)
+    subject, waits = work.mapping_subject(row.id), [one for one in held if one.state == "open" and not one.field]
+    if not waits and not any(one.field == "name" for one in verdict.holds):
+        changes = _changes(connection, customer, verdict)
+        yield Item(kind="create", subject=subject, external_id=customer.external_id, changes=changes)
+    for one in waits:
+        reason = f"{one.reason}: {one.detail.get('problem', '')}"
+        yield Item(kind="hold", subject=subject, external_id=customer.external_id, reason=reason)
+    yield from _held(subject, customer, "", verdict)
 
 
 def _uncreated(

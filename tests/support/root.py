@@ -34,6 +34,7 @@ class WorldRoot:
     other_database: Database | None = None
     served: list[dict[str, bool]] = field(default_factory=list)
     configured: list[str] = field(default_factory=list)
+    daemon_runs: int = 0
 
     def providers(self) -> Mapping[str, Provider]:
         """The three."""
@@ -136,3 +137,26 @@ class WorldRoot:
     def configure(self, arguments: Sequence[str]) -> None:
         """Remember the global options."""
         self.configured += arguments
+
+    def play_daemon(self) -> None:
+        """From now on a daemon runs: it works whenever a command waits for it."""
+        self.daemon = lambda: True
+        self.other_clock = _DaemonClock(self)
+
+
+@dataclass
+class _DaemonClock:
+    """Time in which a daemon works."""
+
+    root: WorldRoot
+
+    def now(self) -> float:
+        """The world's."""
+        return self.root.world.clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """The daemon's lanes run while the command sleeps."""
+        self.root.world.clock.time += seconds
+        self.root.daemon_runs += 1
+        for name in self.root.world.hub.connections:
+            await self.root.world.lanes.run(name)

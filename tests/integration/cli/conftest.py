@@ -27,7 +27,7 @@ class Result:
     err: str
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON
+    def json(self) -> Any:
         """The one document on stdout."""
         return json.loads(self.out)
 

@@ -1,0 +1,154 @@
+"""plan, activate, apply: seen first, then exactly that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+from core.store import connections, customers, work
+from core.sync import registry
+from tests.integration.cli.conftest import Accord, customer_id, only
+from tests.support.root import WorldRoot
+from tests.support.world import NAMES, World
+
+
+def _edit(world: World, **values: object) -> str:
+    """A person's edit in the registry."""
+    name = customer_id(world)
+    world.db.run_now(lambda tx: registry.update(tx, world.hub, name, values, actor="test", trace="t"))
+    return name
+
+
+def test_a_plan_writes_nothing_and_says_what_would_change(agreed: World, accord: Accord) -> None:
+    """A plan that had an effect would be no plan."""
+    _edit(agreed, phone="+4930123456")
+    writes = [agreed.writes(name) for name in NAMES]
+    result = accord("plan", "stripe", "--json")
+    assert result.code == 2
+    (plan,) = result.json["plans"]
+    (item,) = plan["items"]
+    assert (item["kind"], item["changes"][0]["field"], item["changes"][0]["new"]) == ("update", "phone", "+4930123456")
+    assert (plan["calls"], plan["counts"]) == (1, {"update": 1})
+    assert [agreed.writes(name) for name in NAMES] == writes
+    shown = accord("plan", "stripe")
+    assert "+4930123456" in shown.out
+    assert plan["digest"] in shown.out
+
+
+def test_a_plan_without_changes_exits_0(agreed: World, accord: Accord) -> None:
+    """Scripts ask by the exit code."""
+    assert agreed.db.read_now(customers.count) == 1
+    assert accord("plan").code == 0
+
+
+def test_a_connection_that_was_never_listed_has_no_plan(world: World, accord: Accord) -> None:
+    """An empty plan for an unread account would look like agreement."""
+    assert world.db.read_now(customers.count) == 0
+    result = accord("plan", "stripe", "--json")
+    assert result.code == 1
+    assert "listed completely" in result.error["problem"]
+    assert accord("plan").code == 1
+
+
+def test_a_held_create_is_planned_as_a_hold(world: World, accord: Accord) -> None:
+    """A dry run that kept announcing a create which waits for a person would never come to rest."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada\x1b[31m", "email": "ada@example.test"})
+    asyncio.run(world.activate_all())
+    result = accord("plan", "quickbooks", "--json")
+    assert result.code == 3
+    assert [one["kind"] for one in result.json["plans"][0]["items"]] == ["hold"]
+    assert "\x1b" not in accord("plan", "quickbooks").out
+
+
+def test_activation_needs_the_plan_of_today(world: World, accord: Accord) -> None:
+    """What a person has seen is what happens, or nothing does."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    assert accord("sync", "stripe", "--dry-run").code == 2
+    seen = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    assert accord("activate", "stripe", "--plan", "0" * 24).code == 1
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    assert accord("sync", "stripe", "--dry-run").code == 2
+    stale = accord("activate", "stripe", "--plan", seen, "--json")
+    assert stale.code == 1
+    assert "stale" in stale.error["problem"]
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).state == "observing"
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    assert accord("activate", "stripe", "--plan", digest).code == 0
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).state == "active"
+    assert accord("activate", "stripe", "--plan", digest).code == 1
+
+
+def test_apply_does_exactly_what_the_plan_says(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """Other connections wait for their own plan."""
+    _edit(agreed, phone="+4930123456")
+    file = tmp_path / "plan.json"
+    assert accord("plan", "stripe", "--out", str(file)).code == 2
+    before = {name: agreed.writes(name) for name in NAMES}
+    result = accord("apply", str(file), "--json")
+    assert result.code == 0
+    assert result.json["applied"]["stripe"] == {"done": 1, "waiting": 0, "failed": 0, "held": 0}
+    assert agreed.neutral("stripe")[only(agreed, "stripe")]["phone"] == "+4930123456"
+    assert {name: agreed.writes(name) - before[name] for name in NAMES} == {"stripe": 1, "hubspot": 0, "quickbooks": 0}
+    assert set(agreed.db.read_now(work.counts)) == {"hubspot", "quickbooks"}
+
+
+def test_a_stale_plan_is_refused_as_a_whole(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """Between the plan and its apply the world moved on."""
+    _edit(agreed, phone="+4930123456")
+    file = tmp_path / "plan.json"
+    accord("plan", "--out", str(file))
+    _edit(agreed, phone="+4930999999")
+    before = [agreed.writes(name) for name in NAMES]
+    result = accord("apply", str(file), "--json")
+    assert result.code == 1
+    assert "stale" in result.error["problem"]
+    assert [agreed.writes(name) for name in NAMES] == before
+
+
+def test_apply_takes_a_digest_and_unmapped_objects(agreed: World, accord: Accord) -> None:
+    """An object that appeared later enters by a plan, too."""
+    agreed.lookalikes["hubspot"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    plan = accord("sync", "hubspot", "--dry-run", "--json")
+    assert plan.code == 2
+    (one,) = plan.json["plans"]
+    assert one["counts"] == {"enter": 1}
+    result = accord("apply", one["digest"], "--json")
+    assert (result.code, result.json["applied"]["hubspot"]["done"]) == (0, 1)
+    assert agreed.db.read_now(customers.count) == 2
+
+
+def test_an_observing_connection_is_never_written_to(world: World, accord: Accord) -> None:
+    """Whoever applies a plan there is told to activate."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    accord("sync", "stripe", "--dry-run")
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    result = accord("apply", digest, "--json")
+    assert result.code == 1
+    assert f"activate stripe --plan {digest}" in result.error["cure"]
+    assert world.db.read_now(customers.count) == 0
+
+
+def test_what_is_no_plan_is_refused(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """Any file may be named by mistake."""
+    assert agreed.db.read_now(customers.count) == 1
+    for content in (b"", b"\xff\xfe", b"[]", b'{"accord_plan": 99, "plans": []}', b"\0" * 10):
+        file = tmp_path / "odd"
+        file.write_bytes(content)
+        assert accord("apply", str(file), "--json").error["field"] == "plan"
+    assert accord("apply", str(tmp_path), "--json").error["code"] == "not_found"
+    assert accord("apply", "a\0b", "--json").error["code"] == "not_found"
+    assert accord("plan", "--out", str(tmp_path / "no" / "folder"), "--json").error["field"] == "out"
+    file.write_text(json.dumps({"accord_plan": 1, "plans": [{"connection": "nope", "digest": "x"}]}))
+    assert accord("apply", str(file), "--json").error["code"] == "not_found"
+
+
+def test_with_a_daemon_it_is_the_daemon_that_carries_out(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """Two runners of one lane could write twice."""
+    _edit(agreed, phone="+4930123456")
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    before = agreed.writes("stripe")
+    root.play_daemon()
+    assert accord("apply", digest).code == 0
+    assert agreed.writes("stripe") == before + 1
+    assert root.daemon_runs > 0
