@@ -32,8 +32,7 @@ SANDBOX_URLS: Final = "sandbox_urls"
 """Row of `meta` in which a sandbox daemon tells other commands where its look-alikes are."""
 SANDBOX_SCALE: Final = 0.1
 """Look-alikes lag a tenth of what the providers do, and Accord waits a tenth as long for them."""
-METADATA_SECONDS: Final = 3600.0
-PRUNE_SECONDS: Final = 3600.0
+HOURLY: Final = 3600.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,11 +135,9 @@ class Application:
         """Fresh look-alikes of every provider that has one."""
         from random import Random
 
-        clock = self.clock()
-        return {
-            name: offer.build(clock, Random(f"{seed} {name}"), lag_scale, enforce_limits)  # noqa: S311 - a sandbox's chance
-            for name, offer in self._offers.items()
-        }
+        chances = {name: Random(f"{seed} {name}") for name in self._offers}  # noqa: S311 - a sandbox's
+        built = ((name, one.build, chances[name]) for name, one in self._offers.items())
+        return {name: build(self.clock(), chance, lag_scale, enforce_limits) for name, build, chance in built}
 
     def sandbox_secrets(self) -> Mapping[str, Mapping[str, str]]:
         """The secrets that open the look-alikes."""
@@ -164,11 +161,10 @@ class Application:
 
         return ThreadHop()
 
-    def shell(self, connection: str) -> Shell:
+    def shell(self, connection: str) -> Shell:  # noqa: ARG002 - they all stand on the same
         """What a connector's transport stands on."""
         from core.ports import Shell
 
-        del connection
         return Shell(clock=self.clock(), hop=self._hop)
 
     def _database_url(self, *, is_sandbox: bool) -> str:
@@ -197,8 +193,7 @@ class Application:
         from core.errors import NotFoundError
         from core.store import schema
 
-        found = self.connections().get(connection)
-        if found is None:
+        if connection not in self.connections():
             known = ", ".join(sorted(self.connections()))
             raise NotFoundError(f"there is no connection {connection!r}", field="connection", cure=f"known: {known}")
         schema.bring(self.database(), migrate=False)
@@ -220,8 +215,6 @@ class Application:
             return self.settings.connection_secrets(name, manifest.secrets)
 
         return lambda name: SealedVault(db, key, name, clock=clock, initial=initial(name))
-
-    # ---- hubs ----------------------------------------------------------------------------------
 
     @contextmanager
     def open_hub(
@@ -255,6 +248,7 @@ class Application:
         from config.file import sandbox_config
         from core.clock import RandomIds
         from core.sync.build import Parts, build_hub
+        from core.sync.hub import Timing
 
         config = self.config if access is None else sandbox_config(self.sandbox_settings(access.urls))
         parts = Parts(
@@ -267,7 +261,11 @@ class Application:
             vault=self._vaults(db, access),
             shell=self.shell,
             wake=wake,
-            timing=_timing(config, is_sandbox=access is not None),
+            timing=Timing(
+                changes_every=config.daemon.sweep_every,
+                full_every=config.daemon.full_sweep_every,
+                patience=1.0 if access is None else SANDBOX_SCALE,
+            ),
         )
         return build_hub(parts)
 
@@ -279,9 +277,8 @@ class Application:
         from core.errors import ConfigError
         from core.store.connections import meta
 
-        told = None
-        if self.is_daemon_running():
-            told = self.database().read_now(lambda tx: meta(tx, SANDBOX_URLS))
+        is_running = self.is_daemon_running()
+        told = self.database().read_now(lambda tx: meta(tx, SANDBOX_URLS)) if is_running else None
         if told is None:
             message = "is not there; `accord init` writes one, `accord run` without one starts a sandbox"
             raise ConfigError(message, file=str(self.settings.config))
@@ -305,8 +302,8 @@ class Application:
             db = Database(self._database_url(is_sandbox=is_sandbox))
             stack.callback(db.close)
             lock = stack.enter_context(hold(db, self.clock()))
-            if is_sandbox:
-                _forget(db)
+            if is_sandbox and db.file:
+                _forget(db.file)
             schema.bring(db, migrate=migrate)
             doors = self._doors(is_sandbox=is_sandbox)
             is_drained = run_loop(lambda: self._serve(db, lock, doors, is_sandbox=is_sandbox))
@@ -338,7 +335,7 @@ class Application:
         from core.engine.embedded import EmbeddedEngine
 
         log = structlog.get_logger()
-        for warning in self.warnings():
+        for warning in self.warnings() if not is_sandbox or self.is_sandbox else ():
             log.warning("config.no_effect", problem=warning)
         engine = EmbeddedEngine()
         async with AsyncExitStack() as stack:
@@ -379,16 +376,6 @@ def _folders() -> list[str]:
     return sorted(one.name for one in pkgutil.iter_modules(connectors.__path__) if one.ispkg)
 
 
-def _timing(config: AccordConfig, *, is_sandbox: bool) -> Timing:
-    from core.sync.hub import Timing
-
-    return Timing(
-        changes_every=config.daemon.sweep_every,
-        full_every=config.daemon.full_sweep_every,
-        patience=SANDBOX_SCALE if is_sandbox else 1.0,
-    )
-
-
 def _jobs(timing: Timing) -> Sequence[Job]:
     from core.api.serve import Job
     from jobs.prune_inbox import prune_inbox
@@ -399,17 +386,15 @@ def _jobs(timing: Timing) -> Sequence[Job]:
     return (
         Job(tick_lanes, 1.0, at_start=True),
         Job(reconcile_customers, timing.changes_every),
-        Job(reconcile_metadata, METADATA_SECONDS),
-        Job(prune_inbox, PRUNE_SECONDS),
+        Job(reconcile_metadata, HOURLY),
+        Job(prune_inbox, HOURLY),
     )
 
 
-def _forget(db: Database) -> None:
+def _forget(file: Path) -> None:
     """Look-alikes begin empty, so a sandbox's registry does too. Its lock is ours."""
-    if db.file is None:
-        return
     for suffix in ("", "-wal", "-shm"):
-        db.file.with_name(db.file.name + suffix).unlink(missing_ok=True)
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ async def create_customer(
     """Enter a customer; it reaches every connection whose policy creates."""
     fields = entered(wanted)
     external_id = str(fields.pop("external_customer_id"))
-    request = hashlib.sha256(msgspec.json.encode([external_id, sorted(fields.items())])).hexdigest()
+    request = hashlib.sha256(json.dumps([external_id, fields], sort_keys=True).encode()).hexdigest()
 
     def work_(tx: Tx) -> tuple[shapes.CustomerShown, bool]:
         known = answers.find(tx, idempotency_key) if idempotency_key else None

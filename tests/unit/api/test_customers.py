@@ -1,0 +1,169 @@
+"""/v1/customers: entering, reading, changing, deleting; every refusal says what to do."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+ADA = {"external_customer_id": "ada", "name": "Ada Lovelace", "email": "ada@example.test", "metadata": {"plan": "pro"}}
+ODD_IDS = ["a/b c:ä", "a%2Fb", "x/mappings", "100%", "?#&=+", "山田 太郎", "..", "a//b", "C-1/../C-2"]
+
+
+async def enter(api: httpx.AsyncClient, external_id: str, **fields: object) -> dict[str, object]:
+    """Enter one customer."""
+    answer = await api.post("/v1/customers", json={"external_customer_id": external_id, **fields})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def test_a_customer_lives_and_ends(api: httpx.AsyncClient) -> None:
+    """Entered, read, changed, deleted; its id is free again afterwards."""
+    made = await api.post("/v1/customers", json=ADA)
+    assert (made.status_code, made.headers["etag"]) == (201, '"1"')
+    changes = {"phone": "+49301234567", "metadata": {"plan": None, "tier": "a"}}
+    changed = await api.patch("/v1/customers/ada", json=changes)
+    assert changed.status_code == 200
+    read = await api.get("/v1/customers/ada")
+    assert read.json() == changed.json()
+    assert read.json()["metadata"] == {"tier": "a"}
+    assert (read.json()["phone"], read.json()["version"], read.headers["etag"]) == ("+49301234567", 2, '"2"')
+    gone = await api.delete("/v1/customers/ada")
+    assert gone.json()["deleted_at"] is not None
+    assert (await api.get("/v1/customers/ada")).status_code == 404
+    assert (await enter(api, "ada"))["version"] == 1
+
+
+@pytest.mark.parametrize("external_id", ODD_IDS)
+async def test_an_id_of_any_characters_has_its_own_address(api: httpx.AsyncClient, external_id: str) -> None:
+    """Ids come from other systems; a slash in one must not lead to another customer or route."""
+    await enter(api, external_id, name="Odd")
+    encoded = quote(external_id, safe="").replace(".", "%2E")
+    place = httpx.URL(scheme="http", host="127.0.0.1", raw_path=f"/v1/customers/{encoded}".encode())
+    assert (await api.get(place)).json()["external_customer_id"] == external_id
+    below = place.copy_with(raw_path=place.raw_path + b"/mappings")
+    assert (await api.get(below)).json() == {"data": []}
+    assert (await api.patch(place, json={"name": "Odder"})).json()["name"] == "Odder"
+    assert (await api.delete(place)).status_code == 200
+
+
+async def test_a_change_that_was_decided_on_an_older_version_is_refused(api: httpx.AsyncClient) -> None:
+    """Two people, one customer: the second one must look again."""
+    await enter(api, "ada", name="Ada")
+    assert (await api.patch("/v1/customers/ada", json={"name": "A"}, headers={"if-match": '"1"'})).status_code == 200
+    late = await api.patch("/v1/customers/ada", json={"name": "B"}, headers={"if-match": '"1"'})
+    assert (late.status_code, late.json()["code"]) == (412, "version_conflict")
+    assert late.json()["cure"]
+    assert (await api.delete("/v1/customers/ada", headers={"if-match": "1"})).status_code == 412
+    assert (await api.patch("/v1/customers/ada", json={"name": "B"}, headers={"if-match": "new"})).status_code == 422
+    assert (await api.get("/v1/customers/ada")).json()["name"] == "A"
+    assert (await api.delete("/v1/customers/ada", headers={"if-match": 'W/"2"'})).status_code == 200
+
+
+async def test_a_repeated_create_with_its_key_gets_the_first_answer(api: httpx.AsyncClient) -> None:
+    """A client whose connection broke repeats the request; it must not be told that the id is taken."""
+    key = {"idempotency-key": "k" * 255}
+    first = await api.post("/v1/customers", json=ADA, headers=key)
+    await api.patch("/v1/customers/ada", json={"name": "Later"})
+    again = await api.post("/v1/customers", json=ADA, headers=key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    other = await api.post("/v1/customers", json={**ADA, "name": "Other"}, headers=key)
+    assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
+    unkeyed = await api.post("/v1/customers", json=ADA)
+    assert (unkeyed.status_code, unkeyed.json()["field"]) == (422, "external_customer_id")
+
+
+async def test_a_refused_create_leaves_its_key_free(api: httpx.AsyncClient) -> None:
+    """Mending the request must be enough."""
+    key = {"idempotency-key": "one"}
+    assert (await api.post("/v1/customers", json={**ADA, "currency": "XXL"}, headers=key)).status_code == 422
+    assert (await api.post("/v1/customers", json=ADA, headers=key)).status_code == 201
+
+
+async def test_lists_are_paged_and_counted(api: httpx.AsyncClient) -> None:
+    """By page for people, by cursor for programs; both go through every customer exactly once."""
+    for number in range(25):
+        await enter(api, f"c{number:02}", name=f"Name {number % 2}")
+    page = (await api.get("/v1/customers", params={"page": 3, "page_size": 10})).json()
+    assert [one["external_customer_id"] for one in page["data"]] == [f"c{number}" for number in range(20, 25)]
+    assert page["meta"] == {"page": 3, "page_size": 10, "total": 25, "total_pages": 3, "next_cursor": None}
+    seen, cursor = [], ""
+    while cursor is not None:
+        step = (await api.get("/v1/customers", params={"cursor": cursor, "page_size": 10})).json()
+        seen += [one["external_customer_id"] for one in step["data"]]
+        cursor = step["meta"]["next_cursor"]
+    assert seen == [f"c{number:02}" for number in range(25)]
+    found = (await api.get("/v1/customers", params={"search": "name 1"})).json()
+    assert found["meta"]["total"] == 12
+    assert (await api.get("/v1/customers", params={"page_size": 101})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "X"}, "external_customer_id"),
+        ({"external_customer_id": ""}, "external_customer_id"),
+        ({"external_customer_id": "x", "nmae": "X"}, "nmae"),
+        ({"external_customer_id": "x", "email": "nobody"}, "email"),
+        ({"external_customer_id": "x", "billing_address": {"country": "Atlantis"}}, "billing_address.country"),
+        ({"external_customer_id": "x", "billing_address": {"citi": "Berlin"}}, "billing_address.citi"),
+        ({"external_customer_id": "x", "parent": "nobody"}, "parent"),
+        ({"external_customer_id": "x", "name": 7}, "name"),
+        ({"external_customer_id": "x", "name": "half \ud800"}, "name"),
+        ({"external_customer_id": "x", "name": "nul \0"}, "name"),
+    ],
+)
+async def test_bad_input_is_named_field_by_field(api: httpx.AsyncClient, body: dict[str, object], field: str) -> None:
+    """A problem document with the field in it, and nothing entered."""
+    answer = await api.post("/v1/customers", content=json.dumps(body), headers={"content-type": "application/json"})
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert (problem["field"], problem["status"], problem["code"]) == (field, 422, "invalid")
+    assert problem["problem"]
+    assert (await api.get("/v1/customers")).json()["data"] == []
+
+
+async def test_garbage_is_no_request(api: httpx.AsyncClient) -> None:
+    """Bytes that are no JSON, lists where objects belong."""
+    for content in (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"external_customer_id": ' + b"[" * 5000):
+        answer = await api.post("/v1/customers", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) in ((422, "invalid"), (400, "refused")), content[:20]
+
+
+async def test_the_story_of_a_customer_is_told(api: httpx.AsyncClient, world: World) -> None:
+    """Mappings, timeline and explain, after the customer has reached all three systems."""
+    await enter(api, "ada", name="Ada Lovelace", email="ada@example.test")
+    await world.activate_all()
+    mapped = (await api.get("/v1/customers/ada/mappings")).json()["data"]
+    assert [(one["connection"], one["state"]) for one in mapped] == [
+        ("hubspot", "live"),
+        ("quickbooks", "live"),
+        ("stripe", "live"),
+    ]
+    assert mapped[2]["base"]["name"] == ["Ada Lovelace", "Ada Lovelace"]
+    actions = [one["action"] for one in (await api.get("/v1/customers/ada/timeline")).json()["data"]]
+    assert actions[-1] == "create"
+    assert actions.count("create") == 4
+    told = (await api.get("/v1/customers/ada/explain")).json()
+    assert told["fields"]["name"] == {"value": "Ada Lovelace", "source": "registry"}
+    assert {one["connection"] for one in told["mappings"]} == {"stripe", "hubspot", "quickbooks"}
+
+
+async def test_a_change_is_undone(api: httpx.AsyncClient) -> None:
+    """The value that was replaced is back, and the undo is a change of its own."""
+    await enter(api, "ada", name="Ada", phone="+49301234567")
+    await api.patch("/v1/customers/ada", json={"name": "Wrong", "phone": "+49307654321"})
+    change = (await api.get("/v1/customers/ada/timeline")).json()["data"][0]["change"]
+    undone = await api.post(f"/v1/changes/{change}/undo", json={"field": "name"})
+    assert undone.json() == {"external_customer_id": "ada", "fields": {"name": "Ada"}}
+    read = (await api.get("/v1/customers/ada")).json()
+    assert (read["name"], read["phone"]) == ("Ada", "+49307654321")
+    assert (await api.post("/v1/changes/999/undo", json={})).status_code == 404
+    assert (await api.post(f"/v1/changes/{change}/undo", json={"field": "email"})).status_code == 422

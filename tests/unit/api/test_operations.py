@@ -1,0 +1,140 @@
+"""Connections, plans, one-offs, holds, failures and the inbox, as an operator uses them."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support import deliveries
+from tests.support.receiver import Receiver
+from tests.support.world import NAMES, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_connection_is_activated_by_the_plan_that_was_seen(api: httpx.AsyncClient, world: World) -> None:
+    """Not by an older one, and not twice."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    early = await api.get("/v1/connections/stripe/plan")
+    assert (early.status_code, early.json()["field"]) == (422, "connection")
+    await world.settle()
+    plan = (await api.get("/v1/connections/stripe/plan")).json()
+    assert (plan["counts"], plan["total_items"]) == ({"enter": 1}, 1)
+    stale = await api.post("/v1/connections/stripe/activate", json={"digest": "0" * 24})
+    assert (stale.status_code, stale.json()["field"]) == (422, "plan")
+    done = await api.post("/v1/connections/stripe/activate", json={"digest": plan["digest"]})
+    assert done.status_code == 200
+    again = await api.post("/v1/connections/stripe/activate", json={"digest": plan["digest"]})
+    assert again.status_code == 422
+    shown = {one["connection"]: one for one in (await api.get("/v1/connections")).json()["data"]}
+    assert {name: one["state"] for name, one in shown.items()} == {
+        "stripe": "active",
+        "hubspot": "observing",
+        "quickbooks": "observing",
+    }
+    assert shown["stripe"]["last_full_sweep"].endswith("Z")
+
+
+async def test_what_is_not_there_is_not_found(api: httpx.AsyncClient) -> None:
+    """Each with its own problem document that names what there is."""
+    for method, path, body in (
+        ("GET", "/v1/customers/nobody", None),
+        ("GET", "/v1/customers/nobody/explain", None),
+        ("GET", "/v1/connections/stripe-us/plan", None),
+        ("POST", "/v1/connections/stripe-us/activate", {"digest": "x"}),
+        ("POST", "/v1/syncs", {"connection": "stripe-us", "what": "full"}),
+        ("GET", "/v1/syncs/none", None),
+        ("POST", "/v1/holds/none/answer", {"choice": "accept"}),
+        ("POST", "/v1/failures/retry", {"connection": "stripe-us"}),
+        ("POST", "/v1/changes/1/undo", None),
+    ):
+        answer = await api.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+        assert answer.json()["cure"], path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_route_that_is_not_there_is_a_problem_too(api: httpx.AsyncClient) -> None:
+    """Programs read every error the same way."""
+    missing, wrong = await api.get("/v1/nothing"), await api.put("/v1/customers")
+    assert (missing.status_code, missing.json()["code"]) == (404, "no_route")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["allow"]
+
+
+async def test_a_one_off_runs_in_its_lane(api: httpx.AsyncClient, world: World) -> None:
+    """Asked for here, done by the lane, looked up here."""
+    await world.settle()
+    asked = await api.post("/v1/syncs", json={"connection": "stripe", "what": "changes"})
+    assert (asked.status_code, asked.json()["state"]) == (202, "new")
+    await world.settle()
+    assert (await api.get(f"/v1/syncs/{asked.json()['id']}")).json()["state"] == "done"
+    wanted = {"connection": "stripe", "what": "customers", "external_ids": ["nobody"]}
+    unknown = await api.post("/v1/syncs", json=wanted)
+    await world.settle()
+    failed = (await api.get(f"/v1/syncs/{unknown.json()['id']}")).json()
+    assert (failed["state"], "nobody" in failed["error"]) == ("failed", True)
+    for body in ({"what": "everything"}, {"what": "customers"}, {"what": "full", "fast": True}):
+        assert (await api.post("/v1/syncs", json={"connection": "stripe", **body})).status_code == 422
+
+
+async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World) -> None:
+    """With its choices in words; an answer to values that have changed since is refused."""
+    for number in range(2):
+        world.lookalikes["stripe"].edit("customer", None, {"name": f"Twin {number}", "email": "twin@example.test"})
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Twin", "email": "twin@example.test"})
+    await world.activate_all()
+    held = (await api.get("/v1/holds", params={"reason": "ambiguous_match"})).json()
+    assert held["data"]
+    hold = held["data"][0]
+    assert "create" in hold["choices"]
+    assert hold["text"]
+    answer = f"/v1/holds/{hold['id']}/answer"
+    assert (await api.post(answer, json={"choice": "guess"})).json()["field"] == "choice"
+    assert (await api.post(answer, json={"choice": "leave", "digest": "old"})).json()["field"] == "digest"
+    given = await api.post(answer, json={"choice": "leave", "digest": hold["digest"]})
+    assert (given.json()["state"], given.json()["actor"]) == ("answered", "api")
+    assert (await api.post(answer, json={"choice": "leave"})).status_code == 422
+    assert (await api.get("/v1/holds", params={"external_customer_id": "nobody"})).status_code == 404
+
+
+async def test_failures_are_listed_and_retried(api: httpx.AsyncClient, world: World) -> None:
+    """Nothing fails in a quiet world; a retry says how much it looks at."""
+    await world.activate_all()
+    assert (await api.get("/v1/failures", params={"state": "dead"})).json() == {"data": [], "total": 0}
+    assert (await api.post("/v1/failures/retry", json={"connection": "stripe"})).json() == {"retried": 0}
+    assert (await api.get("/v1/failures", params={"state": "alive"})).status_code == 422
+
+
+async def test_the_inbox_shows_what_nobody_understood(api: httpx.AsyncClient, world: World, receiver: Receiver) -> None:
+    """Authentic, and of no shape we know: kept, shown, in nobody's way."""
+    now = world.clock.now()
+    strange = deliveries.quickbooks(1, now)
+    body = b'[{"id": "1", "type": "qbo.customer.updated.v1"}]'
+    headers = {"intuit-signature": deliveries.quickbooks_signature(body)}
+    assert await receiver.post("/webhooks/quickbooks", body, headers) == 200
+    assert await receiver.post("/webhooks/quickbooks", strange.body, strange.headers) == 200
+    await world.settle()
+    shown = (await api.get("/v1/inbox")).json()
+    counts = {(one["connection"], one["state"]): one["deliveries"] for one in shown["counts"]}
+    assert counts == {("quickbooks", "poison"): 1, ("quickbooks", "done"): 1}
+    assert "customer" in shown["poison"][0]["problem"]
+
+
+async def test_metrics_tell_every_connection(api: httpx.AsyncClient, world: World) -> None:
+    """In Prometheus' own format, which its own parser reads."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    answer = await api.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    mapped = {sample.labels["connection"]: sample.value for sample in families["accord_mappings"].samples}
+    assert mapped == dict.fromkeys(NAMES, 1)
+    written = {
+        sample.labels["connection"]: sample.value
+        for sample in families["accord_lane_records"].samples
+        if sample.labels["what"] == "written"
+    }
+    assert written == {"stripe": 0, "hubspot": 1, "quickbooks": 1}
+    for name in ("accord_ready", "accord_customers", "accord_in_doubt", "accord_last_full_sweep_age_seconds"):
+        assert name in families

@@ -1,0 +1,127 @@
+"""Scheduled jobs: each asks for work, does none of it itself, and may run at any time, any number of times."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import structlog
+
+from core.store import answers, inbox, work
+from core.store.inbox import Letter
+from core.store.tables import INBOX, ONE_OFFS
+from core.sync.pruning import ANSWER_SECONDS, INBOX_SECONDS, ONE_OFF_SECONDS
+from jobs.prune_inbox import prune_inbox
+from jobs.reconcile_customers import reconcile_customers
+from jobs.reconcile_metadata import reconcile_metadata
+from jobs.tick_lanes import tick_lanes
+from tests.support.world import NAMES, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_tick_wakes_lanes_that_have_something_to_do_and_no_others() -> None:
+    """A wake that was lost in a crash is made up for within a second."""
+    world = World()
+    await tick_lanes(world.hub)
+    assert world.woken == set(NAMES)
+    await world.activate_all()
+    world.woken.clear()
+    await tick_lanes(world.hub)
+    assert world.woken == set()
+    world.clock.time += world.timing.changes_every + 1
+    await tick_lanes(world.hub)
+    assert world.woken == set(NAMES)
+
+
+async def test_changes_are_asked_for_once_however_often_the_job_runs() -> None:
+    """A slow lane must not find a queue of the same request."""
+    world = World()
+    await world.activate_all()
+    world.clock.time += world.timing.changes_every + 1
+    for _ in range(3):
+        await reconcile_customers(world.hub)
+    waiting = sa.select(sa.func.count()).select_from(ONE_OFFS).where(ONE_OFFS.c.state == "new")
+    assert world.db.read_now(lambda tx: tx.execute(waiting).scalar_one()) == 3
+    await world.settle()
+    await reconcile_customers(world.hub)
+    assert world.db.read_now(lambda tx: tx.execute(waiting).scalar_one()) == 0
+
+
+async def test_before_the_first_complete_sweep_no_changes_are_asked_for() -> None:
+    """There is no cursor yet that they could be read from."""
+    world = World()
+    await reconcile_customers(world.hub)
+    assert world.db.read_now(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(ONE_OFFS)).scalar_one()) == 0
+
+
+async def test_an_edit_whose_webhook_never_came_is_found_by_the_job() -> None:
+    """The gap a lost webhook leaves is closed by a sweep."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    (remote_id,) = world.neutral("stripe")
+    world.lookalikes["stripe"].edit("customer", remote_id, {"phone": "+49301234567"})
+    world.clock.time += world.timing.changes_every * 0.6
+    await reconcile_customers(world.hub)
+    await world.settle()
+    phones = {name: [one["phone"] for one in world.neutral(name).values()] for name in NAMES}
+    assert phones == {name: ["+49301234567"] for name in NAMES}
+
+
+async def test_metadata_reaches_a_property_that_was_allowed_later() -> None:
+    """Trouble at one connection does not keep the others waiting."""
+    world = World()
+    ada = {"name": "Ada", "email": "ada@example.test", "metadata.plan": "pro"}
+    world.lookalikes["stripe"].edit("customer", None, ada)
+    await world.activate_all()
+    with structlog.testing.capture_logs() as lines:
+        await reconcile_metadata(world.hub)
+    assert [line["event"] for line in lines if line["event"].startswith("reconcile")] == ["reconcile_metadata.done"]
+    assert lines[-1]["troubled"] == {}
+
+
+async def test_only_what_is_old_and_done_is_pruned() -> None:
+    """A delivery that waits, or that nobody understood, is never dropped."""
+    world = World()
+    now = world.clock.now()
+
+    def letters(tx: object) -> None:
+        old = [
+            Letter(connection="stripe", dedupe_key=f"{state} {age}", body=b"", received_at=now - age)
+            for state in ("new", "done", "poison")
+            for age in (10.0, INBOX_SECONDS + 10)
+        ]
+        inbox.add(tx, old)  # type: ignore[arg-type]
+        for state in ("done", "poison"):
+            change = sa.update(INBOX).where(INBOX.c.dedupe_key.startswith(state)).values(state=state)
+            tx.execute(change)  # type: ignore[attr-defined]
+
+    world.db.run_now(letters)
+    for name, age in (("fresh", 0.0), ("old", ANSWER_SECONDS + 1)):
+        kept = answers.Kept(now - age, "", "")
+        world.db.run_now(lambda tx, n=name, k=kept: answers.keep(tx, n, k))  # type: ignore[misc]
+    for name, age in (("done long ago", ONE_OFF_SECONDS + 1), ("done", 1.0)):
+        one = work.OneOff(id=name, connection="stripe", request={"what": "changes"})
+        world.db.run_now(lambda tx, o=one: work.ask(tx, o, now))  # type: ignore[misc]
+        world.db.run_now(lambda tx, n=name, a=age: work.finish(tx, n, now - a))  # type: ignore[misc]
+    await prune_inbox(world.hub)
+    left = world.db.read_now(lambda tx: sorted(row[0] for row in tx.rows(sa.select(INBOX.c.dedupe_key))))
+    assert left == ["done 10.0", "new 10.0", f"new {INBOX_SECONDS + 10}", "poison 10.0", f"poison {INBOX_SECONDS + 10}"]
+    assert world.db.read_now(lambda tx: answers.find(tx, "fresh")) is not None
+    assert world.db.read_now(lambda tx: answers.find(tx, "old")) is None
+    assert world.db.read_now(lambda tx: work.one_off(tx, "done long ago")) is None
+    assert world.db.read_now(lambda tx: work.one_off(tx, "done")) is not None
+
+
+def test_a_jobs_file_function_and_log_line_have_one_name() -> None:
+    """Whoever reads `reconcile_customers.done` in the log knows which file to open."""
+    folder = Path(__file__).parents[3] / "jobs"
+    for file in folder.glob("[a-z]*.py"):
+        tree = ast.parse(file.read_text())
+        functions = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+        texts = [str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        lines = [text for text in texts if text.endswith(".done")]
+        assert (functions, lines) == ([file.stem], [f"{file.stem}.done"])
