@@ -23,13 +23,14 @@ def main() -> int:
     parser.add_argument("--mutant", help="run with this planted bug (tests/simulation/mutants)")
     parser.add_argument("--shrink", action="store_true", help="cut the first failing world down to what it needs")
     parser.add_argument("--digest", action="store_true", help="print each world's digest, for comparing runs")
+    parser.add_argument("--stop-at", type=int, help="end after this many worlds failed")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.worlds)
     if options.digest:
         for seed in seeds:
             sys.stdout.write(f"{seed} {run_world(tape_of(seed)).digest}\n")
         return 0
-    summary, failed = campaign(seeds, options.jobs)
+    summary, failed = campaign(seeds, options.jobs, stop_at=options.stop_at)
     if failed:
         first = failed[0]
         sys.stdout.write("\n".join(first.trace[-options.trace :]) + "\n")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.simulation.site import Site
     from tests.simulation.world import SimWorld
 
-UNCLEARED = {"currency", "status"}
+UNCONFIRMED = ("unconfirmed",)
+"""What an author saw, in a form that no value has."""
 
 
 class FailedError(Exception):
@@ -75,6 +76,14 @@ class Checks:
             self._world.reached["landed after it was given up"] += 1
         if one.action == "create":
             self._not_resurrected(site, one, intent)
+
+    def frame(self, site: Site, one: Mutation, changed: set[str]) -> None:
+        """Frame: a write changes only what its intent names. A create may bring what the provider fills in."""
+        behind = self._world.db.read_now(lambda tx: _intent_behind(tx, site.name, one))
+        if behind is None or one.action == "create" or behind.action == "create":
+            return
+        for field in sorted(changed - set(behind.wanted) - {"customer_type"}):
+            self.fail(f"M1: {site.name} {one.action} {one.id} changed {field}, which its intent does not name")
 
     def _not_resurrected(self, site: Site, one: Mutation, intent: _Behind) -> None:
         """I5: nothing is created for a customer that was archived before the intent."""
@@ -214,10 +223,10 @@ class Checks:
         """M1, M2 and M6, by customer and field."""
         for customer in rest.customers.values():
             rows = rest.rows_of.get(customer.id, [])
-            for field, edits in self._edits_of(customer, rows).items():
+            for field, edits in self._edits_of(rest.tx, customer, rows).items():
                 self._field_stands(rest, customer, rows, field, edits)
 
-    def _edits_of(self, customer: Customer, rows: list[MappingRow]) -> dict[str, list[Edit]]:
+    def _edits_of(self, tx: Tx, customer: Customer, rows: list[MappingRow]) -> dict[str, list[Edit]]:
         places = {(REGISTRY, customer.external_id)}
         for row in rows:
             if row.remote_id:
@@ -225,8 +234,30 @@ class Checks:
         found: dict[str, list[Edit]] = {}
         for edit in self._world.edits:
             if (edit.site, edit.target) in places and self._flows_in(edit):
-                found.setdefault(edit.field, []).append(edit)
+                seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(tx, edit) else edit
+                found.setdefault(edit.field, []).append(seen)
         return found
+
+    def _is_on_unconfirmed(self, tx: Tx, edit: Edit) -> bool:
+        """The author saw what a write of Accord's had put there, and Accord never learnt that it had.
+
+        To Accord the two are concurrent: it cannot know that the one was built on the other.
+        """
+        if edit.site == REGISTRY:
+            return False
+        site = self._world.sites[edit.site]
+        before = [
+            one
+            for one in site.overwrites
+            if (one.remote_id, one.field) == (edit.target, edit.field) and one.number < edit.mutation
+        ]
+        if not before or loose(before[-1].new) != loose(edit.replaced):
+            return False
+        behind = _intent_behind(tx, edit.site, site.lookalike.mutations[before[-1].number])
+        if behind is None or behind.state == "done":
+            return False
+        self._world.reached["edited on top of an unconfirmed write"] += 1
+        return True
 
     def _flows_in(self, edit: Edit) -> bool:
         if edit.site == REGISTRY:
@@ -406,12 +437,13 @@ class _Behind(msgspec.Struct, frozen=True):
     sent_at: float
     closed: bool
     deleted_at: float | None
+    wanted: dict[str, Any]
 
 
 def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
     columns = (
         INTENTS.c.mapping_id, INTENTS.c.action, INTENTS.c.state, INTENTS.c.sent_at, INTENTS.c.closed_at,
-        INTENTS.c.key, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at,
+        INTENTS.c.key, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at, INTENTS.c.wanted,
     )  # fmt: skip
     joined = INTENTS.join(MAPPINGS, MAPPINGS.c.id == INTENTS.c.mapping_id).join(
         CUSTOMERS, CUSTOMERS.c.id == MAPPINGS.c.record_id
@@ -422,7 +454,7 @@ def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
     for row in tx.rows(statement.order_by(INTENTS.c.sent_at.desc())):
         if name == "quickbooks" and not _is_of_quickbooks(row, one):
             continue
-        return _Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[8])
+        return _Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[8], msgspec.json.decode(row[9]))
     return None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_TICK = 64.0
+LONGEST_TICK = 100.0
 
 
 class Crash(BaseException):  # noqa: N818 - not an error: the end of a process
@@ -220,7 +220,7 @@ class Life:
             due = await self.hub.db.read(lambda tx: due_lanes(tx, self.hub))
             for name in sorted(due):
                 self.engine.wake(name)
-            wait = 1.0 if due else min(wait * 2, LONGEST_TICK)
+            wait = 1.0 if due else min(wait * 3, LONGEST_TICK)
 
     async def bury(self) -> None:
         """Take everything down that belonged to this process."""

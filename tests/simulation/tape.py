@@ -84,7 +84,7 @@ def _profile(rng: Random) -> Profile:
         crashes_most=rng.randint(1, 5),
         latency=rng.choice([0.05, 0.3, 2.0]),
         is_calm_start=rng.random() < 0.6,
-        changes_every=rng.choice([60.0, 180.0, 600.0]),
+        changes_every=rng.choice([120.0, 300.0, 900.0]),
     )
 
 
@@ -144,17 +144,19 @@ class _Drawing:
     def events(self) -> list[Event]:
         """What happens once Accord runs."""
         rng, found = self._rng, []
-        for _ in range(rng.randint(4, 22)):
+        for _ in range(rng.randint(3, 16)):
             found += self._event()
         return found
 
     def _event(self) -> list[Event]:
         rng = self._rng
-        after = rng.choice([0.0, rng.uniform(0, 2), rng.uniform(0, 5), rng.uniform(5, 90), rng.uniform(60, 900)])
+        after = rng.choice([0.0, rng.uniform(0, 2), rng.uniform(0, 5), rng.uniform(5, 90), rng.uniform(60, 300)])
         kind = rng.choices(list(_EVENTS), weights=list(_EVENTS.values()))[0]
         pick = rng.randrange(1000)
-        if kind == "both":
-            return self._both(after, pick)
+        if kind in ("both", "cross"):
+            return self._both(after, pick, same_field=kind == "both")
+        if kind == "twice":
+            return self._twice(after, pick)
         system = rng.choice(SYSTEMS)
         if kind == "edit":
             system = rng.choice((*SYSTEMS, REGISTRY))
@@ -165,15 +167,29 @@ class _Drawing:
             return [Event(after=after, what="create", system=system, changes=self._person(system, shared))]
         return [Event(after=after, what=kind, system=system, pick=pick)]
 
-    def _both(self, after: float, pick: int) -> list[Event]:
-        """The same customer's same field, in two places within moments: equal or different."""
+    def _both(self, after: float, pick: int, *, same_field: bool) -> list[Event]:
+        """One customer in two places within moments: the same field (to equal or different values), or two fields."""
         rng = self._rng
         one, other = rng.sample((*SYSTEMS, REGISTRY), 2)
         field = rng.choice([name for name in FIELDS[one] if name in FIELDS[other]])
-        values = [self._value(field)] * 2 if rng.random() < 0.3 else [self._value(field), self._value(field)]
-        gap = rng.choice([0.0, rng.uniform(0, 1), rng.uniform(0, 20)])
-        first = Event(after=after, what="edit", system=one, pick=pick, changes={field: values[0]})
-        return [first, Event(after=gap, what="edit_same", system=other, pick=pick, changes={field: values[1]})]
+        second = field if same_field else rng.choice([name for name in FIELDS[other] if name != field])
+        value = self._value(field)
+        equal = same_field and rng.random() < 0.3
+        gap = rng.choice([0.0, rng.uniform(0, 1), rng.uniform(0, 3), rng.uniform(0, 20)])
+        first = Event(after=after, what="edit", system=one, pick=pick, changes={field: value})
+        changes = {second: value if equal else self._value(second)}
+        return [first, Event(after=gap, what="edit_same", system=other, pick=pick, changes=changes)]
+
+    def _twice(self, after: float, pick: int) -> list[Event]:
+        """Somebody corrects himself while the first value is on its way."""
+        system = self._rng.choice((REGISTRY, REGISTRY, *SYSTEMS))
+        field = self._rng.choice(FIELDS[system])
+        first, second = ({field: self._value(field)} for _ in range(2))
+        gap = self._rng.choice([self._rng.uniform(0, 1), self._rng.uniform(0, 4)])
+        return [
+            Event(after=after, what="edit", system=system, pick=pick, changes=first),
+            Event(after=gap, what="edit_same", system=system, pick=pick, changes=second),
+        ]
 
     def _edit(self, system: str) -> dict[str, Any]:
         rng = self._rng
@@ -202,8 +218,10 @@ class _Drawing:
 
 
 _EVENTS: Final = {
-    "edit": 50,
+    "edit": 36,
     "both": 14,
+    "cross": 12,
+    "twice": 8,
     "create": 8,
     "delete": 3,
     "unreadable": 2,

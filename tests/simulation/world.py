@@ -371,7 +371,11 @@ class SimWorld:
         """The customer of the edit before, in another place."""
         if self.last_target is None:
             return
-        target = self.db.read_now(lambda tx: self.checks.counterpart(tx, *self.last_target, event.system))  # type: ignore[misc]
+        before = self.last_target
+        if before[0] == event.system:
+            self._edit(event.system, before[1], event.changes)
+            return
+        target = self.db.read_now(lambda tx: self.checks.counterpart(tx, *before, event.system))
         if target is not None:
             self.reached["concurrent edits"] += 1
             self._edit(event.system, target, event.changes)
@@ -382,6 +386,8 @@ class SimWorld:
             return
         lookalike = self.sites[system].lookalike
         before = dict(lookalike.neutral("customer").get(target, {}))
+        if not before:
+            return
         count = len(lookalike.mutations)
         try:
             lookalike.edit("customer", target, changes)
@@ -542,11 +548,11 @@ class SimWorld:
             await asyncio.sleep(self.tape.profile.changes_every + 65.0)
             self._look_for_bugs()
             await self._operate()
-            if number == 2:
+            if number == 1:
                 await self._sweep_fully()
             # two quiet rounds: the one before may have looked just before an index caught up
             still = still + 1 if self._is_at_rest() else 0
-            if still >= 2 and number >= 4:
+            if still >= 2 and number >= 2:
                 return
         raise FailedError(f"C3: not at rest after {STABILISE_ROUNDS} rounds: {self._unrest()}")
 
@@ -594,7 +600,7 @@ class SimWorld:
         before = self.checks.footprint()
         for _ in range(3):
             await self._sweep_fully()
-            await asyncio.sleep(self.tape.profile.changes_every + 65.0)
+            await asyncio.sleep(40.0)
         self._look_for_bugs()
         after = self.checks.footprint()
         if before != after:
