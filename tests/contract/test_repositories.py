@@ -1,0 +1,227 @@
+"""What the repositories promise, on every database: SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from core.model.holds import HoldDraft
+from core.store import customers, failures, holds, inbox, intents, journal, mappings, observations, work
+from core.store.customers import Customer
+from core.store.database import Database
+from core.store.inbox import Letter
+from core.store.intents import Intent
+from core.store.mappings import MappingRow
+from core.store.tables import METADATA
+from tests.support.world import SeededIds, World
+
+IDS = SeededIds(random.Random(1))
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """An empty database with today's tables."""
+    one = Database(database_url)
+    METADATA.create_all(one.engine)
+    yield one
+    one.close()
+
+
+def customer(name: str = "c1", external_id: str = "ada", **fields: str) -> Customer:
+    """A customer."""
+    return Customer(id=name, external_id=external_id, fields=fields, sources={}, created_at=1.0, updated_at=1.0)
+
+
+def mapping(name: str = "m1", record_id: str = "c1", remote_id: str | None = "r1", state: str = "live") -> MappingRow:
+    """A mapping at stripe."""
+    return MappingRow(
+        id=name, record_id=record_id, connection="stripe", state=state, created_at=1.0, updated_at=1.0, remote_id=remote_id
+    )
+
+
+def intent(name: str = "i1", mapping_id: str = "m1") -> Intent:
+    """An intent."""
+    return Intent(
+        id=name, connection="stripe", mapping_id=mapping_id, action="create", key="k", body={"a": 1}, wanted={"name": "Ä"},
+        before={"name": None}, remote_id=None, sent_at=1.0,
+    )  # fmt: skip
+
+
+def test_a_customer_reads_back_as_it_was_written(db: Database) -> None:
+    """Any text, nested values, blanks."""
+    one = msgspec.structs.replace(customer(), fields={"name": "Ädä 🦉", "billing_address": {"city": "Köln"}, "other_emails": ["a"]})
+    db.run_now(lambda tx: customers.insert(tx, [one]))
+    assert db.read_now(lambda tx: customers.by_ids(tx, ["c1"])) == {"c1": one}
+
+
+def test_an_external_id_is_unique_among_the_living(db: Database) -> None:
+    """And free again after deletion."""
+    db.run_now(lambda tx: customers.insert(tx, [customer()]))
+    with pytest.raises(IntegrityError):
+        db.run_now(lambda tx: customers.insert(tx, [customer("c2")]))
+    gone = msgspec.structs.replace(customer(), version=2, deleted_at=2.0)
+    assert db.run_now(lambda tx: customers.replace(tx, gone))
+    db.run_now(lambda tx: customers.insert(tx, [customer("c2")]))
+    assert db.read_now(lambda tx: customers.by_external_ids(tx, ["ada"]))["ada"].id == "c2"
+
+
+def test_a_registry_write_is_compare_and_set(db: Database) -> None:
+    """Of two that decided on one version, one must decide again."""
+    db.run_now(lambda tx: customers.insert(tx, [customer()]))
+    mine = msgspec.structs.replace(customer(phone="1"), version=2)
+    theirs = msgspec.structs.replace(customer(phone="2"), version=2)
+    assert db.run_now(lambda tx: customers.replace(tx, mine))
+    assert not db.run_now(lambda tx: customers.replace(tx, theirs))
+    assert db.read_now(lambda tx: customers.by_ids(tx, ["c1"]))["c1"].fields == {"phone": "1"}
+
+
+def test_a_mapping_is_a_bijection(db: Database) -> None:
+    """One live mapping per customer and connection, and per remote object, by the database's own word."""
+    db.run_now(lambda tx: customers.insert(tx, [customer(), customer("c2", "bob")]))
+    db.run_now(lambda tx: mappings.insert(tx, [mapping()]))
+    for wrong in (mapping("m2", "c1", "r2"), mapping("m2", "c2", "r1")):
+        with pytest.raises(IntegrityError):
+            db.run_now(lambda tx, one=wrong: mappings.insert(tx, [one]))  # type: ignore[misc]
+    ended = msgspec.structs.replace(mapping(), state="ended")
+    db.run_now(lambda tx: mappings.update(tx, [ended]))
+    db.run_now(lambda tx: mappings.insert(tx, [mapping("m2", "c2", "r1")]))
+
+
+def test_a_mapping_has_one_open_intent(db: Database) -> None:
+    """Two writes in doubt about one object could not be told apart."""
+    db.run_now(lambda tx: customers.insert(tx, [customer()]))
+    db.run_now(lambda tx: mappings.insert(tx, [mapping()]))
+    db.run_now(lambda tx: intents.insert(tx, [intent()]))
+    with pytest.raises(IntegrityError):
+        db.run_now(lambda tx: intents.insert(tx, [intent("i2")]))
+    assert db.read_now(lambda tx: intents.open_of(tx, ["m1"])) == {"m1": intent()}
+    db.run_now(lambda tx: intents.doubt(tx, "i1", 9.0, "no answer"))
+    (open_,) = db.read_now(lambda tx: intents.all_open(tx, "stripe"))
+    assert (open_.state, open_.resolve_after, open_.attempts) == ("ambiguous", 9.0, 1)
+    db.run_now(lambda tx: intents.close(tx, {"i1": "done"}, 2.0))
+    db.run_now(lambda tx: intents.insert(tx, [intent("i2")]))
+    assert [one.id for one in db.read_now(intents.all_open)] == ["i2"]
+
+
+def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:
+    """The change it tells of was not seen by the one who clears."""
+    mark = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:1", "m:2"], **mark))  # type: ignore[arg-type]
+    rows = db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))
+    assert [row.subject for row in rows] == ["m:1", "m:2"]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:2"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.clear(tx, "stripe", rows))
+    assert [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))] == ["m:2"]
+
+
+def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
+    """Until its time, or its release; a new mark ends the wait, but a sweep parks nothing that was asked for."""
+    mark = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["a", "b", "c"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.postpone(tx, "stripe", {"a": 50.0}))
+    db.run_now(lambda tx: work.park(tx, "stripe", ["b"], "guard"))
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["c"], **mark, parked="run"))  # type: ignore[arg-type]
+
+    def due(now: float) -> list[str]:
+        return [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", now, 10))]
+
+    assert due(5.0) == ["c"]
+    assert due(50.0) == ["c", "a"]
+    assert db.read_now(lambda tx: work.count_parked(tx, "stripe", "guard")) == 1
+    db.run_now(lambda tx: work.release(tx, "stripe", "guard"))
+    assert sorted(due(50.0)) == ["a", "b", "c"]
+    assert db.read_now(lambda tx: work.next_due(tx, "stripe")) == 0.0
+    assert db.read_now(lambda tx: work.next_due(tx, "hubspot")) is None
+
+
+def test_a_delivery_is_stored_once(db: Database) -> None:
+    """A replay makes no second row, before or after it was worked off."""
+    letter = Letter(connection="stripe", dedupe_key="k", body=b"\x00\xff", received_at=1.0, trace="t")
+    for _ in range(3):
+        db.run_now(lambda tx: inbox.add(tx, [letter, letter]))
+    (one,) = db.read_now(lambda tx: inbox.new(tx, "stripe", 10))
+    assert one.body == b"\x00\xff"
+    db.run_now(lambda tx: inbox.done(tx, [one.id]))
+    db.run_now(lambda tx: inbox.add(tx, [letter]))
+    assert db.read_now(lambda tx: inbox.new(tx, "stripe", 10)) == []
+
+
+def draft(digest: str = "d1", field: str = "phone") -> HoldDraft:
+    """A hold as decide asks for it."""
+    return HoldDraft(reason="conflict", field=field, detail={"registry": "a"}, digest=digest)
+
+
+def settle(db: Database, *drafts: HoldDraft, keeps_others: bool = False) -> int:
+    """Settle one subject."""
+    one = holds.Held(subject="m:1", record_id="c1", drafts=drafts, keeps_others=keeps_others)
+    return db.run_now(
+        lambda tx: holds.settle(tx, IDS, "stripe", [one], holds.of_subjects(tx, "stripe", ["m:1"]), 1.0)
+    )
+
+
+def test_a_subject_has_one_open_hold_per_field(db: Database) -> None:
+    """It is refreshed when the values move, and closes itself when moot."""
+    assert settle(db, draft(), draft(field="name")) == 2
+    assert settle(db, draft("d2"), draft(field="name")) == 0
+    found = {one.field: one.digest for one in db.read_now(holds.listing)}
+    assert found == {"phone": "d2", "name": "d1"}
+    assert settle(db, draft("d2"), keeps_others=True) == 0
+    assert len(db.read_now(holds.listing)) == 2
+    settle(db, draft("d2"))
+    assert [one.field for one in db.read_now(holds.listing)] == ["phone"]
+    settle(db)
+    assert db.read_now(holds.listing) == []
+
+
+def test_an_answer_counts_until_the_same_is_asked_again(db: Database) -> None:
+    """One that did not help must not be given again by itself."""
+    settle(db, draft())
+    (one,) = db.read_now(holds.listing)
+    assert db.run_now(lambda tx: holds.answer(tx, one.id, "registry", "ann", 2.0))
+    assert not db.run_now(lambda tx: holds.answer(tx, one.id, "remote", "bob", 3.0))
+    known = db.read_now(lambda tx: holds.of_subjects(tx, "stripe", ["m:1"]))["m:1"]
+    assert holds.answers(known)["phone"].choice == "registry"
+    settle(db, draft())
+    known = db.read_now(lambda tx: holds.of_subjects(tx, "stripe", ["m:1"]))["m:1"]
+    assert holds.answers(known) == {}
+    assert holds.standing(known) == {"phone": ("conflict", "d1")}
+
+
+def test_a_failure_that_stands_counts_its_attempts(db: Database) -> None:
+    """And is gone once its subject succeeded."""
+    one = failures.Failure(
+        connection="stripe", subject="r:1", field="name", code="bad_record", message="odd", raw="'\\x00'", state="retrying",
+        first_at=1.0, last_at=1.0,
+    )  # fmt: skip
+    db.run_now(lambda tx: failures.record(tx, [one]))
+    db.run_now(lambda tx: failures.record(tx, [msgspec.structs.replace(one, first_at=2.0, last_at=2.0)]))
+    (found,) = db.read_now(failures.listing)
+    assert (found.attempts, found.first_at, found.last_at) == (2, 1.0, 2.0)
+    db.run_now(lambda tx: failures.resolve(tx, "stripe", ["r:1"]))
+    assert db.read_now(failures.listing) == []
+
+
+def test_the_journal_keeps_its_order(db: Database) -> None:
+    """Append only; the newest first."""
+    for number in range(3):
+        entry = journal.Entry(at=1.0, record_id="c1", action="edit", actor="ann", changes={"phone": (None, str(number), "")})
+        db.run_now(lambda tx, one=entry: journal.write(tx, [one]))  # type: ignore[misc]
+    found = db.read_now(lambda tx: journal.of_record(tx, "c1"))
+    assert [one.changes["phone"][1] for one in found] == ["2", "1", "0"]
+    assert db.read_now(journal.last_id) == found[0].id
+
+
+@pytest.mark.anyio
+async def test_three_systems_agree_on_either_database(database_url: str) -> None:
+    """The whole engine, once, on each."""
+    world = World(url=database_url)
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    assert [one["name"] for name in world.lookalikes for one in world.neutral(name).values()] == ["Ada"] * 3
+    seen = world.db.read_now(lambda tx: observations.count(tx, "hubspot", "customer"))
+    assert seen == 1
+    world.db.close()
