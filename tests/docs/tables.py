@@ -1,0 +1,68 @@
+"""The tables in docs/policy.md that say what the code says. `python -m tests.docs.tables` writes them anew."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from core.model.holds import CHOICES, TEXTS
+from core.model.policy import DEFAULT_RULES, METADATA_RULE, Guard
+
+ROOT = Path(__file__).parents[2]
+POLICY = ROOT / "docs" / "policy.md"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def default_rules() -> str:
+    """The default ownership table."""
+    rules = {**DEFAULT_RULES, "metadata.*": METADATA_RULE}
+    rows = [(f"`{name}`", rule.flow, ", ".join(rule.ranks) or "hold", rule.clear) for name, rule in rules.items()]
+    return _table(("field", "flow", "on_conflict, best first", "clear"), rows)
+
+
+def guard() -> str:
+    """The default thresholds."""
+    return _table(
+        ("key in `[guard]`", "default"),
+        [(f"`{name}`", f"{value:g}") for name, value in msgspec.structs.asdict(Guard()).items()],
+    )
+
+
+def holds() -> str:
+    """Every reason, its words and its choices."""
+    rows = [(f"`{name}`", text, ", ".join(f"`{one}`" for one in CHOICES[name])) for name, text in TEXTS.items()]
+    return _table(("reason", "what it means", "choices"), rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {"default rules": default_rules, "guard": guard, "holds": holds}
+
+
+def _block(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name}: [^>]*-->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def written(name: str) -> str | None:
+    """What stands in the document now; None where the block is missing."""
+    found = _block(name).search(POLICY.read_text(encoding="utf-8"))
+    return found[2].strip() if found else None
+
+
+def main() -> None:
+    """Write every block anew."""
+    text = POLICY.read_text(encoding="utf-8")
+    for name, build in BLOCKS.items():
+        table = build()
+        text = _block(name).sub(lambda found, table=table: f"{found[1]}{table}\n{found[3]}", text)
+    POLICY.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

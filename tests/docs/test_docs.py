@@ -1,0 +1,174 @@
+"""What the documents say is what the program does: names, tables, links. A document that drifts is worse than none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from fastapi.routing import APIRoute
+
+from config.settings import own_variables
+from core.api import connections, customers, operations, probes
+from core.api.metrics import Metrics
+from core.cli.main import build
+from core.errors import AccordError
+from tests.docs import tables
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+FILES = [*PAGES, *(one for one in sorted((ROOT / "docs").rglob("*")) if one.is_file() and one not in PAGES)]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TEST_NAME = re.compile(r"`(test_\w+)`")
+
+
+def page(name: str) -> str:
+    """One document's text."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def id_of(path: Path) -> str:
+    """A page's name in the test report."""
+    return str(path.relative_to(ROOT))
+
+
+def commands(command: Any, path: str = "accord") -> Iterator[tuple[str, Any]]:
+    """Every command a person can run, by its full name; `command` is Typer's, whose own click has no public name."""
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield path, command
+    for name, one in inner.items():
+        yield from commands(one, f"{path} {name}")
+
+
+COMMANDS = dict(commands(typer.main.get_command(build())))
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a heading, up to the next one; "" where there is no such heading."""
+    found = re.search(rf"^#+ {re.escape(title)}$\n(.*?)(?=^#|\Z)", text, re.DOTALL | re.MULTILINE)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    """Somebody at three in the morning looks here, not into the source."""
+    text = section(page("docs/commands.md"), name)
+    assert text, f"docs/commands.md needs a section `### {name}`"
+    for parameter in COMMANDS[name].params:
+        long = [one for one in (*parameter.opts, *parameter.secondary_opts) if one.startswith("--")]
+        if long and long[0] not in ("--json", "--help"):
+            assert any(one in text for one in long), f"`{name}` has {long[0]}"
+
+
+def test_no_command_is_documented_that_is_not_there() -> None:
+    """A command that was renamed must not live on here."""
+    told = re.findall(r"^### (accord .+)$", page("docs/commands.md"), re.MULTILINE)
+    assert set(told) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(own_variables()))
+def test_every_variable_is_documented(name: str) -> None:
+    """All of config.settings."""
+    assert f"`{name}`" in page("docs/operations.md")
+
+
+def test_no_variable_is_documented_that_nothing_reads() -> None:
+    """Names of a connection's secrets are examples and carry the connection."""
+    told = set(re.findall(r"^\| `(ACCORD_[A-Z_]+)`", page("docs/operations.md"), re.MULTILINE))
+    assert told == own_variables()
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    """An alert on a metric that is not there never fires."""
+    text = Metrics().exposed({"customers": 0, "connections": []}, {}, 0.0, is_ready=True).decode()
+    names = {one for one in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE) if not one.endswith("_created")}
+    told = set(re.findall(r"`(accord_\w+)[`{]", section(page("docs/operations.md"), "Metrics")))
+    assert told == names
+
+
+@pytest.mark.parametrize("part", [customers, connections, operations, probes], ids=lambda one: one.__name__)
+def test_every_route_is_documented(part: object) -> None:
+    """Method and path, as OpenAPI names them."""
+    routes = [one for one in part.router.routes if isinstance(one, APIRoute)]  # type: ignore[attr-defined]
+    assert routes
+    for one in routes:
+        for method in one.methods:
+            assert f"`{method} {one.path}`" in page("docs/api.md")
+
+
+def test_every_problem_code_is_documented() -> None:
+    """Programs branch on the code, so all of them must be known."""
+
+    def kinds(kind: type[AccordError]) -> Iterator[type[AccordError]]:
+        yield kind
+        for one in kind.__subclasses__():
+            yield from kinds(one)
+
+    text = page("docs/api.md")
+    mine = [one for one in kinds(AccordError) if one.__module__ == "core.errors" and one is not AccordError]
+    assert [one.code for one in mine if f"`{one.code}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", tables.BLOCKS)
+def test_tables_say_what_the_code_says(name: str) -> None:
+    """Ownership, thresholds and holds are copied by a program, never by hand."""
+    assert tables.written(name) == tables.BLOCKS[name](), "run: python -m tests.docs.tables"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=id_of)
+def test_every_link_resolves(path: Path) -> None:
+    """Links to files and to headings in them."""
+    text = path.read_text(encoding="utf-8")
+    for target in LINK.findall(text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), f"{target} leads nowhere"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in slugs, f"{target}: no such heading"
+
+
+def test_every_test_named_in_the_readme_exists() -> None:
+    """A guarantee without its proof is an advertisement."""
+    text = page("README.md")
+    files = [target for target in LINK.findall(text) if target.startswith("tests/")]
+    assert len(files) >= 3
+    code = "\n".join(page(one) for one in files)
+    names = TEST_NAME.findall(text)
+    assert len(names) >= 3
+    assert [one for one in names if f"def {one}(" not in code] == []
+
+
+def test_the_readme_is_short_and_begins_with_a_command() -> None:
+    """The first screen must get somebody going."""
+    lines = page("README.md").splitlines()
+    assert len(lines) <= 120
+    first = next(number for number, line in enumerate(lines, 1) if line.startswith("```"))
+    assert first <= 25
+    assert lines[first].startswith("make demo")
+
+
+def test_every_file_named_in_the_pages_is_there() -> None:
+    """Paths in backticks that look like ours: they are renamed more often than anybody rereads the pages."""
+    path = re.compile(r"`((?:core|connectors|config|jobs|tests|scripts|docs)/[\w./-]+)`")
+    for one in PAGES:
+        for name in path.findall(one.read_text(encoding="utf-8")):
+            if "NAME" not in name:
+                assert (ROOT / name).exists(), f"{id_of(one)}: {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=id_of)
+def test_nothing_of_this_machine_is_told(path: Path) -> None:
+    """The documents are read elsewhere."""
+    found = re.findall(r"(?<![\w.])/(?:work|tmp|home|root)/\S*|pypi\.org|index-url", path.read_text(encoding="utf-8"))
+    assert found == []
