@@ -39,21 +39,29 @@ def customer(name: str = "c1", external_id: str = "ada", **fields: str) -> Custo
 def mapping(name: str = "m1", record_id: str = "c1", remote_id: str | None = "r1", state: str = "live") -> MappingRow:
     """A mapping at stripe."""
     return MappingRow(
-        id=name, record_id=record_id, connection="stripe", state=state, created_at=1.0, updated_at=1.0, remote_id=remote_id
+        id=name,
+        record_id=record_id,
+        connection="stripe",
+        state=state,
+        created_at=1.0,
+        updated_at=1.0,
+        remote_id=remote_id,
     )
 
 
 def intent(name: str = "i1", mapping_id: str = "m1") -> Intent:
     """An intent."""
     return Intent(
-        id=name, connection="stripe", mapping_id=mapping_id, action="create", key="k", body={"a": 1}, wanted={"name": "Ä"},
-        before={"name": None}, remote_id=None, sent_at=1.0,
+        id=name, connection="stripe", mapping_id=mapping_id, action="create", key="k", body={"a": 1},
+        wanted={"name": "Ä"}, before={"name": None}, remote_id=None, sent_at=1.0,
     )  # fmt: skip
 
 
 def test_a_customer_reads_back_as_it_was_written(db: Database) -> None:
     """Any text, nested values, blanks."""
-    one = msgspec.structs.replace(customer(), fields={"name": "Ädä 🦉", "billing_address": {"city": "Köln"}, "other_emails": ["a"]})
+    one = msgspec.structs.replace(
+        customer(), fields={"name": "Ädä 🦉", "billing_address": {"city": "Köln"}, "other_emails": ["a"]}
+    )
     db.run_now(lambda tx: customers.insert(tx, [one]))
     assert db.read_now(lambda tx: customers.by_ids(tx, ["c1"])) == {"c1": one}
 
@@ -158,9 +166,7 @@ def draft(digest: str = "d1", field: str = "phone") -> HoldDraft:
 def settle(db: Database, *drafts: HoldDraft, keeps_others: bool = False) -> int:
     """Settle one subject."""
     one = holds.Held(subject="m:1", record_id="c1", drafts=drafts, keeps_others=keeps_others)
-    return db.run_now(
-        lambda tx: holds.settle(tx, IDS, "stripe", [one], holds.of_subjects(tx, "stripe", ["m:1"]), 1.0)
-    )
+    return db.run_now(lambda tx: holds.settle(tx, IDS, "stripe", [one], holds.of_subjects(tx, "stripe", ["m:1"]), 1.0))
 
 
 def test_a_subject_has_one_open_hold_per_field(db: Database) -> None:
@@ -194,8 +200,8 @@ def test_an_answer_counts_until_the_same_is_asked_again(db: Database) -> None:
 def test_a_failure_that_stands_counts_its_attempts(db: Database) -> None:
     """And is gone once its subject succeeded."""
     one = failures.Failure(
-        connection="stripe", subject="r:1", field="name", code="bad_record", message="odd", raw="'\\x00'", state="retrying",
-        first_at=1.0, last_at=1.0,
+        connection="stripe", subject="r:1", field="name", code="bad_record", message="odd", raw="\\x00",
+        state="retrying", first_at=1.0, last_at=1.0,
     )  # fmt: skip
     db.run_now(lambda tx: failures.record(tx, [one]))
     db.run_now(lambda tx: failures.record(tx, [msgspec.structs.replace(one, first_at=2.0, last_at=2.0)]))
@@ -208,7 +214,9 @@ def test_a_failure_that_stands_counts_its_attempts(db: Database) -> None:
 def test_the_journal_keeps_its_order(db: Database) -> None:
     """Append only; the newest first."""
     for number in range(3):
-        entry = journal.Entry(at=1.0, record_id="c1", action="edit", actor="ann", changes={"phone": (None, str(number), "")})
+        entry = journal.Entry(
+            at=1.0, record_id="c1", action="edit", actor="ann", changes={"phone": (None, str(number), "")}
+        )
         db.run_now(lambda tx, one=entry: journal.write(tx, [one]))  # type: ignore[misc]
     found = db.read_now(lambda tx: journal.of_record(tx, "c1"))
     assert [one.changes["phone"][1] for one in found] == ["2", "1", "0"]

@@ -30,7 +30,7 @@ connection = st.sampled_from(CONNECTIONS)
 source = st.sampled_from(SIDES)
 
 
-def merged(rule: Rule, where: str, registry: Value, remote: Value, base: Any, from_: str) -> Any:  # noqa: ANN401
+def merged(rule: Rule, where: str, registry: Value, remote: Value, base: Any, from_: str) -> Any:
     """One field's outcome."""
     return FieldMerge(policy_with({"phone": rule}), where, canonical).merge("phone", registry, remote, base, from_)
 
@@ -93,7 +93,8 @@ def test_a_conflict_is_never_silent(
 @settings(max_examples=200)
 @given(
     rules, connection, st.dictionaries(st.sampled_from(FIELDS), value), st.dictionaries(st.sampled_from(FIELDS), value),
-    st.dictionaries(st.sampled_from(FIELDS), st.tuples(value, value)), st.sampled_from(["registry", "remote", "accept"]),
+    st.dictionaries(st.sampled_from(FIELDS), st.tuples(value, value)),
+    st.sampled_from(["registry", "remote", "accept"]),
 )  # fmt: skip
 def test_an_answered_hold_is_never_asked_again_on_the_same_values(
     rule: Rule, where: str, registry: dict[str, Value], remote: dict[str, Value], base: dict[str, Any], choice: str

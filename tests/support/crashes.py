@@ -70,7 +70,7 @@ class FusedPort:
 
 CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "find", "write")
 DATABASE_CALLS = ("run", "read")
-"""A death at a read of the database leaves the world as a death after the last write did: a short run leaves them out."""
+"""A death at a read leaves the world as a death after the last write did: a short run leaves those out."""
 
 
 @dataclass

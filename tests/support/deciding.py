@@ -33,7 +33,6 @@ def policy_of(fields: Mapping[str, Rule] | None = None, **flows: str) -> Policy:
     return Policy(connections=connections, fields=fields or {})
 
 
-
 def projection() -> Projection:
     """Name, e-mail and phone, and any metadata."""
     return Projection(

@@ -148,7 +148,9 @@ def agreed(rng: Random, policy: Policy) -> Sides:
     return sides
 
 
-def perturb(rng: Random, sides: Sides, values: tuple[Value, ...], *, chance: float = 0.4) -> dict[str, dict[str, Value]]:
+def perturb(
+    rng: Random, sides: Sides, values: tuple[Value, ...], *, chance: float = 0.4
+) -> dict[str, dict[str, Value]]:
     """Concurrent edits, of values that differ from each other and from what was there; field -> side -> value."""
     edits: dict[str, dict[str, Value]] = {}
     for name in FIELDS:

@@ -109,7 +109,11 @@ async def test_first_contact_links_one_unique_email_and_fills_blanks() -> None:
     world.lookalikes["quickbooks"].edit("customer", None, {**ADA, "legal_name": "Ada Ltd"})
     await world.activate_all()
     (one,) = everybody(world)
-    assert (one.fields["phone"], one.fields["url"], one.fields["legal_name"]) == ("+4930100", "https://ada.test", "Ada Ltd")
+    assert (one.fields["phone"], one.fields["url"], one.fields["legal_name"]) == (
+        "+4930100",
+        "https://ada.test",
+        "Ada Ltd",
+    )
     assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
     assert value(world, "quickbooks", "phone") == "+4930100"
     assert held(world) == []
@@ -209,7 +213,7 @@ def _forget_object(tx: Tx, mapping_id: str) -> None:
         ({"creates": "filter", "creates_filter": FieldFilter("name", ("Ada Lovelace",))}, ["Eve", "Zoe"], True),
     ],
 )
-async def test_scope_says_who_enters_and_who_is_created(changes: Any, entered: list[str], created: bool) -> None:  # noqa: FBT001
+async def test_scope_says_who_enters_and_who_is_created(changes: Any, entered: list[str], *, created: bool) -> None:
     """By default neither; here one choice at a time."""
     world = world_with(**changes)
     world.lookalikes["stripe"].edit("customer", None, ADA)

@@ -97,7 +97,7 @@ async def test_an_answer_to_values_that_moved_on_does_not_count() -> None:
     change_only(world, everybody(world)[0].external_id, phone="+4930444")
     world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "remote", actor="ann"))
     await world.settle()
-    assert "+4930444" in {value(world, "registry", "phone")}
+    assert value(world, "registry", "phone") == "+4930444"
     (again,) = held(world)
     assert again.id != hold.id
     with pytest.raises(InvalidInputError):
@@ -301,7 +301,9 @@ async def test_a_merge_of_two_customers_holds_both() -> None:
     first = world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada", "email": "a@example.test"})
     second = world.lookalikes["hubspot"].edit("customer", None, {"name": "Bob", "email": "b@example.test"})
     for number in range(8):
-        world.lookalikes["hubspot"].edit("customer", None, {"name": f"Other{number}", "email": f"o{number}@example.test"})
+        world.lookalikes["hubspot"].edit(
+            "customer", None, {"name": f"Other{number}", "email": f"o{number}@example.test"}
+        )
     await world.activate_all()
     mappings_before = {row.remote_id: row.id for row in mapped(world, "hubspot")}
     world.lookalikes["hubspot"].merge("customer", first, second)  # type: ignore[attr-defined]
@@ -364,7 +366,11 @@ async def test_the_loser_of_a_conflict_can_be_put_back() -> None:
 
 async def test_the_higher_ranked_source_wins_in_any_order_of_lanes() -> None:
     """Phones: HubSpot outranks Stripe outranks QuickBooks."""
-    for order in (("stripe", "hubspot", "quickbooks"), ("quickbooks", "stripe", "hubspot"), ("hubspot", "quickbooks", "stripe")):
+    for order in (
+        ("stripe", "hubspot", "quickbooks"),
+        ("quickbooks", "stripe", "hubspot"),
+        ("hubspot", "quickbooks", "stripe"),
+    ):
         world = await agreeing(phone="+4930100")
         for name, number in zip(NAMES, ("+4930111", "+4930222", "+4930333"), strict=True):
             edit_only(world, name, {"phone": number})

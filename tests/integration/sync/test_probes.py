@@ -11,7 +11,18 @@ from core.ports import Delivery, HttpResponse
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store import inbox, journal
 from core.sync.inbox import InboxWriter
-from tests.support.acting import agreeing, all_day, edit_only, everybody, failing, held, only, value, waiting, with_policy
+from tests.support.acting import (
+    agreeing,
+    all_day,
+    edit_only,
+    everybody,
+    failing,
+    held,
+    only,
+    value,
+    waiting,
+    with_policy,
+)
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio

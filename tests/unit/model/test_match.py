@@ -188,7 +188,7 @@ def test_a_persons_answer_ends_a_hold(choice: str, expected: Match) -> None:
         ("filter", None, True, False, False),
     ],
 )
-def test_scope(enters: Any, external_id: str | None, is_archived: bool, is_marked: bool, expected: bool) -> None:
+def test_scope(enters: Any, external_id: str | None, *, is_archived: bool, is_marked: bool, expected: bool) -> None:
     """Which objects may enter the registry."""
     policy = msgspec.structs.replace(ALL, enters=enters, enters_filter=FieldFilter("currency", ("EUR", "CHF")))
     remote = Remote(id="r1", fields={"currency": "EUR"}, external_id=external_id, is_archived=is_archived)
@@ -216,10 +216,8 @@ def test_a_filter_passes_its_values_only() -> None:
     assert not passes({"currency": "EUR"}, None)
 
 
-@pytest.mark.parametrize(
-    ("creates", "expected"), [("all", True), ("none", False), ("marked", False), ("filter", True)]
-)
-def test_what_may_be_created(creates: Any, expected: bool) -> None:
+@pytest.mark.parametrize(("creates", "expected"), [("all", True), ("none", False), ("marked", False), ("filter", True)])
+def test_what_may_be_created(creates: Any, *, expected: bool) -> None:
     """By default nothing."""
     policy = msgspec.structs.replace(ALL, creates=creates, creates_filter=FieldFilter("currency", ("EUR",)))
     assert may_create({"currency": "EUR"}, policy) is expected

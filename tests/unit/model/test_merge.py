@@ -52,9 +52,7 @@ def test_both_sides_blank_agree() -> None:
     assert merged(None, None, ("a", "a")) is AGREE
 
 
-@pytest.mark.parametrize(
-    ("flow", "expected"), [("both", "push"), ("out", "push"), ("in", "none"), ("off", "none")]
-)
+@pytest.mark.parametrize(("flow", "expected"), [("both", "push"), ("out", "push"), ("in", "none"), ("off", "none")])
 def test_a_registry_edit_goes_out_where_policy_lets_it(flow: Flow, expected: str) -> None:
     """Only the registry changed."""
     outcome = merged("new", "old", ("old", "old"), rule=Rule(flow=flow, ranks=RANKED))

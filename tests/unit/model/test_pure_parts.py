@@ -127,7 +127,9 @@ def test_a_mark_reads_back() -> None:
     assert parse_mark(str(Mark("i", "m", 3))) == Mark("i", "m", 3)
 
 
-@pytest.mark.parametrize("text", [None, "", "a.b", "a.b.c", "a..1", ".b.1", "a.b.-1", "a.b.1.2", "a.b.²", "a.b." + "1" * 10])
+@pytest.mark.parametrize(
+    "text", [None, "", "a.b", "a.b.c", "a..1", ".b.1", "a.b.-1", "a.b.1.2", "a.b.²", "a.b." + "1" * 10]
+)
 def test_what_is_no_mark_is_none(text: str | None) -> None:
     """Other programs' texts stand in the same place."""
     assert parse_mark(text) is None
