@@ -108,9 +108,11 @@ def _record_unreadable(tx: Tx, hub: Hub, connection: Connection, batch: Batch, s
 
 def _first_contact(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report) -> None:
     """Objects without a mapping: up the ladder, but only once the connection was listed completely."""
-    there = [seen.there[name].observation for name in batch.unmapped if name in seen.there]
+    # an open create may have been resolved since the batch was sorted: what it made has its mapping by now
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, batch.unmapped)
+    there = [one.observation for name, one in seen.there.items() if name in batch.unmapped and name not in mapped]
     # taken off first: adopt may mark one again that must be looked at later
-    dealt_with(tx, connection, _unmapped(batch, seen))
+    dealt_with(tx, connection, [row for row in _unmapped(batch, seen) if row.subject[2:] not in mapped])
     if there and batch.state.swept_at is not None:
         trace = next(iter(batch.unmapped.values())).trace
         counts = adopt(tx, hub, connection, there, trace)
