@@ -235,8 +235,7 @@ class Application:
         quiet = self.settings.model_copy(update={"log_level": "warning"})
         configure_logging(self.settings if is_asked_for else quiet, sys.stderr)
         access = sandbox or (self._running_sandbox() if self.is_sandbox else None)
-        if access is None:
-            _ = self.config  # mistakes in the file are told before anything is opened
+        _ = access or self.config  # mistakes in the file are told before anything is opened
         db = Database(database_url or self._database_url(is_sandbox=access is not None), is_direct=is_direct)
         try:
             schema.bring(db, migrate=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from core.api.asgi import Receive, Scope, Send, raw_path
@@ -16,6 +17,7 @@ from core.sync.inbox import InboxWriter
 PREFIX: Final = "/webhooks/"
 MOST_BYTES: Final = 1024 * 1024
 BODY_SECONDS: Final = 20.0
+WAKE_SECONDS: Final = 0.02
 QUIET_SECONDS: Final = 10.0
 """Refusals of one kind are told once in this time: a flood of forgeries must not become a flood of log lines."""
 
@@ -56,7 +58,8 @@ class WebhookApp:
         self._hub = hub
         self._public_url = public_url.rstrip("/")
         self._metrics = metrics
-        self._inbox = InboxWriter(hub)
+        self._inbox = InboxWriter(replace(hub, wake=self._wake_soon))
+        self._to_wake: set[str] = set()
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,6 +109,16 @@ class WebhookApp:
         url = f"{self._public_url}{path}{'?' if query else ''}{query}"
         await self._inbox.receive(connection, Delivery("POST", url, headers, body))
         return STORED
+
+    def _wake_soon(self, lane: str) -> None:
+        """Let more deliveries come together first: a lane run for each commit would cost more than the commits."""
+        if lane not in self._to_wake:
+            self._to_wake.add(lane)
+            asyncio.get_running_loop().call_later(WAKE_SECONDS, self._wake, lane)
+
+    def _wake(self, lane: str) -> None:
+        self._to_wake.discard(lane)
+        self._hub.wake(lane)
 
     def _tell(self, connection: str, answer: Answer) -> None:
         now = self._hub.clock.now()

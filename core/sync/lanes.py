@@ -51,6 +51,7 @@ class LaneState:
     is_prepared: bool = False
     listed: Listed = field(default_factory=Listed)
     troubles: int = 0
+    has_drained: bool = False
     batches: int = 0
     total: Report = field(default_factory=Report)
 
@@ -149,8 +150,10 @@ class Lanes:
         self, connection: Connection, look: Look, state: LaneState, report: Report, *, starved: bool
     ) -> bool:
         hub = self._hub
-        if look.has_letters:
+        if look.has_letters and not (state.has_drained and look.dirty):
+            state.has_drained = True
             return await drain(hub, connection, report)
+        state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
         await self._check(connection, look.row, state)
         if look.has_one_off:
             state.total = Report()  # what it will be told to have done counts from here
@@ -169,10 +172,10 @@ class Lanes:
         return look.has_running and await finish_one_off(hub, connection, state.total, report)
 
     async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
-        """Once per process: find out whose account it is, which writes are in doubt, and whether we can write."""
+        """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write."""
         if not state.is_checked:
             await check_account(self._hub, connection, row)
-            await self._hub.db.run(lambda tx: self._wake_open_intents(tx, connection))
+            await self._hub.db.run(lambda tx: self._catch_up(tx, connection))
             state.is_checked = True
         if row.state == "active" and not state.is_prepared:
             made = await connection.connector.prepare()
@@ -180,7 +183,9 @@ class Lanes:
             if made:
                 self._hub.log.info("connection.prepared", connection=connection.name, made=list(made))
 
-    def _wake_open_intents(self, tx: Tx, connection: Connection) -> None:
+    def _catch_up(self, tx: Tx, connection: Connection) -> None:
+        # webhooks of the time when nobody listened may never come again: ask the change feed at once
+        connections.touch_cursor(tx, connection.name, KIND, "changes")
         subjects = [work.mapping_subject(one.mapping_id) for one in intents.all_open(tx, connection.name)]
         waiting = work.waiting(tx, connection.name, subjects)
         orphans = [one for one in subjects if one not in waiting]
