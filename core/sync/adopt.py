@@ -21,7 +21,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.registry import fan_out
+from core.sync.registry import Moved, fan_out
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
 
 
@@ -250,7 +250,7 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     journal.write(tx, entries)
     strange = [row.id for row, one in zip(rows, entered, strict=True) if one.seen.remote.unreadable]
     _mark_dirty(tx, hub, connection, strange, "entered with a value that cannot be taken", trace)
-    fan_out(tx, hub, new, but=connection.name, trace=trace, are_new=True)
+    fan_out(tx, hub, [Moved(one, one.fields) for one in new], but=connection.name, trace=trace, are_new=True)
 
 
 def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace: str) -> None:
@@ -265,7 +265,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
         (moved if row.id in known else fresh).append(row)
         after = pulled(customer, verdict, connection, now)
         if after is not customer and customers.replace(tx, after):
-            changed_customers.append(after)
+            changed_customers.append(Moved(after, verdict.pull))
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
         if verdict.push or verdict.holds or row.id in known:  # a mapping that waited may have holds to close
             unfinished.append(row.id)

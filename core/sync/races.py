@@ -19,7 +19,7 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import as_of_now
 from core.sync.hub import Connection, Hub
-from core.sync.registry import changed, fan_out
+from core.sync.registry import Moved, changed, fan_out
 
 
 def judge_races(tx: Tx, hub: Hub, connection: Connection, notices: Iterable[Notice]) -> None:
@@ -62,7 +62,7 @@ def raced(tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten:
     journal.write(tx, [entry])
     after = changed(customer, wins, connection.name, now)
     if wins and customers.replace(tx, after):
-        fan_out(tx, hub, [after], but="", trace=intent.trace)
+        fan_out(tx, hub, [Moved(after, wins)], but="", trace=intent.trace)
 
 
 def _unseen(connection: Connection, intent: Intent, overwritten: Mapping[str, Value]) -> dict[str, Value]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,11 +41,19 @@ def difference(customer: Customer, changes: Mapping[str, Value], rule: str) -> d
     return {name: change for name, change in found.items() if change[0] != change[1]}
 
 
-def fan_out(
-    tx: Tx, hub: Hub, changed_customers: Iterable[Customer], *, but: str, trace: str, are_new: bool = False
-) -> None:
-    """Mark the customers' mappings at every other connection dirty; make missing ones where policy creates."""
-    by_id = {one.id: one for one in changed_customers}
+class Moved(NamedTuple):
+    """A customer as it is by now, and the fields that changed."""
+
+    customer: Customer
+    fields: Collection[str]
+
+
+def fan_out(tx: Tx, hub: Hub, moved: Iterable[Moved], *, but: str, trace: str, are_new: bool = False) -> None:
+    """Mark the customers' mappings dirty at every other connection that holds one of the changed fields.
+
+    Missing mappings are made where policy creates.
+    """
+    by_id = {one.customer.id: one for one in moved}
     if not by_id:
         return
     mapped = {} if are_new else mappings.of_records(tx, by_id)
@@ -58,12 +67,15 @@ def fan_out(
 
 
 def _subjects_at(
-    tx: Tx, hub: Hub, name: str, by_id: Mapping[str, Customer], mapped: Mapping[str, Sequence[MappingRow]]
+    tx: Tx, hub: Hub, name: str, by_id: Mapping[str, Moved], mapped: Mapping[str, Sequence[MappingRow]]
 ) -> list[str]:
+    covers = hub.connections[name].projection.covers
     subjects, unmapped = [], []
-    for customer_id, customer in by_id.items():
+    for customer_id, (customer, fields) in by_id.items():
         here = [one for one in mapped.get(customer_id, ()) if one.connection == name]
-        subjects += [work.mapping_subject(one.id) for one in here if one.state in ("live", "pending")]
+        # a read for a field that is not kept there would only cost its call
+        states = ("live", "pending") if any(covers(field) for field in fields) else ("pending",)
+        subjects += [work.mapping_subject(one.id) for one in here if one.state in states]
         if not here:
             unmapped.append(customer)
     return subjects + offer(tx, hub, name, unmapped)
@@ -211,7 +223,7 @@ def _write(
 ) -> None:
     entry = journal.Entry(at=one.updated_at, record_id=one.id, action=action, changes=changes, actor=actor, trace=trace)
     journal.write(tx, [entry])
-    fan_out(tx, hub, [one], but="", trace=trace)
+    fan_out(tx, hub, [Moved(one, changes)], but="", trace=trace)
 
 
 def _check_parent(tx: Tx, external_id: str, parent: Value) -> None:

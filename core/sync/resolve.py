@@ -115,9 +115,7 @@ async def _resolve_create(hub: Hub, connection: Connection, row: DirtyRow, inten
     await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
 
 
-async def _send_upsert_again(
-    hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report
-) -> None:
+async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     """Only when the first one cannot land any more: it would write its old body over what is done meanwhile."""
     settled = intent.sent_at + connection.manifest.settle_seconds * hub.timing.patience
     if hub.clock.now() < settled:
@@ -136,8 +134,8 @@ def _commit_found(
     if not found:
         intents.close(tx, {intent.id: "void"}, now)
         # the next create gets another marker and key: this key might give the stored error back once more
-        known = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
-        mappings.update(tx, [msgspec.structs.replace(known, generation=known.generation + 1, updated_at=now)])
+        mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
+        mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
         return
     remote = _understood(connection, found[0])
     if remote is None:

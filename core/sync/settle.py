@@ -16,7 +16,7 @@ from core.model.keys import email_key
 from core.model.match import CUSTOMER_DELETED, Double, Match, match_before_create
 from core.model.merge import digest_of
 from core.model.remote import Mark, Patch, Wanted
-from core.store import customers, failures, intents, journal, mappings, observations, work
+from core.store import customers, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -29,7 +29,7 @@ from core.sync.adopt import adopt
 from core.sync.batch import Batch, Found, Report, Seen, as_of_now
 from core.sync.failing import dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.registry import fan_out
+from core.sync.registry import Moved, fan_out
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
 
 EXTERNAL_ID_FIELD = "external_customer_id"
@@ -60,7 +60,7 @@ class Case:
 class Outcome:
     """What the transaction has gathered."""
 
-    changed: list[Customer] = field(default_factory=list)
+    changed: list[Moved] = field(default_factory=list)
     entries: list[journal.Entry] = field(default_factory=list)
     held: list[hold_rows.Held] = field(default_factory=list)
     mappings: list[MappingRow] = field(default_factory=list)
@@ -248,7 +248,7 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     if after is not case.customer:
         if not customers.replace(tx, after):
             return  # another lane was faster: still dirty, decided again
-        outcome.changed.append(after)
+        outcome.changed.append(Moved(after, case.verdict.pull))
         report.pulled += 1
     if case.verdict.pull or case.verdict.lost:
         outcome.entries += _journal(case, now)

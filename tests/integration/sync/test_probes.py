@@ -42,7 +42,7 @@ def people(world: World, name: str, number: int) -> None:
 async def test_every_tenth_answer_a_429_loses_nobody(name: str) -> None:
     """A run used to end as "success, 0 synced"."""
     world = World()
-    people(world, "stripe", 40)
+    people(world, "hubspot" if name == "stripe" else "stripe", 40)
     people_there = 40
     plan = FaultPlan(requests=(Fault(kind="too_many", nth=10),))
     faulty = FaultyExchange(world.lookalikes[name], plan, rng=random.Random(1), clock=world.clock)
