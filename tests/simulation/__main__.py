@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
+import core
 from tests.simulation.campaign import as_json, campaign, repeat_command
+from tests.simulation.planted import run_mutant
 from tests.simulation.tape import tape_of
 from tests.simulation.world import run_world
 
@@ -24,13 +28,24 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="cut the first failing world down to what it needs")
     parser.add_argument("--digest", action="store_true", help="print each world's digest, for comparing runs")
     parser.add_argument("--stop-at", type=int, help="end after this many worlds failed")
+    parser.add_argument("--json-only", action="store_true", help="print the summary and nothing else")
     options = parser.parse_args()
+    if options.mutant:
+        with tempfile.TemporaryDirectory() as folder:
+            catch = run_mutant(
+                options.mutant, Path(folder), first=options.seed, worlds=options.worlds, jobs=options.jobs
+            )
+        sys.stdout.write(f"{catch.name}: {catch.problem or 'not seen'} ({catch.worlds} worlds, {catch.seconds} s)\n")
+        return 1 if catch.problem else 0
     seeds = range(options.seed, options.seed + options.worlds)
     if options.digest:
         for seed in seeds:
             sys.stdout.write(f"{seed} {run_world(tape_of(seed)).digest}\n")
         return 0
     summary, failed = campaign(seeds, options.jobs, stop_at=options.stop_at)
+    if options.json_only:
+        sys.stdout.write(as_json(summary, core=core.__file__) + "\n")
+        return 1 if failed else 0
     if failed:
         first = failed[0]
         sys.stdout.write("\n".join(first.trace[-options.trace :]) + "\n")

@@ -25,7 +25,7 @@ from core.model import holds as reasons
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, Rule
 from core.ports import Shell
 from core.sandbox.lookalike import LookAlike, Outgoing
-from core.store import connections, failures, holds, inbox, intents, work
+from core.store import connections, customers, failures, holds, inbox, intents, work
 from core.store.database import Database
 from core.store.tables import METADATA
 from core.sync import answers, registry
@@ -538,6 +538,14 @@ class SimWorld:
         self._outage = 95_000.0
         self.reached["outage"] += 1
         self._on_crash(event)
+
+    def _on_sabotage(self, event: Event) -> None:
+        """The canary's: a value is changed behind the engine's back, so that nobody is told to pass it on."""
+        found = self.db.read_now(self.checks.live_customers)
+        if found:
+            one = found[event.pick % len(found)]
+            after = registry.changed(one, {"phone": f"+4940{event.pick}"}, REGISTRY, self.clock.now())
+            self.db.run_now(lambda tx: customers.replace(tx, after))
 
     # ---- rest ----------------------------------------------------------------------------------------
 
