@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -52,9 +52,15 @@ def ensure(tx: Tx, name: str, provider: str) -> None:
     tx.execute(insert_or_ignore(tx, CONNECTIONS), {"name": name, "provider": provider})
 
 
+_BY_NAME: Final = sa.select(*_COLUMNS).where(CONNECTIONS.c.name == sa.bindparam("name"))
+_CURSORS: Final = sa.select(CURSORS).where(
+    CURSORS.c.connection == sa.bindparam("connection"), CURSORS.c.kind == sa.bindparam("kind")
+)
+
+
 def get(tx: Tx, name: str) -> ConnectionRow:
     """One connection; it was ensured at start."""
-    return _connection(tx.execute(sa.select(*_COLUMNS).where(CONNECTIONS.c.name == name)).one())
+    return _connection(tx.execute(_BY_NAME, {"name": name}).one())
 
 
 def every(tx: Tx) -> list[ConnectionRow]:
@@ -69,11 +75,7 @@ def change(tx: Tx, name: str, **values: Any) -> None:  # noqa: ANN401 - columns 
 
 def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
     """Where a sweep stands (a fresh cursor when it never ran)."""
-    c = CURSORS.c
-    found = tx.execute(sa.select(CURSORS).where(c.connection == connection, c.kind == kind, c.mode == mode)).first()
-    if found is None:
-        return Cursor(connection=connection, kind=kind, mode=mode)
-    return Cursor(**dict(found._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+    return cursors(tx, connection, kind)[mode]
 
 
 def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
@@ -81,7 +83,7 @@ def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
     found = {
         mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in ("full", "changes", "adopt", "offer")
     }
-    for row in tx.rows(sa.select(CURSORS).where(CURSORS.c.connection == connection, CURSORS.c.kind == kind)):
+    for row in tx.rows(_CURSORS, {"connection": connection, "kind": kind}):
         found[row.mode] = Cursor(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
     return found
 

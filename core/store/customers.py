@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from core.model.keys import email_key
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import CUSTOMERS
-from core.store.text import AnyRow, chunks, dump
+from core.store.text import SOME, AnyRow, chunks, dump
 
 _COLUMNS = (
     CUSTOMERS.c.id,
@@ -41,20 +41,26 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: float | None = None
 
 
+_IS_LIVE: Final = CUSTOMERS.c.deleted_at.is_(None)
+_BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
+_BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
+_BY_EMAIL: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.email_key.in_(SOME), _IS_LIVE)
+
+
 def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
     """Customers by internal id, deleted ones included."""
-    return {one.id: one for one in _where(tx, CUSTOMERS.c.id, ids, is_live=False)}
+    return {one.id: one for one in _found(tx, _BY_ID, ids)}
 
 
 def by_external_ids(tx: Tx, external_ids: Iterable[str]) -> dict[str, Customer]:
     """Live customers by external_customer_id."""
-    return {one.external_id: one for one in _where(tx, CUSTOMERS.c.external_id, external_ids, is_live=True)}
+    return {one.external_id: one for one in _found(tx, _BY_EXTERNAL_ID, external_ids)}
 
 
 def by_email_keys(tx: Tx, keys: Iterable[str]) -> dict[str, list[Customer]]:
     """Live customers by normalised e-mail."""
     found: dict[str, list[Customer]] = {}
-    for one in _where(tx, CUSTOMERS.c.email_key, (key for key in keys if key), is_live=True):
+    for one in _found(tx, _BY_EMAIL, (key for key in keys if key)):
         found.setdefault(_email_key(one.fields), []).append(one)
     return found
 
@@ -114,13 +120,10 @@ def _filters(search: str, parent: str | None) -> list[sa.ColumnElement[bool]]:
     return filters
 
 
-def _where(tx: Tx, column: sa.Column[Any], values: Iterable[str], *, is_live: bool) -> list[Customer]:
+def _found(tx: Tx, statement: sa.Executable, values: Iterable[str]) -> list[Customer]:
     found: list[Customer] = []
     for some in chunks(sorted(set(values))):
-        statement = sa.select(*_COLUMNS).where(column.in_(some))
-        if is_live:
-            statement = statement.where(CUSTOMERS.c.deleted_at.is_(None))
-        found.extend(_customer(row) for row in tx.rows(statement))
+        found.extend(_customer(row) for row in tx.rows(statement, {"some": some}))
     return found
 
 

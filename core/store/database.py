@@ -54,9 +54,9 @@ class Tx:
         if rows:
             self.connection.execute(statement, list(rows))
 
-    def rows(self, statement: sa.Executable) -> Sequence[Row]:
+    def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """All rows of a query."""
-        return self.connection.execute(statement).all()
+        return self.connection.execute(statement, parameters or {}).all()
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Run `call` once this transaction is durable."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from core.model.holds import Answer, HoldDraft
 from core.ports import Ids
 from core.store.database import Tx
 from core.store.tables import HOLDS
-from core.store.text import AnyRow, chunks, dump
+from core.store.text import SOME, AnyRow, chunks, dump
 
 _NAMES = "id connection subject field reason record_id detail digest state answer actor opened_at"
 _COLUMNS = tuple(HOLDS.c[name] for name in _NAMES.split())
@@ -45,14 +45,22 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     keeps_others: bool = False
 
 
+_OF_SUBJECT: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        HOLDS.c.connection == sa.bindparam("connection"),
+        HOLDS.c.subject.in_(SOME),
+        HOLDS.c.state.in_(("open", "answered")),
+    )
+    .order_by(HOLDS.c.opened_at)
+)
+
+
 def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, list[Hold]]:
     """Open and answered holds by subject."""
     found: dict[str, list[Hold]] = {}
     for some in chunks(sorted(set(subjects))):
-        statement = sa.select(*_COLUMNS).where(
-            HOLDS.c.connection == connection, HOLDS.c.subject.in_(some), HOLDS.c.state.in_(("open", "answered"))
-        )
-        for row in tx.rows(statement.order_by(HOLDS.c.opened_at)):
+        for row in tx.rows(_OF_SUBJECT, {"some": some, "connection": connection}):
             found.setdefault(row.subject, []).append(_hold(row))
     return found
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import CUSTOMERS, MAPPINGS
-from core.store.text import AnyRow, chunks, dump
+from core.store.text import SOME, AnyRow, chunks, dump
 
 ENDED = "ended"
 IS_LIVE: Final = MAPPINGS.c.state != sa.literal_column("'ended'")
@@ -52,34 +52,50 @@ class MappingRow(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: float
 
 
+# as expressions, so that SQLite's planner looks ids up instead of walking the whole connection
+_HERE: Final = (
+    MAPPINGS.c.connection.concat("") == sa.bindparam("connection"),
+    MAPPINGS.c.kind.concat("") == sa.bindparam("kind"),
+)
+_BY_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.id.in_(SOME))
+_BY_REMOTE_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, IS_LIVE)
+_OF_RECORD: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.record_id.in_(SOME), IS_LIVE)
+_ENDED: Final = (
+    sa.select(MAPPINGS.c.remote_id, MAPPINGS.c.note)
+    .where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, MAPPINGS.c.state == ENDED)
+    .order_by(MAPPINGS.c.updated_at)
+)
+_GENERATIONS: Final = (
+    sa.select(MAPPINGS.c.record_id, sa.func.max(MAPPINGS.c.generation))
+    .where(MAPPINGS.c.record_id.in_(SOME), MAPPINGS.c.connection == sa.bindparam("connection"))
+    .group_by(MAPPINGS.c.record_id)
+)
+
+
 def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, MappingRow]:
     """Mappings by id, ended ones included."""
-    return {one.id: one for one in _where(tx, MAPPINGS.c.id, ids)}
+    return {one.id: one for one in _found(tx, _BY_ID, ids)}
 
 
 def by_remote_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, MappingRow]:
     """Mappings that have not ended, by remote id."""
-    # as expressions, so that SQLite's planner looks ids up instead of walking the whole connection
-    here = (MAPPINGS.c.connection.concat("") == connection, MAPPINGS.c.kind.concat("") == kind, IS_LIVE)
-    return {str(one.remote_id): one for one in _where(tx, MAPPINGS.c.remote_id, remote_ids, *here)}
+    found = _found(tx, _BY_REMOTE_ID, remote_ids, connection=connection, kind=kind)
+    return {str(one.remote_id): one for one in found}
 
 
 def ended_notes(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, str]:
     """Why the last mapping of each object ended; objects that never had one are left out."""
-    here = (MAPPINGS.c.connection.concat("") == connection, MAPPINGS.c.kind.concat("") == kind)
     found: dict[str, str] = {}
     for some in chunks(sorted(set(remote_ids))):
-        statement = sa.select(MAPPINGS.c.remote_id, MAPPINGS.c.note).where(
-            MAPPINGS.c.remote_id.in_(some), *here, MAPPINGS.c.state == ENDED
-        )
-        found.update((row[0], row[1]) for row in tx.rows(statement.order_by(MAPPINGS.c.updated_at)))
+        rows = tx.rows(_ENDED, {"some": some, "connection": connection, "kind": kind})
+        found.update((row[0], row[1]) for row in rows)
     return found
 
 
 def of_records(tx: Tx, record_ids: Iterable[str]) -> dict[str, list[MappingRow]]:
     """Mappings that have not ended, by record."""
     found: dict[str, list[MappingRow]] = {}
-    for one in _where(tx, MAPPINGS.c.record_id, record_ids, IS_LIVE):
+    for one in _found(tx, _OF_RECORD, record_ids):
         found.setdefault(one.record_id, []).append(one)
     return found
 
@@ -88,10 +104,8 @@ def generations(tx: Tx, record_ids: Iterable[str], connection: str) -> dict[str,
     """The highest generation that was ever used for each record at a connection (0: never mapped there)."""
     found: dict[str, int] = {}
     for some in chunks(sorted(set(record_ids))):
-        statement = sa.select(MAPPINGS.c.record_id, sa.func.max(MAPPINGS.c.generation)).where(
-            MAPPINGS.c.record_id.in_(some), MAPPINGS.c.connection == connection
-        )
-        found.update((row[0], row[1]) for row in tx.rows(statement.group_by(MAPPINGS.c.record_id)))
+        rows = tx.rows(_GENERATIONS, {"some": some, "connection": connection})
+        found.update((row[0], row[1]) for row in rows)
     return found
 
 
@@ -134,10 +148,10 @@ def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: in
     return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]
 
 
-def _where(tx: Tx, column: sa.Column[Any], values: Iterable[str], *others: sa.ColumnElement[bool]) -> list[MappingRow]:
+def _found(tx: Tx, statement: sa.Executable, values: Iterable[str], **others: str) -> list[MappingRow]:
     found: list[MappingRow] = []
     for some in chunks(sorted(set(values))):
-        found.extend(_mapping(row) for row in tx.rows(sa.select(*_COLUMNS).where(column.in_(some), *others)))
+        found.extend(_mapping(row) for row in tx.rows(statement, {"some": some, **others}))
     return found
 
 

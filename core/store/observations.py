@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from core.model.remote import Remote
 from core.store.database import Tx
 from core.store.mappings import IS_LIVE
 from core.store.tables import MAPPINGS, OBSERVATIONS
-from core.store.text import AnyRow, chunks, dump, upsert
+from core.store.text import SOME, AnyRow, chunks, dump, upsert
 
 _REMOTE = msgspec.json.Decoder(Remote)
 _COLUMNS = (OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest, OBSERVATIONS.c.remote, OBSERVATIONS.c.state)
@@ -29,14 +29,47 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "live"
 
 
+def _is_unmapped() -> sa.ColumnElement[bool]:
+    mapped = sa.exists().where(
+        MAPPINGS.c.connection == OBSERVATIONS.c.connection,
+        MAPPINGS.c.kind == OBSERVATIONS.c.kind,
+        MAPPINGS.c.remote_id == OBSERVATIONS.c.remote_id,
+        IS_LIVE,
+        MAPPINGS.c.remote_id.is_not(None),
+    )
+    return ~mapped
+
+
+_EXACTLY: Final = (OBSERVATIONS.c.connection == sa.bindparam("connection"), OBSERVATIONS.c.kind == sa.bindparam("kind"))
+# as expressions, so that SQLite's planner looks values up instead of walking the whole connection
+_LOOSELY: Final = (
+    OBSERVATIONS.c.connection.concat("") == sa.bindparam("connection"),
+    OBSERVATIONS.c.kind.concat("") == sa.bindparam("kind"),
+)
+_BY_ID: Final = sa.select(*_COLUMNS).where(*_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME))
+_DIGESTS: Final = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest).where(
+    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state == "live"
+)
+_UNMAPPED: Final = (
+    sa.select(*_COLUMNS)
+    .where(*_EXACTLY, OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > sa.bindparam("after"), _is_unmapped())
+    .order_by(OBSERVATIONS.c.remote_id)
+    .limit(sa.bindparam("most"))
+)
+_DOUBLES: Final = {
+    by: sa.select(OBSERVATIONS.c[by], OBSERVATIONS.c.remote_id)
+    .where(*_LOOSELY, OBSERVATIONS.c.state == "live", OBSERVATIONS.c[by].in_(SOME), _is_unmapped())
+    .order_by(OBSERVATIONS.c.remote_id)
+    for by in ("accord_ref", "external_id", "email_key")
+}
+
+
 def digests(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, str]:
     """What these live objects looked like last time, by id: the fast path of a sweep."""
     found: dict[str, str] = {}
     for some in chunks(list(remote_ids)):
-        statement = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest).where(
-            *_here(connection, kind), OBSERVATIONS.c.remote_id.in_(some), OBSERVATIONS.c.state == "live"
-        )
-        found.update((row[0], row[1]) for row in tx.rows(statement))
+        rows = tx.rows(_DIGESTS, {"some": some, "connection": connection, "kind": kind})
+        found.update((row[0], row[1]) for row in rows)
     return found
 
 
@@ -44,8 +77,8 @@ def by_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dic
     """Observations by remote id, those of gone objects included."""
     found: dict[str, Observation] = {}
     for some in chunks(sorted(set(remote_ids))):
-        statement = sa.select(*_COLUMNS).where(*_here(connection, kind), OBSERVATIONS.c.remote_id.in_(some))
-        found.update((row[0], _observation(row)) for row in tx.rows(statement))
+        rows = tx.rows(_BY_ID, {"some": some, "connection": connection, "kind": kind})
+        found.update((row[0], _observation(row)) for row in rows)
     return found
 
 
@@ -57,23 +90,15 @@ def put(tx: Tx, connection: str, kind: str, seen: Sequence[Observation], now: fl
 
 def unmapped(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[Observation]:
     """Live objects without a mapping, by remote id."""
-    statement = sa.select(*_COLUMNS).where(
-        *_here(connection, kind), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > after, _is_unmapped()
-    )
-    return [_observation(row) for row in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id).limit(limit))]
+    values = {"connection": connection, "kind": kind, "after": after, "most": limit}
+    return [_observation(row) for row in tx.rows(_UNMAPPED, values)]
 
 
 def doubles(tx: Tx, connection: str, kind: str, column: str, values: Iterable[str]) -> dict[str, list[str]]:
     """Remote ids of live, unmapped objects by accord_ref, external_id or email_key."""
-    by = OBSERVATIONS.c[column]
     found: dict[str, list[str]] = {}
     for some in chunks(sorted({value for value in values if value})):
-        # as expressions, so that SQLite's planner looks values up instead of walking the whole connection
-        here = (OBSERVATIONS.c.connection.concat("") == connection, OBSERVATIONS.c.kind.concat("") == kind)
-        statement = sa.select(by, OBSERVATIONS.c.remote_id).where(
-            *here, OBSERVATIONS.c.state == "live", by.in_(some), _is_unmapped()
-        )
-        for value, remote_id in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id)):
+        for value, remote_id in tx.rows(_DOUBLES[column], {"some": some, "connection": connection, "kind": kind}):
             found.setdefault(value, []).append(remote_id)
     return found
 
@@ -94,17 +119,6 @@ def count(tx: Tx, connection: str, kind: str) -> int:
 
 def _here(connection: str, kind: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     return OBSERVATIONS.c.connection == connection, OBSERVATIONS.c.kind == kind
-
-
-def _is_unmapped() -> sa.ColumnElement[bool]:
-    mapped = sa.exists().where(
-        MAPPINGS.c.connection == OBSERVATIONS.c.connection,
-        MAPPINGS.c.kind == OBSERVATIONS.c.kind,
-        MAPPINGS.c.remote_id == OBSERVATIONS.c.remote_id,
-        IS_LIVE,
-        MAPPINGS.c.remote_id.is_not(None),
-    )
-    return ~mapped
 
 
 def _observation(row: AnyRow) -> Observation:
