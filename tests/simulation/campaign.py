@@ -122,6 +122,6 @@ def _one(seed: int) -> Outcome:
     return run_world(tape_of(seed))
 
 
-def as_json(summary: Summary, **more: Any) -> str:  # noqa: ANN401
+def as_json(summary: Summary, **more: Any) -> str:
     """The summary, to be read by people and programs."""
     return msgspec.json.format(msgspec.json.encode(msgspec.to_builtins(summary) | more), indent=2).decode()

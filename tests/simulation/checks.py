@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from connectors.quickbooks.connector import request_id
 from core.model import holds as reasons
-from core.model.match import parse_mark
+from core.model.remote import parse_mark
 from core.model.values import Value, blank, is_metadata
 from core.ports import Write
 from core.sandbox.lookalike import Mutation
@@ -148,6 +148,7 @@ class Checks:
             self._edits,
             self._holds,
             self._identity,
+            self._gone,
         ):
             check(everything)
         self._count(everything)
@@ -313,7 +314,9 @@ class Checks:
         for hold in rest.holds:
             problem = self._idle_reason(rest, hold)
             if problem:
-                self.fail(f"a hold without a reason: {hold.connection} {hold.subject} {hold.reason} {hold.field}: {problem}")
+                self.fail(
+                    f"a hold without a reason: {hold.connection} {hold.subject} {hold.reason} {hold.field}: {problem}"
+                )
 
     def _idle_reason(self, rest: _Rest, hold: Hold) -> str:
         if hold.reason in (reasons.MASS_CHANGE, reasons.LISTING_SHRANK):
@@ -355,6 +358,13 @@ class Checks:
                 if mark and mark.mapping not in rest.by_id:
                     self.fail(f"I4: {name} {remote_id} carries a marker of nobody")
 
+    def _gone(self, rest: _Rest) -> None:
+        """S3: nothing was ever taken for gone that nobody had deleted."""
+        statement = sa.select(JOURNAL.c.connection, JOURNAL.c.remote_id).where(JOURNAL.c.action.in_(("gone", "merged")))
+        for connection, remote_id in rest.tx.rows(statement):
+            if remote_id not in self.deleted.get(connection, ()) and remote_id not in self.merged:
+                self.fail(f"S3: {connection} {remote_id} was taken for gone while it was there")
+
     def _count(self, rest: _Rest) -> None:
         reached = self._world.reached
         for row in rest.tx.rows(sa.select(JOURNAL.c.action, sa.func.count()).group_by(JOURNAL.c.action)):
@@ -369,9 +379,7 @@ class Checks:
     def final_state(self) -> str:
         """Everything that stands in the end, for the digest."""
         shown = {name: self._world.sites[name].lookalike.neutral("customer") for name in SYSTEMS}
-        stored = self._world.db.read_now(
-            lambda tx: [(one.external_id, one.fields) for one in self.live_customers(tx)]
-        )
+        stored = self._world.db.read_now(lambda tx: [(one.external_id, one.fields) for one in self.live_customers(tx)])
         return msgspec.json.encode([shown, stored], order="sorted").decode()
 
 
@@ -398,7 +406,7 @@ class _Rest:
         subjects = [work.mapping_subject(row.id), work.remote_subject(row.remote_id or "")]
         return any((row.connection, one, name) in self._held for one in subjects for name in {"", field})
 
-    def projection(self, connection: str) -> Any:  # noqa: ANN401
+    def projection(self, connection: str) -> Any:
         """The connection's canonical spellings."""
         life = self._world.life
         if life is None:
@@ -458,7 +466,7 @@ def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
     return None
 
 
-def _is_of_quickbooks(row: Any, one: Mutation) -> bool:  # noqa: ANN401
+def _is_of_quickbooks(row: Any, one: Mutation) -> bool:
     """By request id, which is made of key and body; a batch has none, so there the body must be the same."""
     body = msgspec.json.decode(row.body)
     if one.request_key is None:
@@ -468,8 +476,6 @@ def _is_of_quickbooks(row: Any, one: Mutation) -> bool:  # noqa: ANN401
 
 
 def _mark_in(name: str, one: Mapping[str, Any]) -> str | None:
-    if name == "stripe":
-        return one.get("metadata", {}).get("accord_ref")
-    if name == "hubspot":
-        return one.get("properties", {}).get("accord_ref")
-    return None
+    place = {"stripe": "metadata", "hubspot": "properties"}.get(name, "")
+    found = one.get(place, {}).get("accord_ref")
+    return found if isinstance(found, str) else None

@@ -25,7 +25,7 @@ T = TypeVar("T")
 LONGEST_TICK = 100.0
 
 
-class Crash(BaseException):  # noqa: N818 - not an error: the end of a process
+class Crash(BaseException):
     """The process is gone, here and now. No handler of an Exception sees it."""
 
 
@@ -172,7 +172,7 @@ class Life:
             await asyncio.sleep(self._rng.random() * 10)
         self.check()
 
-    async def _here(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+    async def _here(self, call: Callable[[], Any]) -> Any:
         self.check()
         return call()
 

@@ -79,9 +79,7 @@ def run_mutant(name: str, into: Path, *, first: int, worlds: int, jobs: int = 1)
         "--seed", str(first), "--worlds", str(worlds), "--jobs", str(jobs),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(  # noqa: S603
-        command, cwd=tree, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     try:
         told = msgspec.json.decode(done.stdout)
     except msgspec.DecodeError as error:

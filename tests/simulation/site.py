@@ -50,11 +50,17 @@ class Site:
 
     def calm(self) -> None:
         """The weather ends; what is still under way lands when its time has come."""
-        late = self._faulty
-        quiet = FaultyExchange(self.lookalike, CALM, rng=self._rng, clock=self.world.clock)
-        quiet._late = late._late
-        self._faulty = quiet
-        self.webhook_faults = quiet.faults
+        self._weather(CALM)
+
+    def storm(self) -> None:
+        """The weather that the world's profile wants."""
+        self._weather(self.world.tape.profile.plan)
+
+    def _weather(self, plan: FaultPlan) -> None:
+        late = self._faulty._late
+        self._faulty = FaultyExchange(self.lookalike, plan, rng=self._rng, clock=self.world.clock)
+        self._faulty._late = late
+        self.webhook_faults = self._faulty.faults
 
     def land_late(self) -> None:
         """Slow requests whose time has come."""
@@ -77,7 +83,7 @@ class Site:
                 self.world.reached[f"fault: {kind}"] += 1
                 if kind == "slow":
                     self.world.land_later(self)
-            told = f"{answer.status}" if answer else "broken"
+            told = "broken" if answer is None else f"{answer.status}"
             path = request.url.partition(".test")[2][:90]
             self.world.note(f"{self.name} {request.method} {path} -> {told} {' '.join(struck)}")
             if self._witness(before):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from core.sandbox.faults import Fault, FaultPlan, WebhookFault
+from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
 
 SYSTEMS: Final = ("stripe", "hubspot", "quickbooks")
 REGISTRY: Final = "registry"
@@ -20,8 +20,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "quickbooks": ("name", "email", "phone", "billing_address", "url", "legal_name", "shipping_address"),
     "registry": ("name", "email", "phone", "billing_address", "url", "legal_name", "metadata.plan", "metadata.tier"),
 }
-REQUEST_FAULTS: Final = ("lost_request", "lost_answer", "error_before", "error_after", "slow", "truncated", "html", "too_many")
-WEBHOOK_FAULTS: Final = ("duplicate", "reorder", "drop", "delay")
+REQUEST_FAULTS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
+WEBHOOK_FAULTS: Final[tuple[WebhookFaultKind, ...]] = get_args(WebhookFaultKind)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +93,13 @@ def _faults(rng: Random) -> FaultPlan:
     return FaultPlan(requests=tuple(_fault(rng, kind) for kind in kinds), webhooks=_webhook_faults(rng))
 
 
-def _fault(rng: Random, kind: str) -> Fault:
+def _fault(rng: Random, kind: FaultKind) -> Fault:
     method = rng.choice(["", "", "POST"])
     # never the token endpoint: a refresh token whose rotation got lost needs a person, and little else happens then
     path = rng.choice(["^/(v1|v3|crm|account)", "^/(v1|v3|crm|account)", "customer|batch|upsert|update"])
     seconds = rng.uniform(16.0, 40.0) if kind == "slow" else 0.0
     status = rng.choice([500, 502, 503])
-    return Fault(  # type: ignore[arg-type]
+    return Fault(
         kind=kind, method=method, path=path, probability=rng.choice([0.02, 0.06, 0.2]), seconds=seconds, status=status
     )
 
@@ -107,7 +107,9 @@ def _fault(rng: Random, kind: str) -> Fault:
 def _webhook_faults(rng: Random) -> tuple[WebhookFault, ...]:
     kinds = rng.sample(WEBHOOK_FAULTS, rng.randint(0, 3))
     return tuple(
-        WebhookFault(kind=kind, probability=rng.choice([0.1, 0.4, 1.0 if kind == "drop" else 0.5]), seconds=rng.uniform(1, 90))  # type: ignore[arg-type]
+        WebhookFault(
+            kind=kind, probability=rng.choice([0.1, 0.4, 1.0 if kind == "drop" else 0.5]), seconds=rng.uniform(1, 90)
+        )
         for kind in kinds
     )
 
@@ -121,14 +123,16 @@ class _Drawing:
 
     def people(self) -> list[Event]:
         """Who is there before Accord: some in several systems, by the same e-mail or external id."""
-        rng, found = self._rng, []
+        rng, found = self._rng, list[Event]()
         for person in range(rng.randint(1, 4)):
             systems = rng.sample(SYSTEMS, rng.choice([1, 1, 2, 3]))
             shared = {"email": f"Person{person}@Example.test"} if rng.random() < 0.85 else {}
             if rng.random() < 0.2:
                 shared["external_id"] = f"ext-{person}"
-            for system in systems:
-                found.append(Event(after=0.0, what="create", system=system, changes=self._person(system, shared)))
+            found += [
+                Event(after=0.0, what="create", system=system, changes=self._person(system, shared))
+                for system in systems
+            ]
         return found
 
     def _person(self, system: str, shared: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +147,7 @@ class _Drawing:
 
     def events(self) -> list[Event]:
         """What happens once Accord runs."""
-        rng, found = self._rng, []
+        rng, found = self._rng, list[Event]()
         for _ in range(rng.randint(3, 16)):
             found += self._event()
         return found
@@ -194,7 +198,7 @@ class _Drawing:
     def _edit(self, system: str) -> dict[str, Any]:
         rng = self._rng
         field = rng.choice(FIELDS[system])
-        if rng.random() < 0.1 and field not in ("name",):
+        if rng.random() < 0.1 and field != "name":
             return {field: None}
         return {field: self._value(field)}
 
@@ -202,7 +206,7 @@ class _Drawing:
         self._count += 1
         return self._count
 
-    def _value(self, field: str) -> Any:  # noqa: ANN401 - neutral values
+    def _value(self, field: str) -> Any:
         number, rng = self._next(), self._rng
         if field == "name":
             return f"{rng.choice(['Ada', 'Bo', 'Cy'])} Number{number}"
@@ -211,7 +215,11 @@ class _Drawing:
         if field == "phone":
             return f"+4930{1_000_000 + number}"
         if field.endswith("address"):
-            return {"line1": f"{number} High Street", "city": rng.choice(["Bern", "Lyon"]), "country": rng.choice(["CH", "FR"])}
+            return {
+                "line1": f"{number} High Street",
+                "city": rng.choice(["Bern", "Lyon"]),
+                "country": rng.choice(["CH", "FR"]),
+            }
         if field == "url":
             return f"https://site{number}.example.test"
         return f"{field.rpartition('.')[2]} {number}"

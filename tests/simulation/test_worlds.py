@@ -41,9 +41,7 @@ def test_the_same_seed_is_the_same_world() -> None:
     for seed in ("0", "1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         command = [sys.executable, "-m", "tests.simulation", "--digest", "--worlds", "2", "--seed", "20"]
-        done = subprocess.run(  # noqa: S603
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         runs.add(done.stdout)
     assert len(runs) == 1
 

@@ -1,4 +1,4 @@
-"""A world: three look-alikes with people and weather, and an Accord that lives, dies and starts again, in virtual time."""
+"""A world: three look-alikes with people and weather, and an Accord that lives, dies and starts again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -26,11 +26,11 @@ from core.model.policy import DEFAULT_RULES, METADATA_RULE, Rule
 from core.ports import Shell
 from core.sandbox.lookalike import LookAlike, Outgoing
 from core.store import connections, customers, failures, holds, inbox, intents, work
-from core.store.database import Database
+from core.store.database import Database, Tx
 from core.store.tables import METADATA
 from core.sync import answers, registry
 from core.sync.activation import activate
-from core.sync.hub import Timing
+from core.sync.hub import Hub, Timing
 from core.sync.oneoffs import ask
 from core.sync.plan import plan
 from tests.simulation.checks import Checks, FailedError
@@ -140,6 +140,7 @@ class SimWorld:
         self.life: Life | None = None
         self._lives = 0
         self._outage = 0.0
+        self._keepers: list[asyncio.Task[Any]] = []
 
     # ---- the trace -----------------------------------------------------------------------------------
 
@@ -165,35 +166,33 @@ class SimWorld:
         """Chaos, calm, rest, judgement."""
         self._own(asyncio.current_task())
         if self.tape.profile.is_calm_start:
-            self.is_chaos = False
-        weather = {name: site._faulty for name, site in self.sites.items()}
-        if not self.is_chaos:
-            for site in self.sites.values():
-                site.calm()
+            self._calm_down()
         for event in self.tape.people:
             self._perform(event)
-        keepers = [self._own(asyncio.create_task(work())) for work in (self._keep_alive, self._post)]
+        self._keepers = [self._own(asyncio.create_task(work())) for work in (self._keep_alive, self._post)]
         await self._activate_all()
-        if not self.is_chaos:
-            self.is_chaos = True
-            for name, site in self.sites.items():
-                site._faulty, site.webhook_faults = weather[name], weather[name].faults
+        self._let_loose()
         for event in self.tape.events:
             await asyncio.sleep(event.after)
             self._perform(event)
-            for keeper in keepers:
-                if keeper.done():
-                    keeper.result()
             self._look_for_bugs()
-        self.is_chaos = False
-        for site in self.sites.values():
-            site.calm()
+        self._calm_down()
         await self._stabilise()
         self.checks.at_rest()
         await self._silence()
         self.note(self.checks.final_state())
         if self.life:
             await self.life.bury()
+
+    def _calm_down(self) -> None:
+        self.is_chaos = False
+        for site in self.sites.values():
+            site.calm()
+
+    def _let_loose(self) -> None:
+        self.is_chaos = True
+        for site in self.sites.values():
+            site.storm()
 
     def _own(self, task: asyncio.Task[Any] | None) -> asyncio.Task[Any]:
         assert task is not None
@@ -215,6 +214,9 @@ class SimWorld:
             self._outage = 0.0
 
     def _look_for_bugs(self) -> None:
+        for keeper in self._keepers:
+            if keeper.done():
+                keeper.result()
         if self.life:
             self.checks.bugs += self.life.bugs
             self.life.bugs.clear()
@@ -238,11 +240,13 @@ class SimWorld:
                 for sending in sendings.send:
                     self.reached["webhook doubled"] += sending.is_double
                     late = sending.after_seconds + self.rng.random()
-                    self._own(asyncio.create_task(self._deliver(site, sending.outgoing, late, sending.is_double)))
+                    self._own(
+                        asyncio.create_task(self._deliver(site, sending.outgoing, late, is_double=sending.is_double))
+                    )
                 sent += len(due)
             wait = 1.0 if sent else min(wait * 1.5, 16.0)
 
-    async def _deliver(self, site: Site, outgoing: Outgoing, late: float, is_double: bool) -> None:
+    async def _deliver(self, site: Site, outgoing: Outgoing, late: float, *, is_double: bool) -> None:
         await asyncio.sleep(late)
         status = await self._received(site, outgoing)
         self.note(f"webhook {site.name} {outgoing.id} -> {status}")
@@ -285,7 +289,7 @@ class SimWorld:
 
     # ---- operators -----------------------------------------------------------------------------------
 
-    async def _in_life(self, work: Any) -> Any:  # noqa: ANN401
+    async def _in_life(self, work: Any) -> Any:
         """Do something inside the process; None when it died meanwhile."""
         wait = 1.0
         while self.life is None or self.life.is_dead:
@@ -339,7 +343,7 @@ class SimWorld:
             config = self.config.connections[name]
             await exchange_code(config, self.vaults[name], shell, code, "https://accord.test/back")
 
-        def again(tx: Any) -> None:  # noqa: ANN401
+        def again(tx: Any) -> None:
             state = "active" if connections.get(tx, name).activated_at else "observing"
             connections.change(tx, name, state=state, error="", error_code="", paused_until=None)
 
@@ -406,7 +410,9 @@ class SimWorld:
                 continue
             self.put_at[system, target, field] = count
             self.edits.append(
-                Edit(len(self.edits), self.clock.now(), system, target, field, after.get(field), before.get(field), count)
+                Edit(
+                    len(self.edits), self.clock.now(), system, target, field, after.get(field), before.get(field), count
+                )
             )
 
     def _edit_registry(self, target: str, changes: Mapping[str, Any]) -> None:
@@ -415,7 +421,7 @@ class SimWorld:
         hub = self.life.hub
         before: dict[str, Any] = {}
 
-        def put(tx: Any) -> dict[str, Any]:  # noqa: ANN401
+        def put(tx: Any) -> dict[str, Any]:
             before.update(registry.get(tx, target).fields)
             return dict(registry.update(tx, hub, target, changes, actor="operator", trace="edit").fields)
 
@@ -444,7 +450,7 @@ class SimWorld:
         if self.life is None:
             return
         hub, external = self.life.hub, f"hand-{len(self.edits)}"
-        fields = {name: value for name, value in changes.items() if name not in ("external_id",)}
+        fields = {name: value for name, value in changes.items() if name != "external_id"}
         try:
             made = self.db.run_now(
                 lambda tx: registry.create(tx, hub, external, fields, actor="operator", trace="create")
@@ -469,13 +475,13 @@ class SimWorld:
         target = self._target(event)
         if target is None:
             return
-        extra: Mapping[str, Any] = {
+        odd: dict[str, dict[str, Any]] = {
             "stripe": {"name": 7},
             "hubspot": {"country": "Atlantis"},
             "quickbooks": {"BillAddr": {"Line1": "1", "Line2": "2", "Line3": "3"}},
-        }[event.system]
+        }
         self.reached["unreadable value"] += 1
-        self.sites[event.system].lookalike.edit("customer", target, {"extra": extra})
+        self.sites[event.system].lookalike.edit("customer", target, {"extra": odd[event.system]})
 
     def _on_unfit(self, event: Event) -> None:
         """A value that not every system can hold."""
@@ -497,7 +503,7 @@ class SimWorld:
         if target is not None and names:
             self._edit_registry(target, {"name": names[event.pick % len(names)]})
 
-    def _on_merge(self, event: Event) -> None:
+    def _on_merge(self, _event: Event) -> None:
         hubspot = self.sites["hubspot"].lookalike
         contacts = [one for one in sorted(hubspot.neutral("customer")) if one.startswith("contact:")]
         if isinstance(hubspot, HubSpotLookAlike) and len(contacts) > 1:
@@ -566,26 +572,28 @@ class SimWorld:
 
     async def _operate(self) -> None:
         """What a person does who looks at the console: approve, retry, reconnect."""
+        states = {row.name: row.state for row in self.db.read_now(connections.every)}
         for name in SYSTEMS:
-            if self.db.read_now(lambda tx, n=name: connections.get(tx, n)).state == "reauthorize":
+            if states[name] == "reauthorize":
                 await self._reconnect(name)
-        life = self.life
-        if life is None:
-            return
-        for hold in self.db.read_now(lambda tx: holds.listing(tx)):
+        if self.life is not None:
+            self.db.run_now(partial(self._answer, self.life.hub))
+
+    def _answer(self, hub: Hub, tx: Tx) -> None:
+        for hold in holds.listing(tx):
             if hold.reason in (reasons.MASS_CHANGE, reasons.LISTING_SHRANK):
                 self.reached["approved"] += 1
-                self.db.run_now(lambda tx, h=hold: answers.answer(tx, life.hub, h.id, "approve", actor="operator"))
-        for one in self.db.read_now(lambda tx: failures.listing(tx, state="dead")):
+                answers.answer(tx, hub, hold.id, "approve", actor="operator")
+        for one in failures.listing(tx, state="dead"):
             self.reached["retried a dead one"] += 1
-            self.db.run_now(lambda tx, o=one: answers.retry(tx, life.hub, o.connection, [o.subject]))
+            answers.retry(tx, hub, one.connection, [one.subject])
 
     async def _sweep_fully(self) -> None:
         for name in SYSTEMS:
             await self._in_life(lambda life, n=name: ask(life.hub, n, {"what": "full"}))
 
     def _unrest(self) -> list[str]:
-        def look(tx: Any) -> list[str]:  # noqa: ANN401
+        def look(tx: Any) -> list[str]:
             found = [f"inbox {name}" for name in inbox.has_new(tx)]
             found += [f"lane {name} has a one-off" for name in sorted(work.lanes_with_one_offs(tx))]
             found += [f"intent {one.connection} {one.action} {one.error}" for one in intents.all_open(tx)]
@@ -615,7 +623,7 @@ class SimWorld:
             raise FailedError(f"C2: sweeps at rest wrote something: {before} -> {after}")
 
 
-def _config(tape: Tape) -> Any:  # noqa: ANN401
+def _config(tape: Tape) -> Any:
     config = sandbox_config(SETTINGS)
     profile = tape.profile
     scopes = {
