@@ -54,7 +54,7 @@ sim: $(STAMP)  ## 2,000 simulated worlds
 	$(BIN)/python -m tests.simulation --worlds 2000 --jobs 2
 
 crash: $(STAMP)  ## every crash point, every provider, every fault
-	ACCORD_CRASH_ALL=1 $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
+	ACCORD_CRASH_MATRIX=all $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
 
 clean:  ## remove the environment and what runs left behind
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

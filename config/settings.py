@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """SQLAlchemy URL, which may hold a password; unset: a SQLite file beside the config file (`database`)."""
     api_host: Host = "127.0.0.1"
-    """Address of registry API, console and metrics."""
+    """Address of registry API and metrics."""
     api_port: Port = 8400
     """0: any free port."""
     api_token: SecretStr | None = None

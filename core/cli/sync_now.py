@@ -11,7 +11,7 @@ from core.cli.desk import FAILED, HELD, OK, Desk
 from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
-from core.cli.quiet import Bell, run_until_quiet
+from core.cli.quiet import Bell, due_at, run_until_quiet
 from core.errors import NotFoundError
 from core.store import customers, instance
 from core.sync.batch import Report
@@ -72,13 +72,18 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> None:
         for name in request.names:
             await refresh_metadata(hub, hub.connection(name))
     asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
+    started = hub.clock.now()
     with desk.counting() as count:
 
         def is_done() -> bool:
             states = hub.db.read_now(lambda tx: {name: one_off_state(tx, name, one) for name, one in asked.items()})
             for name, state in states.items():
                 count(name, 0, state)
-            return all(state in ENDED for state in states.values())
+            if not all(state in ENDED for state in states.values()):
+                return False
+            # what one lane took in, another one has still to write
+            dues = hub.db.read_now(lambda tx: [due_at(tx, hub, name, started) for name in asked])
+            return all(due is None or due > started + request.patience for due in dues)
 
         await followed(desk, hub, is_done, patience=request.patience)
 

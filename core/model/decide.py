@@ -53,6 +53,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     lost: list[Lost] = []
     holds: list[HoldDraft] = []
     rules: dict[str, str] = {}
+    vouched: list[str] = []
+    """Fields whose equal value counts as this connection's from now on."""
     replaced: dict[str, tuple[Value, Value]] = {}
     """Non-blank values that are overwritten or cleared on either side: field -> (old, new)."""
 
@@ -124,6 +126,8 @@ def _apply(
     """Turn one field's outcome into writes, unless a hold stands, a person answered, or the value cannot go."""
     if outcome.kind == "agree":
         verdict.base[field] = (registry, value)
+        if outcome.is_vouched:
+            verdict.vouched.append(field)
         return
     reason, detail = _reason_to_hold(seen, field, registry, value, outcome, projection)
     if reason:

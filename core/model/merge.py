@@ -37,10 +37,13 @@ class Outcome(msgspec.Struct, frozen=True):
     lost: Value = None
     reason: str = ""
     is_conflict: bool = False
+    is_vouched: bool = False
+    """Equal values, and this connection outranks the source: its rank counts from now on, or lane order would tell."""
 
 
 NOTHING: Final = Outcome("none", "unchanged")
 AGREE: Final = Outcome("agree", "equal on both sides")
+VOUCHED: Final = Outcome("agree", "equal on both sides, and this side's word weighs more", is_vouched=True)
 NOT_WRITTEN: Final = Outcome("none", "policy lets nothing out here")
 NOT_TAKEN: Final = Outcome("none", "policy lets nothing in here")
 
@@ -85,7 +88,7 @@ class FieldMerge:
         if base is not None and base[0] == registry and base[1] == remote:
             return NOTHING
         if self._agree(field, registry, remote):
-            return AGREE
+            return self._agreed(rule, registry, source)
         if base is None:
             return self._first_contact(rule, registry, remote, source)
         if base[0] == registry:
@@ -96,6 +99,11 @@ class FieldMerge:
 
     def _agree(self, field: str, registry: Value, remote: Value) -> bool:
         return registry == remote or self._canonical(field, registry) == self._canonical(field, remote)
+
+    def _agreed(self, rule: Rule, registry: Value, source: str) -> Outcome:
+        if blank(registry) or source == self._connection or rule.flow not in ("both", "in"):
+            return AGREE
+        return VOUCHED if winner(self._policy, rule, source, self._connection) == "remote" else AGREE
 
     def _first_contact(self, rule: Rule, registry: Value, remote: Value, source: str) -> Outcome:
         if blank(remote):

@@ -142,7 +142,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...]
     unique_fields: tuple[str, ...] = ()
     settings: Mapping[str, str] = {}
-    """Settings of a connection of this provider: name -> what it is (shown by `accord connect --help`)."""
+    """Settings of a connection of this provider: name -> what it is (shown by `accord connect --list`)."""
     secrets: Mapping[str, str] = {}
     """Secrets of a connection: name -> what it is and where to find it."""
     webhook_secret: str = ""

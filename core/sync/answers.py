@@ -120,6 +120,8 @@ def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str) -> 
     if not back:
         raise InvalidInputError("nothing was replaced there", field="change")
     owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
+    if owner.deleted_at is not None:
+        raise InvalidInputError("its customer was deleted", field="change", cure="create the customer again")
     registry.put(tx, hub, owner, back, actor=actor, trace=f"undo:{change_id}", action="undo")
     return {"external_customer_id": owner.external_id, "fields": back}
 

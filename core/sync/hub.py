@@ -96,5 +96,5 @@ def webhook_secrets(manifest: Manifest, vault: Vault) -> tuple[str, ...]:
 def require_known(hub: Hub, names: list[str]) -> list[Connection]:
     """Connections by name, all of them for an empty list."""
     if not hub.connections:
-        raise InvalidInputError("no connection is configured", cure="add one to accord.toml: `accord connect --help`")
+        raise InvalidInputError("no connection is configured", cure="add one to accord.toml: `accord connect --list`")
     return [hub.connection(name) for name in names or sorted(hub.connections)]

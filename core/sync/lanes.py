@@ -1,6 +1,6 @@
 """Lanes: one runner per connection. After every piece of work, the most urgent one is looked for again.
 
-inbox, one-offs, dirty mappings (in the provider's batches), first contact, sweep slices; sweeps get a share,
+inbox, one-offs, dirty mappings (in the provider's batches), sweep slices, first contact; sweeps get a share,
 so that a stream of changes does not starve them.
 """
 
@@ -163,11 +163,11 @@ class Lanes:
             await self._reconcile(connection, look.dirty, report)
             return True
         state.batches = 0
-        if look.walk:
-            await self._walk(connection, look.walk, report)
-            return True
         if look.sweep:
             await sweep_slice(hub, connection, look.sweep, state.listed, report)
+            return True
+        if look.walk:
+            await self._walk(connection, look.walk, report)
             return True
         return look.has_running and await finish_one_off(hub, connection, state.total, report)
 

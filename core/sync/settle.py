@@ -49,6 +49,8 @@ class Case:
     verdict: Verdict
     extra: Sequence[HoldDraft] = ()
     """Holds on the mapping as a whole."""
+    claims_id: bool = False
+    """A person said that the registry's external id shall be written over the one on the object."""
 
     @property
     def subject(self) -> str:
@@ -139,26 +141,26 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
         holds_here = held.get(work.mapping_subject(mapping.id), ())
         entries = recent.get(customer.id, ())
         verdict = verdict_on(hub, connection, customer, mapping, found.observation.remote, holds_here, entries)
-        extra = _external_id_moved(customer, found, holds_here)
+        extra, claims_id = _external_id_moved(customer, found, holds_here)
         if name in merged:
             # whose values these are is not known: nothing flows before a person has said so
-            verdict, extra = Verdict(), [merged[name]]
-        cases.append(Case(row, mapping, customer, found, verdict, extra))
+            verdict, extra, claims_id = Verdict(), [merged[name]], False
+        cases.append(Case(row, mapping, customer, found, verdict, extra, claims_id))
     return cases
 
 
-def _external_id_moved(customer: Customer, found: Found, held: Sequence[Hold]) -> list[HoldDraft]:
-    """The key on the remote object is another one: never followed, always asked."""
+def _external_id_moved(customer: Customer, found: Found, held: Sequence[Hold]) -> tuple[list[HoldDraft], bool]:
+    """Ask when the object's key is another one (it is never followed); and whether ours shall be written over it."""
     theirs = found.observation.remote.external_id
     if theirs in (None, customer.external_id):
-        return []
+        return [], False
     digest = digest_of(holds.EXTERNAL_ID_CHANGED, customer.external_id, theirs)
     answer = hold_rows.answers(held).get(EXTERNAL_ID_FIELD)
     if answer and answer.digest == digest:
-        return []
+        return [], answer.choice == "registry"
     detail: dict[str, object] = {"registry": customer.external_id, "remote": theirs}
     reason = holds.EXTERNAL_ID_CHANGED
-    return [HoldDraft(reason=reason, field=EXTERNAL_ID_FIELD, detail=detail, digest=digest)]
+    return [HoldDraft(reason=reason, field=EXTERNAL_ID_FIELD, detail=detail, digest=digest)], False
 
 
 def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome: Outcome) -> list[Case]:
@@ -301,7 +303,7 @@ def _intent(
 ) -> tuple[Intent | None, HoldDraft | None, dict[str, tuple[object, object]]]:
     """The frozen write for a verdict; or why there can be none; or pairs that turn out to be agreed already."""
     is_create = case.found is None
-    if not case.verdict.push and not is_create:
+    if not (case.verdict.push or is_create or case.claims_id):
         return None, None, {}
     if is_create and any(one.field == "name" for one in case.verdict.holds):
         return None, None, {}  # an object without its name would help nobody: the whole create waits
@@ -335,7 +337,7 @@ def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark) -
     wanted = Wanted(
         fields=case.verdict.push,
         mark=str(mark) if remote is None or remote.accord_ref is None else None,
-        external_id=customer.external_id if remote is None or remote.external_id is None else None,
+        external_id=customer.external_id if remote is None or remote.external_id is None or case.claims_id else None,
     )
     return connection.translator.patch(wanted, case.found.raw if case.found else None)
 

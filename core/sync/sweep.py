@@ -190,7 +190,11 @@ def _start_changes(tx: Tx, connection: Connection, cursor: Cursor, now: float) -
 
 
 def start_first_contact(tx: Tx, connection: Connection, run: str) -> None:
-    """Let unmapped objects climb the ladder, then offer unmapped customers for creation."""
+    """Let unmapped objects climb the ladder, then offer unmapped customers for creation.
+
+    The change feed is asked before that: what was made there since the listing must not be made a second time.
+    """
+    connections.touch_cursor(tx, connection.name, KIND, "changes")
     for mode in ("adopt", "offer"):
         connections.put_cursor(tx, Cursor(connection=connection.name, kind=KIND, mode=mode, cursor="", run=run))
 

@@ -73,9 +73,10 @@ def with_base(mapping: MappingRow, verdict: Verdict, connection: Connection, now
 
 
 def pulled(customer: Customer, verdict: Verdict, connection: Connection, now: float) -> Customer:
-    """The customer with the values that this verdict takes in (the same object when there are none)."""
+    """The customer with the values that this verdict takes in or vouches for (the same object when there are none)."""
     real = {name: value for name, value in verdict.pull.items() if customer.fields.get(name) != value}
-    return changed(customer, real, connection.name, now) if real else customer
+    vouched = {name: customer.fields.get(name) for name in verdict.vouched}
+    return changed(customer, real | vouched, connection.name, now) if real or vouched else customer
 
 
 def pull_entry(

@@ -74,7 +74,8 @@ class TokenDesk:
         self.grants += 1
         access, refresh = f"ey{self._rng.getrandbits(160):040x}", f"RT1-{self._rng.getrandbits(128):032x}"
         told = self._settings()
-        lifetime = told.access_seconds * told.lag_scale
+        # expires_in is in whole seconds: a token that lives for none could never be used
+        lifetime = max(1.0, told.access_seconds * told.lag_scale)
         self._access[access] = now + lifetime
         self._refresh[refresh] = now + 100 * DAY_SECONDS
         return _answer(

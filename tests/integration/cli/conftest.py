@@ -91,3 +91,9 @@ def customer_id(world: World) -> str:
     """The external id of the one customer."""
     (one,) = world.db.read_now(customers.listing)
     return one.external_id
+
+
+def edit(world: World, name: str, /, **changes: object) -> None:
+    """A person's edit of the one object, and the minutes until the provider's change feed shows it."""
+    world.lookalikes[name].edit("customer", only(world, name), changes)
+    world.clock.time += 300
