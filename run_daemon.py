@@ -279,7 +279,9 @@ class Application:
         is_running = self.is_daemon_running()
         told = self.database().read_now(lambda tx: meta(tx, SANDBOX_URLS)) if is_running else None
         if told is None:
-            message = "is not there; write one (config/accord.example.toml shows how), or start a sandbox with `accord run`"
+            message = (
+                "is not there; write one (config/accord.example.toml shows how), or start a sandbox with `accord run`"
+            )
             raise ConfigError(message, file=str(self.settings.config))
         return SandboxAccess(urls=json.loads(told), secrets=self.sandbox_secrets())
 

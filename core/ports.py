@@ -238,7 +238,7 @@ class Delivery:
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """"Object `remote_id` may have changed". `merged` are ids it absorbed. Carries an identity, never a value."""
+    """ "Object `remote_id` may have changed". `merged` are ids it absorbed. Carries an identity, never a value."""
 
     kind: str
     remote_id: str
@@ -253,7 +253,7 @@ class Webhooks(Protocol):
     """A connector's pure webhook half (`webhook.py`)."""
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: float) -> None:
-        """Raise SignatureError unless one of the live secrets signed these very bytes, recently where time is signed."""
+        """Raise SignatureError unless a live secret signed these very bytes, recently where time is signed."""
         ...
 
     def dedupe_key(self, delivery: Delivery) -> str:

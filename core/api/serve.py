@@ -88,9 +88,7 @@ def url_of(door: socket.socket) -> str:
 class Daemon:
     """One run of the daemon."""
 
-    def __init__(
-        self, hub: Hub, engine: EmbeddedEngine, instance: Instance, doors: Doors, jobs: Sequence[Job]
-    ) -> None:
+    def __init__(self, hub: Hub, engine: EmbeddedEngine, instance: Instance, doors: Doors, jobs: Sequence[Job]) -> None:
         """Nothing runs before `run`."""
         self._hub = hub
         self._engine = engine

@@ -103,7 +103,9 @@ def _draw_holds(screen: Screen, found: list[dict[str, object]]) -> None:
 def answer(
     desk: Desk,
     hold: Annotated[str, typer.Argument(metavar="ID", help="The hold, as `accord holds` shows it.")],
-    choice: Annotated[str, typer.Argument(metavar="CHOICE", help="One of its choices; `link:<id>` links, to one of the hold's candidates.")],
+    choice: Annotated[
+        str, typer.Argument(metavar="CHOICE", help="One of its choices; `link:<id>` takes a candidate's id.")
+    ],
     digest: Annotated[
         str | None, typer.Option(metavar="DIGEST", help="Refuse if the values are not those you saw.")
     ] = None,

@@ -18,7 +18,8 @@ async def test_idle_sweeps_over_ten_thousand_customers_write_nothing_three_times
     """An endless rewrite of equal values costs allowances, hides real changes, and wakes people at night."""
     world = World()
     for number in range(MANY):
-        everywhere = {"name": f"Person Number{number}", "email": f"person{number}@example.test", "phone": f"+49301{number:06d}"}
+        name_, phone = f"Person Number{number}", f"+49301{number:06d}"
+        everywhere = {"name": name_, "email": f"person{number}@example.test", "phone": phone}
         for name in NAMES:
             world.lookalikes[name].edit("customer", None, everywhere)
     await world.activate_all()

@@ -92,9 +92,7 @@ class DaemonProcess:
         found = [json.loads(line) for line in self.lines if line.startswith("{")]
         return [one for one in found if one["event"] == name]
 
-    def call(
-        self, method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    def call(self, method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask the API."""
         body = None if content is None else json.dumps(content).encode()
         return request(self.api, method, path, body, {"content-type": "application/json", **(headers or {})})

@@ -18,9 +18,7 @@ SECRETS: Mapping[str, str] = {
 }
 
 
-def stripe(
-    number: int, now: float, url: str = "", secret: str = SECRETS["stripe"], pad: int = 1500
-) -> Delivery:
+def stripe(number: int, now: float, url: str = "", secret: str = SECRETS["stripe"], pad: int = 1500) -> Delivery:
     """One customer.updated event, signed."""
     event = {
         "id": f"evt_{number:012d}",

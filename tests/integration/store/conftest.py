@@ -61,9 +61,7 @@ class Process:
     def __init__(self, source: str, *arguments: str, folder: Path = ROOT) -> None:
         """Start it."""
         command = [sys.executable, "-c", textwrap.dedent(source), *arguments]
-        self._child = subprocess.Popen(  # noqa: S603
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._child = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     @property
     def pid(self) -> int:

@@ -217,5 +217,3 @@ async def test_every_outcome_is_counted(world: World, receiver: Receiver) -> Non
         if sample.name == "accord_webhooks_total"
     }
     assert series == {("stripe", "stored"): 1, ("stripe", "bad_signature"): 1, ("", "unknown_connection"): 1}
-
-

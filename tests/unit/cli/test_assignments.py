@@ -12,9 +12,7 @@ def test_parts_complete_the_address_that_is_there() -> None:
     """A person who moves a customer to another street does not type the city again."""
     current = {"billing_address": {"line1": "1 Mill Lane", "city": "London", "country": "GB"}}
     values = assigned(["billing_address.line1=2 Mill Lane", "billing_address.line2=Flat 3"], current)
-    assert values == {
-        "billing_address": {"line1": "2 Mill Lane", "line2": "Flat 3", "city": "London", "country": "GB"}
-    }
+    assert values == {"billing_address": {"line1": "2 Mill Lane", "line2": "Flat 3", "city": "London", "country": "GB"}}
 
 
 def test_nothing_after_the_equals_sign_clears() -> None:

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, D102, D107 -- test doubles
+# ruff: noqa: D102, D107 -- test doubles
 """A HubSpot look-alike in memory, and a connector on top of it: production code, no sockets, virtual time."""
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from core.errors import (
 HTML = b"<html>gateway</html>"
 
 
-def body_of(message: str = "told", category: str = "", **more: Any) -> bytes:  # noqa: ANN401 -- any JSON
+def body_of(message: str = "told", category: str = "", **more: Any) -> bytes:
     """HubSpot's body of an error."""
     return json.dumps({"status": "error", "message": message, "category": category, **more}).encode()
 

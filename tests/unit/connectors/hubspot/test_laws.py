@@ -46,7 +46,7 @@ PROPERTIES = st.fixed_dictionaries(
 )
 
 
-def raw_of(kind: Any, properties: dict[str, Any]) -> bytes:  # noqa: ANN401 -- a literal
+def raw_of(kind: Any, properties: dict[str, Any]) -> bytes:
     """A prepared account's object: every property asked for is there."""
     blank = dict.fromkeys(TRANSLATOR.properties(kind))
     return frame(kind, json.dumps({"id": "1", "properties": blank | properties}).encode())

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401 -- `world` is made in conftest, which tests cannot import
 """The look-alike is as strict as HubSpot: every rule here fails a naive client."""
 
 from __future__ import annotations

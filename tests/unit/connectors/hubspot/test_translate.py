@@ -21,7 +21,7 @@ TRANSLATOR = HubSpotTranslator(ConnectionConfig("crm", "hubspot", {}, ("plan", "
 BLANK = {name: None for kind in ("contact", "company") for name in TRANSLATOR.properties(kind)}
 
 
-def raw_of(kind: Any, properties: Mapping[str, Any], **more: Any) -> bytes:  # noqa: ANN401 -- odd values are the point
+def raw_of(kind: Any, properties: Mapping[str, Any], **more: Any) -> bytes:
     """Bytes as a read frames them; every property asked for is there."""
     return frame(kind, json.dumps({"id": "101", "properties": BLANK | dict(properties)} | more).encode())
 

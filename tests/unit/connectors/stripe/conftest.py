@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, D102, D103, D107 -- test doubles
+# ruff: noqa: D102, D103, D107 -- test doubles
 """One Stripe look-alike, and a connector that talks to it in virtual time without a socket."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, D103 -- `world` is made in conftest, which tests cannot import
+# ruff: noqa: D103 -- `world` is made in conftest, which tests cannot import
 """The production client over httpx's own transport; respx stands where the sockets would be opened."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, D103 -- `world` is made in conftest, which tests cannot import
+# ruff: noqa: D103 -- `world` is made in conftest, which tests cannot import
 """The connector over the look-alike, with the production client code and no sockets."""
 
 import json
@@ -56,7 +56,7 @@ def written(world: Any, *writes: Write) -> Any:
 def test_importing_the_connector_imports_no_sdk() -> None:
     """`accord --help` must stay under a quarter of a second."""
     code = "import sys, connectors.stripe.connector; print(sorted({'stripe', 'httpx'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, D103, FBT001 -- `world` is made in conftest, which tests cannot import
+# ruff: noqa: D103, FBT001 -- `world` is made in conftest, which tests cannot import
 """The look-alike is as strict as Stripe: each test fails a naive client."""
 
 import base64

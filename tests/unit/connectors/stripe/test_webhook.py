@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, D103 -- small builders of wire values
+# ruff: noqa: D103 -- small builders of wire values
 """Stripe's signatures and notices."""
 
 import dataclasses
