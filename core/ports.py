@@ -238,7 +238,7 @@ class Delivery:
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """ "Object `remote_id` may have changed". `merged` are ids it absorbed. Carries an identity, never a value."""
+    """An object may have changed. `merged` are ids it absorbed. Carries an identity, never a value."""
 
     kind: str
     remote_id: str
