@@ -86,9 +86,7 @@ async def _save(vault: Vault, values: Mapping[str, str]) -> None:
     await vault.save(values)
 
 
-def _consent(
-    desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, how: Consenting
-) -> ConnectionConfig:
+def _consent(desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, how: Consenting) -> ConnectionConfig:
     """Send a person to the consent page, trade what comes back for tokens; returns the settings it told, too."""
     with consent.Callback(how.port) as callback:
         url = oauth.authorize_url(vault, callback.redirect_uri, callback.state)

@@ -170,7 +170,7 @@ def retry(
     from core.sync.answers import retry as look_again
 
     with desk.root.open_hub() as hub:
-        names = desk.known(hub, [connection] if connection else [])
+        names = desk.known(hub, [] if connection is None else [connection])
         marked = {
             name: hub.db.run_now(lambda tx, one=name: look_again(tx, hub, one, subjects or []))  # type: ignore[misc]
             for name in names

@@ -40,9 +40,7 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
     daemon = "the daemon is running" if found["is_daemon_running"] else "no daemon is running: `accord run` starts it"
     screen.line(f"{found['customers']} customers, {found['holds']} held, {found['failures']} failing; {daemon}")
     columns = ("connection", "state", "account", "mapped", "objects", "waiting", "held", "failing", "dead", "inbox")
-    rows = [
-        [one[name] for name in (*columns[:3], "mappings", *columns[4:])] for one in found["connections"]
-    ]
+    rows = [[one[name] for name in (*columns[:3], "mappings", *columns[4:])] for one in found["connections"]]
     screen.table(columns, rows)
     for one in found["connections"]:
         if not one["is_configured"]:

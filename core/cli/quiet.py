@@ -97,9 +97,7 @@ async def run_until_quiet(
 class _Run:
     """One call of `run_until_quiet`."""
 
-    def __init__(
-        self, hub: Hub, lanes: Lanes, names: list[str], progress: Progress | None, bell: Bell | None
-    ) -> None:
+    def __init__(self, hub: Hub, lanes: Lanes, names: list[str], progress: Progress | None, bell: Bell | None) -> None:
         self._hub = hub
         self._lanes = lanes
         self._reports = {name: Report() for name in names}

@@ -32,9 +32,7 @@ class World:
 
 def serve_until_stopped(desk: Desk, world: World) -> int:
     """Seed, serve, tell where, wait for SIGINT or SIGTERM."""
-    lookalikes = desk.root.lookalikes(
-        lag_scale=world.lag_scale, seed=world.seed, enforce_limits=world.enforce_limits
-    )
+    lookalikes = desk.root.lookalikes(lag_scale=world.lag_scale, seed=world.seed, enforce_limits=world.enforce_limits)
     if world.customers:
         _seed(lookalikes, world)
     asyncio.run(_serve(desk, world, lookalikes))

@@ -1,0 +1,139 @@
+"""Input that nobody should give, and a database that nobody should have: one clear line, never a traceback."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from core.cli.main import run
+from core.errors import ConfigError, SchemaError
+from core.store import customers
+from core.store.database import Database
+from tests.integration.cli.conftest import Accord, customer_id
+from tests.support.root import WorldRoot
+from tests.support.world import World
+
+ODD = ("", "nope", "a\0b", "\ud800", "x" * 5000, "'; DROP TABLE customers; --", "[red]", "../../etc", "-1")
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_names_are_refused_and_harm_nothing(agreed: World, accord: Accord, odd: str) -> None:
+    """Whatever is typed, the registry stays as it was."""
+    before = agreed.db.read_now(customers.listing)
+    for command in (
+        ["explain"], ["customers", "show"], ["plan"], ["sync"], ["connect"], ["retry"], ["apply"], ["undo"],
+        ["holds", "--connection"], ["holds", "--reason"], ["failures", "--connection"], ["sync", "--customer"],
+        ["activate", "--plan", "x"], ["customers", "archive", "--yes"], ["customers", "update", "--set", "phone=1"],
+    ):  # fmt: skip
+        takes_value = command[-1] in ("--connection", "--reason", "--customer")
+        result = accord("--json", *command, *([] if takes_value else ["--"]), odd)
+        assert result.code in (1, 64), (command, result)
+        assert result.error["problem"], command
+    assert agreed.db.read_now(customers.listing) == before
+
+
+def test_odd_values_are_refused_with_their_field(agreed: World, accord: Accord) -> None:
+    """The field is named, and what to do."""
+    name = customer_id(agreed)
+    for assignment, field in (
+        ("name=a\0b", "name"), ("phone=call me", "phone"), ("nonsense=1", "nonsense"), ("parent=nobody", "parent"),
+        ("status=", "status"), ("metadata.=1", "metadata"), ("external_customer_id=x", "external_customer_id"),
+    ):  # fmt: skip
+        result = accord("customers", "update", name, "--set", assignment, "--json")
+        assert result.code == 1, assignment
+        assert result.error["field"] == field
+    assert accord("customers", "create", "a\0b", "--json").code == 1
+    assert accord("customers", "create", " x", "--json").code == 1
+
+
+def test_an_answer_to_a_hold_that_is_not_there(agreed: World, accord: Accord) -> None:
+    """An id is mistyped more often than not."""
+    assert agreed.db.read_now(customers.count) == 1
+    result = accord("holds", "answer", "nope", "registry", "--json")
+    assert (result.code, result.error["code"]) == (1, "not_found")
+
+
+def test_numbers_beyond_every_database_are_wrong_usage(accord: Accord) -> None:
+    """SQLite's driver raises OverflowError for them."""
+    assert accord("undo", "99999999999999999999").code == 64
+    assert accord("undo", "0").code == 64
+    assert accord("undo", "9223372036854775807").code == 1
+
+
+def test_wrong_usage_has_a_code_of_its_own(accord: Accord) -> None:
+    """2 means that a dry run found changes."""
+    wrong: Sequence[Sequence[str]] = (
+        ["nonsense"], ["plan", "--nonsense"], ["explain"], ["customers"], [], ["sync", "--patience", "soon"],
+    )  # fmt: skip
+    for arguments in wrong:
+        result = accord(*arguments)
+        assert result.code == 64, arguments
+        assert result.out == ""
+        assert result.err
+    assert accord("plan", "--nonsense", "--json").error["code"] == "invalid"
+
+
+class _Broken:
+    """A root whose hub cannot be opened."""
+
+    def __init__(self, root: WorldRoot, error: Exception) -> None:
+        self._root = root
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._root, name)
+
+    @contextmanager
+    def open_hub(self, **_options: object) -> Iterator[None]:
+        """Raise."""
+        raise self._error
+        yield
+
+    def connections(self) -> Mapping[str, object]:
+        """Raise, for a wrong file."""
+        if isinstance(self._error, ConfigError):
+            raise self._error
+        return self._root.connections()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("is not there; write one", file="accord.toml"),
+        SchemaError("the database has revision 9, which this program does not know: a newer Accord wrote it"),
+    ],
+)
+def test_no_config_and_a_newer_schema_are_one_line(
+    root: WorldRoot, error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command that needs them says the same."""
+    commands: Sequence[Sequence[str]] = (
+        ["status"], ["plan"], ["sync"], ["sync", "--dry-run"], ["holds"], ["customers", "list"], ["retry"], ["inbox"],
+    )  # fmt: skip
+    for command in commands:
+        assert run(_Broken(root, error), command) == 1
+        out, err = capsys.readouterr()
+        assert (out, err) == ("", f"accord: {error}\n")
+    assert run(_Broken(root, error), ["doctor"]) == 1
+    assert str(error) in capsys.readouterr().out
+
+
+def test_a_locked_database_is_told_after_a_moment(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """Another process writes and does not end: reading still works, writing says why it does not."""
+    assert agreed.db.file is not None
+    root.other_database = Database(agreed.url, is_direct=True, busy_seconds=0.05)
+    # opened once before: connections get their rows
+    assert accord("status").code == 0
+    other = sqlite3.connect(agreed.db.file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    result = accord("customers", "create", "C-1", "--json")
+    assert (result.code, result.error["code"]) == (1, "storage")
+    assert "another process is writing" in result.error["problem"]
+    other.execute("ROLLBACK")
+    other.close()
+    assert accord("customers", "create", "C-1", "--set", "name=Bob").code == 0
+    root.other_database.close()

@@ -1,0 +1,139 @@
+"""What people look at and decide: status, explain, holds, undo, customers, inbox."""
+
+from __future__ import annotations
+
+from core.store import customers, holds, inbox, journal
+from tests.integration.cli.conftest import Accord, customer_id, edit
+from tests.support.root import WorldRoot
+from tests.support.world import World
+
+
+def test_status_counts_what_is_there(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """The first question of whoever is on call."""
+    assert agreed.db.read_now(customers.count) == 1
+    found = accord("--json", "status").json
+    assert (found["customers"], found["is_daemon_running"]) == (1, False)
+    assert [(one["connection"], one["state"], one["mappings"]) for one in found["connections"]] == [
+        ("hubspot", "active", 1), ("quickbooks", "active", 1), ("stripe", "active", 1),
+    ]  # fmt: skip
+    assert "no daemon is running" in accord("status").out
+    root.play_daemon()
+    assert "the daemon is running" in accord("status").out
+
+
+def test_explain_shows_every_system_and_the_numbers_for_undo(agreed: World, accord: Accord) -> None:
+    """Why it is so, and how one gets back."""
+    name = customer_id(agreed)
+    accord("customers", "update", name, "--set", "phone=+4930123456")
+    accord("sync")
+    found = accord("explain", name, "--json").json
+    assert {one["connection"] for one in found["mappings"]} == {"stripe", "hubspot", "quickbooks"}
+    change = next(one for one in found["journal"] if one["action"] == "edit")
+    shown = accord("explain", name).out
+    assert "+4930123456" in shown
+    assert change["actor"].startswith("cli:")
+    undone = accord("undo", str(change["change"]), "--json")
+    assert (undone.code, undone.json["fields"]) == (0, {"phone": None})
+    assert accord("sync").code == 0
+    assert [next(iter(agreed.neutral(one).values()))["phone"] for one in ("stripe", "hubspot")] == [None, None]
+
+
+def test_undo_of_one_field_leaves_the_others(agreed: World, accord: Accord) -> None:
+    """A change of two fields may be wrong in one of them."""
+    name = customer_id(agreed)
+    accord("customers", "update", name, "--set", "phone=+4930123456", "--set", "url=https://ada.test")
+    change = str(agreed.db.read_now(journal.last_id))
+    assert accord("undo", change, "--field", "legal_name").code == 1
+    assert accord("undo", change, "--field", "url").code == 0
+    fields = accord("customers", "show", name, "--json").json["fields"]
+    assert fields["phone"] == "+4930123456"
+    assert "url" not in fields
+
+
+def test_a_hold_is_listed_with_its_choices_and_answered(agreed: World, accord: Accord) -> None:
+    """A person decides; the next sync carries it out."""
+    edit(agreed, "hubspot", name="Ada: the second")
+    assert accord("sync").code == 3
+    (hold,) = accord("holds", "--json").json
+    assert (hold["connection"], hold["field"], hold["reason"]) == ("quickbooks", "name", "unrepresentable")
+    assert hold["external_customer_id"] == customer_id(agreed)
+    assert hold["id"] in accord("holds", "--connection", "quickbooks", "--reason", "unrepresentable").out
+    assert accord("holds", "--connection", "stripe").out.strip() == "nothing is held"
+    wrong = accord("holds", "answer", hold["id"], "maybe", "--json")
+    assert (wrong.code, wrong.error["limit"]) == (1, ", ".join(hold["choices"]))
+    stale = accord("holds", "answer", hold["id"], "remote", "--digest", "other", "--json")
+    assert (stale.code, stale.error["field"]) == (1, "digest")
+    assert agreed.db.read_now(lambda tx: holds.get(tx, hold["id"])).state == "open"  # type: ignore[union-attr]
+    assert accord("holds", "answer", hold["id"], "remote", "--digest", hold["digest"]).code == 0
+    assert accord("holds", "answer", hold["id"], "remote").code == 1
+    assert accord("sync").code == 0
+    names = {name: next(iter(agreed.neutral(name).values()))["name"] for name in ("stripe", "quickbooks")}
+    assert names == {"stripe": "Ada Lovelace", "quickbooks": "Ada Lovelace"}
+
+
+def test_a_customer_entered_by_hand_reaches_every_system(agreed: World, accord: Accord) -> None:
+    """The registry is a system, too."""
+    made = accord(
+        "customers", "create", "C-1", "--set", "name=Bob Company", "--set", "email=bob@example.test",
+        "--set", "billing_address.city=Berlin", "--set", "billing_address.country=Germany", "--json",
+    )  # fmt: skip
+    assert (made.code, made.json["fields"]["billing_address"]) == (0, {"city": "Berlin", "country": "DE"})
+    assert accord("sync").code == 0
+    for name in ("stripe", "hubspot", "quickbooks"):
+        assert "Bob Company" in {one["name"] for one in agreed.neutral(name).values()}
+    taken = accord("customers", "create", "C-1", "--json")
+    assert (taken.code, taken.error["limit"]) == (1, "unique")
+
+
+def test_customers_are_listed_page_by_page_and_searched(agreed: World, accord: Accord) -> None:
+    """Many customers, few at once."""
+    for number in range(4):
+        accord("customers", "create", f"C-{number}", "--set", f"name=Person {number}")
+    first = accord("customers", "list", "--limit", "2", "--json").json
+    assert (first["total"], [one["external_customer_id"] for one in first["customers"]]) == (5, ["C-0", "C-1"])
+    rest = accord("customers", "list", "--after", "C-1", "--limit", "2", "--json").json["customers"]
+    assert [one["external_customer_id"] for one in rest] == ["C-2", "C-3"]
+    found = accord("customers", "list", "--search", "lovelace", "--json").json["customers"]
+    assert [one["external_customer_id"] for one in found] == [customer_id_of(agreed, "Ada Lovelace")]
+    assert "go on with --after C-1" in accord("customers", "list", "--limit", "2").out
+
+
+def customer_id_of(world: World, name: str) -> str:
+    """The external id of a customer by name."""
+    return next(one.external_id for one in world.db.read_now(customers.listing) if one.fields["name"] == name)
+
+
+def test_an_update_of_another_version_is_refused(agreed: World, accord: Accord) -> None:
+    """Two people edit one customer."""
+    name = customer_id(agreed)
+    version = accord("customers", "show", name, "--json").json["version"]
+    assert accord("customers", "update", name, "--set", "phone=+4930123456", "--version", str(version)).code == 0
+    late = accord("customers", "update", name, "--set", "phone=+4930999999", "--version", str(version), "--json")
+    assert (late.code, late.error["code"]) == (1, "version_conflict")
+    assert accord("customers", "update", name, "--json").error["field"] == "set"
+    invalid = accord("customers", "update", name, "--set", "email=nonsense", "--json")
+    assert (invalid.code, invalid.error["field"]) == (1, "email")
+
+
+def test_archiving_needs_a_yes_where_nobody_can_be_asked(agreed: World, accord: Accord) -> None:
+    """A script that archives by accident cannot be talked to."""
+    name = customer_id(agreed)
+    assert accord("customers", "archive", name, "--json").error["cure"] == "say --yes"
+    assert agreed.db.read_now(customers.count) == 1
+    assert accord("customers", "archive", name, "--yes").code == 0
+    assert agreed.db.read_now(customers.count) == 0
+    assert len(agreed.neutral("stripe")) == 1
+    assert accord("customers", "archive", name, "--yes").code == 1
+
+
+def test_the_inbox_shows_what_was_not_understood(agreed: World, accord: Accord) -> None:
+    """Authentic but unreadable deliveries are kept, and seen."""
+    letter = inbox.Letter(connection="stripe", dedupe_key="k", body=b"{", received_at=1_795_000_000.0)
+    agreed.db.run_now(lambda tx: inbox.add(tx, [letter]))
+    agreed.db.run_now(lambda tx: inbox.poison(tx, 1, "no JSON \x1b[31m"))
+    found = accord("inbox", "--json").json
+    assert [(one["id"], one["connection"]) for one in found["poison"]] == [(1, "stripe")]
+    assert {one["connection"]: one["poison"] for one in found["connections"]} == {
+        "hubspot": 0, "quickbooks": 0, "stripe": 1,
+    }  # fmt: skip
+    assert "\x1b" not in accord("inbox").out

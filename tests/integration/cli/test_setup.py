@@ -1,0 +1,244 @@
+"""connect, doctor, db, run, sandbox: what comes before the first sync, and what goes wrong with it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+import run_daemon
+from core.cli.consent import Callback
+from core.cli.main import run
+from core.errors import ReauthorizeError, StorageError
+from core.sandbox.client import SandboxClient
+from core.store import connections, customers, schema
+from core.store.database import Database
+from tests.integration.cli.conftest import Accord
+from tests.support.root import WorldRoot
+from tests.support.world import PlainVault, World
+
+
+def _row(world: World, name: str) -> connections.ConnectionRow:
+    return world.db.read_now(lambda tx: connections.get(tx, name))
+
+
+def test_keys_connect_and_pin_the_account(world: World, accord: Accord) -> None:
+    """From then on other credentials are refused."""
+    result = accord("connect", "stripe", "--json")
+    assert (result.code, result.json["missing"]) == (0, {})
+    assert _row(world, "stripe").account_id == result.json["account"]
+    world.db.run_now(lambda tx: connections.change(tx, "stripe", account_id="acct_other:live"))
+    other = accord("connect", "stripe", "--json")
+    assert (other.code, other.error["code"]) == (1, "wrong_account")
+
+
+def test_a_missing_key_is_named_with_its_variable(world: World, accord: Accord) -> None:
+    """Nobody can be asked where there is no terminal."""
+    world.vaults["hubspot"] = PlainVault({})
+    result = accord("connect", "hubspot", "--json")
+    assert (result.code, result.json["missing"]) == (1, {"access_token": "ACCORD_HUBSPOT_ACCESS_TOKEN"})
+    assert "ACCORD_HUBSPOT_ACCESS_TOKEN" in accord("connect", "hubspot").out
+
+
+def test_a_missing_webhook_secret_stops_nothing_and_is_told(world: World, accord: Accord) -> None:
+    """Sweeps find changes without webhooks."""
+    del world.vaults["stripe"].values["webhook_secret"]
+    result = accord("connect", "stripe", "--json")
+    assert (result.code, result.json["missing"]) == (0, {"webhook_secret": "ACCORD_STRIPE_WEBHOOK_SECRET"})
+
+
+def test_good_credentials_end_what_waited_for_them(agreed: World, accord: Accord) -> None:
+    """A connection that was active is active again, and not to be activated anew."""
+    agreed.db.run_now(lambda tx: connections.change(tx, "stripe", state="reauthorize", error="revoked"))
+    assert accord("doctor").code == 1
+    assert accord("connect", "stripe").code == 0
+    assert (_row(agreed, "stripe").state, _row(agreed, "stripe").error) == ("active", "")
+
+
+def test_unknown_names_and_the_list_of_providers(world: World, accord: Accord) -> None:
+    """What there is, is told."""
+    assert world.db.read_now(customers.count) == 0
+    assert accord("connect", "nope", "--json").error["code"] == "not_found"
+    assert accord("connect", "--json").error["field"] == "connection"
+    found = accord("connect", "--list", "--json").json
+    assert (found["quickbooks"]["is_oauth"], found["stripe"]["is_oauth"]) == (True, False)
+    assert "api_key" in accord("connect", "--list").out
+
+
+def _get(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_only_the_right_state_is_taken_for_the_answer() -> None:
+    """Anybody on the machine can call a loopback port."""
+    with Callback(0) as callback:
+        base = callback.redirect_uri.replace("localhost", "127.0.0.1")
+        found: dict[str, object] = {}
+        waiter = threading.Thread(target=lambda: found.update(callback.wait(10)))
+        waiter.start()
+        assert _get(f"{base}?code=evil&state=guess") == 400
+        assert _get(f"{base}?code=evil") == 400
+        assert _get(f"{base.replace('callback', 'other')}?code=evil&state={callback.state}") == 400
+        assert _get(f"{base}?code=good&state={callback.state}&realmId=91") == 200
+        waiter.join()
+    assert (found["code"], found["realmId"]) == ("good", "91")
+
+
+def test_nobody_is_waited_for_for_ever_and_a_taken_port_is_told() -> None:
+    """A browser may be closed; a port may be another program's."""
+    with Callback(0) as callback:
+        with pytest.raises(ReauthorizeError, match="in time"):
+            callback.wait(0)
+        port = int(callback.redirect_uri.split(":")[2].split("/")[0])
+        with pytest.raises(StorageError, match="--port"):
+            Callback(port)
+
+
+def test_a_consent_brings_tokens_and_the_realm_into_the_file(
+    world: World, root: WorldRoot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """QuickBooks has no keys to paste: a person of the company consents in a browser."""
+    root.file = tmp_path / "accord.toml"
+    root.file.write_text('[connections.quickbooks]\nprovider = "quickbooks"\n')
+    config = world.config.connections["quickbooks"]
+    world.config.connections["quickbooks"] = replace(  # type: ignore[index]
+        config, settings={name: value for name, value in config.settings.items() if name != "realm_id"}
+    )
+    for name in ("refresh_token", "verifier_token"):
+        del world.vaults["quickbooks"].values[name]
+    company: Any = world.lookalikes["quickbooks"]
+    person = _Person(company)
+    code = run(_WithPerson(root, person), ["connect", "quickbooks", "--port", "0", "--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, out + err
+    assert 'realm_id = "9341453908059321"' in root.file.read_text()
+    assert world.vaults["quickbooks"].values["refresh_token"].startswith("RT1-")
+    assert _row(world, "quickbooks").account_id == "9341453908059321:live"
+
+
+class _Person:
+    """Consents as soon as the page is known."""
+
+    def __init__(self, company: Any) -> None:
+        self.company = company
+
+
+class _WithPerson:
+    """A root whose providers' consent page is read by a person."""
+
+    def __init__(self, root: WorldRoot, person: _Person) -> None:
+        self._root = root
+        self._person = person
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._root, name)
+
+    def providers(self) -> dict[str, Any]:
+        """QuickBooks, whose page is answered at once from another thread."""
+        found = dict(self._root.providers())
+        provider = found["quickbooks"]
+        assert provider.oauth is not None
+
+        def authorize_url(vault: Any, redirect_uri: str, state: str) -> str:
+            code = self._person.company.tokens.consent(redirect_uri)
+            base = redirect_uri.replace("localhost", "127.0.0.1")
+            target = f"{base}?code={code}&state={state}&realmId=9341453908059321"
+            threading.Thread(target=_get, args=(target,)).start()
+            return provider.oauth.authorize_url(vault, redirect_uri, state)  # type: ignore[union-attr]
+
+        found["quickbooks"] = replace(provider, oauth=replace(provider.oauth, authorize_url=authorize_url))
+        return found
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """Each line that is not well names its cure."""
+    well = accord("doctor", "--json")
+    assert well.code == 0
+    assert {one["state"] for one in well.json} == {"ok"}
+    root.told_warnings = ["ACCORD_STRIPE_APIKEY is read by nothing"]
+    root.told_public_url = None
+    assert accord("doctor").code == 0
+    agreed.vaults["stripe"].values["webhook_secret"] = ""
+    assert accord("doctor").code == 0
+    root.told_public_url = "https://accord.example.test"
+    agreed.db.run_now(lambda tx: connections.change(tx, "hubspot", account_id="other"))
+    agreed.vaults["quickbooks"].values.update(client_secret="", access_token="")
+    result = accord("doctor", "--json")
+    assert result.code == 1
+    wrong = {(one["about"], one["check"]): one["cure"] for one in result.json if one["state"] == "wrong"}
+    assert wrong[("stripe", "webhooks")] == "set ACCORD_STRIPE_WEBHOOK_SECRET"
+    assert wrong[("quickbooks", "credentials")] == "`accord connect quickbooks`"
+    assert ("hubspot", "account") in wrong
+    assert "read by nothing" in accord("doctor").out
+
+
+def test_the_schema_is_upgraded_once_and_checked(root: WorldRoot, accord: Accord, tmp_path: Path) -> None:
+    """An older database is brought up to date; a second run finds nothing to do."""
+    root.other_database = Database(f"sqlite:///{tmp_path}/new.sqlite3", is_direct=True)
+    assert accord("db", "check", "--json").error["code"] == "schema"
+    assert "note" in accord("doctor").out
+    first = accord("db", "upgrade", "--json")
+    assert (first.code, first.json["applied"][-1]) == (0, first.json["revision"])
+    assert accord("db", "upgrade", "--json").json["applied"] == []
+    assert accord("db", "check").code == 0
+    versions = sa.table(schema.VERSION_TABLE, sa.column("version_num", sa.Text))
+    root.other_database.run_now(lambda tx: tx.execute(sa.update(versions).values(version_num="9999")))
+    for arguments in (["db", "check"], ["db", "upgrade"]):
+        newer = accord(*arguments, "--json")
+        assert (newer.code, newer.error["code"]) == (1, "schema")
+        assert "newer Accord" in newer.error["problem"]
+    assert accord("doctor").code == 1
+    root.other_database.close()
+
+
+def test_a_backup_is_a_whole_database_and_overwrites_nothing(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """A backup over the last good one would be worse than none."""
+    file = tmp_path / "copy.sqlite3"
+    assert accord("db", "backup", str(file), "--json").json["bytes"] == file.stat().st_size
+    copy = sqlite3.connect(file)
+    assert copy.execute("SELECT count(*) FROM customers").fetchone() == (agreed.db.read_now(customers.count),)
+    copy.close()
+    assert accord("db", "backup", str(file)).code == 1
+    assert accord("db", "backup", str(tmp_path / "no" / "file")).code == 1
+
+
+def test_run_hands_over_to_the_root(root: WorldRoot, accord: Accord) -> None:
+    """The daemon is the composition root's."""
+    assert accord("run", "--sandbox", "--migrate").code == 0
+    assert accord("--config", "other.toml", "run").code == 0
+    assert root.served == [{"sandbox": True, "migrate": True}, {"sandbox": False, "migrate": False}]
+    assert root.configured == ["--config", "other.toml"]
+
+
+def test_the_sandbox_serves_until_it_is_stopped_and_says_where(tmp_path: Path) -> None:
+    """Whoever tries Accord needs addresses, settings and keys to paste."""
+    entry = Path(run_daemon.__file__)
+    command = [sys.executable, str(entry), "sandbox", "serve", "--port-base", "0", "--customers", "30", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+            client = SandboxClient(told["urls"]["stripe"])
+            assert len(client.objects()) > 10
+            client.close()
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()
+    assert set(told["settings"]) == {"stripe", "hubspot", "quickbooks"}
+    assert told["environment"]["ACCORD_STRIPE_API_KEY"]

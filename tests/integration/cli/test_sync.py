@@ -1,0 +1,203 @@
+"""accord sync: agree now, or say what keeps it from agreeing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from core.errors import ReauthorizeError, RetryError
+from core.ports import HttpRequest, HttpResponse
+from core.store import connections, customers, failures, instance, observations, work
+from tests.integration.cli.conftest import Accord, customer_id, edit, only
+from tests.support.root import WorldRoot
+from tests.support.world import NAMES, World
+
+
+def _phones(world: World) -> list[object]:
+    return [next(iter(world.neutral(name).values()))["phone"] for name in NAMES]
+
+
+def _down(request: HttpRequest) -> HttpResponse:
+    raise RetryError(f"{request.url} does not answer")
+
+
+def test_an_edit_anywhere_is_everywhere_after_a_sync(agreed: World, accord: Accord) -> None:
+    """Without a daemon the command does the work itself."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    result = accord("sync", "--json")
+    assert (result.code, result.json["failed"], result.json["held"], result.json["waiting"]) == (0, 0, 0, 0)
+    assert _phones(agreed) == ["+4930123456"] * 3
+    assert accord("sync").out.strip() == "all agree"
+
+
+def test_a_named_connection_is_synced_alone_and_says_what_waits_elsewhere(agreed: World, accord: Accord) -> None:
+    """Whoever names one connection does not want the others touched."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    before = agreed.writes("stripe")
+    result = accord("sync", "hubspot", "--json")
+    assert (result.code, result.json["elsewhere"]) == (0, {"quickbooks": 1, "stripe": 1})
+    assert agreed.writes("stripe") == before
+
+
+def test_a_dry_run_writes_to_no_system_and_no_record(agreed: World, accord: Accord) -> None:
+    """It reads, and shows the plan."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    agreed.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    before = [agreed.writes(name) for name in NAMES], agreed.db.read_now(lambda tx: customers.listing(tx))
+    result = accord("sync", "--dry-run", "--json")
+    assert result.code == 2
+    counts = {one["connection"]: one["counts"] for one in result.json["plans"]}
+    assert counts == {"hubspot": {"take": 1}, "quickbooks": {}, "stripe": {"enter": 1}}
+    assert ([agreed.writes(name) for name in NAMES], agreed.db.read_now(lambda tx: customers.listing(tx))) == before
+    assert agreed.db.read_now(work.counts) == {}
+
+
+def test_a_dry_run_hides_no_change_from_the_sync_after_it(agreed: World, accord: Accord) -> None:
+    """What the look stored made the next sweep take the change for known, and it was lost."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    agreed.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    for _ in range(2):
+        assert accord("sync", "--dry-run").code == 2
+    assert accord("sync", "--full").code == 0
+    assert sorted(str(one["phone"]) for one in agreed.neutral("stripe").values()) == ["+4930123456", "None"]
+    assert [len(agreed.neutral(name)) for name in NAMES] == [2, 2, 2]
+    assert accord("sync", "--dry-run").code == 0
+
+
+def test_a_dry_run_of_one_customer_reads_and_shows_that_one(agreed: World, accord: Accord) -> None:
+    """Everything else stays unread."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    agreed.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    result = accord("sync", "--dry-run", "--customer", customer_id(agreed), "--json")
+    items = [(one["connection"], item["kind"]) for one in result.json["plans"] for item in one["items"]]
+    assert (result.code, items) == (2, [("hubspot", "take")])
+    assert agreed.db.read_now(lambda tx: observations.count(tx, "stripe", "customer")) == 1
+
+
+def test_a_hold_exits_3_and_a_failure_1(agreed: World, accord: Accord) -> None:
+    """Scripts must see the difference between broken and undecided."""
+    edit(agreed, "hubspot", name="Ada: the second")
+    assert accord("sync").code == 3
+    agreed.exchanges["stripe"] = _down
+    result = accord("sync", "--full", "--patience", "5", "--json")
+    assert result.code == 1
+    assert "does not answer" in result.json["troubled"]["stripe"]
+
+
+def test_credentials_that_are_refused_end_the_sync_at_once(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """Waiting helps nobody where a person must act; with a daemon neither."""
+
+    def refused(request: HttpRequest) -> HttpResponse:
+        raise ReauthorizeError(f"{request.url}: the key was revoked")
+
+    agreed.exchanges["stripe"] = refused
+    result = accord("sync", "stripe", "--json")
+    assert (result.code, result.json["troubled"]) == (1, {"stripe": result.json["troubled"]["stripe"]})
+    root.play_daemon()
+    before = agreed.clock.time
+    assert accord("sync", "stripe").code == 1
+    assert agreed.clock.time - before < 5
+
+
+def test_one_customer_is_looked_at_in_every_system(agreed: World, accord: Accord) -> None:
+    """Support asks about one customer, not about all."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    assert accord("sync", "--customer", customer_id(agreed)).code == 0
+    assert _phones(agreed) == ["+4930123456"] * 3
+    unknown = accord("sync", "--customer", "nobody", "--json")
+    assert (unknown.code, unknown.error["code"]) == (1, "not_found")
+
+
+def test_metadata_is_refreshed_when_asked_for(agreed: World, accord: Accord) -> None:
+    """A key that was allow-listed later gets to its customers this way."""
+    name = customer_id(agreed)
+    assert accord("customers", "update", name, "--set", "metadata.plan=gold").code == 0
+    assert accord("sync", "--kind", "metadata").code == 0
+    assert next(iter(agreed.neutral("hubspot").values()))["metadata.plan"] == "gold"
+
+
+def test_kinds_that_are_not_there_yet_are_refused_clearly(agreed: World, accord: Accord) -> None:
+    """Doing customers instead of invoices would look like success."""
+    assert agreed.db.read_now(customers.count) == 1
+    for kind in ("invoices", "payments"):
+        result = accord("sync", "--kind", kind, "--json")
+        assert (result.code, result.error["field"]) == (1, "kind")
+    assert accord("sync", "--kind", "nonsense").code == 64
+    assert accord("sync", "--full", "--customer", "x").code == 1
+
+
+def test_a_running_daemon_is_asked_and_followed(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """A command and a daemon never work one lane at once."""
+    edit(agreed, "hubspot", phone="+4930123456")
+    root.play_daemon()
+    assert accord("sync").code == 0
+    assert root.daemon_runs > 0
+    assert _phones(agreed) == ["+4930123456"] * 3
+
+
+def test_a_daemon_that_dies_meanwhile_is_told(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """What was asked for waits in the database; the command must not wait with it."""
+    looks = iter([True, True, False])
+    root.play_daemon()
+    root.daemon = lambda: next(looks)
+    agreed.hub.connections.clear()  # type: ignore[attr-defined]
+    result = accord("sync", "--json")
+    assert (result.code, result.error["code"]) == (1, "busy")
+
+
+def test_no_daemon_can_start_while_the_command_works(agreed: World, accord: Accord) -> None:
+    """The lock is the daemon's own; and a lock that is held is respected."""
+    with instance.hold(agreed.db, agreed.clock):
+        result = accord("db", "upgrade", "--json")
+    assert (result.code, result.error["code"]) == (1, "busy")
+    assert not instance.is_held(agreed.db)
+
+
+def test_an_observing_connection_is_read_and_never_written_to(world: World, accord: Accord) -> None:
+    """A sync is no leave to write."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    assert accord("sync").code == 0
+    assert [world.writes(name) for name in NAMES] == [0, 0, 0]
+    assert world.db.read_now(customers.count) == 0
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).swept_at is not None
+
+
+def test_a_dry_run_beside_a_daemon_lets_it_read(world: World, root: WorldRoot, accord: Accord) -> None:
+    """An observing connection is listed by the one who owns its lane."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    root.play_daemon()
+    assert accord("sync", "--dry-run").code == 2
+    assert root.daemon_runs > 0
+
+
+def test_a_dry_run_names_what_it_could_not_read(agreed: World, accord: Accord) -> None:
+    """One connection that is down hides no other's plan, and is no agreement."""
+    agreed.exchanges["stripe"] = _down
+    edit(agreed, "hubspot", phone="+4930123456")
+    result = accord("sync", "--dry-run", "--json")
+    assert result.code == 1
+    assert "does not answer" in result.err
+    assert {one["connection"]: one["counts"] for one in result.json["plans"]}["hubspot"] == {"take": 1}
+
+
+def test_a_dry_run_tells_of_objects_that_are_not_listed_any_more(agreed: World, accord: Accord) -> None:
+    """Nothing is taken for gone from a listing alone, but nothing is hidden either."""
+    agreed.lookalikes["hubspot"].delete("customer", only(agreed, "hubspot"))
+    assert "1 known objects are not listed" in accord("sync", "hubspot", "--dry-run").err
+
+
+def test_failures_are_shown_and_retried(agreed: World, accord: Accord) -> None:
+    """A dead record waits for a person, who can let it be looked at again."""
+    asyncio.run(agreed.settle())
+    row = failures.Failure(
+        connection="stripe", subject="r:cus_odd", code="bad_record", message="no JSON", state="dead",
+        first_at=1, last_at=1,
+    )  # fmt: skip
+    agreed.db.run_now(lambda tx: failures.record(tx, [row]))
+    assert [one["subject"] for one in accord("failures", "--json").json] == ["r:cus_odd"]
+    assert "no JSON" in accord("failures", "--connection", "stripe").out
+    assert accord("failures", "--connection", "hubspot").out.strip() == "nothing fails"
+    assert accord("sync", "--json").code == 1
+    assert accord("retry", "stripe", "cus_other").code == 1
+    assert accord("retry", "stripe", "cus_odd", "--json").json == {"retried": 1, "connections": {"stripe": 1}}
+    assert agreed.db.read_now(work.counts) == {"stripe": 1}
+    assert accord("retry", "--json").json["retried"] == 1
