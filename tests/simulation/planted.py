@@ -21,7 +21,7 @@ COPIED: Final = ("core", "connectors", "config", "tests/simulation", "tests/supp
 REFRESH: Final = (
     "make the same change by hand in a copy of the tree and store `diff -U2 --label a/PATH --label b/PATH old new`"
 )
-_ROW: Final = re.compile(r"^\| `(?P<name>\w+)` \|.*\| (?P<first>\d+) \| (?P<limit>\d+) \|", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| `(?P<name>\w+)` \|[^|]*\| (?P<first>\d+) \| (?P<limit>\d+) \|", re.MULTILINE)
 
 
 class Stated(msgspec.Struct, frozen=True):

@@ -148,7 +148,7 @@ class _Drawing:
     def events(self) -> list[Event]:
         """What happens once Accord runs."""
         rng, found = self._rng, list[Event]()
-        for _ in range(rng.randint(3, 16)):
+        for _ in range(rng.randint(3, 12)):
             found += self._event()
         return found
 
