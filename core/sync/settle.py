@@ -87,7 +87,7 @@ def settle(
     gone.settle_gone(tx, hub, connection, batch, seen)
     cases = _live_cases(tx, hub, connection, batch, seen)
     cases += _create_cases(tx, hub, connection, batch, outcome)
-    _first_contact(tx, hub, connection, batch, seen, report)
+    _first_contact(tx, hub, connection, batch, seen, report, outcome)
     creates = [case.row for case in cases if case.found is None]
     parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
     for case in cases:
@@ -108,10 +108,13 @@ def _record_unreadable(tx: Tx, hub: Hub, connection: Connection, batch: Batch, s
     report.failed += len(seen.trouble)
 
 
-def _first_contact(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report) -> None:
+def _first_contact(
+    tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report, outcome: Outcome
+) -> None:
     """Objects without a mapping: up the ladder, but only once the connection was listed completely."""
-    # an open create may have been resolved since the batch was sorted: what it made has its mapping by now
-    mapped = mappings.by_remote_ids(tx, connection.name, KIND, batch.unmapped)
+    # mapped since the batch was sorted: by an open create that was resolved, or by a customer of this very batch
+    mapped = {*mappings.by_remote_ids(tx, connection.name, KIND, batch.unmapped)}
+    mapped |= {one.remote_id for one in outcome.mappings if one.remote_id is not None}
     there = [one.observation for name, one in seen.there.items() if name in batch.unmapped and name not in mapped]
     # taken off first: adopt may mark one again that must be looked at later
     dealt_with(tx, connection, [row for row in _unmapped(batch, seen) if row.subject[2:] not in mapped])
@@ -187,6 +190,8 @@ def _not_created(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, found: Match, outcome: Outcome
 ) -> None:
     now = hub.clock.now()
+    if found.kind == "link" and any(one.remote_id == found.remote_id for one in outcome.mappings):
+        return  # another customer of this batch has just taken it: still dirty, matched again without it
     if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(
         tx, connection.name, KIND, [found.remote_id]
     ):
