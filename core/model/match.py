@@ -46,6 +46,8 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     `twins` are other unmapped objects with the same e-mail or external id at the same connection.
     """
 
+    absorbed: Sequence[Candidate] = ()
+    """Customers whose objects here were merged into this one."""
     marked: Marked | None = None
     ended: str | None = None
     """Why this very object's last mapping ended ("" when nobody said), or None: it never had one."""
@@ -74,7 +76,12 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
         return Match("ignore", "out of scope")
     if hits.ended == CUSTOMER_DELETED:
         return Match("ignore", "its customer was deleted in the registry")  # it must not rise again
-    found = _by_mark(remote, ours, hits) or _by_external_id(remote, hits) or _by_email(remote, hits, policy)
+    found = (
+        _by_merge(remote, hits)
+        or _by_mark(remote, ours, hits)
+        or _by_external_id(remote, hits)
+        or _by_email(remote, hits, policy)
+    )
     found = found or Match("enter", "no candidate on any rung")
     return _answered(answer) if found.hold and answer and answer.digest == found.hold.digest else found
 
@@ -102,6 +109,16 @@ def may_create(fields: Fields, policy: ConnectionPolicy) -> bool:
     if policy.creates == "filter":
         return passes(fields, policy.creates_filter)
     return policy.creates == "all"
+
+
+def _by_merge(remote: Remote, hits: Hits) -> Match | None:
+    """The provider's own word: an object that absorbed a customer's object is that customer's object now."""
+    if not hits.absorbed:
+        return None
+    ids = [one.external_id for one in hits.absorbed]
+    if len(ids) > 1:
+        return _ambiguous(remote, "merge", "objects of more than one customer were merged into it", ids)
+    return Match("link", "merged into it", hits.absorbed[0].customer_id)
 
 
 def _by_mark(remote: Remote, ours: Mark | None, hits: Hits) -> Match | None:

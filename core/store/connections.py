@@ -34,7 +34,10 @@ class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a sweep stands. `run` names the one under way; `pending` is the change cursor it took at its start."""
+    """Where a sweep stands. `run` names the one under way; `pending` is the change cursor it took at its start.
+
+    `started_at` of the changes is the time of their position: a feed reaches back only so far.
+    """
 
     connection: str
     kind: str = "customer"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import InvalidInputError
 from core.store import connections
 from core.store.database import Tx
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 from core.sync.plan import Plan, plan
 from core.sync.sweep import start_first_contact
 
@@ -36,6 +36,8 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         creates = today.counts.get("create", 0)
         now = hub.clock.now()
         connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
+        # asked before anything is created: what was made there since the listing must not be made a second time
+        connections.touch_cursor(tx, connection.name, KIND, "changes")
         start_first_contact(tx, connection, run)
         tx.after_commit(lambda: hub.wake(connection.name))
 

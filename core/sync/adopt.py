@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 
@@ -54,7 +55,10 @@ class Ladder:
         self._by_external = customers.by_external_ids(tx, external | minted)
         keys = {key_of(one.remote) for one in slice_}
         self._by_email = customers.by_email_keys(tx, keys)
-        owners = customers.by_ids(tx, {one.record_id for one in self._by_mapping.values()})
+        aliases = {alias for one in slice_ for alias in one.remote.aliases}
+        self._absorbed = mappings.by_remote_ids(tx, name, KIND, aliases)
+        marked_or_absorbed = (*self._by_mapping.values(), *self._absorbed.values())
+        owners = customers.by_ids(tx, {one.record_id for one in marked_or_absorbed})
         known = {one.id: one for one in (*self._by_external.values(), *owners.values())}
         known |= {one.id: one for some in self._by_email.values() for one in some}
         self.customers: dict[str, Customer] = known
@@ -73,6 +77,7 @@ class Ladder:
         key = key_of(remote)
         by_external = self._by_external.get(minted_id(self._connection, remote))
         return Hits(
+            absorbed=self._merged_into(remote),
             marked=self._marked(remote),
             ended=self._ended.get(remote.id),
             by_external_id=self._candidate(by_external) if by_external else None,
@@ -80,6 +85,11 @@ class Ladder:
             twins_by_external_id=_others(self._same_external.get(remote.external_id or "", ()), remote.id),
             twins_by_email=_others(self._same_email.get(key, ()), remote.id),
         )
+
+    def _merged_into(self, remote: Remote) -> list[Candidate]:
+        rows = [self._absorbed[alias] for alias in remote.aliases if alias in self._absorbed]
+        owners = {row.record_id: self.customers[row.record_id] for row in rows}
+        return [self._candidate(one) for one in owners.values()]
 
     def _marked(self, remote: Remote) -> Marked | None:
         mark = self._marks.get(remote.id)
@@ -215,13 +225,10 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     """New customers from objects that no rung knows. Every field read is agreed from the start."""
     now = hub.clock.now()
     new, rows, entries = [], [], []
+    comes_in = cache(lambda name: hub.policy.rule(connection.name, name).flow in ("both", "in"))
     for one in entered:
         remote = one.seen.remote
-        taken = {
-            name: value
-            for name, value in remote.fields.items()
-            if hub.policy.rule(connection.name, name).flow in ("both", "in")
-        }
+        taken = {name: value for name, value in remote.fields.items() if comes_in(name)}
         fields = {name: value for name, value in taken.items() if not blank(value)}
         customer = Customer(
             id=hub.ids.new(),

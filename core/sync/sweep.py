@@ -51,13 +51,23 @@ class Listed:
 
 
 def is_due(hub: Hub, full: Cursor, changes: Cursor) -> str | None:
-    """Which sweep should run now: `full`, `changes` or None. One that was begun goes on."""
+    """Which sweep should run now: `full`, `changes` or None. A full one that was begun goes on.
+
+    Changes come first while there is a position to read them from: a full sweep of a large account takes hours.
+    A position that the feed does not reach back to any more forces a full sweep.
+    """
     now = hub.clock.now()
-    if full.run is not None or full.completed_at is None or now - full.completed_at >= hub.timing.full_every:
-        return "full"
-    if changes.completed_at is None or now - changes.completed_at >= hub.timing.changes_every:
+    is_stale = changes.completed_at is None or now - changes.completed_at >= hub.timing.changes_every
+    if is_stale and reaches_back(hub, changes):
         return "changes"
-    return None
+    is_begun = full.run is not None or full.completed_at is None
+    return "full" if is_begun or is_stale or now - (full.completed_at or 0.0) >= hub.timing.full_every else None
+
+
+def reaches_back(hub: Hub, changes: Cursor) -> bool:
+    """Whether the change feed still knows everything since this position."""
+    window = hub.connections[changes.connection].manifest.changes_window_seconds
+    return changes.cursor is not None and hub.clock.now() - (changes.started_at or 0.0) <= window
 
 
 async def sweep_slice(hub: Hub, connection: Connection, mode: str, listed: Listed, report: Report) -> None:
@@ -170,7 +180,7 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
         work.release(tx, connection.name, cursor.run or "")
         done = msgspec.structs.replace(cursor, cursor=None, run=None, pending=None, completed_at=now, listed=total)
         connections.put_cursor(tx, done)
-        _start_changes(tx, connection, cursor, now)
+        _start_changes(tx, hub, connection, cursor, now)
         counted = {"listed": total} if listed.is_whole else {}
         connections.change(tx, connection.name, swept_at=now, error="", error_code="", **counted)
         if row.state == "active":
@@ -180,21 +190,16 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
     await hub.db.run(end)
 
 
-def _start_changes(tx: Tx, connection: Connection, cursor: Cursor, now: float) -> None:
+def _start_changes(tx: Tx, hub: Hub, connection: Connection, cursor: Cursor, now: float) -> None:
     """The change feed goes on from where it was before this sweep; from its start if it had none, or too old a one."""
     changes = connections.cursor(tx, connection.name, KIND, "changes")
-    too_old = now - (changes.completed_at or 0.0) > connection.manifest.changes_window_seconds
-    if changes.cursor is None or too_old:
-        fresh = msgspec.structs.replace(changes, cursor=cursor.pending, completed_at=now)
+    if not reaches_back(hub, changes):
+        fresh = msgspec.structs.replace(changes, cursor=cursor.pending, started_at=cursor.started_at, completed_at=now)
         connections.put_cursor(tx, fresh)
 
 
 def start_first_contact(tx: Tx, connection: Connection, run: str) -> None:
-    """Let unmapped objects climb the ladder, then offer unmapped customers for creation.
-
-    The change feed is asked before that: what was made there since the listing must not be made a second time.
-    """
-    connections.touch_cursor(tx, connection.name, KIND, "changes")
+    """Let unmapped objects climb the ladder, then offer unmapped customers for creation."""
     for mode in ("adopt", "offer"):
         connections.put_cursor(tx, Cursor(connection=connection.name, kind=KIND, mode=mode, cursor="", run=run))
 
@@ -249,7 +254,8 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
         record_bad(tx, hub, connection, page.bad, trace)
         now = hub.clock.now()
         moved = msgspec.structs.replace(cursor, cursor=page.cursor or cursor.cursor)
-        connections.put_cursor(tx, msgspec.structs.replace(moved, completed_at=now) if page.is_last else moved)
+        ended = msgspec.structs.replace(moved, started_at=now, completed_at=now)
+        connections.put_cursor(tx, ended if page.is_last else moved)
 
     await hub.db.run(store)
     report.looked += len(named)

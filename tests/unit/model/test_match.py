@@ -269,3 +269,22 @@ def test_an_answer_about_doubles_counts_for_those_seen(choice: str, expected: Ma
     assert match_before_create(doubles, ALL, answer) == expected
     more = [*doubles, Double("r3", "e-mail")]
     assert match_before_create(more, ALL, answer).kind == "hold"
+
+
+def test_an_object_that_absorbed_a_customers_object_is_that_customers() -> None:
+    """The provider's own word beats every other rung."""
+    candidate = Candidate("c1", "ext-1", "contact:1")
+    remote = Remote(id="contact:9", fields={}, aliases=("contact:1",), accord_ref="inst.m1.1")
+    policy = ConnectionPolicy(name="hubspot", provider="hubspot", enters="all")
+    found = match(remote, Hits(absorbed=[candidate]), policy, "inst")
+    assert (found.kind, found.customer_id) == ("link", "c1")
+
+
+def test_an_object_that_absorbed_objects_of_two_customers_is_held() -> None:
+    """Nobody but a person can say whose it is."""
+    both = [Candidate("c1", "ext-1", "contact:1"), Candidate("c2", "ext-2", "contact:2")]
+    remote = Remote(id="contact:9", fields={}, aliases=("contact:1", "contact:2"))
+    policy = ConnectionPolicy(name="hubspot", provider="hubspot", enters="all")
+    found = match(remote, Hits(absorbed=both), policy, "inst")
+    assert found.hold is not None
+    assert found.hold.detail["candidates"] == ["ext-1", "ext-2"]
