@@ -205,6 +205,9 @@ class Checks:
             return
         if flow == "out" and row.base.get(field) is None and blank(customer.fields.get(field)):
             return  # nothing to send, and nothing is taken
+        if flow == "out" and not isinstance(there, str | dict | list | None):
+            self._world.reached["an unreadable value stays where nothing is taken"] += 1
+            return
         same = rest.projection(row.connection).canonical
         here = customer.fields.get(field)
         what = f"{row.connection} {row.remote_id} {field}"
