@@ -52,7 +52,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
 def ensure(tx: Tx, name: str, provider: str) -> None:
     """Make the connection's row, observing, if it is not there."""
-    tx.execute(insert_or_ignore(tx, CONNECTIONS), {"name": name, "provider": provider})
+    tx.execute(insert_or_ignore(tx.dialect, CONNECTIONS), {"name": name, "provider": provider})
 
 
 _BY_NAME: Final = sa.select(*_COLUMNS).where(CONNECTIONS.c.name == sa.bindparam("name"))
@@ -96,7 +96,7 @@ def put_cursor(tx: Tx, cursor: Cursor) -> None:
     values = msgspec.structs.asdict(cursor)
     c = CURSORS.c
     here = (c.connection == cursor.connection, c.kind == cursor.kind, c.mode == cursor.mode)
-    tx.execute(insert_or_ignore(tx, CURSORS), values)
+    tx.execute(insert_or_ignore(tx.dialect, CURSORS), values)
     tx.execute(sa.update(CURSORS).where(*here).values(**values))
 
 
@@ -113,13 +113,13 @@ def meta(tx: Tx, name: str) -> str | None:
 
 def put_meta_once(tx: Tx, name: str, value: str) -> str:
     """Set a setting unless it is set; returns what stands."""
-    tx.execute(insert_or_ignore(tx, META), {"name": name, "value": value})
+    tx.execute(insert_or_ignore(tx.dialect, META), {"name": name, "value": value})
     return meta(tx, name) or value
 
 
 def probe(tx: Tx, now: float) -> None:
     """Write something, anything: a database that only reads well is not usable."""
-    statement = upsert(tx, META, ("name",), ("value",))
+    statement = upsert(tx.dialect, META, ("name",), ("value",))
     tx.execute(statement, {"name": "probed_at", "value": str(now)})
 
 

@@ -41,6 +41,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: float | None = None
 
 
+_INSERT: Final = sa.insert(CUSTOMERS)
 _IS_LIVE: Final = CUSTOMERS.c.deleted_at.is_(None)
 _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
@@ -67,7 +68,7 @@ def by_email_keys(tx: Tx, keys: Iterable[str]) -> dict[str, list[Customer]]:
 
 def insert(tx: Tx, customers: Sequence[Customer]) -> None:
     """Add new customers; a live external id that is taken raises the database's IntegrityError."""
-    tx.many(sa.insert(CUSTOMERS), [_row(one) for one in customers])
+    tx.load(_INSERT, [_row(one) for one in customers])
 
 
 def replace(tx: Tx, customer: Customer) -> bool:

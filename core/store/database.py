@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -24,6 +25,7 @@ from core.errors import AccordError, InvalidInputError, StorageError
 
 if TYPE_CHECKING:
     import psycopg
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 T = TypeVar("T")
 Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
@@ -32,6 +34,12 @@ BUSY_SECONDS = 5.0
 POSTGRES_WRITERS = 4
 READERS = 2
 WAL_TURNS = 50
+
+
+@lru_cache(maxsize=64)
+def _compiled(statement: sa.ClauseElement, dialect: sa.Dialect, names: tuple[str, ...]) -> SQLCompiler:
+    found = statement.compile(dialect=dialect, column_keys=list(names))
+    return cast("SQLCompiler", found)
 
 
 class Tx:
@@ -53,6 +61,17 @@ class Tx:
         """Run one statement for each of `rows`."""
         if rows:
             self.connection.execute(statement, list(rows))
+
+    def load(self, statement: sa.ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """`many` for statements that are built once and whose values the driver takes as they are: half the cost."""
+        if not rows:
+            return
+        compiled = _compiled(statement, self.connection.dialect, tuple(rows[0]))
+        if compiled.positiontup is None:
+            self.connection.exec_driver_sql(str(compiled), [dict(row) for row in rows])
+            return
+        names = compiled.positiontup
+        self.connection.exec_driver_sql(str(compiled), [tuple([row[name] for name in names]) for row in rows])
 
     def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """All rows of a query."""

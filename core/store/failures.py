@@ -36,7 +36,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 def record(tx: Tx, failures: Sequence[Failure]) -> None:
     """Store failures; one that stands already counts one attempt more."""
-    statement = dialect_insert(tx, FAILURES)
+    statement = dialect_insert(tx.dialect, FAILURES)
     new = statement.excluded
     kept = {name: new[name] for name in ("code", "message", "raw", "field", "state", "last_at", "next_at", "trace")}
     again = statement.on_conflict_do_update(

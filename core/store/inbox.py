@@ -44,7 +44,7 @@ def add(tx: Tx, letters: Sequence[Letter]) -> None:
         }
         for one in letters
     ]
-    tx.many(insert_or_ignore(tx, INBOX), rows)
+    tx.many(insert_or_ignore(tx.dialect, INBOX), rows)
 
 
 def new(tx: Tx, connection: str, limit: int) -> list[Letter]:

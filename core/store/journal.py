@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from core.store.text import AnyRow, chunks, dump
 
 _NAMES = "id at kind record_id connection remote_id action changes lost actor trace"
 _COLUMNS = tuple(JOURNAL.c[name] for name in _NAMES.split())
+_INSERT: Final = sa.insert(JOURNAL)
 _CHANGES = msgspec.json.Decoder(dict[str, tuple[Value, Value, str]])
 _LOST = msgspec.json.Decoder(list[Lost])
 
@@ -45,7 +47,7 @@ def write(tx: Tx, entries: Sequence[Entry]) -> None:
         row = msgspec.structs.asdict(one)
         del row["id"]
         rows.append(row | {"changes": dump(one.changes), "lost": dump(one.lost)})
-    tx.many(sa.insert(JOURNAL), rows)
+    tx.load(_INSERT, rows)
 
 
 def since(tx: Tx, record_ids: Iterable[str], at: float) -> dict[str, list[Entry]]:

@@ -57,6 +57,7 @@ _HERE: Final = (
     MAPPINGS.c.connection.concat("") == sa.bindparam("connection"),
     MAPPINGS.c.kind.concat("") == sa.bindparam("kind"),
 )
+_INSERT: Final = sa.insert(MAPPINGS)
 _BY_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.id.in_(SOME))
 _BY_REMOTE_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, IS_LIVE)
 _OF_RECORD: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.record_id.in_(SOME), IS_LIVE)
@@ -111,7 +112,7 @@ def generations(tx: Tx, record_ids: Iterable[str], connection: str) -> dict[str,
 
 def insert(tx: Tx, rows: Sequence[MappingRow]) -> None:
     """Add mappings; a record or remote id that is mapped here already raises the database's IntegrityError."""
-    tx.many(sa.insert(MAPPINGS), [_row(one) for one in rows])
+    tx.load(_INSERT, [_row(one) for one in rows])
 
 
 def update(tx: Tx, rows: Sequence[MappingRow]) -> None:

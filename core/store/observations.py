@@ -13,7 +13,7 @@ from core.model.remote import Remote
 from core.store.database import Tx
 from core.store.mappings import IS_LIVE
 from core.store.tables import MAPPINGS, OBSERVATIONS
-from core.store.text import SOME, AnyRow, chunks, dump, upsert
+from core.store.text import DIALECTS, SOME, AnyRow, chunks, dump, upsert
 
 _REMOTE = msgspec.json.Decoder(Remote)
 _COLUMNS = (OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest, OBSERVATIONS.c.remote, OBSERVATIONS.c.state)
@@ -46,6 +46,7 @@ _LOOSELY: Final = (
     OBSERVATIONS.c.connection.concat("") == sa.bindparam("connection"),
     OBSERVATIONS.c.kind.concat("") == sa.bindparam("kind"),
 )
+_PUT: Final = {name: upsert(name, OBSERVATIONS, ("connection", "kind", "remote_id"), _CHANGED) for name in DIALECTS}
 _BY_ID: Final = sa.select(*_COLUMNS).where(*_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME))
 _DIGESTS: Final = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest).where(
     *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state == "live"
@@ -85,7 +86,7 @@ def by_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dic
 def put(tx: Tx, connection: str, kind: str, seen: Sequence[Observation], now: float) -> None:
     """Store what was seen."""
     rows = [_row(connection, kind, one, now) for one in seen]
-    tx.many(upsert(tx, OBSERVATIONS, ("connection", "kind", "remote_id"), _CHANGED), rows)
+    tx.load(_PUT[tx.dialect], rows)
 
 
 def unmapped(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[Observation]:

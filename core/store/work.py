@@ -65,7 +65,7 @@ def mark(
         }
         for subject in sorted(set(subjects))
     ]
-    statement = dialect_insert(tx, DIRTY)
+    statement = dialect_insert(tx.dialect, DIRTY)
     new = statement.excluded
     # a sweep must not park what a webhook has already asked for
     still_parked = sa.case((DIRTY.c.parked.is_(None), None), else_=new.parked)
