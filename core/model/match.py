@@ -38,6 +38,8 @@ class Marked(msgspec.Struct, frozen=True):
     customer: Candidate
     generation: int
     is_ended: bool
+    is_left_out: bool = False
+    """A person said that it shall have no object here."""
 
 
 class Hits(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +127,8 @@ def _by_mark(remote: Remote, ours: Mark | None, hits: Hits) -> Match | None:
     marked = hits.marked
     if ours is None or marked is None:
         return None
+    if marked.is_left_out:
+        return Match("ignore", "a person left it out")
     taken = marked.customer.mapped_to not in (None, remote.id)
     if marked.is_ended or taken or marked.generation != ours.generation:
         why = "it carries our marker of a mapping that has another object, or has ended"

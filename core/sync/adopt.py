@@ -15,7 +15,7 @@ from core.model.holds import HoldDraft
 from core.model.keys import email_key
 from core.model.match import Candidate, Hits, Marked, Match, match
 from core.model.remote import Remote, parse_mark
-from core.model.values import blank
+from core.model.values import Fields, blank
 from core.store import customers, holds, intents, journal, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -98,7 +98,7 @@ class Ladder:
             return None
         owner = self.customers[row.record_id]
         candidate = Candidate(owner.id, owner.external_id, row.remote_id)
-        return Marked(row.id, candidate, row.generation, is_ended=row.state == mappings.ENDED)
+        return Marked(row.id, candidate, row.generation, row.state == mappings.ENDED, row.state == "excluded")
 
     def _candidate(self, customer: Customer) -> Candidate:
         row = self.here.get(customer.id)
@@ -168,7 +168,7 @@ def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation
     held: list[holds.Held] = []
     for one in judge(tx, hub, connection, slice_):
         kind: str = one.match.kind
-        if kind != "ignore" and _may_be_ours(one, waiting):
+        if kind != "ignore" and _may_be_ours(connection, one, waiting):
             kind = "wait"  # our own create, whose answer is still to come: linked when its intent is resolved
         elif one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
@@ -201,17 +201,21 @@ def _creates_under_way(tx: Tx, connection: Connection) -> dict[str, str]:
     found = {}
     for intent in intents.all_open(tx, connection.name):
         if intent.action == "create":
-            found[intent.mapping_id] = str(intent.wanted.get("name") or "")
+            found[intent.mapping_id] = _name_as_there(connection, intent.wanted)
     return found
 
 
-def _may_be_ours(one: Judged, waiting: dict[str, str]) -> bool:
+def _name_as_there(connection: Connection, fields: Fields) -> str:
+    return str(connection.projection.canonical("name", fields.get("name")) or "")
+
+
+def _may_be_ours(connection: Connection, one: Judged, waiting: dict[str, str]) -> bool:
     if not waiting:
         return False
     mark = parse_mark(one.seen.remote.accord_ref)
     if mark is not None:
         return mark.mapping in waiting
-    return str(one.seen.remote.fields.get("name") or "") in waiting.values()
+    return _name_as_there(connection, one.seen.remote.fields) in waiting.values()
 
 
 def _look_again(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str) -> None:
@@ -269,10 +273,13 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     changed_customers, entries, unfinished = [], [], []
     for customer, judged_row, verdict in links:
         row = with_base(judged_row, verdict, connection, now)
-        (moved if row.id in known else fresh).append(row)
         after = pulled(customer, verdict, connection, now)
-        if after is not customer and customers.replace(tx, after):
+        if after is not customer:
+            if not customers.replace(tx, after):  # another lane was faster: its base would say what is not so
+                _look_again(tx, hub, connection, str(row.remote_id), trace)
+                continue
             changed_customers.append(Moved(after, verdict.pull))
+        (moved if row.id in known else fresh).append(row)
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
         if verdict.push or verdict.holds or row.id in known:  # a mapping that waited may have holds to close
             unfinished.append(row.id)

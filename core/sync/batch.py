@@ -121,11 +121,11 @@ async def observe(connection: Connection, remote_ids: Sequence[str]) -> Seen:
 
 
 def as_of_now(tx: Tx, rows: Sequence[MappingRow]) -> dict[str, tuple[MappingRow, Customer]]:
-    """Mappings and their customers as they are in this transaction, by mapping id; ended ones left out."""
+    """Mappings and their customers as they are in this transaction, by mapping id; ended, deleted ones left out."""
     again = mappings.by_ids(tx, [row.id for row in rows])
     owners = customers.by_ids(tx, {row.record_id for row in again.values()})
     return {
         name: (row, owners[row.record_id])
         for name, row in again.items()
-        if row.state != mappings.ENDED and row.record_id in owners
+        if row.state != mappings.ENDED and row.record_id in owners and owners[row.record_id].deleted_at is None
     }

@@ -16,7 +16,7 @@ from core.store import journal, mappings, observations, work
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
-from core.sync.batch import Batch, Seen
+from core.sync.batch import Batch, Seen, as_of_now
 from core.sync.failing import dealt_with
 from core.sync.hub import KIND, Connection, Hub
 
@@ -29,10 +29,14 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     known = observations.by_ids(tx, connection.name, KIND, seen.gone)
     vanished = [msgspec.structs.replace(one, state="gone") for one in known.values()]
     observations.put(tx, connection.name, KIND, vanished, now)
+    current = as_of_now(tx, [batch.live[name][1] for name in seen.gone if name in batch.live])
     for remote_id, missing in seen.gone.items():
         if remote_id in batch.live:
-            row, mapping = batch.live[remote_id]
-            _mapping_gone(tx, hub, connection, row, mapping, missing)
+            row, old = batch.live[remote_id]
+            if old.id not in current:
+                dealt_with(tx, connection, [row])
+            elif current[old.id][0].remote_id == remote_id:  # else linked elsewhere, or let go, during the read
+                _mapping_gone(tx, hub, connection, row, current[old.id][0], missing)
         elif missing.survivor:
             _look_at(tx, hub, connection, missing.survivor, batch.unmapped[remote_id].trace)
     _close_holds_of_unmapped(tx, hub, connection, [one for one in seen.gone if one in batch.unmapped])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.store import work
 from core.store.work import DirtyRow
 from core.sync.batch import Report, observe, sort
 from core.sync.hub import Connection, Hub
@@ -20,8 +21,13 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
     """Bring one batch of subjects as far as it goes now. Raises only what concerns the whole connection."""
     report = Report(looked=len(rows))
     batch = await hub.db.read(lambda tx: sort(tx, connection, rows))
-    for row, intent in batch.open:
-        await resolve(hub, connection, row, intent, report)
+    if batch.state.state == "active":
+        for row, intent in batch.open:
+            await resolve(hub, connection, row, intent, report)
+    elif batch.open:
+        # finding out may mean to send again: nothing is sent before a person has said so
+        later = dict.fromkeys((row.subject for row, _ in batch.open), hub.clock.now() + hub.timing.changes_every)
+        await hub.db.run(lambda tx: work.postpone(tx, connection.name, later, is_attempt=False))
     seen = await observe(connection, [*batch.live, *batch.unmapped])
     outgoing = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
     size = connection.manifest.write_batch

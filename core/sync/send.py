@@ -117,7 +117,8 @@ def commit_written(
     intents.close(tx, {intent.id: "done"}, now)
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current:
-        dealt_with(tx, connection, [row])  # the customer was deleted meanwhile: the object is left alone
+        _leave_alone(tx, connection, intent, remote)
+        dealt_with(tx, connection, [row])
         return
     mapping, customer = current[intent.mapping_id]
     if not _claim(tx, hub, connection, mapping, remote, row):
@@ -144,6 +145,13 @@ def commit_written(
     if again.is_quiet and not again.base:
         work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
+
+
+def _leave_alone(tx: Tx, connection: Connection, intent: Intent, remote: Remote) -> None:
+    """Its customer was deleted meanwhile: remember whose object it was, or it would enter as a new customer."""
+    row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
+    if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]):
+        mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote.id)])
 
 
 def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, Value]]:

@@ -140,6 +140,8 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             dealt_with(tx, connection, [row])
             continue
         mapping, customer = current[old.id]
+        if mapping.remote_id != name:
+            continue  # linked elsewhere, or let go, during the read: still dirty, sorted anew
         found = seen.there[name]
         holds_here = held.get(work.mapping_subject(mapping.id), ())
         entries = recent.get(customer.id, ())
@@ -171,6 +173,8 @@ def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcom
     rows = {mapping.id: row for row, mapping in batch.pending}
     current = as_of_now(tx, [mapping for _, mapping in batch.pending])
     dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
+    # one that was linked or left out meanwhile is still dirty, and sorted anew
+    current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
     doubles = _doubles(tx, hub, connection, current)
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     cases = []
@@ -271,6 +275,10 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     outcome.held.append(
         hold_rows.Held(subject=case.subject, record_id=case.customer.id, drafts=drafts, trace=case.row.trace)
     )
+    if case.found:  # whatever was asked about the object while it had no mapping is moot
+        outcome.held.append(
+            hold_rows.Held(subject=work.remote_subject(case.found.observation.remote_id), record_id=None, drafts=[])
+        )
     if intent:
         outcome.intents.append((case.row, intent))
     else:

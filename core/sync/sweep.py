@@ -31,6 +31,7 @@ from core.sync.races import judge_races
 CURSOR_EVERY = 10
 """An unchanged page moves the stored cursor only now and then: an idle sweep need not write for every page."""
 LISTING_SUBJECT = "listing"
+BAD_RECORD = "bad_record"
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ async def sweep_slice(hub: Hub, connection: Connection, mode: str, listed: Liste
     if listed.run != cursor.run:
         listed.begin(cursor)
     page = await connection.connector.sweep(KIND, "full", listed.position)
-    await _store_page(hub, connection, cursor, page, listed, report)
+    await store_page(hub, connection, cursor, page, listed, report)
     if page.is_last:
         await _end_full(hub, connection, cursor, listed, report)
 
@@ -98,33 +99,51 @@ async def begin_full(hub: Hub, connection: Connection, run: str) -> Cursor:
         started_at=hub.clock.now(),
         completed_at=(await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, "full"))).completed_at,
     )
-    await hub.db.run(lambda tx: connections.put_cursor(tx, cursor))
+
+    def begin(tx: Tx) -> None:
+        # what a sweep under way has found would wait for an end that never comes: it waits for this one's
+        under_way = connections.cursor(tx, connection.name, KIND, "full").run
+        if under_way is not None:
+            work.repark(tx, connection.name, under_way, run)
+        connections.put_cursor(tx, cursor)
+
+    await hub.db.run(begin)
     return cursor
 
 
-async def _store_page(
+async def store_page(
     hub: Hub, connection: Connection, cursor: Cursor, page: Page, listed: Listed, report: Report
 ) -> None:
+    """Store what a page shows; what it changes waits for the end of the sweep."""
     ids = [one.id for one in page.sightings]
-    known = await hub.db.read(lambda tx: observations.digests(tx, connection.name, KIND, ids))
-    fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
+    known, failed = await hub.db.read(lambda tx: _known(tx, connection, ids))
+    fresh = [one for one in page.sightings if known.get(one.id) != one.digest or one.id in failed]
     seen, bad = _translated(connection, fresh, page.bad)
-    listed.ids.update(ids, (one.id for one in page.bad))
-    listed.pages += 1
-    report.looked += len(ids) + len(page.bad)
-    report.failed += len(bad)
-    listed.position = page.cursor
-    if not (seen or bad) and (page.is_last or listed.pages % CURSOR_EVERY):
-        return
+    mended = failed - {one.id for one in bad}
 
     def store(tx: Tx) -> None:
         observations.put(tx, connection.name, KIND, seen, hub.clock.now())
         mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in seen])
         mark_objects(tx, hub, connection, mapped, reason="sweep", trace=cursor.run or "", parked=cursor.run)
+        failures.resolve(tx, connection.name, [work.remote_subject(one) for one in mended])
         record_bad(tx, hub, connection, bad, cursor.run or "")
         connections.put_cursor(tx, msgspec.structs.replace(cursor, cursor=page.cursor))
 
-    await hub.db.run(store)
+    if seen or bad or not (page.is_last or (listed.pages + 1) % CURSOR_EVERY):
+        await hub.db.run(store)
+    # only now: a page that could not be stored is read again
+    listed.ids.update(ids, (one.id for one in page.bad))
+    listed.pages += 1
+    listed.position = page.cursor
+    report.looked += len(ids) + len(page.bad)
+    report.failed += len(bad)
+
+
+def _known(tx: Tx, connection: Connection, ids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+    """What these objects looked like last time, and which of them could not be understood then."""
+    failed = failures.known(tx, connection.name, [work.remote_subject(one) for one in ids])
+    bad = {one.subject[2:] for one in failed.values() if one.code == BAD_RECORD}
+    return observations.digests(tx, connection.name, KIND, ids), bad
 
 
 def _translated(
@@ -149,7 +168,7 @@ def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Sequence[Bad], tra
             connection=connection.name,
             subject=work.remote_subject(one.id),
             field=one.field,
-            code="bad_record",
+            code=BAD_RECORD,
             message=f"{one.field}: {one.problem}" if one.field else one.problem,
             raw=one.raw[:RAW_SHOWN],
             state="retrying",
@@ -166,11 +185,11 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
     """The listing is complete: is it plausible? Then what it lacks is looked for, and what changed is judged."""
     row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
     total = len(listed.ids)
+    await judge.judge_parked(hub, connection, cursor.run or "")
     if listed.is_whole and await _shrank(hub, connection, row.listed, total):
         report.held += 1
         return
     missing = await _missing(hub, connection, listed) if listed.is_whole else []
-    await judge.judge_parked(hub, connection, cursor.run or "")
 
     def end(tx: Tx) -> None:
         now = hub.clock.now()
@@ -224,6 +243,8 @@ async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> 
         stopped = connections.cursor(tx, connection.name, KIND, "full")
         now = hub.clock.now()
         connections.put_cursor(tx, msgspec.structs.replace(stopped, run=None, cursor=None, completed_at=now))
+        # what it did show is there, and may be looked at
+        work.release(tx, connection.name, stopped.run or "")
         return True
 
     return await hub.db.run(check)

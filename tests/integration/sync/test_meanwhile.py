@@ -1,0 +1,247 @@
+"""What happens meanwhile: answers, deletions, restarts and full disks in the middle of a lane's work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from core.errors import StorageError
+from core.model import holds
+from core.ports import HttpRequest, HttpResponse
+from core.store import connections, observations, work
+from core.store.database import Tx
+from core.sync import answers, registry
+from core.sync.batch import Report
+from core.sync.sweep import Listed, begin_full, store_page
+from tests.support.acting import (
+    ADA,
+    agreeing,
+    all_day,
+    answer,
+    edit_only,
+    everybody,
+    failing,
+    held,
+    mapped,
+    only,
+    value,
+    waiting,
+    with_policy,
+)
+from tests.support.world import World
+
+T = TypeVar("T")
+
+pytestmark = pytest.mark.anyio
+
+
+def before_next(world: World, name: str, wanted: Callable[[HttpRequest], bool], act: Callable[[], None]) -> None:
+    """Let something happen right before the next request of a kind is answered."""
+    whole, is_over = world.exchanges[name], False
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        nonlocal is_over
+        if not is_over and wanted(request):
+            is_over = True
+            act()
+        return whole(request)
+
+    world.exchanges[name] = exchange
+
+
+def archive(world: World) -> None:
+    """Somebody deletes the one customer."""
+    (one,) = everybody(world)
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, one.external_id, actor="ann", trace="t"))
+
+
+async def test_an_edit_found_by_a_sweep_that_was_begun_anew_flows() -> None:
+    """What a sweep had found waited for the end of that sweep; another one took its place, and the edit for ever."""
+    world = await agreeing()
+    edit_only(world, "hubspot", {"phone": "+4930111"})
+    hubspot, (mapping,) = world.hub.connection("hubspot"), mapped(world, "hubspot")
+    cursor = await begin_full(world.hub, hubspot, "first")
+    page = await hubspot.connector.sweep("customer", "full", None)
+    listed = Listed()
+    listed.begin(cursor)
+    await store_page(world.hub, hubspot, cursor, page, listed, Report())
+    assert world.db.read_now(lambda tx: work.parked(tx, "hubspot", "first", "", 10)) == [f"m:{mapping.id}"]
+    await begin_full(world.hub, hubspot, "second")
+    await world.settle()
+    assert value(world, "stripe", "phone") == "+4930111"
+    assert sum(waiting(world).values()) == 0
+
+
+async def test_an_edit_found_by_an_implausible_listing_flows() -> None:
+    """The listing lacked objects, but what it showed was there: an edit of it waited for ever."""
+    world = World()
+    ids = [
+        world.lookalikes["hubspot"].edit("customer", None, {"name": f"Ada{n}", "email": f"ada{n}@example.test"})
+        for n in range(10)
+    ]
+    await world.activate_all()
+    for one in ids[5:]:
+        world.lookalikes["hubspot"].delete("customer", one)
+    edit_only(world, "hubspot", {"phone": "+4930111"}, ids[0])
+    world.timing = type(world.timing)(changes_every=1e9, full_every=86400, first_back_off=1)
+    world.start()
+    world.db.run_now(lambda tx: connections.touch_cursor(tx, "hubspot", "customer", "full"))
+    await world.settle()
+    (hold,) = held(world, holds.LISTING_SHRANK)
+    await answer(world, hold, "approve")
+    await all_day(world)
+    assert world.neutral("stripe")
+    assert "+4930111" in {one.get("phone") for one in world.neutral("stripe").values()}
+    assert sum(waiting(world).values()) == 0
+
+
+async def test_a_page_that_could_not_be_stored_is_read_again() -> None:
+    """A full disk for one second, and what was on that page was not known: it would have been made a second time."""
+    world = World()
+    count = 250
+    for n in range(count):
+        world.lookalikes["hubspot"].edit("customer", None, {"name": f"Ada{n}", "email": f"ada{n}@example.test"})
+    run, left = world.db.run_now, [1]
+
+    def full_for_once(change: Callable[[Tx], T]) -> T:
+        if left[0] and "store_page" in change.__qualname__:
+            left[0] -= 1
+            raise StorageError("disk full")
+        return run(change)
+
+    world.db.run_now = full_for_once  # type: ignore[assignment, method-assign]
+    await world.settle()
+    assert not left[0]
+    assert world.db.read_now(lambda tx: observations.count(tx, "hubspot", "customer")) == count
+
+
+async def test_a_customer_deleted_while_its_object_was_read_stays_deleted() -> None:
+    """The object was gone too: its ended mapping came back, with a question about a deleted customer."""
+    world = await agreeing()
+    world.lookalikes["hubspot"].delete("customer", only(world, "hubspot"))
+    before_next(world, "hubspot", lambda r: "batch/read" in r.url, lambda: archive(world))
+    await all_day(world)
+    assert held(world) == []
+    assert mapped(world, "hubspot") == []
+
+
+async def test_a_mapping_let_go_while_its_object_was_read_stays_let_go() -> None:
+    """A person unlinked a mapping that a restored object was about to bring back to life."""
+    world = await agreeing()
+    remote_id = only(world, "hubspot")
+    world.lookalikes["hubspot"].delete("customer", remote_id)
+    await all_day(world)
+    (hold,) = held(world)
+    world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+
+    def act() -> None:
+        world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "unlink", actor="ann"))
+
+    before_next(world, "hubspot", lambda r: "batch/read" in r.url, act)
+    await all_day(world)
+    (row,) = mapped(world, "hubspot")
+    assert row.state == "excluded"
+
+
+async def test_an_object_made_while_its_customer_was_deleted_brings_nobody_back() -> None:
+    """QuickBooks has no place for a marker: the object entered as a new customer, and went everywhere."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace"})
+    before_next(world, "quickbooks", lambda r: r.method == "POST" and "/customer" in r.url, lambda: archive(world))
+    await world.next_sweep()
+    await all_day(world)
+    await all_day(world)
+    assert everybody(world) == []
+    assert held(world) == []
+
+
+async def test_a_failure_of_a_bad_record_ends_when_it_can_be_read() -> None:
+    """It was shown as being retried for ever."""
+    world = await agreeing()
+    whole = world.exchanges["quickbooks"]
+
+    def with_half_a_pair(request: HttpRequest) -> HttpResponse:
+        found = whole(request)
+        return HttpResponse(found.status, found.headers, found.body.replace(b"SURROGATE", b"\\ud83d"))
+
+    world.exchanges["quickbooks"] = with_half_a_pair
+    world.lookalikes["quickbooks"].edit("customer", None, {"name": "Half SURROGATE Smith"})
+    await all_day(world)
+    assert [one.code for one in failing(world)] == ["bad_record"]
+    world.exchanges["quickbooks"] = whole
+    await all_day(world)
+    assert failing(world) == []
+
+
+async def test_a_link_from_the_customers_side_ends_the_question_on_the_objects_side() -> None:
+    """Two holds ask about one pair; one answer is enough."""
+    world = World()
+    world.config = with_policy(world.config, "hubspot", match_email=False)
+    world.start()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada L.", "email": "ada@example.test"})
+    world.config = with_policy(world.config, "stripe", match_email=False)
+    world.start()
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.activate_all("stripe", "hubspot", "quickbooks")
+    assert len(held(world)) == len("mr")
+    (mine,) = [one for one in held(world) if one.subject.startswith("m:")]
+    await answer(world, mine, f"link:{mine.detail['candidates'][0]}")
+    await all_day(world)
+    assert held(world) == []
+
+
+async def test_a_lost_create_seen_by_the_feed_is_known_by_its_name_as_spelled_there() -> None:
+    """A name with a blank at its end comes back without it: the object looked like another customer."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace "})
+    whole, lost = world.exchanges["quickbooks"], [1]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        found = whole(request)
+        if lost[0] and request.method == "POST" and "/customer" in request.url:
+            lost[0] -= 1
+            raise TimeoutError
+        return found
+
+    world.exchanges["quickbooks"] = exchange
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    await world.lanes.run("quickbooks")
+    assert lost == [0]
+    (made,) = world.neutral("quickbooks")
+    world.db.run_now(lambda tx: work.mark(tx, "quickbooks", [f"r:{made}"], reason="webhook", trace="t", now=0.0))
+    await world.lanes.run("quickbooks")
+    await world.next_sweep()
+    assert len(everybody(world)) == 1
+    assert len(world.neutral("stripe")) == 1
+
+
+async def test_an_open_create_is_not_sent_by_an_observing_connection() -> None:
+    """A restored database observes: whatever was under way in the backup is not sent before a person says so."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    whole, lost = world.exchanges["hubspot"], [1]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if lost[0] and "upsert" in request.url:
+            lost[0] -= 1
+            raise TimeoutError
+        return whole(request)
+
+    world.exchanges["hubspot"] = exchange
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    await world.lanes.run("hubspot")
+    assert lost == [0]
+    world.db.run_now(lambda tx: connections.change(tx, "hubspot", state="observing"))
+    world.start()
+    await all_day(world)
+    assert world.writes("hubspot") == 0
+    world.db.run_now(lambda tx: connections.change(tx, "hubspot", state="active"))
+    await all_day(world)
+    assert len(world.neutral("hubspot")) == 1
