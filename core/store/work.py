@@ -160,6 +160,12 @@ def counts(tx: Tx) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def parked_by(tx: Tx, connection: str, subject: str) -> str | None:
+    """What a subject waits for the release of: a sweep's run, or the mass-change guard; None when it does not."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.subject == subject)
+    return tx.execute(sa.select(DIRTY.c.parked).where(*here)).scalar_one_or_none()
+
+
 def waiting(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, tuple[str, float, int]]:
     """Why, until when and for the how manieth time each of `subjects` waits."""
     found: dict[str, tuple[str, float, int]] = {}

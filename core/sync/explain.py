@@ -12,7 +12,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.journal import Entry
 from core.store.mappings import MappingRow
-from core.sync import registry
+from core.sync import guard, registry
 from core.sync.hub import KIND, Hub
 from core.sync.verdicts import verdict_on
 
@@ -44,7 +44,7 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
     subject = work.mapping_subject(row.id)
     waits = work.waiting(tx, row.connection, [subject]).get(subject)
     if waits:
-        shown["waits"] = {"reason": waits[0], "not_before": waits[1], "attempts": waits[2]}
+        shown["waits"] = {"reason": _why(tx, row, subject, waits[0]), "not_before": waits[1], "attempts": waits[2]}
     intent = intents.open_of(tx, [row.id]).get(row.id)
     if intent:
         shown["write_in_doubt"] = {"action": intent.action, "state": intent.state, "problem": intent.error}
@@ -70,6 +70,18 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
         "unreadable": seen.remote.unreadable,
         "not_synced": connection.manifest.not_synced,
     }
+
+
+def _why(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
+    """Why a mapping waits; one that the mass-change stop parked names the hold that must be answered."""
+    parked = work.parked_by(tx, row.connection, subject)
+    if parked is None:
+        return reason
+    if parked != guard.PARKED:
+        return f"{reason}; until its sweep ends"
+    found = holds.of_subjects(tx, row.connection, [guard.SUBJECT]).get(guard.SUBJECT, ())
+    names = [one.id for one in found if one.state == "open"]
+    return f"{reason}; stopped as part of a mass change: hold {', '.join(names) or 'answered with reject'}"
 
 
 def _next(name: str, rules: dict[str, str], pull: dict[str, Any], push: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ from core.sync.sweep import Listed, is_due, sweep_slice
 
 WALK_AT_ONCE = 100
 BATCHES_PER_SWEEP_SLICE = 10
+TRACES_SHOWN = 20
 SINGLE_READS_AT_ONCE = 20
 """Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
 
@@ -118,7 +119,7 @@ class Lanes:
         return {name: state.total for name, state in self._states.items()}
 
     def _log(self, name: str, report: Report, seconds: float) -> None:
-        numbers = {key: getattr(report, key) for key in Report.__slots__ if getattr(report, key)}
+        numbers = numbers_of(report)
         if numbers:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
 
@@ -196,7 +197,11 @@ class Lanes:
         """One batch; if it cannot be done as a whole, one by one, so that a bad record is nobody else's trouble."""
         hub = self._hub
         try:
-            report.add(await reconcile(hub, connection, rows))
+            done = await reconcile(hub, connection, rows)
+            report.add(done)
+            # the ids that the journal has too: of the webhook, sweep, request or change that this work came from
+            traces = sorted({row.trace for row in rows if row.trace})[:TRACES_SHOWN]
+            hub.log.info("reconcile.done", connection=connection.name, traces=traces, **numbers_of(done))
         except Exception as error:
             if isinstance(error, AccordError) and not isinstance(error, BugError | InvalidInputError):
                 raise
@@ -261,6 +266,11 @@ class Lanes:
         state.troubles += 1
         hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=str(error))
         await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
+
+
+def numbers_of(report: Report) -> dict[str, int]:
+    """What a report counted, without the zeros: for a log line."""
+    return {key: getattr(report, key) for key in Report.__slots__ if getattr(report, key)}
 
 
 def _as_bug(error: Exception) -> AccordError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -218,11 +218,17 @@ def _of_mapping(
 
 
 def _of_pending(
-    hub: Hub, connection: Connection, row: MappingRow, customer: Customer, held: list[holds.Hold]
+    hub: Hub,
+    connection: Connection,
+    row: MappingRow,
+    customer: Customer,
+    held: Sequence[holds.Hold] = (),
+    subject: str = "",
 ) -> Iterator[Item]:
     """A customer to create, unless the create as a whole waits for a person: without its name it would help nobody."""
     verdict = verdict_on(hub, connection, customer, row, None, held)
-    subject, waits = work.mapping_subject(row.id), [one for one in held if one.state == "open" and not one.field]
+    subject = subject or work.mapping_subject(row.id)
+    waits = [one for one in held if one.state == "open" and not one.field]
     if not waits and not any(one.field == "name" for one in verdict.holds):
         changes = _changes(connection, customer, verdict)
         yield Item(kind="create", subject=subject, external_id=customer.external_id, changes=changes)
@@ -236,21 +242,18 @@ def _uncreated(
     tx: Tx, hub: Hub, connection: Connection, after: str, foreign: dict[str, int]
 ) -> tuple[list[Item], str | None]:
     """Customers without a mapping here that policy wants created (unless the ladder links or holds them first)."""
-    del hub, foreign
+    del foreign
     ids = mappings.unmapped_customers(tx, connection.name, KIND, after, SLICE)
     owners = customers.by_ids(tx, ids)
     emails = {one.id: customers.key_of(one) for one in owners.values()}
     doubles = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
-    items = []
+    items: list[Item] = []
     for customer_id in ids:
         customer = owners[customer_id]
         if not may_create(customer.fields, connection.policy) or doubles.get(emails[customer_id]):
             continue  # its double shows up above, as a link or a hold
-        sent = [
-            Change(name, connection.name, None, value, "to be created")
-            for name, value in sorted(customer.fields.items())
-            if connection.projection.covers(name)
-        ]
-        subject = f"c:{customer_id}"
-        items.append(Item(kind="create", subject=subject, external_id=customer.external_id, changes=sent))
+        row = MappingRow(
+            id="", record_id=customer_id, connection=connection.name, state="pending", created_at=0.0, updated_at=0.0
+        )
+        items += _of_pending(hub, connection, row, customer, subject=f"c:{customer_id}")
     return items, ids[-1] if ids else None

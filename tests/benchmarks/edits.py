@@ -12,12 +12,13 @@ import threading
 import time
 from pathlib import Path
 
+from core.sandbox.admin import Edit
 from core.sandbox.client import SandboxClient
 from tests.benchmarks.daemon_process import DaemonProcess
-from tests.benchmarks.first_read import seed
 from tests.benchmarks.sandbox_process import SandboxProcess
 
-KNOWN = 60
+KNOWN = 3000
+"""So many that 500 overwrites within the hour are no mass change."""
 NAMES = ("stripe", "hubspot", "quickbooks")
 LONGEST_WAIT = 30.0
 
@@ -78,7 +79,17 @@ def main() -> int:
     rate = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
     with SandboxProcess() as urls, tempfile.TemporaryDirectory() as folder:
         clients = {name: SandboxClient(urls[name]) for name in NAMES}
-        seed(clients["stripe"], 0, KNOWN)
+        for client in clients.values():
+            client.bulk(
+                Edit(
+                    changes={
+                        "name": f"Customer {number}",
+                        "email": f"customer{number}@example.test",
+                        "phone": f"+4930{number:07d}",
+                    }
+                )
+                for number in range(KNOWN)
+            )
         with DaemonProcess(Path(folder), urls) as daemon:
             daemon.activate(*NAMES)
             for name, client in clients.items():
