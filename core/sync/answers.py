@@ -77,7 +77,9 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
             )
         _replace(tx, hub, row, actor, remote_id=remote_id, state="live", base={})
     elif choice in ("leave", "unlink"):
-        _replace(tx, hub, row, actor, remote_id=None, state="excluded", base={})
+        # its object stays known as its own: else it would enter as a new customer, and be made everywhere
+        kept = None if hold.reason == holds.MERGED else row.remote_id
+        _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
         return
     elif choice == "recreate":
         mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])

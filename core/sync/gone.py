@@ -35,7 +35,8 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             row, old = batch.live[remote_id]
             if old.id not in current:
                 dealt_with(tx, connection, [row])
-            elif current[old.id][0].remote_id == remote_id:  # else linked elsewhere, or let go, during the read
+            elif current[old.id][0].remote_id == remote_id and current[old.id][0].state != "excluded":
+                # else linked elsewhere, or let go, during the read
                 _mapping_gone(tx, hub, connection, row, current[old.id][0], missing)
         elif missing.survivor:
             _look_at(tx, hub, connection, missing.survivor, batch.unmapped[remote_id].trace)

@@ -140,7 +140,7 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             dealt_with(tx, connection, [row])
             continue
         mapping, customer = current[old.id]
-        if mapping.remote_id != name:
+        if mapping.remote_id != name or mapping.state == "excluded":
             continue  # linked elsewhere, or let go, during the read: still dirty, sorted anew
         found = seen.there[name]
         holds_here = held.get(work.mapping_subject(mapping.id), ())

@@ -20,6 +20,7 @@ from tests.support.acting import (
     agreeing,
     all_day,
     answer,
+    change,
     edit_only,
     everybody,
     failing,
@@ -245,3 +246,16 @@ async def test_an_open_create_is_not_sent_by_an_observing_connection() -> None:
     world.db.run_now(lambda tx: connections.change(tx, "hubspot", state="active"))
     await all_day(world)
     assert len(world.neutral("hubspot")) == 1
+
+
+async def test_an_object_left_alone_does_not_enter_as_a_new_customer() -> None:
+    """Its rename was refused and a person left it; without a marker it came back as somebody else, everywhere."""
+    world = await agreeing(email=None)
+    world.lookalikes["quickbooks"].edit("customer", None, {"name": "Taken"})
+    await change(world, everybody(world)[0].external_id, name="Taken")
+    (hold,) = held(world, holds.NAME_TAKEN)
+    await answer(world, hold, "leave")
+    await all_day(world)
+    await all_day(world)
+    assert sorted(str(one.fields["name"]) for one in everybody(world)) == ["Taken", "Taken"]
+    assert "Ada Lovelace" not in {one["name"] for one in world.neutral("stripe").values()}
