@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from core.cli.asking import on_a_loop
 from core.cli.desk import FAILED, OK, Desk
-from core.errors import AccordError, ConfigError, SchemaError
+from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError
 from core.store import connections, schema
 from core.store.connections import ConnectionRow
 from core.sync.hub import Connection, Hub
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
+
+
+_CONNECT: Final = "`accord connect`"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +43,15 @@ def examine(desk: Desk) -> int:
 def _draw(screen: Screen, findings: list[Finding]) -> None:
     styles = {"ok": "green", "note": "yellow", "wrong": "red"}
     for one in findings:
-        cure = f"; {one.cure}" if one.cure else ""
-        screen.line(f"{one.state:5}  {one.about}: {one.check}: {one.says}{cure}", styles[one.state])
+        screen.line(f"{one.state:5}  {one.about}: {one.check}: {_in_words(one)}", styles[one.state])
+
+
+def _in_words(finding: Finding) -> str:
+    """What it says and its cure; a problem that names the same command already is not told it twice."""
+    says, cure = finding.says, finding.cure
+    if _CONNECT in says and cure.startswith(_CONNECT[:-1]):
+        return says.replace(_CONNECT, cure)
+    return f"{says}; {cure}" if cure else says
 
 
 def _of_configuration(desk: Desk) -> Iterator[Finding]:
@@ -49,7 +59,7 @@ def _of_configuration(desk: Desk) -> Iterator[Finding]:
     try:
         configs = desk.root.connections()
     except ConfigError as error:
-        yield Finding(about=about, check="file", state="wrong", says=str(error), cure="edit it")
+        yield _without_file(desk, error)
         return
     yield Finding(about=about, check="file", state="ok", says=f"{file}: {len(configs)} connections")
     for warning in desk.root.warnings():
@@ -60,6 +70,19 @@ def _of_configuration(desk: Desk) -> Iterator[Finding]:
     else:
         says, cure = "not set, so no webhook can arrive and sweeps find changes", "set ACCORD_PUBLIC_URL"
         yield Finding(about=about, check="public_url", state="note", says=says, cure=cure)
+
+
+def _without_file(desk: Desk, error: ConfigError) -> Finding:
+    """A file that cannot be used; where there is none, the sandbox daemon that runs here will do."""
+    about = "configuration"
+    if desk.root.policy_file().exists():
+        return Finding(about=about, check="file", state="wrong", says=str(error), cure="edit it")
+    try:
+        with desk.root.open_hub() as hub:
+            says = f"running on built-in look-alikes ({', '.join(sorted(hub.connections))}): there is no accord.toml"
+    except AccordError as missing:
+        return Finding(about=about, check="file", state="wrong", says=str(missing))
+    return Finding(about=about, check="sandbox", state="note", says=says)
 
 
 def _of_database(desk: Desk) -> Iterator[Finding]:
@@ -105,6 +128,9 @@ async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Fi
     name, connect = connection.name, f"`accord connect {connection.name}`"
     try:
         account = await connection.connector.identify()
+    except (RetryError, AmbiguousError) as error:
+        cure = "it is tried again by itself, look at the provider's status page"
+        return [Finding(about=name, check="reachable", state="wrong", says=str(error), cure=cure)]
     except AccordError as error:
         return [Finding(about=name, check="credentials", state="wrong", says=str(error), cure=connect)]
     found = [Finding(about=name, check="credentials", state="ok", says=f"open {account.title} ({account.id})")]

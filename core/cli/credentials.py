@@ -12,7 +12,7 @@ import typer
 from core.cli import consent
 from core.cli.desk import FAILED, OK, Desk
 from core.cli.toml_edit import with_setting
-from core.errors import NotFoundError, WrongAccountError
+from core.errors import ConfigError, InvalidInputError, NotFoundError, WrongAccountError
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
 from core.store import connections
 from core.store.database import Tx
@@ -33,7 +33,7 @@ class Consenting:
 
 def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
     """Connect one configured connection; returns the exit code."""
-    configs = desk.root.connections()
+    configs = _configured(desk)
     if name not in configs:
         known = ", ".join(sorted(configs)) or "none"
         raise NotFoundError(f"there is no connection {name!r}", field="connection", cure=f"known: {known}; accord.toml")
@@ -55,6 +55,19 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
     }  # fmt: skip
     desk.show(found, lambda screen: _draw(screen, name, account, missing))
     return OK
+
+
+def _configured(desk: Desk) -> Mapping[str, ConnectionConfig]:
+    """The connections of accord.toml; where there is none, the same words as from every other command."""
+    try:
+        return desk.root.connections()
+    except ConfigError:
+        if desk.root.policy_file().exists():
+            raise
+    with desk.root.open_hub() as hub:
+        known = ", ".join(sorted(hub.connections))
+    problem = f"the sandbox's connections ({known}) have their secrets, and there is no accord.toml"
+    raise InvalidInputError(problem, field="connection", cure="write one (config/accord.example.toml shows how)")
 
 
 def _needed(provider: Provider) -> list[str]:

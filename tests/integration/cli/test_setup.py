@@ -19,7 +19,8 @@ import sqlalchemy as sa
 import run_daemon
 from core.cli.consent import Callback
 from core.cli.main import run
-from core.errors import ReauthorizeError, StorageError
+from core.errors import ConfigError, ReauthorizeError, RetryError, StorageError
+from core.ports import HttpRequest, HttpResponse
 from core.sandbox.client import SandboxClient
 from core.store import connections, customers, schema
 from core.store.database import Database
@@ -185,6 +186,56 @@ def test_doctor_says_what_is_wrong_and_what_to_do(agreed: World, root: WorldRoot
     assert wrong[("quickbooks", "credentials")] == "`accord connect quickbooks`"
     assert ("hubspot", "account") in wrong
     assert "read by nothing" in accord("doctor").out
+
+
+class _Sandboxed:
+    """A root beside the sandbox daemon: a hub there is, an accord.toml there is not."""
+
+    def __init__(self, root: WorldRoot) -> None:
+        self._root = root
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._root, name)
+
+    def connections(self) -> None:
+        """Raise, as where there is no file."""
+        raise ConfigError("cannot be read: No such file or directory", file="accord.toml")
+
+
+def test_beside_a_sandbox_doctor_works_and_connect_says_why_not(
+    agreed: World, root: WorldRoot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new user's first commands were told that accord.toml cannot be read."""
+    assert agreed.db.read_now(customers.count) == 1
+    root.file = tmp_path / "accord.toml"
+    assert run(_Sandboxed(root), ["doctor"]) == 0
+    assert "running on built-in look-alikes (hubspot, quickbooks, stripe)" in capsys.readouterr().out
+    assert run(_Sandboxed(root), ["connect", "stripe"]) == 1
+    assert "config/accord.example.toml" in capsys.readouterr().err
+
+
+def test_doctor_takes_an_outage_for_an_outage(agreed: World, accord: Accord) -> None:
+    """New credentials cure no provider that is down."""
+
+    def down(request: HttpRequest) -> HttpResponse:
+        raise RetryError(f"no connection to {request.url}")
+
+    agreed.exchanges["stripe"] = down
+    result = accord("doctor", "--json")
+    (wrong,) = (one for one in result.json if one["state"] == "wrong")
+    assert (result.code, wrong["about"], wrong["check"]) == (1, "stripe", "reachable")
+    assert "status page" in wrong["cure"]
+
+
+def test_doctor_names_a_command_once(agreed: World, accord: Accord) -> None:
+    """The provider's words end in the same command, without the connection's name."""
+
+    def refused(_request: HttpRequest) -> HttpResponse:
+        raise ReauthorizeError("the key was refused; store a new one with `accord connect`")
+
+    agreed.exchanges["stripe"] = refused
+    (line,) = (one for one in accord("doctor").out.splitlines() if "credentials" in one and "wrong" in one)
+    assert line.endswith("the key was refused; store a new one with `accord connect stripe`")
 
 
 def test_the_schema_is_upgraded_once_and_checked(root: WorldRoot, accord: Accord, tmp_path: Path) -> None:
