@@ -67,10 +67,12 @@ def _told(one: Customer) -> dict[str, object]:
 
 
 def _draw_list(screen: Screen, rows: Sequence[Customer], total: int) -> None:
+    from core.cli.screen import spoken
+
     names = ("name", "email", "status")
     screen.table(
         ("external_customer_id", *names, "version"),
-        [[one.external_id, *(one.fields.get(name) for name in names), one.version] for one in rows],
+        [[one.external_id, *(spoken(one.fields.get(name)) for name in names), one.version] for one in rows],
     )
     more = f"; go on with --after {rows[-1].external_id}" if rows and len(rows) < total else ""
     screen.line(f"{len(rows)} of {total}{more}")

@@ -5,8 +5,8 @@ Only rows of the registry are written: a running daemon finds them at its next l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -196,4 +196,11 @@ def undo(
 
     with desk.root.open_hub() as hub:
         found = hub.db.run_now(lambda tx: put_back(tx, hub, change, field=field, actor=actor()))
-    desk.show(found, lambda screen: screen.facts(found, title=f"change {change} undone"))
+    desk.show(found, lambda screen: _draw_undone(screen, found, change))
+
+
+def _draw_undone(screen: Screen, found: Mapping[str, Any], change: int) -> None:
+    from core.cli.screen import spoken
+
+    fields = {name: spoken(value) for name, value in found["fields"].items()}
+    screen.facts({"customer": found["external_customer_id"], **fields}, title=f"change {change} undone")

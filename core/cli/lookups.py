@@ -63,6 +63,8 @@ def explain(desk: Desk, customer: Annotated[str, typer.Argument(metavar="ID", he
 
 
 def _draw_explained(screen: Screen, found: Mapping[str, Any]) -> None:
+    from core.cli.screen import spoken
+
     mappings = found["mappings"]
     screen.facts(
         {
@@ -79,7 +81,7 @@ def _draw_explained(screen: Screen, found: Mapping[str, Any]) -> None:
             continue  # blank everywhere
         here = found["fields"].get(name, {})
         there = [_side(one.get("fields", {}).get(name)) for one in mappings]
-        rows.append([name, here.get("value"), here.get("source"), *there])
+        rows.append([name, spoken(here.get("value")), here.get("source"), *there])
     screen.table(columns, rows)
     _draw_troubles(screen, found)
     _draw_journal(screen, found["journal"])
@@ -96,16 +98,16 @@ def _waits(mapping: Mapping[str, Any]) -> str:
 
 def _side(field: Mapping[str, Any] | None) -> str:
     """One connection's value of one field: the value, what was agreed where that differs, what comes next."""
-    from core.cli.screen import shown
+    from core.cli.screen import spoken
 
     if field is None:
         return "-"
-    words = [shown(field["value"]) or "(blank)"]
+    words = [spoken(field["value"])]
     agreed = field["agreed"]
     if agreed is None:
         words.append("never agreed")
     elif agreed[1] != field["value"]:
-        words.append(f"agreed: {shown(agreed[1]) or '(blank)'}")
+        words.append(f"agreed: {spoken(agreed[1])}")
     if field["flow"] != "both":
         words.append(f"flow {field['flow']}")
     return "\n".join([*words, *([field["next"]] if field["next"] else [])])
@@ -119,15 +121,14 @@ def _draw_troubles(screen: Screen, found: Mapping[str, Any]) -> None:
 
 
 def _draw_journal(screen: Screen, entries: list[dict[str, Any]]) -> None:
-    from core.cli.screen import moment, shown
+    from core.cli.screen import moment, spoken
 
     rows = []
     for one in entries:
         changed = [
-            f"{name}: {shown(change['old']) or '(blank)'} -> {shown(change['new']) or '(blank)'}"
-            for name, change in one["changes"].items()
+            f"{name}: {spoken(change['old'])} -> {spoken(change['new'])}" for name, change in one["changes"].items()
         ]
-        lost = [f"lost at the {two['side']}: {two['field']} {shown(two['value'])}" for two in one["lost"]]
+        lost = [f"lost at the {two['side']}: {two['field']} {spoken(two['value'])}" for two in one["lost"]]
         rows.append((one["change"], moment(one["at"]), one["action"], one["actor"], "\n".join(changed + lost)))
     screen.table(("change", "when (UTC)", "what", "by", "values"), rows, title="last changes (`accord undo CHANGE`)")
 

@@ -100,12 +100,14 @@ def _draw(screen: Screen, one: Plan, limit: int) -> None:
 
 
 def _rows(item: Item) -> list[list[object]]:
+    from core.cli.screen import spoken
+
     head: list[object] = [item.kind, item.external_id, item.remote_id]
     if not item.changes:
         return [[*head, "", "", "", "", item.reason]]
     # the same words on every row would hide what differs
     return [
-        [*(["", "", ""] if number else head), one.field, one.where, one.old, one.new, one.rule]
+        [*(["", "", ""] if number else head), one.field, one.where, spoken(one.old), spoken(one.new), one.rule]
         for number, one in enumerate(item.changes)
     ]
 

@@ -19,6 +19,8 @@ from core.cli.desk import printable
 UNLIMITED: Final = 10_000
 """Columns where stdout is a file or a pipe: whoever reads it shall find whole values in it."""
 
+BLANK: Final = "(blank)"
+
 
 class Screen:
     """Draws on one stream. Values are never taken for markup."""
@@ -32,13 +34,15 @@ class Screen:
         """One line of text."""
         self._console.print(Text(printable(text), style=style))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-        """Rows under headings; nothing for no rows."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "", *, whole: str = ""
+    ) -> None:
+        """Rows under headings; nothing for no rows. The column `whole` is never folded: it is there to be copied."""
         if not rows:
             return
         drawn = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
         for column in columns:
-            drawn.add_column(column, overflow="fold")
+            drawn.add_column(column, overflow="fold", no_wrap=column == whole)
         for row in rows:
             drawn.add_row(*(Text(printable(shown(cell))) for cell in row))
         self._console.print(drawn)
@@ -58,11 +62,19 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        named = [shown(one) if name in _SELF_EVIDENT else f"{name} {shown(one)}" for name, one in value.items()]
-        return ", ".join(named)
+        return ", ".join(_named(name, one) for name, one in value.items() if one or name not in _SELF_EVIDENT)
     if isinstance(value, list | tuple):
-        return ", ".join(shown(one) for one in value)
+        return ", ".join(spoken(one) for one in value)
     return str(value)
+
+
+def _named(name: str, value: object) -> str:
+    return shown(value) if name in _SELF_EVIDENT else f"{name} {spoken(value)}"
+
+
+def spoken(value: object) -> str:
+    """A field's value where a blank one says something: beside the one that it was or will be."""
+    return shown(value) or BLANK
 
 
 _SELF_EVIDENT: Final = frozenset({"line1", "line2", "city", "state", "postal_code", "country"})

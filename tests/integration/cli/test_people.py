@@ -38,6 +38,16 @@ def test_explain_shows_every_system_and_the_numbers_for_undo(agreed: World, acco
     assert [next(iter(agreed.neutral(one).values()))["phone"] for one in ("stripe", "hubspot")] == [None, None]
 
 
+def test_a_blank_value_is_told_as_one(agreed: World, accord: Accord) -> None:
+    """An empty place does not say whether there is no value or nothing was looked up."""
+    name = customer_id(agreed)
+    accord("customers", "update", name, "--set", "phone=+4930123456")
+    change = str(agreed.db.read_now(journal.last_id))
+    assert "(blank)" in accord("plan", "stripe").out
+    undone = [line.strip("│ ").split() for line in accord("undo", change).out.splitlines()[1:-1]]
+    assert undone == [["customer", name], ["phone", "(blank)"]]
+
+
 def test_undo_of_one_field_leaves_the_others(agreed: World, accord: Accord) -> None:
     """A change of two fields may be wrong in one of them."""
     name = customer_id(agreed)

@@ -197,7 +197,7 @@ class _Sandboxed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._root, name)
 
-    def connections(self) -> None:
+    def connections(self) -> Any:
         """Raise, as where there is no file."""
         raise ConfigError("cannot be read: No such file or directory", file="accord.toml")
 
