@@ -42,6 +42,7 @@ def holds(
     limit: Limit = 1000,
 ) -> None:
     """Show what Accord will not decide alone, oldest first; each hold names its choices."""
+    from core.cli.hold_ids import open_ids
     from core.errors import InvalidInputError
     from core.model.holds import TEXTS
     from core.store import holds as rows
@@ -49,15 +50,15 @@ def holds(
     if reason is not None and reason not in TEXTS:
         raise InvalidInputError(f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS))
 
-    def look(tx: Tx) -> tuple[list[Hold], dict[str, str]]:
+    def look(tx: Tx) -> tuple[list[Hold], dict[str, str], dict[str, str]]:
         _check_connection(tx, connection)
         found = rows.listing(tx, connection=connection, reason=reason, limit=limit)
-        return found, _owners(tx, found)
+        return found, _owners(tx, found), open_ids(tx)
 
     with desk.root.open_hub() as hub:
-        found, owners = hub.db.read_now(look)
+        found, owners, short = hub.db.read_now(look)
     shown = [_hold(one, owners) for one in found]
-    desk.show(shown, lambda screen: _draw_holds(screen, shown))
+    desk.show(shown, lambda screen: _draw_holds(screen, shown, short))
 
 
 def _check_connection(tx: Tx, connection: str | None) -> None:
@@ -91,18 +92,19 @@ def _hold(one: Hold, owners: dict[str, str]) -> dict[str, object]:
     }
 
 
-def _draw_holds(screen: Screen, found: list[dict[str, object]]) -> None:
+def _draw_holds(screen: Screen, found: list[dict[str, object]], short: Mapping[str, str]) -> None:
     if not found:
         screen.line("nothing is held")
         return
-    names = ("id", "connection", "external_customer_id", "field", "why", "detail", "choices")
-    screen.table(("hold", "connection", "customer", *names[3:]), [[one[name] for name in names] for one in found])
+    names = ("connection", "external_customer_id", "field", "why", "detail", "choices")
+    rows = [[short[str(one["id"])], *(one[name] for name in names)] for one in found]
+    screen.table(("hold", "connection", "customer", *names[2:]), rows, whole="hold")
     screen.line("answer one with `accord holds answer HOLD CHOICE`")
 
 
 def answer(
     desk: Desk,
-    hold: Annotated[str, typer.Argument(metavar="ID", help="The hold, as `accord holds` shows it.")],
+    hold: Annotated[str, typer.Argument(metavar="ID", help="The hold, or how it begins.")],
     choice: Annotated[
         str, typer.Argument(metavar="CHOICE", help="One of its choices; `link:<id>` takes a candidate's id.")
     ],
@@ -112,10 +114,11 @@ def answer(
 ) -> None:
     """Decide one hold; it counts for exactly the values that were seen."""
     from core.cli.asking import actor
+    from core.cli.hold_ids import whole
     from core.sync.answers import answer as decide
 
     with desk.root.open_hub() as hub:
-        done = hub.db.run_now(lambda tx: decide(tx, hub, hold, choice, actor=actor(), digest=digest))
+        done = hub.db.run_now(lambda tx: decide(tx, hub, whole(tx, hold), choice, actor=actor(), digest=digest))
     found = {"id": done.id, "connection": done.connection, "reason": done.reason, "answer": choice}
     desk.show(found, lambda screen: screen.line(f"answered {choice}; {_next_step(desk, done.connection)}"))
 

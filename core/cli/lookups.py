@@ -55,14 +55,15 @@ def explain(desk: Desk, customer: Annotated[str, typer.Argument(metavar="ID", he
 
     Every system's value of every field, who owns it, what happened last, what waits and why.
     """
+    from core.cli.hold_ids import open_ids
     from core.sync.explain import explain as told
 
     with desk.root.open_hub() as hub:
-        found = hub.db.read_now(lambda tx: told(tx, hub, customer))
-    desk.show(found, lambda screen: _draw_explained(screen, found))
+        found, short = hub.db.read_now(lambda tx: (told(tx, hub, customer), open_ids(tx)))
+    desk.show(found, lambda screen: _draw_explained(screen, found, short))
 
 
-def _draw_explained(screen: Screen, found: Mapping[str, Any]) -> None:
+def _draw_explained(screen: Screen, found: Mapping[str, Any], short: Mapping[str, str]) -> None:
     from core.cli.screen import spoken
 
     mappings = found["mappings"]
@@ -83,7 +84,7 @@ def _draw_explained(screen: Screen, found: Mapping[str, Any]) -> None:
         there = [_side(one.get("fields", {}).get(name)) for one in mappings]
         rows.append([name, spoken(here.get("value")), here.get("source"), *there])
     screen.table(columns, rows)
-    _draw_troubles(screen, found)
+    _draw_troubles(screen, found, short)
     _draw_journal(screen, found["journal"])
 
 
@@ -113,9 +114,9 @@ def _side(field: Mapping[str, Any] | None) -> str:
     return "\n".join([*words, *([field["next"]] if field["next"] else [])])
 
 
-def _draw_troubles(screen: Screen, found: Mapping[str, Any]) -> None:
-    held = [(one["id"], one["connection"], one["field"], one["reason"], one["detail"]) for one in found["holds"]]
-    screen.table(("hold", "connection", "field", "reason", "detail"), held, title="held")
+def _draw_troubles(screen: Screen, found: Mapping[str, Any], short: Mapping[str, str]) -> None:
+    held = [(short[one["id"]], one["connection"], one["field"], one["reason"], one["detail"]) for one in found["holds"]]
+    screen.table(("hold", "connection", "field", "reason", "detail"), held, title="held", whole="hold")
     failing = [(one["connection"], one["state"], one["attempts"], one["message"]) for one in found["failures"]]
     screen.table(("connection", "state", "attempts", "problem"), failing, title="failing")
 
@@ -129,8 +130,11 @@ def _draw_journal(screen: Screen, entries: list[dict[str, Any]]) -> None:
             f"{name}: {spoken(change['old'])} -> {spoken(change['new'])}" for name, change in one["changes"].items()
         ]
         lost = [f"lost at the {two['side']}: {two['field']} {spoken(two['value'])}" for two in one["lost"]]
-        rows.append((one["change"], moment(one["at"]), one["action"], one["actor"], "\n".join(changed + lost)))
-    screen.table(("change", "when (UTC)", "what", "by", "values"), rows, title="last changes (`accord undo CHANGE`)")
+        where = one["connection"] or "registry"
+        rows.append((one["change"], moment(one["at"]), one["action"], where, one["actor"], "\n".join(changed + lost)))
+    screen.table(
+        ("change", "when (UTC)", "what", "where", "by", "values"), rows, title="last changes (`accord undo CHANGE`)"
+    )
 
 
 def inbox(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from core.store import customers, holds, inbox, journal
+from core.store.tables import HOLDS
 from tests.integration.cli.conftest import Accord, customer_id, edit
 from tests.support.root import WorldRoot
 from tests.support.world import World
@@ -30,6 +33,7 @@ def test_explain_shows_every_system_and_the_numbers_for_undo(agreed: World, acco
     assert {one["connection"] for one in found["mappings"]} == {"stripe", "hubspot", "quickbooks"}
     change = next(one for one in found["journal"] if one["action"] == "edit")
     shown = accord("explain", name).out
+    assert ["change", "when", "(UTC)", "what", "where", "by", "values"] in [one.split() for one in shown.splitlines()]
     assert "+4930123456" in shown
     assert change["actor"].startswith("cli:")
     undone = accord("undo", str(change["change"]), "--json")
@@ -67,7 +71,7 @@ def test_a_hold_is_listed_with_its_choices_and_answered(agreed: World, accord: A
     (hold,) = accord("holds", "--json").json
     assert (hold["connection"], hold["field"], hold["reason"]) == ("quickbooks", "name", "unrepresentable")
     assert hold["external_customer_id"] == customer_id(agreed)
-    assert hold["id"] in accord("holds", "--connection", "quickbooks", "--reason", "unrepresentable").out
+    assert hold["id"][:12] in accord("holds", "--connection", "quickbooks", "--reason", "unrepresentable").out
     assert accord("holds", "--connection", "stripe").out.strip() == "nothing is held"
     wrong = accord("holds", "answer", hold["id"], "maybe", "--json")
     assert (wrong.code, wrong.error["limit"]) == (1, ", ".join(hold["choices"]))
@@ -79,6 +83,23 @@ def test_a_hold_is_listed_with_its_choices_and_answered(agreed: World, accord: A
     assert accord("sync").code == 0
     names = {name: next(iter(agreed.neutral(name).values()))["name"] for name in ("stripe", "quickbooks")}
     assert names == {"stripe": "Ada Lovelace", "quickbooks": "Ada Lovelace"}
+
+
+def test_a_hold_is_answered_by_how_its_id_begins(agreed: World, accord: Accord) -> None:
+    """An id of 32 characters does not fit a terminal beside the rest; a beginning that two share answers neither."""
+    edit(agreed, "hubspot", name="Ada: the second")
+    accord("sync")
+    (hold,) = accord("holds", "--json").json
+    twin = f"{hold['id'][:14]}{'g' * 18}"
+    names = [column.name for column in HOLDS.columns if column.name not in ("id", "field")]
+    copied = sa.select(sa.literal(twin), sa.literal("phone"), *(HOLDS.c[one] for one in names))
+    agreed.db.run_now(lambda tx: tx.execute(sa.insert(HOLDS).from_select(["id", "field", *names], copied)))
+    both = accord("holds", "answer", hold["id"][:14], "remote", "--json")
+    assert (both.code, both.error["field"]) == (1, "hold")
+    assert hold["id"][:15] in both.error["cure"]
+    assert f"{hold['id'][:15]} " in accord("holds").out
+    assert accord("holds", "answer", hold["id"][:3], "remote", "--json").error["code"] == "not_found"
+    assert accord("holds", "answer", hold["id"][:15], "remote", "--json").json["id"] == hold["id"]
 
 
 def test_a_customer_entered_by_hand_reaches_every_system(agreed: World, accord: Accord) -> None:
