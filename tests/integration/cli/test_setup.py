@@ -73,7 +73,18 @@ def test_unknown_names_and_the_list_of_providers(world: World, accord: Accord) -
     assert accord("connect", "--json").error["field"] == "connection"
     found = accord("connect", "--list", "--json").json
     assert (found["quickbooks"]["is_oauth"], found["stripe"]["is_oauth"]) == (True, False)
-    assert "api_key" in accord("connect", "--list").out
+    shown = accord("connect", "--list").out
+    assert "api_key" in shown
+    assert "ACCORD_STRIPE_API_KEY" in shown
+
+
+def test_without_a_file_the_list_says_how_variables_are_named(
+    root: WorldRoot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever writes the file looks here first."""
+    root.file = tmp_path / "accord.toml"
+    assert run(_Sandboxed(root), ["connect", "--list"]) == 0
+    assert "ACCORD_<CONNECTION>_API_KEY" in capsys.readouterr().out
 
 
 def _get(url: str) -> int:
