@@ -12,7 +12,14 @@ import typer
 from core.cli import consent
 from core.cli.desk import FAILED, OK, Desk
 from core.cli.toml_edit import with_setting
-from core.errors import ConfigError, InvalidInputError, NotFoundError, WrongAccountError
+from core.errors import (
+    AccordError,
+    ConfigError,
+    InvalidInputError,
+    NotFoundError,
+    ReauthorizeError,
+    WrongAccountError,
+)
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
 from core.store import connections
 from core.store.database import Tx
@@ -44,9 +51,7 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
         told = {"connection": name, "missing": {one: desk.root.variable(name, one) for one in lacking}}
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
         return FAILED
-    if provider.oauth is not None:
-        config = _consent(desk, config, provider.oauth, vault, consenting)
-    account = asyncio.run(_account(desk, config, provider, vault))
+    account = _opened(desk, config, provider, vault, consenting)
     desk.root.database().run_now(lambda tx: _works(tx, config, account))
     missing = _optional(desk, name, provider, vault)
     found = {
@@ -93,6 +98,34 @@ def _ask_for(desk: Desk, name: str, provider: Provider, vault: Vault) -> list[st
     if given:
         asyncio.run(_save(vault, given))
     return [one for one in _needed(provider) if not vault.get(one)]
+
+
+def _opened(desk: Desk, config: ConnectionConfig, provider: Provider, vault: Vault, how: Consenting) -> Account:
+    """Whose account the credentials open; a person is sent to the consent page only if what is there opens none."""
+    try:
+        account = asyncio.run(_account(desk, config, provider, vault))
+    except (ReauthorizeError, ConfigError) as problem:
+        if provider.oauth is None:
+            raise
+        _require_person(desk, config, provider, vault, problem)
+        config = _consent(desk, config, provider.oauth, vault, how)
+        return asyncio.run(_account(desk, config, provider, vault))
+    if provider.oauth is not None:
+        desk.note(f"{config.name}: its credentials open the account already; nobody needs to consent")
+    return account
+
+
+def _require_person(
+    desk: Desk, config: ConnectionConfig, provider: Provider, vault: Vault, problem: AccordError
+) -> None:
+    """Nobody waits for a consent that nobody can give."""
+    if desk.is_terminal:
+        return
+    hook = provider.manifest.webhook_secret
+    lacking = [one for one in provider.manifest.secrets if one != hook and not vault.get(one)]
+    variables = ", ".join(desk.root.variable(config.name, one) for one in lacking)
+    cure = f"run it in a terminal{f', or set {variables}' if variables else ''}"
+    raise InvalidInputError(f"nobody can be asked to consent here, and {problem}", field="connection", cure=cure)
 
 
 async def _save(vault: Vault, values: Mapping[str, str]) -> None:

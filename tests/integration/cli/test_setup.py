@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import subprocess
@@ -18,6 +19,8 @@ import sqlalchemy as sa
 
 import run_daemon
 from core.cli.consent import Callback
+from core.cli.credentials import Consenting, connect_one
+from core.cli.desk import Desk
 from core.cli.main import run
 from core.errors import ConfigError, ReauthorizeError, RetryError, StorageError
 from core.ports import HttpRequest, HttpResponse
@@ -131,16 +134,34 @@ def test_a_consent_brings_tokens_and_the_realm_into_the_file(
     world.config.connections["quickbooks"] = replace(  # type: ignore[index]
         config, settings={name: value for name, value in config.settings.items() if name != "realm_id"}
     )
-    for name in ("refresh_token", "verifier_token"):
-        del world.vaults["quickbooks"].values[name]
+    del world.vaults["quickbooks"].values["refresh_token"]
     company: Any = world.lookalikes["quickbooks"]
-    person = _Person(company)
-    code = run(_WithPerson(root, person), ["connect", "quickbooks", "--port", "0", "--json"])
-    out, err = capsys.readouterr()
-    assert code == 0, out + err
+    unattended = run(_WithPerson(root, _Person(company)), ["connect", "quickbooks", "--port", "0"])
+    assert unattended == 1
+    assert "ACCORD_QUICKBOOKS_REFRESH_TOKEN" in capsys.readouterr().err
+    terminal = _Terminal()
+    desk = Desk(_WithPerson(root, _Person(company)), (terminal, terminal, terminal))
+    code = connect_one(desk, "quickbooks", Consenting(port=0, has_browser=False, patience=30))
+    assert code == 0, terminal.getvalue()
     assert 'realm_id = "9341453908059321"' in root.file.read_text()
     assert world.vaults["quickbooks"].values["refresh_token"].startswith("RT1-")
     assert _row(world, "quickbooks").account_id == "9341453908059321:live"
+
+
+def test_tokens_that_open_the_account_need_no_consent(world: World, accord: Accord) -> None:
+    """A refresh token in the environment was ignored, and a page opened that nobody could see."""
+    result = accord("connect", "quickbooks")
+    assert result.code == 0, result.err
+    assert "nobody needs to consent" in result.err
+    assert _row(world, "quickbooks").account_id == "9341453908059321:live"
+
+
+class _Terminal(io.StringIO):
+    """A person sits there."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
 
 
 class _Person:
