@@ -66,7 +66,8 @@ async def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]
             for name in names:
                 await ask(hub, name, {"what": "full"})
             await run_until_quiet(
-                hub, Lanes(hub), names, patience=request.patience,
+                hub, Lanes(hub), names, patience=request.patience, outage_patience=request.outage_patience,
+                tell=desk.note,
                 progress=lambda name, report: count(name, report.looked, f"{report.looked} read"),
             )  # fmt: skip
     rows = {one.name: one for one in hub.db.read_now(connections.every)}

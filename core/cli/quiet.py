@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from core.store import connections, inbox, work
 from core.store.database import Tx
@@ -67,6 +68,41 @@ def _is_busy(tx: Tx, hub: Hub, name: str, started: float) -> bool:
     return last is None or last < started
 
 
+class Waiting:
+    """How long to wait for what is due later, and the one line that says so."""
+
+    def __init__(
+        self, hub: Hub, patience: float, outage_patience: float | None, tell: Callable[[str], None] | None
+    ) -> None:
+        """Nothing is waited for yet."""
+        self._hub = hub
+        self._patience = patience
+        self._outage_patience = patience if outage_patience is None else min(patience, outage_patience)
+        self._tell = tell
+        self._outages: dict[str, str] = {}
+
+    def limit(self, names: Iterable[str]) -> float:
+        """The seconds in all that these lanes are worth."""
+        wanted = set(names)
+        now = self._hub.clock.now()
+        rows = self._hub.db.read_now(connections.every)
+        self._outages = {
+            row.name: row.error
+            for row in rows
+            if row.name in wanted and row.error_code == "retry" and (row.paused_until or AT_ONCE) > now
+        }
+        return self._outage_patience if self._outages.keys() == wanted else self._patience
+
+    def tell(self, until: float) -> None:
+        """Say which outages are waited for, and until when; once."""
+        if self._tell is None or not self._outages:
+            return
+        words = "; ".join(f"{name}: {problem}" for name, problem in sorted(self._outages.items()))
+        at = datetime.fromtimestamp(until, UTC).strftime("%H:%M:%S")
+        self._tell(f"{words}; waiting for it until {at} UTC at the latest")
+        self._tell = None
+
+
 async def run_until_quiet(
     hub: Hub,
     lanes: Lanes,
@@ -75,21 +111,29 @@ async def run_until_quiet(
     patience: float,
     progress: Progress | None = None,
     bell: Bell | None = None,
+    outage_patience: float | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Report:
     """Run these lanes beside each other until nothing is due; returns what they did.
 
     What is due later (a back-off, a pause) is waited for, `patience` seconds in all; what would take longer is
-    left to the next run. Connections that a person must authorize again are left alone.
+    left to the next run. Where only outages are waited for, `outage_patience` is enough; `tell` hears once what for.
+    Connections that a person must authorize again are left alone.
     """
     run = _Run(hub, lanes, sorted(set(names)), progress, bell)
     waited = 0.0
+    waiting = Waiting(hub, patience, outage_patience, tell)
     while True:
         await run.work()
         due = run.next_due()
         now = hub.clock.now()
-        if due is None or waited + due - now > patience:
+        if due is None:
+            return run.total()
+        limit = waiting.limit(run.due_lanes())
+        if waited + due - now > limit:
             return run.total()
         if due > now:
+            waiting.tell(now + limit - waited)
             waited += due - now
             await hub.clock.sleep(due - now)
 
@@ -128,6 +172,10 @@ class _Run:
         """When something may be done in any of the lanes."""
         dues = [due for due in self._dues().values() if due is not None]
         return min(dues, default=None)
+
+    def due_lanes(self) -> list[str]:
+        """The lanes in which something may be done, now or later."""
+        return [name for name, due in self._dues().items() if due is not None]
 
     def total(self) -> Report:
         """What all lanes did."""

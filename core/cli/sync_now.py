@@ -11,7 +11,7 @@ from core.cli.desk import FAILED, HELD, OK, Desk
 from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
-from core.cli.quiet import Bell, due_at, run_until_quiet
+from core.cli.quiet import Bell, Waiting, due_at, run_until_quiet
 from core.errors import NotFoundError
 from core.store import customers, instance
 from core.sync.batch import Report
@@ -33,6 +33,7 @@ class Request:
     customers: tuple[str, ...] = ()
     is_full: bool = False
     patience: float = 300.0
+    outage_patience: float = 60.0
 
     def one_off(self) -> dict[str, object]:
         """The request as a lane understands it."""
@@ -73,14 +74,18 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> None:
             await refresh_metadata(hub, hub.connection(name))
     asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
     started = hub.clock.now()
+    waiting = Waiting(hub, request.patience, request.outage_patience, desk.note)
     with desk.counting() as count:
 
         def is_done() -> bool:
             states = hub.db.read_now(lambda tx: {name: one_off_state(tx, name, one) for name, one in asked.items()})
             for name, state in states.items():
                 count(name, 0, state)
-            if not all(state in ENDED for state in states.values()):
-                return False
+            open_still = [name for name, state in states.items() if state not in ENDED]
+            if open_still:
+                until = started + waiting.limit(open_still)
+                waiting.tell(until)
+                return hub.clock.now() >= until
             # what one lane took in, another one has still to write
             dues = hub.db.read_now(lambda tx: [due_at(tx, hub, name, started) for name in asked])
             return all(due is None or due > started + request.patience for due in dues)
@@ -100,7 +105,10 @@ async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> None:
                 await refresh_metadata(hub, hub.connection(name))
         for name in request.names:
             await ask(hub, name, request.one_off())
-        await run_until_quiet(hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell)
+        await run_until_quiet(
+            hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell,
+            outage_patience=request.outage_patience, tell=desk.note,
+        )  # fmt: skip
 
 
 def _draw(screen: Screen, found: Outcome) -> None:

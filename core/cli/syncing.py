@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
@@ -30,7 +31,10 @@ def sync(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read everything, not only what changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, show the plan, write nothing.")] = False,
-    patience: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for retries.")] = 300,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Longest wait for retries: 300; for a provider that is down, 60."),
+    ] = None,
 ) -> int:
     """Make records agree now.
 
@@ -46,6 +50,8 @@ def sync(
 
     request = Request(
         names=connections or [], is_metadata=kind == "metadata", customers=tuple(dict.fromkeys(customer or [])),
-        is_full=full, patience=patience,
+        is_full=full,
     )  # fmt: skip
+    if patience is not None:
+        request = replace(request, patience=patience, outage_patience=patience)
     return sync_now(desk, request, is_dry=dry_run)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from core.errors import ReauthorizeError, RetryError
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections, customers, failures, instance, observations, work
@@ -96,6 +98,21 @@ def test_credentials_that_are_refused_end_the_sync_at_once(agreed: World, root: 
     before = agreed.clock.time
     assert accord("sync", "stripe").code == 1
     assert agreed.clock.time - before < 5
+
+
+@pytest.mark.parametrize("has_daemon", [False, True])
+def test_an_outage_is_told_and_waited_for_a_minute(
+    agreed: World, root: WorldRoot, accord: Accord, *, has_daemon: bool
+) -> None:
+    """Five silent minutes look like a command that hangs."""
+    agreed.exchanges["stripe"] = _down
+    if has_daemon:
+        root.play_daemon()
+    before = agreed.clock.time
+    result = accord("sync", "stripe")
+    assert result.code == 1
+    assert agreed.clock.time - before <= 61
+    assert result.err.count("waiting for it until") == 1
 
 
 def test_one_customer_is_looked_at_in_every_system(agreed: World, accord: Accord) -> None:
