@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from connectors.quickbooks.connector import PROVIDER, QuickBooksConnector
+from connectors.quickbooks.connector import FEW_UPDATES, PROVIDER, QuickBooksConnector
 from core.errors import (
     AmbiguousError,
     ConfigError,
@@ -21,6 +21,7 @@ from core.errors import (
 from core.ports import HttpRequest, HttpResponse, Missing, Page, Probe, Sighting, Written
 from tests.unit.connectors.quickbooks.conftest import MakeWorld, World
 
+MANY = FEW_UPDATES + 1
 pytestmark = pytest.mark.anyio
 
 
@@ -565,6 +566,18 @@ async def test_an_edit_between_read_and_write_is_not_overwritten(world: World) -
     assert world.company.neutral("customer")["1"]["phone"] == "from a person"
 
 
+async def test_a_few_updates_do_not_spend_a_batch(world: World) -> None:
+    """40 batches a minute would be gone in no time where edits trickle in."""
+    world.seed(2)
+    connector = world.connector()
+    writes = [world.update(f"u{n}", n, await raw_of(connector, n), phone="5") for n in ("1", "2")]
+
+    receipts = await connector.write(writes)
+
+    assert all(isinstance(one, Written) for one in receipts)
+    assert {one.request_key for one in world.company.mutations if one.caller == "accord"} != {None}
+
+
 async def test_a_taken_name_is_told_as_such(world: World) -> None:
     """A vendor may hold it as well, so nobody's id is named."""
     world.seed(1)
@@ -577,9 +590,9 @@ async def test_a_taken_name_is_told_as_such(world: World) -> None:
 
 async def test_a_throttled_item_was_not_executed_and_the_connection_pauses(world: World) -> None:
     """A 429 can sit inside a 200: the others are done, this one is to be sent again."""
-    world.seed(2)
+    world.seed(MANY)
     connector = world.connector()
-    writes = [world.update(f"u{n}", n, await raw_of(connector, n), phone="5") for n in ("1", "2")]
+    writes = [world.update(f"u{n}", n, await raw_of(connector, n), phone="5") for n in map(str, range(1, MANY + 1))]
     world.company.fail_next("throttled_item")
     before = world.clock.now()
 
@@ -594,12 +607,12 @@ async def test_a_throttled_item_was_not_executed_and_the_connection_pauses(world
 
 async def test_a_lost_batch_is_ambiguous_for_every_item(world: World) -> None:
     """Each intent compares with its own frozen body."""
-    world.seed(2)
+    world.seed(MANY)
     connector = world.connector()
-    writes = [world.update(f"u{n}", n, await raw_of(connector, n), phone="5") for n in ("1", "2")]
+    writes = [world.update(f"u{n}", n, await raw_of(connector, n), phone="5") for n in map(str, range(1, MANY + 1))]
     for answer in (HttpResponse(502, {}, b""), HttpResponse(200, {}, b"{}"), HttpResponse(200, {}, b"{")):
         world.before = lambda _, answer=answer: answer
-        assert [type(r) for r in await connector.write(writes)] == [AmbiguousError, AmbiguousError]
+        assert [type(r) for r in await connector.write(writes)] == [AmbiguousError] * MANY
 
 
 async def test_an_item_that_the_answer_leaves_out_is_ambiguous(world: World) -> None:
