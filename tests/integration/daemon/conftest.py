@@ -33,5 +33,3 @@ def systems(tmp_path: Path) -> Iterator[Systems]:
     """Look-alikes beside the daemons."""
     with ExitStack() as stack:
         yield Systems(stack, tmp_path)
-
-

@@ -21,7 +21,9 @@ SENDERS = 16
 
 def test_twenty_kills_lose_no_acknowledged_delivery(tmp_path: Path, start: Start) -> None:
     """Providers never repeat what was answered with 2xx, so that row must be there whatever happens next."""
-    (tmp_path / "accord.toml").write_text('[connections.stripe]\nprovider = "stripe"\nbase_url = "http://127.0.0.1:9"\n')
+    (tmp_path / "accord.toml").write_text(
+        '[connections.stripe]\nprovider = "stripe"\nbase_url = "http://127.0.0.1:9"\n'
+    )
     secrets = {"ACCORD_STRIPE_API_KEY": "rk_test_none", "ACCORD_STRIPE_WEBHOOK_SECRET": deliveries.SECRETS["stripe"]}
     rng = random.Random(20)
     acknowledged: set[str] = set()
