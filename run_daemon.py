@@ -147,8 +147,6 @@ class Application:
         """Settings of a connection to each look-alike, by name; `urls` are their base URLs."""
         return {name: self._offers[name].settings(url) for name, url in urls.items()}
 
-    # ---- parts ---------------------------------------------------------------------------------
-
     def clock(self) -> Clock:
         """The machine's clock."""
         from core.clock import SystemClock
@@ -284,8 +282,6 @@ class Application:
             )
             raise ConfigError(message, file=str(self.settings.config))
         return SandboxAccess(urls=json.loads(told), secrets=self.sandbox_secrets())
-
-    # ---- the daemon ----------------------------------------------------------------------------
 
     def serve(self, *, sandbox: bool, migrate: bool) -> int:
         """Run the daemon until SIGTERM; returns the exit code. Raises AccordError when it cannot start."""
