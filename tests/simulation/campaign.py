@@ -14,6 +14,9 @@ import msgspec
 from tests.simulation.tape import tape_of
 from tests.simulation.world import Outcome, run_world
 
+RARE: Final = frozenset({"journal: raced"})
+"""Reached by a campaign of thousands of worlds, and only mostly by one of hundreds."""
+
 REQUIRED: Final[tuple[str, ...]] = (
     "crash: on the wire",
     "crash: after a write",

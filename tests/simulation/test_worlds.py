@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.simulation.campaign import campaign
+from tests.simulation.campaign import RARE, campaign
 from tests.simulation.reference import Edit, admissible, heads
 from tests.simulation.tape import Event, tape_of
 from tests.simulation.world import run_world
@@ -25,7 +25,7 @@ def test_worlds_with_faults_and_crashes_come_to_agree() -> None:
     summary, failed = campaign(range(1, WORLDS + 1), jobs=2)
     told = "\n".join(f"{one.seed}: {one.problem}" for one in failed)
     assert not failed, told + "\n" + "\n".join(one.repeat for one in summary.failed)
-    assert WORLDS < 200 or not summary.never_reached
+    assert WORLDS < 200 or set(summary.never_reached) <= RARE
 
 
 def test_the_canary_fails() -> None:
