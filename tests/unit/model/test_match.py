@@ -288,3 +288,11 @@ def test_an_object_that_absorbed_objects_of_two_customers_is_held() -> None:
     found = match(remote, Hits(absorbed=both), policy, "inst")
     assert found.hold is not None
     assert found.hold.detail["candidates"] == ["ext-1", "ext-2"]
+
+
+def test_an_object_with_our_marker_that_a_person_left_out_stays_out() -> None:
+    """Unlinking is a person's word; the marker on the object must not undo it."""
+    marked = Marked("m1", Candidate("c1", "ext-1", None), 1, is_ended=False, is_left_out=True)
+    remote = Remote(id="cus_1", fields={}, accord_ref="inst.m1.1")
+    policy = ConnectionPolicy(name="stripe", provider="stripe", enters="all")
+    assert match(remote, Hits(marked=marked), policy, "inst").kind == "ignore"
