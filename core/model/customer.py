@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 FIELDS: Final = (
     "name",
@@ -30,13 +30,3 @@ str, except: other_emails and invoice_metadata_keys are lists of str; the two ad
 line1, line2, city, state, postal_code, country (ISO 3166 alpha-2). customer_type is company | individual;
 status is active | inactive; currency ISO 4217 upper case; timezone IANA; parent an external_customer_id.
 """
-
-REGISTRY_ONLY: Final = frozenset({"other_emails", "invoice_metadata_keys", "parent"})
-"""Fields that no connector projects yet; `parent` is stored and checked here, and projected later."""
-
-
-class Pair(NamedTuple):
-    """Base of one field: the registry's and the remote's value when the two last agreed."""
-
-    registry: object
-    remote: object

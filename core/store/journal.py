@@ -72,12 +72,6 @@ def get(tx: Tx, entry_id: int) -> Entry | None:
     return _entry(row) if row else None
 
 
-def with_losses(tx: Tx, limit: int = 100) -> list[Entry]:
-    """The newest entries in which a conflict replaced a value, newest first."""
-    statement = sa.select(*_COLUMNS).where(JOURNAL.c.lost != "[]").order_by(JOURNAL.c.id.desc()).limit(limit)
-    return [_entry(row) for row in tx.rows(statement)]
-
-
 def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
     """What a connection's lane changed since a time: the mass-change guard counts it."""
     statement = sa.select(*_COLUMNS).where(
