@@ -16,17 +16,25 @@ from core.store.tables import MAPPINGS, OBSERVATIONS
 from core.store.text import DIALECTS, SOME, AnyRow, chunks, dump, upsert
 
 _REMOTE = msgspec.json.Decoder(Remote)
-_COLUMNS = (OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest, OBSERVATIONS.c.remote, OBSERVATIONS.c.state)
-_CHANGED = ("digest", "remote", "accord_ref", "external_id", "email_key", "state", "seen_at")
+_NAMES = ("remote_id", "digest", "remote", "state", "raw")
+_COLUMNS = tuple(OBSERVATIONS.c[name] for name in _NAMES)
+_CHANGED = ("digest", "remote", "raw", "accord_ref", "external_id", "email_key", "state", "seen_at")
+
+UNSEEN: Final = ""
+"""No object has this digest: what carries it is news to the next sweep."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """One remote object as last seen. state: live | gone."""
+    """One remote object as last seen. state: live | gone.
+
+    `raw` is the object's JSON where a write may be computed from it later, "" elsewhere.
+    """
 
     remote_id: str
     digest: str
     remote: Remote
     state: str = "live"
+    raw: str = ""
 
 
 def _is_unmapped() -> sa.ColumnElement[bool]:
@@ -123,7 +131,7 @@ def _here(connection: str, kind: str) -> tuple[sa.ColumnElement[bool], sa.Column
 
 
 def _observation(row: AnyRow) -> Observation:
-    return Observation(remote_id=row[0], digest=row[1], remote=_REMOTE.decode(row[2]), state=row[3])
+    return Observation(remote_id=row[0], digest=row[1], remote=_REMOTE.decode(row[2]), state=row[3], raw=row[4])
 
 
 def _row(connection: str, kind: str, one: Observation, now: float) -> dict[str, Any]:
@@ -134,6 +142,7 @@ def _row(connection: str, kind: str, one: Observation, now: float) -> dict[str, 
         "remote_id": one.remote_id,
         "digest": one.digest,
         "remote": dump(one.remote),
+        "raw": one.raw,
         "accord_ref": one.remote.accord_ref,
         "external_id": one.remote.external_id,
         "email_key": email_key(email) if isinstance(email, str) else "",

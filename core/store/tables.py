@@ -135,6 +135,7 @@ OBSERVATIONS: Final = sa.Table(
     sa.Column("remote_id", sa.String(128), primary_key=True),
     _text("digest"),
     _text("remote"),
+    _text("raw", default=""),
     _text("accord_ref", optional=True),
     _text("external_id", optional=True),
     _text("email_key", default=""),
@@ -143,7 +144,7 @@ OBSERVATIONS: Final = sa.Table(
     sa.Index("ix_observations_accord_ref", "accord_ref"),
     sa.Index("ix_observations_external_id", "external_id"),
     sa.Index("ix_observations_email_key", "email_key"),
-    comment="What was last seen of a remote object, mapped or not. state: live | gone.",
+    comment="What was last seen of a remote object, mapped or not. raw: where updates carry a lock.",
 )
 
 DIRTY: Final = sa.Table(
@@ -159,8 +160,9 @@ DIRTY: Final = sa.Table(
     _time("not_before"),
     _count("attempts"),
     _text("parked", optional=True),
+    _count("noticed", 1),
     sa.Index("ix_dirty_due", "connection", "parked", "not_before"),
-    comment="What waits for a reconcile: m:<mapping> or r:<remote id>. parked: a sweep must end first.",
+    comment="What waits for a reconcile: m:<mapping> or r:<remote id>. noticed: 0 if only the registry changed.",
 )
 
 INTENTS: Final = sa.Table(

@@ -25,6 +25,8 @@ class DirtyRow(msgspec.Struct, frozen=True):
     trace: str
     since: float
     attempts: int
+    noticed: bool
+    """Something said that the remote object may have changed; else only the registry did."""
 
 
 def mapping_subject(mapping_id: str) -> str:
@@ -37,7 +39,7 @@ def remote_subject(remote_id: str) -> str:
     return f"r:{remote_id}"
 
 
-def mark(
+def mark(  # noqa: PLR0913 - the columns of a row
     tx: Tx,
     connection: str,
     subjects: Iterable[str],
@@ -47,10 +49,12 @@ def mark(
     now: float,
     kind: str = "customer",
     parked: str | None = None,
+    noticed: bool = True,
+    not_before: float | Mapping[str, float] = NOW,
 ) -> None:
-    """Mark subjects dirty. One that waits already is looked at again from now on, and is no longer parked.
+    """Mark subjects dirty. One that waits already is looked at again from then on, and is no longer parked.
 
-    `trace`: one for all, or each subject's own.
+    `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed.
     """
     rows = [
         {
@@ -60,8 +64,9 @@ def mark(
             "reason": reason,
             "trace": trace if isinstance(trace, str) else trace[subject],
             "since": now,
-            "not_before": NOW,
+            "not_before": not_before if isinstance(not_before, float) else not_before.get(subject, NOW),
             "parked": parked,
+            "noticed": int(noticed),
         }
         for subject in sorted(set(subjects))
     ]
@@ -69,7 +74,15 @@ def mark(
     new = statement.excluded
     # a sweep must not park what a webhook has already asked for
     still_parked = sa.case((DIRTY.c.parked.is_(None), None), else_=new.parked)
-    changes = {"seq": DIRTY.c.seq + 1, "not_before": NOW, "reason": new.reason, "trace": new.trace}
+    sooner = sa.case((DIRTY.c.not_before < new.not_before, DIRTY.c.not_before), else_=new.not_before)
+    is_noticed = sa.case((DIRTY.c.noticed == 0, new.noticed), else_=1)
+    changes = {
+        "seq": DIRTY.c.seq + 1,
+        "not_before": sooner,
+        "noticed": is_noticed,
+        "reason": new.reason,
+        "trace": new.trace,
+    }
     tx.many(
         statement.on_conflict_do_update(
             index_elements=["connection", "subject"], set_={**changes, "parked": still_parked}
@@ -81,9 +94,8 @@ def mark(
 def due(tx: Tx, connection: str, now: float, limit: int, subjects: Sequence[str] | None = None) -> list[DirtyRow]:
     """What may be looked at now, oldest first."""
     d = DIRTY.c
-    statement = sa.select(d.subject, d.kind, d.seq, d.reason, d.trace, d.since, d.attempts).where(
-        d.connection == connection, d.parked.is_(None), d.not_before <= now
-    )
+    columns = (d.subject, d.kind, d.seq, d.reason, d.trace, d.since, d.attempts, d.noticed != 0)
+    statement = sa.select(*columns).where(d.connection == connection, d.parked.is_(None), d.not_before <= now)
     if subjects is not None:
         statement = statement.where(d.subject.in_(subjects))
     return [DirtyRow(*row) for row in tx.rows(statement.order_by(d.not_before, d.since, d.subject).limit(limit))]

@@ -42,6 +42,8 @@ class Found:
 
     observation: Observation
     raw: bytes
+    is_remembered: bool = False
+    """Not read now: good for nothing but a write that carries an optimistic lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,9 @@ async def observe(connection: Connection, remote_ids: Sequence[str]) -> Seen:
                 gone[remote_id] = found
                 continue
             try:
-                remote = connection.translator.read(found.raw)
+                there[remote_id] = Found(connection.observed(found), found.raw)
             except ReplyError as error:
                 trouble[remote_id] = Trouble(error, raw=ascii(found.raw))
-                continue
-            there[remote_id] = Found(Observation(remote_id=remote_id, digest=found.digest, remote=remote), found.raw)
     return Seen(there, gone, trouble)
 
 

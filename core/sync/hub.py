@@ -11,8 +11,20 @@ from core.errors import InvalidInputError, NotFoundError
 from core.model.policy import ConnectionPolicy, Policy
 from core.model.projection import Projection, projection_of
 from core.model.remote import Manifest
-from core.ports import Clock, ConnectionConfig, Connector, Ids, Provider, Shell, Translator, Vault, Webhooks
+from core.ports import (
+    Clock,
+    ConnectionConfig,
+    Connector,
+    Ids,
+    Provider,
+    Shell,
+    Sighting,
+    Translator,
+    Vault,
+    Webhooks,
+)
 from core.store.database import Database
+from core.store.observations import Observation
 
 KIND = "customer"
 
@@ -30,6 +42,16 @@ class Connection:
     webhooks: Webhooks
     projection: Projection
     webhook_secrets: Callable[[], tuple[str, ...]]
+
+    def observed(self, sighting: Sighting) -> Observation:
+        """Understand what was read. Raises ReplyError."""
+        return Observation(
+            remote_id=sighting.id,
+            digest=sighting.digest,
+            remote=self.translator.read(sighting.raw),
+            # only an optimistic lock makes a write that is computed from an older read safe
+            raw=_text(sighting.raw) if self.manifest.is_conditional else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +106,14 @@ def connect(
         projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),
         webhook_secrets=lambda: webhook_secrets(provider.manifest, vault),
     )
+
+
+def _text(raw: bytes) -> str:
+    """JSON as text that every database takes; "" for bytes that are none."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def webhook_secrets(manifest: Manifest, vault: Vault) -> tuple[str, ...]:

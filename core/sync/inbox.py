@@ -133,4 +133,4 @@ def _take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[L
         for notice in notices:
             traces |= dict.fromkeys((notice.remote_id, *notice.merged), letter.trace)
         judge_races(tx, hub, connection, notices)
-    mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces)
+    mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces, may_be_echoes=True)

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from core.errors import ReplyError
 from core.ports import Bad, Missing, Sighting
 from core.store import connections, observations
-from core.store.observations import Observation
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.lanes import check_account
-
-UNSEEN = ""
-"""No object has this digest."""
 
 
 @dataclass(slots=True)
@@ -71,11 +69,9 @@ async def _store(hub: Hub, connection: Connection, sightings: Sequence[Sighting]
         if known.get(one.id) == one.digest:
             continue
         try:
-            remote = connection.translator.read(one.raw)
+            seen.append(msgspec.structs.replace(connection.observed(one), digest=observations.UNSEEN))
         except ReplyError as error:
             looked.bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
-            continue
-        seen.append(Observation(remote_id=one.id, digest=UNSEEN, remote=remote))
     looked.changed += len(seen)
     if seen:
         await hub.db.run(lambda tx: observations.put(tx, connection.name, KIND, seen, hub.clock.now()))

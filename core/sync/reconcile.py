@@ -7,11 +7,14 @@ else; what happened is read, never told. Runs only in the connection's own lane.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.store import work
+from core.store.database import Tx
 from core.store.work import DirtyRow
-from core.sync.batch import Report, observe, sort
+from core.sync.batch import Batch, Found, Report, observe, sort
 from core.sync.hub import Connection, Hub
+from core.sync.remembered import remembered_of
 from core.sync.resolve import resolve
 from core.sync.send import send
 from core.sync.settle import settle
@@ -20,7 +23,7 @@ from core.sync.settle import settle
 async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
     """Bring one batch of subjects as far as it goes now. Raises only what concerns the whole connection."""
     report = Report(looked=len(rows))
-    batch = await hub.db.read(lambda tx: sort(tx, connection, rows))
+    batch, remembered = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows))
     if batch.state.state == "active":
         for row, intent in batch.open:
             await resolve(hub, connection, row, intent, report)
@@ -28,9 +31,16 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
         # finding out may mean to send again: nothing is sent before a person has said so
         later = dict.fromkeys((row.subject for row, _ in batch.open), hub.clock.now() + hub.timing.changes_every)
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, later, is_attempt=False))
-    seen = await observe(connection, [*batch.live, *batch.unmapped])
+    unread = [name for name in (*batch.live, *batch.unmapped) if name not in remembered]
+    seen = await observe(connection, unread)
+    seen = replace(seen, there={**seen.there, **remembered})
     outgoing = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
     size = connection.manifest.write_batch
     for start in range(0, len(outgoing), size):
         await send(hub, connection, outgoing[start : start + size], report)
     return report
+
+
+def _look_up(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> tuple[Batch, dict[str, Found]]:
+    batch = sort(tx, connection, rows)
+    return batch, remembered_of(tx, hub, connection, batch)

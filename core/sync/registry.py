@@ -62,7 +62,7 @@ def fan_out(tx: Tx, hub: Hub, moved: Iterable[Moved], *, but: str, trace: str, a
             continue
         subjects = _subjects_at(tx, hub, name, by_id, mapped)
         if subjects:
-            work.mark(tx, name, subjects, reason="registry changed", trace=trace, now=hub.clock.now())
+            work.mark(tx, name, subjects, reason="registry changed", trace=trace, now=hub.clock.now(), noticed=False)
             tx.after_commit(lambda lane=name: hub.wake(lane))  # type: ignore[misc]
 
 

@@ -19,13 +19,14 @@ from core.errors import BugError, ReplyError
 from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.model.remote import Mark, Remote
+from core.model.remote import Mark
 from core.model.values import Value
 from core.ports import Missing, Probe, Sighting
 from core.store import holds as hold_rows
 from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
+from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.failing import dealt_with
@@ -77,26 +78,26 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
     if intent.remote_id is None:
         raise BugError(f"intent {intent.id} updates nothing")
     found = (await connection.connector.read(KIND, [intent.remote_id]))[intent.remote_id]
-    remote = _understood(connection, found) if isinstance(found, Sighting) else None
+    seen = _understood(connection, found) if isinstance(found, Sighting) else None
 
     def commit(tx: Tx) -> None:
         same = connection.projection.canonical
         landed: dict[str, tuple[Value, Value]] = {
-            name: (sent, remote.fields.get(name))
+            name: (sent, seen.remote.fields.get(name))
             for name, sent in intent.wanted.items()
-            if remote and same(name, sent) == same(name, remote.fields.get(name))
+            if seen and same(name, sent) == same(name, seen.remote.fields.get(name))
         }
-        if remote and isinstance(found, Sighting) and len(landed) == len(intent.wanted):
-            commit_written(tx, hub, connection, row, intent, remote, found, landed)
+        if seen and len(landed) == len(intent.wanted):
+            commit_written(tx, hub, connection, row, intent, seen, landed)
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
 
     await hub.db.run(commit)
 
 
-def _understood(connection: Connection, sighting: Sighting) -> Remote | None:
+def _understood(connection: Connection, sighting: Sighting) -> Observation | None:
     try:
-        return connection.translator.read(sighting.raw)
+        return connection.observed(sighting)
     except ReplyError:
         return None
 
@@ -137,12 +138,12 @@ def _commit_found(
         mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
         mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
         return
-    remote = _understood(connection, found[0])
-    if remote is None:
+    seen = _understood(connection, found[0])
+    if seen is None:
         doubt(tx, hub, connection, row, intent, "the object found cannot be understood")
         return
     if len(found) == 1 and connection.manifest.has_marker:
-        commit_written(tx, hub, connection, row, intent, remote, found[0], as_frozen(connection, intent))
+        commit_written(tx, hub, connection, row, intent, seen, as_frozen(connection, intent))
         return
     intents.close(tx, {intent.id: "void"}, now)
     candidates = [one.id for one in found]

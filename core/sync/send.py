@@ -24,7 +24,7 @@ from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.remote import Remote
 from core.model.values import Value
-from core.ports import Receipt, Sighting, Write, Written
+from core.ports import Receipt, Write, Written
 from core.store import failures, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -79,13 +79,13 @@ def commit_receipt(
     """One answer: mapping, base, observation, journal, intent and dirty mark in one transaction."""
     if isinstance(receipt, Written):
         try:
-            remote = connection.translator.read(receipt.sighting.raw)
+            seen = connection.observed(receipt.sighting)
         except ReplyError as error:
             doubt(tx, hub, connection, row, intent, f"answered with something unreadable: {error}")
             return
         is_older = receipt.is_replay and intent.action == "create"
         agreed = as_frozen(connection, intent) if is_older else None
-        commit_written(tx, hub, connection, row, intent, remote, receipt.sighting, agreed)
+        commit_written(tx, hub, connection, row, intent, seen, agreed)
         raced(tx, hub, connection, intent, receipt.overwritten)
         report.written += 1
     elif isinstance(receipt, RetryError | StaleError | GoneError | ReauthorizeError):
@@ -105,15 +105,14 @@ def commit_written(
     connection: Connection,
     row: DirtyRow,
     intent: Intent,
-    remote: Remote,
-    sighting: Sighting,
+    seen: Observation,
     agreed: Mapping[str, tuple[Value, Value]] | None = None,
 ) -> None:
     """The write happened. Base becomes (frozen value sent, value in its own answer), whatever moved on since.
 
     `agreed` replaces those pairs where the answer is not the write's own (an adopted create).
     """
-    now = hub.clock.now()
+    now, remote = hub.clock.now(), seen.remote
     intents.close(tx, {intent.id: "done"}, now)
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current:
@@ -133,7 +132,6 @@ def commit_written(
         base={**connection.projection.still_agreed(mapping.base, mapping.translation), **pairs},
     )
     mappings.update(tx, [mapping])
-    seen = Observation(remote_id=remote.id, digest=sighting.digest, remote=remote)
     observations.put(tx, connection.name, KIND, [seen], now)
     journal.write(tx, [_entry(intent, remote.id, customer.id, connection.name, now)])
     subject = work.mapping_subject(mapping.id)
@@ -196,6 +194,10 @@ def _not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, inten
     """Certainly not done: the intent is void, the mapping stays dirty and is decided again after a wait."""
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
     if isinstance(error, ReauthorizeError):
+        return
+    if isinstance(error, StaleError) and not row.attempts:
+        # somebody was faster, or what was remembered was old: no trouble yet, it is read and decided at once
+        work.postpone(tx, connection.name, {row.subject: hub.clock.now()})
         return
     record_trouble(tx, hub, connection, {row: Trouble(error, record_id=_record(tx, intent))})
 

@@ -30,6 +30,7 @@ from core.sync.batch import Batch, Found, Report, Seen, as_of_now
 from core.sync.failing import dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.registry import Moved, fan_out
+from core.sync.remembered import only_pushes
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
 
 EXTERNAL_ID_FIELD = "external_customer_id"
@@ -76,7 +77,8 @@ def settle(
     """Decide and commit a batch; returns the intents that are to be sent now."""
     now = hub.clock.now()
     dealt_with(tx, connection, batch.done)
-    observations.put(tx, connection.name, KIND, [one.observation for one in seen.there.values()], now)
+    fresh = [one.observation for one in seen.there.values() if not one.is_remembered]
+    observations.put(tx, connection.name, KIND, fresh, now)
     _record_unreadable(tx, hub, connection, batch, seen, report)
     if batch.state.state != "active":
         # an observing connection is looked at, and planned for, but nothing of it is written anywhere
@@ -150,6 +152,10 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
         if name in merged:
             # whose values these are is not known: nothing flows before a person has said so
             verdict, extra, claims_id = Verdict(), [merged[name]], False
+        if found.is_remembered and (extra or claims_id or not only_pushes(verdict)):
+            # something came in between, or was asked before: this time it is read
+            work.mark(tx, connection.name, [row.subject], reason=row.reason, trace=row.trace, now=since)
+            continue
         cases.append(Case(row, mapping, customer, found, verdict, extra, claims_id))
     return cases
 

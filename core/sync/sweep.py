@@ -152,11 +152,9 @@ def _translated(
     seen, troubles = [], list(bad)
     for one in fresh:
         try:
-            remote = connection.translator.read(one.raw)
+            seen.append(connection.observed(one))
         except ReplyError as error:
             troubles.append(Bad(one.id, None, str(error), ascii(one.raw)))
-            continue
-        seen.append(Observation(remote_id=one.id, digest=one.digest, remote=remote))
     return seen, troubles
 
 

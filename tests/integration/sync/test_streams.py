@@ -6,6 +6,7 @@ import pytest
 
 from core.sync.batch import Report
 from core.sync.inbox import InboxWriter
+from core.sync.notices import ECHO_SECONDS
 from tests.support import deliveries
 from tests.support.world import World
 
@@ -19,6 +20,7 @@ async def test_a_stream_of_webhooks_does_not_starve_what_they_named() -> None:
     await world.activate_all()
     (remote_id,) = world.neutral("quickbooks")
     writer, connection = InboxWriter(world.hub), world.hub.connections["quickbooks"]
+    world.clock.time += ECHO_SECONDS
     world.lookalikes["quickbooks"].edit("customer", remote_id, {"phone": "+49301234567"})
     for number in range(6):
         # before every piece of work the next delivery is there already

@@ -85,8 +85,9 @@ def upgrade() -> None:
         sa.Column("not_before", sa.Double(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("parked", sa.Text(), nullable=True),
+        sa.Column("noticed", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("connection", "subject", name=op.f("pk_dirty")),
-        comment="What waits for a reconcile: m:<mapping> or r:<remote id>. parked: a sweep must end first.",
+        comment="What waits for a reconcile: m:<mapping> or r:<remote id>. noticed: 0 if only the registry changed.",
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)
@@ -260,13 +261,14 @@ def upgrade() -> None:
         sa.Column("remote_id", sa.String(length=128), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("remote", sa.Text(), nullable=False),
+        sa.Column("raw", sa.Text(), server_default="", nullable=False),
         sa.Column("accord_ref", sa.Text(), nullable=True),
         sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("email_key", sa.Text(), server_default="", nullable=False),
         sa.Column("state", sa.Text(), server_default="live", nullable=False),
         sa.Column("seen_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("connection", "kind", "remote_id", name=op.f("pk_observations")),
-        comment="What was last seen of a remote object, mapped or not. state: live | gone.",
+        comment="What was last seen of a remote object, mapped or not. raw: where updates carry a lock.",
     )
     with op.batch_alter_table("observations", schema=None) as batch_op:
         batch_op.create_index("ix_observations_accord_ref", ["accord_ref"], unique=False)
