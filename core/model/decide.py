@@ -72,7 +72,10 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
     for field in _in_question(seen, remote, projection):
         registry = seen.registry.get(field)
         if field in remote.unreadable:
-            _unreadable(verdict, seen, field, registry, remote.unreadable[field], policy, connection)
+            if policy.rule(connection, field).flow == "out":
+                _put_back(verdict, seen, field, registry, projection)
+            else:
+                _unreadable(verdict, seen, field, registry, remote.unreadable[field], policy, connection)
             continue
         value = remote.fields.get(field)
         outcome = merge.merge(field, registry, value, seen.base.get(field), seen.sources.get(field, REGISTRY))
@@ -96,12 +99,17 @@ def _in_question(seen: Snapshot, remote: Remote, projection: Projection) -> Iter
             yield field
 
 
+def _put_back(verdict: Verdict, seen: Snapshot, field: str, registry: Value, projection: Projection) -> None:
+    """Values only flow out here: whatever stands there instead is drift, unless it was agreed to leave it."""
+    if not blank(registry) and seen.base.get(field) != (registry, None):
+        _apply(verdict, seen, field, registry, None, Outcome("push", "drift is put back"), projection)
+
+
 def _unreadable(
     verdict: Verdict, seen: Snapshot, field: str, registry: Value, problem: str, policy: Policy, connection: str
 ) -> None:
     """Hold a value that is there but cannot be taken, unless policy takes nothing in or a person answered."""
-    flow = policy.rule(connection, field).flow
-    if flow in ("off", "out"):
+    if policy.rule(connection, field).flow == "off":
         return
     digest = digest_of(holds.UNREADABLE, field, registry, problem)
     answer = seen.answers.get(field)

@@ -49,7 +49,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     CLEARED: ("registry", "remote", "accept"),
     OSCILLATION: ("registry", "remote", "accept"),
     AMBIGUOUS_MATCH: ("link:<id>", "create", "leave"),
-    NAME_TAKEN: ("retry", "leave"),
+    NAME_TAKEN: ("link:<id>", "retry", "leave"),
     REJECTED: ("retry", "leave"),
     REMOTE_GONE: ("recreate", "unlink"),
     EXTERNAL_ID_CHANGED: ("accept", "registry"),

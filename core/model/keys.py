@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import phonenumbers
 
+from core.model.values import Value
+
+
+def compared_by(field: str, value: Value) -> Value:
+    """What two values of a field are compared by: phones by the number they name, whatever their spelling."""
+    return phone_key(value) if field == "phone" and isinstance(value, str) else value
+
 
 def email_key(text: str) -> str:
     """`" Ann@Example.COM "` -> `ann@example.com`: trimmed, case folded."""

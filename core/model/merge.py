@@ -91,9 +91,11 @@ class FieldMerge:
             return self._agreed(rule, registry, source)
         if base is None:
             return self._first_contact(rule, registry, remote, source)
+        is_same_there = self._agree(field, base[1], remote)
         if base[0] == registry:
-            return self._remote_changed(rule, registry, remote)
-        if base[1] == remote:
+            # they differ by agreement, and go on to
+            return AGREE if is_same_there else self._remote_changed(rule, registry, remote)
+        if is_same_there:
             return self._registry_changed(rule, registry, remote)
         return self._conflict(rule, registry, remote, source)
 

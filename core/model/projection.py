@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from core.model.keys import compared_by
 from core.model.merge import Base
 from core.model.remote import Manifest, Refusal
 from core.model.values import Value, is_metadata, metadata_key
@@ -19,6 +20,7 @@ class Projection:
     metadata_keys: frozenset[str] | None
     """None: every key; otherwise only these."""
     canonical: Callable[[str, Value], Value]
+    """What two values are compared by: the provider's spelling, of phones the number."""
     refusal: Callable[[str, Value], Refusal | None]
     since: Mapping[str, int]
     translation: int
@@ -52,7 +54,7 @@ def projection_of(
         fields=tuple(manifest.fields),
         has_metadata=spec is not None,
         metadata_keys=None if spec is None or spec.is_open else frozenset(metadata_keys),
-        canonical=canonical,
+        canonical=lambda field, value: compared_by(field, canonical(field, value)),
         refusal=refusal,
         since={name: field.since for name, field in manifest.fields.items()},
         translation=manifest.translation,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core.errors import AccordError, InvalidInputError, StorageError
@@ -34,6 +34,8 @@ BUSY_SECONDS = 5.0
 POSTGRES_WRITERS = 4
 READERS = 2
 WAL_TURNS = 50
+DEADLOCK = "40P01"
+DEADLOCK_TURNS = 3
 
 
 @lru_cache(maxsize=64)
@@ -125,8 +127,18 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work)
 
     def run_now(self, work: Callable[[Tx], T]) -> T:
-        """`run`, on this thread."""
-        with storage_errors(), self._turn, self.engine.begin() as connection:
+        """`run`, on this thread. `work` runs again where PostgreSQL stopped it so that another one could go on."""
+        with storage_errors(), self._turn:
+            for _turn in range(DEADLOCK_TURNS):
+                try:
+                    return self._once(work)
+                except OperationalError as error:
+                    if _sqlstate(error) != DEADLOCK:
+                        raise
+            return self._once(work)
+
+    def _once(self, work: Callable[[Tx], T]) -> T:
+        with self.engine.begin() as connection:
             tx = Tx(connection)
             result = work(tx)
         tx.committed()
@@ -172,12 +184,16 @@ def storage_errors() -> Iterator[None]:
         raise InvalidInputError("a text holds half a surrogate pair, which no database stores") from error
 
 
+def _sqlstate(error: Exception) -> str | None:
+    """PostgreSQL's code of what happened."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
 def _told(error: Exception) -> AccordError | None:
     """None: our own mistake, to be seen as it is."""
     if isinstance(error, DataError):
         return InvalidInputError(f"a value cannot be stored: {_first_line(error)}")
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    if isinstance(error, ProgrammingError) and state not in _UNUSABLE:
+    if isinstance(error, ProgrammingError) and _sqlstate(error) not in _UNUSABLE:
         return None
     return StorageError(_storage_message(error))
 

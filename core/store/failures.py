@@ -51,13 +51,17 @@ def resolve(tx: Tx, connection: str, subjects: Iterable[str]) -> None:
         tx.execute(sa.delete(FAILURES).where(FAILURES.c.connection == connection, FAILURES.c.subject.in_(some)))
 
 
-def listing(tx: Tx, *, connection: str | None = None, state: str | None = None, limit: int = 1000) -> list[Failure]:
+def listing(
+    tx: Tx, *, connection: str | None = None, state: str | None = None, code: str | None = None, limit: int = 1000
+) -> list[Failure]:
     """Failures that stand, oldest first."""
     statement = sa.select(*_COLUMNS)
     if connection is not None:
         statement = statement.where(FAILURES.c.connection == connection)
     if state is not None:
         statement = statement.where(FAILURES.c.state == state)
+    if code is not None:
+        statement = statement.where(FAILURES.c.code == code)
     rows = tx.rows(statement.order_by(FAILURES.c.first_at, FAILURES.c.subject).limit(limit))
     return [_failure(row) for row in rows]
 

@@ -19,7 +19,7 @@ _COLUMNS = tuple(HOLDS.c[name] for name in _NAMES.split())
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """One hold. state: open | answered | moot."""
+    """One hold. state: open | answered | spent | moot."""
 
     id: str
     connection: str
@@ -107,6 +107,18 @@ def answer(tx: Tx, hold_id: str, choice: str, actor: str, now: float) -> bool:
     statement = sa.update(HOLDS).where(HOLDS.c.id == hold_id, HOLDS.c.state == "open")
     values = {"state": "answered", "answer": choice, "actor": actor, "closed_at": now}
     return tx.execute(statement.values(**values)).rowcount == 1
+
+
+def spend(tx: Tx, connection: str, carried_out: Iterable[tuple[str, str]]) -> None:
+    """These answers, by (subject, field), have been carried out: the same question later is a new one."""
+    rows = [{"spent_subject": subject, "spent_field": field} for subject, field in carried_out]
+    statement = sa.update(HOLDS).where(
+        HOLDS.c.connection == connection,
+        HOLDS.c.subject == sa.bindparam("spent_subject"),
+        HOLDS.c.field == sa.bindparam("spent_field"),
+        HOLDS.c.state == "answered",
+    )
+    tx.many(statement.values(state="spent"), rows)
 
 
 def get(tx: Tx, hold_id: str) -> Hold | None:

@@ -59,6 +59,7 @@ _HERE: Final = (
 )
 _INSERT: Final = sa.insert(MAPPINGS)
 _BY_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.id.in_(SOME))
+_LOCK: Final = sa.select(MAPPINGS.c.id).where(MAPPINGS.c.id.in_(SOME)).order_by(MAPPINGS.c.id).with_for_update()
 _BY_REMOTE_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, IS_LIVE)
 _OF_RECORD: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.record_id.in_(SOME), IS_LIVE)
 _ENDED: Final = (
@@ -122,6 +123,14 @@ def update(tx: Tx, rows: Sequence[MappingRow]) -> None:
     columns: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _row(rows[0]) if name != "id"}
     statement = sa.update(MAPPINGS).where(MAPPINGS.c.id == sa.bindparam("new_id")).values(columns)
     tx.many(statement, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
+
+
+def lock(tx: Tx, ids: Iterable[str]) -> None:
+    """Until this transaction ends nobody else changes these: they are stored whole (SQLite has one writer anyway)."""
+    if tx.dialect != "postgresql":
+        return
+    for some in chunks(sorted(set(ids))):
+        tx.execute(_LOCK, {"some": some})
 
 
 def count(tx: Tx, connection: str, *states: str) -> int:

@@ -244,7 +244,7 @@ HOLDS: Final = sa.Table(
     sa.Index("ix_holds_subject", "connection", "subject"),
     sa.Index("ix_holds_record_id", "record_id"),
     sa.Index("ix_holds_state", "state", "opened_at"),
-    comment="Waits for a person. state: open | answered | moot.",
+    comment="Waits for a person. state: open | answered | spent (the answer was carried out) | moot.",
 )
 
 FAILURES: Final = sa.Table(

@@ -25,10 +25,8 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, choice, actor, now):
         raise InvalidInputError("it is not open any more", field="hold", cure="`accord holds` shows what is")
-    if hold.subject == guard.SUBJECT:
-        _answer_guard(tx, hub, hold, choice)
-    elif hold.subject == LISTING_SUBJECT:
-        connections.touch_cursor(tx, hold.connection, KIND, "full")
+    if hold.subject in (guard.SUBJECT, LISTING_SUBJECT):
+        _answer_connection(tx, hub, hold, choice)
     elif hold.field == "" and hold.subject.startswith("m:"):
         _answer_mapping(tx, hub, hold, choice, actor)
         if hold.reason == holds.MERGED:
@@ -55,9 +53,12 @@ def _look_again(tx: Tx, hub: Hub, hold: Hold) -> None:
     work.mark(tx, hold.connection, [hold.subject], reason="answered", trace=hold.id, now=hub.clock.now())
 
 
-def _answer_guard(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
+def _answer_connection(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
     """Approve: exactly what waits passes. Reject: it stays parked until somebody changes it again."""
-    if choice == "approve":
+    if hold.subject == LISTING_SUBJECT:
+        if choice == "approve":
+            connections.touch_cursor(tx, hold.connection, KIND, "full")
+    elif choice == "approve":
         work.release(tx, hold.connection, guard.PARKED, guard.APPROVED)
         connections.change(tx, hold.connection, allowance_from=hub.clock.now())
     else:
@@ -66,15 +67,14 @@ def _answer_guard(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
 
 def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> None:
     """Answers about the mapping as a whole are carried out here and now."""
+    mappings.lock(tx, [hold.subject[2:]])
     row = mappings.by_ids(tx, [hold.subject[2:]])[hold.subject[2:]]
     now = hub.clock.now()
     if choice.startswith("link:"):
         remote_id = choice[len("link:") :]
         other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
         if other is not None and other.id != row.id:
-            raise InvalidInputError(
-                f"{remote_id} belongs to another customer", field="choice", cure="unlink that first"
-            )
+            _make_free(tx, hub, other)
         _replace(tx, hub, row, actor, remote_id=remote_id, state="live", base={})
     elif choice in ("leave", "unlink"):
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
@@ -95,6 +95,16 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         mappings.insert(tx, [fresh])
         hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
     _look_again(tx, hub, hold)
+
+
+def _make_free(tx: Tx, hub: Hub, other: MappingRow) -> None:
+    """An object that a person left out for one customer may be linked to another; a customer's own may not."""
+    if other.state != "excluded":
+        owner = customers.by_ids(tx, [other.record_id])[other.record_id].external_id
+        raise InvalidInputError(
+            f"{other.remote_id} belongs to customer {owner}", field="choice", cure="unlink that one first"
+        )
+    mappings.update(tx, [msgspec.structs.replace(other, remote_id=None, updated_at=hub.clock.now())])
 
 
 def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) -> None:

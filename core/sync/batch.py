@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import ReplyError
+from core.model.decide import Verdict
+from core.model.holds import HoldDraft
 from core.ports import Missing
-from core.store import connections, customers, intents, mappings
+from core.store import connections, customers, intents, mappings, work
 from core.store.connections import ConnectionRow
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -44,6 +46,29 @@ class Found:
     raw: bytes
     is_remembered: bool = False
     """Not read now: good for nothing but a write that carries an optimistic lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One mapping under decision."""
+
+    row: DirtyRow
+    mapping: MappingRow
+    customer: Customer
+    found: Found | None
+    """None: to be created."""
+    verdict: Verdict
+    extra: Sequence[HoldDraft] = ()
+    """Holds on the mapping as a whole."""
+    answered: frozenset[str] = frozenset()
+    """Fields that a person answered a question about."""
+    claims_id: bool = False
+    """A person said that the registry's external id shall be written over the one on the object."""
+
+    @property
+    def subject(self) -> str:
+        """Where holds and failures of this mapping are kept."""
+        return work.mapping_subject(self.mapping.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,12 @@ def raced(tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten:
         # the write that raced: its intent leads on to the trace of the change behind it
         trace=intent.id,
     )
-    journal.write(tx, [entry])
     after = changed(customer, wins, connection.name, now)
-    if wins and customers.replace(tx, after):
+    if wins and not customers.replace(tx, after):
+        raced(tx, hub, connection, intent, overwritten)  # another lane was faster: judged anew
+        return
+    journal.write(tx, [entry])
+    if wins:
         fan_out(tx, hub, [Moved(after, wins)], but="", trace=intent.trace)
 
 

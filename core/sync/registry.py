@@ -177,6 +177,7 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     """Delete a customer: it is archived, its mappings end, remote objects are left alone, its id is free again."""
     current = get(tx, external_id)
     now = hub.clock.now()
+    mappings.lock(tx, [row.id for row in mappings.of_records(tx, [current.id]).get(current.id, ())])
     one = msgspec.structs.replace(current, version=current.version + 1, deleted_at=now, updated_at=now)
     if not customers.replace(tx, one):
         raise VersionConflictError("it changed this very moment", field="version", cure="repeat the request")

@@ -34,9 +34,9 @@ from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.freeze import refused
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
-from core.sync.settle import refused
 from core.sync.verdicts import verdict_on
 
 KEY_TRIES = 4
@@ -114,6 +114,7 @@ def commit_written(
     """
     now, remote = hub.clock.now(), seen.remote
     intents.close(tx, {intent.id: "done"}, now)
+    mappings.lock(tx, [intent.mapping_id])
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current:
         _leave_alone(tx, connection, intent, remote)
@@ -138,6 +139,9 @@ def commit_written(
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     held = hold_rows.Held(subject=subject, record_id=customer.id, drafts=drafts, trace=row.trace, keeps_others=True)
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
+    hold_rows.spend(
+        tx, connection.name, [(subject, name) for name in pairs if name in hold_rows.answers(known.get(subject, ()))]
+    )
     failures.resolve(tx, connection.name, [subject, row.subject])
     again = verdict_on(hub, connection, customer, mapping, remote, known.get(subject, ()))
     if again.is_quiet and not again.base:

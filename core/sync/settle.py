@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import msgspec
 
-from core.errors import RejectedError
 from core.model import holds
 from core.model.decide import Verdict
 from core.model.holds import HoldDraft
 from core.model.keys import email_key
 from core.model.match import CUSTOMER_DELETED, Double, Match, match_before_create
 from core.model.merge import digest_of
-from core.model.remote import Mark, Patch, Wanted
+from core.model.remote import Mark
 from core.store import customers, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.customers import Customer
@@ -26,8 +24,9 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import gone, guard
 from core.sync.adopt import adopt
-from core.sync.batch import Batch, Found, Report, Seen, as_of_now
+from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.failing import dealt_with, record_trouble
+from core.sync.freeze import intent_for
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import only_pushes
@@ -36,27 +35,6 @@ from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_
 EXTERNAL_ID_FIELD = "external_customer_id"
 QUIET_VERSIONS = 5
 """A customer that changed fewer times than this cannot be flapping; spares the journal look-up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One mapping under decision."""
-
-    row: DirtyRow
-    mapping: MappingRow
-    customer: Customer
-    found: Found | None
-    """None: to be created."""
-    verdict: Verdict
-    extra: Sequence[HoldDraft] = ()
-    """Holds on the mapping as a whole."""
-    claims_id: bool = False
-    """A person said that the registry's external id shall be written over the one on the object."""
-
-    @property
-    def subject(self) -> str:
-        """Where holds and failures of this mapping are kept."""
-        return work.mapping_subject(self.mapping.id)
 
 
 @dataclass(slots=True)
@@ -69,6 +47,8 @@ class Outcome:
     mappings: list[MappingRow] = field(default_factory=list)
     intents: list[tuple[DirtyRow, Intent]] = field(default_factory=list)
     done: list[DirtyRow] = field(default_factory=list)
+    spent: list[tuple[str, str]] = field(default_factory=list)
+    """(subject, field) of answers that were carried out."""
 
 
 def settle(
@@ -86,13 +66,15 @@ def settle(
         work.clear(tx, connection.name, [*readable, *(row for row, _ in batch.pending), *_unmapped(batch, seen)])
         return []
     outcome = Outcome()
+    mappings.lock(tx, [mapping.id for _, mapping in (*batch.live.values(), *batch.pending)])
     gone.settle_gone(tx, hub, connection, batch, seen)
     cases = _live_cases(tx, hub, connection, batch, seen)
     cases += _create_cases(tx, hub, connection, batch, outcome)
     _first_contact(tx, hub, connection, batch, seen, report, outcome)
     creates = [case.row for case in cases if case.found is None]
     parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
-    for case in cases:
+    # in one order at every connection: two lanes that wait for each other's customers would wait for ever
+    for case in sorted(cases, key=lambda case: case.customer.id):
         if case.row.subject not in parked:
             _settle_case(tx, hub, connection, case, outcome, report)
     _commit(tx, hub, connection, outcome)
@@ -156,7 +138,8 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             # something came in between, or was asked before: this time it is read
             work.mark(tx, connection.name, [row.subject], reason=row.reason, trace=row.trace, now=since)
             continue
-        cases.append(Case(row, mapping, customer, found, verdict, extra, claims_id))
+        answered = frozenset(hold_rows.answers(holds_here))
+        cases.append(Case(row, mapping, customer, found, verdict, extra, answered, claims_id))
     return cases
 
 
@@ -270,12 +253,15 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     if case.verdict.pull or case.verdict.lost:
         outcome.entries += _journal(case, now)
     drafts = [*case.verdict.holds, *case.extra]
-    intent, problem, agreed = _intent(hub, connection, case, after, now)
+    intent, problem, agreed = intent_for(hub, connection, case, after, now)
     if problem:
         drafts.append(problem)
     mapping = with_base(case.mapping, case.verdict, connection, now)
     state = "live" if case.found else mapping.state  # one that was gone is back
     mapping = msgspec.structs.replace(mapping, base={**mapping.base, **agreed}, state=state)
+    outcome.spent += [
+        (case.subject, name) for name in sorted(case.answered & (case.verdict.base.keys() | agreed.keys()))
+    ]
     if (mapping.base, mapping.state, mapping.translation) != _old_state(case.mapping):
         outcome.mappings.append(mapping)
     outcome.held.append(
@@ -317,67 +303,6 @@ def _journal(case: Case, now: float) -> list[journal.Entry]:
     return entries
 
 
-def _intent(
-    hub: Hub, connection: Connection, case: Case, customer: Customer, now: float
-) -> tuple[Intent | None, HoldDraft | None, dict[str, tuple[object, object]]]:
-    """The frozen write for a verdict; or why there can be none; or pairs that turn out to be agreed already."""
-    is_create = case.found is None
-    if not (case.verdict.push or is_create or case.claims_id):
-        return None, None, {}
-    if is_create and any(one.field == "name" for one in case.verdict.holds):
-        return None, None, {}  # an object without its name would help nobody: the whole create waits
-    mark = Mark(hub.instance, case.mapping.id, case.mapping.generation)
-    try:
-        patch = _patch(connection, case, customer, mark)
-    except RejectedError as error:
-        return None, refused(error, case.verdict.push), {}
-    remote = case.found.observation.remote if case.found else None
-    if patch.is_empty and remote:
-        return None, None, {name: (value, remote.fields.get(name)) for name, value in case.verdict.push.items()}
-    intent = Intent(
-        id=hub.ids.new(),
-        connection=connection.name,
-        mapping_id=case.mapping.id,
-        action="create" if is_create else "update",
-        key=create_key(mark, connection.name) if is_create else hub.ids.new(),
-        body=patch.body,
-        wanted=case.verdict.push,
-        before={name: remote.fields.get(name) for name in case.verdict.push} if remote else {},
-        remote_id=case.mapping.remote_id,
-        sent_at=now,
-        trace=case.row.trace,
-    )
-    return intent, None, {}
-
-
-def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark) -> Patch:
-    """Marker and external id ride along with a write; they never cause one."""
-    remote = case.found.observation.remote if case.found else None
-    wanted = Wanted(
-        fields=case.verdict.push,
-        mark=str(mark) if remote is None or remote.accord_ref is None else None,
-        external_id=customer.external_id if remote is None or remote.external_id is None or case.claims_id else None,
-    )
-    return connection.translator.patch(wanted, case.found.raw if case.found else None)
-
-
-def create_key(mark: Mark, connection: str) -> str:
-    """The idempotency key of a create: the same after a crash, another one for every generation (32 hex digits)."""
-    return blake2b(f"{mark}@{connection}".encode(), digest_size=16).hexdigest()
-
-
-def refused(error: RejectedError, wanted: Mapping[str, object]) -> HoldDraft:
-    """A hold for a write that the provider, or the translation, will never take as it is."""
-    detail: dict[str, object] = {
-        "problem": error.problem,
-        "field": error.field or "",
-        "limit": error.limit or "",
-        "cure": error.cure or "",
-        "values": dict(wanted),
-    }
-    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), dict(wanted)))
-
-
 def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     now = hub.clock.now()
     mappings.update(tx, outcome.mappings)
@@ -385,6 +310,7 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     subjects = [one.subject for one in outcome.held]
     known = hold_rows.of_subjects(tx, connection.name, subjects)
     hold_rows.settle(tx, hub.ids, connection.name, outcome.held, known, now)
+    hold_rows.spend(tx, connection.name, outcome.spent)
     intents.insert(tx, [intent for _, intent in outcome.intents])
     dealt_with(tx, connection, outcome.done)
     trace = outcome.held[0].trace if outcome.held else ""

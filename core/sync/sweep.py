@@ -188,6 +188,8 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
         report.held += 1
         return
     missing = await _missing(hub, connection, listed) if listed.is_whole else []
+    if listed.is_whole:
+        missing += await hub.db.read(lambda tx: _not_listed(tx, connection, listed))
 
     def end(tx: Tx) -> None:
         now = hub.clock.now()
@@ -229,14 +231,15 @@ async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> 
     def check(tx: Tx) -> bool:
         known = hold_rows.of_subjects(tx, connection.name, [LISTING_SUBJECT])
         answers = hold_rows.answers(known.get(LISTING_SUBJECT, ()))
-        is_approved = "" in answers and answers[""].digest == digest and answers[""].choice == "approve"
-        if is_plausible or is_approved:
+        said = answers[""].choice if "" in answers and answers[""].digest == digest else ""
+        if is_plausible or said == "approve":
             moot = hold_rows.Held(subject=LISTING_SUBJECT, record_id=None, drafts=[])
             hold_rows.settle(tx, hub.ids, connection.name, [moot], known, hub.clock.now())
             return False
         detail: dict[str, object] = {"problem": f"{total} objects listed, {before} the time before", "digest": digest}
         draft = HoldDraft(reason=holds.LISTING_SHRANK, detail=detail, digest=digest)
-        held = hold_rows.Held(subject=LISTING_SUBJECT, record_id=None, drafts=[draft])
+        # rejected: the same listing is not asked about again, and still deletes nothing
+        held = hold_rows.Held(subject=LISTING_SUBJECT, record_id=None, drafts=[] if said else [draft])
         hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
         stopped = connections.cursor(tx, connection.name, KIND, "full")
         now = hub.clock.now()
@@ -246,6 +249,12 @@ async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> 
         return True
 
     return await hub.db.run(check)
+
+
+def _not_listed(tx: Tx, connection: Connection, listed: Listed) -> list[str]:
+    """Records that could not be understood and are not listed any more: a read tells whether they are gone."""
+    bad = [one.subject[2:] for one in failures.listing(tx, connection=connection.name, code=BAD_RECORD, limit=100_000)]
+    return [one for one in bad if one not in listed.ids]
 
 
 async def _missing(hub: Hub, connection: Connection, listed: Listed) -> list[str]:

@@ -247,13 +247,25 @@ def test_a_value_that_cannot_be_read_is_held(projection: Projection, flow: Any) 
     assert "phone" not in verdict.base
 
 
-@pytest.mark.parametrize("flow", ["out", "off"])
-def test_a_value_that_nobody_reads_need_not_be_readable(projection: Projection, flow: Any) -> None:
-    """Policy takes nothing in here."""
-    policy = policy_of({"phone": Rule(flow=flow)})
+def test_a_value_that_nobody_compares_need_not_be_readable(projection: Projection) -> None:
+    """Policy switches the field off here."""
+    policy = policy_of({"phone": Rule(flow="off")})
     verdict = verdict_of(projection, {"phone": "1"}, remote_of({}, unreadable={"phone": "odd"}), policy=policy)
     assert not verdict.holds
     assert verdict.is_quiet
+
+
+@pytest.mark.parametrize(
+    ("value", "base", "push"), [("1", None, {"phone": "1"}), (None, None, {}), ("1", ("1", None), {})]
+)
+def test_an_unreadable_value_is_drift_where_values_only_flow_out(
+    projection: Projection, value: Value, base: Any, push: dict[str, Value]
+) -> None:
+    """It is put back, unless there is nothing to put there or it was agreed to leave it."""
+    policy = policy_of({"phone": Rule(flow="out")})
+    seen = remote_of({}, unreadable={"phone": "odd"})
+    verdict = verdict_of(projection, {"phone": value}, seen, base={"phone": base} if base else {}, policy=policy)
+    assert (verdict.push, verdict.holds) == (push, [])
 
 
 @pytest.mark.parametrize(

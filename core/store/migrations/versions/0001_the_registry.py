@@ -128,7 +128,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.Double(), nullable=True),
         sa.Column("trace", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_holds")),
-        comment="Waits for a person. state: open | answered | moot.",
+        comment="Waits for a person. state: open | answered | spent (the answer was carried out) | moot.",
     )
     with op.batch_alter_table("holds", schema=None) as batch_op:
         batch_op.create_index("ix_holds_record_id", ["record_id"], unique=False)

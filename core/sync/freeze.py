@@ -1,0 +1,77 @@
+"""Freeze what a verdict wants written into an intent: body and key stay as they are, whatever happens after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from core.errors import RejectedError
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.remote import Mark, Patch, Wanted
+from core.store.customers import Customer
+from core.store.intents import Intent
+from core.sync.batch import Case
+from core.sync.hub import Connection, Hub
+
+
+def intent_for(
+    hub: Hub, connection: Connection, case: Case, customer: Customer, now: float
+) -> tuple[Intent | None, HoldDraft | None, dict[str, tuple[object, object]]]:
+    """The frozen write for a verdict; or why there can be none; or pairs that turn out to be agreed already."""
+    is_create = case.found is None
+    if not (case.verdict.push or is_create or case.claims_id):
+        return None, None, {}
+    if is_create and any(one.field == "name" for one in case.verdict.holds):
+        return None, None, {}  # an object without its name would help nobody: the whole create waits
+    mark = Mark(hub.instance, case.mapping.id, case.mapping.generation)
+    try:
+        patch = _patch(connection, case, customer, mark)
+    except RejectedError as error:
+        return None, refused(error, case.verdict.push), {}
+    remote = case.found.observation.remote if case.found else None
+    if patch.is_empty and remote:
+        return None, None, {name: (value, remote.fields.get(name)) for name, value in case.verdict.push.items()}
+    intent = Intent(
+        id=hub.ids.new(),
+        connection=connection.name,
+        mapping_id=case.mapping.id,
+        action="create" if is_create else "update",
+        key=create_key(mark, connection.name) if is_create else hub.ids.new(),
+        body=patch.body,
+        wanted=case.verdict.push,
+        before={name: remote.fields.get(name) for name in case.verdict.push} if remote else {},
+        remote_id=case.mapping.remote_id,
+        sent_at=now,
+        trace=case.row.trace,
+    )
+    return intent, None, {}
+
+
+def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark) -> Patch:
+    """Marker and external id ride along with a write; they never cause one."""
+    remote = case.found.observation.remote if case.found else None
+    wanted = Wanted(
+        fields=case.verdict.push,
+        mark=str(mark) if remote is None or remote.accord_ref is None else None,
+        external_id=customer.external_id if remote is None or remote.external_id is None or case.claims_id else None,
+    )
+    return connection.translator.patch(wanted, case.found.raw if case.found else None)
+
+
+def create_key(mark: Mark, connection: str) -> str:
+    """The idempotency key of a create: the same after a crash, another one for every generation (32 hex digits)."""
+    return blake2b(f"{mark}@{connection}".encode(), digest_size=16).hexdigest()
+
+
+def refused(error: RejectedError, wanted: Mapping[str, object]) -> HoldDraft:
+    """A hold for a write that the provider, or the translation, will never take as it is."""
+    detail: dict[str, object] = {
+        "problem": error.problem,
+        "field": error.field or "",
+        "limit": error.limit or "",
+        "cure": error.cure or "",
+        "values": dict(wanted),
+    }
+    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), dict(wanted)))
