@@ -47,6 +47,14 @@ def test_a_providers_own_spelling_is_the_same_value() -> None:
     assert merged("Ann", "ann", None, field="phone").kind == "push"
 
 
+def test_another_spelling_of_the_agreed_value_is_no_edit() -> None:
+    """Else the registry's edit met a conflict that nobody made; and a difference once accepted was undone."""
+    assert merged("new", "OLD@x.test", ("old", "old@x.test"), field="email") == Outcome(
+        "push", "only the registry changed", lost="OLD@x.test"
+    )
+    assert merged("mine", "OLD@x.test", ("mine", "old@x.test"), field="email") is AGREE
+
+
 def test_both_sides_blank_agree() -> None:
     """A blank on both sides needs no write."""
     assert merged(None, None, ("a", "a")) is AGREE

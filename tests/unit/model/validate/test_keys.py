@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.model.keys import email_key, phone_key
+from core.model.keys import compared_by, email_key, phone_key
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_an_international_number_has_its_e164_form() -> None:
 def test_an_email_is_compared_without_case_and_blanks() -> None:
     """`Ann@Example.com` and `ann@example.com ` are one mailbox to everyone who matters."""
     assert email_key(" Ann@Example.COM ") == email_key("ann@example.com")
+
+
+def test_only_phones_are_compared_by_their_number() -> None:
+    """A name that looks like a number stays a name."""
+    assert compared_by("phone", "+49 30 1234567") == compared_by("phone", "+49301234567")
+    assert compared_by("name", "+49 30 1234567") == "+49 30 1234567"
+    assert compared_by("phone", None) is None
