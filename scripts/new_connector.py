@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[1]
 TEMPLATE: Final = ROOT / "scripts" / "template"
 STANDS_FOR_THE_NAME: Final = "acme"
 # shorter than a connection's name may be: it is in class names, and lines have an end
-_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
 _TAKEN: Final = ("registry", "hold", "sandbox", "http")
 """Words that accord.toml, the files in var or a class of the shared client stand for already."""
 
@@ -50,7 +50,7 @@ def write(name: str) -> list[Path]:
 def _check(name: str, folders: Sequence[Path]) -> None:
     cure = "NAME=beacon, say"
     if not _NAME.fullmatch(name):
-        limit = "1 to 30 of a-z and 0-9, a letter first"
+        limit = "1 to 16 of a-z and 0-9, a letter first"
         raise InvalidInputError(f"{name!r} can be no folder, class and connection at once", field="NAME", limit=limit)
     if keyword.iskeyword(name) or name in _TAKEN:
         raise InvalidInputError(f"{name!r} means something else already", field="NAME", cure=f"take another; {cure}")

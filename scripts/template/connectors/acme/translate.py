@@ -1,4 +1,4 @@
-"""Acme customers as neutral ones and back. Both directions stand beside each other; nothing here does I/O."""
+"""Acme customers as neutral ones and back, both directions beside each other. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People at Acme's own pages: edits by neutral names, and the truth in neutral names. Independent of translate.py."""
+"""Edits by people and the truth, in neutral names. Written apart from translate.py, which is checked against it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMES: Final = {
 
 
 def attributes_of(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A person's edit in Acme's attributes; a field that Acme has no place for is a KeyError."""
+    """A person's edit in Acme's attributes; a field without a place is a KeyError."""
     found: dict[str, Any] = {}
     free: dict[str, Any] = {}
     for field, value in changes.items():

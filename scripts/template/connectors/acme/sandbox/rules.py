@@ -1,4 +1,4 @@
-"""What one customer may hold, and how Acme spells it. Strict: what the documentation does not allow is refused."""
+"""What one customer may hold, in which spelling. Strict: what the documentation does not allow is refused."""
 
 from __future__ import annotations
 
