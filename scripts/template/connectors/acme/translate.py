@@ -42,7 +42,7 @@ class AcmeTranslator:
         fields: dict[str, Value] = {}
         unreadable: dict[str, str] = {}
         for field, attribute in _ATTRIBUTES.items():
-            take = _address_in if field == "billing_address" else _text_in
+            take = _TAKEN.get(field, _text_in)
             _put(fields, unreadable, field, partial(take, customer.get(attribute)))
         metadata = customer.get(_METADATA) or {}
         if not isinstance(metadata, dict):
@@ -155,6 +155,10 @@ def _address_in(value: object) -> Value:
     if parts["country"] and not _is_country(parts["country"]):
         raise ValueError("country is not an ISO 3166 alpha-2 code")
     return tidy(parts)
+
+
+_TAKEN: Final[Mapping[str, Callable[[object], Value]]] = {"billing_address": _address_in}
+"""Fields that are no plain text."""
 
 
 def _pair(key: str, value: object) -> Value:
