@@ -85,7 +85,10 @@ class Application:
 
     def check_policy(self, file: Path) -> Sequence[str]:
         """Read another file as if it were accord.toml; returns its warnings. Raises ConfigError."""
-        return self._read(file).warnings
+        config = self._read(file)
+        for one in config.connections.values():
+            self.providers()[one.provider].translator(one)  # a provider's own settings are its own to judge
+        return config.warnings
 
     def connections(self) -> Mapping[str, ConnectionConfig]:
         """The configured connections by name."""

@@ -170,6 +170,17 @@ def test_a_person_who_names_no_account_is_told(answering: Any, file: Path) -> No
     assert not file.exists()
 
 
+def test_a_setting_that_only_the_provider_can_judge_is_judged_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the file would be written here and refused by the daemon."""
+    file = tmp_path / "accord.toml"
+    options = (*BOTH, "--setting", "books.region=mars", "--yes")
+    assert run_daemon.main(["--config", str(file), "init", *options]) == 1
+    assert "mars" in capsys.readouterr().err
+    assert not file.exists()
+
+
 def test_the_real_entry_writes_a_file_that_the_real_daemon_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
