@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lint types contracts bench sim crash coverage clean
+.PHONY: help run demo test check format lint types contracts bench sim crash coverage new-connector clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ sim: $(STAMP)  ## 2,000 simulated worlds
 
 crash: $(STAMP)  ## every crash point, every provider, every fault
 	ACCORD_CRASH_MATRIX=all $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
+
+new-connector: $(STAMP)  ## make new-connector NAME=acme: a connector that works, to be made the real one
+	@$(BIN)/python -m scripts.new_connector "$(NAME)"
 
 clean:  ## remove the environment and what runs left behind
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

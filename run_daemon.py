@@ -76,9 +76,19 @@ class Application:
     @cached_property
     def config(self) -> AccordConfig:
         """accord.toml, read and checked. Raises ConfigError."""
+        return self._read(self.settings.config)
+
+    def _read(self, file: Path) -> AccordConfig:
         from config.file import load_config
 
-        return load_config(self.settings.config, {name: one.manifest for name, one in self.providers().items()})
+        return load_config(file, {name: one.manifest for name, one in self.providers().items()})
+
+    def check_policy(self, file: Path) -> Sequence[str]:
+        """Read another file as if it were accord.toml; returns its warnings. Raises ConfigError."""
+        config = self._read(file)
+        for one in config.connections.values():
+            self.providers()[one.provider].translator(one)  # a provider's own settings are its own to judge
+        return config.warnings
 
     def connections(self) -> Mapping[str, ConnectionConfig]:
         """The configured connections by name."""
@@ -278,7 +288,8 @@ class Application:
         told = self.database().read_now(lambda tx: meta(tx, SANDBOX_URLS)) if is_running else None
         if told is None:
             message = (
-                "is not there; write one (config/accord.example.toml shows how), or start a sandbox with `accord run`"
+                "is not there; `accord init` writes one (config/accord.example.toml shows all of it), "
+                "`accord run` starts a sandbox"
             )
             raise ConfigError(message, file=str(self.settings.config))
         return SandboxAccess(urls=json.loads(told), secrets=self.sandbox_secrets())

@@ -72,7 +72,7 @@ def _configured(desk: Desk) -> Mapping[str, ConnectionConfig]:
     with desk.root.open_hub() as hub:
         known = ", ".join(sorted(hub.connections))
     problem = f"the sandbox's connections ({known}) have their secrets, and there is no accord.toml"
-    raise InvalidInputError(problem, field="connection", cure="write one (config/accord.example.toml shows how)")
+    raise InvalidInputError(problem, field="connection", cure="`accord init` writes one")
 
 
 def _needed(provider: Provider) -> list[str]:

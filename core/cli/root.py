@@ -107,6 +107,10 @@ class Root(Protocol):
         """accord.toml's place, whether it exists or not."""
         ...
 
+    def check_policy(self, file: Path) -> Sequence[str]:
+        """Read a file as the daemon would read accord.toml; returns its warnings. Raises ConfigError."""
+        ...
+
     def configure(self, arguments: Sequence[str]) -> None:
         """Global options (`--config FILE`), before anything is opened."""
         ...

@@ -93,3 +93,7 @@ class Offer:
     """Settings of a connection to it, by its base URL."""
     secrets: Mapping[str, str]
     """What such a connection keeps in its vault, webhook secret included."""
+    unknown: Mapping[str, Any]
+    """An attribute of its objects that Accord knows nothing about, with a value: what no update may wipe."""
+    is_time_signed: bool = True
+    """Whether its webhooks sign the time, so that a stale one can be refused."""

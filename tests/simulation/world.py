@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from config.file import sandbox_config
 from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
 from connectors.quickbooks.client import exchange_code
 from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSettings
@@ -39,7 +38,7 @@ from tests.simulation.reference import Edit
 from tests.simulation.site import Site
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Tape
 from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
-from tests.support.world import SECRETS, SETTINGS, PlainVault, here
+from tests.support.world import SECRETS, PlainVault, config_of, here
 
 TRACE_KEPT = 400
 HOOK = "https://accord.test/hooks/"
@@ -624,7 +623,7 @@ class SimWorld:
 
 
 def _config(tape: Tape) -> Any:
-    config = sandbox_config(SETTINGS)
+    config = config_of(SYSTEMS)
     profile = tape.profile
     scopes = {
         name: msgspec.structs.replace(one, match_email=profile.match_email, flows=profile.flows.get(name, {}))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from config.file import load_config
 from core.cli.root import SandboxAccess
 from core.errors import NotFoundError
 from core.ports import Clock, ConnectionConfig, Provider, Shell, Vault
@@ -133,6 +134,10 @@ class WorldRoot:
     def policy_file(self) -> Path:
         """The file the test named."""
         return self.file
+
+    def check_policy(self, file: Path) -> Sequence[str]:
+        """As the daemon reads it."""
+        return load_config(file, {name: one.manifest for name, one in PROVIDERS.items()}).warnings
 
     def configure(self, arguments: Sequence[str]) -> None:
         """Remember the global options."""

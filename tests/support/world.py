@@ -6,19 +6,14 @@ Time stands still unless somebody waits. The database is real SQLite (or Postgre
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from config.file import AccordConfig, sandbox_config
-from connectors.hubspot.connector import PROVIDER as HUBSPOT
-from connectors.hubspot.sandbox import HubSpotLookAlike
-from connectors.quickbooks.connector import PROVIDER as QUICKBOOKS
-from connectors.quickbooks.sandbox import QuickBooksLookAlike
-from connectors.stripe.connector import PROVIDER as STRIPE
-from connectors.stripe.sandbox import StripeLookAlike
-from core.ports import Exchange, HttpRequest, HttpResponse, Shell
-from core.sandbox.lookalike import LookAlike
+from core.ports import Exchange, HttpRequest, HttpResponse, Provider, Shell
+from core.sandbox.lookalike import LookAlike, Offer
 from core.store import connections, work
 from core.store.database import Database
 from core.store.tables import METADATA
@@ -27,29 +22,22 @@ from core.sync.build import Parts, build_hub
 from core.sync.hub import Hub, Timing
 from core.sync.lanes import Lanes
 from core.sync.plan import plan
+from run_daemon import Application
 
-PROVIDERS = {"stripe": STRIPE, "hubspot": HUBSPOT, "quickbooks": QUICKBOOKS}
+PROVIDERS: Mapping[str, Provider] = Application({}).providers()
+"""Every connector folder's offer, as the daemon finds them."""
+OFFERS: Mapping[str, Offer] = {name: import_module(f"connectors.{name}.sandbox.offer").OFFER for name in PROVIDERS}
 NAMES = ("stripe", "hubspot", "quickbooks")
 START = 1_795_000_000.0
 SETTINGS: Mapping[str, Mapping[str, str]] = {
-    "stripe": {"base_url": "http://stripe.test"},
-    "hubspot": {"base_url": "http://hubspot.test"},
-    "quickbooks": {
-        "base_url": "http://quickbooks.test",
-        "token_url": "http://quickbooks.test/oauth2/v1/tokens/bearer",
-        "realm_id": "9341453908059321",
-    },
+    name: offer.settings(f"http://{name}.test") for name, offer in OFFERS.items()
 }
-SECRETS: Mapping[str, Mapping[str, str]] = {
-    "stripe": {"api_key": "rk_live_lookalike", "webhook_secret": "whsec_lookalike"},
-    "hubspot": {"access_token": "pat-na1-sandbox", "client_secret": "hubspot-client-secret"},
-    "quickbooks": {
-        "client_id": "sandbox-client",
-        "client_secret": "sandbox-client-secret",
-        "refresh_token": "sandbox-refresh-token",
-        "verifier_token": "sandbox-verifier-token",
-    },
-}
+SECRETS: Mapping[str, Mapping[str, str]] = {name: offer.secrets for name, offer in OFFERS.items()}
+
+
+def config_of(names: Sequence[str]) -> AccordConfig:
+    """Connections to these look-alikes, everything flowing."""
+    return sandbox_config({name: SETTINGS[name] for name in names})
 
 
 class StillClock:
@@ -102,24 +90,24 @@ async def here(call: Callable[[], Any]) -> Any:
 
 @dataclass
 class World:
-    """Three look-alikes and one Accord."""
+    """Look-alikes, the three unless told otherwise, and one Accord."""
 
+    names: Sequence[str] = NAMES
     seed: int = 1
     url: str = "sqlite://"
     timing: Timing = field(default_factory=lambda: Timing(changes_every=60, full_every=86400, first_back_off=1))
-    config: AccordConfig = field(default_factory=lambda: sandbox_config(SETTINGS))
+    config: AccordConfig = field(default_factory=lambda: config_of(NAMES))
 
     def __post_init__(self) -> None:
         """An empty world."""
         self.rng = random.Random(self.seed)
         self.clock = StillClock()
         self.lookalikes: dict[str, LookAlike] = {
-            "stripe": StripeLookAlike(clock=self.clock, rng=random.Random(self.seed + 1)),
-            "hubspot": HubSpotLookAlike(clock=self.clock, rng=random.Random(self.seed + 2)),
-            "quickbooks": QuickBooksLookAlike(clock=self.clock, rng=random.Random(self.seed + 3)),
+            name: OFFERS[name].build(self.clock, random.Random(self.seed + number), 1.0, False)  # noqa: FBT003 - Offer.build
+            for number, name in enumerate(self.names, 1)
         }
         self.exchanges: dict[str, Exchange] = {name: one.respond for name, one in self.lookalikes.items()}
-        self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in NAMES}
+        self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in self.names}
         self.db = Database(self.url, is_direct=True)
         METADATA.create_all(self.db.engine)
         self.woken: set[str] = set()
@@ -153,9 +141,9 @@ class World:
         """Run lanes until nothing is due; wait for what will be due within `patience` seconds."""
         until = self.clock.time + patience
         for _ in range(rounds):
-            for name in NAMES:
+            for name in self.names:
                 await self.lanes.run(name)
-            nexts = [self.db.read_now(lambda tx, n=name: self._next(tx, n)) for name in NAMES]
+            nexts = [self.db.read_now(lambda tx, n=name: self._next(tx, n)) for name in self.names]
             due = min((one for one in nexts if one is not None), default=None)
             if due is None or due > until:
                 return
@@ -175,7 +163,7 @@ class World:
     async def activate_all(self, *names: str) -> None:
         """List, plan, activate and settle one connection after the other."""
         await self.settle()
-        for name in names or NAMES:
+        for name in names or self.names:
             connection = self.hub.connections[name]
             seen = await plan(self.hub, connection)
             await activate(self.hub, connection, seen.digest, actor="test")

@@ -20,4 +20,5 @@ OFFER: Final = Offer(
     build=_build,
     settings=lambda base_url: {"base_url": base_url},
     secrets={"access_token": HubSpotSettings().access_token, "client_secret": HubSpotSettings().client_secret},
+    unknown={"jobtitle": "kept as it is"},
 )

@@ -32,4 +32,6 @@ OFFER: Final = Offer(
         "refresh_token": _COMPANY.refresh_token,
         "verifier_token": _COMPANY.verifier_token,
     },
+    unknown={"Notes": "kept as it is"},
+    is_time_signed=False,
 )

@@ -20,4 +20,5 @@ OFFER: Final = Offer(
     build=_build,
     settings=lambda base_url: {"base_url": base_url},
     secrets={"api_key": StripeSettings().api_key, "webhook_secret": " ".join(StripeSettings().webhook_secrets)},
+    unknown={"description": "kept as it is"},
 )

@@ -29,7 +29,7 @@ from core.store import connections, customers, schema
 from core.store.database import Database
 from tests.integration.cli.conftest import Accord
 from tests.support.root import WorldRoot
-from tests.support.world import PlainVault, World
+from tests.support.world import OFFERS, PlainVault, World
 
 
 def _row(world: World, name: str) -> connections.ConnectionRow:
@@ -243,7 +243,7 @@ def test_beside_a_sandbox_doctor_works_and_connect_says_why_not(
     assert run(_Sandboxed(root), ["doctor"]) == 0
     assert "running on built-in look-alikes (hubspot, quickbooks, stripe)" in capsys.readouterr().out
     assert run(_Sandboxed(root), ["connect", "stripe"]) == 1
-    assert "config/accord.example.toml" in capsys.readouterr().err
+    assert "`accord init`" in capsys.readouterr().err
 
 
 def test_doctor_takes_an_outage_for_an_outage(agreed: World, accord: Accord) -> None:
@@ -323,5 +323,5 @@ def test_the_sandbox_serves_until_it_is_stopped_and_says_where(tmp_path: Path) -
             assert process.wait(timeout=10) == 0
         finally:
             process.kill()
-    assert set(told["settings"]) == {"stripe", "hubspot", "quickbooks"}
+    assert set(told["settings"]) == set(OFFERS)
     assert told["environment"]["ACCORD_STRIPE_API_KEY"]

@@ -1,0 +1,55 @@
+"""`accord init`: writes a first accord.toml, by asking or from flags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.cli.command import add
+from core.cli.desk import Desk
+
+Named = Annotated[list[str] | None, typer.Option("--connection", metavar="NAME=PROVIDER", help="One account.")]
+Enters = Annotated[list[str] | None, typer.Option("--enters", metavar="NAME=WHO", help="all | marked | none.")]
+Creates = Annotated[list[str] | None, typer.Option("--creates", metavar="NAME=WHO", help="all | none.")]
+Emails = Annotated[list[str] | None, typer.Option("--match-email", metavar="NAME", help="Link by e-mail there.")]
+Places = Annotated[list[str] | None, typer.Option("--external-id", metavar="NAME=PLACE", help="Where ids are kept.")]
+Settings = Annotated[list[str] | None, typer.Option("--setting", metavar="NAME.KEY=VALUE", help="The provider's own.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    add(app, "init", init)
+
+
+def init(  # noqa: PLR0913 - each is an option
+    desk: Desk,
+    *,
+    connection: Named = None,
+    mints: Annotated[str | None, typer.Option(metavar="NAME", help="Where customers come from.")] = None,
+    enters: Enters = None,
+    creates: Creates = None,
+    match_email: Emails = None,
+    external_id: Places = None,
+    setting: Settings = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Write accord.toml.
+
+    Asks which accounts there are, who may enter the registry and what may be created where; or takes it from the
+    options. What is left out is the cautious choice. No secret is asked for: `accord connect NAME` does that.
+    """
+    from core.cli.init_choices import Flags
+    from core.cli.init_file import write_first
+
+    flags = Flags(
+        connections=connection or [],
+        mints=mints,
+        enters=enters or [],
+        creates=creates or [],
+        match_email=match_email or [],
+        external_id=external_id or [],
+        settings=setting or [],
+    )
+    return write_first(desk, flags, force=force, yes=yes)

@@ -1,0 +1,175 @@
+"""What `accord init` must know of each connection: from flags, or by asking in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from core.cli.desk import Desk
+from core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from core.ports import Provider
+
+ENTERS: Final[Mapping[str, str]] = {
+    "all": "every customer there enters the registry; who carries no id of yours is called CONNECTION:THEIR-ID",
+    "marked": "only customers that carry our marker or an external id enter",
+    "none": "only customers that carry our marker, because we made them",
+}
+CREATES: Final[Mapping[str, str]] = {
+    "all": "every registry customer that is not there is created there",
+    "none": "nobody is created there; who is there already is kept in agreement",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The options as they were given."""
+
+    connections: Sequence[str] = ()
+    mints: str | None = None
+    enters: Sequence[str] = ()
+    creates: Sequence[str] = ()
+    match_email: Sequence[str] = ()
+    external_id: Sequence[str] = ()
+    settings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One connection. What is not chosen is the cautious default of core.model.policy."""
+
+    name: str
+    provider: str
+    enters: str = "marked"
+    creates: str = "none"
+    match_email: bool = False
+    external_id_field: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+# ---- from flags ------------------------------------------------------------------------------------
+
+
+def from_flags(flags: Flags, providers: Mapping[str, Provider]) -> list[Choice]:
+    """Connections in the order in which they were named."""
+    chosen = _named(flags.connections, providers)
+    if flags.mints is not None:
+        _change(chosen, "--mints", flags.mints, enters="all")
+    for name, scope in _pairs(flags.enters, "--enters", "NAME=WHO"):
+        _change(chosen, "--enters", name, enters=_scope("--enters", scope, ENTERS))
+    for name, scope in _pairs(flags.creates, "--creates", "NAME=WHO"):
+        _change(chosen, "--creates", name, creates=_scope("--creates", scope, CREATES))
+    for name in flags.match_email:
+        _change(chosen, "--match-email", name, match_email=True)
+    for name, place in _pairs(flags.external_id, "--external-id", "NAME=PLACE"):
+        _change(chosen, "--external-id", name, external_id_field=place)
+    for key, value in _pairs(flags.settings, "--setting", "NAME.KEY=VALUE"):
+        name, _, setting = key.partition(".")
+        known = chosen[name].settings if name in chosen else {}
+        _change(chosen, "--setting", name, settings={**known, setting: value})
+    return list(chosen.values())
+
+
+def _named(texts: Sequence[str], providers: Mapping[str, Provider]) -> dict[str, Choice]:
+    chosen: dict[str, Choice] = {}
+    for name, provider in _pairs(texts, "--connection", "NAME=PROVIDER"):
+        if name in chosen:
+            raise InvalidInputError(f"{name!r} is named twice", field="--connection", cure="one name for each account")
+        if provider not in providers:
+            known = ", ".join(sorted(providers))
+            raise InvalidInputError(f"{provider!r} is no provider", field="--connection", cure=f"known: {known}")
+        chosen[name] = Choice(name, provider)
+    return chosen
+
+
+def _pairs(texts: Sequence[str], option: str, form: str) -> list[tuple[str, str]]:
+    return [_pair(text, option, form) for text in texts]
+
+
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
+    before, sign, after = text.partition("=")
+    if not sign or not before.strip() or not after.strip():
+        raise InvalidInputError(f"cannot use {text!r}", field=option, limit=form)
+    return before.strip(), after.strip()
+
+
+def _scope(option: str, scope: str, words: Mapping[str, str]) -> str:
+    if scope in words:
+        return scope
+    cure = "edit the file afterwards: a filter needs a field and values" if scope == "filter" else None
+    raise InvalidInputError(f"cannot be {scope!r} here", field=option, limit=" | ".join(words), cure=cure)
+
+
+def _change(chosen: dict[str, Choice], option: str, name: str, **changes: Any) -> None:  # noqa: ANN401 - of Choice
+    if name not in chosen:
+        known = ", ".join(chosen) or "none; name one with --connection"
+        raise InvalidInputError(f"there is no connection {name!r}", field=option, cure=f"known: {known}")
+    chosen[name] = replace(chosen[name], **changes)
+
+
+# ---- by asking -------------------------------------------------------------------------------------
+
+
+def by_asking(desk: Desk, providers: Mapping[str, Provider]) -> list[Choice]:
+    """Ask a person who sits at a terminal."""
+    desk.note("Which accounts shall agree? A name is 1 to 40 of a-z, 0-9 and -, such as stripe-eu.")
+    names = _ask_accounts(desk, providers)
+    if not names:
+        raise InvalidInputError("no account was named", field="connection", cure="run it again and name one at least")
+    desk.note("Where do customers come from? All of its customers enter, and give the registry its external ids.")
+    mints = _ask_one(desk, "come from (blank: nobody enters by itself)", (*names, ""), "")
+    return [_ask_connection(desk, name, providers[one], mints == name) for name, one in names.items()]
+
+
+def _ask_accounts(desk: Desk, providers: Mapping[str, Provider]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for provider, offer in sorted(providers.items()):
+        more = typer.confirm(f"an account at {offer.manifest.title}?", default=False, err=True)
+        while more:
+            default = provider if provider not in names else ""
+            name = _ask(f"  its name{'' if default else ' (say stripe-us)'}", default)
+            if name in names or not name:
+                desk.note(f"  {name!r} is {'taken' if name else 'no name'}")
+                continue
+            names[name] = provider
+            more = typer.confirm(f"another account at {offer.manifest.title}?", default=False, err=True)
+    return names
+
+
+def _ask_connection(desk: Desk, name: str, provider: Provider, mints: bool) -> Choice:  # noqa: FBT001 - one caller
+    title = provider.manifest.title
+    desk.note(f"\n{name} ({title}): who may enter the registry from there?")
+    _explain(desk, ENTERS)
+    enters = _ask_one(desk, "enters", tuple(ENTERS), "all" if mints else "marked")
+    desk.note("who may be created there?")
+    _explain(desk, CREATES)
+    creates = _ask_one(desk, "creates", tuple(CREATES), "none")
+    desk.note("one customer with the same e-mail address on both sides: link the two, or ask a person?")
+    emails = typer.confirm("link by e-mail?", default=False, err=True)
+    place = ""
+    if provider.manifest.metadata is not None:
+        desk.note("do its customers carry an id of yours already? (metadata.KEY at Stripe, a property at HubSpot)")
+        place = _ask("where (blank: they do not)", "")
+    return Choice(name, provider.manifest.provider, enters, creates, emails, place or None)
+
+
+def _explain(desk: Desk, words: Mapping[str, str]) -> None:
+    for choice, meaning in words.items():
+        desk.note(f"  {choice:7} {meaning}")
+
+
+def _ask_one(desk: Desk, question: str, choices: Sequence[str], default: str) -> str:
+    while True:
+        answer = _ask(question, default)
+        if answer in choices:
+            return answer
+        desk.note(f"  {answer!r} is none of {', '.join(one for one in choices if one)}")
+
+
+def _ask(question: str, default: str) -> str:
+    answer: str = typer.prompt(question, default=default, show_default=bool(default), err=True)
+    return answer.strip()

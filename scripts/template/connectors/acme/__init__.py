@@ -1,0 +1,1 @@
+"""The acme connector. See README.md in this folder."""

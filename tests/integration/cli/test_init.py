@@ -1,0 +1,192 @@
+"""`accord init`: a first accord.toml, from flags and by asking; nothing of it half written."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import run_daemon
+from config.file import load_config
+from core.cli.desk import Desk
+from core.cli.init_choices import CREATES, ENTERS, Flags
+from core.cli.init_file import write_first
+from core.errors import InvalidInputError
+from core.model.policy import ConnectionPolicy
+from tests.integration.cli.conftest import Accord
+from tests.support.root import WorldRoot
+from tests.support.world import PROVIDERS
+
+BOTH = ("--connection", "stripe-eu=stripe", "--connection", "books=quickbooks")
+
+
+@pytest.fixture
+def file(root: WorldRoot, tmp_path: Path) -> Path:
+    """Where accord.toml is to stand."""
+    root.file = tmp_path / "folder" / "accord.toml"
+    root.file.parent.mkdir()
+    return root.file
+
+
+def read(file: Path) -> Any:
+    """As the daemon reads it."""
+    return load_config(file, {name: one.manifest for name, one in PROVIDERS.items()})
+
+
+def test_what_is_left_out_is_the_cautious_choice(accord: Accord, file: Path) -> None:
+    """Nobody enters, nobody is created, nobody is linked by e-mail because somebody pressed Enter."""
+    result = accord("init", *BOTH, "--yes", "--json")
+    assert (result.code, result.json["file"]) == (0, str(file))
+    scopes = read(file).policy.connections
+    assert scopes["stripe-eu"] == ConnectionPolicy(name="stripe-eu", provider="stripe")
+    assert scopes["books"] == ConnectionPolicy(name="books", provider="quickbooks")
+
+
+def test_every_option_reaches_the_file(accord: Accord, file: Path) -> None:
+    """And its own connection only."""
+    options = [
+        *("--mints", "stripe-eu", "--creates", "books=all", "--enters", "books=none", "--match-email", "books"),
+        *("--external-id", "stripe-eu=metadata.customer_no"),
+        *("--setting", "books.realm_id=91", "--setting", 'books.base_url=https://x.test/"\\é'),
+    ]
+    assert accord("init", *BOTH, *options, "--yes").code == 0
+    config = read(file)
+    scopes = config.policy.connections
+    assert (scopes["stripe-eu"].enters, scopes["stripe-eu"].creates) == ("all", "none")
+    assert scopes["stripe-eu"].external_id_field == "metadata.customer_no"
+    assert (scopes["books"].enters, scopes["books"].creates, scopes["books"].match_email) == ("none", "all", True)
+    assert config.connections["books"].settings == {"realm_id": "91", "base_url": 'https://x.test/"\\é'}
+
+
+def test_the_file_explains_itself_and_the_next_commands_are_told(accord: Accord, file: Path) -> None:
+    """Whoever opens it in a year has no other page at hand."""
+    shown = accord("init", *BOTH, "--mints", "stripe-eu", "--yes").out
+    text = file.read_text(encoding="utf-8")
+    assert ENTERS["all"] in text
+    assert CREATES["none"] in text
+    for line in ("accord connect stripe-eu", "accord sync books --dry-run", "accord activate books", "accord run"):
+        assert line in shown
+    variables = accord("--json", "init", *BOTH, "--force", "--yes").json["variables"]
+    assert variables["stripe-eu"]["api_key"] == "ACCORD_STRIPE_EU_API_KEY"
+
+
+def test_a_file_that_is_there_stays_unless_force_is_said(accord: Accord, file: Path) -> None:
+    """Somebody's policy is hours of work."""
+    file.write_text("# mine\n")
+    refused = accord("init", *BOTH, "--yes", "--json")
+    assert (refused.code, file.read_text()) == (1, "# mine\n")
+    assert "--force" in refused.error["cure"]
+    assert accord("init", *BOTH, "--yes", "--force").code == 0
+    assert set(tomllib.loads(file.read_text())["connections"]) == {"stripe-eu", "books"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "--connection"),
+        (("--mints", "stripe-eu"), "--mints"),
+        ((*BOTH, "--mints", "other"), "--mints"),
+        ((*BOTH, "--enters", "books=filter"), "edit the file afterwards"),
+        ((*BOTH, "--creates", "books=some"), "all | none"),
+        ((*BOTH, "--enters", "books"), "NAME=WHO"),
+        ((*BOTH, "--connection", "books=stripe"), "twice"),
+        (("--connection", "a=stripes"), "hubspot, quickbooks, stripe"),
+        (("--connection", "stripe=hubspot"), "rename the connection"),
+        (("--connection", "Große=stripe"), "a-z, 0-9"),
+        (("--connection", 'a"]\n[x=stripe'), "a-z, 0-9"),
+        ((*BOTH, "--external-id", "books=metadata.x"), "no place for an external id"),
+        ((*BOTH, "--setting", "stripe-eu.api_key=sk_live_1"), "keep it out of this file"),
+        ((*BOTH, "--setting", "books=sk"), "is not known here"),
+        ((*BOTH, "--setting", "stripe-eu.base_url=a\udcff"), "UTF-8"),
+    ],
+)
+def test_what_would_be_refused_is_not_written(accord: Accord, file: Path, options: tuple[str, ...], told: str) -> None:
+    """Not even half of it; the words are those of the daemon's own loader."""
+    result = accord("init", *options, "--yes")
+    assert (result.code, result.out) == (1, "")
+    assert told in result.err
+    assert list(file.parent.iterdir()) == []
+
+
+def test_where_nobody_can_be_asked_nothing_is_written_without_yes(accord: Accord, file: Path) -> None:
+    """What would be written is shown all the same."""
+    result = accord("init", *BOTH)
+    assert result.code == 1
+    assert "say --yes" in result.err
+    assert ENTERS["marked"] in result.err
+    assert list(file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["", "nowhere/accord.toml"])
+def test_a_place_that_cannot_be_written_is_told(accord: Accord, root: WorldRoot, file: Path, place: str) -> None:
+    """A folder, or a file in a folder that is not there."""
+    root.file = file.parent / place
+    result = accord("init", *BOTH, "--yes", "--force")
+    assert result.code == 1
+    assert str(root.file) in result.err
+    assert list(file.parent.iterdir()) == []
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def answering(root: WorldRoot, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A person at a terminal who answers line by line; returns what they were shown."""
+
+    def run(*answers: str) -> str:
+        typed, shown = _Terminal("".join(f"{one}\n" for one in answers)), _Terminal()
+        monkeypatch.setattr("sys.stdin", typed)
+        desk = Desk(root, (typed, io.StringIO(), shown))
+        assert write_first(desk, Flags(), force=False, yes=False) == 0
+        return shown.getvalue()
+
+    return run
+
+
+def test_a_person_is_asked_in_plain_words(answering: Any, file: Path) -> None:
+    """Wrong answers are asked again; what each choice means stands beside it."""
+    accounts = ("n", "n", "y", "", "y", "", "stripe-us", "n")
+    shown = answering(*accounts, "stripes", "stripe-us", "", "", "n", "", "", "some", "all", "y", "metadata.no", "y")
+    for meaning in (*ENTERS.values(), *CREATES.values()):
+        assert meaning in shown
+    assert "'stripes' is none of stripe, stripe-us" in shown
+    scopes = read(file).policy.connections
+    plain, minting = scopes["stripe"], scopes["stripe-us"]
+    assert (plain.enters, plain.creates, plain.match_email, plain.external_id_field) == ("marked", "none", False, None)
+    assert (minting.enters, minting.creates, minting.match_email) == ("all", "all", True)
+    assert minting.external_id_field == "metadata.no"
+
+
+def test_a_person_who_names_no_account_is_told(answering: Any, file: Path) -> None:
+    """An empty file would start nothing."""
+    with pytest.raises(InvalidInputError, match="no account was named"):
+        answering("n", "n", "n")
+    assert not file.exists()
+
+
+def test_a_setting_that_only_the_provider_can_judge_is_judged_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the file would be written here and refused by the daemon."""
+    file = tmp_path / "accord.toml"
+    options = (*BOTH, "--setting", "books.region=mars", "--yes")
+    assert run_daemon.main(["--config", str(file), "init", *options]) == 1
+    assert "mars" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_the_real_entry_writes_a_file_that_the_real_daemon_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same loader before and after."""
+    file = tmp_path / "accord.toml"
+    assert run_daemon.main(["--config", str(file), "init", *BOTH, "--setting", "books.realm_id=9", "--yes"]) == 0
+    assert set(run_daemon.Application({"ACCORD_CONFIG": str(file)}).connections()) == {"stripe-eu", "books"}
+    assert run_daemon.main(["--config", str(file), "connect", "stripe-eu", "--json"]) == 1
+    assert "ACCORD_STRIPE_EU_API_KEY" in capsys.readouterr().out
