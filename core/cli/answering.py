@@ -44,7 +44,7 @@ def answer(
 ) -> int:
     """Decide a hold, or all that --where finds.
 
-    An answer counts for exactly the values that were seen. Holds that --where finds are shown first, and answered
+    An answer counts for exactly the values that were seen. Holds that --where finds are counted first, and answered
     once a person says yes.
     """
     if where:

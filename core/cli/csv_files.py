@@ -79,7 +79,10 @@ def _text(file: Path) -> str:
 
 def _delimiter(text: str, key: str) -> str:
     for one in _DELIMITERS:
-        _, header = next(_rows(text, one), (1, []))
+        try:
+            _, header = next(_rows(text, one), (1, []))
+        except InvalidInputError:
+            continue  # quotes around another separator's cells
         if key in [_column(cell) for cell in header]:
             return one
     return _DELIMITERS[0]
@@ -94,7 +97,9 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
-        raise InvalidInputError(f"the row on line {number} is no CSV: {error}", field="file", cure=_CURE) from error
+        raise InvalidInputError(
+            f"the row on line {number} is no CSV: {error}", field="file", cure="see the quotes there"
+        ) from error
 
 
 def _column(cell: str) -> str:
