@@ -27,7 +27,7 @@ from core.cli import (
     sandbox,
     serving,
     syncing,
-)
+)  # fmt: skip
 from core.cli.command import Json, new_group
 from core.cli.desk import FAILED, OK, USAGE, Desk
 from core.errors import AccordError, InvalidInputError
@@ -82,19 +82,8 @@ def build() -> typer.Typer:
     app = new_group("Accord keeps one registry of customers, and makes every connected system agree with it.")
     app.callback()(_options)
     for group in (
-        serving,
-        demos,
-        connecting,
-        doctor,
-        plans,
-        syncing,
-        lookups,
-        holds,
-        matches,
-        customers,
-        database,
-        sandbox,
-    ):
+        serving, demos, connecting, doctor, plans, syncing, lookups, holds, matches, customers, database, sandbox,
+    ):  # fmt: skip
         group.add_to(app)
     return app
 
