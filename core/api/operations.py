@@ -15,6 +15,7 @@ from core.store import failures, holds, inbox
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers, registry
+from core.sync.undo import undo
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
@@ -91,7 +92,7 @@ async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retr
 async def undo_change(hub: HubIn, change_id: int, wanted: shapes.UndoRequest | None = None) -> shapes.Undone:
     """Put back what a change replaced; it flows everywhere, as an edit by hand."""
     field = wanted.field if wanted else None
-    found = await hub.db.run(lambda tx: answers.undo(tx, hub, change_id, field=field, actor=ACTOR))
+    found = await hub.db.run(lambda tx: undo(tx, hub, change_id, field=field, actor=ACTOR))
     return shapes.Undone.model_validate(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +68,17 @@ class Desk:
 
         with counting(self._err) as count:
             yield count
+
+    @contextmanager
+    def raw_output(self) -> Iterator[TextIO]:
+        """Stdout for the bytes of a file: UTF-8 and its own line ends, whatever the terminal speaks."""
+        self._out.flush()
+        stream = io.TextIOWrapper(self._out.buffer, encoding="utf-8", newline="")
+        try:
+            yield stream
+            stream.flush()
+        finally:
+            stream.detach()
 
     @property
     def is_terminal(self) -> bool:

@@ -6,12 +6,14 @@ Only rows of the registry are written: a running daemon finds them at its next l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.cli.answering import answer, next_step
 from core.cli.command import add, add_default, new_group
 from core.cli.desk import Desk, known_row
+from core.cli.undoing import undo
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from core.store.failures import Failure
     from core.store.holds import Hold
 
-LARGEST_ID = 2**63 - 1
 Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of one connection.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows shown at most.")]
 
@@ -102,31 +103,6 @@ def _draw_holds(screen: Screen, found: list[dict[str, object]], short: Mapping[s
     screen.line("answer one with `accord holds answer HOLD CHOICE`")
 
 
-def answer(
-    desk: Desk,
-    hold: Annotated[str, typer.Argument(metavar="ID", help="The hold, or how it begins.")],
-    choice: Annotated[
-        str, typer.Argument(metavar="CHOICE", help="One of its choices; `link:<id>` takes a candidate's id.")
-    ],
-    digest: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="Refuse if the values are not those you saw.")
-    ] = None,
-) -> None:
-    """Decide one hold; it counts for exactly the values that were seen."""
-    from core.cli.asking import actor
-    from core.cli.hold_ids import whole
-    from core.sync.answers import answer as decide
-
-    with desk.root.open_hub() as hub:
-        done = hub.db.run_now(lambda tx: decide(tx, hub, whole(tx, hold), choice, actor=actor(), digest=digest))
-    found = {"id": done.id, "connection": done.connection, "reason": done.reason, "answer": choice}
-    desk.show(found, lambda screen: screen.line(f"answered {choice}; {_next_step(desk, done.connection)}"))
-
-
-def _next_step(desk: Desk, connection: str) -> str:
-    return "the daemon goes on" if desk.root.is_daemon_running() else f"`accord sync {connection}` carries it out"
-
-
 def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> None:
     """Show records that failed.
 
@@ -182,28 +158,4 @@ def retry(
         raise NotFoundError("none of these fails", field="subject", cure="`accord failures` shows what does")
     total = sum(marked.values())
     found = {"retried": total, "connections": marked}
-    desk.show(found, lambda screen: screen.line(f"{total} to be looked at again; {_next_step(desk, connection or '')}"))
-
-
-def undo(
-    desk: Desk,
-    change: Annotated[int, typer.Argument(min=1, max=LARGEST_ID, metavar="CHANGE", help="As `accord explain` shows.")],
-    field: Annotated[str | None, typer.Option(metavar="FIELD", help="Only this field.")] = None,
-) -> None:
-    """Put back the values that one change replaced.
-
-    They flow to every system, as an edit by hand does.
-    """
-    from core.cli.asking import actor
-    from core.sync.answers import undo as put_back
-
-    with desk.root.open_hub() as hub:
-        found = hub.db.run_now(lambda tx: put_back(tx, hub, change, field=field, actor=actor()))
-    desk.show(found, lambda screen: _draw_undone(screen, found, change))
-
-
-def _draw_undone(screen: Screen, found: Mapping[str, Any], change: int) -> None:
-    from core.cli.screen import spoken
-
-    fields = {name: spoken(value) for name, value in found["fields"].items()}
-    screen.facts({"customer": found["external_customer_id"], **fields}, title=f"change {change} undone")
+    desk.show(found, lambda screen: screen.line(f"{total} to be looked at again; {next_step(desk, connection or '')}"))

@@ -23,6 +23,11 @@ CUSTOMER_DELETED: Final = "customer deleted"
 """The note on mappings that ended with their customer."""
 
 
+CUSTOMERS: Final = "customers"
+OBJECTS: Final = "objects"
+"""What the candidates of a question are: external ids of the registry, or remote ids of the connection."""
+
+
 class Candidate(msgspec.Struct, frozen=True):
     """A customer that a rung found. `mapped_to` is its live remote id at this connection, if it has one."""
 
@@ -140,7 +145,7 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
     """`hits.by_external_id` is by the id the object carries, or else by the one it would get on entering."""
     found = hits.by_external_id
     if hits.twins_by_external_id:
-        return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id))
+        return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id), OBJECTS)
     if found is not None and found.mapped_to is not None:
         return _ambiguous(remote, "external id", f"that customer is {found.mapped_to} here", [found.external_id])
     if found is not None:
@@ -157,7 +162,7 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
 
 def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | None:
     if hits.twins_by_email and policy.match_email:
-        return _ambiguous(remote, "e-mail", "other objects have the same e-mail", list(hits.twins_by_email))
+        return _ambiguous(remote, "e-mail", "other objects have the same e-mail", list(hits.twins_by_email), OBJECTS)
     if not hits.by_email:
         return None
     ids = [one.external_id for one in hits.by_email]
@@ -171,11 +176,12 @@ def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | N
     return Match("link", "one unique e-mail", only.customer_id)
 
 
-def _ambiguous(remote: Remote, rung: str, why: str, candidates: list[str]) -> Match:
+def _ambiguous(remote: Remote, rung: str, why: str, candidates: list[str], are: str = CUSTOMERS) -> Match:
     detail: dict[str, object] = {
         "rung": rung,
         "problem": why,
         "candidates": candidates,
+        "candidates_are": are,
         "name": remote.fields.get("name"),
         "email": remote.fields.get("email"),
     }
@@ -212,7 +218,7 @@ def match_before_create(doubles: Sequence[Double], policy: ConnectionPolicy, ans
     digest = digest_of(holds.AMBIGUOUS_MATCH, "create", sorted(likely))
     if answer and answer.digest == digest:
         return _answered_create(answer)
-    detail: dict[str, object] = {"problem": why, "candidates": sorted(likely)}
+    detail: dict[str, object] = {"problem": why, "candidates": sorted(likely), "candidates_are": OBJECTS}
     return Match("hold", "create", hold=HoldDraft(reason=holds.AMBIGUOUS_MATCH, detail=detail, digest=digest))
 
 

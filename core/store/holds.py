@@ -128,13 +128,20 @@ def get(tx: Tx, hold_id: str) -> Hold | None:
 
 
 def listing(
-    tx: Tx, *, connection: str | None = None, reason: str | None = None, record_id: str | None = None, limit: int = 1000
+    tx: Tx,
+    *,
+    connection: str | None = None,
+    reason: str | None = None,
+    record_id: str | None = None,
+    field: str | None = None,
+    limit: int = 1000,
 ) -> list[Hold]:
     """Open holds, oldest first."""
     statement = sa.select(*_COLUMNS).where(HOLDS.c.state == "open")
-    for column, value in ((HOLDS.c.connection, connection), (HOLDS.c.reason, reason), (HOLDS.c.record_id, record_id)):
+    wanted = {"connection": connection, "reason": reason, "record_id": record_id, "field": field}
+    for name, value in wanted.items():
         if value is not None:
-            statement = statement.where(column == value)
+            statement = statement.where(HOLDS.c[name] == value)
     return [_hold(row) for row in tx.rows(statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(limit))]
 
 

@@ -72,6 +72,12 @@ def get(tx: Tx, entry_id: int) -> Entry | None:
     return _entry(row) if row else None
 
 
+def of_trace(tx: Tx, trace: str) -> list[Entry]:
+    """Everything that one piece of work did, oldest first. Walks the whole journal."""
+    statement = sa.select(*_COLUMNS).where(JOURNAL.c.trace == trace).order_by(JOURNAL.c.id)
+    return [_entry(row) for row in tx.rows(statement)]
+
+
 def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
     """What a connection's lane changed since a time: the mass-change guard counts it."""
     statement = sa.select(*_COLUMNS).where(

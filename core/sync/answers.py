@@ -6,12 +6,12 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
-from core.store import connections, customers, failures, journal, mappings, work
+from core.store import connections, customers, failures, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
-from core.sync import guard, registry
+from core.sync import guard
 from core.sync.hub import KIND, Hub
 from core.sync.sweep import LISTING_SUBJECT
 
@@ -21,7 +21,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     hold = hold_rows.get(tx, hold_id)
     if hold is None:
         raise NotFoundError(f"there is no hold {hold_id!r}", field="hold", cure="`accord holds` shows them")
-    _check(hold, choice, digest)
+    check(tx, hold, choice, digest)
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, choice, actor, now):
         raise InvalidInputError("it is not open any more", field="hold", cure="`accord holds` shows what is")
@@ -39,7 +39,8 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     return hold
 
 
-def _check(hold: Hold, choice: str, digest: str | None) -> None:
+def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
+    """Refuse a choice that the hold does not offer, or one for values that are not there any more."""
     allowed = holds.CHOICES[hold.reason]
     is_link = choice.startswith("link:") and len(choice) > len("link:") and "link:<id>" in allowed
     if choice not in allowed and not is_link:
@@ -47,6 +48,24 @@ def _check(hold: Hold, choice: str, digest: str | None) -> None:
     if digest is not None and digest != hold.digest:
         problem = "the values have changed since they were seen"
         raise InvalidInputError(problem, field="digest", cure="look at the hold again")
+    if is_link and hold.reason == holds.AMBIGUOUS_MATCH:
+        _check_link(tx, hold, choice[len("link:") :])
+
+
+def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
+    """An object is linked to a customer that is there, and a customer to an object that was seen and is nobody's."""
+    if hold.subject.startswith("r:"):
+        if wanted not in customers.by_external_ids(tx, [wanted]):
+            cure = "`accord customers list` shows them"
+            raise InvalidInputError(f"there is no customer {wanted!r} to link to", field="choice", cure=cure)
+        return
+    seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
+    if seen is None or seen.state != "live":
+        problem = f"no object {wanted!r} was seen at {hold.connection}"
+        raise InvalidInputError(problem, field="choice", cure="take one of the candidates")
+    other = mappings.by_remote_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
+    if other is not None and other.id != hold.subject[2:]:
+        raise InvalidInputError(f"{wanted} belongs to another customer", field="choice", cure="unlink that first")
 
 
 def _look_again(tx: Tx, hub: Hub, hold: Hold) -> None:
@@ -119,23 +138,6 @@ def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) ->
         actor=actor,
     )
     journal.write(tx, [entry])
-
-
-def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str) -> dict[str, object]:
-    """Put values back that an entry of the journal replaced; they flow everywhere, as an edit by hand."""
-    entry = journal.get(tx, change_id)
-    if entry is None:
-        raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
-    back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
-    if field is not None:
-        back = {name: value for name, value in back.items() if name == field}
-    if not back:
-        raise InvalidInputError("nothing was replaced there", field="change")
-    owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
-    if owner.deleted_at is not None:
-        raise InvalidInputError("its customer was deleted", field="change", cure="create the customer again")
-    registry.put(tx, hub, owner, back, actor=actor, trace=f"undo:{change_id}", action="undo")
-    return {"external_customer_id": owner.external_id, "fields": back}
 
 
 def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:

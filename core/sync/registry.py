@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import external_customer_id, validated
-from core.model.values import Value, blank
+from core.model.values import Fields, Value, blank
 from core.store import connections, customers, failures, holds, journal, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -228,7 +228,15 @@ def _write(
 
 
 def _check_parent(tx: Tx, external_id: str, parent: Value) -> None:
-    """The parent exists, and following parents never comes back to this customer."""
+    def fields_of(name: str) -> Fields | None:
+        found = customers.by_external_ids(tx, [name]).get(name)
+        return found.fields if found else None
+
+    ancestors(external_id, parent, fields_of)
+
+
+def ancestors(external_id: str, parent: Value, fields_of: Callable[[str], Fields | None]) -> list[str]:
+    """The parents above a customer, nearest first: all of them exist, and none of them is this customer."""
     seen = [external_id]
     while isinstance(parent, str):
         if parent in seen:
@@ -236,8 +244,9 @@ def _check_parent(tx: Tx, external_id: str, parent: Value) -> None:
             raise InvalidInputError(f"parents form a circle: {chain}", field="parent", cure="name another parent")
         if len(seen) > LONGEST_PARENT_CHAIN:
             raise InvalidInputError("too many parents above", field="parent", limit=str(LONGEST_PARENT_CHAIN))
-        found = customers.by_external_ids(tx, [parent]).get(parent)
+        found = fields_of(parent)
         if found is None:
             raise InvalidInputError(f"there is no customer {parent!r}", field="parent", cure="create the parent first")
         seen.append(parent)
-        parent = found.fields.get("parent")
+        parent = found.get("parent")
+    return seen[1:]

@@ -21,6 +21,7 @@ from core.errors import (
 from core.model import holds
 from core.model.decide import after_write
 from core.model.holds import HoldDraft
+from core.model.match import OBJECTS
 from core.model.merge import digest_of
 from core.model.remote import Remote
 from core.model.values import Value
@@ -184,7 +185,11 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
     subject = work.mapping_subject(mapping.id)
     draft = HoldDraft(
         reason=holds.AMBIGUOUS_MATCH,
-        detail={"problem": "the provider answered with an object of another customer", "candidates": [remote.id]},
+        detail={
+            "problem": "the provider answered with an object of another customer",
+            "candidates": [remote.id],
+            "candidates_are": OBJECTS,
+        },
         digest=digest_of(holds.AMBIGUOUS_MATCH, "answer", remote.id),
     )
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)

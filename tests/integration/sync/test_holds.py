@@ -11,6 +11,7 @@ from core.ports import Exchange, HttpRequest, HttpResponse
 from core.store import connections
 from core.store import holds as hold_rows
 from core.sync import answers
+from core.sync.undo import undo
 from tests.support.acting import (
     agreeing,
     all_day,
@@ -359,7 +360,7 @@ async def test_the_loser_of_a_conflict_can_be_put_back() -> None:
     assert {value(world, name, "phone") for name in (*NAMES, "registry")} == {"+4930111"}
     (lost,) = [one for one in entries(world) if one.lost]
     assert [(one.field, one.value, one.side) for one in lost.lost] == [("phone", "+4930222", "remote")]
-    world.db.run_now(lambda tx: answers.undo(tx, world.hub, lost.id, field=None, actor="ann"))
+    world.db.run_now(lambda tx: undo(tx, world.hub, lost.id, field=None, actor="ann"))
     await world.settle()
     assert {value(world, name, "phone") for name in (*NAMES, "registry")} == {"+4930222"}
 

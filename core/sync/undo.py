@@ -1,0 +1,158 @@
+"""Putting values back: what one change replaced, or all that one run changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from core.errors import InvalidInputError, NotFoundError
+from core.model.values import Value
+from core.store import customers, journal
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.journal import Entry
+from core.sync import registry
+from core.sync.hub import Hub
+
+_OF_THE_REGISTRY: Final = frozenset({"edit", "pull", "link", "undo"})
+"""Actions that changed values of the registry."""
+
+
+class Back(msgspec.Struct, frozen=True, kw_only=True):
+    """What is put back of one customer: field -> (the run's value, the one before it)."""
+
+    record_id: str
+    external_id: str
+    fields: dict[str, tuple[Value, Value]]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did and cannot be put back; `change` is its number in the journal."""
+
+    external_id: str
+    change: int
+    field: str
+    reason: str
+
+
+def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str) -> dict[str, object]:
+    """Put values back that an entry of the journal replaced; they flow everywhere, as an edit by hand."""
+    owner, back = replaced(tx, change_id, field)
+    registry.put(tx, hub, owner, back, actor=actor, trace=f"undo:{change_id}", action="undo")
+    return {"external_customer_id": owner.external_id, "fields": back}
+
+
+def replaced(tx: Tx, change_id: int, field: str | None) -> tuple[Customer, dict[str, Value]]:
+    """Whose values one entry of the journal replaced, and which."""
+    entry = journal.get(tx, change_id)
+    if entry is None:
+        raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
+    back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
+    if field is not None:
+        back = {name: value for name, value in back.items() if name == field}
+    if not back:
+        raise InvalidInputError("nothing was replaced there", field="change")
+    owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
+    if owner.deleted_at is not None:
+        raise InvalidInputError("its customer was deleted", field="change", cure="create the customer again")
+    return owner, back
+
+
+def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept]]:
+    """What undoing a run would put back, and what of it cannot be put back.
+
+    A value is put back only where the registry's is still the run's own.
+    """
+    entries = journal.of_trace(tx, trace) if trace else []
+    if not entries:
+        cure = "an import tells its run, `accord explain ID --json` the `trace` of each change"
+        raise NotFoundError(f"there is no run {trace!r}", field="run", cure=cure)
+    by_record: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_record.setdefault(entry.record_id, []).append(entry)
+    owners = customers.by_ids(tx, by_record)
+    backs: list[Back] = []
+    kept: list[Kept] = []
+    for record_id, some in by_record.items():
+        back, rest = _of_customer(owners[record_id], some, field)
+        kept += rest
+        if back.fields:
+            backs.append(back)
+    return backs, kept
+
+
+def _of_customer(owner: Customer, entries: Sequence[Entry], field: str | None) -> tuple[Back, list[Kept]]:
+    kept = [
+        Kept(external_id=owner.external_id, change=one.id, field="", reason=reason)
+        for one in entries
+        if field is None and (reason := _no_value(one))
+    ]
+    back: dict[str, tuple[Value, Value]] = {}
+    is_new = any(one.action == "enter" or (one.action == "create" and one.connection is None) for one in entries)
+    own = {} if is_new else _own(entries)
+    for name, (change, old, new) in own.items():
+        now = owner.fields.get(name)
+        if field not in (None, name) or now == old:
+            continue
+        if owner.deleted_at is not None:
+            kept.append(_kept(owner, change, name, "its customer was deleted"))
+        elif now != new:
+            kept.append(_kept(owner, change, name, "the registry's value has changed since"))
+        else:
+            back[name] = (new, old)
+    if not is_new:
+        kept += _written_elsewhere(owner, entries, own, field)
+    return Back(record_id=owner.id, external_id=owner.external_id, fields=back), kept
+
+
+def _own(entries: Sequence[Entry]) -> dict[str, tuple[int, Value, Value]]:
+    """What the run as a whole did to the registry, by field: (its last change, the value before, the value after)."""
+    found: dict[str, tuple[int, Value, Value]] = {}
+    for entry in entries:
+        if entry.action in _OF_THE_REGISTRY:
+            for name, (old, new, _) in entry.changes.items():
+                before = found.get(name)
+                # another's change in between is not this run's to take back
+                found[name] = (entry.id, before[1] if before and before[2] == old else old, new)
+    return found
+
+
+def _written_elsewhere(
+    owner: Customer, entries: Sequence[Entry], own: Mapping[str, object], field: str | None
+) -> list[Kept]:
+    """Values that were lost at a connection to one of the registry's that the run had not set."""
+    return [
+        _kept(owner, entry.id, name, f"{entry.connection} had another value; `accord undo {entry.id}` takes it")
+        for entry in entries
+        if entry.action == "push"
+        for name in entry.changes
+        if name not in own and field in (None, name)
+    ]
+
+
+def _kept(owner: Customer, change: int, field: str, reason: str) -> Kept:
+    return Kept(external_id=owner.external_id, change=change, field=field, reason=reason)
+
+
+def _no_value(entry: Entry) -> str:
+    """Why an entry as a whole stays as it is; "" for one that is about values."""
+    if entry.action == "delete":
+        return "the customer was deleted; create it again"
+    if entry.action == "enter" or (entry.action == "create" and entry.connection is None):
+        return "the customer was created; `accord customers archive` deletes it"
+    if entry.action == "create":
+        return f"its object at {entry.connection} was created, and stays"
+    if entry.action in _OF_THE_REGISTRY | {"push", "conflict"} and (entry.changes or entry.lost):
+        return ""
+    return f"{entry.action} at {entry.connection} is no value"
+
+
+def put_back(tx: Tx, hub: Hub, back: Back, *, trace: str, actor: str) -> None:
+    """Put one customer's values back, if the registry's are still those of the run."""
+    owner = customers.by_ids(tx, [back.record_id])[back.record_id]
+    if owner.deleted_at is not None or any(owner.fields.get(name) != one[0] for name, one in back.fields.items()):
+        raise InvalidInputError("it changed this very moment", field="customer", cure="undo the run again")
+    values = {name: old for name, (_, old) in back.fields.items()}
+    registry.put(tx, hub, owner, values, actor=actor, trace=f"undo:{trace}", action="undo")
