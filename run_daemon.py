@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.sandbox.lookalike import LookAlike, Offer
     from core.store.database import Database
     from core.store.instance import Instance
+    from core.store.keyring import Keyring
     from core.sync.hub import Hub, Timing
 
 SANDBOX_FILE: Final = "sandbox.sqlite3"
@@ -94,8 +95,11 @@ class Application:
 
     def api_url(self) -> str:
         """Where a running daemon's API listens, by its settings."""
-        host = self.settings.api_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
+        return _url(self.settings.api_host, self.settings.api_port)
+
+    def receiver_url(self) -> str:
+        """Where a running daemon's webhook receiver listens, by its settings."""
+        return _url(self.settings.webhook_host, self.settings.webhook_port)
 
     def variable(self, connection: str, secret: str) -> str:
         """The environment variable that may hold one secret of a connection."""
@@ -199,12 +203,10 @@ class Application:
 
     def _vaults(self, db: Database, access: SandboxAccess | None) -> Callable[[str], Vault]:
         """Vaults by connection; in a sandbox with the planted secrets, else with those of the environment."""
-        from core.store.vault import SealedVault, check_key, key_for
+        from core.store.vault import SealedVault, check_keys
 
-        clock, own = self.clock(), self.settings.secret_key
-        configured = own.get_secret_value() if own and access is None else None
-        key = key_for(db.url.render_as_string(hide_password=False), configured)
-        check_key(db, key)
+        clock, keys = self.clock(), self._keys(db, is_sandbox=access is not None)
+        check_keys(db, keys)
 
         def initial(name: str) -> Mapping[str, str]:
             if access is not None:
@@ -212,7 +214,20 @@ class Application:
             manifest = self.providers()[self.config.connections[name].provider].manifest
             return self.settings.connection_secrets(name, manifest.secrets)
 
-        return lambda name: SealedVault(db, key, name, clock=clock, initial=initial(name))
+        return lambda name: SealedVault(db, keys, name, clock=clock, initial=initial(name))
+
+    def keyring(self) -> Keyring:
+        """The keys of the vault. Raises ConfigError, SchemaError."""
+        from core.store import schema
+
+        schema.bring(self.database(), migrate=False)
+        return self._keys(self.database(), is_sandbox=self.is_sandbox)
+
+    def _keys(self, db: Database, *, is_sandbox: bool) -> Keyring:
+        from core.store.keyring import keyring_for
+
+        given = None if is_sandbox else self.settings.read_secret_key
+        return keyring_for(db.url.render_as_string(hide_password=False), given)
 
     @contextmanager
     def open_hub(
@@ -302,6 +317,7 @@ class Application:
             if is_sandbox and db.file:
                 _forget(db.file)
             schema.bring(db, migrate=migrate)
+            self._check_doors(db, is_sandbox=is_sandbox)
             doors = self._doors(is_sandbox=is_sandbox)
             is_drained = run_loop(lambda: self._serve(db, lock, doors, is_sandbox=is_sandbox))
         if not is_drained:
@@ -310,16 +326,33 @@ class Application:
             os._exit(0)
         return 0
 
-    def _doors(self, *, is_sandbox: bool) -> Doors:
+    def _check_doors(self, db: Database, *, is_sandbox: bool) -> None:
+        """Refuse to listen for everybody, and to look at signatures of an address that nobody told."""
         from core.api.edge import LOOPBACK
-        from core.api.serve import Doors, listen, url_of
         from core.errors import ConfigError
+        from core.store import api_tokens
+
+        host = self.settings.api_host
+        if not self.settings.api_token and host not in LOOPBACK and not db.read_now(api_tokens.is_any):
+            problem = f"is needed, since the API would listen on {host} for everybody; or `accord tokens create`"
+            raise ConfigError(problem, file="environment", key="ACCORD_API_TOKEN")
+        if is_sandbox or self.settings.public_url:
+            return
+        vault = self._vaults(db, None)
+        for name, one in self.connections().items():
+            manifest = self.providers()[one.provider].manifest
+            if manifest.signs_url and vault(name).get(manifest.webhook_secret):
+                problem = (
+                    f"is needed, since {manifest.title} signs the address that webhooks are sent to ({name}); "
+                    f"to do without its webhooks, leave {self.variable(name, manifest.webhook_secret)} unset"
+                )
+                raise ConfigError(problem, file="environment", key="ACCORD_PUBLIC_URL")
+
+    def _doors(self, *, is_sandbox: bool) -> Doors:
+        from core.api.serve import Doors, listen, url_of
 
         settings = self.settings
         token = settings.api_token.get_secret_value() if settings.api_token else None
-        if token is None and settings.api_host not in LOOPBACK:
-            problem = f"is needed, since the API would listen on {settings.api_host} for everybody"
-            raise ConfigError(problem, file="environment", key="ACCORD_API_TOKEN")
         webhooks = listen(settings.webhook_host, settings.webhook_port, "the webhook receiver")
         api = listen(settings.api_host, settings.api_port, "the API")
         own = url_of(webhooks)
@@ -363,6 +396,10 @@ class Application:
         urls = {name: server.url(name) for name in lookalikes}
         await db.run(lambda tx: put_meta_once(tx, SANDBOX_URLS, json.dumps(urls)))
         return SandboxAccess(urls=urls, secrets=self.sandbox_secrets())
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _folders() -> list[str]:

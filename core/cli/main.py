@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.cli import connecting, customers, database, demos, doctor, holds, lookups, plans, sandbox, serving, syncing
+from core.cli import (
+    connecting,
+    customers,
+    database,
+    demos,
+    doctor,
+    holds,
+    lookups,
+    plans,
+    sandbox,
+    secrets,
+    serving,
+    syncing,
+    tokens,
+)
 from core.cli.command import Json, new_group
 from core.cli.desk import FAILED, OK, USAGE, Desk
 from core.errors import AccordError, InvalidInputError
@@ -68,7 +82,22 @@ def build() -> typer.Typer:
     """The whole command line."""
     app = new_group("Accord keeps one registry of customers, and makes every connected system agree with it.")
     app.callback()(_options)
-    for group in (serving, demos, connecting, doctor, plans, syncing, lookups, holds, customers, database, sandbox):
+    groups = (
+        serving,
+        demos,
+        connecting,
+        doctor,
+        plans,
+        syncing,
+        lookups,
+        holds,
+        customers,
+        secrets,
+        tokens,
+        database,
+        sandbox,
+    )
+    for group in groups:
         group.add_to(app)
     return app
 
