@@ -50,6 +50,7 @@ class Application:
         """Read nothing yet; `environ` instead of the process's own environment."""
         self._environ = environ
         self._file: Path | None = None
+        self._learn: Callable[[str], None] = lambda _secret: None
 
     # ---- what is configured --------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class Application:
             manifest = self.providers()[self.config.connections[name].provider].manifest
             return self.settings.connection_secrets(name, manifest.secrets)
 
-        return lambda name: SealedVault(db, keys, name, clock=clock, initial=initial(name))
+        return lambda name: SealedVault(db, keys, name, clock=clock, initial=initial(name), tell=self._learn)
 
     def keyring(self) -> Keyring:
         """The keys of the vault. Raises ConfigError, SchemaError."""
@@ -246,7 +247,7 @@ class Application:
         # stdout is a command's result; what lanes say by the way is for whoever asks for it
         is_asked_for = "log_level" in self.settings.model_fields_set
         quiet = self.settings.model_copy(update={"log_level": "warning"})
-        configure_logging(self.settings if is_asked_for else quiet, sys.stderr)
+        self._learn = configure_logging(self.settings if is_asked_for else quiet, sys.stderr).learn
         access = sandbox or (self._running_sandbox() if self.is_sandbox else None)
         _ = access or self.config  # mistakes in the file are told before anything is opened
         db = Database(database_url or self._database_url(is_sandbox=access is not None), is_direct=is_direct)
@@ -307,7 +308,7 @@ class Application:
         from core.store.instance import hold
 
         is_sandbox = sandbox or self.is_sandbox
-        configure_logging(self.settings, sys.stderr)
+        self._learn = configure_logging(self.settings, sys.stderr).learn
         if not is_sandbox:
             _ = self.config
         with ExitStack() as stack:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -52,14 +52,22 @@ class SealedVault:
     """
 
     def __init__(
-        self, db: Database, keys: Keyring, connection: str, *, clock: Clock, initial: Mapping[str, str] | None = None
+        self,
+        db: Database,
+        keys: Keyring,
+        connection: str,
+        *,
+        clock: Clock,
+        initial: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        """`keys` are those of the database."""
+        """`keys` are those of the database. `tell` hears every stored secret before anybody else: the log masks it."""
         self._db = db
         self._keys = keys
         self._connection = connection
         self._clock = clock
         self._initial = {name: value for name, value in (initial or {}).items() if value}
+        self._tell = tell or (lambda _secret: None)
 
     def get(self, name: str) -> str | None:
         """The newest value, or None."""
@@ -73,6 +81,7 @@ class SealedVault:
             sealed, wrapped_by, wrapped = found[0]
             data_key = _unwrapped(self._keys, self._connection, wrapped_by or "", wrapped or "")
             secret = _secret(data_key, self._connection, name, sealed)
+            self._tell(secret.value)
             if not any(self._has_new_initial(one, digest) for one, digest in secret.initials.items()):
                 return secret.value
         return self._initial.get(name)
@@ -80,6 +89,8 @@ class SealedVault:
     async def save(self, values: Mapping[str, str]) -> None:
         """Store all of `values` or none, durably. They stand and fall together: see the class."""
         initials = {name: self._initial_digest(name) for name in sorted(values)}
+        for value in values.values():
+            self._tell(value)
         plain = {name: _Secret(value, initials) for name, value in values.items()}
 
         def replace(tx: Tx) -> None:

@@ -13,6 +13,7 @@ from core.model.projection import Projection, projection_of
 from core.model.remote import Manifest
 from core.ports import Clock, ConnectionConfig, Connector, Ids, Provider, Shell, Translator, Vault, Webhooks
 from core.store.database import Database
+from core.sync.discreet import build_discreet
 
 KIND = "customer"
 
@@ -78,7 +79,7 @@ def connect(
         config=config,
         policy=policy,
         manifest=provider.manifest,
-        connector=provider.build(config, vault, shell),
+        connector=build_discreet(provider, config, vault, shell),
         translator=translator,
         webhooks=provider.webhooks,
         projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),

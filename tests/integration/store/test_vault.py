@@ -173,6 +173,18 @@ def test_the_wrong_key_is_a_configuration_error(new_vault: NewVault, db: Databas
             attempt()
 
 
+def test_whoever_masks_the_log_hears_a_secret_before_it_is_used(db: Database, clock: Clock) -> None:
+    """A token from the vault is in no variable, and an error may quote it."""
+    heard: list[str] = []
+    for _restart in range(2):
+        vault = SealedVault(db, keys(KEY), "quickbooks", clock=clock, tell=heard.append)
+        if not heard:
+            save(vault, refresh_token="r1")
+        assert vault.get("refresh_token") == "r1"
+
+    assert heard == ["r1", "r1", "r1"]
+
+
 def test_what_a_lost_key_sealed_can_be_forgotten(new_vault: NewVault, db: Database) -> None:
     """The cure that the message names: then every connection is authorized again, under the new key."""
     save(new_vault(), refresh_token="r1")
