@@ -376,9 +376,6 @@ class Application:
                 why = f"there is no {self.settings.config}" if self.is_sandbox else "--sandbox"
                 told = f"SANDBOX: {why}; running on built-in look-alikes, nothing real is touched"
                 log.warning("daemon.sandbox", problem=told, lookalikes=dict(access.urls), database=str(db.file))
-            elif self.settings.public_url is None:
-                problem = f"ACCORD_PUBLIC_URL is not set: signed URLs are checked against {doors.public_url}"
-                log.warning("config.no_public_url", problem=problem)
             hub = self._hub(db, access, engine.wake)
             return await Daemon(hub, engine, lock, doors, _jobs(hub.timing)).run()
 

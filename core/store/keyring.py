@@ -142,7 +142,8 @@ class KeyFile:
         try:
             draft = self._draft(keys)
             try:
-                draft.replace(self.path)
+                # through a link to a disk of its own, the key stays there
+                draft.replace(self.path.resolve())
             finally:
                 draft.unlink(missing_ok=True)
             self._sync_folder()
@@ -151,7 +152,8 @@ class KeyFile:
             raise ConfigError(message, file=str(self.path)) from error
 
     def _draft(self, keys: Sequence[bytes]) -> Path:
-        draft = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}")
+        place = self.path.resolve()
+        draft = place.with_name(f"{place.name}.{secrets.token_hex(8)}")
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "wb") as stream:
             stream.writelines(base64.b64encode(key) + b"\n" for key in keys)
@@ -160,7 +162,7 @@ class KeyFile:
         return draft
 
     def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        folder = os.open(self.path.resolve().parent, os.O_RDONLY)
         try:
             # the key must be on disk before anything is sealed with it
             os.fsync(folder)

@@ -92,6 +92,21 @@ def test_a_rotation_seals_everything_anew_and_drops_the_old_key(filled: Database
     assert readable(filled, Keyring(KeyFile(key_file)), clock)
 
 
+def test_a_key_file_that_is_a_link_stays_one(filled: Database, key_file: Path, clock: Clock, tmp_path: Path) -> None:
+    """Kept on a disk of its own: the new key must not land beside the database."""
+    vault = tmp_path / "disk"
+    vault.mkdir()
+    kept = key_file.rename(vault / "kept.key")
+    key_file.symlink_to(kept)
+    old = kept.read_text()
+
+    rotate(filled, Keyring(KeyFile(key_file)), clock)
+
+    assert key_file.is_symlink()
+    assert kept.read_text() != old
+    assert readable(filled, Keyring(KeyFile(key_file)), clock)
+
+
 def test_a_process_that_runs_notices_the_new_key(filled: Database, key_file: Path, clock: Clock) -> None:
     """The daemon was started with the old one; it reads, writes, and connects something new."""
     daemon = Keyring(KeyFile(key_file))
