@@ -94,13 +94,9 @@ class Application:
         """Where providers reach the webhook receiver, when that is configured."""
         return self.settings.public_url
 
-    def api_url(self) -> str:
-        """Where a running daemon's API listens, by its settings."""
-        return _url(self.settings.api_host, self.settings.api_port)
-
     def receiver_url(self) -> str:
         """Where a running daemon's webhook receiver listens, by its settings."""
-        return _url(self.settings.webhook_host, self.settings.webhook_port)
+        return self.settings.receiver_url
 
     def variable(self, connection: str, secret: str) -> str:
         """The environment variable that may hold one secret of a connection."""
@@ -303,6 +299,7 @@ class Application:
         """Run the daemon until SIGTERM; returns the exit code. Raises AccordError when it cannot start."""
         from config.logging import configure_logging
         from core.api.serve import run_loop
+        from core.sandbox.standing import forget
         from core.store import schema
         from core.store.database import Database
         from core.store.instance import hold
@@ -316,10 +313,9 @@ class Application:
             stack.callback(db.close)
             lock = stack.enter_context(hold(db, self.clock()))
             if is_sandbox and db.file:
-                _forget(db.file)
+                forget(db.file)
             schema.bring(db, migrate=migrate)
-            self._check_doors(db, is_sandbox=is_sandbox)
-            doors = self._doors(is_sandbox=is_sandbox)
+            doors = self._doors(db, is_sandbox=is_sandbox)
             is_drained = run_loop(lambda: self._serve(db, lock, doors, is_sandbox=is_sandbox))
         if not is_drained:
             # a thread is still in a provider's call: it would keep the interpreter from ending for as long
@@ -327,33 +323,12 @@ class Application:
             os._exit(0)
         return 0
 
-    def _check_doors(self, db: Database, *, is_sandbox: bool) -> None:
-        """Refuse to listen for everybody, and to look at signatures of an address that nobody told."""
-        from core.api.edge import LOOPBACK
-        from core.errors import ConfigError
-        from core.store import api_tokens
-
-        host = self.settings.api_host
-        if not self.settings.api_token and host not in LOOPBACK and not db.read_now(api_tokens.is_any):
-            problem = f"is needed, since the API would listen on {host} for everybody; or `accord tokens create`"
-            raise ConfigError(problem, file="environment", key="ACCORD_API_TOKEN")
-        if is_sandbox or self.settings.public_url:
-            return
-        vault = self._vaults(db, None)
-        for name, one in self.connections().items():
-            manifest = self.providers()[one.provider].manifest
-            if manifest.signs_url and vault(name).get(manifest.webhook_secret):
-                problem = (
-                    f"is needed, since {manifest.title} signs the address that webhooks are sent to ({name}); "
-                    f"to do without its webhooks, leave {self.variable(name, manifest.webhook_secret)} unset"
-                )
-                raise ConfigError(problem, file="environment", key="ACCORD_PUBLIC_URL")
-
-    def _doors(self, *, is_sandbox: bool) -> Doors:
-        from core.api.serve import Doors, listen, url_of
+    def _doors(self, db: Database, *, is_sandbox: bool) -> Doors:
+        from core.api.serve import Doors, listen, require_token, url_of
 
         settings = self.settings
         token = settings.api_token.get_secret_value() if settings.api_token else None
+        require_token(db, settings.api_host, token)
         webhooks = listen(settings.webhook_host, settings.webhook_port, "the webhook receiver")
         api = listen(settings.api_host, settings.api_port, "the API")
         own = url_of(webhooks)
@@ -362,7 +337,7 @@ class Application:
     async def _serve(self, db: Database, lock: Instance, doors: Doors, *, is_sandbox: bool) -> bool:
         import structlog
 
-        from core.api.serve import Daemon
+        from core.api.serve import Daemon, require_public_url
         from core.engine.embedded import EmbeddedEngine
 
         log = structlog.get_logger()
@@ -377,6 +352,8 @@ class Application:
                 told = f"SANDBOX: {why}; running on built-in look-alikes, nothing real is touched"
                 log.warning("daemon.sandbox", problem=told, lookalikes=dict(access.urls), database=str(db.file))
             hub = self._hub(db, access, engine.wake)
+            if not is_sandbox:
+                require_public_url(hub, self.settings.public_url)
             return await Daemon(hub, engine, lock, doors, _jobs(hub.timing)).run()
 
     async def _start_sandbox(self, stack: AsyncExitStack, db: Database, receiver: str) -> SandboxAccess:
@@ -394,10 +371,6 @@ class Application:
         urls = {name: server.url(name) for name in lookalikes}
         await db.run(lambda tx: put_meta_once(tx, SANDBOX_URLS, json.dumps(urls)))
         return SandboxAccess(urls=urls, secrets=self.sandbox_secrets())
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _folders() -> list[str]:
@@ -421,12 +394,6 @@ def _jobs(timing: Timing) -> Sequence[Job]:
         Job(reconcile_metadata, HOURLY),
         Job(prune_inbox, HOURLY),
     )
-
-
-def _forget(file: Path) -> None:
-    """Look-alikes begin empty, so a sandbox's registry does too. Its lock is ours."""
-    for suffix in ("", "-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,12 @@ class Settings(BaseSettings):
             return lambda: _file_content(_SECRET_KEY_FILE, file)
         return given.get_secret_value if given else None
 
+    @property
+    def receiver_url(self) -> str:
+        """Where a running daemon's webhook receiver listens, unless its port is 0."""
+        host = self.webhook_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.webhook_port}"
+
     def connection_secrets(self, connection: str, names: Iterable[str]) -> dict[str, str]:
         """Those of a connection's secrets (named by its provider's manifest) that the environment holds."""
         found = {name: self._variables.get(secret_variable(connection, name)) for name in names}

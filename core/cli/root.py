@@ -104,10 +104,6 @@ class Root(Protocol):
         """Settings of a connection to each look-alike (`base_url`, ...), by name; `urls` are their base URLs."""
         ...
 
-    def api_url(self) -> str:
-        """Where a running daemon's API listens."""
-        ...
-
     def receiver_url(self) -> str:
         """Where a running daemon's webhook receiver listens."""
         ...

@@ -127,10 +127,6 @@ class WorldRoot:
         """The world's, at these URLs."""
         return {name: {**SETTINGS[name], "base_url": url} for name, url in urls.items()}
 
-    def api_url(self) -> str:
-        """Nobody listens."""
-        return "http://127.0.0.1:8400"
-
     def receiver_url(self) -> str:
         """Nobody listens."""
         return "http://127.0.0.1:8401"
