@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from config.file import AccordConfig
     from config.settings import Settings
-    from core.api.serve import Doors, Job
+    from core.api.serve import Doors
     from core.cli.root import SandboxAccess
     from core.clock import ThreadHop
     from core.ports import Clock, ConnectionConfig, Provider, Shell, Vault
     from core.sandbox.lookalike import LookAlike, Offer
     from core.store.database import Database
     from core.store.instance import Instance
-    from core.sync.hub import Hub, Timing
+    from core.store.keyring import Keyring
+    from core.sync.hub import Hub
 
 SANDBOX_FILE: Final = "sandbox.sqlite3"
 SANDBOX_URLS: Final = "sandbox_urls"
 """Row of `meta` in which a sandbox daemon tells other commands where its look-alikes are."""
 SANDBOX_SCALE: Final = 0.1
 """Look-alikes lag a tenth of what the providers do, and Accord waits a tenth as long for them."""
-HOURLY: Final = 3600.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,6 +49,7 @@ class Application:
         """Read nothing yet; `environ` instead of the process's own environment."""
         self._environ = environ
         self._file: Path | None = None
+        self._learn: Callable[[str], None] = lambda _secret: None
 
     # ---- what is configured --------------------------------------------------------------------
 
@@ -102,10 +103,9 @@ class Application:
         """Where providers reach the webhook receiver, when that is configured."""
         return self.settings.public_url
 
-    def api_url(self) -> str:
-        """Where a running daemon's API listens, by its settings."""
-        host = self.settings.api_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
+    def receiver_url(self) -> str:
+        """Where a running daemon's webhook receiver listens, by its settings."""
+        return self.settings.receiver_url
 
     def variable(self, connection: str, secret: str) -> str:
         """The environment variable that may hold one secret of a connection."""
@@ -209,12 +209,10 @@ class Application:
 
     def _vaults(self, db: Database, access: SandboxAccess | None) -> Callable[[str], Vault]:
         """Vaults by connection; in a sandbox with the planted secrets, else with those of the environment."""
-        from core.store.vault import SealedVault, check_key, key_for
+        from core.store.vault import SealedVault, check_keys
 
-        clock, own = self.clock(), self.settings.secret_key
-        configured = own.get_secret_value() if own and access is None else None
-        key = key_for(db.url.render_as_string(hide_password=False), configured)
-        check_key(db, key)
+        clock, keys = self.clock(), self._keys(db, is_sandbox=access is not None)
+        check_keys(db, keys)
 
         def initial(name: str) -> Mapping[str, str]:
             if access is not None:
@@ -222,7 +220,20 @@ class Application:
             manifest = self.providers()[self.config.connections[name].provider].manifest
             return self.settings.connection_secrets(name, manifest.secrets)
 
-        return lambda name: SealedVault(db, key, name, clock=clock, initial=initial(name))
+        return lambda name: SealedVault(db, keys, name, clock=clock, initial=initial(name), tell=self._learn)
+
+    def keyring(self) -> Keyring:
+        """The keys of the vault. Raises ConfigError, SchemaError."""
+        from core.store import schema
+
+        schema.bring(self.database(), migrate=False)
+        return self._keys(self.database(), is_sandbox=self.is_sandbox)
+
+    def _keys(self, db: Database, *, is_sandbox: bool) -> Keyring:
+        from core.store.keyring import keyring_for
+
+        given = None if is_sandbox else self.settings.read_secret_key
+        return keyring_for(db.url.render_as_string(hide_password=False), given)
 
     @contextmanager
     def open_hub(
@@ -241,7 +252,7 @@ class Application:
         # stdout is a command's result; what lanes say by the way is for whoever asks for it
         is_asked_for = "log_level" in self.settings.model_fields_set
         quiet = self.settings.model_copy(update={"log_level": "warning"})
-        configure_logging(self.settings if is_asked_for else quiet, sys.stderr)
+        self._learn = configure_logging(self.settings if is_asked_for else quiet, sys.stderr).learn
         access = sandbox or (self._running_sandbox() if self.is_sandbox else None)
         _ = access or self.config  # mistakes in the file are told before anything is opened
         db = Database(database_url or self._database_url(is_sandbox=access is not None), is_direct=is_direct)
@@ -298,12 +309,13 @@ class Application:
         """Run the daemon until SIGTERM; returns the exit code. Raises AccordError when it cannot start."""
         from config.logging import configure_logging
         from core.api.serve import run_loop
+        from core.sandbox.standing import forget
         from core.store import schema
         from core.store.database import Database
         from core.store.instance import hold
 
         is_sandbox = sandbox or self.is_sandbox
-        configure_logging(self.settings, sys.stderr)
+        self._learn = configure_logging(self.settings, sys.stderr).learn
         if not is_sandbox:
             _ = self.config
         with ExitStack() as stack:
@@ -311,9 +323,9 @@ class Application:
             stack.callback(db.close)
             lock = stack.enter_context(hold(db, self.clock()))
             if is_sandbox and db.file:
-                _forget(db.file)
+                forget(db.file)
             schema.bring(db, migrate=migrate)
-            doors = self._doors(is_sandbox=is_sandbox)
+            doors = self._doors(db, is_sandbox=is_sandbox)
             is_drained = run_loop(lambda: self._serve(db, lock, doors, is_sandbox=is_sandbox))
         if not is_drained:
             # a thread is still in a provider's call: it would keep the interpreter from ending for as long
@@ -321,16 +333,12 @@ class Application:
             os._exit(0)
         return 0
 
-    def _doors(self, *, is_sandbox: bool) -> Doors:
-        from core.api.edge import LOOPBACK
-        from core.api.serve import Doors, listen, url_of
-        from core.errors import ConfigError
+    def _doors(self, db: Database, *, is_sandbox: bool) -> Doors:
+        from core.api.serve import Doors, listen, require_token, url_of
 
         settings = self.settings
         token = settings.api_token.get_secret_value() if settings.api_token else None
-        if token is None and settings.api_host not in LOOPBACK:
-            problem = f"is needed, since the API would listen on {settings.api_host} for everybody"
-            raise ConfigError(problem, file="environment", key="ACCORD_API_TOKEN")
+        require_token(db, settings.api_host, token)
         webhooks = listen(settings.webhook_host, settings.webhook_port, "the webhook receiver")
         api = listen(settings.api_host, settings.api_port, "the API")
         own = url_of(webhooks)
@@ -339,8 +347,9 @@ class Application:
     async def _serve(self, db: Database, lock: Instance, doors: Doors, *, is_sandbox: bool) -> bool:
         import structlog
 
-        from core.api.serve import Daemon
+        from core.api.serve import Daemon, require_public_url
         from core.engine.embedded import EmbeddedEngine
+        from jobs import schedule
 
         log = structlog.get_logger()
         for warning in self.warnings() if not is_sandbox or self.is_sandbox else ():
@@ -353,11 +362,10 @@ class Application:
                 why = f"there is no {self.settings.config}" if self.is_sandbox else "--sandbox"
                 told = f"SANDBOX: {why}; running on built-in look-alikes, nothing real is touched"
                 log.warning("daemon.sandbox", problem=told, lookalikes=dict(access.urls), database=str(db.file))
-            elif self.settings.public_url is None:
-                problem = f"ACCORD_PUBLIC_URL is not set: signed URLs are checked against {doors.public_url}"
-                log.warning("config.no_public_url", problem=problem)
             hub = self._hub(db, access, engine.wake)
-            return await Daemon(hub, engine, lock, doors, _jobs(hub.timing)).run()
+            if not is_sandbox:
+                require_public_url(hub, self.settings.public_url)
+            return await Daemon(hub, engine, lock, doors, schedule(hub.timing)).run()
 
     async def _start_sandbox(self, stack: AsyncExitStack, db: Database, receiver: str) -> SandboxAccess:
         import json
@@ -382,27 +390,6 @@ def _folders() -> list[str]:
     import connectors
 
     return sorted(one.name for one in pkgutil.iter_modules(connectors.__path__) if one.ispkg)
-
-
-def _jobs(timing: Timing) -> Sequence[Job]:
-    from core.api.serve import Job
-    from jobs.prune_inbox import prune_inbox
-    from jobs.reconcile_customers import reconcile_customers
-    from jobs.reconcile_metadata import reconcile_metadata
-    from jobs.tick_lanes import tick_lanes
-
-    return (
-        Job(tick_lanes, 1.0, at_start=True),
-        Job(reconcile_customers, timing.changes_every),
-        Job(reconcile_metadata, HOURLY),
-        Job(prune_inbox, HOURLY),
-    )
-
-
-def _forget(file: Path) -> None:
-    """Look-alikes begin empty, so a sandbox's registry does too. Its lock is ours."""
-    for suffix in ("", "-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ from config.settings import Settings
 
 MASK: Final = "***"
 LONGEST: Final = 20_000
+SHORTEST: Final = 6
+KEPT: Final = 1000
+"""Secrets remembered: tokens change by the hour, and a daemon runs for months."""
 DEEPEST: Final = 6
 """Nesting beyond this is replaced: a cycle in a value must not hang the daemon in its own log."""
 
@@ -22,7 +25,7 @@ _SECRET_KEY: Final = re.compile(
 )
 _URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s/:@]*:[^\s/@]+(?=@)")
 _SECRET_TEXT: Final = re.compile(
-    r"\b(?:sk|rk)_(?:live|test)_\w+|\bwhsec_[\w+/=-]+|\bpat-[a-z]{2,3}\d-[\w-]+|\beyJ[\w-]+\.[\w.-]+"
+    r"\b(?:sk|rk)_(?:live|test)_\w+|\bwhsec_[\w+/=-]+|\bpat-[a-z]{2,3}\d-[\w-]+|\baccord_[\w-]{40,}|\beyJ[\w-]+\.[\w.-]+"
     r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]+",
     re.IGNORECASE,
 )
@@ -36,9 +39,20 @@ class Redaction:
     """A structlog processor that masks by key, by shape and by the very values this process was given as secrets."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Short `secrets` are left out: masking every "1" would make the log unreadable and hide nothing."""
-        known = sorted((re.escape(value) for value in secrets if len(value) >= 6), key=len, reverse=True)
-        self._known = re.compile("|".join(known)) if known else None
+        """Know these from the start."""
+        self._secrets: dict[str, None] = {}
+        self._known: re.Pattern[str] | None = None
+        for value in secrets:
+            self.learn(value)
+
+    def learn(self, secret: str) -> None:
+        """One more to mask. Short ones are left out: masking every "1" would make the log unreadable."""
+        if len(secret) < SHORTEST or secret in self._secrets:
+            return
+        newest = [*self._secrets, secret][-KEPT:]
+        self._secrets = dict.fromkeys(newest)
+        known = sorted((re.escape(value) for value in self._secrets), key=len, reverse=True)
+        self._known = re.compile("|".join(known))
 
     def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         """Mask one event."""
@@ -76,8 +90,9 @@ class Redaction:
         return _PHONE.sub(rf"\1{MASK}", text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def configure_logging(settings: Settings, stream: TextIO) -> None:
-    """Send our events and the libraries' warnings to `stream`. Called once, by the composition root."""
+def configure_logging(settings: Settings, stream: TextIO) -> Redaction:
+    """Send our events and the libraries' warnings to `stream`; returns what masks them, to teach it more secrets."""
+    redaction = Redaction(settings.secret_values)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -88,7 +103,7 @@ def configure_logging(settings: Settings, stream: TextIO) -> None:
     after: list[Processor] = [
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
-        Redaction(settings.secret_values),
+        redaction,
         _renderer(settings, stream),
     ]
     structlog.configure(
@@ -98,6 +113,7 @@ def configure_logging(settings: Settings, stream: TextIO) -> None:
         cache_logger_on_first_use=False,
     )
     _route_libraries(before, after, stream)
+    return redaction
 
 
 def _renderer(settings: Settings, stream: TextIO) -> Processor:

@@ -8,10 +8,10 @@ ACCORD_STRIPE_EU_API_KEY.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -25,6 +25,7 @@ ENVIRONMENT: Final = "environment"
 """What a ConfigError calls the file it names."""
 
 MAX_SECRET_FILE_BYTES: Final = 65536
+_SECRET_KEY_FILE: Final = f"{PREFIX}SECRET_KEY{FILE_SUFFIX}"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -58,9 +59,10 @@ class Settings(BaseSettings):
     log_format: LogFormat = "auto"
     """`auto`: console on a terminal, else json."""
     secret_key: SecretStr | None = None
-    """Encrypts stored secrets (OAuth tokens) at rest."""
+    """Encrypts stored secrets (OAuth tokens) at rest; while it is rotated, the new one and the old one."""
 
     _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _secret_key_file: str | None = PrivateAttr(default=None)
 
     @classmethod
     def settings_customise_sources(
@@ -97,6 +99,20 @@ class Settings(BaseSettings):
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.config.absolute().parent / 'var' / 'accord.sqlite3'}"
 
+    @property
+    def read_secret_key(self) -> Callable[[], str] | None:
+        """How to read the vault's key; one from a file is read anew, since a rotation changes it under a daemon."""
+        file, given = self._secret_key_file, self.secret_key
+        if file is not None:
+            return lambda: _file_content(_SECRET_KEY_FILE, file)
+        return given.get_secret_value if given else None
+
+    @property
+    def receiver_url(self) -> str:
+        """Where a running daemon's webhook receiver listens, unless its port is 0."""
+        host = self.webhook_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.webhook_port}"
+
     def connection_secrets(self, connection: str, names: Iterable[str]) -> dict[str, str]:
         """Those of a connection's secrets (named by its provider's manifest) that the environment holds."""
         found = {name: self._variables.get(secret_variable(connection, name)) for name in names}
@@ -112,15 +128,19 @@ class Settings(BaseSettings):
     @property
     def secret_values(self) -> frozenset[str]:
         """Every secret this process was given, so that the log can mask it wherever it turns up."""
-        own = {value.get_secret_value() for value in (self.api_token, self.secret_key) if value}
-        own |= {password for password in [urlsplit(self.database).password] if password}
+        own = {self.api_token.get_secret_value()} if self.api_token else set()
+        own |= set(self.secret_key.get_secret_value().split()) if self.secret_key else set()
+        if password := urlsplit(self.database).password:
+            # drivers quote it as they use it, and not as it stands in the URL
+            own |= {password, unquote(password)}
         ours = own_variables()
         return frozenset(own | {value for name, value in self._variables.items() if name not in ours and value})
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (the process's own unless given one) once; raises ConfigError naming the variable."""
-    variables = _read_files(_ours(os.environ if environ is None else environ))
+    given = _ours(os.environ if environ is None else environ)
+    variables = _read_files(given)
     source = EnvSettingsSource(Settings)
     source.env_vars = {name.lower(): value for name, value in variables.items() if value}
     try:
@@ -128,6 +148,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         raise _config_error(error) from None
     settings._variables = variables  # noqa: SLF001 - its own loader; the field is private to everyone else
+    settings._secret_key_file = given.get(_SECRET_KEY_FILE)  # noqa: SLF001 - the same
     return settings
 
 

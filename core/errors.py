@@ -14,6 +14,7 @@ AccordError
 ├── InvalidInputError     bad input from a person or program; names the field, the problem, the limit, the cure
 │   ├── NotFoundError     the thing named does not exist
 │   └── VersionConflictError   the registry record moved on since it was read
+├── ForbiddenError        whoever asks may not do this; names the scope that is missing
 ├── ConfigError           accord.toml or the environment is wrong; names file and key
 ├── BusyError             another process holds what this one needs
 ├── SchemaError           the database's schema is newer or older than this program
@@ -146,6 +147,18 @@ class VersionConflictError(InvalidInputError):
     """The registry record moved on since it was read."""
 
     code = "version_conflict"
+
+
+class ForbiddenError(AccordError):
+    """Whoever asks may not do this."""
+
+    code = "forbidden"
+
+    def __init__(self, problem: str, *, scope: str) -> None:
+        """`scope` is the one that is missing."""
+        super().__init__(f"{problem}; use a token with the scope {scope!r}")
+        self.problem = problem
+        self.scope = scope
 
 
 class ConfigError(AccordError):

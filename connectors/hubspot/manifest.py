@@ -59,6 +59,7 @@ MANIFEST: Final = Manifest(
         "client_secret": "the app's client secret, which signs webhooks; several separated by spaces or commas",
     },
     webhook_secret="client_secret",  # noqa: S106 -- the name of one
+    signs_url=True,
     webhook_events=(
         "contact.creation",
         "contact.deletion",

@@ -13,6 +13,7 @@ from core.api import connections, customers, operations, probes, problems
 from core.api.asgi import App
 from core.api.context import Context
 from core.api.edge import Edge
+from core.api.entrance import SCHEME, Entrance
 from core.errors import AccordError
 
 VERSION = "1"
@@ -20,13 +21,13 @@ VERSION = "1"
 
 class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Every route answers with problem documents, and may ask for the token."""
+        """Every route answers with problem documents, and names the scope it needs."""
         schema = super().openapi()
         parts = schema.setdefault("components", {})
         told = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         parts.setdefault("schemas", {}).update(told.pop("$defs", {}) | {"Problem": told})
-        parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{}, {"token": []}]
+        told_once = "Each operation names its scope. Nobody is asked while there is no token, on this machine only."
+        parts["securitySchemes"] = {SCHEME: {"type": "http", "scheme": "bearer", "description": told_once}}
         return schema
 
 
@@ -50,4 +51,5 @@ def build_app(context: Context, *, token: str | None, host: str) -> App:
     app.state.context = context
     for part in (customers, connections, operations, probes):
         app.include_router(part.router)
-    return Edge(app, context.hub.ids, token, host)
+    hub = context.hub
+    return Edge(app, hub.ids, Entrance(hub.db, hub.clock, token), host)

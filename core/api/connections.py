@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from core.api import shapes
-from core.api.context import ACTOR, HubIn, at_or_none, refusals
+from core.api.context import Actor, HubIn, at_or_none, needs, new_router
 from core.errors import InvalidInputError, NotFoundError
+from core.model.scopes import APPROVE, READ, WRITE
 from core.store import work
 from core.store.work import OneOff
 from core.sync.activation import activate
@@ -17,12 +18,12 @@ from core.sync.explain import status
 from core.sync.oneoffs import ask
 from core.sync.plan import Plan, plan
 
-router = APIRouter(prefix="/v1", tags=["connections"])
+router = new_router("connections", prefix="/v1")
 
 ITEMS_SHOWN = 1000
 
 
-@router.get("/connections", responses=refusals())
+@router.get("/connections", **needs(READ))
 async def list_connections(hub: HubIn) -> shapes.Connections:
     """How every connection stands, in numbers."""
     found = await hub.db.read(lambda tx: status(tx, hub))
@@ -34,7 +35,7 @@ def _connection(one: dict[str, Any]) -> shapes.ConnectionShown:
     return shapes.ConnectionShown.model_validate(one | times)
 
 
-@router.get("/connections/{name}/plan", responses=refusals(404))
+@router.get("/connections/{name}/plan", **needs(READ, 404))
 async def connection_plan(
     hub: HubIn, name: str, limit: Annotated[int, Query(ge=0, le=100_000, description="Items shown.")] = ITEMS_SHOWN
 ) -> shapes.PlanShown:
@@ -42,10 +43,10 @@ async def connection_plan(
     return _plan(await plan(hub, hub.connection(name)), limit)
 
 
-@router.post("/connections/{name}/activate", responses=refusals(404))
-async def activate_connection(hub: HubIn, name: str, seen: shapes.Activation) -> shapes.PlanShown:
+@router.post("/connections/{name}/activate", **needs(APPROVE, 404))
+async def activate_connection(hub: HubIn, actor: Actor, name: str, seen: shapes.Activation) -> shapes.PlanShown:
     """Leave observing, if the plan of this very moment is the one that was seen."""
-    return _plan(await activate(hub, hub.connection(name), seen.digest, actor=ACTOR), 0)
+    return _plan(await activate(hub, hub.connection(name), seen.digest, actor=actor), 0)
 
 
 def _plan(found: Plan, limit: int) -> shapes.PlanShown:
@@ -54,7 +55,7 @@ def _plan(found: Plan, limit: int) -> shapes.PlanShown:
     return shapes.PlanShown.model_validate(values)
 
 
-@router.post("/syncs", status_code=202, tags=["syncs"], responses=refusals(404))
+@router.post("/syncs", status_code=202, tags=["syncs"], **needs(WRITE, 404))
 async def ask_for_sync(hub: HubIn, wanted: shapes.SyncRequest) -> shapes.SyncShown:
     """Put a one-off into a connection's lane."""
     request: dict[str, object] = {"what": wanted.what}
@@ -67,7 +68,7 @@ async def ask_for_sync(hub: HubIn, wanted: shapes.SyncRequest) -> shapes.SyncSho
     return _sync(found, one_id)
 
 
-@router.get("/syncs/{sync_id}", tags=["syncs"], responses=refusals(404))
+@router.get("/syncs/{sync_id}", tags=["syncs"], **needs(READ, 404))
 async def get_sync(hub: HubIn, sync_id: str) -> shapes.SyncShown:
     """A one-off and what became of it."""
     return _sync(await hub.db.read(lambda tx: work.one_off(tx, sync_id)), sync_id)

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 
 from core.api import shapes
-from core.api.context import ACTOR, ExternalId, HubIn, Trace, at, at_or_none, refusals
+from core.api.context import Actor, ExternalId, HubIn, Trace, at, at_or_none, needs, new_router
 from core.errors import InvalidInputError, VersionConflictError
+from core.model.scopes import READ, WRITE
 from core.model.values import METADATA_PREFIX, is_metadata, metadata_key
 from core.store import answers, customers, failures, journal, mappings, work
 from core.store.customers import Customer
@@ -22,7 +23,7 @@ from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.explain import entry_shown, explain
 
-router = APIRouter(prefix="/v1/customers", tags=["customers"])
+router = new_router("customers", prefix="/v1/customers")
 
 IfMatch = Annotated[str | None, Header(description='The version that was read, like "3".')]
 IdempotencyKey = Annotated[
@@ -30,7 +31,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.get("", responses=refusals())
+@router.get("", **needs(READ))
 async def list_customers(
     hub: HubIn,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
@@ -57,9 +58,14 @@ async def list_customers(
     return await hub.db.read(work_)
 
 
-@router.post("", status_code=201, responses=refusals(409))
+@router.post("", status_code=201, **needs(WRITE, 409))
 async def create_customer(
-    hub: HubIn, trace: Trace, wanted: shapes.NewCustomer, response: Response, idempotency_key: IdempotencyKey = None
+    hub: HubIn,
+    trace: Trace,
+    actor: Actor,
+    wanted: shapes.NewCustomer,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> shapes.CustomerShown:
     """Enter a customer; it reaches every connection whose policy creates."""
     fields = entered(wanted)
@@ -70,7 +76,7 @@ async def create_customer(
         known = answers.find(tx, idempotency_key) if idempotency_key else None
         if known is not None:
             return _first_answer(known, request), True
-        made = shown(registry.create(tx, hub, external_id, fields, actor=ACTOR, trace=trace))
+        made = shown(registry.create(tx, hub, external_id, fields, actor=actor, trace=trace))
         if idempotency_key:
             answers.keep(tx, idempotency_key, answers.Kept(hub.clock.now(), request, made.model_dump_json()))
         return made, False
@@ -89,7 +95,7 @@ def _first_answer(known: answers.Kept, request: str) -> shapes.CustomerShown:
     return shapes.CustomerShown.model_validate_json(known.answer)
 
 
-@router.get("/{external_customer_id}", responses=refusals(404))
+@router.get("/{external_customer_id}", **needs(READ, 404))
 async def get_customer(hub: HubIn, external_customer_id: ExternalId, response: Response) -> shapes.CustomerShown:
     """One live customer."""
     found = shown(await hub.db.read(lambda tx: registry.get(tx, external_customer_id)))
@@ -97,10 +103,11 @@ async def get_customer(hub: HubIn, external_customer_id: ExternalId, response: R
     return found
 
 
-@router.patch("/{external_customer_id}", responses=refusals(404, 409, 412))
+@router.patch("/{external_customer_id}", **needs(WRITE, 404, 409, 412))
 async def change_customer(
     hub: HubIn,
     trace: Trace,
+    actor: Actor,
     external_customer_id: ExternalId,
     changes: shapes.CustomerChanges,
     response: Response,
@@ -109,15 +116,15 @@ async def change_customer(
     """Set fields; they flow to every connection. With If-Match only if nobody changed the customer meanwhile."""
     fields, version = entered(changes), version_in(if_match)
     found = await hub.db.run(
-        lambda tx: registry.update(tx, hub, external_customer_id, fields, actor=ACTOR, trace=trace, version=version)
+        lambda tx: registry.update(tx, hub, external_customer_id, fields, actor=actor, trace=trace, version=version)
     )
     response.headers["etag"] = f'"{found.version}"'
     return shown(found)
 
 
-@router.delete("/{external_customer_id}", responses=refusals(404, 409, 412))
+@router.delete("/{external_customer_id}", **needs(WRITE, 404, 409, 412))
 async def delete_customer(
-    hub: HubIn, trace: Trace, external_customer_id: ExternalId, if_match: IfMatch = None
+    hub: HubIn, trace: Trace, actor: Actor, external_customer_id: ExternalId, if_match: IfMatch = None
 ) -> shapes.CustomerShown:
     """Archive a customer: its mappings end, remote objects are left alone, its id is free again."""
     version = version_in(if_match)
@@ -127,12 +134,12 @@ async def delete_customer(
         if version is not None and version != current.version:
             problem = f"the customer is at version {current.version}, not {version}"
             raise VersionConflictError(problem, field="version", cure="read it again and repeat the request")
-        return registry.archive(tx, hub, external_customer_id, actor=ACTOR, trace=trace)
+        return registry.archive(tx, hub, external_customer_id, actor=actor, trace=trace)
 
     return shown(await hub.db.run(work_))
 
 
-@router.get("/{external_customer_id}/mappings", responses=refusals(404))
+@router.get("/{external_customer_id}/mappings", **needs(READ, 404))
 async def customer_mappings(hub: HubIn, external_customer_id: ExternalId) -> shapes.Mappings:
     """Which remote objects the customer is, and what was last agreed with each."""
 
@@ -162,7 +169,7 @@ def _mapping(tx: Tx, customer: Customer, row: MappingRow) -> shapes.MappingShown
     )
 
 
-@router.get("/{external_customer_id}/timeline", responses=refusals(404))
+@router.get("/{external_customer_id}/timeline", **needs(READ, 404))
 async def customer_timeline(
     hub: HubIn, external_customer_id: ExternalId, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> shapes.Timeline:
@@ -176,7 +183,7 @@ async def customer_timeline(
     return await hub.db.read(work_)
 
 
-@router.get("/{external_customer_id}/explain", responses=refusals(404))
+@router.get("/{external_customer_id}/explain", **needs(READ, 404))
 async def explain_customer(hub: HubIn, external_customer_id: ExternalId) -> shapes.Explained:
     """Every system's value of every field, who owns it, what rule fired last, what is pending and why."""
     return await hub.db.read(lambda tx: shapes.Explained.model_validate(explain(tx, hub, external_customer_id)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,6 +11,9 @@ import structlog
 
 from core.api import problems
 from core.api.asgi import App, Message, Receive, Scope, Send, header, raw_path
+from core.api.entrance import OWNER, Caller, Entrance, UnauthorizedError
+from core.errors import AccordError
+from core.model.scopes import ADMIN
 from core.ports import Ids
 
 MOST_BYTES: Final = 4 * 1024 * 1024
@@ -26,11 +28,11 @@ class Edge:
     Paths are routed as they were sent: an id with a slash arrives as `%2F` and must stay one segment.
     """
 
-    def __init__(self, app: App, ids: Ids, token: str | None, host: str) -> None:
-        """`token`: what the API asks for, if anything. Without one, only requests to loopback names are served."""
+    def __init__(self, app: App, ids: Ids, entrance: Entrance, host: str) -> None:
+        """While there is no token, only requests to loopback names and `host` are served."""
         self._app = app
         self._ids = ids
-        self._token = token.encode() if token else None
+        self._entrance = entrance
         self._hosts = LOOPBACK | {host}
         self._log = structlog.get_logger()
 
@@ -53,26 +55,34 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, answered: _Answered, trace: str) -> None:
         path = raw_path(scope)
-        if path not in OPEN_PATHS and not self._may_enter(scope):
+        try:
+            caller = await self._caller(scope, path)
+        except UnauthorizedError as error:
             challenge = (b"www-authenticate", b"Bearer")
-            await answered.refuse(401, "unauthorized", "a valid bearer token is needed", challenge)
+            await answered.refuse(401, "unauthorized", str(error), challenge)
             return
-        if self._token is None and not self._is_addressed(scope):
+        except AccordError as error:
+            await answered.refuse(problems.status_of(error), error.code, str(error))
+            return
+        if caller is None:
             # a web page that points its own name at this machine must not get in through somebody's browser
             await answered.refuse(421, "misdirected", "this API answers to its own address only")
             return
         if int(_length(scope)) > MOST_BYTES:
             await answered.refuse(413, "too_large", f"the body is larger than {MOST_BYTES} bytes")
             return
-        inner = {**scope, "path": path, "state": {**scope.get("state", {}), "trace": trace}}
-        await self._app(inner, _Capped(receive), answered)
+        state = {**scope.get("state", {}), "trace": trace, "caller": caller}
+        await self._app({**scope, "path": path, "state": state}, _Capped(receive), answered)
 
-    def _may_enter(self, scope: Scope) -> bool:
-        if self._token is None:
-            return True
-        kind, _, given = (header(scope, b"authorization") or "").partition(" ")
-        # latin-1 is how headers arrive; compare_digest refuses other text but takes any bytes
-        return hmac.compare_digest(given.strip().encode("latin-1"), self._token) and kind.lower() == "bearer"
+    async def _caller(self, scope: Scope, path: str) -> Caller | None:
+        """Who asks; None for a stranger's address. Raises UnauthorizedError, StorageError."""
+        if path in OPEN_PATHS:
+            is_known = self._entrance.has_own_token or self._is_addressed(scope)
+            return Caller(OWNER, "") if is_known else None
+        found = await self._entrance.caller(header(scope, b"authorization") or "")
+        if found is None and self._is_addressed(scope):
+            return Caller(OWNER, ADMIN)
+        return found
 
     def _is_addressed(self, scope: Scope) -> bool:
         try:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from core.api import shapes
-from core.api.context import ACTOR, HubIn, at, refusals
+from core.api.context import Actor, CallerIn, HubIn, at, needs, new_router
 from core.api.customers import external_ids, failure_shown
-from core.model.holds import CHOICES, TEXTS
+from core.model.holds import APPROVER_REASONS, CHOICES, TEXTS
+from core.model.scopes import APPROVE, READ, WRITE
 from core.store import failures, holds, inbox
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers, registry
 from core.sync.undo import undo
 
-router = APIRouter(prefix="/v1", tags=["operations"])
+router = new_router("operations", prefix="/v1")
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-@router.get("/holds", responses=refusals(404))
+@router.get("/holds", **needs(READ, 404))
 async def list_holds(
     hub: HubIn,
     connection: str | None = None,
@@ -42,12 +43,18 @@ async def list_holds(
     return await hub.db.read(work)
 
 
-@router.post("/holds/{hold_id}/answer", responses=refusals(404))
-async def answer_hold(hub: HubIn, hold_id: str, given: shapes.AnswerGiven) -> shapes.HoldShown:
-    """Decide; with the digest of what was seen, the answer is refused when the values have changed since."""
+@router.post("/holds/{hold_id}/answer", **needs(WRITE, 404))
+async def answer_hold(hub: HubIn, caller: CallerIn, hold_id: str, given: shapes.AnswerGiven) -> shapes.HoldShown:
+    """Decide; with the digest of what was seen, the answer is refused when the values have changed since.
+
+    `mass_change` and `listing_shrank` need the scope `approve`.
+    """
 
     def work(tx: Tx) -> shapes.HoldShown:
-        answers.answer(tx, hub, hold_id, given.choice, actor=ACTOR, digest=given.digest)
+        asked = holds.get(tx, hold_id)
+        if asked is not None and asked.reason in APPROVER_REASONS:
+            caller.require(APPROVE)
+        answers.answer(tx, hub, hold_id, given.choice, actor=caller.actor, digest=given.digest)
         found = holds.get(tx, hold_id)
         assert found is not None  # noqa: S101 - answered just now
         return _hold(found, external_ids(tx, [found.record_id]))
@@ -65,7 +72,7 @@ def _hold(one: Hold, names: dict[str, str]) -> shapes.HoldShown:
     return shapes.HoldShown.model_validate(values)
 
 
-@router.get("/failures", responses=refusals())
+@router.get("/failures", **needs(READ))
 async def list_failures(
     hub: HubIn, connection: str | None = None, state: Literal["retrying", "dead"] | None = None, limit: Limit = 100
 ) -> shapes.Failures:
@@ -80,7 +87,7 @@ async def list_failures(
     return await hub.db.read(work)
 
 
-@router.post("/failures/retry", responses=refusals(404))
+@router.post("/failures/retry", **needs(WRITE, 404))
 async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retried:
     """Look again, now, at what failed; dead ones too."""
     hub.connection(wanted.connection)
@@ -88,15 +95,17 @@ async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retr
     return shapes.Retried(retried=times)
 
 
-@router.post("/changes/{change_id}/undo", responses=refusals(404, 409))
-async def undo_change(hub: HubIn, change_id: int, wanted: shapes.UndoRequest | None = None) -> shapes.Undone:
+@router.post("/changes/{change_id}/undo", **needs(WRITE, 404, 409))
+async def undo_change(
+    hub: HubIn, actor: Actor, change_id: int, wanted: shapes.UndoRequest | None = None
+) -> shapes.Undone:
     """Put back what a change replaced; it flows everywhere, as an edit by hand."""
     field = wanted.field if wanted else None
-    found = await hub.db.run(lambda tx: undo(tx, hub, change_id, field=field, actor=ACTOR))
+    found = await hub.db.run(lambda tx: undo(tx, hub, change_id, field=field, actor=actor))
     return shapes.Undone.model_validate(found)
 
 
-@router.get("/inbox", responses=refusals())
+@router.get("/inbox", **needs(READ))
 async def show_inbox(hub: HubIn, limit: Limit = 100) -> shapes.InboxShown:
     """Webhook deliveries by connection and state, and the newest of those that cannot be understood."""
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from core.api import shapes
-from core.api.context import ContextIn, Trace, refusals
+from core.api.context import OPEN, ContextIn, Trace, needs, new_router, refusals
 from core.api.metrics import CONTENT_TYPE
 from core.api.problems import RETRY_SECONDS, document, respond
+from core.model.scopes import READ
 from core.sync.explain import status
 
-router = APIRouter(tags=["probes"])
+router = new_router("probes")
 
-_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+_NEEDS = needs(READ)
+_NEEDS["responses"] |= {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
-@router.get("/healthz")
+@router.get("/healthz", openapi_extra=OPEN)
 async def healthz() -> shapes.Alive:
     """The process is alive."""
     return shapes.Alive(status="ok")
 
 
-@router.get("/readyz", response_model=shapes.Ready, responses=refusals())
+@router.get("/readyz", response_model=shapes.Ready, responses=refusals(), openapi_extra=OPEN)
 async def readyz(context: ContextIn, trace: Trace) -> Response | shapes.Ready:
     """The daemon holds its lock and the database takes writes; 503 says what is wrong."""
     problem = await context.health.problem()
@@ -32,7 +32,7 @@ async def readyz(context: ContextIn, trace: Trace) -> Response | shapes.Ready:
     return shapes.Ready(status="ready")
 
 
-@router.get("/metrics", response_class=Response, responses=_TEXT | refusals())
+@router.get("/metrics", response_class=Response, **_NEEDS)
 async def metrics(context: ContextIn) -> Response:
     """Everything that is counted, for Prometheus."""
     hub = context.hub

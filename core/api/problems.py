@@ -19,6 +19,7 @@ from core.errors import (
     AmbiguousError,
     BusyError,
     ConfigError,
+    ForbiddenError,
     InvalidInputError,
     NotFoundError,
     RejectedError,
@@ -40,6 +41,7 @@ _STATUS: Final[Sequence[tuple[type[AccordError], int]]] = (
     (InvalidInputError, 422),
     (RejectedError, 422),
     (SignatureError, 401),
+    (ForbiddenError, 403),
     (StaleError, 409),
     (AmbiguousError, 502),
     (ReplyError, 502),
@@ -72,6 +74,7 @@ class Problem(BaseModel):
     problem: str | None = None
     limit: str | None = None
     cure: str | None = None
+    scope: str | None = Field(None, description="The scope that is missing.")
     errors: list[FieldProblem] | None = None
 
 
@@ -111,9 +114,15 @@ async def accord_problem(request: Request, error: Exception) -> Response:
     """Any of Accord's own errors."""
     assert isinstance(error, AccordError)  # noqa: S101 - registered for this class only
     status = status_of(error, is_conditional="if-match" in request.headers)
-    members = {name: getattr(error, name, None) for name in ("field", "problem", "limit", "cure")}
+    members = {name: getattr(error, name, None) for name in ("field", "problem", "limit", "cure", "scope")}
     found = document(error.code, status, str(error), request.state.trace, **members)
-    return respond(found, {"retry-after": str(RETRY_SECONDS)} if status == 503 else None)
+    return respond(found, _headers(error, status))
+
+
+def _headers(error: AccordError, status: int) -> Mapping[str, str]:
+    if isinstance(error, ForbiddenError):
+        return {"www-authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
+    return {"retry-after": str(RETRY_SECONDS)} if status == 503 else {}
 
 
 async def taken_problem(request: Request, error: Exception) -> Response:

@@ -21,12 +21,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from core.api.app import build_app
 from core.api.asgi import App
 from core.api.context import Context
+from core.api.edge import LOOPBACK
 from core.api.health import Health
 from core.api.metrics import Metrics
 from core.api.webhooks import WebhookApp
 from core.engine.embedded import EmbeddedEngine
-from core.errors import AccordError, BusyError
+from core.errors import AccordError, BusyError, ConfigError
 from core.ports import Lane
+from core.store import api_tokens
+from core.store.database import Database
 from core.store.instance import Instance
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
@@ -83,6 +86,25 @@ def url_of(door: socket.socket) -> str:
     host, port = door.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def require_token(db: Database, host: str, token: str | None) -> None:
+    """Raise ConfigError for an API that everybody could reach and nobody needs a token for."""
+    if token is None and host not in LOOPBACK and not db.read_now(api_tokens.is_any):
+        problem = f"is needed, since the API would listen on {host} for everybody; or `accord tokens create`"
+        raise ConfigError(problem, file="environment", key="ACCORD_API_TOKEN")
+
+
+def require_public_url(hub: Hub, public_url: str | None) -> None:
+    """Raise ConfigError if webhooks are to be verified whose signature covers an address that nobody told."""
+    signing = [one for one in hub.connections.values() if one.manifest.signs_url and one.webhook_secrets()]
+    if signing and public_url is None:
+        one = signing[0]
+        problem = (
+            f"is needed, since {one.manifest.title} signs the address that webhooks are sent to; "
+            f"to do without its webhooks, leave the {one.manifest.webhook_secret} of {one.name} unset"
+        )
+        raise ConfigError(problem, file="environment", key="ACCORD_PUBLIC_URL")
 
 
 class Daemon:

@@ -23,6 +23,7 @@ from core.errors import (
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
 from core.store import connections
 from core.store.database import Tx
+from core.sync.discreet import build_discreet
 from core.sync.lanes import pin
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _keep_setting(desk: Desk, config: ConnectionConfig, setting: str, value: str
 
 async def _account(desk: Desk, config: ConnectionConfig, provider: Provider, vault: Vault) -> Account:
     """Whose account the credentials open."""
-    connector = provider.build(config, vault, desk.root.shell(config.name))
+    connector = build_discreet(provider, config, vault, desk.root.shell(config.name))
     try:
         return await connector.identify()
     finally:

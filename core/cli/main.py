@@ -26,8 +26,10 @@ from core.cli import (
     matches,
     plans,
     sandbox,
+    secrets,
     serving,
     syncing,
+    tokens,
 )
 from core.cli.command import Json, new_group
 from core.cli.desk import FAILED, OK, USAGE, Desk
@@ -82,7 +84,7 @@ def build() -> typer.Typer:
     """The whole command line."""
     app = new_group("Accord keeps one registry of customers, and makes every connected system agree with it.")
     app.callback()(_options)
-    for group in (
+    groups = (
         serving,
         demos,
         init,
@@ -94,9 +96,12 @@ def build() -> typer.Typer:
         holds,
         matches,
         customers,
+        secrets,
+        tokens,
         database,
         sandbox,
-    ):
+    )
+    for group in groups:
         group.add_to(app)
     return app
 

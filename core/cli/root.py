@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.ports import Clock, ConnectionConfig, Provider, Shell, Vault
     from core.sandbox.lookalike import LookAlike
     from core.store.database import Database
+    from core.store.keyring import Keyring
     from core.sync.hub import Hub
 
 
@@ -63,6 +64,10 @@ class Root(Protocol):
         """The sealed secrets of one configured connection. Raises NotFoundError for a name that is not configured."""
         ...
 
+    def keyring(self) -> Keyring:
+        """The keys of the vault; the database must have today's schema. Raises ConfigError."""
+        ...
+
     def shell(self, connection: str) -> Shell:
         """What a connector's transport stands on (`accord connect` exchanges an OAuth code before there is a hub)."""
         ...
@@ -99,8 +104,8 @@ class Root(Protocol):
         """Settings of a connection to each look-alike (`base_url`, ...), by name; `urls` are their base URLs."""
         ...
 
-    def api_url(self) -> str:
-        """Where a running daemon's API listens."""
+    def receiver_url(self) -> str:
+        """Where a running daemon's webhook receiver listens."""
         ...
 
     def policy_file(self) -> Path:

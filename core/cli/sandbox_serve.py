@@ -67,6 +67,8 @@ def _tell(desk: Desk, urls: Mapping[str, str]) -> None:
     environment = {
         desk.root.variable(name, secret): value for name in urls for secret, value in sorted(secrets[name].items())
     }
+    # the look-alikes run on this machine, so that is where they reach the receiver
+    environment["ACCORD_PUBLIC_URL"] = desk.root.receiver_url()
     found = {"urls": urls, "settings": {name: settings[name] for name in urls}, "environment": environment}
     desk.show(found, lambda screen: _draw(screen, urls, settings, environment))
 

@@ -59,6 +59,9 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     LOST_CREATE: ("link:<id>", "create"),
 }
 
+APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})
+"""Many records hang on one answer to these."""
+
 FIELD_REASONS: Final = frozenset({CONFLICT, UNREPRESENTABLE, UNREADABLE, PROVIDER_CHANGED, CLEARED, OSCILLATION})
 """Holds on one field; their answers are fed back into `decide`."""
 

@@ -147,6 +147,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Secrets of a connection: name -> what it is and where to find it."""
     webhook_secret: str = ""
     """Which of `secrets` signs webhooks."""
+    signs_url: bool = False
+    """Webhooks are signed with the address they were sent to: it must be configured exactly, headers can lie."""
     webhook_events: tuple[str, ...] = ()
     not_synced: Mapping[str, str] = {}
     """What stays outside the projection, and why."""

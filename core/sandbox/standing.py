@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 from core.ports import Clock
@@ -18,3 +19,9 @@ async def stand(lookalikes: Mapping[str, LookAlike], *, clock: Clock, rng: Rando
     server = SandboxServer(lookalikes, clock=clock, rng=rng)
     await server.start()
     return server
+
+
+def forget(file: Path) -> None:
+    """Empty a sandbox's registry, whose lock the caller holds: the look-alikes begin empty too."""
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)

@@ -322,3 +322,28 @@ VAULT: Final = sa.Table(
     _text("sealed"),
     _time("saved_at"),
 )
+
+VAULT_KEYS: Final = sa.Table(
+    "vault_keys",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    _text("key_id"),
+    _text("wrapped"),
+    _time("made_at"),
+    comment="The data key that seals a connection's rows of `vault`, wrapped with the key of this id.",
+)
+
+API_TOKENS: Final = sa.Table(
+    "api_tokens",
+    METADATA,
+    _id("name"),
+    _text("digest"),
+    _text("scope"),
+    _time("created_at"),
+    _text("created_by"),
+    _time("expires_at", optional=True),
+    _time("used_at", optional=True),
+    _time("revoked_at", optional=True),
+    sa.UniqueConstraint("digest"),
+    comment="SHA-256 of each token. Revoked ones stay: a name in the journal must not change hands.",
+)

@@ -1,16 +1,16 @@
-"""Secrets at rest: AES-256-GCM, bound to their connection and name, so that no row can be passed off as another."""
+"""Secrets at rest: AES-256-GCM in an envelope, bound to their place, so that no row can be passed off as another.
+
+Each connection has a data key of its own; the keyring's first key wraps the data keys. A rotation makes new data
+keys and seals everything anew in one transaction.
+"""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
-import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -18,15 +18,15 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from core.errors import ConfigError, StorageError
+from core.errors import StorageError
 from core.ports import Clock
-from core.store.database import Database, Tx, sqlite_file
-from core.store.tables import VAULT
+from core.store.database import Database, Tx
+from core.store.keyring import KEY_BYTES, Keyring, key_id, unknown_key
+from core.store.tables import VAULT, VAULT_KEYS
 
-_KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
-_SETTING: Final = "vault_key"
-_HOW: Final = "make one with `openssl rand -base64 32`"
+_LOCK: Final = "vault"
+"""Saves and rotations go one after the other: a value sealed with a data key that is being replaced would be lost."""
 
 
 class _Secret(msgspec.Struct, frozen=True):
@@ -34,6 +34,14 @@ class _Secret(msgspec.Struct, frozen=True):
 
     value: str
     initials: Mapping[str, str | None]
+
+
+class Rotated(msgspec.Struct, frozen=True):
+    """What a rotation did."""
+
+    key_id: str
+    connections: int
+    secrets: int
 
 
 class SealedVault:
@@ -44,22 +52,36 @@ class SealedVault:
     """
 
     def __init__(
-        self, db: Database, key: bytes, connection: str, *, clock: Clock, initial: Mapping[str, str] | None = None
+        self,
+        db: Database,
+        keys: Keyring,
+        connection: str,
+        *,
+        clock: Clock,
+        initial: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        """`key` is from `key_for`."""
+        """`keys` are those of the database. `tell` hears every stored secret before anybody else: the log masks it."""
         self._db = db
-        self._cipher = AESGCM(key)
-        self._key_id = _key_id(key)
+        self._keys = keys
         self._connection = connection
         self._clock = clock
         self._initial = {name: value for name, value in (initial or {}).items() if value}
+        self._tell = tell or (lambda _secret: None)
 
     def get(self, name: str) -> str | None:
         """The newest value, or None."""
-        row = VAULT.select().where(VAULT.c.connection == self._connection, VAULT.c.name == name)
+        row = (
+            sa.select(VAULT.c.sealed, VAULT_KEYS.c.key_id, VAULT_KEYS.c.wrapped)
+            .outerjoin_from(VAULT, VAULT_KEYS, VAULT.c.connection == VAULT_KEYS.c.connection)
+            .where(VAULT.c.connection == self._connection, VAULT.c.name == name)
+        )
         found = self._db.read_now(lambda tx: tx.rows(row))
         if found:
-            secret = self._open(name, found[0].sealed)
+            sealed, wrapped_by, wrapped = found[0]
+            data_key = _unwrapped(self._keys, self._connection, wrapped_by or "", wrapped or "")
+            secret = _secret(data_key, self._connection, name, sealed)
+            self._tell(secret.value)
             if not any(self._has_new_initial(one, digest) for one, digest in secret.initials.items()):
                 return secret.value
         return self._initial.get(name)
@@ -67,18 +89,22 @@ class SealedVault:
     async def save(self, values: Mapping[str, str]) -> None:
         """Store all of `values` or none, durably. They stand and fall together: see the class."""
         initials = {name: self._initial_digest(name) for name in sorted(values)}
-        now = self._clock.now()
-        rows = [
-            {"connection": self._connection, "name": name, "sealed": self._seal(name, value, initials), "saved_at": now}
-            for name, value in values.items()
-        ]
+        for value in values.values():
+            self._tell(value)
+        plain = {name: _Secret(value, initials) for name, value in values.items()}
 
         def replace(tx: Tx) -> None:
-            tx.serialize(f"vault {self._connection}")
+            tx.serialize(_LOCK)
+            now = self._clock.now()
+            data_key = self._data_key(tx) or _new_data_key(tx, self._keys.newest(), self._connection, now)
             tx.execute(sa.delete(VAULT).where(VAULT.c.connection == self._connection, VAULT.c.name.in_(list(values))))
-            tx.many(sa.insert(VAULT), rows)
+            _put(tx, data_key, self._connection, plain, now)
 
         await self._db.run(replace)
+
+    def _data_key(self, tx: Tx) -> bytes | None:
+        row = tx.execute(sa.select(VAULT_KEYS).where(VAULT_KEYS.c.connection == self._connection)).first()
+        return _unwrapped(self._keys, self._connection, row.key_id, row.wrapped) if row else None
 
     def _initial_digest(self, name: str) -> str | None:
         value = self._initial.get(name)
@@ -87,108 +113,118 @@ class SealedVault:
     def _has_new_initial(self, name: str, digest: str | None) -> bool:
         return name in self._initial and self._initial_digest(name) != digest
 
-    def _seal(self, name: str, value: str, initials: Mapping[str, str | None]) -> str:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        plain = json.dumps({"value": value, "initials": initials}).encode()
-        sealed = nonce + self._cipher.encrypt(nonce, plain, self._bound_to(name))
-        return f"{self._key_id}:{base64.b64encode(sealed).decode()}"
 
-    def _open(self, name: str, sealed: str) -> _Secret:
-        key_id, _, text = sealed.partition(":")
-        if key_id != self._key_id:
-            raise _wrong_key()
-        try:
-            raw = base64.b64decode(text, validate=True)
-            plain = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._bound_to(name))
-            return msgspec.convert(json.loads(plain), _Secret)
-        except (InvalidTag, ValueError) as error:
-            message = (
-                f"the stored secret {name!r} of {self._connection!r} was damaged or belongs elsewhere; "
-                "restore a backup, or authorize the connection again"
-            )
-            raise StorageError(message) from error
-
-    def _bound_to(self, name: str) -> bytes:
-        return json.dumps(["accord vault", self._connection, name]).encode()
+def check_keys(db: Database, keys: Keyring) -> None:
+    """Raise ConfigError if a data key was wrapped with a key that is not there."""
+    for one in db.read_now(_keys_in_use):
+        if keys.find(one) is None:
+            raise unknown_key()
 
 
-def key_for(url: str, configured: str | None) -> bytes:
-    """The vault's key: `configured` (base64), or a file beside the SQLite database, made on first use."""
-    if configured:
-        return _key_from_text(configured, what="not a key", file=None)
-    parsed = sa.make_url(url)
-    file = sqlite_file(parsed)
-    if file is not None:
-        return _key_from_file(file.with_name(f"{file.name}.key"))
-    if parsed.get_backend_name() == "sqlite":
-        return secrets.token_bytes(_KEY_BYTES)
-    message = f"PostgreSQL needs a vault key, the same one on every machine; {_HOW}"
-    raise ConfigError(message, key=_SETTING)
+def rotate(db: Database, keys: Keyring, clock: Clock) -> Rotated:
+    """Seal everything anew: a new key around new data keys. A death at any line leaves everything readable.
+
+    The new key is at its source before the transaction that needs it commits, and the old one leaves after that.
+    """
+    done = db.run_now(lambda tx: _rotate(tx, keys, clock.now()))
+    db.run_now(lambda tx: _retire(tx, keys))
+    return done
 
 
-def check_key(db: Database, key: bytes) -> None:
-    """Raise ConfigError if a stored secret was sealed with another key."""
-    own = f"{_key_id(key)}:"
-    other = sa.select(VAULT.c.name).where(~VAULT.c.sealed.startswith(own, autoescape=True)).limit(1)
-    if db.read_now(lambda tx: tx.rows(other)):
-        raise _wrong_key()
+def forget(db: Database, connection: str | None) -> int:
+    """Drop the sealed secrets of one connection or of all, for a key that is lost; returns how many there were."""
+
+    def drop(tx: Tx) -> int:
+        tx.serialize(_LOCK)
+        which = [table.c.connection == connection if connection else sa.true() for table in (VAULT_KEYS, VAULT)]
+        tx.execute(sa.delete(VAULT_KEYS).where(which[0]))
+        return tx.execute(sa.delete(VAULT).where(which[1])).rowcount
+
+    return db.run_now(drop)
 
 
-def _key_id(key: bytes) -> str:
-    """Tells keys apart without telling anything about them."""
-    return hashlib.sha256(b"accord vault key id" + key).hexdigest()[:16]
+def _rotate(tx: Tx, keys: Keyring, now: float) -> Rotated:
+    tx.serialize(_LOCK)
+    opened = {
+        row.connection: _opened(tx, _unwrapped(keys, row.connection, row.key_id, row.wrapped), row.connection)
+        for row in tx.rows(sa.select(VAULT_KEYS).order_by(VAULT_KEYS.c.connection))
+    }
+    key = keys.source.next(_keys_in_use(tx))
+    tx.execute(sa.delete(VAULT))
+    tx.execute(sa.delete(VAULT_KEYS))
+    for connection, values in opened.items():
+        _put(tx, _new_data_key(tx, key, connection, now), connection, values, now)
+    return Rotated(key_id(key), len(opened), sum(map(len, opened.values())))
 
 
-def _wrong_key() -> ConfigError:
-    message = (
-        "the vault cannot be opened: its secrets were sealed with another key; "
-        "give back the old key (or the .key file beside the database), or authorize the connections again"
-    )
-    return ConfigError(message, key=_SETTING)
+def _retire(tx: Tx, keys: Keyring) -> None:
+    # in a transaction, so that no other rotation is between its new key and its commit
+    tx.serialize(_LOCK)
+    keys.source.retire(_keys_in_use(tx))
 
 
-def _key_from_text(text: str, *, what: str, file: Path | None) -> bytes:
+def _keys_in_use(tx: Tx) -> set[str]:
+    return {one for (one,) in tx.rows(sa.select(VAULT_KEYS.c.key_id).distinct())}
+
+
+def _opened(tx: Tx, data_key: bytes, connection: str) -> dict[str, _Secret]:
+    rows = tx.rows(sa.select(VAULT.c.name, VAULT.c.sealed).where(VAULT.c.connection == connection))
+    return {name: _secret(data_key, connection, name, sealed) for name, sealed in rows}
+
+
+def _put(tx: Tx, data_key: bytes, connection: str, values: Mapping[str, _Secret], now: float) -> None:
+    rows = [
+        {
+            "connection": connection,
+            "name": name,
+            "sealed": _seal(data_key, _place(connection, name), json.dumps(msgspec.to_builtins(secret)).encode()),
+            "saved_at": now,
+        }
+        for name, secret in values.items()
+    ]
+    tx.many(sa.insert(VAULT), rows)
+
+
+def _new_data_key(tx: Tx, key: bytes, connection: str, now: float) -> bytes:
+    data_key = secrets.token_bytes(KEY_BYTES)
+    wrapped = _seal(key, _place(connection, None), data_key)
+    row = {"connection": connection, "key_id": key_id(key), "wrapped": wrapped, "made_at": now}
+    tx.execute(sa.insert(VAULT_KEYS).values(row))
+    return data_key
+
+
+def _unwrapped(keys: Keyring, connection: str, wrapped_by: str, wrapped: str) -> bytes:
+    key = keys.find(wrapped_by) if wrapped_by else b""
+    if key is None:
+        raise unknown_key()
     try:
-        key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        message = f"{what}: it must be {_KEY_BYTES} bytes in base64; {_HOW}"
-        raise ConfigError(message, file=str(file) if file else None, key=_SETTING)
-    return key
+        return _open(key, _place(connection, None), wrapped)
+    except (InvalidTag, ValueError) as error:
+        raise _damaged(connection, "the data key") from error
 
 
-def _key_from_file(path: Path) -> bytes:
+def _secret(data_key: bytes, connection: str, name: str, sealed: str) -> _Secret:
     try:
-        if not path.exists():
-            _make_key_file(path)
-        if path.stat().st_mode & 0o077:
-            message = "others may read this key; run `chmod 600` on it"
-            raise ConfigError(message, file=str(path))
-        text = path.read_text(encoding="ascii", errors="replace")
-    except OSError as error:
-        message = f"the key file cannot be used: {error.strerror}; make it and its folder yours"
-        raise ConfigError(message, file=str(path)) from error
-    return _key_from_text(text, what="holds no key (restore it from where you keep it)", file=path)
+        return msgspec.convert(json.loads(_open(data_key, _place(connection, name), sealed)), _Secret)
+    except (InvalidTag, ValueError) as error:
+        raise _damaged(connection, f"the stored secret {name!r}") from error
 
 
-def _make_key_file(path: Path) -> None:
-    """Whole or not at all, and never over one that is there: secrets may be sealed with it already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        # the key must be on disk before anything is sealed with it
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _damaged(connection: str, what: str) -> StorageError:
+    cure = f"restore a backup, or `accord secrets forget {connection}` and authorize it again"
+    return StorageError(f"{what} of {connection!r} was damaged or belongs elsewhere; {cure}")
+
+
+def _place(connection: str, name: str | None) -> bytes:
+    """What a sealed text is bound to; no name: the connection's data key."""
+    return json.dumps(["accord vault", connection, name]).encode()
+
+
+def _seal(key: bytes, place: bytes, plain: bytes) -> str:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, plain, place)).decode()
+
+
+def _open(key: bytes, place: bytes, sealed: str) -> bytes:
+    raw = base64.b64decode(sealed, validate=True)
+    return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place)

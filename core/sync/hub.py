@@ -25,6 +25,7 @@ from core.ports import (
 )
 from core.store.database import Database
 from core.store.observations import Observation
+from core.sync.discreet import build_discreet
 
 KIND = "customer"
 
@@ -100,7 +101,7 @@ def connect(
         config=config,
         policy=policy,
         manifest=provider.manifest,
-        connector=provider.build(config, vault, shell),
+        connector=build_discreet(provider, config, vault, shell),
         translator=translator,
         webhooks=provider.webhooks,
         projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),

@@ -17,6 +17,7 @@ from core.ports import Clock, ConnectionConfig, Provider, Shell, Vault
 from core.sandbox.lookalike import LookAlike
 from core.store.database import Database
 from core.store.instance import is_held
+from core.store.keyring import Keyring, keyring_for
 from core.sync.build import Parts, build_hub
 from core.sync.hub import Hub
 from tests.support.world import PROVIDERS, SECRETS, SETTINGS, SeededIds, World, here
@@ -127,9 +128,13 @@ class WorldRoot:
         """The world's, at these URLs."""
         return {name: {**SETTINGS[name], "base_url": url} for name, url in urls.items()}
 
-    def api_url(self) -> str:
+    def receiver_url(self) -> str:
         """Nobody listens."""
-        return "http://127.0.0.1:8400"
+        return "http://127.0.0.1:8401"
+
+    def keyring(self) -> Keyring:
+        """Of a key file beside the world's database."""
+        return keyring_for(self.world.url, None)
 
     def policy_file(self) -> Path:
         """The file the test named."""

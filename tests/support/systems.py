@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from core.sandbox.background import serving
 from core.sandbox.client import SandboxClient
 from run_daemon import Application
 from tests.support.daemon import DaemonProcess
+
+
+def _free_port() -> int:
+    """One that the daemon's receiver can have at every start: HubSpot signs it."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port: int = door.getsockname()[1]
+    return port
 
 
 class Systems:
@@ -41,7 +50,9 @@ class Systems:
             for name in self.names
         ]
         (folder / "accord.toml").write_text("\n\n".join([*tables, "[daemon]\nsweep_every = 3600\n"]))
-        self.environment = {
+        port = _free_port()
+        self.environment = {"ACCORD_WEBHOOK_PORT": str(port), "ACCORD_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        self.environment |= {
             application.variable(name, secret): value
             for name, secrets in application.sandbox_secrets().items()
             for secret, value in secrets.items()

@@ -35,6 +35,7 @@ class Tokens:
         self._http = http
         self._clock = clock
         self._flight: asyncio.Task[str] | None = None
+        self._unsaved: Mapping[str, str] = {}
 
     async def current(self) -> str:
         """Return an access token that should live long enough for one call."""
@@ -60,6 +61,9 @@ class Tokens:
         return token if is_living else None
 
     async def _renew(self, refused: str | None) -> str:
+        if self._unsaved:
+            # the database was away: Intuit has forgotten the token that is stored, so asking again would be refused
+            return await self._keep(self._unsaved)
         used = self._vault.get("refresh_token")
         try:
             return await self._grant(_refresh_body(used))
@@ -87,14 +91,19 @@ class Tokens:
             # not a bad reply: the call that needed the token was not sent, and may be sent later
             msg = "the token endpoint's answer has no tokens"
             raise RetryError(msg) from error
-        await self._vault.save(
+        return await self._keep(
             {
                 "access_token": granted.access_token,
                 "refresh_token": granted.refresh_token,
                 "access_expires_at": repr(self._clock.now() + granted.expires_in * TRUSTED_SHARE),
             }
         )
-        return granted.access_token
+
+    async def _keep(self, granted: Mapping[str, str]) -> str:
+        self._unsaved = granted
+        await self._vault.save(granted)
+        self._unsaved = {}
+        return granted["access_token"]
 
     async def _ask(self, body: str) -> HttpResponse:
         url = self._config.settings.get("token_url", TOKEN_URL)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +22,7 @@ from core.sandbox.faults import Fault, FaultPlan
 from core.store import instance, schema
 from core.store.database import Database
 from tests.support import deliveries
-from tests.support.daemon import DaemonProcess, eventually
+from tests.support.daemon import ROOT, DaemonProcess, eventually
 from tests.support.systems import Systems
 from tests.support.world import OFFERS
 
@@ -223,6 +228,50 @@ def test_an_api_for_everybody_needs_a_token(tmp_path: Path, start: Start) -> Non
     assert "a-planted-token" not in "".join(daemon.lines)
 
 
+def test_a_token_of_the_database_opens_an_api_for_everybody_too(systems: Systems, start: Start) -> None:
+    """Made before the first start; the daemon then listens, and asks for it."""
+    token = accord(systems, "tokens", "create", "ops", "--scope", "read", "--json")["token"]
+    daemon = start(systems.folder, ACCORD_API_HOST="0.0.0.0", **systems.environment).ready()  # noqa: S104
+    assert daemon.call("GET", "/v1/customers").status == 401
+    headers = {"authorization": f"Bearer {token}"}
+    assert daemon.call("GET", "/v1/customers", headers=headers).status == 200
+    assert daemon.call("POST", "/v1/customers", {"external_customer_id": "x"}, headers).status == 403
+    assert token not in "".join(daemon.lines)
+
+
+def test_a_signed_address_must_be_told(systems: Systems, start: Start) -> None:
+    """HubSpot signs where it sends to: checked against a guess, every delivery would be a forgery."""
+    environment = {name: value for name, value in systems.environment.items() if name != "ACCORD_PUBLIC_URL"}
+    refused = start(systems.folder, **environment)
+    assert refused.wait(20) != 0
+    said = "".join(refused.lines)
+    assert "environment [ACCORD_PUBLIC_URL]: is needed, since HubSpot signs" in said
+    assert "leave the client_secret of hubspot unset" in said
+    assert "Traceback" not in said
+    del environment["ACCORD_HUBSPOT_CLIENT_SECRET"]
+    assert start(systems.folder, **environment).ready().call("GET", "/readyz").status == 200
+
+
+def test_the_key_is_rotated_under_a_running_daemon(systems: Systems, start: Start) -> None:
+    """It goes on refreshing QuickBooks' tokens, and writes there, with the key that it was not started with."""
+    systems.clients["stripe"].edit({"name": "Ada Lovelace", "email": "ada@example.test"})
+    daemon = start(systems.folder, **systems.environment).ready()
+    daemon.activate(*systems.names)
+    assert eventually(lambda: all(names == ["Ada Lovelace"] for names in systems.values("name").values()))
+    for number in range(3):
+        assert accord(systems, "secrets", "rotate", "--json")["secrets"] == 3
+        systems.clients["quickbooks"].settings(access_seconds=1.0)
+        phone = f"+4930123450{number}"
+        changed = daemon.call("PATCH", "/v1/customers/" + _only_id(daemon), {"phone": phone})
+        assert changed.status == 200
+        assert eventually(lambda p=phone: systems.values("phone")["quickbooks"] == [p])  # type: ignore[misc]
+        time.sleep(1.1)
+    assert daemon.events("connection.troubled") == daemon.events("lane.failed") == []
+    shown = daemon.call("GET", "/v1/connections").json["data"]
+    assert {one["connection"]: one["state"] for one in shown} == dict.fromkeys(systems.names, "active")
+    assert daemon.stop() == 0
+
+
 def test_many_requests_at_once_are_all_answered_while_it_stops(systems: Systems, start: Start) -> None:
     """Deliveries under way at SIGTERM get their answer: a 200 that never arrives would be a needless repetition."""
     daemon = start(systems.folder, **systems.environment).ready()
@@ -247,6 +296,15 @@ def test_many_requests_at_once_are_all_answered_while_it_stops(systems: Systems,
     db.dispose()
     assert set(answers) <= {0, 200}
     assert stored == answers.count(200)
+
+
+def accord(systems: Systems, *arguments: str) -> Any:
+    """What a command beside the daemon prints."""
+    command = [sys.executable, str(ROOT / "run_daemon.py"), *arguments]
+    environment = {**os.environ, **systems.environment, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=systems.folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def _only_id(daemon: DaemonProcess) -> str:

@@ -14,8 +14,8 @@ from core.errors import InvalidInputError, StorageError
 from core.store import schema
 from core.store.backup import backup
 from core.store.database import Database, Tx
+from core.store.keyring import keyring_for
 from core.store.tables import META
-from core.store.vault import key_for
 
 Open = Callable[..., Database]
 
@@ -57,7 +57,7 @@ def test_a_backup_is_a_registry(db: Database, tmp_path: Path, open_database: Ope
 
 def test_a_backup_is_private_and_leaves_the_key_out(db: Database, sqlite_url: str, tmp_path: Path) -> None:
     """It travels to other machines; the key does not."""
-    key_for(sqlite_url, None)
+    keyring_for(sqlite_url, None)
     folder = tmp_path / "backups"
     folder.mkdir()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,28 +13,39 @@ import sqlalchemy as sa
 from core.errors import ConfigError, StorageError
 from core.ports import Clock, Vault
 from core.store.database import Database, Tx
-from core.store.tables import VAULT
-from core.store.vault import SealedVault, check_key
+from core.store.keyring import GivenKeys, Keyring
+from core.store.tables import VAULT, VAULT_KEYS
+from core.store.vault import SealedVault, check_keys, forget
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(32)
+
+
+def keys(*given: bytes) -> Keyring:
+    """A keyring as the environment gives it."""
+    text = " ".join(base64.b64encode(one).decode() for one in given)
+    return Keyring(GivenKeys(lambda: text))
+
+
 MAKE_KEY = """
     import sys
-    from core.store.vault import key_for
+    from core.store.keyring import keyring_for
     print("ready", flush=True)
     sys.stdin.readline()
-    print(key_for(sys.argv[1], None).hex())
+    print(keyring_for(sys.argv[1], None).newest().hex())
 """
 SAVE_AND_DIE = """
-    import asyncio, os, signal, sys
+    import asyncio, base64, os, signal, sys
     from core.store.database import Database
+    from core.store.keyring import GivenKeys, Keyring
     from core.store.vault import SealedVault
 
     class Clock:
         def now(self):
             return 1.0
 
-    vault = SealedVault(Database(sys.argv[1]), bytes(range(32)), "quickbooks", clock=Clock())
+    keys = Keyring(GivenKeys(lambda: base64.b64encode(bytes(range(32))).decode()))
+    vault = SealedVault(Database(sys.argv[1]), keys, "quickbooks", clock=Clock())
 
     async def story():
         await vault.save({"refresh_token": "r2", "access_token": "a2"})
@@ -50,9 +62,9 @@ def new_vault(db: Database, clock: Clock) -> NewVault:
     """A vault as after a restart of the daemon, with that start's environment."""
 
     def make(
-        initial: Mapping[str, str] | None = None, *, key: bytes = KEY, connection: str = "quickbooks"
+        initial: Mapping[str, str] | None = None, *, ring: Keyring | None = None, connection: str = "quickbooks"
     ) -> SealedVault:
-        return SealedVault(db, key, connection, clock=clock, initial=initial)
+        return SealedVault(db, ring or keys(KEY), connection, clock=clock, initial=initial)
 
     return make
 
@@ -64,7 +76,7 @@ def save(vault: Vault, **values: str) -> None:
 
 def sealed(tx: Tx) -> str:
     """All that is stored, as text."""
-    return str(tx.rows(VAULT.select()))
+    return str([tx.rows(VAULT.select()), tx.rows(VAULT_KEYS.select())])
 
 
 def test_what_was_saved_is_read_after_a_restart(new_vault: NewVault) -> None:
@@ -115,42 +127,76 @@ def test_a_sealed_value_moved_to_another_place_is_refused(
 ) -> None:
     """Who can write rows must not be able to point one account's token at another connection."""
     save(new_vault(connection="us"), refresh_token="us")
-    db.run_now(lambda tx: tx.execute(sa.update(VAULT).values(**moved)))
+    save(new_vault(connection="eu"), other="eu")
+    mine = VAULT.c.connection == "us"
+    db.run_now(lambda tx: tx.execute(sa.update(VAULT).where(mine).values(**moved)))
 
     with pytest.raises(StorageError, match="damaged or belongs elsewhere"):
         new_vault(connection=moved.get("connection", "us")).get(moved.get("name", "refresh_token"))
+
+
+def test_a_data_key_moved_to_another_connection_is_refused(new_vault: NewVault, db: Database) -> None:
+    """A whole envelope, key and letters, is bound to its connection as well."""
+    save(new_vault(connection="us"), refresh_token="us")
+    for table in (VAULT, VAULT_KEYS):
+        db.run_now(lambda tx, one=table: tx.execute(sa.update(one).values(connection="eu")))  # type: ignore[misc]
+
+    with pytest.raises(StorageError, match=r"data key.*'eu'.*belongs elsewhere"):
+        new_vault(connection="eu").get("refresh_token")
 
 
 @pytest.mark.parametrize("injury", ["AAAA", "!", ""])
 def test_a_damaged_value_is_refused_without_being_told(new_vault: NewVault, db: Database, injury: str) -> None:
     """A flipped bit ends in an error and not in a wrong token."""
     save(new_vault(), refresh_token="r1")
-    key_id = db.read_now(lambda tx: tx.rows(sa.select(VAULT.c.sealed)))[0][0].partition(":")[0]
-    db.run_now(lambda tx: tx.execute(sa.update(VAULT).values(sealed=f"{key_id}:{injury}")))
+    for column, what in ((VAULT.c.sealed, "refresh_token"), (VAULT_KEYS.c.wrapped, "data key")):
+        db.run_now(lambda tx, c=column: tx.execute(sa.update(c.table).values({c.name: injury})))  # type: ignore[misc]
 
-    with pytest.raises(StorageError, match="refresh_token"):
-        new_vault().get("refresh_token")
+        with pytest.raises(StorageError, match=rf"{what}.*`accord secrets forget quickbooks`"):
+            new_vault().get("refresh_token")
 
 
 def test_the_wrong_key_is_a_configuration_error(new_vault: NewVault, db: Database) -> None:
     """A database was moved to another machine without its key file."""
-    check_key(db, OTHER_KEY)
+    check_keys(db, keys(OTHER_KEY))
     save(new_vault(), refresh_token="r1")
 
-    check_key(db, KEY)
-    for attempt in (lambda: check_key(db, OTHER_KEY), lambda: new_vault(key=OTHER_KEY).get("refresh_token")):
+    check_keys(db, keys(KEY))
+    check_keys(db, keys(OTHER_KEY, KEY))
+    other = new_vault(ring=keys(OTHER_KEY))
+    for attempt in (
+        lambda: check_keys(db, keys(OTHER_KEY)),
+        lambda: other.get("refresh_token"),
+        lambda: save(other, refresh_token="r2"),
+    ):
         with pytest.raises(ConfigError, match="another key"):
             attempt()
 
 
-def test_a_value_saved_anew_can_be_read_with_the_new_key(new_vault: NewVault, db: Database) -> None:
-    """The key is lost for good: authorizing the connection again is the cure that the message names."""
+def test_whoever_masks_the_log_hears_a_secret_before_it_is_used(db: Database, clock: Clock) -> None:
+    """A token from the vault is in no variable, and an error may quote it."""
+    heard: list[str] = []
+    for _restart in range(2):
+        vault = SealedVault(db, keys(KEY), "quickbooks", clock=clock, tell=heard.append)
+        if not heard:
+            save(vault, refresh_token="r1")
+        assert vault.get("refresh_token") == "r1"
+
+    assert heard == ["r1", "r1", "r1"]
+
+
+def test_what_a_lost_key_sealed_can_be_forgotten(new_vault: NewVault, db: Database) -> None:
+    """The cure that the message names: then every connection is authorized again, under the new key."""
     save(new_vault(), refresh_token="r1")
+    save(new_vault(connection="eu"), refresh_token="r1", access_token="a1")
 
-    save(new_vault(key=OTHER_KEY), refresh_token="r2")
+    assert forget(db, "eu") == 2
+    assert new_vault().get("refresh_token") == "r1"
+    assert forget(db, None) == 1
 
-    assert new_vault(key=OTHER_KEY).get("refresh_token") == "r2"
-    check_key(db, OTHER_KEY)
+    check_keys(db, keys(OTHER_KEY))
+    save(new_vault(ring=keys(OTHER_KEY)), refresh_token="r2")
+    assert new_vault(ring=keys(OTHER_KEY)).get("refresh_token") == "r2"
 
 
 def test_the_environments_value_serves_until_a_newer_one_is_saved(new_vault: NewVault) -> None:

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.logging import MASK, Redaction, configure_logging
+from config.logging import KEPT, MASK, Redaction, configure_logging
 from config.settings import load_settings
 
 
@@ -65,6 +65,18 @@ def test_an_event_is_one_json_line_with_the_trace_of_its_work() -> None:
     assert str(first["timestamp"]).endswith("Z")
     assert first["name"] == "Müller\nSöhne\\x2028GmbH"
     assert "trace" not in second
+
+
+def test_a_secret_learned_later_is_masked_from_then_on() -> None:
+    """Tokens come out of the vault while the daemon runs; only the newest are remembered, or months would slow it."""
+    redaction = Redaction(["a-first-secret"])
+
+    for number in range(KEPT):
+        redaction.learn(f"token-{number:06}")
+    redaction.learn("short")
+
+    assert redaction.text(f"token-000000 token-{KEPT - 1:06} short") == f"{MASK} {MASK} short"
+    assert redaction.text("a-first-secret") == "a-first-secret"
 
 
 def test_the_level_of_the_settings_counts() -> None:

@@ -13,6 +13,20 @@ down_revision: str | None = None
 def upgrade() -> None:
     """Apply."""
     op.create_table(
+        "api_tokens",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=True),
+        sa.Column("used_at", sa.Double(), nullable=True),
+        sa.Column("revoked_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_api_tokens")),
+        sa.UniqueConstraint("digest", name=op.f("uq_api_tokens_digest")),
+        comment="SHA-256 of each token. Revoked ones stay: a name in the journal must not change hands.",
+    )
+    op.create_table(
         "connections",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
@@ -299,4 +313,13 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("saved_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("connection", "name", name=op.f("pk_vault")),
+    )
+    op.create_table(
+        "vault_keys",
+        sa.Column("connection", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("wrapped", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("connection", name=op.f("pk_vault_keys")),
+        comment="The data key that seals a connection's rows of `vault`, wrapped with the key of this id.",
     )

@@ -43,13 +43,16 @@ class MemoryVault:
         """Start afresh."""
         self.values = dict(values)
         self.saved: list[dict[str, str]] = []
+        self.failures: list[Exception] = []
 
     def get(self, name: str) -> str | None:
         """Newest value."""
         return self.values.get(name)
 
     async def save(self, values: Mapping[str, str]) -> None:
-        """Store."""
+        """Store, unless a failure was planned."""
+        if self.failures:
+            raise self.failures.pop(0)
         self.values.update(values)
         self.saved.append(dict(values))
 

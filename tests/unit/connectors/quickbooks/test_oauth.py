@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from connectors.quickbooks.client import authorize_url, exchange_code
-from core.errors import ReauthorizeError, RetryError
+from core.errors import ReauthorizeError, RetryError, StorageError
 from core.ports import HttpRequest, HttpResponse
 from tests.unit.connectors.quickbooks.conftest import MakeWorld, World
 
@@ -41,6 +41,76 @@ async def test_twenty_calls_share_one_refresh(world: World) -> None:
     await asyncio.gather(*(connector.identify() for _ in range(20)))
 
     assert grants(world) == 1
+
+
+async def test_a_storm_on_an_expired_token_makes_one_refresh(world: World) -> None:
+    """A thousand callers find it dead in the same moment; Intuit would refuse 999 of their refresh tokens."""
+    connector = world.connector()
+    await connector.identify()
+    world.clock.time += 3600
+    tokens = connector._client.tokens
+
+    found = await asyncio.gather(*(tokens.current() for _ in range(1000)))
+
+    assert grants(world) == 2
+    assert set(found) == {world.vault.values["access_token"]}
+    await connector.identify()
+
+
+async def test_a_storm_whose_first_refresh_fails_makes_one_more(world: World) -> None:
+    """Intuit's login answers 503 once: all who waited hear so, all come again, and one of them refreshes."""
+    connector = world.connector()
+    outage = [HttpResponse(503, {}, b"")]
+    world.before = lambda request: outage.pop() if "/tokens/bearer" in request.url and outage else None
+    tokens = connector._client.tokens
+
+    failed = await asyncio.gather(*(tokens.current() for _ in range(1000)), return_exceptions=True)
+    assert {type(one) for one in failed} == {RetryError}
+    assert grants(world) == 1
+
+    found = await asyncio.gather(*(tokens.current() for _ in range(1000)))
+    assert set(found) == {world.vault.values["access_token"]}
+    assert grants(world) == 2
+
+
+async def test_twenty_calls_of_which_the_first_refresh_fails_all_succeed(world: World) -> None:
+    """Behind real calls the retry is the client's own: nobody notices the outage."""
+    outage = [HttpResponse(500, {}, b"")]
+    world.before = lambda request: outage.pop() if "/tokens/bearer" in request.url and outage else None
+    connector = world.connector()
+
+    titles = await asyncio.gather(*(connector.identify() for _ in range(20)))
+
+    assert {one.title for one in titles} == {"Sandbox Books"}
+    assert grants(world) == 2
+
+
+async def test_a_rotation_that_was_never_saved_asks_for_a_person(world: World) -> None:
+    """Intuit gave new tokens and forgot the old one; the process died before they were stored."""
+    world.vault.failures = [StorageError("killed")]
+    with pytest.raises(StorageError):
+        await world.connector().identify()
+
+    with pytest.raises(ReauthorizeError, match="accord connect books"):
+        await world.connector().identify()
+    assert world.vault.saved == []
+
+
+async def test_a_rotation_that_could_not_be_saved_is_saved_later(world: World) -> None:
+    """The database was away for a moment, the process lives: it still holds what Intuit will take."""
+    world.vault.failures = [StorageError("the disk is full"), StorageError("the disk is full")]
+    connector = world.connector()
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            await connector.identify()
+
+    await connector.identify()
+
+    assert grants(world) == 1
+    assert len(world.vault.saved) == 1
+    world.clock.time += 3600
+    await connector.identify()
+    assert grants(world) == 2
 
 
 async def test_twenty_calls_whose_token_was_refused_share_one_refresh(world: World) -> None:

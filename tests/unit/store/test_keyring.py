@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from core.store.vault import key_for
+from core.store.keyring import key_id, keyring_for
+
+
+def key_for(url: str, configured: str | None) -> bytes:
+    """The key that seals."""
+    return keyring_for(url, None if configured is None else lambda: configured).newest()
 
 
 def test_the_key_file_is_made_once_and_is_private(sqlite_url: str, tmp_path: Path) -> None:
@@ -71,3 +76,22 @@ def test_postgresql_needs_a_configured_key() -> None:
 def test_an_in_memory_database_gets_a_key_that_dies_with_it() -> None:
     """Nothing is left to open."""
     assert len(key_for("sqlite://", None)) == 32
+
+
+def test_a_key_before_the_old_one_seals_and_both_open(sqlite_url: str) -> None:
+    """So does an operator rotate a key of their own."""
+    old, new = os.urandom(32), os.urandom(32)
+    text = f"{base64.b64encode(new).decode()} {base64.b64encode(old).decode()}"
+
+    ring = keyring_for(sqlite_url, lambda: text)
+
+    assert ring.newest() == new
+    assert ring.find(key_id(old)) == old
+
+
+def test_one_bad_key_of_two_is_counted(sqlite_url: str) -> None:
+    """Cut off while it was copied: which of them, and not what it was."""
+    with pytest.raises(ConfigError, match=r"number 2 of 2.*32 bytes") as caught:
+        key_for(sqlite_url, f"{base64.b64encode(os.urandom(32)).decode()} c2hvcnQ=")
+
+    assert "c2hvcnQ" not in str(caught.value)

@@ -1,0 +1,105 @@
+"""Who asks, and what they may: tokens of the environment and of the database, and the scope that each route needs."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from core.errors import ForbiddenError, StorageError
+from core.model.scopes import ADMIN, includes
+from core.ports import Clock
+from core.store import api_tokens
+from core.store.database import Database
+
+OWNER: Final = "api"
+"""The actor of ACCORD_API_TOKEN, and of whoever is on this machine while there is no token at all."""
+SCHEME: Final = "token"
+USED_SECONDS: Final = 60.0
+"""How exactly the last use of a token is known: a write per request would cost more than most requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who made a request; `actor` stands in the journal."""
+
+    actor: str
+    scope: str
+
+    def require(self, needed: str) -> None:
+        """Raise ForbiddenError, which names the scope that is missing."""
+        if not includes(self.scope, needed):
+            raise ForbiddenError(f"{self.actor} has the scope {self.scope!r}, this needs {needed!r}", scope=needed)
+
+
+class UnauthorizedError(Exception):
+    """No token, or none that is good; `str(error)` may be shown to whoever asked."""
+
+
+class Entrance:
+    """Looks at the token of every request, so that a revoked one is refused at once."""
+
+    def __init__(self, db: Database, clock: Clock, token: str | None) -> None:
+        """`token` is that of the environment, which may do everything."""
+        self._db = db
+        self._clock = clock
+        self._token = token.encode("utf-8", "surrogateescape") if token else None
+
+    @property
+    def has_own_token(self) -> bool:
+        """Whether the environment has one."""
+        return self._token is not None
+
+    async def caller(self, authorization: str) -> Caller | None:
+        """Who asks; None: nobody needs a token, because there is none. Raises UnauthorizedError, StorageError."""
+        kind, _, rest = authorization.partition(" ")
+        given = rest.strip() if kind.lower() == "bearer" else ""
+        # latin-1 is how headers arrive; compare_digest refuses other text but takes any bytes
+        if self._token is not None and hmac.compare_digest(given.encode("latin-1"), self._token):
+            return Caller(OWNER, ADMIN)
+        found = await self._db.read(lambda tx: api_tokens.find(tx, given)) if given else None
+        if found is not None:
+            return await self._let_in(found)
+        if self._token is None and not await self._db.read(api_tokens.is_any):
+            return None
+        raise UnauthorizedError("a valid bearer token is needed")
+
+    async def _let_in(self, found: api_tokens.ApiToken) -> Caller:
+        now = self._clock.now()
+        state = found.state(now)
+        if state != "live":
+            raise UnauthorizedError(f"the token {found.name!r} is {state}; ask for a new one")
+        if found.used_at is None or now - found.used_at >= USED_SECONDS:
+            # a full disk must not keep people from looking
+            with suppress(StorageError):
+                await self._db.run(lambda tx: api_tokens.used(tx, found.name, now))
+        return Caller(f"{OWNER}:{found.name}", found.scope)
+
+
+class ScopedRoute(APIRoute):
+    """A route that lets in whoever has its scope, before it looks at anything else; without one declared, nobody."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """FastAPI's own, behind the check."""
+        inner = super().get_route_handler()
+        needed = declared(self.openapi_extra)
+
+        async def admitted(request: Request) -> Response:
+            if needed is None:
+                raise ForbiddenError("this route says nothing about who may use it", scope="none")
+            for scope in needed:
+                request.state.caller.require(scope)
+            return await inner(request)
+
+        return admitted
+
+
+def declared(extra: Mapping[str, Any] | None) -> list[str] | None:
+    """The scopes that an operation's OpenAPI names; [] for one that is open to everybody, None for silence."""
+    security = (extra or {}).get("security")
+    return None if security is None else [scope for one in security for scope in one[SCHEME]]

@@ -1,0 +1,53 @@
+"""`accord secrets`: the key that seals stored secrets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.cli.command import add, new_group
+from core.cli.desk import Desk
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = new_group("The secrets that are sealed in the database.")
+    add(group, "rotate", rotate)
+    add(group, "forget", forget)
+    app.add_typer(group, name="secrets")
+
+
+def rotate(desk: Desk) -> None:
+    """Seal every stored secret with a new key, while the daemon runs.
+
+    The key file is rewritten. A key of your own comes first in ACCORD_SECRET_KEY, before the old one; take the old one
+    away afterwards. It is safe to run again after any interruption.
+    """
+    from core.store.vault import rotate as renew
+
+    done = renew(desk.root.database(), desk.root.keyring(), desk.root.clock())
+    words = f"{done.secrets} secrets of {done.connections} connections are sealed with the new key {done.key_id}"
+    desk.show(done, lambda screen: screen.line(words))
+    desk.note("keep a copy of the new key; a backup made before needs the old one")
+
+
+def forget(
+    desk: Desk,
+    connection: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One connection; none: all.")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Drop stored secrets that nothing opens any more, when their key is lost.
+
+    Connections that need them ask for `accord connect` again. Secrets from the environment are not touched.
+    """
+    from core.store import schema
+    from core.store.vault import forget as drop
+
+    db = desk.root.database()
+    schema.check(db)
+    if not yes:
+        desk.confirm(f"Drop the stored secrets of {connection or 'every connection'}?", otherwise="--yes")
+    dropped = drop(db, connection)
+    desk.show({"dropped": dropped}, lambda screen: screen.line(f"{dropped} stored secrets dropped"))
