@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from core.api.serve import Job
     from core.sync.hub import Timing
+    from core.sync.rounds import Job
 
 HOURLY: Final = 3600.0
 
@@ -15,7 +15,7 @@ HOURLY: Final = 3600.0
 def schedule(timing: Timing) -> Sequence[Job]:
     """All of them, and how often each is run."""
     # only a daemon pays for the scheduler's imports
-    from core.api.serve import Job  # noqa: PLC0415
+    from core.sync.rounds import Job  # noqa: PLC0415
     from jobs.prune_inbox import prune_inbox  # noqa: PLC0415
     from jobs.reconcile_customers import reconcile_customers  # noqa: PLC0415
     from jobs.reconcile_metadata import reconcile_metadata  # noqa: PLC0415

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from core.store.database import Database
 from core.store.instance import Instance
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
+from core.sync.rounds import Job
 
 T = TypeVar("T")
 
@@ -44,15 +45,6 @@ REQUEST_SECONDS: Final = 3
 CLOSE_SECONDS: Final = 1.0
 LONGEST_REST: Final = 60.0
 BACKLOG: Final = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A scheduled job; its name is its function's name."""
-
-    run: Callable[[Hub], Awaitable[None]]
-    every_seconds: float
-    at_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 from core.store import connections, work
 from core.store.database import Tx
 from core.sync.hub import KIND, Hub
 from core.sync.lanes import due_lanes
 from core.sync.oneoffs import ask
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scheduled job; its name is its function's name."""
+
+    run: Callable[[Hub], Awaitable[None]]
+    every_seconds: float
+    at_start: bool = False
 
 
 async def wake_due_lanes(hub: Hub) -> int:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInputError
 from core.model import sheet
+from core.model.values import Value
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r")
 TEXTS = st.one_of(
@@ -100,3 +101,21 @@ def test_a_wrong_header_is_told_with_the_columns_there_are(names: list[str], wor
     """A mistyped column would else be left out of every row."""
     with pytest.raises(InvalidInputError, match=words):
         sheet.check_columns(names)
+
+
+def test_any_spelling_of_the_clearing_cell_is_known() -> None:
+    """Spreadsheets add blanks and capitals."""
+    assert sheet.is_clear(" (Blank) ")
+    assert not sheet.is_clear("blank")
+
+
+def test_metadata_gets_the_columns_that_it_needs() -> None:
+    """One for every key that somebody has."""
+    records: list[dict[str, Value]] = [{"name": "Ada", "metadata.plan": "pro"}, {"metadata.tier": "1"}]
+    assert sheet.metadata_columns(records) == {"metadata.plan", "metadata.tier"}
+
+
+def test_a_header_that_has_what_it_needs_passes() -> None:
+    """Nothing more is asked of it."""
+    sheet.check_columns(["external_customer_id", "name"])
+    sheet.check_columns(["name"], needed=())
