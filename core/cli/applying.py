@@ -40,7 +40,7 @@ def apply_plans(desk: Desk, wanted: Sequence[str], patience: float) -> int:
     with desk.root.open_hub() as hub:
         results = on_a_loop(hub, lambda: _apply(desk, hub, wanted, patience))
     desk.show({"applied": results}, lambda screen: _draw(screen, results))
-    if any(one.failed or one.waiting for one in results.values()):
+    if any(one.failed or one.waiting or one.stale for one in results.values()):
         return FAILED
     return HELD if any(one.held for one in results.values()) else OK
 
@@ -120,5 +120,6 @@ async def _by_daemon(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Stand
 
 
 def _draw(screen: Screen, results: dict[str, Standing]) -> None:
-    columns = ("connection", "done", "held", "failed", "waiting")
-    screen.table(columns, [(name, one.done, one.held, one.failed, one.waiting) for name, one in results.items()])
+    columns = ("connection", "done", "held", "failed", "waiting", "stale")
+    rows = [(name, one.done, one.held, one.failed, one.waiting, one.stale) for name, one in results.items()]
+    screen.table(columns, rows)

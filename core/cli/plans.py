@@ -151,8 +151,9 @@ def apply(
 ) -> int:
     """Carry out exactly what a plan says.
 
-    At active connections only. Refused as a whole if one of the plans is stale by now. What came in is passed on
-    to other connections by their own lanes.
+    At active connections only. Refused as a whole if one of the plans is stale by now; a record whose change is
+    another one by the time it is read again is left to its lane (stale). What came in is passed on to other
+    connections by their own lanes.
     """
     from core.cli.applying import apply_plans
 

@@ -51,7 +51,7 @@ def due_at(tx: Tx, hub: Hub, name: str, started: float) -> float | None:
     row = connections.get(tx, name)
     if row.state == "reauthorize":
         return None
-    due = AT_ONCE if _is_busy(tx, hub, name, started) else work.next_due(tx, name)
+    due = AT_ONCE if _is_busy(tx, hub, name, started) else work.next_due(tx).get(name)
     if due is None and row.swept_at is None:
         due = AT_ONCE
     return None if due is None else max(due, row.paused_until or AT_ONCE)
@@ -60,7 +60,8 @@ def due_at(tx: Tx, hub: Hub, name: str, started: float) -> float | None:
 def _is_busy(tx: Tx, hub: Hub, name: str, started: float) -> bool:
     if name in inbox.has_new(tx) or name in work.lanes_with_one_offs(tx):
         return True
-    full, changes, *walks = (connections.cursor(tx, name, KIND, mode) for mode in ("full", "changes", "adopt", "offer"))
+    cursors = connections.cursors(tx, name, KIND)
+    full, changes, *walks = (cursors[mode] for mode in connections.MODES)
     if full.run is not None or any(walk.run is not None for walk in walks):
         return True
     mode = is_due(hub, full, changes)

@@ -63,6 +63,11 @@ class Verdict(msgspec.Struct, kw_only=True):
         """Nothing to write on either side."""
         return not (self.pull or self.push)
 
+    @property
+    def digest(self) -> str:
+        """Names exactly this change: a person who approved it has approved no other."""
+        return digest_of(self.pull, self.push, self.replaced)
+
 
 def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projection) -> Verdict:
     """Merge every projected field. Never raises; what cannot be decided is a hold, and the rest flows."""

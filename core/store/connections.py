@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +11,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import CONNECTIONS, CURSORS, META
-from core.store.text import AnyRow, insert_or_ignore, upsert
+from core.store.text import AnyRow, Insert, insert_or_ignore, upsert
 
 _COLUMNS = tuple(CONNECTIONS.c)
 
@@ -56,9 +58,12 @@ def ensure(tx: Tx, name: str, provider: str) -> None:
 
 
 _BY_NAME: Final = sa.select(*_COLUMNS).where(CONNECTIONS.c.name == sa.bindparam("name"))
+_EVERY: Final = sa.select(*_COLUMNS).order_by(CONNECTIONS.c.name)
 _CURSORS: Final = sa.select(CURSORS).where(
     CURSORS.c.connection == sa.bindparam("connection"), CURSORS.c.kind == sa.bindparam("kind")
 )
+_EVERY_CURSOR: Final = sa.select(CURSORS).where(CURSORS.c.kind == sa.bindparam("kind"))
+MODES: Final = ("full", "changes", "adopt", "offer")
 
 
 def get(tx: Tx, name: str) -> ConnectionRow:
@@ -68,7 +73,7 @@ def get(tx: Tx, name: str) -> ConnectionRow:
 
 def every(tx: Tx) -> list[ConnectionRow]:
     """All connections by name."""
-    return [_connection(row) for row in tx.rows(sa.select(*_COLUMNS).order_by(CONNECTIONS.c.name))]
+    return [_connection(row) for row in tx.rows(_EVERY)]
 
 
 def change(tx: Tx, name: str, **values: Any) -> None:  # noqa: ANN401 - columns of one table
@@ -83,21 +88,22 @@ def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
 
 def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
     """All cursors of a connection by mode: full, changes, adopt, offer."""
-    found = {
-        mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in ("full", "changes", "adopt", "offer")
-    }
-    for row in tx.rows(_CURSORS, {"connection": connection, "kind": kind}):
-        found[row.mode] = Cursor(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+    stored = [_cursor(row) for row in tx.rows(_CURSORS, {"connection": connection, "kind": kind})]
+    return _fresh_cursors(connection, kind) | {one.mode: one for one in stored}
+
+
+def every_cursor(tx: Tx, names: Iterable[str], kind: str) -> dict[str, dict[str, Cursor]]:
+    """`cursors` of several connections at once."""
+    found = {name: _fresh_cursors(name, kind) for name in names}
+    for one in map(_cursor, tx.rows(_EVERY_CURSOR, {"kind": kind})):
+        if one.connection in found:
+            found[one.connection][one.mode] = one
     return found
 
 
 def put_cursor(tx: Tx, cursor: Cursor) -> None:
     """Store where a sweep stands."""
-    values = msgspec.structs.asdict(cursor)
-    c = CURSORS.c
-    here = (c.connection == cursor.connection, c.kind == cursor.kind, c.mode == cursor.mode)
-    tx.execute(insert_or_ignore(tx.dialect, CURSORS), values)
-    tx.execute(sa.update(CURSORS).where(*here).values(**values))
+    tx.execute(_put_cursor(tx.dialect), msgspec.structs.asdict(cursor))
 
 
 def touch_cursor(tx: Tx, connection: str, kind: str, mode: str) -> None:
@@ -121,6 +127,20 @@ def probe(tx: Tx, now: float) -> None:
     """Write something, anything: a database that only reads well is not usable."""
     statement = upsert(tx.dialect, META, ("name",), ("value",))
     tx.execute(statement, {"name": "probed_at", "value": str(now)})
+
+
+@cache
+def _put_cursor(dialect: str) -> Insert:
+    keys = ("connection", "kind", "mode")
+    return upsert(dialect, CURSORS, keys, [name for name in Cursor.__struct_fields__ if name not in keys])
+
+
+def _fresh_cursors(connection: str, kind: str) -> dict[str, Cursor]:
+    return {mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in MODES}
+
+
+def _cursor(row: AnyRow) -> Cursor:
+    return Cursor(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def _connection(row: AnyRow) -> ConnectionRow:

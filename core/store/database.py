@@ -221,8 +221,10 @@ def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         reads = connection.get_execution_options().get("accord_reads", False)
-        connection.exec_driver_sql(f"PRAGMA query_only={int(reads)}")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        # on the driver's own connection: as statements of SQLAlchemy's these two would cost more than a look-up
+        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+        driver.execute(f"PRAGMA query_only={int(reads)}")
+        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import FAILURES
-from core.store.text import AnyRow, chunks, dialect_insert
+from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert
 
 _NAMES = "connection subject kind record_id field code message raw state attempts first_at last_at next_at trace"
 _COLUMNS = tuple(FAILURES.c[name] for name in _NAMES.split())
@@ -34,21 +36,30 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
+_HERE: Final = FAILURES.c.connection == sa.bindparam("here")
+_OF_SUBJECTS: Final = sa.select(*_COLUMNS).where(_HERE, FAILURES.c.subject.in_(SOME))
+_RESOLVE: Final = sa.delete(FAILURES).where(_HERE, FAILURES.c.subject.in_(SOME))
+
+
 def record(tx: Tx, failures: Sequence[Failure]) -> None:
     """Store failures; one that stands already counts one attempt more."""
-    statement = dialect_insert(tx.dialect, FAILURES)
+    tx.many(_record(tx.dialect), [msgspec.structs.asdict(one) for one in failures])
+
+
+@cache
+def _record(dialect: str) -> Insert:
+    statement = dialect_insert(dialect, FAILURES)
     new = statement.excluded
     kept = {name: new[name] for name in ("code", "message", "raw", "field", "state", "last_at", "next_at", "trace")}
-    again = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["connection", "subject"], set_={**kept, "attempts": FAILURES.c.attempts + 1}
     )
-    tx.many(again, [msgspec.structs.asdict(one) for one in failures])
 
 
 def resolve(tx: Tx, connection: str, subjects: Iterable[str]) -> None:
     """These subjects succeeded."""
     for some in chunks(sorted(set(subjects))):
-        tx.execute(sa.delete(FAILURES).where(FAILURES.c.connection == connection, FAILURES.c.subject.in_(some)))
+        tx.execute(_RESOLVE, {"here": connection, "some": some})
 
 
 def listing(
@@ -75,8 +86,8 @@ def known(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, Failure
     """Failures that stand, by subject."""
     found: dict[str, Failure] = {}
     for some in chunks(sorted(set(subjects))):
-        statement = sa.select(*_COLUMNS).where(FAILURES.c.connection == connection, FAILURES.c.subject.in_(some))
-        found.update((row.subject, _failure(row)) for row in tx.rows(statement))
+        rows = tx.rows(_OF_SUBJECTS, {"here": connection, "some": some})
+        found.update((row.subject, _failure(row)) for row in rows)
     return found
 
 

@@ -55,6 +55,17 @@ _OF_SUBJECT: Final = (
     .order_by(HOLDS.c.opened_at)
 )
 
+_SPEND: Final = (
+    sa.update(HOLDS)
+    .where(
+        HOLDS.c.connection == sa.bindparam("here"),
+        HOLDS.c.subject == sa.bindparam("spent_subject"),
+        HOLDS.c.field == sa.bindparam("spent_field"),
+        HOLDS.c.state == "answered",
+    )
+    .values(state="spent")
+)
+
 
 def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, list[Hold]]:
     """Open and answered holds by subject."""
@@ -111,14 +122,8 @@ def answer(tx: Tx, hold_id: str, choice: str, actor: str, now: float) -> bool:
 
 def spend(tx: Tx, connection: str, carried_out: Iterable[tuple[str, str]]) -> None:
     """These answers, by (subject, field), have been carried out: the same question later is a new one."""
-    rows = [{"spent_subject": subject, "spent_field": field} for subject, field in carried_out]
-    statement = sa.update(HOLDS).where(
-        HOLDS.c.connection == connection,
-        HOLDS.c.subject == sa.bindparam("spent_subject"),
-        HOLDS.c.field == sa.bindparam("spent_field"),
-        HOLDS.c.state == "answered",
-    )
-    tx.many(statement.values(state="spent"), rows)
+    rows = [{"here": connection, "spent_subject": subject, "spent_field": field} for subject, field in carried_out]
+    tx.many(_SPEND, rows)
 
 
 def get(tx: Tx, hold_id: str) -> Hold | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -30,6 +31,12 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     connection: str
     received_at: float
     problem: str
+
+
+_HAS_NEW: Final = sa.select(INBOX.c.connection).where(INBOX.c.state == "new").distinct()
+_IS_WAITING: Final = (
+    sa.select(INBOX.c.id).where(INBOX.c.connection == sa.bindparam("connection"), INBOX.c.state == "new").limit(1)
+)
 
 
 def add(tx: Tx, letters: Sequence[Letter]) -> None:
@@ -85,13 +92,12 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
 
 def has_new(tx: Tx) -> list[str]:
     """Connections whose inbox waits."""
-    return [row[0] for row in tx.rows(sa.select(INBOX.c.connection).where(INBOX.c.state == "new").distinct())]
+    return [row[0] for row in tx.rows(_HAS_NEW)]
 
 
 def is_waiting(tx: Tx, connection: str) -> bool:
     """Whether a connection's inbox waits."""
-    statement = sa.select(INBOX.c.id).where(INBOX.c.connection == connection, INBOX.c.state == "new").limit(1)
-    return tx.execute(statement).first() is not None
+    return tx.execute(_IS_WAITING, {"connection": connection}).first() is not None
 
 
 def prune(tx: Tx, before: float, limit: int = 200) -> int:

@@ -161,8 +161,9 @@ DIRTY: Final = sa.Table(
     _count("attempts"),
     _text("parked", optional=True),
     _count("noticed", 1),
+    _text("shown", optional=True),
     sa.Index("ix_dirty_due", "connection", "parked", "not_before"),
-    comment="What waits for a reconcile: m:<mapping> or r:<remote id>. noticed: 0 if only the registry changed.",
+    comment="What waits: m:<mapping> or r:<remote id>. noticed 0: only the registry changed.",
 )
 
 INTENTS: Final = sa.Table(

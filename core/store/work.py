@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from core.store.database import Tx
-from core.store.tables import DIRTY, ONE_OFFS
-from core.store.text import AnyRow, chunks, dialect_insert, dump
+from core.store.tables import CONNECTIONS, DIRTY, ONE_OFFS
+from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert, dump
 
 NOW = 0.0
+APPROVED: Final = "approved"
+"""The reason of a subject whose change a person approved; `shown` says which change."""
+STALE: Final = "not what was approved"
+"""The reason of one whose change had become another one by the time it was to be made."""
 
 
 class DirtyRow(msgspec.Struct, frozen=True):
@@ -27,6 +32,8 @@ class DirtyRow(msgspec.Struct, frozen=True):
     attempts: int
     noticed: bool
     """Something said that the remote object may have changed; else only the registry did."""
+    shown: str | None = None
+    """The digest of the change that a person was shown."""
 
 
 def mapping_subject(mapping_id: str) -> str:
@@ -51,10 +58,12 @@ def mark(  # noqa: PLR0913 - the columns of a row
     parked: str | None = None,
     noticed: bool = True,
     not_before: float | Mapping[str, float] = NOW,
+    shown: Mapping[str, str] = {},
 ) -> None:
     """Mark subjects dirty. One that waits already is looked at again from then on, and is no longer parked.
 
-    `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed.
+    `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed, and what
+    was approved stays so: `shown` has the digests of the changes.
     """
     rows = [
         {
@@ -67,57 +76,77 @@ def mark(  # noqa: PLR0913 - the columns of a row
             "not_before": not_before if isinstance(not_before, float) else not_before.get(subject, NOW),
             "parked": parked,
             "noticed": int(noticed),
+            "shown": shown.get(subject),
         }
         for subject in sorted(set(subjects))
     ]
-    statement = dialect_insert(tx.dialect, DIRTY)
+    tx.many(_mark(tx.dialect), rows)
+
+
+@cache
+def _mark(dialect: str) -> Insert:
+    statement = dialect_insert(dialect, DIRTY)
     new = statement.excluded
     # a sweep must not park what a webhook has already asked for
     still_parked = sa.case((DIRTY.c.parked.is_(None), None), else_=new.parked)
     sooner = sa.case((DIRTY.c.not_before < new.not_before, DIRTY.c.not_before), else_=new.not_before)
     is_noticed = sa.case((DIRTY.c.noticed == 0, new.noticed), else_=1)
+    is_approved = sa.and_(DIRTY.c.reason == APPROVED, DIRTY.c.shown.is_not(None))
     changes = {
         "seq": DIRTY.c.seq + 1,
         "not_before": sooner,
         "noticed": is_noticed,
-        "reason": new.reason,
+        "reason": sa.case((is_approved, DIRTY.c.reason), else_=new.reason),
+        "shown": sa.func.coalesce(new.shown, DIRTY.c.shown),
         "trace": new.trace,
+        "parked": still_parked,
     }
-    tx.many(
-        statement.on_conflict_do_update(
-            index_elements=["connection", "subject"], set_={**changes, "parked": still_parked}
-        ),
-        rows,
-    )
+    return statement.on_conflict_do_update(index_elements=["connection", "subject"], set_=changes)
+
+
+_HERE: Final = DIRTY.c.connection == sa.bindparam("here")
+_DUE: Final = (
+    sa.select(*(DIRTY.c[name] for name in DirtyRow.__struct_fields__))
+    .where(_HERE, DIRTY.c.parked.is_(None), DIRTY.c.not_before <= sa.bindparam("now"))
+    .order_by(DIRTY.c.not_before, DIRTY.c.since, DIRTY.c.subject)
+    .limit(sa.bindparam("most"))
+)
+_DUE_OF_SOME: Final = _DUE.where(DIRTY.c.subject.in_(SOME))
+# one look-up per lane: grouping would walk every waiting row
+_NEXT_DUE: Final = sa.select(
+    CONNECTIONS.c.name,
+    sa.select(sa.func.min(DIRTY.c.not_before))
+    .where(DIRTY.c.connection == CONNECTIONS.c.name, DIRTY.c.parked.is_(None))
+    .scalar_subquery(),
+)
+_DISAPPROVE: Final = sa.update(DIRTY).where(_HERE, DIRTY.c.subject.in_(SOME)).values(reason=STALE, shown=None)
+_CLEAR: Final = sa.delete(DIRTY).where(
+    _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
+)
 
 
 def due(tx: Tx, connection: str, now: float, limit: int, subjects: Sequence[str] | None = None) -> list[DirtyRow]:
     """What may be looked at now, oldest first."""
-    d = DIRTY.c
-    columns = (d.subject, d.kind, d.seq, d.reason, d.trace, d.since, d.attempts, d.noticed != 0)
-    statement = sa.select(*columns).where(d.connection == connection, d.parked.is_(None), d.not_before <= now)
-    if subjects is not None:
-        statement = statement.where(d.subject.in_(subjects))
-    return [DirtyRow(*row) for row in tx.rows(statement.order_by(d.not_before, d.since, d.subject).limit(limit))]
+    values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
+    if subjects is None:
+        return [_dirty(row) for row in tx.rows(_DUE, values)]
+    return [_dirty(row) for row in tx.rows(_DUE_OF_SOME, values | {"some": list(subjects)})]
 
 
-def next_due(tx: Tx, connection: str) -> float | None:
-    """When the next subject may be looked at (seconds since 1970; 0 for at once), or None."""
-    statement = sa.select(sa.func.min(DIRTY.c.not_before)).where(
-        DIRTY.c.connection == connection, DIRTY.c.parked.is_(None)
-    )
-    found = tx.execute(statement).scalar_one()
-    return None if found is None else float(found)
+def _dirty(row: AnyRow) -> DirtyRow:
+    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["noticed"] = bool(values["noticed"])
+    return DirtyRow(**values)
+
+
+def next_due(tx: Tx) -> dict[str, float]:
+    """When each lane's next subject may be looked at (seconds since 1970; 0 for at once)."""
+    return {row[0]: float(row[1]) for row in tx.rows(_NEXT_DUE) if row[1] is not None}
 
 
 def clear(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
     """Take off what was dealt with; a subject that was marked again meanwhile stays."""
-    statement = sa.delete(DIRTY).where(
-        DIRTY.c.connection == connection,
-        DIRTY.c.subject == sa.bindparam("gone_subject"),
-        DIRTY.c.seq == sa.bindparam("gone_seq"),
-    )
-    tx.many(statement, [{"gone_subject": row.subject, "gone_seq": row.seq} for row in rows])
+    tx.many(_CLEAR, [{"here": connection, "gone_subject": row.subject, "gone_seq": row.seq} for row in rows])
 
 
 def postpone(tx: Tx, connection: str, waits: Mapping[str, float], *, is_attempt: bool = True) -> None:
@@ -145,12 +174,20 @@ def release(tx: Tx, connection: str, parked_by: str, reason: str | None = None) 
     tx.execute(sa.update(DIRTY).where(*here).values(**values))
 
 
-def park(tx: Tx, connection: str, subjects: Sequence[str], parked_by: str) -> None:
-    """Let these subjects wait until `release`."""
+def park(tx: Tx, connection: str, shown: Mapping[str, str], parked_by: str) -> None:
+    """Let these subjects wait until `release`: subject -> digest of the change that a person is shown."""
     statement = sa.update(DIRTY).where(
         DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject")
     )
-    tx.many(statement.values(parked=parked_by), [{"late_subject": name} for name in subjects])
+    rows = [{"late_subject": name, "now_shown": digest} for name, digest in shown.items()]
+    tx.many(statement.values(parked=parked_by, shown=sa.bindparam("now_shown")), rows)
+
+
+def disapprove(tx: Tx, connection: str, subjects: Iterable[str]) -> None:
+    """What would be done to these is not what was approved: they wait like anything else."""
+    rows = [{"here": connection, "some": some} for some in chunks(sorted(set(subjects)))]
+    for values in rows:
+        tx.execute(_DISAPPROVE, values)
 
 
 def repark(tx: Tx, connection: str, parked_by: str, now_by: str) -> None:
@@ -200,6 +237,13 @@ class OneOff(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
+_UNFINISHED: Final = ONE_OFFS.c.state.in_(("new", "running"))
+_ONE_OFF_STATES: Final = (
+    sa.select(ONE_OFFS.c.state).where(ONE_OFFS.c.connection == sa.bindparam("connection"), _UNFINISHED).distinct()
+)
+_LANES_WITH_ONE_OFFS: Final = sa.select(ONE_OFFS.c.connection).where(_UNFINISHED).distinct()
+
+
 def ask(tx: Tx, one: OneOff, now: float) -> None:
     """Put a one-off into its lane."""
     values = {"id": one.id, "connection": one.connection, "request": dump(one.request), "asked_at": now}
@@ -215,15 +259,12 @@ def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
 
 def one_off_states(tx: Tx, connection: str) -> set[str]:
     """Which of new and running a lane's requests are in."""
-    o = ONE_OFFS.c
-    statement = sa.select(o.state).where(o.connection == connection, o.state.in_(("new", "running"))).distinct()
-    return {row[0] for row in tx.rows(statement)}
+    return {row[0] for row in tx.rows(_ONE_OFF_STATES, {"connection": connection})}
 
 
 def lanes_with_one_offs(tx: Tx) -> set[str]:
     """Lanes in which a request waits or runs."""
-    statement = sa.select(ONE_OFFS.c.connection).where(ONE_OFFS.c.state.in_(("new", "running"))).distinct()
-    return {row[0] for row in tx.rows(statement)}
+    return {row[0] for row in tx.rows(_LANES_WITH_ONE_OFFS)}
 
 
 def running(tx: Tx, one_id: str) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import msgspec
@@ -14,6 +14,7 @@ from core.model.decide import Verdict
 from core.model.holds import HoldDraft
 from core.model.keys import email_key
 from core.model.match import Candidate, Hits, Marked, Match, match
+from core.model.merge import digest_of
 from core.model.remote import Remote, parse_mark
 from core.model.values import Fields, blank
 from core.store import customers, holds, intents, journal, mappings, observations, work
@@ -34,6 +35,12 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     customer: Customer | None = None
     mapping: MappingRow | None = None
     verdict: Verdict | None = None
+
+    @property
+    def digest(self) -> str:
+        """Names exactly what would be done: to which customer, with which values."""
+        values = self.verdict.digest if self.verdict else self.seen.remote.fields
+        return digest_of(self.match.kind, self.customer.external_id if self.customer else "", values)
 
 
 Link = tuple[Customer, MappingRow, Verdict]
@@ -157,8 +164,18 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
     return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
 
 
-def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation], trace: str) -> dict[str, int]:
-    """Link, enter, hold or leave each object; returns how many of each."""
+def adopt(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    slice_: Sequence[Observation],
+    trace: str,
+    approved: Mapping[str, str] = {},
+) -> dict[str, int]:
+    """Link, enter, hold or leave each object; returns how many of each.
+
+    `approved` has the digests of what a person approved, by remote id: anything else is not done under that name.
+    """
     tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
     waiting = _creates_under_way(tx, connection)
     counts: dict[str, int] = {}
@@ -166,7 +183,7 @@ def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
-    for one in judge(tx, hub, connection, slice_):
+    for one in _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace):
         kind: str = one.match.kind
         if kind != "ignore" and _may_be_ours(connection, one, waiting):
             kind = "wait"  # our own create, whose answer is still to come: linked when its intent is resolved
@@ -189,6 +206,20 @@ def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation
     _enter(tx, hub, connection, entered, trace)
     _link(tx, hub, connection, links, trace)
     return counts
+
+
+def _as_approved(
+    tx: Tx, hub: Hub, connection: Connection, judged: Sequence[Judged], approved: Mapping[str, str], trace: str
+) -> list[Judged]:
+    """Without those of which a person approved something else: they are looked at anew, as anybody's."""
+    fresh = []
+    for one in judged:
+        remote_id = one.seen.remote_id
+        if remote_id not in approved or approved[remote_id] == one.digest:
+            fresh.append(one)
+        else:
+            _look_again(tx, hub, connection, remote_id, trace, work.STALE)
+    return fresh
 
 
 def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds.Held]) -> None:
@@ -218,10 +249,12 @@ def _may_be_ours(connection: Connection, one: Judged, waiting: dict[str, str]) -
     return _name_as_there(connection, one.seen.remote.fields) in waiting.values()
 
 
-def _look_again(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str) -> None:
+def _look_again(
+    tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str, reason: str = "a create is under way"
+) -> None:
     subject = work.remote_subject(remote_id)
     now = hub.clock.now()
-    work.mark(tx, connection.name, [subject], reason="a create is under way", trace=trace, now=now)
+    work.mark(tx, connection.name, [subject], reason=reason, trace=trace, now=now)
     work.postpone(tx, connection.name, {subject: now + hub.timing.first_back_off}, is_attempt=False)
 
 

@@ -78,7 +78,7 @@ def _answer_connection(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
         if choice == "approve":
             connections.touch_cursor(tx, hold.connection, KIND, "full")
     elif choice == "approve":
-        work.release(tx, hold.connection, guard.PARKED, guard.APPROVED)
+        work.release(tx, hold.connection, guard.PARKED, work.APPROVED)
         connections.change(tx, hold.connection, allowance_from=hub.clock.now())
     else:
         work.repark(tx, hold.connection, guard.PARKED, "rejected")

@@ -11,7 +11,6 @@ from core.store import connections, customers, failures, holds, mappings, work
 from core.store.database import Tx
 from core.store.text import chunks
 from core.store.work import DirtyRow
-from core.sync import guard
 from core.sync.batch import Report
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.lanes import check_account
@@ -29,12 +28,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     failed: int
     held: int
+    stale: int = 0
+    """Not done: by the time of the fresh read, the change was another one than the plan's."""
 
 
 def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
     """Mark what the plan names; returns the subjects that wait now.
 
-    Whoever applies a plan has seen its changes one by one: the mass-change stop lets them pass.
+    Whoever applies a plan has seen its changes one by one: the mass-change stop lets these pass, and no others.
     """
     row = connections.get(tx, connection.name)
     if row.state != "active":
@@ -42,12 +43,17 @@ def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
             f"{connection.name} is {row.state}: nothing is written there", field="connection",
             cure=f"`accord activate {connection.name} --plan {plan.digest}`",
         )  # fmt: skip
-    named = [item.subject for item in plan.items]
-    owners = customers.by_ids(tx, [one[2:] for one in named if one.startswith("c:")])
+    shown = {item.subject: item.digest for item in plan.items if item.digest}
+    owners = customers.by_ids(tx, [item.subject[2:] for item in plan.items if item.subject.startswith("c:")])
     made = offer(tx, hub, connection.name, list(owners.values()))
-    subjects = list(dict.fromkeys([one for one in named if not one.startswith("c:")] + made))
+    shown |= {
+        work.mapping_subject(row.id): shown[f"c:{row.record_id}"]
+        for row in mappings.by_ids(tx, [one[2:] for one in made]).values()
+    }
+    named = [item.subject for item in plan.items if not item.subject.startswith("c:")]
+    subjects = list(dict.fromkeys(named + made))
     now = hub.clock.now()
-    work.mark(tx, connection.name, subjects, reason=guard.APPROVED, trace=hub.ids.new(), now=now)
+    work.mark(tx, connection.name, subjects, reason=work.APPROVED, trace=hub.ids.new(), now=now, shown=shown)
     creates = max(row.announced_creates, plan.counts.get("create", 0))
     connections.change(tx, connection.name, announced_creates=creates, allowance_from=now)
     tx.after_commit(lambda: hub.wake(connection.name))
@@ -55,12 +61,18 @@ def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
 
 
 def still_waiting(tx: Tx, connection: Connection, subjects: Iterable[str]) -> dict[str, float]:
-    """When each subject that is not done may be looked at; objects that got a mapping count by that."""
+    """When each subject that is not done may be looked at; objects that got a mapping count by that.
+
+    What is not the plan's change any more is none of these: it waits for the lane, like anything else.
+    """
+    every = work.waiting(tx, connection.name, _every(tx, connection, subjects))
+    return {name: until for name, (reason, until, _) in every.items() if reason != work.STALE}
+
+
+def _every(tx: Tx, connection: Connection, subjects: Iterable[str]) -> set[str]:
     named = set(subjects)
-    remote = [one[2:] for one in named if one.startswith("r:")]
-    mapped = mappings.by_remote_ids(tx, connection.name, KIND, remote)
-    named |= {work.mapping_subject(one.id) for one in mapped.values()}
-    return {name: until for name, (_, until, _) in work.waiting(tx, connection.name, named).items()}
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one[2:] for one in named if one.startswith("r:")])
+    return named | {work.mapping_subject(one.id) for one in mapped.values()}
 
 
 def _ready(
@@ -77,16 +89,17 @@ def _ready(
 
 def standing(tx: Tx, connection: Connection, subjects: Sequence[str]) -> Standing:
     """What has become of the plan."""
-    remote = [one[2:] for one in subjects if one.startswith("r:")]
-    mapped = mappings.by_remote_ids(tx, connection.name, KIND, remote)
-    every = {*subjects, *(work.mapping_subject(one.id) for one in mapped.values())}
+    every = _every(tx, connection, subjects)
     failed = set(failures.known(tx, connection.name, every))
-    waiting = set(work.waiting(tx, connection.name, every)) - failed
+    waits = {name: reason for name, (reason, _, _) in work.waiting(tx, connection.name, every).items()}
+    stale = {name for name, reason in waits.items() if reason == work.STALE} - failed
+    waiting = set(waits) - failed - stale
     found = holds.of_subjects(tx, connection.name, every)
-    held = {name for name, some in found.items() if any(one.state == "open" for one in some)} - failed - waiting
+    held = {name for name, some in found.items() if any(one.state == "open" for one in some)}
+    held -= failed | waiting | stale
     # a mapping and the object it was made for are one record
-    done = max(0, len(subjects) - len(failed) - len(waiting) - len(held))
-    return Standing(done=done, waiting=len(waiting), failed=len(failed), held=len(held))
+    done = max(0, len(subjects) - len(failed) - len(waiting) - len(held) - len(stale))
+    return Standing(done=done, waiting=len(waiting), failed=len(failed), held=len(held), stale=len(stale))
 
 
 async def carry_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -21,7 +21,6 @@ from core.store.work import DirtyRow
 from core.sync.hub import Connection, Hub
 
 PARKED = "guard"
-APPROVED = "approved"
 SUBJECT = "connection"
 SHOWN = 20
 
@@ -88,8 +87,9 @@ def admit(
     creates: Collection[DirtyRow],
 ) -> set[str]:
     """Subjects that must wait for a person: destructive ones, or creates. What a person approved passes."""
-    risky = {row: one for row, one in wanted.items() if one.replaced and row.reason != APPROVED}
-    new = [row for row in creates if row.reason != APPROVED]
+    unseen = {row: one for row, one in wanted.items() if not is_approved(row, one.digest)}
+    risky = {row: one for row, one in unseen.items() if one.replaced}
+    new = [row for row in creates if row in unseen]
     if not risky and not new:
         return set()
     guard = hub.policy.guard
@@ -98,20 +98,34 @@ def admit(
         for field, (old, value) in verdict.replaced.items():
             so_far.add(field, old, value)
     total = mappings.count(tx, connection.name, "live", "pending")
-    waiting: set[str] = set()
+    waiting: set[DirtyRow] = set()
     why = too_much(guard, so_far, total) if risky else ""
     if why:
-        waiting |= {row.subject for row in risky}
+        waiting |= set(risky)
     why_new = too_many_creates(guard, so_far.creates + len(new), total, state.announced_creates) if new else ""
     if why_new:
-        waiting |= {row.subject for row in new}
-    if waiting:
-        stop(tx, hub, connection, sorted(waiting), "; ".join(filter(None, (why, why_new))))
-    return waiting
+        waiting |= set(new)
+    shown = {row.subject: wanted[row].digest for row in sorted(waiting, key=lambda row: row.subject)}
+    if shown:
+        stop(tx, hub, connection, shown, "; ".join(filter(None, (why, why_new))))
+    return set(shown)
 
 
-def stop(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str], why: str) -> None:
-    """Park subjects and ask a person, once per connection; more of the same joins the same hold."""
+def is_approved(row: DirtyRow, digest: str) -> bool:
+    """Whether a person approved exactly this change."""
+    return row.reason == work.APPROVED and row.shown == digest
+
+
+def is_stale(row: DirtyRow, digest: str) -> bool:
+    """Whether a person approved another change than this one."""
+    return row.reason == work.APPROVED and row.shown not in (None, digest)
+
+
+def stop(tx: Tx, hub: Hub, connection: Connection, subjects: Mapping[str, str], why: str) -> None:
+    """Park subjects (with the digest of what each would change) and ask a person.
+
+    Once per connection; more of the same joins the same hold.
+    """
     now = hub.clock.now()
     known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])
     open_before = [one for one in known.get(SUBJECT, ()) if one.state == "open"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.store import mappings, observations, work
+from core.store import holds, mappings, observations, work
 from core.store.database import Tx
 from core.sync import guard
 from core.sync.batch import as_of_now
@@ -15,12 +15,12 @@ SLICE = 200
 
 async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
     """Decide everything the sweep found changed, from what it saw; stop what is too much at once."""
-    found, risky, after = Spent(), list[str](), ""
+    found, risky, after = Spent(), dict[str, str](), ""
     while True:
         subjects = await hub.db.read(lambda tx, a=after: work.parked(tx, connection.name, run, a, SLICE))  # type: ignore[misc]
         if not subjects:
             break
-        risky += await hub.db.read(lambda tx, some=subjects: _judge(tx, hub, connection, some, found))  # type: ignore[misc]
+        risky |= await hub.db.read(lambda tx, some=subjects: _judge(tx, hub, connection, some, found))  # type: ignore[misc]
         after = subjects[-1]
     if not risky:
         return
@@ -34,19 +34,22 @@ async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
     await hub.db.run(stop)
 
 
-def _judge(tx: Tx, hub: Hub, connection: Connection, subjects: list[str], found: Spent) -> list[str]:
+def _judge(tx: Tx, hub: Hub, connection: Connection, subjects: list[str], found: Spent) -> dict[str, str]:
+    """What is destructive, with the digest of the change."""
     ids = [one[2:] for one in subjects if one.startswith("m:")]
     rows = mappings.by_ids(tx, ids)
     current = as_of_now(tx, list(rows.values()))
     seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows.values() if row.remote_id])
-    risky = []
+    held = holds.of_subjects(tx, connection.name, subjects)
+    risky = {}
     for name, (mapping, customer) in current.items():
         one = seen.get(mapping.remote_id or "")
         if one is None:
             continue
-        verdict = verdict_on(hub, connection, customer, mapping, one.remote)
+        subject = work.mapping_subject(name)
+        verdict = verdict_on(hub, connection, customer, mapping, one.remote, held.get(subject, ()))
         for field, (old, new) in verdict.replaced.items():
             found.add(field, old, new)
         if verdict.replaced:
-            risky.append(work.mapping_subject(name))
+            risky[subject] = verdict.digest
     return risky

@@ -6,6 +6,7 @@ so that a stream of changes does not starve them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -310,13 +311,13 @@ def due_lanes(tx: Tx, hub: Hub) -> set[str]:
     now = hub.clock.now()
     waiting = set(inbox.has_new(tx)) | work.lanes_with_one_offs(tx)
     found = set()
+    next_due, cursors = work.next_due(tx), connections.every_cursor(tx, hub.connections, KIND)
     for row in connections.every(tx):
         if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
             continue
-        next_due = work.next_due(tx, row.name)
-        cursors = connections.cursors(tx, row.name, KIND)
-        is_waiting = row.name in waiting or (next_due is not None and next_due <= now)
-        is_walking = cursors["adopt"].run is not None or cursors["offer"].run is not None
-        if is_waiting or is_walking or is_due(hub, cursors["full"], cursors["changes"]):
+        here = cursors[row.name]
+        is_waiting = row.name in waiting or next_due.get(row.name, math.inf) <= now
+        is_walking = here["adopt"].run is not None or here["offer"].run is not None
+        if is_waiting or is_walking or is_due(hub, here["full"], here["changes"]):
             found.add(row.name)
     return found

@@ -47,6 +47,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str = ""
     reason: str = ""
     changes: list[Change] = []
+    digest: str = ""
+    """Names exactly this change."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +138,7 @@ def _of_judged(connection: Connection, one: Judged) -> Iterator[Item]:
             remote_id=remote.id,
             reason=one.match.rung,
             changes=changes,
+            digest=one.digest,
         )
     elif one.match.kind == "link" and one.customer and one.verdict:
         changes = _changes(connection, one.customer, one.verdict)
@@ -147,6 +150,7 @@ def _of_judged(connection: Connection, one: Judged) -> Iterator[Item]:
             remote_id=remote.id,
             reason=one.match.rung,
             changes=changes,
+            digest=one.digest,
         )
         yield from _held(subject, one.customer, remote.id, one.verdict)
 
@@ -207,7 +211,12 @@ def _of_mapping(
         if changes:
             kind: Kind = "update" if verdict.push else "take"
             yield Item(
-                kind=kind, subject=subject, external_id=customer.external_id, remote_id=found.remote_id, changes=changes
+                kind=kind,
+                subject=subject,
+                external_id=customer.external_id,
+                remote_id=found.remote_id,
+                changes=changes,
+                digest=verdict.digest,
             )
         yield from _held(subject, customer, found.remote_id, verdict)
     elif row.state == "gone":
@@ -231,7 +240,13 @@ def _of_pending(
     waits = [one for one in held if one.state == "open" and not one.field]
     if not waits and not any(one.field == "name" for one in verdict.holds):
         changes = _changes(connection, customer, verdict)
-        yield Item(kind="create", subject=subject, external_id=customer.external_id, changes=changes)
+        yield Item(
+            kind="create",
+            subject=subject,
+            external_id=customer.external_id,
+            changes=changes,
+            digest=verdict.digest,
+        )
     for one in waits:
         reason = f"{one.reason}: {one.detail.get('problem', '')}"
         yield Item(kind="hold", subject=subject, external_id=customer.external_id, reason=reason)

@@ -71,6 +71,7 @@ def settle(
     cases = _live_cases(tx, hub, connection, batch, seen)
     cases += _create_cases(tx, hub, connection, batch, outcome)
     _first_contact(tx, hub, connection, batch, seen, report, outcome)
+    cases = _as_approved(tx, connection, cases)
     creates = [case.row for case in cases if case.found is None]
     parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
     # in one order at every connection: two lanes that wait for each other's customers would wait for ever
@@ -80,6 +81,13 @@ def settle(
     _commit(tx, hub, connection, outcome)
     report.held += sum(bool(one.drafts) for one in outcome.held)
     return outcome.intents
+
+
+def _as_approved(tx: Tx, connection: Connection, cases: Sequence[Case]) -> list[Case]:
+    """Without those whose approved change has become another one: that one is looked at anew, as anybody's."""
+    stale = [case for case in cases if guard.is_stale(case.row, case.verdict.digest)]
+    work.disapprove(tx, connection.name, [case.row.subject for case in stale])
+    return [case for case in cases if case not in stale]
 
 
 def _unmapped(batch: Batch, seen: Seen) -> list[DirtyRow]:
@@ -104,10 +112,14 @@ def _first_contact(
     dealt_with(tx, connection, [row for row in _unmapped(batch, seen) if row.subject[2:] not in mapped])
     if there and batch.state.swept_at is not None:
         trace = next(iter(batch.unmapped.values())).trace
-        counts = adopt(tx, hub, connection, there, trace)
+        counts = adopt(tx, hub, connection, there, trace, _approved(batch.unmapped))
         report.entered += counts.get("enter", 0)
         report.linked += counts.get("link", 0)
         report.held += counts.get("hold", 0)
+
+
+def _approved(rows: Mapping[str, DirtyRow]) -> dict[str, str]:
+    return {name: row.shown for name, row in rows.items() if row.reason == work.APPROVED and row.shown}
 
 
 def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> list[Case]:

@@ -600,7 +600,7 @@ class SimWorld:
                 row = connections.get(tx, name)
                 if row.state != "active" or row.paused_until:
                     found.append(f"{name} is {row.state} {row.error}")
-                due = work.next_due(tx, name)
+                due = work.next_due(tx).get(name)
                 if due is not None:
                     found.append(f"{name} has dirty rows, next at {due - START:.1f}")
             return found

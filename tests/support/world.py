@@ -153,7 +153,7 @@ class World:
     @staticmethod
     def _next(tx: Any, name: str) -> float | None:
         row = connections.get(tx, name)
-        due = work.next_due(tx, name)
+        due = work.next_due(tx).get(name)
         if row.state == "reauthorize":
             return None
         if row.paused_until and (due is not None or row.swept_at is None):

@@ -87,7 +87,7 @@ def test_apply_does_exactly_what_the_plan_says(agreed: World, accord: Accord, tm
     before = {name: agreed.writes(name) for name in NAMES}
     result = accord("apply", str(file), "--json")
     assert result.code == 0
-    assert result.json["applied"]["stripe"] == {"done": 1, "waiting": 0, "failed": 0, "held": 0}
+    assert result.json["applied"]["stripe"] == {"done": 1, "waiting": 0, "failed": 0, "held": 0, "stale": 0}
     assert agreed.neutral("stripe")[only(agreed, "stripe")]["phone"] == "+4930123456"
     assert {name: agreed.writes(name) - before[name] for name in NAMES} == {"stripe": 1, "hubspot": 0, "quickbooks": 0}
     assert set(agreed.db.read_now(work.counts)) == {"hubspot", "quickbooks"}
@@ -115,6 +115,34 @@ def test_apply_takes_a_digest_and_unmapped_objects(agreed: World, accord: Accord
     assert one["counts"] == {"enter": 1}
     result = accord("apply", one["digest"], "--json")
     assert (result.code, result.json["applied"]["hubspot"]["done"]) == (0, 1)
+    assert agreed.db.read_now(customers.count) == 2
+
+
+def test_what_changed_after_the_plan_was_checked_is_not_carried_out(agreed: World, accord: Accord) -> None:
+    """The fresh read finds another change than the one a person has seen: that one was not approved."""
+    _edit(agreed, phone="+4930123456")
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    agreed.lookalikes["stripe"].edit("customer", only(agreed, "stripe"), {"name": "Somebody Else"})
+    writes = agreed.writes("stripe")
+    result = accord("apply", digest, "--json")
+    assert result.code == 1
+    assert result.json["applied"]["stripe"] == {"done": 0, "waiting": 0, "failed": 0, "held": 0, "stale": 1}
+    assert agreed.writes("stripe") == writes
+    assert agreed.db.read_now(work.counts)["stripe"] == 1
+    assert accord("sync").code == 0
+    assert {one["name"] for name in NAMES for one in agreed.neutral(name).values()} == {"Somebody Else"}
+
+
+def test_an_object_that_changed_after_the_plan_was_checked_does_not_enter(agreed: World, accord: Accord) -> None:
+    """What a person saw entering was another one."""
+    fields = {"name": "Bob", "email": "bob@example.test"}
+    bob = agreed.lookalikes["hubspot"].edit("customer", None, fields)
+    digest = accord("sync", "hubspot", "--dry-run", "--json").json["plans"][0]["digest"]
+    agreed.lookalikes["hubspot"].edit("customer", bob, {"name": "Mallory"})
+    result = accord("apply", digest, "--json")
+    assert (result.code, result.json["applied"]["hubspot"]["stale"]) == (1, 1)
+    assert agreed.db.read_now(customers.count) == 1
+    assert accord("sync").code == 0
     assert agreed.db.read_now(customers.count) == 2
 
 

@@ -79,6 +79,21 @@ async def test_a_mass_change_that_is_approved_passes_and_no_more() -> None:
     assert held(world) == []
 
 
+async def test_an_approval_covers_no_change_but_the_one_that_was_shown() -> None:
+    """Between the question and the answer the same records were changed once more: nobody has seen that."""
+    world = await crowd()
+    some = await cleared(world)
+    (hold,) = held(world)
+    for remote_id in some:
+        world.lookalikes["hubspot"].edit("customer", remote_id, {"name": "Same Name"})
+    await answer(world, hold, "approve")
+    assert sum("phone" in one.fields for one in everybody(world)) == MANY
+    assert [one.reason for one in held(world)] == [holds.MASS_CHANGE]
+    assert not any(
+        one["name"] == "Same Name" for name in ("stripe", "quickbooks") for one in world.neutral(name).values()
+    )
+
+
 async def test_a_mass_change_that_is_rejected_writes_nothing() -> None:
     """It stays as it is until somebody changes a record again."""
     world = await crowd()

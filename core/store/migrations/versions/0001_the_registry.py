@@ -100,8 +100,9 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("parked", sa.Text(), nullable=True),
         sa.Column("noticed", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("shown", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("connection", "subject", name=op.f("pk_dirty")),
-        comment="What waits for a reconcile: m:<mapping> or r:<remote id>. noticed: 0 if only the registry changed.",
+        comment="What waits: m:<mapping> or r:<remote id>. noticed 0: only the registry changed.",
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)
