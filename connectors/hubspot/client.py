@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.hubspot.errors import error_from
+from connectors.hubspot.manifest import BURST, BURST_MILLISECONDS
 from connectors.hubspot.wire import PATHS, ObjectType
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RetryError
 from core.http.limits import RateLimiter
@@ -138,14 +139,15 @@ class HubSpotClient:
         return await self._call("objects", options, is_write=True, object_type=object_type)
 
     async def _call(self, endpoint: str, options: dict[str, Any], *, is_write: bool, object_type: ObjectType) -> bytes:
-        await self._limiter.take(endpoint)
-        self._sdk.access_token = self._token()
-        request = self._request_class(self._sdk.config, options)
-        await self._pause()
-        answer = await self._shell.hop(lambda: _send(self._session, request, is_write=is_write))
-        await self._pause()
+        async with self._limiter.call(endpoint):
+            self._sdk.access_token = self._token()
+            request = self._request_class(self._sdk.config, options)
+            await self._pause()
+            answer = await self._shell.hop(lambda: _send(self._session, request, is_write=is_write))
+            await self._pause()
         if isinstance(answer, AccordError):
             raise answer
+        self._learn(answer.headers)
         if 200 <= answer.status < 300:
             return answer.body
         error = error_from(answer.status, answer.headers, answer.body, is_write=is_write, object_type=object_type)
@@ -153,6 +155,14 @@ class HubSpotClient:
             # every other call of this connection would be refused as well
             self._limiter.pause(error.retry_after)
         raise error
+
+    def _learn(self, headers: Mapping[str, str]) -> None:
+        """The size of the rolling window depends on the account's tier, and other programs may share the token."""
+        told = [
+            headers.get(f"x-hubspot-ratelimit-{name}", "") for name in ("interval-milliseconds", "max", "remaining")
+        ]
+        if told[0] == BURST_MILLISECONDS and all(one.isdecimal() for one in told):
+            self._limiter.told(BURST, int(told[1]), int(told[2]))
 
     def _token(self) -> str:
         token = self._vault.get("access_token")

@@ -10,6 +10,8 @@ TEXT_LIMIT: Final = 65_536
 NAME_LIMIT: Final = 100
 """Longest internal name of a property."""
 
+BURST: Final = "ten seconds"
+BURST_MILLISECONDS: Final = "10000"
 BURSTS: Final = {"pro": 190, "free": 100, "oauth": 110}
 """Calls per ten seconds, by what the access token belongs to (setting `distribution`)."""
 
@@ -17,7 +19,7 @@ BURSTS: Final = {"pro": 190, "free": 100, "oauth": 110}
 def limits_of(distribution: str) -> tuple[Limit, ...]:
     """The windows of one access token. The daily allowance cannot bind while everything is batched."""
     return (
-        Limit(name="ten seconds", calls=BURSTS[distribution], seconds=10.0),
+        Limit(name=BURST, calls=BURSTS[distribution], seconds=10.0),
         Limit(name="search", calls=5, seconds=1.0, endpoints=("search",)),
     )
 

@@ -25,7 +25,7 @@ _OWN_METADATA_KEYS: Final = 2
 
 _LIVE_CALLS: Final = 100
 _TEST_CALLS: Final = 25
-_ENDPOINT_CALLS: Final = 25
+ENDPOINT_CALLS: Final = 25
 _SEARCH_CALLS: Final = 20
 
 
@@ -33,7 +33,7 @@ def limits(*, is_live: bool) -> tuple[Limit, ...]:
     """Calls per second of one account; a test-mode account has a quarter of a live one's."""
     return (
         Limit(name="global", calls=_LIVE_CALLS if is_live else _TEST_CALLS, seconds=1.0),
-        Limit(name="endpoint", calls=_ENDPOINT_CALLS, seconds=1.0, each=True),
+        Limit(name="endpoint", calls=ENDPOINT_CALLS, seconds=1.0, each=True),
         Limit(name="search", calls=_SEARCH_CALLS, seconds=1.0, endpoints=("search_customers",)),
     )
 

@@ -2,37 +2,66 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from core.model.remote import Limit
 from core.ports import Clock
 
-SLACK_SHARE = 1.05
-SLACK_SECONDS = 0.05
+LATEST_SHARE = 0.05
+LATEST_SECONDS = 0.05
+MARGIN_SECONDS = 0.001
+"""For clocks that round, and do not run at quite the same pace."""
+OTHERS_SHARE = 0.05
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call that started; `took` is how long its answer took, None while it is under way."""
+
+    started: float
+    took: float | None = None
 
 
 class Window:
-    """One limit: at most `calls` start within any span of `seconds` (a rolling window, exact, no bursts beyond)."""
+    """One limit: at most `calls` arrive at the provider within any span of `seconds`."""
 
     def __init__(self, limit: Limit) -> None:
         """Start empty."""
-        self._calls = limit.calls
-        # the provider's window is by its own clock and by arrival: calls bunch up on the way there
-        self._seconds = limit.seconds * SLACK_SHARE + SLACK_SECONDS
-        self._starts: deque[float] = deque()
+        self.most = limit.calls
+        self._seconds = limit.seconds
+        self._latest = limit.seconds * LATEST_SHARE + LATEST_SECONDS
+        self._calls: deque[_Call] = deque()
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more call may start."""
-        while self._starts and self._starts[0] <= now - self._seconds:
-            self._starts.popleft()
-        if len(self._starts) < self._calls:
+    def wait(self, now: float, fastest: float) -> float:
+        """Seconds until one more call may start. `fastest` is the shortest time that any call ever took."""
+        while self._calls and self._free_at(self._calls[0], fastest) <= now:
+            self._calls.popleft()
+        if len(self._calls) < self.most:
             return 0.0
-        return self._starts[len(self._starts) - self._calls] + self._seconds - now
+        return self._free_at(self._calls[len(self._calls) - self.most], fastest) - now
 
-    def start(self, now: float) -> None:
+    def start(self, call: _Call) -> None:
         """Remember that a call starts."""
-        self._starts.append(now)
+        self._calls.append(call)
+
+    def told(self, most: int, remaining: int, now: float, fastest: float) -> None:
+        """Take over what the provider says of this window: its size, and what other programs have used of it."""
+        self.most = most
+        self.wait(now, fastest)
+        others = most - remaining - len(self._calls)
+        # a few more or less are calls that were under way when the provider counted
+        if others > most * OTHERS_SHARE:
+            self._calls += [_Call(now, fastest)] * others
+
+    def _free_at(self, call: _Call, fastest: float) -> float:
+        # The provider counts arrivals. A call that took longer than the fastest one may have arrived that much
+        # later than it started; the call that takes its place may arrive at once.
+        late = self._latest if call.took is None else min(call.took - fastest, self._latest)
+        return call.started + self._seconds + late + MARGIN_SECONDS
 
 
 class RateLimiter:
@@ -44,23 +73,42 @@ class RateLimiter:
         self._clock = clock
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
+        self._fastest = math.inf
 
-    async def take(self, endpoint: str) -> None:
-        """Wait until every window that `endpoint` draws on has room, then start the call."""
+    @property
+    def fastest(self) -> float:
+        """The shortest time that a call took, in seconds; 0 before the first one."""
+        return 0.0 if math.isinf(self._fastest) else self._fastest
+
+    @asynccontextmanager
+    async def call(self, endpoint: str) -> AsyncIterator[None]:
+        """Wait until every window that `endpoint` draws on has room; the call is what happens inside."""
+        windows = self._drawn_on(endpoint)
         while True:
             now = self._clock.now()
-            windows = self._drawn_on(endpoint)
-            wait = max([self._paused_until - now, *(window.wait(now) for window in windows)])
+            wait = max([self._paused_until - now, *(window.wait(now, self._fastest) for window in windows)])
             if wait <= 0:
                 break
             # never shorter than the clock can tell: a wait of 1e-17 s would spin for ever
             await self._clock.sleep(max(wait, 0.001))
+        this = _Call(now)
         for window in windows:
-            window.start(now)
+            window.start(this)
+        try:
+            yield
+        finally:
+            this.took = self._clock.now() - now
+            self._fastest = min(self._fastest, this.took)
 
     def pause(self, seconds: float) -> None:
         """The provider asked for silence (429 with a wait): no call of this connection before that."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+
+    def told(self, name: str, most: int, remaining: int) -> None:
+        """The provider says what the limit `name` is by now, and what is left of its window."""
+        window = self._windows.get((name, ""))
+        if window is not None and most > 0:
+            window.told(most, remaining, self._clock.now(), self._fastest)
 
     def _drawn_on(self, endpoint: str) -> list[Window]:
         found = []

@@ -105,11 +105,11 @@ class QuickBooksClient:
     async def _send(
         self, endpoint: str, method: str, url: str, content: bytes, token: str, seconds: float
     ) -> HttpResponse:
-        await self._limiter.take(endpoint)
         headers = {"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "accord"}
         if content:
             headers["content-type"] = "application/json"
-        answer = await self._http.send(method, url, headers, content, seconds)
+        async with self._limiter.call(endpoint):
+            answer = await self._http.send(method, url, headers, content, seconds)
         if answer.status == _THROTTLED:
             self.pause()
         return answer

@@ -37,6 +37,11 @@ class StripeApi:
         base_url = config.settings.get("base_url") or DEFAULT_BASE_URL
         self._sdk: Sdk = Sdk(base_url.rstrip("/"), shell)
 
+    @property
+    def round_trip(self) -> float:
+        """How many seconds the fastest call took; 0 before the first one."""
+        return self._limiter.fastest
+
     async def account(self) -> Reply:
         """Read the account behind the key."""
         return await self._read("account", "/v1/account")
@@ -82,8 +87,8 @@ class StripeApi:
         api_key = self._vault.get("api_key")
         if not api_key:
             raise ReauthorizeError("no Stripe API key is stored for this connection; run `accord connect`")
-        await self._limiter.take(endpoint)
-        reply = await self._sdk.exchange(method, path, params, api_key=api_key, idempotency_key=key)
+        async with self._limiter.call(endpoint):
+            reply = await self._sdk.exchange(method, path, params, api_key=api_key, idempotency_key=key)
         if reply.status in _OK:
             return reply
         pause = pause_for(reply.status, reply.headers)

@@ -11,7 +11,7 @@ import msgspec
 from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.finding import Finder
 from connectors.stripe.connector.pages import sighting_of
-from connectors.stripe.connector.sweeps import changes_page, full_page
+from connectors.stripe.connector.sweeps import changes_page, list_page
 from connectors.stripe.errors import lost_reply
 from connectors.stripe.manifest import MANIFEST, limits
 from connectors.stripe.translate import translator
@@ -81,7 +81,7 @@ class StripeConnector:
         """Read the next page of the list, newest first, or of the event feed."""
         _known(kind)
         if mode == "full":
-            return await full_page(self._api, self._translator, cursor)
+            return await list_page(self._api, self._translator, cursor)
         return await changes_page(self._api, cursor)
 
     async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:

@@ -31,6 +31,7 @@ class Listed:
     bad: list[Bad] = field(default_factory=list)
     has_more: bool = False
     next_page: str | None = None
+    first: HeadWire | None = None
     last: HeadWire | None = None
 
 
@@ -50,7 +51,11 @@ def customers_in(body: bytes, translator: StripeTranslator) -> Listed:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _judged(body, translator)
     sightings = [sighting_of(head.id, bytes(raw)) for head, raw in zip(heads, page.data, strict=True)]
-    return Listed(sightings, [], page.has_more, page.next_page, heads[-1] if heads else None)
+    return Listed(sightings, [], page.has_more, page.next_page, *_ends(heads))
+
+
+def _ends(heads: Sequence[HeadWire]) -> tuple[HeadWire | None, HeadWire | None]:
+    return (heads[0], heads[-1]) if heads else (None, None)
 
 
 def objects_in(body: bytes) -> tuple[list[bytes], PageWire]:
@@ -88,6 +93,7 @@ def _judged(body: bytes, translator: StripeTranslator) -> Listed:
         else:
             listed.sightings.append(judged)
         head = _head(record)
+        listed.first = listed.first or head
         listed.last = head or listed.last
     return listed
 

@@ -1,4 +1,4 @@
-"""Sweeps: every customer, newest first, and what the event feed says changed. Cursors are small JSON texts."""
+"""Sweeps: every customer, and what the event feed says changed. Cursors are small JSON texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
-from connectors.stripe.connector.pages import bad_record, customers_in, objects_in, sighting_of
+from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
+from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, MANIFEST
 from connectors.stripe.translate import StripeTranslator
 from connectors.stripe.webhook import StripeWebhooks
@@ -27,13 +28,6 @@ _head = msgspec.json.Decoder(HeadWire)
 _webhooks = StripeWebhooks()
 
 
-class FullCursor(msgspec.Struct):
-    """The last customer of the page before, and when it was created: it may be deleted before the next page."""
-
-    after: str
-    created: int
-
-
 class ChangesCursor(msgspec.Struct, omit_defaults=True):
     """Everything until `since` was read. `until` and `after` are set between two pages of one sweep."""
 
@@ -42,28 +36,10 @@ class ChangesCursor(msgspec.Struct, omit_defaults=True):
     after: str | None = None
 
 
-async def full_page(api: StripeApi, translator: StripeTranslator, cursor: str | None) -> Page:
-    """Return one page of the list. New customers appear at the front: the changes cursor taken before covers them."""
-    position = _cursor(cursor, FullCursor)
-    reply = await _list_after(api, position)
-    listed = customers_in(reply.body, translator)
-    if not listed.has_more:
-        return Page(sightings=listed.sightings, bad=listed.bad, cursor=None, is_last=True)
-    if listed.last is None or (position and position.after == listed.last.id):
-        raise ReplyError("Stripe's list goes on without getting on")
-    following = _text(FullCursor(listed.last.id, listed.last.created))
-    return Page(sightings=listed.sightings, bad=listed.bad, cursor=following, is_last=False)
-
-
-async def _list_after(api: StripeApi, position: FullCursor | None) -> Reply:
-    params: dict[str, Any] = {"limit": MANIFEST.page_size}
-    if position is None:
-        return await api.list_customers(params)
-    try:
-        return await api.list_customers({**params, "starting_after": position.after})
-    except GoneError:
-        # deleted since: its second is read again, and the order is found again from there
-        return await api.list_customers({**params, "created": {"lte": position.created}})
+async def list_page(api: StripeApi, translator: StripeTranslator, cursor: str | None) -> Page:
+    """Return the next pages of the list."""
+    page, rest = await full_page(api, translator, _cursor(cursor, FullCursor))
+    return page if page.is_last else msgspec.structs.replace(page, cursor=_text(rest))
 
 
 async def changes_page(api: StripeApi, cursor: str | None) -> Page:

@@ -78,8 +78,8 @@ class AcmeClient:
         sent = {"authorization": f"Bearer {key}", "accept": "application/json", **headers}
         if content:
             sent["content-type"] = "application/json"
-        await self._limiter.take(method)
-        answer = await self._http.send(method, self._base + path, sent, content)
+        async with self._limiter.call(method):
+            answer = await self._http.send(method, self._base + path, sent, content)
         if answer.status in _SUCCESS:
             return answer
         error = error_from(answer.status, answer.headers, answer.body, is_write=method != "GET")

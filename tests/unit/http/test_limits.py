@@ -1,0 +1,121 @@
+"""The limiter against a provider that counts arrivals, over a wire whose speed varies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.http.limits import RateLimiter
+from core.model.remote import Limit
+from tests.simulation.virtual import VirtualClock, VirtualLoop, run_virtual
+
+
+class Counter:
+    """A provider's rolling windows, by arrival."""
+
+    def __init__(self, *limits: tuple[int, float]) -> None:
+        """(calls, seconds) of each."""
+        self._limits = limits
+        self._arrivals: deque[float] = deque()
+        self.refused = 0
+
+    def arrive(self, now: float) -> None:
+        """One call more; never executed beyond a limit."""
+        for calls, seconds in self._limits:
+            if sum(at > now - seconds for at in self._arrivals) >= calls:
+                self.refused += 1
+        self._arrivals.append(now)
+
+
+def backfill(limits: list[Limit], number: int, wire: list[float], in_flight: int = 20) -> tuple[float, Counter]:
+    """Send `number` calls; `wire`: how long a call is under way before it arrives, and its answer as long again."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+    limiter = RateLimiter(limits, clock)
+    counter = Counter(*((one.calls, one.seconds) for one in limits))
+    ways = iter(wire * (number // len(wire) + 1))
+
+    async def call() -> None:
+        async with limiter.call("list"):
+            way = next(ways)
+            await clock.sleep(way)
+            counter.arrive(clock.now())
+            await clock.sleep(way)
+
+    async def every() -> float:
+        started = clock.now()
+        room = asyncio.Semaphore(in_flight)
+
+        async def one() -> None:
+            async with room:
+                await call()
+
+        await asyncio.gather(*(one() for _ in range(number)))
+        return clock.now() - started
+
+    return run_virtual(every(), loop), counter
+
+
+@pytest.mark.parametrize("way", [0.0, 0.005, 0.05, 0.2])
+def test_a_steady_wire_reaches_the_published_limit_and_not_beyond(way: float) -> None:
+    """What slack there is pays for nothing where every call takes the same time."""
+    seconds, counter = backfill([Limit(name="endpoint", calls=25, seconds=1.0)], 500, [way])
+    assert counter.refused == 0
+    assert seconds <= (500 / 25) * 1.02 + 2 * way
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.floats(0.005, 0.05), min_size=5, max_size=30))
+def test_a_wire_that_varies_within_the_slack_causes_no_429(wire: list[float]) -> None:
+    """The provider counts arrivals: late ones bunch up with those that start after them."""
+    limits = [Limit(name="second", calls=10, seconds=1.0), Limit(name="minute", calls=100, seconds=60.0)]
+    _, counter = backfill(limits, 150, wire)
+    assert counter.refused == 0
+
+
+def test_what_the_provider_says_of_its_window_counts() -> None:
+    """Another program uses the same token, and the account's tier is smaller than the configuration says."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+    limiter = RateLimiter([Limit(name="ten seconds", calls=190, seconds=10.0)], clock)
+
+    async def calls(number: int) -> float:
+        started = clock.now()
+        for _ in range(number):
+            async with limiter.call("objects"):
+                pass
+        return clock.now() - started
+
+    async def play() -> list[float]:
+        found = [await calls(1)]
+        limiter.told("ten seconds", 100, 39)
+        found.append(await calls(39))
+        found.append(await calls(1))
+        limiter.told("another one", 1, 0)
+        limiter.told("ten seconds", 0, 0)
+        return [*found, await calls(50)]
+
+    first, rest, waited, after = run_virtual(play(), loop)
+    assert (first, rest) == (0.0, 0.0)
+    assert 10.0 <= waited <= 10.6
+    assert after == 0.0
+
+
+def test_a_pause_silences_every_endpoint() -> None:
+    """The whole connection was refused."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+    limiter = RateLimiter([], clock)
+
+    async def play() -> float:
+        limiter.pause(7.0)
+        limiter.pause(3.0)
+        started = clock.now()
+        async with limiter.call("anything"):
+            return clock.now() - started
+
+    assert run_virtual(play(), loop) == pytest.approx(7.0)
