@@ -302,6 +302,8 @@ class Shell:
     exchange: Exchange | None = None
     pause: Callable[[], Awaitable[None]] | None = None
     """Simulation only: awaited before and after each exchange, so that time passes and crashes can strike."""
+    count: Callable[[str], None] = lambda _endpoint: None
+    """Told of every call, by its endpoint class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.remote import FieldSpec, Limit, Manifest
+from core.model.remote import Allowance, FieldSpec, Limit, Manifest
 
 CUSTOMER: Final = "customer"
 QUERY_PAGE: Final = 1000
@@ -56,8 +56,19 @@ MANIFEST: Final = Manifest(
         Limit(name="realm per second", calls=10, seconds=1.0, endpoints=EVERY_CALL),
         Limit(name="batches per minute", calls=40, seconds=60.0, endpoints=("batch",)),
     ),
+    # "CorePlus" calls of the Builder tier, per workspace and calendar month; writes are not metered
+    allowances=(
+        Allowance(
+            name="reads per month",
+            calls=500_000,
+            seconds=30 * 86_400.0,
+            endpoints=("query", "read", "cdc"),
+            setting="monthly_reads",
+        ),
+    ),
     unique_fields=("name",),
     settings={
+        "monthly_reads": "metered reads of this connection per month; sweeps slow down to stay within (default 500000)",
         "realm_id": "the company (realm) id that the consent page returned",
         "region": "us | other: US companies store ISO-8859-1 only (default us)",
         "batch_size": "payloads in one batch request, 1 to 30 (default 30; Intuit's own pages say 30 and 10)",

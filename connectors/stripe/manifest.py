@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.remote import FieldSpec, Limit, Manifest, MetadataSpec
+from core.model.remote import Allowance, FieldSpec, Limit, Manifest, MetadataSpec
 
 API_VERSION: Final = "2026-10-28.endive"
 """Pinned: another version has other attributes, so it comes with a new translation version."""
@@ -23,6 +23,7 @@ TEXT_LIMIT: Final = 5000
 
 _OWN_METADATA_KEYS: Final = 2
 
+READS: Final = ("account", "balance", "customer", "list_customers", "list_events", "search_customers")
 _LIVE_CALLS: Final = 100
 _TEST_CALLS: Final = 25
 ENDPOINT_CALLS: Final = 25
@@ -71,7 +72,16 @@ MANIFEST: Final = Manifest(
     changes_window_seconds=30 * 86400.0,
     sweep_overlap_seconds=300.0,
     limits=limits(is_live=True),
-    settings={"base_url": "Where Stripe's API is (default https://api.stripe.com)"},
+    # 500 reads per transaction within thirty days, and 10,000 at least (docs.stripe.com/rate-limits)
+    allowances=(
+        Allowance(
+            name="reads per 30 days", calls=10_000, seconds=30 * 86_400.0, endpoints=READS, setting="monthly_reads"
+        ),
+    ),
+    settings={
+        "base_url": "Where Stripe's API is (default https://api.stripe.com)",
+        "monthly_reads": "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",
+    },
     secrets={
         "api_key": "Restricted key (rk_live_... or rk_test_...): Developers > API keys > Create restricted key",
         "webhook_secret": "Signing secret (whsec_...) of the webhook endpoint; several, while one is rolled, by spaces",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query
 
-from core.api import shapes
+from core.api import connection_shapes, shapes
 from core.api.context import Actor, HubIn, at_or_none, needs, new_router
 from core.errors import InvalidInputError, NotFoundError
 from core.model.scopes import APPROVE, READ, WRITE
@@ -24,15 +24,15 @@ ITEMS_SHOWN = 1000
 
 
 @router.get("/connections", **needs(READ))
-async def list_connections(hub: HubIn) -> shapes.Connections:
+async def list_connections(hub: HubIn) -> connection_shapes.Connections:
     """How every connection stands, in numbers."""
     found = await hub.db.read(lambda tx: status(tx, hub))
-    return shapes.Connections(data=[_connection(one) for one in found["connections"]])
+    return connection_shapes.Connections(data=[_connection(one) for one in found["connections"]])
 
 
-def _connection(one: dict[str, Any]) -> shapes.ConnectionShown:
+def _connection(one: dict[str, Any]) -> connection_shapes.ConnectionShown:
     times = {name: at_or_none(one[name]) for name in ("last_full_sweep", "last_changes", "paused_until")}
-    return shapes.ConnectionShown.model_validate(one | times)
+    return connection_shapes.ConnectionShown.model_validate(one | times)
 
 
 @router.get("/connections/{name}/plan", **needs(READ, 404))

@@ -199,37 +199,6 @@ class Explained(BaseModel):
 # ---- connections -----------------------------------------------------------------------------------
 
 
-class ConnectionShown(BaseModel):
-    """How a connection stands."""
-
-    connection: str
-    provider: str
-    account: str | None
-    state: Literal["observing", "active", "reauthorize"]
-    is_configured: bool
-    mappings: int
-    pending: int
-    gone: int
-    objects: int
-    waiting: int
-    inbox: int
-    poison: int
-    held: int
-    failing: int
-    dead: int
-    in_doubt: int
-    last_full_sweep: datetime | None
-    last_changes: datetime | None
-    paused_until: datetime | None
-    error: str
-
-
-class Connections(BaseModel):
-    """Every connection."""
-
-    data: list[ConnectionShown]
-
-
 class PlannedChange(BaseModel):
     """One field's change; `where` is `registry` or the connection."""
 

@@ -45,6 +45,10 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
     for one in found["connections"]:
         if not one["is_configured"]:
             screen.line(f"{one['connection']} is not configured any more; its records stay", "yellow")
+        for part in one["allowances"]:
+            minutes = part["changes_every"] / 60
+            told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"
+            screen.line(f"{one['connection']}: {told}")
         if one["error"]:
             until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
             screen.line(f"{one['connection']}: {one['error']}{until}", "red")

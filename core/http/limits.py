@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core.model.remote import Limit
-from core.ports import Clock
+from core.ports import Shell
 
 LATEST_SHARE = 0.05
 LATEST_SECONDS = 0.05
@@ -67,10 +67,11 @@ class Window:
 class RateLimiter:
     """Every window of one connection, and pauses that a provider asked for."""
 
-    def __init__(self, limits: Sequence[Limit], clock: Clock) -> None:
+    def __init__(self, limits: Sequence[Limit], shell: Shell) -> None:
         """Windows of `each` limits are made on first use, one per endpoint."""
         self._limits = tuple(limits)
-        self._clock = clock
+        self._clock = shell.clock
+        self._count = shell.count
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
         self._fastest = math.inf
@@ -91,6 +92,7 @@ class RateLimiter:
                 break
             # never shorter than the clock can tell: a wait of 1e-17 s would spin for ever
             await self._clock.sleep(max(wait, 0.001))
+        self._count(endpoint)
         this = _Call(now)
         for window in windows:
             window.start(this)

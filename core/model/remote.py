@@ -113,6 +113,19 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     each: bool = False
 
 
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider allows over a long time: `calls` of `endpoints` per `seconds`.
+
+    Sweeps keep within it by running less often. `setting`: which setting of a connection says how many calls it has.
+    """
+
+    name: str
+    calls: int
+    seconds: float
+    endpoints: tuple[str, ...]
+    setting: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A connector's capabilities as data; the engine obeys it. Times are in seconds."""
 
@@ -140,6 +153,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """How far back the change feed reaches; an older cursor forces a full sweep."""
     sweep_overlap_seconds: float = 300.0
     limits: tuple[Limit, ...]
+    allowances: tuple[Allowance, ...] = ()
     unique_fields: tuple[str, ...] = ()
     settings: Mapping[str, str] = {}
     """Settings of a connection of this provider: name -> what it is (shown by `accord connect --list`)."""

@@ -268,6 +268,17 @@ FAILURES: Final = sa.Table(
     comment="One per record that failed, until it succeeds. state: retrying | dead.",
 )
 
+CALLS: Final = sa.Table(
+    "calls",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    sa.Column("allowance", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("purpose", sa.String(16), primary_key=True),
+    _count("calls"),
+    comment="Calls that draw on a provider's monthly allowance, by day since 1970. purpose: sweep | work.",
+)
+
 INBOX: Final = sa.Table(
     "inbox",
     METADATA,

@@ -8,6 +8,7 @@ import msgspec
 
 from core.model.policy import REGISTRY
 from core.store import connections, customers, failures, holds, inbox, intents, journal, mappings, observations, work
+from core.store.connections import ConnectionRow
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.journal import Entry
@@ -136,6 +137,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "in_doubt": len(intents.all_open(tx, name)),
                 "last_full_sweep": full.completed_at,
                 "last_changes": changes.completed_at,
+                "allowances": _allowances(tx, hub, row),
                 "paused_until": row.paused_until,
                 "error": row.error,
             }
@@ -146,3 +148,11 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
         "holds": sum(held.values()),
         "failures": sum(failed.values()),
     }
+
+
+def _allowances(tx: Tx, hub: Hub, row: ConnectionRow) -> list[dict[str, Any]]:
+    connection = hub.connections.get(row.name)
+    if connection is None:
+        return []
+    full_calls = connection.full_calls(row.listed)
+    return connection.meter.standing(tx, row.name, hub.timing.pace, full_calls, hub.clock.now())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from core.errors import InvalidInputError, NotFoundError
+from core.model.pace import Pace
 from core.model.policy import ConnectionPolicy, Policy
 from core.model.projection import Projection, projection_of
 from core.model.remote import Manifest
@@ -26,6 +27,7 @@ from core.ports import (
 from core.store.database import Database
 from core.store.observations import Observation
 from core.sync.discreet import build_discreet
+from core.sync.meter import Meter, allowances_of
 
 KIND = "customer"
 
@@ -43,6 +45,11 @@ class Connection:
     webhooks: Webhooks
     projection: Projection
     webhook_secrets: Callable[[], tuple[str, ...]]
+    meter: Meter
+
+    def full_calls(self, listed: int) -> int:
+        """How many calls a complete sweep of so many objects takes."""
+        return listed // self.manifest.page_size + 1
 
     def observed(self, sighting: Sighting) -> Observation:
         """Understand what was read. Raises ReplyError."""
@@ -66,6 +73,11 @@ class Timing:
     longest_back_off: float = 3600.0
     attempts_before_dead: int = 8
     patience: float = 1.0
+
+    @property
+    def pace(self) -> Pace:
+        """How often to sweep, where nothing slows it down."""
+        return Pace(self.changes_every, self.full_every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +108,18 @@ def connect(
 ) -> Connection:
     """Build one connection from its parts."""
     translator = provider.translator(config)
+    meter = Meter(allowances_of(provider.manifest.allowances, config))
     return Connection(
         name=config.name,
         config=config,
         policy=policy,
         manifest=provider.manifest,
-        connector=build_discreet(provider, config, vault, shell),
+        connector=build_discreet(provider, config, vault, replace(shell, count=meter.count)),
         translator=translator,
         webhooks=provider.webhooks,
         projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),
         webhook_secrets=lambda: webhook_secrets(provider.manifest, vault),
+        meter=meter,
     )
 
 

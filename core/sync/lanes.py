@@ -112,8 +112,22 @@ class Lanes:
                     hub.wake(name)
                     break
         finally:
+            await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
+
+    async def _record_calls(self, connection: Connection) -> None:
+        """Kept with the registry: what a provider allows per month outlives any process."""
+        if not connection.meter.is_due(self._hub.clock.now()):
+            return
+
+        def record(tx: Tx) -> None:
+            now, meter = self._hub.clock.now(), connection.meter
+            meter.record(tx, connection.name, now)
+            full_calls = connection.full_calls(connections.get(tx, connection.name).listed)
+            meter.set_pace(tx, connection.name, self._hub.timing.pace, full_calls, now)
+
+        await self._hub.db.run(record)
 
     def totals(self) -> Mapping[str, Report]:
         """What each lane did since this process began."""
@@ -166,7 +180,8 @@ class Lanes:
             return True
         state.batches = 0
         if look.sweep:
-            await sweep_slice(hub, connection, look.sweep, state.listed, report)
+            with connection.meter.sweeping():
+                await sweep_slice(hub, connection, look.sweep, state.listed, report)
             return True
         if look.walk:
             await self._walk(connection, look.walk, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.store import answers, inbox, work
+from core.store import answers, calls, inbox, work
 from core.store.database import Tx
 from core.sync.hub import Hub
 
@@ -11,6 +11,7 @@ INBOX_SECONDS = 35 * 86_400.0
 ONE_OFF_SECONDS = 30 * 86_400.0
 ANSWER_SECONDS = 86_400.0
 """How long an Idempotency-Key of the API is remembered."""
+CALLS_SECONDS = 100 * 86_400.0
 AT_ONCE = 200
 
 
@@ -28,5 +29,6 @@ async def prune(hub: Hub) -> dict[str, int]:
     for name, step in (("letters", letters), ("one_offs", one_offs)):
         while some := await hub.db.run(step):
             dropped[name] += some
+    dropped["calls"] = await hub.db.run(lambda tx: calls.prune(tx, now - CALLS_SECONDS))
     dropped["answers"] = await hub.db.run(lambda tx: answers.prune(tx, now - ANSWER_SECONDS))
     return dropped

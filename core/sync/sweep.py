@@ -58,11 +58,12 @@ def is_due(hub: Hub, full: Cursor, changes: Cursor) -> str | None:
     A position that the feed does not reach back to any more forces a full sweep.
     """
     now = hub.clock.now()
-    is_stale = changes.completed_at is None or now - changes.completed_at >= hub.timing.changes_every
+    pace = hub.connections[changes.connection].meter.pace(hub.timing.pace)
+    is_stale = changes.completed_at is None or now - changes.completed_at >= pace.changes_every
     if is_stale and reaches_back(hub, changes):
         return "changes"
     is_begun = full.run is not None or full.completed_at is None
-    return "full" if is_begun or is_stale or now - (full.completed_at or 0.0) >= hub.timing.full_every else None
+    return "full" if is_begun or is_stale or now - (full.completed_at or 0.0) >= pace.full_every else None
 
 
 def reaches_back(hub: Hub, changes: Cursor) -> bool:

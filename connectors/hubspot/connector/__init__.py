@@ -62,7 +62,7 @@ class HubSpotConnector:
         self._manifest = msgspec.structs.replace(MANIFEST, limits=limits_of(distribution))
         self._translator = HubSpotTranslator(config)
         self._clock = shell.clock
-        limiter = RateLimiter(self._manifest.limits, shell.clock)
+        limiter = RateLimiter(self._manifest.limits, shell)
         self._client = HubSpotClient(config.settings, vault, shell, limiter, connections=self._manifest.in_flight)
         self._reader = Reader(self._client, self._translator)
         self._writer = Writer(self._client, self._translator, self._reader)

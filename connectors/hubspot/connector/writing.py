@@ -8,6 +8,7 @@ from typing import Final
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.reading import Reader
+from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.translate import HubSpotTranslator
 from connectors.hubspot.wire import ACCORD_REF, TYPES, ObjectType, Saved
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
@@ -98,7 +99,9 @@ class Writer:
         """
         receipts: dict[str, Receipt] = {key: one for key, one in outcomes.items() if isinstance(one, AccordError)}
         done = [(write, one) for write in writes if isinstance(one := outcomes[write.key], Saved)]
-        for some in batches.slices(done, HISTORY_BATCH):
+        # what was just created has no history worth a second call
+        size = HISTORY_BATCH if any(write.action == "update" for write, _ in done) else MANIFEST.read_batch
+        for some in batches.slices(done, size):
             receipts |= await self._read_back(object_type, some)
         return receipts
 

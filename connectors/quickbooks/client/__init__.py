@@ -41,7 +41,7 @@ class QuickBooksClient:
         self._clock = shell.clock
         self._http = HttpClient(shell)
         self.tokens = Tokens(config, vault, self._http, shell.clock)
-        self._limiter = RateLimiter(MANIFEST.limits, shell.clock)
+        self._limiter = RateLimiter(MANIFEST.limits, shell)
 
     async def company(self) -> bytes:
         """GET the company that the credentials belong to."""

@@ -58,7 +58,7 @@ class StripeConnector:
         is_live = _TEST_KEY not in (vault.get("api_key") or "")
         self._manifest = msgspec.structs.replace(MANIFEST, limits=limits(is_live=is_live))
         self._translator = translator(config)
-        self._api = StripeApi(config, vault, shell, RateLimiter(self._manifest.limits, shell.clock))
+        self._api = StripeApi(config, vault, shell, RateLimiter(self._manifest.limits, shell))
         self._finder = Finder(self._api, self._translator)
 
     @property

@@ -18,7 +18,8 @@ def _build(clock: Clock, rng: Random, lag_scale: float, enforce_limits: bool) ->
 
 OFFER: Final = Offer(
     build=_build,
-    settings=lambda base_url: {"base_url": base_url},
+    # nobody meters the sandbox: its sweeps need not slow down
+    settings=lambda base_url: {"base_url": base_url, "monthly_reads": "1000000000"},
     secrets={"api_key": StripeSettings().api_key, "webhook_secret": " ".join(StripeSettings().webhook_secrets)},
     unknown={"description": "kept as it is"},
 )

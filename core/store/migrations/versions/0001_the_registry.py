@@ -27,6 +27,16 @@ def upgrade() -> None:
         comment="SHA-256 of each token. Revoked ones stay: a name in the journal must not change hands.",
     )
     op.create_table(
+        "calls",
+        sa.Column("connection", sa.String(length=64), nullable=False),
+        sa.Column("allowance", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("calls", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("connection", "allowance", "day", "purpose", name=op.f("pk_calls")),
+        comment="Calls that draw on a provider's monthly allowance, by day since 1970. purpose: sweep | work.",
+    )
+    op.create_table(
         "connections",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),

@@ -31,7 +31,7 @@ class AcmeClient:
         self._vault = vault
         self._clock = shell.clock
         self._http = HttpClient(shell)
-        self._limiter = RateLimiter(MANIFEST.limits, shell.clock)
+        self._limiter = RateLimiter(MANIFEST.limits, shell)
 
     async def account(self) -> bytes:
         """GET whose key this is."""

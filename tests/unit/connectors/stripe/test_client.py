@@ -33,7 +33,7 @@ def shell_of(world: Any) -> Shell:
 
 
 def api_of(world: Any) -> StripeApi:
-    return StripeApi(world.config, world.vault, shell_of(world), RateLimiter(MANIFEST.limits, world.clock))
+    return StripeApi(world.config, world.vault, shell_of(world), RateLimiter(MANIFEST.limits, shell_of(world)))
 
 
 def test_a_write_leaves_with_its_key_version_and_form(world: Any, wire: respx.MockRouter) -> None:

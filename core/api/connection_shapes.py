@@ -1,0 +1,50 @@
+"""What the API says of connections."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class AllowanceShown(BaseModel):
+    """What a provider allows over a long time, what was used of it, and how often sweeps run because of it."""
+
+    name: str
+    calls: int
+    used: int
+    changes_every: float
+    full_every: float
+
+
+class ConnectionShown(BaseModel):
+    """How a connection stands."""
+
+    connection: str
+    provider: str
+    account: str | None
+    state: Literal["observing", "active", "reauthorize"]
+    is_configured: bool
+    mappings: int
+    pending: int
+    gone: int
+    objects: int
+    waiting: int
+    inbox: int
+    poison: int
+    held: int
+    failing: int
+    dead: int
+    in_doubt: int
+    last_full_sweep: datetime | None
+    last_changes: datetime | None
+    allowances: list[AllowanceShown]
+    paused_until: datetime | None
+    error: str
+
+
+class Connections(BaseModel):
+    """Every connection."""
+
+    data: list[ConnectionShown]

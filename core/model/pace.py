@@ -1,0 +1,39 @@
+"""How often a connection is swept: looking for changes must not use up what the provider allows per month (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from core.model.remote import Allowance
+
+SHARE: Final = 0.9
+"""Of an allowance, for everything that Accord reads: the rest is for other programs and for people."""
+LEAST_SHARE: Final = 0.1
+"""Of an allowance, for sweeps: what webhooks make us read must not end them, or a lost webhook would stay lost."""
+CHANGES_CALLS: Final = 1
+"""A sweep of changes that finds nothing costs one call."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Seconds from one sweep to the next."""
+
+    changes_every: float
+    full_every: float
+
+
+def paced(wanted: Pace, allowances: Sequence[Allowance], others: Mapping[str, int], full_calls: int) -> Pace:
+    """`wanted`, stretched as far as the allowances make it.
+
+    `others`: what else was called within each allowance's time, by its name; `full_calls`: calls of one complete
+    sweep. Complete sweeps get at most half of the room, sweeps of changes the rest.
+    """
+    pace = wanted
+    for one in allowances:
+        room = max(one.calls * SHARE - others.get(one.name, 0), one.calls * LEAST_SHARE)
+        full_every = max(pace.full_every, one.seconds * full_calls / (room / 2))
+        left = room - full_calls * one.seconds / full_every
+        pace = Pace(max(pace.changes_every, one.seconds * CHANGES_CALLS / left), full_every)
+    return pace

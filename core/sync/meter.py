@@ -1,0 +1,97 @@
+"""Counts the calls that draw on a connection's allowances, and paces its sweeps by them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from core.errors import ConfigError
+from core.model.pace import Pace, paced
+from core.model.remote import Allowance
+from core.ports import ConnectionConfig
+from core.store import calls
+from core.store.database import Tx
+
+SWEEP: Final = "sweep"
+WORK: Final = "work"
+RECORD_SECONDS: Final = 60.0
+
+
+class Meter:
+    """The allowances of one connection. What was counted and not yet recorded is lost with the process: a minute's."""
+
+    def __init__(self, allowances: Sequence[Allowance]) -> None:
+        """Nothing called yet, nothing paced."""
+        self.allowances = tuple(allowances)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._purpose = WORK
+        self._pace: Pace | None = None
+        self._recorded_at = -math.inf
+
+    def count(self, endpoint: str) -> None:
+        """A call was made."""
+        for one in self.allowances:
+            if endpoint in one.endpoints:
+                self._counts[one.name, self._purpose] += 1
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """What is called inside is called to look for changes."""
+        self._purpose = SWEEP
+        try:
+            yield
+        finally:
+            self._purpose = WORK
+
+    def is_due(self, now: float) -> bool:
+        """Whether there is anything to record, and none was recorded of late: each time costs a commit."""
+        return bool(self._counts) and now >= self._recorded_at + RECORD_SECONDS
+
+    def record(self, tx: Tx, connection: str, now: float) -> None:
+        """Store what was counted."""
+        counted, self._counts, self._recorded_at = self._counts, Counter(), now
+        calls.add(tx, connection, counted, now)
+
+    def pace(self, wanted: Pace) -> Pace:
+        """How often to sweep."""
+        return self._pace or wanted
+
+    def set_pace(self, tx: Tx, connection: str, wanted: Pace, full_calls: int, now: float) -> None:
+        """Pace by what was used until now."""
+        self._pace = self._paced(self._used(tx, connection, now), wanted, full_calls)
+
+    def standing(self, tx: Tx, connection: str, wanted: Pace, full_calls: int, now: float) -> list[dict[str, Any]]:
+        """Each allowance, what was used of it within its time, and how often sweeps may run because of it."""
+        used = self._used(tx, connection, now)
+        pace = self._paced(used, wanted, full_calls)
+        return [
+            {"name": one.name, "calls": one.calls, "used": sum(used[one.name].values())}
+            | {"changes_every": round(pace.changes_every, 1), "full_every": round(pace.full_every, 1)}
+            for one in self.allowances
+        ]
+
+    def _used(self, tx: Tx, connection: str, now: float) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for one in self.allowances:
+            within = calls.used(tx, connection, one.seconds, now)
+            found[one.name] = {purpose: within.get((one.name, purpose), 0) for purpose in (SWEEP, WORK)}
+        return found
+
+    def _paced(self, used: Mapping[str, Mapping[str, int]], wanted: Pace, full_calls: int) -> Pace:
+        return paced(wanted, self.allowances, {name: within[WORK] for name, within in used.items()}, full_calls)
+
+
+def allowances_of(allowances: Sequence[Allowance], config: ConnectionConfig) -> list[Allowance]:
+    """The manifest's allowances, as large as the connection's settings say. Raises ConfigError."""
+    return [_sized(one, config) for one in allowances]
+
+
+def _sized(one: Allowance, config: ConnectionConfig) -> Allowance:
+    text = config.settings.get(one.setting, str(one.calls))
+    if not text.isdecimal() or int(text) == 0:
+        msg = f"{text!r} is not a number of calls from 1 on"
+        raise ConfigError(msg, key=f"connections.{config.name}.{one.setting}")
+    return Allowance(name=one.name, calls=int(text), seconds=one.seconds, endpoints=one.endpoints, setting=one.setting)
