@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from core.http.limits import RateLimiter
 from core.model.remote import Limit
+from core.ports import Shell
 from tests.simulation.virtual import VirtualClock, VirtualLoop, run_virtual
+from tests.support.world import here
 
 
 class Counter:
@@ -35,7 +37,7 @@ def backfill(limits: list[Limit], number: int, wire: list[float], in_flight: int
     """Send `number` calls; `wire`: how long a call is under way before it arrives, and its answer as long again."""
     loop = VirtualLoop()
     clock = VirtualClock(loop)
-    limiter = RateLimiter(limits, clock)
+    limiter = RateLimiter(limits, Shell(clock, here))
     counter = Counter(*((one.calls, one.seconds) for one in limits))
     ways = iter(wire * (number // len(wire) + 1))
 
@@ -81,7 +83,7 @@ def test_what_the_provider_says_of_its_window_counts() -> None:
     """Another program uses the same token, and the account's tier is smaller than the configuration says."""
     loop = VirtualLoop()
     clock = VirtualClock(loop)
-    limiter = RateLimiter([Limit(name="ten seconds", calls=190, seconds=10.0)], clock)
+    limiter = RateLimiter([Limit(name="ten seconds", calls=190, seconds=10.0)], Shell(clock, here))
 
     async def calls(number: int) -> float:
         started = clock.now()
@@ -109,7 +111,7 @@ def test_a_pause_silences_every_endpoint() -> None:
     """The whole connection was refused."""
     loop = VirtualLoop()
     clock = VirtualClock(loop)
-    limiter = RateLimiter([], clock)
+    limiter = RateLimiter([], Shell(clock, here))
 
     async def play() -> float:
         limiter.pause(7.0)
