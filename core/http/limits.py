@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ LATEST_SECONDS = 0.05
 MARGIN_SECONDS = 0.001
 """For clocks that round, and do not run at quite the same pace."""
 OTHERS_SHARE = 0.05
+FIRST_CALLS = 20
 
 
 @dataclass(slots=True)
@@ -74,12 +74,12 @@ class RateLimiter:
         self._count = shell.count
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
-        self._fastest = math.inf
+        self._times: list[float] = []
 
     @property
     def fastest(self) -> float:
         """The shortest time that a call took, in seconds; 0 before the first one."""
-        return 0.0 if math.isinf(self._fastest) else self._fastest
+        return min(self._times, default=0.0)
 
     @asynccontextmanager
     async def call(self, endpoint: str) -> AsyncIterator[None]:
@@ -87,7 +87,7 @@ class RateLimiter:
         windows = self._drawn_on(endpoint)
         while True:
             now = self._clock.now()
-            wait = max([self._paused_until - now, *(window.wait(now, self._fastest) for window in windows)])
+            wait = max([self._paused_until - now, *(window.wait(now, self._known_fastest()) for window in windows)])
             if wait <= 0:
                 break
             # never shorter than the clock can tell: a wait of 1e-17 s would spin for ever
@@ -100,7 +100,7 @@ class RateLimiter:
             yield
         finally:
             this.took = self._clock.now() - now
-            self._fastest = min(self._fastest, this.took)
+            self._learn(this.took)
 
     def pause(self, seconds: float) -> None:
         """The provider asked for silence (429 with a wait): no call of this connection before that."""
@@ -110,7 +110,17 @@ class RateLimiter:
         """The provider says what the limit `name` is by now, and what is left of its window."""
         window = self._windows.get((name, ""))
         if window is not None and most > 0:
-            window.told(most, remaining, self._clock.now(), self._fastest)
+            window.told(most, remaining, self._clock.now(), self._known_fastest())
+
+    def _learn(self, took: float) -> None:
+        if len(self._times) < FIRST_CALLS:
+            self._times.append(took)
+        else:
+            self._times[0] = min(self._times[0], took)
+
+    def _known_fastest(self) -> float:
+        # a few calls do not tell how fast one can be: until then any of them may have been late
+        return self.fastest if len(self._times) == FIRST_CALLS else 0.0
 
     def _drawn_on(self, endpoint: str) -> list[Window]:
         found = []
