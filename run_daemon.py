@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.store.database import Database
     from core.store.instance import Instance
     from core.store.keyring import Keyring
+    from core.store.life import LifeFile
     from core.sync.hub import Hub
 
 SANDBOX_FILE: Final = "sandbox.sqlite3"
@@ -175,6 +176,15 @@ class Application:
 
         return Shell(clock=self.clock(), hop=self._hop)
 
+    def life(self) -> LifeFile | None:
+        """Where the life of the configured database is told."""
+        return None if self.is_sandbox else self._life(self.database())
+
+    def _life(self, db: Database) -> LifeFile | None:
+        from core.store.life import life_file
+
+        return life_file(db, self.settings.config.absolute().parent / "var")
+
     def _database_url(self, *, is_sandbox: bool) -> str:
         # a file of its own, whatever else is configured: a sandbox must never meet real records
         own = self.settings.config.absolute().parent / "var" / SANDBOX_FILE
@@ -279,6 +289,7 @@ class Application:
             vault=self._vaults(db, access),
             shell=self.shell,
             wake=wake,
+            life=self._life(db) if access is None else None,  # a sandbox begins anew whenever it starts
             timing=Timing(
                 changes_every=config.daemon.sweep_every,
                 full_every=config.daemon.full_sweep_every,
@@ -349,6 +360,7 @@ class Application:
 
         from core.api.serve import Daemon, require_public_url
         from core.engine.embedded import EmbeddedEngine
+        from core.sync.restoring import notice
         from jobs import schedule
 
         log = structlog.get_logger()
@@ -365,6 +377,7 @@ class Application:
             hub = self._hub(db, access, engine.wake)
             if not is_sandbox:
                 require_public_url(hub, self.settings.public_url)
+            notice(hub)
             return await Daemon(hub, engine, lock, doors, schedule(hub.timing)).run()
 
     async def _start_sandbox(self, stack: AsyncExitStack, db: Database, receiver: str) -> SandboxAccess:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.sandbox.lookalike import LookAlike
     from core.store.database import Database
     from core.store.keyring import Keyring
+    from core.store.life import LifeFile
     from core.sync.hub import Hub
 
 
@@ -38,6 +39,10 @@ class Root(Protocol):
 
     def database(self) -> Database:
         """The registry's database, whatever its schema."""
+        ...
+
+    def life(self) -> LifeFile | None:
+        """Where the life of the configured database is told; None in a sandbox."""
         ...
 
     def open_hub(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import sqlalchemy as sa
 
+from core.store import tombstones
 from core.store.database import Tx
 from core.store.tables import FAILURES
 from core.store.text import AnyRow, chunks, dialect_insert
@@ -35,14 +36,23 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record(tx: Tx, failures: Sequence[Failure]) -> None:
-    """Store failures; one that stands already counts one attempt more."""
+    """Store failures; one that stands already counts one attempt more. Of what was erased only the code is kept."""
+    erased = {
+        name: tombstones.erased_subjects(tx, name, [one.subject for one in failures if one.connection == name])
+        for name in {one.connection for one in failures}
+    }
+    kept_rows = [_emptied(one) if one.subject in erased[one.connection] else one for one in failures]
     statement = dialect_insert(tx.dialect, FAILURES)
     new = statement.excluded
     kept = {name: new[name] for name in ("code", "message", "raw", "field", "state", "last_at", "next_at", "trace")}
     again = statement.on_conflict_do_update(
         index_elements=["connection", "subject"], set_={**kept, "attempts": FAILURES.c.attempts + 1}
     )
-    tx.many(again, [msgspec.structs.asdict(one) for one in failures])
+    tx.many(again, [msgspec.structs.asdict(one) for one in kept_rows])
+
+
+def _emptied(one: Failure) -> Failure:
+    return msgspec.structs.replace(one, message="its customer was erased", raw="", record_id=None)
 
 
 def resolve(tx: Tx, connection: str, subjects: Iterable[str]) -> None:
