@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from core.store.database import Database
     from core.store.instance import Instance
     from core.store.keyring import Keyring
-    from core.store.life import LifeFile
     from core.sync.hub import Hub
 
 SANDBOX_FILE: Final = "sandbox.sqlite3"
@@ -176,15 +175,6 @@ class Application:
 
         return Shell(clock=self.clock(), hop=self._hop)
 
-    def life(self) -> LifeFile | None:
-        """Where the life of the configured database is told."""
-        return None if self.is_sandbox else self._life(self.database())
-
-    def _life(self, db: Database) -> LifeFile | None:
-        from core.store.life import life_file
-
-        return life_file(db, self.settings.config.absolute().parent / "var")
-
     def _database_url(self, *, is_sandbox: bool) -> str:
         # a file of its own, whatever else is configured: a sandbox must never meet real records
         own = self.settings.config.absolute().parent / "var" / SANDBOX_FILE
@@ -275,6 +265,7 @@ class Application:
     def _hub(self, db: Database, access: SandboxAccess | None, wake: Callable[[str], None]) -> Hub:
         from config.file import sandbox_config
         from core.clock import RandomIds
+        from core.store.life import life_file
         from core.sync.build import Parts, build_hub
         from core.sync.hub import Timing
 
@@ -289,7 +280,7 @@ class Application:
             vault=self._vaults(db, access),
             shell=self.shell,
             wake=wake,
-            life=self._life(db) if access is None else None,  # a sandbox begins anew whenever it starts
+            life=life_file(db, self.settings.config.absolute().parent / "var") if access is None else None,
             timing=Timing(
                 changes_every=config.daemon.sweep_every,
                 full_every=config.daemon.full_sweep_every,
@@ -366,9 +357,8 @@ class Application:
         log = structlog.get_logger()
         for warning in self.warnings() if not is_sandbox or self.is_sandbox else ():
             log.warning("config.no_effect", problem=warning)
-        engine = EmbeddedEngine()
+        engine, access = EmbeddedEngine(), None
         async with AsyncExitStack() as stack:
-            access = None
             if is_sandbox:
                 access = await self._start_sandbox(stack, db, doors.public_url)
                 why = f"there is no {self.settings.config}" if self.is_sandbox else "--sandbox"

@@ -211,6 +211,7 @@ class ConnectionShown(BaseModel):
     pending: int
     gone: int
     objects: int
+    erased: int = Field(description="Objects of erased customers that are still there. Nothing of them is kept.")
     waiting: int
     inbox: int
     poison: int
@@ -221,6 +222,7 @@ class ConnectionShown(BaseModel):
     last_full_sweep: datetime | None
     last_changes: datetime | None
     paused_until: datetime | None
+    restored_at: datetime | None = Field(description="An older database was found then; activate it again.")
     error: str
 
 

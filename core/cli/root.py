@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from core.sandbox.lookalike import LookAlike
     from core.store.database import Database
     from core.store.keyring import Keyring
-    from core.store.life import LifeFile
     from core.sync.hub import Hub
 
 
@@ -39,10 +38,6 @@ class Root(Protocol):
 
     def database(self) -> Database:
         """The registry's database, whatever its schema."""
-        ...
-
-    def life(self) -> LifeFile | None:
-        """Where the life of the configured database is told; None in a sandbox."""
         ...
 
     def open_hub(

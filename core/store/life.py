@@ -53,7 +53,7 @@ class LifeFile:
     def write(self, life: Life, tombstones: Sequence[Tombstone]) -> None:
         """Replace it, whole or not at all. No tombstone that stands in it is ever left out."""
         before = self.read()
-        known = {one.id: one for one in (*(before.tombstones if before else ()), *tombstones)}
+        known = {(one.id, one.why): one for one in (*(before.tombstones if before else ()), *tombstones)}
         told = Told(life=life, tombstones=sorted(known.values(), key=lambda one: (one.at, one.id)))
         if told != before:
             self._replace(msgspec.json.encode(told))

@@ -6,7 +6,7 @@ Ids of customers and objects are kept as hashes only. A hash is not a secret: wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from core.model.remote import Remote, parse_mark
 from core.store.database import Tx
 from core.store.tables import MAPPINGS, TOMBSTONES
-from core.store.text import AnyRow, chunks, insert_or_ignore
+from core.store.text import AnyRow, chunks, dialect_insert
 
 CUSTOMER: Final = "customer"
 MAPPING: Final = "mapping"
@@ -56,8 +56,15 @@ def _digest(*parts: str) -> str:
 
 
 def put(tx: Tx, rows: Sequence[Tombstone]) -> None:
-    """Store; one that stands stays as it is."""
-    tx.many(insert_or_ignore(tx.dialect, TOMBSTONES), [msgspec.structs.asdict(one) for one in rows])
+    """Store; one that stands stays as it is, but that what was unlinked may be erased later."""
+    statement = dialect_insert(tx.dialect, TOMBSTONES)
+    new = statement.excluded
+    later = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={name: new[name] for name in ("why", "at", "actor")},
+        where=sa.and_(TOMBSTONES.c.why == UNLINKED, new.why == ERASED),
+    )
+    tx.many(later, [msgspec.structs.asdict(one) for one in rows])
 
 
 def every(tx: Tx) -> list[Tombstone]:
@@ -122,5 +129,4 @@ def _mapped(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> se
 
 
 def _tombstone(row: AnyRow) -> Tombstone:
-    values: Mapping[str, object] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    return msgspec.convert(values, Tombstone)
+    return Tombstone(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

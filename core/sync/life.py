@@ -9,30 +9,35 @@ import msgspec
 from core.errors import StorageError
 from core.model.life import strange
 from core.store import life, tombstones
-from core.store.database import Tx
+from core.store.database import Database, Tx
+from core.store.life import LifeFile
 from core.sync.hub import Hub
 
 
 def remember(hub: Hub) -> None:
-    """Count on: a copy that was made before this is older from now on.
+    """Count on: a copy that was made before this is older from now on."""
+    if hub.life is not None:
+        move_on(hub.db, hub.life)
 
-    Nothing is counted while the two do not belong together: that is for the next start to judge.
+
+def move_on(db: Database, file: LifeFile) -> None:
+    """`remember`, of a database that no hub stands on.
+
+    Nothing is counted while database and file do not belong together: that is for the next start to judge.
     """
-    if hub.life is None:
-        return
-    told, kept = hub.life.read(), hub.life.is_kept
+    told = file.read()
 
     def move(tx: Tx) -> bool:
         here, now_home = life.note(tx), life.home(tx)
-        if here is None or strange(here, told.life if told else None, home=now_home, needs_file=kept):
+        if here is None or strange(here, told.life if told else None, home=now_home, needs_file=file.is_kept):
             return False
         life.put_note(tx, msgspec.structs.replace(here, counter=here.counter + 1))
         return True
 
-    if hub.db.run_now(move):
-        write(hub)
+    if db.run_now(move):
+        write(db, file)
     elif told:
-        hub.life.write(told.life, hub.db.read_now(tombstones.every))
+        file.write(told.life, db.read_now(tombstones.every))
 
 
 async def remembered(hub: Hub) -> None:
@@ -52,9 +57,8 @@ def tell_ends(hub: Hub, tx: Tx) -> None:
     tx.after_commit(tell)
 
 
-def write(hub: Hub) -> None:
+def write(db: Database, file: LifeFile) -> None:
     """Let the file say what the database says."""
-    if hub.life is not None:
-        here, ends = hub.db.read_now(lambda tx: (life.note(tx), tombstones.every(tx)))
-        if here is not None:
-            hub.life.write(here, ends)
+    here, ends = db.read_now(lambda tx: (life.note(tx), tombstones.every(tx)))
+    if here is not None:
+        file.write(here, ends)

@@ -35,8 +35,7 @@ def unlink(
     if remote_id not in (None, row.remote_id):
         problem = f"{external_id} is {row.remote_id} at {name}, not {remote_id}"
         raise InvalidInputError(problem, field="remote", cure="look at `accord explain` again")
-    row = _quiet(tx, row)
-    _let_go(tx, hub, row, actor)
+    row = _let_go(tx, hub, _quiet(tx, row), actor)
     _journal(tx, hub, row, "unlink", actor, trace)
     tell_ends(hub, tx)
     return row
@@ -96,15 +95,18 @@ def _quiet(tx: Tx, row: MappingRow) -> MappingRow:
     return mappings.by_ids(tx, [row.id])[row.id]
 
 
-def _let_go(tx: Tx, hub: Hub, row: MappingRow, actor: str) -> None:
+def _let_go(tx: Tx, hub: Hub, row: MappingRow, actor: str) -> MappingRow:
     now = hub.clock.now()
-    mappings.update(tx, [msgspec.structs.replace(row, state="excluded", note=UNLINKED, base={}, updated_at=now)])
+    # it stays known as its own: else the object would enter as a new customer, and the customer get a new object
+    left_out = msgspec.structs.replace(row, state="excluded", note=UNLINKED, base={}, updated_at=now)
+    mappings.update(tx, [left_out])
     registry.forget(tx, hub, row)
     end = Tombstone(
         id=row.id, what=tombstones.MAPPING, why=tombstones.UNLINKED, connection=row.connection,
         record_id=row.record_id, generation=row.generation, at=now, actor=actor,
     )  # fmt: skip
     tombstones.put(tx, [end])
+    return left_out
 
 
 def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:

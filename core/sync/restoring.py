@@ -40,7 +40,8 @@ def notice(hub: Hub) -> str | None:
         return why
 
     why = hub.db.run_now(look)
-    write(hub)
+    if hub.life is not None:
+        write(hub.db, hub.life)
     if why:
         cure = "look at `accord plan NAME`, then `accord activate NAME --plan DIGEST`, for each connection"
         hub.log.warning("database.restored", problem=why, says="every connection starts observing", cure=cure)
@@ -76,8 +77,8 @@ def begin_observing(tx: Tx, hub: Hub) -> None:
 
 def _end_again(tx: Tx, hub: Hub, told: Sequence[Tombstone]) -> None:
     """What was erased or unlinked after the backup was made."""
-    known = {one.id for one in tombstones.every(tx)}
-    fresh = [one for one in told if one.id not in known]
+    known = {(one.id, one.why) for one in tombstones.every(tx)}
+    fresh = [one for one in told if (one.id, one.why) not in known]
     tombstones.put(tx, fresh)
     erasure.erase_again(tx, hub, fresh)
     linking.unlink_again(tx, hub, [one for one in fresh if one.why == tombstones.UNLINKED])
