@@ -171,7 +171,12 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
         draft = HoldDraft(reason="ambiguous_match", detail={"problem": "no such customer to link to"}, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
     now = hub.clock.now()
-    row = ladder.here.get(customer.id) or MappingRow(
+    # one that a person named may be on no rung: it may wait to be created here all the same
+    here = ladder.here.get(customer.id) or _here(tx, connection, customer)
+    if here is not None and not ladder.here.get(customer.id) and here.remote_id not in (None, seen.remote_id):
+        draft = HoldDraft(reason="ambiguous_match", detail={"problem": f"that one is {here.remote_id} here"}, digest="")
+        return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
+    row = here or MappingRow(
         id=hub.ids.new(),
         record_id=customer.id,
         connection=connection.name,
@@ -182,6 +187,11 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
     verdict = verdict_on(hub, connection, customer, row, seen.remote)
     return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
+
+
+def _here(tx: Tx, connection: Connection, customer: Customer) -> MappingRow | None:
+    rows = mappings.of_records(tx, [customer.id]).get(customer.id, [])
+    return next((row for row in rows if row.connection == connection.name), None)
 
 
 def adopt(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation], trace: str) -> dict[str, int]:

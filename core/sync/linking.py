@@ -49,13 +49,13 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
     hub.connection(name)
     customer = registry.get(tx, external_id)
     tx.serialize("first contact")
-    _require_free(tx, name, remote_id, customer.id)
     row = _here(tx, customer.id, name)
     if row is not None and row.state not in ("pending", "excluded"):
         problem = f"{external_id} is {row.remote_id} at {name} already"
         raise InvalidInputError(
             problem, field="connection", cure=f"`accord mappings unlink {external_id} {name}` first"
         )
+    _require_free(tx, name, remote_id, customer.id)
     now = hub.clock.now()
     if row is not None:
         ended = msgspec.structs.replace(_quiet(tx, row), state=mappings.ENDED, note=UNLINKED, updated_at=now)

@@ -20,7 +20,7 @@ from core.sync.erasure import erase
 from core.sync.life import remember
 from core.sync.linking import unlink
 from core.sync.restoring import notice
-from tests.support.acting import answer, enter, everybody, held, with_policy
+from tests.support.acting import answer, enter, everybody, failing, held, with_policy
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +168,7 @@ async def test_an_older_database_makes_nothing_twice_and_brings_nobody_back(
             for name in NAMES:
                 assert world.neutral(name)[remote(world, name, place)]["phone"] == phone, (place, name)
         await decide_all(world)
+        assert (failing(world), [one for one in held(world) if one.detail.get("rung") == RESTORED]) == ([], [])
         assert {name: people(world, name) for name in NAMES} == before
     finally:
         world.db.close()
