@@ -203,6 +203,27 @@ async def test_what_was_unlinked_after_the_backup_stays_unlinked(sqlite_url: str
     world.db.close()
 
 
+async def test_our_own_object_that_the_database_does_not_know_is_held_and_not_made_twice(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """It carries our marker and no external id: who it is, a person says; until then no other of its name is made."""
+    world = begin(sqlite_url, tmp_path)
+    await world.activate_all()
+    marked = {"name": "Forgotten", "metadata.accord_ref": f"{world.hub.instance}.nothere.1"}
+    remote_id = put(world, "stripe", **marked)
+    await a_day(world)
+    assert everybody(world) == []
+    await enter(world, "again", name="Forgotten")
+    await a_day(world)
+    assert people(world, "stripe") == ["Forgotten"]
+    mine = [one for one in held(world) if one.subject == f"r:{remote_id}"]
+    await answer(world, mine[0], "link:again")
+    await a_day(world)
+    assert (people(world, "stripe"), held(world)) == (["Forgotten"], [])
+    assert [one.external_id for one in everybody(world)] == ["again"]
+    world.db.close()
+
+
 async def test_a_restart_is_no_restore(database_url: str, tmp_path: Path) -> None:
     """Ten of them, with the job between: every connection stays active."""
     world = begin(database_url, tmp_path)
