@@ -265,6 +265,7 @@ class Application:
     def _hub(self, db: Database, access: SandboxAccess | None, wake: Callable[[str], None]) -> Hub:
         from config.file import sandbox_config
         from core.clock import RandomIds
+        from core.store.life import life_file
         from core.sync.build import Parts, build_hub
         from core.sync.hub import Timing
 
@@ -279,6 +280,7 @@ class Application:
             vault=self._vaults(db, access),
             shell=self.shell,
             wake=wake,
+            life=life_file(db, self.settings.config.absolute().parent / "var") if access is None else None,
             timing=Timing(
                 changes_every=config.daemon.sweep_every,
                 full_every=config.daemon.full_sweep_every,
@@ -349,14 +351,14 @@ class Application:
 
         from core.api.serve import Daemon, require_public_url
         from core.engine.embedded import EmbeddedEngine
+        from core.sync.restoring import notice
         from jobs import schedule
 
         log = structlog.get_logger()
         for warning in self.warnings() if not is_sandbox or self.is_sandbox else ():
             log.warning("config.no_effect", problem=warning)
-        engine = EmbeddedEngine()
+        engine, access = EmbeddedEngine(), None
         async with AsyncExitStack() as stack:
-            access = None
             if is_sandbox:
                 access = await self._start_sandbox(stack, db, doors.public_url)
                 why = f"there is no {self.settings.config}" if self.is_sandbox else "--sandbox"
@@ -365,6 +367,7 @@ class Application:
             hub = self._hub(db, access, engine.wake)
             if not is_sandbox:
                 require_public_url(hub, self.settings.public_url)
+            notice(hub)
             return await Daemon(hub, engine, lock, doors, schedule(hub.timing)).run()
 
     async def _start_sandbox(self, stack: AsyncExitStack, db: Database, receiver: str) -> SandboxAccess:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from core.sync.hub import Timing
     from core.sync.rounds import Job
 
+MINUTE: Final = 60.0
 HOURLY: Final = 3600.0
 
 
@@ -19,6 +20,7 @@ def schedule(timing: Timing) -> Sequence[Job]:
     from jobs.prune_inbox import prune_inbox  # noqa: PLC0415
     from jobs.reconcile_customers import reconcile_customers  # noqa: PLC0415
     from jobs.reconcile_metadata import reconcile_metadata  # noqa: PLC0415
+    from jobs.remember_life import remember_life  # noqa: PLC0415
     from jobs.tick_lanes import tick_lanes  # noqa: PLC0415
 
     return (
@@ -26,4 +28,5 @@ def schedule(timing: Timing) -> Sequence[Job]:
         Job(reconcile_customers, timing.changes_every),
         Job(reconcile_metadata, HOURLY),
         Job(prune_inbox, HOURLY),
+        Job(remember_life, MINUTE),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class AllowanceShown(BaseModel):
@@ -30,6 +30,7 @@ class ConnectionShown(BaseModel):
     pending: int
     gone: int
     objects: int
+    erased: int = Field(description="Objects of erased customers that are still there. Nothing of them is kept.")
     waiting: int
     inbox: int
     poison: int
@@ -41,6 +42,7 @@ class ConnectionShown(BaseModel):
     last_changes: datetime | None
     allowances: list[AllowanceShown]
     paused_until: datetime | None
+    restored_at: datetime | None = Field(description="An older database was found then; activate it again.")
     error: str
 
 

@@ -31,7 +31,7 @@ async def list_connections(hub: HubIn) -> connection_shapes.Connections:
 
 
 def _connection(one: dict[str, Any]) -> connection_shapes.ConnectionShown:
-    times = {name: at_or_none(one[name]) for name in ("last_full_sweep", "last_changes", "paused_until")}
+    times = {name: at_or_none(one[name]) for name in ("last_full_sweep", "last_changes", "paused_until", "restored_at")}
     return connection_shapes.ConnectionShown.model_validate(one | times)
 
 

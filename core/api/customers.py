@@ -147,12 +147,13 @@ async def customer_mappings(hub: HubIn, external_customer_id: ExternalId) -> sha
         customer = registry.get(tx, external_customer_id)
         rows = mappings.of_records(tx, [customer.id]).get(customer.id, [])
         rows.sort(key=lambda one: one.connection)
-        return shapes.Mappings(data=[_mapping(tx, customer, row) for row in rows])
+        return shapes.Mappings(data=[mapping_shown(tx, customer, row) for row in rows])
 
     return await hub.db.read(work_)
 
 
-def _mapping(tx: Tx, customer: Customer, row: MappingRow) -> shapes.MappingShown:
+def mapping_shown(tx: Tx, customer: Customer, row: MappingRow) -> shapes.MappingShown:
+    """A mapping as the API gives it."""
     subject = work.mapping_subject(row.id)
     failure = failures.known(tx, row.connection, [subject]).get(subject)
     return shapes.MappingShown(

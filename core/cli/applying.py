@@ -13,11 +13,12 @@ from core.cli.desk import FAILED, HELD, OK, Desk
 from core.cli.follow import followed
 from core.cli.plans import FORMAT, planned
 from core.errors import InvalidInputError, NotFoundError
-from core.store import connections, instance
+from core.store import connections
 from core.sync.activation import require_same
 from core.sync.carry_out import Standing, begin, carry_out, standing, still_waiting
 from core.sync.hub import Hub
 from core.sync.plan import Plan
+from core.sync.restoring import own
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
@@ -51,7 +52,7 @@ async def _apply(desk: Desk, hub: Hub, wanted: Sequence[str], patience: float) -
         _require_active(hub, plan)
     if desk.root.is_daemon_running():
         return {plan.connection: await _by_daemon(desk, hub, plan, patience) for plan in today}
-    with instance.hold(hub.db, hub.clock):
+    with own(hub):
         return {plan.connection: await _here(desk, hub, plan, patience) for plan in today}
 
 

@@ -155,6 +155,11 @@ def _of_state(row: ConnectionRow) -> list[Finding]:
     if row.error:
         cure = f"`accord sync {name}` tries again"
         return [Finding(about=name, check="state", state="wrong", says=row.error, cure=cure)]
+    if row.restored_at is not None:
+        says = "the database was restored from an older backup: what it may have forgotten is looked for first"
+        cure = f"`accord plan {name}`, then `accord activate {name} --plan DIGEST`"
+        state: Literal["note", "wrong"] = "wrong" if row.state == "observing" else "note"
+        return [Finding(about=name, check="state", state=state, says=says, cure=cure)]
     if row.state == "observing":
         says = "observing: it is read, and never written to"
         cure = f"`accord plan {name}`, then `accord activate {name} --plan DIGEST`"

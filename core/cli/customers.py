@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.cli import customer_sheets
+from core.cli import customer_sheets, erasing
 from core.cli.assignments import assigned
 from core.cli.command import add, new_group
 from core.cli.desk import Desk
@@ -36,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     add(group, "list", listing)
     for function in (show, create, update, archive):
         add(group, function.__name__, function)
+    add(group, "erase", erasing.erase)
     add(group, "export", customer_sheets.export)
     add(group, "import", customer_sheets.import_)
     app.add_typer(group, name="customers")

@@ -14,7 +14,7 @@ from core.cli.desk import Desk
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = new_group("The registry's database.")
-    for name, function in (("upgrade", upgrade), ("check", check), ("backup", backup)):
+    for name, function in (("upgrade", upgrade), ("check", check), ("backup", backup), ("adopt", adopt)):
         add(group, name, function)
     app.add_typer(group, name="db")
 
@@ -52,7 +52,29 @@ def backup(desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help
     The vault's key stays out of the copy: keep it elsewhere.
     """
     from core.store.backup import backup as copy
+    from core.store.life import life_file
+    from core.sync.life import move_on
 
-    copy(desk.root.database(), file)
+    db = desk.root.database()
+    copy(db, file)
+    if life := life_file(db, None):
+        move_on(db, life)  # from now on the copy is an older database
     size = file.stat().st_size
     desk.show({"file": str(file), "bytes": size}, lambda screen: screen.line(f"{file}: {size} bytes"))
+
+
+def adopt(desk: Desk, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Say that this database was restored, where Accord cannot tell.
+
+    Every connection starts observing: it is read and planned for, and written to once it is activated again.
+    """
+    from core.store import instance
+    from core.sync.restoring import adopt_copy
+
+    with desk.root.open_hub() as hub, instance.hold(hub.db, hub.clock):
+        if not yes:
+            desk.confirm("Let every connection start observing?", otherwise="--yes")
+        adopt_copy(hub)
+        names = sorted(hub.connections)
+    words = "every connection is observing: `accord plan NAME`, then `accord activate NAME --plan DIGEST`"
+    desk.show({"observing": names}, lambda screen: screen.line(words))

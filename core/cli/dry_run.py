@@ -14,13 +14,14 @@ from core.cli.plans import planned, show_plans, verdict_of
 from core.cli.quiet import run_until_quiet
 from core.errors import AccordError
 from core.model.values import is_metadata
-from core.store import connections, customers, instance, mappings
+from core.store import connections, customers, mappings
 from core.store.database import Tx
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.look import Looked, look, look_at
 from core.sync.oneoffs import ask
 from core.sync.plan import Item, Plan
+from core.sync.restoring import own
 
 if TYPE_CHECKING:
     from core.cli.sync_now import Request
@@ -62,7 +63,7 @@ async def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]
 
         await followed(desk, hub, is_done, patience=request.patience)
     else:
-        with instance.hold(hub.db, hub.clock), desk.counting() as count:
+        with own(hub), desk.counting() as count:
             for name in names:
                 await ask(hub, name, {"what": "full"})
             await run_until_quiet(

@@ -49,6 +49,11 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
             minutes = part["changes_every"] / 60
             told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"
             screen.line(f"{one['connection']}: {told}")
+        if one["restored_at"]:
+            says = f"the database was found restored on {moment(one['restored_at'])} UTC; see `accord doctor`"
+            screen.line(f"{one['connection']}: {says}", "yellow")
+        if one["erased"]:
+            screen.line(f"{one['connection']}: {one['erased']} objects of erased customers are still there", "yellow")
         if one["error"]:
             until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
             screen.line(f"{one['connection']}: {one['error']}{until}", "red")

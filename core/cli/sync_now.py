@@ -13,12 +13,13 @@ from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
 from core.cli.quiet import Bell, Waiting, due_at, run_until_quiet
 from core.errors import NotFoundError
-from core.store import customers, instance
+from core.store import customers
 from core.sync.batch import Report
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.metadata import refresh_metadata
 from core.sync.oneoffs import ask
+from core.sync.restoring import own
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
@@ -53,7 +54,7 @@ def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
         if desk.root.is_daemon_running():
             on_a_loop(hub, lambda: _by_daemon(desk, hub, request))
         else:
-            with instance.hold(hub.db, hub.clock):
+            with own(hub):
                 on_a_loop(hub, lambda: _here(desk, hub, request, bell))
         found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers))
     desk.show(found, lambda screen: _draw(screen, found))

@@ -7,7 +7,7 @@ one hit, or a candidate that is already mapped here: a hold. Never by name alone
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -20,8 +20,16 @@ from core.model.remote import Mark, Remote, parse_mark
 from core.model.values import Fields
 
 CUSTOMER_DELETED: Final = "customer deleted"
-"""The note on mappings that ended with their customer."""
-
+CUSTOMER_ERASED: Final = "customer erased"
+UNLINKED: Final = "unlinked"
+NEVER_AGAIN: Final[Mapping[str, str]] = {
+    CUSTOMER_DELETED: "its customer was deleted in the registry",
+    CUSTOMER_ERASED: "its customer was erased",
+    UNLINKED: "a person unlinked it",
+}
+"""Notes on mappings that have ended: such an object is nobody's again by itself, and why."""
+RESTORED: Final = "restore"
+"""The rung of objects that an older database may have forgotten."""
 
 CUSTOMERS: Final = "customers"
 OBJECTS: Final = "objects"
@@ -62,6 +70,10 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     by_email: Sequence[Candidate] = ()
     twins_by_external_id: Sequence[str] = ()
     twins_by_email: Sequence[str] = ()
+    is_marker_unknown: bool = False
+    """It carries our marker of a mapping that this registry never had: an older database was restored."""
+    is_perhaps_forgotten: bool = False
+    """An older database was restored, and objects here have no place for a marker."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -81,13 +93,14 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
     ours = mark if mark and mark.instance == instance else None
     if not in_scope(remote, policy, is_marked=ours is not None):
         return Match("ignore", "out of scope")
-    if hits.ended == CUSTOMER_DELETED:
-        return Match("ignore", "its customer was deleted in the registry")  # it must not rise again
+    if hits.ended is not None and hits.ended in NEVER_AGAIN:
+        return Match("ignore", NEVER_AGAIN[hits.ended])  # it must not rise again
     found = (
         _by_merge(remote, hits)
         or _by_mark(remote, ours, hits)
         or _by_external_id(remote, hits)
         or _by_email(remote, hits, policy)
+        or _perhaps_forgotten(remote, hits)
     )
     found = found or Match("enter", "no candidate on any rung")
     return _answered(answer) if found.hold and answer and answer.digest == found.hold.digest else found
@@ -176,6 +189,17 @@ def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | N
     return Match("link", "one unique e-mail", only.customer_id)
 
 
+def _perhaps_forgotten(remote: Remote, hits: Hits) -> Match | None:
+    """What an older database does not know may be a customer's all the same, and is never made a second one."""
+    if hits.is_marker_unknown:
+        why = "it carries our marker of a mapping that this database does not know: an older one was restored"
+        return _ambiguous(remote, RESTORED, why, [])
+    if hits.is_perhaps_forgotten:
+        why = "an older database was restored: it may be a customer's that was mapped to it since"
+        return _ambiguous(remote, RESTORED, why, [])
+    return None
+
+
 def _ambiguous(remote: Remote, rung: str, why: str, candidates: list[str], are: str = CUSTOMERS) -> Match:
     detail: dict[str, object] = {
         "rung": rung,
@@ -201,16 +225,18 @@ class Double(msgspec.Struct, frozen=True):
     """An unmapped object at the connection that could be the customer about to be created there."""
 
     remote_id: str
-    rung: Literal["marker", "external id", "e-mail"]
+    rung: Literal["marker", "external id", "e-mail", "name"]
+    """`name`: only of objects that a restored database may have forgotten; never enough for a link."""
 
 
 def match_before_create(doubles: Sequence[Double], policy: ConnectionPolicy, answer: Answer | None) -> Match:
     """Link, hold or create (`enter` means: create there). A likely double that may not be linked is held."""
-    sure = {one.remote_id for one in doubles if one.rung != "e-mail"}
+    sure = {one.remote_id for one in doubles if one.rung in ("marker", "external id")}
     likely = {one.remote_id for one in doubles}
+    mailed = {one.remote_id for one in doubles if one.rung == "e-mail"}
     if len(sure) == 1:
         return Match("link", "marker or external id", remote_id=next(iter(sure)))
-    if len(likely) == 1 and policy.match_email:
+    if len(likely) == 1 and mailed and policy.match_email:
         return Match("link", "one unique e-mail", remote_id=next(iter(likely)))
     if not likely:
         return Match("enter", "no candidate on any rung")

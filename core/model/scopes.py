@@ -14,7 +14,7 @@ SCOPES: Final[Mapping[str, str]] = {
     READ: "viewer: looks at everything, changes nothing",
     WRITE: "operator: edits customers, answers holds, asks for syncs, retries, undoes",
     APPROVE: "approver: activates connections and answers what a mass change or a shrunken listing asks",
-    ADMIN: "admin: everything, whatever comes",
+    ADMIN: "admin: everything; erases customers",
 }
 
 

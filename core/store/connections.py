@@ -33,6 +33,7 @@ class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     error_code: str = ""
     allowance_from: float | None = None
+    restored_at: float | None = None
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,10 +124,14 @@ def put_meta_once(tx: Tx, name: str, value: str) -> str:
     return meta(tx, name) or value
 
 
+def put_meta(tx: Tx, name: str, value: str) -> None:
+    """Set a setting, whatever it was."""
+    tx.execute(upsert(tx.dialect, META, ("name",), ("value",)), {"name": name, "value": value})
+
+
 def probe(tx: Tx, now: float) -> None:
     """Write something, anything: a database that only reads well is not usable."""
-    statement = upsert(tx.dialect, META, ("name",), ("value",))
-    tx.execute(statement, {"name": "probed_at", "value": str(now)})
+    put_meta(tx, "probed_at", str(now))
 
 
 @cache

@@ -88,10 +88,14 @@ class Tx:
         for call in self._after:
             call()
 
-    def serialize(self, name: str) -> None:
-        """Let no other transaction that names `name` run beside this one (SQLite has one writer anyway)."""
+    def serialize(self, name: str, *, is_shared: bool = False) -> None:
+        """Let no other transaction that names `name` run beside this one (SQLite has one writer anyway).
+
+        Those that are `is_shared` run beside each other.
+        """
         if self.dialect == "postgresql":
-            self.connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+            lock = "pg_advisory_xact_lock_shared" if is_shared else "pg_advisory_xact_lock"
+            self.connection.execute(sa.text(f"SELECT {lock}(hashtext(:name))"), {"name": name})
 
 
 class Database:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
+from core.store import tombstones
 from core.store.database import Tx
 from core.store.tables import FAILURES
 from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert
@@ -42,8 +43,17 @@ _RESOLVE: Final = sa.delete(FAILURES).where(_HERE, FAILURES.c.subject.in_(SOME))
 
 
 def record(tx: Tx, failures: Sequence[Failure]) -> None:
-    """Store failures; one that stands already counts one attempt more."""
-    tx.many(_record(tx.dialect), [msgspec.structs.asdict(one) for one in failures])
+    """Store failures; one that stands already counts one attempt more. Of what was erased only the code is kept."""
+    erased = {
+        name: tombstones.erased_subjects(tx, name, [one.subject for one in failures if one.connection == name])
+        for name in {one.connection for one in failures}
+    }
+    kept = [_emptied(one) if one.subject in erased[one.connection] else one for one in failures]
+    tx.many(_record(tx.dialect), [msgspec.structs.asdict(one) for one in kept])
+
+
+def _emptied(one: Failure) -> Failure:
+    return msgspec.structs.replace(one, message="its customer was erased", raw="", record_id=None)
 
 
 @cache

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from core.model.keys import email_key
 from core.model.remote import Remote
+from core.store import tombstones
 from core.store.database import Tx
 from core.store.mappings import IS_LIVE
 from core.store.tables import MAPPINGS, OBSERVATIONS
@@ -20,12 +21,13 @@ _NAMES = ("remote_id", "digest", "remote", "state", "raw")
 _COLUMNS = tuple(OBSERVATIONS.c[name] for name in _NAMES)
 _CHANGED = ("digest", "remote", "raw", "accord_ref", "external_id", "email_key", "state", "seen_at")
 
+ERASED: Final = "erased"
 UNSEEN: Final = ""
 """No object has this digest: what carries it is news to the next sweep."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """One remote object as last seen. state: live | gone.
+    """One remote object as last seen. state: live | gone | erased.
 
     `raw` is the object's JSON where a write may be computed from it later, "" elsewhere.
     """
@@ -57,7 +59,7 @@ _LOOSELY: Final = (
 _PUT: Final = {name: upsert(name, OBSERVATIONS, ("connection", "kind", "remote_id"), _CHANGED) for name in DIALECTS}
 _BY_ID: Final = sa.select(*_COLUMNS).where(*_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME))
 _DIGESTS: Final = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest).where(
-    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state == "live"
+    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state.in_(("live", ERASED))
 )
 _UNMAPPED: Final = (
     sa.select(*_COLUMNS)
@@ -74,7 +76,7 @@ _DOUBLES: Final = {
 
 
 def digests(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, str]:
-    """What these live objects looked like last time, by id: the fast path of a sweep."""
+    """What these objects (but gone ones) looked like last time, by id: the fast path of a sweep."""
     found: dict[str, str] = {}
     for some in chunks(list(remote_ids)):
         rows = tx.rows(_DIGESTS, {"some": some, "connection": connection, "kind": kind})
@@ -92,9 +94,23 @@ def by_ids(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dic
 
 
 def put(tx: Tx, connection: str, kind: str, seen: Sequence[Observation], now: float) -> None:
-    """Store what was seen."""
-    rows = [_row(connection, kind, one, now) for one in seen]
+    """Store what was seen; of erased objects no more than that they were."""
+    tx.serialize("erasure", is_shared=True)  # an erasure that commits between the look and the write would be undone
+    erased = tombstones.erased_among(tx, connection, kind, [one.remote for one in seen])
+    kept = [_emptied(one) if one.remote_id in erased else one for one in seen] if erased else seen
+    rows = [_row(connection, kind, one, now) for one in kept]
     tx.load(_PUT[tx.dialect], rows)
+
+
+def _emptied(one: Observation) -> Observation:
+    return Observation(
+        remote_id=one.remote_id, digest=one.digest, remote=Remote(id=one.remote_id, fields={}), state=ERASED
+    )
+
+
+def erase(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str], now: float) -> None:
+    """Keep nothing of these objects; their tombstones are there already."""
+    put(tx, connection, kind, list(by_ids(tx, connection, kind, remote_ids).values()), now)
 
 
 def unmapped(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[Observation]:
@@ -113,17 +129,17 @@ def doubles(tx: Tx, connection: str, kind: str, column: str, values: Iterable[st
 
 
 def ids_after(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
-    """Ids of live objects in order, for finding those that a full sweep did not see."""
+    """Ids of live objects in order, for walking all of them."""
     statement = sa.select(OBSERVATIONS.c.remote_id).where(
         *_here(connection, kind), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > after
     )
     return [row[0] for row in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id).limit(limit))]
 
 
-def count(tx: Tx, connection: str, kind: str) -> int:
-    """How many live objects of a connection are known."""
+def count(tx: Tx, connection: str, kind: str, state: str = "live") -> int:
+    """How many objects of a connection are known in a state."""
     statement = sa.select(sa.func.count()).select_from(OBSERVATIONS)
-    return int(tx.execute(statement.where(*_here(connection, kind), OBSERVATIONS.c.state == "live")).scalar_one())
+    return int(tx.execute(statement.where(*_here(connection, kind), OBSERVATIONS.c.state == state)).scalar_one())
 
 
 def _here(connection: str, kind: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -53,8 +53,9 @@ CONNECTIONS: Final = sa.Table(
     _time("paused_until", optional=True),
     _text("error", default=""),
     _text("error_code", default=""),
-    _time("allowance_from", optional=True),
-    comment="state: observing | active | reauthorize. allowance_from: an approved mass change counts from here.",
+    _time("allowance_from", optional=True),  # an approved mass change counts from here
+    _time("restored_at", optional=True),
+    comment="state: observing | active | reauthorize. restored_at: and first contact is to be made anew.",
 )
 
 CUSTOMERS: Final = sa.Table(
@@ -144,7 +145,7 @@ OBSERVATIONS: Final = sa.Table(
     sa.Index("ix_observations_accord_ref", "accord_ref"),
     sa.Index("ix_observations_external_id", "external_id"),
     sa.Index("ix_observations_email_key", "email_key"),
-    comment="What was last seen of a remote object, mapped or not. raw: where updates carry a lock.",
+    comment="What was last seen of a remote object. raw: where updates carry a lock. state: live | gone | erased.",
 )
 
 DIRTY: Final = sa.Table(
@@ -358,4 +359,21 @@ API_TOKENS: Final = sa.Table(
     _time("revoked_at", optional=True),
     sa.UniqueConstraint("digest"),
     comment="SHA-256 of each token. Revoked ones stay: a name in the journal must not change hands.",
+)
+
+TOMBSTONES: Final = sa.Table(
+    "tombstones",
+    METADATA,
+    _id(),  # the record's, the mapping's, or the hash of an object's
+    _text("what"),
+    _text("why"),
+    _text("connection", default=""),
+    _text("record_id", default=""),
+    _text("digest", default=""),  # the hash of a customer's external id
+    _count("generation"),
+    _time("at"),
+    _text("actor"),
+    sa.Index("ix_tombstones_digest", "digest"),
+    sa.Index("ix_tombstones_record_id", "record_id"),
+    comment="What must not come back by itself. what: customer | mapping | object. why: erased | unlinked.",
 )

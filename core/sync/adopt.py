@@ -11,13 +11,13 @@ from functools import cache
 import msgspec
 
 from core.model.decide import Verdict
-from core.model.holds import HoldDraft
+from core.model.holds import AMBIGUOUS_MATCH, HoldDraft
 from core.model.keys import email_key
-from core.model.match import Candidate, Hits, Marked, Match, match
+from core.model.match import CUSTOMER_ERASED, RESTORED, Candidate, Hits, Marked, Match, match
 from core.model.merge import digest_of
 from core.model.remote import Remote, parse_mark
 from core.model.values import Fields, blank
-from core.store import customers, holds, intents, journal, mappings, observations, work
+from core.store import connections, customers, holds, intents, journal, mappings, observations, tombstones, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
@@ -25,6 +25,8 @@ from core.store.observations import Observation
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.registry import Moved, fan_out
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
+
+ALL_HOLDS = 100_000
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +53,7 @@ class Ladder:
 
     def __init__(self, tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation]) -> None:
         """Ask the database once per rung."""
-        self._connection = connection
+        self._connection, self._instance = connection, hub.instance
         name = connection.name
         marks = {one.remote_id: parse_mark(one.remote.accord_ref) for one in slice_}
         marked = {mark.mapping for mark in marks.values() if mark and mark.instance == hub.instance}
@@ -75,12 +77,15 @@ class Ladder:
             for row in rows
             if row.connection == name
         }
-        self._ended = mappings.ended_notes(tx, name, KIND, [one.remote_id for one in slice_])
+        erased = tombstones.erased_among(tx, name, KIND, [one.remote for one in slice_])
+        notes = mappings.ended_notes(tx, name, KIND, [one.remote_id for one in slice_])
+        self._ended = {**notes, **dict.fromkeys(erased, CUSTOMER_ERASED)}
+        self._has_forgotten = not connection.manifest.has_marker and is_restored(tx, name)
         self._same_external = observations.doubles(tx, name, KIND, "external_id", external)
         self._same_email = observations.doubles(tx, name, KIND, "email_key", keys)
 
-    def hits(self, remote: Remote) -> Hits:
-        """What each rung found for one object."""
+    def hits(self, remote: Remote, held: Sequence[holds.Hold] = ()) -> Hits:
+        """What each rung found for one object; `held` is what was asked about it before."""
         key = key_of(remote)
         by_external = self._by_external.get(minted_id(self._connection, remote))
         return Hits(
@@ -91,12 +96,18 @@ class Ladder:
             by_email=[self._candidate(one) for one in self._by_email.get(key, ())],
             twins_by_external_id=_others(self._same_external.get(remote.external_id or "", ()), remote.id),
             twins_by_email=_others(self._same_email.get(key, ()), remote.id),
+            is_marker_unknown=self._is_marker_unknown(remote),
+            is_perhaps_forgotten=self._has_forgotten or any(one.detail.get("rung") == RESTORED for one in held),
         )
 
     def _merged_into(self, remote: Remote) -> list[Candidate]:
         rows = [self._absorbed[alias] for alias in remote.aliases if alias in self._absorbed]
         owners = {row.record_id: self.customers[row.record_id] for row in rows}
         return [self._candidate(one) for one in owners.values()]
+
+    def _is_marker_unknown(self, remote: Remote) -> bool:
+        mark = self._marks.get(remote.id)
+        return mark is not None and mark.instance == self._instance and mark.mapping not in self._by_mapping
 
     def _marked(self, remote: Remote) -> Marked | None:
         mark = self._marks.get(remote.id)
@@ -111,6 +122,21 @@ class Ladder:
         row = self.here.get(customer.id)
         mapped_to = "left out" if row and row.state == "excluded" else row.remote_id if row else None
         return Candidate(customer.id, customer.external_id, mapped_to)
+
+
+def is_restored(tx: Tx, name: str) -> bool:
+    """Whether first contact is being made anew, since an older database was found."""
+    return connections.get(tx, name).restored_at is not None
+
+
+def forgotten_by_name(tx: Tx, connection: Connection) -> dict[str, list[str]]:
+    """Objects that a restored database may have forgotten and nobody has decided on, by name as it is there."""
+    found: dict[str, list[str]] = {}
+    for one in holds.listing(tx, connection=connection.name, reason=AMBIGUOUS_MATCH, limit=ALL_HOLDS):
+        name = one.detail.get("name")
+        if one.detail.get("rung") == RESTORED and isinstance(name, str) and name:
+            found.setdefault(name_as_there(connection, {"name": name}), []).append(one.subject[2:])
+    return found
 
 
 def minted_id(connection: Connection, remote: Remote) -> str:
@@ -135,8 +161,9 @@ def judge(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation
     held = holds.of_subjects(tx, connection.name, subjects)
     judged = []
     for one in slice_:
-        answers = holds.answers(held.get(work.remote_subject(one.remote_id), ()))
-        found = match(one.remote, ladder.hits(one.remote), connection.policy, hub.instance, answers.get(""))
+        held_here = held.get(work.remote_subject(one.remote_id), ())
+        answers = holds.answers(held_here)
+        found = match(one.remote, ladder.hits(one.remote, held_here), connection.policy, hub.instance, answers.get(""))
         judged.append(_judged(tx, hub, connection, ladder, one, found))
     return judged
 
@@ -151,7 +178,12 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
         draft = HoldDraft(reason="ambiguous_match", detail={"problem": "no such customer to link to"}, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
     now = hub.clock.now()
-    row = ladder.here.get(customer.id) or MappingRow(
+    # one that a person named may be on no rung: it may wait to be created here all the same
+    here = ladder.here.get(customer.id) or _here(tx, connection, customer)
+    if here is not None and not ladder.here.get(customer.id) and here.remote_id not in (None, seen.remote_id):
+        draft = HoldDraft(reason="ambiguous_match", detail={"problem": f"that one is {here.remote_id} here"}, digest="")
+        return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
+    row = here or MappingRow(
         id=hub.ids.new(),
         record_id=customer.id,
         connection=connection.name,
@@ -162,6 +194,11 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
     verdict = verdict_on(hub, connection, customer, row, seen.remote)
     return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
+
+
+def _here(tx: Tx, connection: Connection, customer: Customer) -> MappingRow | None:
+    rows = mappings.of_records(tx, [customer.id]).get(customer.id, [])
+    return next((row for row in rows if row.connection == connection.name), None)
 
 
 def adopt(
@@ -232,11 +269,12 @@ def _creates_under_way(tx: Tx, connection: Connection) -> dict[str, str]:
     found = {}
     for intent in intents.all_open(tx, connection.name):
         if intent.action == "create":
-            found[intent.mapping_id] = _name_as_there(connection, intent.wanted)
+            found[intent.mapping_id] = name_as_there(connection, intent.wanted)
     return found
 
 
-def _name_as_there(connection: Connection, fields: Fields) -> str:
+def name_as_there(connection: Connection, fields: Fields) -> str:
+    """A customer's name in the connection's own spelling."""
     return str(connection.projection.canonical("name", fields.get("name")) or "")
 
 
@@ -246,7 +284,7 @@ def _may_be_ours(connection: Connection, one: Judged, waiting: dict[str, str]) -
     mark = parse_mark(one.seen.remote.accord_ref)
     if mark is not None:
         return mark.mapping in waiting
-    return _name_as_there(connection, one.seen.remote.fields) in waiting.values()
+    return name_as_there(connection, one.seen.remote.fields) in waiting.values()
 
 
 def _look_again(

@@ -9,6 +9,7 @@ from core.model.policy import Policy
 from core.ports import Clock, ConnectionConfig, Ids, Provider, Shell, Vault
 from core.store import connections
 from core.store.database import Database, Tx
+from core.store.life import LifeFile
 from core.sync.hub import Connection, Hub, Timing, connect
 
 
@@ -26,6 +27,7 @@ class Parts:
     shell: Callable[[str], Shell]
     wake: Callable[[str], None]
     timing: Timing
+    life: LifeFile | None = None
 
 
 def build_hub(parts: Parts) -> Hub:
@@ -49,4 +51,5 @@ def build_hub(parts: Parts) -> Hub:
         instance=parts.db.run_now(rows),
         wake=parts.wake,
         timing=parts.timing,
+        life=parts.life,
     )

@@ -128,6 +128,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "pending": mappings.count(tx, name, "pending"),
                 "gone": mappings.count(tx, name, "gone"),
                 "objects": observations.count(tx, name, KIND),
+                "erased": observations.count(tx, name, KIND, observations.ERASED),
                 "waiting": waiting.get(name, 0),
                 "inbox": letters.get((name, "new"), 0),
                 "poison": letters.get((name, "poison"), 0),
@@ -139,6 +140,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "last_changes": changes.completed_at,
                 "allowances": _allowances(tx, hub, row),
                 "paused_until": row.paused_until,
+                "restored_at": row.restored_at,
                 "error": row.error,
             }
         )

@@ -25,6 +25,7 @@ from core.ports import (
     Webhooks,
 )
 from core.store.database import Database
+from core.store.life import LifeFile
 from core.store.observations import Observation
 from core.sync.discreet import build_discreet
 from core.sync.meter import Meter, allowances_of
@@ -92,6 +93,8 @@ class Hub:
     instance: str
     wake: Callable[[str], None]
     timing: Timing = field(default_factory=Timing)
+    life: LifeFile | None = None
+    """Where the database's life is told, to notice one that was put back from a backup; None: nowhere."""
     log: structlog.typing.FilteringBoundLogger = field(default_factory=structlog.get_logger)
 
     def connection(self, name: str) -> Connection:

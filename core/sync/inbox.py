@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
-from core.store import inbox
+from core.store import erasing, inbox, tombstones
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.sync.batch import Report
@@ -119,10 +119,11 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
             poison.append((letter, f"a bug of Accord's ({type(error).__name__}); the log has the details"))
 
     def store(tx: Tx) -> None:
-        _take(tx, hub, connection, understood)
+        take(tx, hub, connection, understood)
         for letter, problem in poison:
             inbox.poison(tx, letter.id, problem)
         inbox.done(tx, [letter.id for letter, _ in understood])
+        erasing.empty_letters(tx, _of_the_erased(tx, connection, understood))
 
     await hub.db.run(store)
     report.looked += len(letters)
@@ -130,7 +131,18 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
     return True
 
 
-def _take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> None:
+def named(notices: Sequence[Notice]) -> set[str]:
+    """The objects that a delivery is about."""
+    return {one for notice in notices for one in (notice.remote_id, *notice.merged)}
+
+
+def _of_the_erased(tx: Tx, connection: Connection, letters: Sequence[tuple[Letter, Sequence[Notice]]]) -> list[int]:
+    about = {letter.id: named(notices) for letter, notices in letters}
+    erased = tombstones.erased_objects(tx, connection.name, set().union(*about.values()))
+    return [one for one, objects in about.items() if objects & erased]
+
+
+def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> None:
     """Mark what the letters name, all at once: while this runs, no other delivery is stored."""
     traces: dict[str, str] = {}
     for letter, notices in understood:

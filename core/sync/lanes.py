@@ -257,6 +257,8 @@ class Lanes:
             report.entered += counts.get("enter", 0)
             report.linked += counts.get("link", 0)
             report.held += counts.get("hold", 0)
+        else:
+            connections.change(tx, connection.name, restored_at=None)
         connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
 
     def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:

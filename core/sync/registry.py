@@ -12,7 +12,7 @@ from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import external_customer_id, validated
 from core.model.values import Fields, Value, blank
-from core.store import connections, customers, failures, holds, journal, mappings, work
+from core.store import connections, customers, failures, holds, journal, mappings, tombstones, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
@@ -84,14 +84,15 @@ def _subjects_at(
 def offer(tx: Tx, hub: Hub, name: str, unmapped: Sequence[Customer]) -> list[str]:
     """Pending mappings for customers that policy wants created at a connection; returns their subjects.
 
-    Nothing is created before one complete sweep of the connection has been stored.
+    Nothing is created before one complete sweep of the connection has been stored, nor before a restored database
+    has met again what it may have forgotten.
     """
     connection = hub.connections[name]
     wanted = [one for one in unmapped if one.deleted_at is None and may_create(one.fields, connection.policy)]
     if not wanted:
         return []
     row = connections.get(tx, name)
-    if row.state != "active" or row.swept_at is None:
+    if row.state != "active" or row.swept_at is None or row.restored_at is not None:
         return []
     now = hub.clock.now()
     used = mappings.generations(tx, [one.id for one in wanted], name)
@@ -187,12 +188,12 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     ]
     mappings.update(tx, ended)
     for row in ended:
-        _forget(tx, hub, row)
+        forget(tx, hub, row)
     journal.write(tx, [journal.Entry(at=now, record_id=one.id, action="delete", actor=actor, trace=trace)])
     return one
 
 
-def _forget(tx: Tx, hub: Hub, row: MappingRow) -> None:
+def forget(tx: Tx, hub: Hub, row: MappingRow) -> None:
     """What was asked, and what failed, about a mapping that has ended is moot."""
     subject = work.mapping_subject(row.id)
     known = holds.of_subjects(tx, row.connection, [subject])
@@ -205,8 +206,9 @@ def get(tx: Tx, external_id: str) -> Customer:
     """A live customer, or NotFoundError."""
     found = customers.by_external_ids(tx, [external_id]).get(external_id)
     if found is None:
+        ends = tombstones.of_customer(tx, external_id)
         raise NotFoundError(
-            f"there is no customer {external_id!r}",
+            f"there is no customer {external_id!r}{'; one was erased' if ends else ''}",
             field="external_customer_id",
             cure="`accord customers list` shows them",
         )

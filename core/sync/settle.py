@@ -11,7 +11,7 @@ from core.model import holds
 from core.model.decide import Verdict
 from core.model.holds import HoldDraft
 from core.model.keys import email_key
-from core.model.match import CUSTOMER_DELETED, Double, Match, match_before_create
+from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
 from core.model.merge import digest_of
 from core.model.remote import Mark
 from core.store import customers, intents, journal, mappings, observations, work
@@ -23,7 +23,7 @@ from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import gone, guard
-from core.sync.adopt import adopt
+from core.sync.adopt import adopt, forgotten_by_name, name_as_there
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.failing import dealt_with, record_trouble
 from core.sync.freeze import intent_for
@@ -172,6 +172,11 @@ def _external_id_moved(customer: Customer, found: Found, held: Sequence[Hold]) -
 def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome: Outcome) -> list[Case]:
     """Customers without an object here: linked to an unmapped double, held, left out, or to be created."""
     rows = {mapping.id: row for row, mapping in batch.pending}
+    if batch.state.restored_at is not None:
+        # what a restored database has forgotten is looked for first: it must not be made a second time
+        later = hub.clock.now() + hub.timing.first_back_off
+        work.postpone(tx, connection.name, {row.subject: later for row in rows.values()}, is_attempt=False)
+        return []
     current = as_of_now(tx, [mapping for _, mapping in batch.pending])
     dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
     # one that was linked or left out meanwhile is still dirty, and sorted anew
@@ -233,23 +238,24 @@ def _doubles(
     external = [customer.external_id for _, customer in current.values()]
     by_external = observations.doubles(tx, connection.name, KIND, "external_id", external)
     by_email = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
+    forgotten = forgotten_by_name(tx, connection) if current else {}
     found: dict[str, list[Double]] = {}
     for name, (_, customer) in current.items():
         here = [Double(one, "marker") for one in by_mark.get(marks[name], ())]
         here += [Double(one, "external id") for one in by_external.get(customer.external_id, ())]
         here += [Double(one, "e-mail") for one in by_email.get(emails[name], ())]
+        here += [Double(one, "name") for one in forgotten.get(name_as_there(connection, customer.fields), ())]
         if here:
             found[name] = here
     return _of_the_living(tx, connection, found)
 
 
 def _of_the_living(tx: Tx, connection: Connection, found: Mapping[str, list[Double]]) -> dict[str, list[Double]]:
-    """Without the objects of deleted customers: an external id that is used again never joins the old ones."""
+    """Without what has ended for good: an external id that is used again never joins the old objects."""
     ids = [one.remote_id for doubles in found.values() for one in doubles]
     ended = mappings.ended_notes(tx, connection.name, KIND, ids)
     return {
-        name: [one for one in doubles if ended.get(one.remote_id) != CUSTOMER_DELETED]
-        for name, doubles in found.items()
+        name: [one for one in doubles if ended.get(one.remote_id) not in NEVER_AGAIN] for name, doubles in found.items()
     }
 
 

@@ -18,6 +18,7 @@ from core.sandbox.lookalike import LookAlike
 from core.store.database import Database
 from core.store.instance import is_held
 from core.store.keyring import Keyring, keyring_for
+from core.store.life import life_file
 from core.sync.build import Parts, build_hub
 from core.sync.hub import Hub
 from tests.support.world import PROVIDERS, SECRETS, SETTINGS, SeededIds, World, here
@@ -75,6 +76,7 @@ class WorldRoot:
                 shell=self.shell,
                 wake=wake or (lambda _lane: None),
                 timing=self.world.timing,
+                life=life_file(self.database(), None),
             )
         )
         yield replace(hub, log=structlog.wrap_logger(structlog.PrintLogger(sys.stderr)))

@@ -16,6 +16,7 @@ from core.ports import Exchange, HttpRequest, HttpResponse, Provider, Shell
 from core.sandbox.lookalike import LookAlike, Offer
 from core.store import connections, work
 from core.store.database import Database
+from core.store.life import LifeFile
 from core.store.tables import METADATA
 from core.sync.activation import activate
 from core.sync.build import Parts, build_hub
@@ -96,6 +97,7 @@ class World:
     seed: int = 1
     url: str = "sqlite://"
     timing: Timing = field(default_factory=lambda: Timing(changes_every=60, full_every=86400, first_back_off=1))
+    life: LifeFile | None = None
     config: AccordConfig = field(default_factory=lambda: config_of(NAMES))
 
     def __post_init__(self) -> None:
@@ -127,6 +129,7 @@ class World:
                 shell=lambda name: Shell(clock=self.clock, hop=here, exchange=self._through(name)),
                 wake=self.woken.add,
                 timing=self.timing,
+                life=self.life,
             )
         )
         self.lanes = Lanes(self.hub)

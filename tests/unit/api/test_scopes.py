@@ -12,7 +12,7 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
-from core.api import connections, customers, operations, probes
+from core.api import connections, customers, ends, operations, probes
 from core.api.app import build_app
 from core.api.context import Context, new_router
 from core.api.edge import OPEN_PATHS, Edge
@@ -32,6 +32,7 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/connections/{name}/activate": {"digest": "0"},
     "POST /v1/syncs": {"connection": "stripe", "what": "changes"},
     "POST /v1/holds/{hold_id}/answer": {"choice": "approve"},
+    "PUT /v1/customers/{external_customer_id}/mappings/{connection}": {"remote_id": "r1"},
     "POST /v1/failures/retry": {"connection": "stripe"},
 }
 ROLES: Mapping[str, str] = {
@@ -39,6 +40,8 @@ ROLES: Mapping[str, str] = {
     "POST": "write",
     "PATCH": "write",
     "DELETE": "write",
+    "PUT": "write",
+    "DELETE /v1/customers/{external_customer_id}/data": "admin",
     "POST /v1/connections/{name}/activate": "approve",
 }
 """What DESIGN's roles come to: by verb, but for what is named. A new route that is an exception is added here."""
@@ -155,7 +158,7 @@ async def test_a_route_that_declares_nothing_lets_nobody_in(site: Site, world: W
 
 async def test_every_route_there_is_stands_behind_the_check() -> None:
     """One of FastAPI's own kind would let everybody in who has any token at all."""
-    for part in (customers, connections, operations, probes):
+    for part in (customers, ends, connections, operations, probes):
         assert {type(one) for one in part.router.routes} == {ScopedRoute}
 
 

@@ -11,6 +11,8 @@ from core.model import holds
 from core.model.holds import Answer
 from core.model.match import (
     CUSTOMER_DELETED,
+    NEVER_AGAIN,
+    RESTORED,
     Candidate,
     Double,
     Hits,
@@ -205,7 +207,7 @@ def test_the_object_of_a_deleted_customer_stays_alone() -> None:
     """It must not rise again, whatever a rung says."""
     gone = Hits(by_external_id=FREE, ended=CUSTOMER_DELETED)
     assert matched(gone, external_id="ada").kind == "ignore"
-    assert matched(msgspec.structs.replace(gone, ended="unlinked"), external_id="ada").kind == "link"
+    assert matched(msgspec.structs.replace(gone, ended=""), external_id="ada").kind == "link"
 
 
 def test_a_filter_passes_its_values_only() -> None:
@@ -296,3 +298,31 @@ def test_an_object_with_our_marker_that_a_person_left_out_stays_out() -> None:
     remote = Remote(id="cus_1", fields={}, accord_ref="inst.m1.1")
     policy = ConnectionPolicy(name="stripe", provider="stripe", enters="all")
     assert match(remote, Hits(marked=marked), policy, "inst").kind == "ignore"
+
+
+@pytest.mark.parametrize("note", sorted(NEVER_AGAIN))
+def test_what_has_ended_for_good_is_left_alone_whatever_a_rung_says(note: str) -> None:
+    """Deleted, erased or unlinked: not even our marker ties it again."""
+    hits = Hits(ended=note, marked=Marked("m1", FREE, 2, is_ended=False), by_external_id=FREE)
+    assert matched(hits, accord_ref=MARK, external_id="ada") == Match("ignore", NEVER_AGAIN[note])
+
+
+@pytest.mark.parametrize("hits", [Hits(is_marker_unknown=True), Hits(is_perhaps_forgotten=True)])
+def test_what_an_older_database_may_have_forgotten_is_held_unless_a_rung_knows_it(hits: Hits) -> None:
+    """It does not enter a second time; its external id or its e-mail still links it; a person may say what it is."""
+    rung, problem = held(matched(hits, accord_ref=MARK))
+    assert (rung, "restored" in problem) == (RESTORED, True)
+    known = msgspec.structs.replace(hits, by_external_id=FREE)
+    assert matched(known, accord_ref=MARK, external_id="ada").kind == "link"
+    assert matched(hits, accord_ref=MARK, external_id="ada").rung == "its external id is new"
+    asked = matched(hits).hold
+    assert asked is not None
+    assert matched(hits, answer=Answer("create", asked.digest)).kind == "enter"
+
+
+def test_a_forgotten_object_of_the_same_name_stops_a_create_and_never_links() -> None:
+    """A name alone is a reason to ask, and none to link."""
+    found = match_before_create([Double("r1", "name")], ALL, None)
+    assert (found.kind, found.rung) == ("hold", "create")
+    both = match_before_create([Double("r1", "name"), Double("r1", "e-mail")], ALL, None)
+    assert (both.kind, both.remote_id) == ("link", "r1")

@@ -52,8 +52,9 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), server_default="", nullable=False),
         sa.Column("error_code", sa.Text(), server_default="", nullable=False),
         sa.Column("allowance_from", sa.Double(), nullable=True),
+        sa.Column("restored_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_connections")),
-        comment="state: observing | active | reauthorize. allowance_from: an approved mass change counts from here.",
+        comment="state: observing | active | reauthorize. restored_at: and first contact is to be made anew.",
     )
     op.create_table(
         "cursors",
@@ -293,7 +294,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="live", nullable=False),
         sa.Column("seen_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("connection", "kind", "remote_id", name=op.f("pk_observations")),
-        comment="What was last seen of a remote object, mapped or not. raw: where updates carry a lock.",
+        comment="What was last seen of a remote object. raw: where updates carry a lock. state: live | gone | erased.",
     )
     with op.batch_alter_table("observations", schema=None) as batch_op:
         batch_op.create_index("ix_observations_accord_ref", ["accord_ref"], unique=False)
@@ -316,6 +317,24 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("one_offs", schema=None) as batch_op:
         batch_op.create_index("ix_one_offs_state", ["connection", "state", "asked_at"], unique=False)
+
+    op.create_table(
+        "tombstones",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("connection", sa.Text(), server_default="", nullable=False),
+        sa.Column("record_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
+        comment="What must not come back by itself. what: customer | mapping | object. why: erased | unlinked.",
+    )
+    with op.batch_alter_table("tombstones", schema=None) as batch_op:
+        batch_op.create_index("ix_tombstones_digest", ["digest"], unique=False)
+        batch_op.create_index("ix_tombstones_record_id", ["record_id"], unique=False)
 
     op.create_table(
         "vault",

@@ -1,0 +1,151 @@
+"""Taking personal data out of every table, for good. Rows that others point at stay, emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.match import CUSTOMER_ERASED
+from core.store.database import Tx
+from core.store.tables import (
+    CUSTOMERS,
+    DIRTY,
+    FAILURES,
+    HOLDS,
+    INBOX,
+    INTENTS,
+    JOURNAL,
+    MAPPINGS,
+    META,
+    OBSERVATIONS,
+    ONE_OFFS,
+)
+from core.store.text import chunks, dump
+
+ERASED: Final = "(erased)"
+"""Stands where a name or an id was."""
+MARKER: Final = dump({ERASED: (None, None, "erased")})
+"""The journal's changes of an erased customer: there were some."""
+
+_INSTR: Final = sa.text("instr(inbox.body, :wanted) > 0")
+_POSITION: Final = sa.text("position(CAST(:wanted AS bytea) IN inbox.body) > 0")
+
+
+def record_ids(tx: Tx, external_id: str) -> list[str]:
+    """Internal ids of all customers that have or had this external id, deleted ones included."""
+    statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.external_id == external_id)
+    return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.created_at))]
+
+
+def objects_of(tx: Tx, record_id: str) -> set[tuple[str, str]]:
+    """(connection, remote id) of all objects that are, or once were, this customer's."""
+    found: set[tuple[str, str]] = set()
+    for table in (MAPPINGS, JOURNAL):
+        columns = (table.c.connection, table.c.remote_id)
+        statement = sa.select(*columns).where(table.c.record_id == record_id, table.c.remote_id.is_not(None))
+        found.update((row[0], row[1]) for row in tx.rows(statement.distinct()) if row[0] is not None)
+    return found
+
+
+def all_mappings(tx: Tx, record_id: str) -> list[tuple[str, str, int]]:
+    """(id, connection, generation) of every mapping a customer ever had, by id."""
+    m = MAPPINGS.c
+    rows = tx.rows(sa.select(m.id, m.connection, m.generation).where(m.record_id == record_id).order_by(m.id))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def unmapped_with(tx: Tx, column: str, values: Iterable[str]) -> set[tuple[str, str]]:
+    """(connection, remote id) of objects seen with one of these values that are nobody's."""
+    o = OBSERVATIONS.c
+    mapped = sa.exists().where(
+        MAPPINGS.c.connection == o.connection, MAPPINGS.c.remote_id == o.remote_id, MAPPINGS.c.state != "ended"
+    )
+    found: set[tuple[str, str]] = set()
+    for some in chunks(sorted(one for one in set(values) if one)):
+        rows = tx.rows(sa.select(o.connection, o.remote_id).where(o[column].in_(some), ~mapped))
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def children_of(tx: Tx, external_id: str) -> list[str]:
+    """External ids of live customers that name this one as their parent."""
+    c = CUSTOMERS.c
+    statement = sa.select(c.external_id).where(c.parent == external_id, c.deleted_at.is_(None))
+    return [row[0] for row in tx.rows(statement.order_by(c.external_id))]
+
+
+def empty_record(tx: Tx, record_id: str, now: float) -> None:
+    """The customer, its mappings and their writes, and its journal: what remains says that there was one."""
+    blank = {"fields": "{}", "sources": "{}", "name_key": "", "email_key": "", "parent": None, "external_id": ERASED}
+    deleted = sa.func.coalesce(CUSTOMERS.c.deleted_at, now)
+    times = {"version": CUSTOMERS.c.version + 1, "updated_at": now, "deleted_at": deleted}
+    tx.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == record_id).values(**blank, **times))
+    own = sa.select(MAPPINGS.c.id).where(MAPPINGS.c.record_id == record_id)
+    frozen = {"body": "{}", "wanted": "{}", "before": "{}", "remote_id": None, "error": ""}
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.mapping_id.in_(own)).values(**frozen))
+    ended = {"state": "ended", "note": CUSTOMER_ERASED, "remote_id": None, "base": "{}", "updated_at": now}
+    tx.execute(sa.update(MAPPINGS).where(MAPPINGS.c.record_id == record_id).values(**ended))
+    here = JOURNAL.c.record_id == record_id
+    some = sa.or_(JOURNAL.c.changes != "{}", JOURNAL.c.lost != "[]")
+    tx.execute(sa.update(JOURNAL).where(here, some).values(changes=MARKER))
+    tx.execute(sa.update(JOURNAL).where(here).values(lost="[]", remote_id=None))
+
+
+def empty_subjects(tx: Tx, record_id: str, subjects: Mapping[str, Sequence[str]], now: float) -> None:
+    """What was asked, failed or waits about these subjects, by connection."""
+    _empty_holds(tx, HOLDS.c.record_id == record_id, now)
+    tx.execute(sa.delete(FAILURES).where(FAILURES.c.record_id == record_id))
+    for connection, names in subjects.items():
+        for some in chunks(names):
+            _empty_holds(tx, sa.and_(HOLDS.c.connection == connection, HOLDS.c.subject.in_(some)), now)
+            for table in (FAILURES, DIRTY):
+                tx.execute(sa.delete(table).where(table.c.connection == connection, table.c.subject.in_(some)))
+
+
+def _empty_holds(tx: Tx, wanted: sa.ColumnElement[bool], now: float) -> None:
+    is_answered = sa.case((HOLDS.c.answer.is_(None), None), else_=ERASED)
+    is_remote = sa.case((HOLDS.c.subject.like("r:%"), f"r:{ERASED}"), else_=HOLDS.c.subject)
+    open_ended: dict[str, Any] = {
+        "state": sa.case((HOLDS.c.state == "open", "moot"), else_=HOLDS.c.state),
+        "closed_at": sa.func.coalesce(HOLDS.c.closed_at, now),
+    }
+    tx.execute(
+        sa.update(HOLDS)
+        .where(wanted)
+        .values(detail="{}", digest="", answer=is_answered, subject=is_remote, **open_ended)
+    )
+
+
+def empty_requests(tx: Tx, external_id: str, answer: str) -> None:
+    """What operators and programs asked for by this external id; a repeated request of theirs gets `answer`."""
+    quoted = dump(external_id)
+    asked = ONE_OFFS.c.request.contains(quoted, autoescape=True)
+    ended = ONE_OFFS.c.state.in_(("done", "failed"))
+    tx.execute(sa.update(ONE_OFFS).where(asked, ended).values(request="{}", error=""))
+    named = META.c.value.contains(dump(f'"external_customer_id":{quoted}')[1:-1], autoescape=True)
+    rows = tx.rows(sa.select(META.c.name, META.c.value).where(META.c.name.startswith("answer:"), named))
+    kept = [{"kept_name": name, "kept_value": _answered(value, answer)} for name, value in rows]
+    statement = sa.update(META).where(META.c.name == sa.bindparam("kept_name"))
+    tx.many(statement.values(value=sa.bindparam("kept_value")), kept)
+
+
+def letters_with(tx: Tx, connection: str, text: str) -> list[tuple[int, bytes, str, str]]:
+    """(id, body, state, trace) of deliveries whose bytes hold `text` somewhere. Walks all of them."""
+    i = INBOX.c
+    found = _INSTR if tx.dialect == "sqlite" else _POSITION
+    statement = sa.select(i.id, i.body, i.state, i.trace).where(i.connection == connection, found)
+    rows = tx.rows(statement.order_by(i.id), {"wanted": text.encode()})
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def empty_letters(tx: Tx, ids: Sequence[int]) -> None:
+    """Nothing is left of these deliveries but that they came: a redelivery is still known as one."""
+    for some in chunks(ids):
+        tx.execute(sa.update(INBOX).where(INBOX.c.id.in_(some)).values(body=b"", state="done", error=""))
+
+
+def _answered(value: str, answer: str) -> str:
+    return dump({**msgspec.json.decode(value), "answer": answer})

@@ -1,0 +1,147 @@
+"""Ties by hand: one object is not this customer's any more, or is from now on. Neither comes undone by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.errors import InvalidInputError, NotFoundError
+from core.model.match import UNLINKED
+from core.store import customers, holds, intents, journal, mappings, observations, tombstones, work
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.store.tombstones import Tombstone
+from core.sync import registry
+from core.sync.hub import KIND, Hub
+from core.sync.life import tell_ends
+
+
+def unlink(
+    tx: Tx, hub: Hub, external_id: str, name: str, *, remote_id: str | None = None, actor: str, trace: str
+) -> MappingRow:
+    """Let an object go: it stays as it is, is nobody's, and the customer gets no other one there by itself.
+
+    Raises NotFoundError, or InvalidInputError when there is nothing to let go, or a write to it is under way.
+    """
+    hub.connection(name)
+    customer = registry.get(tx, external_id)
+    row = _here(tx, customer.id, name)
+    if row is None or row.remote_id is None or row.state == "excluded":
+        says = "is left out already" if row and row.state == "excluded" else "has no object"
+        raise NotFoundError(
+            f"{external_id} {says} at {name}", field="connection", cure=f"`accord explain {external_id}`"
+        )
+    if remote_id not in (None, row.remote_id):
+        problem = f"{external_id} is {row.remote_id} at {name}, not {remote_id}"
+        raise InvalidInputError(problem, field="remote", cure="look at `accord explain` again")
+    row = _let_go(tx, hub, _quiet(tx, row), actor)
+    _journal(tx, hub, row, "unlink", actor, trace)
+    tell_ends(hub, tx)
+    return row
+
+
+def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor: str, trace: str) -> MappingRow:
+    """Tie a customer to an object that is nobody's: the next look merges the two, as on first contact.
+
+    Raises NotFoundError, or InvalidInputError when either of them is tied to another one.
+    """
+    hub.connection(name)
+    customer = registry.get(tx, external_id)
+    tx.serialize("first contact")
+    row = _here(tx, customer.id, name)
+    if row is not None and row.state not in ("pending", "excluded"):
+        problem = f"{external_id} is {row.remote_id} at {name} already"
+        raise InvalidInputError(
+            problem, field="connection", cure=f"`accord mappings unlink {external_id} {name}` first"
+        )
+    _require_free(tx, name, remote_id, customer.id)
+    now = hub.clock.now()
+    if row is not None:
+        ended = msgspec.structs.replace(_quiet(tx, row), state=mappings.ENDED, note=UNLINKED, updated_at=now)
+        mappings.update(tx, [ended])
+        registry.forget(tx, hub, ended)
+    used = mappings.generations(tx, [customer.id], name).get(customer.id, 0)
+    fresh = MappingRow(
+        id=hub.ids.new(), record_id=customer.id, connection=name, generation=used + 1, remote_id=remote_id,
+        state="live", created_at=now, updated_at=now,
+    )  # fmt: skip
+    mappings.insert(tx, [fresh])
+    _journal(tx, hub, fresh, "link", actor, trace)
+    _close_question(tx, hub, name, remote_id)
+    work.mark(tx, name, [work.mapping_subject(fresh.id)], reason="linked by hand", trace=trace, now=now)
+    tx.after_commit(lambda: hub.wake(name))
+    return fresh
+
+
+def unlink_again(tx: Tx, hub: Hub, ends: Sequence[Tombstone]) -> None:
+    """Let go what an older database still ties, though a person untied it after the copy was made."""
+    for row in mappings.by_ids(tx, [one.id for one in ends]).values():
+        if row.state not in (mappings.ENDED, "excluded"):
+            _let_go(tx, hub, row, "restore")
+
+
+def _here(tx: Tx, record_id: str, name: str) -> MappingRow | None:
+    rows = mappings.of_records(tx, [record_id]).get(record_id, [])
+    return next((one for one in rows if one.connection == name and one.kind == KIND), None)
+
+
+def _quiet(tx: Tx, row: MappingRow) -> MappingRow:
+    """The mapping as it is now, held until the end of the transaction; refused while a write to it is under way."""
+    mappings.lock(tx, [row.id])
+    if intents.open_of(tx, [row.id]):
+        problem = f"a write to {row.connection} has no known outcome yet"
+        raise InvalidInputError(problem, field="connection", cure="wait until `accord explain` shows none")
+    return mappings.by_ids(tx, [row.id])[row.id]
+
+
+def _let_go(tx: Tx, hub: Hub, row: MappingRow, actor: str) -> MappingRow:
+    now = hub.clock.now()
+    # it stays known as its own: else the object would enter as a new customer, and the customer get a new object
+    left_out = msgspec.structs.replace(row, state="excluded", note=UNLINKED, base={}, updated_at=now)
+    mappings.update(tx, [left_out])
+    registry.forget(tx, hub, row)
+    end = Tombstone(
+        id=row.id, what=tombstones.MAPPING, why=tombstones.UNLINKED, connection=row.connection,
+        record_id=row.record_id, generation=row.generation, at=now, actor=actor,
+    )  # fmt: skip
+    tombstones.put(tx, [end])
+    return left_out
+
+
+def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:
+    """An object that was seen, is there, and is nobody's (or was left out: then the other lets go of it for good)."""
+    seen = observations.by_ids(tx, name, KIND, [remote_id]).get(remote_id)
+    if remote_id in tombstones.erased_objects(tx, name, [remote_id]) or (seen and seen.state == observations.ERASED):
+        raise InvalidInputError(f"{remote_id} was of a customer that was erased", field="remote")
+    if seen is None or seen.state != "live":
+        problem = f"no object {remote_id!r} was seen at {name}"
+        raise NotFoundError(problem, field="remote", cure=f"`accord sync {name} --full` reads what is there")
+    other = mappings.by_remote_ids(tx, name, KIND, [remote_id]).get(remote_id)
+    if other is None or other.record_id == owner:
+        return
+    if other.state != "excluded":
+        theirs = customers.by_ids(tx, [other.record_id])[other.record_id].external_id
+        cure = f"`accord mappings unlink {theirs} {name}` first"
+        raise InvalidInputError(f"{remote_id} is customer {theirs}", field="remote", cure=cure)
+    mappings.update(tx, [msgspec.structs.replace(other, remote_id=None)])
+
+
+def _close_question(tx: Tx, hub: Hub, name: str, remote_id: str) -> None:
+    subject = work.remote_subject(remote_id)
+    known = holds.of_subjects(tx, name, [subject])
+    nothing = [holds.Held(subject=subject, record_id=None, drafts=[])]
+    holds.settle(tx, hub.ids, name, nothing, known, hub.clock.now())
+
+
+def _journal(tx: Tx, hub: Hub, row: MappingRow, action: str, actor: str, trace: str) -> None:
+    entry = journal.Entry(
+        at=hub.clock.now(),
+        record_id=row.record_id,
+        connection=row.connection,
+        remote_id=row.remote_id,
+        action=action,
+        actor=actor,
+        trace=trace,
+    )
+    journal.write(tx, [entry])

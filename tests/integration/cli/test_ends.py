@@ -1,0 +1,63 @@
+"""erase, link, unlink and adopt."""
+
+from __future__ import annotations
+
+import asyncio
+
+from core.store import connections, customers, instance
+from tests.integration.cli.conftest import Accord, customer_id, only
+from tests.support.world import World
+
+
+def test_an_erasure_tells_what_stays_and_is_asked_about(agreed: World, accord: Accord) -> None:
+    """Nobody can be asked here: then the option must have said so. The second time there is nobody."""
+    name = customer_id(agreed)
+    refused = accord("customers", "erase", name)
+    assert (refused.code, "--yes" in refused.err) == (1, True)
+    assert agreed.db.read_now(customers.count) == 1
+    done = accord("customers", "erase", name, "--yes", "--json")
+    assert (done.code, done.json["external_customer_id"], done.json["customers"]) == (0, name, 1)
+    assert {one["connection"]: one["remote_id"] for one in done.json["remains"]} == {
+        one: only(agreed, one) for one in ("stripe", "hubspot", "quickbooks")
+    }
+    assert agreed.db.read_now(customers.count) == 0
+    again = accord("customers", "erase", name, "--yes", "--json")
+    assert (again.code, again.error["code"]) == (1, "not_found")
+    assert accord("sync", "--full").code == 0
+    assert "1 objects of erased customers" in accord("status").out
+
+
+def test_an_erasure_reads_as_a_table(agreed: World, accord: Accord) -> None:
+    """For a person: what to erase where."""
+    remote_id = only(agreed, "stripe")
+    shown = accord("customers", "erase", customer_id(agreed), "--yes").out
+    assert "erase these at their providers" in shown
+    assert remote_id in shown
+
+
+def test_unlink_and_link(agreed: World, accord: Accord) -> None:
+    """There and back again."""
+    name, remote_id = customer_id(agreed), only(agreed, "hubspot")
+    assert accord("mappings", "unlink", name, "hubspot", "--remote", "x").code == 1
+    done = accord("mappings", "unlink", name, "hubspot", "--remote", remote_id, "--json")
+    assert (done.code, done.json["state"], done.json["remote_id"]) == (0, "excluded", remote_id)
+    assert "is left out already" in accord("mappings", "unlink", name, "hubspot").err
+    linked = accord("mappings", "link", name, "hubspot", remote_id)
+    assert (linked.code, "accord sync hubspot" in linked.out) == (0, True)
+    assert accord("sync").code == 0
+    journal = accord("explain", name, "--json").json["journal"]
+    assert [one["action"] for one in journal if one["actor"].startswith("cli:")] == ["link", "unlink"]
+
+
+def test_a_database_of_which_nobody_could_tell_is_adopted_by_word(agreed: World, accord: Accord) -> None:
+    """Every connection observes until it is activated again; doctor and status say why."""
+    assert accord("db", "adopt").code == 1
+    with instance.hold(agreed.db, agreed.clock):
+        assert accord("db", "adopt", "--yes").code == 1
+    done = accord("db", "adopt", "--yes", "--json")
+    assert (done.code, done.json["observing"]) == (0, ["hubspot", "quickbooks", "stripe"])
+    assert {one.state for one in agreed.db.read_now(connections.every)} == {"observing"}
+    assert "restored" in accord("status").out
+    assert "restored from an older backup" in accord("doctor").out
+    asyncio.run(agreed.activate_all())
+    assert {one.restored_at for one in agreed.db.read_now(connections.every)} == {None}

@@ -1,0 +1,48 @@
+"""Links by hand and erasure over HTTP."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from core.sync import registry
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+ADA = {"external_customer_id": "ada", "name": "Ada Lovelace", "email": "ada@example.test"}
+
+
+async def test_an_object_is_let_go_and_tied_again(api: httpx.AsyncClient, world: World) -> None:
+    """The answer is the mapping as it is then."""
+    await world.activate_all()
+    await api.post("/v1/customers", json=ADA)
+    await world.settle()
+    (remote_id,) = world.neutral("hubspot")
+    place = "/v1/customers/ada/mappings/hubspot"
+    assert (await api.delete(place, params={"remote_id": "x"})).json()["code"] == "invalid"
+    gone = await api.delete(place)
+    assert (gone.status_code, gone.json()["state"], gone.json()["note"]) == (200, "excluded", "unlinked")
+    assert (await api.delete(place)).status_code == 404
+    back = await api.put(place, json={"remote_id": remote_id})
+    assert (back.json()["state"], back.json()["generation"], back.json()["remote_id"]) == ("live", 2, remote_id)
+    assert (await api.put(place, json={"remote_id": remote_id})).status_code == 422
+    assert (await api.put("/v1/customers/ada/mappings/nowhere", json={"remote_id": "1"})).status_code == 404
+
+
+async def test_an_erased_customer_is_not_made_again_by_a_repeated_request(api: httpx.AsyncClient, world: World) -> None:
+    """Its program did not hear the first answer and asks once more, with the same key, after the erasure."""
+    key = {"idempotency-key": "k1"}
+    await api.post("/v1/customers", json=ADA, headers=key)
+    done = await api.delete("/v1/customers/ada/data")
+    assert done.json() == {"external_customer_id": "ada", "customers": 1, "remains": [], "likely": [], "children": []}
+    again = await api.post("/v1/customers", json=ADA, headers=key)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert (again.json().get("name"), again.json()["version"]) == (None, 0)
+    assert again.json()["deleted_at"] is not None
+    found = await api.get("/v1/customers/ada")
+    assert (found.status_code, "one was erased" in found.text) == (404, True)
+    assert (await api.delete("/v1/customers/ada/data")).status_code == 404
+    made = await api.post("/v1/customers", json=ADA)
+    assert made.status_code == 201
+    assert world.db.read_now(lambda tx: registry.get(tx, "ada")).version == 1
