@@ -145,7 +145,8 @@ def commit_written(
     )
     failures.resolve(tx, connection.name, [subject, row.subject])
     again = verdict_on(hub, connection, customer, mapping, remote, known.get(subject, ()))
-    if again.is_quiet and not again.base:
+    asked = {(one.field, one.digest) for one in known.get(subject, ()) if one.state == "open"}
+    if again.is_quiet and not again.base and all((one.field, one.digest) in asked for one in again.holds):
         work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
 

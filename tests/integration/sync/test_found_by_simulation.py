@@ -112,3 +112,25 @@ async def test_nothing_is_asked_about_a_deleted_customer() -> None:
     world.db.run_now(lambda tx: registry.archive(tx, world.hub, f"stripe:{stripe_id}", actor="test", trace="t"))
     await world.next_sweep()
     assert world.db.read_now(holds.listing) == []
+
+
+async def test_what_has_no_place_is_asked_about_though_a_write_was_in_doubt_before() -> None:
+    """The value that Stripe cannot hold came while an update was unanswered: resolving that one ended the question."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    (stripe_id,) = world.neutral("stripe")
+    weather(world, "stripe", Fault(kind="lost_answer", method="POST", path="customers", count=1))
+    for phone in ("+49301234567", "+49 30 1 2 3 4 5 6 7 8 9 0 1"):
+        values = {"phone": phone}
+        world.db.run_now(
+            lambda tx, v=values: registry.update(tx, world.hub, f"stripe:{stripe_id}", v, actor="ann", trace="t")  # type: ignore[misc]
+        )
+        await world.lanes.run("stripe")
+    # the feed names the customer while the write still waits to be resolved, and not again
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    await world.settle()
+    assert world.neutral("stripe")[stripe_id]["phone"] == "+49301234567"
+    (hold,) = world.db.read_now(holds.listing)
+    assert (hold.connection, hold.reason, hold.field) == ("stripe", "unrepresentable", "phone")
