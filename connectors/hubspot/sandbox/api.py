@@ -14,12 +14,14 @@ from connectors.hubspot.sandbox.account import ACCORD, AccountState
 from connectors.hubspot.sandbox.answers import Refused, answer, bad_request, iso, no_such_path, not_found, rate_limited
 from connectors.hubspot.sandbox.search import search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record, Table
+from connectors.hubspot.sandbox.ties import WHAT, ties_answer
 from core.ports import HttpRequest, HttpResponse
 
 BATCH: Final = 100
 HISTORY_BATCH: Final = 50
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
+_TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/batch/(.+)")
 _ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
 _NAMES: Final = {"contact": ("contact", "contacts", "0-1"), "company": ("company", "companies", "0-2")}
 _BATCH_NAMES: Final = {"/batch/create": "create", "/batch/update": "update", "/batch/upsert": "upsert"}
@@ -121,6 +123,9 @@ class Api:
             settings = self._state.settings
             told = {"portalId": settings.portal_id, "accountType": settings.account_type, "timeZone": "Europe/Rome"}
             return answer(200, told)
+        ties = _TIES.fullmatch(path)
+        if ties and call.method == "POST":
+            return self._associations([self._table(ties.group(1)), self._table(ties.group(2))], ties.group(3), call)
         found = _CRM.fullmatch(path)
         table = self._table(found.group(3)) if found else None
         if found is None or table is None:
@@ -159,6 +164,15 @@ class Api:
         if not re.fullmatch(r"/[^/]+", call.tail):
             return no_such_path()
         return self._one(table, call)
+
+    def _associations(self, ends: Sequence[Table | None], what: str, call: Call) -> HttpResponse:
+        """Between companies only: Accord uses no others."""
+        table = ends[0]
+        if table is None or table.type != "company" or ends[1] is not table or what not in WHAT:
+            return no_such_path()
+        self._check_scope("objects", table, is_reading=what == "read")
+        self.reads += what == "read"
+        return ties_answer(self._state, what, _inputs(call.json()))
 
     def _properties(self, table: Table, call: Call) -> HttpResponse:
         if call.tail == "/groups" and call.method == "POST":

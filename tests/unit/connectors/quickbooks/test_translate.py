@@ -58,6 +58,7 @@ def test_every_projected_field_is_read() -> None:
         "url": "https://birds.example",
         "currency": "USD",
         "status": "active",
+        "parent": None,
     }  # fmt: skip
     assert (remote.id, remote.version, remote.unreadable) == ("7", "3", {})
     assert set(remote.fields) == set(MANIFEST.fields)
