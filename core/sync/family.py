@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from core.model.family import LONGEST_CHAIN, PARENT, Kin, chain_above, circle, named, without
 from core.model.match import may_create
 from core.model.remote import Hierarchy, Refusal, Remote
@@ -177,17 +179,42 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, st
     rows = mappings.by_remote_ids(tx, connection.name, KIND, named_there)
     waiting = [row for one, row in rows.items() if _last(row)[1] != named_there[one]]
     descendants = _descendants(tx, placed)
-    here = mappings.of_records(tx, descendants)
-    waiting += [
-        row
-        for record_id, some in here.items()
+    here = {
+        record_id: row
+        for record_id, some in mappings.of_records(tx, descendants).items()
         for row in some
-        if row.connection == connection.name and _last(row)[0] != descendants[record_id].fields.get(PARENT)
-    ]
+        if row.connection == connection.name
+    }
+    parent_of = {record_id: str(descendants[record_id].fields.get(PARENT)) for record_id in here}
+    orphans = _orphans(tx, connection, placed, here, parent_of)
+    mappings.update(tx, orphans)
+    waiting += orphans
+    waiting += [row for record_id, row in here.items() if _last(row)[0] != parent_of[record_id]]
     subjects = [work.mapping_subject(row.id) for row in waiting if row.state in ("live", "pending")]
     if subjects:
         work.mark(tx, connection.name, subjects, reason=PLACED, trace=trace, now=hub.clock.now(), noticed=False)
         tx.after_commit(lambda: hub.wake(connection.name))
+
+
+def _orphans(
+    tx: Tx,
+    connection: Connection,
+    placed: Mapping[str, str | None],
+    here: Mapping[str, MappingRow],
+    parent_of: Mapping[str, str],
+) -> list[MappingRow]:
+    """Children of another object than their parent has now: with this one nothing was agreed, nor was it taken off."""
+    agreed = {
+        row.remote_id or "": row
+        for record_id, row in here.items()
+        if parent_of[record_id] in placed and _last(row)[0] == parent_of[record_id]
+    }
+    there = observations.parents(tx, connection.name, KIND, agreed)
+    return [
+        msgspec.structs.replace(row, base={name: pair for name, pair in row.base.items() if name != PARENT})
+        for remote_id, row in agreed.items()
+        if there.get(remote_id) != placed[parent_of[row.record_id]]
+    ]
 
 
 def _last(row: MappingRow) -> tuple[Value, Value]:

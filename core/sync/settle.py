@@ -324,7 +324,8 @@ def _replaced(tx: Tx, case: Case, after: Customer) -> bool:
 def _got_place(case: Case) -> bool:
     """Its object was mapped, came back, or hangs elsewhere: whatever waited for that is looked at again."""
     is_new = not case.mapping.base or case.mapping.state != "live"
-    return case.found is not None and (is_new or PARENT in case.verdict.base)
+    is_moved = PARENT in case.verdict.base or any(one.field == PARENT for one in case.verdict.holds)
+    return case.found is not None and (is_new or is_moved)
 
 
 def _old_state(mapping: MappingRow) -> tuple[object, str, int]:

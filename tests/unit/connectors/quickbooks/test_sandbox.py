@@ -496,13 +496,13 @@ def test_a_persons_edit_shows_in_the_truth_and_in_the_neutral_view(world: World)
     assert company.neutral("customer")["1"] == {
         "name": "Acme", "legal_name": "Acme Ltd", "email": "a@b.example", "phone": None, "url": "https://a.example",
         "currency": "EUR", "status": "active", "billing_address": {"line1": "1 High St", "country": "GB"},
-        "shipping_address": {"city": "Bath"},
+        "shipping_address": {"city": "Bath"}, "parent": None,
     }  # fmt: skip
     assert not {"billing_address", "shipping_address"} & set(company.neutral("customer")["2"])
 
 
 def test_a_sub_customer_has_a_full_name_and_its_parent_in_the_truth(world: World) -> None:
-    """Hierarchies exist at QuickBooks, outside of what is synced."""
+    """As QuickBooks shows it: the name of everybody above, a level, and a job."""
     world.seed(1)
     world.company.edit("customer", None, {"name": "Child", "parent": "1"})
 
