@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import InvalidInputError
 from core.model import holds
+from core.model.policy import FieldFilter
 from core.store import work
 from core.sync import registry, undo
 from core.sync.explain import explain
@@ -183,7 +184,7 @@ async def test_an_unmapped_parent_waits_and_blanks_nothing() -> None:
 
 
 async def test_a_child_whose_parent_is_held_waits_and_says_so() -> None:
-    """QuickBooks cannot hold the parent's name: the child would have to be moved later. It goes on when it is solved."""
+    """QuickBooks cannot hold the parent's name: the child goes on when that is solved."""
     world = await started()
     await company(world, "Group: Holding")
     await company(world, "Branch", "Group: Holding")
@@ -200,9 +201,6 @@ async def test_a_child_whose_parent_is_held_waits_and_says_so() -> None:
 
 async def test_a_child_whose_parent_never_comes_there_is_created_without() -> None:
     """Policy creates companies of one plan only: nothing is to be waited for."""
-    world = World()
-    from core.model.policy import FieldFilter  # noqa: PLC0415
-
     config = with_policy(
         config_of(NAMES), "quickbooks", creates="filter", creates_filter=FieldFilter("metadata.books", ("yes",))
     )
@@ -219,7 +217,7 @@ async def test_a_child_whose_parent_never_comes_there_is_created_without() -> No
 
 
 async def test_deeper_than_quickbooks_can_is_held_with_the_limit() -> None:
-    """Four levels below the top; HubSpot knows no such limit. Whoever is below the one that is held has its own place."""
+    """Four levels below the top; HubSpot knows no such limit. Whoever is below the held one keeps its place."""
     world = await started()
     above = None
     for name in "abcdefg":
@@ -300,7 +298,7 @@ async def test_a_parent_that_was_unlinked_leaves_the_family_as_it_is() -> None:
 
 
 async def test_people_have_no_parents_at_hubspot() -> None:
-    """A contact hangs below nobody, and nobody hangs below a contact: the latter is held, the former is not asked about."""
+    """A contact hangs below nobody, which nobody is asked about; a company that should hang below one is held."""
     world = await started()
     await enter(world, "Head", name="Head Person", customer_type="individual")
     await enter(world, "Child", name="Child Person", customer_type="individual", parent="Head")
