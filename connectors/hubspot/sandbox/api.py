@@ -11,13 +11,21 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.hubspot.sandbox.account import ACCORD, AccountState
-from connectors.hubspot.sandbox.answers import Refused, answer, bad_request, iso, no_such_path, not_found, rate_limited
+from connectors.hubspot.sandbox.answers import (
+    Refused,
+    answer,
+    bad_request,
+    inputs_in,
+    iso,
+    no_such_path,
+    not_found,
+    rate_limited,
+)
 from connectors.hubspot.sandbox.search import search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record, Table
 from connectors.hubspot.sandbox.ties import WHAT, ties_answer
 from core.ports import HttpRequest, HttpResponse
 
-BATCH: Final = 100
 HISTORY_BATCH: Final = 50
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
@@ -172,7 +180,7 @@ class Api:
             return no_such_path()
         self._check_scope("objects", table, is_reading=what == "read")
         self.reads += what == "read"
-        return ties_answer(self._state, what, _inputs(call.json()))
+        return ties_answer(self._state, what, inputs_in(call.json()))
 
     def _properties(self, table: Table, call: Call) -> HttpResponse:
         if call.tail == "/groups" and call.method == "POST":
@@ -239,7 +247,7 @@ class Api:
 
     def _batch_read(self, table: Table, call: Call) -> HttpResponse:
         body = call.json()
-        ids = [str(one.get("id")) for one in _inputs(body)]
+        ids = [str(one.get("id")) for one in inputs_in(body)]
         if body.get("propertiesWithHistory") and len(ids) > HISTORY_BATCH:
             raise bad_request(f"The maximum batch size with history is {HISTORY_BATCH}")
         name = body.get("idProperty")
@@ -283,7 +291,7 @@ class Api:
         return self._state.create(table, properties, ACCORD, key), properties
 
     def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
-        inputs = _inputs(call.json())
+        inputs = inputs_in(call.json())
         is_traced = all(isinstance(one.get(TRACE), str) and one[TRACE] for one in inputs)
         ids = [str(one.get("id")) for one in inputs if action != "create"]
         if len(set(ids)) != len(ids):
@@ -350,7 +358,7 @@ class Api:
         return _written(table, record, properties) | {"new": False}
 
     def _batch_archive(self, table: Table, call: Call) -> HttpResponse:
-        for one in _inputs(call.json()):
+        for one in inputs_in(call.json()):
             record = table.live(str(one.get("id")))
             if record:
                 self._state.archive(table, record, ACCORD)
@@ -366,15 +374,6 @@ class Api:
 
 def _over(is_search: bool) -> HttpResponse:  # noqa: FBT001
     return rate_limited("SECONDLY" if is_search else "TEN_SECONDLY_ROLLING")
-
-
-def _inputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    inputs = body.get("inputs")
-    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
-        raise bad_request("Invalid input JSON: inputs must be a list of objects")
-    if len(inputs) > BATCH:
-        raise bad_request(f"The maximum batch size is {BATCH}")
-    return inputs
 
 
 def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:
