@@ -12,17 +12,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from connectors.hubspot.sandbox.account import ACCORD, AccountState
 from connectors.hubspot.sandbox.answers import (
+    BATCH,
     Refused,
     answer,
     bad_request,
     inputs_in,
-    iso,
     no_such_path,
     not_found,
     rate_limited,
 )
-from connectors.hubspot.sandbox.search import search
-from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record, Table
+from connectors.hubspot.sandbox.search import hit, search
+from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
 from connectors.hubspot.sandbox.ties import WHAT, ties_answer
 from core.ports import HttpRequest, HttpResponse
 
@@ -271,7 +271,7 @@ class Api:
         body = call.json()
         total, hits, following = search(table, body, len(call.body))
         asked = body.get("properties") or list(DEFAULTS[table.type])
-        told: dict[str, Any] = {"total": total, "results": [_hit(table, one, asked) for one in hits]}
+        told: dict[str, Any] = {"total": total, "results": [hit(table, one, asked) for one in hits]}
         if following:
             told["paging"] = {"next": {"after": str(following)}}
         return answer(200, told)
@@ -397,11 +397,3 @@ def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence
 def _written(table: Table, record: Record, properties: Mapping[str, str]) -> dict[str, Any]:
     """A write's answer: the properties written and a few of HubSpot's own, not the whole object."""
     return _shown(table, record, list(properties) or ["hs_object_id"])
-
-
-def _hit(table: Table, one: Indexed, asked: Sequence[str]) -> dict[str, Any]:
-    """An object as search knows it, which may be older than it is."""
-    own = {"hs_object_id": one.id, MODIFIED[table.type]: iso(one.modified)}
-    names = [name for name in asked if name in table.definitions]
-    properties = {name: one.properties.get(name) or None for name in names} | own
-    return {"id": one.id, "properties": properties, "updatedAt": iso(one.modified), "archived": False}
