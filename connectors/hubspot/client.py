@@ -91,6 +91,19 @@ class HubSpotClient:
         """Update up to 100 objects by id."""
         return await self._write(object_type, self._objects(object_type, "/batch/update"), {"inputs": list(inputs)})
 
+    async def associations(self, inputs: Sequence[Mapping[str, str]]) -> bytes:
+        """What companies are to other companies: up to 100 of them, each from a cursor on."""
+        path = self._between_companies("read")
+        return await self._read("objects", "POST", path, body={"inputs": list(inputs)})
+
+    async def associate(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Tie companies to companies."""
+        return await self._write("company", self._between_companies("create"), {"inputs": list(inputs)})
+
+    async def dissociate(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Take off these ties and no others between the same companies."""
+        return await self._write("company", self._between_companies("labels/archive"), {"inputs": list(inputs)})
+
     async def property(self, object_type: ObjectType, name: str) -> bytes:
         """A property's definition; GoneError when there is none."""
         return await self._read("properties", "GET", self._properties(object_type, f"/{name}"))
@@ -113,6 +126,9 @@ class HubSpotClient:
 
     def _objects(self, object_type: ObjectType, tail: str = "") -> str:
         return f"/crm/objects/{self._version}/{PATHS[object_type]}{tail}"
+
+    def _between_companies(self, what: str) -> str:
+        return f"/crm/associations/{self._version}/companies/companies/batch/{what}"
 
     def _properties(self, object_type: ObjectType, tail: str = "") -> str:
         return f"/crm/properties/{self._version}/{PATHS[object_type]}{tail}"

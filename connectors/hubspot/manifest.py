@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.remote import FieldSpec, Limit, Manifest, MetadataSpec
+from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec
 
 TEXT_LIMIT: Final = 65_536
 NAME_LIMIT: Final = 100
@@ -27,7 +27,7 @@ def limits_of(distribution: str) -> tuple[Limit, ...]:
 MANIFEST: Final = Manifest(
     provider="hubspot",
     title="HubSpot",
-    translation=1,
+    translation=2,
     fields={
         "name": FieldSpec(max_length=TEXT_LIMIT, note="a contact's first and last name; a company's name"),
         "email": FieldSpec(max_length=TEXT_LIMIT, note="unique among contacts; a company keeps it in accord_email"),
@@ -38,7 +38,9 @@ MANIFEST: Final = Manifest(
         "legal_number": FieldSpec(max_length=TEXT_LIMIT, note="accord_legal_number"),
         "tax_identification_number": FieldSpec(max_length=TEXT_LIMIT, note="accord_tax_identification_number"),
         "customer_type": FieldSpec(note="individual is a contact, company a company; never changes at HubSpot"),
+        "parent": FieldSpec(since=2, note="parent company; only between companies, a contact has none"),
     },
+    hierarchy=Hierarchy(is_apart=True, of="company:"),
     metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
     page_size=100,
     read_batch=100,

@@ -24,8 +24,9 @@ from connectors.hubspot.wire import (
     is_storable,
     join_id,
 )
-from core.errors import RejectedError, ReplyError
+from core.errors import BugError, RejectedError, ReplyError
 from core.model.country import country_code, country_name
+from core.model.family import PARENT
 from core.model.remote import Patch, Refusal, Remote, Wanted
 from core.model.values import ADDRESS_PARTS, Value, is_metadata, metadata_key, tidy
 from core.ports import ConnectionConfig
@@ -136,6 +137,9 @@ class HubSpotTranslator:
         found.address()
         for key, name in self._metadata.items():
             found.text(f"metadata.{key}", name)
+        above = None
+        if framed.type == "company" and not isinstance(framed.parent, msgspec.UnsetType):
+            above = found.parent(framed.parent)
         merged = (found.plain(MERGED) or "").split(";")
         marks = {name: found.plain(name) for name in FOREIGN}
         return Remote(
@@ -146,6 +150,7 @@ class HubSpotTranslator:
             accord_ref=found.plain(ACCORD_REF),
             external_id=found.plain(self.external_property),
             is_archived=framed.object.archived,
+            parent_id=above,
             aliases=tuple(join_id(framed.type, one) for one in merged if one.isdecimal()),
             foreign_marks={name: mark for name, mark in marks.items() if mark},
         )
@@ -168,6 +173,8 @@ class HubSpotTranslator:
         if outside:
             return outside
         canonical = self.canonical(field, value)
+        if field == PARENT:
+            return None  # whether its object can have children is not in its external id
         if field == "customer_type":
             # blank as well: an object of HubSpot's is always one or the other
             fits = canonical in ("company", "individual")
@@ -204,6 +211,8 @@ class HubSpotTranslator:
                 raise RejectedError(refusal.problem, field=field, limit=refusal.limit, cure=refusal.cure)
         if current is None:
             return self._create(wanted)
+        if PARENT in wanted.fields:
+            return self._moved(wanted, current)
         framed, known = _framed(current), self.read(current)
         changes: dict[str, str] = {}
         for field, value in wanted.fields.items():
@@ -216,11 +225,23 @@ class HubSpotTranslator:
         sparse = {name: text for name, text in sorted(changes.items()) if text != (there.get(name) or "")}
         return Patch(body={"type": framed.type, "properties": sparse} if sparse else {})
 
+    def _moved(self, wanted: Wanted, current: bytes) -> Patch:
+        """Another company above a company. Associations are written apart: such a wish names nothing else."""
+        framed, known = _framed(current), self.read(current)
+        to = wanted.parent_id.partition(":")[2] if wanted.parent_id else None
+        old = known.parent_id.partition(":")[2] if known.parent_id else None
+        if len(wanted.fields) > 1 or framed.type != "company":
+            raise BugError("HubSpot: a parent is written apart, and only to a company")
+        if to == old and PARENT not in known.unreadable:
+            return Patch(body={})
+        there = (framed.parent or "") if isinstance(framed.parent, str) else ""
+        return Patch(body={"type": "company", "parent": {"from": [one for one in there.split(";") if one], "to": to}})
+
     def _create(self, wanted: Wanted) -> Patch:
         object_type = OBJECT_TYPES.get(str(wanted.fields.get("customer_type")), self.untyped)
         changes: dict[str, str] = {}
         for field, value in wanted.fields.items():
-            if field != "customer_type":
+            if field not in ("customer_type", PARENT):
                 changes |= self._written(object_type, field, self.canonical(field, value), {})
         changes |= self._markers(wanted)
         properties = {name: text for name, text in sorted(changes.items()) if text}
@@ -270,6 +291,16 @@ class _Reading:
         texts = self._texts(field, (name,))
         if texts is not None:
             self.fields[field] = texts[name].strip() or None
+
+    def parent(self, told: str | None) -> str | None:
+        """The company above; HubSpot allows one."""
+        if told is None:
+            self.fields[PARENT] = None
+        elif ";" in told:
+            self.unreadable[PARENT] = f"it has several parent companies: {told}"
+        else:
+            return join_id("company", told)
+        return None
 
     def contact_name(self) -> None:
         """First and last name, joined."""

@@ -25,7 +25,16 @@ _DECODED: Final = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNOR
 """What HubSpot decodes in the URI before it signs; everything else stays as it was called."""
 
 _OBJECT_TYPES: Final[Mapping[str, ObjectType]] = {"0-1": "contact", "0-2": "company"}
-_IDENTITY: Final = ("subscriptionId", "objectId", "propertyName", "occurredAt", "eventId")
+_IDENTITY: Final = (
+    "subscriptionId",
+    "objectId",
+    "fromObjectId",
+    "toObjectId",
+    "associationRemoved",
+    "propertyName",
+    "occurredAt",
+    "eventId",
+)
 
 
 class HubSpotWebhooks:
@@ -53,14 +62,12 @@ class HubSpotWebhooks:
         """One notice for each object named; events of other objects or of unknown types give none."""
         found: dict[str, Notice] = {}
         for event in _events(body):
-            notice = _notice(event)
-            if notice is None:
-                continue
-            known = found.get(notice.remote_id)
-            merged = (*(known.merged if known else ()), *notice.merged)
-            found[notice.remote_id] = Notice(
-                kind=notice.kind, remote_id=notice.remote_id, merged=tuple(dict.fromkeys(merged))
-            )
+            for notice in _notices(event):
+                known = found.get(notice.remote_id)
+                merged = (*(known.merged if known else ()), *notice.merged)
+                found[notice.remote_id] = Notice(
+                    kind=notice.kind, remote_id=notice.remote_id, merged=tuple(dict.fromkeys(merged))
+                )
         return list(found.values())
 
 
@@ -106,18 +113,27 @@ def _events(body: bytes) -> Iterator[Mapping[str, Any]]:
     yield from events
 
 
-def _notice(event: Mapping[str, Any]) -> Notice | None:
+def _notices(event: Mapping[str, Any]) -> list[Notice]:
     told = str(event.get("subscriptionType") or event.get("eventType") or "")
     subject, _, verb = told.partition(".")
     known = _OBJECT_TYPES.get(str(event.get("objectTypeId"))) if subject == "object" else None
     name = f"{known}.{verb}" if known else told
     if name not in MANIFEST.webhook_events:
-        return None
+        return []
     object_type: ObjectType = "company" if name.startswith("company.") else "contact"
     if verb == "merge":
-        return _merge_notice(object_type, event)
-    hubspot_id = _id_in(event, "fromObjectId" if verb == "associationChange" else "objectId")
-    return Notice(kind="customer", remote_id=join_id(object_type, hubspot_id)) if hubspot_id else None
+        merged = _merge_notice(object_type, event)
+        return [merged] if merged else []
+    ids = [_id_in(event, place) for place in _places(name, event)]
+    return [Notice(kind="customer", remote_id=join_id(object_type, one)) for one in ids if one]
+
+
+def _places(name: str, event: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where the ids of the objects are. Of a tie between parent and child it is not said who is told: both are."""
+    if not name.endswith(".associationChange"):
+        return ("objectId",)
+    is_family = name.startswith("company.") and "PARENT" in str(event.get("associationType")).upper()
+    return ("fromObjectId", "toObjectId") if is_family else ("fromObjectId",)
 
 
 def _merge_notice(object_type: ObjectType, event: Mapping[str, Any]) -> Notice | None:

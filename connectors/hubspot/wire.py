@@ -8,7 +8,7 @@ through Accord are framed: `{"type":"contact","object":{...}}`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, TypeVar, get_args
 
@@ -32,6 +32,10 @@ UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises on bytes that are no JSON of the shape wanted, or are nested without end."""
 
 _VERSION: Final = str(MANIFEST.translation).encode()
+_COMPANY: Final = b'{"type":"company",'
+
+HUBSPOT_DEFINED: Final = "HUBSPOT_DEFINED"
+CHILD_TO_PARENT: Final = 14
 
 
 class HubSpotObject(msgspec.Struct, frozen=True):
@@ -43,10 +47,15 @@ class HubSpotObject(msgspec.Struct, frozen=True):
 
 
 class Framed(msgspec.Struct, frozen=True):
-    """Raw bytes of one remote object as Accord carries them."""
+    """Raw bytes of one remote object as Accord carries them. `parent` are the companies above a company, by `;`."""
 
     type: ObjectType
     object: HubSpotObject
+    parent: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Cut(msgspec.Struct, frozen=True):
+    object: msgspec.Raw
 
 
 class Identified(msgspec.Struct, frozen=True):
@@ -81,6 +90,47 @@ class Problem(msgspec.Struct, frozen=True, rename="camel"):
         """What the context says: `objectWriteTraceId` of a write, `ids` of a read."""
         found = (self.context or {}).get(name)
         return [str(one) for one in found] if isinstance(found, list) else [str(found)] if found else []
+
+
+class AssociationType(msgspec.Struct, frozen=True, rename="camel"):
+    """What one object is to another."""
+
+    category: str
+    type_id: int
+
+
+class Associated(msgspec.Struct, frozen=True, rename="camel"):
+    """One object at the other end."""
+
+    to_object_id: int | str
+    association_types: list[AssociationType]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The object whose associations are told."""
+
+    id: str
+
+
+class Associations(msgspec.Struct, frozen=True, rename={"origin": "from"}):
+    """A page of one object's associations."""
+
+    origin: Origin
+    to: list[Associated] = []
+    paging: Paging | None = None
+
+
+class AssociationResults(msgspec.Struct, frozen=True):
+    """The answer to a batch of associations; `errors` also name objects that have none."""
+
+    results: list[Associations] = []
+    errors: list[Problem] | None = None
+
+
+class AssociationErrors(msgspec.Struct, frozen=True):
+    """What went wrong in a batch of new or removed associations."""
+
+    errors: list[Problem] | None = None
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -159,8 +209,22 @@ def frame(object_type: ObjectType, raw: bytes) -> bytes:
 
 def sighting(object_type: ObjectType, hubspot_id: str, raw: bytes) -> Sighting:
     """One object as it was read, with the digest that tells an unchanged one without translating it."""
-    framed = frame(object_type, raw)
-    return Sighting(join_id(object_type, hubspot_id), blake2b(_VERSION + framed, digest_size=16).hexdigest(), framed)
+    return _seen(join_id(object_type, hubspot_id), frame(object_type, raw))
+
+
+def with_parent(seen: Sighting, parents: Sequence[str]) -> Sighting:
+    """The same company with the companies above it (one at most, if HubSpot keeps its word)."""
+    told = msgspec.json.encode(";".join(parents) or None)
+    return _seen(seen.id, _COMPANY + b'"parent":' + told + b',"object":' + object_in(seen) + b"}")
+
+
+def object_in(seen: Sighting) -> bytes:
+    """The object's own bytes out of their frame."""
+    return bytes(msgspec.json.decode(seen.raw, type=_Cut).object)
+
+
+def _seen(remote_id: str, framed: bytes) -> Sighting:
+    return Sighting(remote_id, blake2b(_VERSION + framed, digest_size=16).hexdigest(), framed)
 
 
 def results_in(body: bytes) -> Results:

@@ -36,6 +36,7 @@ FIELD_OF: Final = {
     "WebAddr": "url",
     "CurrencyRef": "currency",
     "Active": "status",
+    "ParentRef": "parent",
 }
 """Attribute, as a fault names it -> neutral field."""
 

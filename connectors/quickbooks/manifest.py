@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.remote import Allowance, FieldSpec, Limit, Manifest
+from core.model.remote import Allowance, FieldSpec, Hierarchy, Limit, Manifest
 
 CUSTOMER: Final = "customer"
 QUERY_PAGE: Final = 1000
@@ -27,7 +27,7 @@ EVERY_CALL: Final = ("query", "read", "cdc", "write", "batch")
 MANIFEST: Final = Manifest(
     provider="quickbooks",
     title="QuickBooks Online",
-    translation=1,
+    translation=2,
     fields={
         "name": FieldSpec(max_length=500, note="DisplayName: unique, no ':', tab or line break, cannot be blank"),
         "legal_name": FieldSpec(max_length=100, note="CompanyName"),
@@ -38,7 +38,9 @@ MANIFEST: Final = Manifest(
         "url": FieldSpec(max_length=1000, note="WebAddr.URI"),
         "currency": FieldSpec(max_length=3, note="CurrencyRef: set at creation, never changed later"),
         "status": FieldSpec(note="Active"),
+        "parent": FieldSpec(since=2, note="ParentRef and Job: at most four levels below the top"),
     },
+    hierarchy=Hierarchy(levels=4),
     metadata=None,
     page_size=QUERY_PAGE,
     read_batch=READ_BATCH,
@@ -94,7 +96,6 @@ MANIFEST: Final = Manifest(
     not_synced={
         "metadata": "a QuickBooks customer has no place for it: custom fields need the Custom Fields API (Silver tier)",
         "external_customer_id": "no place for a marker or an external id: mappings live in the registry only",
-        "parent": "ParentRef and Job are left as they are",
         "tax_identification_number": "PrimaryTaxIdentifier is masked in every answer, so it can never be compared",
         "legal_number": "no such attribute",
         "customer_type": "no such attribute: CompanyName is the legal name, not a type",

@@ -12,6 +12,7 @@ from connectors.quickbooks.manifest import MANIFEST
 from connectors.quickbooks.wire import ADDRESS_PARTS, EXTRA_LINES
 from core.errors import RejectedError, ReplyError
 from core.model.country import country_code, country_name
+from core.model.family import PARENT
 from core.model.remote import Patch, Refusal, Remote, Wanted
 from core.model.values import Value, blank, tidy
 
@@ -49,9 +50,14 @@ class CustomerTranslator:
         customer = customer_in(raw)
         fields: dict[str, Value] = {}
         unreadable: dict[str, str] = {}
+        parent_id = None
         for field in MANIFEST.fields:
             try:
-                fields[field] = tidy(read_field(customer, field))
+                if field == PARENT:
+                    parent_id = _read_parent(customer)
+                    fields |= {} if parent_id else {PARENT: None}
+                else:
+                    fields[field] = tidy(read_field(customer, field))
             except _UnreadableError as reason:
                 unreadable[field] = str(reason)
         token = customer.get("SyncToken")
@@ -60,6 +66,7 @@ class CustomerTranslator:
             fields=fields,
             unreadable=unreadable,
             version=token if isinstance(token, str) else None,
+            parent_id=parent_id,
         )
 
     # ---- neutral -> QuickBooks -----------------------------------------------------------------
@@ -81,6 +88,8 @@ class CustomerTranslator:
     def refusal(self, field: str, value: Value) -> Refusal | None:
         """Say why QuickBooks cannot hold `value`; nothing is cut or transliterated instead."""
         spelled = self.canonical(field, value)
+        if field == PARENT:
+            return None  # how deep its object would hang is not in its external id
         if field not in MANIFEST.fields:
             return _refuse(field, "QuickBooks has no place for it", "fields of the manifest", "leave it out")
         if spelled is None:
@@ -97,7 +106,10 @@ class CustomerTranslator:
             return self._creation(wanted)
         customer = customer_in(current)
         body: dict[str, Any] = {}
+        body.update(_parent_written(wanted, customer))
         for field in MANIFEST.fields:
+            if field == PARENT:
+                continue
             if field in wanted.fields and self._differs(customer, field, wanted.fields[field]):
                 body.update(self._written(field, wanted.fields[field], customer))
         if body.get("Active") is True and "DisplayName" not in body:
@@ -108,10 +120,10 @@ class CustomerTranslator:
         return Patch(body={"Id": customer["Id"], "SyncToken": customer.get("SyncToken"), "sparse": True, **body})
 
     def _creation(self, wanted: Wanted) -> Patch:
-        body: dict[str, Any] = {}
+        body: dict[str, Any] = _parent_written(wanted, {})
         for field in MANIFEST.fields:
             value = wanted.fields.get(field)
-            if field == "name" or not blank(value):
+            if field == "name" or (field != PARENT and not blank(value)):
                 body.update(self._written(field, value, {}))
         if body.get("Active") is True:
             del body["Active"]  # every customer is born active
@@ -198,6 +210,28 @@ def read_field(customer: Customer, field: str) -> Value:
         return _read_address(_part(customer, _ADDRESSES[field]))
     attribute, part = _NESTED[field]
     return _text(_part(customer, attribute), part)
+
+
+def _read_parent(customer: Customer) -> str | None:
+    """The customer above a sub-customer or job."""
+    parent = _text(_part(customer, "ParentRef"), "value") or None
+    if customer.get("Job") is True and parent is None:
+        msg = "Job is true, but ParentRef names no customer"
+        raise _UnreadableError(msg)
+    return parent
+
+
+def _parent_written(wanted: Wanted, customer: Customer) -> dict[str, Any]:
+    """Who is billed (BillWithParent) is the bookkeeper's own matter, and stays as it is."""
+    if PARENT not in wanted.fields:
+        return {}
+    try:
+        there = _read_parent(customer)
+    except _UnreadableError:
+        there = ""
+    if there == wanted.parent_id:
+        return {}
+    return {"ParentRef": {"value": wanted.parent_id or ""}, "Job": wanted.parent_id is not None}
 
 
 def _decode_leniently(raw: bytes) -> object:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from core.model import holds
+from core.model.family import ALONE, PARENT, Kin
 from core.model.holds import Answer, HoldDraft
 from core.model.merge import Base, FieldMerge, Outcome, digest_of
 from core.model.policy import REGISTRY, Policy
@@ -33,6 +34,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     standing: Mapping[str, tuple[str, str]] = {}
     answers: Mapping[str, Answer] = {}
     flapping: frozenset[str] = frozenset()
+    kin: Kin = ALONE
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -57,6 +59,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     """Fields whose equal value counts as this connection's from now on."""
     replaced: dict[str, tuple[Value, Value]] = {}
     """Non-blank values that are overwritten or cleared on either side: field -> (old, new)."""
+    awaits: str = ""
+    """Why the registry's parent cannot be written yet; it is outside of this verdict."""
 
     @property
     def is_quiet(self) -> bool:
@@ -88,6 +92,8 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
             _apply(verdict, seen, field, registry, value, outcome, projection)
     if projection.max_keys is not None:
         _crowded_out(verdict, seen, remote, projection.max_keys)
+    if PARENT in verdict.pull or PARENT in verdict.push:
+        _related(verdict, seen, remote)
     return verdict
 
 
@@ -169,6 +175,33 @@ def _crowded_out(verdict: Verdict, seen: Snapshot, remote: Remote, max_keys: int
             "cure": "remove a metadata key that is not needed there",
         }
         _hold(verdict, seen, field, registry, remote.fields.get(field), holds.UNREPRESENTABLE, detail)
+
+
+def _related(verdict: Verdict, seen: Snapshot, remote: Remote) -> None:
+    """A parent flows only where it closes no circle, and where the other side can name and hold it."""
+    kin, registry, value = seen.kin, seen.registry.get(PARENT), remote.fields.get(PARENT)
+    circle: dict[str, object] = {"problem": f"parents would form a circle: {' -> '.join(kin.circle)}"}
+    if PARENT in verdict.pull and kin.circle:
+        _take_back(verdict)
+        _hold(verdict, seen, PARENT, registry, value, holds.CIRCLE, circle)
+    if PARENT in verdict.push and kin.awaits:
+        _take_back(verdict)
+        verdict.awaits = kin.awaits
+    elif PARENT in verdict.push and kin.refusal:
+        refusal = {"problem": kin.refusal.problem, "limit": kin.refusal.limit, "cure": kin.refusal.cure}
+        _take_back(verdict)
+        _hold(verdict, seen, PARENT, registry, value, holds.UNREPRESENTABLE, refusal)
+        if PARENT in verdict.pull and kin.circle:
+            # a person chose the connection's parent, which cannot be taken as long as the circle is there
+            _take_back(verdict)
+            digest = digest_of(holds.CIRCLE, PARENT, registry, value)
+            verdict.holds.append(HoldDraft(reason=holds.CIRCLE, field=PARENT, detail=circle, digest=digest))
+
+
+def _take_back(verdict: Verdict) -> None:
+    for some in (verdict.pull, verdict.push, verdict.base, verdict.rules, verdict.replaced):
+        some.pop(PARENT, None)
+    verdict.lost = [one for one in verdict.lost if one.field != PARENT]
 
 
 def _hold(

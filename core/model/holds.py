@@ -22,6 +22,7 @@ MERGED: Final = "merged"
 MASS_CHANGE: Final = "mass_change"
 LISTING_SHRANK: Final = "listing_shrank"
 LOST_CREATE: Final = "lost_create"
+CIRCLE: Final = "circular_parent"
 
 TEXTS: Final[Mapping[str, str]] = {
     CONFLICT: "both sides changed to different values and policy names no winner",
@@ -39,6 +40,7 @@ TEXTS: Final[Mapping[str, str]] = {
     MASS_CHANGE: "more records would be changed at once than the guard allows",
     LISTING_SHRANK: "the listing is implausibly smaller than the last one",
     LOST_CREATE: "a create went unanswered and an object of the same name exists: it may be ours",
+    CIRCLE: "the connection's parent would make the customer its own ancestor",
 }
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -57,12 +59,15 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     MASS_CHANGE: ("approve", "reject"),
     LISTING_SHRANK: ("approve", "reject"),
     LOST_CREATE: ("link:<id>", "create"),
+    CIRCLE: ("registry", "accept"),
 }
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})
 """Many records hang on one answer to these."""
 
-FIELD_REASONS: Final = frozenset({CONFLICT, UNREPRESENTABLE, UNREADABLE, PROVIDER_CHANGED, CLEARED, OSCILLATION})
+FIELD_REASONS: Final = frozenset(
+    {CONFLICT, UNREPRESENTABLE, UNREADABLE, PROVIDER_CHANGED, CLEARED, OSCILLATION, CIRCLE}
+)
 """Holds on one field; their answers are fed back into `decide`."""
 
 

@@ -113,6 +113,7 @@ DEFAULT_RULES: Final[Mapping[str, Rule]] = {
     "locale": Rule(ranks=_BILLING),
     "url": Rule(ranks=_SELLING),
     "logo_url": Rule(ranks=_SELLING),
+    "parent": Rule(ranks=_SELLING),
     "status": Rule(ranks=_BOOKS, clear="restore"),
 }
 METADATA_RULE: Final = Rule(ranks=("registry", "stripe", "hubspot", "quickbooks"))

@@ -37,7 +37,8 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     outside the comparison, None is explicitly blank. With `metadata_complete`, a metadata key that is
     absent is blank. `unreadable` names fields that are there but cannot be taken, and why; the engine
     holds those and lets the rest flow. `version` is the provider's optimistic lock. `foreign_marks` are
-    other writers' markers (`lago_customer_id`, ...) with their values.
+    other writers' markers (`lago_customer_id`, ...) with their values. `parent_id` is the object above this one;
+    an object that could have one and has none has the field `parent` blank.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     accord_ref: str | None = None
     external_id: str | None = None
     is_archived: bool = False
+    parent_id: str | None = None
     aliases: tuple[str, ...] = ()
     foreign_marks: dict[str, str] = {}
 
@@ -75,10 +77,12 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What one remote object shall hold: only the fields to write (None clears), plus our marker.
 
-    `mark` and `external_id` are None where nothing shall be written for them.
+    `mark` and `external_id` are None where nothing shall be written for them. `parent_id` is the object that the
+    field `parent` means there.
     """
 
     fields: Mapping[str, Value]
+    parent_id: str | None = None
     mark: str | None = None
     external_id: str | None = None
 
@@ -98,6 +102,18 @@ class MetadataSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_keys: int | None = None
     max_key_length: int | None = None
     max_value_length: int | None = None
+
+
+class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
+    """Objects of this provider have parents. `levels`: how many may be below the top; None: any number.
+
+    `is_apart`: a parent is written by a call of its own, to an object that is there already. `of`: how the ids of
+    the objects begin that can have a parent, or be one.
+    """
+
+    levels: int | None = None
+    is_apart: bool = False
+    of: str = ""
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +150,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     translation: int
     fields: Mapping[str, FieldSpec]
     metadata: MetadataSpec | None
+    hierarchy: Hierarchy | None = None
     kinds: tuple[str, ...] = ("customer",)
     page_size: int
     read_batch: int

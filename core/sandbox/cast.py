@@ -62,14 +62,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One person or company: its rows, and what a scene knows that the ranks do not tell.
 
     `absent` are systems where it must not appear; with `enters` False it must not enter the registry at all.
-    `parent` is the number of the case in the same scene whose row is this one's parent at QuickBooks.
+    `parents` are, by the systems that say so, the number of the case in the same scene that is this one's parent.
     """
 
     rows: Mapping[System, Record]
     holds: tuple[Hold, ...] = ()
     absent: frozenset[System] = frozenset()
     enters: bool = True
-    parent: int | None = None
+    parents: Mapping[System, int] = {}
 
 
 class Scene(msgspec.Struct, frozen=True):

@@ -148,10 +148,31 @@ def legal_name_too_long(cast: Cast) -> Scene:
 
 
 def parent_and_children(cast: Cast) -> Scene:
-    """Sub-customers in QuickBooks: each is a customer of its own elsewhere, and keeps its parent there."""
+    """Sub-customers only QuickBooks knows: they become contacts at HubSpot, and people have no parents there."""
     head = _everywhere(cast.company(), "quickbooks")
-    children = (Case(rows={"quickbooks": row("quickbooks", cast.company())}, parent=0) for _ in range(2))
+    children = (_below({"quickbooks": 0}, cast.company(), "quickbooks") for _ in range(2))
     return Scene((head, *children))
+
+
+def group_in_one(cast: Cast) -> Scene:
+    """Companies below companies at HubSpot, two levels deep: QuickBooks must get the whole tree, parents first."""
+    head = _everywhere(cast.company(), "hubspot")
+    branches = (_below({"hubspot": 0}, cast.company(), "hubspot") for _ in range(2))
+    return Scene((head, *branches, _below({"hubspot": 1}, cast.company(), "hubspot")))
+
+
+def group_told_by_one(cast: Cast) -> Scene:
+    """Everybody is in both systems, and one of the two says who is below whom."""
+    there: tuple[System, System] = ("hubspot", "quickbooks")
+    told = cast.rng.choice(there)
+    return Scene((_everywhere(cast.company(), *there), _below({told: 0}, cast.company(), *there)))
+
+
+def group_in_dispute(cast: Cast) -> Scene:
+    """HubSpot and QuickBooks name different parents: the better ranked one's stands."""
+    there: tuple[System, System] = ("hubspot", "quickbooks")
+    heads = (_everywhere(cast.company(), *there) for _ in range(2))
+    return Scene((*heads, _below({"hubspot": 0, "quickbooks": 1}, cast.company(), *there)))
 
 
 def unknown_attributes(cast: Cast) -> Scene:
@@ -229,6 +250,9 @@ SCENES: Final[tuple[tuple[Callable[[Cast], Scene], int], ...]] = (
     (name_too_long, 1),
     (legal_name_too_long, 1),
     (parent_and_children, 3),
+    (group_in_one, 3),
+    (group_told_by_one, 3),
+    (group_in_dispute, 1),
     (unknown_attributes, 8),
     (metadata, 16),
     (spelled_emails, 8),
@@ -240,6 +264,10 @@ SCENES: Final[tuple[tuple[Callable[[Cast], Scene], int], ...]] = (
 
 def _everywhere(record: Mapping[str, Any], *systems: System, holds: tuple[Hold, ...] = ()) -> Case:
     return Case(rows={system: row(system, record) for system in systems}, holds=holds)
+
+
+def _below(parents: Mapping[System, int], record: Mapping[str, Any], *systems: System) -> Case:
+    return Case(rows={system: row(system, record) for system in systems}, parents=parents)
 
 
 def _without_books(record: Mapping[str, Any], system: System) -> Case:

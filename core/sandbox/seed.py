@@ -37,6 +37,9 @@ RANKS: Final[Mapping[str, tuple[System, ...]]] = {
 }
 """Whose value stands, best first: written down a second time, so that a slip in the policy's table shows."""
 
+FAMILY_RANKS: Final = _SELLING
+"""Whose parent stands."""
+
 _SETTLED_BY_PROVIDER: Final = frozenset({"currency", "status"})
 """QuickBooks gives every new customer one: expected only where the seed names it."""
 
@@ -57,7 +60,8 @@ class Row(msgspec.Struct, frozen=True):
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """What must come of one person or company.
 
-    `rows` are its seed rows, by system. `final` is its registry record; empty when it must not enter.
+    `parent` is the person above it in the end, and `parent_at` the systems that must show that; all others must
+    show none. `rows` are its seed rows, by system. `final` is its registry record; empty when it must not enter.
     `agree` is what each system must show of it in the end, field by field. A system that is not named must not
     get it (but for a rivalry's winner; its own seed rows stay); a field that is not named is held, or not that
     system's, or settled by the provider.
@@ -69,6 +73,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     final: Mapping[str, Value]
     agree: Mapping[System, Mapping[str, Value]]
     holds: tuple[Hold, ...]
+    parent: str = ""
+    parent_at: tuple[System, ...] = ()
 
 
 class Rivalry(msgspec.Struct, frozen=True):
@@ -109,10 +115,11 @@ def plant(seed: Seed, bulk: Callable[[System, Sequence[Mapping[str, Any]]], Sequ
     for system in SYSTEMS:
         rows = seed.rows[system]
         ids = [""] * len(rows)
-        heads = [number for number, one in enumerate(rows) if one.parent is None]
-        children = [number for number, one in enumerate(rows) if one.parent is not None]
-        # heads first: a child names its parent's id
-        for wave in (heads, children):
+        waves: dict[int, list[int]] = {}
+        for number in range(len(rows)):
+            waves.setdefault(_depth(rows, number), []).append(number)
+        # level by level: a child names its parent's id
+        for _, wave in sorted(waves.items()):
             changes = [_with_parent(rows[number], ids) for number in wave]
             for number, remote_id in zip(wave, bulk(system, changes), strict=True):
                 ids[number] = remote_id
@@ -132,10 +139,12 @@ def _meaning(field: str, value: Value) -> Value:
 
 
 def _with_parent(row: Row, ids: Sequence[str]) -> Record:
-    if row.parent is None:
-        return row.changes
-    extra = {"ParentRef": {"value": ids[row.parent]}, "Job": True, "BillWithParent": False}
-    return row.changes | {"extra": row.changes.get("extra", {}) | extra}
+    return row.changes if row.parent is None else row.changes | {"parent": ids[row.parent]}
+
+
+def _depth(rows: Sequence[Row], number: int) -> int:
+    above = rows[number].parent
+    return 0 if above is None else 1 + _depth(rows, above)
 
 
 class _Builder:
@@ -150,24 +159,26 @@ class _Builder:
     def add(self, name: str, scene: Scene) -> None:
         made: list[Person] = []
         for case in scene.cases:
-            parent = None if case.parent is None else made[case.parent].rows["quickbooks"]
-            made.append(self._person(name, case, parent, scene.rivalry))
+            made.append(self._person(name, case, made, scene.rivalry))
         self.persons += made
         if scene.rivalry:
             system = scene.rivalry.system
             agree = {one.key: _shown(system, one.final, one.holds) for one in made}
             self.rivalries.append(Rivalry(scene.rivalry, tuple(agree), agree))
 
-    def _person(self, name: str, case: Case, parent: int | None, rivalry: Hold | None) -> Person:
+    def _person(self, name: str, case: Case, before: Sequence[Person], rivalry: Hold | None) -> Person:
         self._count += 1
         key = f"{name}-{self._count:04d}"
         numbers: dict[System, int] = {}
         for system, changes in case.rows.items():
             numbers[system] = len(self.rows[system])
-            self.rows[system].append(Row(key, changes, parent if system == "quickbooks" else None))
+            above = before[case.parents[system]].rows[system] if system in case.parents else None
+            self.rows[system].append(Row(key, changes, above))
         final = _final(case.rows) if case.enters else {}
         out = case.absent | {rivalry.system} if rivalry else case.absent
         there = [system for system in SYSTEMS if case.enters and system not in out]
+        told = [case.parents[system] for system in FAMILY_RANKS if system in case.parents]
+        parent = before[told[0]] if told else None
         return Person(
             key=key,
             scene=name,
@@ -175,7 +186,15 @@ class _Builder:
             final=final,
             agree={system: _shown(system, final, case.holds) for system in there},
             holds=case.holds,
+            parent=parent.key if parent else "",
+            parent_at=tuple(system for system in there if parent and _has_parent(system, final, parent)),
         )
+
+
+def _has_parent(system: System, final: Mapping[str, Value], parent: Person) -> bool:
+    """QuickBooks has sub-customers of all kinds, HubSpot companies below companies, Stripe nothing of it."""
+    are_companies = final["customer_type"] == parent.final["customer_type"] == "company"
+    return system in parent.agree and (system == "quickbooks" or (system == "hubspot" and are_companies))
 
 
 def _final(rows: Mapping[System, Record]) -> dict[str, Value]:

@@ -59,6 +59,7 @@ class _View:
             # a row that may not enter must stay as its people left it
             own = self._seed.rows[self._system][number].changes
             yield from self._compared(self._ids[number], own if wanted is None else wanted)
+            yield from self._related(self._ids[number], person)
         elif wanted is not None:
             created = self._find(wanted)
             self.unclaimed.difference_update(created)
@@ -66,6 +67,21 @@ class _View:
                 yield f"is there {len(created)} times: {', '.join(created)}"
             for remote_id in created:
                 yield from self._compared(remote_id, wanted)
+                yield from self._related(remote_id, person)
+
+    def _related(self, remote_id: str, person: Person) -> Iterator[str]:
+        """Its parent here is the object of the person above it, or nobody."""
+        there = self._shown.get(remote_id, {}).get("parent")
+        wanted = self._object_of(person.parent) if self._system in person.parent_at else None
+        if there != wanted:
+            yield f"{remote_id} has the parent {there}, not {wanted}"
+
+    def _object_of(self, key: str) -> str:
+        person = next(one for one in self._seed.persons if one.key == key)
+        number = person.rows.get(self._system)
+        if number is not None:
+            return self._ids[number]
+        return next(iter(self._find(person.agree.get(self._system, {}))), f"{key}, which is not there")
 
     def problems_of_rivals(self, rivalry: Rivalry) -> Iterator[str]:
         """Exactly one of them must have come through, whole."""

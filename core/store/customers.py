@@ -45,6 +45,7 @@ _INSERT: Final = sa.insert(CUSTOMERS)
 _IS_LIVE: Final = CUSTOMERS.c.deleted_at.is_(None)
 _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
+_CHILDREN: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.parent.in_(SOME), _IS_LIVE)
 _BY_EMAIL: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.email_key.in_(SOME), _IS_LIVE)
 
 
@@ -56,6 +57,11 @@ def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
 def by_external_ids(tx: Tx, external_ids: Iterable[str]) -> dict[str, Customer]:
     """Live customers by external_customer_id."""
     return {one.external_id: one for one in _found(tx, _BY_EXTERNAL_ID, external_ids)}
+
+
+def children(tx: Tx, parents: Iterable[str]) -> list[Customer]:
+    """Live customers whose parent is one of these external ids."""
+    return _found(tx, _CHILDREN, parents)
 
 
 def by_email_keys(tx: Tx, keys: Iterable[str]) -> dict[str, list[Customer]]:

@@ -19,7 +19,7 @@ from core.store.text import DIALECTS, SOME, AnyRow, chunks, dump, upsert
 _REMOTE = msgspec.json.Decoder(Remote)
 _NAMES = ("remote_id", "digest", "remote", "state", "raw")
 _COLUMNS = tuple(OBSERVATIONS.c[name] for name in _NAMES)
-_CHANGED = ("digest", "remote", "raw", "accord_ref", "external_id", "email_key", "state", "seen_at")
+_CHANGED = ("digest", "remote", "raw", "accord_ref", "external_id", "email_key", "parent_id", "state", "seen_at")
 
 ERASED: Final = "erased"
 UNSEEN: Final = ""
@@ -66,6 +66,14 @@ _UNMAPPED: Final = (
     .where(*_EXACTLY, OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > sa.bindparam("after"), _is_unmapped())
     .order_by(OBSERVATIONS.c.remote_id)
     .limit(sa.bindparam("most"))
+)
+_BELOW: Final = (
+    sa.select(OBSERVATIONS.c.parent_id, OBSERVATIONS.c.remote_id)
+    .where(*_LOOSELY, OBSERVATIONS.c.state == "live", OBSERVATIONS.c.parent_id.in_(SOME))
+    .order_by(OBSERVATIONS.c.remote_id)
+)
+_ABOVE: Final = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.parent_id).where(
+    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.parent_id.is_not(None)
 )
 _DOUBLES: Final = {
     by: sa.select(OBSERVATIONS.c[by], OBSERVATIONS.c.remote_id)
@@ -128,6 +136,25 @@ def doubles(tx: Tx, connection: str, kind: str, column: str, values: Iterable[st
     return found
 
 
+def below(tx: Tx, connection: str, kind: str, parent_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids of live objects by the object that is their parent."""
+    found: dict[str, list[str]] = {}
+    for some in chunks(sorted(set(parent_ids))):
+        for parent_id, remote_id in tx.rows(_BELOW, {"some": some, "connection": connection, "kind": kind}):
+            found.setdefault(parent_id, []).append(remote_id)
+    return found
+
+
+def parents(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, str]:
+    """The parent of each of these live objects that has one."""
+    found: dict[str, str] = {}
+    for some in chunks(sorted(set(remote_ids))):
+        found.update(
+            (row[0], row[1]) for row in tx.rows(_ABOVE, {"some": some, "connection": connection, "kind": kind})
+        )
+    return found
+
+
 def ids_after(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
     """Ids of live objects in order, for walking all of them."""
     statement = sa.select(OBSERVATIONS.c.remote_id).where(
@@ -162,6 +189,7 @@ def _row(connection: str, kind: str, one: Observation, now: float) -> dict[str, 
         "accord_ref": one.remote.accord_ref,
         "external_id": one.remote.external_id,
         "email_key": email_key(email) if isinstance(email, str) else "",
+        "parent_id": one.remote.parent_id,
         "state": one.state,
         "seen_at": now,
     }

@@ -140,11 +140,18 @@ OBSERVATIONS: Final = sa.Table(
     _text("accord_ref", optional=True),
     _text("external_id", optional=True),
     _text("email_key", default=""),
+    _text("parent_id", optional=True),
     _text("state", default="live"),
     _time("seen_at"),
     sa.Index("ix_observations_accord_ref", "accord_ref"),
     sa.Index("ix_observations_external_id", "external_id"),
     sa.Index("ix_observations_email_key", "email_key"),
+    sa.Index(
+        "ix_observations_parent_id",
+        "parent_id",
+        sqlite_where=sa.text("parent_id IS NOT NULL"),
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
+    ),
     comment="What was last seen of a remote object. raw: where updates carry a lock. state: live | gone | erased.",
 )
 

@@ -149,13 +149,17 @@ def clear(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
     tx.many(_CLEAR, [{"here": connection, "gone_subject": row.subject, "gone_seq": row.seq} for row in rows])
 
 
-def postpone(tx: Tx, connection: str, waits: Mapping[str, float], *, is_attempt: bool = True) -> None:
-    """Look at these subjects again at the given times."""
+def postpone(
+    tx: Tx, connection: str, waits: Mapping[str, float], *, is_attempt: bool = True, reason: str | None = None
+) -> None:
+    """Look at these subjects again at the given times; `reason` is shown meanwhile."""
     statement = (
         sa.update(DIRTY)
         .where(DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject"))
         .values(not_before=sa.bindparam("late_until"), attempts=DIRTY.c.attempts + (1 if is_attempt else 0))
     )
+    if reason is not None:
+        statement = statement.values(reason=reason)
     tx.many(statement, [{"late_subject": name, "late_until": until} for name, until in waits.items()])
 
 

@@ -11,6 +11,7 @@ from functools import cache
 import msgspec
 
 from core.model.decide import Verdict
+from core.model.family import named
 from core.model.holds import AMBIGUOUS_MATCH, HoldDraft
 from core.model.keys import email_key
 from core.model.match import CUSTOMER_ERASED, RESTORED, Candidate, Hits, Marked, Match, match
@@ -22,6 +23,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
+from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.registry import Moved, fan_out
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
@@ -159,16 +161,19 @@ def judge(tx: Tx, hub: Hub, connection: Connection, slice_: Sequence[Observation
     ladder = Ladder(tx, hub, connection, slice_)
     subjects = [work.remote_subject(one.remote_id) for one in slice_]
     held = holds.of_subjects(tx, connection.name, subjects)
+    family = Family(tx, connection, ladder.customers.values(), [one.remote for one in slice_])
     judged = []
     for one in slice_:
         held_here = held.get(work.remote_subject(one.remote_id), ())
         answers = holds.answers(held_here)
         found = match(one.remote, ladder.hits(one.remote, held_here), connection.policy, hub.instance, answers.get(""))
-        judged.append(_judged(tx, hub, connection, ladder, one, found))
+        judged.append(_judged(tx, hub, connection, ladder, family, one, found))
     return judged
 
 
-def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Observation, found: Match) -> Judged:
+def _judged(
+    tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, family: Family, seen: Observation, found: Match
+) -> Judged:
     if found.kind != "link":
         return Judged(seen=seen, match=found)
     customer = ladder.customers.get(found.customer_id) or customers.by_external_ids(tx, [found.customer_id]).get(
@@ -192,7 +197,7 @@ def _judged(tx: Tx, hub: Hub, connection: Connection, ladder: Ladder, seen: Obse
         updated_at=now,
     )
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
-    verdict = verdict_on(hub, connection, customer, row, seen.remote)
+    verdict = verdict_on(hub, connection, customer, row, family.kin(customer, seen.remote))
     return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
 
 
@@ -213,6 +218,8 @@ def adopt(
 
     `approved` has the digests of what a person approved, by remote id: anything else is not done under that name.
     """
+    if any(one.remote.parent_id for one in slice_):
+        tx.serialize(FAMILIES)  # before the other, as everywhere
     tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
     waiting = _creates_under_way(tx, connection)
     counts: dict[str, int] = {}
@@ -301,8 +308,10 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     now = hub.clock.now()
     new, rows, entries = [], [], []
     comes_in = cache(lambda name: hub.policy.rule(connection.name, name).flow in ("both", "in"))
+    coming = {minted_id(connection, one.seen.remote): one.seen.remote for one in entered}
+    parents = Family(tx, connection, (), coming.values()).entering(coming)
     for one in entered:
-        remote = one.seen.remote
+        remote = named(one.seen.remote, parents.get(minted_id(connection, one.seen.remote)))
         taken = {name: value for name, value in remote.fields.items() if comes_in(name)}
         fields = {name: value for name, value in taken.items() if not blank(value)}
         customer = Customer(
@@ -332,6 +341,8 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     journal.write(tx, entries)
     strange = [row.id for row, one in zip(rows, entered, strict=True) if one.seen.remote.unreadable]
     _mark_dirty(tx, hub, connection, strange, "entered with a value that cannot be taken", trace)
+    placed = {one.external_id: row.remote_id for one, row in zip(new, rows, strict=True)}
+    look_again(tx, hub, connection, placed, trace)
     fan_out(tx, hub, [Moved(one, one.fields) for one in new], but=connection.name, trace=trace, are_new=True)
 
 
@@ -342,16 +353,19 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     moved: list[MappingRow] = []
     fresh: list[MappingRow] = []
     changed_customers, entries, unfinished = [], [], []
+    placed: dict[str, str | None] = {}
     for customer, judged_row, verdict in links:
         row = with_base(judged_row, verdict, connection, now)
         after = pulled(customer, verdict, connection, now)
         if after is not customer:
-            if not customers.replace(tx, after):  # another lane was faster: its base would say what is not so
+            is_late = closes_circle(tx, customer, verdict.pull) or not customers.replace(tx, after)
+            if is_late:  # another lane was faster: its base would say what is not so
                 _look_again(tx, hub, connection, str(row.remote_id), trace)
                 continue
             changed_customers.append(Moved(after, verdict.pull))
         (moved if row.id in known else fresh).append(row)
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
+        placed[customer.external_id] = row.remote_id
         if verdict.push or verdict.holds or row.id in known:  # a mapping that waited may have holds to close
             unfinished.append(row.id)
     mappings.update(tx, moved)
@@ -359,6 +373,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     journal.write(tx, entries)
     # writing, and holding, happen after a fresh read: what a listing showed may be old
     _mark_dirty(tx, hub, connection, unfinished, "linked", trace)
+    look_again(tx, hub, connection, placed, trace)
     fan_out(tx, hub, changed_customers, but=connection.name, trace=trace)
 
 

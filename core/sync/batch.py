@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import ReplyError
 from core.model.decide import Verdict
+from core.model.family import Kin
 from core.model.holds import HoldDraft
 from core.ports import Missing
 from core.store import connections, customers, intents, mappings, work
@@ -57,6 +58,7 @@ class Case:
     customer: Customer
     found: Found | None
     """None: to be created."""
+    kin: Kin
     verdict: Verdict
     extra: Sequence[HoldDraft] = ()
     """Holds on the mapping as a whole."""

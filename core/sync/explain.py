@@ -14,6 +14,7 @@ from core.store.database import Tx
 from core.store.journal import Entry
 from core.store.mappings import MappingRow
 from core.sync import guard, registry
+from core.sync.family import Family
 from core.sync.hub import KIND, Hub
 from core.sync.verdicts import verdict_on
 
@@ -54,9 +55,12 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
     if connection is None or seen is None:
         return shown
     held = holds.of_subjects(tx, row.connection, [subject]).get(subject, ())
-    verdict = verdict_on(hub, connection, customer, row, seen.remote, held)
+    kin = Family(tx, connection, [customer], [seen.remote]).kin(customer, seen.remote)
+    verdict = verdict_on(hub, connection, customer, row, kin, held)
+    if verdict.awaits or kin.is_unknown:
+        shown["parent_waits"] = verdict.awaits or f"{seen.remote.parent_id} above it is no customer's object yet"
     fields = {}
-    for name, value in sorted(seen.remote.fields.items()):
+    for name, value in sorted((kin.remote or seen.remote).fields.items()):
         rule = hub.policy.rule(row.connection, name)
         base = row.base.get(name)
         fields[name] = {

@@ -7,9 +7,11 @@ from hashlib import blake2b
 
 from core.errors import RejectedError
 from core.model import holds
+from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.remote import Mark, Patch, Wanted
+from core.model.values import Fields
 from core.store.customers import Customer
 from core.store.intents import Intent
 from core.sync.batch import Case
@@ -26,36 +28,57 @@ def intent_for(
     if is_create and any(one.field == "name" for one in case.verdict.holds):
         return None, None, {}  # an object without its name would help nobody: the whole create waits
     mark = Mark(hub.instance, case.mapping.id, case.mapping.generation)
-    try:
-        patch = _patch(connection, case, customer, mark)
-    except RejectedError as error:
-        return None, refused(error, case.verdict.push), {}
-    remote = case.found.observation.remote if case.found else None
-    if patch.is_empty and remote:
-        return None, None, {name: (value, remote.fields.get(name)) for name, value in case.verdict.push.items()}
-    intent = Intent(
+    remote = case.kin.remote
+    agreed: dict[str, tuple[object, object]] = {}
+    for push in _parts(connection, case):
+        try:
+            patch = _patch(connection, case, customer, mark, push)
+        except RejectedError as error:
+            return None, refused(error, push), agreed
+        if remote is None or not patch.is_empty:
+            return _intent(hub, connection, case, mark, patch, push, now), None, agreed
+        agreed |= {name: (value, remote.fields.get(name)) for name, value in push.items()}
+    return None, None, agreed
+
+
+def _intent(hub: Hub, connection: Connection, case: Case, mark: Mark, patch: Patch, push: Fields, now: float) -> Intent:
+    is_create, remote = case.found is None, case.kin.remote
+    return Intent(
         id=hub.ids.new(),
         connection=connection.name,
         mapping_id=case.mapping.id,
         action="create" if is_create else "update",
         key=create_key(mark, connection.name) if is_create else hub.ids.new(),
         body=patch.body,
-        wanted=case.verdict.push,
-        before={name: remote.fields.get(name) for name in case.verdict.push} if remote else {},
+        wanted=dict(push),
+        before={name: remote.fields.get(name) for name in push} if remote else {},
         remote_id=case.mapping.remote_id,
         sent_at=now,
         trace=case.row.trace,
     )
-    return intent, None, {}
 
 
-def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark) -> Patch:
+def _parts(connection: Connection, case: Case) -> list[Fields]:
+    """What is written at once: a parent that is written apart waits until everything else of the object is so."""
+    push, hierarchy = case.verdict.push, connection.manifest.hierarchy
+    if PARENT not in push or hierarchy is None or not hierarchy.is_apart:
+        return [push]
+    rest = {name: value for name, value in push.items() if name != PARENT}
+    if case.found is None:
+        return [rest]
+    return [*([rest] if rest or case.claims_id else []), {PARENT: push[PARENT]}]
+
+
+def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark, push: Fields) -> Patch:
     """Marker and external id ride along with a write; they never cause one."""
-    remote = case.found.observation.remote if case.found else None
+    remote, hierarchy = case.kin.remote, connection.manifest.hierarchy
+    is_alone = hierarchy is not None and hierarchy.is_apart and PARENT in push
+    needs_id = remote is None or remote.external_id is None or case.claims_id
     wanted = Wanted(
-        fields=case.verdict.push,
-        mark=str(mark) if remote is None or remote.accord_ref is None else None,
-        external_id=customer.external_id if remote is None or remote.external_id is None or case.claims_id else None,
+        fields=push,
+        parent_id=case.kin.parent_id if push.get(PARENT) else None,
+        mark=str(mark) if (remote is None or remote.accord_ref is None) and not is_alone else None,
+        external_id=customer.external_id if needs_id and not is_alone else None,
     )
     return connection.translator.patch(wanted, case.found.raw if case.found else None)
 

@@ -6,6 +6,7 @@ from core.store import holds, mappings, observations, work
 from core.store.database import Tx
 from core.sync import guard
 from core.sync.batch import as_of_now
+from core.sync.family import Family
 from core.sync.guard import Spent
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
@@ -41,13 +42,15 @@ def _judge(tx: Tx, hub: Hub, connection: Connection, subjects: list[str], found:
     current = as_of_now(tx, list(rows.values()))
     seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows.values() if row.remote_id])
     held = holds.of_subjects(tx, connection.name, subjects)
+    family = Family(tx, connection, [one for _, one in current.values()], [one.remote for one in seen.values()])
     risky = {}
     for name, (mapping, customer) in current.items():
         one = seen.get(mapping.remote_id or "")
         if one is None:
             continue
         subject = work.mapping_subject(name)
-        verdict = verdict_on(hub, connection, customer, mapping, one.remote, held.get(subject, ()))
+        kin = family.kin(customer, one.remote)
+        verdict = verdict_on(hub, connection, customer, mapping, kin, held.get(subject, ()))
         for field, (old, new) in verdict.replaced.items():
             found.add(field, old, new)
         if verdict.replaced:

@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError
 from core.model.decide import Verdict
+from core.model.family import Kin
 from core.model.match import may_create
 from core.model.merge import digest_of
 from core.model.values import Value
@@ -17,6 +18,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.adopt import Judged, judge, minted_id
+from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
 
@@ -186,9 +188,10 @@ def _mapped(
     owners = customers.by_ids(tx, {row.record_id for row in rows})
     seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows if row.remote_id])
     held = holds.of_subjects(tx, connection.name, [work.mapping_subject(row.id) for row in rows])
+    family = Family(tx, connection, owners.values(), [one.remote for one in seen.values()])
     items: list[Item] = []
     for row in rows:
-        items += _of_mapping(hub, connection, row, owners[row.record_id], seen, held)
+        items += _of_mapping(hub, connection, row, owners[row.record_id], seen, held, family)
     return items, rows[-1].id if rows else None
 
 
@@ -199,14 +202,15 @@ def _of_mapping(
     customer: Customer,
     seen: dict[str, observations.Observation],
     held: dict[str, list[holds.Hold]],
+    family: Family,
 ) -> Iterator[Item]:
     subject = work.mapping_subject(row.id)
     found = seen.get(row.remote_id or "")
     here = held.get(subject, [])
     if row.state == "pending":
-        yield from _of_pending(hub, connection, row, customer, here)
+        yield from _of_pending(hub, connection, row, customer, family.kin(customer, None), here)
     elif row.state == "live" and found and found.state == "live":
-        verdict = verdict_on(hub, connection, customer, row, found.remote, here)
+        verdict = verdict_on(hub, connection, customer, row, family.kin(customer, found.remote), here)
         changes = _changes(connection, customer, verdict)
         if changes:
             kind: Kind = "update" if verdict.push else "take"
@@ -231,11 +235,12 @@ def _of_pending(
     connection: Connection,
     row: MappingRow,
     customer: Customer,
+    kin: Kin,
     held: Sequence[holds.Hold] = (),
     subject: str = "",
 ) -> Iterator[Item]:
     """A customer to create, unless the create as a whole waits for a person: without its name it would help nobody."""
-    verdict = verdict_on(hub, connection, customer, row, None, held)
+    verdict = verdict_on(hub, connection, customer, row, kin, held)
     subject = subject or work.mapping_subject(row.id)
     waits = [one for one in held if one.state == "open" and not one.field]
     if not waits and not any(one.field == "name" for one in verdict.holds):
@@ -262,6 +267,7 @@ def _uncreated(
     owners = customers.by_ids(tx, ids)
     emails = {one.id: customers.key_of(one) for one in owners.values()}
     doubles = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
+    family = Family(tx, connection, owners.values())
     items: list[Item] = []
     for customer_id in ids:
         customer = owners[customer_id]
@@ -270,5 +276,6 @@ def _uncreated(
         row = MappingRow(
             id="", record_id=customer_id, connection=connection.name, state="pending", created_at=0.0, updated_at=0.0
         )
-        items += _of_pending(hub, connection, row, customer, subject=f"c:{customer_id}")
+        kin = family.kin(customer, None)
+        items += _of_pending(hub, connection, row, customer, kin, subject=f"c:{customer_id}")
     return items, ids[-1] if ids else None

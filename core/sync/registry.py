@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
+from core.model.family import LONGEST_CHAIN, PARENT
 from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import external_customer_id, validated
@@ -16,9 +17,8 @@ from core.store import connections, customers, failures, holds, journal, mapping
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.sync.family import FAMILIES
 from core.sync.hub import Hub
-
-LONGEST_PARENT_CHAIN = 100
 
 
 def changed(customer: Customer, changes: Mapping[str, Value], source: str, now: float) -> Customer:
@@ -119,7 +119,7 @@ def create(tx: Tx, hub: Hub, external_id: str, values: Mapping[str, object], *, 
     if customers.by_external_ids(tx, [wanted]):
         problem = f"{wanted!r} is taken by another customer"
         raise InvalidInputError(problem, field="external_customer_id", limit="unique", cure="update that one")
-    _check_parent(tx, wanted, fields.get("parent"))
+    check_parent(tx, wanted, fields.get(PARENT))
     now = hub.clock.now()
     one = Customer(
         id=hub.ids.new(),
@@ -156,7 +156,7 @@ def update(
         problem = f"the customer is at version {current.version}, not {version}"
         raise VersionConflictError(problem, field="version", cure="read it again and repeat the change")
     wanted = validated(values)
-    _check_parent(tx, external_id, wanted.get("parent"))
+    check_parent(tx, external_id, wanted.get(PARENT))
     return put(tx, hub, current, wanted, actor=actor, trace=trace, action="edit")
 
 
@@ -229,7 +229,16 @@ def _write(
     fan_out(tx, hub, [Moved(one, changes)], but="", trace=trace)
 
 
-def _check_parent(tx: Tx, external_id: str, parent: Value) -> None:
+def check_parent(tx: Tx, external_id: str, parent: Value) -> None:
+    """Refuse a parent that is not there, or that would make the customer its own ancestor."""
+    if parent is not None:
+        tx.serialize(FAMILIES)
+        check_above(tx, external_id, parent)
+
+
+def check_above(tx: Tx, external_id: str, parent: Value) -> None:
+    """The same, as things stand now: good enough to say what would be done."""
+
     def fields_of(name: str) -> Fields | None:
         found = customers.by_external_ids(tx, [name]).get(name)
         return found.fields if found else None
@@ -244,8 +253,8 @@ def ancestors(external_id: str, parent: Value, fields_of: Callable[[str], Fields
         if parent in seen:
             chain = " -> ".join([*seen, parent])
             raise InvalidInputError(f"parents form a circle: {chain}", field="parent", cure="name another parent")
-        if len(seen) > LONGEST_PARENT_CHAIN:
-            raise InvalidInputError("too many parents above", field="parent", limit=str(LONGEST_PARENT_CHAIN))
+        if len(seen) > LONGEST_CHAIN:
+            raise InvalidInputError("too many parents above", field="parent", limit=str(LONGEST_CHAIN))
         found = fields_of(parent)
         if found is None:
             raise InvalidInputError(f"there is no customer {parent!r}", field="parent", cure="create the parent first")

@@ -10,6 +10,7 @@ from core.model.decide import Verdict
 from core.store import observations
 from core.store.database import Tx
 from core.sync.batch import Batch, Found, as_of_now
+from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
 
@@ -21,12 +22,13 @@ def remembered_of(tx: Tx, hub: Hub, connection: Connection, batch: Batch) -> dic
     quiet = [one for row, one in batch.live.values() if one.state == "live" and not (row.noticed or row.attempts)]
     current = as_of_now(tx, quiet)
     known = observations.by_ids(tx, connection.name, KIND, [one.remote_id for one in quiet if one.remote_id])
+    family = Family(tx, connection, [one for _, one in current.values()], [one.remote for one in known.values()])
     found = {}
     for mapping, customer in current.values():
         seen = known.get(mapping.remote_id or "")
         if seen is None or seen.state != "live" or not seen.raw or seen.digest == observations.UNSEEN:
             continue
-        if only_pushes(verdict_on(hub, connection, customer, mapping, seen.remote)):
+        if only_pushes(verdict_on(hub, connection, customer, mapping, family.kin(customer, seen.remote))):
             found[seen.remote_id] = Found(seen, seen.raw.encode(), is_remembered=True)
     return found
 

@@ -17,9 +17,10 @@ import msgspec
 
 from core.errors import BugError, ReplyError
 from core.model import holds
+from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.model.remote import Mark
+from core.model.remote import Mark, Remote
 from core.model.values import Value
 from core.ports import Missing, Probe, Sighting
 from core.store import holds as hold_rows
@@ -30,6 +31,7 @@ from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.failing import dealt_with
+from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, send
 
@@ -82,17 +84,28 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
 
     def commit(tx: Tx) -> None:
         same = connection.projection.canonical
+        remote = Family(tx, connection, (), [seen.remote]).named(seen.remote) if seen else None
         landed: dict[str, tuple[Value, Value]] = {
-            name: (sent, seen.remote.fields.get(name))
+            name: (sent, remote.fields.get(name))
             for name, sent in intent.wanted.items()
-            if seen and same(name, sent) == same(name, seen.remote.fields.get(name))
+            if remote and same(name, sent) == same(name, remote.fields.get(name))
         }
         if seen and len(landed) == len(intent.wanted):
             commit_written(tx, hub, connection, row, intent, seen, landed)
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
+            _half_moved(tx, hub, intent, remote)
 
     await hub.db.run(commit)
+
+
+def _half_moved(tx: Tx, hub: Hub, intent: Intent, remote: Remote | None) -> None:
+    """The old parent may have been taken off and the new one not put on: nobody's wish, so it was never agreed."""
+    if intent.wanted.get(PARENT) is None or remote is None or remote.fields.get(PARENT, "") is not None:
+        return
+    for mapping in mappings.by_ids(tx, [intent.mapping_id]).values():
+        base = {name: pair for name, pair in mapping.base.items() if name != PARENT}
+        mappings.update(tx, [msgspec.structs.replace(mapping, base=base, updated_at=hub.clock.now())])
 
 
 def _understood(connection: Connection, sighting: Sighting) -> Observation | None:

@@ -20,9 +20,10 @@ from core.errors import (
 )
 from core.model import holds
 from core.model.decide import after_write
+from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
 from core.model.match import OBJECTS
-from core.model.merge import digest_of
+from core.model.merge import Base, digest_of
 from core.model.remote import Remote
 from core.model.values import Value
 from core.ports import Receipt, Write, Written
@@ -35,6 +36,7 @@ from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.family import Family, look_again
 from core.sync.freeze import refused
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
@@ -124,7 +126,8 @@ def commit_written(
     mapping, customer = current[intent.mapping_id]
     if not _claim(tx, hub, connection, mapping, remote, row):
         return
-    pairs, drafts = after_write(intent.wanted, remote, connection.projection) if agreed is None else (dict(agreed), [])
+    kin = Family(tx, connection, [customer], [remote]).kin(customer, remote)
+    pairs, drafts = _agreed(connection, intent, kin) if agreed is None else (dict(agreed), [])
     mapping = msgspec.structs.replace(
         mapping,
         remote_id=remote.id,
@@ -144,11 +147,22 @@ def commit_written(
         tx, connection.name, [(subject, name) for name in pairs if name in hold_rows.answers(known.get(subject, ()))]
     )
     failures.resolve(tx, connection.name, [subject, row.subject])
-    again = verdict_on(hub, connection, customer, mapping, remote, known.get(subject, ()))
+    if intent.action == "create" or PARENT in intent.wanted:
+        look_again(tx, hub, connection, {customer.external_id: remote.id}, row.trace)
+    again = verdict_on(hub, connection, customer, mapping, kin, known.get(subject, ()))
     asked = {(one.field, one.digest) for one in known.get(subject, ()) if one.state == "open"}
     if again.is_quiet and not again.base and all((one.field, one.digest) in asked for one in again.holds):
         work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
+
+
+def _agreed(connection: Connection, intent: Intent, kin: Kin) -> tuple[dict[str, Base], list[HoldDraft]]:
+    if kin.remote is None:
+        raise BugError(f"intent {intent.id} was answered with nothing")
+    wanted = dict(intent.wanted)
+    if kin.is_unknown:
+        wanted.pop(PARENT, None)  # its parent has lost its mapping since: nothing can be said of it
+    return after_write(wanted, kin.remote, connection.projection)
 
 
 def _leave_alone(tx: Tx, connection: Connection, intent: Intent, remote: Remote) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from core.model import holds
 from core.model.decide import Verdict
+from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
 from core.model.keys import email_key
 from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
@@ -26,6 +27,7 @@ from core.sync import gone, guard
 from core.sync.adopt import adopt, forgotten_by_name, name_as_there
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.failing import dealt_with, record_trouble
+from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.freeze import intent_for
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.registry import Moved, fan_out
@@ -49,6 +51,8 @@ class Outcome:
     done: list[DirtyRow] = field(default_factory=list)
     spent: list[tuple[str, str]] = field(default_factory=list)
     """(subject, field) of answers that were carried out."""
+    placed: dict[str, str | None] = field(default_factory=dict)
+    """By external id, the objects of customers that got a mapping or a place among the others."""
 
 
 def settle(
@@ -65,6 +69,8 @@ def settle(
         readable = [row for name, (row, _) in batch.live.items() if name not in seen.trouble]
         work.clear(tx, connection.name, [*readable, *(row for row, _ in batch.pending), *_unmapped(batch, seen)])
         return []
+    if any(one.observation.remote.parent_id for one in seen.there.values()):
+        tx.serialize(FAMILIES)
     outcome = Outcome()
     mappings.lock(tx, [mapping.id for _, mapping in (*batch.live.values(), *batch.pending)])
     gone.settle_gone(tx, hub, connection, batch, seen)
@@ -129,7 +135,9 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     since = hub.clock.now() - FLIP_WINDOW_SECONDS
     lively = [one.id for _, one in current.values() if one.version > QUIET_VERSIONS]
     recent = journal.since(tx, lively, since)
-    merged = gone.merged_customers(tx, connection, [seen.there[name].observation.remote for name in rows])
+    remotes = [seen.there[name].observation.remote for name in rows]
+    merged = gone.merged_customers(tx, connection, remotes)
+    family = Family(tx, connection, [one for _, one in current.values()], remotes)
     cases = []
     for name, (row, old) in rows.items():
         if old.id not in current:
@@ -140,8 +148,11 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             continue  # linked elsewhere, or let go, during the read: still dirty, sorted anew
         found = seen.there[name]
         holds_here = held.get(work.mapping_subject(mapping.id), ())
-        entries = recent.get(customer.id, ())
-        verdict = verdict_on(hub, connection, customer, mapping, found.observation.remote, holds_here, entries)
+        kin = family.kin(customer, found.observation.remote)
+        verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here, recent.get(customer.id, ()))
+        if _parent_unseen(kin, verdict, seen):
+            _read_with_parent(tx, hub, connection, row, str(kin.parent_id))
+            continue
         extra, claims_id = _external_id_moved(customer, found, holds_here)
         if name in merged:
             # whose values these are is not known: nothing flows before a person has said so
@@ -150,9 +161,32 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             # something came in between, or was asked before: this time it is read
             work.mark(tx, connection.name, [row.subject], reason=row.reason, trace=row.trace, now=since)
             continue
-        answered = frozenset(hold_rows.answers(holds_here))
-        cases.append(Case(row, mapping, customer, found, verdict, extra, answered, claims_id))
+        cases.append(
+            Case(
+                row, mapping, customer, found, kin, verdict, extra, frozenset(hold_rows.answers(holds_here)), claims_id
+            )
+        )
     return cases
+
+
+def _parent_unseen(kin: Kin, verdict: Verdict, seen: Seen) -> bool:
+    """The parent seems to be taken off, and its object was not read: it may have gone, and taken the tie along."""
+    if PARENT not in verdict.pull or verdict.pull[PARENT] is not None or kin.parent_id is None:
+        return False
+    parent = seen.there.get(kin.parent_id)
+    return parent is None or parent.is_remembered
+
+
+def _read_with_parent(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, parent_id: str) -> None:
+    """Both in one batch, a moment later: a parent that is gone is known to be so before its children are judged."""
+    until = hub.clock.now() + hub.timing.first_back_off
+    why = "its parent seems to be taken off there"
+    work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False, reason=why)
+    above = mappings.by_remote_ids(tx, connection.name, KIND, [parent_id])
+    subjects = {work.mapping_subject(one.id): until for one in above.values()}
+    work.mark(
+        tx, connection.name, subjects, reason="a child of it", trace=row.trace, now=hub.clock.now(), not_before=subjects
+    )
 
 
 def _external_id_moved(customer: Customer, found: Found, held: Sequence[Hold]) -> tuple[list[HoldDraft], bool]:
@@ -183,14 +217,19 @@ def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcom
     current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
     doubles = _doubles(tx, hub, connection, current)
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
+    family = Family(tx, connection, [one for _, one in current.values()])
     cases = []
     for name, (mapping, customer) in current.items():
         holds_here = held.get(work.mapping_subject(name), ())
         answer = hold_rows.answers(holds_here).get("")
         found = match_before_create(doubles.get(name, ()), connection.policy, answer)
-        if found.kind == "enter":
-            verdict = verdict_on(hub, connection, customer, mapping, None, holds_here)
-            cases.append(Case(rows[name], mapping, customer, None, verdict))
+        if found.kind == "enter" and (why := family.must_wait(customer)):
+            until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
+            work.postpone(tx, connection.name, {rows[name].subject: until}, is_attempt=False, reason=why)
+        elif found.kind == "enter":
+            kin = family.kin(customer, None)
+            verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here)
+            cases.append(Case(rows[name], mapping, customer, None, kin, verdict))
         else:
             _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
     return cases
@@ -264,16 +303,15 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     now = hub.clock.now()
     after = pulled(case.customer, case.verdict, connection, now)
     if after is not case.customer:
-        if not customers.replace(tx, after):
-            return  # another lane was faster: still dirty, decided again
+        if not _replaced(tx, case, after):
+            return  # another case, or another lane, was faster: still dirty, decided again
         outcome.changed.append(Moved(after, case.verdict.pull))
         report.pulled += 1
     if case.verdict.pull or case.verdict.lost:
         outcome.entries += _journal(case, now)
     drafts = [*case.verdict.holds, *case.extra]
     intent, problem, agreed = intent_for(hub, connection, case, after, now)
-    if problem:
-        drafts.append(problem)
+    drafts += [problem] if problem else []
     mapping = with_base(case.mapping, case.verdict, connection, now)
     state = "live" if case.found else mapping.state  # one that was gone is back
     mapping = msgspec.structs.replace(mapping, base={**mapping.base, **agreed}, state=state)
@@ -285,6 +323,8 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     outcome.held.append(
         hold_rows.Held(subject=case.subject, record_id=case.customer.id, drafts=drafts, trace=case.row.trace)
     )
+    if _got_place(case):
+        outcome.placed[case.customer.external_id] = case.mapping.remote_id
     if case.found:  # whatever was asked about the object while it had no mapping is moot
         outcome.held.append(
             hold_rows.Held(subject=work.remote_subject(case.found.observation.remote_id), record_id=None, drafts=[])
@@ -293,6 +333,17 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
         outcome.intents.append((case.row, intent))
     else:
         outcome.done.append(case.row)
+
+
+def _replaced(tx: Tx, case: Case, after: Customer) -> bool:
+    return not closes_circle(tx, case.customer, case.verdict.pull) and customers.replace(tx, after)
+
+
+def _got_place(case: Case) -> bool:
+    """Its object was mapped, came back, or hangs elsewhere: whatever waited for that is looked at again."""
+    is_new = not case.mapping.base or case.mapping.state != "live"
+    is_moved = PARENT in case.verdict.base or any(one.field == PARENT for one in case.verdict.holds)
+    return case.found is not None and (is_new or is_moved)
 
 
 def _old_state(mapping: MappingRow) -> tuple[object, str, int]:
@@ -332,4 +383,5 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     intents.insert(tx, [intent for _, intent in outcome.intents])
     dealt_with(tx, connection, outcome.done)
     trace = outcome.held[0].trace if outcome.held else ""
+    look_again(tx, hub, connection, outcome.placed, trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

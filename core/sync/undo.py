@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
+from core.model.family import PARENT
 from core.model.values import Value
 from core.store import customers, journal
 from core.store.customers import Customer
@@ -40,6 +41,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str) -> dict[str, object]:
     """Put values back that an entry of the journal replaced; they flow everywhere, as an edit by hand."""
     owner, back = replaced(tx, change_id, field)
+    registry.check_parent(tx, owner.external_id, back.get(PARENT))
     registry.put(tx, hub, owner, back, actor=actor, trace=f"undo:{change_id}", action="undo")
     return {"external_customer_id": owner.external_id, "fields": back}
 
@@ -77,10 +79,23 @@ def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept
     kept: list[Kept] = []
     for record_id, some in by_record.items():
         back, rest = _of_customer(owners[record_id], some, field)
-        kept += rest
+        kept += [*rest, *_homeless(tx, back, some)]
         if back.fields:
             backs.append(back)
     return backs, kept
+
+
+def _homeless(tx: Tx, back: Back, entries: Sequence[Entry]) -> list[Kept]:
+    """A parent that is not there any more, or would close a circle by now, is not put back."""
+    if PARENT not in back.fields:
+        return []
+    try:
+        registry.check_above(tx, back.external_id, back.fields[PARENT][1])
+    except InvalidInputError as error:
+        del back.fields[PARENT]
+        change = max(one.id for one in entries if PARENT in one.changes)
+        return [Kept(external_id=back.external_id, change=change, field=PARENT, reason=str(error))]
+    return []
 
 
 def _of_customer(owner: Customer, entries: Sequence[Entry], field: str | None) -> tuple[Back, list[Kept]]:
@@ -155,4 +170,5 @@ def put_back(tx: Tx, hub: Hub, back: Back, *, trace: str, actor: str) -> None:
     if owner.deleted_at is not None or any(owner.fields.get(name) != one[0] for name, one in back.fields.items()):
         raise InvalidInputError("it changed this very moment", field="customer", cure="undo the run again")
     values = {name: old for name, (_, old) in back.fields.items()}
+    registry.check_parent(tx, owner.external_id, values.get(PARENT))
     registry.put(tx, hub, owner, values, actor=actor, trace=f"undo:{trace}", action="undo")

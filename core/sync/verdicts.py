@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from core.model.decide import Snapshot, Verdict, decide
-from core.model.remote import Remote
+from core.model.family import Kin
 from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.holds import Hold
@@ -25,7 +25,7 @@ def verdict_on(
     connection: Connection,
     customer: Customer,
     mapping: MappingRow,
-    remote: Remote | None,
+    kin: Kin,
     held: Sequence[Hold] = (),
     recent: Sequence[Entry] = (),
 ) -> Verdict:
@@ -33,11 +33,12 @@ def verdict_on(
     snapshot = Snapshot(
         registry=customer.fields,
         sources=customer.sources,
-        remote=remote,
+        remote=kin.remote,
         base=connection.projection.still_agreed(mapping.base, mapping.translation),
         standing=hold_rows.standing(held),
         answers=hold_rows.answers(held),
         flapping=flapping(recent),
+        kin=kin,
     )
     return decide(snapshot, hub.policy, connection.name, connection.projection)
 

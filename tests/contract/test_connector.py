@@ -200,6 +200,32 @@ class TestConnector:
         assert isinstance(receipt, Written), receipt
         assert bench.read(receipt.sighting).fields["phone"] is None
 
+    async def test_a_parent_is_written_read_and_taken_off(self, bench: Bench) -> None:
+        """By the ids of the provider; a provider without a hierarchy says what becomes of parents."""
+        manifest, translator = bench.connector.manifest, bench.world.hub.connection(bench.name).translator
+        if manifest.hierarchy is None:
+            assert "parent" not in manifest.fields
+            assert manifest.not_synced.get("parent")
+            return
+        of = {"customer_type": "company"} if "customer_type" in manifest.fields else {}
+        made = [
+            bench.create(key, f"{MARK}{key[-1]}", name=name, **of)
+            for key, name in (("key-1", "Head Office"), ("key-3", "Branch Office"))
+        ]
+        head, child = [one.sighting for one in await bench.connector.write(made) if isinstance(one, Written)]
+        assert bench.read(child).fields["parent"] is None
+        for to in (head.id, None):
+            wanted = Wanted(fields={"parent": "head" if to else None}, parent_id=to)
+            body = translator.patch(wanted, child.raw).body
+            move = Write(key=f"key-{to}", action="update", kind="customer", remote_id=child.id, body=body)
+            (receipt,) = await bench.connector.write([move])
+            assert isinstance(receipt, Written), receipt
+            child = receipt.sighting
+            assert bench.read(child).parent_id == bench.lookalike.neutral("customer")[child.id]["parent"] == to
+            assert ("parent" in bench.read(child).fields) == (to is None)
+            assert (await bench.connector.read("customer", [child.id]))[child.id] == child
+            assert translator.patch(wanted, child.raw).is_empty
+
     async def test_unknown_attributes_survive_an_update(self, bench: Bench) -> None:
         """A write of whole objects used to wipe what other programs keep there."""
         made = await bench.created()

@@ -22,6 +22,7 @@ from core.store.holds import Hold
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.tables import CUSTOMERS, HOLDS, INTENTS, JOURNAL, MAPPINGS
+from core.sync.family import Family
 from core.sync.verdicts import verdict_on
 from tests.simulation.reference import Edit, admissible, heads, loose
 from tests.simulation.tape import REGISTRY, SYSTEMS
@@ -195,8 +196,40 @@ class Checks:
                 self.fail(f"C1: {row.connection} {row.remote_id} is mapped, live, and not there")
                 continue
             for field in rest.fields_at(row, customer, shown):
-                if not rest.is_held(row, field):
+                if field == "parent":
+                    self._parent_agrees(rest, row, customer, shown["parent"])
+                elif not rest.is_held(row, field):
                     self._field_agrees(rest, row, customer, field, shown.get(field))
+
+    def _parent_agrees(self, rest: _Rest, row: MappingRow, customer: Customer, there: str | None) -> None:
+        """The same customer is above on both sides; one that has no object there, or an object of nobody, waits."""
+        by_remote = {one.remote_id: one for one in rest.live if one.connection == row.connection}
+        by_name = {one.external_id: one for one in rest.customers.values()}
+        above = by_name.get(str(customer.fields.get("parent")))
+        ours = [one for one in rest.rows_of.get(above.id, []) if one.connection == row.connection] if above else []
+        if there is not None and there not in by_remote:
+            self._world.reached["a parent that nobody knows"] += 1
+        elif customer.fields.get("parent") and not any(one.state == "live" for one in ours):
+            self._world.reached["a parent that is not there"] += 1
+        elif rest.is_held(row, "parent"):
+            self._world.reached["a parent that is held"] += 1
+        elif self._hangs_above(row, ours):
+            self._world.reached["a parent that hangs below its child there"] += 1
+        else:
+            owner = rest.customers.get(by_remote[there].record_id) if there else None
+            named = owner.external_id if owner else None
+            self._world.reached["a parent on both sides"] += named is not None
+            self._field_agrees(rest, row, customer, "parent", named)
+
+    def _hangs_above(self, row: MappingRow, ours: list[MappingRow]) -> bool:
+        """The registry's parent is below this very object there: it waits for the hold on that to be answered."""
+        shown = self._world.sites[row.connection].lookalike.neutral("customer")
+        above = ours[0].remote_id if ours else None
+        for _ in range(len(shown)):
+            if above is None or above == row.remote_id:
+                break
+            above = shown.get(above, {}).get("parent")
+        return above is not None and above == row.remote_id
 
     def _field_agrees(self, rest: _Rest, row: MappingRow, customer: Customer, field: str, there: Value) -> None:
         policy = self._world.config.policy
@@ -344,7 +377,9 @@ class Checks:
         if life is None or customer is None or row.remote_id not in seen:
             return {hold.field}
         connection = life.hub.connections[row.connection]
-        verdict = verdict_on(life.hub, connection, customer, row, seen[row.remote_id].remote, [hold])
+        remote = seen[row.remote_id].remote
+        kin = Family(rest.tx, connection, [customer], [remote]).kin(customer, remote)
+        verdict = verdict_on(life.hub, connection, customer, row, kin, [hold])
         return {draft.field for draft in verdict.holds}
 
     # ---- identity ------------------------------------------------------------------------------------
@@ -460,13 +495,28 @@ def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
         CUSTOMERS, CUSTOMERS.c.id == MAPPINGS.c.record_id
     )
     statement = sa.select(*columns).select_from(joined).where(INTENTS.c.connection == name)
-    if name != "quickbooks":
+    is_tie = one.action in ("associate", "dissociate")
+    if is_tie:
+        statement = statement.where(INTENTS.c.remote_id == one.id)
+    elif name != "quickbooks":
         statement = statement.where(INTENTS.c.key == one.request_key)
     for row in tx.rows(statement.order_by(INTENTS.c.sent_at.desc())):
         if name == "quickbooks" and not _is_of_quickbooks(row, one):
             continue
+        if is_tie and not _is_of_tie(row, one):
+            continue
         return _Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[8], msgspec.json.decode(row[9]))
     return None
+
+
+def _is_of_tie(row: Any, one: Mutation) -> bool:
+    """Associations have no key: the move must name the parent that was put on, or be one that takes some off."""
+    body = msgspec.json.decode(row.body)
+    if "parent" not in body:
+        return False
+    return bool(
+        body["parent"]["from"] if one.changed["parent"] is None else body["parent"]["to"] == one.changed["parent"]
+    )
 
 
 def _is_of_quickbooks(row: Any, one: Mutation) -> bool:

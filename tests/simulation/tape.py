@@ -12,6 +12,8 @@ from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, Webho
 
 SYSTEMS: Final = ("stripe", "hubspot", "quickbooks")
 REGISTRY: Final = "registry"
+TREED: Final = ("registry", "hubspot", "quickbooks")
+"""Where somebody can say who is below whom."""
 
 STRIPE_FIELDS: Final = ("name", "email", "phone", "billing_address", "metadata.plan")
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
@@ -141,7 +143,7 @@ class _Drawing:
         changes |= {field: self._value(field) for field in fields}
         if system == "quickbooks":
             shared = {field: value for field, value in shared.items() if field != "external_id"}
-        elif self._rng.random() < 0.2 and system == "hubspot":
+        elif self._rng.random() < 0.4 and system == "hubspot":
             changes["customer_type"] = "company"
         return changes | shared
 
@@ -161,6 +163,9 @@ class _Drawing:
             return self._both(after, pick, same_field=kind == "both")
         if kind == "twice":
             return self._twice(after, pick)
+        if kind == "parent":
+            changes = {"above": rng.choice([None, *(rng.randrange(1000) for _ in range(4))])}
+            return [Event(after=after, what="parent", system=rng.choice(TREED), pick=pick, changes=changes)]
         system = rng.choice(SYSTEMS)
         if kind == "edit":
             system = rng.choice((*SYSTEMS, REGISTRY))
@@ -231,6 +236,7 @@ _EVENTS: Final = {
     "cross": 12,
     "twice": 8,
     "create": 8,
+    "parent": 8,
     "delete": 3,
     "unreadable": 2,
     "break_stripe": 2,

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
 from connectors.quickbooks.client import exchange_code
@@ -26,7 +27,7 @@ from core.ports import Shell
 from core.sandbox.lookalike import LookAlike, Outgoing
 from core.store import connections, customers, failures, holds, inbox, intents, work
 from core.store.database import Database, Tx
-from core.store.tables import METADATA
+from core.store.tables import DIRTY, METADATA
 from core.sync import answers, registry
 from core.sync.activation import activate
 from core.sync.hub import Hub, Timing
@@ -405,7 +406,7 @@ class SimWorld:
         self, system: str, target: str, before: Mapping[str, Any], after: Mapping[str, Any], count: int
     ) -> None:
         for field in sorted({*before, *after}):
-            if before.get(field) == after.get(field) or field in ("customer_type", "currency", "status"):
+            if before.get(field) == after.get(field) or field in ("customer_type", "currency", "status", "parent"):
                 continue
             self.put_at[system, target, field] = count
             self.edits.append(
@@ -458,6 +459,22 @@ class SimWorld:
             self.note(f"refused: {refused}")
             return
         self._record(REGISTRY, external, {}, made.fields, 0)
+
+    def _on_parent(self, event: Event) -> None:
+        """Somebody puts one customer below another, or on top; only companies at HubSpot."""
+        target, pick = self._target(event), event.changes["above"]
+        if event.system == REGISTRY:
+            there = self.db.read_now(lambda tx: sorted(one.external_id for one in self.checks.live_customers(tx)))
+        else:
+            there = sorted(self.sites[event.system].lookalike.neutral("customer"))
+        if event.system == "hubspot":
+            there = [one for one in there if one.startswith("company:")]
+            target = there[event.pick % len(there)] if there else None
+        if target is None:
+            return
+        above = there[pick % len(there)] if pick is not None else None
+        self.reached[f"parent set at {event.system}"] += 1
+        self._edit(event.system, target, {"parent": above})
 
     def _on_delete(self, event: Event) -> None:
         target = self._target(event)
@@ -600,7 +617,7 @@ class SimWorld:
                 row = connections.get(tx, name)
                 if row.state != "active" or row.paused_until:
                     found.append(f"{name} is {row.state} {row.error}")
-                due = work.next_due(tx).get(name)
+                due = _next_due(tx, name)
                 if due is not None:
                     found.append(f"{name} has dirty rows, next at {due - START:.1f}")
             return found
@@ -620,6 +637,15 @@ class SimWorld:
         after = self.checks.footprint()
         if before != after:
             raise FailedError(f"C2: sweeps at rest wrote something: {before} -> {after}")
+
+
+def _next_due(tx: Tx, name: str) -> float | None:
+    """When something is due; a child may wait for its parent as long as a person lets the parent wait."""
+    d = DIRTY.c
+    here = (d.connection == name, d.parked.is_(None), d.reason.not_like("its parent %"))
+    waits = sa.select(sa.func.min(d.not_before)).where(*here)
+    due: float | None = tx.execute(waits).scalar_one()
+    return due
 
 
 def _config(tape: Tape) -> Any:

@@ -16,7 +16,7 @@ from tests.support.world import NAMES
 
 WRITES: Mapping[str, str] = {
     "stripe": r"/v1/customers",
-    "hubspot": r"/batch/(upsert|update)",
+    "hubspot": r"/batch/(upsert|update|create)",
     "quickbooks": r"/(batch|customer)\?",
 }
 READS: Mapping[str, str] = {
@@ -26,6 +26,7 @@ READS: Mapping[str, str] = {
 }
 FAULTS: tuple[FaultKind | None, ...] = (None, "lost_request", "lost_answer", "error_after")
 EMAIL = "grace@example.test"
+HEAD = "head@example.test"
 BEFORE = {"name": "Grace Hopper", "email": EMAIL, "phone": "+4930100"}
 AFTER = {"name": "Grace Hopper", "email": EMAIL, "phone": "+4930200"}
 LONGEST_WAIT = 7200.0
@@ -59,13 +60,27 @@ async def a_remote_birth(world: FragileWorld, provider: str) -> None:
     await run_lane(world, provider)
 
 
+async def a_family(world: FragileWorld, provider: str) -> None:
+    """A person puts the customer below another company, that is not there yet."""
+    head = {"name": "Head Office", "email": HEAD, "customer_type": "company"}
+
+    def build(tx: Tx) -> None:
+        registry.create(tx, world.hub, "head", head, actor="test", trace="t")
+        child = {"parent": "head", "phone": AFTER["phone"]}
+        registry.update(tx, world.hub, "grace", child, actor="test", trace="t")
+
+    world.db.run_now(build)
+    await run_lane(world, provider)
+
+
 Job = Callable[[FragileWorld, str], Awaitable[None]]
-JOBS: Mapping[str, tuple[Job, bool, bool]] = {
-    # job, whether the customer exists before it, whether the fault strikes writes
-    "create": (a_registry_create, False, True),
-    "update": (a_registry_update, True, True),
-    "pull": (a_remote_edit, True, False),
-    "enter": (a_remote_birth, False, False),
+JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
+    # job, as what the customer exists before it, whether the fault strikes writes
+    "create": (a_registry_create, None, True),
+    "update": (a_registry_update, "individual", True),
+    "pull": (a_remote_edit, "individual", False),
+    "enter": (a_remote_birth, None, False),
+    "family": (a_family, "company", True),
 }
 
 
@@ -93,21 +108,20 @@ class Matrix:
 
     def __init__(self, *, is_whole: bool) -> None:
         """Nothing is made before it is asked for. Not whole: no deaths at database reads, a shorter look at the end."""
-        self._worlds: dict[bool, FragileWorld] = {}
+        self._worlds: dict[str | None, FragileWorld] = {}
         self._is_whole = is_whole
 
-    async def world(self, *, has_customer: bool) -> FragileWorld:
-        """Three active connections, with or without a customer in agreement."""
-        if has_customer not in self._worlds:
+    async def world(self, customer_type: str | None) -> FragileWorld:
+        """Three active connections, with a customer of that type in agreement, or without any."""
+        if customer_type not in self._worlds:
             world = FragileWorld()
             await world.activate_all()
-            if has_customer:
-                world.db.run_now(
-                    lambda tx: registry.create(tx, world.hub, "grace", dict(BEFORE), actor="test", trace="t")
-                )
+            if customer_type:
+                fields = {**BEFORE, "customer_type": customer_type}
+                world.db.run_now(lambda tx: registry.create(tx, world.hub, "grace", fields, actor="test", trace="t"))
                 await world.settle()
-            self._worlds[has_customer] = world
-        return self._worlds[has_customer]
+            self._worlds[customer_type] = world
+        return self._worlds[customer_type]
 
     async def run(self, provider: str, job: str, kind: FaultKind | None, *, step: int = 1) -> Tally:
         """Die at every `step`-th point, one after the other, until the job survives."""
@@ -118,8 +132,8 @@ class Matrix:
         return tally
 
     async def _die_at(self, blows_at: int, provider: str, job: str, kind: FaultKind | None, tally: Tally) -> bool:
-        act, has_customer, strikes_writes = JOBS[job]
-        base = await self.world(has_customer=has_customer)
+        act, customer_type, strikes_writes = JOBS[job]
+        base = await self.world(customer_type)
         base.fused = (provider,)
         base.database_calls = ("run", "read") if self._is_whole else ("run",)
         fuse = Fuse(blows_at=blows_at, is_armed=True)
@@ -143,7 +157,7 @@ class Matrix:
             tally.points[died] += 1
             world.start()
         await come_to_rest(world)
-        check(world, place)
+        check(world, place, has_head=job == "family")
         await check_silence(world, place, is_whole=self._is_whole)
         world.db.engine.dispose()
         return bool(died)
@@ -155,19 +169,27 @@ async def come_to_rest(world: FragileWorld) -> None:
     await world.next_sweep()
 
 
-def check(world: FragileWorld, place: str) -> None:
-    """One object everywhere, the right values everywhere, nothing in doubt, nobody doubled."""
+def check(world: FragileWorld, place: str, *, has_head: bool = False) -> None:
+    """One object everywhere, the right values and parents everywhere, nothing in doubt, nobody doubled."""
     for name in NAMES:
-        ours = [one for one in world.neutral(name).values() if one["email"] == EMAIL]
-        assert len(world.neutral(name)) == len(ours) == 1, f"{place}: {len(ours)} objects at {name}"
+        there = world.neutral(name)
+        ours = [one for one in there.values() if one["email"] == EMAIL]
+        heads = [remote_id for remote_id, one in there.items() if one["email"] == HEAD]
+        assert len(there) - len(heads) == len(ours) == 1, f"{place}: {len(ours)} objects at {name}"
+        assert len(heads) == has_head, f"{place}: {len(heads)} parents at {name}"
         found = {field: ours[0][field] for field in AFTER}
         assert found == AFTER, f"{place}: {name} has {found}"
-    world.db.read_now(lambda tx: _check_registry(tx, place))
+        parent = heads[0] if has_head and name != "stripe" else None
+        assert ours[0].get("parent") == parent, f"{place}: {name} has the parent {ours[0].get('parent')}"
+    world.db.read_now(lambda tx: _check_registry(tx, place, has_head=has_head))
 
 
-def _check_registry(tx: Tx, place: str) -> None:
-    assert customers.count(tx) == 1, f"{place}: {customers.count(tx)} customers"
-    (one,) = customers.by_ids(tx, customers.live_ids(tx, "", 10)).values()
+def _check_registry(tx: Tx, place: str, *, has_head: bool) -> None:
+    assert customers.count(tx) == 1 + has_head, f"{place}: {customers.count(tx)} customers"
+    one = next(
+        one for one in customers.by_ids(tx, customers.live_ids(tx, "", 10)).values() if one.external_id != "head"
+    )
+    assert one.fields.get("parent") == ("head" if has_head else None), place
     assert {field: one.fields.get(field) for field in AFTER} == AFTER, f"{place}: the registry has {one.fields}"
     rows = mappings.of_records(tx, [one.id])[one.id]
     assert sorted(row.connection for row in rows) == sorted(NAMES), place

@@ -134,13 +134,14 @@ class HubSpotConnector:
         asked = self._translator.properties(at.type)
         found = results_in(await self._client.list(at.type, asked, at.after, self._manifest.page_size))
         records = [judged(at.type, raw) for raw in found.results]
+        sightings = await self._reader.related([one for one in records if isinstance(one, Sighting)])
         onward, following = None, feed.next_type(at.type)
         if found.paging and found.paging.next:
             onward = feed.FullCursor(at.type, found.paging.next.after)
         elif following:
             onward = feed.FullCursor(following)
         return Page(
-            sightings=[one for one in records if isinstance(one, Sighting)],
+            sightings=list(sightings.values()),
             bad=[one for one in records if isinstance(one, Bad)],
             cursor=feed.encoded(onward) if onward else None,
             is_last=onward is None,

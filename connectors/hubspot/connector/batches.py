@@ -11,7 +11,10 @@ import msgspec
 from connectors.hubspot.errors import item_error
 from connectors.hubspot.wire import (
     ACCORD_REF,
+    CHILD_TO_PARENT,
+    HUBSPOT_DEFINED,
     MERGED,
+    AssociationResults,
     Framed,
     HubSpotObject,
     Identified,
@@ -23,6 +26,7 @@ from connectors.hubspot.wire import (
     decoded,
     join_id,
     sighting,
+    with_parent,
 )
 from core.errors import AccordError, AmbiguousError, RejectedError, ReplyError
 from core.ports import Missing, Sighting, Write
@@ -108,6 +112,34 @@ def survivor(remote_id: str, answer: Results) -> Missing | None:
     return None
 
 
+def parents(answer: AssociationResults, above: dict[str, list[str]]) -> list[dict[str, str]]:
+    """Add the parents that an answer tells; returns what must be asked on, from where.
+
+    A parent of many children has them on pages, and its own parent may be on any. Who has no associations is named
+    among the errors, or left out.
+    """
+    for error in answer.errors or ():
+        if error.category != "OBJECT_NOT_FOUND":
+            raise item_error(error, "company")
+    onward = []
+    for one in answer.results:
+        kinds = {str(other.to_object_id): other.association_types for other in one.to}
+        above.setdefault(one.origin.id, []).extend(
+            other
+            for other, told in kinds.items()
+            if any((kind.category, kind.type_id) == (HUBSPOT_DEFINED, CHILD_TO_PARENT) for kind in told)
+        )
+        if one.paging and one.paging.next:
+            onward.append({"id": one.origin.id, "after": one.paging.next.after})
+    return onward
+
+
+def tie(write: Write, parent: str) -> Mapping[str, Any]:
+    """A company below another, as associations are spelled."""
+    kind = {"associationCategory": HUBSPOT_DEFINED, "associationTypeId": CHILD_TO_PARENT}
+    return {"from": {"id": (write.remote_id or "").partition(":")[2]}, "to": {"id": parent}, "types": [kind]}
+
+
 def check_marker(object_type: ObjectType, found: PropertyDetails) -> None:
     """A marker that is not unique would let a repeated create make a second object."""
     if found.type == "string" and found.has_unique_value:
@@ -170,4 +202,9 @@ def joined(read: Sighting, saved: Saved, written: Collection[str]) -> Sighting:
         return read
     whole = json.loads(read.raw)["object"]
     whole["properties"] |= stale
-    return sighting(framed.type, framed.object.id, msgspec.json.encode(whole))
+    fresh = sighting(framed.type, framed.object.id, msgspec.json.encode(whole))
+    return fresh if isinstance(framed.parent, msgspec.UnsetType) else with_parent(fresh, _above(framed))
+
+
+def _above(framed: Framed) -> list[str]:
+    return framed.parent.split(";") if isinstance(framed.parent, str) else []

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.reading import Reader
+from connectors.hubspot.errors import item_error
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.translate import HubSpotTranslator
-from connectors.hubspot.wire import ACCORD_REF, TYPES, ObjectType, Saved
-from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
+from connectors.hubspot.wire import (
+    ACCORD_REF,
+    TYPES,
+    AssociationErrors,
+    ObjectType,
+    Problem,
+    Saved,
+    decoded,
+    join_id,
+    with_parent,
+)
+from core.errors import AccordError, AmbiguousError, GoneError, ReauthorizeError, RejectedError, ReplyError, RetryError
 from core.model.values import Value
 from core.ports import Receipt, Sighting, Write, Written
 
 UNSEEN: Final = "it was written, but could not be read back"
 HISTORY_BATCH: Final = 50
 """HubSpot returns the history of properties for at most fifty objects at a time (PROVIDERS §1)."""
+
+Tie = Callable[[Sequence[Mapping[str, Any]]], Awaitable[bytes]]
 
 
 class Writer:
@@ -35,11 +48,14 @@ class Writer:
         for object_type in TYPES:
             ours = [write for write in writes if write.body.get("type") == object_type]
             creates = [write for write in ours if write.action == "create"]
-            updates = [write for write in ours if write.action == "update"]
+            moves = [write for write in ours if "parent" in write.body]
+            updates = [write for write in ours if write.action == "update" and "parent" not in write.body]
             if creates:
                 receipts |= await self._create(object_type, creates)
             if updates:
                 receipts |= await self._completed(object_type, updates, await self._send(object_type, updates))
+            if moves:
+                receipts |= await self._move(moves)
         odd = RejectedError("this write names no HubSpot object type", cure="plan it again")
         return [receipts.get(write.key, odd) for write in writes]
 
@@ -68,7 +84,8 @@ class Writer:
         if not marks:
             return {}
         answer = await self._reader.batch(object_type, marks, ACCORD_REF)
-        there = [one for one in batches.by_id(object_type, answer).values() if isinstance(one, Sighting)]
+        found = [one for one in batches.by_id(object_type, answer).values() if isinstance(one, Sighting)]
+        there = (await self._reader.related(found)).values()
         return {str(self._translator.read(one.raw).accord_ref): one for one in there}
 
     async def _send(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Saved | AccordError]:
@@ -110,18 +127,72 @@ class Writer:
         try:
             answer = await self._reader.batch(object_type, [saved.id for _, saved in done], history=names)
             there = batches.by_id(object_type, answer)
+            seen = await self._reader.related([one for one in there.values() if isinstance(one, Sighting)])
             histories = batches.histories(answer) if names else {}
         except AccordError as error:
             return {write.key: AmbiguousError(f"{UNSEEN}: {error}") for write, _ in done}
         receipts: dict[str, Receipt] = {}
         for write, saved in done:
-            found = there.get(saved.id)
-            if isinstance(found, Sighting):
+            found = seen.get(join_id(object_type, saved.id))
+            if found is not None:
                 written = write.body["properties"]
                 whole = batches.joined(found, saved, written)
                 # histories are of all the properties that the batch wrote: here only this write's own replaced anything
                 history = {name: old for name, old in histories.get(saved.id, {}).items() if name in written}
                 receipts[write.key] = Written(whole, overwritten=self._overwritten(whole, history))
+            else:
+                receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
+        return receipts
+
+    async def _move(self, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """Off the old parent, onto the new one: two calls for all of them. In between a company has none.
+
+        A company that was taken off and not put on is unclear, never refused: what is there by then is looked at.
+        """
+        off = {write.key: [batches.tie(write, one) for one in write.body["parent"]["from"]] for write in writes}
+        failed = await self._tie(self._client.dissociate, off)
+        receipts: dict[str, Receipt] = dict(failed)
+        rest = [write for write in writes if write.key not in failed]
+        on = {write.key: [batches.tie(write, to)] for write in rest if (to := write.body["parent"]["to"])}
+        for key, error in (await self._tie(self._client.associate, on)).items():
+            receipts[key] = AmbiguousError(f"it was taken off its parent: {error}") if off[key] else error
+        return receipts | await self._moved([write for write in rest if write.key not in receipts])
+
+    async def _tie(self, send: Tie, inputs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, AccordError]:
+        """Send the inputs of some writes; one that is refused is found by halves. Repeating a tie does nothing."""
+        keys = [key for key, some in inputs.items() if some]
+        if not keys:
+            return {}
+        try:
+            answer = await send([one for key in keys for one in inputs[key]])
+            told = decoded(answer, AssociationErrors).errors if answer else None
+            if told:
+                raise _of_tie(told[0])
+        except (RejectedError, GoneError) as error:
+            if len(keys) == 1:
+                return {keys[0]: error}
+            middle = len(keys) // 2
+            first = await self._tie(send, {key: inputs[key] for key in keys[:middle]})
+            return first | await self._tie(send, {key: inputs[key] for key in keys[middle:]})
+        except ReplyError as error:
+            return {key: AmbiguousError(str(error)) for key in keys}
+        except AccordError as error:
+            return dict.fromkeys(keys, error)
+        return {}
+
+    async def _moved(self, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """The companies as they are after the move, below what was written."""
+        if not writes:
+            return {}
+        try:
+            there = await self._reader.read([str(write.remote_id) for write in writes])
+        except AccordError as error:
+            return {write.key: AmbiguousError(f"{UNSEEN}: {error}") for write in writes}
+        receipts: dict[str, Receipt] = {}
+        for write in writes:
+            found, to = there[str(write.remote_id)], write.body["parent"]["to"]
+            if isinstance(found, Sighting):
+                receipts[write.key] = Written(with_parent(found, [to] if to else []))
             else:
                 receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts
@@ -133,3 +204,9 @@ class Writer:
             return {}
         new, old = self._translator.read(whole.raw).fields, self._translator.read(before).fields
         return {field: value for field, value in old.items() if field in new and new[field] != value}
+
+
+def _of_tie(problem: Problem) -> AccordError:
+    """One failure in a batch: the others may have been done, so that only a refusal is certain."""
+    error = item_error(problem, "company")
+    return error if isinstance(error, RejectedError | GoneError) else AmbiguousError(str(error))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.hubspot.sandbox.account import PERSON, AccountState, HubSpotSettings
+from connectors.hubspot.sandbox.answers import Refused
 from connectors.hubspot.sandbox.api import Api
 from connectors.hubspot.sandbox.people import neutral_of, properties_of, type_of
 from connectors.hubspot.sandbox.store import Record, Table
@@ -61,25 +62,58 @@ class HubSpotLookAlike:
 
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object by remote id."""
-        return {f"{table.type}:{one.id}": _plain(one) for table, one in self._live(kind)}
+        return {f"{table.type}:{one.id}": _plain(one) | self._above(table, one) for table, one in self._live(kind)}
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object in neutral fields."""
-        return {f"{table.type}:{one.id}": neutral_of(table.type, one) for table, one in self._live(kind)}
+        found = {}
+        for table, one in self._live(kind):
+            found[f"{table.type}:{one.id}"] = neutral_of(table.type, one) | self._above(table, one)
+        return found
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         """A person's edit; None creates. KeyError: not there; ValueError: HubSpot's pages would not save that."""
         _only_customers(kind)
+        changes = dict(changes)
+        is_moved, parent = "parent" in changes, changes.pop("parent", None)
         if remote_id is None:
             table = self._state.tables[type_of(changes)]
             properties = self._typed(table, changes)
-            return f"{table.type}:{self._state.create(table, properties, PERSON).id}"
+            remote_id = f"{table.type}:{self._state.create(table, properties, PERSON).id}"
+            changes = {}
+        if is_moved:
+            self._move(remote_id, parent)
+        if not changes:
+            return remote_id
         table, record = self._there(remote_id)
         wanted = changes.get("customer_type")
         if wanted and wanted != neutral_of(table.type, record)["customer_type"]:
             raise ValueError(f"a {table.type} stays a {table.type} at HubSpot")
         self._state.update(table, record, self._typed(table, changes, record), PERSON)
         return remote_id
+
+    def _move(self, remote_id: str, parent: str | None) -> None:
+        """The page of a company lets a person choose another parent in one step."""
+        table, record = self._there(remote_id)
+        above = self._there(parent)[1].id if parent else None
+        if table.type != "company" or (parent and not parent.startswith("company:")):
+            raise ValueError("HubSpot has parents for companies only")
+        old = self._state.families.parent(record.id)
+        self._state.families.put(record.id, None)
+        try:
+            if above is not None:
+                self._state.families.check(record.id, above)
+        except Refused as refused:
+            raise ValueError(str(refused)) from refused
+        finally:
+            self._state.families.put(record.id, old)
+        self._state.set_parent(record.id, above, PERSON)
+
+    def _above(self, table: Table, record: Record) -> dict[str, str | None]:
+        if table.type != "company":
+            return {}
+        parent = self._state.families.parent(record.id)
+        return {"parent": f"company:{parent}" if parent else None}
 
     def delete(self, kind: str, remote_id: str) -> None:
         """A person moves it to the recycle bin."""

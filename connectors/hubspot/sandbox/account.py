@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from connectors.hubspot.sandbox.families import Families
 from connectors.hubspot.sandbox.outbox import Outbox
 from connectors.hubspot.sandbox.store import Record, Table
 from core.ports import Clock
@@ -48,6 +49,7 @@ class AccountState:
         self.clock = clock
         self.settings = settings
         self.tables = {kind: Table(kind, rng.randrange(100, 900)) for kind in ("contact", "company")}
+        self.families = Families(self.tables["company"])
         self.outbox = Outbox()
         self.mutations: list[Mutation] = []
         self._rng = rng
@@ -86,9 +88,35 @@ class AccountState:
         self._changed(table, record, "restore", {"archived": False}, PERSON, None)
         self._tell(table, "restore", {"objectId": int(record.id)}, PERSON)
 
+    def set_parent(self, child: str, parent: str | None, caller: str) -> None:
+        """Tie a company to the one above it, or take it off; what is so already is no change. Checked before."""
+        old = self.families.parent(child)
+        if old == parent:
+            return
+        self.families.put(child, parent)
+        action = "dissociate" if parent is None else "associate"
+        told = {"parent": parent}
+        self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", f"company:{child}", told, None))
+        for above, is_removed in ((old, True), (parent, False)):
+            if above is not None:
+                self._tell_tie(above, child, caller, is_removed=is_removed)
+
+    def _tell_tie(self, parent: str, child: str, caller: str, *, is_removed: bool) -> None:
+        """One event, seen from the parent: whoever waits for one from the child will wait."""
+        event = {
+            "associationType": "PARENT_COMPANY_TO_CHILD_COMPANY",
+            "fromObjectId": int(parent),
+            "toObjectId": int(child),
+            "associationRemoved": is_removed,
+            "isPrimaryAssociation": False,
+        }
+        self._tell(self.tables["company"], "associationChange", event, caller)
+
     def merge(self, table: Table, primary: Record, absorbed: Record, caller: str) -> Record:
         """Two become one new object."""
         new = table.merge(primary, absorbed, self.now_ms())
+        if table.type == "company":
+            self.families.merged(new.id, primary.id, absorbed.id)
         for old in (primary, absorbed):
             table.reindex(old, self._visible_at())
         self._changed(table, new, "merge", {"hs_merged_object_ids": ";".join(new.merged)}, caller, None)

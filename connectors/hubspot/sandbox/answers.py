@@ -12,6 +12,7 @@ import msgspec
 from core.ports import HttpResponse
 
 JSON = "application/json;charset=utf-8"
+BATCH = 100
 
 
 class Refused(Exception):  # noqa: N818 -- an answer, not a failure of ours
@@ -77,3 +78,13 @@ def iso(milliseconds: int) -> str:
     """A time as HubSpot prints it."""
     at = datetime.fromtimestamp(milliseconds // 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+def inputs_in(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inputs of a batch; too many, or none, are refused."""
+    inputs = body.get("inputs")
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
+        raise bad_request("Invalid input JSON: inputs must be a list of objects")
+    if len(inputs) > BATCH:
+        raise bad_request(f"The maximum batch size is {BATCH}")
+    return inputs

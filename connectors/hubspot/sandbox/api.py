@@ -11,15 +11,25 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.hubspot.sandbox.account import ACCORD, AccountState
-from connectors.hubspot.sandbox.answers import Refused, answer, bad_request, iso, no_such_path, not_found, rate_limited
-from connectors.hubspot.sandbox.search import search
-from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Indexed, Record, Table
+from connectors.hubspot.sandbox.answers import (
+    BATCH,
+    Refused,
+    answer,
+    bad_request,
+    inputs_in,
+    no_such_path,
+    not_found,
+    rate_limited,
+)
+from connectors.hubspot.sandbox.search import hit, search
+from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
+from connectors.hubspot.sandbox.ties import WHAT, ties_answer
 from core.ports import HttpRequest, HttpResponse
 
-BATCH: Final = 100
 HISTORY_BATCH: Final = 50
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
+_TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/batch/(.+)")
 _ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
 _NAMES: Final = {"contact": ("contact", "contacts", "0-1"), "company": ("company", "companies", "0-2")}
 _BATCH_NAMES: Final = {"/batch/create": "create", "/batch/update": "update", "/batch/upsert": "upsert"}
@@ -121,6 +131,9 @@ class Api:
             settings = self._state.settings
             told = {"portalId": settings.portal_id, "accountType": settings.account_type, "timeZone": "Europe/Rome"}
             return answer(200, told)
+        ties = _TIES.fullmatch(path)
+        if ties and call.method == "POST":
+            return self._associations([self._table(ties.group(1)), self._table(ties.group(2))], ties.group(3), call)
         found = _CRM.fullmatch(path)
         table = self._table(found.group(3)) if found else None
         if found is None or table is None:
@@ -159,6 +172,15 @@ class Api:
         if not re.fullmatch(r"/[^/]+", call.tail):
             return no_such_path()
         return self._one(table, call)
+
+    def _associations(self, ends: Sequence[Table | None], what: str, call: Call) -> HttpResponse:
+        """Between companies only: Accord uses no others."""
+        table = ends[0]
+        if table is None or table.type != "company" or ends[1] is not table or what not in WHAT:
+            return no_such_path()
+        self._check_scope("objects", table, is_reading=what == "read")
+        self.reads += what == "read"
+        return ties_answer(self._state, what, inputs_in(call.json()))
 
     def _properties(self, table: Table, call: Call) -> HttpResponse:
         if call.tail == "/groups" and call.method == "POST":
@@ -225,7 +247,7 @@ class Api:
 
     def _batch_read(self, table: Table, call: Call) -> HttpResponse:
         body = call.json()
-        ids = [str(one.get("id")) for one in _inputs(body)]
+        ids = [str(one.get("id")) for one in inputs_in(body)]
         if body.get("propertiesWithHistory") and len(ids) > HISTORY_BATCH:
             raise bad_request(f"The maximum batch size with history is {HISTORY_BATCH}")
         name = body.get("idProperty")
@@ -249,7 +271,7 @@ class Api:
         body = call.json()
         total, hits, following = search(table, body, len(call.body))
         asked = body.get("properties") or list(DEFAULTS[table.type])
-        told: dict[str, Any] = {"total": total, "results": [_hit(table, one, asked) for one in hits]}
+        told: dict[str, Any] = {"total": total, "results": [hit(table, one, asked) for one in hits]}
         if following:
             told["paging"] = {"next": {"after": str(following)}}
         return answer(200, told)
@@ -269,7 +291,7 @@ class Api:
         return self._state.create(table, properties, ACCORD, key), properties
 
     def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
-        inputs = _inputs(call.json())
+        inputs = inputs_in(call.json())
         is_traced = all(isinstance(one.get(TRACE), str) and one[TRACE] for one in inputs)
         ids = [str(one.get("id")) for one in inputs if action != "create"]
         if len(set(ids)) != len(ids):
@@ -336,7 +358,7 @@ class Api:
         return _written(table, record, properties) | {"new": False}
 
     def _batch_archive(self, table: Table, call: Call) -> HttpResponse:
-        for one in _inputs(call.json()):
+        for one in inputs_in(call.json()):
             record = table.live(str(one.get("id")))
             if record:
                 self._state.archive(table, record, ACCORD)
@@ -352,15 +374,6 @@ class Api:
 
 def _over(is_search: bool) -> HttpResponse:  # noqa: FBT001
     return rate_limited("SECONDLY" if is_search else "TEN_SECONDLY_ROLLING")
-
-
-def _inputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    inputs = body.get("inputs")
-    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
-        raise bad_request("Invalid input JSON: inputs must be a list of objects")
-    if len(inputs) > BATCH:
-        raise bad_request(f"The maximum batch size is {BATCH}")
-    return inputs
 
 
 def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:
@@ -384,11 +397,3 @@ def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence
 def _written(table: Table, record: Record, properties: Mapping[str, str]) -> dict[str, Any]:
     """A write's answer: the properties written and a few of HubSpot's own, not the whole object."""
     return _shown(table, record, list(properties) or ["hs_object_id"])
-
-
-def _hit(table: Table, one: Indexed, asked: Sequence[str]) -> dict[str, Any]:
-    """An object as search knows it, which may be older than it is."""
-    own = {"hs_object_id": one.id, MODIFIED[table.type]: iso(one.modified)}
-    names = [name for name in asked if name in table.definitions]
-    properties = {name: one.properties.get(name) or None for name in names} | own
-    return {"id": one.id, "properties": properties, "updatedAt": iso(one.modified), "archived": False}

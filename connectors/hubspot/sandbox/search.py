@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
-from connectors.hubspot.sandbox.answers import Refused, bad_request
+from connectors.hubspot.sandbox.answers import Refused, bad_request, iso
 from connectors.hubspot.sandbox.store import MODIFIED, Indexed, Table
 
 MOST_RESULTS: Final = 10_000
@@ -76,3 +76,11 @@ def _number(given: object, name: str) -> int:
     if not text.isdecimal():
         raise bad_request(f"There was a problem with the request: {name} must be a number")
     return int(text)
+
+
+def hit(table: Table, one: Indexed, asked: Sequence[str]) -> dict[str, Any]:
+    """An object as search knows it, which may be older than it is."""
+    own = {"hs_object_id": one.id, MODIFIED[table.type]: iso(one.modified)}
+    names = [name for name in asked if name in table.definitions]
+    properties = {name: one.properties.get(name) or None for name in names} | own
+    return {"id": one.id, "properties": properties, "updatedAt": iso(one.modified), "archived": False}

@@ -121,6 +121,10 @@ class QuickBooksLookAlike:
                 self._customers.check_free(name)
             except Refused as refused:
                 raise TakenError(str(refused), field="name") from refused
+        try:
+            self._customers.check_parent(row, attributes)
+        except Refused as refused:
+            raise ValueError(str(refused)) from refused
         now = self._clock.now()
         if remote_id is None:
             attributes.setdefault("CurrencyRef", {"value": self.settings.home_currency})

@@ -34,6 +34,7 @@ def neutral_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "url": row.get("WebAddr", {}).get("URI"),
         "currency": row.get("CurrencyRef", {}).get("value"),
         "status": "active" if is_active else "inactive",
+        "parent": row.get("ParentRef", {}).get("value"),
     }
     for field, attribute in _ADDRESSES.items():
         address = row.get(attribute, {})
@@ -66,8 +67,8 @@ def attributes_of(changes: Mapping[str, Any], row: Mapping[str, Any] | None) -> 
             found[_ADDRESSES[field]] = _address(value or {})
         elif field == "status":
             found["Active"] = text != "inactive"
-        elif field == "parent" and text:
-            found.update({"ParentRef": {"value": text}, "Job": True})
+        elif field == "parent":
+            found.update({"ParentRef": {"value": text} if text else {}, "Job": bool(text)})
     found.update(changes.get("extra", {}))
     if found.get("Active") and row is not None and not row["Active"] and "DisplayName" not in found:
         # the UI gives a reactivated customer its name back

@@ -16,6 +16,8 @@ from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 PACIFIC: Final = timezone(timedelta(hours=-8))
 """Intuit's own clock shows in every time, whatever the company's zone."""
 _SUFFIX: Final = " (deleted)"
+LEVELS: Final = 4
+"""Levels of sub-customers below a top-level customer (PROVIDERS §5)."""
 _COMPUTED: Final = ("domain", "sparse", "Id", "SyncToken", "MetaData", "Balance", "BalanceWithJobs", "CurrencyRef")
 _BUSINESS: Final = "A business validation error has occurred while processing your request"
 NOT_FOUND: Final = (
@@ -40,6 +42,7 @@ class Customers:
         self._seconds: dict[str, int] = {}
         self._encoded: dict[str, bytes] = {}
         self._order: list[tuple[int, int]] | None = None
+        self._children: dict[str, dict[str, None]] = {}
         self._last_id = 0
 
     # ---- reading -------------------------------------------------------------------------------
@@ -74,6 +77,7 @@ class Customers:
         currency = attributes.get("CurrencyRef", {}).get("value", told.home_currency)
         if currency != told.home_currency and not told.is_multicurrency:
             raise Refused("6000", _BUSINESS, "CurrencyRef: multicurrency is not enabled")
+        self.check_parent(None, attributes)
         return self.add({**attributes, "DisplayName": name, "CurrencyRef": {"value": currency}}, now)
 
     def update(self, body: Mapping[str, Any], now: float) -> str:
@@ -96,6 +100,7 @@ class Customers:
         name = attributes.get("DisplayName")
         if name and name.casefold() != row["DisplayName"].casefold():
             self.check_free(name)
+        self.check_parent(row, attributes)
         self.change(row["Id"], attributes, now)
         return str(row["Id"])
 
@@ -125,13 +130,14 @@ class Customers:
         self._count_name(row["DisplayName"], 1)
         if not row["Active"]:
             self._rename(row, row["DisplayName"] + _SUFFIX)
+        self._hang(row, "")
         self._touched(row, now)
         return remote_id
 
     def change(self, remote_id: str, attributes: Mapping[str, Any], now: float) -> None:
         """Change some attributes: blank ones go, objects are replaced whole."""
         row = self.rows[remote_id]
-        was_active, old_name = row["Active"], row["DisplayName"]
+        was_active, old_name, old_parent = row["Active"], row["DisplayName"], row.get("ParentRef", {}).get("value", "")
         name = attributes.get("DisplayName") or old_name
         for attribute, value in attributes.items():
             if attribute in {"DisplayName", "PrintOnCheckName"} and not value:
@@ -144,22 +150,73 @@ class Customers:
             name += _SUFFIX
         row["DisplayName"] = old_name
         self._rename(row, name)
+        self._hang(row, old_parent)
         row["SyncToken"] = str(int(row["SyncToken"]) + 1)
         row["MetaData"] = {**row["MetaData"], "LastUpdatedTime": stamp(now)}
         self._touched(row, now)
 
     def absorb(self, survivor: str, absorbed: str, now: float) -> None:
         """Merge: the absorbed customer is not found any more, its name is free, the survivor changed."""
-        self._count_name(self.rows.pop(absorbed)["DisplayName"], -1)
+        gone = self.rows.pop(absorbed)
+        self._count_name(gone["DisplayName"], -1)
+        self._children.get(gone.get("ParentRef", {}).get("value", ""), {}).pop(absorbed, None)
+        self._follow(survivor, absorbed)
         del self._seconds[absorbed]
         self._encoded.pop(absorbed, None)
         self.change(survivor, {}, now)
+
+    def _follow(self, survivor: str, absorbed: str) -> None:
+        """Sub-customers of the absorbed one hang below the survivor; the survivor itself below nobody it absorbed."""
+        for child in list(self._children.pop(absorbed, {})):
+            row = self.rows[child]
+            if child == survivor or survivor == row["Id"] or child in self._above(self.rows[survivor]):
+                row.pop("ParentRef", None)
+                row["Job"] = False
+            else:
+                row["ParentRef"] = {"value": survivor}
+                self._children.setdefault(survivor, {})[child] = None
+            self._named(row)
 
     def check_free(self, name: str) -> None:
         """Refuse a name in use: one name space for all customers, vendors and employees, inactive ones too."""
         others = {other.casefold() for other in self._settings().other_names}
         if self._names.get(name.casefold(), 0) > 0 or name.casefold() in others:
             raise Refused("6240", "Duplicate Name Exists Error", "The name supplied already exists. : null")
+
+    def check_parent(self, row: Mapping[str, Any] | None, attributes: Mapping[str, Any]) -> None:
+        """Refuse a place in the hierarchy that is none: the parent is there and active, no circle, four levels.
+
+        A sub-customer has both ParentRef and Job, any other neither: one without the other is refused, to be strict.
+        """
+        if not {"ParentRef", "Job"} & attributes.keys():
+            return
+        known = row or {}
+        parent_id = (attributes["ParentRef"] if "ParentRef" in attributes else known.get("ParentRef", {})).get("value")
+        if bool(attributes.get("Job", known.get("Job", False))) != bool(parent_id):
+            raise Refused("6000", _BUSINESS, "ParentRef and Job: one needs the other", element="ParentRef")
+        if not parent_id or parent_id == known.get("ParentRef", {}).get("value"):
+            return
+        parent = self.rows.get(parent_id)
+        if parent is None or not parent["Active"]:
+            raise Refused("2500", "Invalid Reference Id", f"ParentRef: Names element id {parent_id} not found")
+        above = self._above(parent)
+        if row is not None and row["Id"] in {parent_id, *above}:
+            raise Refused("6000", _BUSINESS, "ParentRef: a customer cannot be its own parent", element="ParentRef")
+        height = self._height(row["Id"]) if row is not None else 0
+        if len(above) + 1 + height > LEVELS:
+            raise Refused(
+                "6000", _BUSINESS, f"ParentRef: at most {LEVELS} levels of sub-customers", element="ParentRef"
+            )
+
+    def _above(self, row: Mapping[str, Any]) -> list[str]:
+        found: list[str] = []
+        while (parent_id := row.get("ParentRef", {}).get("value")) in self.rows and parent_id not in found:
+            found.append(parent_id)
+            row = self.rows[parent_id]
+        return found
+
+    def _height(self, remote_id: str) -> int:
+        return max((1 + self._height(one) for one in self._children.get(remote_id, ())), default=0)
 
     def _replaced(self, row: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
         # a full update blanks what it leaves out
@@ -181,10 +238,24 @@ class Customers:
         key = name.casefold()
         self._names[key] = self._names.get(key, 0) + by
 
-    def _touched(self, row: dict[str, Any], now: float) -> None:
+    def _hang(self, row: Mapping[str, Any], old_parent: str) -> None:
+        self._children.get(old_parent, {}).pop(row["Id"], None)
+        if parent_id := row.get("ParentRef", {}).get("value", ""):
+            self._children.setdefault(parent_id, {})[row["Id"]] = None
+
+    def _named(self, row: dict[str, Any]) -> None:
+        """Level and full name follow from the parents above, for everybody below as well."""
         parent = self.rows.get(row.get("ParentRef", {}).get("value", ""))
-        above = f"{parent['FullyQualifiedName']}:" if parent else ""
-        row["FullyQualifiedName"] = above + row["DisplayName"]
+        row["FullyQualifiedName"] = (f"{parent['FullyQualifiedName']}:" if parent else "") + row["DisplayName"]
+        row.pop("Level", None)
+        if parent:
+            row["Level"] = parent.get("Level", 0) + 1
+        self._encoded.pop(row["Id"], None)
+        for child in self._children.get(row["Id"], ()):
+            self._named(self.rows[child])
+
+    def _touched(self, row: dict[str, Any], now: float) -> None:
+        self._named(row)
         self._seconds[row["Id"]] = int(now)
         self._encoded.pop(row["Id"], None)
         self._order = None

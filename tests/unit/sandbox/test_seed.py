@@ -205,13 +205,28 @@ def test_planting_makes_every_row_and_gives_children_their_parents_id(seed: Seed
         assert len(made[system]) == len(seed.rows[system]) == len(set(ids[system]))
         for number, row in enumerate(seed.rows[system]):
             planted = made[system][ids[system][number]]
-            assert {key: value for key, value in planted.items() if key != "extra"} == {
+            assert {key: value for key, value in planted.items() if key not in ("extra", "parent")} == {
                 key: value for key, value in row.changes.items() if key != "extra"
             }
             if row.parent is not None:
                 children += 1
-                assert planted["extra"]["ParentRef"] == {"value": ids[system][row.parent]}
-    assert children == 2 * len(scene(seed, "parent_and_children")) // 3
+                assert planted["parent"] == ids[system][row.parent]
+    assert children == sum(len(one.parent_at) > 0 for one in seed.persons) + len(scene(seed, "group_in_dispute")) // 3
+
+
+def test_the_better_ranked_systems_parent_stands_wherever_there_are_parents(seed: Seed) -> None:
+    """HubSpot's before QuickBooks'; at HubSpot only between companies, and at Stripe never."""
+    by_key = {one.key: one for one in seed.persons}
+    assert {by_key[one.parent].scene for one in seed.persons if one.parent} == {
+        one.scene for one in seed.persons if one.parent
+    }
+    for one in scene(seed, "parent_and_children"):
+        assert one.parent_at == (("quickbooks",) if one.parent else ())
+    for name in ("group_in_one", "group_told_by_one", "group_in_dispute"):
+        for one in scene(seed, name):
+            assert one.parent_at == (("hubspot", "quickbooks") if one.parent else ())
+    first, _, child = scene(seed, "group_in_dispute")[:3]
+    assert child.parent == first.key
 
 
 def test_agreement_looks_through_spelling_where_systems_differ_in_it() -> None:

@@ -37,6 +37,10 @@ def world(seed: Seed, ids: dict[str, list[str]]) -> World:
             number = person.rows.get(system)
             remote_id = f"new-{person.key}" if number is None else ids[system][number]
             made[system].setdefault(remote_id, {}).update(fields)
+            if system in person.parent_at:
+                above = next(one for one in seed.persons if one.key == person.parent).rows.get(system)
+                parent_id = f"new-{person.parent}" if above is None else ids[system][above]
+                made[system][remote_id]["parent"] = parent_id
     for rivalry in seed.rivalries:
         winner = rivalry.persons[-1]
         made[rivalry.hold.system][f"new-{winner}"] = dict(rivalry.agree[winner])
@@ -56,6 +60,24 @@ def created(world: World, person: Person) -> tuple[str, str]:
 def test_a_perfect_sync_has_no_differences(seed: Seed, ids: Ids, world: World) -> None:
     """A judge that cries wolf is switched off."""
     assert differences(seed, ids, world) == []
+
+
+@pytest.mark.parametrize("system", ["hubspot", "quickbooks"])
+def test_a_parent_that_is_missing_or_another_is_named(seed: Seed, ids: Ids, world: World, system: str) -> None:
+    """Wherever it must show; and one that must not show is named as well."""
+    child = next(one for one in seed.persons if system in one.parent_at and one.scene == "group_in_dispute")
+    shown = world[system][ids[system][child.rows[system]]]
+    for parent in (None, "somebody else"):
+        shown["parent"] = parent
+        assert [(one.person, one.system) for one in differences(seed, ids, world)] == [(child.key, system)]
+    world["stripe"][created_at(child, ids, "stripe")]["parent"] = "anybody"
+    assert len(differences(seed, ids, world)) == 2
+
+
+def created_at(person: Person, ids: Ids, system: str) -> str:
+    """A person's object in a system of which it has no row."""
+    number = person.rows.get(system)
+    return f"new-{person.key}" if number is None else str(ids[system][number])
 
 
 def test_spelling_is_no_difference(seed: Seed, ids: Ids, world: World) -> None:

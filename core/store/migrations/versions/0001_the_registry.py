@@ -291,6 +291,7 @@ def upgrade() -> None:
         sa.Column("accord_ref", sa.Text(), nullable=True),
         sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("email_key", sa.Text(), server_default="", nullable=False),
+        sa.Column("parent_id", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), server_default="live", nullable=False),
         sa.Column("seen_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("connection", "kind", "remote_id", name=op.f("pk_observations")),
@@ -300,6 +301,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_observations_accord_ref", ["accord_ref"], unique=False)
         batch_op.create_index("ix_observations_email_key", ["email_key"], unique=False)
         batch_op.create_index("ix_observations_external_id", ["external_id"], unique=False)
+        batch_op.create_index(
+            "ix_observations_parent_id",
+            ["parent_id"],
+            unique=False,
+            sqlite_where=sa.text("parent_id IS NOT NULL"),
+            postgresql_where=sa.text("parent_id IS NOT NULL"),
+        )
 
     op.create_table(
         "one_offs",

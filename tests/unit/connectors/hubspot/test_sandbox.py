@@ -519,7 +519,7 @@ def test_a_person_types_in_neutral_words_and_sees_them_again(world: Any) -> None
     remote_id = world.hubspot.edit("customer", None, fields | {"external_id": "c", "extra": {"industry": "x"}})
 
     assert remote_id.startswith("company:")
-    assert world.hubspot.neutral("customer")[remote_id] == fields
+    assert world.hubspot.neutral("customer")[remote_id] == fields | {"parent": None}
     properties = world.hubspot.objects("customer")[remote_id]["properties"]
     assert (properties["external_customer_id"], properties["industry"]) == ("c", "x")
     world.hubspot.edit("customer", remote_id, {"extra": {"country": "Atlantis"}, "name": None})
@@ -579,3 +579,113 @@ def test_a_body_that_is_no_request_at_all_does_not_break_it(world: Any) -> None:
     answer = world.hubspot.respond(HttpRequest("POST", f"https://x{CONTACTS}/search", sent, b"\xff\xfe"))
 
     assert answer.status == 400
+
+
+def companies(world: Any, *names: str) -> list[str]:
+    """Companies, by their ids without the type."""
+    made = [world.hubspot.edit("customer", None, {"name": name, "customer_type": "company"}) for name in names]
+    return [one.partition(":")[2] for one in made]
+
+
+def tie(world: Any, child: str, parent: str, what: str = "create", kind: int = 14) -> tuple[int, Any]:
+    """One tie, as a naive client sends it."""
+    types = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind}]
+    body = {"inputs": [{"from": {"id": child}, "to": {"id": parent}, "types": types}]}
+    path = f"/crm/associations/2026-09/companies/companies/batch/{what}"
+    status, told, _ = world.call("POST", path, body)
+    return status, told
+
+
+def parent_of(world: Any, child: str) -> str | None:
+    """Who is above a company."""
+    found = world.hubspot.neutral("customer")[f"company:{child}"]["parent"]
+    return found.partition(":")[2] if found else None
+
+
+def test_a_company_has_one_parent_and_is_nobodys_ancestor_twice(world: Any) -> None:
+    """A second parent, a circle, a stranger and a tie of no known kind are refused; the same again is fine."""
+    one, two, three = companies(world, "One", "Two", "Three")
+    assert tie(world, two, one)[0] == 201
+    assert tie(world, two, one)[0] == 201
+    assert tie(world, two, three, kind=14)[0] == 207
+    assert "already has the parent" in tie(world, two, three)[1]["errors"][0]["message"]
+    assert tie(world, three, two)[0] == 201
+    assert "is above company" in tie(world, one, three)[1]["errors"][0]["message"]
+    assert tie(world, "999", one)[1]["errors"][0]["category"] == "OBJECT_NOT_FOUND"
+    assert tie(world, one, three, kind=280)[0] == 207
+    assert (parent_of(world, one), parent_of(world, two), parent_of(world, three)) == (None, one, two)
+
+
+def test_a_tie_is_told_from_either_end(world: Any) -> None:
+    """13 is parent to child, 14 child to parent; taking off what is not there is fine."""
+    one, two = companies(world, "One", "Two")
+    assert tie(world, one, two, kind=13)[0] == 201
+    assert parent_of(world, two) == one
+    assert tie(world, two, one, what="labels/archive")[0] == 204
+    assert tie(world, two, one, what="labels/archive")[0] == 204
+    assert parent_of(world, two) is None
+    assert tie(world, one, two, what="unheard/of")[0] == 404
+
+
+def test_a_batch_of_ties_has_pages_and_names_who_has_none(world: Any) -> None:
+    """A parent of many has its own parent on the last page."""
+    top, middle, lonely, *children = companies(world, "Top", "Middle", "Lonely", *map(str, range(501)))
+    tie(world, middle, top)
+    for child in children:
+        tie(world, child, middle)
+    path = "/crm/v4/associations/company/companies/batch/read"
+    status, told, _ = world.call("POST", path, {"inputs": [{"id": middle}, {"id": lonely}]})
+    assert status == 207
+    assert told["errors"][0]["subCategory"] == "crm.associations.NO_ASSOCIATIONS_FOUND"
+    (found,) = told["results"]
+    assert len(found["to"]) == 500
+    assert {kind["typeId"] for one in found["to"] for kind in one["associationTypes"]} == {13}
+    seen = world.remote(world.see(f"company:{middle}"))
+    assert seen.parent_id == f"company:{top}"
+
+
+def test_ties_rest_with_an_archived_company_and_move_with_a_merged_one(world: Any) -> None:
+    """They come back with it; and a merge makes nobody its own ancestor."""
+    one, two, three = companies(world, "One", "Two", "Three")
+    tie(world, two, one)
+    tie(world, three, two)
+    world.hubspot.delete("customer", f"company:{one}")
+    assert parent_of(world, two) is None
+    world.hubspot.restore("customer", f"company:{one}")
+    assert parent_of(world, two) == one
+    merged = world.hubspot.merge("customer", f"company:{one}", f"company:{three}").partition(":")[2]
+    assert (parent_of(world, two), parent_of(world, merged)) == (None, two)
+
+
+def test_people_move_companies_and_no_contacts(world: Any) -> None:
+    """One step on the page; what HubSpot would not save leaves all as it was."""
+    one, two, three = companies(world, "One", "Two", "Three")
+    world.hubspot.edit("customer", f"company:{two}", {"parent": f"company:{one}"})
+    world.hubspot.edit("customer", f"company:{two}", {"parent": f"company:{three}"})
+    assert parent_of(world, two) == three
+    with pytest.raises(ValueError, match="above company"):
+        world.hubspot.edit("customer", f"company:{three}", {"parent": f"company:{two}"})
+    person = world.hubspot.edit("customer", None, {"name": "Ada"})
+    for child, parent in ((person, f"company:{one}"), (f"company:{one}", person)):
+        with pytest.raises(ValueError, match="companies only"):
+            world.hubspot.edit("customer", child, {"parent": parent})
+    assert "parent" not in world.hubspot.neutral("customer")[person]
+    assert [one.action for one in world.hubspot.mutations][-3:] == ["associate", "associate", "create"]
+
+
+def test_a_tie_is_an_event_of_the_parent(make_world: Any) -> None:
+    """Once for each tie put on or taken off."""
+    world = make_world(HubSpotSettings(webhook_url="https://accord.test/hook"))
+    one, two = companies(world, "One", "Two")
+    world.hubspot.edit("customer", f"company:{two}", {"parent": f"company:{one}"})
+    world.hubspot.edit("customer", f"company:{two}", {"parent": None})
+    events = [
+        event
+        for outgoing in world.hubspot.due_webhooks(world.clock.now())
+        for event in json.loads(outgoing.delivery.body)
+        if event["subscriptionType"] == "company.associationChange"
+    ]
+    assert [(one_["fromObjectId"], one_["toObjectId"], one_["associationRemoved"]) for one_ in events] == [
+        (int(one), int(two), False),
+        (int(one), int(two), True),
+    ]

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.hubspot.translate import HubSpotTranslator, metadata_property
 from connectors.hubspot.wire import frame
-from core.errors import RejectedError, ReplyError
+from core.errors import BugError, RejectedError, ReplyError
 from core.model.country import country_code, country_name
 from core.model.remote import Wanted
 from core.model.values import Value
@@ -380,3 +380,52 @@ def test_our_marker_is_the_only_unique_property() -> None:
         assert unique == ["accord_ref"]
     assert "accord_email" in [one.name for one in TRANSLATOR.definitions("company")]
     assert "accord_email" not in [one.name for one in TRANSLATOR.definitions("contact")]
+
+
+def company(parent: Any) -> bytes:
+    """A company as a read frames it, with what is above it."""
+    return b'{"type":"company","parent":' + json.dumps(parent).encode() + b',"object":' + json.dumps(
+        {"id": "101", "properties": BLANK | {"name": "Acme"}}
+    ).encode() + b"}"  # fmt: skip
+
+
+def test_a_company_has_one_parent_or_none() -> None:
+    """Which customer that is, HubSpot does not know; what was not read, or is several, is neither."""
+    below, top = TRANSLATOR.read(company("7")), TRANSLATOR.read(company(None))
+    assert (below.parent_id, "parent" in below.fields) == ("company:7", False)
+    assert (top.parent_id, top.fields["parent"]) == (None, None)
+    unread = TRANSLATOR.read(raw_of("company", {"name": "Acme"}))
+    assert (unread.parent_id, "parent" in unread.fields) == (None, False)
+    several = TRANSLATOR.read(company("7;9"))
+    assert several.parent_id is None
+    assert "several parent companies" in several.unreadable["parent"]
+
+
+@pytest.mark.parametrize(
+    ("there", "to", "expected"),
+    [
+        (None, "company:9", {"from": [], "to": "9"}),
+        ("7", "company:9", {"from": ["7"], "to": "9"}),
+        ("7", None, {"from": ["7"], "to": None}),
+        ("7;8", "company:8", {"from": ["7", "8"], "to": "8"}),
+        ("7;8", None, {"from": ["7", "8"], "to": None}),
+        ("9", "company:9", None),
+        (None, None, None),
+    ],
+)
+def test_another_parent_is_a_write_of_its_own(there: str | None, to: str | None, expected: Any) -> None:
+    """Off the old one, onto the new one; nothing where it is so."""
+    wanted = Wanted(fields={"parent": "boss" if to else None}, parent_id=to)
+    body = TRANSLATOR.patch(wanted, company(there)).body
+    assert body == ({"type": "company", "parent": expected} if expected else {})
+
+
+def test_a_parent_never_goes_with_anything_else() -> None:
+    """Two calls, one of which may fail: the engine sends them one after the other."""
+    assert TRANSLATOR.refusal("parent", "boss") is None
+    made = TRANSLATOR.patch(Wanted(fields={"name": "Ada", "parent": "boss"}, parent_id="company:9", mark="i.m.1"), None)
+    assert "parent" not in json.dumps(made.body)
+    with pytest.raises(BugError):
+        TRANSLATOR.patch(Wanted(fields={"name": "A", "parent": "boss"}, parent_id="company:9"), company(None))
+    with pytest.raises(BugError):
+        TRANSLATOR.patch(Wanted(fields={"parent": "boss"}, parent_id="company:9"), raw_of("contact", {}))

@@ -261,3 +261,16 @@ def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
     """It becomes a dead letter that a person sees."""
     with pytest.raises(ReplyError):
         HOOKS.notices(body)
+
+
+def test_a_tie_between_parent_and_child_concerns_both() -> None:
+    """From whose side it is told, the documentation does not say; another association concerns the first only."""
+    tie = {"subscriptionType": "company.associationChange", "fromObjectId": 7, "toObjectId": 9, "occurredAt": 1}
+    family = tie | {"associationType": "PARENT_COMPANY_TO_CHILD_COMPANY"}
+    staff = tie | {"associationType": "COMPANY_TO_CONTACT", "fromObjectId": 8}
+
+    found = HOOKS.notices(body_of(family, staff, {"subscriptionType": "company.merge"}))
+
+    assert [one.remote_id for one in found] == ["company:7", "company:9", "company:8"]
+    taken_off = family | {"associationRemoved": True}
+    assert HOOKS.dedupe_key(signed(body_of(family))) != HOOKS.dedupe_key(signed(body_of(taken_off)))

@@ -496,13 +496,13 @@ def test_a_persons_edit_shows_in_the_truth_and_in_the_neutral_view(world: World)
     assert company.neutral("customer")["1"] == {
         "name": "Acme", "legal_name": "Acme Ltd", "email": "a@b.example", "phone": None, "url": "https://a.example",
         "currency": "EUR", "status": "active", "billing_address": {"line1": "1 High St", "country": "GB"},
-        "shipping_address": {"city": "Bath"},
+        "shipping_address": {"city": "Bath"}, "parent": None,
     }  # fmt: skip
     assert not {"billing_address", "shipping_address"} & set(company.neutral("customer")["2"])
 
 
 def test_a_sub_customer_has_a_full_name_and_its_parent_in_the_truth(world: World) -> None:
-    """Hierarchies exist at QuickBooks, outside of what is synced."""
+    """As QuickBooks shows it: the name of everybody above, a level, and a job."""
     world.seed(1)
     world.company.edit("customer", None, {"name": "Child", "parent": "1"})
 
@@ -610,3 +610,67 @@ def test_a_delivery_under_way_is_not_made_twice(make_world: MakeWorld) -> None:
 
     assert len(world.company.due_webhooks(world.clock.now())) == 1
     assert len(world.company.due_webhooks(world.clock.now())) == 0
+
+
+def below(api: Api, name: str, parent: str) -> tuple[int, Any]:
+    """Create a sub-customer."""
+    return api.post({"DisplayName": name, "ParentRef": {"value": parent}, "Job": True})
+
+
+def move(api: Api, child: str, **attributes: object) -> tuple[int, Any]:
+    """Update the place of a customer."""
+    token = api.world.company.objects("customer")[child]["SyncToken"]
+    return api.post({"Id": child, "SyncToken": token, "sparse": True, **attributes})
+
+
+def test_a_parent_is_there_and_active_and_goes_with_being_a_job(api: Api) -> None:
+    """A stranger, an inactive one, and one attribute without the other are refused."""
+    api.world.seed(2)
+    assert code(below(api, "Child", "99")) == "2500"
+    api.world.company.edit("customer", "2", {"status": "inactive"})
+    assert code(below(api, "Child", "2")) == "2500"
+    assert code(api.post({"DisplayName": "Child", "ParentRef": {"value": "1"}})) == "6000"
+    assert code(api.post({"DisplayName": "Child", "Job": True})) == "6000"
+    status, told = below(api, "Child", "1")
+    assert (status, told["Customer"]["FullyQualifiedName"], told["Customer"]["Level"]) == (200, "Customer 0:Child", 1)
+    assert code(move(api, "3", Job=False)) == "6000"
+    status, told = move(api, "3", Job=False, ParentRef={"value": ""})
+    assert (status, told["Customer"]["FullyQualifiedName"], told["Customer"].get("Level")) == (200, "Child", None)
+
+
+def test_there_are_four_levels_below_the_top_and_no_circles(api: Api) -> None:
+    """Whoever moves takes along everybody below."""
+    api.world.seed(1)
+    for number in range(1, 5):
+        assert below(api, f"Level {number}", str(number))[0] == 200
+    assert code(below(api, "Level 5", "5")) == "6000"
+    assert below(api, "Other", "1")[0] == 200
+    assert code(move(api, "2", ParentRef={"value": "6"}, Job=True)) == "6000"
+    assert code(move(api, "2", ParentRef={"value": "4"}, Job=True)) == "6000"
+    assert code(move(api, "2", ParentRef={"value": "2"}, Job=True)) == "6000"
+    assert move(api, "3", ParentRef={"value": "6"}, Job=True)[0] == 200
+
+
+def test_full_names_follow_everybody_above(api: Api) -> None:
+    """A new name, and a merge, are shown by all below."""
+    api.world.seed(2)
+    below(api, "Child", "1")
+    below(api, "Grandchild", "3")
+    move(api, "1", DisplayName="Renamed")
+    shown = api.world.company.objects("customer")
+    assert shown["4"]["FullyQualifiedName"] == "Renamed:Child:Grandchild"
+    api.world.company.merge("customer", "2", "1")
+    assert shown["4"]["FullyQualifiedName"] == "Customer 1:Child:Grandchild"
+    assert api.world.company.neutral("customer")["3"]["parent"] == "2"
+    api.world.company.merge("customer", "4", "3")
+    assert (shown["4"]["Job"], shown["4"]["FullyQualifiedName"]) == (False, "Grandchild")
+
+
+def test_a_person_cannot_make_a_circle_either(world: World) -> None:
+    """The UI refuses what the API refuses."""
+    world.seed(2)
+    world.company.edit("customer", "2", {"parent": "1"})
+    with pytest.raises(ValueError, match="business validation"):
+        world.company.edit("customer", "1", {"parent": "2"})
+    world.company.edit("customer", "2", {"parent": None})
+    assert world.company.neutral("customer")["2"]["parent"] is None

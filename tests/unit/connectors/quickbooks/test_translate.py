@@ -58,6 +58,7 @@ def test_every_projected_field_is_read() -> None:
         "url": "https://birds.example",
         "currency": "USD",
         "status": "active",
+        "parent": None,
     }  # fmt: skip
     assert (remote.id, remote.version, remote.unreadable) == ("7", "3", {})
     assert set(remote.fields) == set(MANIFEST.fields)
@@ -304,3 +305,37 @@ def test_canonical_is_the_spelling_that_comes_back(field: str, value: Value, spe
 def test_fields_outside_the_projection_are_not_written() -> None:
     """The manifest says what is written; metadata has no place at QuickBooks."""
     assert patch({"metadata.plan": "gold", "timezone": "Europe/Berlin"}, raw()) == {}
+
+
+def test_a_sub_customer_names_the_object_above_it() -> None:
+    """Which customer that is, QuickBooks does not know; a job of nobody cannot be taken."""
+    below, top = US.read(raw(ParentRef={"value": "9"}, Job=True)), US.read(raw(Job=False))
+    assert (below.parent_id, "parent" in below.fields) == ("9", False)
+    assert (top.parent_id, top.fields["parent"]) == (None, None)
+    odd = US.read(raw(Job=True))
+    assert (odd.parent_id, "parent" in odd.fields) == (None, False)
+    assert "ParentRef" in odd.unreadable["parent"]
+
+
+@pytest.mark.parametrize(
+    ("there", "to", "expected"),
+    [
+        ({}, "9", {"ParentRef": {"value": "9"}, "Job": True}),
+        ({"ParentRef": {"value": "8"}, "Job": True}, "9", {"ParentRef": {"value": "9"}, "Job": True}),
+        ({"ParentRef": {"value": "8"}, "Job": True, "BillWithParent": True}, None,
+         {"ParentRef": {"value": ""}, "Job": False}),
+        ({"Job": True}, None, {"ParentRef": {"value": ""}, "Job": False}),
+        ({"ParentRef": {"value": "9"}, "Job": True}, "9", None),
+        ({}, None, None),
+    ],
+)  # fmt: skip
+def test_a_parent_and_being_a_job_go_together(there: dict[str, Any], to: str | None, expected: Any) -> None:
+    """Who is billed stays the bookkeeper's matter."""
+    assert US.refusal("parent", "boss") is None
+    wanted = Wanted(fields={"parent": "boss" if to else None}, parent_id=to)
+    body = US.patch(wanted, raw(**there)).body
+    assert {name: value for name, value in body.items() if name not in ("Id", "SyncToken", "sparse")} == (
+        expected or {}
+    )
+    made = US.patch(Wanted(fields={"name": "New", "parent": "boss"}, parent_id="9"), None).body
+    assert made == {"DisplayName": "New", "ParentRef": {"value": "9"}, "Job": True}
