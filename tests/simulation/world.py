@@ -101,8 +101,7 @@ class SimWorld:
 
     def __init__(self, tape: Tape, loop: VirtualLoop) -> None:
         """Nothing runs yet."""
-        self.tape = tape
-        self.loop = loop
+        self.tape, self.loop = tape, loop
         self.clock = VirtualClock(loop)
         self.rng = Random(f"world {tape.seed}")
         self.trace: deque[str] = deque(maxlen=TRACE_KEPT)
@@ -112,6 +111,8 @@ class SimWorld:
         self.is_chaos = True
         self.crashes = 0
         self.edits: list[Edit] = []
+        self.covered: dict[tuple[str, str, str], tuple[Any, Any]] = {}
+        """What nobody can take, and the value it was written over: whoever replaces the one replaces the other."""
         self.put_at: dict[tuple[str, str, str], int] = {}
         self.archived: dict[str, float] = {}
         self.last_target: tuple[str, str] | None = None
@@ -409,11 +410,11 @@ class SimWorld:
             if before.get(field) == after.get(field) or field in ("customer_type", "currency", "status", "parent"):
                 continue
             self.put_at[system, target, field] = count
-            self.edits.append(
-                Edit(
-                    len(self.edits), self.clock.now(), system, target, field, after.get(field), before.get(field), count
-                )
-            )
+            odd, replaced = self.covered.get((system, target, field), (None, before.get(field)))
+            if odd != before.get(field):
+                replaced = before.get(field)
+            now = self.clock.now()
+            self.edits.append(Edit(len(self.edits), now, system, target, field, after.get(field), replaced, count))
 
     def _edit_registry(self, target: str, changes: Mapping[str, Any]) -> None:
         if self.life is None:
@@ -497,7 +498,12 @@ class SimWorld:
             "quickbooks": {"BillAddr": {"Line1": "1", "Line2": "2", "Line3": "3"}},
         }
         self.reached["unreadable value"] += 1
-        self.sites[event.system].lookalike.edit("customer", target, {"extra": odd[event.system]})
+        lookalike = self.sites[event.system].lookalike
+        before = dict(lookalike.neutral("customer")[target])
+        lookalike.edit("customer", target, {"extra": odd[event.system]})
+        for field, value in lookalike.neutral("customer").get(target, {}).items():
+            if value != before.get(field):
+                self.covered[event.system, target, field] = (value, before.get(field))
 
     def _on_unfit(self, event: Event) -> None:
         """A value that not every system can hold."""
