@@ -14,7 +14,7 @@ from core.model.merge import Base, FieldMerge, Outcome, digest_of
 from core.model.policy import REGISTRY, Policy
 from core.model.projection import Projection
 from core.model.remote import Remote
-from core.model.values import Fields, Value, blank, is_metadata
+from core.model.values import Fields, Value, blank, is_metadata, takes_away
 
 NO_REMOTE: Final = Remote(id="", fields={}, metadata_complete=True)
 """The remote side of a create: everything projected is blank."""
@@ -58,7 +58,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     vouched: list[str] = []
     """Fields whose equal value counts as this connection's from now on."""
     replaced: dict[str, tuple[Value, Value]] = {}
-    """Non-blank values that are overwritten or cleared on either side: field -> (old, new)."""
+    """What is overwritten or cleared on either side, and who is made inactive: field -> (old, new)."""
     awaits: str = ""
     """Why the registry's parent cannot be written yet; it is outside of this verdict."""
 
@@ -262,7 +262,7 @@ def _write(verdict: Verdict, field: str, registry: Value, value: Value, outcome:
         old, new, side = value, registry, "remote"
     if outcome.is_conflict and not blank(outcome.lost):
         verdict.lost.append(Lost(field, outcome.lost, side, outcome.rule))
-    if not blank(old):
+    if not blank(old) or takes_away(field, new):
         verdict.replaced[field] = (old, new)
 
 

@@ -24,6 +24,11 @@ def blank(value: Value) -> bool:
     return not value
 
 
+def takes_away(field: str, value: Value) -> bool:
+    """True for the change that makes a customer inactive, whatever it was before (no status means active)."""
+    return field == "status" and value == "inactive"
+
+
 def tidy(value: Value) -> Value:
     """The one spelling of a value: blanks become None, blank address parts are left out."""
     if blank(value):

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from core.errors import ReplyError
+from core.ports import Sighting
 from core.store import holds, mappings, observations, work
+from core.store.connections import ConnectionRow
 from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.store.observations import Observation
 from core.sync import guard
 from core.sync.batch import as_of_now
 from core.sync.family import Family
@@ -35,19 +43,58 @@ async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
     await hub.db.run(stop)
 
 
+def judge_page(
+    tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, sightings: Sequence[Sighting]
+) -> tuple[dict[str, str], str]:
+    """What a page of the change feed would destroy beyond the budget, and why it is too much; nothing otherwise.
+
+    A page is known as a whole before its first change is made: the budget is for what comes one by one.
+    """
+    if row.state != "active":
+        return {}, ""
+    observed = [one for one in map(partial(_understood, connection), sightings) if one is not None]
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in observed])
+    # a feed that lags shows what was there before a write of ours: that is no change of anybody's
+    settled = hub.clock.now() - connection.manifest.lookup_lag_seconds
+    old = {name: one for name, one in mapped.items() if one.updated_at <= settled}
+    here = {old[one.remote_id].id: one for one in observed if one.remote_id in old}
+    found = guard.spent(tx, hub, row)
+    risky = _destructive(tx, hub, connection, list(old.values()), here, found)
+    why = guard.too_much(hub.policy.guard, found, mappings.count(tx, connection.name, "live", "pending"))
+    return (risky, why) if why else ({}, "")
+
+
+def _understood(connection: Connection, sighting: Sighting) -> Observation | None:
+    try:
+        return connection.observed(sighting)
+    except ReplyError:
+        return None
+
+
 def _judge(tx: Tx, hub: Hub, connection: Connection, subjects: list[str], found: Spent) -> dict[str, str]:
     """What is destructive, with the digest of the change."""
     ids = [one[2:] for one in subjects if one.startswith("m:")]
-    rows = mappings.by_ids(tx, ids)
-    current = as_of_now(tx, list(rows.values()))
-    seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows.values() if row.remote_id])
-    held = holds.of_subjects(tx, connection.name, subjects)
+    rows = list(mappings.by_ids(tx, ids).values())
+    seen = observations.by_ids(tx, connection.name, KIND, [row.remote_id for row in rows if row.remote_id])
+    here = {row.id: seen[row.remote_id] for row in rows if row.remote_id in seen}
+    return _destructive(tx, hub, connection, rows, here, found)
+
+
+def _destructive(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    rows: Sequence[MappingRow],
+    seen: Mapping[str, Observation],
+    found: Spent,
+) -> dict[str, str]:
+    """Mappings (by subject) whose change would replace or clear something, added to `found`; `seen` by mapping id."""
+    current = as_of_now(tx, [row for row in rows if row.id in seen])
+    held = holds.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     family = Family(tx, connection, [one for _, one in current.values()], [one.remote for one in seen.values()])
     risky = {}
     for name, (mapping, customer) in current.items():
-        one = seen.get(mapping.remote_id or "")
-        if one is None:
-            continue
+        one = seen[name]
         subject = work.mapping_subject(name)
         kin = family.kin(customer, one.remote)
         verdict = verdict_on(hub, connection, customer, mapping, kin, held.get(subject, ()))

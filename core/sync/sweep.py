@@ -21,7 +21,7 @@ from core.store import holds as hold_rows
 from core.store.connections import Cursor
 from core.store.database import Tx
 from core.store.observations import Observation
-from core.sync import judge
+from core.sync import guard, judge
 from core.sync.batch import Report
 from core.sync.failing import RAW_SHOWN
 from core.sync.hub import KIND, Connection, Hub
@@ -279,6 +279,10 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
 
     def store(tx: Tx) -> None:
         mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
+        fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
+        risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh)
+        if risky:
+            guard.stop(tx, hub, connection, risky, why)
         judge_races(tx, hub, connection, page.notices)
         record_bad(tx, hub, connection, page.bad, trace)
         now = hub.clock.now()

@@ -50,7 +50,7 @@ READY_SECONDS = 30.0
 class DaemonProcess:
     """`with DaemonProcess(folder, urls) as daemon:` runs until the end of the block."""
 
-    def __init__(self, folder: Path, urls: dict[str, str], config: str = CONFIG) -> None:
+    def __init__(self, folder: Path, urls: dict[str, str], config: str = CONFIG, **environment: str) -> None:
         """`urls` are the look-alikes' base URLs."""
         self.folder = folder
         (folder / "accord.toml").write_text(config.format(**urls), encoding="utf-8")
@@ -67,6 +67,7 @@ class DaemonProcess:
             "ACCORD_WEBHOOK_PORT": str(self.webhook_port),
             "ACCORD_PUBLIC_URL": f"http://127.0.0.1:{self.webhook_port}",
             "ACCORD_LOG_LEVEL": "warning",
+            **environment,
         }
 
     def __enter__(self) -> Self:

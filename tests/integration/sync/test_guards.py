@@ -94,6 +94,34 @@ async def test_an_approval_covers_no_change_but_the_one_that_was_shown() -> None
     )
 
 
+async def test_what_a_feed_tells_at_once_is_stopped_before_the_first_of_it() -> None:
+    """A page of the change feed is known as a whole: the budget is for what comes one by one."""
+    world = await crowd()
+    before = {name: world.writes(name) for name in NAMES}
+    world.clock.time += 3600.0
+    await world.settle()
+    for remote_id in list(world.neutral("hubspot"))[: MANY // 2 + 1]:
+        world.lookalikes["hubspot"].edit("customer", remote_id, {"phone": None})
+    world.clock.time += 61.0
+    await world.settle()
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["records"]) == (holds.MASS_CHANGE, MANY // 2 + 1)
+    assert {name: world.writes(name) for name in NAMES} == before
+    assert sum("phone" in one.fields for one in everybody(world)) == MANY
+
+
+async def test_archiving_everybody_at_quickbooks_makes_nobody_inactive_elsewhere() -> None:
+    """Status is a value like any other, but to lose it is to lose the customer."""
+    world = await crowd()
+    world.clock.time += 3600.0
+    await world.settle()
+    for remote_id in list(world.neutral("quickbooks")):
+        world.lookalikes["quickbooks"].delete("customer", remote_id)
+    await all_day(world)
+    assert [one.reason for one in held(world)] == [holds.MASS_CHANGE]
+    assert not any(one.fields.get("status") == "inactive" for one in everybody(world))
+
+
 async def test_a_mass_change_that_is_rejected_writes_nothing() -> None:
     """It stays as it is until somebody changes a record again."""
     world = await crowd()

@@ -15,7 +15,7 @@ from core.model.merge import digest_of
 from core.model.policy import Policy, Rule
 from core.model.projection import Projection
 from core.model.remote import Remote
-from core.model.values import Value
+from core.model.values import Value, takes_away
 from tests.support.deciding import policy_of
 from tests.support.deciding import projection as small_projection
 
@@ -101,6 +101,18 @@ def test_filling_a_blank_replaces_nothing(projection: Projection) -> None:
     """The mass-change stop counts only what is destroyed."""
     assert not verdict_of(projection, {"phone": "2"}, remote_of({"phone": None})).replaced
     assert not verdict_of(projection, {}, remote_of({"phone": "2"})).replaced
+
+
+def test_who_is_made_inactive_is_taken_away_whatever_was_there_before(projection: Projection) -> None:
+    """A customer without a status is an active one: a CRM that archives everybody fills a blank with each."""
+    assert takes_away("status", "inactive")
+    assert not takes_away("status", "active")
+    assert not takes_away("status", None)
+    assert not takes_away("name", "inactive")
+    with_status = replace(projection, fields=("status",))
+    remote = remote_of({"status": "inactive"})
+    verdict = verdict_of(with_status, {"status": None}, remote, base={"status": (None, None)})
+    assert verdict.replaced == {"status": (None, "inactive")}
 
 
 def test_a_conflicts_loser_is_kept_with_its_side(projection: Projection) -> None:
