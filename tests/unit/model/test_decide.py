@@ -103,6 +103,18 @@ def test_filling_a_blank_replaces_nothing(projection: Projection) -> None:
     assert not verdict_of(projection, {}, remote_of({"phone": "2"})).replaced
 
 
+def test_a_digest_names_one_change_and_no_other(projection: Projection) -> None:
+    """What a person approves is this, not whatever the same record would change by the time it is read again."""
+    remote = remote_of({"name": "Ada", "phone": "1"})
+    base: dict[str, Any] = {"name": ("Ada", "Ada"), "phone": ("1", "1")}
+    seen = verdict_of(projection, {"name": "Ada", "phone": "2"}, remote, base=base).digest
+    again = verdict_of(projection, {"phone": "2", "name": "Ada"}, remote, base=base).digest
+    other = verdict_of(projection, {"name": "Ada", "phone": "3"}, remote, base=base).digest
+    pulled = verdict_of(projection, {"name": "Ada", "phone": "1"}, remote_of({"phone": "2"}), base=base).digest
+    assert seen == again
+    assert len({seen, other, pulled, Verdict().digest}) == 4
+
+
 def test_who_is_made_inactive_is_taken_away_whatever_was_there_before(projection: Projection) -> None:
     """A customer without a status is an active one: a CRM that archives everybody fills a blank with each."""
     assert takes_away("status", "inactive")
