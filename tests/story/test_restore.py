@@ -224,6 +224,29 @@ async def test_our_own_object_that_the_database_does_not_know_is_held_and_not_ma
     world.db.close()
 
 
+async def test_what_was_to_be_created_waits_until_the_forgotten_was_looked_for(sqlite_url: str, tmp_path: Path) -> None:
+    """It was created after the backup, at a provider without a marker: whose the object is, a person says."""
+    world = begin(sqlite_url, tmp_path)
+    seed(world)
+    await world.activate_all()
+    values = {"name": "In Between", "phone": "+493099999999"}
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "between", values, actor="a", trace="t"))
+    put_back = backed_up(world, tmp_path)
+    await a_day(world)
+    before = {name: people(world, name) for name in NAMES}
+    assert all("In Between" in some for some in before.values())
+    put_back()
+    assert await started_again(world)
+    assert {name: people(world, name) for name in NAMES} == before
+    (hold,) = [one for one in held(world) if one.subject.startswith("r:")]
+    assert (hold.connection, hold.detail["rung"], hold.detail["name"]) == ("quickbooks", RESTORED, "In Between")
+    assert not [one for one in held(world) if one.reason == "name_taken"]
+    await answer(world, hold, "link:between")
+    await a_day(world)
+    assert (held(world), {name: people(world, name) for name in NAMES}) == ([], before)
+    world.db.close()
+
+
 async def test_a_restart_is_no_restore(database_url: str, tmp_path: Path) -> None:
     """Ten of them, with the job between: every connection stays active."""
     world = begin(database_url, tmp_path)
