@@ -94,10 +94,11 @@ def empty_record(tx: Tx, record_id: str, now: float) -> None:
     tx.execute(sa.update(JOURNAL).where(here).values(lost="[]", remote_id=None))
 
 
-def empty_subjects(tx: Tx, record_id: str, subjects: Mapping[str, Sequence[str]], now: float) -> None:
+def empty_subjects(tx: Tx, record_ids: Sequence[str], subjects: Mapping[str, Sequence[str]], now: float) -> None:
     """What was asked, failed or waits about these subjects, by connection."""
-    _empty_holds(tx, HOLDS.c.record_id == record_id, now)
-    tx.execute(sa.delete(FAILURES).where(FAILURES.c.record_id == record_id))
+    for record_id in record_ids:
+        _empty_holds(tx, HOLDS.c.record_id == record_id, now)
+        tx.execute(sa.delete(FAILURES).where(FAILURES.c.record_id == record_id))
     for connection, names in subjects.items():
         for some in chunks(names):
             _empty_holds(tx, sa.and_(HOLDS.c.connection == connection, HOLDS.c.subject.in_(some)), now)
@@ -125,6 +126,12 @@ def empty_requests(tx: Tx, external_id: str, answer: str) -> None:
     asked = ONE_OFFS.c.request.contains(quoted, autoescape=True)
     ended = ONE_OFFS.c.state.in_(("done", "failed"))
     tx.execute(sa.update(ONE_OFFS).where(asked, ended).values(request="{}", error=""))
+    unnamed = sa.func.replace(ONE_OFFS.c.request, quoted, dump(ERASED))
+    tx.execute(sa.update(ONE_OFFS).where(asked).values(request=unnamed))
+    about_others = HOLDS.c.detail.contains(quoted, autoescape=True)
+    tx.execute(
+        sa.update(HOLDS).where(about_others).values(detail=sa.func.replace(HOLDS.c.detail, quoted, dump(ERASED)))
+    )
     named = META.c.value.contains(dump(f'"external_customer_id":{quoted}')[1:-1], autoescape=True)
     rows = tx.rows(sa.select(META.c.name, META.c.value).where(META.c.name.startswith("answer:"), named))
     kept = [{"kept_name": name, "kept_value": _answered(value, answer)} for name, value in rows]

@@ -16,6 +16,12 @@ from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert, dump
 NOW = 0.0
 APPROVED: Final = "approved"
 """The reason of a subject whose change a person approved; `shown` says which change."""
+STOPPED: Final = "too much at once"
+"""The reason of one that waits for a person: whatever was approved of it before was another change."""
+REJECTED: Final = "rejected"
+"""The reason of one whose change a person rejected; `shown` says which change."""
+APPROVED_TRACE: Final = "approved:"
+"""What begins the trace of approved work: the mass-change stop does not count it again."""
 STALE: Final = "not what was approved"
 """The reason of one whose change had become another one by the time it was to be made."""
 
@@ -63,7 +69,7 @@ def mark(  # noqa: PLR0913 - the columns of a row
     """Mark subjects dirty. One that waits already is looked at again from then on, and is no longer parked.
 
     `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed, and what
-    was approved stays so: `shown` has the digests of the changes.
+    was approved or rejected stays so: `shown` has the digests of the changes.
     """
     rows = [
         {
@@ -91,14 +97,15 @@ def _mark(dialect: str) -> Insert:
     still_parked = sa.case((DIRTY.c.parked.is_(None), None), else_=new.parked)
     sooner = sa.case((DIRTY.c.not_before < new.not_before, DIRTY.c.not_before), else_=new.not_before)
     is_noticed = sa.case((DIRTY.c.noticed == 0, new.noticed), else_=1)
-    is_approved = sa.and_(DIRTY.c.reason == APPROVED, DIRTY.c.shown.is_not(None))
+    has_answer = sa.or_(DIRTY.c.reason == APPROVED, DIRTY.c.reason == REJECTED)
+    is_decided = sa.and_(has_answer, DIRTY.c.shown.is_not(None), new.shown.is_(None))
     changes = {
         "seq": DIRTY.c.seq + 1,
         "not_before": sooner,
         "noticed": is_noticed,
-        "reason": sa.case((is_approved, DIRTY.c.reason), else_=new.reason),
+        "reason": sa.case((is_decided, DIRTY.c.reason), else_=new.reason),
         "shown": sa.func.coalesce(new.shown, DIRTY.c.shown),
-        "trace": new.trace,
+        "trace": sa.case((is_decided, DIRTY.c.trace), else_=new.trace),
         "parked": still_parked,
     }
     return statement.on_conflict_do_update(index_elements=["connection", "subject"], set_=changes)
@@ -119,7 +126,14 @@ _NEXT_DUE: Final = sa.select(
     .where(DIRTY.c.connection == CONNECTIONS.c.name, DIRTY.c.parked.is_(None))
     .scalar_subquery(),
 )
-_DISAPPROVE: Final = sa.update(DIRTY).where(_HERE, DIRTY.c.subject.in_(SOME)).values(reason=STALE, shown=None)
+_DISAPPROVE: Final = (
+    sa.update(DIRTY)
+    .where(_HERE, DIRTY.c.subject == sa.bindparam("stale_subject"), DIRTY.c.shown == sa.bindparam("stale_shown"))
+    .values(reason=STALE, shown=None)
+)
+_REJECTED: Final = sa.select(DIRTY.c.subject, DIRTY.c.shown).where(
+    _HERE, DIRTY.c.subject.in_(SOME), DIRTY.c.reason == REJECTED, DIRTY.c.shown.is_not(None)
+)
 _CLEAR: Final = sa.delete(DIRTY).where(
     _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
 )
@@ -159,7 +173,7 @@ def postpone(
         .values(not_before=sa.bindparam("late_until"), attempts=DIRTY.c.attempts + (1 if is_attempt else 0))
     )
     if reason is not None:
-        statement = statement.values(reason=reason)
+        statement = statement.values(reason=reason, shown=None)
     tx.many(statement, [{"late_subject": name, "late_until": until} for name, until in waits.items()])
 
 
@@ -171,27 +185,53 @@ def parked(tx: Tx, connection: str, run: str, after: str, limit: int) -> list[st
     return [row[0] for row in tx.rows(statement.order_by(DIRTY.c.subject).limit(limit))]
 
 
-def release(tx: Tx, connection: str, parked_by: str, reason: str | None = None) -> None:
-    """Nothing speaks against these changes any more: they may be looked at."""
-    values = {"parked": None, "not_before": NOW} | ({"reason": reason} if reason else {})
+def release(tx: Tx, connection: str, parked_by: str, *, approval: str = "") -> None:
+    """Nothing speaks against these changes any more: they may be looked at. `approval`: the hold that says so."""
+    approved = {"reason": APPROVED, "trace": f"{APPROVED_TRACE}{approval}"} if approval else {}
+    values = {"parked": None, "not_before": NOW} | approved
     here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
     tx.execute(sa.update(DIRTY).where(*here).values(**values))
 
 
-def park(tx: Tx, connection: str, shown: Mapping[str, str], parked_by: str) -> None:
+def park(tx: Tx, connection: str, shown: Mapping[str, str], parked_by: str, reason: str = STOPPED) -> None:
     """Let these subjects wait until `release`: subject -> digest of the change that a person is shown."""
     statement = sa.update(DIRTY).where(
         DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject")
     )
     rows = [{"late_subject": name, "now_shown": digest} for name, digest in shown.items()]
-    tx.many(statement.values(parked=parked_by, shown=sa.bindparam("now_shown")), rows)
+    tx.many(statement.values(parked=parked_by, shown=sa.bindparam("now_shown"), reason=reason), rows)
 
 
-def disapprove(tx: Tx, connection: str, subjects: Iterable[str]) -> None:
+def disapprove(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
     """What would be done to these is not what was approved: they wait like anything else."""
-    rows = [{"here": connection, "some": some} for some in chunks(sorted(set(subjects)))]
-    for values in rows:
-        tx.execute(_DISAPPROVE, values)
+    tx.many(_DISAPPROVE, [{"here": connection, "stale_subject": one.subject, "stale_shown": one.shown} for one in rows])
+
+
+def carried_out(tx: Tx, connection: str, row: DirtyRow) -> None:
+    """What was approved has been written: whatever is left to do about it is anybody's."""
+    if row.reason == APPROVED:
+        here = (DIRTY.c.connection == connection, DIRTY.c.subject == row.subject, DIRTY.c.shown == row.shown)
+        tx.execute(sa.update(DIRTY).where(*here).values(reason="written", shown=None))
+
+
+def reject(tx: Tx, connection: str, parked_by: str) -> None:
+    """What was shown of these is not done, whoever notices it again; another change of theirs is looked at."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
+    tx.execute(sa.update(DIRTY).where(*here).values(parked=REJECTED, reason=REJECTED))
+
+
+def rejected(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, str]:
+    """Digests of the changes that a person rejected, by subject."""
+    found: dict[str, str] = {}
+    for some in chunks(sorted(set(subjects))):
+        found.update((row[0], row[1]) for row in tx.rows(_REJECTED, {"here": connection, "some": some}))
+    return found
+
+
+def narrow(tx: Tx, connection: str, row: DirtyRow, shown: str) -> None:
+    """A part of what was approved is done: the approval covers the rest, whose digest is `shown`."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.subject == row.subject, DIRTY.c.shown == row.shown)
+    tx.execute(sa.update(DIRTY).where(*here).values(shown=shown))
 
 
 def repark(tx: Tx, connection: str, parked_by: str, now_by: str) -> None:

@@ -78,10 +78,10 @@ def _answer_connection(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
         if choice == "approve":
             connections.touch_cursor(tx, hold.connection, KIND, "full")
     elif choice == "approve":
-        work.release(tx, hold.connection, guard.PARKED, work.APPROVED)
+        work.release(tx, hold.connection, guard.PARKED, approval=hold.id)
         connections.change(tx, hold.connection, allowance_from=hub.clock.now())
     else:
-        work.repark(tx, hold.connection, guard.PARKED, "rejected")
+        work.reject(tx, hold.connection, guard.PARKED)
 
 
 def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> None:

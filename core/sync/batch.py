@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.errors import ReplyError
 from core.model.decide import Verdict
@@ -80,6 +80,8 @@ class Seen:
     there: Mapping[str, Found]
     gone: Mapping[str, Missing]
     trouble: Mapping[str, Trouble]
+    above: Mapping[str, bool] = field(default_factory=dict)
+    """Parents that some objects seem to have been taken off, read after them: there (True), or not to be understood."""
 
 
 @dataclass(slots=True)

@@ -53,7 +53,8 @@ def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
     named = [item.subject for item in plan.items if not item.subject.startswith("c:")]
     subjects = list(dict.fromkeys(named + made))
     now = hub.clock.now()
-    work.mark(tx, connection.name, subjects, reason=work.APPROVED, trace=hub.ids.new(), now=now, shown=shown)
+    trace = f"{work.APPROVED_TRACE}{hub.ids.new()}"
+    work.mark(tx, connection.name, subjects, reason=work.APPROVED, trace=trace, now=now, shown=shown)
     creates = max(row.announced_creates, plan.counts.get("create", 0))
     connections.change(tx, connection.name, announced_creates=creates, allowance_from=now)
     tx.after_commit(lambda: hub.wake(connection.name))

@@ -86,19 +86,15 @@ def erase_again(tx: Tx, hub: Hub, ends: Sequence[Tombstone]) -> None:
     """Take out what an older database still has of customers that were erased after it was copied."""
     erased = [one for one in ends if one.why == tombstones.ERASED]
     owners = customers.by_ids(tx, [one.id for one in erased if one.what == tombstones.CUSTOMER])
-    if owners:
-        found = _scope_of(tx, hub, list(owners.values()))
-        scope = msgspec.structs.replace(found, objects=found.objects | _known_objects(tx, erased))
-        now = hub.clock.now()
-        intents.close(tx, {one.id: "void" for one in _open(tx, scope)}, now)
-        mine = _tombstones(scope, "", now, "restore")
-        tombstones.put(tx, [one for one in mine if one.what != tombstones.CUSTOMER])
-        _empty(tx, hub, scope, now)
-        for one in owners.values():
-            erasing.empty_requests(tx, one.external_id, _answer(one.external_id, now))
-    else:
-        for connection, remote_id in _known_objects(tx, erased):
-            observations.erase(tx, connection, KIND, [remote_id], hub.clock.now())
+    found = _scope_of(tx, hub, list(owners.values()))
+    scope = msgspec.structs.replace(found, objects=found.objects | _known_objects(tx, erased))
+    now = hub.clock.now()
+    intents.close(tx, {one.id: "void" for one in _open(tx, scope)}, now)
+    mine = _tombstones(scope, "", now, "restore")
+    tombstones.put(tx, [one for one in mine if one.what != tombstones.CUSTOMER])
+    _empty(tx, hub, scope, now)
+    for one in owners.values():
+        erasing.empty_requests(tx, one.external_id, _answer(one.external_id, now))
 
 
 def _known_objects(tx: Tx, erased: Sequence[Tombstone]) -> Objects:
@@ -194,8 +190,8 @@ def _empty(tx: Tx, hub: Hub, scope: _Scope, now: float) -> None:
     subjects = {name: [work.remote_subject(one) for one in ids] for name, ids in objects.items()}
     for name, connection, _, _ in scope.mappings:
         subjects.setdefault(connection, []).append(work.mapping_subject(name))
+    erasing.empty_subjects(tx, [one.id for one in scope.owners], subjects, now)
     for one in scope.owners:
-        erasing.empty_subjects(tx, one.id, subjects, now)
         erasing.empty_record(tx, one.id, now)
     for connection, remote_ids in objects.items():
         observations.erase(tx, connection, KIND, remote_ids, now)

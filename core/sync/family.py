@@ -179,6 +179,8 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, st
     rows = mappings.by_remote_ids(tx, connection.name, KIND, named_there)
     waiting = [row for one, row in rows.items() if _last(row)[1] != named_there[one]]
     descendants = _descendants(tx, placed)
+    theirs = mappings.of_records(tx, descendants)
+    mappings.lock(tx, [row.id for some in theirs.values() for row in some if row.connection == connection.name])
     here = {
         record_id: row
         for record_id, some in mappings.of_records(tx, descendants).items()

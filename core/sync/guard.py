@@ -49,6 +49,8 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
     since = max(hub.clock.now() - hub.policy.guard.window_seconds, state.allowance_from or 0.0)
     found = Spent()
     for entry in journal.changed_by(tx, state.name, since):
+        if entry.trace.startswith(work.APPROVED_TRACE):
+            continue  # a person has seen it
         if entry.action == "create":
             found.creates += 1
             continue
@@ -87,11 +89,14 @@ def admit(
     creates: Collection[DirtyRow],
 ) -> set[str]:
     """Subjects that must wait for a person: destructive ones, or creates. What a person approved passes."""
-    unseen = {row: one for row, one in wanted.items() if not is_approved(row, one.digest)}
+    rejected = {row.subject: one.digest for row, one in wanted.items() if is_rejected(row, one.digest)}
+    work.park(tx, connection.name, rejected, work.REJECTED, work.REJECTED)
+    decided = {row for row, one in wanted.items() if row.subject in rejected or is_approved(row, one.digest)}
+    unseen = {row: one for row, one in wanted.items() if row not in decided}
     risky = {row: one for row, one in unseen.items() if one.replaced}
     new = [row for row in creates if row in unseen]
     if not risky and not new:
-        return set()
+        return set(rejected)
     guard = hub.policy.guard
     so_far = spent(tx, hub, state)
     for verdict in risky.values():
@@ -102,13 +107,22 @@ def admit(
     why = too_much(guard, so_far, total) if risky else ""
     if why:
         waiting |= set(risky)
+    # shown to a person, and not answered yet: another notice of the very same change is no approval
+    asked = {row for row in (*risky, *new) if row.shown == wanted[row].digest}
+    waiting |= asked
+    why = why or ("it was asked about before, and is not answered" if asked else "")
     why_new = too_many_creates(guard, so_far.creates + len(new), total, state.announced_creates) if new else ""
     if why_new:
         waiting |= set(new)
     shown = {row.subject: wanted[row].digest for row in sorted(waiting, key=lambda row: row.subject)}
     if shown:
         stop(tx, hub, connection, shown, "; ".join(filter(None, (why, why_new))))
-    return set(shown)
+    return {*shown, *rejected}
+
+
+def is_rejected(row: DirtyRow, digest: str) -> bool:
+    """Whether a person rejected exactly this change."""
+    return row.reason == work.REJECTED and row.shown == digest
 
 
 def is_approved(row: DirtyRow, digest: str) -> bool:

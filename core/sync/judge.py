@@ -59,7 +59,8 @@ def judge_page(
     old = {name: one for name, one in mapped.items() if one.updated_at <= settled}
     here = {old[one.remote_id].id: one for one in observed if one.remote_id in old}
     found = guard.spent(tx, hub, row)
-    risky = _destructive(tx, hub, connection, list(old.values()), here, found)
+    turned_down = work.rejected(tx, connection.name, [work.mapping_subject(one) for one in here])
+    risky = _destructive(tx, hub, connection, list(old.values()), here, found, turned_down)
     why = guard.too_much(hub.policy.guard, found, mappings.count(tx, connection.name, "live", "pending"))
     return (risky, why) if why else ({}, "")
 
@@ -87,8 +88,12 @@ def _destructive(
     rows: Sequence[MappingRow],
     seen: Mapping[str, Observation],
     found: Spent,
+    turned_down: Mapping[str, str] = {},
 ) -> dict[str, str]:
-    """Mappings (by subject) whose change would replace or clear something, added to `found`; `seen` by mapping id."""
+    """Mappings (by subject) whose change would replace or clear something, added to `found`; `seen` by mapping id.
+
+    What a person has turned down is nothing to ask about again.
+    """
     current = as_of_now(tx, [row for row in rows if row.id in seen])
     held = holds.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     family = Family(tx, connection, [one for _, one in current.values()], [one.remote for one in seen.values()])
@@ -98,6 +103,8 @@ def _destructive(
         subject = work.mapping_subject(name)
         kin = family.kin(customer, one.remote)
         verdict = verdict_on(hub, connection, customer, mapping, kin, held.get(subject, ()))
+        if turned_down.get(subject) == verdict.digest:
+            continue
         for field, (old, new) in verdict.replaced.items():
             found.add(field, old, new)
         if verdict.replaced:

@@ -51,9 +51,14 @@ class Meter:
         return bool(self._counts) and now >= self._recorded_at + RECORD_SECONDS
 
     def record(self, tx: Tx, connection: str, now: float) -> None:
-        """Store what was counted."""
-        counted, self._counts, self._recorded_at = self._counts, Counter(), now
+        """Store what was counted; it counts as stored once `tx` commits."""
+        counted = Counter(self._counts)
         calls.add(tx, connection, counted, now)
+        tx.after_commit(lambda: self._stored(counted, now))
+
+    def _stored(self, counted: Counter[tuple[str, str]], now: float) -> None:
+        self._counts -= counted
+        self._recorded_at = now
 
     def pace(self, wanted: Pace) -> Pace:
         """How often to sweep."""

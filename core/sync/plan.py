@@ -17,9 +17,10 @@ from core.store import connections, customers, holds, mappings, observations, wo
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
-from core.sync.adopt import Judged, judge, minted_id
+from core.sync.adopt import Judged, judge
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.ladder import minted_id
 from core.sync.verdicts import verdict_on
 
 SLICE = 200

@@ -17,7 +17,7 @@ from core.sync.hub import Connection, Hub
 from core.sync.remembered import remembered_of
 from core.sync.resolve import resolve
 from core.sync.send import send
-from core.sync.settle import settle
+from core.sync.settle import left_parents, settle
 
 
 async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
@@ -34,6 +34,11 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
     unread = [name for name in (*batch.live, *batch.unmapped) if name not in remembered]
     seen = await observe(connection, unread)
     seen = replace(seen, there={**seen.there, **remembered})
+    if connection.manifest.hierarchy is not None:
+        above = await hub.db.read(lambda tx: left_parents(tx, connection, batch, seen))
+        if above:
+            parents = await observe(connection, above)
+            seen = replace(seen, above={**dict.fromkeys(parents.there, True), **dict.fromkeys(parents.trouble, False)})
     outgoing = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
     size = connection.manifest.write_batch
     for start in range(0, len(outgoing), size):

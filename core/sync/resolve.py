@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -19,9 +19,8 @@ from core.errors import BugError, ReplyError
 from core.model import holds
 from core.model.family import PARENT
 from core.model.holds import HoldDraft
-from core.model.merge import digest_of
+from core.model.merge import Base, digest_of
 from core.model.remote import Mark, Remote
-from core.model.values import Value
 from core.ports import Missing, Probe, Sighting
 from core.store import holds as hold_rows
 from core.store import intents, mappings, work
@@ -85,7 +84,7 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
     def commit(tx: Tx) -> None:
         same = connection.projection.canonical
         remote = Family(tx, connection, (), [seen.remote]).named(seen.remote) if seen else None
-        landed: dict[str, tuple[Value, Value]] = {
+        landed: dict[str, Base] = {
             name: (sent, remote.fields.get(name))
             for name, sent in intent.wanted.items()
             if remote and same(name, sent) == same(name, remote.fields.get(name))
@@ -94,18 +93,31 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
             commit_written(tx, hub, connection, row, intent, seen, landed)
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
-            _half_moved(tx, hub, intent, remote)
+            _agree_partly(tx, hub, connection, intent, remote, landed)
 
     await hub.db.run(commit)
 
 
-def _half_moved(tx: Tx, hub: Hub, intent: Intent, remote: Remote | None) -> None:
-    """The old parent may have been taken off and the new one not put on: nobody's wish, so it was never agreed."""
-    if intent.wanted.get(PARENT) is None or remote is None or remote.fields.get(PARENT, "") is not None:
-        return
+def _agree_partly(
+    tx: Tx, hub: Hub, connection: Connection, intent: Intent, remote: Remote | None, landed: Mapping[str, Base]
+) -> None:
+    """Somebody has changed a part since, or nothing of it landed. Where both sides are equal, they have agreed.
+
+    Else a value of ours that did land would look like an edit there, and win against a newer one.
+    """
+    mappings.lock(tx, [intent.mapping_id])
     for mapping in mappings.by_ids(tx, [intent.mapping_id]).values():
-        base = {name: pair for name, pair in mapping.base.items() if name != PARENT}
-        mappings.update(tx, [msgspec.structs.replace(mapping, base=base, updated_at=hub.clock.now())])
+        kept = connection.projection.still_agreed(mapping.base, mapping.translation)
+        base = {name: pair for name, pair in kept.items() if name != PARENT or not _is_half_moved(intent, remote)}
+        base |= landed
+        if mapping.state == "live" and base != mapping.base:
+            now, translation = hub.clock.now(), connection.projection.translation
+            mappings.update(tx, [msgspec.structs.replace(mapping, base=base, translation=translation, updated_at=now)])
+
+
+def _is_half_moved(intent: Intent, remote: Remote | None) -> bool:
+    """The old parent may have been taken off and the new one not put on: nobody's wish, so it was never agreed."""
+    return intent.wanted.get(PARENT) is not None and remote is not None and remote.fields.get(PARENT, "") is None
 
 
 def _understood(connection: Connection, sighting: Sighting) -> Observation | None:

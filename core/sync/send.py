@@ -119,7 +119,7 @@ def commit_written(
     intents.close(tx, {intent.id: "done"}, now)
     mappings.lock(tx, [intent.mapping_id])
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
-    if intent.mapping_id not in current:
+    if intent.mapping_id not in current or current[intent.mapping_id][0].state == "excluded":
         _leave_alone(tx, connection, intent, remote)
         dealt_with(tx, connection, [row])
         return
@@ -149,6 +149,7 @@ def commit_written(
     failures.resolve(tx, connection.name, [subject, row.subject])
     if intent.action == "create" or PARENT in intent.wanted:
         look_again(tx, hub, connection, {customer.external_id: remote.id}, row.trace)
+    work.carried_out(tx, connection.name, row)
     again = verdict_on(hub, connection, customer, mapping, kin, known.get(subject, ()))
     asked = {(one.field, one.digest) for one in known.get(subject, ()) if one.state == "open"}
     if again.is_quiet and not again.base and all((one.field, one.digest) in asked for one in again.holds):
@@ -166,7 +167,7 @@ def _agreed(connection: Connection, intent: Intent, kin: Kin) -> tuple[dict[str,
 
 
 def _leave_alone(tx: Tx, connection: Connection, intent: Intent, remote: Remote) -> None:
-    """Its customer was deleted meanwhile: remember whose object it was, or it would enter as a new customer."""
+    """Deleted, or let go of, meanwhile: remember whose object it was, or it would enter as a new customer."""
     row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
     if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]):
         mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote.id)])

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
 from core.model import holds
 from core.model.decide import Verdict
-from core.model.family import PARENT, Kin
+from core.model.family import PARENT, Kin, without
 from core.model.holds import HoldDraft
-from core.model.keys import email_key
-from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
 from core.model.merge import digest_of
-from core.model.remote import Mark
 from core.store import customers, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.customers import Customer
@@ -24,12 +20,14 @@ from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import gone, guard
-from core.sync.adopt import adopt, forgotten_by_name, name_as_there
+from core.sync.adopt import adopt
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
+from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
 from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.freeze import intent_for
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.outcome import Outcome
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import only_pushes
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
@@ -37,22 +35,6 @@ from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_
 EXTERNAL_ID_FIELD = "external_customer_id"
 QUIET_VERSIONS = 5
 """A customer that changed fewer times than this cannot be flapping; spares the journal look-up."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the transaction has gathered."""
-
-    changed: list[Moved] = field(default_factory=list)
-    entries: list[journal.Entry] = field(default_factory=list)
-    held: list[hold_rows.Held] = field(default_factory=list)
-    mappings: list[MappingRow] = field(default_factory=list)
-    intents: list[tuple[DirtyRow, Intent]] = field(default_factory=list)
-    done: list[DirtyRow] = field(default_factory=list)
-    spent: list[tuple[str, str]] = field(default_factory=list)
-    """(subject, field) of answers that were carried out."""
-    placed: dict[str, str | None] = field(default_factory=dict)
-    """By external id, the objects of customers that got a mapping or a place among the others."""
 
 
 def settle(
@@ -75,7 +57,7 @@ def settle(
     mappings.lock(tx, [mapping.id for _, mapping in (*batch.live.values(), *batch.pending)])
     gone.settle_gone(tx, hub, connection, batch, seen)
     cases = _live_cases(tx, hub, connection, batch, seen)
-    cases += _create_cases(tx, hub, connection, batch, outcome)
+    cases += create_cases(tx, hub, connection, batch, outcome)
     _first_contact(tx, hub, connection, batch, seen, report, outcome)
     cases = _as_approved(tx, connection, cases)
     creates = [case.row for case in cases if case.found is None]
@@ -91,8 +73,9 @@ def settle(
 
 def _as_approved(tx: Tx, connection: Connection, cases: Sequence[Case]) -> list[Case]:
     """Without those whose approved change has become another one: that one is looked at anew, as anybody's."""
-    stale = [case for case in cases if guard.is_stale(case.row, case.verdict.digest)]
-    work.disapprove(tx, connection.name, [case.row.subject for case in stale])
+    # nothing left to write: it was carried out
+    stale = [case for case in cases if guard.is_stale(case.row, case.verdict.digest) and not case.verdict.is_quiet]
+    work.disapprove(tx, connection.name, [case.row for case in stale])
     return [case for case in cases if case not in stale]
 
 
@@ -148,7 +131,7 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             continue  # linked elsewhere, or let go, during the read: still dirty, sorted anew
         found = seen.there[name]
         holds_here = held.get(work.mapping_subject(mapping.id), ())
-        kin = family.kin(customer, found.observation.remote)
+        kin = _kin_of(family, customer, found, seen)
         verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here, recent.get(customer.id, ()))
         if _parent_unseen(kin, verdict, seen):
             _read_with_parent(tx, hub, connection, row, str(kin.parent_id))
@@ -169,18 +152,48 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     return cases
 
 
+def _kin_of(family: Family, customer: Customer, found: Found, seen: Seen) -> Kin:
+    kin = family.kin(customer, found.observation.remote)
+    if kin.remote and not seen.above.get(kin.parent_id or "", True):
+        # nobody can say whether its parent is still there: everything else of it flows
+        return msgspec.structs.replace(kin, remote=without(kin.remote))
+    return kin
+
+
+def left_parents(tx: Tx, connection: Connection, batch: Batch, seen: Seen) -> list[str]:
+    """Objects that were parents of objects of this batch and seem to be so no more: read after their children."""
+    alone = {
+        name: mapping
+        for name, (_, mapping) in batch.live.items()
+        if name in seen.there
+        and seen.there[name].observation.remote.parent_id is None
+        and mapping.base.get(PARENT, (None, None))[0] is not None
+    }
+    owners = customers.by_ids(tx, {one.record_id for one in alone.values()})
+    family = Family(tx, connection, owners.values())
+    found = {
+        family.kin(owners[one.record_id], seen.there[name].observation.remote).parent_id for name, one in alone.items()
+    }
+    return sorted(one for one in found if one is not None and not _is_read(one, seen))
+
+
+def _is_read(parent_id: str, seen: Seen) -> bool:
+    found = seen.there.get(parent_id)
+    return found is not None and not found.is_remembered
+
+
 def _parent_unseen(kin: Kin, verdict: Verdict, seen: Seen) -> bool:
     """The parent seems to be taken off, and its object was not read: it may have gone, and taken the tie along."""
     if PARENT not in verdict.pull or verdict.pull[PARENT] is not None or kin.parent_id is None:
         return False
-    parent = seen.there.get(kin.parent_id)
-    return parent is None or parent.is_remembered
+    return not _is_read(kin.parent_id, seen) and kin.parent_id not in seen.above
 
 
 def _read_with_parent(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, parent_id: str) -> None:
     """Both in one batch, a moment later: a parent that is gone is known to be so before its children are judged."""
     until = hub.clock.now() + hub.timing.first_back_off
-    why = "its parent seems to be taken off there"
+    # an approval outlives the wait
+    why = None if row.reason == work.APPROVED else "its parent seems to be taken off there"
     work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False, reason=why)
     above = mappings.by_remote_ids(tx, connection.name, KIND, [parent_id])
     subjects = {work.mapping_subject(one.id): until for one in above.values()}
@@ -201,101 +214,6 @@ def _external_id_moved(customer: Customer, found: Found, held: Sequence[Hold]) -
     detail: dict[str, object] = {"registry": customer.external_id, "remote": theirs}
     reason = holds.EXTERNAL_ID_CHANGED
     return [HoldDraft(reason=reason, field=EXTERNAL_ID_FIELD, detail=detail, digest=digest)], False
-
-
-def _create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome: Outcome) -> list[Case]:
-    """Customers without an object here: linked to an unmapped double, held, left out, or to be created."""
-    rows = {mapping.id: row for row, mapping in batch.pending}
-    if batch.state.restored_at is not None:
-        # what a restored database has forgotten is looked for first: it must not be made a second time
-        later = hub.clock.now() + hub.timing.first_back_off
-        work.postpone(tx, connection.name, {row.subject: later for row in rows.values()}, is_attempt=False)
-        return []
-    current = as_of_now(tx, [mapping for _, mapping in batch.pending])
-    dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
-    # one that was linked or left out meanwhile is still dirty, and sorted anew
-    current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
-    doubles = _doubles(tx, hub, connection, current)
-    held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
-    family = Family(tx, connection, [one for _, one in current.values()])
-    cases = []
-    for name, (mapping, customer) in current.items():
-        holds_here = held.get(work.mapping_subject(name), ())
-        answer = hold_rows.answers(holds_here).get("")
-        found = match_before_create(doubles.get(name, ()), connection.policy, answer)
-        if found.kind == "enter" and (why := family.must_wait(customer)):
-            until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
-            work.postpone(tx, connection.name, {rows[name].subject: until}, is_attempt=False, reason=why)
-        elif found.kind == "enter":
-            kin = family.kin(customer, None)
-            verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here)
-            cases.append(Case(rows[name], mapping, customer, None, kin, verdict))
-        else:
-            _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
-    return cases
-
-
-def _not_created(
-    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, found: Match, outcome: Outcome
-) -> None:
-    now = hub.clock.now()
-    if found.kind == "link" and any(one.remote_id == found.remote_id for one in outcome.mappings):
-        return  # another customer of this batch has just taken it: still dirty, matched again without it
-    if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(
-        tx, connection.name, KIND, [found.remote_id]
-    ):
-        outcome.mappings.append(
-            msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
-        )
-        outcome.entries.append(
-            journal.Entry(
-                at=now,
-                record_id=mapping.record_id,
-                connection=connection.name,
-                remote_id=found.remote_id,
-                action="link",
-                actor=found.rung,
-                trace=row.trace,
-            )
-        )
-        return  # still dirty: the next pass reads the object and merges
-    if found.kind == "ignore":
-        outcome.mappings.append(msgspec.structs.replace(mapping, state="excluded", note=found.rung, updated_at=now))
-    drafts = [found.hold] if found.hold else []
-    subject = work.mapping_subject(mapping.id)
-    outcome.held.append(hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=drafts, trace=row.trace))
-    outcome.done.append(row)
-
-
-def _doubles(
-    tx: Tx, hub: Hub, connection: Connection, current: Mapping[str, tuple[MappingRow, Customer]]
-) -> dict[str, list[Double]]:
-    """Unmapped objects here that could be one of these customers, by mapping."""
-    marks = {name: str(Mark(hub.instance, name, mapping.generation)) for name, (mapping, _) in current.items()}
-    emails = {name: email_key(str(customer.fields.get("email") or "")) for name, (_, customer) in current.items()}
-    by_mark = observations.doubles(tx, connection.name, KIND, "accord_ref", marks.values())
-    external = [customer.external_id for _, customer in current.values()]
-    by_external = observations.doubles(tx, connection.name, KIND, "external_id", external)
-    by_email = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
-    forgotten = forgotten_by_name(tx, connection) if current else {}
-    found: dict[str, list[Double]] = {}
-    for name, (_, customer) in current.items():
-        here = [Double(one, "marker") for one in by_mark.get(marks[name], ())]
-        here += [Double(one, "external id") for one in by_external.get(customer.external_id, ())]
-        here += [Double(one, "e-mail") for one in by_email.get(emails[name], ())]
-        here += [Double(one, "name") for one in forgotten.get(name_as_there(connection, customer.fields), ())]
-        if here:
-            found[name] = here
-    return _of_the_living(tx, connection, found)
-
-
-def _of_the_living(tx: Tx, connection: Connection, found: Mapping[str, list[Double]]) -> dict[str, list[Double]]:
-    """Without what has ended for good: an external id that is used again never joins the old objects."""
-    ids = [one.remote_id for doubles in found.values() for one in doubles]
-    ended = mappings.ended_notes(tx, connection.name, KIND, ids)
-    return {
-        name: [one for one in doubles if ended.get(one.remote_id) not in NEVER_AGAIN] for name, doubles in found.items()
-    }
 
 
 def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: Outcome, report: Report) -> None:
@@ -331,6 +249,7 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
         )
     if intent:
         outcome.intents.append((case.row, intent))
+        _narrow(tx, connection, case)
     else:
         outcome.done.append(case.row)
 
@@ -348,6 +267,14 @@ def _got_place(case: Case) -> bool:
 
 def _old_state(mapping: MappingRow) -> tuple[object, str, int]:
     return mapping.base, mapping.state, mapping.translation
+
+
+def _narrow(tx: Tx, connection: Connection, case: Case) -> None:
+    """What came in is committed, and what goes out may have to be sent again: the approval is of that from now on."""
+    if case.verdict.pull and guard.is_approved(case.row, case.verdict.digest):
+        push = case.verdict.push
+        replaced = {name: pair for name, pair in case.verdict.replaced.items() if name in push}
+        work.narrow(tx, connection.name, case.row, Verdict(push=push, replaced=replaced).digest)
 
 
 def _journal(case: Case, now: float) -> list[journal.Entry]:

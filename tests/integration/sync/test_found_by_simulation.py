@@ -10,7 +10,7 @@ from connectors.stripe.sandbox import StripeLookAlike
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store import failures, holds
 from core.sync import registry
-from tests.support.world import World
+from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +134,24 @@ async def test_what_has_no_place_is_asked_about_though_a_write_was_in_doubt_befo
     assert world.neutral("stripe")[stripe_id]["phone"] == "+49301234567"
     (hold,) = world.db.read_now(holds.listing)
     assert (hold.connection, hold.reason, hold.field) == ("stripe", "unrepresentable", "phone")
+
+
+async def test_our_own_write_never_wins_against_a_newer_edit() -> None:
+    """Unanswered, it had landed, and somebody changed another part of it since: its value there passed for an edit."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    (stripe_id,), (hubspot_id,) = world.neutral("stripe"), world.neutral("hubspot")
+    weather(world, "stripe", Fault(kind="lost_answer", method="POST", path="customers", count=1))
+    values = {"phone": "+49301111111"}
+    world.db.run_now(lambda tx: registry.update(tx, world.hub, f"stripe:{stripe_id}", values, actor="ann", trace="t"))
+    world.lookalikes["hubspot"].edit("customer", hubspot_id, {"email": "ada@new.test"})
+    world.clock.time += 61
+    for name in ("hubspot", "stripe"):
+        await world.lanes.run(name)
+    assert world.neutral("stripe")[stripe_id]["email"] == "ada@new.test"
+    world.lookalikes["stripe"].edit("customer", stripe_id, {"phone": "+49302222222"})
+    world.lookalikes["hubspot"].edit("customer", hubspot_id, {"email": "ada@newest.test"})
+    await world.next_sweep()
+    await world.next_sweep()
+    assert {one["email"] for name in NAMES for one in world.neutral(name).values()} == {"ada@newest.test"}

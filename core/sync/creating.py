@@ -1,0 +1,119 @@
+"""Customers that have no object at a connection yet: linked to an unmapped double, held, left out, or to be created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from core.model.keys import email_key
+from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
+from core.model.remote import Mark
+from core.store import holds as hold_rows
+from core.store import journal, mappings, observations, work
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.store.work import DirtyRow
+from core.sync.batch import Batch, Case, as_of_now
+from core.sync.failing import dealt_with
+from core.sync.family import Family
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.ladder import forgotten_by_name, name_as_there
+from core.sync.outcome import Outcome
+from core.sync.verdicts import verdict_on
+
+
+def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome: Outcome) -> list[Case]:
+    """Customers without an object here: linked to an unmapped double, held, left out, or to be created."""
+    rows = {mapping.id: row for row, mapping in batch.pending}
+    if batch.state.restored_at is not None:
+        # what a restored database has forgotten is looked for first: it must not be made a second time
+        later = hub.clock.now() + hub.timing.first_back_off
+        work.postpone(tx, connection.name, {row.subject: later for row in rows.values()}, is_attempt=False)
+        return []
+    current = as_of_now(tx, [mapping for _, mapping in batch.pending])
+    dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
+    # one that was linked or left out meanwhile is still dirty, and sorted anew
+    current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
+    doubles = _doubles(tx, hub, connection, current)
+    held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
+    family = Family(tx, connection, [one for _, one in current.values()])
+    cases = []
+    for name, (mapping, customer) in current.items():
+        holds_here = held.get(work.mapping_subject(name), ())
+        answer = hold_rows.answers(holds_here).get("")
+        found = match_before_create(doubles.get(name, ()), connection.policy, answer)
+        if found.kind == "enter" and (why := family.must_wait(customer)):
+            until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
+            work.postpone(tx, connection.name, {rows[name].subject: until}, is_attempt=False, reason=why)
+        elif found.kind == "enter":
+            kin = family.kin(customer, None)
+            verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here)
+            cases.append(Case(rows[name], mapping, customer, None, kin, verdict))
+        else:
+            _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
+    return cases
+
+
+def _not_created(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, found: Match, outcome: Outcome
+) -> None:
+    now = hub.clock.now()
+    if found.kind == "link" and any(one.remote_id == found.remote_id for one in outcome.mappings):
+        return  # another customer of this batch has just taken it: still dirty, matched again without it
+    if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(
+        tx, connection.name, KIND, [found.remote_id]
+    ):
+        outcome.mappings.append(
+            msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
+        )
+        outcome.entries.append(
+            journal.Entry(
+                at=now,
+                record_id=mapping.record_id,
+                connection=connection.name,
+                remote_id=found.remote_id,
+                action="link",
+                actor=found.rung,
+                trace=row.trace,
+            )
+        )
+        return  # still dirty: the next pass reads the object and merges
+    if found.kind == "ignore":
+        outcome.mappings.append(msgspec.structs.replace(mapping, state="excluded", note=found.rung, updated_at=now))
+    drafts = [found.hold] if found.hold else []
+    subject = work.mapping_subject(mapping.id)
+    outcome.held.append(hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=drafts, trace=row.trace))
+    outcome.done.append(row)
+
+
+def _doubles(
+    tx: Tx, hub: Hub, connection: Connection, current: Mapping[str, tuple[MappingRow, Customer]]
+) -> dict[str, list[Double]]:
+    """Unmapped objects here that could be one of these customers, by mapping."""
+    marks = {name: str(Mark(hub.instance, name, mapping.generation)) for name, (mapping, _) in current.items()}
+    emails = {name: email_key(str(customer.fields.get("email") or "")) for name, (_, customer) in current.items()}
+    by_mark = observations.doubles(tx, connection.name, KIND, "accord_ref", marks.values())
+    external = [customer.external_id for _, customer in current.values()]
+    by_external = observations.doubles(tx, connection.name, KIND, "external_id", external)
+    by_email = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
+    forgotten = forgotten_by_name(tx, connection) if current else {}
+    found: dict[str, list[Double]] = {}
+    for name, (_, customer) in current.items():
+        here = [Double(one, "marker") for one in by_mark.get(marks[name], ())]
+        here += [Double(one, "external id") for one in by_external.get(customer.external_id, ())]
+        here += [Double(one, "e-mail") for one in by_email.get(emails[name], ())]
+        here += [Double(one, "name") for one in forgotten.get(name_as_there(connection, customer.fields), ())]
+        if here:
+            found[name] = here
+    return _of_the_living(tx, connection, found)
+
+
+def _of_the_living(tx: Tx, connection: Connection, found: Mapping[str, list[Double]]) -> dict[str, list[Double]]:
+    """Without what has ended for good: an external id that is used again never joins the old objects."""
+    ids = [one.remote_id for doubles in found.values() for one in doubles]
+    ended = mappings.ended_notes(tx, connection.name, KIND, ids)
+    return {
+        name: [one for one in doubles if ended.get(one.remote_id) not in NEVER_AGAIN] for name, doubles in found.items()
+    }

@@ -1,0 +1,181 @@
+"""Unlinks and erasures beside other work: what commits between a look and a write, and what an older database does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from core.sandbox.faults import Fault
+from core.store import connections, intents, work
+from core.sync import oneoffs
+from core.sync.linking import unlink
+from tests.integration.sync.test_erasure import erased, everything
+from tests.integration.sync.test_family import company, ids
+from tests.integration.sync.test_found_by_simulation import weather
+from tests.story.test_restore import a_day, backed_up, begin, named, put, started_again
+from tests.support.acting import (
+    ADA,
+    agreeing,
+    all_day,
+    answer,
+    change_only,
+    enter,
+    everybody,
+    held,
+    mapped,
+    only,
+    with_policy,
+)
+from tests.support.world import NAMES, World, config_of
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 1.0
+"""Seconds for a transaction beside another one: by then it is committed, or waits for that one's locks."""
+
+
+@contextmanager
+def beside(world: World, statement: str, about: str, act: Callable[[], object]) -> Iterator[None]:
+    """Another thread's whole transaction, right before the first `statement` that names `about`."""
+    threads: list[threading.Thread] = []
+
+    def look(_connection: object, _cursor: object, sql: str, values: object, *_rest: object) -> None:
+        if sql.startswith(statement) and repr(about) in repr(values) and not threads:
+            threads.append(threading.Thread(target=act))
+            threads[0].start()
+            threads[0].join(PATIENCE)
+
+    event.listen(world.db.engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(world.db.engine, "before_cursor_execute", look)
+        for one in threads:
+            one.join()
+    assert threads, "there was no such statement"
+
+
+@contextmanager
+def closing(world: World) -> Iterator[World]:
+    """A world whose database is let go of at the end."""
+    try:
+        yield world
+    finally:
+        world.db.close()
+
+
+async def test_an_unlink_beside_a_parents_new_place_stands(postgres_url: str) -> None:
+    """The parent is created anew, its child's mapping is read, a person unlinks the child: the write undid that."""
+    with closing(World(url=postgres_url)) as world:
+        await world.activate_all()
+        await company(world, "Holding")
+        await company(world, "Branch", "Holding")
+        (branch,) = [one for one in everybody(world) if one.external_id == "Branch"]
+        (row,) = [one for one in mapped(world, "hubspot") if one.record_id == branch.id]
+        world.lookalikes["hubspot"].delete("customer", ids(world, "hubspot")["Holding"])
+        await all_day(world)
+        (hold,) = held(world)
+
+        def let_go() -> None:
+            world.db.run_now(lambda tx: unlink(tx, world.hub, "Branch", "hubspot", actor="ann", trace="t"))
+
+        with beside(world, "UPDATE mappings", row.id, let_go):
+            await answer(world, hold, "recreate")
+        (row,) = [one for one in mapped(world, "hubspot") if one.record_id == branch.id]
+        assert row.state == "excluded"
+
+
+@pytest.mark.parametrize("name", ["hubspot", "quickbooks"])
+async def test_first_contact_beside_an_erasure_keeps_nothing(postgres_url: str, name: str) -> None:
+    """An object is about to be linked to its customer, and a person erases the customer: nothing of it is kept."""
+    config = with_policy(config_of(NAMES), name, creates="none")
+    with closing(World(url=postgres_url, config=config)) as world:
+        await world.activate_all()
+        await enter(world, "A-1", **ADA, customer_type="individual")
+        assert not world.neutral(name)
+        made = world.lookalikes[name].edit("customer", None, {**ADA, "external_id": "A-1"})
+        # where the feed has no beginning yet, what is listed is matched in a walk of its own
+        start = connections.Cursor(connection=name, kind="customer", mode="changes")
+        world.db.run_now(lambda tx: connections.put_cursor(tx, start))
+        # questions about the object are looked up when its customer has been, and before anything is written
+        with beside(world, "SELECT holds", work.remote_subject(made), lambda: erased(world, "A-1")):
+            await all_day(world)
+        text = everything(world)
+        assert [one for one in text.splitlines() if "Lovelace" in one or "ada@example" in one] == []
+
+
+async def test_an_unlink_is_not_undone_by_a_write_the_older_database_had_under_way(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """Resolving that write stored its mapping as it was: tied again, and written to."""
+    world = begin(sqlite_url, tmp_path)
+    put(world, "stripe", **ADA)
+    await world.activate_all()
+    name = named(world, "Ada Lovelace")
+    weather(world, "hubspot", Fault(kind="lost_answer", path="batch/update", count=1))
+    change_only(world, name, phone="+49301")
+    await world.lanes.run("hubspot")
+    assert world.db.read_now(lambda tx: intents.all_open(tx, "hubspot"))
+    put_back = backed_up(world, tmp_path)
+    await a_day(world)
+    world.db.run_now(lambda tx: unlink(tx, world.hub, name, "hubspot", actor="ann", trace="t"))
+    put_back()
+    assert await started_again(world)
+    (row,) = mapped(world, "hubspot")
+    assert row.state == "excluded"
+    change_only(world, name, phone="+49302")
+    await world.settle()
+    assert world.neutral("hubspot")[only(world, "hubspot")]["phone"] == "+49301"
+
+
+async def test_a_question_about_an_erased_person_does_not_come_back_with_a_backup(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """The backup has the question from before she was a customer: no tombstone of a customer names it."""
+    world = begin(sqlite_url, tmp_path)
+    await world.activate_all()
+    put(world, "stripe", name="Grace Hopper", email="one@example.test")
+    await a_day(world)
+    put(world, "stripe", name="Ada Lovelace", email="one@example.test")
+    await a_day(world)
+    (hold,) = [one for one in held(world) if one.detail.get("name") == "Ada Lovelace"]
+    put_back = backed_up(world, tmp_path)
+    await answer(world, hold, "create")
+    await a_day(world)
+    erased(world, named(world, "Ada Lovelace"))
+    assert "Lovelace" not in everything(world)
+    put_back()
+    assert await started_again(world)
+    assert [one for one in everything(world).splitlines() if "Lovelace" in one] == []
+
+
+async def test_a_request_under_way_does_not_keep_an_erased_id() -> None:
+    """What was asked for by external id is answered after the erasure, and told the id again."""
+    world = await agreeing()
+    name = everybody(world)[0].external_id
+    await oneoffs.ask(world.hub, "stripe", {"what": "customers", "external_ids": [name]})
+    erased(world)
+    await world.settle()
+    await all_day(world)
+    assert [one for one in everything(world).splitlines() if name in one] == []
+
+
+async def test_no_question_about_somebody_else_names_the_erased() -> None:
+    """Two share an e-mail address: the question about the one had the other one as a candidate."""
+    world = World()
+    await world.activate_all()
+    put(world, "stripe", name="Grace Hopper", email="one@example.test")
+    await all_day(world)
+    (grace,) = everybody(world)
+    put(world, "stripe", name="Ada Lovelace", email="one@example.test")
+    await all_day(world)
+    assert any(grace.external_id in repr(one.detail) for one in held(world))
+    erased(world, grace.external_id)
+    for _ in range(2):
+        await all_day(world)
+    assert [one for one in everything(world).splitlines() if f'"{grace.external_id}"' in one] == []
