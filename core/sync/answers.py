@@ -12,6 +12,7 @@ from core.store.database import Tx
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
+from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.sweep import LISTING_SUBJECT
 
@@ -99,6 +100,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id
         _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
+        parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
         return
     elif choice == "recreate":
         mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])

@@ -23,6 +23,7 @@ from core.sync.hub import KIND, Connection, Hub
 FAMILIES: Final = "families"
 """Two transactions that each set a parent could together close a circle: they run one after the other."""
 PLACED: Final = "its parent has got its place there"
+LEFT: Final = "its parent has lost its place there"
 
 
 class Family:
@@ -195,6 +196,19 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, st
     subjects = [work.mapping_subject(row.id) for row in waiting if row.state in ("live", "pending")]
     if subjects:
         work.mark(tx, connection.name, subjects, reason=PLACED, trace=trace, now=hub.clock.now(), noticed=False)
+        tx.after_commit(lambda: hub.wake(connection.name))
+
+
+def parent_left(tx: Tx, hub: Hub, connection: Connection, record_id: str, trace: str) -> None:
+    """A customer's object is not there any more: whatever was asked about its children may be moot."""
+    if connection.manifest.hierarchy is None:
+        return
+    names = [one.external_id for one in customers.by_ids(tx, [record_id]).values()]
+    rows = mappings.of_records(tx, [one.id for one in customers.children(tx, names)])
+    here = [row for some in rows.values() for row in some if row.connection == connection.name]
+    subjects = [work.mapping_subject(row.id) for row in here if row.state in ("live", "pending")]
+    if subjects:
+        work.mark(tx, connection.name, subjects, reason=LEFT, trace=trace, now=hub.clock.now(), noticed=False)
         tx.after_commit(lambda: hub.wake(connection.name))
 
 

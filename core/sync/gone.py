@@ -18,6 +18,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Seen, as_of_now
 from core.sync.failing import dealt_with
+from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
 
 
@@ -94,6 +95,7 @@ def _mapping_gone(
     if mapping.state != "gone":
         mappings.update(tx, [msgspec.structs.replace(mapping, state="gone", updated_at=now)])
         journal.write(tx, [entry])
+        parent_left(tx, hub, connection, mapping.record_id, row.trace)
     _hold(tx, hub, connection, mapping, reason, missing, row.trace)
     dealt_with(tx, connection, [row])
 

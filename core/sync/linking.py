@@ -13,6 +13,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.tombstones import Tombstone
 from core.sync import registry
+from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.life import tell_ends
 
@@ -101,6 +102,7 @@ def _let_go(tx: Tx, hub: Hub, row: MappingRow, actor: str) -> MappingRow:
     left_out = msgspec.structs.replace(row, state="excluded", note=UNLINKED, base={}, updated_at=now)
     mappings.update(tx, [left_out])
     registry.forget(tx, hub, row)
+    parent_left(tx, hub, hub.connection(row.connection), row.record_id, "")
     end = Tombstone(
         id=row.id, what=tombstones.MAPPING, why=tombstones.UNLINKED, connection=row.connection,
         record_id=row.record_id, generation=row.generation, at=now, actor=actor,

@@ -24,15 +24,12 @@ from core.store.mappings import MappingRow
 from core.store.tables import CUSTOMERS, HOLDS, INTENTS, JOURNAL, MAPPINGS
 from core.sync.family import Family
 from core.sync.verdicts import verdict_on
-from tests.simulation.reference import Edit, admissible, heads, loose
+from tests.simulation.reference import UNCONFIRMED, Edit, admissible, heads, loose
 from tests.simulation.tape import REGISTRY, SYSTEMS
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
     from tests.simulation.world import SimWorld
-
-UNCONFIRMED = ("unconfirmed",)
-"""What an author saw, in a form that no value has."""
 
 
 class FailedError(Exception):

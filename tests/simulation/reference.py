@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+UNCONFIRMED = ("unconfirmed",)
+"""Instead of what an author replaced: a value of Accord's that Accord did not know to be there."""
+
 
 class Edit(NamedTuple):
     """A person put `value` where `replaced` was. `mutation` counts the site's changes before it."""
@@ -43,7 +46,8 @@ def heads(edits: Iterable[Edit]) -> list[Edit]:
             # what its author saw was written here; the same value written elsewhere was not replaced knowingly
             found = [one for one in found if one.number != own.number]
         else:
-            found = [one for one in found if loose(one.value) != seen]
+            # one that stood on a write which nobody had confirmed was not known to Accord, nor to this author
+            found = [one for one in found if loose(one.value) != seen or one.replaced == UNCONFIRMED]
         found.append(edit)
         last[place] = edit
     return found

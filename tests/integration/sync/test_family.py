@@ -386,3 +386,16 @@ async def test_a_move_that_was_broken_off_is_finished() -> None:
         assert parents(world, name)["Branch"] == "New", name
     assert held(world) == []
     await silent(world)
+
+
+async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone() -> None:
+    """A contact can have no children at HubSpot; once it is deleted, that is nothing to ask about any more."""
+    world = await started()
+    await enter(world, "Ada", name="Ada", email="ada@example.test", customer_type="individual")
+    await company(world, "Branch")
+    await change(world, "Branch", parent="Ada")
+    (hold,) = [one for one in held(world) if one.connection == "hubspot"]
+    assert (hold.reason, hold.field) == (holds.UNREPRESENTABLE, "parent")
+    world.lookalikes["hubspot"].delete("customer", ids(world, "hubspot")["Ada"])
+    await all_day(world)
+    assert [one.reason for one in held(world) if one.connection == "hubspot"] == [holds.REMOTE_GONE]
