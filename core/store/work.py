@@ -131,6 +131,11 @@ _DISAPPROVE: Final = (
     .where(_HERE, DIRTY.c.subject == sa.bindparam("stale_subject"), DIRTY.c.shown == sa.bindparam("stale_shown"))
     .values(reason=STALE, shown=None)
 )
+_PARK: Final = (
+    sa.update(DIRTY)
+    .where(_HERE, DIRTY.c.subject == sa.bindparam("late_subject"))
+    .values(parked=sa.bindparam("now_parked"), shown=sa.bindparam("now_shown"), reason=sa.bindparam("now_reason"))
+)
 _REJECTED: Final = sa.select(DIRTY.c.subject, DIRTY.c.shown).where(
     _HERE, DIRTY.c.subject.in_(SOME), DIRTY.c.reason == REJECTED, DIRTY.c.shown.is_not(None)
 )
@@ -195,11 +200,8 @@ def release(tx: Tx, connection: str, parked_by: str, *, approval: str = "") -> N
 
 def park(tx: Tx, connection: str, shown: Mapping[str, str], parked_by: str, reason: str = STOPPED) -> None:
     """Let these subjects wait until `release`: subject -> digest of the change that a person is shown."""
-    statement = sa.update(DIRTY).where(
-        DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject")
-    )
-    rows = [{"late_subject": name, "now_shown": digest} for name, digest in shown.items()]
-    tx.many(statement.values(parked=parked_by, shown=sa.bindparam("now_shown"), reason=reason), rows)
+    same = {"here": connection, "now_parked": parked_by, "now_reason": reason}
+    tx.many(_PARK, [{**same, "late_subject": name, "now_shown": digest} for name, digest in shown.items()])
 
 
 def disapprove(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:

@@ -10,6 +10,7 @@ from core.model.policy import FieldFilter
 from core.store import work
 from core.sync import registry, undo
 from core.sync.explain import explain
+from core.sync.linking import unlink
 from core.sync.plan import plan
 from tests.support.acting import (
     all_day,
@@ -388,14 +389,19 @@ async def test_a_move_that_was_broken_off_is_finished() -> None:
     await silent(world)
 
 
-async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone() -> None:
-    """A contact can have no children at HubSpot; once it is deleted, that is nothing to ask about any more."""
+@pytest.mark.parametrize("how", ["deleted", "unlinked"])
+async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone(how: str) -> None:
+    """A contact can have no children at HubSpot; once it is none of the parent's, there is nothing to ask about."""
     world = await started()
     await enter(world, "Ada", name="Ada", email="ada@example.test", customer_type="individual")
     await company(world, "Branch")
     await change(world, "Branch", parent="Ada")
     (hold,) = [one for one in held(world) if one.connection == "hubspot"]
     assert (hold.reason, hold.field) == (holds.UNREPRESENTABLE, "parent")
-    world.lookalikes["hubspot"].delete("customer", ids(world, "hubspot")["Ada"])
+    if how == "deleted":
+        world.lookalikes["hubspot"].delete("customer", ids(world, "hubspot")["Ada"])
+    else:
+        world.db.run_now(lambda tx: unlink(tx, world.hub, "Ada", "hubspot", actor="ann", trace="t"))
     await all_day(world)
-    assert [one.reason for one in held(world) if one.connection == "hubspot"] == [holds.REMOTE_GONE]
+    left = [one.reason for one in held(world) if one.connection == "hubspot"]
+    assert left == ([holds.REMOTE_GONE] if how == "deleted" else [])
