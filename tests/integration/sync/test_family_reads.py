@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from config.file import AccordConfig
 from core.model.policy import Guard
-from core.ports import HttpRequest, HttpResponse, Missing, Sighting
+from core.ports import Connector, HttpRequest, HttpResponse, Missing, Sighting
 from core.store import connections
 from core.sync import registry
+from core.sync.lanes import Lanes
 from tests.integration.sync.test_family import TREED, company, ids, in_registry, started
 from tests.support.acting import all_day, answer, edit_only, everybody, held
 from tests.support.world import NAMES, World
@@ -74,19 +77,31 @@ async def test_a_large_family_taken_off_does_not_spin(system: str) -> None:
     assert {in_registry(world)[name] for name in branches} == {None}
 
 
-def garble(world: World, name: str, remote_id: str) -> None:
-    """One object cannot be understood from now on, whenever it is read."""
-    connector = world.hub.connections[name].connector
-    plain = connector.read
+class Garbled:
+    """A connector to whom one object cannot be understood, whenever it is read."""
 
-    async def read(kind: str, remote_ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
-        found = dict(await plain(kind, remote_ids))
-        one = found.get(remote_id)
+    def __init__(self, plain: Connector, remote_id: str) -> None:
+        """Everything but `read` is the plain one's."""
+        self._plain, self._remote_id = plain, remote_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
+        """As it is there, but for the one."""
+        found = dict(await self._plain.read(kind, ids))
+        one = found.get(self._remote_id)
         if isinstance(one, Sighting):
-            found[remote_id] = msgspec.structs.replace(one, raw=b"no customer")
+            found[self._remote_id] = msgspec.structs.replace(one, raw=b"no customer")
         return found
 
-    connector.read = read  # type: ignore[method-assign]
+
+def garble(world: World, name: str, remote_id: str) -> None:
+    """One object cannot be understood from now on."""
+    connection = world.hub.connections[name]
+    garbled = dataclasses.replace(connection, connector=cast("Connector", Garbled(connection.connector, remote_id)))
+    world.hub = dataclasses.replace(world.hub, connections={**world.hub.connections, name: garbled})
+    world.lanes = Lanes(world.hub)
 
 
 async def test_a_parent_that_cannot_be_read_does_not_keep_its_child_waiting() -> None:
@@ -100,3 +115,4 @@ async def test_a_parent_that_cannot_be_read_does_not_keep_its_child_waiting() ->
     await world.settle(rounds=300, patience=7200)
     (branch,) = [one for one in everybody(world) if one.external_id == "Branch"]
     assert branch.fields.get("phone") == "+4930123"
+    assert branch.fields.get("parent") == "Holding", "whether that one is still there nobody can say"

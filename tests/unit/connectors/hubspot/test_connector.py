@@ -798,6 +798,28 @@ def test_the_published_limits_are_kept_without_a_single_429(make_world: Any) -> 
     assert world.clock.now() - started >= 20
 
 
+def test_a_smaller_window_than_configured_is_learned_before_it_is_passed(make_world: Any) -> None:
+    """A free account's token, configured as a Pro one: HubSpot says so with its first answer."""
+    world = make_world(HubSpotSettings(enforce_limits=True, burst=100))
+    statuses: list[int] = []
+
+    def watched(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        statuses.append(answer.status)
+        return answer
+
+    async def hurry() -> None:
+        for _ in range(250):
+            await world.connector.identify()
+
+    world.exchange = watched
+    started = world.clock.now()
+    world.run(hurry())
+
+    assert statuses == [200] * 250
+    assert world.clock.now() - started >= 20
+
+
 def test_after_a_429_the_whole_connection_is_silent_for_the_documented_time(world: Any) -> None:
     """Another program of the account has used the allowance up."""
     left = [saying(429, {"policyName": "TEN_SECONDLY_ROLLING"})]
