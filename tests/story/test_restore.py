@@ -16,9 +16,11 @@ from core.store.database import Database
 from core.store.life import life_file
 from core.store.tables import METADATA
 from core.sync import registry
+from core.sync.activation import activate
 from core.sync.erasure import erase
 from core.sync.life import remember
 from core.sync.linking import unlink
+from core.sync.plan import plan
 from core.sync.restoring import notice
 from tests.support.acting import answer, enter, everybody, failing, held, with_policy
 from tests.support.world import NAMES, World, config_of
@@ -224,8 +226,10 @@ async def test_our_own_object_that_the_database_does_not_know_is_held_and_not_ma
     world.db.close()
 
 
-async def test_what_was_to_be_created_waits_until_the_forgotten_was_looked_for(sqlite_url: str, tmp_path: Path) -> None:
-    """It was created after the backup, at a provider without a marker: whose the object is, a person says."""
+async def test_what_was_created_after_the_backup_is_asked_about_and_not_made_twice(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """At a provider without a marker a person says whose the object is; an edit meanwhile creates nothing either."""
     world = begin(sqlite_url, tmp_path)
     seed(world)
     await world.activate_all()
@@ -236,7 +240,18 @@ async def test_what_was_to_be_created_waits_until_the_forgotten_was_looked_for(s
     before = {name: people(world, name) for name in NAMES}
     assert all("In Between" in some for some in before.values())
     put_back()
-    assert await started_again(world)
+    world.start()
+    assert notice(world.hub)
+    await world.settle()
+    for name in NAMES:
+        seen = await plan(world.hub, world.hub.connections[name])
+        await activate(world.hub, world.hub.connections[name], seen.digest, actor="test")
+    # marked before anything that was forgotten could be looked for
+    world.db.run_now(
+        lambda tx: registry.update(tx, world.hub, "between", {"url": "https://x.test"}, actor="a", trace="t")
+    )
+    await world.settle()
+    await a_day(world)
     assert {name: people(world, name) for name in NAMES} == before
     (hold,) = [one for one in held(world) if one.subject.startswith("r:")]
     assert (hold.connection, hold.detail["rung"], hold.detail["name"]) == ("quickbooks", RESTORED, "In Between")
