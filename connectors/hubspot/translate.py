@@ -214,16 +214,15 @@ class HubSpotTranslator:
         if PARENT in wanted.fields:
             return self._moved(wanted, current)
         framed, known = _framed(current), self.read(current)
-        changes: dict[str, str] = {}
+        there = framed.object.properties
+        changes = _differing(self._markers(wanted), there)
         for field, value in wanted.fields.items():
             new = self.canonical(field, value)
-            if field in known.fields and self.canonical(field, known.fields[field]) == new:
-                continue
-            changes |= self._written(framed.type, field, new, framed.object.properties)
-        changes |= self._markers(wanted)
-        there = framed.object.properties
-        sparse = {name: text for name, text in sorted(changes.items()) if text != (there.get(name) or "")}
-        return Patch(body={"type": framed.type, "properties": sparse} if sparse else {})
+            is_there = field in known.fields and self.canonical(field, known.fields[field]) == new
+            written = {} if is_there else self._written(framed.type, field, new, there)
+            # all of a field or nothing: half of it beside somebody's other half is a value that nobody wrote
+            changes |= written if _differing(written, there) else {}
+        return Patch(body={"type": framed.type, "properties": dict(sorted(changes.items()))} if changes else {})
 
     def _moved(self, wanted: Wanted, current: bytes) -> Patch:
         """Another company above a company. Associations are written apart: such a wish names nothing else."""
@@ -243,8 +242,7 @@ class HubSpotTranslator:
         for field, value in wanted.fields.items():
             if field not in ("customer_type", PARENT):
                 changes |= self._written(object_type, field, self.canonical(field, value), {})
-        changes |= self._markers(wanted)
-        properties = {name: text for name, text in sorted(changes.items()) if text}
+        properties = dict(sorted(_differing(changes | self._markers(wanted), {}).items()))
         if not _IDENTIFYING[object_type] & properties.keys():
             rule = "a contact needs a name or an e-mail, a company a name"
             raise RejectedError("is missing", field="name", limit=rule, cure="give the customer a name")
@@ -364,9 +362,13 @@ def _write_address(wanted: Mapping[str, str], current: Mapping[str, Any]) -> dic
     return properties
 
 
+def _differing(written: Mapping[str, str], there: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text for name, text in written.items() if text != (there.get(name) or "")}
+
+
 def _write_contact_name(text: str) -> dict[str, str]:
     first, _, last = text.rpartition(" ")
-    return {"firstname": first, "lastname": last} if first else {"firstname": last, "lastname": ""}
+    return {"firstname": first or last, "lastname": last if first else ""}
 
 
 def _unfitting(object_type: ObjectType, customer_type: Value) -> RejectedError:

@@ -6,6 +6,7 @@
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
 | create, key too old, no marker                  | look for the unique value: there, a person decides              |
+| create, for nobody any more                     | only looked for: never sent in a way that might create now      |
 | update                                          | after the settling time, compare with the frozen values         |
 """
 
@@ -32,37 +33,41 @@ from core.sync.batch import Report
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, send
+from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, send, still_wanted
 
 KEY_MARGIN_SECONDS = 3600.0
 
 
 async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
-    waits_until = _not_before(hub, connection, intent)
+    is_wanted = await hub.db.read(lambda tx: still_wanted(tx, intent))
+    waits_until = _not_before(hub, connection, intent, is_wanted=is_wanted)
     if hub.clock.now() < waits_until:
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {row.subject: waits_until}, is_attempt=False))
         report.waiting += 1
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
-    elif _key_helps(hub, connection, intent):
+    elif is_wanted and _key_helps(hub, connection, intent):
         await send(hub, connection, [(row, intent)], report)
     else:
-        await _resolve_create(hub, connection, row, intent, report)
+        await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
 
 
-def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
+def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_wanted: bool) -> float:
     """When the outcome can be told. The request may still land after our time-out, so waits start late."""
     manifest = connection.manifest
+    until_found = (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
+    if intent.action == "create" and not is_wanted:
+        return (intent.resolve_after or intent.sent_at) + until_found
     if intent.resolve_after is not None:
         return intent.resolve_after
     if intent.action == "update":
-        wait = 0.0 if manifest.is_conditional else manifest.settle_seconds
+        wait = 0.0 if manifest.is_conditional else manifest.settle_seconds * hub.timing.patience
     elif manifest.create_key_seconds is None or _key_helps(hub, connection, intent):
         wait = 0.0
     else:
-        wait = manifest.settle_seconds + manifest.lookup_lag_seconds
-    return intent.sent_at + wait * hub.timing.patience
+        wait = until_found
+    return intent.sent_at + wait
 
 
 def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
@@ -127,18 +132,24 @@ def _understood(connection: Connection, sighting: Sighting) -> Observation | Non
         return None
 
 
-async def _resolve_create(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
+async def _resolve_create(
+    hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
+) -> None:
     mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     mark = Mark(hub.instance, mapping.id, mapping.generation)
-    if connection.manifest.has_marker:
-        probe = Probe(mark=str(mark), created_after=intent.sent_at - connection.manifest.settle_seconds)
+    manifest = connection.manifest
+    if manifest.has_marker:
+        probe = Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
     else:
         probe = Probe(unique={"name": str(intent.wanted.get("name") or "")})
     found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
-    if not found and connection.manifest.create_key_seconds is None:
+    if not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-        return
-    await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
+    elif found and not manifest.has_marker and _key_helps(hub, connection, intent):
+        # its name is taken, so that this creates nothing: it only tells whose the object is
+        await send(hub, connection, [(row, intent)], report)
+    else:
+        await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
 
 
 async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:

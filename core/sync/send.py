@@ -157,6 +157,12 @@ def commit_written(
     # else something else differs already (an edit during the write): still dirty, looked at again
 
 
+def still_wanted(tx: Tx, intent: Intent) -> bool:
+    """Whether its customer still lives, and is to have an object there."""
+    current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
+    return intent.mapping_id in current and current[intent.mapping_id][0].state != "excluded"
+
+
 def _agreed(connection: Connection, intent: Intent, kin: Kin) -> tuple[dict[str, Base], list[HoldDraft]]:
     if kin.remote is None:
         raise BugError(f"intent {intent.id} was answered with nothing")
@@ -231,6 +237,9 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     """The provider will never take it as it is: a person decides; any change of the record tries again."""
     now = hub.clock.now()
     intents.close(tx, {intent.id: "refused"}, now)
+    if not still_wanted(tx, intent):
+        dealt_with(tx, connection, [row])  # nobody is asked about a customer that is gone
+        return
     draft = refused(error, intent.wanted)
     if isinstance(error, TakenError):
         draft = msgspec.structs.replace(

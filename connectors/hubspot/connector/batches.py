@@ -37,9 +37,10 @@ TRACE: Final = "objectWriteTraceId"
 
 
 class Version(msgspec.Struct, frozen=True):
-    """A value that a property once had."""
+    """A value that a property once had, and since when. What one request wrote has one time."""
 
     value: str | None = None
+    timestamp: str = ""
 
 
 class Historic(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,29 +56,29 @@ def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def histories(answer: Results) -> dict[str, dict[str, list[str]]]:
+def histories(answer: Results) -> dict[str, dict[str, list[Version]]]:
     """By HubSpot id and property: the values it had, newest first."""
-    found = [decoded(raw, Historic) for raw in answer.results]
-    return {
-        one.id: {name: [version.value or "" for version in told] for name, told in one.properties_with_history.items()}
-        for one in found
-    }
+    return {one.id: one.properties_with_history for one in (decoded(raw, Historic) for raw in answer.results)}
 
 
-def before(written: Sighting, history: Mapping[str, Sequence[str]]) -> bytes | None:
+def before(written: Sighting, history: Mapping[str, Sequence[Version]]) -> bytes | None:
     """The object as it was before the write; None when its history tells nothing.
 
     Somebody may have written since: the write's own version is the newest with its value, and what it replaced
-    is the version before that.
+    is the version before that. A property that had its value already got no version by the write: its newest one
+    is older than the others'.
     """
     whole = json.loads(written.raw)
     properties = whole["object"]["properties"]
-    replaced: dict[str, str] = {}
-    for name, values in history.items():
-        own = properties.get(name) or ""
-        if own in values:
-            older = values[values.index(own) + 1 :]
-            replaced[name] = older[0] if older else ""
+    since: dict[str, Sequence[Version]] = {}
+    for name, versions in history.items():
+        own = [one.value or "" for one in versions]
+        if (value := properties.get(name) or "") in own:
+            since[name] = versions[own.index(value) :]
+    at = max((told[0].timestamp for told in since.values()), default="")
+    replaced = {
+        name: (told[1].value or "") if len(told) > 1 else "" for name, told in since.items() if told[0].timestamp == at
+    }
     whole["object"]["properties"] = properties | replaced
     return msgspec.json.encode(whole) if replaced else None
 

@@ -197,7 +197,7 @@ class Writer:
                 receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts
 
-    def _overwritten(self, whole: Sighting, history: Mapping[str, Sequence[str]]) -> Mapping[str, Value]:
+    def _overwritten(self, whole: Sighting, history: Mapping[str, Sequence[batches.Version]]) -> Mapping[str, Value]:
         """The neutral values that were there before this write, from HubSpot's own history of the properties."""
         before = batches.before(whole, history)
         if before is None:

@@ -34,7 +34,7 @@ IDENTIFYING: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(slots=True)
 class Record:
-    """One contact or company. `history` has every write: when, by whom, which properties became what."""
+    """One contact or company. `history` has every write: when, by whom, which properties became another value."""
 
     id: str
     properties: dict[str, str]
@@ -49,7 +49,7 @@ class Record:
     def versions(self, name: str) -> list[dict[str, Any]]:
         """Every value a property had, newest first."""
         found = [(at, source, changes[name]) for at, source, changes in self.history if name in changes]
-        return [{"value": value, "timestamp": at, "sourceType": source} for at, source, value in reversed(found)]
+        return [{"value": value, "timestamp": iso(at), "sourceType": source} for at, source, value in reversed(found)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +220,15 @@ class Table:
         return record
 
     def update(self, record: Record, properties: Mapping[str, str], now: int, source: str) -> None:
-        """Every write moves the modification time, whether it changes something or not."""
+        """Every write moves the modification time, whether it changes something or not; no change, no version."""
+        changed = {name: text for name, text in properties.items() if text != record.properties.get(name, "")}
         for name, held in self._unique.items():
             if name in properties:
                 self._release(record, name)
                 if properties[name]:
                     held[properties[name]] = record.id
         record.properties.update(properties)
-        record.history.append((now, source, properties))
+        record.history.append((now, source, changed))
         record.modified, record.modified_iso = now, iso(now)
 
     def archive(self, record: Record, now: int) -> None:

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from connectors.stripe.sandbox import StripeLookAlike
-from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
-from core.store import failures, holds
+from core.sandbox.faults import Fault, FaultKind, FaultPlan, FaultyExchange
+from core.store import customers, failures, holds, intents
 from core.sync import registry
 from tests.support.world import NAMES, World
 
@@ -155,3 +155,44 @@ async def test_our_own_write_never_wins_against_a_newer_edit() -> None:
     await world.next_sweep()
     await world.next_sweep()
     assert {one["email"] for name in NAMES for one in world.neutral(name).values()} == {"ada@newest.test"}
+
+
+CREATES = {"stripe": "/v1/customers$", "hubspot": "batch/upsert", "quickbooks": "/(batch|customer)"}
+
+
+async def archived_while_its_create_was_in_doubt(connection: str, fault: FaultKind) -> World:
+    """One customer, whose create at `connection` went unanswered, archived, and a few sweeps since."""
+    world = World()
+    await world.activate_all()
+    other = "stripe" if connection == "hubspot" else "hubspot"
+    world.lookalikes[other].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    weather(world, connection, Fault(kind=fault, method="POST", path=CREATES[connection], count=1))
+    world.clock.time += 61
+    for name in (other, connection):
+        await world.lanes.run(name)
+    (doubtful,) = world.db.read_now(lambda tx: intents.all_open(tx, connection))
+    assert doubtful.action == "create"
+    (customer,) = world.db.read_now(customers.listing)
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, customer.external_id, actor="test", trace="t"))
+    for _ in range(3):
+        await world.next_sweep()
+    return world
+
+
+@pytest.mark.parametrize("connection", NAMES)
+async def test_a_create_that_never_arrived_is_not_made_up_for_once_its_customer_is_archived(connection: str) -> None:
+    """The lost request was sent again, for a customer that had been archived in between."""
+    world = await archived_while_its_create_was_in_doubt(connection, "error_before")
+    assert world.neutral(connection) == {}
+    assert world.db.read_now(intents.all_open) == []
+    assert world.db.read_now(holds.listing) == []
+
+
+@pytest.mark.parametrize("connection", NAMES)
+async def test_an_object_made_for_a_customer_archived_meanwhile_is_remembered_as_its(connection: str) -> None:
+    """Nobody answered the create: its object is left alone, and never becomes a new customer."""
+    world = await archived_while_its_create_was_in_doubt(connection, "lost_answer")
+    assert len(world.neutral(connection)) == 1
+    assert world.db.read_now(customers.listing) == []
+    assert world.db.read_now(intents.all_open) == []
+    assert world.db.read_now(holds.listing) == []

@@ -537,7 +537,9 @@ def test_a_value_raced_by_a_person_is_recovered_from_history(world: Any) -> None
     """HubSpot has no conditional write: what was overwritten between read and write must not vanish unseen."""
     remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
     seen = world.see(remote_id)
+    world.clock.time += 60
     world.hubspot.edit("customer", remote_id, {"phone": "typed meanwhile", "name": "Ada King"})
+    world.clock.time += 1
 
     done = world.update(seen, {"phone": "2", "name": "Ada Lovelace"})
 
@@ -563,6 +565,43 @@ def test_the_writes_own_answer_stands_even_if_somebody_writes_right_after(world:
     assert (world.remote(done).fields["phone"], world.remote(done).fields["url"]) == ("2", "u")
     assert done.overwritten == {"phone": "1"}
     assert world.hubspot.neutral("customer")[remote_id]["phone"] == "3"
+
+
+def test_half_a_name_is_never_joined_with_the_other_half_of_an_edit(world: Any) -> None:
+    """A name is two properties: an answer that has one of them would be read as a name that nobody wrote."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Bo King"})
+    seen = world.see(remote_id)
+    world.clock.time += 60
+
+    def raced(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        if "/batch/update" in request.url:
+            world.clock.time += 1
+            world.hubspot.edit("customer", remote_id, {"name": "Cy Byron"})
+        return answer
+
+    world.exchange = raced
+    done = world.update(seen, {"name": "Bo Lovelace"})
+
+    assert world.remote(done).fields["name"] == "Bo Lovelace"
+    assert done.overwritten == {"name": "Bo King"}
+    assert world.hubspot.neutral("customer")[remote_id]["name"] == "Cy Byron"
+
+
+def test_half_a_name_edited_before_a_write_is_overwritten_whole_and_told(world: Any) -> None:
+    """The first name alone was edited after the read: "Cy Lovelace" is nobody's wish."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Al Stone"})
+    world.clock.time += 60
+    world.hubspot.edit("customer", remote_id, {"name": "Bo King"})
+    seen = world.see(remote_id)
+    world.clock.time += 60
+    world.hubspot.edit("customer", remote_id, {"name": "Cy King"})
+    world.clock.time += 1
+
+    done = world.update(seen, {"name": "Bo Lovelace"})
+
+    assert done.overwritten == {"name": "Cy King"}
+    assert world.hubspot.neutral("customer")[remote_id]["name"] == "Bo Lovelace"
 
 
 def test_a_repeated_create_never_overwrites(world: Any) -> None:
