@@ -143,13 +143,17 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
-    """One remote write. `body` was frozen in the intent; the same `key` always goes with the same body."""
+    """One remote write. `body` was frozen in the intent; the same `key` always goes with the same body.
+
+    `is_repeat`: it was sent before and may have happened; nothing that was done to its object since may be undone.
+    """
 
     key: str
     action: Literal["create", "update"]
     kind: str
     remote_id: str | None
     body: Mapping[str, Any]
+    is_repeat: bool = False
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -142,11 +142,17 @@ class Results(msgspec.Struct, frozen=True):
 
 
 class Saved(msgspec.Struct, frozen=True, rename="camel"):
-    """One result of a batch write; HubSpot returns the written properties and a few of its own."""
+    """One result of a batch write; HubSpot returns the written properties and a few of its own.
+
+    `new`: an upsert made it.
+    """
 
     id: str
     properties: dict[str, Any] = {}
     object_write_trace_id: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    new: bool = False
 
 
 class SavedResults(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
     elif is_wanted and _key_helps(hub, connection, intent):
-        await send(hub, connection, [(row, intent)], report)
+        await send(hub, connection, [(row, intent)], report, is_repeat=True)
     else:
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
 
@@ -147,7 +147,7 @@ async def _resolve_create(
         await _send_upsert_again(hub, connection, row, intent, report)
     elif found and not manifest.has_marker and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
-        await send(hub, connection, [(row, intent)], report)
+        await send(hub, connection, [(row, intent)], report, is_repeat=True)
     else:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
 
@@ -160,7 +160,7 @@ async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, in
         report.waiting += 1
         return
     await hub.db.run(lambda tx: intents.sent_again(tx, intent.id, hub.clock.now()))
-    await send(hub, connection, [(row, intent)], report)
+    await send(hub, connection, [(row, intent)], report, is_repeat=True)
 
 
 def _commit_found(

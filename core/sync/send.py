@@ -47,7 +47,14 @@ KEY_TRIES = 4
 (Stripe keeps a 500 for a day) gives it back every time."""
 
 
-async def send(hub: Hub, connection: Connection, outgoing: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
+async def send(
+    hub: Hub,
+    connection: Connection,
+    outgoing: Sequence[tuple[DirtyRow, Intent]],
+    report: Report,
+    *,
+    is_repeat: bool = False,
+) -> None:
     """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`."""
     writes = [
         Write(
@@ -56,6 +63,7 @@ async def send(hub: Hub, connection: Connection, outgoing: Sequence[tuple[DirtyR
             kind=one.kind,
             remote_id=one.remote_id,
             body=one.body,
+            is_repeat=is_repeat,
         )
         for _, one in outgoing
     ]

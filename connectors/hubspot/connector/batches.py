@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -188,6 +188,23 @@ def outcomes(object_type: ObjectType, writes: Sequence[Write], body: bytes) -> d
 
 def _natural_key(write: Write) -> str:
     return marker(write) if write.action == "create" else (write.remote_id or "").partition(":")[2]
+
+
+def created(object_type: ObjectType, saved: Saved, blank: Iterable[str]) -> Sighting:
+    """An object that a create has just made: what its answer tells, and the `blank` properties, which nobody has set.
+
+    What HubSpot's own automation adds is an edit, and is found as any other.
+    """
+    properties = dict.fromkeys(blank) | saved.properties
+    whole = {
+        "id": saved.id,
+        "properties": dict(sorted(properties.items())),
+        "createdAt": saved.created_at,
+        "updatedAt": saved.updated_at,
+        "archived": False,
+    }
+    made = sighting(object_type, saved.id, msgspec.json.encode(whole))
+    return with_parent(made, []) if object_type == "company" else made
 
 
 def joined(read: Sighting, saved: Saved, written: Collection[str]) -> Sighting:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.reading import Reader
 from connectors.hubspot.errors import item_error
-from connectors.hubspot.manifest import MANIFEST
-from connectors.hubspot.translate import HubSpotTranslator
+from connectors.hubspot.translate import FOREIGN, HubSpotTranslator
 from connectors.hubspot.wire import (
     ACCORD_REF,
     TYPES,
@@ -62,14 +63,15 @@ class Writer:
     async def _create(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Receipt]:
         """Upsert by our unique marker, but never over an object that is already there.
 
-        A repeated upsert would write the old body over whatever a person has changed since.
+        A repeated upsert would write the old body over whatever a person has changed since: it is looked for first.
         """
         receipts: dict[str, Receipt] = {}
         marked = [write for write in writes if write.body["properties"].get(ACCORD_REF)]
         for write in writes:
             receipts[write.key] = RejectedError("this create has no marker: it could not be repeated safely")
+        repeated = [batches.marker(write) for write in marked if write.is_repeat]
         try:
-            there = await self._by_marker(object_type, [batches.marker(write) for write in marked])
+            there = await self._by_marker(object_type, repeated)
         except (RetryError, ReauthorizeError, RejectedError) as error:
             return {write.key: error for write in writes}
         except AccordError as error:
@@ -78,7 +80,22 @@ class Writer:
             if batches.marker(write) in there:
                 receipts[write.key] = Written(there[batches.marker(write)], is_replay=True)
         fresh = [write for write in marked if batches.marker(write) not in there]
-        return receipts | await self._completed(object_type, fresh, await self._send(object_type, fresh))
+        return receipts | await self._created(object_type, fresh, await self._send(object_type, fresh))
+
+    async def _created(
+        self, object_type: ObjectType, writes: Sequence[Write], outcomes: Mapping[str, Saved | AccordError]
+    ) -> dict[str, Receipt]:
+        """A new object is told by the answer alone. One that was there after all is read, as any older one."""
+        made = {key: one for key, one in outcomes.items() if isinstance(one, Saved) and one.new}
+        blank = [name for name in self._translator.properties(object_type) if name not in FOREIGN]
+        receipts: dict[str, Receipt] = {
+            key: Written(batches.created(object_type, one, blank)) for key, one in made.items()
+        }
+        rest = [write for write in writes if write.key not in made]
+        older = await self._completed(object_type, rest, {write.key: outcomes[write.key] for write in rest})
+        for key, one in older.items():
+            receipts[key] = msgspec.structs.replace(one, is_replay=True) if isinstance(one, Written) else one
+        return receipts
 
     async def _by_marker(self, object_type: ObjectType, marks: Sequence[str]) -> dict[str, Sighting]:
         if not marks:
@@ -116,9 +133,7 @@ class Writer:
         """
         receipts: dict[str, Receipt] = {key: one for key, one in outcomes.items() if isinstance(one, AccordError)}
         done = [(write, one) for write in writes if isinstance(one := outcomes[write.key], Saved)]
-        # what was just created has no history worth a second call
-        size = HISTORY_BATCH if any(write.action == "update" for write, _ in done) else MANIFEST.read_batch
-        for some in batches.slices(done, size):
+        for some in batches.slices(done, HISTORY_BATCH):
             receipts |= await self._read_back(object_type, some)
         return receipts
 

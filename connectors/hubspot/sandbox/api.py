@@ -382,7 +382,7 @@ def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence
     names = [name for name in (asked or DEFAULTS[table.type]) if name in table.definitions]
     shown: dict[str, Any] = {
         "id": record.id,
-        "properties": {name: table.value(record, name) for name in dict.fromkeys((*names, *always))},
+        "properties": {name: table.value(record, name) for name in sorted({*names, *always})},
         "createdAt": record.created,
         "updatedAt": record.modified_iso,
         "archived": record.is_archived,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from connectors.hubspot.connector import HubSpotConnector
@@ -114,10 +115,13 @@ class World:
         is_json = answer.headers.get("content-type", "").startswith("application/json")
         return answer.status, json.loads(answer.body) if is_json else answer.body, answer.headers
 
-    def create(self, fields: Mapping[str, Value], mark: str, **more: str) -> Receipt:
+    def create(
+        self, fields: Mapping[str, Value], mark: str, *, is_repeat: bool = False, external_id: str | None = None
+    ) -> Receipt:
         """Create through the connector."""
-        body = self.translator.patch(Wanted(fields=fields, mark=mark, external_id=more.get("external_id")), None).body
-        (receipt,) = self.run(self.connector.write([self.as_write("create", body)]))
+        body = self.translator.patch(Wanted(fields=fields, mark=mark, external_id=external_id), None).body
+        write = msgspec.structs.replace(self.as_write("create", body), is_repeat=is_repeat)
+        (receipt,) = self.run(self.connector.write([write]))
         return receipt
 
     def update(self, seen: Sighting, fields: Mapping[str, Value]) -> Receipt:

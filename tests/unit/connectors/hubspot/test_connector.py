@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.hubspot.connector import PROVIDER, HubSpotConnector
@@ -499,8 +500,9 @@ def test_before_anything_is_prepared_nobody_carries_our_marker(make_world: Any) 
 # ---- writing -------------------------------------------------------------------------------------------
 
 
-def test_a_create_returns_the_whole_object_as_it_is_now(world: Any) -> None:
-    """HubSpot answers with what was written only; the connector reads the rest."""
+def test_a_create_is_one_call_that_returns_the_whole_object(world: Any) -> None:
+    """HubSpot answers with what was written only: nothing else can be there yet."""
+    before = len(world.requests)
     made = world.create(
         {"name": "Ada King", "email": "Ada@x.example", "metadata.plan": "pro"}, "i.m.1", external_id="c-1"
     )
@@ -516,8 +518,28 @@ def test_a_create_returns_the_whole_object_as_it_is_now(world: Any) -> None:
     assert (seen.accord_ref, seen.external_id) == ("i.m.1", "c-1")
     # a contact has no parent, not even a blank one
     assert seen.fields.keys() == {*world.connector.manifest.fields, "metadata.plan", "metadata.Tier.x"} - {"parent"}
+    assert [one.url.partition("/contacts")[2] for one in world.requests[before:]] == ["/batch/upsert"]
     assert made.sighting == world.see(made.sighting.id)
     assert world.hubspot.mutations[-1].request_key == "key-1"
+
+
+def test_a_new_company_has_no_parent_and_says_so(world: Any) -> None:
+    """Its parent is written apart, and a blank one is where that starts from."""
+    made = world.create({"name": "ACME", "customer_type": "company"}, "i.m.1")
+
+    assert world.remote(made).fields["parent"] is None
+    assert world.remote(made) == world.remote(world.see(made.sighting.id))
+
+
+def test_a_create_that_finds_its_marker_there_is_told_as_a_replay(world: Any) -> None:
+    """Whatever the object has besides came from somewhere else: it is read, not presumed."""
+    first = world.create({"name": "Ada"}, "i.m.1")
+    world.hubspot.edit("customer", first.sighting.id, {"phone": "1"})
+
+    second = world.create({"name": "Ada"}, "i.m.1")
+
+    assert (second.is_replay, second.sighting.id) == (True, first.sighting.id)
+    assert world.remote(second).fields["phone"] == "1"
 
 
 def test_an_update_is_one_sparse_write(world: Any) -> None:
@@ -615,7 +637,7 @@ def test_a_repeated_create_never_overwrites(world: Any) -> None:
     (remote_id,) = world.hubspot.objects("customer")
     world.hubspot.edit("customer", remote_id, {"name": "Ada King"})
 
-    (second,) = world.run(world.connector.write([write]))
+    (second,) = world.run(world.connector.write([msgspec.structs.replace(write, is_repeat=True)]))
 
     assert (second.is_replay, second.sighting.id) == (True, remote_id)
     assert world.remote(second).fields["name"] == "Ada King"
@@ -732,11 +754,11 @@ def test_a_write_that_cannot_be_read_back_may_have_happened(world: Any, fault: A
         (saying(400, {"message": "no"}), RejectedError),
     ],
 )
-def test_a_create_whose_look_up_failed_was_not_sent(world: Any, fault: Any, error: type[Exception]) -> None:
+def test_a_repeated_create_whose_look_up_failed_was_not_sent(world: Any, fault: Any, error: type[Exception]) -> None:
     """Not found is not the same as not read: nothing is created on a guess."""
     on("/batch/read", fault, world)
 
-    assert type(world.create({"name": "Ada"}, "i.m.1")) is error
+    assert type(world.create({"name": "Ada"}, "i.m.1", is_repeat=True)) is error
     assert not writes_of(world)
 
 
