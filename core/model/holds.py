@@ -39,7 +39,7 @@ TEXTS: Final[Mapping[str, str]] = {
     MERGED: "two objects mapped to different customers were merged at the provider",
     MASS_CHANGE: "more records would be changed at once than the guard allows",
     LISTING_SHRANK: "the listing is implausibly smaller than the last one",
-    LOST_CREATE: "a create went unanswered and an object of the same name exists: it may be ours",
+    LOST_CREATE: "a create went unanswered, and whether an object there is the one it made cannot be told",
     CIRCLE: "the connection's parent would make the customer its own ancestor",
 }
 
@@ -69,6 +69,12 @@ FIELD_REASONS: Final = frozenset(
     {CONFLICT, UNREPRESENTABLE, UNREADABLE, PROVIDER_CHANGED, CLEARED, OSCILLATION, CIRCLE}
 )
 """Holds on one field; their answers are fed back into `decide`."""
+
+
+def candidates_of(detail: Mapping[str, object]) -> list[str]:
+    """The records a hold asks to choose from."""
+    found = detail.get("candidates")
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 class HoldDraft(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from core.model.decide import Verdict
 from core.model.family import named
-from core.model.holds import HoldDraft
+from core.model.holds import LOST_CREATE, HoldDraft, candidates_of
 from core.model.match import Match, match
 from core.model.merge import digest_of
 from core.model.remote import parse_mark
@@ -24,7 +24,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.hub import Connection, Hub
-from core.sync.ladder import Ladder, minted_id, name_as_there
+from core.sync.ladder import ALL_HOLDS, Ladder, minted_id, name_as_there
 from core.sync.registry import Moved, fan_out
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
 
@@ -115,7 +115,7 @@ def adopt(
     if any(one.remote.parent_id for one in slice_):
         tx.serialize(FAMILIES)  # before the other, as everywhere
     tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
-    waiting = _creates_under_way(tx, connection)
+    waiting, asked = _creates_under_way(tx, connection), _asked_about(tx, connection)
     counts: dict[str, int] = {}
     entered: list[Judged] = []
     links: list[Link] = []
@@ -125,6 +125,8 @@ def adopt(
         kind: str = one.match.kind
         if kind != "ignore" and _may_be_ours(connection, one, waiting):
             kind = "wait"  # our own create, whose answer is still to come: linked when its intent is resolved
+        elif kind != "ignore" and one.seen.remote_id in asked:
+            kind = "hold"  # a person is asked whose it is: the answer has it looked at again
         elif one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
                 kind = "wait"  # a second object for one customer in this slice: judged again, then held
@@ -172,6 +174,12 @@ def _creates_under_way(tx: Tx, connection: Connection) -> dict[str, str]:
         if intent.action == "create":
             found[intent.mapping_id] = name_as_there(connection, intent.wanted)
     return found
+
+
+def _asked_about(tx: Tx, connection: Connection) -> set[str]:
+    """Objects that a create which nobody answered may have made: they are somebody's only when a person has said so."""
+    asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
+    return {name for one in asked for name in candidates_of(one.detail)}
 
 
 def _may_be_ours(connection: Connection, one: Judged, waiting: dict[str, str]) -> bool:

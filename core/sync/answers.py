@@ -34,6 +34,10 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
             # the other customer of the merge waits for this answer
             for other in hold_rows.listing(tx, connection=hold.connection, reason=holds.MERGED):
                 _look_again(tx, hub, other)
+        elif hold.reason == holds.LOST_CREATE:
+            # until now, none of them could enter: it might have been this customer's
+            subjects = [work.remote_subject(one) for one in holds.candidates_of(hold.detail)]
+            work.mark(tx, hold.connection, subjects, reason="answered", trace=hold.id, now=now)
     else:
         _look_again(tx, hub, hold)
     tx.after_commit(lambda: hub.wake(hold.connection))

@@ -6,6 +6,7 @@
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
 | create, key too old, no marker                  | look for the unique value: there, a person decides              |
+| create, and nothing that it could be found by   | a person decides                                                |
 | create, for nobody any more                     | only looked for: never sent in a way that might create now      |
 | update                                          | after the settling time, compare with the frozen values         |
 """
@@ -27,6 +28,7 @@ from core.store import holds as hold_rows
 from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
+from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report
@@ -136,20 +138,27 @@ async def _resolve_create(
     hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
 ) -> None:
     mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
-    mark = Mark(hub.instance, mapping.id, mapping.generation)
     manifest = connection.manifest
-    if manifest.has_marker:
-        probe = Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
-    else:
-        probe = Probe(unique={"name": str(intent.wanted.get("name") or "")})
+    probe = _probe(hub, connection, mapping, intent)
     found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
     if not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
     elif found and not manifest.has_marker and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
         await send(hub, connection, [(row, intent)], report, is_repeat=True)
-    else:
+    elif found or probe.mark or probe.unique:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
+    else:
+        await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
+
+
+def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent) -> Probe:
+    manifest = connection.manifest
+    if manifest.has_marker:
+        mark = Mark(hub.instance, mapping.id, mapping.generation)
+        return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
+    values = {name: intent.wanted.get(name) for name in manifest.unique_fields}
+    return Probe(unique={name: value for name, value in values.items() if isinstance(value, str) and value})
 
 
 async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
@@ -167,12 +176,8 @@ def _commit_found(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, found: Sequence[Sighting]
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
-    now = hub.clock.now()
     if not found:
-        intents.close(tx, {intent.id: "void"}, now)
-        # the next create gets another marker and key: this key might give the stored error back once more
-        mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
-        mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
+        _give_up(tx, hub, intent)
         return
     seen = _understood(connection, found[0])
     if seen is None:
@@ -181,15 +186,27 @@ def _commit_found(
     if len(found) == 1 and connection.manifest.has_marker:
         commit_written(tx, hub, connection, row, intent, seen, as_frozen(connection, intent))
         return
-    intents.close(tx, {intent.id: "void"}, now)
-    candidates = [one.id for one in found]
+    _ask(tx, hub, connection, row, intent, [one.id for one in found])
+
+
+def _ask(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, candidates: Sequence[str]) -> None:
+    """Whether one of these is the object, or none was made, only a person can tell."""
+    _give_up(tx, hub, intent)
     draft = HoldDraft(
         reason=holds.LOST_CREATE,
-        detail={"candidates": candidates, "values": intent.wanted},
+        detail={"candidates": list(candidates), "values": intent.wanted},
         digest=digest_of(holds.LOST_CREATE, sorted(candidates)),
     )
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(subject=subject, record_id=None, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
-    hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
     dealt_with(tx, connection, [row])
+
+
+def _give_up(tx: Tx, hub: Hub, intent: Intent) -> None:
+    """The next create gets another marker and key: this key might give an old answer back once more."""
+    now = hub.clock.now()
+    intents.close(tx, {intent.id: "void"}, now)
+    mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
+    mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])

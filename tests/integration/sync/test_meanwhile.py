@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from core.errors import StorageError
@@ -14,6 +16,7 @@ from core.store import connections, observations, work
 from core.store.database import Tx
 from core.sync import answers, registry
 from core.sync.batch import Report
+from core.sync.lanes import Lanes
 from core.sync.sweep import Listed, begin_full, store_page
 from tests.support.acting import (
     ADA,
@@ -259,3 +262,63 @@ async def test_an_object_left_alone_does_not_enter_as_a_new_customer() -> None:
     await all_day(world)
     assert sorted(str(one.fields["name"]) for one in everybody(world)) == ["Taken", "Taken"]
     assert "Ada Lovelace" not in {one["name"] for one in world.neutral("stripe").values()}
+
+
+async def lost_create_found_two_days_later(world: World, name: str) -> None:
+    """A create at QuickBooks whose answer is lost while Accord stops for two days."""
+    await world.activate_all()
+    world.lookalikes["stripe"].edit("customer", None, {"name": name, "phone": "+49301234567"})
+    whole, lost = world.exchanges["quickbooks"], [1]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        found = whole(request)
+        if lost[0] and request.method == "POST" and "/customer" in request.url:
+            lost[0] -= 1
+            raise TimeoutError
+        return found
+
+    world.exchanges["quickbooks"] = exchange
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    await world.lanes.run("quickbooks")
+    assert lost == [0]
+    world.clock.time += 2 * 86_400
+    await world.lanes.run("quickbooks")
+
+
+async def test_a_lost_create_too_old_for_its_key_is_asked_about_by_its_unique_value() -> None:
+    """Whether the object of that name is ours or somebody else's, only a person can tell."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    (made,) = world.neutral("quickbooks")
+    (question,) = held(world)
+    assert (question.reason, question.detail["candidates"]) == ("lost_create", [made])
+    await answer(world, question, f"link:{made}")
+    await all_day(world)
+    assert held(world) == []
+    assert len(world.neutral("quickbooks")) == 1
+
+
+async def test_a_lost_create_that_nothing_can_find_is_asked_about_too() -> None:
+    """Without key, marker or unique value a second create would be a guess."""
+    world = World()
+    whole = world.hub.connections["quickbooks"]
+    blind = replace(whole, manifest=msgspec.structs.replace(whole.manifest, unique_fields=()))
+    world.hub = replace(world.hub, connections={**world.hub.connections, "quickbooks": blind})
+    world.lanes = Lanes(world.hub)
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    (question,) = held(world)
+    assert (question.reason, question.detail["candidates"]) == ("lost_create", [])
+    assert len(world.neutral("quickbooks")) == 1
+
+
+async def test_an_object_that_is_not_the_lost_creates_becomes_a_customer_once_somebody_says_so() -> None:
+    """Until then it enters nowhere: it might be the customer that waits for it."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    assert len(everybody(world)) == 1
+    (question,) = held(world)
+    await answer(world, question, "create")
+    await all_day(world)
+    assert len(everybody(world)) == 2
+    assert [one.reason for one in held(world)] == ["name_taken"]

@@ -9,6 +9,7 @@ import pytest
 
 from core.model import holds
 from core.model.country import country_code, country_name
+from core.model.holds import candidates_of
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, ConnectionPolicy, Policy, Rule
 from core.model.projection import projection_of
 from core.model.remote import FieldSpec, Manifest, Mark, MetadataSpec, Patch, parse_mark
@@ -168,3 +169,10 @@ def test_no_country_is_no_code() -> None:
 def test_a_code_has_its_common_name(code: str, name: str) -> None:
     """Not "Taiwan, Province of China"; an unknown code stays as it is."""
     assert country_name(code) == name
+
+
+def test_a_hold_without_candidates_has_none() -> None:
+    """Whatever stands there is no reason to fail: details are what a database kept."""
+    assert candidates_of({"candidates": ["cus_1", 7]}) == ["cus_1", "7"]
+    assert candidates_of({}) == []
+    assert candidates_of({"candidates": "cus_1"}) == []
