@@ -115,19 +115,15 @@ def adopt(
     if any(one.remote.parent_id for one in slice_):
         tx.serialize(FAMILIES)  # before the other, as everywhere
     tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
-    waiting, asked = _creates_under_way(tx, connection), _asked_about(tx, connection)
+    unsure = _Unsure(tx, connection)
     counts: dict[str, int] = {}
     entered: list[Judged] = []
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
     for one in _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace):
-        kind: str = one.match.kind
-        if kind != "ignore" and _may_be_ours(connection, one, waiting):
-            kind = "wait"  # our own create, whose answer is still to come: linked when its intent is resolved
-        elif kind != "ignore" and one.seen.remote_id in asked:
-            kind = "hold"  # a person is asked whose it is: the answer has it looked at again
-        elif one.customer and one.mapping and one.verdict:
+        kind = unsure.kind_of(one)
+        if kind == "link" and one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
                 kind = "wait"  # a second object for one customer in this slice: judged again, then held
             else:
@@ -167,28 +163,32 @@ def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds
     holds.settle(tx, hub.ids, connection.name, held, known, hub.clock.now())
 
 
-def _creates_under_way(tx: Tx, connection: Connection) -> dict[str, str]:
-    """Names and mapping ids of creates whose outcome is not known yet."""
-    found = {}
-    for intent in intents.all_open(tx, connection.name):
-        if intent.action == "create":
-            found[intent.mapping_id] = name_as_there(connection, intent.wanted)
-    return found
+class _Unsure:
+    """Objects that a create of ours may have made, of which nobody knows yet whether it did."""
 
+    def __init__(self, tx: Tx, connection: Connection) -> None:
+        self._connection = connection
+        open_ = [one for one in intents.all_open(tx, connection.name) if one.action == "create"]
+        self._waiting = {one.mapping_id: name_as_there(connection, one.wanted) for one in open_}
+        asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
+        self._asked = {name for one in asked for name in candidates_of(one.detail)}
 
-def _asked_about(tx: Tx, connection: Connection) -> set[str]:
-    """Objects that a create which nobody answered may have made: they are somebody's only when a person has said so."""
-    asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
-    return {name for one in asked for name in candidates_of(one.detail)}
+    def kind_of(self, one: Judged) -> str:
+        """What is done with it: what was judged, unless that must wait."""
+        if one.match.kind == "ignore":
+            return "ignore"
+        if self._is_under_way(one):
+            return "wait"  # the answer is still to come: linked when the intent is resolved
+        # a person is asked whose it is: the answer has it looked at again
+        return "hold" if one.seen.remote_id in self._asked else one.match.kind
 
-
-def _may_be_ours(connection: Connection, one: Judged, waiting: dict[str, str]) -> bool:
-    if not waiting:
-        return False
-    mark = parse_mark(one.seen.remote.accord_ref)
-    if mark is not None:
-        return mark.mapping in waiting
-    return name_as_there(connection, one.seen.remote.fields) in waiting.values()
+    def _is_under_way(self, one: Judged) -> bool:
+        if not self._waiting:
+            return False
+        mark = parse_mark(one.seen.remote.accord_ref)
+        if mark is not None:
+            return mark.mapping in self._waiting
+        return name_as_there(self._connection, one.seen.remote.fields) in self._waiting.values()
 
 
 def _look_again(
