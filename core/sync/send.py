@@ -76,7 +76,12 @@ async def send(
 
     def work_(tx: Tx) -> None:
         for (row, intent), receipt in zip(outgoing, receipts, strict=True):
-            commit_receipt(tx, hub, connection, row, intent, receipt, report)
+            if is_repeat and isinstance(receipt, RetryError | ReauthorizeError):
+                # this time it was not executed; whether it was before is as unknown as it has been
+                doubt(tx, hub, connection, row, intent, str(receipt), not_before=_told_to_wait(hub, receipt))
+                report.waiting += 1
+            else:
+                commit_receipt(tx, hub, connection, row, intent, receipt, report)
 
     await hub.db.run(work_)
     for receipt in receipts:
@@ -262,7 +267,14 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     dealt_with(tx, connection, [row])
 
 
-def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, why: str) -> None:
+def _told_to_wait(hub: Hub, error: AccordError) -> float:
+    told = error.retry_after if isinstance(error, RetryError) else None
+    return hub.clock.now() + (told or 0.0)
+
+
+def doubt(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, why: str, *, not_before: float = 0.0
+) -> None:
     """Nobody knows whether it happened: nothing else is written to this mapping before that is found out."""
     manifest = connection.manifest
     until = hub.clock.now()
@@ -272,6 +284,7 @@ def doubt(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
         until += (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
     else:
         until += back_off(hub.timing, intent.attempts)
+    until = max(until, not_before)
     intents.doubt(tx, intent.id, until, why)
     work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
     error = AmbiguousError(f"a write went unanswered and is being looked into: {why}")

@@ -72,9 +72,10 @@ class Writer:
         repeated = [batches.marker(write) for write in marked if write.is_repeat]
         try:
             there = await self._by_marker(object_type, repeated)
-        except (RetryError, ReauthorizeError, RejectedError) as error:
+        except (RetryError, ReauthorizeError) as error:
             return {write.key: error for write in writes}
         except AccordError as error:
+            # a refused look-up too: it says nothing of the object that may be there
             return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}
         for write in marked:
             if batches.marker(write) in there:

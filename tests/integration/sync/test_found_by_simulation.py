@@ -8,7 +8,7 @@ import pytest
 
 from connectors.stripe.sandbox import StripeLookAlike
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, FaultyExchange
-from core.store import customers, failures, holds, intents
+from core.store import customers, failures, holds, intents, work
 from core.sync import registry
 from tests.support.world import NAMES, World
 
@@ -194,5 +194,31 @@ async def test_an_object_made_for_a_customer_archived_meanwhile_is_remembered_as
     world = await archived_while_its_create_was_in_doubt(connection, "lost_answer")
     assert len(world.neutral(connection)) == 1
     assert world.db.read_now(customers.listing) == []
+    assert world.db.read_now(intents.all_open) == []
+    assert world.db.read_now(holds.listing) == []
+
+
+@pytest.mark.parametrize("connection", ["stripe", "quickbooks"])
+async def test_a_repeat_that_never_left_does_not_say_that_nothing_was_made(connection: str) -> None:
+    """The create had happened, unanswered; the repeat could not be sent, and passed for proof that it had not."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Lovelace", "phone": "+49301234567"})
+    path = CREATES[connection]
+    lost = Fault(kind="lost_answer", method="POST", path=path, count=1)
+    weather(world, connection, lost, Fault(kind="lost_request", method="POST", path=path, count=1))
+    world.clock.time += 61
+    for name in ("hubspot", connection):
+        await world.lanes.run(name)
+    (made,) = world.neutral(connection)
+    world.clock.time += 10
+    await world.lanes.run(connection)
+    (doubtful,) = world.db.read_now(lambda tx: intents.all_open(tx, connection))
+    assert doubtful.action == "create"
+    world.db.run_now(lambda tx: work.mark(tx, connection, [f"r:{made}"], reason="webhook", trace="t", now=0.0))
+    for _ in range(3):
+        await world.next_sweep()
+    assert len(world.db.read_now(customers.listing)) == 1
+    assert [*world.neutral(connection)] == [made]
     assert world.db.read_now(intents.all_open) == []
     assert world.db.read_now(holds.listing) == []

@@ -751,7 +751,7 @@ def test_a_write_that_cannot_be_read_back_may_have_happened(world: Any, fault: A
         (saying(500), RetryError),
         (saying(200, b"garbage"), RetryError),
         (saying(401, {}), ReauthorizeError),
-        (saying(400, {"message": "no"}), RejectedError),
+        (saying(400, {"message": "no"}), RetryError),
     ],
 )
 def test_a_repeated_create_whose_look_up_failed_was_not_sent(world: Any, fault: Any, error: type[Exception]) -> None:
