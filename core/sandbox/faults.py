@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from random import Random
 from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -45,6 +46,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Strikes at most; None: no end."""
     seconds: float = 0.0
     status: int = 503
+    on_repeat: bool = False
+    """Strikes only what was sent before: the same method, target and body, as after an answer that was lost."""
 
 
 class WebhookFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +135,7 @@ class Faults:
         self.trace: list[Strike] = []
         self._calls = 0
         self._sent = 0
+        self._seen: set[bytes] = set()
         self._requests = [
             (fault, _pattern(fault.method), _pattern(fault.path), _dice(fault, rng)) for fault in plan.requests
         ]
@@ -140,14 +144,24 @@ class Faults:
     def choose(self, request: HttpRequest) -> Fault | None:
         """The fault that strikes this request, if any; counts the request."""
         self._calls += 1
+        is_repeat = self._is_repeat(request)
         for fault, method, path, dice in self._requests:
             fits = method.fullmatch(request.method) if fault.method else True
+            fits = fits and (is_repeat or not fault.on_repeat)
             if fits and path.search(_target(request)) and dice.roll():
                 executed = fault.kind not in ("lost_request", "error_before", "too_many")
                 target = f"{request.method} {_target(request)}"
                 self.trace.append(Strike(call=self._calls, kind=fault.kind, target=target, was_executed=executed))
                 return fault
         return None
+
+    def _is_repeat(self, request: HttpRequest) -> bool:
+        if not any(fault.on_repeat for fault in self.plan.requests):
+            return False
+        digest = blake2b(f"{request.method} {request.url} ".encode() + request.body, digest_size=16).digest()
+        is_known = digest in self._seen
+        self._seen.add(digest)
+        return is_known
 
     def deliveries(self, due: Sequence[Outgoing]) -> Sendings:
         """What becomes of these webhooks. Reordered ones go out after all others of the batch."""

@@ -23,6 +23,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "registry": ("name", "email", "phone", "billing_address", "url", "legal_name", "metadata.plan", "metadata.tier"),
 }
 REQUEST_FAULTS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
+REPEAT_FAULTS: Final[tuple[FaultKind, ...]] = ("lost_request", "lost_answer", "error_before", "error_after", "too_many")
+CREATES: Final = "/v1/customers$|/batch/upsert|/customer[?]|/batch[?]"
 WEBHOOK_FAULTS: Final[tuple[WebhookFaultKind, ...]] = get_args(WebhookFaultKind)
 
 
@@ -65,7 +67,9 @@ def tape_of(seed: int) -> Tape:
     """Draw a world."""
     rng = Random(f"tape {seed}")
     drawn = _Drawing(rng)
-    return Tape(seed=seed, profile=_profile(rng), people=drawn.people(), events=drawn.events())
+    # dice of its own: what else happens in a world does not hang on it
+    profile = _with_repeats(_profile(rng), Random(f"repeats {seed}"))
+    return Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
 
 
 def _profile(rng: Random) -> Profile:
@@ -93,6 +97,16 @@ def _profile(rng: Random) -> Profile:
 def _faults(rng: Random) -> FaultPlan:
     kinds = rng.sample(REQUEST_FAULTS, rng.randint(1, 4))
     return FaultPlan(requests=tuple(_fault(rng, kind) for kind in kinds), webhooks=_webhook_faults(rng))
+
+
+def _with_repeats(profile: Profile, rng: Random) -> Profile:
+    """In some worlds the second try of a create meets trouble too: by chance alone it hardly ever does."""
+    if not profile.plan.requests or rng.random() < 0.6:
+        return profile
+    kind: FaultKind = rng.choice(REPEAT_FAULTS)
+    again = Fault(kind=kind, method="POST", path=CREATES, probability=0.7, count=rng.randint(1, 6), on_repeat=True)
+    plan = FaultPlan(requests=(again, *profile.plan.requests), webhooks=profile.plan.webhooks)
+    return msgspec.structs.replace(profile, plan=plan)
 
 
 def _fault(rng: Random, kind: FaultKind) -> Fault:
