@@ -6,10 +6,12 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.hubspot.sandbox.account import PERSON, AccountState, HubSpotSettings
+from connectors.hubspot.sandbox.account import PERSON, AccountState
 from connectors.hubspot.sandbox.answers import Refused
 from connectors.hubspot.sandbox.api import Api
+from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.people import neutral_of, properties_of, type_of
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 from connectors.hubspot.sandbox.store import Record, Table
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
@@ -46,6 +48,11 @@ class HubSpotLookAlike:
     def reads(self) -> int:
         """How many requests that only look were answered."""
         return self._api.reads
+
+    @property
+    def limits(self) -> Limits:
+        """What this account has used of its allowances."""
+        return self._api.limits
 
     @property
     def mutations(self) -> Sequence[Mutation]:

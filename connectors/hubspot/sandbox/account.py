@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.hubspot.sandbox.families import Families
 from connectors.hubspot.sandbox.outbox import Outbox
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 from connectors.hubspot.sandbox.store import Record, Table
 from core.ports import Clock
 from core.sandbox.lookalike import Mutation
 
 PERSON: Final = "person"
 ACCORD: Final = "accord"
-SCOPES: Final = frozenset(
-    f"crm.{area}.{table}.{right}"
-    for area in ("objects", "schemas")
-    for table in ("contacts", "companies")
-    for right in ("read", "write")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class HubSpotSettings:
-    """What an account of the look-alike is like. `lag_scale` shrinks every delay of HubSpot's."""
-
-    access_token: str = "pat-na1-sandbox"  # noqa: S105 -- a planted secret
-    client_secret: str = "hubspot-client-secret"  # noqa: S105 -- a planted secret
-    webhook_url: str = ""
-    """Empty: nobody has subscribed, and no event is kept."""
-    portal_id: int = 4_242_424
-    account_type: str = "STANDARD"
-    scopes: frozenset[str] = SCOPES
-    lag_scale: float = 1.0
-    search_lag_seconds: float = 10.0
-    enforce_limits: bool = False
-    burst: int = 190
-    external_property: str = "external_customer_id"
 
 
 class AccountState:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -21,6 +20,7 @@ from connectors.hubspot.sandbox.answers import (
     not_found,
     rate_limited,
 )
+from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.search import hit, search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
 from connectors.hubspot.sandbox.ties import WHAT, ties_answer
@@ -78,8 +78,7 @@ class Api:
         """Rate limits start fresh."""
         self.reads = 0
         self._state = state
-        self._burst: deque[float] = deque()
-        self._searches: deque[float] = deque()
+        self.limits = Limits(lambda: state.settings)
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """One request as HubSpot would answer it."""
@@ -88,40 +87,19 @@ class Api:
         if request.headers.get("authorization") != f"Bearer {self._state.settings.access_token}":
             words = "Authentication credentials not found or invalid."
             return Refused(401, "INVALID_AUTHENTICATION", words).response
-        limited = self._limited(url.path.endswith("/search"))
-        if limited:
-            return limited
+        is_search = url.path.endswith("/search")
+        refusal = self.limits.refusal(self._state.clock.now(), is_search=is_search)
+        return refusal or self.limits.told(self._answered(url.path, call), is_search=is_search)
+
+    def _answered(self, path: str, call: Call) -> HttpResponse:
         try:
-            found = self._routed(url.path, call)
+            return self._routed(path, call)
         except Refused as refused:
-            found = refused.response
-        return found if url.path.endswith("/search") else self._with_limits(found)
+            return refused.response
 
     def too_many(self, request: HttpRequest) -> HttpResponse:
         """The 429 that `request` would get; nothing is counted."""
-        return _over(urlsplit(request.url).path.endswith("/search"))
-
-    # ---- limits ----------------------------------------------------------------------------------------
-
-    def _limited(self, is_search: bool) -> HttpResponse | None:  # noqa: FBT001
-        now, settings = self._state.clock.now(), self._state.settings
-        calls, seconds, most = (self._searches, 1.0, 5) if is_search else (self._burst, 10.0, settings.burst)
-        while calls and calls[0] <= now - seconds:
-            calls.popleft()
-        if settings.enforce_limits and len(calls) >= most:
-            return _over(is_search)
-        calls.append(now)
-        return None
-
-    def _with_limits(self, found: HttpResponse) -> HttpResponse:
-        """Search answers carry no such headers (PROVIDERS §1)."""
-        most = self._state.settings.burst
-        told = {
-            "x-hubspot-ratelimit-max": str(most),
-            "x-hubspot-ratelimit-remaining": str(max(0, most - len(self._burst))),
-            "x-hubspot-ratelimit-interval-milliseconds": "10000",
-        }
-        return HttpResponse(found.status, {**found.headers, **told}, found.body)
+        return rate_limited("SECONDLY" if urlsplit(request.url).path.endswith("/search") else "TEN_SECONDLY_ROLLING")
 
     # ---- routes ----------------------------------------------------------------------------------------
 
@@ -129,7 +107,11 @@ class Api:
         if _ACCOUNT.fullmatch(path) and call.method == "GET":
             self.reads += 1
             settings = self._state.settings
-            told = {"portalId": settings.portal_id, "accountType": settings.account_type, "timeZone": "Europe/Rome"}
+            told = {
+                "portalId": settings.portal_id,
+                "accountType": settings.account_type,
+                "timeZone": settings.time_zone,
+            }
             return answer(200, told)
         ties = _TIES.fullmatch(path)
         if ties and call.method == "POST":
@@ -370,10 +352,6 @@ class Api:
         if primary is None or absorbed is None or primary is absorbed:
             raise bad_request("two different objects are needed for a merge")
         return answer(200, _shown(table, self._state.merge(table, primary, absorbed, ACCORD), []))
-
-
-def _over(is_search: bool) -> HttpResponse:  # noqa: FBT001
-    return rate_limited("SECONDLY" if is_search else "TEN_SECONDLY_ROLLING")
 
 
 def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -397,19 +399,60 @@ def test_history_tells_who_wrote_what(world: Any) -> None:
 
 
 def test_too_many_calls_are_refused_with_the_published_bodies(make_world: Any) -> None:
-    """190 in ten seconds, and five searches a second, each in a window of its own; search answers bear no headers."""
+    """190 in ten seconds, searches among them, and five searches a second; search answers bear no headers."""
     world = make_world(HubSpotSettings(enforce_limits=True))
-    answers = [world.call("GET", CONTACTS) for _ in range(191)]
     searches = [world.call("POST", CONTACTS + "/search", {}) for _ in range(6)]
+    answers = [world.call("GET", CONTACTS) for _ in range(186)]
 
-    assert [one[0] for one in answers] == [200] * 190 + [429]
+    assert [one[0] for one in answers] == [200] * 185 + [429]
     assert answers[-1][1]["policyName"] == "TEN_SECONDLY_ROLLING"
-    assert answers[9][2]["x-hubspot-ratelimit-remaining"] == "180"
+    assert answers[4][2]["x-hubspot-ratelimit-remaining"] == "180"
     assert [one[0] for one in searches] == [200] * 5 + [429]
     assert searches[-1][1]["policyName"] == "SECONDLY"
     assert not [name for name in searches[0][2] if "ratelimit" in name]
     world.clock.time += 10
     assert world.call("GET", CONTACTS)[0] == 200
+
+
+def test_a_daily_allowance_refuses_the_next_call_until_midnight_where_the_account_is(make_world: Any) -> None:
+    """Searches count too; a client that waits ten seconds for a DAILY refusal is refused all day."""
+    world = make_world(HubSpotSettings(enforce_limits=True, daily=3))
+    searched = world.call("POST", CONTACTS + "/search", {})
+    first, second = world.call("GET", CONTACTS), world.call("GET", CONTACTS)
+
+    assert not [name for name in searched[2] if "daily" in name]
+    assert [one[2]["x-hubspot-ratelimit-daily"] for one in (first, second)] == ["3", "3"]
+    assert [one[2]["x-hubspot-ratelimit-daily-remaining"] for one in (first, second)] == ["1", "0"]
+    rome = datetime.fromtimestamp(world.clock.now(), ZoneInfo("Europe/Rome"))
+    midnight = (rome.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).timestamp()
+    for now in (world.clock.now() + 10, midnight - 1):
+        world.clock.time = now
+        status, body, _ = world.call("GET", CONTACTS)
+        assert (status, body["policyName"], body["errorType"]) == (429, "DAILY", "RATE_LIMIT")
+    world.clock.time = midnight
+    assert world.call("GET", CONTACTS)[0] == 200
+
+
+def test_an_oauth_token_has_no_daily_allowance_and_no_headers_of_one(make_world: Any) -> None:
+    """A client that reads the daily headers must do without them."""
+    world = make_world(HubSpotSettings(enforce_limits=True, burst=110, daily=None))
+    status, _, headers = world.call("GET", CONTACTS)
+
+    assert (status, headers["x-hubspot-ratelimit-max"]) == (200, "110")
+    assert not [name for name in headers if "daily" in name]
+
+
+def test_errors_are_counted_by_the_day_and_refuse_nobody(world: Any) -> None:
+    """HubSpot certifies no app with 5% of errors: one that asks for objects to see whether they are there."""
+    for number in range(5):
+        world.call("GET", f"{CONTACTS}/99999{number}")
+    world.call("GET", CONTACTS)
+
+    limits = world.hubspot.limits
+    assert (limits.errors_today, limits.errors_today / limits.calls_today > 0.05) == (5, True)
+    world.clock.time += 86_400
+    world.call("GET", CONTACTS)
+    assert (limits.errors_today, limits.calls_today) == (0, 1)
 
 
 def test_a_429_can_be_had_for_the_asking(world: Any) -> None:
