@@ -13,12 +13,12 @@ import msgspec
 
 from connectors.quickbooks.sandbox import query
 from connectors.quickbooks.sandbox.hooks import Hooks
+from connectors.quickbooks.sandbox.limits import Limits, throttled
 from connectors.quickbooks.sandbox.neutral import attributes_of, neutral_of
 from connectors.quickbooks.sandbox.oauth import DAY_SECONDS, TokenDesk
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers, stamp
-from connectors.quickbooks.sandbox.window import Window
 from core.errors import TakenError
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
@@ -29,17 +29,6 @@ _BATCH_REQUEST_ID_MOST: Final = 36
 _BATCH_ID_MOST: Final = 10
 _CDC_MOST: Final = 1000
 _CDC_DAYS: Final = 30
-_MANY: Final = 429
-_THROTTLED: Final = {
-    "Error": [
-        {
-            "Message": "message=ThrottleExceeded; errorCode=003001; statusCode=429",
-            "Detail": "You have exceeded the number of requests allowed",
-            "code": "3001",
-        }
-    ],
-    "type": "SERVICE",
-}
 __all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
 Fault = Literal["fault_in_200", "throttled_item"]
 
@@ -67,9 +56,7 @@ class QuickBooksLookAlike:
         self._customers = Customers(self._told)
         self._hooks = Hooks(rng, self._told)
         self.tokens = TokenDesk(rng, self._told)
-        # per realm and app (PROVIDERS, section 1)
-        self._windows = [Window(500, 60), Window(10, 1)]
-        self._batch_window = Window(40, 60)
+        self.limits = Limits(self._told)
 
     def _told(self) -> QuickBooksSettings:
         return self.settings
@@ -150,6 +137,10 @@ class QuickBooksLookAlike:
         """Answer coming calls with HTTP 200 and a fault, or coming batch items with a throttle."""
         self._faults[fault] += times
 
+    def too_many(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - one 429 for all calls
+        """Intuit's own 429, as if other programs had used the company's calls up."""
+        return self._refusal(throttled())
+
     def due_webhooks(self, now: float) -> Sequence[Outgoing]:
         """Deliveries to make now."""
         return self._hooks.due(now)
@@ -183,7 +174,8 @@ class QuickBooksLookAlike:
         params = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         try:
             self._check_realm(parts[2])
-            self._check_limits(now, is_batch=parts[3] == "batch")
+            is_read = request.method == "GET" or parts[3] == "query"
+            self.limits.admit(now, is_batch=parts[3] == "batch", is_read=is_read)
             self._check_faults()
             return self._routed(request, parts[3:], params)
         except Refused as refused:
@@ -270,9 +262,12 @@ class QuickBooksLookAlike:
     def _batch_answer(self, item: Mapping[str, Any], key: str | None) -> bytes:
         if self._faults["throttled_item"]:
             self._faults["throttled_item"] -= 1
-            return b'"Fault":' + msgspec.json.encode(_THROTTLED)
+            raise throttled()
         if "Query" in item:
-            return self._queried(item["Query"])
+            self.limits.check_reads(self._clock.now())
+            found = self._queried(item["Query"])
+            self.limits.read()
+            return found
         if item.get("operation") not in {"create", "update"} or not isinstance(item.get("Customer"), dict):
             raise Refused("500", "Unsupported Operation", "Operation is not supported.")
         return b'"Customer":' + self._customers.encoded(self._save(item["Customer"], key))
@@ -301,17 +296,6 @@ class QuickBooksLookAlike:
             message = "message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403"
             raise Refused("3100", message, status=403, kind="AUTHORIZATION")
 
-    def _check_limits(self, now: float, *, is_batch: bool) -> None:
-        if not self.settings.enforce_limits:
-            return
-        windows = [*self._windows, self._batch_window] if is_batch else self._windows
-        if any(window.is_full(now) for window in windows):
-            refused = Refused("3001", "", status=_MANY, kind="SERVICE")
-            refused.fault = dict(_THROTTLED)
-            raise refused
-        for window in windows:
-            window.count(now)
-
     def _check_faults(self) -> None:
         if self._faults["fault_in_200"]:
             self._faults["fault_in_200"] -= 1
@@ -319,6 +303,7 @@ class QuickBooksLookAlike:
 
     def _read(self, told: bytes) -> HttpResponse:
         self.reads += 1
+        self.limits.read()
         return self._wrapped(told)
 
     def _wrapped(self, told: bytes) -> HttpResponse:

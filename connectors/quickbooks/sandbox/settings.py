@@ -27,6 +27,8 @@ class QuickBooksSettings:
     refresh_grace_seconds: float = 0.0
     """How long a refresh token that was rotated away still works."""
     batch_most: int = 30
+    monthly_reads: int = 500_000
+    """Metered ("CorePlus") reads of the Builder tier in a calendar month; with `enforce_limits`, 429 beyond them."""
     other_names: frozenset[str] = frozenset()
     """Display names of vendors and employees, which share the customers' name space."""
     keeps_refusals: bool = False

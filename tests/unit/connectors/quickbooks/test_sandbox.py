@@ -462,6 +462,31 @@ def test_limits_are_enforced_per_second_per_minute_and_for_batches(make_world: M
     assert calls == [200] * 500 + [429]
 
 
+def test_a_monthly_allowance_refuses_the_next_read_and_no_write(make_world: MakeWorld) -> None:
+    """CorePlus: successful reads until the month ends, wherever they are made. Waiting a minute does not help."""
+    api = Api(make_world(enforce_limits=True, monthly_reads=3, access_seconds=1e9))
+    query = {"bId": "1", "Query": EVERY}
+    assert code(api.query("select nonsense")) == "4000"
+    assert [api.query(EVERY)[0], api.batch([query])[0], api.query(EVERY)[0]] == [200] * 3
+
+    api.world.clock.time += 3600
+    assert code(api.query(EVERY)) == "3001"
+    assert api.call("GET", f"{REALM}/cdc?entities=Customer&changedSince=2026-11-20")[0] == 429
+    assert api.batch([query])[1]["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "3001"
+    assert api.post({"DisplayName": "A"})[0] == 200
+    assert api.world.company.limits.reads_this_month == 3
+    api.world.clock.time += 31 * 86_400
+    assert api.query(EVERY)[0] == 200
+
+
+def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: World) -> None:
+    """For faults, in Intuit's own words: whoever counts on a Retry-After finds none."""
+    answer = world.company.too_many(HttpRequest("GET", f"http://q.example{REALM}/query", {}))
+
+    assert (answer.status, json.loads(answer.body)["Fault"]["type"]) == (429, "SERVICE")
+    assert "retry-after" not in answer.headers
+
+
 def test_http_200_may_carry_a_fault(api: Api) -> None:
     """An answer must be read before it is believed."""
     api.world.company.fail_next("fault_in_200")
