@@ -55,7 +55,7 @@ class QuickBooksLookAlike:
         self._mutations: list[Mutation] = []
         self._customers = Customers(self._told)
         self._hooks = Hooks(rng, self._told)
-        self.tokens = TokenDesk(rng, self._told)
+        self.tokens = TokenDesk(rng, self._told, clock.now())
         self.limits = Limits(self._told)
 
     def _told(self) -> QuickBooksSettings:

@@ -90,6 +90,27 @@ def test_a_rotated_refresh_token_is_refused(world: World) -> None:
         world.token()
 
 
+def test_a_refresh_token_that_nobody_used_dies_after_a_hundred_days(world: World) -> None:
+    """The first one too: a connection that was off for that long needs a person."""
+    world.clock.time += 100 * 86_400
+
+    with pytest.raises(KeyError):
+        world.token()
+
+
+def test_a_consent_ends_after_five_years_however_often_its_tokens_rotate(world: World) -> None:
+    """PROVIDERS, section 6: whoever counts on a refresh for ever stops one day without a warning."""
+    ends = world.clock.time + 5 * 365 * 86_400
+    while world.clock.time < ends - 90 * 86_400:
+        world.token()
+        world.clock.time += 90 * 86_400
+    world.token()
+    world.clock.time = ends
+
+    with pytest.raises(KeyError):
+        world.token()
+
+
 def test_another_realm_is_forbidden(api: Api) -> None:
     """Tokens belong to one company."""
     status, body = api.call("GET", "/v3/company/1/query?query=x")
