@@ -293,6 +293,19 @@ def test_a_sparse_update_ignores_null_and_blanks_by_a_blank_text(api: Api) -> No
     assert row["DisplayName"] == "Customer 0"
 
 
+def test_a_tax_identifier_is_masked_in_every_answer(api: Api) -> None:
+    """A client that writes back the whole object as it read it destroys the number."""
+    row = api.post({"DisplayName": "A", "PrimaryTaxIdentifier": "123456789"})[1]["Customer"]
+    found = api.query(EVERY)[1]["QueryResponse"]["Customer"][0]
+
+    assert row["PrimaryTaxIdentifier"] == found["PrimaryTaxIdentifier"] == "XXXX56789"
+    assert api.world.company.objects("customer")["1"]["PrimaryTaxIdentifier"] == "123456789"
+    api.post({"Id": "1", "SyncToken": "0", "sparse": True, "Notes": "n"})
+    assert api.world.company.objects("customer")["1"]["PrimaryTaxIdentifier"] == "123456789"
+    api.post({**found, "SyncToken": "1"})
+    assert api.world.company.objects("customer")["1"]["PrimaryTaxIdentifier"] == "XXXX56789"
+
+
 def test_an_address_is_replaced_whole(api: Api) -> None:
     """Sending the new street alone loses the city."""
     api.world.seed(1, billing_address={"line1": "1 High St", "city": "Bath", "country": "GB"})
