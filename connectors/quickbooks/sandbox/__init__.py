@@ -51,7 +51,7 @@ class QuickBooksLookAlike:
         self._clock = clock
         self._rng = rng
         self._faults: dict[Fault, int] = {"fault_in_200": 0, "throttled_item": 0}
-        self._answers: dict[str, HttpResponse] = {}
+        self._answers: dict[str, tuple[float, HttpResponse]] = {}
         self._mutations: list[Mutation] = []
         self._customers = Customers(self._told)
         self._hooks = Hooks(rng, self._told)
@@ -279,16 +279,18 @@ class QuickBooksLookAlike:
         key = params.get("requestid")
         if key is not None and len(key) > most:
             raise Refused("2050", "requestid is too long", f"Max:{most} supported. Supplied length:{len(key)}")
-        if key in self._answers:
-            return self._answers[key]
+        now, told = self._clock.now(), self.settings
+        kept = self._answers.get(key) if key is not None else None
+        if kept is not None and now < kept[0] + told.request_id_seconds * told.lag_scale:
+            return kept[1]
         try:
             answer = self._wrapped(execute(key))
         except Refused as refused:
             answer = self._refusal(refused)
-            if not self.settings.keeps_refusals:
+            if not told.keeps_refusals:
                 return answer
         if key is not None:
-            self._answers[key] = answer
+            self._answers[key] = now, answer
         return answer
 
     def _check_realm(self, realm: str) -> None:

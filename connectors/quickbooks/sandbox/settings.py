@@ -26,6 +26,8 @@ class QuickBooksSettings:
     access_seconds: float = 3600.0
     refresh_grace_seconds: float = 0.0
     """How long a refresh token that was rotated away still works."""
+    request_id_seconds: float = 86_400.0
+    """How long an answer is kept under its requestid. Not documented: no longer than the manifest trusts it."""
     batch_most: int = 30
     monthly_reads: int = 500_000
     """Metered ("CorePlus") reads of the Builder tier in a calendar month; with `enforce_limits`, 429 beyond them."""

@@ -222,6 +222,17 @@ def test_a_repeated_requestid_gives_the_first_answer_even_with_another_body(api:
     assert code(api.post({"DisplayName": "C"}, "?requestid=" + "r" * 51)) == "2050"
 
 
+def test_a_requestid_is_forgotten_after_a_day(make_world: MakeWorld) -> None:
+    """Whoever repeats a create after that makes another customer, or meets its own name."""
+    api = Api(make_world(access_seconds=1e9))
+    api.post({"DisplayName": "A"}, "?requestid=r1")
+    api.world.clock.time += 86_399
+    assert api.post({"DisplayName": "A"}, "?requestid=r1")[0] == 200
+
+    api.world.clock.time += 1
+    assert code(api.post({"DisplayName": "A"}, "?requestid=r1")) == "6240"
+
+
 def test_whether_a_refusal_is_repeated_is_a_setting(make_world: MakeWorld) -> None:
     """Undocumented: the connector must live with both."""
     for keeps, expected in ((True, 400), (False, 200)):
