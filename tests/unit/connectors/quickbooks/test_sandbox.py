@@ -660,6 +660,14 @@ def test_later_events_wait_for_the_first_to_be_acknowledged(make_world: MakeWorl
     world.company.webhook_answered("nobody", 200, world.clock.now())
 
 
+def test_an_acknowledgement_is_awaited_for_three_seconds(make_world: MakeWorld) -> None:
+    """A receiver that works before it answers is redelivered to for ever, and holds all later events up."""
+    world = make_world(webhook_url="https://accord.example/w")
+    world.seed(1)
+
+    assert [outgoing.patience_seconds for outgoing in delivered(world)] == [3.0]
+
+
 def test_no_address_no_webhooks_and_settings_may_change_while_it_runs(make_world: MakeWorld) -> None:
     """A sandbox learns the daemon's address after it was started."""
     world = make_world(lag_scale=0.5)
