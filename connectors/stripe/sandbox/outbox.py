@@ -14,7 +14,9 @@ from core.sandbox.lookalike import Outgoing
 
 _HOUR: Final = 3600.0
 RETRY_SECONDS: Final = (300.0, 1800.0, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, *(12 * _HOUR for _ in range(4)))
-"""Exponential over three days; the exact steps are not published."""
+"""Exponential over three days in live mode; the exact steps are not published."""
+TEST_RETRY_SECONDS: Final = (300.0, _HOUR, 4 * _HOUR)
+"""Test mode gives up after three more attempts, over a few hours."""
 
 
 class Outbox:
@@ -42,7 +44,7 @@ class Outbox:
             made.append(Outgoing(event_id, _signed(body_of(event_id), now, settings), attempt))
         return made
 
-    def answered(self, event_id: str, status: int | None, now: float, lag_scale: float) -> None:
+    def answered(self, event_id: str, status: int | None, now: float, settings: StripeSettings) -> None:
         """A 2xx ends it; anything else is tried again until the schedule ends."""
         attempt = self._in_flight.pop(event_id, None)
         if attempt is None:
@@ -51,8 +53,9 @@ class Outbox:
             self.undelivered.discard(event_id)
             return
         self.undelivered.add(event_id)
-        if attempt <= len(RETRY_SECONDS):
-            self.add(event_id, now + RETRY_SECONDS[attempt - 1] * lag_scale, attempt + 1)
+        steps = RETRY_SECONDS if settings.is_live else TEST_RETRY_SECONDS
+        if attempt <= len(steps):
+            self.add(event_id, now + steps[attempt - 1] * settings.lag_scale, attempt + 1)
 
 
 def _signed(body: bytes, now: float, settings: StripeSettings) -> Delivery:
@@ -61,6 +64,8 @@ def _signed(body: bytes, now: float, settings: StripeSettings) -> Delivery:
         hmac.new(secret.encode(), time.encode() + b"." + body, hashlib.sha256).hexdigest()
         for secret in settings.webhook_secrets
     ]
-    header = ",".join([f"t={time}", *(f"v1={signature}" for signature in signatures)])
+    # v0 comes with test events and proves nothing: whoever takes the last signature, or any of them, is fooled
+    fake = [] if settings.is_live else ["v0=" + hashlib.sha256(body).hexdigest()]
+    header = ",".join([f"t={time}", *(f"v1={signature}" for signature in signatures), *fake])
     headers = {"content-type": "application/json; charset=utf-8", "stripe-signature": header}
     return Delivery("POST", settings.webhook_url or "", headers, body)

@@ -2,6 +2,7 @@
 """The look-alike is as strict as Stripe: each test fails a naive client."""
 
 import base64
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -396,6 +397,48 @@ def test_an_account_has_100_calls_a_second(make_world: Callable[..., Any]) -> No
     assert world.call("POST", "/v1/customers")[2]["stripe-rate-limited-reason"] == "global-rate"
 
 
+def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: Any) -> None:
+    """For faults, in Stripe's own words: whoever counts on a Retry-After finds none (PROVIDERS §1)."""
+    answer = world.stripe.too_many(HttpRequest("GET", "https://api.stripe.com/v1/customers", {}))
+    assert (answer.status, answer.headers["stripe-rate-limited-reason"]) == (429, "global-rate")
+    assert "retry-after" not in answer.headers
+
+
+def test_reads_of_thirty_days_are_counted_and_refuse_nobody(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §1: reads are allotted (10,000 at least); who lists on every tick uses them up without a warning."""
+    world = make_world(StripeSettings(enforce_limits=True))
+    for _ in range(3):
+        world.call("GET", "/v1/customers")
+    world.call("POST", "/v1/customers", {"name": "A"})
+    world.clock.time += 20 * DAY
+    world.call("GET", "/v1/events")
+    assert world.stripe.allotted_reads == 4
+    world.clock.time += 11 * DAY
+    assert world.stripe.allotted_reads == 1
+
+
+def test_a_customer_that_another_request_works_on_is_locked(world: Any) -> None:
+    """PROVIDERS §1: 429 with lock_timeout and no reason; it is no rate, and the other customers are free."""
+    first, second = seed(world, 2)
+    world.stripe.keep_busy(first, 2.0)
+    status, body, headers = world.call("POST", f"/v1/customers/{first}", {"name": "x"}, idempotency_key="k")
+    assert (status, body["error"]["code"]) == (429, "lock_timeout")
+    assert not [name for name in headers if name.startswith("stripe-")]
+    assert world.call("POST", f"/v1/customers/{second}", {"name": "x"})[0] == 200
+    assert world.call("GET", f"/v1/customers/{first}")[1]["name"] == "C0"
+    world.clock.time += 2
+    assert world.call("POST", f"/v1/customers/{first}", {"name": "x"}, idempotency_key="k")[1]["name"] == "x"
+
+
+def test_a_key_whose_first_request_is_under_way_is_409(world: Any) -> None:
+    """PROVIDERS §2: who takes a new key then makes two customers."""
+    world.stripe.keep_busy("k", 2.0)
+    assert error_of(world.call("POST", "/v1/customers", {"name": "A"}, idempotency_key="k"))[0] == 409
+    assert world.stripe.objects("customer") == {}
+    world.clock.time += 2
+    assert world.call("POST", "/v1/customers", {"name": "A"}, idempotency_key="k")[0] == 200
+
+
 def hooked(make_world: Callable[..., Any], **settings: Any) -> Any:
     return make_world(StripeSettings(webhook_url="https://accord.example/hook", **settings))
 
@@ -416,6 +459,37 @@ def test_webhooks_are_signed_and_redelivered(make_world: Callable[..., Any]) -> 
     assert attempts == 10
     _, failed, _ = world.call("GET", "/v1/events", {"delivery_success": "false"})
     assert [event["pending_webhooks"] for event in failed["data"]] == [1]
+
+
+def test_test_mode_gives_up_after_three_more_attempts(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §4: within hours; who is down over night must look into the feed."""
+    world = hooked(make_world, is_live=False)
+    seed(world, 1)
+    attempts, started = 0, world.clock.time
+    while world.clock.time < started + DAY:
+        for outgoing in world.stripe.due_webhooks(world.clock.time):
+            attempts += 1
+            world.stripe.webhook_answered(outgoing.id, 500, world.clock.time)
+        world.clock.time += 300
+    assert attempts == 4
+    _, failed, _ = world.call("GET", "/v1/events", {"delivery_success": "false"})
+    assert len(failed["data"]) == 1
+
+
+def test_a_test_event_carries_a_signature_that_proves_nothing(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §4: v0 stands last, and anybody can make one."""
+    world = hooked(make_world, is_live=False)
+    seed(world, 1)
+    (outgoing,) = world.stripe.due_webhooks(world.clock.time)
+    header = outgoing.delivery.headers["stripe-signature"]
+    StripeWebhooks().verify(outgoing.delivery, ["whsec_lookalike"], world.clock.time)
+    time, genuine, fake = header.split(",")
+    assert (genuine[:3], fake[:3]) == ("v1=", "v0=")
+    forged = {**outgoing.delivery.headers, "stripe-signature": f"{time},{fake}"}
+    with pytest.raises(SignatureError):
+        StripeWebhooks().verify(
+            dataclasses.replace(outgoing.delivery, headers=forged), ["whsec_lookalike"], world.clock.time
+        )
 
 
 def test_an_acknowledged_webhook_is_not_sent_again(make_world: Callable[..., Any]) -> None:
