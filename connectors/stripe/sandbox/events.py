@@ -12,6 +12,8 @@ import msgspec
 from connectors.stripe.manifest import API_VERSION
 
 RETENTION_SECONDS: Final = 30 * 86400
+_MOST_OVERTAKEN: Final = 7
+"""Ten thousand events of one second must not each look at all the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,18 @@ class Shelf:
         self._place[thing_id] = len(self._ids)
         self._ids.append(thing_id)
         self._created.append(max(created, self._created[-1]) if self._created else created)
+
+    def add_loosely(self, thing_id: str, created: int) -> None:
+        """Put it before some of its second: within one, the feed keeps no order (PROVIDERS §3)."""
+        self.add(thing_id, created)
+        place = len(self._ids) - 1
+        first = max(self.since(self._created[-1]), place - _MOST_OVERTAKEN)
+        # ids are chance, so that a seed repeats it
+        while place > first and self._ids[place - 1] > thing_id:
+            self._ids[place] = self._ids[place - 1]
+            self._place[self._ids[place]] = place
+            place -= 1
+        self._ids[place], self._place[thing_id] = thing_id, place
 
     def since(self, created: int) -> int:
         """Return the first place at or after a time."""

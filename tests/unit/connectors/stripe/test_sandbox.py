@@ -325,8 +325,10 @@ def test_events_are_snapshots_with_what_changed(world: Any) -> None:
     _, body, _ = world.call("POST", "/v1/customers", {"name": "A", "address[line1]": "x", "address[city]": "c"})
     path = f"/v1/customers/{body['id']}"
     form = {"name": "B", "address[line1]": "y", "metadata[k]": "v"}
+    world.clock.time += 1
     world.call("POST", path, form, idempotency_key="key-9")
     world.call("POST", path, form)
+    world.clock.time += 1
     world.stripe.delete("customer", body["id"])
     _, page, _ = world.call("GET", "/v1/events")
     assert [event["type"] for event in page["data"]] == ["customer.deleted", "customer.updated", "customer.created"]
@@ -336,6 +338,25 @@ def test_events_are_snapshots_with_what_changed(world: Any) -> None:
     assert page["data"][2]["data"]["object"]["name"] == "A"
     assert updated["request"]["idempotency_key"] == "key-9"
     assert page["data"][0]["request"] == {"id": None, "idempotency_key": None}
+
+
+def test_events_of_one_second_come_in_no_order(world: Any) -> None:
+    """PROVIDERS §3: whoever takes the first event of a customer for its newest state goes back in time."""
+    (remote_id,) = seed(world, 1)
+    for number in range(20):
+        world.stripe.edit("customer", remote_id, {"name": f"N{number}"})
+    world.clock.time += 1
+    world.stripe.edit("customer", remote_id, {"name": "last"})
+    listed: list[Any] = []
+    while True:
+        cursor = {"starting_after": listed[-1]["id"]} if listed else {}
+        _, page, _ = world.call("GET", "/v1/events", {"limit": "7", **cursor})
+        listed += page["data"]
+        if not page["has_more"]:
+            break
+    names = [event["data"]["object"]["name"] for event in listed]
+    assert (names[0], names[-1], len(set(names)), len(names)) == ("last", "C0", 22, 22)
+    assert names[1:-1] != [f"N{number}" for number in range(19, -1, -1)]
 
 
 def test_events_filter_and_expire(world: Any) -> None:
