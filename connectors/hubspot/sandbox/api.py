@@ -21,6 +21,7 @@ from connectors.hubspot.sandbox.answers import (
     rate_limited,
 )
 from connectors.hubspot.sandbox.limits import Limits
+from connectors.hubspot.sandbox.rules import check_rules
 from connectors.hubspot.sandbox.search import hit, search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
 from connectors.hubspot.sandbox.ties import WHAT, ties_answer
@@ -39,7 +40,7 @@ class BatchWrite(Protocol):
     """One input of a batch; a trial only checks."""
 
     def __call__(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
-        """What the input's result shows."""
+        """What the input's result shows; of a trial, the properties that would be written."""
         ...
 
 
@@ -222,8 +223,7 @@ class Api:
         if call.method == "GET":
             shown = _shown(table, record, call.listed("properties"), call.listed("propertiesWithHistory"))
             return answer(200, shown)
-        properties = table.checked(call.json().get("properties"))
-        table.check_unique(record, properties)
+        properties = self._checked(table, record, call.json())
         self._state.update(table, record, properties, ACCORD)
         return answer(200, _written(table, record, properties))
 
@@ -261,16 +261,22 @@ class Api:
     # ---- writing ---------------------------------------------------------------------------------------
 
     def _create_one(self, table: Table, call: Call) -> HttpResponse:
-        record, properties = self._written_new(table, call.json(), None)
-        return answer(201, _written(table, record, properties))
+        properties = self._checked_new(table, call.json())
+        return answer(201, _written(table, self._state.create(table, properties, ACCORD), properties))
 
-    def _written_new(self, table: Table, given: Mapping[str, Any], key: str | None) -> tuple[Record, dict[str, str]]:
+    def _checked_new(self, table: Table, given: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(given.get("associations"), list):
             raise bad_request("Invalid input JSON: associations must be set")  # PROVIDERS §5: the spec wants both
-        properties = table.checked(given.get("properties"))
-        table.check_identified(properties)
-        table.check_unique(None, properties)
-        return self._state.create(table, properties, ACCORD, key), properties
+        return self._checked(table, None, given)
+
+    def _checked(self, table: Table, record: Record | None, given: Mapping[str, Any], **more: str) -> dict[str, str]:
+        """The properties of a write, once nothing speaks against it; `record` None: of a create."""
+        properties = table.checked(given.get("properties")) | more
+        if record is None:
+            table.check_identified(properties)
+        check_rules(self._state.settings.rules, table.type, record.properties if record else {}, properties)
+        table.check_unique(record, properties)
+        return properties
 
     def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
         inputs = inputs_in(call.json())
@@ -282,8 +288,12 @@ class Api:
         if is_traced:
             return self._written_each(table, inputs, write)
         # without trace ids one refused input fails all, and nothing is executed (PROVIDERS §2)
+        claimed: set[tuple[str, str]] = set()
         for one in inputs:
-            write(table, one, is_trial=True)
+            claims = table.claims(write(table, one, is_trial=True))
+            if claims & claimed:
+                raise bad_request("Two inputs of the batch have the same value of a unique property")
+            claimed |= claims
         results = [write(table, one, is_trial=False) for one in inputs]
         return answer(200, {"status": "COMPLETE", "results": results})
 
@@ -301,22 +311,20 @@ class Api:
         return answer(207 if errors else 200, told)
 
     def _batch_create(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
+        properties = self._checked_new(table, given)
         if is_trial:
-            properties = table.checked(given.get("properties"))
-            table.check_unique(None, properties)
-            return {}
-        record, properties = self._written_new(table, given, given.get(TRACE))
-        return _written(table, record, properties)
+            return properties
+        return _written(table, self._state.create(table, properties, ACCORD, given.get(TRACE)), properties)
 
     def _batch_update(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
         name, wanted = given.get("idProperty"), str(given.get("id"))
         record = table.by_unique(name, wanted) if name else table.live(wanted)
         if record is None:
             raise table.missing([wanted])
-        properties = table.checked(given.get("properties"))
-        table.check_unique(record, properties)
-        if not is_trial:
-            self._state.update(table, record, properties, ACCORD, given.get(TRACE))
+        properties = self._checked(table, record, given)
+        if is_trial:
+            return properties
+        self._state.update(table, record, properties, ACCORD, given.get(TRACE))
         return _written(table, record, properties)
 
     def _batch_upsert(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
@@ -326,12 +334,9 @@ class Api:
         if name == "email":
             raise bad_request("Partial upserts are not supported when using email as idProperty")
         record = table.by_unique(name, wanted)
-        properties = table.checked(given.get("properties")) | {name: wanted}
-        if record is None:
-            table.check_identified(properties)
-        table.check_unique(record, properties)
+        properties = self._checked(table, record, given, **{name: wanted})
         if is_trial:
-            return {}
+            return properties
         key = given.get(TRACE)
         if record is None:
             record = self._state.create(table, properties, ACCORD, key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.hubspot.sandbox.rules import Rule
+
 SCOPES: Final = frozenset(
     f"crm.{area}.{table}.{right}"
     for area in ("objects", "schemas")
@@ -32,4 +34,6 @@ class HubSpotSettings:
     """Calls per ten seconds: 190 (Professional, Enterprise), 100 (Free, Starter), 110 (OAuth)."""
     daily: int | None = 625_000
     """Calls until midnight: 250,000 (Free, Starter), 625,000 (Professional), 1,000,000 (Enterprise), None (OAuth)."""
+    rules: tuple[Rule, ...] = ()
+    """What administrators require of contacts and companies."""
     external_property: str = "external_customer_id"

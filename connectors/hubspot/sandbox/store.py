@@ -190,6 +190,10 @@ class Table:
                 return name, holder
         return None
 
+    def claims(self, properties: Mapping[str, str]) -> set[tuple[str, str]]:
+        """The unique values among these."""
+        return {(name, properties[name]) for name in self._unique if properties.get(name)}
+
     def check_unique(self, record: Record | None, properties: Mapping[str, str]) -> None:
         """Refused when another live object holds one of the values (PROVIDERS §2)."""
         clash = self.clash(record, properties)

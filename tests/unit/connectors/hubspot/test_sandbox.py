@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.hubspot.sandbox import HubSpotSettings
+from connectors.hubspot.sandbox.rules import Rule
 from connectors.hubspot.webhook import HubSpotWebhooks
 from core.ports import HttpRequest
 
@@ -320,6 +321,42 @@ def test_one_bad_input_without_trace_ids_fails_the_whole_batch(world: Any) -> No
     assert body["results"][0]["objectWriteTraceId"] == "0"
     assert body["errors"][0]["context"]["objectWriteTraceId"] == ["1"]
     assert len(world.hubspot.objects("customer")) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"properties": {"phone": "1"}, "associations": []},
+        {"properties": {"firstname": "B"}},
+        {"properties": {"email": "a@x.example"}, "associations": []},
+    ],
+)
+def test_whatever_is_wrong_with_one_input_nothing_of_an_untraced_batch_is_executed(world: Any, bad: Any) -> None:
+    """No name, no associations, or the e-mail of another input of the same batch."""
+    good = {"properties": {"email": "a@x.example"}, "associations": []}
+
+    assert world.call("POST", CONTACTS + "/batch/create", {"inputs": [good, bad]})[0] == 400
+    assert not world.hubspot.objects("customer")
+
+
+def test_administrators_rules_hold_for_the_api(make_world: Any) -> None:
+    """PROVIDERS §2: 400 with a code of its own, also for an update that leaves a required property blank."""
+    always, sometimes = Rule("contact", "phone"), Rule("contact", "city", ("lifecyclestage", "customer"))
+    world = make_world(HubSpotSettings(rules=(always, sometimes)))
+
+    def code(answer: Any) -> str:
+        return str(json.loads(answer[1]["message"].partition("not valid: ")[2])[0]["error"])
+
+    assert code(new(world, firstname="Ada")) == "MISSING_REQUIRED_PROPERTY"
+    refused = new(world, firstname="Ada", phone="1", lifecyclestage="customer")
+    assert code(refused) == "MISSING_CONDITIONAL_REQUIRED_PROPERTY"
+    found = new(world, firstname="Ada", phone="1", lifecyclestage="lead")[1]
+    assert new(world, COMPANIES, name="Acme")[0] == 201
+    for cleared in ({"phone": ""}, {"lifecyclestage": "customer"}):
+        path = f"{CONTACTS}/{found['id']}"
+        assert world.call("PATCH", path, {"properties": cleared})[0] == 400
+        inputs = [{"id": found["id"], "properties": cleared, "objectWriteTraceId": "k"}]
+        assert world.call("POST", CONTACTS + "/batch/update", {"inputs": inputs})[0] == 207
 
 
 def test_an_untraced_batch_that_is_right_is_written(world: Any) -> None:
