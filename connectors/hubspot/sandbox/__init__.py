@@ -128,13 +128,21 @@ class HubSpotLookAlike:
         self._state.archive(*self._there(remote_id), PERSON)
 
     def restore(self, kind: str, remote_id: str) -> None:
-        """A person takes it out of the recycle bin; ValueError when another object has its e-mail by now."""
+        """A person takes it out of the recycle bin.
+
+        KeyError: not there any more, after 90 days; ValueError: another object has its e-mail by now.
+        """
         _only_customers(kind)
         object_type, _, hubspot_id = remote_id.partition(":")
         table = self._state.tables[object_type]
+        table.empty_bin(self._state.now_ms())
         record = table.records[hubspot_id]
         _check_clash(table, record, record.properties)
         self._state.restore(table, record)
+
+    def archive_property(self, object_type: str, name: str) -> None:
+        """A person archives a property of contacts or companies."""
+        self._state.tables[object_type].archive_property(name)
 
     def merge(self, kind: str, primary: str, absorbed: str) -> str:
         """A person merges two objects of one type; returns the new one's remote id."""

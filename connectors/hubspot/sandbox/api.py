@@ -16,6 +16,7 @@ from connectors.hubspot.sandbox.answers import (
     answer,
     bad_request,
     inputs_in,
+    iso,
     no_such_path,
     not_found,
     rate_limited,
@@ -200,6 +201,7 @@ class Api:
         if not after.isdecimal():
             raise bad_request("after is no cursor of this listing")
         is_archived = call.one("archived") == "true"
+        table.empty_bin(self._state.now_ms())
         records, has_more = table.page(int(after), int(limit), is_archived=is_archived)
         asked = call.listed("properties")
         body: dict[str, Any] = {"results": [_shown(table, record, asked, history) for record in records]}
@@ -370,8 +372,8 @@ def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence
         "updatedAt": record.modified_iso,
         "archived": record.is_archived,
     }
-    if record.archived:
-        shown["archivedAt"] = record.archived
+    if record.archived_at is not None:
+        shown["archivedAt"] = iso(record.archived_at)
     if history:
         shown["propertiesWithHistory"] = {name: record.versions(name) for name in history}
     return shown

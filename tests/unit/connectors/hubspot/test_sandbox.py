@@ -162,6 +162,7 @@ def test_unique_properties_are_unique(world: Any) -> None:
         ({"name": "a" * 101}, 400),
         ({"label": ""}, 400),
         ({"groupName": "nowhere"}, 400),
+        ({"type": "text"}, 400),
         ({"name": "email"}, 409),
         ({}, 201),
         ({"hasUniqueValue": True}, 201),
@@ -180,6 +181,31 @@ def test_ten_unique_properties_are_the_most(world: Any) -> None:
     answers = [world.call("POST", "/crm/properties/2026-09/contacts", body | {"name": f"u{n}"})[0] for n in range(10)]
 
     assert answers == [201] * 9 + [400]  # accord_ref is one of them
+
+
+def test_a_thousand_custom_properties_are_the_most(make_world: Any) -> None:
+    """PROVIDERS §5: an account that is full of others' properties has no room for ours."""
+    world, path = make_world(), "/crm/properties/2026-09/contacts"
+    body = {"label": "x", "type": "string", "fieldType": "text", "groupName": "contactinformation"}
+    answers = [world.call("POST", path, body | {"name": f"p{n}"})[0] for n in range(1_001)]
+
+    assert answers == [201] * 1_000 + [400]
+
+
+def test_an_archived_property_is_unknown_and_comes_back_as_it_was(world: Any) -> None:
+    """PROVIDERS §2: whoever makes it again believes that its definition is the one just sent."""
+    found = new(world, firstname="A", accord_ref="i.m.1")[1]
+    world.hubspot.archive_property("contact", "accord_ref")
+    path = f"{CONTACTS}/{found['id']}"
+
+    assert new(world, firstname="B", accord_ref="i.m.2")[0] == 400
+    assert "accord_ref" not in world.call("GET", path + "?properties=accord_ref")[1]["properties"]
+    assert world.call("GET", f"{CONTACTS}/i.m.1?idProperty=accord_ref")[0] == 400
+    assert world.call("GET", "/crm/properties/2026-09/contacts/accord_ref")[0] == 404
+    body = {"name": "accord_ref", "label": "x", "type": "number", "fieldType": "number", "groupName": "accord"}
+    status, made, _ = world.call("POST", "/crm/properties/2026-09/contacts", body)
+    assert (status, made["type"], made["hasUniqueValue"]) == (201, "string", True)
+    assert world.call("GET", path + "?properties=accord_ref")[1]["properties"]["accord_ref"] == "i.m.1"
 
 
 def test_groups_and_definitions_can_be_read(world: Any) -> None:
@@ -218,6 +244,25 @@ def test_a_listing_goes_by_ascending_id_in_pages_of_at_most_a_hundred(world: Any
     assert [one["id"] for one in world.call("GET", CONTACTS + "?archived=true")[1]["results"]] == [ids[1]]
     for query in ("limit=101", "limit=0", "limit=x", "after=x", "limit=51&propertiesWithHistory=email"):
         assert world.call("GET", f"{CONTACTS}?{query}")[0] == 400
+
+
+def test_the_recycle_bin_keeps_an_object_for_ninety_days(world: Any) -> None:
+    """PROVIDERS §3: whoever looks for what was deleted less often than that never hears of it."""
+    first, second = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob"))
+    world.hubspot.delete("customer", first)
+    world.clock.time += 86_400
+    world.hubspot.restore("customer", first)
+    world.hubspot.delete("customer", first)
+    world.hubspot.delete("customer", second)
+    world.clock.time += 90 * 86_400 - 1
+    assert len(world.call("GET", CONTACTS + "?archived=true")[1]["results"]) == 2
+    world.hubspot.restore("customer", second)
+
+    world.clock.time += 1
+    assert world.call("GET", CONTACTS + "?archived=true")[1]["results"] == []
+    with pytest.raises(KeyError):
+        world.hubspot.restore("customer", first)
+    assert world.hubspot.objects("customer").keys() == {second}
 
 
 def test_search_finds_nothing_for_a_while_after_a_write(world: Any) -> None:
