@@ -67,6 +67,10 @@ class HubSpotLookAlike:
         """HubSpot's own 429 for `request`, as if other apps of the account had used the allowance up."""
         return self._api.too_many(request)
 
+    def keep_busy(self, object_type: str, seconds: float = 2.0) -> None:
+        """Another program's bulk upsert locks the contacts, or the companies, for so long."""
+        self._api.keep_busy(object_type, seconds)
+
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object by remote id."""
         return {f"{table.type}:{one.id}": _plain(one) | self._above(table, one) for table, one in self._live(kind)}
@@ -126,6 +130,14 @@ class HubSpotLookAlike:
         """A person moves it to the recycle bin."""
         _only_customers(kind)
         self._state.archive(*self._there(remote_id), PERSON)
+
+    def erase(self, kind: str, remote_id: str) -> None:
+        """A person has a contact deleted for good; ValueError for a company, which has no such deletion."""
+        _only_customers(kind)
+        table, record = self._there(remote_id)
+        if table.type != "contact":
+            raise ValueError("HubSpot erases contacts only")
+        self._state.erase(table, record)
 
     def restore(self, kind: str, remote_id: str) -> None:
         """A person takes it out of the recycle bin.

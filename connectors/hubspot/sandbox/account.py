@@ -26,7 +26,7 @@ class AccountState:
         self.settings = settings
         self.tables = {kind: Table(kind, rng.randrange(100, 900)) for kind in ("contact", "company")}
         self.families = Families(self.tables["company"])
-        self.outbox = Outbox()
+        self.outbox = Outbox(rng)
         self.mutations: list[Mutation] = []
         self._rng = rng
         self._subscriptions: dict[tuple[str, str], int] = {}
@@ -57,6 +57,12 @@ class AccountState:
         table.archive(record, self.now_ms())
         self._changed(table, record, "archive", {"archived": True}, caller, None)
         self._tell(table, "deletion", {"objectId": int(record.id)}, caller)
+
+    def erase(self, table: Table, record: Record) -> None:
+        """A person has a contact deleted for good, as privacy laws ask: no recycle bin keeps it."""
+        table.erase(record, self.now_ms())
+        self._changed(table, record, "erase", {"archived": True}, PERSON, None)
+        self._tell(table, "privacyDeletion", {"objectId": int(record.id)}, PERSON)
 
     def restore(self, table: Table, record: Record) -> None:
         """A person takes it out of the recycle bin again."""
@@ -128,7 +134,8 @@ class AccountState:
             return
         name = (f"{table.type}.{verb}", str(told.get("propertyName", "")))
         event = {
-            "eventId": self._rng.randrange(1, 1 << 31),
+            # not unique (PROVIDERS §4): whoever tells deliveries apart by it loses changes
+            "eventId": self._rng.randrange(1, 10),
             "subscriptionId": self._subscriptions.setdefault(name, 1_000 + len(self._subscriptions)),
             "subscriptionType": name[0],
             "portalId": self.settings.portal_id,

@@ -81,6 +81,7 @@ class Api:
         self.reads = 0
         self._state = state
         self.limits = Limits(lambda: state.settings)
+        self._busy_until: dict[str, float] = {}
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """One request as HubSpot would answer it."""
@@ -102,6 +103,10 @@ class Api:
     def too_many(self, request: HttpRequest) -> HttpResponse:
         """The 429 that `request` would get; nothing is counted."""
         return rate_limited("SECONDLY" if urlsplit(request.url).path.endswith("/search") else "TEN_SECONDLY_ROLLING")
+
+    def keep_busy(self, object_type: str, seconds: float) -> None:
+        """Bulk writes to one type of object are locked for so long."""
+        self._busy_until[object_type] = self._state.clock.now() + seconds
 
     # ---- routes ----------------------------------------------------------------------------------------
 
@@ -281,6 +286,8 @@ class Api:
         return properties
 
     def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
+        if self._busy_until.get(table.type, 0.0) > self._state.clock.now():
+            raise Refused(423, "LOCKED", "The resource is locked: another bulk write is under way")
         inputs = inputs_in(call.json())
         is_traced = all(isinstance(one.get(TRACE), str) and one[TRACE] for one in inputs)
         ids = [str(one.get("id")) for one in inputs if action != "create"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import random
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ class _Parcel:
 class Outbox:
     """Deliveries to make, with their attempts."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
         """Nothing is queued yet."""
+        self._rng = rng
         self._waiting: list[dict[str, Any]] = []
         self._parcels: dict[str, _Parcel] = {}
         self._made = 0
@@ -46,7 +48,8 @@ class Outbox:
         self._waiting.append(event)
 
     def due(self, url: str, client_secret: str, now: float) -> list[Outgoing]:
-        """What is to be sent now; nothing is offered twice before it was answered."""
+        """What is to be sent now, in no order (PROVIDERS §4); nothing is offered twice before it was answered."""
+        self._rng.shuffle(self._waiting)
         for start in range(0, len(self._waiting), BATCH):
             self._made += 1
             self._parcels[f"hubspot-{self._made}"] = _Parcel(self._waiting[start : start + BATCH], now)

@@ -251,6 +251,11 @@ class Table:
         self._bin.append((now, record.id))
         self._release_all(record)
 
+    def erase(self, record: Record, now: int) -> None:
+        """Past the recycle bin."""
+        self.archive(record, now)
+        del self.records[record.id]
+
     def restore(self, record: Record, now: int) -> None:
         """Out of the recycle bin."""
         record.archived_at = None
