@@ -242,15 +242,13 @@ class QuickBooksLookAlike:
         return remote_id
 
     def _batched(self, body: Mapping[str, Any], key: str | None) -> bytes:
-        items = body.get("BatchItemRequest")
-        if not isinstance(items, list) or not items:
-            raise Refused("2020", "Required param missing", "BatchItemRequest")
-        if len(items) > self.settings.batch_most:
-            most = self.settings.batch_most
-            raise Refused("1040", "Batch size exceeds allowed limit", f"The batch limit size is {most}")
+        items = _batch_items(body, self.settings.batch_most)
         if key is not None and any(len(item["bId"]) > _BATCH_ID_MOST for item in items):
             raise Refused("2050", "bId is too long for a batch with a requestid", f"Max:{_BATCH_ID_MOST}")
-        return b'"BatchItemResponse":[%b]' % b",".join(self._batch_item(item, key) for item in items)
+        # the items of a batch do not see each other: a query finds nothing that was written beside it
+        order = sorted(range(len(items)), key=lambda place: "Query" not in items[place])
+        told = {place: self._batch_item(items[place], key) for place in order}
+        return b'"BatchItemResponse":[%b]' % b",".join(told[place] for place in range(len(items)))
 
     def _batch_item(self, item: Mapping[str, Any], key: str | None) -> bytes:
         try:
@@ -339,3 +337,15 @@ def _json(body: bytes) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise Refused("2010", "Request has invalid or unsupported property", "not an object")
     return found
+
+
+def _batch_items(body: Mapping[str, Any], most: int) -> list[Mapping[str, Any]]:
+    items = body.get("BatchItemRequest")
+    if not isinstance(items, list) or not items:
+        raise Refused("2020", "Required param missing", "BatchItemRequest")
+    if len(items) > most:
+        raise Refused("1040", "Batch size exceeds allowed limit", f"The batch limit size is {most}")
+    ids = [item.get("bId") if isinstance(item, dict) else None for item in items]
+    if not all(isinstance(one, str) and one for one in ids) or len(set(ids)) != len(ids):
+        raise Refused("2010", "Request has invalid or unsupported property", "bId: each item needs one of its own")
+    return items

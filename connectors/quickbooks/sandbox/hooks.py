@@ -58,7 +58,7 @@ class Hooks:
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z"),
             "intuitentityid": remote_id,
             "intuitaccountid": self._settings().realm_id,
-            "data": {"deletedid": absorbed} if absorbed else {},
+            "data": {"deletedid": absorbed} if absorbed and self._settings().is_webhook_data_filled else {},
         }
         self._waiting.append(event)
 
@@ -69,6 +69,8 @@ class Hooks:
             return ()
         if self._flight is None and self._waiting:
             events, self._waiting = self._waiting[:_MOST_EVENTS], self._waiting[_MOST_EVENTS:]
+            # in no order (PROVIDERS, section 4): the last event of an array is not the newest
+            self._rng.shuffle(events)
             self._flight = _Flight(events[0]["id"], self._body(events), now)
         flight = self._flight
         if flight is None or flight.is_under_way or flight.due > now:

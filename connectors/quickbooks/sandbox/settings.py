@@ -37,3 +37,5 @@ class QuickBooksSettings:
     """Whether a repeated requestid gives an old refusal again, or tries anew."""
     webhook_url: str | None = None
     is_old_webhook_format: bool = False
+    is_webhook_data_filled: bool = True
+    """Whether a merge names the absorbed customer: Intuit does not guarantee it."""
