@@ -24,7 +24,9 @@ class AccountState:
         """An empty account."""
         self.clock = clock
         self.settings = settings
-        self.tables = {kind: Table(kind, rng.randrange(100, 900)) for kind in ("contact", "company")}
+        self.tables = {
+            kind: Table(kind, rng.randrange(100, 900), lambda: self.settings) for kind in ("contact", "company")
+        }
         self.families = Families(self.tables["company"])
         self.outbox = Outbox(rng)
         self.mutations: list[Mutation] = []

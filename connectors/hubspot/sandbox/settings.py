@@ -34,6 +34,8 @@ class HubSpotSettings:
     """Calls per ten seconds: 190 (Professional, Enterprise), 100 (Free, Starter), 110 (OAuth)."""
     daily: int | None = 625_000
     """Calls until midnight: 250,000 (Free, Starter), 625,000 (Professional), 1,000,000 (Enterprise), None (OAuth)."""
+    follows_merges: bool = True
+    """Whether an id that was merged away leads to its survivor, or to nothing: not verified (PROVIDERS §3)."""
     rules: tuple[Rule, ...] = ()
     """What administrators require of contacts and companies."""
     external_property: str = "external_customer_id"

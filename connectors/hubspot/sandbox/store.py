@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connectors.hubspot.sandbox.answers import Refused, bad_request, invalid, iso, not_found
 from connectors.hubspot.sandbox.definitions import MAX_CUSTOM, MAX_UNIQUE, checked_definition, text_definition
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 
 TEXT_LIMIT: Final = 65_536
 EMAIL: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")
@@ -68,7 +69,7 @@ class Indexed:
 class Table:
     """All objects of one type in one account."""
 
-    def __init__(self, object_type: str, first_id: int) -> None:
+    def __init__(self, object_type: str, first_id: int, settings: Callable[[], HubSpotSettings]) -> None:
         """Start with HubSpot's own properties."""
         self.type = object_type
         self.label = object_type.upper()
@@ -77,6 +78,7 @@ class Table:
         self.definitions: dict[str, dict[str, Any]] = {}
         self.index: dict[str, Indexed] = {}
         self.survivors: dict[str, str] = {}
+        self._settings = settings
         self._order: list[int] = []
         self._bin: deque[tuple[int, str]] = deque()
         self._next_id = first_id
@@ -126,8 +128,8 @@ class Table:
     # ---- looking ---------------------------------------------------------------------------------------
 
     def live(self, hubspot_id: str) -> Record | None:
-        """The object of an id; a merged-away id leads to its survivor."""
-        while hubspot_id in self.survivors:
+        """The object of an id; a merged-away id leads to its survivor, where the account follows merges."""
+        while self._settings().follows_merges and hubspot_id in self.survivors:
             hubspot_id = self.survivors[hubspot_id]
         record = self.records.get(hubspot_id)
         return record if record and not record.is_archived else None

@@ -13,7 +13,7 @@ import pytest
 from connectors.hubspot.sandbox import HubSpotSettings
 from connectors.hubspot.sandbox.rules import Rule
 from connectors.hubspot.webhook import HubSpotWebhooks
-from core.ports import HttpRequest
+from core.ports import HttpRequest, Missing
 
 CONTACTS = "/crm/objects/2026-09/contacts"
 COMPANIES = "/crm/objects/2026-09/companies"
@@ -467,6 +467,22 @@ def test_a_merge_makes_a_new_id_that_the_old_ones_lead_to(world: Any) -> None:
     body = {"primaryObjectId": other["id"], "objectIdToMerge": shown["id"]}
     assert world.call("POST", CONTACTS + "/merge", body)[0] == 200
     assert world.call("POST", CONTACTS + "/merge", {"primaryObjectId": "1", "objectIdToMerge": "1"})[0] == 400
+
+
+def test_whether_a_merged_away_id_leads_to_its_survivor_is_a_setting(make_world: Any) -> None:
+    """PROVIDERS §3 has it unverified: where it does not, only the survivor tells whom it absorbed."""
+    world = make_world(HubSpotSettings(follows_merges=False))
+    first, second = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob"))
+    merged = world.hubspot.merge("customer", first, second)
+
+    assert world.call("GET", f"{CONTACTS}/{first.partition(':')[2]}")[0] == 404
+    assert world.run(world.connector.read("customer", [first, second])) == {
+        first: Missing(first),
+        second: Missing(second),
+    }
+    path = f"{CONTACTS}/{merged.partition(':')[2]}?properties=hs_merged_object_ids"
+    named = world.call("GET", path)[1]["properties"]["hs_merged_object_ids"]
+    assert {f"contact:{one}" for one in named.split(";")} == {first, second}
 
 
 def test_history_tells_who_wrote_what(world: Any) -> None:
