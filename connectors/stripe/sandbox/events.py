@@ -9,8 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.stripe.manifest import API_VERSION
-
 RETENTION_SECONDS: Final = 30 * 86400
 _MOST_OVERTAKEN: Final = 7
 """Ten thousand events of one second must not each look at all the others."""
@@ -27,6 +25,7 @@ class Event:
     previous: Mapping[str, Any] | None
     request_id: str | None
     request_key: str | None
+    api_version: str
 
     def body(self, *, is_live: bool, pending: int) -> bytes:
         """Render the event as the API and the webhooks do."""
@@ -37,7 +36,7 @@ class Event:
             {
                 "id": self.id,
                 "object": "event",
-                "api_version": API_VERSION,
+                "api_version": self.api_version,
                 "created": self.created,
                 "data": data,
                 "livemode": is_live,

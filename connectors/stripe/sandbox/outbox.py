@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import hmac
+import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -22,8 +23,9 @@ TEST_RETRY_SECONDS: Final = (300.0, _HOUR, 4 * _HOUR)
 class Outbox:
     """Deliveries to one endpoint: at least once, in no promised order."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
         """Start empty."""
+        self._rng = rng
         self._waiting: list[tuple[float, int, str, int]] = []
         self._in_flight: dict[str, int] = {}
         self._count = 0
@@ -36,12 +38,13 @@ class Outbox:
         heapq.heappush(self._waiting, (due, self._count, event_id, attempt))
 
     def due(self, now: float, settings: StripeSettings, body_of: Callable[[str], bytes]) -> Sequence[Outgoing]:
-        """Attempts to make now, signed now. An attempt is out until it is answered."""
+        """Attempts to make now, signed now, in no order. An attempt is out until it is answered."""
         made = []
         while self._waiting and self._waiting[0][0] <= now:
             _, _, event_id, attempt = heapq.heappop(self._waiting)
             self._in_flight[event_id] = attempt
             made.append(Outgoing(event_id, _signed(body_of(event_id), now, settings), attempt))
+        self._rng.shuffle(made)
         return made
 
     def answered(self, event_id: str, status: int | None, now: float, settings: StripeSettings) -> None:

@@ -410,6 +410,15 @@ def test_the_published_limits_hold(
     assert world.call("GET", path, query)[0] == 200
 
 
+def test_different_customers_share_one_endpoint(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §1: whoever counts by address writes to thirty customers at once and is refused."""
+    world = make_world(StripeSettings(enforce_limits=True))
+    ids = seed(world, 30)
+    answers = [world.call("POST", f"/v1/customers/{one}", {"name": "x"}) for one in ids]
+    assert [status for status, _, _ in answers] == [200] * 25 + [429] * 5
+    assert world.call("GET", f"/v1/customers/{ids[0]}")[0] == 200
+
+
 def test_an_account_has_100_calls_a_second(make_world: Callable[..., Any]) -> None:
     """PROVIDERS §1: four endpoints fill it."""
     world = make_world(StripeSettings(enforce_limits=True))
@@ -480,6 +489,26 @@ def test_webhooks_are_signed_and_redelivered(make_world: Callable[..., Any]) -> 
     assert attempts == 10
     _, failed, _ = world.call("GET", "/v1/events", {"delivery_success": "false"})
     assert [event["pending_webhooks"] for event in failed["data"]] == [1]
+
+
+def test_deliveries_come_in_no_order(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §4: whoever believes the last one goes back in time."""
+    world = hooked(make_world)
+    ids = seed(world, 20)
+    sent = [notice.remote_id for one in world.stripe.due_webhooks(world.clock.time)
+            for notice in StripeWebhooks().notices(one.delivery.body)]  # fmt: skip
+    assert sorted(sent) == sorted(ids)
+    assert sent != ids
+
+
+def test_events_are_rendered_in_the_version_of_the_account(world: Any) -> None:
+    """PROVIDERS §4: its snapshots are not what the pinned version of a request would show."""
+    world.change(api_version="2024-06-20")
+    (remote_id,) = seed(world, 1)
+    (event,) = world.call("GET", "/v1/events", {}, stripe_version="2026-10-28.endive")[1]["data"]
+    assert event["api_version"] == "2024-06-20"
+    (page,) = world.sweep("changes", '{"since":0}')
+    assert (page.sightings, list(page.changed)) == ([], [remote_id])
 
 
 def test_test_mode_gives_up_after_three_more_attempts(make_world: Callable[..., Any]) -> None:
