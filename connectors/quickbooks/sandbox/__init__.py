@@ -27,6 +27,7 @@ TOKEN_PATH: Final = "/oauth2/v1/tokens/bearer"  # noqa: S105 - a path
 _REQUEST_ID_MOST: Final = 50
 _BATCH_REQUEST_ID_MOST: Final = 36
 _BATCH_ID_MOST: Final = 10
+_ITEM_CODE: Final = "003001"
 _CDC_MOST: Final = 1000
 _CDC_DAYS: Final = 30
 __all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
@@ -260,9 +261,9 @@ class QuickBooksLookAlike:
     def _batch_answer(self, item: Mapping[str, Any], key: str | None) -> bytes:
         if self._faults["throttled_item"]:
             self._faults["throttled_item"] -= 1
-            raise throttled()
+            raise throttled(_ITEM_CODE)
         if "Query" in item:
-            self.limits.check_reads(self._clock.now())
+            self.limits.check_reads(self._clock.now(), _ITEM_CODE)
             found = self._queried(item["Query"])
             self.limits.read()
             return found

@@ -14,13 +14,13 @@ from connectors.quickbooks.sandbox.window import Window
 MANY: Final = 429
 
 
-def throttled() -> Refused:
-    """Intuit's 429; no header tells how long to wait."""
-    refused = Refused("3001", "", status=MANY, kind="SERVICE")
+def throttled(code: str = "3001") -> Refused:
+    """Intuit's 429; no header tells how long to wait. Its code is also seen as 003001, here in items of a batch."""
+    refused = Refused(code, "", status=MANY, kind="SERVICE")
     error: dict[str, Any] = {
         "Message": "message=ThrottleExceeded; errorCode=003001; statusCode=429",
         "Detail": "You have exceeded the number of requests allowed",
-        "code": "3001",
+        "code": code,
     }
     refused.fault = {"Error": [error], "type": "SERVICE"}
     return refused
@@ -41,7 +41,7 @@ class Limits:
     def admit(self, now: float, *, is_batch: bool, is_read: bool) -> None:
         """Count a call, or refuse it; a read also when the month's reads are used up."""
         if is_read:
-            self.check_reads(now)
+            self.check_reads(now, "3001")
         if not self._settings().enforce_limits:
             return
         windows = [*self._windows, self._batches] if is_batch else self._windows
@@ -50,14 +50,14 @@ class Limits:
         for window in windows:
             window.count(now)
 
-    def check_reads(self, now: float) -> None:
+    def check_reads(self, now: float, code: str) -> None:
         """Refuse one more read than the plan has in a calendar month."""
         here = datetime.fromtimestamp(now, PACIFIC)
         if (here.year, here.month) != self._month:
             self._month, self.reads_this_month = (here.year, here.month), 0
         told = self._settings()
         if told.enforce_limits and self.reads_this_month >= told.monthly_reads:
-            raise throttled()
+            raise throttled(code)
 
     def read(self) -> None:
         """A read was answered."""

@@ -175,6 +175,7 @@ def test_a_created_customer_has_all_that_quickbooks_computes(api: Api) -> None:
         ({"DisplayName": "a", "PrimaryPhone": {"FreeFormNumber": "1" * 31}}, "2050"),
         ({"DisplayName": "a", "PrimaryEmailAddr": {"Address": "nobody"}}, "2210"),
         ({"DisplayName": "a", "BillAddr": {"PostalCode": "1" * 31}}, "2050"),
+        ({"DisplayName": "a", "TaxExemptionReasonId": "16"}, "2010"),
         ({"DisplayName": "vendor inc"}, "6240"),
         ([], "2010"),
         (b"{", "500"),
@@ -521,7 +522,7 @@ def test_a_monthly_allowance_refuses_the_next_read_and_no_write(make_world: Make
     api.world.clock.time += 3600
     assert code(api.query(EVERY)) == "3001"
     assert api.call("GET", f"{REALM}/cdc?entities=Customer&changedSince=2026-11-20")[0] == 429
-    assert api.batch([query])[1]["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "3001"
+    assert api.batch([query])[1]["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "003001"
     assert api.post({"DisplayName": "A"})[0] == 200
     assert api.world.company.limits.reads_this_month == 3
     api.world.clock.time += 31 * 86_400
@@ -534,6 +535,17 @@ def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: World) -> None
 
     assert (answer.status, json.loads(answer.body)["Fault"]["type"]) == (429, "SERVICE")
     assert "retry-after" not in answer.headers
+
+
+def test_an_item_of_a_batch_may_be_throttled_inside_http_200_under_another_spelling(api: Api) -> None:
+    """PROVIDERS, section 1: whoever looks for status 429, or for code 3001, takes it for refused for good."""
+    api.world.company.fail_next("throttled_item")
+    items = [{"bId": name, "operation": "create", "Customer": {"DisplayName": name}} for name in ("a", "b")]
+    status, body = api.batch(items)
+
+    assert status == 200
+    assert body["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "003001"
+    assert body["BatchItemResponse"][1]["Customer"]["DisplayName"] == "b"
 
 
 def test_http_200_may_carry_a_fault(api: Api) -> None:
