@@ -164,7 +164,7 @@ class HubSpotLookAlike:
 
     def due_webhooks(self, now: float) -> Sequence[Outgoing]:
         """Deliveries to make now."""
-        return self._state.outbox.due(self.settings.webhook_url, self.settings.client_secret, now)
+        return self._state.outbox.due(self.settings, now)
 
     def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """What the receiver said."""

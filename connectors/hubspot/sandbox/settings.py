@@ -23,6 +23,8 @@ class HubSpotSettings:
     client_secret: str = "hubspot-client-secret"  # noqa: S105 -- a planted secret
     webhook_url: str = ""
     """Empty: nobody has subscribed, and no event is kept."""
+    is_legacy_app: bool = False
+    """A legacy private app's webhooks have signature v1 alone (PROVIDERS §4)."""
     portal_id: int = 4_242_424
     account_type: str = "STANDARD"
     time_zone: str = "Europe/Rome"

@@ -13,6 +13,7 @@ import pytest
 from connectors.hubspot.sandbox import HubSpotSettings
 from connectors.hubspot.sandbox.rules import Rule
 from connectors.hubspot.webhook import HubSpotWebhooks
+from core.errors import SignatureError
 from core.ports import HttpRequest, Missing
 
 CONTACTS = "/crm/objects/2026-09/contacts"
@@ -591,6 +592,21 @@ def test_webhooks_are_arrays_of_at_most_a_hundred_events_signed_for_the_public_u
     named = {notice.remote_id for one in sent for notice in hooks.notices(one.delivery.body)}
     assert named == set(made)
     assert not world.hubspot.due_webhooks(world.clock.now())
+
+
+def test_a_legacy_apps_webhooks_have_the_oldest_signature_alone(make_world: Any) -> None:
+    """PROVIDERS §4: whoever knows v3 only hears nothing; whoever takes v1 beside a wrong v3 is fooled."""
+    world = make_world(dataclasses.replace(HOOKED, is_legacy_app=True))
+    world.hubspot.edit("customer", None, {"name": "Ada"})
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+
+    assert not {"x-hubspot-signature-v3", "x-hubspot-request-timestamp"} & sent.delivery.headers.keys()
+    HubSpotWebhooks().verify(sent.delivery, [HOOKED.client_secret], world.clock.now())
+    stamp = str(int(world.clock.now() * 1000))
+    wrong = {**sent.delivery.headers, "x-hubspot-signature-v3": "AAAA", "x-hubspot-request-timestamp": stamp}
+    forged = dataclasses.replace(sent.delivery, headers=wrong)
+    with pytest.raises(SignatureError):
+        HubSpotWebhooks().verify(forged, [HOOKED.client_secret], world.clock.now())
 
 
 def test_an_unanswered_webhook_comes_again_ten_times_over_a_day(make_world: Any) -> None:
