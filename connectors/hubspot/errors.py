@@ -45,7 +45,9 @@ def error_from(
     """The error that an answer with `status` stands for. Header names are lower case."""
     problem = _problem_in(body)
     if status in _NOT_EXECUTED:
-        return RetryError(f"HubSpot asks to wait ({status})", retry_after=_wait(status, headers, problem))
+        # which limit it was tells a person whether seconds help, or a night
+        policy = f" {problem.policy_name}" if problem and problem.policy_name else ""
+        return RetryError(f"HubSpot asks to wait ({status}{policy})", retry_after=_wait(status, headers, problem))
     if status >= 500 or problem is None:
         return _unclear(status, is_write=is_write)
     if status == 401:

@@ -12,9 +12,8 @@ import httptools
 
 from core.ports import Clock, Delivery
 from core.sandbox.faults import Faults, Sending
-from core.sandbox.lookalike import LookAlike
+from core.sandbox.lookalike import LookAlike, Outgoing
 
-TIMEOUT_SECONDS: Final = 5.0
 IN_FLIGHT: Final = 16
 POLL_SECONDS: Final = 0.02
 _READ_BYTES: Final = 65_536
@@ -64,11 +63,11 @@ class Poster:
         """Open nothing yet."""
         self._idle: dict[tuple[str, str], list[_Wire]] = {}
 
-    async def post(self, delivery: Delivery) -> int | None:
-        """The receiver's status; None: no such address, no connection, or no answer within the time-out."""
+    async def post(self, outgoing: Outgoing) -> int | None:
+        """The receiver's status; None: no such address, no connection, or no answer while the provider waits."""
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await self._post(delivery)
+            async with asyncio.timeout(outgoing.patience_seconds):
+                return await self._post(outgoing.delivery)
         except (OSError, ValueError, httptools.HttpParserError):
             return None
 
@@ -174,7 +173,7 @@ class Courier:
         if sending.after_seconds > 0:
             await self._clock.sleep(sending.after_seconds)
         async with self._free:
-            status = await self._poster.post(sending.outgoing.delivery)
+            status = await self._poster.post(sending.outgoing)
         self._count("none" if status is None else str(status))
         if not sending.is_double:
             self._under_way.discard(sending.outgoing.id)

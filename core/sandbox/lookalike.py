@@ -31,6 +31,8 @@ class Outgoing:
     id: str
     delivery: Delivery
     attempt: int
+    patience_seconds: float = 5.0
+    """How long the provider waits for the answer; without one, the delivery has failed."""
 
 
 class LookAlike(Protocol):

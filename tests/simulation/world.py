@@ -128,13 +128,19 @@ class SimWorld:
         seed = tape.seed
         made: dict[str, LookAlike] = {
             "stripe": StripeLookAlike(
-                clock=self.clock, rng=Random(f"s {seed}"), settings=StripeSettings(webhook_url=hooks["stripe"])
+                clock=self.clock,
+                rng=Random(f"s {seed}"),
+                settings=StripeSettings(webhook_url=hooks["stripe"], enforce_limits=True),
             ),
             "hubspot": HubSpotLookAlike(
-                clock=self.clock, rng=Random(f"h {seed}"), settings=HubSpotSettings(webhook_url=hooks["hubspot"] or "")
+                clock=self.clock,
+                rng=Random(f"h {seed}"),
+                settings=HubSpotSettings(webhook_url=hooks["hubspot"] or "", enforce_limits=True),
             ),
             "quickbooks": QuickBooksLookAlike(
-                clock=self.clock, rng=Random(f"q {seed}"), settings=QuickBooksSettings(webhook_url=hooks["quickbooks"])
+                clock=self.clock,
+                rng=Random(f"q {seed}"),
+                settings=QuickBooksSettings(webhook_url=hooks["quickbooks"], enforce_limits=True),
             ),
         }
         self.sites = {name: Site(self, name, one, Random(f"weather {seed} {name}")) for name, one in made.items()}

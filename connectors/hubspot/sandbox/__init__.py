@@ -6,10 +6,12 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.hubspot.sandbox.account import PERSON, AccountState, HubSpotSettings
+from connectors.hubspot.sandbox.account import PERSON, AccountState
 from connectors.hubspot.sandbox.answers import Refused
 from connectors.hubspot.sandbox.api import Api
+from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.people import neutral_of, properties_of, type_of
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 from connectors.hubspot.sandbox.store import Record, Table
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
@@ -48,6 +50,11 @@ class HubSpotLookAlike:
         return self._api.reads
 
     @property
+    def limits(self) -> Limits:
+        """What this account has used of its allowances."""
+        return self._api.limits
+
+    @property
     def mutations(self) -> Sequence[Mutation]:
         """Every change since the start, oldest first."""
         return self._state.mutations
@@ -59,6 +66,10 @@ class HubSpotLookAlike:
     def too_many(self, request: HttpRequest) -> HttpResponse:
         """HubSpot's own 429 for `request`, as if other apps of the account had used the allowance up."""
         return self._api.too_many(request)
+
+    def keep_busy(self, object_type: str, seconds: float = 2.0) -> None:
+        """Another program's bulk upsert locks the contacts, or the companies, for so long."""
+        self._api.keep_busy(object_type, seconds)
 
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object by remote id."""
@@ -120,14 +131,30 @@ class HubSpotLookAlike:
         _only_customers(kind)
         self._state.archive(*self._there(remote_id), PERSON)
 
+    def erase(self, kind: str, remote_id: str) -> None:
+        """A person has a contact deleted for good; ValueError for a company, which has no such deletion."""
+        _only_customers(kind)
+        table, record = self._there(remote_id)
+        if table.type != "contact":
+            raise ValueError("HubSpot erases contacts only")
+        self._state.erase(table, record)
+
     def restore(self, kind: str, remote_id: str) -> None:
-        """A person takes it out of the recycle bin; ValueError when another object has its e-mail by now."""
+        """A person takes it out of the recycle bin.
+
+        KeyError: not there any more, after 90 days; ValueError: another object has its e-mail by now.
+        """
         _only_customers(kind)
         object_type, _, hubspot_id = remote_id.partition(":")
         table = self._state.tables[object_type]
+        table.empty_bin(self._state.now_ms())
         record = table.records[hubspot_id]
         _check_clash(table, record, record.properties)
         self._state.restore(table, record)
+
+    def archive_property(self, object_type: str, name: str) -> None:
+        """A person archives a property of contacts or companies."""
+        self._state.tables[object_type].archive_property(name)
 
     def merge(self, kind: str, primary: str, absorbed: str) -> str:
         """A person merges two objects of one type; returns the new one's remote id."""
@@ -137,7 +164,7 @@ class HubSpotLookAlike:
 
     def due_webhooks(self, now: float) -> Sequence[Outgoing]:
         """Deliveries to make now."""
-        return self._state.outbox.due(self.settings.webhook_url, self.settings.client_secret, now)
+        return self._state.outbox.due(self.settings, now)
 
     def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """What the receiver said."""

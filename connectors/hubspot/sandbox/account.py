@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.hubspot.sandbox.families import Families
 from connectors.hubspot.sandbox.outbox import Outbox
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 from connectors.hubspot.sandbox.store import Record, Table
 from core.ports import Clock
 from core.sandbox.lookalike import Mutation
 
 PERSON: Final = "person"
 ACCORD: Final = "accord"
-SCOPES: Final = frozenset(
-    f"crm.{area}.{table}.{right}"
-    for area in ("objects", "schemas")
-    for table in ("contacts", "companies")
-    for right in ("read", "write")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class HubSpotSettings:
-    """What an account of the look-alike is like. `lag_scale` shrinks every delay of HubSpot's."""
-
-    access_token: str = "pat-na1-sandbox"  # noqa: S105 -- a planted secret
-    client_secret: str = "hubspot-client-secret"  # noqa: S105 -- a planted secret
-    webhook_url: str = ""
-    """Empty: nobody has subscribed, and no event is kept."""
-    portal_id: int = 4_242_424
-    account_type: str = "STANDARD"
-    scopes: frozenset[str] = SCOPES
-    lag_scale: float = 1.0
-    search_lag_seconds: float = 10.0
-    enforce_limits: bool = False
-    burst: int = 190
-    external_property: str = "external_customer_id"
 
 
 class AccountState:
@@ -48,9 +24,11 @@ class AccountState:
         """An empty account."""
         self.clock = clock
         self.settings = settings
-        self.tables = {kind: Table(kind, rng.randrange(100, 900)) for kind in ("contact", "company")}
+        self.tables = {
+            kind: Table(kind, rng.randrange(100, 900), lambda: self.settings) for kind in ("contact", "company")
+        }
         self.families = Families(self.tables["company"])
-        self.outbox = Outbox()
+        self.outbox = Outbox(rng)
         self.mutations: list[Mutation] = []
         self._rng = rng
         self._subscriptions: dict[tuple[str, str], int] = {}
@@ -81,6 +59,12 @@ class AccountState:
         table.archive(record, self.now_ms())
         self._changed(table, record, "archive", {"archived": True}, caller, None)
         self._tell(table, "deletion", {"objectId": int(record.id)}, caller)
+
+    def erase(self, table: Table, record: Record) -> None:
+        """A person has a contact deleted for good, as privacy laws ask: no recycle bin keeps it."""
+        table.erase(record, self.now_ms())
+        self._changed(table, record, "erase", {"archived": True}, PERSON, None)
+        self._tell(table, "privacyDeletion", {"objectId": int(record.id)}, PERSON)
 
     def restore(self, table: Table, record: Record) -> None:
         """A person takes it out of the recycle bin again."""
@@ -152,7 +136,8 @@ class AccountState:
             return
         name = (f"{table.type}.{verb}", str(told.get("propertyName", "")))
         event = {
-            "eventId": self._rng.randrange(1, 1 << 31),
+            # not unique (PROVIDERS §4): whoever tells deliveries apart by it loses changes
+            "eventId": self._rng.randrange(1, 10),
             "subscriptionId": self._subscriptions.setdefault(name, 1_000 + len(self._subscriptions)),
             "subscriptionType": name[0],
             "portalId": self.settings.portal_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -17,10 +16,13 @@ from connectors.hubspot.sandbox.answers import (
     answer,
     bad_request,
     inputs_in,
+    iso,
     no_such_path,
     not_found,
     rate_limited,
 )
+from connectors.hubspot.sandbox.limits import Limits
+from connectors.hubspot.sandbox.rules import check_rules
 from connectors.hubspot.sandbox.search import hit, search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
 from connectors.hubspot.sandbox.ties import WHAT, ties_answer
@@ -39,7 +41,7 @@ class BatchWrite(Protocol):
     """One input of a batch; a trial only checks."""
 
     def __call__(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
-        """What the input's result shows."""
+        """What the input's result shows; of a trial, the properties that would be written."""
         ...
 
 
@@ -78,8 +80,8 @@ class Api:
         """Rate limits start fresh."""
         self.reads = 0
         self._state = state
-        self._burst: deque[float] = deque()
-        self._searches: deque[float] = deque()
+        self.limits = Limits(lambda: state.settings)
+        self._busy_until: dict[str, float] = {}
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """One request as HubSpot would answer it."""
@@ -88,40 +90,23 @@ class Api:
         if request.headers.get("authorization") != f"Bearer {self._state.settings.access_token}":
             words = "Authentication credentials not found or invalid."
             return Refused(401, "INVALID_AUTHENTICATION", words).response
-        limited = self._limited(url.path.endswith("/search"))
-        if limited:
-            return limited
+        is_search = url.path.endswith("/search")
+        refusal = self.limits.refusal(self._state.clock.now(), is_search=is_search)
+        return refusal or self.limits.told(self._answered(url.path, call), is_search=is_search)
+
+    def _answered(self, path: str, call: Call) -> HttpResponse:
         try:
-            found = self._routed(url.path, call)
+            return self._routed(path, call)
         except Refused as refused:
-            found = refused.response
-        return found if url.path.endswith("/search") else self._with_limits(found)
+            return refused.response
 
     def too_many(self, request: HttpRequest) -> HttpResponse:
         """The 429 that `request` would get; nothing is counted."""
-        return _over(urlsplit(request.url).path.endswith("/search"))
+        return rate_limited("SECONDLY" if urlsplit(request.url).path.endswith("/search") else "TEN_SECONDLY_ROLLING")
 
-    # ---- limits ----------------------------------------------------------------------------------------
-
-    def _limited(self, is_search: bool) -> HttpResponse | None:  # noqa: FBT001
-        now, settings = self._state.clock.now(), self._state.settings
-        calls, seconds, most = (self._searches, 1.0, 5) if is_search else (self._burst, 10.0, settings.burst)
-        while calls and calls[0] <= now - seconds:
-            calls.popleft()
-        if settings.enforce_limits and len(calls) >= most:
-            return _over(is_search)
-        calls.append(now)
-        return None
-
-    def _with_limits(self, found: HttpResponse) -> HttpResponse:
-        """Search answers carry no such headers (PROVIDERS §1)."""
-        most = self._state.settings.burst
-        told = {
-            "x-hubspot-ratelimit-max": str(most),
-            "x-hubspot-ratelimit-remaining": str(max(0, most - len(self._burst))),
-            "x-hubspot-ratelimit-interval-milliseconds": "10000",
-        }
-        return HttpResponse(found.status, {**found.headers, **told}, found.body)
+    def keep_busy(self, object_type: str, seconds: float) -> None:
+        """Bulk writes to one type of object are locked for so long."""
+        self._busy_until[object_type] = self._state.clock.now() + seconds
 
     # ---- routes ----------------------------------------------------------------------------------------
 
@@ -129,7 +114,11 @@ class Api:
         if _ACCOUNT.fullmatch(path) and call.method == "GET":
             self.reads += 1
             settings = self._state.settings
-            told = {"portalId": settings.portal_id, "accountType": settings.account_type, "timeZone": "Europe/Rome"}
+            told = {
+                "portalId": settings.portal_id,
+                "accountType": settings.account_type,
+                "timeZone": settings.time_zone,
+            }
             return answer(200, told)
         ties = _TIES.fullmatch(path)
         if ties and call.method == "POST":
@@ -217,6 +206,7 @@ class Api:
         if not after.isdecimal():
             raise bad_request("after is no cursor of this listing")
         is_archived = call.one("archived") == "true"
+        table.empty_bin(self._state.now_ms())
         records, has_more = table.page(int(after), int(limit), is_archived=is_archived)
         asked = call.listed("properties")
         body: dict[str, Any] = {"results": [_shown(table, record, asked, history) for record in records]}
@@ -240,8 +230,7 @@ class Api:
         if call.method == "GET":
             shown = _shown(table, record, call.listed("properties"), call.listed("propertiesWithHistory"))
             return answer(200, shown)
-        properties = table.checked(call.json().get("properties"))
-        table.check_unique(record, properties)
+        properties = self._checked(table, record, call.json())
         self._state.update(table, record, properties, ACCORD)
         return answer(200, _written(table, record, properties))
 
@@ -279,18 +268,26 @@ class Api:
     # ---- writing ---------------------------------------------------------------------------------------
 
     def _create_one(self, table: Table, call: Call) -> HttpResponse:
-        record, properties = self._written_new(table, call.json(), None)
-        return answer(201, _written(table, record, properties))
+        properties = self._checked_new(table, call.json())
+        return answer(201, _written(table, self._state.create(table, properties, ACCORD), properties))
 
-    def _written_new(self, table: Table, given: Mapping[str, Any], key: str | None) -> tuple[Record, dict[str, str]]:
+    def _checked_new(self, table: Table, given: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(given.get("associations"), list):
             raise bad_request("Invalid input JSON: associations must be set")  # PROVIDERS §5: the spec wants both
-        properties = table.checked(given.get("properties"))
-        table.check_identified(properties)
-        table.check_unique(None, properties)
-        return self._state.create(table, properties, ACCORD, key), properties
+        return self._checked(table, None, given)
+
+    def _checked(self, table: Table, record: Record | None, given: Mapping[str, Any], **more: str) -> dict[str, str]:
+        """The properties of a write, once nothing speaks against it; `record` None: of a create."""
+        properties = table.checked(given.get("properties")) | more
+        if record is None:
+            table.check_identified(properties)
+        check_rules(self._state.settings.rules, table.type, record.properties if record else {}, properties)
+        table.check_unique(record, properties)
+        return properties
 
     def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
+        if self._busy_until.get(table.type, 0.0) > self._state.clock.now():
+            raise Refused(423, "LOCKED", "The resource is locked: another bulk write is under way")
         inputs = inputs_in(call.json())
         is_traced = all(isinstance(one.get(TRACE), str) and one[TRACE] for one in inputs)
         ids = [str(one.get("id")) for one in inputs if action != "create"]
@@ -300,8 +297,12 @@ class Api:
         if is_traced:
             return self._written_each(table, inputs, write)
         # without trace ids one refused input fails all, and nothing is executed (PROVIDERS §2)
+        claimed: set[tuple[str, str]] = set()
         for one in inputs:
-            write(table, one, is_trial=True)
+            claims = table.claims(write(table, one, is_trial=True))
+            if claims & claimed:
+                raise bad_request("Two inputs of the batch have the same value of a unique property")
+            claimed |= claims
         results = [write(table, one, is_trial=False) for one in inputs]
         return answer(200, {"status": "COMPLETE", "results": results})
 
@@ -319,22 +320,20 @@ class Api:
         return answer(207 if errors else 200, told)
 
     def _batch_create(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
+        properties = self._checked_new(table, given)
         if is_trial:
-            properties = table.checked(given.get("properties"))
-            table.check_unique(None, properties)
-            return {}
-        record, properties = self._written_new(table, given, given.get(TRACE))
-        return _written(table, record, properties)
+            return properties
+        return _written(table, self._state.create(table, properties, ACCORD, given.get(TRACE)), properties)
 
     def _batch_update(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
         name, wanted = given.get("idProperty"), str(given.get("id"))
         record = table.by_unique(name, wanted) if name else table.live(wanted)
         if record is None:
             raise table.missing([wanted])
-        properties = table.checked(given.get("properties"))
-        table.check_unique(record, properties)
-        if not is_trial:
-            self._state.update(table, record, properties, ACCORD, given.get(TRACE))
+        properties = self._checked(table, record, given)
+        if is_trial:
+            return properties
+        self._state.update(table, record, properties, ACCORD, given.get(TRACE))
         return _written(table, record, properties)
 
     def _batch_upsert(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
@@ -344,12 +343,9 @@ class Api:
         if name == "email":
             raise bad_request("Partial upserts are not supported when using email as idProperty")
         record = table.by_unique(name, wanted)
-        properties = table.checked(given.get("properties")) | {name: wanted}
-        if record is None:
-            table.check_identified(properties)
-        table.check_unique(record, properties)
+        properties = self._checked(table, record, given, **{name: wanted})
         if is_trial:
-            return {}
+            return properties
         key = given.get(TRACE)
         if record is None:
             record = self._state.create(table, properties, ACCORD, key)
@@ -372,10 +368,6 @@ class Api:
         return answer(200, _shown(table, self._state.merge(table, primary, absorbed, ACCORD), []))
 
 
-def _over(is_search: bool) -> HttpResponse:  # noqa: FBT001
-    return rate_limited("SECONDLY" if is_search else "TEN_SECONDLY_ROLLING")
-
-
 def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:
     """An object as reads return it: what was asked for and exists, and what HubSpot always adds."""
     always = ("createdate", "hs_object_id", MODIFIED[table.type])
@@ -387,8 +379,8 @@ def _shown(table: Table, record: Record, asked: Sequence[str], history: Sequence
         "updatedAt": record.modified_iso,
         "archived": record.is_archived,
     }
-    if record.archived:
-        shown["archivedAt"] = record.archived
+    if record.archived_at is not None:
+        shown["archivedAt"] = iso(record.archived_at)
     if history:
         shown["propertiesWithHistory"] = {name: record.versions(name) for name in history}
     return shown

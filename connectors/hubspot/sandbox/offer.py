@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from connectors.hubspot.sandbox import HubSpotLookAlike
-from connectors.hubspot.sandbox.account import HubSpotSettings
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 from core.ports import Clock
 from core.sandbox.lookalike import LookAlike, Offer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import random
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 from core.ports import Delivery
 from core.sandbox.lookalike import Outgoing
 
@@ -35,8 +37,9 @@ class _Parcel:
 class Outbox:
     """Deliveries to make, with their attempts."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
         """Nothing is queued yet."""
+        self._rng = rng
         self._waiting: list[dict[str, Any]] = []
         self._parcels: dict[str, _Parcel] = {}
         self._made = 0
@@ -45,8 +48,9 @@ class Outbox:
         """Queue one event."""
         self._waiting.append(event)
 
-    def due(self, url: str, client_secret: str, now: float) -> list[Outgoing]:
-        """What is to be sent now; nothing is offered twice before it was answered."""
+    def due(self, settings: HubSpotSettings, now: float) -> list[Outgoing]:
+        """What is to be sent now, in no order (PROVIDERS §4); nothing is offered twice before it was answered."""
+        self._rng.shuffle(self._waiting)
         for start in range(0, len(self._waiting), BATCH):
             self._made += 1
             self._parcels[f"hubspot-{self._made}"] = _Parcel(self._waiting[start : start + BATCH], now)
@@ -54,7 +58,7 @@ class Outbox:
         ready = [(name, one) for name, one in self._parcels.items() if not one.is_away and one.due_at <= now]
         for _, parcel in ready:
             parcel.is_away = True
-        return [Outgoing(name, _delivery(parcel, url, client_secret, now), parcel.attempt) for name, parcel in ready]
+        return [Outgoing(name, _delivery(parcel, settings, now), parcel.attempt) for name, parcel in ready]
 
     def answered(self, name: str, status: int | None, now: float, lag_scale: float) -> None:
         """2xx ends it; anything else is tried again, ten times."""
@@ -67,19 +71,26 @@ class Outbox:
         parcel.is_away = False
 
 
-def _delivery(parcel: _Parcel, url: str, client_secret: str, now: float) -> Delivery:
+def _delivery(parcel: _Parcel, settings: HubSpotSettings, now: float) -> Delivery:
     body = msgspec.json.encode([event | {"attemptNumber": parcel.attempt} for event in parcel.events])
-    return Delivery("POST", url, _headers(url, client_secret.encode(), body, str(int(now * 1000))), body)
+    key = settings.client_secret.encode()
+    headers = _legacy_headers(key, body)
+    if not settings.is_legacy_app:
+        headers |= _headers(settings.webhook_url, key, body, str(int(now * 1000)))
+    return Delivery("POST", settings.webhook_url, headers, body)
+
+
+def _legacy_headers(key: bytes, body: bytes) -> dict[str, str]:
+    """Signature v1 covers neither time nor address; of a legacy private app's webhooks it is the only one."""
+    return {
+        "content-type": "application/json",
+        "x-hubspot-signature": sha256(key + body).hexdigest(),
+        "x-hubspot-signature-version": "v1",
+    }
 
 
 def _headers(url: str, key: bytes, body: bytes, stamp: str) -> Mapping[str, str]:
     for coded, plain in _SIGNED_AS.items():
         url = url.replace(coded, plain)
     signed = hmac.digest(key, b"POST" + url.encode() + body + stamp.encode(), "sha256")
-    return {
-        "content-type": "application/json",
-        "x-hubspot-signature-v3": b64encode(signed).decode(),
-        "x-hubspot-request-timestamp": stamp,
-        "x-hubspot-signature": sha256(key + body).hexdigest(),
-        "x-hubspot-signature-version": "v1",
-    }
+    return {"x-hubspot-signature-v3": b64encode(signed).decode(), "x-hubspot-request-timestamp": stamp}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connectors.hubspot.sandbox.answers import Refused, bad_request, invalid, iso, not_found
+from connectors.hubspot.sandbox.definitions import MAX_CUSTOM, MAX_UNIQUE, checked_definition, text_definition
+from connectors.hubspot.sandbox.settings import HubSpotSettings
 
 TEXT_LIMIT: Final = 65_536
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 EMAIL: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")
-MAX_UNIQUE: Final = 10
+BIN_MILLISECONDS: Final = 90 * 86_400_000
 _SHARED: Final = ("phone", "website", "address", "city", "state", "zip", "country", "lifecyclestage")
 _READ_ONLY: Final = ("hs_object_id", "createdate", "hs_merged_object_ids")
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,10 +42,14 @@ class Record:
     created: str
     modified: int
     modified_iso: str
-    is_archived: bool = False
-    archived: str | None = None
+    archived_at: int | None = None
     merged: list[str] = field(default_factory=list)
     history: list[tuple[int, str, Mapping[str, str]]] = field(default_factory=list)
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it is in the recycle bin."""
+        return self.archived_at is not None
 
     def versions(self, name: str) -> list[dict[str, Any]]:
         """Every value a property had, newest first."""
@@ -64,7 +69,7 @@ class Indexed:
 class Table:
     """All objects of one type in one account."""
 
-    def __init__(self, object_type: str, first_id: int) -> None:
+    def __init__(self, object_type: str, first_id: int, settings: Callable[[], HubSpotSettings]) -> None:
         """Start with HubSpot's own properties."""
         self.type = object_type
         self.label = object_type.upper()
@@ -73,13 +78,17 @@ class Table:
         self.definitions: dict[str, dict[str, Any]] = {}
         self.index: dict[str, Indexed] = {}
         self.survivors: dict[str, str] = {}
+        self._settings = settings
         self._order: list[int] = []
+        self._bin: deque[tuple[int, str]] = deque()
         self._next_id = first_id
         self._unique: dict[str, dict[str, str]] = {}
         self._lagging: deque[tuple[float, str, Indexed | None]] = deque()
         self._read_only = frozenset((*_READ_ONLY, MODIFIED[object_type]))
         for name in (*BUILT_IN[object_type], *sorted(self._read_only)):
-            self.definitions[name] = _definition(name, is_read_only=name in self._read_only)
+            self.definitions[name] = text_definition(name, is_read_only=name in self._read_only)
+        self._built_in = len(self.definitions)
+        self._archived_definitions: dict[str, dict[str, Any]] = {}
         if object_type == "contact":
             # contacts, and only they, are deduplicated on e-mail (PROVIDERS §2)
             self._unique["email"] = {}
@@ -88,43 +97,46 @@ class Table:
 
     def define(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make a property (PROVIDERS §2: uniqueness only at creation, at most ten unique ones)."""
-        name = body.get("name")
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise bad_request("property names are lower case letters, digits and underscores, and start with a letter")
-        for wanted in ("label", "type", "fieldType", "groupName"):
-            if not isinstance(body.get(wanted), str) or not body[wanted]:
-                raise bad_request(f"Invalid input JSON: {wanted} must be set")
+        wanted = checked_definition(body, self.groups)
+        name = wanted["name"]
         if name in self.definitions:
             code = "Properties.PROPERTY_WITH_NAME_EXISTS"
             raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property {name} already exists", subCategory=code)
-        if body["groupName"] not in (*self.groups, "contactinformation", "companyinformation"):
-            raise bad_request(f"Property group {body['groupName']} does not exist")
-        if body.get("hasUniqueValue"):
+        if name in self._archived_definitions:
+            # it comes back as it was: what it is, and that its values are unique, is not up to the body
+            self.definitions[name] = self._archived_definitions.pop(name)
+            return self.definitions[name]
+        if len(self.definitions) - self._built_in >= MAX_CUSTOM:
+            raise bad_request(f"at most {MAX_CUSTOM} custom properties are allowed for one type of object")
+        if wanted["hasUniqueValue"]:
             if sum(bool(one["hasUniqueValue"]) for one in self.definitions.values()) >= MAX_UNIQUE:
                 raise bad_request(f"at most {MAX_UNIQUE} unique properties are allowed")
             self._unique[name] = {}
-        known = {key: body[key] for key in ("label", "type", "fieldType", "groupName") if key in body}
-        self.definitions[name] = _definition(name) | known | {"hasUniqueValue": bool(body.get("hasUniqueValue"))}
-        return self.definitions[name]
+        self.definitions[name] = wanted
+        return wanted
+
+    def archive_property(self, name: str) -> None:
+        """A person archives it: unknown to every request from now on, while the values stay."""
+        self._archived_definitions[name] = self.definitions.pop(name)
 
     def define_by_hand(self, names: Sequence[str]) -> None:
         """A person who fills in a property that is not there has made it first."""
         for name in names:
             if name not in self.definitions:
-                self.definitions[name] = _definition(name)
+                self.definitions[name] = text_definition(name)
 
     # ---- looking ---------------------------------------------------------------------------------------
 
     def live(self, hubspot_id: str) -> Record | None:
-        """The object of an id; a merged-away id leads to its survivor."""
-        while hubspot_id in self.survivors:
+        """The object of an id; a merged-away id leads to its survivor, where the account follows merges."""
+        while self._settings().follows_merges and hubspot_id in self.survivors:
             hubspot_id = self.survivors[hubspot_id]
         record = self.records.get(hubspot_id)
         return record if record and not record.is_archived else None
 
     def by_unique(self, name: str, value: str) -> Record | None:
         """The object that holds a unique value."""
-        if name not in self._unique:
+        if name not in self._unique or name not in self.definitions:
             raise bad_request(f"Unable to perform read by non-unique {self.label} property {name}")
         holder = self._unique[name].get(_normal(name, value))
         return self.records[holder] if holder else None
@@ -190,6 +202,10 @@ class Table:
                 return name, holder
         return None
 
+    def claims(self, properties: Mapping[str, str]) -> set[tuple[str, str]]:
+        """The unique values among these."""
+        return {(name, properties[name]) for name in self._unique if properties.get(name)}
+
     def check_unique(self, record: Record | None, properties: Mapping[str, str]) -> None:
         """Refused when another live object holds one of the values (PROVIDERS §2)."""
         clash = self.clash(record, properties)
@@ -233,13 +249,28 @@ class Table:
 
     def archive(self, record: Record, now: int) -> None:
         """Into the recycle bin; unique values are free again."""
-        record.is_archived, record.archived = True, iso(now)
+        record.archived_at = now
+        self._bin.append((now, record.id))
         self._release_all(record)
+
+    def erase(self, record: Record, now: int) -> None:
+        """Past the recycle bin."""
+        self.archive(record, now)
+        del self.records[record.id]
 
     def restore(self, record: Record, now: int) -> None:
         """Out of the recycle bin."""
-        record.is_archived, record.archived = False, None
+        record.archived_at = None
         self.update(record, dict(record.properties), now, "CRM_UI")
+
+    def empty_bin(self, now: int) -> None:
+        """Forget for good what has been in the recycle bin for ninety days (PROVIDERS §3)."""
+        while self._bin and self._bin[0][0] <= now - BIN_MILLISECONDS:
+            since, hubspot_id = self._bin.popleft()
+            record = self.records.get(hubspot_id)
+            # restored meanwhile, and maybe archived again since
+            if record and record.archived_at == since:
+                del self.records[hubspot_id]
 
     def merge(self, primary: Record, absorbed: Record, now: int) -> Record:
         """A new object with a new id takes the place of both; the primary's values stand (PROVIDERS §3)."""
@@ -286,15 +317,3 @@ class Table:
 
 def _normal(name: str, value: str) -> str:
     return value.strip().lower() if name == "email" and isinstance(value, str) else value
-
-
-def _definition(name: str, *, is_read_only: bool = False) -> dict[str, Any]:
-    return {
-        "name": name,
-        "label": name,
-        "type": "string",
-        "fieldType": "text",
-        "groupName": "contactinformation",
-        "hasUniqueValue": False,
-        "modificationMetadata": {"readOnlyValue": is_read_only},
-    }

@@ -13,12 +13,12 @@ import msgspec
 
 from connectors.quickbooks.sandbox import query
 from connectors.quickbooks.sandbox.hooks import Hooks
+from connectors.quickbooks.sandbox.limits import Limits, throttled
 from connectors.quickbooks.sandbox.neutral import attributes_of, neutral_of
 from connectors.quickbooks.sandbox.oauth import DAY_SECONDS, TokenDesk
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers, stamp
-from connectors.quickbooks.sandbox.window import Window
 from core.errors import TakenError
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
@@ -27,19 +27,9 @@ TOKEN_PATH: Final = "/oauth2/v1/tokens/bearer"  # noqa: S105 - a path
 _REQUEST_ID_MOST: Final = 50
 _BATCH_REQUEST_ID_MOST: Final = 36
 _BATCH_ID_MOST: Final = 10
+_ITEM_CODE: Final = "003001"
 _CDC_MOST: Final = 1000
 _CDC_DAYS: Final = 30
-_MANY: Final = 429
-_THROTTLED: Final = {
-    "Error": [
-        {
-            "Message": "message=ThrottleExceeded; errorCode=003001; statusCode=429",
-            "Detail": "You have exceeded the number of requests allowed",
-            "code": "3001",
-        }
-    ],
-    "type": "SERVICE",
-}
 __all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
 Fault = Literal["fault_in_200", "throttled_item"]
 
@@ -62,14 +52,12 @@ class QuickBooksLookAlike:
         self._clock = clock
         self._rng = rng
         self._faults: dict[Fault, int] = {"fault_in_200": 0, "throttled_item": 0}
-        self._answers: dict[str, HttpResponse] = {}
+        self._answers: dict[str, tuple[float, HttpResponse]] = {}
         self._mutations: list[Mutation] = []
         self._customers = Customers(self._told)
         self._hooks = Hooks(rng, self._told)
-        self.tokens = TokenDesk(rng, self._told)
-        # per realm and app (PROVIDERS, section 1)
-        self._windows = [Window(500, 60), Window(10, 1)]
-        self._batch_window = Window(40, 60)
+        self.tokens = TokenDesk(rng, self._told, clock.now())
+        self.limits = Limits(self._told)
 
     def _told(self) -> QuickBooksSettings:
         return self.settings
@@ -150,6 +138,10 @@ class QuickBooksLookAlike:
         """Answer coming calls with HTTP 200 and a fault, or coming batch items with a throttle."""
         self._faults[fault] += times
 
+    def too_many(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - one 429 for all calls
+        """Intuit's own 429, as if other programs had used the company's calls up."""
+        return self._refusal(throttled())
+
     def due_webhooks(self, now: float) -> Sequence[Outgoing]:
         """Deliveries to make now."""
         return self._hooks.due(now)
@@ -183,7 +175,8 @@ class QuickBooksLookAlike:
         params = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         try:
             self._check_realm(parts[2])
-            self._check_limits(now, is_batch=parts[3] == "batch")
+            is_read = request.method == "GET" or parts[3] == "query"
+            self.limits.admit(now, is_batch=parts[3] == "batch", is_read=is_read)
             self._check_faults()
             return self._routed(request, parts[3:], params)
         except Refused as refused:
@@ -250,15 +243,13 @@ class QuickBooksLookAlike:
         return remote_id
 
     def _batched(self, body: Mapping[str, Any], key: str | None) -> bytes:
-        items = body.get("BatchItemRequest")
-        if not isinstance(items, list) or not items:
-            raise Refused("2020", "Required param missing", "BatchItemRequest")
-        if len(items) > self.settings.batch_most:
-            most = self.settings.batch_most
-            raise Refused("1040", "Batch size exceeds allowed limit", f"The batch limit size is {most}")
+        items = _batch_items(body, self.settings.batch_most)
         if key is not None and any(len(item["bId"]) > _BATCH_ID_MOST for item in items):
             raise Refused("2050", "bId is too long for a batch with a requestid", f"Max:{_BATCH_ID_MOST}")
-        return b'"BatchItemResponse":[%b]' % b",".join(self._batch_item(item, key) for item in items)
+        # the items of a batch do not see each other: a query finds nothing that was written beside it
+        order = sorted(range(len(items)), key=lambda place: "Query" not in items[place])
+        told = {place: self._batch_item(items[place], key) for place in order}
+        return b'"BatchItemResponse":[%b]' % b",".join(told[place] for place in range(len(items)))
 
     def _batch_item(self, item: Mapping[str, Any], key: str | None) -> bytes:
         try:
@@ -270,9 +261,12 @@ class QuickBooksLookAlike:
     def _batch_answer(self, item: Mapping[str, Any], key: str | None) -> bytes:
         if self._faults["throttled_item"]:
             self._faults["throttled_item"] -= 1
-            return b'"Fault":' + msgspec.json.encode(_THROTTLED)
+            raise throttled(_ITEM_CODE)
         if "Query" in item:
-            return self._queried(item["Query"])
+            self.limits.check_reads(self._clock.now(), _ITEM_CODE)
+            found = self._queried(item["Query"])
+            self.limits.read()
+            return found
         if item.get("operation") not in {"create", "update"} or not isinstance(item.get("Customer"), dict):
             raise Refused("500", "Unsupported Operation", "Operation is not supported.")
         return b'"Customer":' + self._customers.encoded(self._save(item["Customer"], key))
@@ -284,33 +278,24 @@ class QuickBooksLookAlike:
         key = params.get("requestid")
         if key is not None and len(key) > most:
             raise Refused("2050", "requestid is too long", f"Max:{most} supported. Supplied length:{len(key)}")
-        if key in self._answers:
-            return self._answers[key]
+        now, told = self._clock.now(), self.settings
+        kept = self._answers.get(key) if key is not None else None
+        if kept is not None and now < kept[0] + told.request_id_seconds * told.lag_scale:
+            return kept[1]
         try:
             answer = self._wrapped(execute(key))
         except Refused as refused:
             answer = self._refusal(refused)
-            if not self.settings.keeps_refusals:
+            if not told.keeps_refusals:
                 return answer
         if key is not None:
-            self._answers[key] = answer
+            self._answers[key] = now, answer
         return answer
 
     def _check_realm(self, realm: str) -> None:
         if realm != self.settings.realm_id:
             message = "message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403"
             raise Refused("3100", message, status=403, kind="AUTHORIZATION")
-
-    def _check_limits(self, now: float, *, is_batch: bool) -> None:
-        if not self.settings.enforce_limits:
-            return
-        windows = [*self._windows, self._batch_window] if is_batch else self._windows
-        if any(window.is_full(now) for window in windows):
-            refused = Refused("3001", "", status=_MANY, kind="SERVICE")
-            refused.fault = dict(_THROTTLED)
-            raise refused
-        for window in windows:
-            window.count(now)
 
     def _check_faults(self) -> None:
         if self._faults["fault_in_200"]:
@@ -319,6 +304,7 @@ class QuickBooksLookAlike:
 
     def _read(self, told: bytes) -> HttpResponse:
         self.reads += 1
+        self.limits.read()
         return self._wrapped(told)
 
     def _wrapped(self, told: bytes) -> HttpResponse:
@@ -352,3 +338,15 @@ def _json(body: bytes) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise Refused("2010", "Request has invalid or unsupported property", "not an object")
     return found
+
+
+def _batch_items(body: Mapping[str, Any], most: int) -> list[Mapping[str, Any]]:
+    items = body.get("BatchItemRequest")
+    if not isinstance(items, list) or not items:
+        raise Refused("2020", "Required param missing", "BatchItemRequest")
+    if len(items) > most:
+        raise Refused("1040", "Batch size exceeds allowed limit", f"The batch limit size is {most}")
+    ids = [item.get("bId") if isinstance(item, dict) else None for item in items]
+    if not all(isinstance(one, str) and one for one in ids) or len(set(ids)) != len(ids):
+        raise Refused("2010", "Request has invalid or unsupported property", "bId: each item needs one of its own")
+    return items

@@ -20,6 +20,8 @@ from core.sandbox.lookalike import Outgoing
 
 SCHEDULE: Final = (10.0, 20.0, 30.0, 300.0, 1200.0, 7200.0, 14400.0, 21600.0)
 """Seconds before each further try; the last one repeats (PROVIDERS, section 4)."""
+PATIENCE_SECONDS: Final = 3.0
+"""An acknowledgement that comes later is none (PROVIDERS, section 4)."""
 _MOST_EVENTS: Final = 100
 _OLD_OPERATIONS: Final = {"created": "Create", "updated": "Update", "deleted": "Delete", "merged": "Merge"}
 
@@ -56,7 +58,7 @@ class Hooks:
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z"),
             "intuitentityid": remote_id,
             "intuitaccountid": self._settings().realm_id,
-            "data": {"deletedid": absorbed} if absorbed else {},
+            "data": {"deletedid": absorbed} if absorbed and self._settings().is_webhook_data_filled else {},
         }
         self._waiting.append(event)
 
@@ -67,6 +69,8 @@ class Hooks:
             return ()
         if self._flight is None and self._waiting:
             events, self._waiting = self._waiting[:_MOST_EVENTS], self._waiting[_MOST_EVENTS:]
+            # in no order (PROVIDERS, section 4): the last event of an array is not the newest
+            self._rng.shuffle(events)
             self._flight = _Flight(events[0]["id"], self._body(events), now)
         flight = self._flight
         if flight is None or flight.is_under_way or flight.due > now:
@@ -77,7 +81,8 @@ class Hooks:
             "intuit-signature": self.signature(flight.body),
             "user-agent": "Intuit-Webhooks",
         }
-        return (Outgoing(flight.id, Delivery("POST", told.webhook_url, headers, flight.body), flight.attempt),)
+        delivery = Delivery("POST", told.webhook_url, headers, flight.body)
+        return (Outgoing(flight.id, delivery, flight.attempt, PATIENCE_SECONDS),)
 
     def answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """2xx ends a delivery; everything else brings the same bytes again later."""

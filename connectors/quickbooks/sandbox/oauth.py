@@ -13,17 +13,21 @@ from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from core.ports import HttpRequest, HttpResponse
 
 DAY_SECONDS = 86_400.0
+_REFRESH_SECONDS = 100 * DAY_SECONDS
+_CONSENT_SECONDS = 5 * 365 * DAY_SECONDS
+"""However often its tokens rotate, a consent ends after five years."""
 
 
 class TokenDesk:
     """Which tokens are good, and until when."""
 
-    def __init__(self, rng: random.Random, settings: Callable[[], QuickBooksSettings]) -> None:
-        """Know one refresh token: the one in the settings."""
+    def __init__(self, rng: random.Random, settings: Callable[[], QuickBooksSettings], now: float) -> None:
+        """Know one refresh token: the one in the settings, as if a person had consented just now."""
         self._rng = rng
         self._settings = settings
         self._access: dict[str, float] = {}
-        self._refresh: dict[str, float] = {settings().refresh_token: float("inf")}
+        self._refresh: dict[str, float] = {settings().refresh_token: now + _REFRESH_SECONDS}
+        self._consent_until = now + _CONSENT_SECONDS
         self._codes: dict[str, str] = {}
         self.grants = 0
 
@@ -59,11 +63,12 @@ class TokenDesk:
         if form.get("grant_type") == "authorization_code":
             if self._codes.pop(form.get("code", ""), None) != form.get("redirect_uri"):
                 return _answer(400, {"error": "invalid_grant"})
+            self._consent_until = now + _CONSENT_SECONDS
             return self._granted(now)
         return _answer(400, {"error": "unsupported_grant_type"})
 
     def _refreshed(self, token: str, now: float) -> HttpResponse:
-        if self._refresh.get(token, 0.0) <= now:
+        if min(self._refresh.get(token, 0.0), self._consent_until) <= now:
             description = "Incorrect or invalid refresh token"
             return _answer(400, {"error": "invalid_grant", "error_description": description})
         told = self._settings()
@@ -77,7 +82,8 @@ class TokenDesk:
         # expires_in is in whole seconds: a token that lives for none could never be used
         lifetime = max(1.0, told.access_seconds * told.lag_scale)
         self._access[access] = now + lifetime
-        self._refresh[refresh] = now + 100 * DAY_SECONDS
+        lasts = min(_REFRESH_SECONDS, self._consent_until - now)
+        self._refresh[refresh] = now + lasts
         return _answer(
             200,
             {
@@ -85,7 +91,7 @@ class TokenDesk:
                 "access_token": access,
                 "refresh_token": refresh,
                 "expires_in": lifetime,
-                "x_refresh_token_expires_in": 100 * DAY_SECONDS,
+                "x_refresh_token_expires_in": lasts,
             },
         )
 

@@ -44,6 +44,7 @@ OBJECTS: Final[Mapping[str, Mapping[str, int]]] = {
         ("CurrencyRef", "ParentRef", "DefaultTaxCodeRef", "SalesTermRef", "PaymentMethodRef", "ARAccountRef"), _REF
     ),
 }
+_EXEMPTIONS: Final = frozenset(str(number) for number in range(1, 16))
 SWITCHES: Final = frozenset({"Active", "Job", "BillWithParent", "Taxable"})
 IGNORED: Final = frozenset(
     {"MetaData", "domain", "FullyQualifiedName", "Balance", "BalanceWithJobs", "Level", "IsProject", "V4IDPseudonym"}
@@ -89,6 +90,9 @@ def accepted(body: Mapping[str, Any], *, is_us: bool) -> dict[str, Any]:
         else:
             raise _unsupported(name)
     _check_email(found.get("PrimaryEmailAddr", {}).get("Address", ""))
+    reason = found.get("TaxExemptionReasonId")
+    if reason and reason not in _EXEMPTIONS:
+        raise Refused("2010", "Request has invalid or unsupported property", element="TaxExemptionReasonId")
     return found
 
 

@@ -26,10 +26,16 @@ class QuickBooksSettings:
     access_seconds: float = 3600.0
     refresh_grace_seconds: float = 0.0
     """How long a refresh token that was rotated away still works."""
+    request_id_seconds: float = 86_400.0
+    """How long an answer is kept under its requestid. Not documented: no longer than the manifest trusts it."""
     batch_most: int = 30
+    monthly_reads: int = 500_000
+    """Metered ("CorePlus") reads of the Builder tier in a calendar month; with `enforce_limits`, 429 beyond them."""
     other_names: frozenset[str] = frozenset()
     """Display names of vendors and employees, which share the customers' name space."""
     keeps_refusals: bool = False
     """Whether a repeated requestid gives an old refusal again, or tries anew."""
     webhook_url: str | None = None
     is_old_webhook_format: bool = False
+    is_webhook_data_filled: bool = True
+    """Whether a merge names the absorbed customer: Intuit does not guarantee it."""

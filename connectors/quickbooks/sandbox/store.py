@@ -31,6 +31,12 @@ def stamp(now: float, *, grain: str = "seconds") -> str:
     return datetime.fromtimestamp(now, PACIFIC).isoformat(timespec=grain)
 
 
+def _masked(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As answers show it (PROVIDERS §5): whoever sends the tax identifier back sends the mask."""
+    held = row.get("PrimaryTaxIdentifier")
+    return {**row, "PrimaryTaxIdentifier": "X" * len(held[:-5]) + held[-5:]} if held else row
+
+
 class Customers:
     """State, and the rules that need more than one value to decide."""
 
@@ -56,7 +62,7 @@ class Customers:
     def encoded(self, remote_id: str) -> bytes:
         """Its JSON, kept until it changes."""
         if remote_id not in self._encoded:
-            self._encoded[remote_id] = msgspec.json.encode(self.rows[remote_id])
+            self._encoded[remote_id] = msgspec.json.encode(_masked(self.rows[remote_id]))
         return self._encoded[remote_id]
 
     def by_time(self, since: float = 0.0) -> Iterator[str]:

@@ -12,7 +12,7 @@ from connectors.stripe.sandbox.account import StripeAccount
 from connectors.stripe.sandbox.customers import Customer
 from connectors.stripe.sandbox.endpoints import Endpoints, Finish
 from connectors.stripe.sandbox.forms import Form, form_in
-from connectors.stripe.sandbox.gate import IdempotencyKeys, Throttle, caller_of, permit
+from connectors.stripe.sandbox.gate import Busy, IdempotencyKeys, ReadMeter, Throttle, caller_of, permit, too_many
 from connectors.stripe.sandbox.settings import RefusedError, StripeSettings
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
@@ -41,6 +41,8 @@ class StripeLookAlike:
         self._account = StripeAccount(clock, rng, settings or StripeSettings())
         self._api = Endpoints(self._account, clock, name)
         self._throttle = Throttle()
+        self._meter = ReadMeter()
+        self._busy = Busy()
         self._keys = IdempotencyKeys()
         self._failures: list[bool] = []
         self._reads: Mapping[str, Callable[[Form, str], HttpResponse]] = {
@@ -79,8 +81,21 @@ class StripeLookAlike:
         try:
             response = self._routed(request, request_id)
         except RefusedError as refused:
-            response = self._api.response(refused.status, {"error": refused.error}, refused.headers)
+            response = self._refusal(refused)
         return HttpResponse(response.status, {**response.headers, "request-id": request_id}, response.body)
+
+    def too_many(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - one rate for the whole account
+        """Stripe's own 429, as if other programs had used the account's calls up."""
+        return self._refusal(too_many("global-rate"))
+
+    @property
+    def allotted_reads(self) -> int:
+        """Reads of the last thirty days. An account has 10,000, or 500 for each transaction."""
+        return self._meter.used(self._clock.now())
+
+    def keep_busy(self, what: str, seconds: float) -> None:
+        """Another request is at work on a customer (by its id), or under an idempotency key, for so long."""
+        self._busy.begin(what, self._clock.now() + seconds)
 
     def break_writes(self, times: int, *, executed: bool) -> None:
         """Answer 500 to the next writes that begin to execute; the answer is stored under their keys."""
@@ -101,6 +116,7 @@ class StripeLookAlike:
             self._throttle.admit(endpoint, self._clock.now(), self.settings)
         if endpoint in self._reads:
             self.reads += 1
+            self._meter.count(self._clock.now())
             return self._reads[endpoint](form_in(parts.query), remote_id)
         return self._written(request, self._writes[endpoint], remote_id, caller, request_id)
 
@@ -109,6 +125,7 @@ class StripeLookAlike:
     ) -> HttpResponse:
         now = self._clock.now()
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
+        self._busy.check(key, remote_id, now)
         replayed = self._keys.replay(key, request, now, self.settings.lag_scale)
         if replayed is not None:
             return replayed
@@ -117,6 +134,9 @@ class StripeLookAlike:
         response = self._finished(finish, caller, key, request_id)
         self._keys.store(key, request, response, now)
         return response
+
+    def _refusal(self, refused: RefusedError) -> HttpResponse:
+        return self._api.response(refused.status, {"error": refused.error}, refused.headers)
 
     def _finished(self, finish: Finish, caller: str, key: str | None, request_id: str) -> HttpResponse:
         if not self._failures:
@@ -157,7 +177,7 @@ class StripeLookAlike:
 
     def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:
         """Take note of what the receiver answered."""
-        self._account.outbox.answered(outgoing_id, status, now, self.settings.lag_scale)
+        self._account.outbox.answered(outgoing_id, status, now, self.settings)
 
 
 def _known(kind: str) -> None:

@@ -31,7 +31,7 @@ class StripeAccount:
         self.event_shelf = Shelf()
         self.mutations: list[Mutation] = []
         self.index = LaggedIndex()
-        self.outbox = Outbox()
+        self.outbox = Outbox(rng)
         self.settings = settings
         self._clock = clock
         self._rng = rng
@@ -81,8 +81,9 @@ class StripeAccount:
     ) -> None:
         now = self._clock.now()
         event_id = "evt_1" + "".join(self._rng.choices(LETTERS, k=23))
-        self.events[event_id] = Event(event_id, kind, int(now), text, previous, request_id, key)
-        self.event_shelf.add(event_id, int(now))
+        version = self.settings.api_version
+        self.events[event_id] = Event(event_id, kind, int(now), text, previous, request_id, key, version)
+        self.event_shelf.add_loosely(event_id, int(now))
         if self.settings.webhook_url is not None:
             self.outbox.add(event_id, now)
 

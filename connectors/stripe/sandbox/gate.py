@@ -14,6 +14,8 @@ from core.ports import HttpRequest, HttpResponse
 
 _KEY_SECONDS: Final = 24 * 3600.0
 _MAX_KEY: Final = 255
+_HOUR_SECONDS: Final = 3600.0
+_ALLOTTED_HOURS: Final = 30 * 24
 
 
 def caller_of(headers: Mapping[str, str], settings: StripeSettings) -> str:
@@ -46,6 +48,12 @@ def permit(permission: str, account: str, settings: StripeSettings) -> None:
         )
 
 
+def too_many(reason: str) -> RefusedError:
+    """Stripe's 429 for a rate; no header tells how long to wait."""
+    headers = {"stripe-rate-limited-reason": reason, "stripe-should-retry": "true"}
+    return RefusedError("Request rate limit exceeded.", status=429, code="rate_limit", headers=headers)
+
+
 class Throttle:
     """Rolling seconds: 100 calls (25 in test mode), 25 per endpoint, 20 searches."""
 
@@ -64,10 +72,53 @@ class Throttle:
             while window and window[0] <= now - 1.0:
                 window.popleft()
             if len(window) >= calls:
-                headers = {"stripe-rate-limited-reason": reason, "stripe-should-retry": "true"}
-                raise RefusedError("Request rate limit exceeded.", status=429, code="rate_limit", headers=headers)
+                raise too_many(reason)
         for name, _, _ in windows:
             self._calls[name].append(now)
+
+
+class ReadMeter:
+    """Reads of the last thirty days. Stripe allots them and refuses none beyond; they are counted here to be seen."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._hours: dict[int, int] = {}
+
+    def count(self, now: float) -> None:
+        """One read was answered."""
+        hour = int(now // _HOUR_SECONDS)
+        self._hours[hour] = self._hours.get(hour, 0) + 1
+
+    def used(self, now: float) -> int:
+        """How many there were, to the hour."""
+        first = int(now // _HOUR_SECONDS) - _ALLOTTED_HOURS
+        self._hours = {hour: reads for hour, reads in self._hours.items() if hour > first}
+        return sum(self._hours.values())
+
+
+class Busy:
+    """Requests of others that are still at work: on a customer, or under an idempotency key."""
+
+    def __init__(self) -> None:
+        """Nobody is at work."""
+        self._until: dict[str, float] = {}
+
+    def begin(self, what: str, until: float) -> None:
+        """Someone is at work on a customer's id, or under a key."""
+        self._until[what] = until
+
+    def check(self, key: str | None, remote_id: str, now: float) -> None:
+        """Refuse a write beside one that is under way; nothing is executed, nor stored under its key."""
+        if key is not None and self._until.get(key, 0.0) > now:
+            raise RefusedError(
+                "There is currently another in-progress request using this Idempotent Key.",
+                status=409,
+                kind="idempotency_error",
+                code="idempotency_key_in_use",
+            )
+        if self._until.get(remote_id, 0.0) > now:
+            message = "This object cannot be accessed right now because another API request is accessing it."
+            raise RefusedError(message, status=429, code="lock_timeout")
 
 
 @dataclass(frozen=True, slots=True)

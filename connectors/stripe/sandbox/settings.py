@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from connectors.stripe.manifest import API_VERSION
+
 
 @dataclass(frozen=True, slots=True)
 class StripeSettings:
@@ -16,6 +18,8 @@ class StripeSettings:
     """Answer 429 beyond the published limits."""
     is_live: bool = True
     """Live mode has four times the calls of test mode."""
+    api_version: str = API_VERSION
+    """Of the account, not of the requests: its events are rendered in it."""
     api_key: str = "rk_live_lookalike"
     other_keys: Mapping[str, str] = field(default_factory=dict)
     """Keys of other programs on the same account: key -> the caller's name in `mutations`."""

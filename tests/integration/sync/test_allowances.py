@@ -20,13 +20,13 @@ pytestmark = pytest.mark.anyio
 DAY = 86_400.0
 
 
-def metered(reads: str = "10000") -> World:
-    """One Stripe account with so many reads a month."""
-    config = config_of(["stripe"])
-    one = config.connections["stripe"]
+def metered(reads: str = "10000", name: str = "stripe") -> World:
+    """One account with so many reads a month."""
+    config = config_of([name])
+    one = config.connections[name]
     settings = {**one.settings, "monthly_reads": reads}
-    connections = {"stripe": dataclasses.replace(one, settings=settings)}
-    return World(names=["stripe"], config=dataclasses.replace(config, connections=connections))
+    connections = {name: dataclasses.replace(one, settings=settings)}
+    return World(names=[name], config=dataclasses.replace(config, connections=connections))
 
 
 def reads_counted(world: World) -> list[float]:
@@ -60,12 +60,39 @@ async def test_sweeping_for_six_weeks_never_uses_up_a_month() -> None:
     window = max(sum(at - 30 * DAY < other <= at for other in times) for at in times[:: max(1, len(times) // 50)])
     assert window <= 1000
     assert len(times) > 900
+    assert world.lookalikes["stripe"].allotted_reads <= 1000  # type: ignore[attr-defined]
     (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
     (allowance,) = shown["allowances"]
     assert (allowance["name"], allowance["calls"]) == ("reads per 30 days", 1000)
     assert 500 < allowance["used"] <= 1000
     assert allowance["changes_every"] > 60
     assert set(await prune(world.hub)) >= {"calls"}
+
+
+async def test_sweeping_a_company_for_six_weeks_never_meets_the_end_of_its_months_reads() -> None:
+    """QuickBooks refuses all reads then, until the month is over: nobody would hear of an edit for days."""
+    world = metered("1000", "quickbooks")
+    company = world.lookalikes["quickbooks"]
+    company.settings = dataclasses.replace(company.settings, enforce_limits=True, monthly_reads=1000)
+    for number in range(50):
+        company.edit("customer", None, {"name": f"Ada {number}"})
+    refused: list[int] = []
+    answer = world.exchanges["quickbooks"]
+
+    def watch(request: HttpRequest) -> HttpResponse:
+        answered = answer(request)
+        if answered.status == 429:
+            refused.append(answered.status)
+        return answered
+
+    world.exchanges["quickbooks"] = watch
+    started, used = world.clock.now(), 0
+    while world.clock.now() < started + 42 * DAY:
+        await world.lanes.run("quickbooks")
+        used = max(used, company.limits.reads_this_month)  # type: ignore[attr-defined]
+        world.clock.time += 1200.0
+    assert refused == []
+    assert 500 < used <= 1000
 
 
 async def test_webhooks_reading_a_lot_leaves_sweeps_a_little() -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from core.ports import Delivery
 from core.sandbox.admin import Edit
 from core.sandbox.client import SandboxClient
 from core.sandbox.deliver import Courier, Poster
 from core.sandbox.faults import FaultPlan, Faults, WebhookFault
+from core.sandbox.lookalike import Outgoing
 
 Toy = Any
 Make = Any
@@ -157,6 +159,31 @@ def test_a_provider_that_delivers_one_after_the_other_is_not_slowed_down(make_to
     assert asyncio.run(run()) == [(f"w{number}", 200) for number in range(1, 21)]
 
 
+def test_an_answer_that_comes_after_the_provider_gave_up_is_none() -> None:
+    """Each provider waits for as long as it says it does."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+
+    async def run() -> int | None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        delivery = Delivery("POST", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"")
+        poster = Poster()
+        status = await poster.post(Outgoing("w1", delivery, 1, patience_seconds=0.05))
+        await hung_up.wait()
+        poster.close()
+        server.close()
+        await server.wait_closed()
+        return status
+
+    assert asyncio.run(run()) is None
+
+
 def test_a_kept_connection_that_the_receiver_closed_is_opened_again(make_toy: Make) -> None:
     """A restarted daemon: the first delivery after it must not count as failed."""
     seen: list[int] = []
@@ -180,7 +207,7 @@ def test_a_kept_connection_that_the_receiver_closed_is_opened_again(make_toy: Ma
         poster = Poster()
         answers = []
         for _ in range(3):
-            answers.append(await poster.post(toy.due_webhooks(0.0)[0].delivery))
+            answers.append(await poster.post(toy.due_webhooks(0.0)[0]))
             await asyncio.sleep(0.01)
         poster.close()
         server.close()

@@ -91,6 +91,12 @@ def test_the_wait_is_the_one_told_or_documented(
     assert error.retry_after == seconds
 
 
+def test_the_limit_that_was_met_is_named() -> None:
+    """`accord status` shows it: ten seconds or a night."""
+    assert str(error_from(429, {}, body_of(policyName="DAILY"), is_write=False)) == "HubSpot asks to wait (429 DAILY)"
+    assert str(error_from(423, {}, HTML, is_write=False)) == "HubSpot asks to wait (423)"
+
+
 def test_a_missing_scope_is_named() -> None:
     """A person can tick it in HubSpot's settings."""
     listed = [{"context": {"requiredGranularScopes": ["crm.objects.contacts.write"]}}, {"context": 1}, {"context": {}}]

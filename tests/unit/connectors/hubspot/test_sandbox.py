@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from connectors.hubspot.sandbox import HubSpotSettings
+from connectors.hubspot.sandbox.rules import Rule
 from connectors.hubspot.webhook import HubSpotWebhooks
-from core.ports import HttpRequest
+from core.errors import SignatureError
+from core.ports import HttpRequest, Missing
 
 CONTACTS = "/crm/objects/2026-09/contacts"
 COMPANIES = "/crm/objects/2026-09/companies"
@@ -159,6 +163,7 @@ def test_unique_properties_are_unique(world: Any) -> None:
         ({"name": "a" * 101}, 400),
         ({"label": ""}, 400),
         ({"groupName": "nowhere"}, 400),
+        ({"type": "text"}, 400),
         ({"name": "email"}, 409),
         ({}, 201),
         ({"hasUniqueValue": True}, 201),
@@ -177,6 +182,31 @@ def test_ten_unique_properties_are_the_most(world: Any) -> None:
     answers = [world.call("POST", "/crm/properties/2026-09/contacts", body | {"name": f"u{n}"})[0] for n in range(10)]
 
     assert answers == [201] * 9 + [400]  # accord_ref is one of them
+
+
+def test_a_thousand_custom_properties_are_the_most(make_world: Any) -> None:
+    """PROVIDERS §5: an account that is full of others' properties has no room for ours."""
+    world, path = make_world(), "/crm/properties/2026-09/contacts"
+    body = {"label": "x", "type": "string", "fieldType": "text", "groupName": "contactinformation"}
+    answers = [world.call("POST", path, body | {"name": f"p{n}"})[0] for n in range(1_001)]
+
+    assert answers == [201] * 1_000 + [400]
+
+
+def test_an_archived_property_is_unknown_and_comes_back_as_it_was(world: Any) -> None:
+    """PROVIDERS §2: whoever makes it again believes that its definition is the one just sent."""
+    found = new(world, firstname="A", accord_ref="i.m.1")[1]
+    world.hubspot.archive_property("contact", "accord_ref")
+    path = f"{CONTACTS}/{found['id']}"
+
+    assert new(world, firstname="B", accord_ref="i.m.2")[0] == 400
+    assert "accord_ref" not in world.call("GET", path + "?properties=accord_ref")[1]["properties"]
+    assert world.call("GET", f"{CONTACTS}/i.m.1?idProperty=accord_ref")[0] == 400
+    assert world.call("GET", "/crm/properties/2026-09/contacts/accord_ref")[0] == 404
+    body = {"name": "accord_ref", "label": "x", "type": "number", "fieldType": "number", "groupName": "accord"}
+    status, made, _ = world.call("POST", "/crm/properties/2026-09/contacts", body)
+    assert (status, made["type"], made["hasUniqueValue"]) == (201, "string", True)
+    assert world.call("GET", path + "?properties=accord_ref")[1]["properties"]["accord_ref"] == "i.m.1"
 
 
 def test_groups_and_definitions_can_be_read(world: Any) -> None:
@@ -215,6 +245,25 @@ def test_a_listing_goes_by_ascending_id_in_pages_of_at_most_a_hundred(world: Any
     assert [one["id"] for one in world.call("GET", CONTACTS + "?archived=true")[1]["results"]] == [ids[1]]
     for query in ("limit=101", "limit=0", "limit=x", "after=x", "limit=51&propertiesWithHistory=email"):
         assert world.call("GET", f"{CONTACTS}?{query}")[0] == 400
+
+
+def test_the_recycle_bin_keeps_an_object_for_ninety_days(world: Any) -> None:
+    """PROVIDERS §3: whoever looks for what was deleted less often than that never hears of it."""
+    first, second = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob"))
+    world.hubspot.delete("customer", first)
+    world.clock.time += 86_400
+    world.hubspot.restore("customer", first)
+    world.hubspot.delete("customer", first)
+    world.hubspot.delete("customer", second)
+    world.clock.time += 90 * 86_400 - 1
+    assert len(world.call("GET", CONTACTS + "?archived=true")[1]["results"]) == 2
+    world.hubspot.restore("customer", second)
+
+    world.clock.time += 1
+    assert world.call("GET", CONTACTS + "?archived=true")[1]["results"] == []
+    with pytest.raises(KeyError):
+        world.hubspot.restore("customer", first)
+    assert world.hubspot.objects("customer").keys() == {second}
 
 
 def test_search_finds_nothing_for_a_while_after_a_write(world: Any) -> None:
@@ -320,6 +369,42 @@ def test_one_bad_input_without_trace_ids_fails_the_whole_batch(world: Any) -> No
     assert len(world.hubspot.objects("customer")) == 2
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"properties": {"phone": "1"}, "associations": []},
+        {"properties": {"firstname": "B"}},
+        {"properties": {"email": "a@x.example"}, "associations": []},
+    ],
+)
+def test_whatever_is_wrong_with_one_input_nothing_of_an_untraced_batch_is_executed(world: Any, bad: Any) -> None:
+    """No name, no associations, or the e-mail of another input of the same batch."""
+    good = {"properties": {"email": "a@x.example"}, "associations": []}
+
+    assert world.call("POST", CONTACTS + "/batch/create", {"inputs": [good, bad]})[0] == 400
+    assert not world.hubspot.objects("customer")
+
+
+def test_administrators_rules_hold_for_the_api(make_world: Any) -> None:
+    """PROVIDERS §2: 400 with a code of its own, also for an update that leaves a required property blank."""
+    always, sometimes = Rule("contact", "phone"), Rule("contact", "city", ("lifecyclestage", "customer"))
+    world = make_world(HubSpotSettings(rules=(always, sometimes)))
+
+    def code(answer: Any) -> str:
+        return str(json.loads(answer[1]["message"].partition("not valid: ")[2])[0]["error"])
+
+    assert code(new(world, firstname="Ada")) == "MISSING_REQUIRED_PROPERTY"
+    refused = new(world, firstname="Ada", phone="1", lifecyclestage="customer")
+    assert code(refused) == "MISSING_CONDITIONAL_REQUIRED_PROPERTY"
+    found = new(world, firstname="Ada", phone="1", lifecyclestage="lead")[1]
+    assert new(world, COMPANIES, name="Acme")[0] == 201
+    for cleared in ({"phone": ""}, {"lifecyclestage": "customer"}):
+        path = f"{CONTACTS}/{found['id']}"
+        assert world.call("PATCH", path, {"properties": cleared})[0] == 400
+        inputs = [{"id": found["id"], "properties": cleared, "objectWriteTraceId": "k"}]
+        assert world.call("POST", CONTACTS + "/batch/update", {"inputs": inputs})[0] == 207
+
+
 def test_an_untraced_batch_that_is_right_is_written(world: Any) -> None:
     """Without any trace id in the answer."""
     inputs = [{"properties": {"firstname": "A"}, "associations": []}]
@@ -385,6 +470,22 @@ def test_a_merge_makes_a_new_id_that_the_old_ones_lead_to(world: Any) -> None:
     assert world.call("POST", CONTACTS + "/merge", {"primaryObjectId": "1", "objectIdToMerge": "1"})[0] == 400
 
 
+def test_whether_a_merged_away_id_leads_to_its_survivor_is_a_setting(make_world: Any) -> None:
+    """PROVIDERS §3 has it unverified: where it does not, only the survivor tells whom it absorbed."""
+    world = make_world(HubSpotSettings(follows_merges=False))
+    first, second = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob"))
+    merged = world.hubspot.merge("customer", first, second)
+
+    assert world.call("GET", f"{CONTACTS}/{first.partition(':')[2]}")[0] == 404
+    assert world.run(world.connector.read("customer", [first, second])) == {
+        first: Missing(first),
+        second: Missing(second),
+    }
+    path = f"{CONTACTS}/{merged.partition(':')[2]}?properties=hs_merged_object_ids"
+    named = world.call("GET", path)[1]["properties"]["hs_merged_object_ids"]
+    assert {f"contact:{one}" for one in named.split(";")} == {first, second}
+
+
 def test_history_tells_who_wrote_what(world: Any) -> None:
     """Newest first, with the source."""
     remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
@@ -397,19 +498,74 @@ def test_history_tells_who_wrote_what(world: Any) -> None:
 
 
 def test_too_many_calls_are_refused_with_the_published_bodies(make_world: Any) -> None:
-    """190 in ten seconds, and five searches a second, each in a window of its own; search answers bear no headers."""
+    """190 in ten seconds, searches among them, and five searches a second; search answers bear no headers."""
     world = make_world(HubSpotSettings(enforce_limits=True))
-    answers = [world.call("GET", CONTACTS) for _ in range(191)]
     searches = [world.call("POST", CONTACTS + "/search", {}) for _ in range(6)]
+    answers = [world.call("GET", CONTACTS) for _ in range(186)]
 
-    assert [one[0] for one in answers] == [200] * 190 + [429]
+    assert [one[0] for one in answers] == [200] * 185 + [429]
     assert answers[-1][1]["policyName"] == "TEN_SECONDLY_ROLLING"
-    assert answers[9][2]["x-hubspot-ratelimit-remaining"] == "180"
+    assert answers[4][2]["x-hubspot-ratelimit-remaining"] == "180"
     assert [one[0] for one in searches] == [200] * 5 + [429]
     assert searches[-1][1]["policyName"] == "SECONDLY"
     assert not [name for name in searches[0][2] if "ratelimit" in name]
     world.clock.time += 10
     assert world.call("GET", CONTACTS)[0] == 200
+
+
+def test_a_daily_allowance_refuses_the_next_call_until_midnight_where_the_account_is(make_world: Any) -> None:
+    """Searches count too; a client that waits ten seconds for a DAILY refusal is refused all day."""
+    world = make_world(HubSpotSettings(enforce_limits=True, daily=3))
+    searched = world.call("POST", CONTACTS + "/search", {})
+    first, second = world.call("GET", CONTACTS), world.call("GET", CONTACTS)
+
+    assert not [name for name in searched[2] if "daily" in name]
+    assert [one[2]["x-hubspot-ratelimit-daily"] for one in (first, second)] == ["3", "3"]
+    assert [one[2]["x-hubspot-ratelimit-daily-remaining"] for one in (first, second)] == ["1", "0"]
+    rome = datetime.fromtimestamp(world.clock.now(), ZoneInfo("Europe/Rome"))
+    midnight = (rome.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).timestamp()
+    for now in (world.clock.now() + 10, midnight - 1):
+        world.clock.time = now
+        status, body, _ = world.call("GET", CONTACTS)
+        assert (status, body["policyName"], body["errorType"]) == (429, "DAILY", "RATE_LIMIT")
+    world.clock.time = midnight
+    assert world.call("GET", CONTACTS)[0] == 200
+
+
+def test_an_oauth_token_has_no_daily_allowance_and_no_headers_of_one(make_world: Any) -> None:
+    """A client that reads the daily headers must do without them."""
+    world = make_world(HubSpotSettings(enforce_limits=True, burst=110, daily=None))
+    status, _, headers = world.call("GET", CONTACTS)
+
+    assert (status, headers["x-hubspot-ratelimit-max"]) == (200, "110")
+    assert not [name for name in headers if "daily" in name]
+
+
+def test_errors_are_counted_by_the_day_and_refuse_nobody(world: Any) -> None:
+    """HubSpot certifies no app with 5% of errors: one that asks for objects to see whether they are there."""
+    for number in range(5):
+        world.call("GET", f"{CONTACTS}/99999{number}")
+    world.call("GET", CONTACTS)
+
+    limits = world.hubspot.limits
+    assert (limits.errors_today, limits.errors_today / limits.calls_today > 0.05) == (5, True)
+    world.clock.time += 86_400
+    world.call("GET", CONTACTS)
+    assert (limits.errors_today, limits.calls_today) == (0, 1)
+
+
+def test_a_bulk_write_beside_another_is_locked(world: Any) -> None:
+    """PROVIDERS §1: 423 for two seconds; nothing of the batch was executed, and the other type is free."""
+    world.hubspot.keep_busy("contact")
+    marked = {"id": "i.m.1", "idProperty": "accord_ref"}
+    of_contacts = {"inputs": [marked | {"properties": {"firstname": "A"}}]}
+    of_companies = {"inputs": [marked | {"properties": {"name": "A"}}]}
+
+    assert world.call("POST", CONTACTS + "/batch/upsert", of_contacts)[0] == 423
+    assert world.call("POST", COMPANIES + "/batch/upsert", of_companies)[0] == 200
+    assert len(world.hubspot.objects("customer")) == 1
+    world.clock.time += 2
+    assert world.call("POST", CONTACTS + "/batch/upsert", of_contacts)[0] == 200
 
 
 def test_a_429_can_be_had_for_the_asking(world: Any) -> None:
@@ -436,6 +592,21 @@ def test_webhooks_are_arrays_of_at_most_a_hundred_events_signed_for_the_public_u
     named = {notice.remote_id for one in sent for notice in hooks.notices(one.delivery.body)}
     assert named == set(made)
     assert not world.hubspot.due_webhooks(world.clock.now())
+
+
+def test_a_legacy_apps_webhooks_have_the_oldest_signature_alone(make_world: Any) -> None:
+    """PROVIDERS §4: whoever knows v3 only hears nothing; whoever takes v1 beside a wrong v3 is fooled."""
+    world = make_world(dataclasses.replace(HOOKED, is_legacy_app=True))
+    world.hubspot.edit("customer", None, {"name": "Ada"})
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+
+    assert not {"x-hubspot-signature-v3", "x-hubspot-request-timestamp"} & sent.delivery.headers.keys()
+    HubSpotWebhooks().verify(sent.delivery, [HOOKED.client_secret], world.clock.now())
+    stamp = str(int(world.clock.now() * 1000))
+    wrong = {**sent.delivery.headers, "x-hubspot-signature-v3": "AAAA", "x-hubspot-request-timestamp": stamp}
+    forged = dataclasses.replace(sent.delivery, headers=wrong)
+    with pytest.raises(SignatureError):
+        HubSpotWebhooks().verify(forged, [HOOKED.client_secret], world.clock.now())
 
 
 def test_an_unanswered_webhook_comes_again_ten_times_over_a_day(make_world: Any) -> None:
@@ -484,12 +655,50 @@ def test_every_kind_of_change_is_told(make_world: Any) -> None:
     (sent,) = world.hubspot.due_webhooks(world.clock.now())
 
     told = [(one["subscriptionType"], one.get("propertyName")) for one in json.loads(sent.delivery.body)]
-    assert told == [
-        ("contact.propertyChange", "phone"),
+    assert sorted(told) == [
         ("contact.deletion", None),
-        ("contact.restore", None),
         ("contact.merge", None),
+        ("contact.propertyChange", "phone"),
+        ("contact.restore", None),
     ]
+
+
+def test_events_come_in_no_order_and_their_ids_are_not_unique(make_world: Any) -> None:
+    """PROVIDERS §4: whoever believes the last value of an array, or counts on eventId, is wrong for good."""
+    world = make_world(HOOKED)
+    first = world.hubspot.edit("customer", None, {"name": "Ada"})
+    world.hubspot.due_webhooks(world.clock.now())
+    for number in range(30):
+        world.clock.time += 1
+        world.hubspot.edit("customer", first, {"phone": str(number)})
+
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+
+    events = json.loads(sent.delivery.body)
+    assert [one["propertyValue"] for one in events] != [str(number) for number in range(30)]
+    assert len({one["eventId"] for one in events}) < 30
+    world.hubspot.edit("customer", first, {"phone": "same id"})
+    (later,) = world.hubspot.due_webhooks(world.clock.now())
+    assert HubSpotWebhooks().dedupe_key(later.delivery) != HubSpotWebhooks().dedupe_key(sent.delivery)
+
+
+def test_an_erased_contact_is_in_no_recycle_bin(make_world: Any) -> None:
+    """PROVIDERS §4: contact.privacyDeletion is all that is told of it; there is no contact.deletion."""
+    world = make_world(HOOKED)
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "email": "a@x.example"})
+    company = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"})
+    world.hubspot.due_webhooks(world.clock.now())
+    world.hubspot.erase("customer", first)
+
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+    assert [one["subscriptionType"] for one in json.loads(sent.delivery.body)] == ["contact.privacyDeletion"]
+    assert [notice.remote_id for notice in HubSpotWebhooks().notices(sent.delivery.body)] == [first]
+    assert world.call("GET", CONTACTS + "?archived=true")[1]["results"] == []
+    assert new(world, email="a@x.example")[0] == 201
+    with pytest.raises(KeyError):
+        world.hubspot.restore("customer", first)
+    with pytest.raises(ValueError, match="contacts only"):
+        world.hubspot.erase("customer", company)
 
 
 def test_nobody_subscribed_means_nothing_is_kept(world: Any) -> None:
@@ -685,7 +894,7 @@ def test_a_tie_is_an_event_of_the_parent(make_world: Any) -> None:
         for event in json.loads(outgoing.delivery.body)
         if event["subscriptionType"] == "company.associationChange"
     ]
-    assert [(one_["fromObjectId"], one_["toObjectId"], one_["associationRemoved"]) for one_ in events] == [
+    assert sorted((one_["fromObjectId"], one_["toObjectId"], one_["associationRemoved"]) for one_ in events) == [
         (int(one), int(two), False),
         (int(one), int(two), True),
     ]

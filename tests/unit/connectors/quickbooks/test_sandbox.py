@@ -90,6 +90,27 @@ def test_a_rotated_refresh_token_is_refused(world: World) -> None:
         world.token()
 
 
+def test_a_refresh_token_that_nobody_used_dies_after_a_hundred_days(world: World) -> None:
+    """The first one too: a connection that was off for that long needs a person."""
+    world.clock.time += 100 * 86_400
+
+    with pytest.raises(KeyError):
+        world.token()
+
+
+def test_a_consent_ends_after_five_years_however_often_its_tokens_rotate(world: World) -> None:
+    """PROVIDERS, section 6: whoever counts on a refresh for ever stops one day without a warning."""
+    ends = world.clock.time + 5 * 365 * 86_400
+    while world.clock.time < ends - 90 * 86_400:
+        world.token()
+        world.clock.time += 90 * 86_400
+    world.token()
+    world.clock.time = ends
+
+    with pytest.raises(KeyError):
+        world.token()
+
+
 def test_another_realm_is_forbidden(api: Api) -> None:
     """Tokens belong to one company."""
     status, body = api.call("GET", "/v3/company/1/query?query=x")
@@ -154,6 +175,7 @@ def test_a_created_customer_has_all_that_quickbooks_computes(api: Api) -> None:
         ({"DisplayName": "a", "PrimaryPhone": {"FreeFormNumber": "1" * 31}}, "2050"),
         ({"DisplayName": "a", "PrimaryEmailAddr": {"Address": "nobody"}}, "2210"),
         ({"DisplayName": "a", "BillAddr": {"PostalCode": "1" * 31}}, "2050"),
+        ({"DisplayName": "a", "TaxExemptionReasonId": "16"}, "2010"),
         ({"DisplayName": "vendor inc"}, "6240"),
         ([], "2010"),
         (b"{", "500"),
@@ -199,6 +221,17 @@ def test_a_repeated_requestid_gives_the_first_answer_even_with_another_body(api:
     assert again == first
     assert len(api.world.company.objects("customer")) == 1
     assert code(api.post({"DisplayName": "C"}, "?requestid=" + "r" * 51)) == "2050"
+
+
+def test_a_requestid_is_forgotten_after_a_day(make_world: MakeWorld) -> None:
+    """Whoever repeats a create after that makes another customer, or meets its own name."""
+    api = Api(make_world(access_seconds=1e9))
+    api.post({"DisplayName": "A"}, "?requestid=r1")
+    api.world.clock.time += 86_399
+    assert api.post({"DisplayName": "A"}, "?requestid=r1")[0] == 200
+
+    api.world.clock.time += 1
+    assert code(api.post({"DisplayName": "A"}, "?requestid=r1")) == "6240"
 
 
 def test_whether_a_refusal_is_repeated_is_a_setting(make_world: MakeWorld) -> None:
@@ -270,6 +303,19 @@ def test_a_sparse_update_ignores_null_and_blanks_by_a_blank_text(api: Api) -> No
     assert "CompanyName" not in row
     assert "PrimaryEmailAddr" not in row
     assert row["DisplayName"] == "Customer 0"
+
+
+def test_a_tax_identifier_is_masked_in_every_answer(api: Api) -> None:
+    """A client that writes back the whole object as it read it destroys the number."""
+    row = api.post({"DisplayName": "A", "PrimaryTaxIdentifier": "123456789"})[1]["Customer"]
+    found = api.query(EVERY)[1]["QueryResponse"]["Customer"][0]
+
+    assert row["PrimaryTaxIdentifier"] == found["PrimaryTaxIdentifier"] == "XXXX56789"
+    assert api.world.company.objects("customer")["1"]["PrimaryTaxIdentifier"] == "123456789"
+    api.post({"Id": "1", "SyncToken": "0", "sparse": True, "Notes": "n"})
+    assert api.world.company.objects("customer")["1"]["PrimaryTaxIdentifier"] == "123456789"
+    api.post({**found, "SyncToken": "1"})
+    assert api.world.company.objects("customer")["1"]["PrimaryTaxIdentifier"] == "XXXX56789"
 
 
 def test_an_address_is_replaced_whole(api: Api) -> None:
@@ -422,14 +468,18 @@ def test_a_batch_fails_item_by_item_inside_http_200(api: Api) -> None:
     assert [answer["bId"] for answer in answers] == ["a", "b", "c", "d", "e"]
     assert answers[0]["Customer"]["Id"] == "1"
     assert [answers[n]["Fault"]["Error"][0]["code"] for n in (1, 2, 4)] == ["2040", "500", "500"]
-    assert answers[3]["QueryResponse"]["maxResults"] == 1
+    # the items do not see each other
+    assert answers[3]["QueryResponse"] == {}
+    assert api.names(EVERY) == ["A"]
 
 
 def test_a_batch_has_limits_of_its_own(api: Api) -> None:
     """Thirty payloads; with a requestid, short ids."""
     item = {"bId": "x" * 11, "operation": "create", "Customer": {"DisplayName": "A"}}
 
-    assert code(api.batch([item] * 31)) == "1040"
+    assert code(api.batch([{**item, "bId": str(n)} for n in range(31)])) == "1040"
+    for odd in ([item, item], [{"operation": "create"}], ["x"]):
+        assert code(api.batch(odd)) == "2010"
     assert code(api.batch([item], "?requestid=r")) == "2050"
     assert code(api.batch([], "")) == "2020"
     assert code(api.batch([item], "?requestid=" + "r" * 37)) == "2050"
@@ -460,6 +510,42 @@ def test_limits_are_enforced_per_second_per_minute_and_for_batches(make_world: M
         api.world.clock.time += 0.11
         calls.append(api.query("select * from Customer")[0])
     assert calls == [200] * 500 + [429]
+
+
+def test_a_monthly_allowance_refuses_the_next_read_and_no_write(make_world: MakeWorld) -> None:
+    """CorePlus: successful reads until the month ends, wherever they are made. Waiting a minute does not help."""
+    api = Api(make_world(enforce_limits=True, monthly_reads=3, access_seconds=1e9))
+    query = {"bId": "1", "Query": EVERY}
+    assert code(api.query("select nonsense")) == "4000"
+    assert [api.query(EVERY)[0], api.batch([query])[0], api.query(EVERY)[0]] == [200] * 3
+
+    api.world.clock.time += 3600
+    assert code(api.query(EVERY)) == "3001"
+    assert api.call("GET", f"{REALM}/cdc?entities=Customer&changedSince=2026-11-20")[0] == 429
+    assert api.batch([query])[1]["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "003001"
+    assert api.post({"DisplayName": "A"})[0] == 200
+    assert api.world.company.limits.reads_this_month == 3
+    api.world.clock.time += 31 * 86_400
+    assert api.query(EVERY)[0] == 200
+
+
+def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: World) -> None:
+    """For faults, in Intuit's own words: whoever counts on a Retry-After finds none."""
+    answer = world.company.too_many(HttpRequest("GET", f"http://q.example{REALM}/query", {}))
+
+    assert (answer.status, json.loads(answer.body)["Fault"]["type"]) == (429, "SERVICE")
+    assert "retry-after" not in answer.headers
+
+
+def test_an_item_of_a_batch_may_be_throttled_inside_http_200_under_another_spelling(api: Api) -> None:
+    """PROVIDERS, section 1: whoever looks for status 429, or for code 3001, takes it for refused for good."""
+    api.world.company.fail_next("throttled_item")
+    items = [{"bId": name, "operation": "create", "Customer": {"DisplayName": name}} for name in ("a", "b")]
+    status, body = api.batch(items)
+
+    assert status == 200
+    assert body["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "003001"
+    assert body["BatchItemResponse"][1]["Customer"]["DisplayName"] == "b"
 
 
 def test_http_200_may_carry_a_fault(api: Api) -> None:
@@ -562,11 +648,37 @@ def test_deliveries_are_signed_and_say_whom_they_concern(make_world: MakeWorld, 
     (outgoing,) = delivered(world)
     hooks.verify(outgoing.delivery, ["sandbox-verifier-token"], 0)
 
-    assert hooks.notices(outgoing.delivery.body) == [
-        *[Notice(kind="customer", remote_id=n) for n in ("1", "2", "3", "2")],
+    notices = sorted(hooks.notices(outgoing.delivery.body), key=lambda notice: (notice.merged, notice.remote_id))
+    assert notices == [
+        *[Notice(kind="customer", remote_id=n) for n in ("1", "2", "2", "3")],
         Notice(kind="customer", remote_id="1", merged=("2",)),
     ]
     assert delivered(world) == []
+
+
+def test_events_come_in_no_order(make_world: MakeWorld) -> None:
+    """Whoever believes the last event of an array is wrong for good."""
+    world = make_world(webhook_url="https://accord.example/w")
+    world.seed(30)
+
+    (outgoing,) = delivered(world)
+    told = [event["intuitentityid"] for event in json.loads(outgoing.delivery.body)]
+    assert told != sorted(told, key=int)
+    assert len(set(told)) == 30
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_merge_may_not_name_the_absorbed_customer(make_world: MakeWorld, *, is_old: bool) -> None:
+    """The data of an event is not guaranteed: the survivor is known, the other must be found gone."""
+    world = make_world(
+        webhook_url="https://accord.example/w", is_webhook_data_filled=False, is_old_webhook_format=is_old
+    )
+    world.seed(2)
+    delivered(world)
+    world.company.merge("customer", "1", "2")
+
+    (outgoing,) = delivered(world)
+    assert QuickBooksWebhooks().notices(outgoing.delivery.body) == [Notice(kind="customer", remote_id="1")]
 
 
 def test_later_events_wait_for_the_first_to_be_acknowledged(make_world: MakeWorld) -> None:
@@ -588,6 +700,14 @@ def test_later_events_wait_for_the_first_to_be_acknowledged(make_world: MakeWorl
     assert delivered(world)[0].id == first.id
     assert delivered(world)[0].id != first.id
     world.company.webhook_answered("nobody", 200, world.clock.now())
+
+
+def test_an_acknowledgement_is_awaited_for_three_seconds(make_world: MakeWorld) -> None:
+    """A receiver that works before it answers is redelivered to for ever, and holds all later events up."""
+    world = make_world(webhook_url="https://accord.example/w")
+    world.seed(1)
+
+    assert [outgoing.patience_seconds for outgoing in delivered(world)] == [3.0]
 
 
 def test_no_address_no_webhooks_and_settings_may_change_while_it_runs(make_world: MakeWorld) -> None:

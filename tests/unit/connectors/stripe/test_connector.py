@@ -841,6 +841,18 @@ def test_a_429_on_a_write_was_not_executed(world: Any) -> None:
     assert world.stripe.mutations == []
 
 
+def test_a_create_whose_first_request_is_still_at_work_is_sent_again_later(world: Any) -> None:
+    """409: it was not executed, and the same key makes one customer."""
+    intent = create(world)
+    world.stripe.keep_busy(intent.key, 2.0)
+    (receipt,) = written(world, intent)
+    assert isinstance(receipt, RetryError)
+    world.clock.time += 2
+    (again,) = written(world, intent)
+    assert isinstance(again, Written)
+    assert list(world.stripe.objects("customer")) == [again.sighting.id]
+
+
 def test_nothing_of_a_customer_reaches_the_sdk_s_log(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     """stripe-python writes whole answers to its debug log."""
     seed(world, 1)

@@ -2,6 +2,7 @@
 """The look-alike is as strict as Stripe: each test fails a naive client."""
 
 import base64
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -324,8 +325,10 @@ def test_events_are_snapshots_with_what_changed(world: Any) -> None:
     _, body, _ = world.call("POST", "/v1/customers", {"name": "A", "address[line1]": "x", "address[city]": "c"})
     path = f"/v1/customers/{body['id']}"
     form = {"name": "B", "address[line1]": "y", "metadata[k]": "v"}
+    world.clock.time += 1
     world.call("POST", path, form, idempotency_key="key-9")
     world.call("POST", path, form)
+    world.clock.time += 1
     world.stripe.delete("customer", body["id"])
     _, page, _ = world.call("GET", "/v1/events")
     assert [event["type"] for event in page["data"]] == ["customer.deleted", "customer.updated", "customer.created"]
@@ -335,6 +338,25 @@ def test_events_are_snapshots_with_what_changed(world: Any) -> None:
     assert page["data"][2]["data"]["object"]["name"] == "A"
     assert updated["request"]["idempotency_key"] == "key-9"
     assert page["data"][0]["request"] == {"id": None, "idempotency_key": None}
+
+
+def test_events_of_one_second_come_in_no_order(world: Any) -> None:
+    """PROVIDERS §3: whoever takes the first event of a customer for its newest state goes back in time."""
+    (remote_id,) = seed(world, 1)
+    for number in range(20):
+        world.stripe.edit("customer", remote_id, {"name": f"N{number}"})
+    world.clock.time += 1
+    world.stripe.edit("customer", remote_id, {"name": "last"})
+    listed: list[Any] = []
+    while True:
+        cursor = {"starting_after": listed[-1]["id"]} if listed else {}
+        _, page, _ = world.call("GET", "/v1/events", {"limit": "7", **cursor})
+        listed += page["data"]
+        if not page["has_more"]:
+            break
+    names = [event["data"]["object"]["name"] for event in listed]
+    assert (names[0], names[-1], len(set(names)), len(names)) == ("last", "C0", 22, 22)
+    assert names[1:-1] != [f"N{number}" for number in range(19, -1, -1)]
 
 
 def test_events_filter_and_expire(world: Any) -> None:
@@ -388,12 +410,63 @@ def test_the_published_limits_hold(
     assert world.call("GET", path, query)[0] == 200
 
 
+def test_different_customers_share_one_endpoint(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §1: whoever counts by address writes to thirty customers at once and is refused."""
+    world = make_world(StripeSettings(enforce_limits=True))
+    ids = seed(world, 30)
+    answers = [world.call("POST", f"/v1/customers/{one}", {"name": "x"}) for one in ids]
+    assert [status for status, _, _ in answers] == [200] * 25 + [429] * 5
+    assert world.call("GET", f"/v1/customers/{ids[0]}")[0] == 200
+
+
 def test_an_account_has_100_calls_a_second(make_world: Callable[..., Any]) -> None:
     """PROVIDERS §1: four endpoints fill it."""
     world = make_world(StripeSettings(enforce_limits=True))
     for path in ("/v1/customers", "/v1/events", "/v1/account", "/v1/balance"):
         assert {world.call("GET", path)[0] for _ in range(25)} == {200}
     assert world.call("POST", "/v1/customers")[2]["stripe-rate-limited-reason"] == "global-rate"
+
+
+def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: Any) -> None:
+    """For faults, in Stripe's own words: whoever counts on a Retry-After finds none (PROVIDERS §1)."""
+    answer = world.stripe.too_many(HttpRequest("GET", "https://api.stripe.com/v1/customers", {}))
+    assert (answer.status, answer.headers["stripe-rate-limited-reason"]) == (429, "global-rate")
+    assert "retry-after" not in answer.headers
+
+
+def test_reads_of_thirty_days_are_counted_and_refuse_nobody(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §1: reads are allotted (10,000 at least); who lists on every tick uses them up without a warning."""
+    world = make_world(StripeSettings(enforce_limits=True))
+    for _ in range(3):
+        world.call("GET", "/v1/customers")
+    world.call("POST", "/v1/customers", {"name": "A"})
+    world.clock.time += 20 * DAY
+    world.call("GET", "/v1/events")
+    assert world.stripe.allotted_reads == 4
+    world.clock.time += 11 * DAY
+    assert world.stripe.allotted_reads == 1
+
+
+def test_a_customer_that_another_request_works_on_is_locked(world: Any) -> None:
+    """PROVIDERS §1: 429 with lock_timeout and no reason; it is no rate, and the other customers are free."""
+    first, second = seed(world, 2)
+    world.stripe.keep_busy(first, 2.0)
+    status, body, headers = world.call("POST", f"/v1/customers/{first}", {"name": "x"}, idempotency_key="k")
+    assert (status, body["error"]["code"]) == (429, "lock_timeout")
+    assert not [name for name in headers if name.startswith("stripe-")]
+    assert world.call("POST", f"/v1/customers/{second}", {"name": "x"})[0] == 200
+    assert world.call("GET", f"/v1/customers/{first}")[1]["name"] == "C0"
+    world.clock.time += 2
+    assert world.call("POST", f"/v1/customers/{first}", {"name": "x"}, idempotency_key="k")[1]["name"] == "x"
+
+
+def test_a_key_whose_first_request_is_under_way_is_409(world: Any) -> None:
+    """PROVIDERS §2: who takes a new key then makes two customers."""
+    world.stripe.keep_busy("k", 2.0)
+    assert error_of(world.call("POST", "/v1/customers", {"name": "A"}, idempotency_key="k"))[0] == 409
+    assert world.stripe.objects("customer") == {}
+    world.clock.time += 2
+    assert world.call("POST", "/v1/customers", {"name": "A"}, idempotency_key="k")[0] == 200
 
 
 def hooked(make_world: Callable[..., Any], **settings: Any) -> Any:
@@ -416,6 +489,57 @@ def test_webhooks_are_signed_and_redelivered(make_world: Callable[..., Any]) -> 
     assert attempts == 10
     _, failed, _ = world.call("GET", "/v1/events", {"delivery_success": "false"})
     assert [event["pending_webhooks"] for event in failed["data"]] == [1]
+
+
+def test_deliveries_come_in_no_order(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §4: whoever believes the last one goes back in time."""
+    world = hooked(make_world)
+    ids = seed(world, 20)
+    sent = [notice.remote_id for one in world.stripe.due_webhooks(world.clock.time)
+            for notice in StripeWebhooks().notices(one.delivery.body)]  # fmt: skip
+    assert sorted(sent) == sorted(ids)
+    assert sent != ids
+
+
+def test_events_are_rendered_in_the_version_of_the_account(world: Any) -> None:
+    """PROVIDERS §4: its snapshots are not what the pinned version of a request would show."""
+    world.change(api_version="2024-06-20")
+    (remote_id,) = seed(world, 1)
+    (event,) = world.call("GET", "/v1/events", {}, stripe_version="2026-10-28.endive")[1]["data"]
+    assert event["api_version"] == "2024-06-20"
+    (page,) = world.sweep("changes", '{"since":0}')
+    assert (page.sightings, list(page.changed)) == ([], [remote_id])
+
+
+def test_test_mode_gives_up_after_three_more_attempts(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §4: within hours; who is down over night must look into the feed."""
+    world = hooked(make_world, is_live=False)
+    seed(world, 1)
+    attempts, started = 0, world.clock.time
+    while world.clock.time < started + DAY:
+        for outgoing in world.stripe.due_webhooks(world.clock.time):
+            attempts += 1
+            world.stripe.webhook_answered(outgoing.id, 500, world.clock.time)
+        world.clock.time += 300
+    assert attempts == 4
+    _, failed, _ = world.call("GET", "/v1/events", {"delivery_success": "false"})
+    assert len(failed["data"]) == 1
+
+
+def test_a_test_event_carries_a_signature_that_proves_nothing(make_world: Callable[..., Any]) -> None:
+    """PROVIDERS §4: v0 stands last, and anybody can make one."""
+    world = hooked(make_world, is_live=False)
+    seed(world, 1)
+    (outgoing,) = world.stripe.due_webhooks(world.clock.time)
+    header = outgoing.delivery.headers["stripe-signature"]
+    StripeWebhooks().verify(outgoing.delivery, ["whsec_lookalike"], world.clock.time)
+    time, genuine, fake = header.split(",")
+    assert (genuine[:3], fake[:3]) == ("v1=", "v0=")
+    forged = {**outgoing.delivery.headers, "stripe-signature": f"{time},{fake}"}
+    with pytest.raises(SignatureError):
+        StripeWebhooks().verify(
+            dataclasses.replace(outgoing.delivery, headers=forged), ["whsec_lookalike"], world.clock.time
+        )
 
 
 def test_an_acknowledged_webhook_is_not_sent_again(make_world: Callable[..., Any]) -> None:

@@ -1,0 +1,46 @@
+"""What a property may be (PROVIDERS §2, §5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from connectors.hubspot.sandbox.answers import bad_request
+
+MAX_UNIQUE: Final = 10
+MAX_CUSTOM: Final = 1_000
+"""Of one type of object; HubSpot's own do not count."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_TYPES: Final = ("bool", "date", "datetime", "enumeration", "number", "phone_number", "string")
+_GROUPS: Final = ("contactinformation", "companyinformation")
+_GIVEN: Final = ("label", "type", "fieldType", "groupName")
+
+
+def checked_definition(body: Mapping[str, Any], groups: Collection[str]) -> dict[str, Any]:
+    """The definition that a request describes; Refused when it describes none."""
+    name = body.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise bad_request("property names are lower case letters, digits and underscores, and start with a letter")
+    for wanted in _GIVEN:
+        if not isinstance(body.get(wanted), str) or not body[wanted]:
+            raise bad_request(f"Invalid input JSON: {wanted} must be set")
+    if body["type"] not in _TYPES:
+        raise bad_request(f"Invalid input JSON: {body['type']} is no type of a property")
+    if body["groupName"] not in (*groups, *_GROUPS):
+        raise bad_request(f"Property group {body['groupName']} does not exist")
+    given = {key: body[key] for key in _GIVEN}
+    return text_definition(name) | given | {"hasUniqueValue": bool(body.get("hasUniqueValue"))}
+
+
+def text_definition(name: str, *, is_read_only: bool = False) -> dict[str, Any]:
+    """A plain text, as HubSpot's own properties here are, and those that people make."""
+    return {
+        "name": name,
+        "label": name,
+        "type": "string",
+        "fieldType": "text",
+        "groupName": "contactinformation",
+        "hasUniqueValue": False,
+        "modificationMetadata": {"readOnlyValue": is_read_only},
+    }
