@@ -24,7 +24,7 @@ from core.sandbox.admin import Edit
 from core.sandbox.client import SandboxClient
 from core.store.database import Database
 from core.store.tables import INBOX, INTENTS
-from tests.benchmarks.daemon_process import DaemonProcess
+from tests.benchmarks.daemon_process import CONFIG, DaemonProcess
 from tests.benchmarks.sandbox_process import SandboxProcess
 
 NAMES = ("stripe", "hubspot", "quickbooks")
@@ -32,6 +32,12 @@ KNOWN = 40
 INDEX_SECONDS = 12.0
 """HubSpot's search shows an edit after at most ten."""
 LOOK_EVERY = 25
+BUSY = """
+[guard]
+overwrite_count = 1000000
+same_value_count = 1000000
+"""
+"""Hundreds of edits of two hundred customers within an hour would rightly be stopped."""
 POSTGRES = os.environ.get("ACCORD_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
@@ -107,6 +113,15 @@ def database_url(folder: Path, kind: str) -> tuple[str, dict[str, str]]:
     return url, {"ACCORD_DATABASE_URL": url}
 
 
+def _come_to_rest(daemon: DaemonProcess) -> None:
+    """Whose webhook died with the daemon is found by the next sweep, once the provider's index shows it."""
+    time.sleep(INDEX_SECONDS)
+    for name in NAMES:
+        daemon.post("/v1/syncs", {"connection": name, "what": "full"})
+    time.sleep(1.0)
+    daemon.wait_until_quiet()
+
+
 def campaign(kills: int, kind: str) -> dict[str, Any]:
     """Kill so many times; what was wrong at which look."""
     rng = random.Random(kills)
@@ -115,29 +130,22 @@ def campaign(kills: int, kind: str) -> dict[str, Any]:
         folder = Path(text)
         url, environment = database_url(folder, kind)
         people = People(urls, rng)
-        daemon = DaemonProcess(folder, urls, **environment)
-        daemon.start()
-        daemon.activate(*NAMES)
-        for name, client in people.clients.items():
-            client.settings(webhook_url=f"http://127.0.0.1:{daemon.webhook_port}/webhooks/{name}")
-        db = Database(url)
-        for number in range(1, kills + 1):
-            people.act()
-            time.sleep(rng.choice([0.0, 0.02, 0.1, 0.3, 0.6]) * rng.random())
-            daemon.process.kill()
-            daemon.process.wait()
-            daemon.start()
-            if number % LOOK_EVERY == 0 or number == kills:
-                # whose webhook died with the daemon is found by the next sweep, once the provider's index shows it
-                time.sleep(INDEX_SECONDS)
-                for name in NAMES:
-                    daemon.post("/v1/syncs", {"connection": name, "what": "full"})
-                time.sleep(1.0)
-                daemon.wait_until_quiet()
-                if here := problems(people, db, daemon):
-                    wrong[number] = here[:10]
-        daemon.__exit__(None, None, None)
-        db.close()
+        with DaemonProcess(folder, urls, CONFIG + BUSY, **environment) as daemon:
+            daemon.activate(*NAMES)
+            for name, client in people.clients.items():
+                client.settings(webhook_url=f"http://127.0.0.1:{daemon.webhook_port}/webhooks/{name}")
+            db = Database(url)
+            for number in range(1, kills + 1):
+                people.act()
+                time.sleep(rng.choice([0.0, 0.02, 0.1, 0.3, 0.6]) * rng.random())
+                daemon.process.kill()
+                daemon.process.wait()
+                daemon.start()
+                if number % LOOK_EVERY == 0 or number == kills:
+                    _come_to_rest(daemon)
+                    if here := problems(people, db, daemon):
+                        wrong[number] = here[:10]
+            db.close()
         webhooks = {name: dict(client.stats().webhooks) for name, client in people.clients.items()}
     return {"database": kind, "kills": kills, "customers": people.born, "wrong": wrong, "webhooks": webhooks}
 
