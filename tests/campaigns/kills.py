@@ -7,6 +7,7 @@ values everywhere, no write in doubt, every acknowledged delivery stored. Exit 1
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -110,7 +111,8 @@ def database_url(folder: Path, kind: str) -> tuple[str, dict[str, str]]:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
     admin.dispose()
     url = sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-    return url, {"ACCORD_DATABASE_URL": url}
+    key = base64.b64encode(os.urandom(32)).decode()
+    return url, {"ACCORD_DATABASE_URL": url, "ACCORD_SECRET_KEY": key}
 
 
 def _come_to_rest(daemon: DaemonProcess) -> None:
