@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from core.model.holds import LOST_CREATE
 from core.model.keys import email_key
 from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
 from core.model.remote import Mark
@@ -13,6 +14,7 @@ from core.store import holds as hold_rows
 from core.store import journal, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Case, as_of_now
@@ -36,8 +38,9 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
     dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
     # one that was linked or left out meanwhile is still dirty, and sorted anew
     current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
-    doubles = _doubles(tx, hub, connection, current)
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
+    current = _without_asked(tx, connection, rows, current, held)
+    doubles = _doubles(tx, hub, connection, current)
     family = Family(tx, connection, [one for _, one in current.values()])
     cases = []
     for name, (mapping, customer) in current.items():
@@ -54,6 +57,21 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
         else:
             _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
     return cases
+
+
+def _without_asked(
+    tx: Tx,
+    connection: Connection,
+    rows: Mapping[str, DirtyRow],
+    current: Mapping[str, tuple[MappingRow, Customer]],
+    held: Mapping[str, Sequence[Hold]],
+) -> dict[str, tuple[MappingRow, Customer]]:
+    """Whether a lost create made its object is for a person to say: an edit meanwhile would make a second one."""
+    asked = {
+        one.subject[2:] for some in held.values() for one in some if (one.state, one.reason) == ("open", LOST_CREATE)
+    }
+    dealt_with(tx, connection, [rows[name] for name in asked])
+    return {name: pair for name, pair in current.items() if name not in asked}
 
 
 def _not_created(
