@@ -99,7 +99,9 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
         if other is not None and other.id != row.id:
             _make_free(tx, hub, other)
-        _replace(tx, hub, row, actor, remote_id=remote_id, state="live", base={})
+        # of a customer that was deleted meanwhile: known as its own from now on, and nobody's
+        state = mappings.ENDED if row.state == mappings.ENDED else "live"
+        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, base={})
     elif choice in ("leave", "unlink"):
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id

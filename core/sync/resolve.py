@@ -35,7 +35,7 @@ from core.sync.batch import Report
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, send, still_wanted
+from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, next_generation, send, still_wanted
 
 KEY_MARGIN_SECONDS = 3600.0
 
@@ -191,22 +191,23 @@ def _commit_found(
 
 def _ask(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, candidates: Sequence[str]) -> None:
     """Whether one of these is the object, or none was made, only a person can tell."""
-    _give_up(tx, hub, intent)
+    mapping = _give_up(tx, hub, intent)
     draft = HoldDraft(
         reason=holds.LOST_CREATE,
         detail={"candidates": list(candidates), "values": intent.wanted},
         digest=digest_of(holds.LOST_CREATE, sorted(candidates)),
     )
     subject = work.mapping_subject(intent.mapping_id)
-    held = hold_rows.Held(subject=subject, record_id=None, drafts=[draft], trace=row.trace)
+    held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
     dealt_with(tx, connection, [row])
 
 
-def _give_up(tx: Tx, hub: Hub, intent: Intent) -> None:
+def _give_up(tx: Tx, hub: Hub, intent: Intent) -> MappingRow:
     """The next create gets another marker and key: this key might give an old answer back once more."""
-    now = hub.clock.now()
-    intents.close(tx, {intent.id: "void"}, now)
+    intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    mappings.lock(tx, [intent.mapping_id])
     mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
-    mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
+    next_generation(tx, mapping, hub.clock.now())
+    return mapping

@@ -234,6 +234,11 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
     return False
 
 
+def next_generation(tx: Tx, mapping: MappingRow, now: float) -> None:
+    """The next create is another one: the same marker and key could bring an older object back."""
+    mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
+
+
 def _not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError) -> None:
     """Certainly not done: the intent is void, the mapping stays dirty and is decided again after a wait."""
     intents.close(tx, {intent.id: "void"}, hub.clock.now())

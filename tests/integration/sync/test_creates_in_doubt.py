@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.sync.test_meanwhile import lost_create_found_two_days_later
-from tests.support.acting import all_day, change, everybody, held
+from core.errors import InvalidInputError
+from core.store import intents
+from core.sync import registry
+from core.sync.erasure import erase
+from core.sync.linking import link
+from tests.integration.sync.test_meanwhile import archive, lost_create_found_two_days_later
+from tests.support.acting import all_day, answer, change, everybody, held, mapped
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -24,3 +29,74 @@ async def test_an_edit_does_not_answer_whose_object_a_lost_create_made(changes: 
     assert [*world.neutral("quickbooks")] == [made]
     (question,) = held(world)
     assert question.reason == "lost_create"
+
+
+@pytest.mark.parametrize("choice", ["link", "create"])
+async def test_whose_object_a_lost_create_made_is_asked_though_the_customer_was_deleted(choice: str) -> None:
+    """Deleting the customer closed the question: its own object brought it back as a new customer, everywhere."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    (made,) = world.neutral("quickbooks")
+    archive(world)
+    await all_day(world)
+    assert everybody(world) == []
+    (question,) = held(world)
+    await answer(world, question, f"link:{made}" if choice == "link" else choice)
+    await all_day(world)
+    assert held(world) == []
+    assert len(everybody(world)) == (choice == "create")
+    assert len(mapped(world, "quickbooks")) == (choice == "create")
+
+
+async def test_a_create_of_a_deleted_customer_that_is_too_old_for_its_key_leaves_no_tie() -> None:
+    """The answer tied the object to the deleted customer: nobody could have it, and no command let it go."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace", archive)
+    (made,) = world.neutral("quickbooks")
+    assert world.db.read_now(intents.all_open) == []
+    (question,) = held(world)
+    await answer(world, question, f"link:{made}")
+    for _ in range(2):
+        await all_day(world)
+    assert (everybody(world), mapped(world, "quickbooks"), held(world)) == ([], [], [])
+
+
+async def test_who_may_come_back_by_a_lost_create_is_not_erased_before_somebody_has_answered() -> None:
+    """The object entered as a new customer, with everything that had been erased."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    (made,) = world.neutral("quickbooks")
+    (one,) = everybody(world)
+
+    def erased() -> list[str]:
+        told = world.db.run_now(lambda tx: erase(tx, world.hub, one.external_id, actor="ann", trace="t"))
+        return [each.remote_id for each in told.remains if each.connection == "quickbooks"]
+
+    with pytest.raises(InvalidInputError, match="may be of it"):
+        erased()
+    (question,) = held(world)
+    await answer(world, question, f"link:{made}")
+    assert erased() == [made]
+    for _ in range(2):
+        await all_day(world)
+    assert [one for one in everybody(world) if "Ada" in str(one.fields)] == []
+
+
+async def test_another_object_linked_by_hand_does_not_say_whose_the_lost_create_s_is() -> None:
+    """The one in question entered as a new customer; the linked one itself ends the question."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    (made,) = world.neutral("quickbooks")
+    (one,) = everybody(world)
+    another = world.lookalikes["quickbooks"].edit("customer", None, {"name": "A. Lovelace"})
+    await all_day(world)
+    (other,) = [each for each in everybody(world) if each.id != one.id]
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, other.external_id, actor="ann", trace="t"))
+    world.db.run_now(lambda tx: link(tx, world.hub, one.external_id, "quickbooks", another, actor="ann", trace="t"))
+    await all_day(world)
+    (question,) = held(world, "lost_create")
+    await answer(world, question, f"link:{made}")
+    for _ in range(2):
+        await all_day(world)
+    assert len(everybody(world)) == 1
+    assert held(world, "lost_create") == []
