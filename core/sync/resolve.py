@@ -143,7 +143,7 @@ async def _resolve_create(
     found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
     if not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-    elif found and not manifest.has_marker and _key_helps(hub, connection, intent):
+    elif any(_has_value(connection, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
         await send(hub, connection, [(row, intent)], report, is_repeat=True)
     elif found or probe.mark or probe.unique:
@@ -152,12 +152,19 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
 
 
+def _has_value(connection: Connection, found: Sighting) -> bool:
+    """Nothing else there can have the unique value now. The name of an inactive object is free again."""
+    seen = _understood(connection, found)
+    return not connection.manifest.has_marker and seen is not None and seen.remote.fields.get("status") != "inactive"
+
+
 def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent) -> Probe:
     manifest = connection.manifest
     if manifest.has_marker:
         mark = Mark(hub.instance, mapping.id, mapping.generation)
         return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
-    values = {name: intent.wanted.get(name) for name in manifest.unique_fields}
+    same = connection.projection.canonical  # it is looked for as it is spelled there
+    values = {name: same(name, intent.wanted.get(name)) for name in manifest.unique_fields}
     return Probe(unique={name: value for name, value in values.items() if isinstance(value, str) and value})
 
 
@@ -176,6 +183,10 @@ def _commit_found(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, found: Sequence[Sighting]
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
+    if not connection.manifest.has_marker:
+        # only one object can have the value: if it is another customer's, it was never ours
+        others = mappings.by_remote_ids(tx, connection.name, KIND, [one.id for one in found])
+        found = [one for one in found if one.id not in others or others[one.id].state == "excluded"]
     if not found:
         _give_up(tx, hub, intent)
         return

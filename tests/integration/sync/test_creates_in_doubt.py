@@ -5,15 +5,37 @@ from __future__ import annotations
 import pytest
 
 from core.errors import InvalidInputError
-from core.store import intents
+from core.sandbox.faults import Fault, FaultKind
+from core.store import intents, work
+from core.store.intents import Intent
 from core.sync import registry
 from core.sync.erasure import erase
 from core.sync.linking import link
+from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.integration.sync.test_meanwhile import archive, lost_create_found_two_days_later
-from tests.support.acting import all_day, answer, change, everybody, held, mapped
+from tests.support.acting import all_day, answer, change, everybody, held, mapped, with_policy
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
+
+
+async def create_in_doubt(world: World, connection: str, fields: dict[str, str], *kinds: FaultKind) -> Intent:
+    """A customer whose create at `connection` comes to these ends, one try after the other, and was tried once."""
+    other = "stripe" if connection == "hubspot" else "hubspot"
+    world.lookalikes[other].edit("customer", None, fields)
+    faults = [Fault(kind=one, method="POST", path=CREATES[connection], count=1) for one in kinds]
+    weather(world, connection, *faults)
+    world.clock.time += 61
+    for name in (other, connection):
+        await world.lanes.run(name)
+    (doubtful,) = world.db.read_now(lambda tx: intents.all_open(tx, connection))
+    return doubtful
+
+
+def not_for(world: World, intent: Intent, seconds: float) -> None:
+    """The write stays in doubt for this long."""
+    until = {work.mapping_subject(intent.mapping_id): world.clock.now() + seconds}
+    world.db.run_now(lambda tx: work.postpone(tx, intent.connection, until, is_attempt=False))
 
 
 @pytest.mark.parametrize("changes", [{"phone": "+49302222222"}, {"name": "Ada King"}])
@@ -100,3 +122,43 @@ async def test_another_object_linked_by_hand_does_not_say_whose_the_lost_create_
         await all_day(world)
     assert len(everybody(world)) == 1
     assert held(world, "lost_create") == []
+
+
+async def test_a_lost_create_is_looked_for_as_its_name_is_spelled_there() -> None:
+    """With a blank at its end the name was found nowhere: made again, refused, and its object entered as a customer."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace ")
+    (made,) = world.neutral("quickbooks")
+    await all_day(world)
+    (question,) = held(world)
+    assert (question.reason, question.detail["candidates"]) == ("lost_create", [made])
+    assert len(everybody(world)) == 1
+
+
+async def test_an_inactive_object_of_the_name_does_not_make_a_repeat_safe() -> None:
+    """QuickBooks frees the name of an inactive customer: the create was sent for a customer that was deleted."""
+    world = World(config=with_policy(World().config, "quickbooks", enters="none"))
+    old = world.lookalikes["quickbooks"].edit("customer", None, {"name": "Ada Lovelace"})
+    world.lookalikes["quickbooks"].edit("customer", old, {"status": "inactive"})
+    await world.activate_all()
+    await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "error_before")
+    archive(world)
+    for _ in range(4):
+        await world.next_sweep()
+    assert [*world.neutral("quickbooks")] == [old]
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def test_nobody_is_asked_whether_another_customer_s_object_is_the_lost_create_s() -> None:
+    """A namesake has the name since: linking to its object is refused, so that there was nothing to choose."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "error_before")
+    not_for(world, doubtful, 86_400.0)
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace"})
+    await world.next_sweep()
+    assert len(world.neutral("quickbooks")) == 1
+    world.clock.time += 2 * 86_400
+    await world.settle()
+    assert [(one.connection, one.reason) for one in held(world)] == [("quickbooks", "name_taken")]
+    assert (len(world.neutral("quickbooks")), len(everybody(world))) == (1, 2)
