@@ -8,7 +8,7 @@ import msgspec
 
 from core.model.holds import LOST_CREATE
 from core.model.keys import email_key
-from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
+from core.model.match import ANSWERED, NEVER_AGAIN, Double, Match, match_before_create
 from core.model.remote import Mark
 from core.store import holds as hold_rows
 from core.store import journal, mappings, observations, work
@@ -66,10 +66,9 @@ def _without_asked(
     current: Mapping[str, tuple[MappingRow, Customer]],
     held: Mapping[str, Sequence[Hold]],
 ) -> dict[str, tuple[MappingRow, Customer]]:
-    """Whether a lost create made its object is for a person to say: an edit meanwhile would make a second one."""
-    asked = {
-        one.subject[2:] for some in held.values() for one in some if (one.state, one.reason) == ("open", LOST_CREATE)
-    }
+    """Whether a create has made its object is for a person to say: an edit meanwhile would make a second one."""
+    open_ = [one for some in held.values() for one in some if one.state == "open"]
+    asked = {one.subject[2:] for one in open_ if one.reason == LOST_CREATE or one.detail.get("rung") == ANSWERED}
     dealt_with(tx, connection, [rows[name] for name in asked])
     return {name: pair for name, pair in current.items() if name not in asked}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -22,7 +23,7 @@ from core.model import holds
 from core.model.decide import after_write
 from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
-from core.model.match import OBJECTS
+from core.model.match import ANSWERED, OBJECTS
 from core.model.merge import Base, digest_of
 from core.model.remote import Remote
 from core.model.values import Value
@@ -45,6 +46,8 @@ from core.sync.verdicts import verdict_on
 KEY_TRIES = 4
 """Creates under one key before the object is looked for instead: a provider that stored an error under the key
 (Stripe keeps a 500 for a day) gives it back every time."""
+
+NOT_EXECUTED: Final = (RetryError, StaleError, GoneError, ReauthorizeError)
 
 
 async def send(
@@ -76,7 +79,7 @@ async def send(
 
     def work_(tx: Tx) -> None:
         for (row, intent), receipt in zip(outgoing, receipts, strict=True):
-            if is_repeat and isinstance(receipt, RetryError | ReauthorizeError):
+            if is_repeat and isinstance(receipt, NOT_EXECUTED):
                 # this time it was not executed; whether it was before is as unknown as it has been
                 doubt(tx, hub, connection, row, intent, str(receipt), not_before=_told_to_wait(hub, receipt))
                 report.waiting += 1
@@ -104,7 +107,7 @@ def commit_receipt(
         commit_written(tx, hub, connection, row, intent, seen, agreed)
         raced(tx, hub, connection, intent, receipt.overwritten)
         report.written += 1
-    elif isinstance(receipt, RetryError | StaleError | GoneError | ReauthorizeError):
+    elif isinstance(receipt, NOT_EXECUTED):
         _not_executed(tx, hub, connection, row, intent, receipt)
         report.waiting += 1
     elif isinstance(receipt, RejectedError):
@@ -221,15 +224,18 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
     draft = HoldDraft(
         reason=holds.AMBIGUOUS_MATCH,
         detail={
+            "rung": ANSWERED,
             "problem": "the provider answered with an object of another customer",
             "candidates": [remote.id],
             "candidates_are": OBJECTS,
         },
-        digest=digest_of(holds.AMBIGUOUS_MATCH, "answer", remote.id),
+        digest=digest_of(holds.AMBIGUOUS_MATCH, ANSWERED, remote.id),
     )
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    if mapping.remote_id is None:
+        next_generation(tx, mapping, hub.clock.now())  # else `create` would be answered with that object again
     dealt_with(tx, connection, [row])
     return False
 

@@ -10,10 +10,10 @@ from core.store import intents, work
 from core.store.intents import Intent
 from core.sync import registry
 from core.sync.erasure import erase
-from core.sync.linking import link
+from core.sync.linking import link, unlink
 from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.integration.sync.test_meanwhile import archive, lost_create_found_two_days_later
-from tests.support.acting import all_day, answer, change, everybody, held, mapped, with_policy
+from tests.support.acting import all_day, answer, change, edit_only, everybody, held, mapped, with_policy
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +36,13 @@ def not_for(world: World, intent: Intent, seconds: float) -> None:
     """The write stays in doubt for this long."""
     until = {work.mapping_subject(intent.mapping_id): world.clock.now() + seconds}
     world.db.run_now(lambda tx: work.postpone(tx, intent.connection, until, is_attempt=False))
+
+
+async def told(world: World, connection: str, remote_id: str) -> None:
+    """A webhook names an object that nobody has."""
+    subjects = [work.remote_subject(remote_id)]
+    world.db.run_now(lambda tx: work.mark(tx, connection, subjects, reason="webhook", trace="t", now=0.0))
+    await world.lanes.run(connection)
 
 
 @pytest.mark.parametrize("changes", [{"phone": "+49302222222"}, {"name": "Ada King"}])
@@ -162,3 +169,48 @@ async def test_nobody_is_asked_whether_another_customer_s_object_is_the_lost_cre
     await world.settle()
     assert [(one.connection, one.reason) for one in held(world)] == [("quickbooks", "name_taken")]
     assert (len(world.neutral("quickbooks")), len(everybody(world))) == (1, 2)
+
+
+@pytest.mark.parametrize("connection", ["stripe", "hubspot"])
+async def test_who_lost_an_object_to_another_customer_gets_one_of_its_own(connection: str) -> None:
+    """Made again under the same key or marker it was answered with that object for ever, at HubSpot written over it."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["hubspot" if connection != "hubspot" else "stripe"].edit("customer", None, {"name": "Bea Ball"})
+    await world.next_sweep()
+    (bea,) = everybody(world)
+    world.db.run_now(lambda tx: unlink(tx, world.hub, bea.external_id, connection, actor="ann", trace="t"))
+    (old,) = world.neutral(connection)
+    doubtful = await create_in_doubt(world, connection, {"name": "Ada Lovelace"}, "lost_answer")
+    not_for(world, doubtful, 500.0)
+    (made,) = [one for one in world.neutral(connection) if one != old]
+    await told(world, connection, made)
+    world.db.run_now(lambda tx: link(tx, world.hub, bea.external_id, connection, made, actor="ann", trace="t"))
+    edit_only(world, connection, {"phone": "+49301111111"}, made)
+    world.clock.time += 501
+    await world.settle()
+    (question,) = held(world, "ambiguous_match")
+    beas = dict(world.neutral(connection)[made])
+    await answer(world, question, "create")
+    for _ in range(3):
+        await world.next_sweep()
+    assert held(world, "ambiguous_match") == []
+    assert len(world.neutral(connection)) == len({old, made, "Ada's own"})
+    assert world.neutral(connection)[made] == beas | {"phone": "+49301111111"}
+
+
+async def test_a_repeat_that_found_no_address_does_not_say_that_nothing_was_made() -> None:
+    """A proxy's 404 passed for proof that the create had not happened: renamed meanwhile, it was made twice."""
+    world = World()
+    await world.activate_all()
+    await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "lost_answer")
+    no_address = Fault(kind="error_before", status=404, method="POST", path=CREATES["quickbooks"], count=1)
+    weather(world, "quickbooks", no_address)
+    world.clock.time += 1
+    await world.lanes.run("quickbooks")
+    (one,) = everybody(world)
+    await change(world, one.external_id, name="Ada King")
+    for _ in range(2):
+        await world.next_sweep()
+    assert [each["name"] for each in world.neutral("quickbooks").values()] == ["Ada King"]
+    assert (len(everybody(world)), held(world)) == (1, [])
