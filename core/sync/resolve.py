@@ -61,24 +61,29 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_wanted: 
     until_found = (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
     if intent.action == "create" and not is_wanted:
         return (intent.resolve_after or intent.sent_at) + until_found
+    ends = _key_ends(connection, intent)
+    if ends is not None and hub.clock.now() >= ends:
+        # a repeat under the key may have left just before it ended, and still be under way
+        return max(intent.resolve_after or 0.0, ends + until_found)
     if intent.resolve_after is not None:
         return intent.resolve_after
-    if intent.action == "update":
-        wait = 0.0 if manifest.is_conditional else manifest.settle_seconds * hub.timing.patience
-    elif manifest.create_key_seconds is None or _key_helps(hub, connection, intent):
-        wait = 0.0
-    else:
-        wait = until_found
-    return intent.sent_at + wait
+    is_unguarded = intent.action == "update" and not manifest.is_conditional
+    return intent.sent_at + (manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0)
+
+
+def _key_ends(connection: Connection, intent: Intent) -> float | None:
+    """Until when the provider surely remembers a create's key; None where it never does."""
+    lifetime = connection.manifest.create_key_seconds
+    if intent.action != "create" or lifetime is None:
+        return None
+    return intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
 
 
 def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
-    lifetime = connection.manifest.create_key_seconds
-    if intent.action != "create" or lifetime is None:
+    ends = _key_ends(connection, intent)
+    if ends is None or (connection.manifest.has_marker and intent.attempts >= KEY_TRIES):
         return False
-    if connection.manifest.has_marker and intent.attempts >= KEY_TRIES:
-        return False
-    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+    return hub.clock.now() < ends
 
 
 async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent) -> None:

@@ -214,3 +214,19 @@ async def test_a_repeat_that_found_no_address_does_not_say_that_nothing_was_made
         await world.next_sweep()
     assert [each["name"] for each in world.neutral("quickbooks").values()] == ["Ada King"]
     assert (len(everybody(world)), held(world)) == (1, [])
+
+
+async def test_a_key_that_ends_does_not_end_the_wait_for_its_last_repeat() -> None:
+    """Sent right before its key was too old, and slow: looked for at once, not found, and made a second time."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "stripe", {"name": "Ada Lovelace"}, "error_before")
+    slow = Fault(kind="slow", method="POST", path=CREATES["stripe"], count=1, seconds=40.0)
+    faulty = weather(world, "stripe", slow)
+    world.clock.time = doubtful.sent_at + 22 * 3600 - 1
+    for _ in range(300):
+        await world.lanes.run("stripe")
+        world.clock.time += 1
+        faulty.run_late()
+    assert len(world.neutral("stripe")) == 1
+    assert (world.db.read_now(intents.all_open), held(world)) == ([], [])
