@@ -12,20 +12,20 @@ import msgspec
 
 from core.model.decide import Verdict
 from core.model.family import named
-from core.model.holds import LOST_CREATE, HoldDraft, candidates_of
+from core.model.holds import HoldDraft
 from core.model.match import Match, match
 from core.model.merge import digest_of
-from core.model.remote import parse_mark
 from core.model.values import blank
-from core.store import customers, holds, intents, journal, mappings, work
+from core.store import customers, holds, journal, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.hub import Connection, Hub
-from core.sync.ladder import ALL_HOLDS, Ladder, minted_id, name_as_there
+from core.sync.ladder import Ladder, minted_id
 from core.sync.registry import Moved, fan_out
+from core.sync.unsure import Unsure
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
 
 
@@ -115,14 +115,14 @@ def adopt(
     if any(one.remote.parent_id for one in slice_):
         tx.serialize(FAMILIES)  # before the other, as everywhere
     tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
-    unsure = _Unsure(tx, connection)
+    unsure = Unsure(tx, connection)
     counts: dict[str, int] = {}
     entered: list[Judged] = []
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
     for one in _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace):
-        kind = unsure.kind_of(one)
+        kind = _kind_of(one, unsure)
         if kind == "link" and one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
                 kind = "wait"  # a second object for one customer in this slice: judged again, then held
@@ -144,6 +144,16 @@ def adopt(
     return counts
 
 
+def _kind_of(one: Judged, unsure: Unsure) -> str:
+    """What is done with it: what was judged, unless that must wait."""
+    kind = one.match.kind
+    why = unsure.why(one.seen.remote) if kind != "ignore" else ""
+    if why == "under way" or (why == "perhaps" and kind != "hold"):
+        return "wait"  # linked when the intent is resolved, if it is the one
+    # a person is asked whose it is: the answer has it looked at again
+    return "hold" if why == "asked" else kind
+
+
 def _as_approved(
     tx: Tx, hub: Hub, connection: Connection, judged: Sequence[Judged], approved: Mapping[str, str], trace: str
 ) -> list[Judged]:
@@ -161,34 +171,6 @@ def _as_approved(
 def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds.Held]) -> None:
     known = holds.of_subjects(tx, connection.name, [one.subject for one in held])
     holds.settle(tx, hub.ids, connection.name, held, known, hub.clock.now())
-
-
-class _Unsure:
-    """Objects that a create of ours may have made, of which nobody knows yet whether it did."""
-
-    def __init__(self, tx: Tx, connection: Connection) -> None:
-        self._connection = connection
-        open_ = [one for one in intents.all_open(tx, connection.name) if one.action == "create"]
-        self._waiting = {one.mapping_id: name_as_there(connection, one.wanted) for one in open_}
-        asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
-        self._asked = {name for one in asked for name in candidates_of(one.detail)}
-
-    def kind_of(self, one: Judged) -> str:
-        """What is done with it: what was judged, unless that must wait."""
-        if one.match.kind == "ignore":
-            return "ignore"
-        if self._is_under_way(one):
-            return "wait"  # the answer is still to come: linked when the intent is resolved
-        # a person is asked whose it is: the answer has it looked at again
-        return "hold" if one.seen.remote_id in self._asked else one.match.kind
-
-    def _is_under_way(self, one: Judged) -> bool:
-        if not self._waiting:
-            return False
-        mark = parse_mark(one.seen.remote.accord_ref)
-        if mark is not None:
-            return mark.mapping in self._waiting
-        return name_as_there(self._connection, one.seen.remote.fields) in self._waiting.values()
 
 
 def _look_again(

@@ -23,6 +23,7 @@ from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import forgotten_by_name, name_as_there
 from core.sync.outcome import Outcome
+from core.sync.unsure import Unsure
 from core.sync.verdicts import verdict_on
 
 
@@ -41,6 +42,7 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     current = _without_asked(tx, connection, rows, current, held)
     doubles = _doubles(tx, hub, connection, current)
+    current = _without_unsure(tx, hub, connection, rows, current, doubles)
     family = Family(tx, connection, [one for _, one in current.values()])
     cases = []
     for name, (mapping, customer) in current.items():
@@ -71,6 +73,29 @@ def _without_asked(
     asked = {one.subject[2:] for one in open_ if one.reason == LOST_CREATE or one.detail.get("rung") == ANSWERED}
     dealt_with(tx, connection, [rows[name] for name in asked])
     return {name: pair for name, pair in current.items() if name not in asked}
+
+
+def _without_unsure(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    rows: Mapping[str, DirtyRow],
+    current: Mapping[str, tuple[MappingRow, Customer]],
+    doubles: Mapping[str, Sequence[Double]],
+) -> dict[str, tuple[MappingRow, Customer]]:
+    """Whose double may be what another customer's create has made waits: it would take that one's object."""
+    if not doubles:
+        return dict(current)
+    unsure, timing = Unsure(tx, connection), hub.timing
+    ids = {one.remote_id for some in doubles.values() for one in some}
+    whys = {name: unsure.why(one.remote) for name, one in observations.by_ids(tx, connection.name, KIND, ids).items()}
+    waits = {}
+    for name, some in doubles.items():
+        if why := {whys.get(one.remote_id, "") for one in some} - {""}:
+            until = timing.longest_back_off if why == {"asked"} else timing.first_back_off
+            waits[name] = hub.clock.now() + until
+    work.postpone(tx, connection.name, {rows[name].subject: until for name, until in waits.items()}, is_attempt=False)
+    return {name: pair for name, pair in current.items() if name not in waits}
 
 
 def _not_created(

@@ -13,7 +13,7 @@ from core.sync.erasure import erase
 from core.sync.linking import link, unlink
 from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.integration.sync.test_meanwhile import archive, lost_create_found_two_days_later
-from tests.support.acting import all_day, answer, change, edit_only, everybody, held, mapped, with_policy
+from tests.support.acting import all_day, answer, change, edit_only, everybody, held, mapped, waiting, with_policy
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +42,12 @@ async def told(world: World, connection: str, remote_id: str) -> None:
     """A webhook names an object that nobody has."""
     subjects = [work.remote_subject(remote_id)]
     world.db.run_now(lambda tx: work.mark(tx, connection, subjects, reason="webhook", trace="t", now=0.0))
+    await world.lanes.run(connection)
+
+
+async def enter_only(world: World, connection: str, external_id: str, **values: object) -> None:
+    """A new customer by hand, offered to one connection so far."""
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, external_id, values, actor="ann", trace="t"))
     await world.lanes.run(connection)
 
 
@@ -230,3 +236,56 @@ async def test_a_key_that_ends_does_not_end_the_wait_for_its_last_repeat() -> No
         faulty.run_late()
     assert len(world.neutral("stripe")) == 1
     assert (world.db.read_now(intents.all_open), held(world)) == ([], [])
+
+
+async def test_an_object_renamed_while_its_create_is_in_doubt_is_no_new_customer() -> None:
+    """QuickBooks has no place for a marker, and only its old name told whose it was: it entered as a new one."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "lost_answer")
+    not_for(world, doubtful, 10.0)
+    (made,) = world.neutral("quickbooks")
+    edit_only(world, "quickbooks", {"name": "Ada King"}, made)
+    await told(world, "quickbooks", made)
+    for _ in range(2):
+        await world.next_sweep()
+    assert [one.fields["name"] for one in everybody(world)] == ["Ada King"]
+    assert (held(world), waiting(world)) == ([], {})
+
+
+@pytest.mark.parametrize("connection", ["stripe", "quickbooks"])
+async def test_an_object_in_doubt_is_not_taken_by_another_customer_with_its_e_mail(connection: str) -> None:
+    """The webhook came before the answer: the next customer with that address was linked to the object."""
+    world = World()
+    await world.activate_all()
+    shared = {"email": "ada@example.test"}
+    doubtful = await create_in_doubt(world, connection, {"name": "Ada Lovelace", **shared}, "lost_answer")
+    not_for(world, doubtful, 10.0)
+    (made,) = world.neutral(connection)
+    await told(world, connection, made)
+    await enter_only(world, connection, "bea", name="Bea Ball", **shared)
+    for _ in range(2):
+        await world.next_sweep()
+    assert sorted(one["name"] for one in world.neutral(connection).values()) == ["Ada Lovelace", "Bea Ball"]
+    (mine,) = [row for row in mapped(world, connection) if row.id == doubtful.mapping_id]
+    assert mine.remote_id == made
+
+
+async def test_an_external_id_that_is_used_again_does_not_join_an_object_in_doubt() -> None:
+    """Nobody knew yet whose object it was: the new customer of that id got the old one's values."""
+    world = World()
+    await world.activate_all()
+    weather(world, "stripe", Fault(kind="lost_answer", method="POST", path=CREATES["stripe"], count=1))
+    await enter_only(world, "stripe", "a-1", name="Ada Lovelace", phone="+49301111111")
+    (doubtful,) = world.db.read_now(lambda tx: intents.all_open(tx, "stripe"))
+    not_for(world, doubtful, 10.0)
+    (made,) = world.neutral("stripe")
+    await told(world, "stripe", made)
+    archive(world)
+    await enter_only(world, "stripe", "a-1", name="Adam Smith")
+    for _ in range(4):
+        await world.next_sweep()
+    assert sorted(one["name"] for one in world.neutral("stripe").values()) == ["Ada Lovelace", "Adam Smith"]
+    (one,) = everybody(world)
+    assert one.fields.get("phone") is None
+    assert (held(world), waiting(world)) == ([], {})
