@@ -23,7 +23,7 @@ from core.model import holds
 from core.model.decide import after_write
 from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
-from core.model.match import ANSWERED, OBJECTS
+from core.model.match import ANSWERED, OBJECTS, UNNAMED
 from core.model.merge import Base, digest_of
 from core.model.remote import Remote
 from core.model.values import Value
@@ -267,7 +267,7 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     draft = refused(error, intent.wanted)
     if isinstance(error, TakenError):
         draft = msgspec.structs.replace(
-            draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or "unknown"]}
+            draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or UNNAMED]}
         )
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(

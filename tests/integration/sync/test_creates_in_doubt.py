@@ -13,7 +13,19 @@ from core.sync.erasure import erase
 from core.sync.linking import link, unlink
 from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.integration.sync.test_meanwhile import archive, lost_create_found_two_days_later
-from tests.support.acting import all_day, answer, change, edit_only, everybody, held, mapped, waiting, with_policy
+from tests.support.acting import (
+    all_day,
+    answer,
+    change,
+    edit_only,
+    enter,
+    everybody,
+    failing,
+    held,
+    mapped,
+    waiting,
+    with_policy,
+)
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -289,3 +301,31 @@ async def test_an_external_id_that_is_used_again_does_not_join_an_object_in_doub
     (one,) = everybody(world)
     assert one.fields.get("phone") is None
     assert (held(world), waiting(world)) == ([], {})
+
+
+async def test_a_taken_name_is_not_answered_with_an_object_of_an_erased_customer() -> None:
+    """Linked to it, the new customer got back what had been erased."""
+    world = World()
+    await world.activate_all()
+    await enter(world, "ada", name="Ada Lovelace", phone="+49301111111")
+    (old,) = world.neutral("quickbooks")
+    world.db.run_now(lambda tx: erase(tx, world.hub, "ada", actor="ann", trace="t"))
+    await enter(world, "ada-2", name="Ada Lovelace")
+    (question,) = held(world, "name_taken")
+    with pytest.raises(InvalidInputError, match="was erased"):
+        await answer(world, question, f"link:{old}")
+
+
+@pytest.mark.parametrize("wanted", ["343", "unknown", "contact:999"])
+async def test_no_customer_is_linked_to_an_object_that_nobody_has_seen(wanted: str) -> None:
+    """A slip of the pen ended the question: the mapping was read in vain until it was dead."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Bea Ball", "email": "ada@example.test"})
+    await enter(world, "ada", name="Ada Lovelace", email="ada@example.test")
+    (question,) = held(world, "name_taken")
+    with pytest.raises(InvalidInputError, match="was seen at hubspot"):
+        await answer(world, question, f"link:{wanted}")
+    (named,) = question.detail["candidates"]
+    await answer(world, question, f"link:{named}")
+    assert (held(world), failing(world)) == ([], [])
