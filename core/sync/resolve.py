@@ -35,7 +35,16 @@ from core.sync.batch import Report
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, next_generation, send, still_wanted
+from core.sync.send import (
+    KEY_TRIES,
+    as_frozen,
+    commit_written,
+    doubt,
+    is_perhaps_own,
+    next_generation,
+    send,
+    still_wanted,
+)
 
 KEY_MARGIN_SECONDS = 3600.0
 
@@ -50,7 +59,7 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
     elif is_wanted and _key_helps(hub, connection, intent):
-        await send(hub, connection, [(row, intent)], report, is_repeat=True)
+        await _send_again(hub, connection, row, intent, report)
     else:
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
 
@@ -142,19 +151,31 @@ def _understood(connection: Connection, sighting: Sighting) -> Observation | Non
 async def _resolve_create(
     hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
 ) -> None:
-    mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     manifest = connection.manifest
-    probe = _probe(hub, connection, mapping, intent)
-    found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+    probe, found = await _find(hub, connection, intent)
     if not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
     elif any(_has_value(connection, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
-        await send(hub, connection, [(row, intent)], report, is_repeat=True)
+        await _send_again(hub, connection, row, intent, report)
     elif found or probe.mark or probe.unique:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
     else:
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
+
+
+async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting]]:
+    mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
+    probe = _probe(hub, connection, mapping, intent)
+    return probe, [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+
+
+async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
+    """Under its key, with its body."""
+    (receipt,) = await send(hub, connection, [(row, intent)], report, is_repeat=True)
+    if is_perhaps_own(connection, receipt):
+        _, found = await _find(hub, connection, intent)
+        await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
 
 
 def _has_value(connection: Connection, found: Sighting) -> bool:

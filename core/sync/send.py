@@ -57,7 +57,7 @@ async def send(
     report: Report,
     *,
     is_repeat: bool = False,
-) -> None:
+) -> Sequence[Receipt]:
     """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`."""
     writes = [
         Write(
@@ -79,17 +79,31 @@ async def send(
 
     def work_(tx: Tx) -> None:
         for (row, intent), receipt in zip(outgoing, receipts, strict=True):
-            if is_repeat and isinstance(receipt, NOT_EXECUTED):
-                # this time it was not executed; whether it was before is as unknown as it has been
-                doubt(tx, hub, connection, row, intent, str(receipt), not_before=_told_to_wait(hub, receipt))
-                report.waiting += 1
-            else:
-                commit_receipt(tx, hub, connection, row, intent, receipt, report)
+            commit = _commit_repeated if is_repeat else commit_receipt
+            commit(tx, hub, connection, row, intent, receipt, report)
 
     await hub.db.run(work_)
     for receipt in receipts:
         if isinstance(receipt, ReauthorizeError):
             raise receipt
+    return receipts
+
+
+def _commit_repeated(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, receipt: Receipt, report: Report
+) -> None:
+    if isinstance(receipt, NOT_EXECUTED):
+        # this time it was not executed; whether it was before is as unknown as it has been
+        doubt(tx, hub, connection, row, intent, str(receipt), not_before=_told_to_wait(hub, receipt))
+        report.waiting += 1
+    elif not is_perhaps_own(connection, receipt):
+        commit_receipt(tx, hub, connection, row, intent, receipt, report)
+    # else whoever sent it looks for that object
+
+
+def is_perhaps_own(connection: Connection, receipt: Receipt) -> bool:
+    """A repeat whose key was forgotten is refused because of the very object that the first one made."""
+    return isinstance(receipt, TakenError) and not connection.manifest.has_marker
 
 
 def commit_receipt(

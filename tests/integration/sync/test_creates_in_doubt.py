@@ -329,3 +329,24 @@ async def test_no_customer_is_linked_to_an_object_that_nobody_has_seen(wanted: s
     (named,) = question.detail["candidates"]
     await answer(world, question, f"link:{named}")
     assert (held(world), failing(world)) == ([], [])
+
+
+@pytest.mark.parametrize("customers", [1, 0])
+async def test_a_repeat_whose_key_was_forgotten_asks_whose_the_object_of_its_name_is(customers: int) -> None:
+    """Intuit does not say how long it keeps them: refused by its own object, it let that one in as a new customer."""
+    world = World()
+    await world.activate_all()
+    await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "lost_answer")
+    (made,) = world.neutral("quickbooks")
+    vars(world.lookalikes["quickbooks"])["_answers"].clear()
+    if not customers:
+        archive(world)
+    for _ in range(5):
+        await world.next_sweep()
+    (question,) = held(world)
+    assert (question.reason, question.detail["candidates"]) == ("lost_create", [made])
+    assert len(everybody(world)) == customers
+    await answer(world, question, f"link:{made}")
+    await all_day(world)
+    assert len(everybody(world)) == customers
+    assert (held(world), world.db.read_now(intents.all_open), [*world.neutral("quickbooks")]) == ([], [], [made])
