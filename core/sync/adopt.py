@@ -136,7 +136,7 @@ def adopt(
             holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace)
         )
         if kind == "wait":
-            _look_again(tx, hub, connection, one.seen.remote_id, trace)
+            _look_again(tx, hub, connection, one.seen.remote_id, trace, until=unsure.until)
         counts[kind] = counts.get(kind, 0) + 1
     _settle_holds(tx, hub, connection, held)
     _enter(tx, hub, connection, entered, trace)
@@ -174,12 +174,19 @@ def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds
 
 
 def _look_again(
-    tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str, reason: str = "a create is under way"
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    remote_id: str,
+    trace: str,
+    reason: str = "a create is under way",
+    until: float = 0.0,
 ) -> None:
     subject = work.remote_subject(remote_id)
     now = hub.clock.now()
     work.mark(tx, connection.name, [subject], reason=reason, trace=trace, now=now)
-    work.postpone(tx, connection.name, {subject: now + hub.timing.first_back_off}, is_attempt=False)
+    later = max(now + hub.timing.first_back_off, until)
+    work.postpone(tx, connection.name, {subject: later}, is_attempt=False)
 
 
 def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], trace: str) -> None:

@@ -86,14 +86,14 @@ def _without_unsure(
     """Whose double may be what another customer's create has made waits: it would take that one's object."""
     if not doubles:
         return dict(current)
-    unsure, timing = Unsure(tx, connection), hub.timing
+    unsure, now = Unsure(tx, connection), hub.clock.now()
     ids = {one.remote_id for some in doubles.values() for one in some}
     whys = {name: unsure.why(one.remote) for name, one in observations.by_ids(tx, connection.name, KIND, ids).items()}
     waits = {}
     for name, some in doubles.items():
         if why := {whys.get(one.remote_id, "") for one in some} - {""}:
-            until = timing.longest_back_off if why == {"asked"} else timing.first_back_off
-            waits[name] = hub.clock.now() + until
+            soon = max(now + hub.timing.first_back_off, unsure.until)
+            waits[name] = now + hub.timing.longest_back_off if why == {"asked"} else soon
     work.postpone(tx, connection.name, {rows[name].subject: until for name, until in waits.items()}, is_attempt=False)
     return {name: pair for name, pair in current.items() if name not in waits}
 

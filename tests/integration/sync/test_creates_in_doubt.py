@@ -350,3 +350,20 @@ async def test_a_repeat_whose_key_was_forgotten_asks_whose_the_object_of_its_nam
     await all_day(world)
     assert len(everybody(world)) == customers
     assert (held(world), world.db.read_now(intents.all_open), [*world.neutral("quickbooks")]) == ([], [], [made])
+
+
+async def test_an_object_that_waits_for_a_create_in_doubt_is_not_read_all_the_time() -> None:
+    """It was read every other second for as long as the doubt lasted: QuickBooks' reads are counted."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "lost_answer")
+    until = world.clock.now() + 600.0
+    world.db.run_now(lambda tx: intents.doubt(tx, doubtful.id, until, "still no answer"))
+    not_for(world, doubtful, 600.0)
+    (made,) = world.neutral("quickbooks")
+    await told(world, "quickbooks", made)
+    waits = world.db.read_now(lambda tx: work.waiting(tx, "quickbooks", [work.remote_subject(made)]))
+    assert [each[1] for each in waits.values()] == [until]
+    world.clock.time = until
+    await world.settle()
+    assert (len(everybody(world)), held(world), waiting(world)) == (1, [], {})
