@@ -135,13 +135,18 @@ def adopt(
         held.append(
             holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace)
         )
-        if kind == "wait":
-            _look_again(tx, hub, connection, one.seen.remote_id, trace, until=unsure.until)
+        if kind in ("wait", "wait for a person"):
+            _look_again(tx, hub, connection, one.seen.remote_id, trace, until=_until(hub, unsure, kind))
         counts[kind] = counts.get(kind, 0) + 1
     _settle_holds(tx, hub, connection, held)
     _enter(tx, hub, connection, entered, trace)
     _link(tx, hub, connection, links, trace)
     return counts
+
+
+def _until(hub: Hub, unsure: Unsure, kind: str) -> float:
+    """When it is worth another look; a webhook about it is none too early."""
+    return unsure.until if kind == "wait" else hub.clock.now() + hub.timing.longest_back_off
 
 
 def _kind_of(one: Judged, unsure: Unsure) -> str:
@@ -150,6 +155,8 @@ def _kind_of(one: Judged, unsure: Unsure) -> str:
     why = unsure.why(one.seen.remote) if kind != "ignore" else ""
     if why == "under way" or (why == "perhaps" and kind != "hold"):
         return "wait"  # linked when the intent is resolved, if it is the one
+    if why != "asked" and one.mapping is not None and one.mapping.id in unsure.askers:
+        return "wait for a person"
     # a person is asked whose it is: the answer has it looked at again
     return "hold" if why == "asked" else kind
 

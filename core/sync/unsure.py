@@ -24,6 +24,8 @@ class Unsure:
         """When the first of them is looked into: before that, another look would only cost its call."""
         asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
         self._asked = {name for one in asked for name in candidates_of(one.detail)}
+        self.askers = {one.subject[2:] for one in asked}
+        """Mappings that wait for a person: linked to another object, nobody would say whose the one in question is."""
 
     def why(self, remote: Remote) -> Literal["under way", "perhaps", "asked", ""]:
         """`under way`: its create is to be answered yet; `perhaps`: it may be one of those; `asked`: a person is."""

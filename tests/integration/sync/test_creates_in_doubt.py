@@ -367,3 +367,23 @@ async def test_an_object_that_waits_for_a_create_in_doubt_is_not_read_all_the_ti
     world.clock.time = until
     await world.settle()
     assert (len(everybody(world)), held(world), waiting(world)) == (1, [], {})
+
+
+async def test_another_object_with_its_e_mail_does_not_say_whose_the_lost_create_s_is() -> None:
+    """The customer was linked to that one, the question ended, and its own object entered as a new customer."""
+    world = World()
+    await world.activate_all()
+    await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace", "email": "ada@example.test"}, "lost_answer")
+    (made,) = world.neutral("quickbooks")
+    world.clock.time += 2 * 86_400
+    await world.lanes.run("quickbooks")
+    (question,) = held(world)
+    edit_only(world, "quickbooks", {"email": "ada@new.test"}, made)
+    world.lookalikes["quickbooks"].edit("customer", None, {"name": "A. L.", "email": "ada@example.test"})
+    for _ in range(2):
+        await all_day(world)
+    assert (len(everybody(world)), [one.id for one in held(world)]) == (1, [question.id])
+    await answer(world, question, f"link:{made}")
+    await all_day(world)
+    (mine,) = [row for row in mapped(world, "quickbooks") if row.remote_id == made]
+    assert f"m:{mine.id}" == question.subject
