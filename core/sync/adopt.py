@@ -155,8 +155,11 @@ def _kind_of(one: Judged, unsure: Unsure) -> str:
     why = unsure.why(one.seen.remote) if kind != "ignore" else ""
     if why == "under way" or (why == "perhaps" and kind != "hold"):
         return "wait"  # linked when the intent is resolved, if it is the one
-    if why != "asked" and one.mapping is not None and one.mapping.id in unsure.askers:
-        return "wait for a person"
+    if why != "asked" and one.mapping is not None:
+        if one.mapping.id in unsure.askers:
+            return "wait for a person"
+        if (one.mapping.id, one.seen.remote_id) in unsure.strangers:
+            return "enter"  # whatever the ladder says: a person has said that it is a customer of its own
     # a person is asked whose it is: the answer has it looked at again
     return "hold" if why == "asked" else kind
 

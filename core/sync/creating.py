@@ -42,7 +42,10 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     current = _without_asked(tx, connection, rows, current, held)
     doubles = _doubles(tx, hub, connection, current)
-    current = _without_unsure(tx, hub, connection, rows, current, doubles)
+    if doubles:
+        unsure = Unsure(tx, connection)
+        doubles = _without_strangers(doubles, unsure)
+        current = _without_unsure(tx, hub, connection, rows, current, doubles, unsure)
     family = Family(tx, connection, [one for _, one in current.values()])
     cases = []
     for name, (mapping, customer) in current.items():
@@ -75,6 +78,12 @@ def _without_asked(
     return {name: pair for name, pair in current.items() if name not in asked}
 
 
+def _without_strangers(doubles: Mapping[str, Sequence[Double]], unsure: Unsure) -> dict[str, list[Double]]:
+    return {
+        name: [one for one in some if (name, one.remote_id) not in unsure.strangers] for name, some in doubles.items()
+    }
+
+
 def _without_unsure(
     tx: Tx,
     hub: Hub,
@@ -82,11 +91,10 @@ def _without_unsure(
     rows: Mapping[str, DirtyRow],
     current: Mapping[str, tuple[MappingRow, Customer]],
     doubles: Mapping[str, Sequence[Double]],
+    unsure: Unsure,
 ) -> dict[str, tuple[MappingRow, Customer]]:
     """Whose double may be what another customer's create has made waits: it would take that one's object."""
-    if not doubles:
-        return dict(current)
-    unsure, now = Unsure(tx, connection), hub.clock.now()
+    now = hub.clock.now()
     ids = {one.remote_id for some in doubles.values() for one in some}
     whys = {name: unsure.why(one.remote) for name, one in observations.by_ids(tx, connection.name, KIND, ids).items()}
     waits = {}

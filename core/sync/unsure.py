@@ -27,6 +27,12 @@ class Unsure:
         self.askers = {one.subject[2:] for one in asked}
         """Mappings that wait for a person: linked to another object, nobody would say whose the one in question is."""
 
+        said = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, state="answered", limit=ALL_HOLDS)
+        self.strangers = {
+            (one.subject[2:], name) for one in said if one.answer == "create" for name in candidates_of(one.detail)
+        }
+        """Mappings and objects of which a person said that they do not belong together."""
+
     def why(self, remote: Remote) -> Literal["under way", "perhaps", "asked", ""]:
         """`under way`: its create is to be answered yet; `perhaps`: it may be one of those; `asked`: a person is."""
         if remote.id in self._asked:

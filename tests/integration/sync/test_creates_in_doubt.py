@@ -387,3 +387,19 @@ async def test_another_object_with_its_e_mail_does_not_say_whose_the_lost_create
     await all_day(world)
     (mine,) = [row for row in mapped(world, "quickbooks") if row.remote_id == made]
     assert f"m:{mine.id}" == question.subject
+
+
+async def test_an_object_that_a_person_called_another_customer_s_is_not_linked_by_its_e_mail() -> None:
+    """The answer to whose it is was asked for, and then passed over."""
+    world = World()
+    await world.activate_all()
+    await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace", "email": "ada@example.test"}, "lost_answer")
+    world.clock.time += 2 * 86_400
+    await world.lanes.run("quickbooks")
+    (question,) = held(world)
+    await answer(world, question, "create")
+    for _ in range(2):
+        await all_day(world)
+    (mine,) = [row for row in mapped(world, "quickbooks") if f"m:{row.id}" == question.subject]
+    assert mine.remote_id is None
+    assert len(everybody(world)) == 2
