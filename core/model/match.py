@@ -30,10 +30,14 @@ NEVER_AGAIN: Final[Mapping[str, str]] = {
 """Notes on mappings that have ended: such an object is nobody's again by itself, and why."""
 RESTORED: Final = "restore"
 """The rung of objects that an older database may have forgotten."""
+ANSWERED: Final = "answer"
+"""The rung of objects that a create was answered with, though they are another customer's."""
 
 CUSTOMERS: Final = "customers"
 OBJECTS: Final = "objects"
 """What the candidates of a question are: external ids of the registry, or remote ids of the connection."""
+UNNAMED: Final = "unknown"
+"""Stands for an object that the provider did not name."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

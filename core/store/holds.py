@@ -139,10 +139,11 @@ def listing(
     reason: str | None = None,
     record_id: str | None = None,
     field: str | None = None,
+    state: str = "open",
     limit: int = 1000,
 ) -> list[Hold]:
-    """Open holds, oldest first."""
-    statement = sa.select(*_COLUMNS).where(HOLDS.c.state == "open")
+    """Open holds (or those of another state), oldest first."""
+    statement = sa.select(*_COLUMNS).where(HOLDS.c.state == state)
     wanted = {"connection": connection, "reason": reason, "record_id": record_id, "field": field}
     for name, value in wanted.items():
         if value is not None:

@@ -12,20 +12,20 @@ import msgspec
 
 from core.model.decide import Verdict
 from core.model.family import named
-from core.model.holds import LOST_CREATE, HoldDraft, candidates_of
+from core.model.holds import HoldDraft
 from core.model.match import Match, match
 from core.model.merge import digest_of
-from core.model.remote import parse_mark
 from core.model.values import blank
-from core.store import customers, holds, intents, journal, mappings, work
+from core.store import customers, holds, journal, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.hub import Connection, Hub
-from core.sync.ladder import ALL_HOLDS, Ladder, minted_id, name_as_there
+from core.sync.ladder import Ladder, minted_id
 from core.sync.registry import Moved, fan_out
+from core.sync.unsure import Unsure
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
 
 
@@ -115,14 +115,14 @@ def adopt(
     if any(one.remote.parent_id for one in slice_):
         tx.serialize(FAMILIES)  # before the other, as everywhere
     tx.serialize("first contact")  # two lanes entering one person at once would make two customers of them
-    unsure = _Unsure(tx, connection)
+    unsure = Unsure(tx, connection)
     counts: dict[str, int] = {}
     entered: list[Judged] = []
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
     for one in _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace):
-        kind = unsure.kind_of(one)
+        kind = _kind_of(one, unsure)
         if kind == "link" and one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
                 kind = "wait"  # a second object for one customer in this slice: judged again, then held
@@ -135,13 +135,33 @@ def adopt(
         held.append(
             holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace)
         )
-        if kind == "wait":
-            _look_again(tx, hub, connection, one.seen.remote_id, trace)
+        if kind in ("wait", "wait for a person"):
+            _look_again(tx, hub, connection, one.seen.remote_id, trace, until=_until(hub, unsure, kind))
         counts[kind] = counts.get(kind, 0) + 1
     _settle_holds(tx, hub, connection, held)
     _enter(tx, hub, connection, entered, trace)
     _link(tx, hub, connection, links, trace)
     return counts
+
+
+def _until(hub: Hub, unsure: Unsure, kind: str) -> float:
+    """When it is worth another look; a webhook about it is none too early."""
+    return unsure.until if kind == "wait" else hub.clock.now() + hub.timing.longest_back_off
+
+
+def _kind_of(one: Judged, unsure: Unsure) -> str:
+    """What is done with it: what was judged, unless that must wait."""
+    kind = one.match.kind
+    why = unsure.why(one.seen.remote) if kind != "ignore" else ""
+    if why == "under way" or (why == "perhaps" and kind != "hold"):
+        return "wait"  # linked when the intent is resolved, if it is the one
+    if why != "asked" and one.mapping is not None:
+        if one.mapping.id in unsure.askers:
+            return "wait for a person"
+        if (one.mapping.id, one.seen.remote_id) in unsure.strangers:
+            return "enter"  # whatever the ladder says: a person has said that it is a customer of its own
+    # a person is asked whose it is: the answer has it looked at again
+    return "hold" if why == "asked" else kind
 
 
 def _as_approved(
@@ -163,41 +183,20 @@ def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds
     holds.settle(tx, hub.ids, connection.name, held, known, hub.clock.now())
 
 
-class _Unsure:
-    """Objects that a create of ours may have made, of which nobody knows yet whether it did."""
-
-    def __init__(self, tx: Tx, connection: Connection) -> None:
-        self._connection = connection
-        open_ = [one for one in intents.all_open(tx, connection.name) if one.action == "create"]
-        self._waiting = {one.mapping_id: name_as_there(connection, one.wanted) for one in open_}
-        asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
-        self._asked = {name for one in asked for name in candidates_of(one.detail)}
-
-    def kind_of(self, one: Judged) -> str:
-        """What is done with it: what was judged, unless that must wait."""
-        if one.match.kind == "ignore":
-            return "ignore"
-        if self._is_under_way(one):
-            return "wait"  # the answer is still to come: linked when the intent is resolved
-        # a person is asked whose it is: the answer has it looked at again
-        return "hold" if one.seen.remote_id in self._asked else one.match.kind
-
-    def _is_under_way(self, one: Judged) -> bool:
-        if not self._waiting:
-            return False
-        mark = parse_mark(one.seen.remote.accord_ref)
-        if mark is not None:
-            return mark.mapping in self._waiting
-        return name_as_there(self._connection, one.seen.remote.fields) in self._waiting.values()
-
-
 def _look_again(
-    tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: str, reason: str = "a create is under way"
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    remote_id: str,
+    trace: str,
+    reason: str = "a create is under way",
+    until: float = 0.0,
 ) -> None:
     subject = work.remote_subject(remote_id)
     now = hub.clock.now()
     work.mark(tx, connection.name, [subject], reason=reason, trace=trace, now=now)
-    work.postpone(tx, connection.name, {subject: now + hub.timing.first_back_off}, is_attempt=False)
+    later = max(now + hub.timing.first_back_off, until)
+    work.postpone(tx, connection.name, {subject: later}, is_attempt=False)
 
 
 def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], trace: str) -> None:

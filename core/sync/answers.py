@@ -6,7 +6,8 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
-from core.store import connections, customers, failures, journal, mappings, observations, work
+from core.model.match import UNNAMED
+from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.holds import Hold
@@ -53,7 +54,7 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
     if digest is not None and digest != hold.digest:
         problem = "the values have changed since they were seen"
         raise InvalidInputError(problem, field="digest", cure="look at the hold again")
-    if is_link and hold.reason == holds.AMBIGUOUS_MATCH:
+    if is_link:
         _check_link(tx, hold, choice[len("link:") :])
 
 
@@ -64,12 +65,16 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
             cure = "`accord customers list` shows them"
             raise InvalidInputError(f"there is no customer {wanted!r} to link to", field="choice", cure=cure)
         return
+    if wanted in tombstones.erased_objects(tx, hold.connection, [wanted]):
+        raise InvalidInputError(f"{wanted} was of a customer that was erased", field="choice")
     seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
-    if seen is None or seen.state != "live":
+    # one that the provider itself named may not have been seen yet
+    is_named = wanted in holds.candidates_of(hold.detail) and wanted != UNNAMED
+    if seen.state != "live" if seen else not is_named:
         problem = f"no object {wanted!r} was seen at {hold.connection}"
         raise InvalidInputError(problem, field="choice", cure="take one of the candidates")
     other = mappings.by_remote_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
-    if other is not None and other.id != hold.subject[2:]:
+    if hold.reason == holds.AMBIGUOUS_MATCH and other is not None and other.id != hold.subject[2:]:
         raise InvalidInputError(f"{wanted} belongs to another customer", field="choice", cure="unlink that first")
 
 
@@ -99,7 +104,9 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
         if other is not None and other.id != row.id:
             _make_free(tx, hub, other)
-        _replace(tx, hub, row, actor, remote_id=remote_id, state="live", base={})
+        # of a customer that was deleted meanwhile: known as its own from now on, and nobody's
+        state = mappings.ENDED if row.state == mappings.ENDED else "live"
+        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, base={})
     elif choice in ("leave", "unlink"):
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id

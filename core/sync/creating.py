@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from core.model.holds import LOST_CREATE
 from core.model.keys import email_key
-from core.model.match import NEVER_AGAIN, Double, Match, match_before_create
+from core.model.match import ANSWERED, NEVER_AGAIN, Double, Match, match_before_create
 from core.model.remote import Mark
 from core.store import holds as hold_rows
 from core.store import journal, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Case, as_of_now
@@ -21,6 +23,7 @@ from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import forgotten_by_name, name_as_there
 from core.sync.outcome import Outcome
+from core.sync.unsure import Unsure
 from core.sync.verdicts import verdict_on
 
 
@@ -36,8 +39,13 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
     dealt_with(tx, connection, [row for name, row in rows.items() if name not in current])
     # one that was linked or left out meanwhile is still dirty, and sorted anew
     current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
-    doubles = _doubles(tx, hub, connection, current)
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
+    current = _without_asked(tx, connection, rows, current, held)
+    doubles = _doubles(tx, hub, connection, current)
+    if doubles:
+        unsure = Unsure(tx, connection)
+        doubles = _without_strangers(doubles, unsure)
+        current = _without_unsure(tx, hub, connection, rows, current, doubles, unsure)
     family = Family(tx, connection, [one for _, one in current.values()])
     cases = []
     for name, (mapping, customer) in current.items():
@@ -54,6 +62,48 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
         else:
             _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
     return cases
+
+
+def _without_asked(
+    tx: Tx,
+    connection: Connection,
+    rows: Mapping[str, DirtyRow],
+    current: Mapping[str, tuple[MappingRow, Customer]],
+    held: Mapping[str, Sequence[Hold]],
+) -> dict[str, tuple[MappingRow, Customer]]:
+    """Whether a create has made its object is for a person to say: an edit meanwhile would make a second one."""
+    open_ = [one for some in held.values() for one in some if one.state == "open"]
+    asked = {one.subject[2:] for one in open_ if one.reason == LOST_CREATE or one.detail.get("rung") == ANSWERED}
+    dealt_with(tx, connection, [rows[name] for name in asked])
+    return {name: pair for name, pair in current.items() if name not in asked}
+
+
+def _without_strangers(doubles: Mapping[str, Sequence[Double]], unsure: Unsure) -> dict[str, list[Double]]:
+    return {
+        name: [one for one in some if (name, one.remote_id) not in unsure.strangers] for name, some in doubles.items()
+    }
+
+
+def _without_unsure(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    rows: Mapping[str, DirtyRow],
+    current: Mapping[str, tuple[MappingRow, Customer]],
+    doubles: Mapping[str, Sequence[Double]],
+    unsure: Unsure,
+) -> dict[str, tuple[MappingRow, Customer]]:
+    """Whose double may be what another customer's create has made waits: it would take that one's object."""
+    now = hub.clock.now()
+    ids = {one.remote_id for some in doubles.values() for one in some}
+    whys = {name: unsure.why(one.remote) for name, one in observations.by_ids(tx, connection.name, KIND, ids).items()}
+    waits = {}
+    for name, some in doubles.items():
+        if why := {whys.get(one.remote_id, "") for one in some} - {""}:
+            soon = max(now + hub.timing.first_back_off, unsure.until)
+            waits[name] = now + hub.timing.longest_back_off if why == {"asked"} else soon
+    work.postpone(tx, connection.name, {rows[name].subject: until for name, until in waits.items()}, is_attempt=False)
+    return {name: pair for name, pair in current.items() if name not in waits}
 
 
 def _not_created(

@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, ReplyError
+from core.model.holds import LOST_CREATE
 from core.model.remote import Mark
-from core.store import customers, erasing, intents, journal, mappings, observations, tombstones, work
+from core.store import customers, erasing, holds, intents, journal, mappings, observations, tombstones, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.inbox import Letter
@@ -157,6 +158,10 @@ def _require_quiet(tx: Tx, scope: _Scope) -> None:
     if waiting:
         problem = f"a write of it to {', '.join(waiting)} has no known outcome yet: what it made could come back"
         raise InvalidInputError(problem, field="external_customer_id", cure="wait until `accord explain` shows none")
+    asked = [one for owner in scope.owners for one in holds.listing(tx, reason=LOST_CREATE, record_id=owner.id)]
+    if asked:
+        problem = f"an object at {asked[0].connection} may be of it: nobody has said so, and it could come back"
+        raise InvalidInputError(problem, field="external_customer_id", cure=f"answer the hold {asked[0].id} first")
 
 
 def _told(tx: Tx, external_id: str, scope: _Scope) -> Erased:

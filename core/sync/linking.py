@@ -61,7 +61,7 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
     if row is not None:
         ended = msgspec.structs.replace(_quiet(tx, row), state=mappings.ENDED, note=UNLINKED, updated_at=now)
         mappings.update(tx, [ended])
-        registry.forget(tx, hub, ended)
+        registry.forget(tx, hub, ended, found=remote_id)
     used = mappings.generations(tx, [customer.id], name).get(customer.id, 0)
     fresh = MappingRow(
         id=hub.ids.new(), record_id=customer.id, connection=name, generation=used + 1, remote_id=remote_id,

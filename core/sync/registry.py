@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model.family import LONGEST_CHAIN, PARENT
+from core.model.holds import LOST_CREATE, candidates_of
 from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import external_customer_id, validated
@@ -193,10 +194,15 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     return one
 
 
-def forget(tx: Tx, hub: Hub, row: MappingRow) -> None:
-    """What was asked, and what failed, about a mapping that has ended is moot."""
+def forget(tx: Tx, hub: Hub, row: MappingRow, *, found: str = "") -> None:
+    """What was asked, and what failed, about a mapping that has ended is moot.
+
+    But whose object a lost create made is still to be said, unless it is the `found` one: it would enter as a new
+    customer.
+    """
     subject = work.mapping_subject(row.id)
-    known = holds.of_subjects(tx, row.connection, [subject])
+    asked = holds.of_subjects(tx, row.connection, [subject]).get(subject, ())
+    known = {subject: [one for one in asked if one.reason != LOST_CREATE or found in candidates_of(one.detail)]}
     nothing = [holds.Held(subject=subject, record_id=row.record_id, drafts=[])]
     holds.settle(tx, hub.ids, row.connection, nothing, known, hub.clock.now())
     failures.resolve(tx, row.connection, [subject])

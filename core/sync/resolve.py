@@ -35,7 +35,16 @@ from core.sync.batch import Report
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.send import KEY_TRIES, as_frozen, commit_written, doubt, send, still_wanted
+from core.sync.send import (
+    KEY_TRIES,
+    as_frozen,
+    commit_written,
+    doubt,
+    is_perhaps_own,
+    next_generation,
+    send,
+    still_wanted,
+)
 
 KEY_MARGIN_SECONDS = 3600.0
 
@@ -50,7 +59,7 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
     elif is_wanted and _key_helps(hub, connection, intent):
-        await send(hub, connection, [(row, intent)], report, is_repeat=True)
+        await _send_again(hub, connection, row, intent, report)
     else:
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
 
@@ -61,24 +70,29 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_wanted: 
     until_found = (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
     if intent.action == "create" and not is_wanted:
         return (intent.resolve_after or intent.sent_at) + until_found
+    ends = _key_ends(connection, intent)
+    if ends is not None and hub.clock.now() >= ends:
+        # a repeat under the key may have left just before it ended, and still be under way
+        return max(intent.resolve_after or 0.0, ends + until_found)
     if intent.resolve_after is not None:
         return intent.resolve_after
-    if intent.action == "update":
-        wait = 0.0 if manifest.is_conditional else manifest.settle_seconds * hub.timing.patience
-    elif manifest.create_key_seconds is None or _key_helps(hub, connection, intent):
-        wait = 0.0
-    else:
-        wait = until_found
-    return intent.sent_at + wait
+    is_unguarded = intent.action == "update" and not manifest.is_conditional
+    return intent.sent_at + (manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0)
+
+
+def _key_ends(connection: Connection, intent: Intent) -> float | None:
+    """Until when the provider surely remembers a create's key; None where it never does."""
+    lifetime = connection.manifest.create_key_seconds
+    if intent.action != "create" or lifetime is None:
+        return None
+    return intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
 
 
 def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
-    lifetime = connection.manifest.create_key_seconds
-    if intent.action != "create" or lifetime is None:
+    ends = _key_ends(connection, intent)
+    if ends is None or (connection.manifest.has_marker and intent.attempts >= KEY_TRIES):
         return False
-    if connection.manifest.has_marker and intent.attempts >= KEY_TRIES:
-        return False
-    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+    return hub.clock.now() < ends
 
 
 async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent) -> None:
@@ -137,19 +151,37 @@ def _understood(connection: Connection, sighting: Sighting) -> Observation | Non
 async def _resolve_create(
     hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
 ) -> None:
-    mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     manifest = connection.manifest
-    probe = _probe(hub, connection, mapping, intent)
-    found = [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+    probe, found = await _find(hub, connection, intent)
     if not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-    elif found and not manifest.has_marker and _key_helps(hub, connection, intent):
+    elif any(_has_value(connection, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
-        await send(hub, connection, [(row, intent)], report, is_repeat=True)
+        await _send_again(hub, connection, row, intent, report)
     elif found or probe.mark or probe.unique:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
     else:
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
+
+
+async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting]]:
+    mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
+    probe = _probe(hub, connection, mapping, intent)
+    return probe, [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+
+
+async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
+    """Under its key, with its body."""
+    (receipt,) = await send(hub, connection, [(row, intent)], report, is_repeat=True)
+    if is_perhaps_own(connection, receipt):
+        _, found = await _find(hub, connection, intent)
+        await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
+
+
+def _has_value(connection: Connection, found: Sighting) -> bool:
+    """Nothing else there can have the unique value now. The name of an inactive object is free again."""
+    seen = _understood(connection, found)
+    return not connection.manifest.has_marker and seen is not None and seen.remote.fields.get("status") != "inactive"
 
 
 def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent) -> Probe:
@@ -157,7 +189,8 @@ def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent
     if manifest.has_marker:
         mark = Mark(hub.instance, mapping.id, mapping.generation)
         return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
-    values = {name: intent.wanted.get(name) for name in manifest.unique_fields}
+    same = connection.projection.canonical  # it is looked for as it is spelled there
+    values = {name: same(name, intent.wanted.get(name)) for name in manifest.unique_fields}
     return Probe(unique={name: value for name, value in values.items() if isinstance(value, str) and value})
 
 
@@ -176,6 +209,10 @@ def _commit_found(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, found: Sequence[Sighting]
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
+    if not connection.manifest.has_marker:
+        # only one object can have the value: if it is another customer's, it was never ours
+        others = mappings.by_remote_ids(tx, connection.name, KIND, [one.id for one in found])
+        found = [one for one in found if one.id not in others or others[one.id].state == "excluded"]
     if not found:
         _give_up(tx, hub, intent)
         return
@@ -191,22 +228,23 @@ def _commit_found(
 
 def _ask(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, candidates: Sequence[str]) -> None:
     """Whether one of these is the object, or none was made, only a person can tell."""
-    _give_up(tx, hub, intent)
+    mapping = _give_up(tx, hub, intent)
     draft = HoldDraft(
         reason=holds.LOST_CREATE,
         detail={"candidates": list(candidates), "values": intent.wanted},
         digest=digest_of(holds.LOST_CREATE, sorted(candidates)),
     )
     subject = work.mapping_subject(intent.mapping_id)
-    held = hold_rows.Held(subject=subject, record_id=None, drafts=[draft], trace=row.trace)
+    held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
     dealt_with(tx, connection, [row])
 
 
-def _give_up(tx: Tx, hub: Hub, intent: Intent) -> None:
+def _give_up(tx: Tx, hub: Hub, intent: Intent) -> MappingRow:
     """The next create gets another marker and key: this key might give an old answer back once more."""
-    now = hub.clock.now()
-    intents.close(tx, {intent.id: "void"}, now)
+    intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    mappings.lock(tx, [intent.mapping_id])
     mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
-    mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
+    next_generation(tx, mapping, hub.clock.now())
+    return mapping

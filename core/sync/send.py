@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -22,7 +23,7 @@ from core.model import holds
 from core.model.decide import after_write
 from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
-from core.model.match import OBJECTS
+from core.model.match import ANSWERED, OBJECTS, UNNAMED
 from core.model.merge import Base, digest_of
 from core.model.remote import Remote
 from core.model.values import Value
@@ -46,6 +47,8 @@ KEY_TRIES = 4
 """Creates under one key before the object is looked for instead: a provider that stored an error under the key
 (Stripe keeps a 500 for a day) gives it back every time."""
 
+NOT_EXECUTED: Final = (RetryError, StaleError, GoneError, ReauthorizeError)
+
 
 async def send(
     hub: Hub,
@@ -54,7 +57,7 @@ async def send(
     report: Report,
     *,
     is_repeat: bool = False,
-) -> None:
+) -> Sequence[Receipt]:
     """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`."""
     writes = [
         Write(
@@ -76,17 +79,31 @@ async def send(
 
     def work_(tx: Tx) -> None:
         for (row, intent), receipt in zip(outgoing, receipts, strict=True):
-            if is_repeat and isinstance(receipt, RetryError | ReauthorizeError):
-                # this time it was not executed; whether it was before is as unknown as it has been
-                doubt(tx, hub, connection, row, intent, str(receipt), not_before=_told_to_wait(hub, receipt))
-                report.waiting += 1
-            else:
-                commit_receipt(tx, hub, connection, row, intent, receipt, report)
+            commit = _commit_repeated if is_repeat else commit_receipt
+            commit(tx, hub, connection, row, intent, receipt, report)
 
     await hub.db.run(work_)
     for receipt in receipts:
         if isinstance(receipt, ReauthorizeError):
             raise receipt
+    return receipts
+
+
+def _commit_repeated(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, receipt: Receipt, report: Report
+) -> None:
+    if isinstance(receipt, NOT_EXECUTED):
+        # this time it was not executed; whether it was before is as unknown as it has been
+        doubt(tx, hub, connection, row, intent, str(receipt), not_before=_told_to_wait(hub, receipt))
+        report.waiting += 1
+    elif not is_perhaps_own(connection, receipt):
+        commit_receipt(tx, hub, connection, row, intent, receipt, report)
+    # else whoever sent it looks for that object
+
+
+def is_perhaps_own(connection: Connection, receipt: Receipt) -> bool:
+    """A repeat whose key was forgotten is refused because of the very object that the first one made."""
+    return isinstance(receipt, TakenError) and not connection.manifest.has_marker
 
 
 def commit_receipt(
@@ -104,7 +121,7 @@ def commit_receipt(
         commit_written(tx, hub, connection, row, intent, seen, agreed)
         raced(tx, hub, connection, intent, receipt.overwritten)
         report.written += 1
-    elif isinstance(receipt, RetryError | StaleError | GoneError | ReauthorizeError):
+    elif isinstance(receipt, NOT_EXECUTED):
         _not_executed(tx, hub, connection, row, intent, receipt)
         report.waiting += 1
     elif isinstance(receipt, RejectedError):
@@ -221,17 +238,25 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
     draft = HoldDraft(
         reason=holds.AMBIGUOUS_MATCH,
         detail={
+            "rung": ANSWERED,
             "problem": "the provider answered with an object of another customer",
             "candidates": [remote.id],
             "candidates_are": OBJECTS,
         },
-        digest=digest_of(holds.AMBIGUOUS_MATCH, "answer", remote.id),
+        digest=digest_of(holds.AMBIGUOUS_MATCH, ANSWERED, remote.id),
     )
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    if mapping.remote_id is None:
+        next_generation(tx, mapping, hub.clock.now())  # else `create` would be answered with that object again
     dealt_with(tx, connection, [row])
     return False
+
+
+def next_generation(tx: Tx, mapping: MappingRow, now: float) -> None:
+    """The next create is another one: the same marker and key could bring an older object back."""
+    mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
 
 
 def _not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError) -> None:
@@ -256,7 +281,7 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     draft = refused(error, intent.wanted)
     if isinstance(error, TakenError):
         draft = msgspec.structs.replace(
-            draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or "unknown"]}
+            draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or UNNAMED]}
         )
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(
