@@ -78,6 +78,14 @@ def test_without_a_secret_nothing_is_authentic(secrets: list[str]) -> None:
         HOOKS.verify(signed(body_of(EVENT), secret=""), secrets, NOW)
 
 
+def test_a_secret_that_is_not_text_is_no_secret_that_everybody_knows() -> None:
+    """Odd bytes in the environment became question marks: whoever signed with "?" was let in."""
+    body = body_of(EVENT)
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(body, secret="?"), ["\udcff"], NOW)
+    HOOKS.verify(signed(body), ["\udcff", SECRET], NOW)
+
+
 def test_the_uri_is_decoded_the_way_hubspot_does() -> None:
     """Twelve escapes are decoded before signing, and only those; lower-case hex is the same escape."""
     coded = "https://accord.example/a%3Ab%2f%3F%40%21%24%27%28%29%2A%2C%3B?q=%20%26"
