@@ -155,5 +155,5 @@ def _id_in(event: Mapping[str, Any], name: str) -> str | None:
 
 
 def _as_id(told: object) -> str | None:
-    text = str(told) if isinstance(told, (int, str)) and not isinstance(told, bool) else ""
+    text = str(told) if isinstance(told, (int, str)) else ""
     return text if text.isascii() and text.isdecimal() else None
