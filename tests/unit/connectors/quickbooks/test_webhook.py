@@ -60,6 +60,26 @@ def test_no_token_verifies_nothing(secrets: list[str]) -> None:
         HOOKS.verify(signed(events({}), key=""), secrets, 0)
 
 
+def test_a_refusal_says_why() -> None:
+    """It stands in the daemon's log, and is all there is to find out why events are missing."""
+    delivery = signed(b"[]")
+    with pytest.raises(SignatureError, match=r"^the delivery carries no intuit-signature$"):
+        HOOKS.verify(Delivery("POST", delivery.url, {}, b"[]"), [TOKEN], 0)
+    with pytest.raises(SignatureError, match=r"^no verifier token is configured$"):
+        HOOKS.verify(delivery, [" , "], 0)
+    with pytest.raises(SignatureError, match=r"^the intuit-signature is not of any live verifier token$"):
+        HOOKS.verify(delivery, ["other"], 0)
+
+
+def test_a_token_that_is_not_text_is_its_bytes() -> None:
+    """The environment gives odd bytes as half surrogate pairs: beside a good token they must not raise."""
+    key = b"odd\xff"
+    signature = b64encode(hmac.new(key, b"[]", hashlib.sha256).digest()).decode()
+
+    HOOKS.verify(Delivery("POST", "https://a", {"intuit-signature": signature}, b"[]"), ["odd\udcff"], 0)
+    HOOKS.verify(signed(b"[]"), ["odd\udcff", TOKEN], 0)
+
+
 @pytest.mark.parametrize("header", [None, "", "x", "=", "é", "\ud800", "a, b", "0" * 10_000])
 def test_an_odd_header_is_a_bad_signature_and_nothing_else(header: str | None) -> None:
     """An exception of another kind would be answered 500, and Intuit would hold every later event back."""
@@ -158,7 +178,7 @@ def test_the_older_format_is_understood() -> None:
 )
 def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
     """Authentic but unreadable: it is parked and shown, never dropped as "no notices"."""
-    with pytest.raises(ReplyError):
+    with pytest.raises(ReplyError, match=r"^(a webhook of no known shape: .+|a customer event names no customer)$"):
         HOOKS.notices(body)
 
 
