@@ -115,6 +115,16 @@ def test_a_mapping_has_one_open_intent(db: Database) -> None:
     assert [one.id for one in db.read_now(intents.all_open)] == ["i2"]
 
 
+def test_an_intent_reads_back_as_it_was_written(db: Database) -> None:
+    """Its body above all: it is sent once more from here."""
+    one = msgspec.structs.replace(
+        intent(), remote_id="r1", body={"a": [{"b": "Ö"}]}, resolve_after=4.0, attempts=2, error="odd", trace="t1"
+    )
+    assert (one.kind, one.state) == ("customer", "sent")
+    db.run_now(lambda tx: intents.insert(tx, [one]))
+    assert db.read_now(intents.all_open) == [one]
+
+
 def intents_of_three(db: Database) -> None:
     """Open intents i3, i2, i1, in the order they were sent, of mappings m1, m2, m3; i2 at another connection."""
     names = ("1", "2", "3")

@@ -11,8 +11,6 @@ from core.model import holds
 from core.model.holds import Answer
 from core.model.match import (
     CUSTOMER_DELETED,
-    NEVER_AGAIN,
-    RESTORED,
     Candidate,
     Double,
     Hits,
@@ -317,11 +315,18 @@ def test_an_object_with_our_marker_that_a_person_left_out_stays_out() -> None:
     assert match(remote, Hits(marked=marked), policy, "inst") == Match("ignore", "a person left it out")
 
 
-@pytest.mark.parametrize("note", sorted(NEVER_AGAIN))
-def test_what_has_ended_for_good_is_left_alone_whatever_a_rung_says(note: str) -> None:
-    """Deleted, erased or unlinked: not even our marker ties it again."""
+@pytest.mark.parametrize(
+    ("note", "why"),
+    [
+        ("customer deleted", "its customer was deleted in the registry"),
+        ("customer erased", "its customer was erased"),
+        ("unlinked", "a person unlinked it"),
+    ],
+)
+def test_what_has_ended_for_good_is_left_alone_whatever_a_rung_says(note: str, why: str) -> None:
+    """Not even our marker ties it again. The notes are stored: spelt otherwise, what was erased would come back."""
     hits = Hits(ended=note, marked=Marked("m1", FREE, 2, is_ended=False), by_external_id=FREE)
-    assert matched(hits, accord_ref=MARK, external_id="ada") == Match("ignore", NEVER_AGAIN[note])
+    assert matched(hits, accord_ref=MARK, external_id="ada") == Match("ignore", why)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +344,7 @@ def test_what_has_ended_for_good_is_left_alone_whatever_a_rung_says(note: str) -
 )
 def test_what_an_older_database_may_have_forgotten_is_held_unless_a_rung_knows_it(hits: Hits, expected: str) -> None:
     """It does not enter a second time; its external id or its e-mail still links it; a person may say what it is."""
-    assert held(matched(hits, accord_ref=MARK)) == (RESTORED, expected)
+    assert held(matched(hits, accord_ref=MARK)) == ("restore", expected)
     known = msgspec.structs.replace(hits, by_external_id=FREE)
     assert matched(known, accord_ref=MARK, external_id="ada").kind == "link"
     assert matched(hits, accord_ref=MARK, external_id="ada").rung == "its external id is new"

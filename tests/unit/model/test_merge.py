@@ -258,6 +258,11 @@ def test_a_better_ranked_clearing_is_no_leave_to_clear(clear: Clear, expected: s
 @pytest.mark.parametrize(
     ("registry", "remote", "base", "rule", "expected"),
     [
+        ("same", "same", None, Rule(), "equal on both sides"),
+        ("same", "same", None, Rule(ranks=("stripe",)), "equal on both sides, and this side's word weighs more"),
+        ("mine", "theirs", ("mine", "theirs"), Rule(), "unchanged"),
+        ("new", "old", ("old", "old"), Rule(flow="in"), "policy lets nothing out here"),
+        (None, "value", None, Rule(flow="out"), "policy lets nothing in here"),
         ("value", None, None, Rule(), "fills a blank"),
         (None, "value", None, Rule(), "fills a blank"),
         ("old", "new", ("old", "old"), Rule(), "only the remote changed"),

@@ -130,6 +130,11 @@ def test_each_event_the_manifest_names_is_understood() -> None:
         assert HOOKS.notices(events({"type": event_type})) == [Notice(kind="customer", remote_id="1234")]
 
 
+def test_an_event_of_a_later_version_is_understood() -> None:
+    """It names the customer in the same place; what it says of him is not used."""
+    assert HOOKS.notices(events({"type": "qbo.customer.updated.v12"})) == [Notice(kind="customer", remote_id="1234")]
+
+
 def test_a_merge_names_whom_the_survivor_absorbed() -> None:
     """The mapping of the absorbed customer moves to the survivor."""
     body = events({"type": "qbo.customer.merged.v1", "data": {"deletedid": "55"}})
@@ -139,7 +144,8 @@ def test_a_merge_names_whom_the_survivor_absorbed() -> None:
 
 def test_events_of_other_entities_give_no_notice() -> None:
     """One app, one address: invoices and payments arrive here as well."""
-    body = events({"type": "qbo.invoice.created.v1"}, {"type": "something.else"}, {"data": None})
+    odd = ("qbo.invoice.created.v1", "something.else", "qbo-customer.created.v1", "qbo.customer.created-v1")
+    body = events(*({"type": one} for one in odd), {"data": None})
 
     assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
     assert HOOKS.notices(b" []") == []
@@ -170,6 +176,8 @@ def test_the_older_format_is_understood() -> None:
         b"[{}]",
         b"\xff",
         b"[" * 100_000,
+        b'[{"type":"\xff"}]',
+        b'[{"type":"x","data":' + b'{"a":' * 100_000,
         b'[{"type":"qbo.customer.created.v1"}]',
         b'[{"type":"qbo.customer.created.v1","intuitentityid":""}]',
         b'{"eventNotifications":[{"dataChangeEvent":{"entities":[{"name":"Customer","id":""}]}}]}',

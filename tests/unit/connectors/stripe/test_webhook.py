@@ -218,6 +218,12 @@ def test_a_key_of_bytes_stays_what_it_was() -> None:
     assert HOOKS.dedupe_key(delivery(b"odd")) == "72bb2edb0dc3f163f84bd00814e106f0"
 
 
+@pytest.mark.parametrize("event_id", ["e", "!~", "x" * 255])
+def test_an_id_of_printable_characters_is_the_key(event_id: str) -> None:
+    """As long as the database takes."""
+    assert HOOKS.dedupe_key(delivery(encoded({"id": event_id}))) == event_id
+
+
 def test_redeliveries_of_one_event_share_its_id() -> None:
     """The second delivery is signed later and is the same event."""
     assert HOOKS.dedupe_key(delivery(BODY)) == HOOKS.dedupe_key(delivery(BODY, at=NOW + 60)) == "evt_1"
