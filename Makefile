@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MUTATION := $(VENV)/mutation
+MUTATION_STAMP := $(MUTATION)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lint types contracts bench sim crash coverage new-connector clean
+.PHONY: help run demo test check format lint types contracts bench sim crash mutation coverage new-connector clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,8 +59,16 @@ sim: $(STAMP)  ## 2,000 simulated worlds
 crash: $(STAMP)  ## every crash point, every provider, every fault
 	ACCORD_CRASH_MATRIX=all $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
 
+$(MUTATION_STAMP): requirements.lock requirements-mutation.lock
+	$(PYTHON) -m venv $(MUTATION)
+	$(MUTATION)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock -r requirements-mutation.lock
+	@touch $(MUTATION_STAMP)
+
+mutation: $(MUTATION_STAMP)  ## does a test notice every small change to merge, decide, match, intents, webhooks? some minutes
+	$(MUTATION)/bin/python -m tests.mutation
+
 new-connector: $(STAMP)  ## make new-connector NAME=acme: a connector that works, to be made the real one
 	@$(BIN)/python -m scripts.new_connector "$(NAME)"
 
 clean:  ## remove the environment and what runs left behind
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) var mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

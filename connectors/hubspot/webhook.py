@@ -42,7 +42,9 @@ class HubSpotWebhooks:
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: float) -> None:
         """Raise SignatureError unless a live client secret signed exactly this delivery, in the last five minutes."""
-        keys = [key.encode("utf-8", "replace") for secret in secrets for key in re.split(r"[\s,]+", secret) if key]
+        keys = [
+            key.encode("utf-8", "surrogatepass") for secret in secrets for key in re.split(r"[\s,]+", secret) if key
+        ]
         if not keys:
             raise SignatureError("this connection has no client_secret: its webhooks cannot be verified")
         version, given = _claim(delivery, now)
@@ -153,5 +155,5 @@ def _id_in(event: Mapping[str, Any], name: str) -> str | None:
 
 
 def _as_id(told: object) -> str | None:
-    text = str(told) if isinstance(told, (int, str)) and not isinstance(told, bool) else ""
+    text = str(told) if isinstance(told, (int, str)) else ""
     return text if text.isascii() and text.isdecimal() else None

@@ -115,6 +115,73 @@ def test_a_mapping_has_one_open_intent(db: Database) -> None:
     assert [one.id for one in db.read_now(intents.all_open)] == ["i2"]
 
 
+def test_an_intent_reads_back_as_it_was_written(db: Database) -> None:
+    """Its body above all: it is sent once more from here."""
+    one = msgspec.structs.replace(
+        intent(), remote_id="r1", body={"a": [{"b": "Ö"}]}, resolve_after=4.0, attempts=2, error="odd", trace="t1"
+    )
+    assert (one.kind, one.state) == ("customer", "sent")
+    db.run_now(lambda tx: intents.insert(tx, [one]))
+    assert db.read_now(intents.all_open) == [one]
+
+
+def intents_of_three(db: Database) -> None:
+    """Open intents i3, i2, i1, in the order they were sent, of mappings m1, m2, m3; i2 at another connection."""
+    names = ("1", "2", "3")
+    db.run_now(lambda tx: customers.insert(tx, [customer(f"c{one}", f"e{one}") for one in names]))
+    db.run_now(lambda tx: mappings.insert(tx, [mapping(f"m{one}", f"c{one}", f"r{one}") for one in names]))
+    three = [
+        msgspec.structs.replace(intent("i3", "m1"), sent_at=6.0),
+        msgspec.structs.replace(intent("i2", "m2"), sent_at=7.0, connection="hubspot"),
+        msgspec.structs.replace(intent("i1", "m3"), sent_at=8.0),
+    ]
+    db.run_now(lambda tx: intents.insert(tx, three))
+
+
+def test_open_intents_are_those_of_the_mappings_asked_for(db: Database) -> None:
+    """Another customer's open write stops nobody."""
+    intents_of_three(db)
+    db.run_now(lambda tx: intents.close(tx, {"i2": "done"}, 2.0))
+    assert set(db.read_now(lambda tx: intents.open_of(tx, ["m1", "m2"]))) == {"m1"}
+
+
+def test_open_intents_are_listed_oldest_first(db: Database) -> None:
+    """And by their ids where they were sent together; of one connection, or of all."""
+    intents_of_three(db)
+    assert [one.id for one in db.read_now(intents.all_open)] == ["i3", "i2", "i1"]
+    assert [one.id for one in db.read_now(lambda tx: intents.all_open(tx, "stripe"))] == ["i3", "i1"]
+    for name in ("i3", "i2", "i1"):
+        db.run_now(lambda tx, one=name: intents.sent_again(tx, one, 5.0))  # type: ignore[misc]
+    assert [one.id for one in db.read_now(intents.all_open)] == ["i1", "i2", "i3"]
+
+
+def test_an_intent_that_is_sent_again_waits_anew_and_no_other_does(db: Database) -> None:
+    """What may still land is waited for from the last time it went out."""
+    intents_of_three(db)
+    db.run_now(lambda tx: intents.sent_again(tx, "i1", 20.0))
+    sent = {one.id: one.sent_at for one in db.read_now(intents.all_open)}
+    assert sent == {"i1": 20.0, "i2": 7.0, "i3": 6.0}
+
+
+def test_a_closed_intent_keeps_how_it_ended(db: Database) -> None:
+    """Each its own word; the first one counts."""
+    intents_of_three(db)
+    db.run_now(lambda tx: intents.close(tx, {"i1": "done", "i2": "void"}, 2.0))
+    db.run_now(lambda tx: intents.close(tx, {"i1": "refused"}, 3.0))
+    assert [one.id for one in db.read_now(intents.all_open)] == ["i3"]
+    ended = [db.read_now(lambda tx, at=at: intents.by_key(tx, at, "k")) for at in ("stripe", "hubspot")]  # type: ignore[misc]
+    assert [(one.id, one.state) for one in ended if one] == [("i1", "done"), ("i2", "void")]
+
+
+def test_an_intent_is_found_by_its_key(db: Database) -> None:
+    """The newest at that connection, which may have keys in common with another."""
+    intents_of_three(db)
+    assert db.read_now(lambda tx: intents.by_key(tx, "quickbooks", "k")) is None
+    assert db.read_now(lambda tx: intents.by_key(tx, "stripe", "other")) is None
+    found = db.read_now(lambda tx: intents.by_key(tx, "stripe", "k"))
+    assert found == msgspec.structs.replace(intent("i1", "m3"), sent_at=8.0)
+
+
 def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:
     """The change it tells of was not seen by the one who clears."""
     mark = {"reason": "t", "trace": "", "now": 5.0}

@@ -163,17 +163,11 @@ def test_a_held_field_does_not_stop_the_others(projection: Projection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "push", "pull", "base", "lost"),
+    ("choice", "push", "pull", "base", "side", "rule"),
     [
-        ("registry", {"name": "a"}, {}, {}, [Lost("name", "b", "remote", "a person chose the registry's value")]),
-        (
-            "remote",
-            {},
-            {"name": "b"},
-            {"name": ("b", "b")},
-            [Lost("name", "a", "registry", "a person chose the connection's value")],
-        ),
-        ("accept", {}, {}, {"name": ("a", "b")}, []),
+        ("registry", {"name": "a"}, {}, {}, "remote", "a person chose the registry's value"),
+        ("remote", {}, {"name": "b"}, {"name": ("b", "b")}, "registry", "a person chose the connection's value"),
+        ("accept", {}, {}, {"name": ("a", "b")}, "", "a person accepted that the two differ"),
     ],
 )
 def test_a_persons_answer_counts_for_the_values_seen(
@@ -182,13 +176,15 @@ def test_a_persons_answer_counts_for_the_values_seen(
     push: dict[str, Value],
     pull: dict[str, Value],
     base: dict[str, Any],
-    lost: list[Lost],
+    side: str,
+    rule: str,
 ) -> None:
     """An answer is bound to the digest of both values."""
     policy = policy_of({"name": Rule()})
     answers = {"name": Answer(choice, digest_of(holds.CONFLICT, "name", "a", "b"))}
     verdict = verdict_of(projection, {"name": "a"}, remote_of({"name": "b"}), policy=policy, answers=answers)
-    assert (verdict.push, verdict.pull, verdict.base, verdict.lost) == (push, pull, base, lost)
+    assert (verdict.push, verdict.pull, verdict.base, verdict.rules) == (push, pull, base, {"name": rule})
+    assert verdict.lost == ([Lost("name", "b" if side == "remote" else "a", side, rule)] if side else [])
     assert not verdict.holds
     moved = verdict_of(projection, {"name": "a"}, remote_of({"name": "c"}), policy=policy, answers=answers)
     assert moved.is_quiet
@@ -290,6 +286,16 @@ def test_an_unreadable_value_is_drift_where_values_only_flow_out(
     seen = remote_of({}, unreadable={"phone": "odd"})
     verdict = verdict_of(projection, {"phone": value}, seen, base={"phone": base} if base else {}, policy=policy)
     assert (verdict.push, verdict.holds) == (push, [])
+    assert verdict.rules == dict.fromkeys(push, "drift is put back")
+
+
+def test_drift_is_not_put_back_by_a_value_that_does_not_fit(projection: Projection) -> None:
+    """The provider would refuse it, and with it the whole write."""
+    seen = remote_of({}, unreadable={"name": "odd"})
+    verdict = verdict_of(
+        projection, {"name": "A name of many letters"}, seen, policy=policy_of({"name": Rule(flow="out")})
+    )
+    assert (verdict.push, [one.reason for one in verdict.holds]) == ({}, [holds.UNREPRESENTABLE])
 
 
 @pytest.mark.parametrize(
@@ -414,6 +420,21 @@ def test_a_crowded_out_key_is_a_persons_to_decide(
     assert not verdict.holds
 
 
+def test_a_crowded_out_key_is_asked_about_with_what_stands_there(projection: Projection) -> None:
+    """A blank there may be an empty text; the answer is bound to exactly that."""
+    seen = remote_of({"metadata.b": "", "metadata.a": "1"}, metadata_complete=True)
+    (hold,) = verdict_of(roomy(projection, 1), {"metadata.a": "1", "metadata.b": "2"}, seen).holds
+    assert hold.detail["remote"] == ""
+    assert hold.digest == digest_of(holds.UNREPRESENTABLE, "metadata.b", "2", "")
+
+
+def test_a_field_is_named_that_a_better_ranked_connection_vouches_for(projection: Projection) -> None:
+    """Its rank counts from now on."""
+    seen = remote_of({"phone": "1", "name": "Ada"})
+    verdict = verdict_of(projection, {"phone": "1", "name": "Ada"}, seen, sources={"phone": "hubspot"})
+    assert verdict.vouched == ["phone"]
+
+
 def test_the_source_of_a_value_decides_its_rank(projection: Projection) -> None:
     """A field without a source was written by hand."""
     base: Mapping[str, tuple[Value, Value]] = {"phone": ("0", "0")}
@@ -428,6 +449,8 @@ def test_a_writes_own_answer_makes_the_base(projection: Projection) -> None:
     sent = {"email": "Ann@X.test", "phone": "1", "name": "Ann"}
     pairs, drafts = after_write(sent, stored, projection)
     assert pairs == {"email": ("Ann@X.test", "ann@x.test")}
+    loud = remote_of({"email": "ANN@X.TEST"})
+    assert after_write({"email": "ann@x.test"}, loud, projection) == ({"email": ("ann@x.test", "ANN@X.TEST")}, [])
     found = {one.field: one for one in drafts}
     assert set(found) == {"phone", "name"}
     assert found["phone"].reason == holds.PROVIDER_CHANGED

@@ -25,7 +25,13 @@ def object_(parent: Value = None) -> Remote:
     return Remote(id="r1", fields={PARENT: parent})
 
 
-def verdict_of(registry: str | None, kin: Kin, base: Base | None = None, answer: Answer | None = None) -> Verdict:
+def verdict_of(
+    registry: str | None,
+    kin: Kin,
+    base: Base | None = None,
+    answer: Answer | None = None,
+    ranks: tuple[str, ...] = ("registry", "stripe"),
+) -> Verdict:
     """Decide about a parent at a connection that has them."""
     known = {PARENT: registry} if registry else {}
     seen = Snapshot(
@@ -41,7 +47,7 @@ def verdict_of(registry: str | None, kin: Kin, base: Base | None = None, answer:
         fields=(PARENT,), has_metadata=False, metadata_keys=None, canonical=plain.canonical, refusal=plain.refusal,
         since={PARENT: 1}, translation=2,
     )  # fmt: skip
-    return decide(seen, policy_of({PARENT: Rule(ranks=("registry", "stripe"))}), "stripe", with_parent)
+    return decide(seen, policy_of({PARENT: Rule(ranks=ranks)}), "stripe", with_parent)
 
 
 def test_a_chain_goes_up_to_the_top() -> None:
@@ -92,7 +98,9 @@ def test_a_circle_is_held_and_the_registrys_word_may_undo_it_there() -> None:
     kin = Kin(remote=object_("child"), circle=("me", "child", "me"))
     (hold,) = verdict_of(None, kin).holds
     assert (hold.reason, hold.field, hold.detail["remote"]) == (holds.CIRCLE, PARENT, "child")
-    assert "me -> child -> me" in str(hold.detail["problem"])
+    assert hold.detail["problem"] == "parents would form a circle: me -> child -> me"
+    (other,) = verdict_of("boss", kin, base=("boss", "boss")).holds
+    assert (other.detail["registry"], other.digest) == ("boss", digest_of(holds.CIRCLE, PARENT, "boss", "child"))
     assert holds.CHOICES[holds.CIRCLE] == ("registry", "accept")
     answered = verdict_of(None, kin, answer=Answer("registry", hold.digest))
     assert (answered.push, answered.holds) == ({PARENT: None}, [])
@@ -102,24 +110,32 @@ def test_a_circle_is_held_and_the_registrys_word_may_undo_it_there() -> None:
 
 def test_a_circle_that_was_chosen_in_a_conflict_is_held_all_the_same() -> None:
     """The answer to another question is no leave for it."""
-    rule = Kin(remote=object_("child"), circle=("me", "child", "me"), parent_id="r8")
+    kin = Kin(remote=object_("child"), circle=("me", "child", "me"), parent_id="r8")
     digest = digest_of(holds.CONFLICT, PARENT, "boss", "child")
-    verdict = verdict_of("boss", rule, base=("a", "b"), answer=Answer("remote", digest))
-    assert not verdict.pull
+    verdict = verdict_of("boss", kin, base=("a", "b"), answer=Answer("remote", digest), ranks=())
+    assert [one.reason for one in verdict.holds] == [holds.CIRCLE]
+    assert (verdict.pull, verdict.base, verdict.lost) == ({}, {}, [])
 
 
 def test_what_is_too_deep_is_held_with_its_limit() -> None:
     """The connection's own parent may be taken instead, unless that closes a circle."""
     kin = Kin(remote=object_("other"), refusal=DEEP, parent_id="r8")
     (hold,) = verdict_of("boss", kin, base=("other", "other")).holds
-    assert (hold.reason, hold.detail["limit"], hold.detail["cure"]) == (holds.UNREPRESENTABLE, "4 levels", "go up")
+    assert hold.reason == holds.UNREPRESENTABLE
+    assert hold.detail == {
+        "registry": "boss", "remote": "other", "problem": "too deep", "limit": "4 levels", "cure": "go up",
+    }  # fmt: skip
+    assert hold.digest == digest_of(holds.UNREPRESENTABLE, PARENT, "boss", "other")
     chosen = Answer("remote", hold.digest)
     taken = verdict_of("boss", kin, base=("other", "other"), answer=chosen)
     assert (taken.pull, taken.holds) == ({PARENT: "other"}, [])
     round_ = msgspec.structs.replace(kin, circle=("me", "other", "me"))
     stopped = verdict_of("boss", round_, base=("other", "other"), answer=chosen)
     assert not stopped.pull
-    assert [one.reason for one in stopped.holds] == [holds.CIRCLE]
+    (asked,) = stopped.holds
+    assert (asked.reason, asked.field) == (holds.CIRCLE, PARENT)
+    assert asked.detail == {"problem": "parents would form a circle: me -> other -> me"}
+    assert asked.digest == digest_of(holds.CIRCLE, PARENT, "boss", "other")
 
 
 @pytest.mark.parametrize("awaits", ["", "not there"])

@@ -11,8 +11,6 @@ from core.model import holds
 from core.model.holds import Answer
 from core.model.match import (
     CUSTOMER_DELETED,
-    NEVER_AGAIN,
-    RESTORED,
     Candidate,
     Double,
     Hits,
@@ -49,6 +47,12 @@ def held(found: Match) -> tuple[str, str]:
     return found.rung, str(found.hold.detail["problem"])
 
 
+def candidates(found: Match) -> tuple[object, object]:
+    """What a person may choose from, and of which kind."""
+    assert found.hold is not None
+    return found.hold.detail["candidates_are"], found.hold.detail["candidates"]
+
+
 def test_an_object_that_nobody_knows_enters() -> None:
     """No candidate on any rung."""
     assert matched(Hits()) == Match("enter", "no candidate on any rung")
@@ -74,7 +78,7 @@ def test_a_marker_of_another_life_is_held(marked: Marked) -> None:
     """A deleted and re-created external id is a new generation and never joins the old objects."""
     rung, problem = held(matched(Hits(marked=marked), accord_ref=MARK))
     assert rung == "marker"
-    assert "ended" in problem
+    assert problem == "it carries our marker of a mapping that has another object, or has ended"
 
 
 def test_a_marker_whose_customer_is_mapped_to_this_very_object_links() -> None:
@@ -89,6 +93,7 @@ def test_a_marker_of_another_instance_says_nothing() -> None:
     assert matched(hits, accord_ref="elsewhere.m1.2").kind == "enter"
     marked_only = msgspec.structs.replace(ALL, enters="marked")
     assert matched(hits, marked_only, accord_ref="elsewhere.m1.2").kind == "ignore"
+    assert matched(hits, marked_only, accord_ref=MARK).kind == "link"
 
 
 def test_a_marker_of_a_mapping_that_is_unknown_falls_to_the_next_rung() -> None:
@@ -104,8 +109,9 @@ def test_an_external_id_links() -> None:
 
 def test_an_external_id_on_two_objects_is_held() -> None:
     """Twins: neither is taken for the right one."""
-    rung, problem = held(matched(Hits(by_external_id=FREE, twins_by_external_id=["r2"]), external_id="ada"))
-    assert (rung, problem) == ("external id", "other objects carry it too")
+    found = matched(Hits(by_external_id=FREE, twins_by_external_id=["r2"]), external_id="ada")
+    assert held(found) == ("external id", "other objects carry it too")
+    assert candidates(found) == ("objects", ["r2"])
     assert held(matched(Hits(twins_by_external_id=["r2"]), external_id="ada"))[0] == "external id"
 
 
@@ -118,9 +124,11 @@ def test_an_external_id_of_a_customer_mapped_here_is_held() -> None:
 
 def test_a_new_external_id_with_a_known_email_is_held() -> None:
     """The same person under two keys would become two customers."""
-    rung, problem = held(matched(Hits(by_email=[FREE, TAKEN]), external_id="new"))
-    assert rung == "e-mail"
-    assert "known under another" in problem
+    found = matched(Hits(by_email=[FREE, TAKEN]), external_id="new")
+    assert held(found) == (
+        "e-mail", "its external id is new, but a customer with its e-mail is known under another",
+    )  # fmt: skip
+    assert candidates(found) == ("customers", ["ada"])
     assert matched(Hits(by_email=[TAKEN]), external_id="new").kind == "enter"
 
 
@@ -137,8 +145,8 @@ def test_an_email_of_two_customers_is_held() -> None:
     other = Candidate("c3", "eve", None)
     found = matched(Hits(by_email=[FREE, other]))
     assert held(found) == ("e-mail", "more than one customer has it")
+    assert candidates(found) == ("customers", ["ada", "eve"])
     assert found.hold is not None
-    assert found.hold.detail["candidates"] == ["ada", "eve"]
     assert found.hold.detail["name"] == "Ada"
     assert found.hold.detail["email"] == "ada@x.test"
 
@@ -152,7 +160,9 @@ def test_an_email_of_a_mapped_customer_is_held() -> None:
 
 def test_two_objects_with_one_email_are_held_where_emails_match() -> None:
     """Twins by e-mail; without matching by e-mail they are two customers."""
-    assert held(matched(Hits(twins_by_email=["r2"]))) == ("e-mail", "other objects have the same e-mail")
+    found = matched(Hits(twins_by_email=["r2"]))
+    assert held(found) == ("e-mail", "other objects have the same e-mail")
+    assert candidates(found) == ("objects", ["r2"])
     off = msgspec.structs.replace(ALL, match_email=False)
     assert matched(Hits(twins_by_email=["r2"]), off).kind == "enter"
 
@@ -230,27 +240,30 @@ def test_what_may_be_created(creates: Any, *, expected: bool) -> None:
 
 def test_nothing_alike_there_is_created() -> None:
     """`enter` means: create there."""
-    assert match_before_create((), ALL, None).kind == "enter"
+    assert match_before_create((), ALL, None) == Match("enter", "no candidate on any rung")
 
 
 @pytest.mark.parametrize("rung", ["marker", "external id"])
 def test_a_sure_double_is_linked_instead(rung: Any) -> None:
     """Even when an e-mail points elsewhere."""
     found = match_before_create([Double("r1", rung), Double("r2", "e-mail")], ALL, None)
-    assert (found.kind, found.remote_id) == ("link", "r1")
+    assert found == Match("link", "marker or external id", remote_id="r1")
 
 
 def test_two_sure_doubles_are_held() -> None:
     """One by marker, another by external id."""
     found = match_before_create([Double("r1", "marker"), Double("r2", "external id")], ALL, None)
-    assert found.kind == "hold"
+    assert (found.kind, found.rung) == ("hold", "create")
+    assert candidates(found) == ("objects", ["r1", "r2"])
     assert found.hold is not None
-    assert found.hold.detail["candidates"] == ["r1", "r2"]
+    assert found.hold.reason == holds.AMBIGUOUS_MATCH
+    assert found.hold.detail["problem"] == "unmapped objects there could be this customer"
 
 
 def test_a_double_by_email_is_linked_where_policy_allows() -> None:
     """Else it is held; two of them always are."""
-    assert match_before_create([Double("r1", "e-mail")], ALL, None).remote_id == "r1"
+    linked = match_before_create([Double("r1", "e-mail")], ALL, None)
+    assert linked == Match("link", "one unique e-mail", remote_id="r1")
     off = msgspec.structs.replace(ALL, match_email=False)
     assert match_before_create([Double("r1", "e-mail")], off, None).kind == "hold"
     assert match_before_create([Double("r1", "e-mail"), Double("r2", "e-mail")], ALL, None).kind == "hold"
@@ -269,6 +282,9 @@ def test_an_answer_about_doubles_counts_for_those_seen(choice: str, expected: Ma
     doubles = [Double("r2", "e-mail"), Double("r1", "e-mail")]
     answer = Answer(choice, digest_of(holds.AMBIGUOUS_MATCH, "create", ["r1", "r2"]))
     assert match_before_create(doubles, ALL, answer) == expected
+    asked = match_before_create(doubles, ALL, None).hold
+    assert asked is not None
+    assert asked.digest == answer.digest
     more = [*doubles, Double("r3", "e-mail")]
     assert match_before_create(more, ALL, answer).kind == "hold"
 
@@ -278,8 +294,7 @@ def test_an_object_that_absorbed_a_customers_object_is_that_customers() -> None:
     candidate = Candidate("c1", "ext-1", "contact:1")
     remote = Remote(id="contact:9", fields={}, aliases=("contact:1",), accord_ref="inst.m1.1")
     policy = ConnectionPolicy(name="hubspot", provider="hubspot", enters="all")
-    found = match(remote, Hits(absorbed=[candidate]), policy, "inst")
-    assert (found.kind, found.customer_id) == ("link", "c1")
+    assert match(remote, Hits(absorbed=[candidate]), policy, "inst") == Match("link", "merged into it", "c1")
 
 
 def test_an_object_that_absorbed_objects_of_two_customers_is_held() -> None:
@@ -288,8 +303,8 @@ def test_an_object_that_absorbed_objects_of_two_customers_is_held() -> None:
     remote = Remote(id="contact:9", fields={}, aliases=("contact:1", "contact:2"))
     policy = ConnectionPolicy(name="hubspot", provider="hubspot", enters="all")
     found = match(remote, Hits(absorbed=both), policy, "inst")
-    assert found.hold is not None
-    assert found.hold.detail["candidates"] == ["ext-1", "ext-2"]
+    assert held(found) == ("merge", "objects of more than one customer were merged into it")
+    assert candidates(found) == ("customers", ["ext-1", "ext-2"])
 
 
 def test_an_object_with_our_marker_that_a_person_left_out_stays_out() -> None:
@@ -297,21 +312,39 @@ def test_an_object_with_our_marker_that_a_person_left_out_stays_out() -> None:
     marked = Marked("m1", Candidate("c1", "ext-1", None), 1, is_ended=False, is_left_out=True)
     remote = Remote(id="cus_1", fields={}, accord_ref="inst.m1.1")
     policy = ConnectionPolicy(name="stripe", provider="stripe", enters="all")
-    assert match(remote, Hits(marked=marked), policy, "inst").kind == "ignore"
+    assert match(remote, Hits(marked=marked), policy, "inst") == Match("ignore", "a person left it out")
 
 
-@pytest.mark.parametrize("note", sorted(NEVER_AGAIN))
-def test_what_has_ended_for_good_is_left_alone_whatever_a_rung_says(note: str) -> None:
-    """Deleted, erased or unlinked: not even our marker ties it again."""
+@pytest.mark.parametrize(
+    ("note", "why"),
+    [
+        ("customer deleted", "its customer was deleted in the registry"),
+        ("customer erased", "its customer was erased"),
+        ("unlinked", "a person unlinked it"),
+    ],
+)
+def test_what_has_ended_for_good_is_left_alone_whatever_a_rung_says(note: str, why: str) -> None:
+    """Not even our marker ties it again. The notes are stored: spelt otherwise, what was erased would come back."""
     hits = Hits(ended=note, marked=Marked("m1", FREE, 2, is_ended=False), by_external_id=FREE)
-    assert matched(hits, accord_ref=MARK, external_id="ada") == Match("ignore", NEVER_AGAIN[note])
+    assert matched(hits, accord_ref=MARK, external_id="ada") == Match("ignore", why)
 
 
-@pytest.mark.parametrize("hits", [Hits(is_marker_unknown=True), Hits(is_perhaps_forgotten=True)])
-def test_what_an_older_database_may_have_forgotten_is_held_unless_a_rung_knows_it(hits: Hits) -> None:
+@pytest.mark.parametrize(
+    ("hits", "expected"),
+    [
+        (
+            Hits(is_marker_unknown=True),
+            "it carries our marker of a mapping that this database does not know: an older one was restored",
+        ),
+        (
+            Hits(is_perhaps_forgotten=True),
+            "an older database was restored: it may be a customer's that was mapped to it since",
+        ),
+    ],
+)
+def test_what_an_older_database_may_have_forgotten_is_held_unless_a_rung_knows_it(hits: Hits, expected: str) -> None:
     """It does not enter a second time; its external id or its e-mail still links it; a person may say what it is."""
-    rung, problem = held(matched(hits, accord_ref=MARK))
-    assert (rung, "restored" in problem) == (RESTORED, True)
+    assert held(matched(hits, accord_ref=MARK)) == ("restore", expected)
     known = msgspec.structs.replace(hits, by_external_id=FREE)
     assert matched(known, accord_ref=MARK, external_id="ada").kind == "link"
     assert matched(hits, accord_ref=MARK, external_id="ada").rung == "its external id is new"

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from core.model import holds
-from core.model.merge import AGREE, NOT_TAKEN, NOT_WRITTEN, NOTHING, Base, FieldMerge, Outcome, digest_of, winner
+from core.model.merge import (
+    AGREE,
+    NOT_TAKEN,
+    NOT_WRITTEN,
+    NOTHING,
+    VOUCHED,
+    Base,
+    FieldMerge,
+    Outcome,
+    digest_of,
+    winner,
+)
 from core.model.policy import Clear, Flow, Rule
 from core.model.values import Value
 from tests.support.deciding import canonical, policy_of
@@ -38,6 +49,25 @@ def test_nothing_happens_while_both_sides_are_as_agreed() -> None:
 def test_equal_sides_agree_whatever_was_agreed_before(base: Base | None) -> None:
     """Two people who typed the same value have no conflict."""
     assert merged("same", "same", base) is AGREE
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "flow", "is_vouched"),
+    [
+        ("same", "hubspot", "both", True),
+        ("same", "hubspot", "in", True),
+        ("same", "hubspot", "out", False),
+        ("same", "registry", "both", False),
+        ("same", "stripe", "both", False),
+        (None, "hubspot", "both", False),
+    ],
+)
+def test_a_better_ranked_system_vouches_for_an_equal_value(
+    value: Value, source: str, flow: Flow, *, is_vouched: bool
+) -> None:
+    """Where its values may come in; neither for a blank, nor for what came from itself or from a better one."""
+    outcome = merged(value, value, ("old", "old"), rule=Rule(flow=flow, ranks=RANKED), source=source)
+    assert outcome is (VOUCHED if is_vouched else AGREE)
 
 
 def test_a_providers_own_spelling_is_the_same_value() -> None:
@@ -90,8 +120,7 @@ def test_a_field_that_is_off_is_never_touched() -> None:
     for remote in (None, "new"):
         for base in (None, ("old", "old")):
             outcome = merged("old", remote, base, rule=Rule(flow="off"))
-            assert outcome.kind == "none"
-            assert "off" in outcome.rule
+            assert outcome == Outcome("none", "policy switches the field off here")
 
 
 @pytest.mark.parametrize(
@@ -219,6 +248,47 @@ def test_a_conflict_cannot_clear_what_the_clear_policy_protects(
     assert outcome.reason == (holds.CLEARED if expected == "hold" else "")
 
 
+@pytest.mark.parametrize(("clear", "expected"), [("propagate", "pull"), ("hold", "hold"), ("restore", "push")])
+def test_a_better_ranked_clearing_is_no_leave_to_clear(clear: Clear, expected: str) -> None:
+    """The same where the connection's blank wins over an edit in the registry."""
+    outcome = merged("edit", None, ("old", "old"), rule=Rule(ranks=RANKED, clear=clear), source="hubspot")
+    assert outcome.kind == expected
+
+
+@pytest.mark.parametrize(
+    ("registry", "remote", "base", "rule", "expected"),
+    [
+        ("same", "same", None, Rule(), "equal on both sides"),
+        ("same", "same", None, Rule(ranks=("stripe",)), "equal on both sides, and this side's word weighs more"),
+        ("mine", "theirs", ("mine", "theirs"), Rule(), "unchanged"),
+        ("new", "old", ("old", "old"), Rule(flow="in"), "policy lets nothing out here"),
+        (None, "value", None, Rule(flow="out"), "policy lets nothing in here"),
+        ("value", None, None, Rule(), "fills a blank"),
+        (None, "value", None, Rule(), "fills a blank"),
+        ("old", "new", ("old", "old"), Rule(), "only the remote changed"),
+        ("new", "old", ("old", "old"), Rule(), "only the registry changed"),
+        ("old", "new", ("old", "old"), Rule(flow="out"), "drift is put back"),
+        ("old", None, ("old", "old"), Rule(clear="restore"), "a cleared value is restored"),
+        (None, "old", ("old", "old"), Rule(clear="restore"), "a cleared value is restored"),
+        ("old", None, ("old", "old"), Rule(clear="hold"), "clearing needs a person"),
+        (None, "old", ("old", "old"), Rule(clear="hold"), "clearing needs a person"),
+        (None, "edit", ("old", "old"), Rule(ranks=RANKED, clear="hold"), "clearing needs a person"),
+        (None, "edit", ("old", "old"), Rule(ranks=RANKED, clear="restore"), "a cleared value is restored"),
+        ("edit", None, ("old", "old"), Rule(ranks=("stripe",), clear="restore"), "a cleared value is restored"),
+        ("mine", "theirs", ("a", "b"), Rule(flow="in"), "conflict: values only flow in here"),
+        ("mine", "theirs", ("a", "b"), Rule(flow="out"), "conflict: values only flow out here"),
+        ("mine", "theirs", ("a", "b"), Rule(ranks=RANKED), "conflict: registry outranks stripe"),
+        ("mine", "theirs", ("a", "b"), Rule(ranks=("stripe",)), "conflict: stripe outranks registry"),
+        ("mine", "theirs", ("a", "b"), Rule(), "conflict: no ranked winner"),
+    ],
+)
+def test_every_outcome_says_which_rule_it_was(
+    registry: Value, remote: Value, base: Base | None, rule: Rule, expected: str
+) -> None:
+    """The journal keeps the rule of every change; `accord explain` and the API show it."""
+    assert merged(registry, remote, base, rule=rule).rule == expected
+
+
 @pytest.mark.parametrize(
     ("flow", "clear", "expected"),
     [
@@ -255,6 +325,7 @@ def test_the_winner_does_not_depend_on_who_asks() -> None:
     assert winner(policy, rule, "quickbooks", "hubspot") == "remote"
     assert winner(policy, rule, "hubspot", "quickbooks") == "registry"
     assert winner(policy, rule, "registry", "quickbooks") is None
+    assert winner(policy, rule, "stripe", "stripe") == "remote"
     assert winner(policy, Rule(), "stripe", "stripe") is None
 
 
@@ -263,3 +334,8 @@ def test_a_digest_names_exactly_its_values() -> None:
     assert digest_of("a", "b") == digest_of("a", "b")
     assert digest_of("a", {"x": 1, "y": 2}) == digest_of("a", {"y": 2, "x": 1})
     assert len({digest_of("ab", ""), digest_of("a", "b"), digest_of("", "ab"), digest_of("ab"), digest_of(None)}) == 5
+
+
+def test_a_digest_stays_what_it_was() -> None:
+    """Answers are stored with theirs: with another spelling, every question would be asked again after an upgrade."""
+    assert digest_of("conflict", "name", "a", None) == "8278c311ef07acd68bc002fa"

@@ -58,6 +58,11 @@ def older(version: str, source: bytes, body: bytes) -> Delivery:
     return Delivery("POST", URL, headers, body)
 
 
+def stamped(good: Delivery, stamp: str) -> Delivery:
+    """The same delivery with another timestamp."""
+    return replace(good, headers={**good.headers, "x-hubspot-request-timestamp": stamp})
+
+
 def test_an_authentic_delivery_is_accepted() -> None:
     """Up to five minutes in either direction."""
     body = body_of(EVENT)
@@ -78,6 +83,14 @@ def test_without_a_secret_nothing_is_authentic(secrets: list[str]) -> None:
         HOOKS.verify(signed(body_of(EVENT), secret=""), secrets, NOW)
 
 
+def test_a_secret_that_is_not_text_is_no_secret_that_everybody_knows() -> None:
+    """Odd bytes in the environment became question marks: whoever signed with "?" was let in."""
+    body = body_of(EVENT)
+    with pytest.raises(SignatureError):
+        HOOKS.verify(signed(body, secret="?"), ["\udcff"], NOW)
+    HOOKS.verify(signed(body), ["\udcff", SECRET], NOW)
+
+
 def test_the_uri_is_decoded_the_way_hubspot_does() -> None:
     """Twelve escapes are decoded before signing, and only those; lower-case hex is the same escape."""
     coded = "https://accord.example/a%3Ab%2f%3F%40%21%24%27%28%29%2A%2C%3B?q=%20%26"
@@ -88,7 +101,7 @@ def test_the_uri_is_decoded_the_way_hubspot_does() -> None:
         HOOKS.verify(signed(b"[]", url=coded), [SECRET], NOW)
 
 
-@pytest.mark.parametrize("seconds", [-300.1, 300.1, -86_400.0, 1e12])
+@pytest.mark.parametrize("seconds", [-300.1, 300.0015, -86_400.0, 1e12])
 def test_a_stale_delivery_is_refused(seconds: float) -> None:
     """A recorded delivery cannot be replayed later, nor signed ahead."""
     with pytest.raises(SignatureError):
@@ -111,9 +124,29 @@ def test_older_signatures_count_only_without_a_newer_one() -> None:
         older("v3", SECRET.encode() + body, body),
         replace(first, headers={"x-hubspot-signature": first.headers["x-hubspot-signature"]}),
         replace(first, headers={"x-hubspot-signature-version": "v1"}),
+        replace(first, headers={**first.headers, "x-hubspot-signature": "\ud800"}),
+        replace(second, method="\ud800"),
+        replace(second, url="\ud800"),
+        replace(signed(body), url="\ud800"),
     ):
-        with pytest.raises(SignatureError):
+        with pytest.raises(SignatureError, match=r"^the signature fits|^there is no signature"):
             HOOKS.verify(broken, [SECRET], NOW)
+
+
+def test_a_refusal_says_why() -> None:
+    """It stands in the daemon's log, and is all there is to find out why events are missing."""
+    good = signed(body_of(EVENT))
+    for broken, live, why in (
+        (good, [], "this connection has no client_secret: its webhooks cannot be verified"),
+        (good, ["other"], "the signature fits none of the client secrets"),
+        (replace(good, headers={}), [SECRET], "there is no signature"),
+        (signed(b"", at=NOW + 301), [SECRET], "the request timestamp is more than five minutes away"),
+        (stamped(good, "9" * 15), [SECRET], "the request timestamp is more than five minutes away"),
+        (stamped(good, "9" * 16), [SECRET], "the request timestamp is missing or odd"),
+        (stamped(good, "soon"), [SECRET], "the request timestamp is missing or odd"),
+    ):
+        with pytest.raises(SignatureError, match=f"^{why}$"):
+            HOOKS.verify(broken, live, NOW)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +154,8 @@ def test_older_signatures_count_only_without_a_newer_one() -> None:
 )
 def test_an_odd_timestamp_is_refused(stamp: str) -> None:
     """Missing, doubled, not a number: never anything but a refusal."""
-    good = signed(body_of(EVENT))
     with pytest.raises(SignatureError):
-        HOOKS.verify(replace(good, headers={**good.headers, "x-hubspot-request-timestamp": stamp}), [SECRET], NOW)
+        HOOKS.verify(stamped(signed(body_of(EVENT)), stamp), [SECRET], NOW)
 
 
 def test_a_thousand_mutated_deliveries_are_all_refused() -> None:
@@ -181,6 +213,18 @@ def test_a_redelivery_has_the_same_key_and_another_event_has_not() -> None:
     assert key != HOOKS.dedupe_key(signed(body_of(EVENT)))
 
 
+def test_a_nested_value_is_no_part_of_an_identity() -> None:
+    """HubSpot sends none there; one could be too deep to write down."""
+    plain = HOOKS.dedupe_key(signed(body_of(EVENT | {"propertyName": None})))
+    assert plain == HOOKS.dedupe_key(signed(body_of(EVENT | {"propertyName": ["email"]})))
+
+
+def test_a_key_stays_what_it_was() -> None:
+    """Keys are stored: with another spelling, what was redelivered after an upgrade would count as new."""
+    assert HOOKS.dedupe_key(signed(body_of(EVENT, EVENT | {"objectId": 102}))) == "230882d2cad3a2fa82efa3c881376934"
+    assert HOOKS.dedupe_key(signed(b"odd")) == "72bb2edb0dc3f163f84bd00814e106f0"
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"[1]", b"\xff", b"[" * 99_999, b'[{"objectId":' + b"[" * 900 + b"]" * 900 + b"}]"]
 )
@@ -206,12 +250,19 @@ def test_generic_events_and_old_names_are_understood() -> None:
     """`object.*` events name the type by its id; a documented sample calls the type eventType."""
     generic = {"subscriptionType": "object.creation", "objectTypeId": "0-2", "objectId": "7"}
     old = {"eventType": "contact.creation", "objectId": 8}
+    contact, deal = generic | {"objectTypeId": "0-1"}, generic | {"objectTypeId": "0-3"}
 
-    found = HOOKS.notices(
-        body_of(generic, old, {"subscriptionType": "object.creation", "objectTypeId": "0-3", "objectId": 1})
-    )
+    found = HOOKS.notices(body_of(generic, old, contact, deal))
 
-    assert [one.remote_id for one in found] == ["company:7", "contact:8"]
+    assert [one.remote_id for one in found] == ["company:7", "contact:8", "contact:7"]
+
+
+def test_a_type_id_counts_only_where_the_event_names_no_type() -> None:
+    """Events of a deal that name a contact's type id are still a deal's."""
+    deal = {"subscriptionType": "deal.creation", "objectTypeId": "0-1", "objectId": 1}
+    contact = {"subscriptionType": "contact.creation", "objectTypeId": "0-2", "objectId": 8}
+
+    assert [one.remote_id for one in HOOKS.notices(body_of(deal, contact))] == ["contact:8"]
 
 
 def test_a_merge_names_the_survivor_and_all_that_it_absorbed() -> None:
@@ -259,7 +310,7 @@ def test_what_does_not_concern_us_gives_no_notice() -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"null", b"\xff\xfe", b"[" * 99_999])
 def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
     """It becomes a dead letter that a person sees."""
-    with pytest.raises(ReplyError):
+    with pytest.raises(ReplyError, match=r"^a HubSpot webhook is not (JSON: .+|a list of events)$"):
         HOOKS.notices(body)
 
 

@@ -60,6 +60,26 @@ def test_no_token_verifies_nothing(secrets: list[str]) -> None:
         HOOKS.verify(signed(events({}), key=""), secrets, 0)
 
 
+def test_a_refusal_says_why() -> None:
+    """It stands in the daemon's log, and is all there is to find out why events are missing."""
+    delivery = signed(b"[]")
+    with pytest.raises(SignatureError, match=r"^the delivery carries no intuit-signature$"):
+        HOOKS.verify(Delivery("POST", delivery.url, {}, b"[]"), [TOKEN], 0)
+    with pytest.raises(SignatureError, match=r"^no verifier token is configured$"):
+        HOOKS.verify(delivery, [" , "], 0)
+    with pytest.raises(SignatureError, match=r"^the intuit-signature is not of any live verifier token$"):
+        HOOKS.verify(delivery, ["other"], 0)
+
+
+def test_a_token_that_is_not_text_is_its_bytes() -> None:
+    """The environment gives odd bytes as half surrogate pairs: beside a good token they must not raise."""
+    key = b"odd\xff"
+    signature = b64encode(hmac.new(key, b"[]", hashlib.sha256).digest()).decode()
+
+    HOOKS.verify(Delivery("POST", "https://a", {"intuit-signature": signature}, b"[]"), ["odd\udcff"], 0)
+    HOOKS.verify(signed(b"[]"), ["odd\udcff", TOKEN], 0)
+
+
 @pytest.mark.parametrize("header", [None, "", "x", "=", "é", "\ud800", "a, b", "0" * 10_000])
 def test_an_odd_header_is_a_bad_signature_and_nothing_else(header: str | None) -> None:
     """An exception of another kind would be answered 500, and Intuit would hold every later event back."""
@@ -110,6 +130,11 @@ def test_each_event_the_manifest_names_is_understood() -> None:
         assert HOOKS.notices(events({"type": event_type})) == [Notice(kind="customer", remote_id="1234")]
 
 
+def test_an_event_of_a_later_version_is_understood() -> None:
+    """It names the customer in the same place; what it says of him is not used."""
+    assert HOOKS.notices(events({"type": "qbo.customer.updated.v12"})) == [Notice(kind="customer", remote_id="1234")]
+
+
 def test_a_merge_names_whom_the_survivor_absorbed() -> None:
     """The mapping of the absorbed customer moves to the survivor."""
     body = events({"type": "qbo.customer.merged.v1", "data": {"deletedid": "55"}})
@@ -119,7 +144,8 @@ def test_a_merge_names_whom_the_survivor_absorbed() -> None:
 
 def test_events_of_other_entities_give_no_notice() -> None:
     """One app, one address: invoices and payments arrive here as well."""
-    body = events({"type": "qbo.invoice.created.v1"}, {"type": "something.else"}, {"data": None})
+    odd = ("qbo.invoice.created.v1", "something.else", "qbo-customer.created.v1", "qbo.customer.created-v1")
+    body = events(*({"type": one} for one in odd), {"data": None})
 
     assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
     assert HOOKS.notices(b" []") == []
@@ -150,6 +176,8 @@ def test_the_older_format_is_understood() -> None:
         b"[{}]",
         b"\xff",
         b"[" * 100_000,
+        b'[{"type":"\xff"}]',
+        b'[{"type":"x","data":' + b'{"a":' * 100_000,
         b'[{"type":"qbo.customer.created.v1"}]',
         b'[{"type":"qbo.customer.created.v1","intuitentityid":""}]',
         b'{"eventNotifications":[{"dataChangeEvent":{"entities":[{"name":"Customer","id":""}]}}]}',
@@ -158,7 +186,7 @@ def test_the_older_format_is_understood() -> None:
 )
 def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
     """Authentic but unreadable: it is parked and shown, never dropped as "no notices"."""
-    with pytest.raises(ReplyError):
+    with pytest.raises(ReplyError, match=r"^(a webhook of no known shape: .+|a customer event names no customer)$"):
         HOOKS.notices(body)
 
 

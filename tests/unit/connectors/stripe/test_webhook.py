@@ -79,6 +79,11 @@ def test_without_the_right_secret_nothing_is_authentic(live: list[str]) -> None:
             HOOKS.verify(delivery(BODY, sign(BODY, body_signed_with)), live, NOW)
 
 
+def test_a_secret_that_is_not_text_does_not_stop_the_others() -> None:
+    """The environment gives odd bytes as half surrogate pairs: beside a good secret they must not raise."""
+    HOOKS.verify(delivery(BODY), ["\udcff", SECRET], NOW)
+
+
 @pytest.mark.parametrize(("age", "is_fresh"), [(300, True), (301, False), (-300, True), (-301, False), (0, True)])
 def test_a_signature_ages_in_both_directions(age: int, is_fresh: bool) -> None:  # noqa: FBT001 - a table's column
     """A recorded delivery must not be replayed next week, nor one signed for next week be accepted now."""
@@ -102,6 +107,7 @@ TIME, SIGNATURE = GOOD.split(",")
         TIME,
         SIGNATURE,
         f"{TIME},{TIME},{SIGNATURE}",
+        f"{TIME},{TIME}=1,{SIGNATURE}",
         f"t=,{SIGNATURE}",
         f"t=-1,{SIGNATURE}",
         f"t=1e9,{SIGNATURE}",
@@ -126,6 +132,22 @@ def test_an_odd_header_is_refused(header: str) -> None:
     """Whatever is wrong with the header, the answer is a refusal and never a crash."""
     with pytest.raises(SignatureError):
         HOOKS.verify(delivery(BODY, header), [SECRET], NOW)
+
+
+@pytest.mark.parametrize(
+    ("header", "live", "why"),
+    [
+        (GOOD, [], "no webhook secret is set for this connection"),
+        (GOOD, ["whsec_other"], "no live secret signed this delivery"),
+        (f"t={int(NOW) + 301},{SIGNATURE}", [SECRET], "the signature's time is more than five minutes away from now"),
+        (SIGNATURE, [SECRET], "the Stripe-Signature header is missing or carries no single time"),
+        (TIME, [SECRET], "the Stripe-Signature header carries no v1 signature"),
+    ],
+)
+def test_a_refusal_says_why(header: str, live: list[str], why: str) -> None:
+    """It stands in the daemon's log, and is all there is to find out why events are missing."""
+    with pytest.raises(SignatureError, match=f"^{why}$"):
+        HOOKS.verify(delivery(BODY, header), live, NOW)
 
 
 def test_a_missing_header_is_refused() -> None:
@@ -191,6 +213,17 @@ def test_an_event_without_a_usable_id_is_told_apart_by_its_bytes(event_id: objec
     assert HOOKS.dedupe_key(delivery(one)) != HOOKS.dedupe_key(delivery(two))
 
 
+def test_a_key_of_bytes_stays_what_it_was() -> None:
+    """Keys are stored: with another spelling, what was redelivered after an upgrade would count as new."""
+    assert HOOKS.dedupe_key(delivery(b"odd")) == "72bb2edb0dc3f163f84bd00814e106f0"
+
+
+@pytest.mark.parametrize("event_id", ["e", "!~", "x" * 255])
+def test_an_id_of_printable_characters_is_the_key(event_id: str) -> None:
+    """As long as the database takes."""
+    assert HOOKS.dedupe_key(delivery(encoded({"id": event_id}))) == event_id
+
+
 def test_redeliveries_of_one_event_share_its_id() -> None:
     """The second delivery is signed later and is the same event."""
     assert HOOKS.dedupe_key(delivery(BODY)) == HOOKS.dedupe_key(delivery(BODY, at=NOW + 60)) == "evt_1"
@@ -210,6 +243,13 @@ def test_an_event_that_nobody_keyed_has_no_key_of_ours(request_part: object) -> 
     """Edits in the dashboard have request.idempotency_key null."""
     (notice,) = HOOKS.notices(encoded({**event(), "request": request_part}))
     assert notice.our_key is None
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 255])
+def test_a_key_of_ours_may_be_as_long_as_stripe_takes(key: str) -> None:
+    """The echo of a write is told by it, whatever its length."""
+    (notice,) = HOOKS.notices(encoded({**event(), "request": {"idempotency_key": key}}))
+    assert notice.our_key == key
 
 
 @pytest.mark.parametrize("kind", ["invoice.paid", "customer.subscription.updated", "customer.tax_id.created", "ping"])
@@ -237,7 +277,7 @@ def test_other_events_concern_nobody(kind: str) -> None:
 )
 def test_a_body_of_no_known_shape_is_a_reply_error(body: bytes) -> None:
     """It is kept and shown, and not taken for "nothing happened"."""
-    with pytest.raises(ReplyError):
+    with pytest.raises(ReplyError, match=r"^(not a Stripe event|a customer's event names no customer|.+JSON.*)$"):
         HOOKS.notices(body)
 
 
@@ -256,7 +296,7 @@ def test_what_was_overwritten_comes_from_stripes_own_history() -> None:
         "phone": "1",
         "address": {"line1": "old"},
         "preferred_locales": ["en", "fr"],
-        "metadata": {"plan": "free", "fresh": None, "accord_ref": "m", "lago_x": "y", "odd": 5, "a\x00": "b"},
+        "metadata": {"accord_ref": "m", "lago_x": "y", "odd": 5, "a\x00": "b", "plan": "free", "fresh": None},
         "balance": 5,
     }
     assert overwritten(now, was) == {
@@ -288,6 +328,18 @@ def test_shipping_is_an_address_only_where_its_address_changed() -> None:
 
 
 def test_odd_old_values_are_left_out() -> None:
-    """They were unreadable then, too."""
+    """They were unreadable then, too, and say nothing of the others."""
+    assert overwritten({}, {"name": 5, "phone": "1"}) == {"phone": "1"}
+    now = {"shipping": {"name": "B", "address": 5}}
+    assert overwritten(now, {"shipping": {"name": "A"}, "phone": "1"}) == {"phone": "1"}
     assert overwritten({}, {"name": 5, "address": {"country": "Mars"}, "preferred_locales": "x", "metadata": 3}) == {}
     assert HOOKS.notices(encoded(event(previous_attributes="odd")))[0].overwritten == {}
+
+
+def test_an_old_value_may_be_nested_as_deep_as_it_likes() -> None:
+    """It is laid over today's two levels deep: an error in the middle of it would be poison instead of a notice."""
+    deep: dict[str, Any] = {}
+    for _ in range(700):
+        deep = {"a": deep}
+    odd = {"address": {"line1": deep}}
+    assert overwritten(odd, {**odd, "phone": "1"}) == {"phone": "1"}
