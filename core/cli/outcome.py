@@ -13,12 +13,16 @@ from core.sync.hub import Hub
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers, and what is wrong with whole connections. `elsewhere` is what waits for others by name."""
+    """Numbers, and what is wrong with whole connections. `elsewhere` is what waits for others by name.
+
+    `observing` ones were read, and nothing else: of them nobody can say that they agree.
+    """
 
     failed: int
     held: int
     waiting: int
     troubled: dict[str, str]
+    observing: list[str]
     elsewhere: dict[str, int]
 
 
@@ -26,6 +30,7 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str])
     """Count what failed, what is held and what waits; all of it for no `external_ids`."""
     rows = {one.name: one for one in connections.every(tx)}
     troubled = {name: rows[name].error for name in names if rows[name].error}
+    observing = [name for name in names if rows[name].state == "observing"]
     waiting = work.counts(tx)
     others = hub.connections.keys() - set(names)
     elsewhere = {name: waiting[name] for name in sorted(others) if waiting.get(name)}
@@ -37,7 +42,9 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str])
         dirty = sum(_unparked(tx, name, waiting.get(name, 0)) for name in names)
         # what failed waits too, and is counted once
         dirty = max(0, dirty - failed)
-    return Outcome(failed=failed, held=held, waiting=dirty, troubled=troubled, elsewhere=elsewhere)
+    return Outcome(
+        failed=failed, held=held, waiting=dirty, troubled=troubled, observing=observing, elsewhere=elsewhere
+    )
 
 
 def _unparked(tx: Tx, name: str, waiting: int) -> int:

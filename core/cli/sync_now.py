@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.cli.asking import on_a_loop
-from core.cli.desk import FAILED, HELD, OK, Desk
+from core.cli.desk import CHANGES, FAILED, HELD, OK, Desk
 from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
@@ -123,6 +123,12 @@ def _draw(screen: Screen, found: Outcome) -> None:
     for words, number in rows:
         if number:
             screen.line(f"{number} {words}", "yellow")
+    for name in found.observing:
+        screen.line(
+            f"{name} observes: it was read, and nothing is written or taken in. `accord plan {name}` shows what would be, "
+            f"`accord activate {name}` lets it",
+            "yellow",
+        )
     for name, number in sorted(found.elsewhere.items()):
         screen.line(f"{number} changes wait for {name}: `accord sync {name}`")
     if _exit_code(found) == OK:
@@ -132,4 +138,6 @@ def _draw(screen: Screen, found: Outcome) -> None:
 def _exit_code(found: Outcome) -> int:
     if found.failed or found.waiting or found.troubled:
         return FAILED
-    return HELD if found.held else OK
+    if found.held:
+        return HELD
+    return CHANGES if found.observing else OK

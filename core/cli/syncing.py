@@ -39,7 +39,7 @@ def sync(
     """Make records agree now.
 
     By the running daemon or, where none runs, in this process. Exits 0 when all agree, 1 when something
-    failed, 2 when a dry run found changes, 3 when something is held.
+    failed, 2 when a dry run found changes or a connection only observes, 3 when something is held.
     """
     if kind in ("invoices", "payments"):
         problem = f"{kind} are not synced by this version"

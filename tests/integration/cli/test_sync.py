@@ -170,9 +170,14 @@ def test_no_daemon_can_start_while_the_command_works(agreed: World, accord: Acco
 
 
 def test_an_observing_connection_is_read_and_never_written_to(world: World, accord: Accord) -> None:
-    """A sync is no leave to write."""
+    """A sync is no leave to write, and what was only looked at does not "agree"."""
     world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
-    assert accord("sync").code == 0
+    result = accord("sync")
+    assert result.code == 2
+    assert "stripe observes" in result.out
+    assert "accord plan stripe" in result.out
+    assert "agree" not in result.out
+    assert accord("sync", "--json").json["observing"] == ["hubspot", "quickbooks", "stripe"]
     assert [world.writes(name) for name in NAMES] == [0, 0, 0]
     assert world.db.read_now(customers.count) == 0
     assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).swept_at is not None
