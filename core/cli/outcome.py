@@ -42,9 +42,7 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str])
         dirty = sum(_unparked(tx, name, waiting.get(name, 0)) for name in names)
         # what failed waits too, and is counted once
         dirty = max(0, dirty - failed)
-    return Outcome(
-        failed=failed, held=held, waiting=dirty, troubled=troubled, observing=observing, elsewhere=elsewhere
-    )
+    return Outcome(failed=failed, held=held, waiting=dirty, troubled=troubled, observing=observing, elsewhere=elsewhere)
 
 
 def _unparked(tx: Tx, name: str, waiting: int) -> int:
