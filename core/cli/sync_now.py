@@ -125,8 +125,8 @@ def _draw(screen: Screen, found: Outcome) -> None:
             screen.line(f"{number} {words}", "yellow")
     for name in found.observing:
         screen.line(
-            f"{name} observes: it was read, and nothing is written or taken in. `accord plan {name}` shows what would be, "
-            f"`accord activate {name}` lets it",
+            f"{name} observes: it was read, and nothing is written or taken in. `accord plan {name}` shows what would "
+            f"be, `accord activate {name}` lets it",
             "yellow",
         )
     for name, number in sorted(found.elsewhere.items()):
