@@ -25,6 +25,7 @@ ENVIRONMENT: Final = "environment"
 """What a ConfigError calls the file it names."""
 
 MAX_SECRET_FILE_BYTES: Final = 65536
+SERVERS: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 _SECRET_KEY_FILE: Final = f"{PREFIX}SECRET_KEY{FILE_SUFFIX}"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -92,6 +93,17 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute http(s) URL without query, like https://accord.example.com")
         return value.rstrip("/")
 
+    @field_validator("database_url")
+    @classmethod
+    def _supported(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_database(value.get_secret_value()):
+            # not the value itself: it may hold a password
+            raise ValueError(
+                "must be like sqlite:////var/lib/accord/accord.sqlite3 or postgresql://accord@db.example.com/accord "
+                "(a password with / @ or : in it percent-encoded)"
+            )
+        return value
+
     @property
     def database(self) -> str:
         """The database's URL."""
@@ -135,6 +147,18 @@ class Settings(BaseSettings):
             own |= {password, unquote(password)}
         ours = own_variables()
         return frozenset(own | {value for name, value in self._variables.items() if name not in ours and value})
+
+
+def _is_database(url: str) -> bool:
+    """A file of SQLite's, or a server of PostgreSQL's. One in memory would forget everything at each start."""
+    try:
+        parts = urlsplit(url)
+        is_addressed = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    if parts.scheme == "sqlite":
+        return not parts.netloc and parts.path.strip("/") not in ("", ":memory:")
+    return parts.scheme in SERVERS and is_addressed
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -76,6 +76,37 @@ def test_a_wrong_value_names_its_variable(name: str, value: str, words: str) -> 
     assert words in str(error)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "oracle://accord:canary-6@db/accord",
+        "postgresql+asyncpg://accord:canary-6@db/accord",
+        "postgresql://accord:canary-6/with-a-slash@db/accord",
+        "sqlite",
+        "accord.sqlite3",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite://accord.sqlite3",
+    ],
+)
+def test_a_database_that_cannot_be_is_refused_without_its_password(url: str) -> None:
+    """Each ended in a traceback, or in a registry in memory that the next start had forgotten."""
+    error = mistake({"ACCORD_DATABASE_URL": url})
+
+    assert error.key == "ACCORD_DATABASE_URL"
+    assert "postgresql://" in str(error)
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////var/accord.sqlite3", "sqlite:///accord.sqlite3", "postgres://db:5432/accord"]
+)
+def test_a_file_and_a_server_are_databases(url: str) -> None:
+    """As SQLAlchemy spells them."""
+    assert load_settings({"ACCORD_DATABASE_URL": url}).database == url
+
+
 def test_all_wrong_variables_are_told_at_once() -> None:
     """Two mistakes cost one restart."""
     error = mistake({"ACCORD_API_PORT": "x", "ACCORD_LOG_FORMAT": "xml"})
