@@ -106,7 +106,9 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
             _make_free(tx, hub, other)
         # of a customer that was deleted meanwhile: known as its own from now on, and nobody's
         state = mappings.ENDED if row.state == mappings.ENDED else "live"
-        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, base={})
+        # the object it had keeps our marker, which no second one may carry
+        generation = row.generation + (row.remote_id not in (None, remote_id))
+        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
     elif choice in ("leave", "unlink"):
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id

@@ -31,6 +31,7 @@ from core.ports import Receipt, Write, Written
 from core.store import failures, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
+from core.store.holds import Hold
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
@@ -154,6 +155,9 @@ def commit_written(
         dealt_with(tx, connection, [row])
         return
     mapping, customer = current[intent.mapping_id]
+    if intent.remote_id not in (None, mapping.remote_id):
+        _remember(tx, connection, intent, seen, customer.id, now)
+        return  # a person has linked another object meanwhile, which is still to be written: still dirty
     if not _claim(tx, hub, connection, mapping, remote, row):
         return
     kin = Family(tx, connection, [customer], [remote]).kin(customer, remote)
@@ -167,24 +171,44 @@ def commit_written(
         base={**connection.projection.still_agreed(mapping.base, mapping.translation), **pairs},
     )
     mappings.update(tx, [mapping])
-    observations.put(tx, connection.name, KIND, [seen], now)
-    journal.write(tx, [_entry(intent, remote.id, customer.id, connection.name, now)])
-    subject = work.mapping_subject(mapping.id)
-    known = hold_rows.of_subjects(tx, connection.name, [subject])
-    held = hold_rows.Held(subject=subject, record_id=customer.id, drafts=drafts, trace=row.trace, keeps_others=True)
-    hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
-    hold_rows.spend(
-        tx, connection.name, [(subject, name) for name in pairs if name in hold_rows.answers(known.get(subject, ()))]
-    )
-    failures.resolve(tx, connection.name, [subject, row.subject])
+    _remember(tx, connection, intent, seen, customer.id, now)
+    known = _settle_questions(tx, hub, connection, row, mapping, pairs, drafts)
+    failures.resolve(tx, connection.name, [work.mapping_subject(mapping.id), row.subject])
     if intent.action == "create" or PARENT in intent.wanted:
         look_again(tx, hub, connection, {customer.external_id: remote.id}, row.trace)
     work.carried_out(tx, connection.name, row)
-    again = verdict_on(hub, connection, customer, mapping, kin, known.get(subject, ()))
-    asked = {(one.field, one.digest) for one in known.get(subject, ()) if one.state == "open"}
+    again = verdict_on(hub, connection, customer, mapping, kin, known)
+    asked = {(one.field, one.digest) for one in known if one.state == "open"}
     if again.is_quiet and not again.base and all((one.field, one.digest) in asked for one in again.holds):
         work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
+
+
+def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:
+    observations.put(tx, connection.name, KIND, [seen], now)
+    journal.write(tx, [_entry(intent, seen.remote.id, record_id, connection.name, now)])
+
+
+def _settle_questions(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    row: DirtyRow,
+    mapping: MappingRow,
+    pairs: Mapping[str, Base],
+    drafts: list[HoldDraft],
+) -> list[Hold]:
+    """Ask what the answer gives reason to, and spend what was carried out; returns the holds there were before."""
+    subject = work.mapping_subject(mapping.id)
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    here = known.get(subject, [])
+    held = hold_rows.Held(
+        subject=subject, record_id=mapping.record_id, drafts=drafts, trace=row.trace, keeps_others=True
+    )
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    answered = hold_rows.answers(here)
+    hold_rows.spend(tx, connection.name, [(subject, name) for name in pairs if name in answered])
+    return here
 
 
 def still_wanted(tx: Tx, intent: Intent) -> bool:

@@ -7,9 +7,10 @@ from random import Random
 import pytest
 
 from connectors.stripe.sandbox import StripeLookAlike
+from core.model.holds import MERGED, HoldDraft
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, FaultyExchange
-from core.store import customers, failures, holds, intents, work
-from core.sync import registry
+from core.store import customers, failures, holds, intents, mappings, work
+from core.sync import answers, registry
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -222,3 +223,29 @@ async def test_a_repeat_that_never_left_does_not_say_that_nothing_was_made(conne
     assert [*world.neutral(connection)] == [made]
     assert world.db.read_now(intents.all_open) == []
     assert world.db.read_now(holds.listing) == []
+
+
+async def test_a_late_answer_does_not_take_back_an_object_that_a_person_linked_meanwhile() -> None:
+    """The update of the old object was found to have landed, and its mapping was put back to that one."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace"})
+    await world.activate_all()
+    weather(world, "hubspot", Fault(kind="lost_answer", path="batch/update", count=1))
+    (customer,) = world.db.read_now(customers.listing)
+    values = {"phone": "+49301234567"}
+    world.db.run_now(lambda tx: registry.update(tx, world.hub, customer.external_id, values, actor="ann", trace="t"))
+    await world.lanes.run("hubspot")
+    (doubtful,) = world.db.read_now(intents.all_open)
+    other = world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Two"})
+    subject = work.mapping_subject(doubtful.mapping_id)
+    draft = HoldDraft(reason=MERGED, detail={"candidates": [other]}, digest="d")
+    held = holds.Held(subject=subject, record_id=customer.id, drafts=[draft])
+    world.db.run_now(lambda tx: holds.settle(tx, world.hub.ids, "hubspot", [held], {}, world.clock.time))
+    (asked,) = world.db.read_now(holds.listing)
+    world.db.run_now(lambda tx: answers.answer(tx, world.hub, asked.id, f"link:{other}", actor="ann"))
+    for _ in range(3):
+        await world.next_sweep()
+    assert world.db.read_now(intents.all_open) == []
+    rows = world.db.read_now(lambda tx: mappings.by_ids(tx, [doubtful.mapping_id]))
+    assert rows[doubtful.mapping_id].remote_id == other
+    assert world.neutral("hubspot")[other]["phone"] == "+49301234567"
