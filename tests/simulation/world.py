@@ -509,9 +509,11 @@ class SimWorld:
         lookalike = self.sites[event.system].lookalike
         before = dict(lookalike.neutral("customer")[target])
         lookalike.edit("customer", target, {"extra": odd[event.system]})
-        for field, value in lookalike.neutral("customer").get(target, {}).items():
-            if value != before.get(field):
-                self.covered[event.system, target, field] = (value, before.get(field))
+        after = lookalike.neutral("customer").get(target, {})
+        # a field that nobody can read any more is not there at all
+        for field in sorted({*before, *after}):
+            if after.get(field) != before.get(field):
+                self.covered[event.system, target, field] = (after.get(field), before.get(field))
 
     def _on_unfit(self, event: Event) -> None:
         """A value that not every system can hold."""
