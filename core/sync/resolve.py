@@ -179,7 +179,7 @@ async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: I
 
 
 def _has_value(connection: Connection, found: Sighting) -> bool:
-    """Nothing else there can have the unique value now. The name of an inactive object is free again."""
+    """Nothing else there can get the unique value now. An inactive object may have given its name free."""
     seen = _understood(connection, found)
     return not connection.manifest.has_marker and seen is not None and seen.remote.fields.get("status") != "inactive"
 
