@@ -8,6 +8,7 @@ import pytest
 
 from connectors.stripe.sandbox import StripeLookAlike
 from core.model.holds import MERGED, HoldDraft
+from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, FaultyExchange
 from core.store import customers, failures, holds, intents, mappings, work
 from core.sync import answers, registry
@@ -225,17 +226,22 @@ async def test_a_repeat_that_never_left_does_not_say_that_nothing_was_made(conne
     assert world.db.read_now(holds.listing) == []
 
 
-async def test_a_late_answer_does_not_take_back_an_object_that_a_person_linked_meanwhile() -> None:
+@pytest.mark.parametrize("edited", [{}, {"url": "https://other.example.test"}])
+async def test_a_late_answer_does_not_take_back_an_object_linked_meanwhile(
+    edited: dict[str, str],
+) -> None:
     """The update of the old object was found to have landed, and its mapping was put back to that one."""
     world = World()
     world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace"})
     await world.activate_all()
     weather(world, "hubspot", Fault(kind="lost_answer", path="batch/update", count=1))
     (customer,) = world.db.read_now(customers.listing)
-    values = {"phone": "+49301234567"}
+    values = {"phone": "+49301234567", "url": "https://ada.example.test"}
     world.db.run_now(lambda tx: registry.update(tx, world.hub, customer.external_id, values, actor="ann", trace="t"))
     await world.lanes.run("hubspot")
     (doubtful,) = world.db.read_now(intents.all_open)
+    (old,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].edit("customer", old, edited)
     other = world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Two"})
     subject = work.mapping_subject(doubtful.mapping_id)
     draft = HoldDraft(reason=MERGED, detail={"candidates": [other]}, digest="d")
@@ -249,3 +255,26 @@ async def test_a_late_answer_does_not_take_back_an_object_that_a_person_linked_m
     rows = world.db.read_now(lambda tx: mappings.by_ids(tx, [doubtful.mapping_id]))
     assert rows[doubtful.mapping_id].remote_id == other
     assert world.neutral("hubspot")[other]["phone"] == "+49301234567"
+
+
+async def test_a_refusal_that_comes_after_its_customer_was_archived_asks_nobody() -> None:
+    """The question was about a customer that is gone."""
+    world = World()
+    await world.activate_all()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Lovelace"})
+    whole = world.exchanges["stripe"]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return whole(request)
+        (customer,) = world.db.read_now(customers.listing)
+        world.db.run_now(lambda tx: registry.archive(tx, world.hub, customer.external_id, actor="test", trace="t"))
+        return HttpResponse(400, {}, b'{"error": {"type": "invalid_request_error", "message": "never"}}')
+
+    world.exchanges["stripe"] = exchange
+    world.clock.time += 61
+    for name in ("hubspot", "stripe"):
+        await world.lanes.run(name)
+    assert world.db.read_now(customers.listing) == []
+    assert world.db.read_now(holds.listing) == []
+    assert world.db.read_now(intents.all_open) == []
