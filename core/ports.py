@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from core.errors import AccordError
+from core.model.paper import RemoteDocument, Step, WantedDocument
 from core.model.remote import Manifest, Patch, Refusal, Remote, Wanted
 from core.model.values import Value
 
@@ -105,7 +106,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     `sightings` are objects as listed (a listing may lag: they say what to look at, not what to write).
     `changed` are ids that a change feed named without a usable snapshot. `gone` are ids the feed calls
     deleted or merged away (to be confirmed by a read). `notices` are those of the feed that carry `our_key`
-    and `overwritten`: what our own writes replaced; they mark nothing. `cursor` continues the sweep, or, when
+    and `overwritten`: what our own writes replaced; they mark nothing. `others` are objects of other kinds that
+    the same feed named. `cursor` continues the sweep, or, when
     `is_last`, starts the next incremental one (None after the last page of a full sweep: keep the old one).
     """
 
@@ -114,6 +116,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     gone: Sequence[str] = ()
     bad: Sequence[Bad] = ()
     notices: Sequence[Notice] = ()
+    others: Sequence[Notice] = ()
     cursor: str | None
     is_last: bool
 
@@ -145,11 +148,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class Write(msgspec.Struct, frozen=True, kw_only=True):
     """One remote write. `body` was frozen in the intent; the same `key` always goes with the same body.
 
+    `action`: create or update; of documents, the connector's own word for a step.
     `is_repeat`: it was sent before and may have happened; nothing that was done to its object since may be undone.
     """
 
     key: str
-    action: Literal["create", "update"]
+    action: str
     kind: str
     remote_id: str | None
     body: Mapping[str, Any]
@@ -228,6 +232,22 @@ class Translator(Protocol):
         ...
 
 
+class DocumentTranslator(Protocol):
+    """A connector's pure half for invoices, payments and credit notes, both directions."""
+
+    def read(self, kind: str, raw: bytes) -> RemoteDocument:
+        """Wire bytes of one document -> neutral, to the minor unit; ReplyError for what cannot be told exactly."""
+        ...
+
+    def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
+        """The next write that makes `current` (None: not there yet) what is wanted; None when it is.
+
+        Raises RejectedError (field, problem, limit, cure) for what cannot be represented there to the minor unit, has
+        no place that policy names (a line's product without an item), or may not be changed any more.
+        """
+        ...
+
+
 # ---- webhooks --------------------------------------------------------------------------------------
 
 
@@ -283,6 +303,8 @@ class ConnectionConfig:
     """Allow-list for providers whose metadata is not open."""
     external_id_field: str | None = None
     """Where this connection's objects carry their external_customer_id (`metadata.x`, a property name)."""
+    items: Mapping[str, str] = field(default_factory=dict)
+    """Which item of this connection's books a product of the documents' origin is: product -> item."""
 
 
 class Vault(Protocol):
@@ -331,6 +353,8 @@ class Provider:
     translator: Callable[[ConnectionConfig], Translator]
     build: Callable[[ConnectionConfig, Vault, Shell], Connector]
     oauth: OAuth | None = None
+    documents: Callable[[ConnectionConfig], DocumentTranslator] | None = None
+    """For providers whose manifest has `documents`."""
 
 
 # ---- the engine ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from core.model.paper import DocumentSpec
 from core.model.values import Value
 
 
@@ -152,6 +153,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     metadata: MetadataSpec | None
     hierarchy: Hierarchy | None = None
     kinds: tuple[str, ...] = ("customer",)
+    """What `sweep`, `read`, `find` and `write` take: customers, and each kind in `documents`."""
+    documents: Mapping[str, DocumentSpec] = {}
     page_size: int
     read_batch: int
     write_batch: int

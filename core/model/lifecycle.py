@@ -1,0 +1,69 @@
+"""What may become of a document: tables of states, read by code and drawn in docs (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.model.documents import Document, Kind, kind_of
+
+STATES: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
+    "invoice": {
+        "draft": ("open", "paid", "void"),
+        "open": ("paid", "void", "uncollectible"),
+        "uncollectible": ("open", "paid", "void"),
+        # a refund, or a payment that bounced, opens a paid invoice again
+        "paid": ("open",),
+        "void": (),
+    },
+    "payment": {
+        "pending": ("succeeded", "failed", "void"),
+        "succeeded": ("void",),
+        "failed": ("pending", "succeeded"),
+        "void": (),
+    },
+    "credit_note": {
+        "issued": ("void",),
+        "void": (),
+    },
+}
+"""Of each kind: state -> states that may follow it."""
+
+UNFINISHED: Final = frozenset({"draft", "pending"})
+"""Documents in these states may still change in every way: they are known, and not passed on."""
+
+
+def may_become(kind: Kind, before: str, after: str) -> bool:
+    """Whether a document in one state may be found in another one next time."""
+    return before == after or after in _reachable(kind, before)
+
+
+def _reachable(kind: Kind, state: str) -> set[str]:
+    # several steps may lie between two looks
+    found: set[str] = set()
+    ahead = list(STATES[kind].get(state, ()))
+    while ahead:
+        one = ahead.pop()
+        if one not in found:
+            found.add(one)
+            ahead += STATES[kind][one]
+    return found
+
+
+def is_final(document: Document) -> bool:
+    """Amounts are fixed: from here on there are voids, credit notes and payments, and nothing else."""
+    return document.status not in UNFINISHED
+
+
+FROZEN: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "invoice": ("customer", "currency", "lines", "subtotal", "discount", "tax", "total", "number"),
+    "payment": ("customer", "currency", "amount"),
+    "credit_note": ("customer", "currency", "invoice", "lines", "subtotal", "discount", "tax", "total"),
+}
+
+
+def thawed(before: Document, after: Document) -> list[str]:
+    """Fields that changed although they were fixed; empty for drafts, and for everything that is allowed."""
+    if not is_final(before):
+        return []
+    return [name for name in FROZEN[kind_of(before)] if getattr(before, name) != getattr(after, name)]

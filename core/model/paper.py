@@ -1,0 +1,57 @@
+"""What a connector says about one remote document, and what it needs to make a copy of one elsewhere (pure)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from core.model.documents import Document
+
+
+class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can do with one kind of document.
+
+    `originates`: documents that were made there can be read. `mirrors`: copies of others' can be made there.
+    `settles` (of invoices): `apart`, where what was paid is told by payments and credit notes of their own, or
+    `itself`, where it is written on the copy of the invoice. `lists`: all of them can be read page by page.
+    `number_length`: the longest number that fits.
+    """
+
+    originates: bool = False
+    mirrors: bool = False
+    settles: Literal["apart", "itself"] = "apart"
+    lists: bool = True
+    number_length: int | None = None
+
+
+class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One remote document as a connector's translation reads it, every id in the connection's own terms.
+
+    `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
+    provider itself tries to get it paid. What cannot be told exactly is no RemoteDocument: reading raises ReplyError.
+    """
+
+    document: Document
+    mark: str | None = None
+    version: str | None = None
+    collects: bool = False
+
+
+class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made)."""
+
+    document: Document
+    mark: str
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One write that brings a copy nearer to what it shall be; several may be needed, each decided on a fresh look.
+
+    `action` is the connector's own word (`create` where it makes the object). `body` is JSON-able and is frozen.
+    `adds`: done twice, it would be there twice, so that it goes out under a key of its own that a repeat has again.
+    """
+
+    action: str
+    body: dict[str, Any]
+    adds: bool = False
