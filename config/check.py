@@ -29,6 +29,7 @@ def check(
     """Add what is wrong. `fields` is the file's [fields]: only an order that it gives itself is checked."""
     _one_account_once(mistakes, connections)
     _one_variable_once(mistakes, carriers)
+    _sources_originate(mistakes, policy)
     for name, carrier in carriers.items():
         _some_field_flows(mistakes, policy, carrier)
         if policy.connections[name].match_email and not carrier.carries("email"):
@@ -40,6 +41,25 @@ def check(
             outer.mistake(key, f"no connection carries {field}, so this has no effect")
         elif "on_conflict" in outer.section(key):
             _conflicts_have_an_owner(outer.section(key), policy, carriers, field)
+
+
+def _sources_originate(mistakes: Mistakes, policy: Policy) -> None:
+    """Copies are made of documents that some connection brings in."""
+    for name, one in policy.connections.items():
+        for source in one.documents.sources:
+            known = policy.connections.get(source)
+            if known is None or source == name:
+                mistakes.add(("connections", name, "documents", "sources"), f"{source!r} is no other connection")
+        for kind in one.documents.mirrors:
+            sources = one.documents.sources or tuple(other for other in policy.connections if other != name)
+            if not any(
+                kind in policy.connections[other].documents.originates
+                for other in sources
+                if other in policy.connections
+            ):
+                mistakes.add(
+                    ("connections", name, "documents", "mirrors"), f"no {kind} comes from {', '.join(sources)}"
+                )
 
 
 def _conflicts_have_an_owner(table: Section, policy: Policy, carriers: Mapping[str, Carrier], field: str) -> None:

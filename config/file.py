@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from config.check import check
+from config.documents import items
 from config.policy import Carrier, connection_policy, field_rules, guard
 from config.section import Mistakes, Section, did_you_mean
 from config.settings import secret_variable
@@ -119,7 +120,14 @@ class _Reading:
         carrier = Carrier(name, manifest, keys) if manifest else None
         self._scopes[name] = connection_policy(section, name, provider, carrier)
         settings = _settings(section, name, manifest)
-        self._connections[name] = ConnectionConfig(name, provider, settings, keys, self._scopes[name].external_id_field)
+        self._connections[name] = ConnectionConfig(
+            name,
+            provider,
+            settings,
+            keys,
+            self._scopes[name].external_id_field,
+            items(section.section("items"), manifest),
+        )
         if carrier:
             self._carriers[name] = carrier
 

@@ -8,6 +8,7 @@ from typing import Final, get_args
 
 import msgspec
 
+from config.documents import document_policy
 from config.section import Section, did_you_mean
 from core.model.customer import FIELDS
 from core.model.policy import (
@@ -77,6 +78,7 @@ def connection_policy(section: Section, name: str, provider: str, carrier: Carri
         external_id_field=_external_id_field(section, carrier),
         accept_foreign_marks=section.flag("accept_foreign_marks", default=default.accept_foreign_marks),
         flows=_flows(section.section("flows"), carrier),
+        documents=document_policy(section.section("documents"), carrier.manifest if carrier else None),
     )
 
 

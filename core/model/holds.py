@@ -23,6 +23,8 @@ MASS_CHANGE: Final = "mass_change"
 LISTING_SHRANK: Final = "listing_shrank"
 LOST_CREATE: Final = "lost_create"
 CIRCLE: Final = "circular_parent"
+DOCUMENT_CHANGED: Final = "document_changed"
+DOCUMENT_GONE: Final = "document_gone"
 
 TEXTS: Final[Mapping[str, str]] = {
     CONFLICT: "both sides changed to different values and policy names no winner",
@@ -41,6 +43,8 @@ TEXTS: Final[Mapping[str, str]] = {
     LISTING_SHRANK: "the listing is implausibly smaller than the last one",
     LOST_CREATE: "a create went unanswered, and whether an object there is the one it made cannot be told",
     CIRCLE: "the connection's parent would make the customer its own ancestor",
+    DOCUMENT_CHANGED: "a document was changed at its origin in a way that nothing final may be",
+    DOCUMENT_GONE: "a document that was final is not there any more at its origin",
 }
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -60,6 +64,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     LISTING_SHRANK: ("approve", "reject"),
     LOST_CREATE: ("link:<id>", "create"),
     CIRCLE: ("registry", "accept"),
+    DOCUMENT_CHANGED: ("accept", "retry"),
+    DOCUMENT_GONE: ("retry", "leave"),
 }
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})

@@ -38,6 +38,19 @@ class FieldFilter(msgspec.Struct, frozen=True):
     values: tuple[str, ...]
 
 
+class DocumentPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Which kinds of documents enter the registry from a connection, and which it gets copies of.
+
+    `sources`: the connections whose documents it gets copies of; none named: all that originate any. `since`: copies of
+    documents issued from that day on (ISO date); "": from the day of the connection's activation.
+    """
+
+    originates: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    since: str = ""
+
+
 class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Scope and matching at one connection. Defaults are the cautious ones: marked objects only, no creates."""
 
@@ -52,6 +65,7 @@ class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     accept_foreign_marks: bool = False
     flows: Mapping[str, Flow] = {}
     """Per field overrides of the flow at this connection; `metadata` stands for every metadata key."""
+    documents: DocumentPolicy = DocumentPolicy()
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True):

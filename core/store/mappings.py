@@ -133,16 +133,20 @@ def lock(tx: Tx, ids: Iterable[str]) -> None:
         tx.execute(_LOCK, {"some": some})
 
 
-def count(tx: Tx, connection: str, *states: str) -> int:
-    """How many mappings of a connection are in one of `states`."""
+def count(tx: Tx, connection: str, *states: str, kind: str = "customer") -> int:
+    """How many mappings of a kind at a connection are in one of `states`."""
     statement = sa.select(sa.func.count()).select_from(MAPPINGS)
-    statement = statement.where(MAPPINGS.c.connection == connection, MAPPINGS.c.state.in_(states))
+    statement = statement.where(
+        MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, MAPPINGS.c.state.in_(states)
+    )
     return int(tx.execute(statement).scalar_one())
 
 
-def page(tx: Tx, connection: str, after: str, limit: int) -> list[MappingRow]:
-    """Mappings of a connection that have not ended, by id."""
-    statement = sa.select(*_COLUMNS).where(MAPPINGS.c.connection == connection, IS_LIVE, MAPPINGS.c.id > after)
+def page(tx: Tx, connection: str, after: str, limit: int, kind: str = "customer") -> list[MappingRow]:
+    """Mappings of a kind at a connection that have not ended, by id."""
+    statement = sa.select(*_COLUMNS).where(
+        MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, IS_LIVE, MAPPINGS.c.id > after
+    )
     return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
 
 

@@ -10,30 +10,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-METADATA: Final = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from core.store import columns
+from core.store.columns import count as _count
+from core.store.columns import key as _id
+from core.store.columns import text as _text
+from core.store.columns import time as _time
 
-
-def _id(name: str = "id") -> sa.Column[str]:
-    return sa.Column(name, sa.String(64), primary_key=True)
-
-
-def _text(name: str, *, optional: bool = False, default: str | None = None) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=optional, server_default=default)
-
-
-def _time(name: str, *, optional: bool = False) -> sa.Column[float]:
-    return sa.Column(name, sa.Double, nullable=optional)
-
-
-def _count(name: str, default: int = 0) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, nullable=False, server_default=str(default))
-
+METADATA: Final = columns.METADATA
 
 META: Final = sa.Table("meta", METADATA, _id("name"), _text("value"))
 
@@ -128,6 +111,42 @@ MAPPINGS: Final = sa.Table(
     comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
 )
 
+DOCUMENTS: Final = sa.Table(
+    "documents",
+    METADATA,
+    _id(),
+    _text("kind"),
+    _text("origin"),
+    _text("remote_id"),
+    _text("customer_id"),
+    _text("number", default=""),
+    _text("currency"),
+    _text("status"),
+    _text("issued_on", default=""),
+    _text("due_on", default=""),
+    _text("body"),
+    _text("digest"),
+    _count("version", 1),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("deleted_at", optional=True),
+    sa.UniqueConstraint("origin", "kind", "remote_id"),
+    sa.Index("ix_documents_customer_id", "customer_id", "kind", "id"),
+    sa.Index("ix_documents_kind", "kind", "id"),
+    sa.Index("ix_documents_number", "number"),
+    comment="Invoices, payments, credit notes. origin: the connection it was made at. body: all of it, neutral.",
+)
+
+DOCUMENT_REFERENCES: Final = sa.Table(
+    "document_references",
+    METADATA,
+    _id("document_id"),
+    _id("invoice_id"),
+    _text("amount"),
+    sa.Index("ix_document_references_invoice_id", "invoice_id"),
+    comment="Which invoices a payment or credit note is about, and how much of each it settles now.",
+)
+
 OBSERVATIONS: Final = sa.Table(
     "observations",
     METADATA,
@@ -171,7 +190,7 @@ DIRTY: Final = sa.Table(
     _count("noticed", 1),
     _text("shown", optional=True),
     sa.Index("ix_dirty_due", "connection", "parked", "not_before"),
-    comment="What waits: m:<mapping> or r:<remote id>. noticed 0: only the registry changed.",
+    comment="What waits: m:<mapping>, r:<remote id> or d:<kind>:<remote id>. noticed 0: only the registry changed.",
 )
 
 INTENTS: Final = sa.Table(

@@ -27,7 +27,10 @@ STALE: Final = "not what was approved"
 
 
 class DirtyRow(msgspec.Struct, frozen=True):
-    """One waiting subject: `m:<mapping id>` or `r:<remote id>`. `seq` names the state that was looked at."""
+    """One waiting subject; `seq` names the state that was looked at.
+
+    `m:<mapping id>`, `r:<remote id>` of a customer's object, or `d:<kind>:<remote id>` of a document.
+    """
 
     subject: str
     kind: str
@@ -118,7 +121,10 @@ _DUE: Final = (
     .order_by(DIRTY.c.not_before, DIRTY.c.since, DIRTY.c.subject)
     .limit(sa.bindparam("most"))
 )
-_DUE_OF_SOME: Final = _DUE.where(DIRTY.c.subject.in_(SOME))
+_OF_CUSTOMERS: Final = DIRTY.c.kind == sa.literal_column("'customer'")
+_DUE_CUSTOMERS: Final = _DUE.where(_OF_CUSTOMERS)
+_DUE_DOCUMENTS: Final = _DUE.where(~_OF_CUSTOMERS)
+_DUE_OF_SOME: Final = _DUE_CUSTOMERS.where(DIRTY.c.subject.in_(SOME))
 # one look-up per lane: grouping would walk every waiting row
 _NEXT_DUE: Final = sa.select(
     CONNECTIONS.c.name,
@@ -145,11 +151,17 @@ _CLEAR: Final = sa.delete(DIRTY).where(
 
 
 def due(tx: Tx, connection: str, now: float, limit: int, subjects: Sequence[str] | None = None) -> list[DirtyRow]:
-    """What may be looked at now, oldest first."""
+    """Which customers and their objects may be looked at now, oldest first."""
     values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
     if subjects is None:
-        return [_dirty(row) for row in tx.rows(_DUE, values)]
+        return [_dirty(row) for row in tx.rows(_DUE_CUSTOMERS, values)]
     return [_dirty(row) for row in tx.rows(_DUE_OF_SOME, values | {"some": list(subjects)})]
+
+
+def due_documents(tx: Tx, connection: str, now: float, limit: int) -> list[DirtyRow]:
+    """Which documents may be looked at now, oldest first."""
+    values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
+    return [_dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
 
 
 def _dirty(row: AnyRow) -> DirtyRow:

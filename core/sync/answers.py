@@ -79,7 +79,13 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
 
 
 def _look_again(tx: Tx, hub: Hub, hold: Hold) -> None:
-    work.mark(tx, hold.connection, [hold.subject], reason="answered", trace=hold.id, now=hub.clock.now())
+    kind = _kind_of(tx, hold.subject)
+    work.mark(tx, hold.connection, [hold.subject], reason="answered", trace=hold.id, now=hub.clock.now(), kind=kind)
+
+
+def _kind_of(tx: Tx, subject: str) -> str:
+    row = mappings.by_ids(tx, [subject[2:]]).get(subject[2:]) if subject.startswith("m:") else None
+    return row.kind if row else KIND
 
 
 def _answer_connection(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
@@ -113,12 +119,14 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id
         _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
-        parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
+        if row.kind == KIND:
+            parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
         return
     elif choice == "recreate":
         mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
         fresh = MappingRow(
             id=hub.ids.new(),
+            kind=row.kind,
             record_id=row.record_id,
             connection=row.connection,
             generation=row.generation + 1,
@@ -146,6 +154,7 @@ def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) ->
     mappings.update(tx, [msgspec.structs.replace(row, updated_at=now, **values)])
     entry = journal.Entry(
         at=now,
+        kind=row.kind,
         record_id=row.record_id,
         connection=row.connection,
         remote_id=row.remote_id,
@@ -157,8 +166,10 @@ def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) ->
 
 def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:
     """Look again, now, at subjects that failed (dead ones too); all of the connection's for an empty list."""
-    known = [one.subject for one in failures.listing(tx, connection=connection, limit=100_000)]
-    wanted = [one for one in known if not subjects or one in subjects or one[2:] in subjects]
-    work.mark(tx, connection, wanted, reason="retry", trace=hub.ids.new(), now=hub.clock.now())
+    known = failures.listing(tx, connection=connection, limit=100_000)
+    wanted = [one for one in known if not subjects or one.subject in subjects or one.subject[2:] in subjects]
+    for kind in sorted({one.kind for one in wanted}):
+        some = [one.subject for one in wanted if one.kind == kind]
+        work.mark(tx, connection, some, reason="retry", trace=hub.ids.new(), now=hub.clock.now(), kind=kind)
     tx.after_commit(lambda: hub.wake(connection))
     return len(wanted)

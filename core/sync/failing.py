@@ -40,6 +40,7 @@ def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[D
             failures.Failure(
                 connection=connection.name,
                 subject=row.subject,
+                kind=row.kind,
                 record_id=trouble.record_id,
                 field=trouble.error.field if isinstance(trouble.error, RejectedError) else None,
                 code=trouble.error.code,

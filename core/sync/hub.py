@@ -16,6 +16,7 @@ from core.ports import (
     Clock,
     ConnectionConfig,
     Connector,
+    DocumentTranslator,
     Ids,
     Provider,
     Shell,
@@ -47,6 +48,7 @@ class Connection:
     projection: Projection
     webhook_secrets: Callable[[], tuple[str, ...]]
     meter: Meter
+    documents: DocumentTranslator | None = None
 
     def full_calls(self, listed: int) -> int:
         """How many calls a complete sweep of so many objects takes."""
@@ -123,6 +125,7 @@ def connect(
         projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),
         webhook_secrets=lambda: webhook_secrets(provider.manifest, vault),
         meter=meter,
+        documents=provider.documents(config) if provider.documents else None,
     )
 
 

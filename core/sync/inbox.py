@@ -14,7 +14,8 @@ from core.store import erasing, inbox, tombstones
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.sync.batch import Report
-from core.sync.hub import Connection, Hub
+from core.sync.documents.marking import Named, mark_documents
+from core.sync.hub import KIND, Connection, Hub
 from core.sync.notices import mark_objects
 from core.sync.races import judge_races
 
@@ -145,8 +146,13 @@ def _of_the_erased(tx: Tx, connection: Connection, letters: Sequence[tuple[Lette
 def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> None:
     """Mark what the letters name, all at once: while this runs, no other delivery is stored."""
     traces: dict[str, str] = {}
+    papers: dict[Named, str] = {}
     for letter, notices in understood:
         for notice in notices:
-            traces |= dict.fromkeys((notice.remote_id, *notice.merged), letter.trace)
+            if notice.kind == KIND:
+                traces |= dict.fromkeys((notice.remote_id, *notice.merged), letter.trace)
+            else:
+                papers[notice.kind, notice.remote_id] = letter.trace
         judge_races(tx, hub, connection, notices)
+    mark_documents(tx, hub, connection, papers, reason="webhook")
     mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces, may_be_echoes=True)

@@ -7,7 +7,7 @@ so that a stream of changes does not starve them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import IntegrityError
@@ -29,6 +29,8 @@ from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.adopt import adopt
 from core.sync.batch import Report
+from core.sync.documents.listing import due_listing, list_slice
+from core.sync.documents.reconcile import reconcile_documents
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
@@ -37,6 +39,8 @@ from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
 from core.sync.sweep import Listed, is_due, sweep_slice
+
+Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
 
 WALK_AT_ONCE = 100
 BATCHES_PER_SWEEP_SLICE = 10
@@ -67,8 +71,10 @@ class Look:
     has_one_off: bool
     has_running: bool
     dirty: Sequence[DirtyRow]
+    papers: Sequence[DirtyRow]
     walk: str | None
     sweep: str | None
+    listing: str | None
 
 
 def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
@@ -77,14 +83,17 @@ def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
     limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
+    row = connections.get(tx, name)
     return Look(
-        row=connections.get(tx, name),
+        row=row,
         has_letters=inbox.is_waiting(tx, name),
         has_one_off="new" in one_offs,
         has_running="running" in one_offs,
         dirty=work.due(tx, name, now, limit),
+        papers=work.due_documents(tx, name, now, limit) if connection.documents else (),
         walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
         sweep=is_due(hub, cursors["full"], cursors["changes"]),
+        listing=due_listing(tx, hub, connection, row) if connection.documents else None,
     )
 
 
@@ -166,7 +175,7 @@ class Lanes:
         self, connection: Connection, look: Look, state: LaneState, report: Report, *, starved: bool
     ) -> bool:
         hub = self._hub
-        if look.has_letters and not (state.has_drained and look.dirty):
+        if look.has_letters and not (state.has_drained and (look.dirty or look.papers)):
             state.has_drained = True
             return await drain(hub, connection, report)
         state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
@@ -176,7 +185,11 @@ class Lanes:
             return await start_one_off(hub, connection)
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
-            await self._reconcile(connection, look.dirty, report)
+            await self._reconcile(connection, reconcile, look.dirty, report)
+            return True
+        if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
+            state.batches += 1
+            await self._reconcile(connection, reconcile_documents, look.papers, report)
             return True
         state.batches = 0
         if look.sweep:
@@ -185,6 +198,10 @@ class Lanes:
             return True
         if look.walk:
             await self._walk(connection, look.walk, report)
+            return True
+        if look.listing:
+            with connection.meter.sweeping():
+                await list_slice(hub, connection, look.listing, report)
             return True
         return look.has_running and await finish_one_off(hub, connection, state.total, report)
 
@@ -203,17 +220,20 @@ class Lanes:
     def _catch_up(self, tx: Tx, connection: Connection) -> None:
         # webhooks of the time when nobody listened may never come again: ask the change feed at once
         connections.touch_cursor(tx, connection.name, KIND, "changes")
-        subjects = [work.mapping_subject(one.mapping_id) for one in intents.all_open(tx, connection.name)]
-        waiting = work.waiting(tx, connection.name, subjects)
-        orphans = [one for one in subjects if one not in waiting]
+        kinds = {work.mapping_subject(one.mapping_id): one.kind for one in intents.all_open(tx, connection.name)}
+        waiting = work.waiting(tx, connection.name, kinds)
         now = self._hub.clock.now()
-        work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now)
+        for kind in sorted({*kinds.values()}):
+            orphans = [one for one, of in kinds.items() if of == kind and one not in waiting]
+            work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now, kind=kind)
 
-    async def _reconcile(self, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> None:
+    async def _reconcile(
+        self, connection: Connection, reconcile_: Reconcile, rows: Sequence[DirtyRow], report: Report
+    ) -> None:
         """One batch; if it cannot be done as a whole, one by one, so that a bad record is nobody else's trouble."""
         hub = self._hub
         try:
-            done = await reconcile(hub, connection, rows)
+            done = await reconcile_(hub, connection, rows)
             report.add(done)
             # the ids that the journal has too: of the webhook, sweep, request or change that this work came from
             traces = sorted({row.trace for row in rows if row.trace})[:TRACES_SHOWN]
@@ -228,7 +248,7 @@ class Lanes:
                 report.failed += 1
                 return
             for row in rows:
-                await self._reconcile(connection, [row], report)
+                await self._reconcile(connection, reconcile_, [row], report)
 
     async def _walk(self, connection: Connection, mode: str, report: Report) -> None:
         """One slice of unmapped objects up the ladder, or of unmapped customers offered for creation."""
@@ -335,6 +355,8 @@ def due_lanes(tx: Tx, hub: Hub) -> set[str]:
         here = cursors[row.name]
         is_waiting = row.name in waiting or next_due.get(row.name, math.inf) <= now
         is_walking = here["adopt"].run is not None or here["offer"].run is not None
-        if is_waiting or is_walking or is_due(hub, here["full"], here["changes"]):
+        connection = hub.connections[row.name]
+        is_listing = connection.documents is not None and due_listing(tx, hub, connection, row) is not None
+        if is_waiting or is_walking or is_listing or is_due(hub, here["full"], here["changes"]):
             found.add(row.name)
     return found

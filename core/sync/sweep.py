@@ -23,6 +23,7 @@ from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync import guard, judge
 from core.sync.batch import Report
+from core.sync.documents.marking import mark_documents
 from core.sync.failing import RAW_SHOWN
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.notices import mark_objects
@@ -279,6 +280,8 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
 
     def store(tx: Tx) -> None:
         mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
+        papers = {(one.kind, one.remote_id): trace for one in page.others}
+        mark_documents(tx, hub, connection, papers, reason="changed")
         fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
         risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh)
         if risky:

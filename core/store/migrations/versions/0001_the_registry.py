@@ -113,10 +113,48 @@ def upgrade() -> None:
         sa.Column("noticed", sa.Integer(), server_default="1", nullable=False),
         sa.Column("shown", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("connection", "subject", name=op.f("pk_dirty")),
-        comment="What waits: m:<mapping> or r:<remote id>. noticed 0: only the registry changed.",
+        comment="What waits: m:<mapping>, r:<remote id> or d:<kind>:<remote id>. noticed 0: only the registry changed.",
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)
+
+    op.create_table(
+        "document_references",
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("invoice_id", sa.String(length=64), nullable=False),
+        sa.Column("amount", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("document_id", "invoice_id", name=op.f("pk_document_references")),
+        comment="Which invoices a payment or credit note is about, and how much of each it settles now.",
+    )
+    with op.batch_alter_table("document_references", schema=None) as batch_op:
+        batch_op.create_index("ix_document_references_invoice_id", ["invoice_id"], unique=False)
+
+    op.create_table(
+        "documents",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("remote_id", sa.Text(), nullable=False),
+        sa.Column("customer_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), server_default="", nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("issued_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("due_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.Column("deleted_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
+        sa.UniqueConstraint("origin", "kind", "remote_id", name=op.f("uq_documents_origin_kind_remote_id")),
+        comment="Invoices, payments, credit notes. origin: the connection it was made at. body: all of it, neutral.",
+    )
+    with op.batch_alter_table("documents", schema=None) as batch_op:
+        batch_op.create_index("ix_documents_customer_id", ["customer_id", "kind", "id"], unique=False)
+        batch_op.create_index("ix_documents_kind", ["kind", "id"], unique=False)
+        batch_op.create_index("ix_documents_number", ["number"], unique=False)
 
     op.create_table(
         "failures",

@@ -1,0 +1,170 @@
+"""Documents of the registry: invoices, payments and credit notes, each as its origin has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.documents import Document, Kind, Payment, decoded, encoded, kind_of, references, settled_by
+from core.model.money import ZERO
+from core.store.database import Tx
+from core.store.mappings import IS_LIVE
+from core.store.tables import DOCUMENT_REFERENCES, DOCUMENTS, MAPPINGS
+from core.store.text import SOME, AnyRow, chunks
+
+_NAMES: Final = ("id", "origin", "remote_id", "customer_id", "body", "digest", "version", "created_at", "updated_at")
+_COLUMNS: Final = (*(DOCUMENTS.c[name] for name in _NAMES), DOCUMENTS.c.deleted_at)
+_BY_ID: Final = sa.select(*_COLUMNS).where(DOCUMENTS.c.id.in_(SOME))
+
+
+class Paper(msgspec.Struct, frozen=True, kw_only=True):
+    """One document of the registry. Customers and invoices in `document` are the registry's ids."""
+
+    id: str
+    origin: str
+    remote_id: str
+    customer_id: str
+    document: Document
+    digest: str
+    version: int = 1
+    created_at: float
+    updated_at: float
+    deleted_at: float | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """invoice, payment or credit_note."""
+        return kind_of(self.document)
+
+
+def id_of(instance: str, origin: str, kind: str, remote_id: str) -> str:
+    """The same document always has the same id, so that a database that was put back cannot make it a second time."""
+    return blake2b(f"{instance}\n{origin}\n{kind}\n{remote_id}".encode(), digest_size=16).hexdigest()
+
+
+def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Paper]:
+    """Documents by id, deleted ones included."""
+    found: dict[str, Paper] = {}
+    for some in chunks(sorted(set(ids))):
+        found.update((row[0], _paper(row)) for row in tx.rows(_BY_ID, {"some": some}))
+    return found
+
+
+def put(tx: Tx, papers: Sequence[Paper]) -> None:
+    """Insert, or replace as a whole; what they are about with them."""
+    if not papers:
+        return
+    ids = [one.id for one in papers]
+    for some in chunks(ids):
+        tx.execute(sa.delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)))
+        tx.execute(sa.delete(DOCUMENT_REFERENCES).where(DOCUMENT_REFERENCES.c.document_id.in_(some)))
+    tx.many(sa.insert(DOCUMENTS), [_row(one) for one in papers])
+    tx.many(sa.insert(DOCUMENT_REFERENCES), [row for one in papers for row in _references(one)])
+
+
+def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids of payments and credit notes by the invoice that they are about."""
+    found: dict[str, list[str]] = {}
+    columns = (DOCUMENT_REFERENCES.c.invoice_id, DOCUMENT_REFERENCES.c.document_id)
+    for some in chunks(sorted(set(invoice_ids))):
+        statement = sa.select(*columns).where(columns[0].in_(some)).order_by(columns[1])
+        for invoice_id, document_id in tx.rows(statement):
+            found.setdefault(invoice_id, []).append(document_id)
+    return found
+
+
+def settled(tx: Tx, invoice_id: str) -> Decimal:
+    """How much of an invoice all known payments and credit notes settle now."""
+    statement = sa.select(DOCUMENT_REFERENCES.c.amount).where(DOCUMENT_REFERENCES.c.invoice_id == invoice_id)
+    return sum((Decimal(row[0]) for row in tx.rows(statement)), ZERO)
+
+
+def page(
+    tx: Tx,
+    *,
+    kind: str,
+    after: str = "",
+    limit: int = 100,
+    customer_ids: Sequence[str] | None = None,
+    status: str | None = None,
+    number: str | None = None,
+) -> list[Paper]:
+    """Documents of a kind by id, deleted ones left out."""
+    statement = sa.select(*_COLUMNS).where(
+        DOCUMENTS.c.kind == kind, DOCUMENTS.c.id > after, DOCUMENTS.c.deleted_at.is_(None)
+    )
+    if customer_ids is not None:
+        statement = statement.where(DOCUMENTS.c.customer_id.in_(customer_ids))
+    if status is not None:
+        statement = statement.where(DOCUMENTS.c.status == status)
+    if number is not None:
+        statement = statement.where(DOCUMENTS.c.number == number)
+    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit))]
+
+
+def counts(tx: Tx) -> dict[tuple[str, str], int]:
+    """How many documents there are by kind and status."""
+    statement = sa.select(DOCUMENTS.c.kind, DOCUMENTS.c.status, sa.func.count()).where(DOCUMENTS.c.deleted_at.is_(None))
+    rows = tx.rows(statement.group_by(DOCUMENTS.c.kind, DOCUMENTS.c.status))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def uncopied(tx: Tx, connection: str, after: str, limit: int) -> list[Paper]:
+    """Documents of other origins that have no mapping at a connection, by id."""
+    mapped = sa.exists().where(MAPPINGS.c.record_id == DOCUMENTS.c.id, MAPPINGS.c.connection == connection, IS_LIVE)
+    statement = sa.select(*_COLUMNS).where(
+        DOCUMENTS.c.origin != connection, DOCUMENTS.c.deleted_at.is_(None), DOCUMENTS.c.id > after, ~mapped
+    )
+    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit))]
+
+
+def _references(one: Paper) -> list[dict[str, str]]:
+    amounts: Mapping[str, Decimal] = settled_by(one.document)
+    return [
+        {"document_id": one.id, "invoice_id": invoice, "amount": str(amounts.get(invoice, ZERO))}
+        for invoice in references(one.document)
+    ]
+
+
+def _row(one: Paper) -> dict[str, Any]:
+    document = one.document
+    issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
+    due_on = getattr(document, "due_on", None)
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "origin": one.origin,
+        "remote_id": one.remote_id,
+        "customer_id": one.customer_id,
+        "number": getattr(document, "number", "") or getattr(document, "reference", ""),
+        "currency": document.currency,
+        "status": document.status,
+        "issued_on": issued_on.isoformat() if issued_on else "",
+        "due_on": due_on.isoformat() if due_on else "",
+        "body": encoded(document),
+        "digest": one.digest,
+        "version": one.version,
+        "created_at": one.created_at,
+        "updated_at": one.updated_at,
+        "deleted_at": one.deleted_at,
+    }
+
+
+def _paper(row: AnyRow) -> Paper:
+    return Paper(
+        id=row[0],
+        origin=row[1],
+        remote_id=row[2],
+        customer_id=row[3],
+        document=decoded(row[4]),
+        digest=row[5],
+        version=row[6],
+        created_at=row[7],
+        updated_at=row[8],
+        deleted_at=row[9],
+    )

@@ -1,0 +1,213 @@
+"""What is the next write that brings a copy nearer to its document; each is decided on a fresh look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import msgspec
+
+from core.errors import BugError, RejectedError, ReplyError
+from core.model import holds
+from core.model.documents import references, with_references
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.paper import Step, WantedDocument
+from core.model.remote import Mark
+from core.store import documents, failures, intents, mappings, work
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.intents import Intent
+from core.store.mappings import MappingRow
+from core.store.text import dump
+from core.store.work import DirtyRow
+from core.sync.batch import Report
+from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.hub import KIND, Connection, Hub
+
+ADDS = "adds"
+"""In an intent's `wanted`: sent twice, it would be there twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy under way; `raw` is the object as it is now, None before it is made."""
+
+    row: DirtyRow
+    mapping: MappingRow
+    paper: Paper
+    raw: bytes | None
+
+    @property
+    def subject(self) -> str:
+        """Where holds and failures of this copy are kept."""
+        return work.mapping_subject(self.mapping.id)
+
+
+class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
+    """A copy cannot be made yet; the text says what it waits for."""
+
+
+def decide(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[tuple[Copy, Step]]:
+    """The next step of each copy; what agrees, waits, or is held, is dealt with here. Intents come with `commit`."""
+    mappings.lock(tx, [one.mapping.id for one in copies])
+    now_mapped = mappings.by_ids(tx, [one.mapping.id for one in copies])
+    papers = documents.by_ids(tx, [one.paper.id for one in copies])
+    found = []
+    for one in copies:
+        mapping, paper = now_mapped[one.mapping.id], papers[one.paper.id]
+        if mapping.state in (mappings.ENDED, "excluded") or mapping.remote_id != one.mapping.remote_id:
+            continue  # let go of, or linked elsewhere, meanwhile: sorted anew
+        copy = replace(one, mapping=mapping, paper=paper)
+        if mapping.remote_id is None and paper.document.status == "void":
+            _end(tx, hub, connection, copy)
+            continue
+        step = _step(tx, hub, connection, copy, report)
+        if step is not None:
+            found.append((copy, step))
+    return found
+
+
+def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) -> Step | None:
+    if connection.documents is None:
+        raise BugError(f"{connection.manifest.title} has no documents")
+    try:
+        wanted = wanted_of(tx, hub, connection, copy)
+        step = connection.documents.step(wanted, copy.raw)
+    except Later as wait:
+        until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
+        work.postpone(tx, connection.name, {copy.row.subject: until}, reason=str(wait))
+        report.waiting += 1
+        return None
+    except RejectedError as error:
+        hold(tx, hub, connection, copy, refusal(error, copy.paper))
+        report.held += 1
+        return None
+    except ReplyError as error:
+        raw = ascii(copy.raw) if copy.raw else ""
+        trouble = Trouble(error, raw=raw, record_id=copy.paper.customer_id)
+        record_trouble(tx, hub, connection, {copy.row: trouble})
+        report.failed += 1
+        return None
+    if step is None:
+        _agree(tx, hub, connection, copy)
+    return step
+
+
+def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> WantedDocument:
+    """The document in the connection's own terms; Later while something it names is not there yet."""
+    document = copy.paper.document
+    customers = _here(tx, connection, [copy.paper.customer_id], KIND)
+    if copy.paper.customer_id not in customers:
+        raise Later("its customer has no object here yet")
+    invoices = _here(tx, connection, references(document), "invoice")
+    if any(name not in invoices for name in references(document)):
+        raise Later("its invoice has no object here yet")
+    mark = Mark(hub.instance, copy.mapping.id, copy.mapping.generation)
+    in_its_terms = with_references(
+        document,
+        id=copy.mapping.remote_id or "",
+        customer=customers[copy.paper.customer_id],
+        invoice=lambda name: invoices[name],
+    )
+    return WantedDocument(document=in_its_terms, mark=str(mark))
+
+
+def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) -> dict[str, str]:
+    """Remote ids at a connection, by record."""
+    found = mappings.of_records(tx, record_ids)
+    return {
+        record_id: row.remote_id
+        for record_id, rows in found.items()
+        for row in rows
+        if row.connection == connection.name and row.kind == kind and row.state == "live" and row.remote_id
+    }
+
+
+def _end(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    note = "void before it was copied"
+    mappings.update(
+        tx, [msgspec.structs.replace(copy.mapping, state=mappings.ENDED, note=note, updated_at=hub.clock.now())]
+    )
+    _close_holds(tx, hub, connection, copy)
+    dealt_with(tx, connection, [copy.row])
+
+
+def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    """The copy is what the document says: whatever was asked or failed about it is moot."""
+    if copy.raw is None:
+        raise BugError(f"{connection.manifest.title} has nothing to write for a copy that is not there")
+    base = {"document": (copy.paper.digest, copy.paper.digest)}
+    if (copy.mapping.base, copy.mapping.state) != (base, "live"):
+        mappings.update(
+            tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]
+        )
+    _close_holds(tx, hub, connection, copy)
+    dealt_with(tx, connection, [copy.row])
+    failures.resolve(tx, connection.name, [copy.subject])
+
+
+def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
+    nothing = hold_rows.Held(subject=copy.subject, record_id=None, drafts=[])
+    hold_rows.settle(tx, hub.ids, connection.name, [nothing], known, hub.clock.now())
+    hold_rows.spend(
+        tx, connection.name, [(copy.subject, name) for name in hold_rows.answers(known.get(copy.subject, ()))]
+    )
+
+
+def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft) -> None:
+    """Ask a person about a copy; it is looked at again when its document or the answer changes."""
+    known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
+    held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    dealt_with(tx, connection, [copy.row])
+
+
+def refusal(error: RejectedError, paper: Paper) -> HoldDraft:
+    """A hold for what the provider, or the translation, does not take."""
+    detail: dict[str, object] = {
+        "document": paper.kind,
+        "number": getattr(paper.document, "number", ""),
+        "problem": error.problem,
+        "field": error.field or "",
+        "limit": error.limit or "",
+        "cure": error.cure or "",
+    }
+    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), paper.digest))
+
+
+def intent_of(hub: Hub, connection: Connection, copy: Copy, step: Step) -> Intent:
+    """The committed row of one step."""
+    mark = Mark(hub.instance, copy.mapping.id, copy.mapping.generation)
+    return Intent(
+        id=hub.ids.new(),
+        connection=connection.name,
+        kind=copy.mapping.kind,
+        mapping_id=copy.mapping.id,
+        action=step.action,
+        key=step_key(mark, connection.name, step) if step.adds else hub.ids.new(),
+        body=step.body,
+        wanted={ADDS: "yes"} if step.adds else {},
+        before={},
+        remote_id=copy.mapping.remote_id,
+        sent_at=hub.clock.now(),
+        trace=copy.row.trace,
+    )
+
+
+def step_key(mark: Mark, connection: str, step: Step) -> str:
+    """Equal for the same step of the same copy, whenever it is taken; another one where the body is (32 hex digits)."""
+    text = f"{mark}@{connection}/{step.action}/{dump(step.body)}"
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def commit_intents(
+    tx: Tx, hub: Hub, connection: Connection, steps: Sequence[tuple[Copy, Step]]
+) -> list[tuple[Copy, Intent]]:
+    """Before the first byte goes out."""
+    found = [(copy, intent_of(hub, connection, copy, step)) for copy, step in steps]
+    intents.insert(tx, [intent for _, intent in found])
+    return found

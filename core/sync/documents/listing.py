@@ -1,0 +1,136 @@
+"""All documents of a connection, page by page, and all that a connection may want copies of."""
+
+from __future__ import annotations
+
+from core.errors import ReplyError
+from core.model.remote import Remote
+from core.ports import Bad
+from core.store import connections, documents, failures, observations, work
+from core.store.connections import ConnectionRow, Cursor
+from core.store.database import Tx
+from core.store.observations import Observation
+from core.sync.batch import Report
+from core.sync.documents.marking import subject_of
+from core.sync.documents.offering import offer_copies
+from core.sync.documents.taking import Read, take, understood
+from core.sync.failing import RAW_SHOWN
+from core.sync.hub import Connection, Hub
+from core.sync.sweep import BAD_RECORD
+
+OFFER = "document"
+"""The kind of the cursor that walks the registry's documents for copies."""
+WALK_AT_ONCE = 100
+
+
+def due_listing(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow) -> str | None:
+    """The kind of document that is to be listed now, or `OFFER`; None when nothing is due."""
+    if row.state != "active" or row.swept_at is None:
+        return None
+    policy, specs = connection.policy.documents, connection.manifest.documents
+    # what settles invoices comes after them
+    for kind in (one for one in ("invoice", "payment", "credit_note") if one in policy.originates):
+        if specs[kind].lists and _is_due(tx, hub, connections.cursor(tx, connection.name, kind, "full")):
+            return kind
+    if policy.mirrors and _is_due(tx, hub, connections.cursor(tx, connection.name, OFFER, "offer")):
+        return OFFER
+    return None
+
+
+def _is_due(tx: Tx, hub: Hub, cursor: Cursor) -> bool:  # noqa: ARG001
+    if cursor.run is not None:
+        return True
+    return cursor.completed_at is None or hub.clock.now() - cursor.completed_at >= hub.timing.full_every
+
+
+async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report) -> None:
+    """One page of a listing, or of the walk for copies."""
+    if kind == OFFER:
+        await hub.db.run(lambda tx: _offer_slice(tx, hub, connection))
+        return
+    cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, kind, "full"))
+    run = cursor.run or hub.ids.new()
+    page = await connection.connector.sweep(kind, "full", cursor.cursor)
+    known = await hub.db.read(
+        lambda tx: observations.digests(tx, connection.name, kind, [one.id for one in page.sightings])
+    )
+    fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
+    read: list[Read] = []
+    bad = list(page.bad)
+    for one in fresh:
+        try:
+            read.append(Read(one, understood(connection, kind, one), run))
+        except ReplyError as error:
+            bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
+
+    def store(tx: Tx) -> None:
+        taken = take(tx, hub, connection, kind, read)
+        now = hub.clock.now()
+        waits = {subject_of((kind, one)): now + hub.timing.first_back_off for one in taken.waits}
+        work.mark(
+            tx, connection.name, waits, reason="not complete yet", trace=run, now=now, kind=kind, not_before=waits
+        )
+        seen = [
+            Observation(
+                remote_id=one.sighting.id, digest=one.sighting.digest, remote=Remote(id=one.sighting.id, fields={})
+            )
+            for one in read
+        ]
+        observations.put(tx, connection.name, kind, seen, now)
+        _record(tx, hub, connection, kind, bad, run)
+        _move(tx, hub, cursor, run, page.cursor, is_last=page.is_last)
+        report.entered += taken.entered
+        report.pulled += taken.changed
+        report.held += taken.held
+
+    await hub.db.run(store)
+    report.looked += len(page.sightings)
+    report.failed += len(bad)
+
+
+def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, is_last: bool) -> None:
+    connections.put_cursor(
+        tx,
+        Cursor(
+            connection=cursor.connection,
+            kind=cursor.kind,
+            mode=cursor.mode,
+            cursor=None if is_last else position,
+            run=None if is_last else run,
+            started_at=cursor.started_at,
+            completed_at=hub.clock.now() if is_last else cursor.completed_at,
+        ),
+    )
+
+
+def _record(tx: Tx, hub: Hub, connection: Connection, kind: str, bad: list[Bad], trace: str) -> None:
+    now = hub.clock.now()
+    failures.record(
+        tx,
+        [
+            failures.Failure(
+                connection=connection.name,
+                subject=subject_of((kind, one.id)),
+                kind=kind,
+                field=one.field,
+                code=BAD_RECORD,
+                message=one.problem,
+                raw=one.raw[:RAW_SHOWN],
+                state="retrying",
+                first_at=now,
+                last_at=now,
+                trace=trace,
+            )
+            for one in bad
+        ],
+    )
+    # looked at again by itself, with back-off
+    subjects = [subject_of((kind, one.id)) for one in bad]
+    work.mark(tx, connection.name, subjects, reason="cannot be understood", trace=trace, now=now, kind=kind)
+
+
+def _offer_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
+    cursor = connections.cursor(tx, connection.name, OFFER, "offer")
+    some = documents.uncopied(tx, connection.name, cursor.cursor or "", WALK_AT_ONCE)
+    run = cursor.run or hub.ids.new()
+    offer_copies(tx, hub, some, run)
+    _move(tx, hub, cursor, run, some[-1].id if some else None, is_last=len(some) < WALK_AT_ONCE)

@@ -1,0 +1,89 @@
+"""Where copies of a document are wanted: a mapping is made at each such connection, and its object later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from core.model.documents import Invoice, Payment, references
+from core.model.lifecycle import is_final
+from core.store import connections, documents, mappings
+from core.store.connections import ConnectionRow
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
+from core.sync.documents.marking import mark_mappings
+from core.sync.hub import Connection, Hub
+
+
+def offer_copies(tx: Tx, hub: Hub, papers: Sequence[Paper], trace: str) -> int:
+    """Make the mappings that policy wants and that are not there yet; returns how many were made."""
+    rows = {row.name: row for row in connections.every(tx)}
+    made: list[MappingRow] = []
+    for name in sorted(hub.connections):
+        connection = hub.connections[name]
+        if connection.policy.documents.mirrors and rows[name].state == "active":
+            made += _offered_to(tx, hub, connection, rows[name], papers)
+    mark_mappings(tx, hub, made, reason="to be copied", trace=trace)
+    return len(made)
+
+
+def _offered_to(
+    tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]
+) -> list[MappingRow]:
+    wanted = [one for one in papers if is_wanted(one, hub, connection, row)]
+    invoices = [one for one in wanted if isinstance(one.document, Invoice)]
+    made = _mapped(tx, hub, connection, invoices)
+    # what settles an invoice could not be copied before the invoice was to be
+    about = documents.about(tx, [one.record_id for one in made])
+    waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
+    others = {one.id: one for one in wanted if not isinstance(one.document, Invoice)}
+    others |= {one.id: one for one in waiting.values() if is_wanted(one, hub, connection, row)}
+    return made + _mapped(tx, hub, connection, _with_their_invoices(tx, connection, list(others.values())))
+
+
+def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow) -> bool:
+    """Whether policy wants a copy of a document at a connection; drafts, and what is void already, are not copied."""
+    policy, document = connection.policy.documents, paper.document
+    if paper.kind not in policy.mirrors or paper.origin == connection.name or paper.deleted_at is not None:
+        return False
+    if policy.sources and not {paper.origin, hub.connections[paper.origin].manifest.provider} & {*policy.sources}:
+        return False
+    issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
+    since = policy.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+    return is_final(document) and document.status != "void" and (issued_on is None or issued_on.isoformat() >= since)
+
+
+def _with_their_invoices(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
+    """Those whose every invoice is there, or is to be."""
+    mapped = mappings.of_records(tx, {name for one in papers for name in references(one.document)})
+    there = {name for name, rows in mapped.items() if any(row.connection == connection.name for row in rows)}
+    return [one for one in papers if there.issuperset(references(one.document))]
+
+
+def _mapped(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
+    known = mappings.of_records(tx, [one.id for one in papers])
+    fresh = [one for one in papers if all(row.connection != connection.name for row in known.get(one.id, ()))]
+    used = mappings.generations(tx, [one.id for one in fresh], connection.name)
+    now = hub.clock.now()
+    rows = [
+        MappingRow(
+            id=mapping_id(one.id, connection.name, used.get(one.id, 0) + 1),
+            kind=one.kind,
+            record_id=one.id,
+            connection=connection.name,
+            generation=used.get(one.id, 0) + 1,
+            state="pending",
+            created_at=now,
+            updated_at=now,
+        )
+        for one in fresh
+    ]
+    mappings.insert(tx, rows)
+    return rows
+
+
+def mapping_id(document_id: str, connection: str, generation: int) -> str:
+    """The same copy always has the same mapping, and so the same marker: a restored database finds it again."""
+    return blake2b(f"{document_id}\n{connection}\n{generation}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,117 @@
+"""Documents read where they originate: taken, waiting, not to be understood, or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from core.errors import ReplyError
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.lifecycle import is_final
+from core.model.merge import digest_of
+from core.ports import Missing, Sighting
+from core.store import documents, journal, mappings, work
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
+from core.store.work import DirtyRow
+from core.sync.batch import Report
+from core.sync.documents.copies import Copy, hold
+from core.sync.documents.marking import Named
+from core.sync.documents.taking import Read, take, understood
+from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.hub import Connection, Hub
+
+
+@dataclass(slots=True)
+class Found:
+    """One kind of a batch, as it was read."""
+
+    kind: str
+    rows: Mapping[str, DirtyRow]
+    there: list[Read] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    trouble: dict[DirtyRow, Trouble] = field(default_factory=dict)
+
+
+async def take_origins(hub: Hub, connection: Connection, origins: Mapping[Named, DirtyRow], report: Report) -> None:
+    """Read these documents and take them into the registry; invoices before what settles them."""
+    for kind in sorted({kind for kind, _ in origins}, key=("invoice", "payment", "credit_note").index):
+        found = Found(kind, {remote_id: row for (of, remote_id), row in origins.items() if of == kind})
+        for name, one in (await read_all(connection, kind, found.rows)).items():
+            _sort(connection, found, name, one)
+        await hub.db.run(lambda tx, some=found: _store(tx, hub, connection, some, report))  # type: ignore[misc]
+
+
+async def read_all(connection: Connection, kind: str, remote_ids: Iterable[str]) -> dict[str, Sighting | Missing]:
+    """Documents as they are now, by id."""
+    wanted, found = list(remote_ids), dict[str, Sighting | Missing]()
+    size = max(1, connection.manifest.read_batch * connection.manifest.in_flight)
+    for start in range(0, len(wanted), size):
+        found.update(await connection.connector.read(kind, wanted[start : start + size]))
+    return found
+
+
+def _sort(connection: Connection, found: Found, name: str, one: Sighting | Missing) -> None:
+    if isinstance(one, Missing):
+        found.gone.append(name)
+        return
+    row = found.rows[name]
+    try:
+        found.there.append(Read(one, understood(connection, found.kind, one), row.trace))
+    except ReplyError as error:
+        found.trouble[row] = Trouble(error, raw=ascii(one.raw))
+
+
+def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Report) -> None:
+    taken = take(tx, hub, connection, found.kind, found.there)
+    waits = {found.rows[name]: why for name, why in taken.waits.items()}
+    dealt_with(tx, connection, [row for one in found.there if (row := found.rows[one.sighting.id]) not in waits])
+    for row, why in waits.items():
+        until = hub.clock.now() + back_off(hub.timing, row.attempts)
+        work.postpone(tx, connection.name, {row.subject: until}, reason=why)
+    record_trouble(tx, hub, connection, found.trouble)
+    for name in found.gone:
+        _gone(tx, hub, connection, found.kind, name, found.rows[name])
+    report.entered += taken.entered
+    report.pulled += taken.changed
+    report.held += taken.held
+    report.waiting += len(waits)
+    report.failed += len(found.trouble)
+
+
+def _gone(tx: Tx, hub: Hub, connection: Connection, kind: str, remote_id: str, row: DirtyRow) -> None:
+    """A draft may be deleted; what was final and is not there any more, a person must explain."""
+    mapping = mappings.by_remote_ids(tx, connection.name, kind, [remote_id]).get(remote_id)
+    paper = documents.by_ids(tx, [mapping.record_id]).get(mapping.record_id) if mapping else None
+    if mapping is None or paper is None:
+        dealt_with(tx, connection, [row])
+    elif is_final(paper.document):
+        detail: dict[str, object] = {"document": kind, "remote_id": remote_id}
+        digest = digest_of(holds.DOCUMENT_GONE, paper.digest)
+        draft = HoldDraft(reason=holds.DOCUMENT_GONE, detail=detail, digest=digest)
+        hold(tx, hub, connection, Copy(row, mapping, paper, None), draft)
+    else:
+        _delete(tx, hub, connection, mapping, paper, row)
+
+
+def _delete(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, paper: Paper, row: DirtyRow) -> None:
+    now = hub.clock.now()
+    documents.put(tx, [msgspec.structs.replace(paper, deleted_at=now, updated_at=now, version=paper.version + 1)])
+    ended = msgspec.structs.replace(mapping, state=mappings.ENDED, note="deleted at its origin", updated_at=now)
+    mappings.update(tx, [ended])
+    entry = journal.Entry(
+        at=now,
+        kind=paper.kind,
+        record_id=paper.id,
+        connection=connection.name,
+        remote_id=paper.remote_id,
+        action="gone",
+        actor=connection.name,
+        trace=row.trace,
+    )
+    journal.write(tx, [entry])
+    dealt_with(tx, connection, [row])

@@ -1,0 +1,137 @@
+"""Make documents agree: what originates here is taken into the registry, what is copied here follows its document.
+
+Safe to run at any time, any number of times, and to die at any line. Runs only in the connection's own lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.ports import Missing
+from core.store import connections, documents, intents, mappings
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.intents import Intent
+from core.store.mappings import MappingRow
+from core.store.work import DirtyRow
+from core.sync.batch import Report
+from core.sync.documents.copies import Copy, commit_intents, decide, hold
+from core.sync.documents.marking import Named, named_in
+from core.sync.documents.origins import read_all, take_origins
+from core.sync.documents.resolving import resolve_step
+from core.sync.documents.sending import send_steps
+from core.sync.failing import dealt_with
+from core.sync.hub import Connection, Hub
+
+MOST_STEPS = 40
+"""A copy that is not done after so many writes is looked at again in the next batch."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Subjects of documents, sorted by what they are."""
+
+    origins: dict[Named, DirtyRow] = field(default_factory=dict)
+    copies: list[tuple[DirtyRow, MappingRow, Paper]] = field(default_factory=list)
+    open: list[tuple[DirtyRow, MappingRow, Paper, Intent]] = field(default_factory=list)
+    done: list[DirtyRow] = field(default_factory=list)
+
+
+async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
+    """Bring one batch of documents as far as it goes now. Raises only what concerns the whole connection."""
+    report = Report(looked=len(rows))
+    waiting = await hub.db.read(lambda tx: sort(tx, connection, rows))
+    await hub.db.run(lambda tx: dealt_with(tx, connection, waiting.done))
+    await take_origins(hub, connection, waiting.origins, report)
+    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
+    if row.state != "active":
+        return report
+    for dirty, mapping, paper, intent in waiting.open:
+        await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
+    copies = await _look(hub, connection, waiting.copies, report)
+    for _ in range(MOST_STEPS):
+        outgoing = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
+        if not outgoing:
+            break
+        copies = await send_steps(hub, connection, outgoing, report)
+    return report
+
+
+def _decide(
+    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report
+) -> list[tuple[Copy, Intent]]:
+    return commit_intents(tx, hub, connection, decide(tx, hub, connection, copies, report))
+
+
+def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:
+    """Find out what each subject is by now."""
+    found = Waiting()
+    by_mapping = {row.subject[2:]: row for row in rows if row.subject.startswith("m:")}
+    pairs = [(row, mappings.by_ids(tx, [name]).get(name)) for name, row in by_mapping.items()]
+    for row in rows:
+        if row.subject.startswith("d:"):
+            kind, remote_id = named_in(row.subject)
+            mapped = mappings.by_remote_ids(tx, connection.name, kind, [remote_id]).get(remote_id)
+            if mapped is None:
+                found.origins[kind, remote_id] = row
+            else:
+                pairs.append((row, mapped))
+    papers = documents.by_ids(tx, [one.record_id for _, one in pairs if one])
+    unknown = intents.open_of(tx, [one.id for _, one in pairs if one])
+    for row, one in pairs:
+        _sort_mapped(connection, found, row, one, papers, unknown)
+    return found
+
+
+def _sort_mapped(
+    connection: Connection,
+    found: Waiting,
+    row: DirtyRow,
+    mapping: MappingRow | None,
+    papers: Mapping[str, Paper],
+    unknown: Mapping[str, Intent],
+) -> None:
+    paper = papers.get(mapping.record_id) if mapping else None
+    if mapping is None or paper is None or mapping.state in (mappings.ENDED, "excluded"):
+        found.done.append(row)
+    elif mapping.id in unknown:
+        found.open.append((row, mapping, paper, unknown[mapping.id]))
+    elif paper.origin == connection.name:
+        found.origins[paper.kind, paper.remote_id] = row
+    else:
+        found.copies.append((row, mapping, paper))
+
+
+async def _look(
+    hub: Hub, connection: Connection, waiting: Sequence[tuple[DirtyRow, MappingRow, Paper]], report: Report
+) -> list[Copy]:
+    """Copies as they are now; one that vanished is asked about."""
+    found: list[Copy] = []
+    vanished: list[Copy] = []
+    for kind in sorted({mapping.kind for _, mapping, _ in waiting}):
+        here = [one for one in waiting if one[1].kind == kind]
+        answers = await read_all(
+            connection, kind, [str(mapping.remote_id) for _, mapping, _ in here if mapping.remote_id]
+        )
+        for row, mapping, paper in here:
+            seen = answers.get(mapping.remote_id) if mapping.remote_id else None
+            if isinstance(seen, Missing):
+                vanished.append(Copy(row, mapping, paper, None))
+            else:
+                found.append(Copy(row, mapping, paper, seen.raw if seen else None))
+    if vanished:
+        await hub.db.run(lambda tx: _copies_gone(tx, hub, connection, vanished))
+        report.held += len(vanished)
+    return found
+
+
+def _copies_gone(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy]) -> None:
+    for copy in copies:
+        remote_id = copy.mapping.remote_id
+        detail: dict[str, object] = {"document": copy.paper.kind, "remote_id": remote_id, "survivor": None}
+        digest = digest_of(holds.REMOTE_GONE, remote_id)
+        hold(tx, hub, connection, copy, HoldDraft(reason=holds.REMOTE_GONE, detail=detail, digest=digest))

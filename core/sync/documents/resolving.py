@@ -1,0 +1,103 @@
+"""Find out what became of a step that nobody answered, before anything else is written to its copy.
+
+| what was sent                                    | how it is found out                                              |
+|--------------------------------------------------|------------------------------------------------------------------|
+| something that adds, within its key's time       | the same key and body again: the provider answers as it did      |
+| a create whose key is too old, or was of no help | after the look-up lag: our marker, or the document's number      |
+| anything else                                    | after the settling time, a fresh look decides what is left to do |
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.errors import BugError, ReplyError
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.remote import Mark
+from core.ports import Probe, Sighting, Written
+from core.store import intents, mappings, work
+from core.store.database import Tx
+from core.store.intents import Intent
+from core.sync.batch import Report
+from core.sync.documents.copies import ADDS, Copy, hold
+from core.sync.documents.sending import commit_written, send_steps
+from core.sync.hub import Connection, Hub
+
+CREATE = "create"
+KEY_TRIES = 4
+KEY_MARGIN_SECONDS = 3600.0
+
+
+async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
+    """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
+    until = _not_before(hub, connection, intent)
+    if hub.clock.now() < until:
+        await hub.db.run(lambda tx: work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False))
+        report.waiting += 1
+    elif _key_helps(hub, connection, intent):
+        await send_steps(hub, connection, [(copy, intent)], report, is_repeat=True)
+    elif intent.action == CREATE:
+        await _look_for_it(hub, connection, copy, intent, report)
+    else:
+        # still dirty: a fresh look tells what of it is there
+        await hub.db.run(lambda tx: intents.close(tx, {intent.id: "void"}, hub.clock.now()))
+
+
+def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
+    lifetime = connection.manifest.create_key_seconds
+    if ADDS not in intent.wanted or intent.attempts >= KEY_TRIES:
+        return False
+    if lifetime is None:
+        return intent.action == CREATE  # an upsert by our marker
+    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+
+
+def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
+    """When the outcome can be told: a request may still land after our time-out."""
+    manifest, patience = connection.manifest, hub.timing.patience
+    if intent.resolve_after is not None and _key_helps(hub, connection, intent):
+        return intent.resolve_after
+    if _key_helps(hub, connection, intent) and manifest.create_key_seconds is not None:
+        return 0.0
+    lag = manifest.lookup_lag_seconds if intent.action == CREATE else 0.0
+    settled = intent.sent_at + (manifest.settle_seconds + lag) * patience
+    return max(settled, intent.resolve_after or 0.0)
+
+
+async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
+    mark = str(Mark(hub.instance, copy.mapping.id, copy.mapping.generation))
+    number = getattr(copy.paper.document, "number", "") or getattr(copy.paper.document, "reference", "")
+    since = intent.sent_at - connection.manifest.settle_seconds
+    probe = Probe(mark=mark, unique={"number": number} if number else {}, created_after=since)
+    found = await connection.connector.find(copy.mapping.kind, probe)
+    ours = [one for one in found if _mark_of(connection, copy.mapping.kind, one) == mark]
+
+    def commit(tx: Tx) -> None:
+        if len(ours) == 1:
+            commit_written(tx, hub, connection, copy, intent, Written(ours[0]), report)
+        elif ours:
+            detail: dict[str, object] = {
+                "document": copy.paper.kind,
+                "problem": "several objects carry this copy's mark",
+                "candidates": sorted(one.id for one in ours),
+            }
+            digest = digest_of(holds.REJECTED, sorted(one.id for one in ours))
+            hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))
+        else:
+            intents.close(tx, {intent.id: "void"}, hub.clock.now())
+            # the old key could bring an old answer back
+            again = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id]
+            mappings.update(tx, [msgspec.structs.replace(again, generation=again.generation + 1)])
+
+    await hub.db.run(commit)
+
+
+def _mark_of(connection: Connection, kind: str, sighting: Sighting) -> str | None:
+    if connection.documents is None:
+        raise BugError(f"{connection.manifest.title} has no documents")
+    try:
+        return connection.documents.read(kind, sighting.raw).mark
+    except ReplyError:
+        return None

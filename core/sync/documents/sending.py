@@ -1,0 +1,198 @@
+"""Send committed steps and commit what came of them; a crash anywhere in between leaves an open intent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    BugError,
+    GoneError,
+    ReauthorizeError,
+    RejectedError,
+    ReplyError,
+    RetryError,
+    StaleError,
+)
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.ports import Receipt, Write, Written
+from core.store import documents, intents, journal, mappings, work
+from core.store.database import Tx
+from core.store.intents import Intent
+from core.sync.batch import Report
+from core.sync.documents.copies import Copy, hold, refusal
+from core.sync.documents.marking import mark_mappings
+from core.sync.failing import Trouble, back_off, record_trouble
+from core.sync.hub import Connection, Hub
+
+NOT_EXECUTED = (RetryError, StaleError, GoneError, ReauthorizeError)
+
+
+async def send_steps(
+    hub: Hub,
+    connection: Connection,
+    outgoing: Sequence[tuple[Copy, Intent]],
+    report: Report,
+    *,
+    is_repeat: bool = False,
+) -> list[Copy]:
+    """Send intents in the provider's batches; returns the copies that were written, as they are now."""
+    written: list[Copy] = []
+    for some in _batches(connection, outgoing):
+        receipts = await _receipts(connection, some, is_repeat=is_repeat)
+        pairs = list(zip(some, receipts, strict=True))
+
+        def commit(tx: Tx, pairs: list[tuple[tuple[Copy, Intent], Receipt]] = pairs) -> list[Copy | None]:
+            return [
+                commit_receipt(tx, hub, connection, copy, intent, receipt, report, is_repeat=is_repeat)
+                for (copy, intent), receipt in pairs
+            ]
+
+        written += [one for one in await hub.db.run(commit) if one is not None]
+        for receipt in receipts:
+            if isinstance(receipt, ReauthorizeError):
+                raise receipt
+    return written
+
+
+def _batches(connection: Connection, outgoing: Sequence[tuple[Copy, Intent]]) -> list[list[tuple[Copy, Intent]]]:
+    """In the provider's size, each of one kind and one action: a batch endpoint takes nothing else."""
+    groups: dict[tuple[str, str], list[tuple[Copy, Intent]]] = {}
+    for one in outgoing:
+        groups.setdefault((one[1].kind, one[1].action), []).append(one)
+    size = connection.manifest.write_batch
+    return [some[start : start + size] for some in groups.values() for start in range(0, len(some), size)]
+
+
+async def _receipts(
+    connection: Connection, some: Sequence[tuple[Copy, Intent]], *, is_repeat: bool
+) -> Sequence[Receipt]:
+    writes = [
+        Write(
+            key=one.key,
+            action=one.action,
+            kind=one.kind,
+            remote_id=one.remote_id,
+            body=one.body,
+            is_repeat=is_repeat,
+        )
+        for _, one in some
+    ]
+    try:
+        receipts: Sequence[Receipt] = await connection.connector.write(writes)
+    except AccordError as error:
+        return [error] * len(writes)
+    if len(receipts) != len(writes):
+        raise BugError(f"{connection.name} answered {len(receipts)} of {len(writes)} writes")
+    return receipts
+
+
+def commit_receipt(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, receipt: Receipt, report: Report, *,
+    is_repeat: bool = False,
+) -> Copy | None:  # fmt: skip
+    """One answer, in one transaction; the copy as it is now, where it is worth looking on."""
+    if isinstance(receipt, Written):
+        return commit_written(tx, hub, connection, copy, intent, receipt, report)
+    if isinstance(receipt, NOT_EXECUTED) and not is_repeat:
+        _not_executed(tx, hub, connection, copy, intent, receipt)
+        report.waiting += 1
+    elif isinstance(receipt, RejectedError) and not is_repeat:
+        intents.close(tx, {intent.id: "refused"}, hub.clock.now())
+        hold(tx, hub, connection, copy, refusal(receipt, copy.paper))
+        report.held += 1
+    else:
+        doubt(tx, hub, connection, copy, intent, receipt)
+        report.waiting += 1
+    return None
+
+
+def commit_written(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, receipt: Written, report: Report
+) -> Copy | None:
+    """The step was made: the mapping knows its object, and those that waited for it are looked at."""
+    if connection.documents is None:
+        raise BugError(f"{connection.manifest.title} has no documents")
+    try:
+        connection.documents.read(copy.mapping.kind, receipt.sighting.raw)
+    except ReplyError as error:
+        doubt(tx, hub, connection, copy, intent, AmbiguousError(f"answered with something unreadable: {error}"))
+        return None
+    now, remote_id = hub.clock.now(), receipt.sighting.id
+    intents.close(tx, {intent.id: "done"}, now)
+    mapping = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id]
+    if not _claim(tx, hub, connection, copy, remote_id):
+        return None
+    if (mapping.remote_id, mapping.state) != (remote_id, "live"):
+        state = mapping.state if mapping.state in (mappings.ENDED, "excluded") else "live"
+        mapping = msgspec.structs.replace(mapping, remote_id=remote_id, state=state, updated_at=now)
+        mappings.update(tx, [mapping])
+        _wake_those_about_it(tx, hub, connection, copy)
+    journal.write(tx, [_entry(copy, intent, remote_id, now)])
+    report.written += 1
+    return replace(copy, mapping=mapping, raw=receipt.sighting.raw)
+
+
+def _claim(tx: Tx, hub: Hub, connection: Connection, copy: Copy, remote_id: str) -> bool:
+    other = mappings.by_remote_ids(tx, connection.name, copy.mapping.kind, [remote_id]).get(remote_id)
+    if other is None or other.id == copy.mapping.id:
+        return True
+    detail: dict[str, object] = {
+        "document": copy.paper.kind,
+        "problem": f"the provider answered with {remote_id}, which is another document's",
+    }
+    digest = digest_of(holds.REJECTED, remote_id, copy.paper.digest)
+    hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))
+    return False
+
+
+def _wake_those_about_it(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    about = documents.about(tx, [copy.paper.id]).get(copy.paper.id, [])
+    rows = [row for some in mappings.of_records(tx, about).values() for row in some]
+    here = [row for row in rows if row.connection == connection.name and row.id != copy.mapping.id]
+    mark_mappings(tx, hub, here, reason="its invoice is there", trace=copy.row.trace)
+
+
+def _entry(copy: Copy, intent: Intent, remote_id: str, now: float) -> journal.Entry:
+    document = copy.paper.document
+    names = ("number", "status", "currency", "total", "amount", "due")
+    changes = {name: (None, str(getattr(document, name)), "copy") for name in names if hasattr(document, name)}
+    return journal.Entry(
+        at=now,
+        kind=copy.paper.kind,
+        record_id=copy.paper.id,
+        connection=copy.mapping.connection,
+        remote_id=remote_id,
+        action=intent.action,
+        changes=changes,
+        actor="accord",
+        trace=intent.trace,
+    )
+
+
+def _not_executed(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, error: AccordError) -> None:
+    """Certainly not done: the intent is void, and the copy is looked at again after a wait."""
+    intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    if isinstance(error, StaleError) and not copy.row.attempts:
+        work.postpone(tx, connection.name, {copy.row.subject: hub.clock.now()})
+    elif not isinstance(error, ReauthorizeError):
+        record_trouble(tx, hub, connection, {copy.row: Trouble(error, record_id=copy.paper.customer_id)})
+
+
+def doubt(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, error: AccordError) -> None:
+    """Nobody knows whether it happened: nothing else is written to this copy before that is found out."""
+    manifest = connection.manifest
+    until = hub.clock.now() + back_off(hub.timing, intent.attempts)
+    if manifest.create_key_seconds is None or not intent.wanted:
+        # no key makes a repeat harmless: it may still land until then
+        until = max(until, hub.clock.now() + manifest.settle_seconds * hub.timing.patience)
+    if isinstance(error, RetryError) and error.retry_after is not None:
+        until = max(until, hub.clock.now() + error.retry_after)
+    intents.doubt(tx, intent.id, until, str(error))
+    work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False)

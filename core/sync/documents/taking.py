@@ -1,0 +1,212 @@
+"""From the origin into the registry: the origin's word counts, but what was final stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import ReplyError
+from core.model import holds
+from core.model.documents import Document, breaches, digest_of, references, with_references
+from core.model.holds import HoldDraft
+from core.model.lifecycle import may_become, thawed
+from core.model.merge import digest_of as values_digest
+from core.model.paper import RemoteDocument
+from core.model.remote import parse_mark
+from core.ports import Sighting
+from core.store import documents, journal, mappings, work
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
+from core.sync.documents.marking import mark_mappings
+from core.sync.documents.offering import mapping_id, offer_copies
+from core.sync.hub import KIND, Connection, Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One remote document as it was read; `trace` of what it was read for."""
+
+    sighting: Sighting
+    remote: RemoteDocument
+    trace: str
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of documents that were read, by remote id."""
+
+    waits: dict[str, str] = field(default_factory=dict)
+    """Why a document cannot be taken yet."""
+    entered: int = 0
+    changed: int = 0
+    held: int = 0
+
+
+def understood(connection: Connection, kind: str, sighting: Sighting) -> RemoteDocument:
+    """A remote document in neutral form, its sums checked; ReplyError."""
+    if connection.documents is None:
+        raise ReplyError(f"{connection.manifest.title} has no documents")
+    remote = connection.documents.read(kind, sighting.raw)
+    found = breaches(remote.document)
+    if found:
+        raise ReplyError("; ".join(f"{one.field} {one.problem}" for one in found))
+    return remote
+
+
+def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> Taken:
+    """Store what changed, ask about what may not, and let the copies follow."""
+    taken = Taken()
+    known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
+    papers = documents.by_ids(tx, [one.record_id for one in known.values()])
+    ties = _Ties(tx, connection, found)
+    moved: list[Paper] = []
+    fresh: list[MappingRow] = []
+    for one in found:
+        mapping = known.get(one.sighting.id)
+        paper = papers.get(mapping.record_id) if mapping else None
+        if (paper and paper.origin != connection.name) or (paper is None and _is_ours(hub, one)):
+            continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
+        wait = ties.missing(one.remote.document)
+        if wait:
+            taken.waits[one.sighting.id] = wait
+            continue
+        after = _paper(hub, connection, kind, one, paper, ties)
+        if paper is None:
+            fresh.append(_origin_mapping(hub, connection, after))
+        elif not _accepted(tx, hub, connection, paper, after, known[one.sighting.id], one.trace):
+            taken.held += 1
+            continue
+        if paper is None or paper.digest != after.digest:
+            moved.append(after)
+            journal.write(tx, [_entry(paper, after, connection.name, one)])
+    documents.put(tx, moved)
+    mappings.insert(tx, fresh)
+    taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
+    _pass_on(tx, hub, connection, moved, found)
+    return taken
+
+
+def _is_ours(hub: Hub, one: Read) -> bool:
+    mark = parse_mark(one.remote.mark)
+    return mark is not None and mark.instance == hub.instance
+
+
+class _Ties:
+    """The registry's customers and invoices that remote documents name."""
+
+    def __init__(self, tx: Tx, connection: Connection, found: Sequence[Read]) -> None:
+        named = [one.remote.document for one in found]
+        self._connection = connection.name
+        self._customers = mappings.by_remote_ids(tx, connection.name, KIND, [one.customer for one in named])
+        ids = {name for one in named for name in references(one)}
+        self._invoices = mappings.by_remote_ids(tx, connection.name, "invoice", ids)
+
+    def missing(self, document: Document) -> str:
+        """Why a document cannot be taken yet; "" when it can."""
+        if self._state(self._customers.get(document.customer)) == "":
+            return f"its customer {document.customer} has no mapping at {self._connection}"
+        unknown = [name for name in references(document) if name not in self._invoices]
+        return f"its invoice {unknown[0]} is not known yet" if unknown else ""
+
+    @staticmethod
+    def _state(row: MappingRow | None) -> str:
+        return row.state if row and row.state != "excluded" else ""
+
+    def named(self, document: Document, document_id: str) -> Document:
+        """The same document in the registry's terms."""
+        return with_references(
+            document,
+            id=document_id,
+            customer=self._customers[document.customer].record_id,
+            invoice=lambda name: self._invoices[name].record_id,
+        )
+
+
+def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | None, ties: _Ties) -> Paper:
+    now = hub.clock.now()
+    document_id = old.id if old else documents.id_of(hub.instance, connection.name, kind, one.sighting.id)
+    document = ties.named(one.remote.document, document_id)
+    return Paper(
+        id=document_id,
+        origin=connection.name,
+        remote_id=one.sighting.id,
+        customer_id=document.customer,
+        document=document,
+        digest=digest_of(document),
+        version=old.version + 1 if old else 1,
+        created_at=old.created_at if old else now,
+        updated_at=now,
+    )
+
+
+def _origin_mapping(hub: Hub, connection: Connection, paper: Paper) -> MappingRow:
+    now = hub.clock.now()
+    return MappingRow(
+        id=mapping_id(paper.id, connection.name, 1),
+        kind=paper.kind,
+        record_id=paper.id,
+        connection=connection.name,
+        remote_id=paper.remote_id,
+        state="live",
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _accepted(
+    tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, mapping: MappingRow, trace: str
+) -> bool:
+    """False, and a hold, where something changed that was final; a person may accept it."""
+    fields = thawed(old.document, new.document)
+    if not may_become(old.kind, old.document.status, new.document.status):
+        fields.append("status")
+    subject = work.mapping_subject(mapping.id)
+    known = hold_rows.of_subjects(tx, connection.name, [subject])
+    drafts = []
+    if fields:
+        digest = values_digest(holds.DOCUMENT_CHANGED, old.digest, new.digest)
+        answer = hold_rows.answers(known.get(subject, ())).get("")
+        if answer is None or answer.digest != digest or answer.choice != "accept":
+            detail: dict[str, object] = {"fields": fields, "number": getattr(new.document, "number", "")} | {
+                name: {"was": str(getattr(old.document, name)), "is": str(getattr(new.document, name))}
+                for name in fields
+                if name != "lines"
+            }
+            drafts = [HoldDraft(reason=holds.DOCUMENT_CHANGED, detail=detail, digest=digest)]
+        else:
+            hold_rows.spend(tx, connection.name, [(subject, "")])
+    held = hold_rows.Held(subject=subject, record_id=old.customer_id, drafts=drafts, trace=trace)
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    return not drafts
+
+
+def _entry(old: Paper | None, new: Paper, connection: str, one: Read) -> journal.Entry:
+    names = ("status", "number", "total", "due", "amount", "refunded", "applied")
+    changes = {}
+    for name in names:
+        was, is_now = (getattr(paper.document, name, None) if paper else None for paper in (old, new))
+        if was != is_now:
+            changes[name] = (None if was is None else str(was), None if is_now is None else str(is_now), "origin")
+    return journal.Entry(
+        at=new.updated_at,
+        kind=new.kind,
+        record_id=new.id,
+        connection=connection,
+        remote_id=new.remote_id,
+        action="pull" if old else "enter",
+        changes=changes,
+        actor=connection,
+        trace=one.trace,
+    )
+
+
+def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], found: Sequence[Read]) -> None:
+    if not moved:
+        return
+    trace = found[0].trace
+    rows: Mapping[str, Sequence[MappingRow]] = mappings.of_records(tx, [one.id for one in moved])
+    copies = [row for some in rows.values() for row in some if row.connection != connection.name]
+    mark_mappings(tx, hub, copies, reason="the document changed", trace=trace)
+    offer_copies(tx, hub, moved, trace)
