@@ -37,14 +37,16 @@ def exponent(currency: str) -> int:
 def to_minor(amount: Decimal, places: int) -> int:
     """`Decimal("10.50"), 2` -> 1050. InvalidInputError for an amount finer than the minor unit, or no number at all."""
     try:
-        return int(_EXACT.to_integral_exact(_EXACT.scaleb(amount, places)))
+        if amount.is_finite():
+            return int(_EXACT.to_integral_exact(_EXACT.scaleb(amount, places)))
     except (Inexact, InvalidOperation):
-        raise InvalidInputError(
-            f"{amount} is finer than the currency's smallest unit",
-            field="amount",
-            limit=f"{places} decimals",
-            cure="round it where it is made; nothing is rounded here",
-        ) from None
+        pass
+    raise InvalidInputError(
+        f"{amount} is finer than the currency's smallest unit",
+        field="amount",
+        limit=f"{places} decimals",
+        cure="round it where it is made; nothing is rounded here",
+    )
 
 
 def from_minor(minor: int, places: int) -> Decimal:
