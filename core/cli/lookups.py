@@ -59,16 +59,28 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
             screen.line(f"{one['connection']}: {one['error']}{until}", "red")
 
 
-def explain(desk: Desk, customer: Annotated[str, typer.Argument(metavar="ID", help="external_customer_id")]) -> None:
-    """Show one customer in every system.
+def explain(
+    desk: Desk, name: Annotated[str, typer.Argument(metavar="ID", help="external_customer_id, or a document")]
+) -> None:
+    """Show one customer, or one document, in every system.
 
     Every system's value of every field, who owns it, what happened last, what waits and why.
     """
+    from core.cli.documents import draw
     from core.cli.hold_ids import open_ids
+    from core.errors import NotFoundError
+    from core.sync.documents.telling import told_of_any
     from core.sync.explain import explain as told
 
     with desk.root.open_hub() as hub:
-        found, short = hub.db.read_now(lambda tx: (told(tx, hub, customer), open_ids(tx)))
+        try:
+            found, short = hub.db.read_now(lambda tx: (told(tx, hub, name), open_ids(tx)))
+        except NotFoundError:
+            document = hub.db.read_now(lambda tx: told_of_any(tx, name))
+            if document is None:
+                raise
+            desk.show(document, lambda screen: draw(screen, document))
+            return
     desk.show(found, lambda screen: _draw_explained(screen, found, short))
 
 

@@ -107,6 +107,16 @@ def page(
     return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit))]
 
 
+def named(tx: Tx, kind: str, name: str) -> list[Paper]:
+    """Documents of a kind that have this number, or this id at their origin; deleted ones left out."""
+    statement = sa.select(*_COLUMNS).where(
+        DOCUMENTS.c.kind == kind,
+        sa.or_(DOCUMENTS.c.number == name, DOCUMENTS.c.remote_id == name),
+        DOCUMENTS.c.deleted_at.is_(None),
+    )
+    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(10))]
+
+
 def counts(tx: Tx) -> dict[tuple[str, str], int]:
     """How many documents there are by kind and status."""
     statement = sa.select(DOCUMENTS.c.kind, DOCUMENTS.c.status, sa.func.count()).where(DOCUMENTS.c.deleted_at.is_(None))

@@ -134,6 +134,7 @@ DOCUMENTS: Final = sa.Table(
     sa.Index("ix_documents_customer_id", "customer_id", "kind", "id"),
     sa.Index("ix_documents_kind", "kind", "id"),
     sa.Index("ix_documents_number", "number"),
+    sa.Index("ix_documents_remote_id", "remote_id"),
     comment="Invoices, payments, credit notes. origin: the connection it was made at. body: all of it, neutral.",
 )
 

@@ -155,6 +155,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_documents_customer_id", ["customer_id", "kind", "id"], unique=False)
         batch_op.create_index("ix_documents_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_documents_number", ["number"], unique=False)
+        batch_op.create_index("ix_documents_remote_id", ["remote_id"], unique=False)
 
     op.create_table(
         "failures",

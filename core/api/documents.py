@@ -1,0 +1,171 @@
+"""/v1/invoices, /v1/payments, /v1/credit_notes: the registry's documents, and how their copies stand. Read only."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from core.api.context import ExternalId, HubIn, needs, new_router
+from core.model.scopes import READ
+from core.store import documents
+from core.store.database import Tx
+from core.sync import registry
+from core.sync.documents.telling import aged, listed, overview, told
+from core.sync.documents.tie_out import tie_out
+
+router = new_router("documents", prefix="/v1")
+
+Kinds = Literal["invoices", "payments", "credit_notes"]
+Limit = Annotated[int, Query(ge=1, le=100)]
+After = Annotated[str, Query(max_length=64, description="`next_cursor` of the page before.")]
+
+
+class CopyShown(BaseModel):
+    """A document's copy at one connection. `agrees`: it was last seen equal, to the minor unit, and nothing is open."""
+
+    connection: str
+    remote_id: str | None
+    state: str
+    agrees: bool
+    waits: str | None
+    held: list[dict[str, Any]]
+    failure: str | None
+    write_in_doubt: str | None
+
+
+class DocumentShown(BaseModel):
+    """A document as its origin has it; amounts are decimal strings."""
+
+    id: str
+    customer: str | None
+    origin: str
+    remote_id: str
+    version: int
+    document: dict[str, Any]
+    copies: list[CopyShown]
+
+
+class DocumentTold(DocumentShown):
+    """The same with what settles it, what is asked about it, and its story."""
+
+    settled_by: list[DocumentShown]
+    holds: list[dict[str, Any]]
+    journal: list[dict[str, Any]]
+
+
+class DocumentPage(BaseModel):
+    """Documents by id."""
+
+    data: list[DocumentShown]
+    next_cursor: str | None
+
+
+class OverviewShown(BaseModel):
+    """What a customer's documents add up to in one currency."""
+
+    currency: str
+    gross_revenue: Decimal
+    outstanding: Decimal
+    overdue: Decimal
+    paid: Decimal
+    last_paid_on: date | None
+    invoices: int
+
+
+class Overviews(BaseModel):
+    """By currency."""
+
+    data: list[OverviewShown]
+
+
+class AgeingShown(BaseModel):
+    """What is due in one currency: not yet, 1-30, 31-60, 61-90, more days overdue."""
+
+    currency: str
+    buckets: list[Decimal]
+    total: Decimal
+
+
+class AgeingReport(BaseModel):
+    """By currency."""
+
+    data: list[AgeingShown]
+
+
+class TieOut(BaseModel):
+    """Which documents of a period have an equal copy at each connection."""
+
+    period: str
+    digest: str
+    sums: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+
+
+def _kind(plural: str) -> str:
+    return plural.removesuffix("s")
+
+
+@router.get("/reports/ageing", **needs(READ))
+async def ageing_report(hub: HubIn) -> AgeingReport:
+    """What is due, by how long it has been so."""
+    return AgeingReport.model_validate({"data": await hub.db.read(lambda tx: aged(tx, hub))})
+
+
+@router.get("/reports/tie_out/{period}", **needs(READ))
+async def tie_out_report(hub: HubIn, period: str) -> TieOut:
+    """What `accord close PERIOD` tells: `2026-10`, or a year."""
+    return TieOut.model_validate(await hub.db.read(lambda tx: tie_out(tx, hub, period)))
+
+
+@router.get("/customers/{external_customer_id}/overview", **needs(READ, 404))
+async def customer_overview(
+    hub: HubIn,
+    external_customer_id: ExternalId,
+    *,
+    children: Annotated[bool, Query(description="Those of its children, and of theirs, too.")] = False,
+) -> Overviews:
+    """Gross revenue, outstanding, overdue, paid: per currency."""
+    found = await hub.db.read(lambda tx: overview(tx, hub, external_customer_id, with_children=children))
+    return Overviews.model_validate({"data": found})
+
+
+@router.get("/customers/{external_customer_id}/{kinds}", **needs(READ, 404))
+async def customer_documents(
+    hub: HubIn, external_customer_id: ExternalId, kinds: Kinds, limit: Limit = 50, cursor: After = ""
+) -> DocumentPage:
+    """A customer's documents of one kind."""
+
+    def work(tx: Tx) -> DocumentPage:
+        owner = registry.get(tx, external_customer_id)
+        return _page(tx, kinds, limit, cursor, customer_ids=[owner.id])
+
+    return await hub.db.read(work)
+
+
+@router.get("/{kinds}", **needs(READ))
+async def list_documents(
+    hub: HubIn,
+    kinds: Kinds,
+    limit: Limit = 50,
+    cursor: After = "",
+    status: Annotated[str | None, Query(max_length=20)] = None,
+    number: Annotated[str | None, Query(max_length=255)] = None,
+) -> DocumentPage:
+    """Documents of one kind by id."""
+    return await hub.db.read(lambda tx: _page(tx, kinds, limit, cursor, status=status, number=number))
+
+
+@router.get("/{kinds}/{name}", **needs(READ, 404))
+async def get_document(hub: HubIn, kinds: Kinds, name: str) -> DocumentTold:
+    """One document by its id, its number, or its id at its origin."""
+    return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, _kind(kinds), name)))
+
+
+def _page(tx: Tx, kinds: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
+    found = documents.page(tx, kind=_kind(kinds), after=cursor, limit=limit + 1, **filters)
+    shown = [DocumentShown.model_validate(one) for one in listed(tx, found[:limit])]
+    return DocumentPage(data=shown, next_cursor=found[limit - 1].id if len(found) > limit else None)

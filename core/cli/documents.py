@@ -1,0 +1,150 @@
+"""`accord invoices`, `payments`, `credit-notes`, `close`: documents, how their copies stand, and a period's tie-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.cli.command import add, new_group
+from core.cli.desk import CHANGES, OK, Desk
+
+if TYPE_CHECKING:
+    from core.cli.screen import Screen
+    from core.store.database import Tx
+
+KINDS = {"invoices": "invoice", "payments": "payment", "credit-notes": "credit_note"}
+Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only of this external_customer_id.")]
+Status = Annotated[str, typer.Option(metavar="STATE", help="Only in this state: draft, open, paid, void, ...")]
+After = Annotated[str, typer.Option(metavar="ID", help="Go on after this document.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Documents shown at most.")]
+Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="Its id, its number, or its id at its origin.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for name, kind in KINDS.items():
+        group = new_group(f"{name.capitalize().replace('-', ' ')}, and how their copies stand.")
+        add(group, "list", _listing(kind))
+        add(group, "show", _showing(kind))
+        if kind == "invoice":
+            add(group, "ageing", ageing)
+        app.add_typer(group, name=name)
+    add(app, "close", close)
+
+
+def _listing(kind: str) -> Callable[..., None]:
+    def listing(
+        desk: Desk, customer: Customer = "", status: Status = "", after: After = "", limit: Limit = 100
+    ) -> None:
+        """List them, each with where its copies are."""
+        from core.store import documents
+        from core.sync import registry
+        from core.sync.documents.telling import listed
+
+        def look(tx: Tx) -> list[dict[str, Any]]:
+            owners = [registry.get(tx, customer).id] if customer else None
+            return listed(
+                tx,
+                documents.page(tx, kind=kind, after=after, limit=limit, customer_ids=owners, status=status or None),
+            )
+
+        with desk.root.open_hub() as hub:
+            found = hub.db.read_now(look)
+        desk.show({"documents": found}, lambda screen: _draw_list(screen, found))
+
+    return listing
+
+
+def _showing(kind: str) -> Callable[..., None]:
+    def show(desk: Desk, document: Name) -> None:
+        """Show one with its lines, what settles it, its copies, and what keeps one from agreeing."""
+        from core.sync.documents.telling import told
+
+        with desk.root.open_hub() as hub:
+            found = hub.db.read_now(lambda tx: told(tx, kind, document))
+        desk.show(found, lambda screen: draw(screen, found))
+
+    return show
+
+
+def _draw_list(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
+    rows = []
+    for one in found:
+        document = one["document"]
+        amount = document.get("total", document.get("amount"))
+        copies = ", ".join(f"{copy['connection']}: {_stands(copy)}" for copy in one["copies"])
+        number = document.get("number") or document.get("reference") or one["remote_id"]
+        rows.append((one["id"], number, one["customer"], document["status"], amount, document["currency"], copies))
+    screen.table(("id", "number", "customer", "state", "amount", "currency", "copies"), rows, whole="id")
+    screen.line(f"{len(found)} shown")
+
+
+def _stands(copy: Mapping[str, Any]) -> str:
+    if copy["agrees"]:
+        return "equal"
+    if copy["held"]:
+        return "held"
+    return "failing" if copy["failure"] else str(copy["waits"] or copy["state"])
+
+
+def draw(screen: Screen, found: Mapping[str, Any]) -> None:
+    """One document as people read it."""
+    document = {name: value for name, value in found["document"].items() if name not in ("lines", "applications")}
+    facts = {"customer": found["customer"], "origin": f"{found['origin']} {found['remote_id']}", **document}
+    screen.facts(facts, title=found["id"])
+    lines = found["document"].get("lines", ())
+    columns = ("description", "product", "quantity", "unit_amount", "amount", "discount", "tax")
+    screen.table(columns, [[line[name] for name in columns] for line in lines], title="lines")
+    copies = [
+        (copy["connection"], copy["remote_id"], _stands(copy), _problem(copy), copy["write_in_doubt"])
+        for copy in found["copies"]
+    ]
+    screen.table(("connection", "object", "stands", "why", "in doubt"), copies, title="copies")
+    settling = [
+        (one["id"], one["document"]["kind"], one["document"]["status"], one["origin"]) for one in found["settled_by"]
+    ]
+    screen.table(("id", "kind", "state", "origin"), settling, title="settled by")
+    held = [(one["id"], one["connection"], one["reason"]) for one in found["holds"]]
+    screen.table(("hold", "connection", "reason"), held, title="held", whole="hold")
+
+
+def _problem(copy: Mapping[str, Any]) -> str:
+    held = [str(one.get("problem", one["reason"])) for one in copy["held"]]
+    return "; ".join([*held, *([copy["failure"]] if copy["failure"] else [])])
+
+
+def ageing(desk: Desk) -> None:
+    """Show what is due, by how many days it is overdue."""
+    from core.sync.documents.telling import aged
+
+    with desk.root.open_hub() as hub:
+        found = hub.db.read_now(lambda tx: aged(tx, hub))
+    columns = ("currency", "not yet", "1-30", "31-60", "61-90", "more", "total")
+    rows = [(one["currency"], *one["buckets"], one["total"]) for one in found]
+    desk.show({"ageing": found}, lambda screen: screen.table(columns, rows) if rows else screen.line("nothing is due"))
+
+
+def close(
+    desk: Desk, period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")]
+) -> int:
+    """Tie a period out: which documents have an equal copy everywhere.
+
+    Exit 0 when all have, 2 when something is missing or differs.
+    """
+    from core.sync.documents.tie_out import is_tied, tie_out
+
+    with desk.root.open_hub() as hub:
+        found = hub.db.read_now(lambda tx: tie_out(tx, hub, period))
+    desk.show(found, lambda screen: _draw_tie_out(screen, found))
+    return OK if is_tied(found) else CHANGES
+
+
+def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
+    columns = ("connection", "kind", "currency", "matched", "missing", "differs", "amount", "matched_amount")
+    screen.table(columns, [[one[name] for name in columns] for one in found["sums"]])
+    names = ("connection", "kind", "id", "number", "amount", "currency", "outcome")
+    odd = [[one[name] for name in names] for one in found["differences"]]
+    screen.table(names, odd, title="not equal", whole="id")
+    screen.line(f"{found['period']}: {len(odd)} not equal; digest {found['digest']}")

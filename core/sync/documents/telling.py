@@ -1,0 +1,167 @@
+"""What the registry knows about documents, for people: each with its copies, and what keeps one from agreeing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from core.errors import InvalidInputError, NotFoundError
+from core.model.documents import KINDS, Invoice, kind_of
+from core.model.overview import ageing, overviews
+from core.store import customers, documents, failures, holds, intents, journal, mappings, work
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
+from core.sync import registry
+from core.sync.hub import Hub
+
+AT_ONCE = 500
+ENTRIES_SHOWN = 30
+
+
+def today(hub: Hub) -> date:
+    """The day it is, in UTC."""
+    return datetime.fromtimestamp(hub.clock.now(), UTC).date()
+
+
+def check_kind(kind: str) -> None:
+    """Refuse what is no kind of document."""
+    if kind not in KINDS:
+        raise InvalidInputError(f"{kind!r} is no kind of document", field="kind", limit=", ".join(KINDS))
+
+
+def find(tx: Tx, kind: str, name: str) -> Paper:
+    """A document by its id here, its number, or its id at its origin. NotFoundError; InvalidInputError for several."""
+    check_kind(kind)
+    here = documents.by_ids(tx, [name]).get(name)
+    if here is not None and here.kind == kind:
+        return here
+    found = {one.id: one for one in documents.named(tx, kind, name)}
+    if not found:
+        raise NotFoundError(f"there is no {kind} {name!r}", field=kind, cure=f"`accord {GROUPS[kind]} list` shows them")
+    if len(found) > 1:
+        limit = ", ".join(f"{one.id} of {one.origin}" for one in found.values())
+        raise InvalidInputError(f"{len(found)} are called {name!r}", field=kind, limit=limit, cure="name one by its id")
+    return next(iter(found.values()))
+
+
+GROUPS = {"invoice": "invoices", "payment": "payments", "credit_note": "credit-notes"}
+"""What the commands of a kind are called."""
+
+
+def listed(tx: Tx, papers: Sequence[Paper]) -> list[dict[str, Any]]:
+    """Documents in short, JSON-able, each with its copies' state."""
+    owners = customers.by_ids(tx, {one.customer_id for one in papers})
+    rows = mappings.of_records(tx, [one.id for one in papers])
+    return [
+        {
+            "id": one.id,
+            "customer": owners[one.customer_id].external_id if one.customer_id in owners else None,
+            "origin": one.origin,
+            "remote_id": one.remote_id,
+            "version": one.version,
+            "document": _plain(one),
+            "copies": [_copy(tx, one, row) for row in _copies(one, rows.get(one.id, ()))],
+        }
+        for one in papers
+    ]
+
+
+def _plain(one: Paper) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(one.document)
+    del found["id"], found["customer"]
+    return {"kind": kind_of(one.document), **found}
+
+
+def _copies(one: Paper, rows: Sequence[MappingRow]) -> list[MappingRow]:
+    return sorted((row for row in rows if row.connection != one.origin), key=lambda row: row.connection)
+
+
+def _copy(tx: Tx, paper: Paper, row: MappingRow) -> dict[str, Any]:
+    subject = work.mapping_subject(row.id)
+    waits = work.waiting(tx, row.connection, [subject]).get(subject)
+    held = [one for one in holds.of_subjects(tx, row.connection, [subject]).get(subject, ()) if one.state == "open"]
+    failure = failures.known(tx, row.connection, [subject]).get(subject)
+    intent = intents.open_of(tx, [row.id]).get(row.id)
+    return {
+        "connection": row.connection,
+        "remote_id": row.remote_id,
+        "state": row.state,
+        "agrees": agrees(paper, row) and not (waits or held or failure or intent),
+        "waits": waits[0] if waits else None,
+        "held": [{"id": one.id, "reason": one.reason, **one.detail} for one in held],
+        "failure": failure.message if failure else None,
+        "write_in_doubt": intent.action if intent else None,
+    }
+
+
+def agrees(paper: Paper, row: MappingRow) -> bool:
+    """Whether the copy was last seen to be what the document is now."""
+    return row.state == "live" and row.base.get("document") == (paper.digest, paper.digest)
+
+
+def told(tx: Tx, kind: str, name: str) -> dict[str, Any]:
+    """One document with all that is known about it, JSON-able. NotFoundError."""
+    paper = find(tx, kind, name)
+    about = documents.by_ids(tx, documents.about(tx, [paper.id]).get(paper.id, []))
+    found = listed(tx, [paper])[0]
+    found["settled_by"] = listed(tx, sorted(about.values(), key=lambda one: one.id))
+    found["journal"] = [
+        {"at": one.at, "action": one.action, "connection": one.connection, "actor": one.actor,
+         "changes": {field: list(change) for field, change in one.changes.items()}}
+        for one in journal.of_record(tx, paper.id, ENTRIES_SHOWN)
+    ]  # fmt: skip
+    found["holds"] = [
+        {"id": one.id, "connection": one.connection, "reason": one.reason, **one.detail}
+        for one in _origin_holds(tx, paper)
+    ]
+    return found
+
+
+def told_of_any(tx: Tx, name: str) -> dict[str, Any] | None:
+    """`told` of whatever kind of document is called so; None when none is."""
+    for kind in KINDS:
+        if name in documents.by_ids(tx, [name]) or documents.named(tx, kind, name):
+            try:
+                return told(tx, kind, name)
+            except NotFoundError:
+                continue  # the id of a document of another kind
+    return None
+
+
+def _origin_holds(tx: Tx, paper: Paper) -> list[holds.Hold]:
+    rows = [row for row in mappings.of_records(tx, [paper.id]).get(paper.id, ()) if row.connection == paper.origin]
+    subjects = [work.mapping_subject(row.id) for row in rows]
+    found = holds.of_subjects(tx, paper.origin, subjects)
+    return [one for some in found.values() for one in some if one.state == "open"]
+
+
+def overview(tx: Tx, hub: Hub, external_id: str, *, with_children: bool) -> list[dict[str, Any]]:
+    """What a customer's documents add up to per currency, those of its children too where asked. NotFoundError."""
+    owner = registry.get(tx, external_id)
+    ids, names = [owner.id], [external_id]
+    while with_children and names:
+        below = [one for one in customers.children(tx, names) if one.id not in ids]
+        ids += [one.id for one in below]
+        names = [one.external_id for one in below]
+    papers = [one for kind in KINDS for one in every(tx, kind, customer_ids=ids)]
+    return [msgspec.to_builtins(one) for one in overviews([one.document for one in papers], today(hub))]
+
+
+def aged(tx: Tx, hub: Hub) -> list[dict[str, Any]]:
+    """What is due, by how long it has been so, per currency."""
+    invoices = [one.document for one in every(tx, "invoice") if isinstance(one.document, Invoice)]
+    return [{**msgspec.to_builtins(one), "total": str(one.total)} for one in ageing(invoices, today(hub))]
+
+
+def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> list[Paper]:
+    """All documents of a kind, of some customers where named."""
+    found: list[Paper] = []
+    while page := documents.page(
+        tx, kind=kind, after=found[-1].id if found else "", limit=AT_ONCE, customer_ids=customer_ids
+    ):
+        found += page
+    return found

@@ -1,0 +1,111 @@
+"""Closing a period: which of its documents have an equal copy at each connection, and which have not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.errors import InvalidInputError
+from core.model.documents import KINDS, Document, Payment
+from core.model.lifecycle import is_final
+from core.model.merge import digest_of
+from core.model.money import ZERO
+from core.store import mappings
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.sync.documents.telling import agrees, every
+from core.sync.hub import Hub
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One document that is not equal everywhere."""
+
+    connection: str
+    kind: str
+    id: str
+    number: str
+    currency: str
+    amount: str
+    outcome: str
+
+
+class Sum(msgspec.Struct, kw_only=True):
+    """One connection, kind and currency: how many documents of the period, and what they come to."""
+
+    connection: str
+    kind: str
+    currency: str
+    matched: int = 0
+    missing: int = 0
+    differs: int = 0
+    amount: Decimal = ZERO
+    matched_amount: Decimal = ZERO
+
+
+def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
+    """`2026-10` (or a year, `2026`): sums, what does not match, and a digest of it all. InvalidInputError."""
+    check_period(period)
+    sums: dict[tuple[str, str, str], Sum] = {}
+    odd: list[Line] = []
+    for kind in KINDS:
+        papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
+        rows = mappings.of_records(tx, [one.id for one in papers])
+        for paper in papers:
+            states = {row.connection: row for row in rows.get(paper.id, ())}
+            for name in sorted(hub.connections):
+                if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
+                    row = states.get(name)
+                    outcome = "missing" if row is None or row.remote_id is None else "differs"
+                    is_equal = row is not None and agrees(paper, row)
+                    _count(sums, odd, paper, name, "matched" if is_equal else outcome)
+    found = [sums[key] for key in sorted(sums)]
+    shown = {"period": period, "sums": msgspec.to_builtins(found), "differences": msgspec.to_builtins(odd)}
+    return {**shown, "digest": digest_of("tie_out", shown)}
+
+
+def check_period(period: str) -> None:
+    """Refuse what is neither a month nor a year."""
+    try:
+        date.fromisoformat(f"{period}-01" if len(period) == 7 else f"{period}-01-01")
+    except ValueError:
+        raise InvalidInputError(
+            f"{period!r} is no period", field="period", limit="2026-10, or 2026", cure="name a month or a year"
+        ) from None
+
+
+def is_counted(document: Document, period: str) -> bool:
+    """Whether a document is final and of the period."""
+    day = document.received_on if isinstance(document, Payment) else document.issued_on
+    return day is not None and day.isoformat().startswith(f"{period}-") and is_final(document)
+
+
+def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper, connection: str, outcome: str) -> None:
+    document = paper.document
+    key = (connection, paper.kind, document.currency)
+    one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
+    amount = document.amount if isinstance(document, Payment) else document.total
+    setattr(one, outcome, getattr(one, outcome) + 1)
+    one.amount += amount
+    if outcome == "matched":
+        one.matched_amount += amount
+        return
+    odd.append(
+        Line(
+            connection=connection,
+            kind=paper.kind,
+            id=paper.id,
+            number=getattr(document, "number", ""),
+            currency=document.currency,
+            amount=str(amount),
+            outcome=outcome,
+        )
+    )
+
+
+def is_tied(found: Mapping[str, Any]) -> bool:
+    """Whether nothing is missing and nothing differs."""
+    return not found["differences"]
