@@ -19,6 +19,7 @@ def schedule(timing: Timing) -> Sequence[Job]:
     from core.sync.rounds import Job  # noqa: PLC0415
     from jobs.prune_inbox import prune_inbox  # noqa: PLC0415
     from jobs.reconcile_customers import reconcile_customers  # noqa: PLC0415
+    from jobs.reconcile_invoices import reconcile_invoices  # noqa: PLC0415
     from jobs.reconcile_metadata import reconcile_metadata  # noqa: PLC0415
     from jobs.remember_life import remember_life  # noqa: PLC0415
     from jobs.tick_lanes import tick_lanes  # noqa: PLC0415
@@ -26,6 +27,7 @@ def schedule(timing: Timing) -> Sequence[Job]:
     return (
         Job(tick_lanes, 1.0, at_start=True),
         Job(reconcile_customers, timing.changes_every),
+        Job(reconcile_invoices, HOURLY),
         Job(reconcile_metadata, HOURLY),
         Job(prune_inbox, HOURLY),
         Job(remember_life, MINUTE),

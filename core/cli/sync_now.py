@@ -33,11 +33,15 @@ class Request:
     is_metadata: bool = False
     customers: tuple[str, ...] = ()
     is_full: bool = False
+    kinds: tuple[str, ...] = ()
+    """Kinds of documents; none: customers."""
     patience: float = 300.0
     outage_patience: float = 60.0
 
     def one_off(self) -> dict[str, object]:
         """The request as a lane understands it."""
+        if self.kinds:
+            return {"what": "documents", "kinds": list(self.kinds), "external_ids": list(self.customers)}
         if self.customers:
             return {"what": "customers", "external_ids": list(self.customers)}
         return {"what": "full" if self.is_full else "changes"}
@@ -47,7 +51,10 @@ def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
     """Do it, show what came of it, return the exit code."""
     bell = Bell()
     with desk.root.open_hub(wake=bell.ring) as hub:
-        request = replace(request, names=desk.known(hub, list(request.names)))
+        names = desk.known(hub, list(request.names))
+        if request.kinds and not request.names:
+            names = [name for name in names if _is_concerned(hub, name, request.kinds)]
+        request = replace(request, names=names)
         _require_customers(hub, request.customers)
         if is_dry:
             return dry_run(desk, hub, request)
@@ -59,6 +66,11 @@ def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
         found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers))
     desk.show(found, lambda screen: _draw(screen, found))
     return _exit_code(found)
+
+
+def _is_concerned(hub: Hub, name: str, kinds: Sequence[str]) -> bool:
+    policy = hub.connections[name].policy.documents
+    return any(kind in (*policy.originates, *policy.mirrors) for kind in kinds)
 
 
 def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:

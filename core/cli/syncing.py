@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -10,6 +11,9 @@ import typer
 from core.cli.command import add
 from core.cli.desk import Desk
 from core.errors import InvalidInputError
+
+KINDS: Mapping[str, tuple[str, ...]] = {"invoices": ("invoice", "credit_note"), "payments": ("payment",)}
+"""Documents that `--kind` means."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,16 +45,17 @@ def sync(
     By the running daemon or, where none runs, in this process. Exits 0 when all agree, 1 when something
     failed, 2 when a dry run found changes or a connection only observes, 3 when something is held.
     """
-    if kind in ("invoices", "payments"):
-        problem = f"{kind} are not synced by this version"
-        raise InvalidInputError(problem, field="kind", limit="customers, metadata", cure="sync customers or metadata")
+    kinds = KINDS.get(kind, ())
+    if kinds and dry_run:
+        problem = "a dry run plans customers only"
+        raise InvalidInputError(problem, field="dry-run", cure=f"`accord {kind} list` shows what does not agree")
     if customer and full:
         raise InvalidInputError("reads everything, --customer only some", field="full", cure="name one of the two")
     from core.cli.sync_now import Request, sync_now
 
     request = Request(
         names=connections or [], is_metadata=kind == "metadata", customers=tuple(dict.fromkeys(customer or [])),
-        is_full=full,
+        is_full=full, kinds=kinds,
     )  # fmt: skip
     if patience is not None:
         request = replace(request, patience=patience, outage_patience=patience)

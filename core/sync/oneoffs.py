@@ -7,10 +7,11 @@ from core.store import connections, customers, mappings, work
 from core.store.database import Tx
 from core.store.work import OneOff
 from core.sync.batch import Report
+from core.sync.documents.asking import look_again
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.sweep import begin_full
 
-WHATS = ("full", "changes", "customers")
+WHATS = ("full", "changes", "customers", "documents")
 
 
 async def start_one_off(hub: Hub, connection: Connection) -> bool:
@@ -36,6 +37,10 @@ async def _begin(hub: Hub, connection: Connection, one: OneOff) -> None:
         await hub.db.run(lambda tx: _changes_now(tx, connection))
     elif what == "customers":
         await hub.db.run(lambda tx: _mark_customers(tx, hub, connection, one))
+    elif what == "documents":
+        kinds = [str(kind) for kind in one.request.get("kinds", [])]
+        some = [str(name) for name in one.request.get("external_ids", [])]
+        await hub.db.run(lambda tx: look_again(tx, hub, connection, kinds, some, one.trace))
     else:
         raise InvalidInputError(f"cannot {what!r}", field="what", limit=", ".join(WHATS))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.store import connections, work
 from core.store.database import Tx
+from core.sync.documents.asking import reconcile_all
 from core.sync.hub import KIND, Hub
 from core.sync.lanes import due_lanes
 from core.sync.oneoffs import ask
@@ -35,6 +36,16 @@ async def ask_for_changes(hub: Hub) -> list[str]:
     for name in asked:
         await ask(hub, name, {"what": "changes"})
     return asked
+
+
+async def reconcile_documents_everywhere(hub: Hub) -> list[str]:
+    """Look after documents at every connection that has any; which ones."""
+    looked = []
+    for name, connection in sorted(hub.connections.items()):
+        trace = hub.ids.new()
+        if await hub.db.run(lambda tx, one=connection, t=trace: reconcile_all(tx, hub, one, t)):  # type: ignore[misc]
+            looked.append(name)
+    return looked
 
 
 def _is_wanted(tx: Tx, hub: Hub, name: str) -> bool:

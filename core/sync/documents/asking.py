@@ -1,0 +1,71 @@
+"""Look at documents again: all that originate at a connection, all that are copied there, or some customers'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.errors import InvalidInputError
+from core.model.documents import KINDS
+from core.store import connections, customers, documents, mappings
+from core.store.database import Tx
+from core.sync.documents.listing import OFFER
+from core.sync.documents.marking import mark_mappings
+from core.sync.documents.telling import agrees
+from core.sync.hub import Connection, Hub
+
+AT_ONCE = 200
+
+
+def look_again(
+    tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
+) -> None:
+    """Mark customers' documents at a connection; for no customers, list all that originate there, offer all copies.
+
+    Raises InvalidInputError for a kind that the connection has nothing to do with.
+    """
+    policy = connection.policy.documents
+    concerned = [kind for kind in kinds if kind in (*policy.originates, *policy.mirrors)]
+    if not concerned:
+        cure = f"see [connections.{connection.name}.documents] in accord.toml"
+        problem = f"no {' or '.join(kinds)} comes from {connection.name}, or is copied there"
+        raise InvalidInputError(problem, field="kind", cure=cure)
+    if external_ids:
+        found = customers.by_external_ids(tx, external_ids)
+        ids = [one.id for one in found.values()]
+        papers = [one.id for kind in concerned for one in documents.page(tx, kind=kind, limit=10_000, customer_ids=ids)]
+        rows = [row for some in mappings.of_records(tx, papers).values() for row in some]
+        here = [row for row in rows if row.connection == connection.name]
+        mark_mappings(tx, hub, here, reason="asked for", trace=trace)
+        return
+    for kind in concerned:
+        if kind in policy.originates:
+            connections.touch_cursor(tx, connection.name, kind, "full")
+    connections.touch_cursor(tx, connection.name, OFFER, "offer")
+    for kind in concerned:
+        _mark_unequal(tx, hub, connection, kind, trace)
+
+
+def _mark_unequal(tx: Tx, hub: Hub, connection: Connection, kind: str, trace: str) -> None:
+    """Copies that were not last seen equal: nothing that was forgotten may stay so."""
+    after = ""
+    while rows := mappings.page(tx, connection.name, after, AT_ONCE, kind):
+        after = rows[-1].id
+        papers = documents.by_ids(tx, [row.record_id for row in rows])
+        unequal = [
+            row
+            for row in rows
+            if (paper := papers.get(row.record_id)) and paper.origin != connection.name and not agrees(paper, row)
+        ]
+        mark_mappings(tx, hub, unequal, reason="not known to be equal", trace=trace)
+
+
+def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
+    """What `reconcile_invoices` does by itself; False where the connection has nothing to do with documents."""
+    policy = connection.policy.documents
+    kinds = [kind for kind in KINDS if kind in (*policy.originates, *policy.mirrors)]
+    if not kinds or connections.get(tx, connection.name).state != "active":
+        return False
+    connections.touch_cursor(tx, connection.name, OFFER, "offer")
+    for kind in kinds:
+        _mark_unequal(tx, hub, connection, kind, trace)
+    return True
