@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.model.paper import DocumentSpec
 from core.model.remote import Allowance, FieldSpec, Limit, Manifest, MetadataSpec
 
 API_VERSION: Final = "2026-10-28.endive"
@@ -21,9 +22,28 @@ FOREIGN_PREFIXES: Final = ("lago_", "flexprice_")
 TEXT_LIMIT: Final = 5000
 """Stripe's limit for a string that has no limit of its own (address parts, locales)."""
 
+NUMBER_LENGTH: Final = 26
+"""Of an invoice's number; PROVIDERS does not tell, Stripe's own are shorter."""
+
 _OWN_METADATA_KEYS: Final = 2
 
-READS: Final = ("account", "balance", "customer", "list_customers", "list_events", "search_customers")
+READS: Final = (
+    "account",
+    "balance",
+    "customer",
+    "list_customers",
+    "list_events",
+    "search_customers",
+    "invoice",
+    "invoice_lines",
+    "list_invoices",
+    "search_invoices",
+    "invoice_payment",
+    "list_invoice_payments",
+    "credit_note",
+    "credit_note_lines",
+    "list_credit_notes",
+)
 _LIVE_CALLS: Final = 100
 _TEST_CALLS: Final = 25
 ENDPOINT_CALLS: Final = 25
@@ -35,9 +55,32 @@ def limits(*, is_live: bool) -> tuple[Limit, ...]:
     return (
         Limit(name="global", calls=_LIVE_CALLS if is_live else _TEST_CALLS, seconds=1.0),
         Limit(name="endpoint", calls=ENDPOINT_CALLS, seconds=1.0, each=True),
-        Limit(name="search", calls=_SEARCH_CALLS, seconds=1.0, endpoints=("search_customers",)),
+        Limit(name="search", calls=_SEARCH_CALLS, seconds=1.0, endpoints=("search_customers", "search_invoices")),
     )
 
+
+EVENTS: Final = (
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+    "invoice.created",
+    "invoice.updated",
+    "invoice.finalized",
+    "invoice.paid",
+    "invoice.overpaid",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "invoice.deleted",
+    "invoice_payment.paid",
+    "credit_note.created",
+    "credit_note.updated",
+    "credit_note.voided",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refunded",
+)
+"""One call of the event feed takes twenty types at most."""
 
 MANIFEST: Final = Manifest(
     provider="stripe",
@@ -57,6 +100,12 @@ MANIFEST: Final = Manifest(
         max_key_length=40,
         max_value_length=500,
     ),
+    kinds=("customer", "invoice", "payment", "credit_note"),
+    documents={
+        "invoice": DocumentSpec(originates=True, number_length=NUMBER_LENGTH),
+        "payment": DocumentSpec(originates=True),
+        "credit_note": DocumentSpec(originates=True, number_length=NUMBER_LENGTH),
+    },
     page_size=100,
     # no batch endpoint: one call each, as many at once as an endpoint allows in most of a second
     read_batch=1,
@@ -87,7 +136,7 @@ MANIFEST: Final = Manifest(
         "webhook_secret": "Signing secret (whsec_...) of the webhook endpoint; several, while one is rolled, by spaces",
     },
     webhook_secret="webhook_secret",  # noqa: S106 - its name, not the secret
-    webhook_events=("customer.created", "customer.updated", "customer.deleted"),
+    webhook_events=EVENTS,
     not_synced={
         "legal_name": "business_name and individual_name depend on the customer's type, which Stripe does not store",
         "legal_number": "Stripe customers have no such attribute",

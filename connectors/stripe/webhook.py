@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from connectors.stripe.manifest import MANIFEST
 from connectors.stripe.wire import (
     address_in,
     is_marker,
@@ -27,8 +28,10 @@ _HEADER: Final = "stripe-signature"
 _TIME: Final = re.compile(r"[0-9]{1,12}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64}")
 _EVENT_ID: Final = re.compile(r"[!-~]{1,255}")
-_TYPES: Final = ("customer.created", "customer.updated", "customer.deleted")
+_CUSTOMER: Final = "customer."
 _KEY_LENGTH: Final = 255
+_SETTLING: Final = {"invoice_payment": "payment", "credit_note": "credit_note"}
+"""What settles an invoice: Stripe's name -> ours."""
 
 
 class StripeWebhooks:
@@ -64,16 +67,21 @@ class StripeWebhooks:
         return hashlib.blake2b(delivery.body, digest_size=16).hexdigest()
 
     def notices(self, body: bytes) -> Sequence[Notice]:
-        """One notice for a customer's event, none for any other event."""
+        """Whom one event concerns: a customer, or documents; nobody for types that are not listened to.
+
+        A refund names what it paid back and not an invoice's payment: `read` finds out which one that was.
+        """
         event = loads(body)
         if not isinstance(event, dict) or not isinstance(event.get("type"), str):
             raise ReplyError("not a Stripe event")
-        if event["type"] not in _TYPES:
+        if event["type"] not in MANIFEST.webhook_events:
             return ()
         data = _dict(event.get("data"))
+        if not event["type"].startswith(_CUSTOMER):
+            return _documents(_dict(data.get("object")), _key_of(event.get("request")))
         customer = _dict(data.get("object"))
-        remote_id = customer.get("id")
-        if not isinstance(remote_id, str) or not remote_id or not is_storable(remote_id):
+        remote_id = _id_of(customer)
+        if not remote_id:
             raise ReplyError("a customer's event names no customer")
         return (
             Notice(
@@ -83,6 +91,29 @@ class StripeWebhooks:
                 overwritten=_overwritten(customer, _dict(data.get("previous_attributes"))),
             ),
         )
+
+
+def _documents(about: Mapping[str, object], our_key: str | None) -> Sequence[Notice]:
+    kind = about.get("object")
+    if kind in ("refund", "charge"):
+        # of a charge without an intent nobody can tell which invoice it paid
+        found = [("payment", _id_of(about.get("payment_intent")))]
+    elif not _id_of(about):
+        raise ReplyError("a document's event names no document")
+    elif kind == "invoice":
+        found = [("invoice", _id_of(about))]
+    elif kind in _SETTLING:
+        # it changed what is due of its invoice
+        found = [(_SETTLING[str(kind)], _id_of(about)), ("invoice", _id_of(about.get("invoice")))]
+    else:
+        raise ReplyError("a document's event is about none")
+    return [Notice(kind=name, remote_id=remote_id, our_key=our_key) for name, remote_id in found if remote_id]
+
+
+def _id_of(value: object) -> str:
+    """The id of an object, or of a reference to one, expanded or not; "" for none that can be used."""
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) and is_storable(found) else ""
 
 
 def _signed(header: str) -> tuple[str, list[bytes]]:

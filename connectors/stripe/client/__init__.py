@@ -44,43 +44,48 @@ class StripeApi:
 
     async def account(self) -> Reply:
         """Read the account behind the key."""
-        return await self._read("account", "/v1/account")
+        return await self.read("account", "/v1/account")
 
     async def balance(self) -> Reply:
         """Read the balance: the one object that always tells live from test mode."""
-        return await self._read("balance", "/v1/balance")
+        return await self.read("balance", "/v1/balance")
 
     async def list_customers(self, params: Mapping[str, Any]) -> Reply:
         """One page, newest first."""
-        return await self._read("list_customers", "/v1/customers", params)
+        return await self.read("list_customers", "/v1/customers", params)
 
     async def search_customers(self, params: Mapping[str, Any]) -> Reply:
         """One page of a search; not read-after-write."""
-        return await self._read("search_customers", "/v1/customers/search", params)
+        return await self.read("search_customers", "/v1/customers/search", params)
 
     async def list_events(self, params: Mapping[str, Any]) -> Reply:
         """One page of the last 30 days' events, newest first."""
-        return await self._read("list_events", "/v1/events", params)
+        return await self.read("list_events", "/v1/events", params)
 
     async def customer(self, customer_id: str) -> Reply:
         """Read one customer as it is now."""
-        return await self._read("customer", f"/v1/customers/{quote(customer_id, safe='')}")
+        return await self.read("customer", f"/v1/customers/{quote(customer_id, safe='')}")
 
     async def create_customer(self, body: Mapping[str, Any], key: str) -> Reply:
         """Create; the key makes a repetition harmless for a day."""
-        return await self._call("create_customer", "post", "/v1/customers", body, key)
+        return await self.write("create_customer", "/v1/customers", body, key)
 
     async def update_customer(self, customer_id: str, body: Mapping[str, Any], key: str) -> Reply:
         """Change what the body names and nothing else."""
         path = f"/v1/customers/{quote(customer_id, safe='')}"
-        return await self._call("update_customer", "post", path, body, key)
+        return await self.write("update_customer", path, body, key)
 
     async def aclose(self) -> None:
         """Let go of the sockets."""
         await self._sdk.aclose()
 
-    async def _read(self, endpoint: str, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+    async def read(self, endpoint: str, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """GET a path; `endpoint` is the name that its rate limit goes by. Sent again where that may help."""
         return await with_retries(self._clock, lambda: self._call(endpoint, "get", path, params or {}, None))
+
+    async def write(self, endpoint: str, path: str, body: Mapping[str, Any], key: str) -> Reply:
+        """POST to a path, once; `endpoint` as above."""
+        return await self._call(endpoint, "post", path, body, key)
 
     async def _call(self, endpoint: str, method: str, path: str, params: Mapping[str, Any], key: str | None) -> Reply:
         # asked for each time: a key that was rotated is used from the next call on

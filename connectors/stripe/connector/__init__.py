@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
+from connectors.stripe.client.documents import DocumentApi
+from connectors.stripe.connector.documents import Documents
 from connectors.stripe.connector.finding import Finder
 from connectors.stripe.connector.pages import sighting_of
 from connectors.stripe.connector.sweeps import changes_page, list_page
+from connectors.stripe.connector.together import first_failure_raised, together
 from connectors.stripe.errors import lost_reply
 from connectors.stripe.manifest import MANIFEST, limits
-from connectors.stripe.translate import translator
+from connectors.stripe.translate import documents, translator
 from connectors.stripe.webhook import StripeWebhooks
 from connectors.stripe.wire import HeadWire, compact, decode_customer
 from core.errors import AccordError, BugError, GoneError, ReplyError
@@ -38,6 +40,7 @@ from core.ports import (
 T = TypeVar("T")
 
 _TEST_KEY: Final = "_test_"
+_CUSTOMER: Final = "customer"
 
 
 class _AccountWire(msgspec.Struct):
@@ -60,6 +63,7 @@ class StripeConnector:
         self._translator = translator(config)
         self._api = StripeApi(config, vault, shell, RateLimiter(self._manifest.limits, shell))
         self._finder = Finder(self._api, self._translator)
+        self._documents = Documents(DocumentApi(self._api), documents(config))
 
     @property
     def manifest(self) -> Manifest:
@@ -78,28 +82,37 @@ class StripeConnector:
         return ()
 
     async def sweep(self, kind: str, mode: Literal["full", "changes"], cursor: str | None) -> Page:
-        """Read the next page of the list, newest first, or of the event feed."""
+        """Read the next page of a list, newest first, or of the event feed, which is one for all kinds."""
         _known(kind)
         if mode == "full":
-            return await list_page(self._api, self._translator, cursor)
-        return await changes_page(self._api, cursor)
+            is_document = kind != _CUSTOMER
+            return await (
+                self._documents.sweep(kind, cursor) if is_document else list_page(self._api, self._translator, cursor)
+            )
+        if kind != _CUSTOMER:
+            raise BugError("changes of documents are told by the customers' feed")
+        return await changes_page(self._api, self._documents, cursor)
 
     async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
-        """Read each customer by itself (Stripe has no batch), a few at a time."""
+        """Read each object by itself (Stripe has no batch), a few at a time."""
         _known(kind)
+        if kind != _CUSTOMER:
+            return await self._documents.read(kind, ids)
         wanted = list(dict.fromkeys(ids))
-        found = await _together([self._read_one(remote_id) for remote_id in wanted])
-        return dict(zip(wanted, _first_failure_raised(found), strict=True))
+        found = await together([self._read_one(remote_id) for remote_id in wanted])
+        return dict(zip(wanted, first_failure_raised(found), strict=True))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
-        """Look up by marker, external id or e-mail."""
+        """Look up by marker, external id or e-mail; documents by marker or number."""
         _known(kind)
+        if kind != _CUSTOMER:
+            return await self._documents.find(kind, probe)
         return await self._finder.find(probe)
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Send each write by itself, a few at a time."""
         receipts = []
-        for receipt in await _together([self._write_one(write) for write in writes]):
+        for receipt in await together([self._write_one(write) for write in writes]):
             if not isinstance(receipt, Written | AccordError):
                 raise receipt
             receipts.append(receipt)
@@ -140,26 +153,6 @@ class StripeConnector:
         return Written(sighting_of(written_id, raw), is_replay=reply.is_replayed)
 
 
-async def _together(calls: Sequence[Awaitable[T]]) -> list[T | BaseException]:
-    """Run calls, a few at a time, until every one has ended; failures stand among the results."""
-    room = asyncio.Semaphore(MANIFEST.in_flight)
-
-    async def bounded(call: Awaitable[T]) -> T:
-        async with room:
-            return await call
-
-    return await asyncio.gather(*(bounded(call) for call in calls), return_exceptions=True)
-
-
-def _first_failure_raised(results: Sequence[T | BaseException]) -> list[T]:
-    found: list[T] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        found.append(result)
-    return found
-
-
 def _known(kind: str) -> None:
     if kind not in MANIFEST.kinds:
         raise BugError(f"the Stripe connector has no kind {kind!r}")
@@ -183,4 +176,5 @@ PROVIDER: Final = Provider(
     webhooks=StripeWebhooks(),
     translator=translator,
     build=StripeConnector,
+    documents=documents,
 )

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
+from connectors.stripe.connector.documents import INTENT, Documents
 from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
 from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, MANIFEST
@@ -21,7 +22,10 @@ from core.ports import Bad, Notice, Page, Sighting
 
 T = TypeVar("T")
 
+_CUSTOMER: Final = "customer."
 _DELETED: Final = "customer.deleted"
+
+_OF_DOCUMENTS: Final = tuple(name for name in MANIFEST.webhook_events if not name.startswith(_CUSTOMER))
 
 _event = msgspec.json.Decoder(EventWire)
 _head = msgspec.json.Decoder(HeadWire)
@@ -42,8 +46,11 @@ async def list_page(api: StripeApi, translator: StripeTranslator, cursor: str | 
     return page if page.is_last else msgspec.structs.replace(page, cursor=_text(rest))
 
 
-async def changes_page(api: StripeApi, cursor: str | None) -> Page:
-    """Return one page of the event feed between the cursor and the sweep's start, with an overlap for late events."""
+async def changes_page(api: StripeApi, documents: Documents, cursor: str | None) -> Page:
+    """Return one page of the event feed between the cursor and the sweep's start, with an overlap for late events.
+
+    The same calls tell of invoices, payments and credit notes; only what was refunded has to be asked for.
+    """
     position = _cursor(cursor, ChangesCursor)
     if position is None:
         reply = await api.list_events({**_params(), "limit": 1})
@@ -58,7 +65,17 @@ async def changes_page(api: StripeApi, cursor: str | None) -> Page:
     if feed.has_more and feed.last is None:
         raise ReplyError("Stripe's events go on after a page without a usable id")
     following = ChangesCursor(position.since, until, feed.last) if feed.has_more else ChangesCursor(until)
-    return feed.page(_text(following), is_last=not feed.has_more)
+    page = feed.page(_text(following), is_last=not feed.has_more)
+    return msgspec.structs.replace(page, others=await _payments_found(documents, feed.others))
+
+
+async def _payments_found(documents: Documents, others: Mapping[tuple[str, str], Notice]) -> list[Notice]:
+    """Refunds lead to the payments of invoices that they belong to."""
+    found: dict[tuple[str, str], Notice] = {}
+    for (kind, remote_id), notice in others.items():
+        ids = await documents.payments_by(remote_id) if remote_id.startswith(INTENT) else [remote_id]
+        found |= {(kind, one): msgspec.structs.replace(notice, remote_id=one) for one in ids}
+    return list(found.values())
 
 
 async def _events_after(api: StripeApi, since: int, position: ChangesCursor) -> Reply:
@@ -95,6 +112,7 @@ class _Feed:
     gone: dict[str, None] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    others: dict[tuple[str, str], Notice] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reply: Reply) -> _Feed:
@@ -118,6 +136,9 @@ class _Feed:
             return
         self.last = event.id
         self.newest = max(self.newest or 0, event.created)
+        if event.type in _OF_DOCUMENTS:
+            self._add_documents(raw)
+            return
         if event.type == _DELETED:
             self.gone[remote_id] = None
         if event.request and event.data.previous_attributes:
@@ -125,6 +146,16 @@ class _Feed:
             self.notices += [one for one in _webhooks.notices(raw) if one.our_key and one.overwritten]
         is_usable = event.api_version == API_VERSION
         self.snapshots.setdefault(remote_id, []).append(sighting_of(remote_id, about) if is_usable else None)
+
+    def _add_documents(self, raw: bytes) -> None:
+        try:
+            found = _webhooks.notices(raw)
+        except ReplyError as error:
+            event = _dict(loads(raw))
+            self.bad.append(bad_record(str(event.get("id") or ""), None, str(error), event))
+            return
+        for notice in found:
+            self.others.setdefault((notice.kind, notice.remote_id), notice)
 
     def _add_odd(self, raw: bytes) -> None:
         """An event that cannot be decoded still names its object, if anything in it can be found."""
@@ -135,7 +166,9 @@ class _Feed:
             self.last = event_id
         if isinstance(created, int):
             self.newest = max(self.newest or 0, created)
-        if isinstance(remote_id, str) and remote_id and is_storable(remote_id):
+        if event.get("type") in _OF_DOCUMENTS:
+            self._add_documents(raw)
+        elif isinstance(remote_id, str) and remote_id and is_storable(remote_id):
             self.snapshots.setdefault(remote_id, []).append(None)
         else:
             self.bad.append(bad_record(str(event_id or ""), None, "the event names no customer", event))

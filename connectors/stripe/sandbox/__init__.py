@@ -1,30 +1,28 @@
-"""A stateful look-alike of the part of Stripe's API that customers need: as strict as PROVIDERS says Stripe is."""
+"""A stateful look-alike of the part of Stripe's API that Accord needs: as strict as PROVIDERS says Stripe is."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 from connectors.stripe.sandbox import people
 from connectors.stripe.sandbox.account import StripeAccount
+from connectors.stripe.sandbox.books import Books
 from connectors.stripe.sandbox.customers import Customer
 from connectors.stripe.sandbox.endpoints import Endpoints, Finish
 from connectors.stripe.sandbox.forms import Form, form_in
 from connectors.stripe.sandbox.gate import Busy, IdempotencyKeys, ReadMeter, Throttle, caller_of, permit, too_many
+from connectors.stripe.sandbox.invoicing import Invoicing
+from connectors.stripe.sandbox.ledger import NAMES, Ledger
+from connectors.stripe.sandbox.papers import Papers
+from connectors.stripe.sandbox.routes import endpoint_of, permission_of
 from connectors.stripe.sandbox.settings import RefusedError, StripeSettings
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
 
 __all__ = ["StripeLookAlike", "StripeSettings"]
-
-_PERMISSIONS: Final = {
-    "GET /v1/account": "rak_accounts_kyc_basic_read",
-    "GET /v1/balance": "rak_balance_read",
-    "GET /v1/events": "rak_event_read",
-}
-_CUSTOMER: Final = "/v1/customers/"
 
 
 class StripeLookAlike:
@@ -40,6 +38,10 @@ class StripeLookAlike:
         self._rng = rng
         self._account = StripeAccount(clock, rng, settings or StripeSettings())
         self._api = Endpoints(self._account, clock, name)
+        self.ledger = Ledger(self._account, clock, rng)
+        self._invoicing = Invoicing(self.ledger)
+        self._books = Books(self.ledger, self._invoicing)
+        papers = Papers(self.ledger, self._invoicing, self._api)
         self._throttle = Throttle()
         self._meter = ReadMeter()
         self._busy = Busy()
@@ -52,11 +54,13 @@ class StripeLookAlike:
             "GET /v1/customers/search": self._api.search,
             "GET /v1/customers/{id}": self._api.get,
             "GET /v1/events": self._api.event_list,
+            **papers.reads(),
         }
         self._writes: Mapping[str, Callable[[Form, str], Finish]] = {
             "POST /v1/customers": self._api.create,
             "POST /v1/customers/{id}": self._api.update,
             "DELETE /v1/customers/{id}": self._api.delete,
+            **papers.writes(),
         }
 
     @property
@@ -78,6 +82,7 @@ class StripeLookAlike:
     def respond(self, request: HttpRequest) -> HttpResponse:
         """Answer one API request."""
         request_id = f"req_{self._rng.getrandbits(56):014x}"
+        self._invoicing.catch_up()
         try:
             response = self._routed(request, request_id)
         except RefusedError as refused:
@@ -104,14 +109,10 @@ class StripeLookAlike:
     def _routed(self, request: HttpRequest, request_id: str) -> HttpResponse:
         parts = urlsplit(request.url)
         caller = caller_of(request.headers, self.settings)
-        path, remote_id = parts.path.rstrip("/"), ""
-        if path.startswith(_CUSTOMER) and path != "/v1/customers/search":
-            remote_id, path = unquote(path.removeprefix(_CUSTOMER)), "/v1/customers/{id}"
-        endpoint = f"{request.method} {path}"
+        endpoint, remote_id = endpoint_of(request.method, parts.path)
         if endpoint not in self._reads and endpoint not in self._writes:
             raise RefusedError(f"Unrecognized request URL ({request.method}: {parts.path}).", status=404)
-        verb = "read" if request.method == "GET" else "write"
-        permit(_PERMISSIONS.get(endpoint, f"rak_customer_{verb}"), self._account.id, self.settings)
+        permit(permission_of(request.method, parts.path), self._account.id, self.settings)
         if self.settings.enforce_limits:
             self._throttle.admit(endpoint, self._clock.now(), self.settings)
         if endpoint in self._reads:
@@ -148,21 +149,33 @@ class StripeLookAlike:
     # ---- the truth, and people -------------------------------------------------------------------
 
     def objects(self, kind: str) -> Mapping[str, Customer]:
-        """Return every live customer by id."""
+        """Return every live object of a kind by id, documents with all of their lines."""
+        self._invoicing.catch_up()
+        if kind in NAMES:
+            return self._books.objects(kind)
         return self._account.customers if kind == "customer" else {}
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the same in neutral names."""
+        if kind in NAMES:
+            self._invoicing.catch_up()
+            return self._books.neutral(kind)
         key = self.settings.external_id_key
         return {remote_id: people.neutral(customer, key) for remote_id, customer in self.objects(kind).items()}
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
-        """A person creates or changes a customer in the dashboard."""
+        """A person creates or changes a customer or a document in the dashboard, or a customer pays there."""
+        self._invoicing.catch_up()
+        if kind in NAMES:
+            return self._books.edit(kind, remote_id, changes)
         _known(kind)
         return self._account.edit(remote_id, changes)
 
     def delete(self, kind: str, remote_id: str) -> None:
-        """A person deletes a customer in the dashboard, for good."""
+        """A person deletes a customer, or a draft, in the dashboard, for good."""
+        if kind in NAMES:
+            self._books.delete(kind, remote_id)
+            return
         _known(kind)
         self._account.remove(remote_id, "person")
 
@@ -173,6 +186,7 @@ class StripeLookAlike:
 
     def due_webhooks(self, now: float) -> Sequence[Outgoing]:
         """Return the deliveries to make now."""
+        self._invoicing.catch_up()
         return self._account.outbox.due(now, self.settings, self._account.event_text)
 
     def webhook_answered(self, outgoing_id: str, status: int | None, now: float) -> None:

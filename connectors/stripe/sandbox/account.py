@@ -65,7 +65,7 @@ class StripeAccount:
         self.customers[remote_id] = new
         self.texts[remote_id] = msgspec.json.encode(new)
         self.index.put(remote_id, new, now + self.settings.search_lag_seconds * self.settings.lag_scale)
-        self._emit(f"customer.{action}d", self.texts[remote_id], previous, key, request_id)
+        self.tell(f"customer.{action}d", self.texts[remote_id], previous, key, request_id)
 
     def remove(self, remote_id: str, caller: str, key: str | None = None, request_id: str | None = None) -> None:
         """Delete for good; the id stays taken."""
@@ -74,11 +74,12 @@ class StripeAccount:
         text = self.texts.pop(remote_id)
         self.mutations.append(Mutation(now, caller, "delete", "customer", remote_id, {}, key))
         self.index.put(remote_id, None, now + self.settings.search_lag_seconds * self.settings.lag_scale)
-        self._emit("customer.deleted", text, None, key, request_id)
+        self.tell("customer.deleted", text, None, key, request_id)
 
-    def _emit(
+    def tell(
         self, kind: str, text: bytes, previous: Mapping[str, Any] | None, key: str | None, request_id: str | None
     ) -> None:
+        """An event for the feed and for the webhooks."""
         now = self._clock.now()
         event_id = "evt_1" + "".join(self._rng.choices(LETTERS, k=23))
         version = self.settings.api_version

@@ -158,7 +158,8 @@ def _shipping(value: object, _: Customer) -> dict[str, Any] | None:
     }
 
 
-def _metadata(value: object, customer: Customer) -> dict[str, str]:
+def metadata_in(value: object, customer: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata after a request: keys merge, "" takes one away."""
     if value == "":
         return {}
     if not isinstance(value, dict):
@@ -217,7 +218,7 @@ _RULES: Final[Mapping[str, Callable[[object, Customer], Any]]] = {
     "individual_name": _text("individual_name", 150),
     "invoice_prefix": _invoice_prefix,
     "invoice_settings": _invoice_settings,
-    "metadata": _metadata,
+    "metadata": metadata_in,
     "name": _text("name", 256),
     "next_invoice_sequence": lambda value, _: integer_in(value, "next_invoice_sequence"),
     "phone": _text("phone", 20),

@@ -10,19 +10,18 @@ import msgspec
 
 from connectors.stripe.sandbox.account import StripeAccount
 from connectors.stripe.sandbox.customers import CREATE_PARAMS, UPDATE_PARAMS, changed_by
-from connectors.stripe.sandbox.events import RETENTION_SECONDS, Shelf
+from connectors.stripe.sandbox.events import RETENTION_SECONDS
 from connectors.stripe.sandbox.forms import Form, integer_in, known, list_in
+from connectors.stripe.sandbox.paging import CURSORS, limit_in, no_such, page_of
 from connectors.stripe.sandbox.settings import RefusedError
 from core.ports import Clock, HttpResponse
 
 Finish = Callable[[str, str | None, str], HttpResponse]
 """The second half of a write, after all checks: caller, idempotency key, request id."""
 
-_CURSORS: Final = frozenset({"limit", "starting_after", "ending_before", "created", "expand"})
-_LIST_PARAMS: Final = _CURSORS | {"email", "test_clock"}
-_EVENT_PARAMS: Final = _CURSORS | {"type", "types", "delivery_success"}
+_LIST_PARAMS: Final = CURSORS | {"email", "test_clock"}
+_EVENT_PARAMS: Final = CURSORS | {"type", "types", "delivery_success"}
 _MAX_TYPES: Final = 20
-_MAX_LIMIT: Final = 100
 
 
 class Endpoints:
@@ -53,7 +52,7 @@ class Endpoints:
             return self._raw(self._account.texts[remote_id])
         if self._account.shelf.place(remote_id) is not None:
             return self.response(200, {"id": remote_id, "object": "customer", "deleted": True})
-        raise _no_such("customer", remote_id, "id", 404)
+        raise no_such("customer", remote_id, "id", 404)
 
     def customer_list(self, form: Form, _: str) -> HttpResponse:
         """List customers newest first; deleted ones are left out."""
@@ -64,7 +63,7 @@ class Endpoints:
             customer = self._account.customers.get(remote_id)
             return customer is not None and (email is None or customer["email"] == email)
 
-        ids, has_more = self._page(form, self._account.shelf, self._account.customers, "customer", 0, wanted)
+        ids, has_more = page_of(form, self._account.shelf, self._account.customers, "customer", 0, wanted)
         return self._listing([self._account.texts[remote_id] for remote_id in ids], "/v1/customers", has_more=has_more)
 
     def event_list(self, form: Form, _: str) -> HttpResponse:
@@ -82,7 +81,7 @@ class Endpoints:
             return (not types or event.type in types) and (success is None or (success == "false") == has_failed)
 
         first = self._account.event_shelf.since(int(self._clock.now()) - RETENTION_SECONDS)
-        ids, has_more = self._page(form, self._account.event_shelf, self._account.events, "event", first, wanted)
+        ids, has_more = page_of(form, self._account.event_shelf, self._account.events, "event", first, wanted)
         return self._listing([self._account.event_text(event_id) for event_id in ids], "/v1/events", has_more=has_more)
 
     def search(self, form: Form, _: str) -> HttpResponse:
@@ -90,7 +89,7 @@ class Endpoints:
         known(form, frozenset({"query", "limit", "page", "expand"}))
         if not isinstance(form.get("query"), str):
             raise RefusedError("Missing required param: query.", code="parameter_missing", param="query")
-        limit = _limit(form)
+        limit = limit_in(form)
         found = self._account.index.found(form["query"], self._clock.now())
         # an index that lags names customers that are gone; they are left out, the others are as they are now
         ids = [remote_id for remote_id in found if remote_id in self._account.customers][::-1]
@@ -115,7 +114,7 @@ class Endpoints:
     def update(self, form: Form, remote_id: str) -> Finish:
         """Check an update; finishing makes it. Unnamed attributes stay."""
         if remote_id not in self._account.customers:
-            raise _no_such("customer", remote_id, "id", 404)
+            raise no_such("customer", remote_id, "id", 404)
         known(form, UPDATE_PARAMS)
         customer = changed_by(self._account.customers[remote_id], form)
 
@@ -129,38 +128,13 @@ class Endpoints:
         """Check a deletion; finishing makes it."""
         known(form, frozenset())
         if remote_id not in self._account.customers:
-            raise _no_such("customer", remote_id, "id", 404)
+            raise no_such("customer", remote_id, "id", 404)
 
         def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
             self._account.remove(remote_id, caller, key, request_id)
             return self.response(200, {"id": remote_id, "object": "customer", "deleted": True})
 
         return finish
-
-    def _page(
-        self,
-        form: Form,
-        shelf: Shelf,
-        things: Mapping[str, object],
-        kind: str,
-        first: int,
-        wanted: Callable[[str], bool],
-    ) -> tuple[list[str], bool]:
-        limit = _limit(form)
-        low, high = _span(form, shelf, first)
-        after, before = form.get("starting_after"), form.get("ending_before")
-        if after is not None and before is not None:
-            message = "Received both starting_after and ending_before parameters. Please pass in only one."
-            raise RefusedError(message, param="starting_after")
-        for param, cursor in (("starting_after", after), ("ending_before", before)):
-            place = shelf.place(cursor) if cursor is not None else None
-            if cursor is not None and (place is None or place < first or cursor not in things):
-                raise _no_such(kind, cursor, param, 400)
-            if place is not None and param == "starting_after":
-                high = min(high, place)
-            elif place is not None:
-                low = max(low, place + 1)
-        return shelf.newest_first(range(low, high), limit, wanted, forwards=before is not None)
 
     def _listing(self, texts: Sequence[bytes], url: str, *, has_more: bool) -> HttpResponse:
         data = [msgspec.Raw(text) for text in texts]
@@ -175,29 +149,3 @@ class Endpoints:
         body = msgspec.json.format(text, indent=2)
         date = formatdate(self._clock.now(), usegmt=True)
         return HttpResponse(status, {"content-type": "application/json", "date": date, **(headers or {})}, body)
-
-
-def _limit(form: Form) -> int:
-    limit = integer_in(form.get("limit", "10"), "limit")
-    if not 1 <= limit <= _MAX_LIMIT:
-        raise RefusedError(f"This value must be between 1 and {_MAX_LIMIT}.", code="parameter_invalid", param="limit")
-    return limit
-
-
-def _span(form: Form, shelf: Shelf, first: int) -> tuple[int, int]:
-    """Return the places that the `created` filter leaves."""
-    low, high = first, len(shelf)
-    created = form.get("created", {})
-    bounds = created if isinstance(created, dict) else {"gte": created, "lte": created}
-    known(bounds, frozenset({"gt", "gte", "lt", "lte"}), "created")
-    for operator, text in bounds.items():
-        time = integer_in(text, f"created[{operator}]")
-        if operator in ("gt", "gte"):
-            low = max(low, shelf.since(time + (operator == "gt")))
-        else:
-            high = min(high, shelf.since(time + (operator == "lte")))
-    return low, high
-
-
-def _no_such(kind: str, remote_id: str, param: str, status: int) -> RefusedError:
-    return RefusedError(f"No such {kind}: '{remote_id}'", status=status, code="resource_missing", param=param)

@@ -68,6 +68,13 @@ def integer_in(value: object, param: str) -> int:
     return int(value)
 
 
+def flag_in(value: object, param: str) -> bool:
+    """Return a yes or no."""
+    if value not in ("true", "false"):
+        raise RefusedError(f"Invalid boolean: {value}", code="parameter_invalid_boolean", param=param)
+    return value == "true"
+
+
 def known(form: Form, names: frozenset[str], inside: str = "") -> None:
     """Refuse what this endpoint does not know (PROVIDERS §5)."""
     for name in form:

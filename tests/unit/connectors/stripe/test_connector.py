@@ -113,8 +113,8 @@ def test_a_rotated_key_is_used_at_once(world: Any) -> None:
 def test_an_unknown_kind_is_a_bug(world: Any) -> None:
     """And is told so for each write."""
     with pytest.raises(BugError):
-        world.run(world.connector.read("invoice", ["in_1"]))
-    (receipt,) = written(world, Write(key="k", action="create", kind="invoice", remote_id=None, body={}))
+        world.run(world.connector.read("subscription", ["sub_1"]))
+    (receipt,) = written(world, Write(key="k", action="create", kind="subscription", remote_id=None, body={}))
     assert isinstance(receipt, BugError)
     (receipt,) = written(world, Write(key="k", action="update", kind="customer", remote_id=None, body={}))
     assert isinstance(receipt, BugError)

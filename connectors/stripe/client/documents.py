@@ -1,0 +1,53 @@
+"""Stripe's endpoints for invoices, invoice payments and credit notes, one method each; no decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from connectors.stripe.client import Reply, StripeApi
+
+_EXPANDED: Final[Mapping[str, tuple[str, ...]]] = {
+    # what came in past Stripe is told only where it is asked for
+    "invoice": ("amount_paid_off_stripe",),
+    # who paid, and what was refunded, stand in other objects
+    "payment": ("invoice", "payment.charge", "payment.payment_intent.latest_charge", "payment.payment_record"),
+    "credit_note": (),
+}
+_PATHS: Final = {"invoice": "/v1/invoices", "payment": "/v1/invoice_payments", "credit_note": "/v1/credit_notes"}
+_NAMES: Final = {"invoice": "invoice", "payment": "invoice_payment", "credit_note": "credit_note"}
+
+
+class DocumentApi:
+    """The documents of one account, by neutral kind. Answers are bytes, errors are those of core.errors."""
+
+    def __init__(self, api: StripeApi) -> None:
+        """Share the connection's client, and with it its rate limits."""
+        self._api = api
+
+    async def listed(self, kind: str, params: Mapping[str, Any]) -> Reply:
+        """One page, newest first."""
+        expand = [f"data.{one}" for one in _EXPANDED[kind]]
+        return await self._api.read(f"list_{_NAMES[kind]}s", _PATHS[kind], _with(params, expand))
+
+    async def one(self, kind: str, remote_id: str) -> Reply:
+        """Read one document as it is now."""
+        return await self._api.read(_NAMES[kind], _path(kind, remote_id), _with({}, _EXPANDED[kind]))
+
+    async def lines(self, kind: str, remote_id: str, params: Mapping[str, Any]) -> Reply:
+        """One page of a document's lines, in their order."""
+        return await self._api.read(f"{_NAMES[kind]}_lines", f"{_path(kind, remote_id)}/lines", params)
+
+    async def search_invoices(self, params: Mapping[str, Any]) -> Reply:
+        """One page of a search; not read-after-write."""
+        expand = [f"data.{one}" for one in _EXPANDED["invoice"]]
+        return await self._api.read("search_invoices", "/v1/invoices/search", _with(params, expand))
+
+
+def _with(params: Mapping[str, Any], expand: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    return {**params, "expand": list(expand)} if expand else dict(params)
+
+
+def _path(kind: str, remote_id: str) -> str:
+    return f"{_PATHS[kind]}/{quote(remote_id, safe='')}"

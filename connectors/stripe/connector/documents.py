@@ -1,0 +1,238 @@
+"""Invoices, invoice payments and credit notes: swept, read and looked up, each complete with its lines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from connectors.stripe.client.documents import DocumentApi
+from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
+from connectors.stripe.connector.together import first_failure_raised, together
+from connectors.stripe.manifest import ACCORD_REF, MANIFEST
+from connectors.stripe.translate import StripeDocuments
+from connectors.stripe.wire import HeadWire, is_storable, loads
+from connectors.stripe.wire.documents import (
+    CreditLineWire,
+    CreditNoteWire,
+    DocumentWire,
+    InvoicePaymentWire,
+    InvoiceWire,
+    LineWire,
+    decode_as,
+    decode_document,
+    encode_document,
+)
+from core.errors import BugError, GoneError, ReplyError, RetryError
+from core.ports import Bad, Missing, Page, Probe, Sighting
+
+INTENT: Final = "pi_"
+"""How the id of a payment intent begins: a refund names that in place of an invoice's payment."""
+
+_head = msgspec.json.Decoder(HeadWire)
+
+
+class ListCursor(msgspec.Struct, omit_defaults=True):
+    """Where a listing goes on: after an object, or, if that is gone meanwhile, at its time of creation."""
+
+    after: str
+    created: int
+
+
+class Documents:
+    """The documents of one connection."""
+
+    def __init__(self, api: DocumentApi, translator: StripeDocuments) -> None:
+        """Nothing is called yet."""
+        self._api = api
+        self._translator = translator
+
+    # ---- all of them -----------------------------------------------------------------------------
+
+    async def sweep(self, kind: str, cursor: str | None) -> Page:
+        """One page of the list, newest first."""
+        raws, has_more = await self._page(kind, _cursor(cursor))
+        found = await together([self._judged(kind, raw) for raw in raws])
+        judged = first_failure_raised(found)
+        return Page(
+            sightings=[one for one in judged if isinstance(one, Sighting)],
+            bad=[one for one in judged if isinstance(one, Bad)],
+            cursor=_next(raws) if has_more else None,
+            is_last=not has_more,
+        )
+
+    async def _page(self, kind: str, cursor: ListCursor | None) -> tuple[list[bytes], bool]:
+        params: dict[str, Any] = {"limit": MANIFEST.page_size}
+        if cursor is None:
+            raws, page = objects_in((await self._api.listed(kind, params)).body)
+            return raws, page.has_more
+        try:
+            reply = await self._api.listed(kind, {**params, "starting_after": cursor.after})
+        except GoneError:
+            # a draft that was deleted between two pages; what was created in its second is read once more
+            reply = await self._api.listed(kind, {**params, "created": {"lte": cursor.created}})
+        raws, page = objects_in(reply.body)
+        return raws, page.has_more
+
+    async def _judged(self, kind: str, raw: bytes) -> Sighting | Bad | None:
+        try:
+            return await self._sighting(kind, raw)
+        except GoneError:
+            # deleted while its lines were read
+            return None
+        except ReplyError as error:
+            record = loads(raw)
+            name = record.get("id") if isinstance(record, dict) else None
+            return bad_record(name if isinstance(name, str) else "", None, str(error), record)
+
+    # ---- some of them ----------------------------------------------------------------------------
+
+    async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
+        """Read each as it is now (Stripe has no batch).
+
+        For a payment intent, which is what a refund names: Missing, survived by the invoice's payment that it is.
+        """
+        wanted = list(dict.fromkeys(ids))
+        found = await together([self._read_one(kind, remote_id) for remote_id in wanted])
+        return dict(zip(wanted, first_failure_raised(found), strict=True))
+
+    async def _read_one(self, kind: str, remote_id: str) -> Sighting | Missing:
+        if kind == "payment" and remote_id.startswith(INTENT):
+            found = await self.payments_by(remote_id)
+            return Missing(remote_id, survivor=found[0] if found else None)
+        try:
+            reply = await self._api.one(kind, remote_id)
+            return await self._sighting(kind, reply.body)
+        except GoneError:
+            return Missing(remote_id)
+
+    async def payments_by(self, intent: str) -> list[str]:
+        """The invoices' payments that a payment intent carried out; none for one that paid no invoice."""
+        payment = {"type": "payment_intent", "payment_intent": intent}
+        return [_head.decode(raw).id async for raw in self._listed("payment", {"payment": payment})]
+
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+        """Those that carry the marker, else those of the number."""
+        unknown = sorted(set(probe.unique) - {"number"})
+        if unknown:
+            raise BugError(f"Stripe has no look-up of documents by {unknown[0]}")
+        found = [one async for one in self._marked(kind, probe)] if probe.mark else []
+        number = probe.unique.get("number")
+        if found or not number or kind == "payment":
+            return found
+        return [one async for one in self._numbered(kind, number)]
+
+    async def _marked(self, kind: str, probe: Probe) -> AsyncIterator[Sighting]:
+        mark = probe.mark or ""
+        async for raw in self._candidates(kind, mark, probe.created_after):
+            # most are others', and need not be looked at
+            if mark.encode() in raw:
+                sighting = await self._sighting(kind, raw)
+                if self._translator.mark(kind, sighting.raw) == mark:
+                    yield sighting
+
+    def _candidates(self, kind: str, mark: str, created_after: float | None) -> AsyncIterator[bytes]:
+        if kind == "invoice" and created_after is None:
+            return self._searched(f'metadata["{ACCORD_REF}"]:"{_quoted(mark)}"')
+        filters: dict[str, Any] = {"payment": {"type": "payment_record"}} if kind == "payment" else {}
+        if created_after is not None:
+            # Search lags by a minute or more, the list does not; the overlap covers a skewed clock of ours
+            filters["created"] = {"gte": max(int(created_after - MANIFEST.sweep_overlap_seconds), 0)}
+        return self._listed(kind, filters)
+
+    async def _numbered(self, kind: str, number: str) -> AsyncIterator[Sighting]:
+        # there is no filter by number, and credit notes cannot be searched
+        candidates = self._searched(f'number:"{_quoted(number)}"') if kind == "invoice" else self._listed(kind, {})
+        async for raw in candidates:
+            wire = decode_document(kind, raw)
+            # Search ignores case
+            if not isinstance(wire, InvoicePaymentWire) and wire.number == number:
+                yield await self._sighting(kind, raw)
+
+    async def _searched(self, query: str) -> AsyncIterator[bytes]:
+        params: dict[str, Any] = {"limit": MANIFEST.page_size, "query": query}
+        while True:
+            raws, page = objects_in((await self._api.search_invoices(params)).body)
+            for raw in raws:
+                yield raw
+            if not page.has_more or not page.next_page:
+                return
+            params["page"] = page.next_page
+
+    async def _listed(self, kind: str, filters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        params: dict[str, Any] = {"limit": MANIFEST.page_size, **filters}
+        while True:
+            try:
+                raws, page = objects_in((await self._api.listed(kind, params)).body)
+            except GoneError as error:
+                raise RetryError("a document was deleted while the list was read") from error
+            for raw in raws:
+                yield raw
+            if not page.has_more:
+                return
+            params["starting_after"] = _last(raws).id
+
+    # ---- one of them -----------------------------------------------------------------------------
+
+    async def _sighting(self, kind: str, raw: bytes) -> Sighting:
+        """The document with all of its lines, and nothing that is not looked at."""
+        wire = await self.completed(kind, raw)
+        if not is_storable(wire.id):
+            raise ReplyError("it has no usable id")
+        try:
+            return sighting_of(wire.id, encode_document(wire))
+        except UnicodeEncodeError as error:
+            raise ReplyError("a text contains a lone surrogate") from error
+
+    async def completed(self, kind: str, raw: bytes) -> DocumentWire:
+        """Lists bring the first ten lines only."""
+        wire = decode_document(kind, raw)
+        if isinstance(wire, InvoicePaymentWire) or not wire.lines.has_more:
+            return wire
+        if isinstance(wire, InvoiceWire):
+            wire.lines.data = [decode_as(one, LineWire) for one in await self._lines(kind, wire)]
+        else:
+            wire.lines.data = [decode_as(one, CreditLineWire) for one in await self._lines(kind, wire)]
+        wire.lines.has_more = False
+        return wire
+
+    async def _lines(self, kind: str, wire: InvoiceWire | CreditNoteWire) -> list[bytes]:
+        found: list[bytes] = []
+        params: dict[str, Any] = {"limit": MANIFEST.page_size}
+        while True:
+            try:
+                raws, page = objects_in((await self._api.lines(kind, wire.id, params)).body)
+            except GoneError as error:
+                if not found:
+                    raise
+                raise RetryError("a line was taken away while the lines were read") from error
+            found += raws
+            if not page.has_more:
+                return found
+            params["starting_after"] = _last(raws).id
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _last(raws: Sequence[bytes]) -> HeadWire:
+    try:
+        return _head.decode(raws[-1])
+    except (IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReplyError("Stripe's list goes on after a page without a usable id") from error
+
+
+def _next(raws: Sequence[bytes]) -> str:
+    last = _last(raws)
+    return msgspec.json.encode(ListCursor(last.id, last.created)).decode()
+
+
+def _cursor(text: str | None) -> ListCursor | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=ListCursor)
+    except msgspec.DecodeError as error:
+        raise BugError(f"not a cursor of the Stripe connector: {error}") from error

@@ -1,0 +1,247 @@
+"""Stripe's invoices, invoice payments and credit notes in neutral form. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from connectors.stripe.manifest import ACCORD_REF
+from connectors.stripe.translate.lines import (
+    credit_line,
+    currency_of,
+    day_of,
+    folded,
+    invoice_line,
+    shipping_line,
+    text_of,
+)
+from connectors.stripe.translate.money import amount_in
+from connectors.stripe.wire.documents import (
+    ChargeWire,
+    CreditNoteWire,
+    IntentWire,
+    InvoicePaymentWire,
+    InvoiceWire,
+    RecordWire,
+    id_of,
+)
+from core.errors import ReplyError
+from core.model.documents import (
+    Application,
+    CreditNote,
+    CreditNoteStatus,
+    Document,
+    Invoice,
+    InvoiceStatus,
+    Line,
+    Payment,
+    PaymentStatus,
+    breaches,
+)
+from core.model.money import total_of
+from core.model.paper import RemoteDocument
+
+T = TypeVar("T")
+
+_INVOICES: Final[Mapping[str, InvoiceStatus]] = {
+    "draft": "draft",
+    "open": "open",
+    "paid": "paid",
+    "void": "void",
+    "uncollectible": "uncollectible",
+}
+_PAYMENTS: Final[Mapping[str, PaymentStatus]] = {"open": "pending", "paid": "succeeded", "canceled": "void"}
+_CREDITS: Final[Mapping[str, CreditNoteStatus]] = {"issued": "issued", "void": "void"}
+
+
+OUT_OF_BAND: Final = "out of band"
+"""How a payment came in that Stripe was only told of, where nobody said how."""
+
+DUE_KEY: Final = "accord_due_on"
+"""Metadata key of a copy's due date: Stripe takes none that has passed."""
+
+
+def mark_of(metadata: Mapping[str, str] | None) -> str | None:
+    """Our marker."""
+    return (metadata or {}).get(ACCORD_REF) or None
+
+
+def read_invoice(wire: InvoiceWire) -> RemoteDocument:
+    """One invoice; every line of it must have been read."""
+    if wire.lines.has_more:
+        raise ReplyError("an invoice without all of its lines")
+    currency = currency_of(wire.currency)
+    lines = _invoice_lines(wire, currency)
+    paid, written_off, due = _settled(wire)
+    moved = wire.status_transitions
+    issued = wire.effective_at or (moved.finalized_at if moved else None)
+    invoice = Invoice(
+        id=wire.id,
+        number=text_of(wire.number),
+        customer=_customer(id_of(wire.customer)),
+        currency=currency,
+        status=_known(_INVOICES, wire.status),
+        issued_on=day_of(issued),
+        due_on=_due_on(wire),
+        lines=tuple(lines),
+        **_sums(lines),
+        paid=amount_in(paid, currency),
+        credited=amount_in(wire.total - wire.amount_due, currency),
+        written_off=amount_in(written_off, currency),
+        due=amount_in(due, currency),
+        memo=text_of(wire.description),
+    )
+    _same(invoice.total, amount_in(wire.total, currency), "lines, taxes and discounts")
+    collects = bool(wire.auto_advance) and wire.status in ("draft", "open")
+    return RemoteDocument(document=_lawful(invoice), mark=mark_of(wire.metadata), collects=collects)
+
+
+def _due_on(wire: InvoiceWire) -> date | None:
+    # of a copy, what the origin says
+    told = (wire.metadata or {}).get(DUE_KEY) if mark_of(wire.metadata) else None
+    try:
+        return date.fromisoformat(told) if told else day_of(wire.due_date)
+    except ValueError as error:
+        raise ReplyError(f"metadata.{DUE_KEY} is no date") from error
+
+
+def _invoice_lines(wire: InvoiceWire, currency: str) -> list[Line]:
+    lines = [(invoice_line(line, currency), line.metadata or {}) for line in wire.lines.data]
+    found = folded(lines) if mark_of(wire.metadata) else [line for line, _ in lines]
+    return [*found, *shipping_line(wire.shipping_cost, currency)]
+
+
+def _settled(wire: InvoiceWire) -> tuple[int, int, int]:
+    """What is paid, written off and due, of what is due at all (`amount_due`: credits are off already)."""
+    paid, left = wire.amount_due - wire.amount_remaining, wire.amount_remaining
+    if wire.amount_paid not in (paid, paid + wire.amount_overpaid):
+        raise ReplyError(
+            f"of {wire.amount_due} minor units {wire.amount_paid} are paid and {wire.amount_remaining} remain"
+        )
+    if wire.status == "uncollectible":
+        return paid, left, 0
+    if wire.status == "paid" and left:
+        # somebody else collected the rest, or it was forgiven
+        return (paid + left, 0, 0) if (wire.amount_paid_off_stripe or 0) >= left else (paid, left, 0)
+    return paid, 0, 0 if wire.status == "void" else left
+
+
+def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
+    """How much of a payment went to one invoice; what was refunded of it."""
+    currency = currency_of(wire.currency)
+    amount = wire.amount_requested if wire.amount_paid is None else wire.amount_paid
+    moved = wire.status_transitions
+    method, reference = _how(wire)
+    payment = Payment(
+        id=wire.id,
+        customer=_customer(id_of(wire.invoice.customer)),
+        currency=currency,
+        status=_known(_PAYMENTS, wire.status),
+        amount=amount_in(amount, currency),
+        refunded=amount_in(_refunded(wire, amount), currency),
+        method=text_of(method),
+        reference=text_of(reference),
+        received_on=day_of(moved.paid_at if moved else None),
+        applications=(Application(invoice=wire.invoice.id, amount=amount_in(amount, currency)),),
+    )
+    record = wire.payment.payment_record
+    mark = mark_of(record.metadata) if isinstance(record, RecordWire) else None
+    return RemoteDocument(document=_lawful(payment), mark=mark)
+
+
+def _how(wire: InvoicePaymentWire) -> tuple[str, str]:
+    record, charge = wire.payment.payment_record, _charge(wire)
+    if isinstance(record, RecordWire):
+        method = record.payment_method_details.custom if record.payment_method_details else None
+        processor = record.processor_details.custom if record.processor_details else None
+        reference = processor.payment_reference if processor else None
+        return (method.display_name if method else None) or OUT_OF_BAND, reference or record.id
+    if charge is not None:
+        return charge.payment_method_details.type if charge.payment_method_details else "", charge.id
+    intent = wire.payment.payment_intent
+    return "", intent.id if isinstance(intent, IntentWire) else intent or ""
+
+
+def _charge(wire: InvoicePaymentWire) -> ChargeWire | None:
+    intent, charge = wire.payment.payment_intent, wire.payment.charge
+    if isinstance(intent, IntentWire):
+        charge = intent.latest_charge
+    return charge if isinstance(charge, ChargeWire) else None
+
+
+def _refunded(wire: InvoicePaymentWire, amount: int) -> int:
+    """What went back of the part that this invoice got; ReplyError where Stripe does not tell that."""
+    record, charge = wire.payment.payment_record, _charge(wire)
+    if isinstance(record, RecordWire):
+        whole, back = record.amount.value, record.amount_refunded.value if record.amount_refunded else 0
+    elif charge is not None:
+        whole, back = charge.amount, charge.amount_refunded
+    else:
+        return 0
+    if whole == amount or not back:
+        return back
+    if back == whole:
+        return amount
+    raise ReplyError("part of a payment of several invoices was refunded, and Stripe does not tell for which of them")
+
+
+def read_credit_note(wire: CreditNoteWire) -> RemoteDocument:
+    """One credit note; every line of it must have been read."""
+    if wire.lines.has_more:
+        raise ReplyError("a credit note without all of its lines")
+    currency = currency_of(wire.currency)
+    lines = [credit_line(line, currency) for line in wire.lines.data]
+    lines += shipping_line(wire.shipping_cost, currency)
+    refunded = sum(one.amount_refunded for one in wire.refunds or ()) + (wire.out_of_band_amount or 0)
+    note = CreditNote(
+        id=wire.id,
+        number=text_of(wire.number),
+        customer=_customer(id_of(wire.customer)),
+        currency=currency,
+        status=_known(_CREDITS, wire.status),
+        issued_on=day_of(wire.effective_at or wire.created),
+        invoice=id_of(wire.invoice),
+        lines=tuple(lines),
+        **_sums(lines),
+        applied=amount_in(wire.pre_payment_amount, currency),
+        refunded=amount_in(refunded, currency),
+        reason=text_of(wire.memo or wire.reason),
+    )
+    _same(note.total, amount_in(wire.amount, currency), "lines, taxes and discounts")
+    whole = wire.pre_payment_amount + wire.post_payment_amount
+    _same(note.total, amount_in(whole, currency), "what is applied and what was paid before")
+    return RemoteDocument(document=_lawful(note), mark=mark_of(wire.metadata))
+
+
+def _sums(lines: list[Line]) -> dict[str, Decimal]:
+    subtotal = total_of([line.amount for line in lines])
+    discount = total_of([line.discount for line in lines])
+    tax = total_of([line.tax for line in lines])
+    return {"subtotal": subtotal, "discount": discount, "tax": tax, "total": total_of([subtotal, -discount, tax])}
+
+
+def _same(summed: Decimal, told: Decimal, what: str) -> None:
+    if summed != told:
+        raise ReplyError(f"{what} add up to {summed}, but Stripe tells {told}")
+
+
+def _customer(customer: str) -> str:
+    if not customer:
+        # billed to an account of Stripe's newer kind, or its customer is gone
+        raise ReplyError("it names no customer")
+    return customer
+
+
+def _known(states: Mapping[str, T], status: str) -> T:
+    if status not in states:
+        raise ReplyError(f"Stripe knows a state {text_of(status)!r} that Accord does not")
+    return states[status]
+
+
+def _lawful(document: Document) -> Document:
+    found = breaches(document)
+    if found:
+        raise ReplyError(f"{found[0].field} {found[0].problem}")
+    return document
