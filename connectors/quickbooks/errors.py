@@ -24,6 +24,9 @@ from core.errors import (
 
 BATCH_SIZE: Final = "batch_size"
 """The `field` of the error that means: too many payloads in one batch, nothing was executed."""
+CLOSED: Final = "issued_on"
+"""The `field` of the error that means: the date lies in a closed period."""
+OPEN_THE_BOOKS: Final = "open the books in QuickBooks for as long as it takes, or book it there by hand"
 
 FIELD_OF: Final = {
     "DisplayName": "name",
@@ -37,6 +40,15 @@ FIELD_OF: Final = {
     "CurrencyRef": "currency",
     "Active": "status",
     "ParentRef": "parent",
+    "DocNumber": "number",
+    "TxnDate": "issued_on",
+    "DueDate": "due_on",
+    "CustomerRef": "customer",
+    "ItemRef": "lines",
+    "TaxCodeRef": "tax",
+    "DepositToAccountRef": "deposit_account",
+    "LinkedTxn": "applications",
+    "PaymentRefNum": "reference",
 }
 """Attribute, as a fault names it -> neutral field."""
 
@@ -161,6 +173,22 @@ def _taken(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT001
     return TakenError(fault.words, field="name")
 
 
+def _number_taken(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT001
+    # "DocNumber=1037 is assigned to TxnType=Invoice with TxnId=145"
+    holder = re.search(r"TxnId=(\d+)", fault.detail)
+    return TakenError(fault.words, field="number", remote_id=holder[1] if holder else None)
+
+
+def _closed(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT001
+    return RejectedError(fault.words, field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS)
+
+
+def _deposited(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT001
+    return RejectedError(
+        fault.words, field="status", limit="not in a bank deposit", cure="take it out of the deposit in QuickBooks"
+    )
+
+
 def _repeated(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT001
     # the first request with this id was executed, or still is: only a look-up can tell
     return AmbiguousError(fault.words)
@@ -194,8 +222,12 @@ _BY_CODE: Final[Mapping[str, _Decide]] = {
     "4001": _our_query,
     "5010": _stale,
     "5020": _forbidden,
+    "6140": _number_taken,
     "6190": _forbidden,
+    "6200": _closed,
+    "6210": _closed,
     "6240": _taken,
+    "6540": _deposited,
     "10000": _down,
 }
 _BY_TYPE: Final[Mapping[str, _Decide]] = {

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.model.paper import DocumentSpec
 from core.model.remote import Allowance, FieldSpec, Hierarchy, Limit, Manifest
 
 CUSTOMER: Final = "customer"
+ENTITIES: Final = {
+    CUSTOMER: "Customer",
+    "invoice": "Invoice",
+    "payment": "Payment",
+    "credit_note": "CreditMemo",
+}
+"""Kind -> QuickBooks' entity. Ids of different entities may be equal: a kind goes with each."""
+DOCUMENTS: Final = tuple(kind for kind in ENTITIES if kind != CUSTOMER)
+DOC_NUMBER_MOST: Final = 21
+LINES_MOST: Final = 10_000
+TAXED_LINES_MOST: Final = 750
 QUERY_PAGE: Final = 1000
 READ_BATCH: Final = 100
 WRITE_BATCH: Final = 30
@@ -41,6 +53,12 @@ MANIFEST: Final = Manifest(
         "parent": FieldSpec(since=2, note="ParentRef and Job: at most four levels below the top"),
     },
     hierarchy=Hierarchy(levels=4),
+    kinds=tuple(ENTITIES),
+    documents={
+        "invoice": DocumentSpec(originates=True, mirrors=True, number_length=DOC_NUMBER_MOST),
+        "payment": DocumentSpec(originates=True, mirrors=True),
+        "credit_note": DocumentSpec(originates=True, mirrors=True, number_length=DOC_NUMBER_MOST),
+    },
     metadata=None,
     page_size=QUERY_PAGE,
     read_batch=READ_BATCH,
@@ -77,6 +95,13 @@ MANIFEST: Final = Manifest(
         "minor_version": "API minor version (default 75, the lowest that Intuit still honours)",
         "base_url": f"API address (default {LIVE_URL}; development companies: https://sandbox-quickbooks.api.intuit.com)",
         "token_url": "address of the OAuth token endpoint",
+        "deposit_account": "id of the account that mirrored payments are deposited to; without it none is mirrored",
+        "default_item": "id of the item for lines whose product policy maps to none (default: such a line is refused)",
+        "create_items": "yes | no: make a service item named like the product where none is mapped (default no)",
+        "income_account": "id of the account that items made by create_items earn for",
+        "tax_override": "yes | no: the company takes the tax it is told (default yes where region is us, else no)",
+        "tax_codes": "PERCENT:CODE, ... as in 19:5, 0:2: tax codes of the company (not needed where region is us)",
+        "rounding_item": "id of the item for the line that makes up for the cents QuickBooks rounds in its own way",
     },
     secrets={
         "client_id": "Intuit developer portal, your app, Keys & credentials",
@@ -92,6 +117,11 @@ MANIFEST: Final = Manifest(
         "qbo.customer.updated.v1",
         "qbo.customer.deleted.v1",
         "qbo.customer.merged.v1",
+        *(
+            f"qbo.{entity}.{change}.v1"
+            for entity in ("invoice", "payment", "creditmemo")
+            for change in ("created", "updated", "deleted", "voided")
+        ),
     ),
     not_synced={
         "metadata": "a QuickBooks customer has no place for it: custom fields need the Custom Fields API (Silver tier)",

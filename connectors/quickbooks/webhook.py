@@ -11,13 +11,16 @@ from typing import Final
 
 import msgspec
 
-from connectors.quickbooks.manifest import CUSTOMER
+from connectors.quickbooks.manifest import ENTITIES
 from connectors.quickbooks.wire import CloudEvent, OldWebhook
 from core.errors import ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
 SIGNATURE_HEADER: Final = "intuit-signature"
-CUSTOMER_EVENT: Final = re.compile(r"qbo\.customer\.(created|updated|deleted|merged)\.v\d+")
+EVENT: Final = re.compile(
+    r"qbo\.(customer|invoice|payment|creditmemo)\.(created|updated|deleted|merged|voided|emailed)\.v\d+"
+)
+_KIND_OF: Final = {entity.lower(): kind for kind, entity in ENTITIES.items()}
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -53,7 +56,7 @@ class QuickBooksWebhooks:
         return "events:" + hashlib.sha256(msgspec.json.encode(ids)).hexdigest()
 
     def notices(self, body: bytes) -> Sequence[Notice]:
-        """Customers that the delivery concerns; other entities and unknown event types give none."""
+        """Objects that the delivery concerns; entities of no kind and unknown event types give none."""
         try:
             if body.lstrip()[:1] == b"[":
                 return list(_from_cloud_events(msgspec.json.decode(body, type=list[CloudEvent])))
@@ -69,20 +72,20 @@ def _signature(key: str, body: bytes) -> bytes:
 
 def _from_cloud_events(events: Sequence[CloudEvent]) -> Iterator[Notice]:
     for event in events:
-        if not CUSTOMER_EVENT.fullmatch(event.type):
-            continue
-        yield _notice(event.entity_id, event.data.merged_id if event.data else None)
+        known = EVENT.fullmatch(event.type)
+        if known:
+            yield _notice(known[1], event.entity_id, event.data.merged_id if event.data else None)
 
 
 def _from_old_format(webhook: OldWebhook) -> Iterator[Notice]:
     for notification in webhook.notifications:
         for entity in notification.change.entities:
-            if entity.name == "Customer":
-                yield _notice(entity.id, entity.merged_id)
+            if entity.name.lower() in _KIND_OF:
+                yield _notice(entity.name.lower(), entity.id, entity.merged_id)
 
 
-def _notice(remote_id: str | None, merged_id: str | None) -> Notice:
+def _notice(entity: str, remote_id: str | None, merged_id: str | None) -> Notice:
     if not remote_id:
-        msg = "a customer event names no customer"
+        msg = f"a {entity} event names no {entity}"
         raise ReplyError(msg)
-    return Notice(kind=CUSTOMER, remote_id=remote_id, merged=(merged_id,) if merged_id else ())
+    return Notice(kind=_KIND_OF[entity], remote_id=remote_id, merged=(merged_id,) if merged_id else ())

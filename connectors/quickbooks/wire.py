@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -17,6 +18,15 @@ ADDRESS_PARTS: Final = {
 }
 """Neutral address part -> attribute of BillAddr and ShipAddr."""
 EXTRA_LINES: Final = ("Line3", "Line4", "Line5")
+
+
+_PLURALS: Final = {
+    "Customer": "customers",
+    "Invoice": "invoices",
+    "Payment": "payments",
+    "CreditMemo": "credit_memos",
+    "Item": "items",
+}
 
 
 class Row(Struct):
@@ -39,9 +49,18 @@ class Stamped(Struct):
 
 
 class Entities(Struct):
-    """One QueryResponse."""
+    """One QueryResponse: objects of the entity that was asked for."""
 
     customers: list[Raw] = field(name="Customer", default_factory=list)
+    invoices: list[Raw] = field(name="Invoice", default_factory=list)
+    payments: list[Raw] = field(name="Payment", default_factory=list)
+    credit_memos: list[Raw] = field(name="CreditMemo", default_factory=list)
+    items: list[Raw] = field(name="Item", default_factory=list)
+
+    def of(self, entity: str) -> list[Raw]:
+        """The objects of one entity."""
+        found: list[Raw] = getattr(self, _PLURALS[entity])
+        return found
 
 
 class QueryReply(Struct):
@@ -68,10 +87,27 @@ class Timed(Struct):
     time: str
 
 
-class CustomerReply(Struct):
-    """Answer of /customer, read and write."""
+class ObjectReply(Struct):
+    """Answer about one object, read and write, under its entity's name."""
 
-    customer: Raw = field(name="Customer")
+    customer: Raw | UnsetType = field(name="Customer", default=msgspec.UNSET)
+    invoice: Raw | UnsetType = field(name="Invoice", default=msgspec.UNSET)
+    payment: Raw | UnsetType = field(name="Payment", default=msgspec.UNSET)
+    credit_memo: Raw | UnsetType = field(name="CreditMemo", default=msgspec.UNSET)
+    item: Raw | UnsetType = field(name="Item", default=msgspec.UNSET)
+
+    def of(self, entity: str) -> Raw:
+        """The object of an entity; ValueError where the answer has none."""
+        told = {
+            "Customer": self.customer,
+            "Invoice": self.invoice,
+            "Payment": self.payment,
+            "CreditMemo": self.credit_memo,
+            "Item": self.item,
+        }[entity]
+        if told is msgspec.UNSET:
+            raise ValueError(entity)
+        return told
 
 
 class BatchItem(Struct):
@@ -99,6 +135,97 @@ class CompanyReply(Struct):
     """Answer of /companyinfo."""
 
     company: Company = field(name="CompanyInfo")
+
+
+class BooksClosed(Struct):
+    """Until when the books are closed."""
+
+    through: str | None = field(name="BookCloseDate", default=None)
+
+
+class Preferences(Struct):
+    """The company's settings that matter to documents."""
+
+    accounting: BooksClosed = field(name="AccountingInfoPrefs", default_factory=BooksClosed)
+
+
+class PreferencesReply(Struct):
+    """Answer of /preferences."""
+
+    preferences: Preferences = field(name="Preferences")
+
+
+class Ref(Struct):
+    """A reference to another object; a memo has the same shape."""
+
+    value: str = ""
+    name: str = ""
+
+
+class LinkedTxn(Struct):
+    """Another transaction that a line settles."""
+
+    id: str = field(name="TxnId")
+    type: str = field(name="TxnType")
+
+
+class ItemDetail(Struct):
+    """What was sold on a line."""
+
+    item: Ref = field(name="ItemRef", default_factory=Ref)
+    quantity: Decimal | None = field(name="Qty", default=None)
+    unit_price: Decimal | None = field(name="UnitPrice", default=None)
+    tax_code: Ref = field(name="TaxCodeRef", default_factory=Ref)
+    served_on: str | None = field(name="ServiceDate", default=None)
+
+
+class GroupDetail(Struct):
+    """Lines that are sold together; the group's own amount is their sum."""
+
+    lines: list[FormLine] = field(name="Line", default_factory=list)
+
+
+class FormLine(Struct):
+    """One line of a transaction, of any `DetailType`."""
+
+    id: str = field(name="Id", default="")
+    type: str = field(name="DetailType", default="")
+    description: str = field(name="Description", default="")
+    amount: Decimal = field(name="Amount", default=Decimal(0))
+    item: ItemDetail = field(name="SalesItemLineDetail", default_factory=ItemDetail)
+    group: GroupDetail = field(name="GroupLineDetail", default_factory=GroupDetail)
+    linked: list[LinkedTxn] = field(name="LinkedTxn", default_factory=list)
+
+
+class TaxDetail(Struct):
+    """The tax of a whole transaction."""
+
+    total: Decimal = field(name="TotalTax", default=Decimal(0))
+
+
+class Form(Struct):
+    """What an invoice, a credit memo and a payment have in common, and what each has of its own."""
+
+    id: str = field(name="Id")
+    total: Decimal = field(name="TotalAmt")
+    version: str | None = field(name="SyncToken", default=None)
+    number: str = field(name="DocNumber", default="")
+    dated: str | None = field(name="TxnDate", default=None)
+    due_on: str | None = field(name="DueDate", default=None)
+    customer: Ref = field(name="CustomerRef", default_factory=Ref)
+    currency: Ref = field(name="CurrencyRef", default_factory=Ref)
+    lines: list[FormLine] = field(name="Line", default_factory=list)
+    tax: TaxDetail = field(name="TxnTaxDetail", default_factory=TaxDetail)
+    balance: Decimal | None = field(name="Balance", default=None)
+    remaining: Decimal | None = field(name="RemainingCredit", default=None)
+    unapplied: Decimal | None = field(name="UnappliedAmt", default=None)
+    note: str = field(name="PrivateNote", default="")
+    memo: Ref = field(name="CustomerMemo", default_factory=Ref)
+    reference: str = field(name="PaymentRefNum", default="")
+    method: Ref = field(name="PaymentMethodRef", default_factory=Ref)
+    takes_cards: bool = field(name="AllowOnlineCreditCardPayment", default=False)
+    takes_transfers: bool = field(name="AllowOnlineACHPayment", default=False)
+    email: str = field(name="EmailStatus", default="")
 
 
 class MaybeFault(Struct):

@@ -51,17 +51,23 @@ class QuickBooksClient:
         """Run one query."""
         return await self._read("query", "query", {"query": text})
 
-    async def changes(self, since: str) -> bytes:
-        """GET what changed since a time, at most 1,000 objects and 30 days."""
-        return await self._read("cdc", "cdc", {"entities": "Customer", "changedSince": since})
+    async def changes(self, entities: Sequence[str], since: str) -> bytes:
+        """GET what changed since a time, at most 1,000 objects of all entities together, and 30 days."""
+        return await self._read("cdc", "cdc", {"entities": ",".join(entities), "changedSince": since})
 
-    async def customer(self, remote_id: str) -> bytes:
-        """GET one customer, active or not."""
-        return await self._read("read", f"customer/{quote(remote_id, safe='')}", {})
+    async def preferences(self) -> bytes:
+        """GET the company's settings."""
+        return await self._read("read", "preferences", {})
 
-    async def save(self, body: Mapping[str, Any], request_id: str) -> bytes:
-        """POST a create or an update; the same request id gives the first answer again."""
-        return await self._write("write", "customer", {"requestid": request_id}, body)
+    async def one(self, entity: str, remote_id: str) -> bytes:
+        """GET one object; a customer, active or not."""
+        return await self._read("read", f"{entity.lower()}/{quote(remote_id, safe='')}", {})
+
+    async def save(
+        self, entity: str, body: Mapping[str, Any], request_id: str, options: Mapping[str, str] | None = None
+    ) -> bytes:
+        """POST a create, an update or a void; the same request id gives the first answer again."""
+        return await self._write("write", entity.lower(), {"requestid": request_id, **(options or {})}, body)
 
     async def batch(self, items: Sequence[Mapping[str, Any]]) -> bytes:
         """POST a batch; its items fail one by one inside the answer."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import msgspec
@@ -13,16 +12,18 @@ import msgspec
 from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.consent import CONSENT
 from connectors.quickbooks.connector.pages import Position
+from connectors.quickbooks.connector.reading import Reading
+from connectors.quickbooks.connector.writing import DocumentWriting, request_id, written
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
-from connectors.quickbooks.manifest import CDC_MOST, MANIFEST, QUERY_PAGE, READ_BATCH, WRITE_BATCH
-from connectors.quickbooks.translate import DELETED_SUFFIX, CustomerTranslator
+from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, READ_BATCH, WRITE_BATCH
+from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of
 from connectors.quickbooks.webhook import QuickBooksWebhooks
 from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply
 from core.errors import (
     AccordError,
     AmbiguousError,
     ConfigError,
-    GoneError,
+    InvalidInputError,
     RejectedError,
     ReplyError,
     RetryError,
@@ -31,6 +32,7 @@ from core.model.remote import Manifest
 from core.ports import (
     Account,
     ConnectionConfig,
+    DocumentTranslator,
     Missing,
     Page,
     Probe,
@@ -41,16 +43,12 @@ from core.ports import (
     Translator,
     Vault,
     Write,
-    Written,
 )
 
 if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
 
 T = TypeVar("T")
-EVERYONE: Final = "Active in (true, false)"
-"""A query without this condition leaves inactive customers out, and they would look deleted."""
-
 FEW_UPDATES: Final = 12
 """Up to here updates go one by one: see `QuickBooksConnector.write`."""
 
@@ -61,6 +59,8 @@ class QuickBooksConnector:
     def __init__(self, client: QuickBooksClient, config: ConnectionConfig) -> None:
         """`batch_size` is a setting because Intuit's own pages disagree about it."""
         self._client = client
+        self._reading = Reading(client)
+        self._documents = DocumentWriting(client, self._reading)
         self._region = region_of(config)
         self._batch_size = _batch_size(config)
         self._slots = asyncio.Semaphore(MANIFEST.in_flight)
@@ -83,42 +83,45 @@ class QuickBooksConnector:
         """Nothing is needed: QuickBooks has no place for anything of ours."""
         return ()
 
-    async def sweep(self, kind: str, mode: Literal["full", "changes"], cursor: str | None) -> Page:  # noqa: ARG002
-        """Read everything by a keyset on LastUpdatedTime, or what the change feed names since the cursor."""
+    async def sweep(self, kind: str, mode: Literal["full", "changes"], cursor: str | None) -> Page:
+        """Read everything by a keyset on LastUpdatedTime, or what the change feed names since the cursor.
+
+        There is one feed for all kinds: the customers', which names documents in `others`.
+        """
+        _check(kind)
         if mode == "full":
-            return await self._query_page(pages.decoded(cursor) if cursor else Position())
+            return await self._reading.full_page(kind, pages.decoded(cursor) if cursor else Position())
+        if kind != CUSTOMER:
+            raise InvalidInputError(f"there is no feed of {kind} alone", field="kind", cure="read the customers' feed")
         if cursor is None:
             now = pages.time_of(await self._client.company())
             return Page(cursor=pages.encoded(Position(since=now)), is_last=True)
-        position = pages.decoded(cursor)
-        return await (self._query_page(position) if position.until else self._change_page(position))
+        return await self._reading.change_page(pages.decoded(cursor))
 
-    async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:  # noqa: ARG002
+    async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
         """Read by query in batches; an id that no query returns is asked for alone before it counts as missing."""
+        _check(kind)
         wanted = list(dict.fromkeys(ids))
         chunks = [wanted[start : start + READ_BATCH] for start in range(0, len(wanted), READ_BATCH)]
         found: dict[str, Sighting | Missing] = {}
-        for part in await self._together([partial(self._read_chunk, chunk) for chunk in chunks]):
+        for part in await self._together([partial(self._reading.chunk, kind, chunk) for chunk in chunks]):
             found.update(part)
         lost = [remote_id for remote_id in wanted if remote_id not in found]
-        answers = await self._together([partial(self._read_alone, remote_id) for remote_id in lost])
+        answers = await self._together([partial(self._reading.alone, kind, remote_id) for remote_id in lost])
         found.update(zip(lost, answers, strict=True))
         return {remote_id: found[remote_id] for remote_id in wanted}
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:  # noqa: ARG002
-        """Look up by display name, also among inactive ones. No customer can carry a mark or an external id."""
-        name = probe.unique.get("name")
-        if not name:
-            return ()
-        names = _quoted([name, name + DELETED_SUFFIX])
-        return list(_sightings(await self._select(f"DisplayName in ({names}) and {EVERYONE}")))
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+        """Look up by display name or number; documents also by our marker. Customers have no place for one."""
+        _check(kind)
+        return await self._reading.find(kind, probe)
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Creates go alone, each under its own key; many updates go in batches, each protected by its SyncToken.
 
         A few updates go alone too: 40 batches and 500 calls a minute make one batch as dear as a dozen calls.
         """
-        updates = [index for index, write in enumerate(writes) if write.action == "update"]
+        updates = [index for index, write in enumerate(writes) if write.kind == CUSTOMER and write.action == "update"]
         updates = updates if len(updates) > FEW_UPDATES else []
         alone = [index for index in range(len(writes)) if index not in set(updates)]
         groups = [[index] for index in alone]
@@ -136,45 +139,6 @@ class QuickBooksConnector:
     async def aclose(self) -> None:
         """Let go of sockets."""
         await self._client.aclose()
-
-    # ---- reading -------------------------------------------------------------------------------
-
-    async def _query_page(self, position: Position) -> Page:
-        since = f"Metadata.LastUpdatedTime >= {_quoted([position.at])} and " if position.at else ""
-        records = await self._select(f"{since}{EVERYONE} orderby Metadata.LastUpdatedTime", start=position.start)
-        following = pages.next_position(position, records)
-        if following is not None:
-            return pages.page_of(records, cursor=following, is_last=False)
-        ended = Position(since=position.until) if position.until else None
-        return pages.page_of(records, cursor=ended, is_last=True)
-
-    async def _change_page(self, position: Position) -> Page:
-        since = pages.earlier(position.since, MANIFEST.sweep_overlap_seconds)
-        body = await self._client.changes(since)
-        records = pages.changed(body)
-        now = pages.time_of(body)
-        if len(records) >= CDC_MOST:
-            # the feed has no pages: what did not fit is lost in it, and the query pages through the same window
-            return await self._query_page(Position(at=since, until=now))
-        return pages.page_of(records, cursor=Position(since=now), is_last=True)
-
-    async def _select(self, condition: str, *, start: int = 1) -> list[bytes]:
-        text = f"select * from Customer where {condition} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
-        return pages.queried(await self._client.query(text))
-
-    async def _read_chunk(self, ids: Sequence[str]) -> dict[str, Sighting]:
-        records = await self._select(f"Id in ({_quoted(ids)}) and {EVERYONE}")
-        return {seen.id: seen for seen in _sightings(records) if seen.id in ids}
-
-    async def _read_alone(self, remote_id: str) -> Sighting | Missing:
-        try:
-            raw = pages.single(await self._client.customer(remote_id))
-        except GoneError:
-            return Missing(remote_id)
-        row = pages.row_of(raw)
-        if row is not None and row.id != remote_id:
-            return Missing(remote_id, survivor=row.id)
-        return pages.sighting(remote_id, raw)
 
     # ---- writing -------------------------------------------------------------------------------
 
@@ -201,7 +165,9 @@ class QuickBooksConnector:
 
     async def _write_alone(self, write: Write) -> Receipt:
         try:
-            return _written(pages.single(await self._client.save(write.body, request_id(write))))
+            if write.kind != CUSTOMER:
+                return await self._documents.write(write)
+            return written(await self._client.save("Customer", write.body, request_id(write)), "Customer")
         except ReplyError as error:  # the write behind a garbled answer may well have happened
             return AmbiguousError(str(error))
         except AccordError as error:
@@ -211,7 +177,7 @@ class QuickBooksConnector:
         if item is None:
             return AmbiguousError("the batch's answer leaves this item out")
         if item.customer is not msgspec.UNSET:
-            return _written(bytes(item.customer))
+            return written(b'{"Customer":%b}' % bytes(item.customer), "Customer")
         fault = fault_of(msgspec.json.decode(item.fault)) if item.fault is not msgspec.UNSET else None
         if fault is None:
             return AmbiguousError("the batch's answer says neither success nor fault for this item")
@@ -226,14 +192,6 @@ class QuickBooksConnector:
                 return await call()
 
         return list(await asyncio.gather(*map(one, calls)))
-
-
-def request_id(write: Write) -> str:
-    """Name a write to QuickBooks, in its 50 characters; key and frozen body, because a repeat returns the old answer.
-
-    The same key never goes with another body; were it ever to, an old answer would pass for a success.
-    """
-    return blake2b(msgspec.json.encode([write.key, write.body], order="sorted"), digest_size=16).hexdigest()
 
 
 def region_of(config: ConnectionConfig) -> str:
@@ -253,20 +211,6 @@ def _batch_size(config: ConnectionConfig) -> int:
     return int(text)
 
 
-def _sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
-    for record in records:
-        row = pages.row_of(record)
-        if row is not None:
-            yield pages.sighting(row.id, record)
-
-
-def _written(raw: bytes) -> Receipt:
-    row = pages.row_of(raw)
-    if row is None:
-        return AmbiguousError("the answer to the write shows no customer")
-    return Written(pages.sighting(row.id, raw))
-
-
 def _reply(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
@@ -275,13 +219,18 @@ def _reply(body: bytes, shape: type[T]) -> T:
         raise ReplyError(msg) from error
 
 
-def _quoted(texts: Sequence[str]) -> str:
-    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
-    return ", ".join(f"'{text}'" for text in escaped)
+def _check(kind: str) -> None:
+    if kind not in MANIFEST.kinds:
+        raise InvalidInputError(f"QuickBooks has no {kind!r} here", field="kind", limit=", ".join(MANIFEST.kinds))
 
 
 def _translator(config: ConnectionConfig) -> Translator:
     return CustomerTranslator(is_us=region_of(config) == "us")
+
+
+def _documents(config: ConnectionConfig) -> DocumentTranslator:
+    is_us = region_of(config) == "us"
+    return QuickBooksDocuments(booking_of(config.name, config.settings, config.items, is_us=is_us))
 
 
 def _build(config: ConnectionConfig, vault: Vault, shell: Shell) -> QuickBooksConnector:
@@ -292,5 +241,10 @@ def _build(config: ConnectionConfig, vault: Vault, shell: Shell) -> QuickBooksCo
 
 
 PROVIDER: Final = Provider(
-    manifest=MANIFEST, webhooks=QuickBooksWebhooks(), translator=_translator, build=_build, oauth=CONSENT
+    manifest=MANIFEST,
+    webhooks=QuickBooksWebhooks(),
+    translator=_translator,
+    build=_build,
+    oauth=CONSENT,
+    documents=_documents,
 )

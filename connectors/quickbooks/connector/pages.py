@@ -1,19 +1,21 @@
-"""Pages of customers cut into records, without translating them: one bad record never loses the others."""
+"""Pages of objects cut into records, without translating them: one bad record never loses the others."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
-from connectors.quickbooks.manifest import MANIFEST, QUERY_PAGE
-from connectors.quickbooks.wire import CdcReply, CustomerReply, QueryReply, Row, Stamped, Timed
+from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, QUERY_PAGE
+from connectors.quickbooks.translate.forms import VOIDED, mark_in
+from connectors.quickbooks.wire import CdcReply, ObjectReply, QueryReply, Row, Stamped, Timed
 from core.errors import ReplyError
-from core.ports import Bad, Page, Sighting
+from core.ports import Bad, Notice, Page, Sighting
 
 _PREFIX: Final = str(MANIFEST.translation).encode()
 _SUSPECTS: Final = (b"\\u0000", b"\\ud", b"\\uD")
@@ -25,13 +27,15 @@ TIE_OVERLAP: Final = 50
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a sweep stands. `at`: read from this LastUpdatedTime on, `start` counts within it.
 
-    `since` is where an incremental sweep began; `until` is set while one pages through the query instead.
+    `since` is where an incremental sweep began; `until` is set while one pages through queries instead, of which
+    `kind` is the present one.
     """
 
     at: str = ""
     start: int = 1
     since: str = ""
     until: str = ""
+    kind: str = CUSTOMER
 
 
 def sighting(remote_id: str, raw: bytes) -> Sighting:
@@ -39,40 +43,70 @@ def sighting(remote_id: str, raw: bytes) -> Sighting:
     return Sighting(remote_id, blake2b(_PREFIX + raw, digest_size=16).hexdigest(), raw)
 
 
-def queried(body: bytes) -> list[bytes]:
+def queried(body: bytes, entity: str = "Customer") -> list[bytes]:
     """Records of a query's answer."""
     return _cut(
         body,
-        lambda text: msgspec.json.decode(text, type=QueryReply).result.customers,
-        lambda found: found["QueryResponse"].get("Customer", []),
+        lambda text: msgspec.json.decode(text, type=QueryReply).result.of(entity),
+        lambda found: found["QueryResponse"].get(entity, []),
     )
 
 
-def changed(body: bytes) -> list[bytes]:
-    """Records of a change feed's answer."""
+def changed(body: bytes, entity: str = "Customer") -> list[bytes]:
+    """Records of one entity in a change feed's answer."""
     return _cut(
         body,
         lambda text: [
             raw
             for entry in msgspec.json.decode(text, type=CdcReply).sets
             for result in entry.results
-            for raw in result.customers
+            for raw in result.of(entity)
         ],
         lambda found: [
             record
             for entry in found["CDCResponse"]
             for result in entry["QueryResponse"]
-            for record in result.get("Customer", [])
+            for record in result.get(entity, [])
         ],
     )
 
 
-def single(body: bytes) -> bytes:
-    """The record of an answer about one customer."""
+class _Settled(msgspec.Struct):
+    """What tells a payment from a mere link between a credit memo and an invoice."""
+
+    total: Decimal = msgspec.field(name="TotalAmt", default=Decimal(1))
+    note: str = msgspec.field(name="PrivateNote", default="")
+
+
+def _settled(record: bytes) -> _Settled:
+    try:
+        return msgspec.json.decode(record, type=_Settled)
+    except (ValueError, RecursionError):
+        return _Settled()
+
+
+def is_link(record: bytes) -> bool:
+    """True for a payment of nothing that is not a voided one: it applies credits."""
+    told = _settled(record)
+    return told.total == 0 and not told.note.startswith(VOIDED)
+
+
+def is_marked(record: bytes, mark: str) -> bool:
+    """Whether a document's private note carries our marker."""
+    return mark_in(_settled(record).note) == mark
+
+
+def joined(page: Page, others: Sequence[Notice]) -> Page:
+    """The same page, with more objects of other kinds."""
+    return msgspec.structs.replace(page, others=[*page.others, *others])
+
+
+def single(body: bytes, entity: str = "Customer") -> bytes:
+    """The record of an answer about one object."""
     records = _cut(
         body,
-        lambda text: [msgspec.json.decode(text, type=CustomerReply).customer],
-        lambda found: [found["Customer"]],
+        lambda text: [msgspec.json.decode(text, type=ObjectReply).of(entity)],
+        lambda found: [found[entity]],
     )
     return records[0]
 
@@ -125,7 +159,7 @@ def page_of(records: Sequence[bytes], *, cursor: Position | None, is_last: bool)
     for record in records:
         row = row_of(record)
         if row is None:
-            bad.append(Bad("?", "Id", "a customer without a readable Id", _escaped(record)))
+            bad.append(Bad("?", "Id", "an object without a readable Id", _escaped(record)))
         elif row.status == "Deleted":
             gone.append(row.id)
         elif (field := _unstorable(record)) is not None:

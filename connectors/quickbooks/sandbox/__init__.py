@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from decimal import Decimal
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from connectors.quickbooks.sandbox import query
+from connectors.quickbooks.sandbox import about, query
+from connectors.quickbooks.sandbox.books import Books
+from connectors.quickbooks.sandbox.desk import Desk
 from connectors.quickbooks.sandbox.hooks import Hooks
 from connectors.quickbooks.sandbox.limits import Limits, throttled
 from connectors.quickbooks.sandbox.neutral import attributes_of, neutral_of
 from connectors.quickbooks.sandbox.oauth import DAY_SECONDS, TokenDesk
+from connectors.quickbooks.sandbox.paper import ENTITY_OF, People, neutral_document
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers, stamp
@@ -28,7 +32,6 @@ _REQUEST_ID_MOST: Final = 50
 _BATCH_REQUEST_ID_MOST: Final = 36
 _BATCH_ID_MOST: Final = 10
 _ITEM_CODE: Final = "003001"
-_CDC_MOST: Final = 1000
 _CDC_DAYS: Final = 30
 __all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
 Fault = Literal["fault_in_200", "throttled_item"]
@@ -55,6 +58,10 @@ class QuickBooksLookAlike:
         self._answers: dict[str, tuple[float, HttpResponse]] = {}
         self._mutations: list[Mutation] = []
         self._customers = Customers(self._told)
+        self.books = Books(self._told, self._customers)
+        self._people = People(self.books, self._told, lambda *told: self._booked("person", *told))
+        self._desk = Desk(self.books, self._customers, lambda *told: self._booked("accord", *told))
+        self.books.touched = lambda entity, remote_id: self._booked("quickbooks", "update", entity, remote_id)
         self._hooks = Hooks(rng, self._told)
         self.tokens = TokenDesk(rng, self._told, clock.now())
         self.limits = Limits(self._told)
@@ -86,12 +93,16 @@ class QuickBooksLookAlike:
 
     # ---- the truth -----------------------------------------------------------------------------
 
-    def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG002
-        """Every customer, inactive ones too: inactive is a status, only a merged one is gone."""
-        return self._customers.rows
+    def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Every object, inactive customers too: inactive is a status, only a merged one is gone."""
+        return self.books.rows[ENTITY_OF[kind]] if kind in ENTITY_OF else self._customers.rows
 
-    def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG002
-        """The same, as neutral fields."""
+    def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """The same, as neutral fields; a payment of nothing is no payment there."""
+        if kind in ENTITY_OF:
+            entity = ENTITY_OF[kind]
+            told = {one: neutral_document(entity, row) for one, row in self.books.rows[entity].items()}
+            return {one: row for one, row in told.items() if kind != "payment" or not _is_link(row)}
         return {remote_id: neutral_of(row) for remote_id, row in self._customers.rows.items()}
 
     @property
@@ -101,6 +112,8 @@ class QuickBooksLookAlike:
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         """A person's edit; TakenError where the UI would refuse the name."""
+        if kind in ENTITY_OF:
+            return self._people.edit(kind, remote_id, changes, self._clock.now())
         row = self._customers.rows[remote_id] if remote_id is not None else None
         attributes = attributes_of(changes, row)
         name = attributes.get("DisplayName")
@@ -124,7 +137,10 @@ class QuickBooksLookAlike:
         return remote_id
 
     def delete(self, kind: str, remote_id: str) -> None:
-        """A person makes the customer inactive: there is no other way to delete one."""
+        """A person makes the customer inactive: there is no other way to delete one. A document is deleted."""
+        if kind in ENTITY_OF:
+            self._people.delete(kind, remote_id, self._clock.now())
+            return
         self._customers.change(remote_id, {"Active": False}, self._clock.now())
         self._record("person", "delete", kind, remote_id, {"Active": False})
 
@@ -159,6 +175,15 @@ class QuickBooksLookAlike:
         operation = {"create": "created", "merge": "merged"}.get(action, "deleted" if is_deactivated else "updated")
         self._hooks.emit(operation, remote_id, now, absorbed=str(changed.get("absorbed", "")))
 
+    def _booked(self, caller: str, action: str, entity: str, remote_id: str, key: str | None = None) -> None:
+        now, kind = self._clock.now(), next((one for one in ENTITY_OF if ENTITY_OF[one] == entity), "item")
+        if caller != "quickbooks":
+            changed = self.books.rows[entity].get(remote_id, {}) if kind in ENTITY_OF else {}
+            self._mutations.append(Mutation(now, caller, action, kind, remote_id, dict(changed), key))
+        if kind in ENTITY_OF:
+            operation = {"create": "created", "void": "voided", "delete": "deleted"}.get(action, "updated")
+            self._hooks.emit(operation, remote_id, now, entity=entity)
+
     # ---- the API -------------------------------------------------------------------------------
 
     def respond(self, request: HttpRequest) -> HttpResponse:
@@ -183,40 +208,48 @@ class QuickBooksLookAlike:
             return self._refusal(refused)
 
     def _routed(self, request: HttpRequest, path: list[str], params: Mapping[str, str]) -> HttpResponse:
+        if request.method == "GET":
+            return self._shown(path, params)
         match request.method, path:
-            case "GET", ["companyinfo", realm] if realm == self.settings.realm_id:
-                return self._read(self._company())
-            case "GET", ["query"]:
-                return self._read(self._queried(params.get("query", "")))
             case "POST", ["query"]:
                 return self._read(self._queried(request.body.decode("utf-8", "replace")))
-            case "GET", ["cdc"]:
-                return self._read(self._changed(params))
-            case "GET", ["customer", remote_id]:
-                self._customers.row(remote_id)
-                return self._read(b'"Customer":' + self._customers.encoded(remote_id))
             case "POST", ["customer"]:
                 return self._once(params, _REQUEST_ID_MOST, lambda key: self._saved(_json(request.body), params, key))
             case "POST", ["batch"]:
                 return self._once(params, _BATCH_REQUEST_ID_MOST, lambda key: self._batched(_json(request.body), key))
+            case "POST", [entity] if entity in self._desk.tables:
+                return self._once(
+                    params,
+                    _REQUEST_ID_MOST,
+                    lambda key: self._desk.saved(entity, _json(request.body), params, key, self._clock.now()),
+                )
         return self._answer(404, b'{"message":"no such resource"}')
 
-    def _company(self) -> bytes:
-        told = self.settings
-        company = {"CompanyName": told.company_name, "LegalName": told.company_name, "Country": told.country, "Id": "1"}
-        return b'"CompanyInfo":' + msgspec.json.encode(company)
+    def _shown(self, path: list[str], params: Mapping[str, str]) -> HttpResponse:
+        match path:
+            case ["companyinfo", realm] if realm == self.settings.realm_id:
+                return self._read(about.company(self.settings))
+            case ["preferences"]:
+                return self._read(about.preferences(self.settings))
+            case ["query"]:
+                return self._read(self._queried(params.get("query", "")))
+            case ["cdc"]:
+                return self._read(self._changed(params))
+            case [entity, remote_id] if entity in self._desk.tables:
+                return self._read(self._desk.shown(entity, remote_id))
+        return self._answer(404, b'{"message":"no such resource"}')
 
     def _queried(self, text: str) -> bytes:
-        asked, ids = query.run(text, self._customers)
+        asked, ids = query.run(text, self._desk.tables)
         if asked.is_count:
             return b'"QueryResponse":{"totalCount":%d}' % len(ids)
         if not ids:
             return b'"QueryResponse":{}'
-        rows = b",".join(map(self._customers.encoded, ids))
-        return b'"QueryResponse":{"Customer":[%b],"startPosition":%d,"maxResults":%d}' % (rows, asked.start, len(ids))
+        return b'"QueryResponse":' + self._desk.listed(asked.entity, ids, asked.start)
 
     def _changed(self, params: Mapping[str, str]) -> bytes:
-        if params.get("entities") != "Customer":
+        entities = [one.lower() for one in params.get("entities", "").split(",")]
+        if not all(one in self._desk.tables for one in entities):
             raise Refused("2020", "Required param missing", "entities")
         try:
             since = datetime.fromisoformat(params.get("changedSince", "")).timestamp()
@@ -224,11 +257,7 @@ class QuickBooksLookAlike:
             raise Refused("2020", "Required param missing", "changedSince") from None
         if since < self._clock.now() - _CDC_DAYS * DAY_SECONDS:
             raise Refused("4001", "Invalid query", "changedSince is more than 30 days ago")
-        # no paging: what is beyond the first 1,000 is simply not there
-        ids = list(islice(self._customers.by_time(since), _CDC_MOST))
-        rows = b",".join(map(self._customers.encoded, ids))
-        found = b'{"Customer":[%b],"startPosition":1,"maxResults":%d}' % (rows, len(ids)) if ids else b"{}"
-        return b'"CDCResponse":[{"QueryResponse":[%b]}]' % found
+        return b'"CDCResponse":[{"QueryResponse":[%b]}]' % b",".join(self._desk.changes(entities, since))
 
     def _saved(self, body: Mapping[str, Any], params: Mapping[str, str], key: str | None) -> bytes:
         if "operation" in params:
@@ -330,9 +359,15 @@ class QuickBooksLookAlike:
         return HttpResponse(status, {"content-type": "application/json;charset=UTF-8", "intuit_tid": trace}, body)
 
 
+def _is_link(payment: Mapping[str, Any]) -> bool:
+    return payment["status"] != "void" and not Decimal(payment["amount"])
+
+
 def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        found = msgspec.json.decode(body)
+        msgspec.json.decode(body)
+        # amounts are what was written, never what a float makes of it
+        found = json.loads(body, parse_float=Decimal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Refused("500", "Unsupported Operation", "the request is no JSON in UTF-8") from None
     if not isinstance(found, dict):

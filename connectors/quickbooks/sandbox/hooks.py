@@ -23,7 +23,14 @@ SCHEDULE: Final = (10.0, 20.0, 30.0, 300.0, 1200.0, 7200.0, 14400.0, 21600.0)
 PATIENCE_SECONDS: Final = 3.0
 """An acknowledgement that comes later is none (PROVIDERS, section 4)."""
 _MOST_EVENTS: Final = 100
-_OLD_OPERATIONS: Final = {"created": "Create", "updated": "Update", "deleted": "Delete", "merged": "Merge"}
+_OLD_OPERATIONS: Final = {
+    "created": "Create",
+    "updated": "Update",
+    "deleted": "Delete",
+    "merged": "Merge",
+    "voided": "Void",
+}
+_OLD_NAMES: Final = {one.lower(): one for one in ("Customer", "Invoice", "Payment", "CreditMemo")}
 
 
 @dataclass(slots=True)
@@ -45,7 +52,7 @@ class Hooks:
         self._waiting: list[dict[str, Any]] = []
         self._flight: _Flight | None = None
 
-    def emit(self, operation: str, remote_id: str, now: float, *, absorbed: str = "") -> None:
+    def emit(self, operation: str, remote_id: str, now: float, *, absorbed: str = "", entity: str = "Customer") -> None:
         """Queue one event; own writes of the app echo like everyone's."""
         if self._settings().webhook_url is None:
             return
@@ -53,7 +60,7 @@ class Hooks:
             "specversion": "1.0",
             "id": str(UUID(int=self._rng.getrandbits(128), version=4)),
             "source": "intuit.dsnBgbseACLLRZNxo2dfc4evmEJdxde58xeeYcZliOU=",
-            "type": f"qbo.customer.{operation}.v1",
+            "type": f"qbo.{entity.lower()}.{operation}.v1",
             "datacontenttype": "application/json",
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z"),
             "intuitentityid": remote_id,
@@ -105,7 +112,7 @@ class Hooks:
             return msgspec.json.encode(events)
         entities = [
             {
-                "name": "Customer",
+                "name": _OLD_NAMES[event["type"].split(".")[1]],
                 "id": event["intuitentityid"],
                 "operation": _OLD_OPERATIONS[event["type"].split(".")[2]],
                 "lastUpdated": event["time"],

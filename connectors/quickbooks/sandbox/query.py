@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from connectors.quickbooks.sandbox.rules import Refused
-from connectors.quickbooks.sandbox.store import Customers
 
 _TOKEN: Final = re.compile(r"\s*('(?:[^'\\]|\\.)*'|[A-Za-z_][A-Za-z_.0-9]*|\d+|<=|>=|!=|[=<>(),*])")
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -27,12 +27,36 @@ _NESTED: Final = {
     "primaryemailaddr": ("PrimaryEmailAddr", "Address"),
     "primaryphone": ("PrimaryPhone", "FreeFormNumber"),
 }
-_PLAIN: Final = {
-    name.lower(): name
-    for name in ("Id", "Active", "DisplayName", "CompanyName", "GivenName", "FamilyName", "FullyQualifiedName", "Notes")
+_COLUMNS: Final = {
+    "customer": "Id Active DisplayName CompanyName GivenName FamilyName FullyQualifiedName Notes".split(),
+    "item": "Id Active Name Type FullyQualifiedName".split(),
+    "invoice": "Id DocNumber TxnDate DueDate TotalAmt Balance CustomerRef".split(),
+    "payment": "Id PaymentRefNum TxnDate TotalAmt CustomerRef".split(),
+    "creditmemo": "Id DocNumber TxnDate TotalAmt Balance CustomerRef".split(),
 }
+"""What a query can ask for. A private note is in none of them."""
+_PLAIN: Final = {name.lower(): name for columns in _COLUMNS.values() for name in columns}
+_LISTED: Final = frozenset({"customer", "item"})
+"""Entities that are never deleted, only made inactive."""
 _DEFAULT_PAGE: Final = 100
 _MOST: Final = 1000
+
+
+class Table(Protocol):
+    """The objects of one entity."""
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """All of them, by id."""
+        ...
+
+    def encoded(self, remote_id: str) -> bytes:
+        """One of them as JSON."""
+        ...
+
+    def by_time(self, since: float = 0.0) -> Iterator[str]:
+        """Ids of what changed at or after a time, oldest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +77,7 @@ class Condition:
 class Query:
     """What was asked."""
 
+    entity: str = ""
     is_count: bool = False
     conditions: list[Condition] = field(default_factory=list)
     order: str = "id"
@@ -61,10 +86,11 @@ class Query:
     most: int = _DEFAULT_PAGE
 
 
-def run(text: str, customers: Customers) -> tuple[Query, list[str]]:
+def run(text: str, tables: Mapping[str, Table]) -> tuple[Query, list[str]]:
     """Ids that a query finds, of its page; for a count, of all pages."""
     query = _Parser(text).query()
-    found = (remote_id for remote_id in _candidates(query, customers) if _matches(query, customers.rows[remote_id]))
+    table = tables[query.entity]
+    found = (remote_id for remote_id in _candidates(query, table) if _matches(query, table.rows[remote_id]))
     if query.is_count:
         return query, list(found)
     return query, list(islice(found, query.start - 1, query.start - 1 + query.most))
@@ -74,14 +100,14 @@ def _matches(query: Query, row: Mapping[str, Any]) -> bool:
     return all(condition.holds(row) for condition in query.conditions)
 
 
-def _candidates(query: Query, customers: Customers) -> Iterator[str]:
+def _candidates(query: Query, table: Table) -> Iterator[str]:
     if query.order == _UPDATED and not query.is_descending:
         since = max([c.value for c in query.conditions if c.name == _UPDATED and c.operator == ">="], default=0.0)
-        return customers.by_time(since)
+        return table.by_time(since)
     lists = [c.value for c in query.conditions if c.name == "id" and c.operator == "in"]
-    ids = [remote_id for remote_id in customers.rows if not lists or remote_id in set(lists[0])]
+    ids = [remote_id for remote_id in table.rows if not lists or remote_id in set(lists[0])]
     # Id is a text: "10" comes before "9"
-    ids.sort(key=lambda remote_id: str(_value(customers.rows[remote_id], query.order)), reverse=query.is_descending)
+    ids.sort(key=lambda remote_id: str(_value(table.rows[remote_id], query.order)), reverse=query.is_descending)
     return iter(ids)
 
 
@@ -92,13 +118,15 @@ def _value(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - text, tr
     if name in _NESTED:
         outer, inner = _NESTED[name]
         return row.get(outer, {}).get(inner)
-    return row.get(_PLAIN[name])
+    found = row.get(_PLAIN[name])
+    return found.get("value") if isinstance(found, dict) else found
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens = self._split(text)
         self._at = 0
+        self._entity = ""
 
     def query(self) -> Query:
         query = Query()
@@ -110,13 +138,15 @@ class _Parser:
         else:
             self._expect("*")
         self._expect("from")
-        self._expect("customer")
+        query.entity = self._entity = self._next().lower()
+        if query.entity not in _COLUMNS:
+            raise Refused("4001", "Invalid query", f"QueryValidationError: {query.entity} is no entity")
         if self._accept("where"):
             query.conditions.append(self._condition())
             while self._accept("and"):
                 query.conditions.append(self._condition())
         self._tail(query)
-        if not any(condition.name == "active" for condition in query.conditions):
+        if query.entity in _LISTED and not any(condition.name == "active" for condition in query.conditions):
             query.conditions.append(Condition("active", "=", value=True))
         return query
 
@@ -151,9 +181,10 @@ class _Parser:
     def _name(self) -> str:
         token = self._next()
         name = token.lower()
-        if name not in _PLAIN and name not in _NESTED and name not in {_UPDATED, "metadata.createtime"}:
+        columns = {one.lower() for one in _COLUMNS[self._entity]} | {_UPDATED, "metadata.createtime"}
+        if name not in columns and (self._entity != "customer" or name not in _NESTED):
             raise Refused(
-                "4001", "Invalid query", f"QueryValidationError: Property {token} not found for Entity Customer"
+                "4001", "Invalid query", f"QueryValidationError: Property {token} not found for Entity {self._entity}"
             )
         return name
 
@@ -164,11 +195,19 @@ class _Parser:
         if not token.startswith("'"):
             raise self._refuse()
         text = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
+        if name in {"totalamt", "balance"}:
+            return self._amount(text)
         if not name.startswith("metadata."):
             return text
         try:
             return datetime.fromisoformat(text).timestamp()
         except ValueError:
+            raise self._refuse() from None
+
+    def _amount(self, text: str) -> Decimal:
+        try:
+            return Decimal(text)
+        except InvalidOperation:
             raise self._refuse() from None
 
     def _number(self) -> int:

@@ -82,13 +82,13 @@ def accepted(body: Mapping[str, Any], *, is_us: bool) -> dict[str, Any]:
         if name in ENVELOPE or name in IGNORED or value is None:
             continue  # JSON null says nothing, also in a sparse update: only a blank text clears
         if name in TEXTS:
-            found[name] = _text(name, value, TEXTS[name], is_us=is_us, is_strict=name in _STRICT)
+            found[name] = text_in(name, value, TEXTS[name], is_us=is_us, is_strict=name in _STRICT)
         elif name in OBJECTS:
             found[name] = _object(name, value, is_us=is_us)
         elif name in SWITCHES:
             found[name] = _switch(name, value)
         else:
-            raise _unsupported(name)
+            raise unsupported(name)
     _check_email(found.get("PrimaryEmailAddr", {}).get("Address", ""))
     reason = found.get("TaxExemptionReasonId")
     if reason and reason not in _EXEMPTIONS:
@@ -111,19 +111,20 @@ def name_in(attributes: Mapping[str, Any]) -> str:
 
 def _object(name: str, value: object, *, is_us: bool) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _unsupported(name)
+        raise unsupported(name)
     found = {}
     for part, text in value.items():
         if part not in OBJECTS[name]:
-            raise _unsupported(f"{name}.{part}")
+            raise unsupported(f"{name}.{part}")
         if text is not None:
-            found[part] = _text(f"{name}.{part}", text, OBJECTS[name][part], is_us=is_us, is_strict=False)
+            found[part] = text_in(f"{name}.{part}", text, OBJECTS[name][part], is_us=is_us, is_strict=False)
     return {part: text for part, text in found.items() if text}
 
 
-def _text(name: str, value: object, most: int, *, is_us: bool, is_strict: bool) -> str:
+def text_in(name: str, value: object, most: int, *, is_us: bool, is_strict: bool) -> str:
+    """A text, trimmed; refused where it is too long, or holds what QuickBooks does not take."""
     if not isinstance(value, str):
-        raise _unsupported(name)
+        raise unsupported(name)
     text = value.strip()
     if len(text) > most:
         message = "String length is either shorter or longer than supported by specification"
@@ -141,7 +142,7 @@ def _text(name: str, value: object, most: int, *, is_us: bool, is_strict: bool) 
 
 def _switch(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise _unsupported(name)
+        raise unsupported(name)
     return value
 
 
@@ -150,7 +151,8 @@ def _check_email(address: str) -> None:
         raise Refused("2210", "Invalid Email Address format", f"Email Address: {address} does not conform to RFC 822")
 
 
-def _unsupported(name: str) -> Refused:
+def unsupported(name: str) -> Refused:
+    """The refusal of an attribute that is not there, or of another shape."""
     return Refused(
         "2010",
         "Request has invalid or unsupported property",

@@ -35,6 +35,21 @@ class QuickBooksSettings:
     """Display names of vendors and employees, which share the customers' name space."""
     keeps_refusals: bool = False
     """Whether a repeated requestid gives an old refusal again, or tries anew."""
+    books_closed_through: str | None = None
+    """The closing date: nothing dated on it or before can be written, changed or voided."""
+    has_custom_numbers: bool = True
+    """Whether a form without a number stays without; otherwise the next one is drawn."""
+    takes_online_payments: bool = True
+    """Whether an invoice that says nothing about it can be paid online."""
+    applies_credits: bool = False
+    """Whether a new credit memo is applied to the oldest open invoice by itself, as QuickBooks offers to."""
+    keeps_voided_note: bool = False
+    """Whether a void keeps the private note behind the word "Voided". The documentation's sample shows only the word."""
+    takes_told_tax: bool | None = None
+    """Whether TotalTax of a request is honoured; None: in US companies (automated sales tax), and in no other."""
+    tax_rates: tuple[tuple[str, str], ...] = (("TAX", "8.25"), ("NON", "0"), ("5", "19"), ("7", "7"), ("2", "0"))
+    """Tax code and its percents; US companies know TAX and NON, the others know the others."""
+    accounts: frozenset[str] = frozenset({"4", "35", "79"})
     webhook_url: str | None = None
     is_old_webhook_format: bool = False
     is_webhook_data_filled: bool = True

@@ -1,0 +1,148 @@
+"""Reading one company: pages of a sweep, the change feed of all kinds, objects by id, copies by their marker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from connectors.quickbooks.connector import pages
+from connectors.quickbooks.connector.pages import Position
+from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE
+from connectors.quickbooks.translate import DELETED_SUFFIX
+from core.errors import GoneError
+from core.ports import Missing, Notice, Page, Probe, Sighting
+
+if TYPE_CHECKING:
+    from connectors.quickbooks.client import QuickBooksClient
+
+EVERYONE: Final = "Active in (true, false)"
+"""A query without this condition leaves inactive customers and items out, and they would look deleted."""
+_KINDS: Final = tuple(ENTITIES)
+
+
+class Reading:
+    """Every way to read; what was read is still raw."""
+
+    def __init__(self, client: QuickBooksClient) -> None:
+        """Read through `client`."""
+        self._client = client
+
+    async def full_page(self, kind: str, position: Position) -> Page:
+        """One page of everything of a kind, by a keyset on LastUpdatedTime."""
+        records = await self._records(kind, position)
+        following = pages.next_position(position, records)
+        return pages.page_of(_documents(kind, records), cursor=following, is_last=following is None)
+
+    async def change_page(self, position: Position) -> Page:
+        """What changed since a position: customers, and in `others` documents."""
+        if position.until:
+            return await self._window_page(position)
+        since = pages.earlier(position.since, MANIFEST.sweep_overlap_seconds)
+        body = await self._client.changes(tuple(ENTITIES.values()), since)
+        told = {kind: pages.changed(body, entity) for kind, entity in ENTITIES.items()}
+        others = [notice for kind in DOCUMENTS for notice in _notices(kind, told[kind])]
+        now = pages.time_of(body)
+        if sum(map(len, told.values())) >= CDC_MOST:
+            # the feed has no pages: what did not fit is lost in it, and queries page through the same window; what
+            # was deleted is in no query, so that those it did tell of are kept
+            page = await self._window_page(Position(at=since, since=since, until=now))
+            return pages.joined(page, others)
+        return pages.joined(pages.page_of(told[CUSTOMER], cursor=Position(since=now), is_last=True), others)
+
+    async def _window_page(self, position: Position) -> Page:
+        records = await self._records(position.kind, position)
+        following = pages.next_position(position, records) or _next_kind(position)
+        cursor, is_last = following or Position(since=position.until), following is None
+        if position.kind == CUSTOMER:
+            return pages.page_of(records, cursor=cursor, is_last=is_last)
+        others = list(_notices(position.kind, records))
+        return Page(others=others, cursor=pages.encoded(cursor), is_last=is_last)
+
+    async def _records(self, kind: str, position: Position) -> list[bytes]:
+        since = [f"Metadata.LastUpdatedTime >= {quoted([position.at])}"] if position.at else []
+        return await self.select(kind, since, order="Metadata.LastUpdatedTime", start=position.start)
+
+    async def chunk(self, kind: str, ids: Sequence[str]) -> dict[str, Sighting]:
+        """Those of the ids that a query finds."""
+        records = await self.select(kind, [f"Id in ({quoted(ids)})"])
+        return {seen.id: seen for seen in sightings(_documents(kind, records)) if seen.id in ids}
+
+    async def alone(self, kind: str, remote_id: str) -> Sighting | Missing:
+        """One object by its address: only this can tell that it is not there."""
+        entity = ENTITIES[kind]
+        try:
+            raw = pages.single(await self._client.one(entity, remote_id), entity)
+        except GoneError:
+            return Missing(remote_id)
+        row = pages.row_of(raw)
+        if row is not None and row.id != remote_id:
+            return Missing(remote_id, survivor=row.id)
+        return pages.sighting(remote_id, raw) if _documents(kind, [raw]) else Missing(remote_id)
+
+    async def find(self, kind: str, probe: Probe) -> list[Sighting]:
+        """By display name, also among inactive customers; documents by their number, then by our marker."""
+        if kind == CUSTOMER:
+            name = probe.unique.get("name")
+            names = quoted([name, name + DELETED_SUFFIX]) if name else ""
+            return list(sightings(await self.select(kind, [f"DisplayName in ({names})"]))) if name else []
+        number = probe.unique.get("number") if kind != "payment" else None
+        found = await self.select(kind, [f"DocNumber = {quoted([number])}"]) if number else []
+        if probe.mark and not any(pages.is_marked(record, probe.mark) for record in found):
+            found += await self._marked(kind, probe.mark, probe.created_after)
+        return list(sightings(found))
+
+    async def _marked(self, kind: str, mark: str, created_after: float | None) -> list[bytes]:
+        # no query can ask for a private note, so that all that were made since then are looked at
+        after = (created_after or 0.0) - MANIFEST.sweep_overlap_seconds
+        since = datetime.fromtimestamp(max(after, 0.0), UTC).isoformat(timespec="seconds")
+        start, found = 1, []
+        while True:
+            made = f"Metadata.CreateTime >= {quoted([since])}"
+            records = await self.select(kind, [made], order="Metadata.CreateTime", start=start)
+            found += [one for one in _documents(kind, records) if pages.is_marked(one, mark)]
+            if found or len(records) < QUERY_PAGE:
+                return found
+            start += QUERY_PAGE - pages.TIE_OVERLAP
+
+    async def select(
+        self, kind: str, conditions: Sequence[str], *, order: str | None = None, start: int = 1
+    ) -> list[bytes]:
+        """Run one query for objects of a kind."""
+        entity = ENTITIES.get(kind, kind)
+        every = [*conditions, *([] if kind in DOCUMENTS else [EVERYONE])]
+        where = f" where {' and '.join(every)}" if every else ""
+        ordered = f" orderby {order}" if order else ""
+        text = f"select * from {entity}{where}{ordered} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
+        return pages.queried(await self._client.query(text), entity)
+
+
+def quoted(texts: Sequence[str]) -> str:
+    """Literals of the query language, separated by commas."""
+    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
+    return ", ".join(f"'{text}'" for text in escaped)
+
+
+def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
+    """Records with a readable id."""
+    for record in records:
+        row = pages.row_of(record)
+        if row is not None:
+            yield pages.sighting(row.id, record)
+
+
+def _documents(kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
+    # a payment of nothing links a credit memo to an invoice: there is no payment in the registry's sense
+    return [one for one in records if not pages.is_link(one)] if kind == "payment" else records
+
+
+def _notices(kind: str, records: Sequence[bytes]) -> Iterator[Notice]:
+    for row in filter(None, map(pages.row_of, records)):
+        yield Notice(kind=kind, remote_id=row.id)
+
+
+def _next_kind(position: Position) -> Position | None:
+    following = _KINDS[_KINDS.index(position.kind) + 1 :]
+    if not following:
+        return None
+    return Position(at=position.since, since=position.since, until=position.until, kind=following[0])

@@ -1,0 +1,169 @@
+"""Writes of documents: one at a time, each under a request id that a repeat has again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from connectors.quickbooks.connector import pages
+from connectors.quickbooks.connector.reading import Reading, quoted
+from connectors.quickbooks.errors import CLOSED, OPEN_THE_BOOKS
+from connectors.quickbooks.manifest import ENTITIES
+from connectors.quickbooks.wire import PreferencesReply
+from core.errors import AccordError, AmbiguousError, GoneError, RejectedError, ReplyError, RetryError, TakenError
+from core.ports import Receipt, Write, Written
+
+if TYPE_CHECKING:
+    from connectors.quickbooks.client import QuickBooksClient
+
+ITEM: Final = "Item"
+_AMOUNTS: Final = frozenset({"Amount", "Qty", "UnitPrice", "TotalTax", "TotalAmt"})
+_SELLABLE: Final = frozenset({"Service", "NonInventory", "Inventory"})
+_VOID: Final[Mapping[str, Mapping[str, str]]] = {
+    "Invoice": {"operation": "void"},
+    "Payment": {"operation": "update", "include": "void"},
+}
+"""QuickBooks has a way of its own for each; for credit memos it has none."""
+
+
+class DocumentWriting:
+    """Sends what the translation decided, and nothing else."""
+
+    def __init__(self, client: QuickBooksClient, reading: Reading) -> None:
+        """Write through `client`."""
+        self._client = client
+        self._reading = reading
+
+    async def write(self, write: Write) -> Receipt:
+        """One step of one document."""
+        try:
+            body = await self._with_items(write)
+        except (AmbiguousError, ReplyError) as error:  # about an item: nothing of the document was sent
+            return RetryError(str(error))
+        except AccordError as error:
+            return error
+        try:
+            return await self._sent(write, numbered(body))
+        except ReplyError as error:  # the write behind a garbled answer may well have happened
+            return AmbiguousError(str(error))
+        except RejectedError as error:
+            return await self._explained(write, error)
+        except AccordError as error:
+            return error
+
+    async def _sent(self, write: Write, body: Mapping[str, Any]) -> Receipt:
+        entity = ENTITIES[write.kind]
+        key = request_id(write)
+        if write.action == "void":
+            sparse = {"sparse": True} if entity == "Payment" else {}
+            return written(await self._client.save(entity, {**body, **sparse}, key, _VOID[entity]), entity)
+        if write.action != "apply" or entity != "CreditMemo":
+            return written(await self._client.save(entity, body, key), entity)
+        pages.single(await self._client.save("Payment", body, key), "Payment")
+        try:
+            return written(await self._client.one(entity, write.remote_id or ""), entity)
+        except AccordError as error:  # applied it is; a repeat gets the same answer, and looks again
+            return AmbiguousError(str(error))
+
+    async def _explained(self, write: Write, error: RejectedError) -> RejectedError:
+        if isinstance(error, GoneError) and "Id" not in write.body:
+            # what a new object refers to is inactive or gone, not the object itself
+            return RejectedError(error.problem, field="lines", cure="make what it refers to active, or map it anew")
+        if error.field != CLOSED:
+            return error
+        try:
+            told = msgspec.json.decode(await self._client.preferences(), type=PreferencesReply)
+        except (AccordError, ValueError, RecursionError):  # the refusal itself is what matters
+            return error
+        through = told.preferences.accounting.through
+        problem = f"books closed through {through}" if through else error.problem
+        return RejectedError(problem, field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS)
+
+    # ---- items ---------------------------------------------------------------------------------
+
+    async def _with_items(self, write: Write) -> Mapping[str, Any]:
+        """The body, where items that policy lets us make are named by their ids; those not there are made."""
+        wanted = {item["name"]: item["account"] for item in map(_item, _lines(write.body)) if "account" in item}
+        if not wanted:
+            return write.body
+        ids = await self._items(list(wanted))
+        for name, account in wanted.items():
+            if name not in ids:
+                ids[name] = await self._new_item(write, name, account)
+        return {**write.body, "Line": [_itemised(line, ids) for line in write.body["Line"]]}
+
+    async def _items(self, names: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for record in await self._reading.select(ITEM, [f"Name in ({quoted(names)})"]):
+            told = msgspec.json.decode(record)
+            if told.get("Type") not in _SELLABLE:
+                raise RejectedError(
+                    f"the item {told['Name']!r} is a {told.get('Type')}",
+                    field="lines",
+                    limit="a service or a product",
+                    cure="map the product to another item in policy",
+                )
+            found[told["Name"]] = told["Id"]
+        return found
+
+    async def _new_item(self, write: Write, name: str, account: str) -> str:
+        body = {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": account}}
+        key = blake2b(msgspec.json.encode([write.key, ITEM, name]), digest_size=16).hexdigest()
+        try:
+            raw = pages.single(await self._client.save(ITEM, body, key), ITEM)
+        except TakenError:  # another document made it meanwhile
+            ids = await self._items([name])
+            if name not in ids:
+                raise
+            return ids[name]
+        row = pages.row_of(raw)
+        if row is None:
+            raise ReplyError("the answer to the write shows no item")
+        return row.id
+
+
+def numbered(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The same JSON, with amounts as numbers, digit by digit: no float in between."""
+    if isinstance(value, Mapping):
+        return {
+            name: msgspec.Raw(one.encode()) if name in _AMOUNTS and isinstance(one, str) else numbered(one)
+            for name, one in value.items()
+        }
+    return [numbered(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def request_id(write: Write) -> str:
+    """Name a write to QuickBooks, in its 50 characters; key and frozen body, because a repeat returns the old answer.
+
+    The same key never goes with another body; were it ever to, an old answer would pass for a success.
+    """
+    return blake2b(msgspec.json.encode([write.key, write.body], order="sorted"), digest_size=16).hexdigest()
+
+
+def written(body: bytes, entity: str) -> Receipt:
+    """The receipt for an answer that shows the object."""
+    raw = pages.single(body, entity)
+    row = pages.row_of(raw)
+    if row is None:
+        return AmbiguousError("the answer to the write shows no object")
+    return Written(pages.sighting(row.id, raw))
+
+
+def _lines(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = body.get("Line", ())
+    return found
+
+
+def _item(line: Mapping[str, Any]) -> Mapping[str, str]:
+    found: Mapping[str, str] = line.get("SalesItemLineDetail", {}).get("ItemRef", {})
+    return found
+
+
+def _itemised(line: Mapping[str, Any], ids: Mapping[str, str]) -> Mapping[str, Any]:
+    item = _item(line)
+    if "account" not in item:
+        return line
+    return {**line, "SalesItemLineDetail": {**line["SalesItemLineDetail"], "ItemRef": {"value": ids[item["name"]]}}}

@@ -1,0 +1,24 @@
+"""What a company tells of itself: who it is, and the settings that matter to documents."""
+
+from __future__ import annotations
+
+import msgspec
+
+from connectors.quickbooks.sandbox.settings import QuickBooksSettings
+
+
+def company(told: QuickBooksSettings) -> bytes:
+    """CompanyInfo."""
+    found = {"CompanyName": told.company_name, "LegalName": told.company_name, "Country": told.country, "Id": "1"}
+    return b'"CompanyInfo":' + msgspec.json.encode(found)
+
+
+def preferences(told: QuickBooksSettings) -> bytes:
+    """Preferences: closing date, numbers, currencies."""
+    found = {
+        "AccountingInfoPrefs": {"BookCloseDate": told.books_closed_through} if told.books_closed_through else {},
+        "SalesFormsPrefs": {"CustomTxnNumbers": told.has_custom_numbers},
+        "CurrencyPrefs": {"MultiCurrencyEnabled": told.is_multicurrency, "HomeCurrency": told.home_currency},
+        "Id": "1",
+    }
+    return b'"Preferences":' + msgspec.json.encode(found)

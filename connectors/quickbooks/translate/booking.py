@@ -1,0 +1,75 @@
+"""How one company's books take documents: the settings of its connection, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import msgspec
+
+from core.errors import ConfigError
+
+_SWITCH: Final = {"yes": True, "no": False}
+_MOST_PERCENT: Final = 100
+
+
+class Booking(msgspec.Struct, frozen=True, kw_only=True):
+    """Where lines, payments and tax go in these books.
+
+    `items`: product -> item id. `tax_codes`: (percent, tax code), as configured. `overrides_tax`: the company's edition
+    takes the tax that it is told; otherwise it computes its own, line by line, and a rounding line makes up for it.
+    """
+
+    is_us: bool = True
+    items: Mapping[str, str] = {}
+    default_item: str = ""
+    creates_items: bool = False
+    income_account: str = ""
+    rounding_item: str = ""
+    deposit_account: str = ""
+    overrides_tax: bool = True
+    tax_codes: tuple[tuple[Decimal, str], ...] = ()
+
+
+def booking_of(connection: str, settings: Mapping[str, str], items: Mapping[str, str], *, is_us: bool) -> Booking:
+    """Read the settings of a connection that are about documents; ConfigError names the one that is wrong."""
+    at = f"connections.{connection}"
+    found = Booking(
+        is_us=is_us,
+        items=dict(items),
+        default_item=settings.get("default_item", ""),
+        creates_items=_switch(at, settings, "create_items", default=False),
+        income_account=settings.get("income_account", ""),
+        rounding_item=settings.get("rounding_item", ""),
+        deposit_account=settings.get("deposit_account", ""),
+        overrides_tax=_switch(at, settings, "tax_override", default=is_us),
+        tax_codes=_tax_codes(at, settings.get("tax_codes", "")),
+    )
+    if found.creates_items and not found.income_account:
+        raise ConfigError("create_items needs the account that new items earn for", key=f"{at}.income_account")
+    return found
+
+
+def _switch(at: str, settings: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = settings.get(name)
+    if text is None:
+        return default
+    if text not in _SWITCH:
+        raise ConfigError(f"{text!r} is neither yes nor no", key=f"{at}.{name}")
+    return _SWITCH[text]
+
+
+def _tax_codes(at: str, text: str) -> tuple[tuple[Decimal, str], ...]:
+    """`19:5, 7:8, 0:2` -> percent and tax code."""
+    found = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        percent, _, code = part.partition(":")
+        try:
+            rate = Decimal(percent.strip())
+        except InvalidOperation:
+            rate = Decimal("NaN")
+        if not code.strip() or not rate.is_finite() or not 0 <= rate < _MOST_PERCENT:
+            raise ConfigError(f"{part!r} is not PERCENT:CODE, as in 19:5", key=f"{at}.tax_codes")
+        found.append((rate, code.strip()))
+    return tuple(found)

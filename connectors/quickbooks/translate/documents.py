@@ -1,0 +1,275 @@
+"""Invoices, payments and credit memos: what one of QuickBooks' says, and the next write of a copy of ours. Pure.
+
+A copy is made in one write and never edited afterwards; what follows are voids, and links of payments and credits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from connectors.quickbooks.manifest import DOC_NUMBER_MOST
+from connectors.quickbooks.translate.booking import Booking
+from connectors.quickbooks.translate.forms import form_in, note_with, read_credit_note, read_invoice, read_payment
+from connectors.quickbooks.translate.sales import lines_of, number, text
+from core.errors import RejectedError
+from core.model.documents import Billed, CreditNote, Invoice, Payment
+from core.model.money import ZERO, total_of
+from core.model.paper import RemoteDocument, Step, WantedDocument
+
+_MEMO: Final = 1000
+_REFERENCE: Final = 21
+_NOTE: Final = 3900
+_NOT_PAYABLE: Final = {"AllowOnlineCreditCardPayment": False, "AllowOnlineACHPayment": False}
+
+
+class QuickBooksDocuments:
+    """Both directions for one connection."""
+
+    def __init__(self, booking: Booking) -> None:
+        """Hold the policy of these books."""
+        self._booking = booking
+
+    def read(self, kind: str, raw: bytes) -> RemoteDocument:
+        """Read one document; ReplyError says what of it does not add up."""
+        form = form_in(raw)
+        if kind == "invoice":
+            return read_invoice(form)
+        if kind == "credit_note":
+            return read_credit_note(form)
+        return read_payment(form)
+
+    def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
+        """The next write; None when the copy is as wanted, and for what is void and was never here."""
+        document = wanted.document
+        if isinstance(document, Payment):
+            return self._payment_step(document, wanted.mark, current)
+        if isinstance(document, CreditNote):
+            return self._credit_step(document, wanted.mark, current)
+        return self._invoice_step(document, wanted.mark, current)
+
+    # ---- invoices ------------------------------------------------------------------------------
+
+    def _invoice_step(self, invoice: Invoice, mark: str, current: bytes | None) -> Step | None:
+        if current is None:
+            return None if invoice.status == "void" else _creation(self._invoice_body(invoice, mark))
+        there = self.read("invoice", current)
+        copy = there.document
+        assert isinstance(copy, Invoice)  # noqa: S101 - what read() gives for this kind
+        if invoice.status == "void":
+            return None if copy.status == "void" else _void(there)
+        _same(invoice, copy)
+        if invoice.status == "uncollectible" and copy.due != invoice.due:
+            raise RejectedError(
+                f"{copy.due} is still due in QuickBooks, which has no uncollectible invoices",
+                field="status",
+                cure="write it off in QuickBooks, by a credit memo on a bad-debt item that is applied to the invoice",
+            )
+        return None
+
+    def _invoice_body(self, invoice: Invoice, mark: str) -> dict[str, Any]:
+        due = {"DueDate": invoice.due_on.isoformat()} if invoice.due_on else {}
+        return {
+            **self._head(invoice, mark),
+            **due,
+            **self._memo(invoice.memo, "memo"),
+            **_NOT_PAYABLE,
+            "EmailStatus": "NotSet",
+            **lines_of(invoice, self._booking),
+        }
+
+    # ---- credit notes --------------------------------------------------------------------------
+
+    def _credit_step(self, note: CreditNote, mark: str, current: bytes | None) -> Step | None:
+        if note.refunded and note.status != "void":
+            raise _refund(note.refunded, note.currency)
+        if current is None:
+            return None if note.status == "void" else _creation(self._credit_body(note, mark))
+        there = self.read("credit_note", current)
+        copy = there.document
+        assert isinstance(copy, CreditNote)  # noqa: S101 - what read() gives for this kind
+        if note.status == "void":
+            if copy.status == "void":
+                return None
+            raise RejectedError(
+                "the API cannot void a credit memo", field="status", cure="void it in QuickBooks, by hand"
+            )
+        _same(note, copy)
+        left = total_of([note.applied, -copy.applied])
+        if left < 0:
+            raise RejectedError(
+                f"{copy.applied} of it is applied in QuickBooks, not {note.applied}",
+                field="applied",
+                cure="undo that in QuickBooks; if it does so by itself, switch off applying credits automatically",
+            )
+        return Step(action="apply", body=self._applied_body(note, mark, left), adds=True) if left else None
+
+    def _credit_body(self, note: CreditNote, mark: str) -> dict[str, Any]:
+        return {
+            **self._head(note, mark),
+            **self._memo(note.reason, "reason"),
+            "EmailStatus": "NotSet",
+            **lines_of(note, self._booking),
+        }
+
+    def _applied_body(self, note: CreditNote, mark: str, amount: Decimal) -> dict[str, Any]:
+        """A payment of nothing, which links the credit memo to its invoice: QuickBooks' own way of applying one."""
+        if not note.invoice:
+            raise RejectedError(
+                f"{amount} of it is applied to no invoice", field="invoice", cure="apply it in QuickBooks, by hand"
+            )
+        told = number(amount, "applied")
+        return {
+            "CustomerRef": {"value": note.customer},
+            "CurrencyRef": {"value": note.currency},
+            "TxnDate": _day(note.issued_on, "issued_on"),
+            "TotalAmt": "0",
+            "PrivateNote": note_with(mark),
+            "Line": [_linked(told, note.invoice, "Invoice"), _linked(told, note.id, "CreditMemo")],
+        }
+
+    # ---- payments ------------------------------------------------------------------------------
+
+    def _payment_step(self, payment: Payment, mark: str, current: bytes | None) -> Step | None:
+        is_void = payment.status in {"void", "failed"}
+        if payment.refunded and not is_void:
+            raise _refund(payment.refunded, payment.currency)
+        if current is None:
+            return None if is_void else _creation(self._payment_body(payment, mark))
+        there = self.read("payment", current)
+        copy = there.document
+        assert isinstance(copy, Payment)  # noqa: S101 - what read() gives for this kind
+        if is_void:
+            return None if copy.status == "void" else _void(there)
+        _refuse_void(copy.status)
+        _refuse_other("currency", payment.currency, copy.currency)
+        _refuse_other("customer", payment.customer, copy.customer)
+        _refuse_other("amount", payment.amount, copy.amount)
+        applied = _applied(payment)
+        for invoice, amount in _applied(copy).items():
+            if amount > applied.get(invoice, ZERO):
+                raise RejectedError(
+                    f"{amount} of it settles invoice {invoice} in QuickBooks, not {applied.get(invoice, ZERO)}",
+                    field="applications",
+                    cure="undo that in QuickBooks",
+                )
+        if applied == _applied(copy):
+            return None
+        body = {**_lock(there), "sparse": True, "Line": _settling(applied)}
+        return Step(action="apply", body={**body, **self._payment_sum(payment)})
+
+    def _payment_body(self, payment: Payment, mark: str) -> dict[str, Any]:
+        account = self._booking.deposit_account
+        if not account:
+            raise RejectedError(
+                "where payments are deposited is not set",
+                field="deposit_account",
+                cure="set deposit_account of this connection to the id of a bank or clearing account",
+            )
+        # an id of another system may be longer than the reference can be: then it stands in the note, whole
+        is_short = len(payment.reference) <= _REFERENCE
+        words = "" if is_short else text(f"Reference: {payment.reference}", "reference", _NOTE, self._booking)
+        reference = {"PaymentRefNum": text(payment.reference, "reference", _REFERENCE, self._booking)}
+        return {
+            **self._payment_sum(payment),
+            **(reference if is_short and payment.reference else {}),
+            "TxnDate": _day(payment.received_on, "received_on"),
+            "DepositToAccountRef": {"value": account},
+            "PrivateNote": note_with(mark, words),
+            "Line": _settling(_applied(payment)),
+        }
+
+    @staticmethod
+    def _payment_sum(payment: Payment) -> dict[str, Any]:
+        return {
+            "CustomerRef": {"value": payment.customer},
+            "CurrencyRef": {"value": payment.currency},
+            "TotalAmt": number(payment.amount, "amount"),
+        }
+
+    # ---- what forms have in common -------------------------------------------------------------
+
+    def _head(self, document: Billed, mark: str) -> dict[str, Any]:
+        named = {"DocNumber": text(document.number, "number", DOC_NUMBER_MOST, self._booking)}
+        return {
+            "CustomerRef": {"value": document.customer},
+            "CurrencyRef": {"value": document.currency},
+            "TxnDate": _day(document.issued_on, "issued_on"),
+            **(named if document.number else {}),
+            "PrivateNote": note_with(mark),
+        }
+
+    def _memo(self, words: str, field: str) -> dict[str, Any]:
+        return {"CustomerMemo": {"value": text(words, field, _MEMO, self._booking)}} if words else {}
+
+
+def _creation(body: dict[str, Any]) -> Step:
+    return Step(action="create", body=body, adds=True)
+
+
+def _lock(there: RemoteDocument) -> dict[str, Any]:
+    return {"Id": there.document.id, "SyncToken": there.version}
+
+
+def _void(there: RemoteDocument) -> Step:
+    return Step(action="void", body=_lock(there))
+
+
+def _same(wanted: Billed, copy: Billed) -> None:
+    """Whatever an edit of the copy changed is held: never overwritten, never overlooked."""
+    _refuse_void(copy.status)
+    for field in ("currency", "customer", "total", "tax"):
+        _refuse_other(field, getattr(wanted, field), getattr(copy, field))
+    if wanted.number:
+        _refuse_other("number", wanted.number, copy.number)
+
+
+def _refuse_void(status: str) -> None:
+    if status == "void":
+        raise RejectedError(
+            "the copy was voided in QuickBooks", field="status", cure="void it where it is made, or book it by hand"
+        )
+
+
+def _refuse_other(field: str, wanted: Decimal | str, there: Decimal | str) -> None:
+    if wanted != there:
+        raise RejectedError(
+            f"the copy in QuickBooks has {there}, not {wanted}",
+            field=field,
+            limit="a copy is equal to the smallest unit",
+            cure="undo the edit there, or correct the settings it was booked with and void it there",
+        )
+
+
+def _refund(amount: Decimal, currency: str) -> RejectedError:
+    return RejectedError(
+        f"{amount} {currency} was refunded, and refund receipts are not booked",
+        field="refunded",
+        cure="book a refund receipt in QuickBooks, by hand",
+    )
+
+
+def _applied(payment: Payment) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for one in payment.applications:
+        found[one.invoice] = total_of([found.get(one.invoice, ZERO), one.amount])
+    return found
+
+
+def _settling(applied: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+    return [
+        _linked(number(amount, f"applications.{invoice}"), invoice, "Invoice") for invoice, amount in applied.items()
+    ]
+
+
+def _linked(amount: str, txn_id: str, txn_type: str) -> dict[str, Any]:
+    return {"Amount": amount, "LinkedTxn": [{"TxnId": txn_id, "TxnType": txn_type}]}
+
+
+def _day(day: date | None, field: str) -> str:
+    # without one QuickBooks would take the day of the writing, which may lie in another period
+    if day is None:
+        raise RejectedError("there is no date to book it on", field=field, cure="give it one where it is made")
+    return day.isoformat()

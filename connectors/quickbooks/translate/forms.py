@@ -1,0 +1,270 @@
+"""Invoices, credit memos and payments of QuickBooks, read into neutral form to the minor unit. Pure.
+
+QuickBooks tells tax and discount for a whole form only; here each line has its part, so that the sums hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from connectors.quickbooks.wire import Form, FormLine
+from core.errors import InvalidInputError, ReplyError
+from core.model.documents import Application, CreditNote, Document, Invoice, Line, Payment, breaches
+from core.model.money import ZERO, allocated, exponent, from_minor, to_minor, total_of
+from core.model.paper import RemoteDocument
+from core.model.remote import parse_mark
+
+VOIDED: Final = "Voided"
+"""How the private note of a voided transaction begins."""
+NOT_TAXED: Final = "NON"
+DISCOUNT: Final = "Discount on the line above"
+ROUNDING: Final = "Rounding of tax"
+"""Descriptions of two kinds of lines in copies of ours; elsewhere they mean nothing."""
+_MARK: Final = re.compile(r"accord:([0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9]+)")
+_MOST: Final = Decimal(10) ** 15
+_FINEST: Final = Decimal("1e-12")
+_UNREADABLE: Final = (ValueError, RecursionError)
+
+
+def form_in(raw: bytes) -> Form:
+    """Decode one transaction; ReplyError when it is none."""
+    try:
+        form = msgspec.json.decode(raw, type=Form)
+    except _UNREADABLE as error:
+        raise ReplyError(f"not a QuickBooks transaction: {error}") from error
+    if not form.id:
+        raise ReplyError("not a QuickBooks transaction: it has no Id")
+    return form
+
+
+def mark_in(note: str) -> str | None:
+    """Our marker in a private note."""
+    found = _MARK.search(note)
+    return found[1] if found and parse_mark(found[1]) else None
+
+
+def note_with(mark: str, words: str = "") -> str:
+    """A private note that carries our marker."""
+    return f"{words}\naccord:{mark}" if words else f"accord:{mark}"
+
+
+def is_void(form: Form) -> bool:
+    """QuickBooks keeps a voided transaction, with amounts of zero."""
+    return form.total == ZERO and form.note.startswith(VOIDED)
+
+
+def read_invoice(form: Form) -> RemoteDocument:
+    """An invoice. What settled it, payments or credits, is told by those: here all of it is `paid`."""
+    balance = _finite(form.balance if form.balance is not None else form.total, "Balance")
+    lines, discount, tax = _lines(form)
+    invoice = Invoice(
+        id=form.id,
+        number=form.number,
+        customer=form.customer.value,
+        currency=_currency(form),
+        status="void" if is_void(form) else "open" if balance else "paid",
+        issued_on=_day(form.dated, "TxnDate"),
+        due_on=_day(form.due_on, "DueDate"),
+        lines=lines,
+        subtotal=total_of([one.amount for one in lines]),
+        discount=discount,
+        tax=tax,
+        total=_finite(form.total, "TotalAmt"),
+        paid=total_of([form.total, -balance]),
+        due=balance,
+        memo=form.memo.value,
+    )
+    collects = form.takes_cards or form.takes_transfers or form.email == "NeedToSend"
+    return _checked(invoice, form, collects=collects)
+
+
+def read_credit_note(form: Form) -> RemoteDocument:
+    """A credit memo. Which invoices it was applied to stands in payments only, so `invoice` is blank."""
+    left = form.remaining if form.remaining is not None else form.balance
+    left = _finite(left if left is not None else form.total, "RemainingCredit")
+    lines, discount, tax = _lines(form)
+    note = CreditNote(
+        id=form.id,
+        number=form.number,
+        customer=form.customer.value,
+        currency=_currency(form),
+        status="void" if is_void(form) else "issued",
+        issued_on=_day(form.dated, "TxnDate"),
+        lines=lines,
+        subtotal=total_of([one.amount for one in lines]),
+        discount=discount,
+        tax=tax,
+        total=_finite(form.total, "TotalAmt"),
+        applied=total_of([form.total, -left]),
+        reason=form.memo.value,
+    )
+    return _checked(note, form)
+
+
+def read_payment(form: Form) -> RemoteDocument:
+    """A payment, and which invoices it settles with money of its own."""
+    if not form.total and not is_void(form):
+        raise ReplyError("TotalAmt is 0: it applies credits, and brings no money")
+    payment = Payment(
+        id=form.id,
+        customer=form.customer.value,
+        currency=_currency(form),
+        status="void" if is_void(form) else "succeeded",
+        amount=_finite(form.total, "TotalAmt"),
+        method=form.method.name,
+        reference=form.reference,
+        received_on=_day(form.dated, "TxnDate"),
+        applications=() if is_void(form) else _applications(form.lines),
+    )
+    return _checked(payment, form)
+
+
+def settled(lines: Sequence[FormLine]) -> tuple[dict[str, Decimal], Decimal]:
+    """How much of which invoice a payment's lines settle, with whatever means, and how much of it is credit."""
+    invoices: dict[str, Decimal] = {}
+    credit = ZERO
+    for line in lines:
+        kinds = {one.type for one in line.linked}
+        amount = _finite(line.amount, "Amount")
+        if kinds == {"Invoice"} and len(line.linked) == 1:
+            invoice = line.linked[0].id
+            invoices[invoice] = total_of([invoices.get(invoice, ZERO), amount])
+        elif kinds == {"CreditMemo"}:
+            credit = total_of([credit, amount])
+        else:
+            raise ReplyError(f"a line of {amount} is linked to {', '.join(sorted(kinds)) or 'nothing'}, not an invoice")
+    return invoices, credit
+
+
+def _applications(lines: Sequence[FormLine]) -> tuple[Application, ...]:
+    # QuickBooks does not say which of several invoices a credit settles: the first ones, always in this order
+    invoices, credit = settled(lines)
+    found = []
+    for invoice, amount in invoices.items():
+        by_credit = min(credit, amount)
+        credit = total_of([credit, -by_credit])
+        if amount != by_credit:
+            found.append(Application(invoice=invoice, amount=total_of([amount, -by_credit])))
+    if credit:
+        raise ReplyError(f"credits of {credit} more than the invoices that they settle")
+    return tuple(found)
+
+
+class _Sold(msgspec.Struct):
+    """A line, and what of the discount is known to be its own."""
+
+    line: FormLine
+    discount: Decimal = ZERO
+
+
+def _lines(form: Form) -> tuple[tuple[Line, ...], Decimal, Decimal]:
+    """Lines, with discount and tax divided among them; both as totals beside."""
+    sold, discount, tax = _sold(form)
+    if not sold and (discount or tax):
+        raise ReplyError("a discount or a tax without any line")
+    currency = _currency(form)
+    nets = [total_of([one.line.amount, -one.discount]) for one in sold]
+    discounts = [
+        total_of([one.discount, part]) for one, part in zip(sold, _parts(discount, nets, currency), strict=True)
+    ]
+    nets = [total_of([one.line.amount, -part]) for one, part in zip(sold, discounts, strict=True)]
+    taxed = [ZERO if one.line.item.tax_code.value == NOT_TAXED else net for one, net in zip(sold, nets, strict=True)]
+    taxes = _parts(tax, taxed if any(net > 0 for net in taxed) else nets, currency)
+    found = [
+        _line(place, one.line, part, levied)
+        for place, (one, part, levied) in enumerate(zip(sold, discounts, taxes, strict=True), start=1)
+    ]
+    return tuple(found), total_of(discounts), tax
+
+
+def _sold(form: Form) -> tuple[list[_Sold], Decimal, Decimal]:
+    """Lines that sell something, the discount of the form as a whole, and its tax."""
+    sold: list[_Sold] = []
+    discount, tax = ZERO, _finite(form.tax.total, "TotalTax")
+    is_copy = mark_in(form.note) is not None
+    for line in _flat(form.lines):
+        if line.type == "DiscountLineDetail":
+            discount = total_of([discount, line.amount])
+        elif is_copy and line.description == ROUNDING:
+            # it makes up for tax which QuickBooks rounds in its own way: it is tax
+            tax = total_of([tax, line.amount])
+        elif is_copy and line.description == DISCOUNT and sold:
+            sold[-1].discount = total_of([sold[-1].discount, -line.amount])
+        else:
+            sold.append(_Sold(line))
+    return sold, discount, tax
+
+
+def _flat(lines: Sequence[FormLine]) -> Iterator[FormLine]:
+    for line in lines:
+        if line.type == "GroupLineDetail":
+            yield from _flat(line.group.lines)
+        elif line.type in {"SalesItemLineDetail", "DescriptionOnly", "DiscountLineDetail"}:
+            _finite(line.amount, "Amount")
+            yield line
+        elif line.type != "SubTotalLineDetail":
+            raise ReplyError(f"a line of the unknown kind {line.type!r}")
+
+
+def _line(place: int, line: FormLine, discount: Decimal, tax: Decimal) -> Line:
+    detail = line.item
+    return Line(
+        id=line.id or f"line-{place}",
+        description=line.description,
+        product=detail.item.value,
+        quantity=_finite(detail.quantity, "Qty") if detail.quantity is not None else Decimal(1),
+        unit_amount=_finite(detail.unit_price, "UnitPrice") if detail.unit_price is not None else None,
+        amount=line.amount,
+        discount=discount,
+        tax=tax,
+        period_start=_day(detail.served_on, "ServiceDate"),
+    )
+
+
+def _parts(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
+    if not total:
+        return [ZERO for _ in weights]
+    places = exponent(currency)
+    try:
+        minor = to_minor(total, places)
+    except InvalidInputError as error:
+        raise ReplyError(f"{total} is finer than {currency}'s smallest unit") from error
+    weights = [max(one, ZERO) for one in weights]
+    return [from_minor(one, places) for one in allocated(minor, weights)]
+
+
+def _checked(document: Document, form: Form, *, collects: bool = False) -> RemoteDocument:
+    wrong = breaches(document)
+    if wrong:
+        raise ReplyError("; ".join(f"{one.field} {one.problem}" for one in wrong))
+    return RemoteDocument(document=document, mark=mark_in(form.note), version=form.version, collects=collects)
+
+
+def _currency(form: Form) -> str:
+    currency = form.currency.value
+    try:
+        exponent(currency)
+    except InvalidInputError as error:
+        raise ReplyError(f"CurrencyRef: {error}") from error
+    return currency
+
+
+def _finite(amount: Decimal, attribute: str) -> Decimal:
+    if not amount.is_finite() or abs(amount) >= _MOST or amount.quantize(_FINEST) != amount:
+        raise ReplyError(f"{attribute} is {amount}, which is no amount")
+    return amount
+
+
+def _day(text: str | None, attribute: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError as error:
+        raise ReplyError(f"{attribute} is {text!r}, which is no date") from error
