@@ -171,10 +171,10 @@ class QuickBooksDocuments:
         # an id of another system may be longer than the reference can be: then it stands in the note, whole
         is_short = len(payment.reference) <= _REFERENCE
         words = "" if is_short else text(f"Reference: {payment.reference}", "reference", _NOTE, self._booking)
-        reference = {"PaymentRefNum": text(payment.reference, "reference", _REFERENCE, self._booking)}
+        named = text(payment.reference, "reference", _REFERENCE, self._booking) if is_short else ""
         return {
             **self._payment_sum(payment),
-            **(reference if is_short and payment.reference else {}),
+            **({"PaymentRefNum": named} if named else {}),
             "TxnDate": _day(payment.received_on, "received_on"),
             "DepositToAccountRef": {"value": account},
             "PrivateNote": note_with(mark, words),
