@@ -194,6 +194,15 @@ def postpone(
     tx.many(statement, [{"late_subject": name, "late_until": until} for name, until in waits.items()])
 
 
+def hurry(tx: Tx, connection: str, reasons: Iterable[str], now: float) -> bool:
+    """Let documents that wait for one of these reasons be looked at now; whether any does."""
+    found = 0
+    for some in chunks(sorted(set(reasons))):
+        here = (DIRTY.c.connection == connection, ~_OF_CUSTOMERS, DIRTY.c.reason.in_(some), DIRTY.c.not_before > now)
+        found += tx.execute(sa.update(DIRTY).where(*here).values(not_before=now, attempts=0)).rowcount
+    return found > 0
+
+
 def parked(tx: Tx, connection: str, run: str, after: str, limit: int) -> list[str]:
     """Subjects that wait for the end of a sweep."""
     statement = sa.select(DIRTY.c.subject).where(

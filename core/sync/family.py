@@ -18,6 +18,7 @@ from core.store import customers, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.sync.documents.marking import customers_placed
 from core.sync.hub import KIND, Connection, Hub
 
 FAMILIES: Final = "families"
@@ -168,10 +169,11 @@ def closes_circle(tx: Tx, customer: Customer, pulled: Mapping[str, Value]) -> bo
 
 
 def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, str | None], trace: str) -> None:
-    """Mark whatever waited for these customers: objects below theirs, and customers below them in the registry.
+    """Mark whatever waited for these customers: objects below theirs, customers below them, and their documents.
 
     `placed`: by external id, the object each has now.
     """
+    customers_placed(tx, hub, connection, placed)
     if connection.manifest.hierarchy is None or not placed:
         return
     names = {remote_id: name for name, remote_id in placed.items() if remote_id}

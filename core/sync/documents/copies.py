@@ -15,6 +15,7 @@ from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.paper import Step, WantedDocument
 from core.model.remote import Mark
+from core.store import customers as registry_customers
 from core.store import documents, failures, intents, mappings, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -24,6 +25,7 @@ from core.store.mappings import MappingRow
 from core.store.text import dump
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.documents.marking import no_object_yet
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 
@@ -101,7 +103,8 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> WantedDoc
     document = copy.paper.document
     customers = _here(tx, connection, [copy.paper.customer_id], KIND)
     if copy.paper.customer_id not in customers:
-        raise Later("its customer has no object here yet")
+        owner = registry_customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
+        raise Later(no_object_yet(owner.external_id if owner else copy.paper.customer_id))
     invoices = _here(tx, connection, references(document), "invoice")
     if any(name not in invoices for name in references(document)):
         raise Later("its invoice has no object here yet")

@@ -24,6 +24,26 @@ def named_in(subject: str) -> Named:
     return kind, remote_id
 
 
+def no_customer_yet(remote_id: str) -> str:
+    """Why a document cannot be taken: the object that it names as its customer is nobody's so far."""
+    return f"its customer {remote_id} has no mapping here"
+
+
+def no_object_yet(external_id: str) -> str:
+    """Why a copy cannot be made: there is nothing here to make it for so far."""
+    return f"its customer {external_id} has no object here"
+
+
+def customers_placed(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, str | None]) -> None:
+    """Documents that waited for these customers (external id -> object) are looked at now."""
+    policy = connection.policy.documents
+    if not placed or not (policy.originates or policy.mirrors):
+        return
+    reasons = [no_customer_yet(one) for one in placed.values() if one] + [no_object_yet(one) for one in placed]
+    if work.hurry(tx, connection.name, reasons, hub.clock.now()):
+        tx.after_commit(lambda: hub.wake(connection.name))
+
+
 def mark_documents(
     tx: Tx, hub: Hub, connection: Connection, traces: Mapping[Named, str], *, reason: str, not_before: float = 0.0
 ) -> None:

@@ -19,7 +19,7 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.marking import mark_mappings
+from core.sync.documents.marking import mark_mappings, no_customer_yet
 from core.sync.documents.offering import mapping_id, offer_copies
 from core.sync.hub import KIND, Connection, Hub
 
@@ -98,7 +98,6 @@ class _Ties:
 
     def __init__(self, tx: Tx, connection: Connection, found: Sequence[Read]) -> None:
         named = [one.remote.document for one in found]
-        self._connection = connection.name
         self._customers = mappings.by_remote_ids(tx, connection.name, KIND, [one.customer for one in named])
         ids = {name for one in named for name in references(one)}
         self._invoices = mappings.by_remote_ids(tx, connection.name, "invoice", ids)
@@ -106,7 +105,7 @@ class _Ties:
     def missing(self, document: Document) -> str:
         """Why a document cannot be taken yet; "" when it can."""
         if self._state(self._customers.get(document.customer)) == "":
-            return f"its customer {document.customer} has no mapping at {self._connection}"
+            return no_customer_yet(document.customer)
         unknown = [name for name in references(document) if name not in self._invoices]
         return f"its invoice {unknown[0]} is not known yet" if unknown else ""
 

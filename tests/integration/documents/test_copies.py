@@ -1,0 +1,303 @@
+"""An invoice that is made in one system appears in the registry and in the others, to the minor unit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.store import intents
+from core.store.tables import DIRTY
+from tests.support.acting import answer, failing, held, waiting
+from tests.support.paper import (
+    BOOKS,
+    LINE,
+    SINCE,
+    bill,
+    billing,
+    papers,
+    pay,
+    shown,
+    stripe_to_books,
+    with_documents,
+)
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def at_rest(world: World) -> None:
+    """Nothing is held, failing, waiting or in doubt."""
+    assert [(one.reason, one.detail) for one in held(world)] == []
+    assert failing(world) == []
+    assert not any(waiting(world).values())
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def is_silent(world: World) -> None:
+    """Two more sweeps, one of them of everything, write nothing."""
+    before = {name: world.writes(name) for name in world.names}
+    await world.next_sweep()
+    world.clock.time += 90_000
+    await world.settle()
+    assert {name: world.writes(name) for name in world.names} == before
+
+
+async def test_an_invoice_of_stripe_appears_in_the_books_with_its_number_tax_and_total() -> None:
+    """And in the registry."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    (paper,) = papers(world)
+    (there,) = shown(world, "quickbooks")
+    (origin,) = shown(world, "stripe")
+    for field in ("number", "currency", "total", "tax", "due", "status"):
+        assert there[field] == origin[field], field
+    assert there["total"] == "119.00"
+    assert str(paper.document.total) == "119.00"  # type: ignore[union-attr]
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_payment_settles_the_copy_and_nothing_is_written_again() -> None:
+    """By a payment of its own in the books."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    (there,) = shown(world, "quickbooks")
+    assert (there["status"], there["due"]) == ("paid", "0.00")
+    (payment,) = shown(world, "quickbooks", "payment")
+    assert payment["amount"] == "119.00"
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_part_payment_leaves_the_rest_due() -> None:
+    """Marking the whole invoice paid would lose the rest."""
+    world = await billing()
+    invoice = bill(world)
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    (there,) = shown(world, "quickbooks")
+    assert (there["status"], there["due"]) == ("open", "100.00")
+    pay(world, invoice, "100.00")
+    await world.next_sweep()
+    (there,) = shown(world, "quickbooks")
+    assert (there["status"], there["due"]) == ("paid", "0.00")
+    assert sorted(one["amount"] for one in shown(world, "quickbooks", "payment")) == ["100.00", "19.00"]
+    at_rest(world)
+
+
+async def test_a_draft_is_known_and_copied_only_when_it_is_final() -> None:
+    """However often it was changed before."""
+    world = await billing()
+    invoice = bill(world, status="draft")
+    await world.next_sweep()
+    (paper,) = papers(world)
+    assert paper.document.status == "draft"
+    assert shown(world, "quickbooks") == []
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "open"})
+    await world.next_sweep()
+    (there,) = shown(world, "quickbooks")
+    assert (there["status"], there["total"]) == ("open", "119.00")
+    at_rest(world)
+
+
+async def test_a_deleted_draft_leaves_nothing_behind() -> None:
+    """Nobody is asked about it."""
+    world = await billing()
+    invoice = bill(world, status="draft")
+    await world.next_sweep()
+    world.lookalikes["stripe"].delete("invoice", invoice)
+    await world.next_sweep()
+    assert papers(world) == []
+    at_rest(world)
+
+
+async def test_a_void_invoice_is_voided_in_the_books_and_never_deleted() -> None:
+    """One that was void before it was copied is not copied."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    other = bill(world)
+    world.lookalikes["stripe"].edit("invoice", other, {"status": "void"})
+    await world.next_sweep()
+    (there,) = shown(world, "quickbooks")
+    assert there["status"] == "void"
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_credit_note_settles_the_copy() -> None:
+    """By a credit memo that is applied to it."""
+    world = await billing()
+    invoice = bill(world)
+    (customer,) = world.neutral("stripe")
+    credit = {"description": "Credit", "amount": "50.00", "quantity": "1"}
+    world.lookalikes["stripe"].edit(
+        "credit_note", None, {"customer": customer, "currency": "USD", "invoice": invoice, "lines": [credit]}
+    )
+    await world.next_sweep()
+    (there,) = shown(world, "quickbooks")
+    (note,) = shown(world, "quickbooks", "credit_note")
+    assert (there["due"], note["total"]) == ("69.00", "50.00")
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_line_that_policy_maps_to_no_item_holds_the_invoice_and_names_the_line() -> None:
+    """Leaving it out would make the copy too small."""
+    books = {"deposit_account": "35"}
+    world = await billing(
+        with_documents(
+            {"stripe": DocumentPolicy(originates=KINDS), "quickbooks": DocumentPolicy(mirrors=KINDS, since=SINCE)},
+            {"quickbooks": books},
+            {},
+        )
+    )
+    bill(world)
+    await world.next_sweep()
+    assert shown(world, "quickbooks") == []
+    (hold,) = held(world)
+    assert hold.reason == "rejected"
+    assert "no product" in hold.detail["problem"]
+    assert hold.detail["field"].startswith("line ")
+    world.config = stripe_to_books()
+    world.start()
+    await answer(world, hold, "retry")
+    (there,) = shown(world, "quickbooks")
+    assert there["total"] == "119.00"
+    at_rest(world)
+
+
+async def test_an_amount_that_a_bookkeeper_changed_is_asked_about_and_not_overwritten() -> None:
+    """The registry cannot know whose error it is."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    (copy_id,) = world.lookalikes["quickbooks"].neutral("invoice")
+    lines = [{"description": "Seats", "quantity": "1", "amount": "70.00", "product": "1"}]
+    world.lookalikes["quickbooks"].edit("invoice", copy_id, {"lines": lines})
+    before = world.writes("quickbooks")
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert hold.detail["field"] in ("total", "tax")
+    assert world.writes("quickbooks") == before
+    (there,) = shown(world, "quickbooks")
+    assert there["total"] != "119.00"
+
+
+async def test_a_copy_that_somebody_deleted_is_asked_about_and_made_again_on_request() -> None:
+    """Not by itself: a person had a reason."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    (copy_id,) = world.lookalikes["quickbooks"].neutral("invoice")
+    world.lookalikes["quickbooks"].delete("invoice", copy_id)
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert hold.reason == "remote_gone"
+    assert shown(world, "quickbooks") == []
+    await answer(world, hold, "recreate")
+    (there,) = shown(world, "quickbooks")
+    assert there["total"] == "119.00"
+    at_rest(world)
+
+
+async def test_an_invoice_of_a_customer_that_is_not_mapped_waits_says_why_and_is_taken_later() -> None:
+    """Somebody else has the e-mail, and a person is asked about the customer first."""
+    world = await billing()
+    other = world.lookalikes["stripe"].edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    bill(world, customer=other)
+    await world.next_sweep()
+    assert papers(world) == []
+    (waits,) = world.db.read_now(lambda tx: [row.reason for row in tx.rows(DIRTY.select()) if row.kind == "invoice"])
+    assert waits == f"its customer {other} has no mapping here"
+    (question,) = held(world)
+    await answer(world, question, "create")
+    assert len(papers(world)) == 1
+    (there,) = shown(world, "quickbooks")
+    assert there["total"] == "119.00"
+
+
+async def test_a_number_that_is_taken_in_the_books_is_asked_about() -> None:
+    """Nothing is renumbered, nothing is overwritten."""
+    world = await billing()
+    world.names = ("stripe",)
+    bill(world)
+    await world.next_sweep()
+    (origin,) = shown(world, "stripe")
+    bill(world, "quickbooks", {**LINE, "product": "1"}, number=origin["number"])
+    world.names = ("stripe", "hubspot", "quickbooks")
+    await world.settle()
+    (hold,) = held(world)
+    assert hold.reason == "rejected"
+    assert hold.detail["field"] == "number"
+    assert len(shown(world, "quickbooks")) == 1
+
+
+async def test_closed_books_hold_the_invoice_and_no_date_is_moved() -> None:
+    """The person who closed them decides."""
+    world = await billing()
+    books = world.lookalikes["quickbooks"]
+    books.settings = replace(books.settings, books_closed_through="2026-11-30")
+    bill(world)
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert "2026-11-30" in hold.detail["problem"] + hold.detail["limit"]
+    assert shown(world, "quickbooks") == []
+
+
+async def test_a_currency_that_is_not_the_customers_is_held() -> None:
+    """A QuickBooks customer has one currency for ever."""
+    world = await billing()
+    bill(world, "stripe", {"description": "Seats", "amount": "1000", "quantity": "1"}, currency="JPY")
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert "urrency" in hold.detail["problem"] + hold.detail["field"]
+    assert shown(world, "quickbooks") == []
+
+
+async def test_a_refund_is_asked_about_and_the_payment_stays() -> None:
+    """What was refunded was paid before."""
+    world = await billing()
+    invoice = bill(world)
+    payment = pay(world, invoice, "119.00")
+    await world.next_sweep()
+    world.lookalikes["stripe"].edit("payment", payment, {"refunded": "19.00"})
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert hold.detail["field"] == "refunded"
+    assert hold.detail["document"] == "payment"
+    assert len(shown(world, "quickbooks", "payment")) == 1
+
+
+async def test_what_was_issued_before_the_activation_is_not_copied() -> None:
+    """Ten years of invoices would flood the books of a new connection; `since` says otherwise."""
+    policies = {"stripe": DocumentPolicy(originates=KINDS), "quickbooks": DocumentPolicy(mirrors=KINDS)}
+    world = await billing(with_documents(policies, {"quickbooks": BOOKS}, {}))
+    bill(world, issued_on="2026-01-01")
+    bill(world, issued_on="2026-11-18")
+    await world.next_sweep()
+    assert len(papers(world)) == 2
+    assert len(shown(world, "quickbooks")) == 1
+    at_rest(world)
+
+
+async def test_invoices_that_were_there_before_are_listed_and_copied() -> None:
+    """No event tells of them any more."""
+    world = World(config=stripe_to_books())
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    invoices = [bill(world) for _ in range(7)]
+    pay(world, invoices[0], "119.00")
+    world.clock.time += 40 * 86_400
+    await world.activate_all()
+    assert len(papers(world)) == 7
+    assert sorted(one["due"] for one in shown(world, "quickbooks")) == ["0.00", *["119.00"] * 6]
+    at_rest(world)
+    await is_silent(world)
