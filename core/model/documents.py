@@ -231,7 +231,7 @@ def _payment_breaches(payment: Payment) -> list[Breach]:
     applied = total_of([one.amount for one in payment.applications])
     if applied > payment.amount:
         found.append(Breach("applications", f"{applied} are applied of a payment of {payment.amount}"))
-    if payment.amount <= 0:
+    if payment.amount < 0 or (not payment.amount and payment.status != "void"):  # QuickBooks empties what is void
         found.append(Breach("amount", f"is not positive: {payment.amount}"))
     if not 0 <= payment.refunded <= payment.amount:
         found.append(Breach("refunded", f"{payment.refunded} of a payment of {payment.amount}"))

@@ -80,12 +80,14 @@ class Reading:
             return Missing(remote_id, survivor=row.id)
         return pages.sighting(remote_id, raw) if _documents(kind, [raw]) else Missing(remote_id)
 
-    async def find(self, kind: str, probe: Probe) -> list[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
         """By display name, also among inactive customers; documents by their number, then by our marker."""
         if kind == CUSTOMER:
             name = probe.unique.get("name")
-            names = quoted([name, name + DELETED_SUFFIX]) if name else ""
-            return list(sightings(await self.select(kind, [f"DisplayName in ({names})"]))) if name else []
+            if not name:
+                return ()
+            names = quoted([name, name + DELETED_SUFFIX])
+            return list(sightings(await self.select(kind, [f"DisplayName in ({names})"])))
         number = probe.unique.get("number") if kind != "payment" else None
         found = await self.select(kind, [f"DocNumber = {quoted([number])}"]) if number else []
         if probe.mark and not any(pages.is_marked(record, probe.mark) for record in found):

@@ -140,7 +140,7 @@ class _Parser:
         self._expect("from")
         query.entity = self._entity = self._next().lower()
         if query.entity not in _COLUMNS:
-            raise Refused("4001", "Invalid query", f"QueryValidationError: {query.entity} is no entity")
+            raise self._refuse()
         if self._accept("where"):
             query.conditions.append(self._condition())
             while self._accept("and"):

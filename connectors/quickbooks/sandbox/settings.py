@@ -44,7 +44,7 @@ class QuickBooksSettings:
     applies_credits: bool = False
     """Whether a new credit memo is applied to the oldest open invoice by itself, as QuickBooks offers to."""
     keeps_voided_note: bool = False
-    """Whether a void keeps the private note behind the word "Voided". The documentation's sample shows only the word."""
+    """Whether a void keeps the private note behind the word "Voided". The sample in the documentation has the word."""
     takes_told_tax: bool | None = None
     """Whether TotalTax of a request is honoured; None: in US companies (automated sales tax), and in no other."""
     tax_rates: tuple[tuple[str, str], ...] = (("TAX", "8.25"), ("NON", "0"), ("5", "19"), ("7", "7"), ("2", "0"))

@@ -7,15 +7,19 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from connectors.quickbooks.connector import PROVIDER, QuickBooksConnector
 from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSettings
+from core.model.documents import Document, kind_of
+from core.model.paper import WantedDocument
 from core.model.remote import Wanted
-from core.ports import ConnectionConfig, HttpRequest, HttpResponse, Shell, Write
+from core.ports import ConnectionConfig, DocumentTranslator, HttpRequest, HttpResponse, Shell, Write, Written
 
 T = TypeVar("T")
 URL = "http://books.example"
+MARK = "instance.mapping.1"
 
 
 class ManualClock:
@@ -71,11 +75,19 @@ class World:
         self.before: Callable[[HttpRequest], HttpResponse | None] = lambda _: None
         self.after: Callable[[HttpRequest, HttpResponse], HttpResponse] = lambda _, answer: answer
         self.extra: dict[str, str] = {}
+        self.items: dict[str, str] = {}
 
     @property
     def config(self) -> ConnectionConfig:
         """A connection to the company."""
-        return ConnectionConfig("books", "quickbooks", {**self.company.connection_settings(URL), **self.extra})
+        settings = {**self.company.connection_settings(URL), **self.extra}
+        return ConnectionConfig("books", "quickbooks", settings, items=self.items)
+
+    @property
+    def documents(self) -> DocumentTranslator:
+        """The translation of documents, by the connection's policy."""
+        assert PROVIDER.documents is not None
+        return PROVIDER.documents(self.config)
 
     @property
     def shell(self) -> Shell:
@@ -101,6 +113,25 @@ class World:
         """A sparse update as the engine would freeze it."""
         body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), raw).body
         return Write(key=key, action="update", kind="customer", remote_id=remote_id, body=body)
+
+    async def bring(self, document: Document, raw: bytes | None = None, *, mark: str = MARK) -> bytes:
+        """Take step after step as the engine does, each decided on the answer before; the copy at the end."""
+        connector, kind = self.connector(), kind_of(document)
+        remote_id = self.documents.read(kind, raw).document.id if raw else None
+        for number in range(9):
+            named = msgspec.structs.replace(document, id=remote_id or "")
+            step = self.documents.step(WantedDocument(document=named, mark=mark), raw)
+            if step is None:
+                assert raw is not None
+                return raw
+            body = json.loads(json.dumps(step.body))
+            key = f"{mark}-{number}-{step.action}"
+            write = Write(key=key, action=step.action, kind=kind, remote_id=remote_id, body=body)
+            (receipt,) = await connector.write([write])
+            if not isinstance(receipt, Written):
+                raise receipt
+            remote_id, raw = receipt.sighting.id, receipt.sighting.raw
+        pytest.fail("the steps never end")
 
     def paths(self, fragment: str) -> list[str]:
         """Addresses called so far that contain a fragment."""

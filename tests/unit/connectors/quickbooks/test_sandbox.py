@@ -363,7 +363,7 @@ def test_a_query_has_defaults_that_hide_things(api: Api) -> None:
     [
         ("select Id from Customer", "4000"),
         ("select * from Customer where Id = '1' or Id = '2'", "4000"),
-        ("select * from Invoice", "4000"),
+        ("select * from Vendor", "4000"),
         ("select * from Customer where", "4000"),
         ("select * from Customer where Id like '1'", "4000"),
         ("select * from Customer where Id = 1", "4000"),

@@ -18,6 +18,7 @@ from core.ports import Delivery, Notice
 
 HOOKS = QuickBooksWebhooks()
 TOKEN = "7d3c-verifier"
+KINDS = {"customer": "customer", "invoice": "invoice", "payment": "payment", "creditmemo": "credit_note"}
 EVENT: dict[str, Any] = {
     "specversion": "1.0",
     "id": "88cd52aa-33b6-4351-9aa4-47572edbd068",
@@ -127,7 +128,20 @@ def test_two_thousand_mutated_deliveries_are_refused() -> None:
 def test_each_event_the_manifest_names_is_understood() -> None:
     """An event that is subscribed to and not understood is an edit lost until the next sweep."""
     for event_type in MANIFEST.webhook_events:
-        assert HOOKS.notices(events({"type": event_type})) == [Notice(kind="customer", remote_id="1234")]
+        entity = event_type.split(".")[1]
+        assert HOOKS.notices(events({"type": event_type})) == [Notice(kind=KINDS[entity], remote_id="1234")]
+
+
+@pytest.mark.parametrize("entity", ["invoice", "payment", "creditmemo"])
+@pytest.mark.parametrize("change", ["created", "updated", "deleted", "voided", "emailed"])
+def test_a_document_of_the_same_id_as_a_customer_is_another_object(entity: str, change: str) -> None:
+    """Ids are of each entity; a delete or void that is ignored leaves an invoice open that nobody owes."""
+    body = events({}, {"type": f"qbo.{entity}.{change}.v1"})
+
+    assert HOOKS.notices(body) == [
+        Notice(kind="customer", remote_id="1234"),
+        Notice(kind=KINDS[entity], remote_id="1234"),
+    ]
 
 
 def test_an_event_of_a_later_version_is_understood() -> None:
@@ -143,8 +157,14 @@ def test_a_merge_names_whom_the_survivor_absorbed() -> None:
 
 
 def test_events_of_other_entities_give_no_notice() -> None:
-    """One app, one address: invoices and payments arrive here as well."""
-    odd = ("qbo.invoice.created.v1", "something.else", "qbo-customer.created.v1", "qbo.customer.created-v1")
+    """One app, one address: bills and vendors arrive here as well."""
+    odd = (
+        "qbo.bill.created.v1",
+        "qbo.vendor.merged.v1",
+        "something.else",
+        "qbo-customer.created.v1",
+        "qbo.customer.created-v1",
+    )
     body = events(*({"type": one} for one in odd), {"data": None})
 
     assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
@@ -155,13 +175,19 @@ def test_the_older_format_is_understood() -> None:
     """Apps that were not moved to CloudEvents still send it."""
     entities = [
         {"name": "Customer", "id": "1", "operation": "Create", "lastUpdated": "2015-10-05T14:42:19-0700"},
-        {"name": "Invoice", "id": "2", "operation": "Update"},
+        {"name": "Invoice", "id": "1", "operation": "Update"},
+        {"name": "Payment", "id": "2", "operation": "Void"},
+        {"name": "CreditMemo", "id": "2", "operation": "Delete"},
+        {"name": "Bill", "id": "2", "operation": "Update"},
         {"name": "Customer", "id": "3", "operation": "Merge", "deletedId": "4"},
     ]
     body = json.dumps({"eventNotifications": [{"realmId": "9", "dataChangeEvent": {"entities": entities}}]}).encode()
 
     assert HOOKS.notices(body) == [
         Notice(kind="customer", remote_id="1"),
+        Notice(kind="invoice", remote_id="1"),
+        Notice(kind="payment", remote_id="2"),
+        Notice(kind="credit_note", remote_id="2"),
         Notice(kind="customer", remote_id="3", merged=("4",)),
     ]
 
