@@ -15,11 +15,17 @@ from config.policy import Carrier, connection_policy, field_rules, guard
 from config.section import Mistakes, Section, did_you_mean
 from config.settings import secret_variable
 from core.errors import ConfigError
-from core.model.policy import REGISTRY, ConnectionPolicy, Policy
+from core.model.documents import KINDS
+from core.model.policy import REGISTRY, ConnectionPolicy, DocumentPolicy, Policy
 from core.model.remote import Manifest
 from core.ports import ConnectionConfig
 
 NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
+SANDBOX_DOCUMENTS: Final[Mapping[str, DocumentPolicy]] = {
+    "stripe": DocumentPolicy(originates=KINDS),
+    "quickbooks": DocumentPolicy(originates=KINDS, mirrors=KINDS, since="2000-01-01"),
+}
+"""What flows between look-alikes: an invoice that is made at one is copied to the others."""
 SANDBOX_METADATA_KEYS: Final[Mapping[str, tuple[str, ...]]] = {"hubspot": ("plan", "segment", "account_manager")}
 
 
@@ -68,7 +74,15 @@ def sandbox_config(urls: Mapping[str, Mapping[str, str]]) -> AccordConfig:
         for name, settings in urls.items()
     }
     scopes = {
-        name: ConnectionPolicy(name=name, provider=name, enters="all", creates="all", match_email=True) for name in urls
+        name: ConnectionPolicy(
+            name=name,
+            provider=name,
+            enters="all",
+            creates="all",
+            match_email=True,
+            documents=SANDBOX_DOCUMENTS.get(name, DocumentPolicy()),
+        )
+        for name in urls
     }
     return AccordConfig(connections=connections, policy=Policy(connections=scopes))
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from core.cli.demo_bills import audited, bill_everybody, copied, look_at_bills
 from core.cli.quiet import Bell, run_until_quiet
 from core.cli.root import Root, SandboxAccess
 from core.cli.screen import Screen
@@ -29,7 +30,7 @@ from core.sandbox.cast import SYSTEMS, System
 from core.sandbox.client import SandboxClient
 from core.sandbox.seed import Seed, demo_seed, plant
 from core.sandbox.verify import Difference, differences
-from core.store import customers, holds, mappings
+from core.store import customers, documents, holds, mappings
 from core.store.database import Tx
 from core.sync.activation import activate
 from core.sync.hub import Hub
@@ -37,6 +38,7 @@ from core.sync.lanes import Lanes
 from core.sync.oneoffs import ask
 from core.sync.plan import plan
 
+KINDS = ("customer", "invoice", "payment", "credit_note")
 PATIENCE_SECONDS = 120.0
 LAG_SCALE = 0.02
 """The look-alikes' lags, shrunk: a second of the demo is most of a minute there."""
@@ -56,12 +58,13 @@ class Stage:
     bell: Bell
     clients: Mapping[System, SandboxClient]
     seed: Seed
+    bills: int
     ids: Mapping[System, Sequence[str]]
     folder: Path
     screen: Screen
 
 
-def demo(root: Root, *, customers: int, seed: int, dump: Path | None, as_json: bool) -> int:
+def demo(root: Root, *, customers: int, bills: int, seed: int, dump: Path | None, as_json: bool) -> int:
     """Run it; 0 when every system agrees as the seed says and the second pass wrote nothing, else 1."""
     screen = Screen(sys.stderr if as_json else sys.stdout)
     folder = dump or FOLDER
@@ -83,28 +86,32 @@ def demo(root: Root, *, customers: int, seed: int, dump: Path | None, as_json: b
         hub = stack.enter_context(
             root.open_hub(sandbox=access, wake=bell.ring, is_direct=False, database_url=f"sqlite:///{database}")
         )
-        stage = Stage(hub, Lanes(hub), bell, clients, story, ids, folder, screen)
-        return asyncio.run(_play(stage, as_json=as_json))
+        stage = Stage(hub, Lanes(hub), bell, clients, story, bills, ids, folder, screen)
+        return asyncio.run(_play(stage, random.Random(seed), as_json=as_json))  # noqa: S311 - a seed
 
 
-async def _play(stage: Stage, *, as_json: bool) -> int:
+async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
     _introduce(stage)
     _write(stage, "expected.json", _expected(stage))
     _dump(stage, "before")
     await _agree(stage)
-    found = _verify(stage)
+    await bill_everybody(stage.hub, stage.clients, rng, stage.bills, lambda: _settle(stage))
+    found, wrong_bills = _verify(stage), audited(stage.hub, stage.clients)
     wrote = _writes(stage)
     reads, second_writes = await _second_pass(stage)
     found += _verify(stage)
+    wrong_bills += audited(stage.hub, stage.clients)
     _dump(stage, "after")
     held = stage.hub.db.read_now(lambda tx: _held(tx, stage))
     wrong_holds = _wrong_holds(stage, held)
-    is_good = not (found or wrong_holds or second_writes) and reads > 0
+    is_good = not (found or wrong_holds or wrong_bills or second_writes) and reads > 0
     counts = stage.hub.db.read_now(lambda tx: _counts(tx, stage))
     result = {
         "agree": is_good,
         "customers": counts["customers"],
         "mappings": counts["mappings"],
+        "invoices": counts["invoices"],
+        "documents": stage.hub.db.read_now(copied),
         "writes": wrote,
         "holds": [
             {"connection": one[0], "reason": one[1], "field": one[2], "person": one[3]}
@@ -113,8 +120,9 @@ async def _play(stage: Stage, *, as_json: bool) -> int:
         "second_pass_reads": reads,
         "second_pass_writes": second_writes,
     }
-    _write(stage, "result.json", result | {"differences": [msgspec.to_builtins(one) for one in found]})
-    _conclude(stage, result, found, wrong_holds, as_json=as_json)
+    wrong = [*wrong_holds, *wrong_bills]
+    _write(stage, "result.json", result | {"differences": [msgspec.to_builtins(one) for one in found], "wrong": wrong})
+    _conclude(stage, result, found, wrong, as_json=as_json)
     return 0 if is_good else 1
 
 
@@ -163,14 +171,15 @@ async def _second_pass(stage: Stage) -> tuple[int, int]:
     for name in SYSTEMS:
         await ask(stage.hub, name, {"what": "full"})
     await _settle(stage)
+    await look_at_bills(stage.hub, lambda: _settle(stage))
     reads = sum(client.stats().reads - before[name].reads for name, client in stage.clients.items())
     return reads, sum(_writes(stage).values()) - sum(mutations.values())
 
 
 def _writes(stage: Stage) -> dict[str, int]:
-    """Changes of customers that the look-alikes' own logs ascribe to Accord."""
+    """Changes of customers and documents that the look-alikes' own logs ascribe to Accord."""
     return {
-        name: sum(one.caller == "accord" and one.kind == "customer" for one in client.mutations())
+        name: sum(one.caller == "accord" and one.kind in KINDS for one in client.mutations())
         for name, client in stage.clients.items()
     }
 
@@ -222,7 +231,8 @@ def _wrong_holds(stage: Stage, held: Counter[HoldKey]) -> list[str]:
 
 def _counts(tx: Tx, stage: Stage) -> dict[str, int]:
     live = sum(mappings.count(tx, name, "live") for name in stage.hub.connections)
-    return {"customers": customers.count(tx), "mappings": live}
+    invoices = sum(times for (kind, _), times in documents.counts(tx).items() if kind == "invoice")
+    return {"customers": customers.count(tx), "mappings": live, "invoices": invoices}
 
 
 def _expected(stage: Stage) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="Write what each system held, before and after.")
     ] = None,
     customers: Annotated[int, typer.Option(min=1, max=100_000, help="How many people and companies to seed.")] = 320,
+    invoices: Annotated[int, typer.Option(min=0, max=100_000, help="How many invoices to make.")] = 520,
     seed: Annotated[int, typer.Option(help="The same seed makes the same mess.")] = 1,
 ) -> int:
     """Show the main job on the sandbox.
@@ -31,4 +32,4 @@ def demo(
     """
     from core.cli.demo import demo as show
 
-    return show(desk.root, customers=customers, seed=seed, dump=dump, as_json=desk.as_json)
+    return show(desk.root, customers=customers, bills=invoices, seed=seed, dump=dump, as_json=desk.as_json)

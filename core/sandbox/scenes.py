@@ -230,6 +230,12 @@ def name_in_use(cast: Cast) -> Scene:
     return Scene((_everywhere(owner, "quickbooks"), late))
 
 
+def billed_abroad(cast: Cast) -> Scene:
+    """Known to the books, in a currency of its own: its invoices have no decimals, two or three."""
+    currency = cast.rng.choice(("EUR", "JPY", "KWD"))
+    return Scene((Case(rows={"quickbooks": row("quickbooks", cast.company(), currency=currency)}),))
+
+
 SCENES: Final[tuple[tuple[Callable[[Cast], Scene], int], ...]] = (
     (only_in_one, 90),
     (in_two, 45),
@@ -258,6 +264,7 @@ SCENES: Final[tuple[tuple[Callable[[Cast], Scene], int], ...]] = (
     (spelled_emails, 8),
     (namesakes, 2),
     (name_in_use, 2),
+    (billed_abroad, 12),
 )
 """Every kind of mess, and how often it comes among about 320 customers. Each comes at least once."""
 

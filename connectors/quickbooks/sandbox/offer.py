@@ -25,6 +25,8 @@ OFFER: Final = Offer(
         "token_url": base_url + TOKEN_PATH,
         "realm_id": _COMPANY.realm_id,
         "region": "us",
+        "deposit_account": "35",
+        "default_item": "1",
     },
     secrets={
         "client_id": _COMPANY.client_id,

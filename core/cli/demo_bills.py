@@ -1,0 +1,105 @@
+"""The demo's invoices: made where people bill, copied to where the books are, and compared without the engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+from typing import Any
+
+from core.model.documents import KINDS
+from core.sandbox.audit import discrepancies
+from core.sandbox.cast import System
+from core.sandbox.client import SandboxClient
+from core.sandbox.papers import PLACES, Account, Biller, invent, plant_bills
+from core.store import holds, mappings
+from core.store.database import Tx
+from core.sync.documents.telling import agrees, every
+from core.sync.hub import Hub
+from core.sync.oneoffs import ask
+
+BILLERS: tuple[Biller, ...] = ("stripe", "quickbooks")
+
+
+async def bill_everybody(
+    hub: Hub,
+    clients: Mapping[System, SandboxClient],
+    rng: Random,
+    number: int,
+    settle: Callable[[], Awaitable[None]],
+) -> None:
+    """Make `number` invoices for customers that both billers know, and let them flow."""
+    accounts = _accounts(hub, clients)
+
+    def edit(system: Biller, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        return clients[system].edit(changes, remote_id, kind)
+
+    if accounts:
+        plant_bills(invent(rng, accounts, number), edit)
+        await look_at_bills(hub, settle)
+
+
+async def look_at_bills(hub: Hub, settle: Callable[[], Awaitable[None]]) -> None:
+    """List all documents where they originate, and see to their copies."""
+    for name, connection in sorted(hub.connections.items()):
+        if connection.policy.documents.originates or connection.policy.documents.mirrors:
+            await ask(hub, name, {"what": "changes"})
+            await ask(hub, name, {"what": "documents", "kinds": list(KINDS)})
+    await settle()
+
+
+def _accounts(hub: Hub, clients: Mapping[System, SandboxClient]) -> list[Account]:
+    """Customers with an object at each biller, each in the currency of its books."""
+    books = clients["quickbooks"].neutral()
+    at_stripe = {row.record_id: row for row in hub.db.read_now(lambda tx: _live(tx, "stripe"))}
+    found = []
+    for row in hub.db.read_now(lambda tx: _live(tx, "quickbooks")):
+        other = at_stripe.get(row.record_id)
+        shown = books.get(str(row.remote_id), {})
+        if other is not None and shown.get("currency") in PLACES and shown.get("status") != "inactive":
+            ids: dict[Biller, str] = {"stripe": str(other.remote_id), "quickbooks": str(row.remote_id)}
+            found.append(Account(ids, str(shown["currency"])))
+    return found
+
+
+def _live(tx: Tx, name: str) -> list[mappings.MappingRow]:
+    return [row for row in mappings.page(tx, name, "", 100_000) if row.state == "live" and row.remote_id]
+
+
+def audited(hub: Hub, clients: Mapping[System, SandboxClient]) -> list[str]:
+    """What is wrong about the invoices, read from the systems themselves."""
+    policies = {name: one.policy.documents for name, one in hub.connections.items()}
+    billing = {name for name, policy in policies.items() if "invoice" in (*policy.originates, *policy.mirrors)}
+    shown: dict[str, Mapping[str, Any]] = {
+        name: client.neutral("invoice") for name, client in clients.items() if name in billing
+    }
+    mirrors = {
+        name: [other for other, policy in policies.items() if other != name and "invoice" in policy.mirrors]
+        for name, policy in policies.items()
+        if "invoice" in policy.originates
+    }
+    held = hub.db.read_now(_held)
+    found = [f"{one.system} {one.number}: {one.problem}" for one in discrepancies(shown, mirrors, held)]
+    return found + [f"nobody expects this to be held: {number}" for number in sorted(held)]
+
+
+def _held(tx: Tx) -> frozenset[str]:
+    """Numbers of invoices that a person must decide about."""
+    return frozenset(
+        str(one.detail.get("number", "")) for one in holds.listing(tx, limit=100_000) if "document" in one.detail
+    )
+
+
+def copied(tx: Tx) -> dict[str, dict[str, int]]:
+    """How many documents of each kind there are, how many copies, and how many of those are equal."""
+    found: dict[str, dict[str, int]] = {}
+    for kind in KINDS:
+        papers = every(tx, kind)
+        rows = mappings.of_records(tx, [one.id for one in papers])
+        counts: Counter[str] = Counter(documents=len(papers))
+        for one in papers:
+            copies = [row for row in rows.get(one.id, ()) if row.connection != one.origin]
+            counts["copies"] += len(copies)
+            counts["equal"] += sum(agrees(one, row) for row in copies)
+        found[kind] = {name: counts[name] for name in ("documents", "copies", "equal")}
+    return found
