@@ -45,6 +45,9 @@ class Listed:
     is_whole: bool = False
     position: str | None = None
     """Further along than the stored cursor while pages show nothing new."""
+    named: set[str] = field(default_factory=set)
+    """Of a sweep of changes under way: what earlier pages named. A feed that tells the newest first shows older
+    states of it on later ones."""
 
     def begin(self, cursor: Cursor) -> None:
         """Start, or go on after a restart, where the stored cursor stands."""
@@ -77,7 +80,7 @@ async def sweep_slice(hub: Hub, connection: Connection, mode: str, listed: Liste
     """Read and store one page."""
     cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, mode))
     if mode == "changes":
-        await _changes_slice(hub, connection, cursor, report)
+        await _changes_slice(hub, connection, cursor, listed, report)
         return
     if cursor.run is None:
         cursor = await begin_full(hub, connection, hub.ids.new())
@@ -271,7 +274,7 @@ async def _missing(hub: Hub, connection: Connection, listed: Listed) -> list[str
         after = page[-1]
 
 
-async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, report: Report) -> None:
+async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, listed: Listed, report: Report) -> None:
     page = await connection.connector.sweep(KIND, "changes", cursor.cursor)
     ids = [one.id for one in page.sightings]
     known = await hub.db.read(lambda tx: observations.digests(tx, connection.name, KIND, ids))
@@ -282,7 +285,7 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
         mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
         papers = {(one.kind, one.remote_id): trace for one in page.others}
         mark_documents(tx, hub, connection, papers, reason="changed")
-        fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
+        fresh = [one for one in page.sightings if known.get(one.id) != one.digest and one.id not in listed.named]
         risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh)
         if risky:
             guard.stop(tx, hub, connection, risky, why)
@@ -294,4 +297,5 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
         connections.put_cursor(tx, ended if page.is_last else moved)
 
     await hub.db.run(store)
+    listed.named = set() if page.is_last else listed.named | named | set(ids)
     report.looked += len(named)

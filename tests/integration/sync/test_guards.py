@@ -12,7 +12,19 @@ from core.ports import HttpRequest, HttpResponse
 from core.store import connections
 from core.store.connections import ConnectionRow
 from core.sync import registry
-from tests.support.acting import agreeing, all_day, answer, change, edit, everybody, failing, held, only, value
+from tests.support.acting import (
+    agreeing,
+    all_day,
+    answer,
+    change,
+    change_only,
+    edit,
+    everybody,
+    failing,
+    held,
+    only,
+    value,
+)
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +121,22 @@ async def test_what_a_feed_tells_at_once_is_stopped_before_the_first_of_it(name:
     assert (hold.reason, hold.detail["records"]) == (holds.MASS_CHANGE, MANY // 2 + 1)
     assert {one: world.writes(one) for one in NAMES} == before
     assert sum("phone" in one.fields for one in everybody(world)) == MANY
+
+
+async def test_older_states_on_later_pages_of_a_feed_stop_nothing() -> None:
+    """Stripe tells the newest first: what it shows further down was so before our own writes."""
+    world = World()
+    for number in range(120):
+        fields = {"name": f"Customer {number}", "email": f"c{number}@example.test"}
+        world.lookalikes["stripe"].edit("customer", None, fields)
+    await world.activate_all()
+    for number, one in enumerate(everybody(world)):
+        change_only(world, one.external_id, phone=f"+4930{number:07d}")
+    await world.settle()
+    await world.next_sweep()
+    await world.next_sweep()
+    assert held(world) == []
+    assert all(one["phone"] for one in world.neutral("stripe").values())
 
 
 async def test_archiving_everybody_at_quickbooks_makes_nobody_inactive_elsewhere() -> None:
