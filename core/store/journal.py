@@ -73,15 +73,19 @@ def get(tx: Tx, entry_id: int) -> Entry | None:
 
 
 def of_trace(tx: Tx, trace: str) -> list[Entry]:
-    """Everything that one piece of work did, oldest first. Walks the whole journal."""
-    statement = sa.select(*_COLUMNS).where(JOURNAL.c.trace == trace).order_by(JOURNAL.c.id)
+    """Everything that one piece of work did to customers, oldest first. Walks the whole journal."""
+    statement = sa.select(*_COLUMNS).where(JOURNAL.c.trace == trace, JOURNAL.c.kind == "customer")
+    statement = statement.order_by(JOURNAL.c.id)
     return [_entry(row) for row in tx.rows(statement)]
 
 
 def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
-    """What a connection's lane changed since a time: the mass-change guard counts it."""
+    """What a connection's lane changed of customers since a time: the mass-change guard counts it."""
     statement = sa.select(*_COLUMNS).where(
-        JOURNAL.c.at >= at, JOURNAL.c.connection == connection, JOURNAL.c.action.in_(("pull", "push", "link", "create"))
+        JOURNAL.c.at >= at,
+        JOURNAL.c.connection == connection,
+        JOURNAL.c.kind == "customer",
+        JOURNAL.c.action.in_(("pull", "push", "link", "create")),
     )
     return [_entry(row) for row in tx.rows(statement)]
 

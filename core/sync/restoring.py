@@ -16,6 +16,7 @@ from core.store import connections, instance, life, tombstones
 from core.store.database import Tx
 from core.store.tombstones import Tombstone
 from core.sync import erasure, linking
+from core.sync.documents.recovering import forget_listings
 from core.sync.hub import KIND, Hub
 from core.sync.life import write
 
@@ -64,6 +65,7 @@ def adopt_copy(hub: Hub) -> None:
 
 def begin_observing(tx: Tx, hub: Hub) -> None:
     """No connection writes, or creates customers, before a complete sweep was stored and a person has seen its plan."""
+    forget_listings(tx, hub)
     for row in connections.every(tx):
         values = {"restored_at": hub.clock.now(), "swept_at": None, "activated_at": None, "announced_creates": 0}
         state = {} if row.state == "reauthorize" else {"state": "observing"}

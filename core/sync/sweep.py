@@ -258,7 +258,8 @@ async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> 
 
 def _not_listed(tx: Tx, connection: Connection, listed: Listed) -> list[str]:
     """Records that could not be understood and are not listed any more: a read tells whether they are gone."""
-    bad = [one.subject[2:] for one in failures.listing(tx, connection=connection.name, code=BAD_RECORD, limit=100_000)]
+    known = failures.listing(tx, connection=connection.name, code=BAD_RECORD, limit=100_000)
+    bad = [one.subject[2:] for one in known if one.kind == KIND]
     return [one for one in bad if one not in listed.ids]
 
 

@@ -15,7 +15,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.journal import Entry
 from core.sync import registry
-from core.sync.hub import Hub
+from core.sync.hub import KIND, Hub
 
 _OF_THE_REGISTRY: Final = frozenset({"edit", "pull", "link", "undo"})
 """Actions that changed values of the registry."""
@@ -51,6 +51,11 @@ def replaced(tx: Tx, change_id: int, field: str | None) -> tuple[Customer, dict[
     entry = journal.get(tx, change_id)
     if entry is None:
         raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
+    if entry.kind != KIND:
+        problem = (
+            f"what happened to a document ({entry.kind}) is undone where it originates, by a void or a credit note"
+        )
+        raise InvalidInputError(problem, field="change")
     back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
     if field is not None:
         back = {name: value for name, value in back.items() if name == field}

@@ -29,14 +29,14 @@ def due_listing(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow) ->
     policy, specs = connection.policy.documents, connection.manifest.documents
     # what settles invoices comes after them
     for kind in (one for one in ("invoice", "payment", "credit_note") if one in policy.originates):
-        if specs[kind].lists and _is_due(tx, hub, connections.cursor(tx, connection.name, kind, "full")):
+        if specs[kind].lists and _is_due(hub, connections.cursor(tx, connection.name, kind, "full")):
             return kind
-    if policy.mirrors and _is_due(tx, hub, connections.cursor(tx, connection.name, OFFER, "offer")):
+    if policy.mirrors and _is_due(hub, connections.cursor(tx, connection.name, OFFER, "offer")):
         return OFFER
     return None
 
 
-def _is_due(tx: Tx, hub: Hub, cursor: Cursor) -> bool:  # noqa: ARG001
+def _is_due(hub: Hub, cursor: Cursor) -> bool:
     if cursor.run is not None:
         return True
     return cursor.completed_at is None or hub.clock.now() - cursor.completed_at >= hub.timing.full_every

@@ -12,7 +12,7 @@ from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.ports import Missing
-from core.store import connections, documents, intents, mappings
+from core.store import connections, documents, intents, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.intents import Intent
@@ -22,6 +22,7 @@ from core.sync.batch import Report
 from core.sync.documents.copies import Copy, commit_intents, decide, hold
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import read_all, take_origins
+from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
 from core.sync.documents.sending import send_steps
 from core.sync.failing import dealt_with
@@ -44,15 +45,19 @@ class Waiting:
 async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
     """Bring one batch of documents as far as it goes now. Raises only what concerns the whole connection."""
     report = Report(looked=len(rows))
-    waiting = await hub.db.read(lambda tx: sort(tx, connection, rows))
+    state, waiting = await hub.db.read(
+        lambda tx: (connections.get(tx, connection.name).state, sort(tx, connection, rows))
+    )
+    if state != "active":
+        # neither taken nor written before a person has said so, and looked at again then
+        later = dict.fromkeys((row.subject for row in rows), hub.clock.now() + hub.timing.changes_every)
+        await hub.db.run(lambda tx: work.postpone(tx, connection.name, later, is_attempt=False))
+        return report
     await hub.db.run(lambda tx: dealt_with(tx, connection, waiting.done))
     await take_origins(hub, connection, waiting.origins, report)
-    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
-    if row.state != "active":
-        return report
     for dirty, mapping, paper, intent in waiting.open:
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
-    copies = await _look(hub, connection, waiting.copies, report)
+    copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
     for _ in range(MOST_STEPS):
         outgoing = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
         if not outgoing:

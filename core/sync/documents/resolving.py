@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import msgspec
 
-from core.errors import BugError, ReplyError
 from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.model.remote import Mark
-from core.ports import Probe, Sighting, Written
+from core.ports import Written
 from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
 from core.sync.documents.copies import ADDS, Copy, hold
+from core.sync.documents.finding import find_own
 from core.sync.documents.sending import commit_written, send_steps
 from core.sync.hub import Connection, Hub
 
@@ -67,12 +66,8 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
 
 
 async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
-    mark = str(Mark(hub.instance, copy.mapping.id, copy.mapping.generation))
-    number = getattr(copy.paper.document, "number", "") or getattr(copy.paper.document, "reference", "")
     since = intent.sent_at - connection.manifest.settle_seconds
-    probe = Probe(mark=mark, unique={"number": number} if number else {}, created_after=since)
-    found = await connection.connector.find(copy.mapping.kind, probe)
-    ours = [one for one in found if _mark_of(connection, copy.mapping.kind, one) == mark]
+    ours = await find_own(hub, connection, copy, since=since)
 
     def commit(tx: Tx) -> None:
         if len(ours) == 1:
@@ -92,12 +87,3 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
             mappings.update(tx, [msgspec.structs.replace(again, generation=again.generation + 1)])
 
     await hub.db.run(commit)
-
-
-def _mark_of(connection: Connection, kind: str, sighting: Sighting) -> str | None:
-    if connection.documents is None:
-        raise BugError(f"{connection.manifest.title} has no documents")
-    try:
-        return connection.documents.read(kind, sighting.raw).mark
-    except ReplyError:
-        return None

@@ -1,0 +1,69 @@
+"""After a restore: a copy that an older database has forgotten is found by its marker, and never made a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from core.model.documents import KINDS, Document, Payment
+from core.ports import Sighting
+from core.store import connections, journal, mappings
+from core.store.database import Tx
+from core.sync.documents.copies import Copy
+from core.sync.documents.finding import find_own
+from core.sync.documents.listing import OFFER
+from core.sync.hub import Connection, Hub
+
+RESTORED_AT = "documents_restored_at"
+
+
+def forget_listings(tx: Tx, hub: Hub) -> None:
+    """All documents are listed again, and copies of what was there before are looked for before they are made."""
+    connections.put_meta(tx, RESTORED_AT, str(hub.clock.now()))
+    for row in connections.every(tx):
+        for kind, mode in (*((kind, "full") for kind in KINDS), (OFFER, "offer")):
+            cursor = connections.cursor(tx, row.name, kind, mode)
+            connections.put_cursor(tx, msgspec.structs.replace(cursor, cursor=None, run=None, completed_at=None))
+
+
+async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> list[Copy]:
+    """The same copies; those that are there already although nobody remembers it are linked."""
+    told = await hub.db.read(lambda tx: connections.meta(tx, RESTORED_AT))
+    if told is None:
+        return list(copies)
+    restored_on = datetime.fromtimestamp(float(told), UTC).date()
+    found = []
+    for copy in copies:
+        if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper.document, restored_on):
+            own = await find_own(hub, connection, copy, since=None)
+            if len(own) == 1:
+                found.append(await hub.db.run(lambda tx, c=copy, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
+                continue
+        found.append(copy)
+    return found
+
+
+def _may_be_forgotten(document: Document, restored_on: date) -> bool:
+    day = document.received_on if isinstance(document, Payment) else document.issued_on
+    return day is None or day <= restored_on
+
+
+def _link(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> Copy:
+    now = hub.clock.now()
+    linked = msgspec.structs.replace(copy.mapping, remote_id=own.id, state="live", updated_at=now)
+    mappings.update(tx, [linked])
+    entry = journal.Entry(
+        at=now,
+        kind=copy.paper.kind,
+        record_id=copy.paper.id,
+        connection=connection.name,
+        remote_id=own.id,
+        action="link",
+        actor="accord",
+        trace=copy.row.trace,
+    )
+    journal.write(tx, [entry])
+    return replace(copy, mapping=linked, raw=own.raw)

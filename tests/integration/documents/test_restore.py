@@ -1,0 +1,48 @@
+"""A database that was put back makes no copy a second time."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from core.store.database import Database
+from core.sync.restoring import begin_observing
+from tests.support.acting import failing, held
+from tests.support.crashes import copy_sqlite
+from tests.support.paper import bill, billing, pay, shown
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_copies_made_after_the_backup_are_found_and_not_made_again() -> None:
+    """The older database knows neither the invoices nor their copies, or the invoices only."""
+    world = await billing()
+    first = bill(world)
+    world.names = ("stripe", "hubspot")
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    world.names = ("stripe", "hubspot", "quickbooks")
+    second = bill(world)
+    pay(world, first, "119.00")
+    pay(world, second, "19.00")
+    await world.next_sweep()
+    before = _numbers(world)
+    assert len(before) == 2
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert _numbers(world) == before
+    assert sorted(one["due"] for one in shown(world, "quickbooks")) == ["0.00", "100.00"]
+    assert len(shown(world, "quickbooks", "payment")) == 2
+    assert held(world) == []
+    assert failing(world) == []
+
+
+def _numbers(world: World) -> Counter[str]:
+    return Counter(one["number"] for one in shown(world, "quickbooks"))
