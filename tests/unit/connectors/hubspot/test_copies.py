@@ -428,6 +428,15 @@ def test_what_a_person_changes_is_put_back(world: Any, copyist: Copyist, contact
     assert copyist.seen == before
 
 
+def test_what_the_document_leaves_blank_is_somebodys_to_fill_in(world: Any, copyist: Copyist, contact: str) -> None:
+    """A comment, a title, dates: HubSpot's own or a person's."""
+    wanted = invoice(contact, memo="", number="", issued_on=None, due_on=None)
+    copyist.bring(wanted)
+    world.hubspot.edit("invoice", copyist.remote_id, {"memo": "called them", "number": "x", "due_on": "2030-01-01"})
+
+    assert copyist.step(wanted) is None
+
+
 @pytest.mark.parametrize("name", ["accord_subtotal", "accord_discount", "accord_tax", "accord_total"])
 def test_an_amount_that_a_person_changed_is_held(world: Any, copyist: Copyist, contact: str, name: str) -> None:
     """Never overwritten."""
@@ -574,6 +583,10 @@ def test_a_unit_price_is_kept_only_where_it_gives_the_amount(world: Any, copyist
         line(1, quantity=Decimal(3), amount=Decimal("10.00")),
         line(2, quantity=Decimal(4), unit_amount=Decimal("2.50"), amount=Decimal("10.00")),
         line(3, quantity=Decimal("12.5"), unit_amount=Decimal("0.801"), amount=Decimal("10.01")),
+        line(4, quantity=Decimal(200), unit_amount=Decimal("0.005"), amount=Decimal("1.00")),
+        line(5, quantity=Decimal(2), unit_amount=Decimal(5), amount=Decimal(10), discount=Decimal(3)),
+        line(6, quantity=Decimal(0), unit_amount=Decimal(5), amount=Decimal(0)),
+        line(7, quantity=Decimal(-5), unit_amount=Decimal(-1), amount=Decimal(5)),
     )
     copyist.bring(wanted)
 
@@ -582,8 +595,12 @@ def test_a_unit_price_is_kept_only_where_it_gives_the_amount(world: Any, copyist
         ("10", "1", "10.00"),
         ("2.5", "4", "10.00"),
         ("10.01", "1", "10.01"),
+        ("1", "1", "1.00"),
+        ("10", "1", "7.00"),
+        ("0", "1", "0.00"),
+        ("5", "1", "5.00"),
     ]
-    assert [(one.quantity, one.unit_amount) for one in copyist.read().lines] == [
+    assert [(one.quantity, one.unit_amount) for one in copyist.read().lines[:3]] == [
         (Decimal(3), None),
         (Decimal(4), Decimal("2.50")),
         (Decimal("12.5"), Decimal("0.801")),
@@ -804,6 +821,22 @@ def test_an_invoice_that_was_not_answered_is_asked_for_alone(world: Any, copyist
     archived = saying(200, {"results": []})
     world.exchange = lambda request: archived(request) if request.url.endswith("batch/read") else plain(request)
     assert isinstance(world.run(world.connector.read("invoice", ids))[ids[0]], Missing)
+
+
+def test_invoices_that_are_read_together_have_each_its_own_lines_and_customer(
+    world: Any, copyist: Copyist, contact: str
+) -> None:
+    """Lines of all of them come in one answer."""
+    copyist.bring(invoice(contact))
+    other = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"})
+    theirs = world.hubspot.edit("invoice", None, {"currency": "EUR", "customer": other, "lines": [{"amount": "5"}]})
+    extra = {"extra": {"accord_ref": "instance.other.1"}}
+    world.hubspot.edit("invoice", theirs, extra)
+
+    found = world.run(world.connector.read("invoice", [copyist.remote_id, theirs]))
+
+    told = {name: copyist.documents.read("invoice", one.raw).document for name, one in found.items()}
+    assert [(len(one.lines), one.customer) for one in told.values()] == [(2, contact), (1, other)]
 
 
 def test_ids_of_other_things_are_refused(world: Any) -> None:

@@ -56,6 +56,13 @@ def test_lines_stand_in_their_own_order() -> None:
     assert [one.amount for one in read(OURS, *items).lines] == [3, 2, 1]
 
 
+def test_a_line_has_its_origins_id_where_its_marker_is_this_invoices() -> None:
+    """Of another invoice's marker the rest says nothing."""
+    items = ({"price": "1", "accord_ref": "5:a:b"}, {"price": "2", "accord_ref": "6:a"}, {"price": "3"})
+
+    assert [one.id for one in read(OURS, *items).lines] == ["a:b", "71", "72"]
+
+
 @pytest.mark.parametrize(
     ("head", "items", "problem"),
     [
@@ -150,7 +157,7 @@ def test_other_kinds_are_none_of_hubspots() -> None:
         DOCUMENTS.read("payment", raw(OURS))
 
 
-def test_a_line_twice_is_held() -> None:
+def test_a_line_that_is_twice_there_or_not_there_or_reckoned_otherwise_is_held() -> None:
     """HubSpot keeps markers unique; if it ever does not, the copy is not called equal."""
     zero = Decimal(0)
     plain = dict.fromkeys(("subtotal", "total", "due"), zero)
@@ -160,6 +167,11 @@ def test_a_line_twice_is_held() -> None:
     item = {"price": "0", "quantity": "1", "discount": "0", "accord_ref": "5:a"}
     item |= dict.fromkeys(("accord_amount", "accord_discount", "accord_tax"), "0")
 
+    with pytest.raises(RejectedError, match="line a differs at HubSpot: HubSpot reckons 9, not 0"):
+        DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS, item | {"amount": "9"}))
+    with pytest.raises(RejectedError, match="line a differs at HubSpot: it is not there any more"):
+        # somebody made the finished copy a draft again, and took the line off
+        DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS | {"accord_status": "open"}))
     step = DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS, item))
     assert step is not None
     assert step.action == "update"
