@@ -91,18 +91,18 @@ class HubSpotClient:
         """Update up to 100 objects by id."""
         return await self._write(object_type, self._objects(object_type, "/batch/update"), {"inputs": list(inputs)})
 
-    async def associations(self, inputs: Sequence[Mapping[str, str]]) -> bytes:
-        """What companies are to other companies: up to 100 of them, each from a cursor on."""
-        path = self._between_companies("read")
+    async def associations(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, str]]) -> bytes:
+        """What objects of one type are to those of another: up to 1,000 of them, each from a cursor on."""
+        path = self._between(origin, target, "read")
         return await self._read("objects", "POST", path, body={"inputs": list(inputs)})
 
-    async def associate(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
-        """Tie companies to companies."""
-        return await self._write("company", self._between_companies("create"), {"inputs": list(inputs)})
+    async def associate(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Tie objects of one type to those of another: up to 2,000."""
+        return await self._write(origin, self._between(origin, target, "create"), {"inputs": list(inputs)})
 
-    async def dissociate(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
-        """Take off these ties and no others between the same companies."""
-        return await self._write("company", self._between_companies("labels/archive"), {"inputs": list(inputs)})
+    async def dissociate(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Take off these ties and no others between the same objects."""
+        return await self._write(origin, self._between(origin, target, "labels/archive"), {"inputs": list(inputs)})
 
     async def property(self, object_type: ObjectType, name: str) -> bytes:
         """A property's definition; GoneError when there is none."""
@@ -116,6 +116,11 @@ class HubSpotClient:
         """Make a property."""
         return await self._write(object_type, self._properties(object_type), body)
 
+    async def create_properties(self, object_type: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Make up to 100 properties."""
+        path = self._properties(object_type, "/batch/create")
+        return await self._write(object_type, path, {"inputs": list(inputs)})
+
     async def create_property_group(self, object_type: ObjectType, body: Mapping[str, Any]) -> bytes:
         """Make a property group."""
         return await self._write(object_type, self._properties(object_type, "/groups"), body)
@@ -127,8 +132,8 @@ class HubSpotClient:
     def _objects(self, object_type: ObjectType, tail: str = "") -> str:
         return f"/crm/objects/{self._version}/{PATHS[object_type]}{tail}"
 
-    def _between_companies(self, what: str) -> str:
-        return f"/crm/associations/{self._version}/companies/companies/batch/{what}"
+    def _between(self, origin: ObjectType, target: ObjectType, what: str) -> str:
+        return f"/crm/associations/{self._version}/{PATHS[origin]}/{PATHS[target]}/batch/{what}"
 
     def _properties(self, object_type: ObjectType, tail: str = "") -> str:
         return f"/crm/properties/{self._version}/{PATHS[object_type]}{tail}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.model.paper import DocumentSpec
 from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec
 
 TEXT_LIMIT: Final = 65_536
@@ -42,6 +43,8 @@ MANIFEST: Final = Manifest(
     },
     hierarchy=Hierarchy(is_apart=True, of="company:"),
     metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
+    kinds=("customer", "invoice"),
+    documents={"invoice": DocumentSpec(mirrors=True, settles="itself", number_length=TEXT_LIMIT)},
     page_size=100,
     read_batch=100,
     write_batch=100,
@@ -57,6 +60,7 @@ MANIFEST: Final = Manifest(
         "api_version": "date version of the API (default 2026-09)",
         "untyped": "contact or company: what a customer without customer_type becomes (default contact)",
         "distribution": "pro, free or oauth: which rate limit the access token has (default pro)",
+        "paid_status": "paid or open: which HubSpot status a paid copy of an invoice has (default paid)",
     },
     secrets={
         "access_token": "service key or private app token: Settings > Integrations > Service keys",
@@ -78,6 +82,9 @@ MANIFEST: Final = Manifest(
         "company.restore",
         "company.propertyChange",
         "company.associationChange",
+        "object.propertyChange",
+        "object.deletion",
+        "object.restore",
     ),
     not_synced={
         "shipping_address": "contacts and companies have one address",

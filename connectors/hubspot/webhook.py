@@ -24,7 +24,8 @@ OLDER_VERSION: Final = "x-hubspot-signature-version"
 _DECODED: Final = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 """What HubSpot decodes in the URI before it signs; everything else stays as it was called."""
 
-_OBJECT_TYPES: Final[Mapping[str, ObjectType]] = {"0-1": "contact", "0-2": "company"}
+_OBJECT_TYPES: Final[Mapping[str, ObjectType]] = {"0-1": "contact", "0-2": "company", "0-53": "invoice"}
+"""What generic events name by a number. Of invoices there are no others."""
 _IDENTITY: Final = (
     "subscriptionId",
     "objectId",
@@ -38,7 +39,7 @@ _IDENTITY: Final = (
 
 
 class HubSpotWebhooks:
-    """Signatures v3, and v1 or v2 for senders that have no v3; notices that name contacts and companies."""
+    """Signatures v3, and v1 or v2 for senders that have no v3; notices that name contacts, companies and invoices."""
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: float) -> None:
         """Raise SignatureError unless a live client secret signed exactly this delivery, in the last five minutes."""
@@ -119,8 +120,10 @@ def _notices(event: Mapping[str, Any]) -> list[Notice]:
     told = str(event.get("subscriptionType") or event.get("eventType") or "")
     subject, _, verb = told.partition(".")
     known = _OBJECT_TYPES.get(str(event.get("objectTypeId"))) if subject == "object" else None
+    if known == "invoice":
+        return _invoice_notices(told, event)
     name = f"{known}.{verb}" if known else told
-    if name not in MANIFEST.webhook_events:
+    if name not in MANIFEST.webhook_events or name.startswith("object."):
         return []
     object_type: ObjectType = "company" if name.startswith("company.") else "contact"
     if verb == "merge":
@@ -128,6 +131,13 @@ def _notices(event: Mapping[str, Any]) -> list[Notice]:
         return [merged] if merged else []
     ids = [_id_in(event, place) for place in _places(name, event)]
     return [Notice(kind="customer", remote_id=join_id(object_type, one)) for one in ids if one]
+
+
+def _invoice_notices(name: str, event: Mapping[str, Any]) -> list[Notice]:
+    hubspot_id = _id_in(event, "objectId")
+    if hubspot_id is None or name not in MANIFEST.webhook_events:
+        return []
+    return [Notice(kind="invoice", remote_id=join_id("invoice", hubspot_id))]
 
 
 def _places(name: str, event: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The shapes of HubSpot's JSON that Accord uses, and how two object types become one kind (pure).
 
 HubSpot has contacts and companies where Accord has customers. A remote id therefore names the type:
-`contact:101`, `company:7`. An object's own JSON does not say what it is, so the raw bytes that travel
-through Accord are framed: `{"type":"contact","object":{...}}`.
+`contact:101`, `company:7`, and of an invoice `invoice:12`. An object's own JSON does not say what it is, so the raw
+bytes that travel through Accord are framed: `{"type":"contact","object":{...}}`. An invoice travels together with its
+lines and whose it is: `{"type":"invoice","object":{...},"lines":[{...}],"customers":["contact:101"]}`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ from core.ports import Bad, Sighting
 
 T = TypeVar("T")
 
-ObjectType = Literal["contact", "company"]
-TYPES: Final[tuple[ObjectType, ...]] = get_args(ObjectType)
-PATHS: Final[Mapping[ObjectType, str]] = {"contact": "contacts", "company": "companies"}
-MODIFIED: Final[Mapping[ObjectType, str]] = {"contact": "lastmodifieddate", "company": "hs_lastmodifieddate"}
+CustomerType = Literal["contact", "company"]
+ObjectType = Literal["contact", "company", "invoice", "line_item"]
+TYPES: Final[tuple[CustomerType, ...]] = get_args(CustomerType)
+PATHS: Final[Mapping[ObjectType, str]] = {
+    "contact": "contacts",
+    "company": "companies",
+    "invoice": "invoices",
+    "line_item": "line_items",
+}
+MODIFIED: Final[Mapping[ObjectType, str]] = {
+    "contact": "lastmodifieddate",
+    "company": "hs_lastmodifieddate",
+    "invoice": "hs_lastmodifieddate",
+    "line_item": "hs_lastmodifieddate",
+}
 
 ACCORD_REF: Final = "accord_ref"
 MERGED: Final = "hs_merged_object_ids"
@@ -36,6 +48,8 @@ _COMPANY: Final = b'{"type":"company",'
 
 HUBSPOT_DEFINED: Final = "HUBSPOT_DEFINED"
 CHILD_TO_PARENT: Final = 14
+INVOICE_TO: Final[Mapping[ObjectType, int]] = {"contact": 177, "company": 179, "line_item": 409}
+"""Types of the associations that an invoice has (PROVIDERS §5)."""
 
 
 class HubSpotObject(msgspec.Struct, frozen=True):
@@ -49,9 +63,18 @@ class HubSpotObject(msgspec.Struct, frozen=True):
 class Framed(msgspec.Struct, frozen=True):
     """Raw bytes of one remote object as Accord carries them. `parent` are the companies above a company, by `;`."""
 
-    type: ObjectType
+    type: CustomerType
     object: HubSpotObject
     parent: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class FramedInvoice(msgspec.Struct, frozen=True):
+    """An invoice with its line items in the order of their ids, and the remote ids of whose it is."""
+
+    type: Literal["invoice"]
+    object: HubSpotObject
+    lines: list[HubSpotObject] = []
+    customers: list[str] = []
 
 
 class _Cut(msgspec.Struct, frozen=True):
@@ -222,6 +245,20 @@ def with_parent(seen: Sighting, parents: Sequence[str]) -> Sighting:
     """The same company with the companies above it (one at most, if HubSpot keeps its word)."""
     told = msgspec.json.encode(";".join(parents) or None)
     return _seen(seen.id, _COMPANY + b'"parent":' + told + b',"object":' + object_in(seen) + b"}")
+
+
+def invoice_id(remote_id: str) -> str:
+    """`invoice:12` -> `12`; InvalidInputError for anything else."""
+    head, _, tail = remote_id.partition(":")
+    if head == "invoice" and tail.isascii() and tail.isdecimal():
+        return tail
+    raise InvalidInputError(f"{remote_id!r} names no HubSpot invoice", field="remote_id", cure="write invoice:<id>")
+
+
+def invoice_sighting(hubspot_id: str, raw: bytes, lines: Sequence[bytes], customers: Sequence[str]) -> Sighting:
+    """An invoice as it was read, with everything that makes it one."""
+    more = b',"lines":[' + b",".join(lines) + b'],"customers":' + msgspec.json.encode(customers) + b"}"
+    return _seen(join_id("invoice", hubspot_id), frame("invoice", raw)[:-1] + more)
 
 
 def object_in(seen: Sighting) -> bytes:

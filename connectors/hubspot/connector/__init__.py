@@ -1,4 +1,4 @@
-"""HubSpot as a connector: contacts and companies are its customers (README.md says how to connect an account)."""
+"""HubSpot as a connector: contacts and companies are its customers, invoices are copies (README.md says how)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Final, Literal
 import msgspec
 
 from connectors.hubspot.client import HubSpotClient
-from connectors.hubspot.connector import batches, feed
+from connectors.hubspot.connector import feed
+from connectors.hubspot.connector.copying import InvoiceWriter
+from connectors.hubspot.connector.invoices import InvoiceReader
+from connectors.hubspot.connector.preparing import Preparer
 from connectors.hubspot.connector.reading import Reader
 from connectors.hubspot.connector.writing import Writer
 from connectors.hubspot.manifest import BURSTS, MANIFEST, limits_of
-from connectors.hubspot.translate import GROUP, Definition, HubSpotTranslator
+from connectors.hubspot.translate import HubSpotDocuments, HubSpotTranslator
 from connectors.hubspot.webhook import HubSpotWebhooks
 from connectors.hubspot.wire import (
-    ACCORD_REF,
-    TYPES,
     AccountDetails,
     ObjectType,
-    PropertyDetails,
-    PropertyList,
     decoded,
     join_id,
     judged,
@@ -31,7 +30,6 @@ from core.errors import (
     GoneError,
     InvalidInputError,
     ReplyError,
-    TakenError,
 )
 from core.http.limits import RateLimiter
 from core.model.remote import Manifest
@@ -66,6 +64,10 @@ class HubSpotConnector:
         self._client = HubSpotClient(config.settings, vault, shell, limiter, connections=self._manifest.in_flight)
         self._reader = Reader(self._client, self._translator)
         self._writer = Writer(self._client, self._translator, self._reader)
+        self._documents = HubSpotDocuments(config)
+        self._invoices = InvoiceReader(self._client, self._documents)
+        self._copier = InvoiceWriter(self._client, self._invoices)
+        self._preparer = Preparer(self._client, self._translator, self._documents)
 
     @property
     def manifest(self) -> Manifest:
@@ -85,78 +87,52 @@ class HubSpotConnector:
         """Let go of sockets."""
         self._client.close()
 
-    # ---- preparing -------------------------------------------------------------------------------------
-
     async def prepare(self) -> Sequence[str]:
-        """Make our property group and properties on both object types; what is there is checked, not changed."""
-        made: list[str] = []
-        for object_type in TYPES:
-            there = {one.name: one for one in decoded(await self._client.properties(object_type), PropertyList).results}
-            missing = [one for one in self._translator.definitions(object_type) if one.name not in there]
-            if missing:
-                await self._make_group(object_type)
-            for definition in missing:
-                there[definition.name] = await self._make_property(object_type, definition)
-                made.append(f"{object_type} property {definition.name}")
-            batches.check_marker(object_type, there[ACCORD_REF])
-        return made
-
-    async def _make_group(self, object_type: ObjectType) -> None:
-        try:
-            await self._client.create_property_group(object_type, {"name": GROUP, "label": "Accord"})
-        except TakenError:
-            return
-
-    async def _make_property(self, object_type: ObjectType, definition: Definition) -> PropertyDetails:
-        body = {
-            "name": definition.name,
-            "label": definition.label,
-            "type": "string",
-            "fieldType": "text",
-            "groupName": GROUP,
-            "hasUniqueValue": definition.is_unique,
-        }
-        try:
-            answer = await self._client.create_property(object_type, body)
-        except TakenError:
-            answer = await self._client.property(object_type, definition.name)
-        return decoded(answer, PropertyDetails)
+        """Make our property groups and properties; what is there is checked, not changed."""
+        return await self._preparer.prepare()
 
     # ---- sweeping --------------------------------------------------------------------------------------
 
     async def sweep(self, kind: str, mode: Literal["full", "changes"], cursor: str | None) -> Page:
-        """Contacts, then companies: all of them by id, or those that search says were written since."""
-        _only_customers(kind)
-        return await (self._full(cursor) if mode == "full" else self._changes(cursor))
+        """Contacts, then companies; or invoices: all of them by id, or those that search says were written since."""
+        _check_kind(kind)
+        return await (self._full(kind, cursor) if mode == "full" else self._changes(kind, cursor))
 
-    async def _full(self, cursor: str | None) -> Page:
-        at = feed.decoded(cursor, feed.FullCursor) if cursor else feed.FullCursor()
-        asked = self._translator.properties(at.type)
-        found = results_in(await self._client.list(at.type, asked, at.after, self._manifest.page_size))
-        records = [judged(at.type, raw) for raw in found.results]
-        sightings = await self._reader.related([one for one in records if isinstance(one, Sighting)])
-        onward, following = None, feed.next_type(at.type)
+    async def _full(self, kind: str, cursor: str | None) -> Page:
+        at = feed.full(kind, cursor)
+        found = results_in(await self._client.list(at.type, self._asked(at.type), at.after, self._manifest.page_size))
+        if kind == "customer":
+            records = [judged(at.type, raw) for raw in found.results]
+            seen = await self._reader.related([one for one in records if isinstance(one, Sighting)])
+            sightings, bad = list(seen.values()), [one for one in records if isinstance(one, Bad)]
+        else:
+            sightings, bad = await self._invoices.copies(found.results)
+        onward, following = None, feed.next_type(kind, at.type)
         if found.paging and found.paging.next:
             onward = feed.FullCursor(at.type, found.paging.next.after)
         elif following:
             onward = feed.FullCursor(following)
         return Page(
-            sightings=list(sightings.values()),
-            bad=[one for one in records if isinstance(one, Bad)],
+            sightings=sightings,
+            bad=bad,
             cursor=feed.encoded(onward) if onward else None,
             is_last=onward is None,
         )
 
-    async def _changes(self, cursor: str | None) -> Page:
+    def _asked(self, object_type: ObjectType) -> Sequence[str]:
+        asks_for = self._documents if object_type == "invoice" else self._translator
+        return asks_for.properties(object_type)
+
+    async def _changes(self, kind: str, cursor: str | None) -> Page:
         """Ids only: the search index lags behind the objects."""
         now = int(self._clock.now() * 1000)
         if cursor is None:
             return Page(cursor=feed.encoded(feed.ChangesCursor(now)), is_last=True)
         overlap = int(self._manifest.sweep_overlap_seconds * 1000)
-        at = feed.begun(feed.decoded(cursor, feed.ChangesCursor), now, overlap)
-        object_type = at.type or TYPES[0]
+        at = feed.begun(kind, feed.changes(kind, cursor), now, overlap)
+        object_type = at.type or feed.TYPES_OF[kind][0]
         hits = decoded(await self._client.search(object_type, feed.query(object_type, at)), feed.Hits).results
-        onward = feed.onward(object_type, at, hits)
+        onward = feed.onward(kind, at, hits)
         changed = [join_id(object_type, hit.id) for hit in hits]
         return Page(changed=changed, cursor=feed.encoded(onward), is_last=onward.type is None)
 
@@ -164,20 +140,25 @@ class HubSpotConnector:
 
     async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
         """Batch reads by type, by id: read-after-write safe."""
-        _only_customers(kind)
-        return await self._reader.read(ids)
+        _check_kind(kind)
+        return await (self._reader.read(ids) if kind == "customer" else self._invoices.read(ids))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
-        """By our marker or a contact's e-mail: read-after-write safe. By external id: the lagging search."""
-        _only_customers(kind)
-        return await self._reader.find(probe)
+        """By our marker or a contact's e-mail: read-after-write safe. By external id or number: the lagging search."""
+        _check_kind(kind)
+        return await (self._reader.find(probe) if kind == "customer" else self._invoices.find(probe))
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Batches by type and action; one receipt each, whatever becomes of the others."""
-        return await self._writer.write(writes)
+        receipts: dict[str, Receipt] = {}
+        for is_invoice, write in ((False, self._writer.write), (True, self._copier.write)):
+            ours = [one for one in writes if (one.kind == "invoice") is is_invoice]
+            if ours:
+                receipts |= zip((one.key for one in ours), await write(ours), strict=True)
+        return [receipts[one.key] for one in writes]
 
 
-def _only_customers(kind: str) -> None:
+def _check_kind(kind: str) -> None:
     if kind not in MANIFEST.kinds:
         raise InvalidInputError(f"HubSpot has no {kind!r} here", field="kind", limit=", ".join(MANIFEST.kinds))
 
@@ -187,4 +168,5 @@ PROVIDER: Final = Provider(
     webhooks=HubSpotWebhooks(),
     translator=HubSpotTranslator,
     build=HubSpotConnector,
+    documents=HubSpotDocuments,
 )

@@ -11,7 +11,6 @@ import msgspec
 from connectors.hubspot.errors import item_error
 from connectors.hubspot.wire import (
     ACCORD_REF,
-    CHILD_TO_PARENT,
     HUBSPOT_DEFINED,
     MERGED,
     AssociationResults,
@@ -113,32 +112,34 @@ def survivor(remote_id: str, answer: Results) -> Missing | None:
     return None
 
 
-def parents(answer: AssociationResults, above: dict[str, list[str]]) -> list[dict[str, str]]:
-    """Add the parents that an answer tells; returns what must be asked on, from where.
+def tied(
+    answer: AssociationResults, found: dict[str, list[str]], type_id: int, object_type: ObjectType
+) -> list[dict[str, str]]:
+    """Add the ties of one type that an answer tells; returns what must be asked on, from where.
 
     A parent of many children has them on pages, and its own parent may be on any. Who has no associations is named
     among the errors, or left out.
     """
     for error in answer.errors or ():
         if error.category != "OBJECT_NOT_FOUND":
-            raise item_error(error, "company")
+            raise item_error(error, object_type)
     onward = []
     for one in answer.results:
         kinds = {str(other.to_object_id): other.association_types for other in one.to}
-        above.setdefault(one.origin.id, []).extend(
+        found.setdefault(one.origin.id, []).extend(
             other
             for other, told in kinds.items()
-            if any((kind.category, kind.type_id) == (HUBSPOT_DEFINED, CHILD_TO_PARENT) for kind in told)
+            if any((kind.category, kind.type_id) == (HUBSPOT_DEFINED, type_id) for kind in told)
         )
         if one.paging and one.paging.next:
             onward.append({"id": one.origin.id, "after": one.paging.next.after})
     return onward
 
 
-def tie(write: Write, parent: str) -> Mapping[str, Any]:
-    """A company below another, as associations are spelled."""
-    kind = {"associationCategory": HUBSPOT_DEFINED, "associationTypeId": CHILD_TO_PARENT}
-    return {"from": {"id": (write.remote_id or "").partition(":")[2]}, "to": {"id": parent}, "types": [kind]}
+def tie(write: Write, to: str, type_id: int) -> Mapping[str, Any]:
+    """The object of a write to another one, as associations are spelled."""
+    kind = {"associationCategory": HUBSPOT_DEFINED, "associationTypeId": type_id}
+    return {"from": {"id": (write.remote_id or "").partition(":")[2]}, "to": {"id": to}, "types": [kind]}
 
 
 def check_marker(object_type: ObjectType, found: PropertyDetails) -> None:

@@ -17,14 +17,17 @@ from core.errors import InvalidInputError, ReplyError
 
 T = TypeVar("T")
 
+TYPES_OF: Final[Mapping[str, tuple[ObjectType, ...]]] = {"customer": TYPES, "invoice": ("invoice",)}
+"""The object types of a kind, in the order in which sweeps go through them."""
+
 SEARCH_PAGE: Final = 200
 OBJECT_ID: Final = "hs_object_id"
 
 
 class FullCursor(msgspec.Struct, frozen=True):
-    """Where a full sweep is: contacts first, then companies."""
+    """Where a full sweep is: of customers, contacts first, then companies."""
 
-    type: ObjectType = "contact"
+    type: ObjectType
     after: str | None = None
 
 
@@ -61,24 +64,44 @@ def encoded(cursor: FullCursor | ChangesCursor) -> str:
     return msgspec.json.encode(cursor).decode()
 
 
-def decoded(text: str, shape: type[T]) -> T:
-    """The registry's cursor, back."""
+def full(kind: str, text: str | None) -> FullCursor:
+    """The cursor of a full sweep; None: its start."""
+    at = _decoded(text, FullCursor) if text else FullCursor(TYPES_OF[kind][0])
+    if at.type not in TYPES_OF[kind]:
+        raise _odd()
+    return at
+
+
+def changes(kind: str, text: str) -> ChangesCursor:
+    """The cursor of a sweep for changes."""
+    at = _decoded(text, ChangesCursor)
+    if at.type is not None and at.type not in TYPES_OF[kind]:
+        raise _odd()
+    return at
+
+
+def _decoded(text: str, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.DecodeError as error:
-        raise InvalidInputError("this is no cursor of a HubSpot sweep", field="cursor", cure="sweep fully") from error
+        raise _odd() from error
 
 
-def next_type(object_type: ObjectType) -> ObjectType | None:
+def _odd() -> InvalidInputError:
+    return InvalidInputError("this is no cursor of a HubSpot sweep", field="cursor", cure="sweep fully")
+
+
+def next_type(kind: str, object_type: ObjectType) -> ObjectType | None:
     """Companies come after contacts, and nothing after companies."""
-    following = TYPES[TYPES.index(object_type) + 1 :]
+    types = TYPES_OF[kind]
+    following = types[types.index(object_type) + 1 :]
     return following[0] if following else None
 
 
-def begun(at: ChangesCursor, now: int, overlap: int) -> ChangesCursor:
+def begun(kind: str, at: ChangesCursor, now: int, overlap: int) -> ChangesCursor:
     """The first step of the next pass; a pass that is under way goes on."""
     since = at.since - overlap
-    return at if at.type else ChangesCursor(since=since, started=now, type=TYPES[0], at=since)
+    return at if at.type else ChangesCursor(since=since, started=now, type=TYPES_OF[kind][0], at=since)
 
 
 def query(object_type: ObjectType, at: ChangesCursor) -> Mapping[str, Any]:
@@ -101,8 +124,9 @@ def query(object_type: ObjectType, at: ChangesCursor) -> Mapping[str, Any]:
     }
 
 
-def onward(object_type: ObjectType, at: ChangesCursor, hits: Sequence[Stamped]) -> ChangesCursor:
+def onward(kind: str, at: ChangesCursor, hits: Sequence[Stamped]) -> ChangesCursor:
     """Where to go on after this page."""
+    object_type = at.type or TYPES_OF[kind][0]
     is_full = len(hits) >= SEARCH_PAGE
     if at.beyond is not None:
         if is_full:
@@ -112,7 +136,7 @@ def onward(object_type: ObjectType, at: ChangesCursor, hits: Sequence[Stamped]) 
         last = _milliseconds(hits[-1].properties.get(MODIFIED[object_type]))
         # a page full of one stamp would be asked for over and over: go through that stamp by id
         return msgspec.structs.replace(at, at=last, beyond=None if last > at.at else "0")
-    following = next_type(object_type)
+    following = next_type(kind, object_type)
     if following is None:
         return ChangesCursor(since=at.started)
     return msgspec.structs.replace(at, type=following, at=at.since)

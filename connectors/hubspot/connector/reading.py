@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
-from connectors.hubspot.connector.feed import Hits
-from connectors.hubspot.errors import item_error
+from connectors.hubspot.connector.looking import by_search, by_unique, read_batch
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.translate import HubSpotTranslator
 from connectors.hubspot.wire import (
     ACCORD_REF,
+    CHILD_TO_PARENT,
     TYPES,
     AssociationResults,
     Identified,
@@ -20,12 +20,11 @@ from connectors.hubspot.wire import (
     Results,
     decoded,
     join_id,
-    results_in,
     sighting,
     split_id,
     with_parent,
 )
-from core.errors import GoneError, RejectedError
+from core.errors import GoneError
 from core.ports import Missing, Probe, Sighting
 
 
@@ -73,10 +72,13 @@ class Reader:
         asked: list[dict[str, str]] = [{"id": hubspot_id} for hubspot_id in dict.fromkeys(ids)]
         while asked:
             try:
-                answer = decoded(await self._client.associations(asked[: MANIFEST.read_batch]), AssociationResults)
+                answer = decoded(
+                    await self._client.associations("company", "company", asked[: MANIFEST.read_batch]),
+                    AssociationResults,
+                )
             except GoneError:
                 answer = AssociationResults()
-            asked = asked[MANIFEST.read_batch :] + batches.parents(answer, above)
+            asked = asked[MANIFEST.read_batch :] + batches.tied(answer, above, CHILD_TO_PARENT, "company")
         return {
             one.id: with_parent(one, above[hubspot_id]) if (hubspot_id := one.id.partition(":")[2]) in above else one
             for one in seen
@@ -91,15 +93,7 @@ class Reader:
     ) -> Results:
         """One batch read. Failures of single inputs other than "not there" fail it: not read is not missing."""
         asked = self._translator.properties(object_type)
-        try:
-            body = await self._client.batch_read(object_type, ids, asked, id_property, history)
-        except GoneError:
-            return Results([])
-        answer = results_in(body)
-        for error in answer.errors or ():
-            if error.category != "OBJECT_NOT_FOUND":
-                raise item_error(error, object_type)
-        return answer
+        return await read_batch(self._client, object_type, ids, asked, id_property, history)
 
     async def _read_one(self, object_type: ObjectType, hubspot_id: str) -> Sighting | Missing:
         remote_id = join_id(object_type, hubspot_id)
@@ -129,31 +123,11 @@ class Reader:
         return found
 
     async def _by_unique(self, object_type: ObjectType, name: str, value: str) -> list[Sighting]:
-        try:
-            answer = await self.batch(object_type, [value], name)
-        except RejectedError:
-            if await self._has_property(object_type, name):
-                raise
-            return []
+        answer = await by_unique(self._client, object_type, self._translator.properties(object_type), name, value)
         there = [one for one in batches.by_id(object_type, answer).values() if isinstance(one, Sighting)]
         return list((await self.related(there)).values())
 
     async def _by_search(self, object_type: ObjectType, name: str, value: str) -> list[Sighting]:
-        filters = [{"propertyName": name, "operator": "EQ", "value": value}]
-        query = {"filterGroups": [{"filters": filters}], "properties": [name], "limit": MANIFEST.read_batch}
-        try:
-            hits = decoded(await self._client.search(object_type, query), Hits).results
-        except RejectedError:
-            if await self._has_property(object_type, name):
-                raise
-            return []
-        read = await self.read([join_id(object_type, hit.id) for hit in hits])
+        hits = await by_search(self._client, object_type, name, value)
+        read = await self.read([join_id(object_type, one) for one in hits])
         return [one for one in read.values() if isinstance(one, Sighting)]
-
-    async def _has_property(self, object_type: ObjectType, name: str) -> bool:
-        """No object carries a property that the account does not have."""
-        try:
-            await self._client.property(object_type, name)
-        except GoneError:
-            return False
-        return True

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 
 import msgspec
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.reading import Reader
-from connectors.hubspot.errors import item_error
+from connectors.hubspot.connector.sending import send, tie
 from connectors.hubspot.translate import FOREIGN, HubSpotTranslator
 from connectors.hubspot.wire import (
     ACCORD_REF,
+    CHILD_TO_PARENT,
     TYPES,
-    AssociationErrors,
     ObjectType,
-    Problem,
     Saved,
-    decoded,
     join_id,
     with_parent,
 )
-from core.errors import AccordError, AmbiguousError, GoneError, ReauthorizeError, RejectedError, ReplyError, RetryError
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
 from core.model.values import Value
 from core.ports import Receipt, Sighting, Write, Written
 
@@ -31,7 +30,7 @@ UNSEEN: Final = "it was written, but could not be read back"
 HISTORY_BATCH: Final = 50
 """HubSpot returns the history of properties for at most fifty objects at a time (PROVIDERS §1)."""
 
-Tie = Callable[[Sequence[Mapping[str, Any]]], Awaitable[bytes]]
+COMPANIES: Final[tuple[ObjectType, ObjectType]] = ("company", "company")
 
 
 class Writer:
@@ -54,7 +53,7 @@ class Writer:
             if creates:
                 receipts |= await self._create(object_type, creates)
             if updates:
-                receipts |= await self._completed(object_type, updates, await self._send(object_type, updates))
+                receipts |= await self._completed(object_type, updates, await send(self._client, object_type, updates))
             if moves:
                 receipts |= await self._move(moves)
         odd = RejectedError("this write names no HubSpot object type", cure="plan it again")
@@ -81,7 +80,7 @@ class Writer:
             if batches.marker(write) in there:
                 receipts[write.key] = Written(there[batches.marker(write)], is_replay=True)
         fresh = [write for write in marked if batches.marker(write) not in there]
-        return receipts | await self._created(object_type, fresh, await self._send(object_type, fresh))
+        return receipts | await self._created(object_type, fresh, await send(self._client, object_type, fresh))
 
     async def _created(
         self, object_type: ObjectType, writes: Sequence[Write], outcomes: Mapping[str, Saved | AccordError]
@@ -105,25 +104,6 @@ class Writer:
         found = [one for one in batches.by_id(object_type, answer).values() if isinstance(one, Sighting)]
         there = (await self._reader.related(found)).values()
         return {str(self._translator.read(one.raw).accord_ref): one for one in there}
-
-    async def _send(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Saved | AccordError]:
-        """One batch. What is refused as a whole was not executed: it is halved, until the culprit is alone."""
-        if not writes:
-            return {}
-        inputs = [batches.input_of(write) for write in writes]
-        is_create = writes[0].action == "create"
-        send = self._client.batch_upsert if is_create else self._client.batch_update
-        try:
-            body = await send(object_type, inputs)
-        except RejectedError as error:
-            if len(writes) == 1:
-                return {writes[0].key: error}
-            middle = len(writes) // 2
-            first = await self._send(object_type, writes[:middle])
-            return first | await self._send(object_type, writes[middle:])
-        except AccordError as error:
-            return {write.key: error for write in writes}
-        return batches.outcomes(object_type, writes, body)
 
     async def _completed(
         self, object_type: ObjectType, writes: Sequence[Write], outcomes: Mapping[str, Saved | AccordError]
@@ -165,36 +145,19 @@ class Writer:
 
         A company that was taken off and not put on is unclear, never refused: what is there by then is looked at.
         """
-        off = {write.key: [batches.tie(write, one) for one in write.body["parent"]["from"]] for write in writes}
-        failed = await self._tie(self._client.dissociate, off)
+        off = {
+            write.key: [batches.tie(write, one, CHILD_TO_PARENT) for one in write.body["parent"]["from"]]
+            for write in writes
+        }
+        failed = await tie(partial(self._client.dissociate, *COMPANIES), off, "company")
         receipts: dict[str, Receipt] = dict(failed)
         rest = [write for write in writes if write.key not in failed]
-        on = {write.key: [batches.tie(write, to)] for write in rest if (to := write.body["parent"]["to"])}
-        for key, error in (await self._tie(self._client.associate, on)).items():
+        on = {
+            write.key: [batches.tie(write, to, CHILD_TO_PARENT)] for write in rest if (to := write.body["parent"]["to"])
+        }
+        for key, error in (await tie(partial(self._client.associate, *COMPANIES), on, "company")).items():
             receipts[key] = AmbiguousError(f"it was taken off its parent: {error}") if off[key] else error
         return receipts | await self._moved([write for write in rest if write.key not in receipts])
-
-    async def _tie(self, send: Tie, inputs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, AccordError]:
-        """Send the inputs of some writes; one that is refused is found by halves. Repeating a tie does nothing."""
-        keys = [key for key, some in inputs.items() if some]
-        if not keys:
-            return {}
-        try:
-            answer = await send([one for key in keys for one in inputs[key]])
-            told = decoded(answer, AssociationErrors).errors if answer else None
-            if told:
-                raise _of_tie(told[0])
-        except (RejectedError, GoneError) as error:
-            if len(keys) == 1:
-                return {keys[0]: error}
-            middle = len(keys) // 2
-            first = await self._tie(send, {key: inputs[key] for key in keys[:middle]})
-            return first | await self._tie(send, {key: inputs[key] for key in keys[middle:]})
-        except ReplyError as error:
-            return {key: AmbiguousError(str(error)) for key in keys}
-        except AccordError as error:
-            return dict.fromkeys(keys, error)
-        return {}
 
     async def _moved(self, writes: Sequence[Write]) -> dict[str, Receipt]:
         """The companies as they are after the move, below what was written."""
@@ -220,9 +183,3 @@ class Writer:
             return {}
         new, old = self._translator.read(whole.raw).fields, self._translator.read(before).fields
         return {field: value for field, value in old.items() if field in new and new[field] != value}
-
-
-def _of_tie(problem: Problem) -> AccordError:
-    """One failure in a batch: the others may have been done, so that only a refusal is certain."""
-    error = item_error(problem, "company")
-    return error if isinstance(error, RejectedError | GoneError) else AmbiguousError(str(error))

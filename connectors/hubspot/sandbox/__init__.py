@@ -10,6 +10,7 @@ from connectors.hubspot.sandbox.account import PERSON, AccountState
 from connectors.hubspot.sandbox.answers import Refused
 from connectors.hubspot.sandbox.api import Api
 from connectors.hubspot.sandbox.limits import Limits
+from connectors.hubspot.sandbox.paper import Desk
 from connectors.hubspot.sandbox.people import neutral_of, properties_of, type_of
 from connectors.hubspot.sandbox.settings import HubSpotSettings
 from connectors.hubspot.sandbox.store import Record, Table
@@ -17,6 +18,9 @@ from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
 
 __all__ = ["HubSpotLookAlike", "HubSpotSettings"]
+
+PAPER = ("invoice", "line_item")
+"""Kinds of objects that are no customers."""
 
 
 class HubSpotLookAlike:
@@ -34,6 +38,7 @@ class HubSpotLookAlike:
         self.name = name
         self._state = AccountState(clock, rng, settings or HubSpotSettings())
         self._api = Api(self._state)
+        self._desk = Desk(self._state)
 
     @property
     def settings(self) -> HubSpotSettings:
@@ -72,11 +77,15 @@ class HubSpotLookAlike:
         self._api.keep_busy(object_type, seconds)
 
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every live object by remote id."""
+        """Every live object by remote id; of invoices, also `line_item`."""
+        if kind in PAPER:
+            return self._desk.objects(kind)
         return {f"{table.type}:{one.id}": _plain(one) | self._above(table, one) for table, one in self._live(kind)}
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object in neutral fields."""
+        if kind == "invoice":
+            return self._desk.neutral()
         found = {}
         for table, one in self._live(kind):
             found[f"{table.type}:{one.id}"] = neutral_of(table.type, one) | self._above(table, one)
@@ -84,6 +93,8 @@ class HubSpotLookAlike:
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         """A person's edit; None creates. KeyError: not there; ValueError: HubSpot's pages would not save that."""
+        if kind in PAPER:
+            return self._desk.edit(kind, remote_id, changes)
         _only_customers(kind)
         changes = dict(changes)
         is_moved, parent = "parent" in changes, changes.pop("parent", None)
@@ -128,6 +139,9 @@ class HubSpotLookAlike:
 
     def delete(self, kind: str, remote_id: str) -> None:
         """A person moves it to the recycle bin."""
+        if kind in PAPER:
+            self._state.archive(self._state.tables[kind], self._desk.there(kind, remote_id), PERSON)
+            return
         _only_customers(kind)
         self._state.archive(*self._there(remote_id), PERSON)
 
@@ -144,7 +158,8 @@ class HubSpotLookAlike:
 
         KeyError: not there any more, after 90 days; ValueError: another object has its e-mail by now.
         """
-        _only_customers(kind)
+        if kind not in PAPER:
+            _only_customers(kind)
         object_type, _, hubspot_id = remote_id.partition(":")
         table = self._state.tables[object_type]
         table.empty_bin(self._state.now_ms())
@@ -172,13 +187,15 @@ class HubSpotLookAlike:
 
     def _live(self, kind: str) -> list[tuple[Table, Record]]:
         _only_customers(kind)
-        return [(table, record) for table in self._state.tables.values() for record in table.all_live()]
+        return [
+            (table, one) for table in self._state.tables.values() if table.type not in PAPER for one in table.all_live()
+        ]
 
     def _there(self, remote_id: str) -> tuple[Table, Record]:
         object_type, _, hubspot_id = remote_id.partition(":")
         table = self._state.tables[object_type]  # a KeyError says that there is no such thing
         record = table.live(hubspot_id)
-        if record is None:
+        if record is None or object_type in PAPER:
             raise KeyError(f"{remote_id} is not there")
         return table, record
 

@@ -1,4 +1,4 @@
-"""One HubSpot account: both tables, who changed what, and the webhooks that tell of it."""
+"""One HubSpot account: its tables, who changed what, and the webhooks that tell of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connectors.hubspot.sandbox.billing import Billing
 from connectors.hubspot.sandbox.families import Families
+from connectors.hubspot.sandbox.links import Links
 from connectors.hubspot.sandbox.outbox import Outbox
 from connectors.hubspot.sandbox.settings import HubSpotSettings
 from connectors.hubspot.sandbox.store import Record, Table
+from connectors.hubspot.sandbox.types import KINDS, NAMES
 from core.ports import Clock
 from core.sandbox.lookalike import Mutation
 
+INVOICE_EVENTS: Final = ("propertyChange", "deletion", "restore")
 PERSON: Final = "person"
 ACCORD: Final = "accord"
 
@@ -27,7 +31,11 @@ class AccountState:
         self.tables = {
             kind: Table(kind, rng.randrange(100, 900), lambda: self.settings) for kind in ("contact", "company")
         }
+        for kind, first in (("invoice", 5_301), ("line_item", 8_801)):
+            self.tables[kind] = Table(kind, first, lambda: self.settings)
         self.families = Families(self.tables["company"])
+        self.links = Links(self.tables)
+        self.billing = Billing(self.tables, self.links)
         self.outbox = Outbox(rng)
         self.mutations: list[Mutation] = []
         self._rng = rng
@@ -39,6 +47,7 @@ class AccountState:
 
     def create(self, table: Table, properties: Mapping[str, str], caller: str, key: str | None = None) -> Record:
         """A new object."""
+        properties = self.billing.completed(table, properties, self.now_ms())
         record = table.create(properties, self.now_ms(), _source(caller))
         self._changed(table, record, "create", properties, caller, key)
         self._tell(table, "creation", {"objectId": int(record.id)}, caller)
@@ -85,6 +94,14 @@ class AccountState:
             if above is not None:
                 self._tell_tie(above, child, caller, is_removed=is_removed)
 
+    def link(self, invoice: str, object_type: str, other: str, caller: str, *, is_tied: bool) -> None:
+        """Tie an invoice to something, or untie it; what is so already is no change. Checked before."""
+        if not self.links.put(invoice, object_type, other, is_tied=is_tied):
+            return
+        action = "associate" if is_tied else "dissociate"
+        told = {object_type: other}
+        self.mutations.append(Mutation(self.clock.now(), caller, action, "invoice", f"invoice:{invoice}", told, None))
+
     def _tell_tie(self, parent: str, child: str, caller: str, *, is_removed: bool) -> None:
         """One event, seen from the parent: whoever waits for one from the child will wait."""
         event = {
@@ -101,6 +118,7 @@ class AccountState:
         new = table.merge(primary, absorbed, self.now_ms())
         if table.type == "company":
             self.families.merged(new.id, primary.id, absorbed.id)
+        self.links.merged(table.type, new.id, primary.id, absorbed.id)
         for old in (primary, absorbed):
             table.reindex(old, self._visible_at())
         self._changed(table, new, "merge", {"hs_merged_object_ids": ";".join(new.merged)}, caller, None)
@@ -122,7 +140,8 @@ class AccountState:
     ) -> None:
         table.reindex(record, self._visible_at())
         remote_id = f"{table.type}:{record.id}"
-        self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", remote_id, changed, key))
+        kind = KINDS[table.type]
+        self.mutations.append(Mutation(self.clock.now(), caller, action, kind, remote_id, changed, key))
 
     def _tell_properties(self, table: Table, record: Record, names: Mapping[str, str], caller: str) -> None:
         if not self.settings.webhook_url:
@@ -132,9 +151,10 @@ class AccountState:
             self._tell(table, "propertyChange", told, caller)
 
     def _tell(self, table: Table, verb: str, told: Mapping[str, Any], caller: str) -> None:
-        if not self.settings.webhook_url:
+        subscribed = _subscription(table.type, verb)
+        if not self.settings.webhook_url or subscribed is None:
             return
-        name = (f"{table.type}.{verb}", str(told.get("propertyName", "")))
+        name = (subscribed, str(told.get("propertyName", "")))
         event = {
             # not unique (PROVIDERS §4): whoever tells deliveries apart by it loses changes
             "eventId": self._rng.randrange(1, 10),
@@ -145,7 +165,16 @@ class AccountState:
             "occurredAt": self.now_ms(),
             "changeSource": _source(caller),
         }
+        if table.type == "invoice":
+            event["objectTypeId"] = NAMES["invoice"][2]
         self.outbox.add(event | dict(told))
+
+
+def _subscription(object_type: str, verb: str) -> str | None:
+    """The event as it is called: of invoices only generic ones, of which three are subscribed; of line items none."""
+    if object_type == "line_item" or (object_type == "invoice" and verb not in INVOICE_EVENTS):
+        return None
+    return f"{'object' if object_type == 'invoice' else object_type}.{verb}"
 
 
 def _source(caller: str) -> str:

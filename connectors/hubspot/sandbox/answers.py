@@ -80,11 +80,11 @@ def iso(milliseconds: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
 
-def inputs_in(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def inputs_in(body: Mapping[str, Any], most: int = BATCH) -> list[dict[str, Any]]:
     """The inputs of a batch; too many, or none, are refused."""
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
         raise bad_request("Invalid input JSON: inputs must be a list of objects")
-    if len(inputs) > BATCH:
-        raise bad_request(f"The maximum batch size is {BATCH}")
+    if len(inputs) > most:
+        raise bad_request(f"The maximum batch size is {most}")
     return inputs

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,19 +19,21 @@ from connectors.hubspot.sandbox.answers import (
     not_found,
     rate_limited,
 )
+from connectors.hubspot.sandbox.call import Call
 from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.rules import check_rules
 from connectors.hubspot.sandbox.search import hit, search
-from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
-from connectors.hubspot.sandbox.ties import WHAT, ties_answer
+from connectors.hubspot.sandbox.store import Record, Table
+from connectors.hubspot.sandbox.ties import MOST, ties_answer
+from connectors.hubspot.sandbox.types import DEFAULTS, MODIFIED, NAMES
 from core.ports import HttpRequest, HttpResponse
 
 HISTORY_BATCH: Final = 50
+_TIED: Final = (("company", "company"), ("invoice", "contact"), ("invoice", "company"), ("invoice", "line_item"))
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
 _TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/batch/(.+)")
 _ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
-_NAMES: Final = {"contact": ("contact", "contacts", "0-1"), "company": ("company", "companies", "0-2")}
 _BATCH_NAMES: Final = {"/batch/create": "create", "/batch/update": "update", "/batch/upsert": "upsert"}
 
 
@@ -43,34 +43,6 @@ class BatchWrite(Protocol):
     def __call__(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
         """What the input's result shows; of a trial, the properties that would be written."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, taken apart."""
-
-    method: str
-    tail: str
-    query: Mapping[str, list[str]]
-    body: bytes
-
-    def one(self, name: str, default: str = "") -> str:
-        """A query parameter."""
-        return self.query.get(name, [default])[0]
-
-    def listed(self, name: str) -> list[str]:
-        """A query parameter that is a list, repeated or with commas."""
-        return [one for given in self.query.get(name, []) for one in given.split(",") if one]
-
-    def json(self) -> dict[str, Any]:
-        """The body; HubSpot wants an object."""
-        try:
-            found = json.loads(self.body)
-        except ValueError as error:
-            raise bad_request(f"Invalid input JSON: {error}") from error
-        if not isinstance(found, dict):
-            raise bad_request("Invalid input JSON: an object is expected")
-        return found
 
 
 class Api:
@@ -135,10 +107,10 @@ class Api:
         return self._objects(table, call) if area == "objects" else self._properties(table, call)
 
     def _table(self, name: str) -> Table | None:
-        return next((self._state.tables[kind] for kind, names in _NAMES.items() if name in names), None)
+        return next((self._state.tables[kind] for kind, names in NAMES.items() if name in names), None)
 
     def _check_scope(self, area: str, table: Table, *, is_reading: bool) -> None:
-        scope = f"crm.{area}.{_NAMES[table.type][1]}.{'read' if is_reading else 'write'}"
+        scope = f"crm.{area}.{NAMES[table.type][1]}.{'read' if is_reading else 'write'}"
         if scope not in self._state.settings.scopes:
             words = "This app hasn't been granted all required scopes to make this call."
             errors = [{"message": words, "context": {"requiredGranularScopes": [scope]}}]
@@ -163,13 +135,15 @@ class Api:
         return self._one(table, call)
 
     def _associations(self, ends: Sequence[Table | None], what: str, call: Call) -> HttpResponse:
-        """Between companies only: Accord uses no others."""
-        table = ends[0]
-        if table is None or table.type != "company" or ends[1] is not table or what not in WHAT:
+        """Between companies, and of invoices: Accord uses no others."""
+        one, other = ends
+        is_known = one is not None and other is not None and what in MOST
+        if one is None or other is None or not is_known or (one.type, other.type) not in _TIED:
             return no_such_path()
-        self._check_scope("objects", table, is_reading=what == "read")
+        self._check_scope("objects", one, is_reading=what == "read")
+        self._check_scope("objects", other, is_reading=True)
         self.reads += what == "read"
-        return ties_answer(self._state, what, inputs_in(call.json()))
+        return ties_answer(self._state, (one.type, other.type), what, inputs_in(call.json(), MOST[what]))
 
     def _properties(self, table: Table, call: Call) -> HttpResponse:
         if call.tail == "/groups" and call.method == "POST":
@@ -178,12 +152,21 @@ class Api:
             return answer(200, {"results": list(table.definitions.values())})
         if not call.tail and call.method == "POST":
             return answer(201, table.define(call.json()))
+        if call.tail == "/batch/create" and call.method == "POST":
+            return self._define_all(table, inputs_in(call.json()))
         name = call.tail.removeprefix("/")
         if call.method != "GET" or "/" in name:
             return no_such_path()
         if name not in table.definitions:
             raise Refused(404, "OBJECT_NOT_FOUND", f"Property {name} does not exist")
         return answer(200, table.definitions[name])
+
+    def _define_all(self, table: Table, inputs: Sequence[dict[str, Any]]) -> HttpResponse:
+        """One that is there already refuses all of them."""
+        known = [str(one.get("name")) for one in inputs if one.get("name") in table.definitions]
+        if known:
+            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property {known[0]} already exists")
+        return answer(201, {"status": "COMPLETE", "results": [table.define(one) for one in inputs]})
 
     def _create_group(self, table: Table, call: Call) -> HttpResponse:
         body = call.json()
@@ -274,6 +257,8 @@ class Api:
     def _checked_new(self, table: Table, given: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(given.get("associations"), list):
             raise bad_request("Invalid input JSON: associations must be set")  # PROVIDERS §5: the spec wants both
+        if given["associations"] and table.type in ("invoice", "line_item"):
+            raise bad_request("this look-alike ties invoices and line items by the associations API only")
         return self._checked(table, None, given)
 
     def _checked(self, table: Table, record: Record | None, given: Mapping[str, Any], **more: str) -> dict[str, str]:
@@ -281,6 +266,7 @@ class Api:
         properties = table.checked(given.get("properties")) | more
         if record is None:
             table.check_identified(properties)
+        self._state.billing.check(table, record, properties)
         check_rules(self._state.settings.rules, table.type, record.properties if record else {}, properties)
         table.check_unique(record, properties)
         return properties

@@ -13,7 +13,7 @@ MAX_CUSTOM: Final = 1_000
 """Of one type of object; HubSpot's own do not count."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _TYPES: Final = ("bool", "date", "datetime", "enumeration", "number", "phone_number", "string")
-_GROUPS: Final = ("contactinformation", "companyinformation")
+_GROUPS: Final = ("contactinformation", "companyinformation", "invoiceinformation", "lineiteminformation")
 _GIVEN: Final = ("label", "type", "fieldType", "groupName")
 
 
@@ -30,17 +30,20 @@ def checked_definition(body: Mapping[str, Any], groups: Collection[str]) -> dict
     if body["groupName"] not in (*groups, *_GROUPS):
         raise bad_request(f"Property group {body['groupName']} does not exist")
     given = {key: body[key] for key in _GIVEN}
-    return text_definition(name) | given | {"hasUniqueValue": bool(body.get("hasUniqueValue"))}
+    return definition_of(name) | given | {"hasUniqueValue": bool(body.get("hasUniqueValue"))}
 
 
-def text_definition(name: str, *, is_read_only: bool = False) -> dict[str, Any]:
-    """A plain text, as HubSpot's own properties here are, and those that people make."""
+def definition_of(name: str, kind: str = "string", *, is_read_only: bool = False) -> dict[str, Any]:
+    """A property as HubSpot's own are here, and those that people make. `kind`: its type, or a narrower one of ours."""
     return {
         "name": name,
         "label": name,
-        "type": "string",
+        "type": _PUBLIC.get(kind, kind),
         "fieldType": "text",
         "groupName": "contactinformation",
         "hasUniqueValue": False,
         "modificationMetadata": {"readOnlyValue": is_read_only},
     }
+
+
+_PUBLIC: Final = {"currency": "enumeration", "status": "enumeration", "price": "number"}

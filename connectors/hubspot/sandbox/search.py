@@ -7,7 +7,8 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
 from connectors.hubspot.sandbox.answers import Refused, bad_request, iso
-from connectors.hubspot.sandbox.store import MODIFIED, Indexed, Table
+from connectors.hubspot.sandbox.store import Indexed, Table
+from connectors.hubspot.sandbox.types import MODIFIED
 
 MOST_RESULTS: Final = 10_000
 MOST_PER_PAGE: Final = 200

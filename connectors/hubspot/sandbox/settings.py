@@ -10,7 +10,7 @@ from connectors.hubspot.sandbox.rules import Rule
 SCOPES: Final = frozenset(
     f"crm.{area}.{table}.{right}"
     for area in ("objects", "schemas")
-    for table in ("contacts", "companies")
+    for table in ("contacts", "companies", "invoices", "line_items")
     for right in ("read", "write")
 )
 

@@ -10,32 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connectors.hubspot.sandbox.answers import Refused, bad_request, invalid, iso, not_found
-from connectors.hubspot.sandbox.definitions import MAX_CUSTOM, MAX_UNIQUE, checked_definition, text_definition
+from connectors.hubspot.sandbox.definitions import MAX_CUSTOM, MAX_UNIQUE, checked_definition, definition_of
 from connectors.hubspot.sandbox.settings import HubSpotSettings
+from connectors.hubspot.sandbox.types import BUILT_IN, COMPUTED, IDENTIFYING, MODIFIED, definitions, read_only, spelled
 
 TEXT_LIMIT: Final = 65_536
 EMAIL: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")
 BIN_MILLISECONDS: Final = 90 * 86_400_000
-_SHARED: Final = ("phone", "website", "address", "city", "state", "zip", "country", "lifecyclestage")
-_READ_ONLY: Final = ("hs_object_id", "createdate", "hs_merged_object_ids")
-BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
-    "contact": ("email", "firstname", "lastname", "company", "jobtitle", *_SHARED),
-    "company": ("name", "domain", "address2", "industry", *_SHARED),
-}
-MODIFIED: Final[Mapping[str, str]] = {"contact": "lastmodifieddate", "company": "hs_lastmodifieddate"}
-DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "contact": ("email", "firstname", "lastname"),
-    "company": ("domain", "name"),
-}
-IDENTIFYING: Final[Mapping[str, tuple[str, ...]]] = {
-    "contact": ("email", "firstname", "lastname"),
-    "company": ("name", "domain"),
-}
 
 
 @dataclass(slots=True)
 class Record:
-    """One contact or company. `history` has every write: when, by whom, which properties became another value."""
+    """One object. `history` has every write: when, by whom, which properties became another value."""
 
     id: str
     properties: dict[str, str]
@@ -84,9 +70,9 @@ class Table:
         self._next_id = first_id
         self._unique: dict[str, dict[str, str]] = {}
         self._lagging: deque[tuple[float, str, Indexed | None]] = deque()
-        self._read_only = frozenset((*_READ_ONLY, MODIFIED[object_type]))
-        for name in (*BUILT_IN[object_type], *sorted(self._read_only)):
-            self.definitions[name] = text_definition(name, is_read_only=name in self._read_only)
+        self.computed: Callable[[Record, str], str | None] = lambda _record, _name: None
+        self._read_only = read_only(object_type)
+        self.definitions |= definitions(object_type)
         self._built_in = len(self.definitions)
         self._archived_definitions: dict[str, dict[str, Any]] = {}
         if object_type == "contact":
@@ -123,7 +109,7 @@ class Table:
         """A person who fills in a property that is not there has made it first."""
         for name in names:
             if name not in self.definitions:
-                self.definitions[name] = text_definition(name)
+                self.definitions[name] = definition_of(name)
 
     # ---- looking ---------------------------------------------------------------------------------------
 
@@ -167,6 +153,8 @@ class Table:
             return record.modified_iso
         if name == "hs_merged_object_ids":
             return ";".join(record.merged) or None
+        if name in COMPUTED[self.type]:
+            return self.computed(record, name)
         return record.properties.get(name) or None
 
     # ---- checking --------------------------------------------------------------------------------------
@@ -190,8 +178,10 @@ class Table:
         return {name: self.normal(name, value) for name, value in properties.items()}
 
     def normal(self, name: str, value: str) -> str:
-        """HubSpot's own spelling: a contact's e-mail is trimmed and lower-cased."""
-        return _normal(name, value) if self.type == "contact" else value
+        """HubSpot's own spelling: a contact's e-mail is trimmed and lower-cased, numbers and dates have one form."""
+        if self.type == "contact":
+            value = _normal(name, value)
+        return spelled(name, BUILT_IN[self.type].get(name) or self.definitions[name]["type"], value)
 
     def clash(self, record: Record | None, properties: Mapping[str, str]) -> tuple[str, str] | None:
         """The unique property and the other live object that holds the value wanted for it."""

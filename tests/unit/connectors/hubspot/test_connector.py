@@ -324,9 +324,9 @@ def test_a_cursor_that_is_none_of_ours_is_refused(world: Any, mode: str) -> None
 
 
 def test_other_kinds_are_refused(world: Any) -> None:
-    """Only customers."""
+    """Customers, and copies of invoices."""
     with pytest.raises(InvalidInputError):
-        world.run(world.connector.sweep("invoice", "full", None))
+        world.run(world.connector.sweep("payment", "full", None))
 
 
 # ---- reading -------------------------------------------------------------------------------------------

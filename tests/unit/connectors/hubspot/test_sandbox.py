@@ -752,7 +752,7 @@ def test_what_hubspots_pages_would_not_save_is_refused(world: Any) -> None:
     with pytest.raises(KeyError):
         world.hubspot.delete("customer", "deal:1")
     with pytest.raises(KeyError):
-        world.hubspot.neutral("invoice")
+        world.hubspot.neutral("payment")
 
 
 def test_every_change_is_recorded_with_its_author(world: Any) -> None:

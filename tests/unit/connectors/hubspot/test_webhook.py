@@ -239,6 +239,11 @@ def test_every_event_of_the_manifest_is_understood(name: str) -> None:
     """What the README tells people to subscribe to."""
     subject, _, verb = name.partition(".")
     event = EVENT | {"subscriptionType": name}
+    if subject == "object":
+        # of invoices there are generic events only
+        found = HOOKS.notices(body_of(event | {"objectTypeId": "0-53"}))
+        assert found == [Notice(kind="invoice", remote_id="invoice:101")]
+        return
     if verb == "associationChange":
         del event["objectId"]
         event |= {"fromObjectId": 101, "toObjectId": 7}
@@ -255,6 +260,19 @@ def test_generic_events_and_old_names_are_understood() -> None:
     found = HOOKS.notices(body_of(generic, old, contact, deal))
 
     assert [one.remote_id for one in found] == ["company:7", "contact:8", "contact:7"]
+
+
+def test_events_of_invoices_that_concern_nobody_give_no_notice() -> None:
+    """Creations (of others), ids that are none, and generic events of what is not named."""
+    invoice = {"subscriptionType": "object.propertyChange", "objectTypeId": "0-53", "objectId": 7}
+    odd = [
+        invoice | {"subscriptionType": "object.creation"},
+        invoice | {"objectId": "x"},
+        invoice | {"objectTypeId": "0-3"},
+        {"subscriptionType": "object.deletion", "objectId": 7},
+    ]
+
+    assert HOOKS.notices(body_of(*odd, invoice)) == [Notice(kind="invoice", remote_id="invoice:7")]
 
 
 def test_a_type_id_counts_only_where_the_event_names_no_type() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from connectors.hubspot.manifest import MANIFEST, NAME_LIMIT, TEXT_LIMIT
+from connectors.hubspot.translate.definition import Definition
 from connectors.hubspot.wire import (
     ACCORD_REF,
     MERGED,
@@ -69,7 +70,6 @@ FOREIGN: Final = ("lago_customer_id", "flexprice_customer_id")
 
 DEFAULT_EXTERNAL_ID: Final = "external_customer_id"
 METADATA_PREFIX: Final = "accord_m_"
-GROUP: Final = "accord"
 
 _IDENTIFYING: Final[Mapping[ObjectType, frozenset[str]]] = {
     "contact": frozenset({"email", "firstname", "lastname"}),
@@ -84,14 +84,6 @@ _ESCAPED: Final = re.compile(r"_(?=x)|[^a-z0-9_]")
 def metadata_property(key: str) -> str:
     """`plan.Tier` -> `accord_m_plan_x2e__x54_ier`. Injective: every `_x` in the result is an escape."""
     return METADATA_PREFIX + _ESCAPED.sub(lambda found: f"_x{ord(found.group()):x}_", key)
-
-
-class Definition(msgspec.Struct, frozen=True):
-    """A property of our own."""
-
-    name: str
-    label: str
-    is_unique: bool = False
 
 
 class HubSpotTranslator:

@@ -1,0 +1,160 @@
+"""Writes of copies of invoices: every step may be lost or repeated, and none of them can make anything twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from connectors.hubspot.client import HubSpotClient
+from connectors.hubspot.connector import batches
+from connectors.hubspot.connector.invoices import InvoiceReader
+from connectors.hubspot.connector.sending import send, tie
+from connectors.hubspot.manifest import MANIFEST
+from connectors.hubspot.wire import ACCORD_REF, INVOICE_TO, ObjectType, Saved, join_id, split_id
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
+from core.ports import Receipt, Sighting, Write, Written
+
+UNSEEN: Final = "it was written, but could not be read back"
+WRITES_TIED: Final = 20
+"""A write adds at most a hundred lines, and one call ties two thousand (PROVIDERS §1)."""
+
+Done = dict[str, str]
+"""Key of a write -> HubSpot id of the invoice it is about."""
+Failed = dict[str, AccordError]
+
+
+class InvoiceWriter:
+    """Writes the copies of one account."""
+
+    def __init__(self, client: HubSpotClient, reader: InvoiceReader) -> None:
+        """The reader finds what a lost answer has left, and completes the answers."""
+        self._client = client
+        self._reader = reader
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        """One receipt for each: the invoice as it is after the write, lines and all."""
+        acts = {"create": self._create, "tie": self._tie, "add_lines": self._add_lines, "update": self._update}
+        receipts: dict[str, Receipt] = {}
+        done: Done = {}
+        replays: set[str] = set()
+        for action, act in acts.items():
+            ours = [write for write in writes if write.action == action]
+            if ours:
+                failed, ids, known = await act(ours)
+                receipts |= failed
+                done |= ids
+                replays |= known
+        receipts |= await self._read_back(done, replays)
+        odd = RejectedError("this write is no step of a copy at HubSpot", cure="plan it again")
+        return [receipts.get(write.key, odd) for write in writes]
+
+    async def _create(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
+        """Upsert by our marker. A repeat looks first: what is there may have been written to since."""
+        try:
+            there = await self._reader.by_marks([batches.marker(write) for write in writes if write.is_repeat])
+        except (RetryError, ReauthorizeError) as error:
+            return {write.key: error for write in writes}, {}, set()
+        except AccordError as error:
+            # a refused look-up too: it says nothing of the object that may be there
+            return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}, {}, set()
+        known = {write.key: there[mark] for write in writes if (mark := batches.marker(write)) in there}
+        outcomes = await send(self._client, "invoice", [write for write in writes if write.key not in known])
+        failed, done = _sorted(outcomes)
+        old = {key for key, one in outcomes.items() if isinstance(one, Saved) and not one.new}
+        return failed, done | {key: one.id.partition(":")[2] for key, one in known.items()}, old | set(known)
+
+    async def _update(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
+        failed, done = _sorted(await send(self._client, "invoice", writes))
+        return failed, done, set()
+
+    async def _tie(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
+        """To the contact or company that the customer is there."""
+        by_type: dict[ObjectType, dict[str, list[Mapping[str, object]]]] = defaultdict(dict)
+        for write in writes:
+            object_type, hubspot_id = split_id(write.body["customer"])
+            by_type[object_type][write.key] = [batches.tie(write, hubspot_id, INVOICE_TO[object_type])]
+        failed: Failed = {}
+        for object_type, inputs in by_type.items():
+            failed |= await tie(partial(self._client.associate, "invoice", object_type), inputs, object_type)
+        return failed, _told(writes, failed), set()
+
+    async def _add_lines(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
+        """Make the lines by their markers, then tie them: a line that was made and not tied is found again."""
+        parts = [part for write in writes for part in _parts(write)]
+        outcomes: dict[str, Saved | AccordError] = {}
+        for some in batches.slices(parts, MANIFEST.write_batch):
+            outcomes |= await send(self._client, "line_item", some)
+        failed: Failed = {}
+        ties: dict[str, list[Mapping[str, object]]] = {}
+        for write in writes:
+            mine = {part.key: outcomes[part.key] for part in _parts(write)}
+            wrong = _error_of(write, mine)
+            if wrong:
+                failed[write.key] = wrong
+            else:
+                ids = [one.id for one in mine.values() if isinstance(one, Saved)]
+                ties[write.key] = [batches.tie(write, one, INVOICE_TO["line_item"]) for one in ids]
+        failed |= await self._tie_lines(ties)
+        return failed, _told(writes, failed), set()
+
+    async def _tie_lines(self, ties: Mapping[str, Sequence[Mapping[str, object]]]) -> Failed:
+        failed: Failed = {}
+        for keys in batches.slices(list(ties), WRITES_TIED):
+            inputs = {key: ties[key] for key in keys}
+            failed |= await tie(partial(self._client.associate, "invoice", "line_item"), inputs, "line_item")
+        # the lines themselves are there by now: only a refusal is certain
+        return {key: one if isinstance(one, RejectedError) else AmbiguousError(str(one)) for key, one in failed.items()}
+
+    async def _read_back(self, done: Done, replays: set[str]) -> dict[str, Receipt]:
+        try:
+            there = await self._reader.read([join_id("invoice", one) for one in done.values()])
+        except AccordError as error:
+            return {key: AmbiguousError(f"{UNSEEN}: {error}") for key in done}
+        receipts: dict[str, Receipt] = {}
+        for key, hubspot_id in done.items():
+            found = there[join_id("invoice", hubspot_id)]
+            if isinstance(found, Sighting):
+                receipts[key] = Written(found, is_replay=key in replays)
+            else:
+                receipts[key] = AmbiguousError(f"{UNSEEN}: it is not there")
+        return receipts
+
+
+def _parts(write: Write) -> list[Write]:
+    """The lines of a write, as a create each."""
+    return [
+        Write(
+            key=f"{write.key}/{number}",
+            action="create",
+            kind="line_item",
+            remote_id=None,
+            body={"properties": properties},
+        )
+        for number, properties in enumerate(write.body["lines"])
+    ]
+
+
+def _error_of(write: Write, outcomes: Mapping[str, Saved | AccordError]) -> AccordError | None:
+    """What became of a write whose lines may have had different fates."""
+    errors = {key: one for key, one in outcomes.items() if isinstance(one, AccordError)}
+    for part in _parts(write):
+        error = errors.get(part.key)
+        if isinstance(error, RejectedError):
+            properties = part.body["properties"]
+            where = f"lines.{properties['accord_position']}"
+            name = error.field or properties[ACCORD_REF]
+            return RejectedError(error.problem, field=f"{where}.{name}", limit=error.limit, cure=error.cure)
+    first = next(iter(errors.values()), None)
+    # of the others some are there: that is not "nothing was changed"
+    return AmbiguousError(str(first)) if first and len(errors) < len(outcomes) else first
+
+
+def _sorted(outcomes: Mapping[str, Saved | AccordError]) -> tuple[Failed, Done]:
+    failed = {key: one for key, one in outcomes.items() if isinstance(one, AccordError)}
+    return failed, {key: one.id for key, one in outcomes.items() if isinstance(one, Saved)}
+
+
+def _told(writes: Sequence[Write], failed: Failed) -> Done:
+    return {write.key: (write.remote_id or "").partition(":")[2] for write in writes if write.key not in failed}

@@ -1,0 +1,89 @@
+"""The properties that writing needs: ours, in a group of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from connectors.hubspot.client import HubSpotClient
+from connectors.hubspot.connector import batches
+from connectors.hubspot.translate import GROUP, Definition, HubSpotDocuments, HubSpotTranslator
+from connectors.hubspot.wire import ACCORD_REF, TYPES, ObjectType, PropertyDetails, PropertyList, decoded
+from core.errors import ReauthorizeError, RejectedError, ReplyError, TakenError
+
+PAPER: Sequence[ObjectType] = ("invoice", "line_item")
+
+
+class Preparer:
+    """Makes what is missing; what is there is checked, not changed."""
+
+    def __init__(self, client: HubSpotClient, translator: HubSpotTranslator, documents: HubSpotDocuments) -> None:
+        """The translators say which properties there must be."""
+        self._client = client
+        self._translator = translator
+        self._documents = documents
+
+    async def prepare(self) -> Sequence[str]:
+        """Customers one by one, and documents in one call; returns what was made, in words.
+
+        An account without invoices, or an access token without their scopes, can do everything else: the first
+        invoice that is to be copied is refused with what is missing.
+        """
+        made: list[str] = []
+        for object_type in TYPES:
+            made += await self._customers(object_type)
+        for paper in PAPER:
+            with suppress(ReauthorizeError, RejectedError, ReplyError):
+                made += await self._paper(paper)
+        return made
+
+    async def _customers(self, object_type: ObjectType) -> list[str]:
+        there = await self._there(object_type)
+        missing = [one for one in self._translator.definitions(object_type) if one.name not in there]
+        if missing:
+            await self._make_group(object_type)
+        for definition in missing:
+            there[definition.name] = await self._make(object_type, definition)
+        batches.check_marker(object_type, there[ACCORD_REF])
+        return [f"{object_type} property {one.name}" for one in missing]
+
+    async def _paper(self, object_type: ObjectType) -> list[str]:
+        there = await self._there(object_type)
+        missing = [one for one in self._documents.definitions(object_type) if one.name not in there]
+        if not missing:
+            return []
+        await self._make_group(object_type)
+        with suppress(TakenError):  # somebody else is making them
+            await self._client.create_properties(object_type, [_body(one) for one in missing])
+        there = await self._there(object_type)
+        return [f"{object_type} property {one.name}" for one in missing if one.name in there]
+
+    async def _there(self, object_type: ObjectType) -> dict[str, PropertyDetails]:
+        return {one.name: one for one in decoded(await self._client.properties(object_type), PropertyList).results}
+
+    async def _make_group(self, object_type: ObjectType) -> None:
+        try:
+            await self._client.create_property_group(object_type, {"name": GROUP, "label": "Accord"})
+        except TakenError:
+            return
+
+    async def _make(self, object_type: ObjectType, definition: Definition) -> PropertyDetails:
+        try:
+            answer = await self._client.create_property(object_type, _body(definition))
+        except TakenError:
+            answer = await self._client.property(object_type, definition.name)
+        return decoded(answer, PropertyDetails)
+
+
+_FIELDS: Mapping[str, str] = {"string": "text", "number": "number", "date": "date"}
+
+
+def _body(definition: Definition) -> dict[str, object]:
+    return {
+        "name": definition.name,
+        "label": definition.label,
+        "type": definition.type,
+        "fieldType": _FIELDS[definition.type],
+        "groupName": GROUP,
+        "hasUniqueValue": definition.is_unique,
+    }

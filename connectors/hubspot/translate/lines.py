@@ -1,0 +1,162 @@
+"""Lines of an invoice as HubSpot's line items, and back (pure).
+
+HubSpot reckons a line from price, quantity and discount by itself. These are set so that nothing is left to round:
+the unit price only where it is a whole number of smallest units and times the quantity gives the amount, else the
+amount as the price of one. What was meant stands beside it, in properties of ours. Tax is in ours alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from connectors.hubspot.translate.spelling import (
+    Spelling,
+    amount_text,
+    checked_text,
+    date_in,
+    date_text,
+    is_same,
+    number_in,
+    number_text,
+    text_in,
+)
+from connectors.hubspot.wire import ACCORD_REF, HubSpotObject
+from core.errors import RejectedError, ReplyError
+from core.model.documents import Line
+from core.model.money import ZERO, is_whole, product, total_of
+
+REF_SEPARATOR: Final = ":"
+OURS: Final[Mapping[str, tuple[str, Spelling]]] = {
+    "accord_position": ("Accord: position on the invoice", "number"),
+    "accord_quantity": ("Accord: quantity", "number"),
+    "accord_unit_amount": ("Accord: unit price", "number"),
+    "accord_amount": ("Accord: amount before discount and tax", "number"),
+    "accord_discount": ("Accord: discount", "number"),
+    "accord_tax": ("Accord: tax", "number"),
+    "accord_period_start": ("Accord: period from", "date"),
+    "accord_period_end": ("Accord: period to", "date"),
+}
+"""Properties of line items that are ours: label, spelling."""
+
+TOLD: Final = ("price", "quantity", "discount", "accord_amount", "accord_discount", "accord_tax")
+"""What an amount of a line is told by: a person's change of one of them is never overwritten."""
+
+NET: Final = "amount"
+"""What HubSpot reckons for a line: read only."""
+CURRENCY: Final = "hs_line_item_currency_code"
+ASKED: Final = (ACCORD_REF, "name", "description", "hs_sku", "price", "quantity", "discount", NET, CURRENCY, *OURS)
+
+
+def ref_of(invoice: str, line: Line) -> str:
+    """The unique marker of a line item: with the invoice's HubSpot id, as a line item belongs to one invoice only."""
+    return f"{invoice}{REF_SEPARATOR}{line.id}".strip()
+
+
+def item_of(line: Line, index: int, currency: str) -> dict[str, str]:
+    """The properties of a line item, without its marker; RejectedError for a line that HubSpot cannot hold."""
+    where = f"lines.{index}"
+    _check_sign(line, where)
+    texts = {
+        name: checked_text(text, f"{where}.{field}")
+        for field, name, text in (
+            ("id", ACCORD_REF, line.id),
+            ("description", "description", line.description),
+            ("description", "name", " ".join(line.description.split()) or line.product or f"Line {index + 1}"),
+            ("product", "hs_sku", line.product),
+        )
+    }
+    quantity = number_text(line.quantity, f"{where}.quantity")
+    unit = "" if line.unit_amount is None else number_text(line.unit_amount, f"{where}.unit_amount")
+    amount = amount_text(line.amount, currency, f"{where}.amount")
+    discount = amount_text(line.discount, currency, f"{where}.discount")
+    is_plain = _multiplies(line, currency)
+    del texts[ACCORD_REF]
+    return {
+        **texts,
+        "price": unit if is_plain else amount,
+        "quantity": quantity if is_plain else "1",
+        "discount": discount,
+        CURRENCY: currency,
+        "accord_position": str(index),
+        "accord_quantity": quantity,
+        "accord_unit_amount": unit,
+        "accord_amount": amount,
+        "accord_discount": discount,
+        "accord_tax": amount_text(line.tax, currency, f"{where}.tax"),
+        "accord_period_start": date_text(line.period_start),
+        "accord_period_end": date_text(line.period_end),
+    }
+
+
+def _check_sign(line: Line, where: str) -> None:
+    if line.amount < 0:
+        problem, field = f"line {line.id} is negative: {line.amount}", "amount"
+    elif not 0 <= line.discount <= line.amount:
+        problem, field = f"line {line.id} of {line.amount} has a discount of {line.discount}", "discount"
+    else:
+        return
+    raise RejectedError(
+        problem,
+        field=f"{where}.{field}",
+        limit="HubSpot takes no negative prices, and no discount beyond the price",
+        cure="leave this document out there",
+    )
+
+
+def _multiplies(line: Line, currency: str) -> bool:
+    """HubSpot's own reckoning of unit price and quantity is the amount, whatever it rounds."""
+    unit = line.unit_amount
+    if unit is None or line.discount or line.quantity <= 0 or not is_whole(unit, currency):
+        return False
+    return product(line.quantity, unit) == line.amount
+
+
+def difference(item: HubSpotObject, wanted: Mapping[str, str]) -> str | None:
+    """Which of a line item's amounts is not what is wanted, in words; None where all are."""
+    there = item.properties
+    for name in TOLD:
+        if not is_same("number", name, there, wanted):
+            return f"{name} is {text_in(there, name) or 'blank'}, not {wanted[name]}"
+    net = number_in(there, NET)
+    meant = Decimal(wanted["accord_amount"]) - Decimal(wanted["accord_discount"])
+    return None if net in (None, meant) else f"HubSpot reckons {net}, not {meant}"
+
+
+def position(item: HubSpotObject) -> tuple[Decimal, int]:
+    """Where a line item stands; those of others come last."""
+    told = number_in(item.properties, "accord_position")
+    return (Decimal("Infinity") if told is None else told, int(item.id) if item.id.isdecimal() else 0)
+
+
+def line_in(item: HubSpotObject, invoice: str) -> Line:
+    """A line item, read; ReplyError where HubSpot's amounts and ours differ."""
+    properties = item.properties
+    price, quantity = number_in(properties, "price") or ZERO, number_in(properties, "quantity")
+    times = Decimal(1) if quantity is None else quantity
+    amount, discount = product(price, times), product(number_in(properties, "discount") or ZERO, times)
+    for name, native in (("accord_amount", amount), ("accord_discount", discount)):
+        if number_in(properties, name) not in (None, native):
+            raise ReplyError(f"line item {item.id} amounts to {native}, but {name} says {text_in(properties, name)}")
+    is_ours = bool(text_in(properties, "accord_amount"))
+    meant = number_in(properties, "accord_quantity")
+    head, _, line_id = text_in(properties, ACCORD_REF).partition(REF_SEPARATOR)
+    return Line(
+        id=line_id if head == invoice else item.id,
+        description=_description(properties),
+        product=text_in(properties, "hs_sku"),
+        quantity=times if meant is None else meant,
+        unit_amount=number_in(properties, "accord_unit_amount" if is_ours else "price"),
+        amount=total_of([amount]),
+        discount=total_of([discount]),
+        tax=number_in(properties, "accord_tax") or ZERO,
+        period_start=date_in(properties, "accord_period_start"),
+        period_end=date_in(properties, "accord_period_end"),
+    )
+
+
+def _description(properties: Mapping[str, Any]) -> str:
+    return text_in(properties, "description") or (
+        "" if text_in(properties, "accord_amount") else text_in(properties, "name")
+    )

@@ -1,0 +1,185 @@
+"""An invoice of Stripe stands in the CRM as what it is: whose, how much, how much of it is due, and never twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.sandbox.faults import Fault, FaultKind
+from core.store import intents
+from tests.support.acting import failing, held, waiting
+from tests.support.crash_jobs import LONGEST_WAIT
+from tests.support.crashes import Crash, FragileWorld, Fuse
+from tests.support.paper import LINE, SINCE, bill, billing, papers, pay, shown, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+POLICIES = {"stripe": DocumentPolicy(originates=KINDS), "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE)}
+CRM = with_documents(POLICIES, {}, {})
+
+
+def at_rest(world: World) -> None:
+    """Nothing is held, failing, waiting or in doubt."""
+    assert [(one.reason, one.detail) for one in held(world)] == []
+    assert failing(world) == []
+    assert not any(waiting(world).values())
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def is_silent(world: World) -> None:
+    """Two more sweeps, one of them of everything, write nothing."""
+    before = {name: world.writes(name) for name in world.names}
+    await world.next_sweep()
+    world.clock.time += 90_000
+    await world.settle()
+    assert {name: world.writes(name) for name in world.names} == before
+
+
+async def test_an_invoice_stands_in_the_crm_with_its_number_tax_and_total() -> None:
+    """Tied to the contact that its customer is there, and nothing that HubSpot would collect."""
+    world = await billing(CRM)
+    bill(world)
+
+    await world.next_sweep()
+
+    (there,), (origin,) = shown(world, "hubspot"), shown(world, "stripe")
+    for field in ("number", "currency", "total", "tax", "due", "status", "due_on"):
+        assert there[field] == origin[field], field
+    assert there["total"] == "119.00"
+    assert there["customer"] == next(iter(world.neutral("hubspot")))
+    assert there["is_payable"] is False
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_company_has_its_invoices() -> None:
+    """The other newest contact has none."""
+    world = await billing(with_documents(POLICIES, {"hubspot": {"untyped": "company"}}, {}))
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Newest"})
+    bill(world)
+
+    await world.next_sweep()
+
+    (there,) = shown(world, "hubspot")
+    owner = world.neutral("hubspot")[there["customer"]]
+    assert (owner["name"], owner["customer_type"]) == ("Ada Lovelace", "company")
+    at_rest(world)
+
+
+async def test_what_is_paid_credited_and_voided_stands_on_the_copy() -> None:
+    """There are no payments in the CRM: the invoice itself tells."""
+    world = await billing(CRM)
+    invoice, other = bill(world), bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "19.00")
+    world.lookalikes["stripe"].edit("invoice", other, {"status": "void"})
+    await world.next_sweep()
+    told = {one["number"]: one for one in shown(world, "hubspot")}
+    numbers = {name: one["number"] for name, one in world.lookalikes["stripe"].neutral("invoice").items()}
+    assert (told[numbers[invoice]]["paid"], told[numbers[invoice]]["due"]) == ("19.00", "100.00")
+    assert told[numbers[other]]["status"] == "void"
+
+    (customer,) = world.neutral("stripe")
+    credit = {"description": "Credit", "amount": "50.00", "quantity": "1"}
+    wanted = {"customer": customer, "currency": "USD", "invoice": invoice, "lines": [credit]}
+    world.lookalikes["stripe"].edit("credit_note", None, wanted)
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+
+    told = {one["number"]: one for one in shown(world, "hubspot")}
+    settled = [told[numbers[invoice]][name] for name in ("status", "paid", "credited", "due")]
+    assert settled == ["paid", "69.00", "50.00", "0.00"]
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_an_amount_that_a_person_changed_is_asked_about_and_kept() -> None:
+    """Nothing is overwritten, not even with what was paid since."""
+    world = await billing(CRM)
+    invoice = bill(world)
+    await world.next_sweep()
+    (remote_id,) = world.lookalikes["hubspot"].neutral("invoice")
+    world.lookalikes["hubspot"].edit("invoice", remote_id, {"extra": {"accord_total": "1.00"}})
+    pay(world, invoice, "19.00")
+
+    await world.next_sweep()
+
+    (hold,) = held(world)
+    assert hold.reason == "rejected"
+    assert "accord_total is 1 at HubSpot, not 119.00" in str(hold.detail["problem"])
+    (there,) = shown(world, "hubspot")
+    assert (there["total"], there["paid"]) == ("1.00", "0.00")
+
+
+async def test_a_negative_line_is_held_and_nothing_is_made() -> None:
+    """HubSpot takes no negative price."""
+    world = await billing(CRM)
+    bill(world, "stripe", LINE, {"description": "Unused time", "amount": "-10.00", "quantity": "1"})
+
+    await world.next_sweep()
+
+    assert shown(world, "hubspot") == []
+    (hold,) = held(world)
+    assert hold.detail["field"] == "lines.1.amount"
+
+
+@pytest.fixture(scope="module")
+async def base() -> FragileWorld:
+    """A customer everywhere, who is not billed yet; copied for each run."""
+    world = FragileWorld(config=CRM)
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    world.fused = ("hubspot",)
+    world.database_calls = ("run",)
+    return world
+
+
+def is_right(world: World, place: object) -> None:
+    """One copy, to the cent, with its line once."""
+    (there,) = shown(world, "hubspot")
+    assert (there["total"], there["status"], len(there["lines"])) == ("119.00", "open", 1), place
+    assert len(papers(world)) == 1, place
+    assert len(world.lookalikes["hubspot"].objects("line_item")) == 1, place
+    at_rest(world)
+
+
+@pytest.mark.parametrize("kind", ["lost_request", "lost_answer", "truncated", "too_many"])
+@pytest.mark.parametrize("path", ["invoices/batch/upsert", "line_items/batch/upsert", "batch/create", "batch/update"])
+async def test_a_step_that_fails_doubles_nothing(base: FragileWorld, kind: FaultKind, path: str) -> None:
+    """Whichever of the steps it befalls, and however."""
+    world = base.copy(Fuse())
+    struck = world.fail_once("hubspot", Fault(kind=kind, method="POST", path=path, count=1))
+    bill(world)
+
+    await world.next_sweep()
+    await world.settle(patience=LONGEST_WAIT)
+
+    assert len(struck.trace) == 1
+    is_right(world, "after the fault")
+    world.db.engine.dispose()
+
+
+@pytest.mark.parametrize("kind", [None, "lost_answer"])
+async def test_a_death_anywhere_leaves_one_copy(base: FragileWorld, kind: FaultKind | None) -> None:
+    """At every seventh call of a port, alone and together with a lost answer."""
+    deaths, blows_at, died = 0, 1, True
+    while died:
+        world = base.copy(Fuse(blows_at=blows_at, is_armed=True))
+        if kind:
+            world.fail_once("hubspot", Fault(kind=kind, method="POST", path="batch/(upsert|create|update)", count=1))
+        bill(world)
+        try:
+            await world.next_sweep()
+            died = False
+        except Crash:
+            deaths += 1
+            world.start()
+        world.fuse.is_armed = False
+        await world.settle(patience=LONGEST_WAIT)
+        await world.next_sweep()
+        is_right(world, blows_at)
+        world.db.engine.dispose()
+        blows_at += 7
+    assert deaths > 5
