@@ -53,6 +53,9 @@ def invoice_step(
     if current.auto_advance and current.status in ("draft", "open"):
         # somebody let Stripe collect it
         return Step(action="update", body={"auto_advance": "false"})
+    if invoice.status == "void":
+        # amounts are no matter any more; QuickBooks, for one, puts them to nothing
+        return _void_step(current)
     missing = _missing(entries, current.lines.data)
     if current.status == "draft" and missing:
         return Step(action="add_lines", body={"lines": missing[:MOST_LINES]}, adds=True)
@@ -82,25 +85,40 @@ def _check(invoice: Invoice, total: int, *, is_new: bool, may_be_open: bool) -> 
         )
 
 
+def _void_step(current: InvoiceWire) -> Step | None:
+    if current.status == "void":
+        return None
+    if current.status == "draft":
+        # finalised in order to be voided, it could be paid in between
+        raise RejectedError(
+            "the copy is a draft", field="status", cure="delete the draft in Stripe, and let go of the copy"
+        )
+    if current.status in ("open", "uncollectible") and not current.amount_paid:
+        return Step(action="void", body={})
+    raise _stuck(current.status, "void")
+
+
 def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) -> Step | None:
     """From finalising on. What was paid and credited is told by copies of payments and credit notes."""
     there, wanted = current.status, invoice.status
     if there == "draft":
         return Step(action="finalize", body={"auto_advance": "false"})
     paid = minor_out(invoice.paid, invoice.currency, "paid")
-    if current.amount_paid > paid and wanted != "void":
+    if current.amount_paid > paid:
         raise RejectedError(
             f"{current.amount_paid} minor units of the copy are paid, and {paid} of the invoice",
             field="paid",
             cure="look who paid the copy, and pay it back",
         )
-    if there == wanted or (wanted, there) in _SETTLED_APART or (is_nothing and there == "paid" and wanted != "void"):
+    if there == wanted or (wanted, there) in _SETTLED_APART or (is_nothing and there == "paid"):
         return None
     if there == "open" and wanted == "uncollectible":
         return Step(action="mark_uncollectible", body={})
-    if there in ("open", "uncollectible") and wanted == "void" and not current.amount_paid:
-        return Step(action="void", body={})
-    raise RejectedError(
+    raise _stuck(there, wanted)
+
+
+def _stuck(there: str, wanted: str) -> RejectedError:
+    return RejectedError(
         f"the copy is {there} at Stripe and cannot become {wanted} any more",
         field="status",
         cure="settle it in Stripe, or let go of the copy",

@@ -384,6 +384,21 @@ def test_a_void_and_a_write_off_follow(desk: Desk, status: Any, there: str) -> N
             desk.copy(invoice(), remote_id)
 
 
+def test_a_void_is_about_the_invoice_and_not_about_its_amounts(desk: Desk) -> None:
+    """QuickBooks puts them to nothing; a copy that is still a draft is not finalised to be voided."""
+    void = {"status": "void", "total": ZERO, "subtotal": ZERO, "tax": ZERO, "due": ZERO}
+    nothing = (Line(id="l1", description="Seats", amount=ZERO),)
+    remote_id = desk.copy(invoice())
+    for _ in range(2):
+        desk.copy(invoice(**void, lines=nothing), remote_id)
+    assert desk.truth("invoice", remote_id)["status"] == "void"
+    step = desk.documents.step(desk.wanted(invoice(id="inv-2", number="A-2")), None)
+    assert step is not None
+    draft = desk.write(desk.wanted(invoice(id="inv-2")), step, None).sighting.id
+    with pytest.raises(RejectedError, match="is a draft"):
+        desk.copy(invoice(id="inv-2", number="A-2", **void, lines=nothing), draft)
+
+
 def test_an_invoice_of_nothing_is_paid_at_once(desk: Desk) -> None:
     """Stripe knows no open invoice of nothing."""
     nothing = {"subtotal": ZERO, "tax": ZERO, "total": ZERO, "due": ZERO, "lines": (Line(id="x", amount=ZERO),)}
@@ -468,7 +483,11 @@ def test_a_coupon_of_the_customer_is_not_taken_off_a_copy(desk: Desk) -> None:
     """Stripe puts it on every invoice that does not say otherwise."""
     coupon = {"id": "di_1", "coupon": {"percent_off": 10}}
     desk.world.stripe.edit("customer", desk.customer, {"extra": {"discount": coupon}})
-    assert desk.truth("invoice", desk.copy(invoice()))["total"] == "107.00"
+    remote_id = desk.copy(invoice())
+    assert desk.truth("invoice", remote_id)["total"] == "107.00"
+    there = desk.world.stripe.objects("invoice")[remote_id]
+    assert there["discounts"] == []
+    assert not any(one["discountable"] for one in there["lines"]["data"])
     own = desk.world.stripe.edit(
         "invoice", None, {"customer": desk.customer, "currency": "EUR", "lines": [{"amount": "10.00"}]}
     )
