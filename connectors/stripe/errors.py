@@ -16,6 +16,7 @@ from core.errors import (
     RejectedError,
     ReplyError,
     RetryError,
+    TakenError,
 )
 
 PAUSE_SECONDS: Final = 1.0
@@ -146,5 +147,7 @@ def _refused(status: int, problem: Problem, *, is_write: bool) -> AccordError:
         return ReplyError(f"Stripe does not know this path: {message}")
     if problem.type == "idempotency_error":
         return RejectedError(message, cure="the same key went out with another body: report this as a bug")
+    if problem.param == "number" and "already" in message:
+        return TakenError(message, field="number")
     limit = _LIMIT.search(message)
     return RejectedError(message, field=neutral_field(problem.param), limit=limit.group(1).strip() if limit else None)

@@ -22,6 +22,9 @@ FOREIGN_PREFIXES: Final = ("lago_", "flexprice_")
 TEXT_LIMIT: Final = 5000
 """Stripe's limit for a string that has no limit of its own (address parts, locales)."""
 
+MIRROR_OPEN: Final = "mirror_open_invoices"
+"""Setting of a connection: whether copies of open invoices may be made, which can be paid at Stripe."""
+
 NUMBER_LENGTH: Final = 26
 """Of an invoice's number; PROVIDERS does not tell, Stripe's own are shorter."""
 
@@ -102,9 +105,9 @@ MANIFEST: Final = Manifest(
     ),
     kinds=("customer", "invoice", "payment", "credit_note"),
     documents={
-        "invoice": DocumentSpec(originates=True, number_length=NUMBER_LENGTH),
-        "payment": DocumentSpec(originates=True),
-        "credit_note": DocumentSpec(originates=True, number_length=NUMBER_LENGTH),
+        "invoice": DocumentSpec(originates=True, mirrors=True, number_length=NUMBER_LENGTH),
+        "payment": DocumentSpec(originates=True, mirrors=True),
+        "credit_note": DocumentSpec(originates=True, mirrors=True),
     },
     page_size=100,
     # no batch endpoint: one call each, as many at once as an endpoint allows in most of a second
@@ -129,6 +132,7 @@ MANIFEST: Final = Manifest(
     ),
     settings={
         "base_url": "Where Stripe's API is (default https://api.stripe.com)",
+        MIRROR_OPEN: "yes: also copies of open invoices, which whoever has their address can pay (default no)",
         "monthly_reads": "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",
     },
     secrets={

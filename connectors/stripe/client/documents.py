@@ -39,10 +39,40 @@ class DocumentApi:
         """One page of a document's lines, in their order."""
         return await self._api.read(f"{_NAMES[kind]}_lines", f"{_path(kind, remote_id)}/lines", params)
 
+    async def customer(self, customer_id: str) -> Reply:
+        """Whom an invoice is billed to."""
+        return await self._api.customer(customer_id)
+
     async def search_invoices(self, params: Mapping[str, Any]) -> Reply:
         """One page of a search; not read-after-write."""
         expand = [f"data.{one}" for one in _EXPANDED["invoice"]]
         return await self._api.read("search_invoices", "/v1/invoices/search", _with(params, expand))
+
+    # ---- writes ----------------------------------------------------------------------------------
+
+    async def create(self, kind: str, body: Mapping[str, Any], key: str) -> Reply:
+        """Make one; the key makes a repetition harmless for a day."""
+        return await self._api.write(f"create_{_NAMES[kind]}", _PATHS[kind], _with(body, _EXPANDED[kind]), key)
+
+    async def update(self, kind: str, remote_id: str, body: Mapping[str, Any], key: str) -> Reply:
+        """Change what the body names and nothing else."""
+        return await self._api.write(
+            f"update_{_NAMES[kind]}", _path(kind, remote_id), _with(body, _EXPANDED[kind]), key
+        )
+
+    async def act(self, kind: str, remote_id: str, verb: str, body: Mapping[str, Any], key: str) -> Reply:
+        """`add_lines`, `finalize`, `void`, `mark_uncollectible`, `attach_payment`: a path of its own each."""
+        path = f"{_path(kind, remote_id)}/{verb}"
+        return await self._api.write(f"{verb}_{_NAMES[kind]}", path, _with(body, _EXPANDED[kind]), key)
+
+    async def report_payment(self, body: Mapping[str, Any], key: str) -> Reply:
+        """Tell of money that came in elsewhere; answers with a payment record."""
+        return await self._api.write("report_payment", "/v1/payment_records/report_payment", body, key)
+
+    async def report_refund(self, record: str, body: Mapping[str, Any], key: str) -> Reply:
+        """Tell that money of a payment record went back."""
+        path = f"/v1/payment_records/{quote(record, safe='')}/report_refund"
+        return await self._api.write("report_refund", path, body, key)
 
 
 def _with(params: Mapping[str, Any], expand: list[str] | tuple[str, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.client.documents import DocumentApi
+from connectors.stripe.connector.copies import Copies
 from connectors.stripe.connector.documents import Documents
 from connectors.stripe.connector.finding import Finder
 from connectors.stripe.connector.pages import sighting_of
@@ -63,7 +64,9 @@ class StripeConnector:
         self._translator = translator(config)
         self._api = StripeApi(config, vault, shell, RateLimiter(self._manifest.limits, shell))
         self._finder = Finder(self._api, self._translator)
-        self._documents = Documents(DocumentApi(self._api), documents(config))
+        api = DocumentApi(self._api)
+        self._documents = Documents(api, documents(config))
+        self._copies = Copies(api, self._documents)
 
     @property
     def manifest(self) -> Manifest:
@@ -137,6 +140,8 @@ class StripeConnector:
 
     async def _write_one(self, write: Write) -> Written:
         _known(write.kind)
+        if write.kind != _CUSTOMER:
+            return await self._copies.write(write)
         if write.action == "create":
             reply = await self._api.create_customer(write.body, write.key)
         elif write.remote_id is None:

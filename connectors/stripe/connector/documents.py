@@ -14,12 +14,14 @@ from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeDocuments
 from connectors.stripe.wire import HeadWire, is_storable, loads
 from connectors.stripe.wire.documents import (
+    ALSO_KEY,
     CreditLineWire,
     CreditNoteWire,
     DocumentWire,
     InvoicePaymentWire,
     InvoiceWire,
     LineWire,
+    RecordWire,
     decode_as,
     decode_document,
     encode_document,
@@ -77,7 +79,7 @@ class Documents:
 
     async def _judged(self, kind: str, raw: bytes) -> Sighting | Bad | None:
         try:
-            return await self._sighting(kind, raw)
+            return await self.sighting(kind, raw)
         except GoneError:
             # deleted while its lines were read
             return None
@@ -103,7 +105,7 @@ class Documents:
             return Missing(remote_id, survivor=found[0] if found else None)
         try:
             reply = await self._api.one(kind, remote_id)
-            return await self._sighting(kind, reply.body)
+            return await self.sighting(kind, reply.body)
         except GoneError:
             return Missing(remote_id)
 
@@ -128,7 +130,7 @@ class Documents:
         async for raw in self._candidates(kind, mark, probe.created_after):
             # most are others', and need not be looked at
             if mark.encode() in raw:
-                sighting = await self._sighting(kind, raw)
+                sighting = await self.sighting(kind, raw)
                 if self._translator.mark(kind, sighting.raw) == mark:
                     yield sighting
 
@@ -148,7 +150,7 @@ class Documents:
             wire = decode_document(kind, raw)
             # Search ignores case
             if not isinstance(wire, InvoicePaymentWire) and wire.number == number:
-                yield await self._sighting(kind, raw)
+                yield await self.sighting(kind, raw)
 
     async def _searched(self, query: str) -> AsyncIterator[bytes]:
         params: dict[str, Any] = {"limit": MANIFEST.page_size, "query": query}
@@ -175,7 +177,7 @@ class Documents:
 
     # ---- one of them -----------------------------------------------------------------------------
 
-    async def _sighting(self, kind: str, raw: bytes) -> Sighting:
+    async def sighting(self, kind: str, raw: bytes) -> Sighting:
         """The document with all of its lines, and nothing that is not looked at."""
         wire = await self.completed(kind, raw)
         if not is_storable(wire.id):
@@ -188,7 +190,10 @@ class Documents:
     async def completed(self, kind: str, raw: bytes) -> DocumentWire:
         """Lists bring the first ten lines only."""
         wire = decode_document(kind, raw)
-        if isinstance(wire, InvoicePaymentWire) or not wire.lines.has_more:
+        if isinstance(wire, InvoicePaymentWire):
+            wire.others = await self._other_parts(wire)
+            return wire
+        if not wire.lines.has_more:
             return wire
         if isinstance(wire, InvoiceWire):
             wire.lines.data = [decode_as(one, LineWire) for one in await self._lines(kind, wire)]
@@ -196,6 +201,30 @@ class Documents:
             wire.lines.data = [decode_as(one, CreditLineWire) for one in await self._lines(kind, wire)]
         wire.lines.has_more = False
         return wire
+
+    async def _other_parts(self, wire: InvoicePaymentWire) -> list[InvoicePaymentWire] | None:
+        """The parts of a copy of ours that settle other invoices than its first one does."""
+        record = wire.payment.payment_record
+        held = (record.metadata or {}) if isinstance(record, RecordWire) else {}
+        mark, others = held.get(ACCORD_REF), held.get(ALSO_KEY, "").split()
+        if not mark or not others:
+            return None
+        found = []
+        for invoice in others:
+            found += [one for one in await self.payments_of(invoice) if self._translator.mark_of_part(one) == mark]
+        return found or None
+
+    async def payments_of(self, invoice: str) -> list[InvoicePaymentWire]:
+        """The payments of one invoice, as they are now."""
+        raws = [raw async for raw in self._listed("payment", {"invoice": invoice})]
+        return [decode_as(raw, InvoicePaymentWire) for raw in raws]
+
+    async def marked_note(self, invoice: str, mark: str) -> bytes | None:
+        """The credit note of an invoice that carries a mark."""
+        async for raw in self._listed("credit_note", {"invoice": invoice}):
+            if mark.encode() in raw and self._translator.mark("credit_note", raw) == mark:
+                return raw
+        return None
 
     async def _lines(self, kind: str, wire: InvoiceWire | CreditNoteWire) -> list[bytes]:
         found: list[bytes] = []

@@ -25,7 +25,9 @@ _INVOICE: Final = frozenset(
 )
 _PAYMENT: Final = frozenset("amount applications currency customer method received_on reference".split())
 _NOTE: Final = frozenset("applied currency customer invoice lines reason refunded".split())
-_LINE: Final = frozenset("amount description discount period product quantity tax tax_inside unit_amount".split())
+_LINE: Final = frozenset(
+    "amount description discount metadata period product quantity tax tax_inside unit_amount".split()
+)
 
 
 class Books:
@@ -148,6 +150,7 @@ class Books:
             **said,
             amount=amount,
             description=row.get("description"),
+            metadata=row.get("metadata", {}),
             quantity=int(quantity),
             quantity_decimal=f"{quantity.normalize():f}",
             pricing=pricing if row.get("product") or unit is not None else None,

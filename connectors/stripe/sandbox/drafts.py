@@ -62,7 +62,8 @@ def blank_invoice(ledger: Ledger, customer: Customer, currency: str) -> Thing:
         "customer": customer["id"],
         "customer_email": customer["email"],
         "customer_name": customer["name"],
-        "discounts": [],
+        # inherited, unless the request says otherwise
+        "discounts": [customer["discount"]] if customer["discount"] else [],
         "livemode": ledger.is_live,
         "metadata": {},
         "post_payment_credit_notes_amount": 0,
@@ -111,6 +112,8 @@ def changed_by(ledger: Ledger, invoice: Thing, form: Form) -> Thing:
     """The invoice after a request; the old one stays as it was."""
     _modelled(form)
     changed = dict(invoice)
+    if form.get("discounts") == "":
+        changed["discounts"] = []
     if "collection_method" in form:
         changed["collection_method"] = _collection(form["collection_method"])
     for param, limit in (("description", _MAX_DESCRIPTION), ("footer", 5000), ("number", _MAX_NUMBER)):
@@ -130,8 +133,24 @@ def changed_by(ledger: Ledger, invoice: Thing, form: Form) -> Thing:
 
 def _modelled(form: Form) -> None:
     for param in form:
-        if param in _UNMODELLED:
+        if param in _UNMODELLED and form[param] not in ("", {"enabled": "false"}):
             raise RefusedError(f"This look-alike does not model {param}", param=param)
+
+
+def discounted(invoice: Thing, lines: list[Thing]) -> list[Thing]:
+    """Lines with what the invoice's own discounts take off of those that may be discounted."""
+    for discount in invoice["discounts"]:
+        percent = discount["coupon"]["percent_off"]
+        lines = [
+            {
+                **line,
+                "discount_amounts": [{"amount": line["amount"] * percent // 100, "discount": discount["id"]}],
+            }
+            if line["discountable"]
+            else line
+            for line in lines
+        ]
+    return lines
 
 
 def number_is_free(ledger: Ledger, invoice: Thing) -> None:

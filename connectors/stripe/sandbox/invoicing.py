@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.stripe.sandbox.customers import Customer
-from connectors.stripe.sandbox.drafts import number_is_free, totals_of
+from connectors.stripe.sandbox.drafts import discounted, number_is_free, totals_of
 from connectors.stripe.sandbox.ledger import STRIPE, Cause, Ledger, Thing
 from connectors.stripe.sandbox.settings import RefusedError
 
@@ -21,6 +21,7 @@ class Invoicing:
 
     def draft(self, invoice: Thing, lines: list[Thing], cause: Cause) -> Thing:
         """A new invoice; the first one fixes its customer's currency."""
+        lines = discounted(invoice, lines)
         self._ledger.lines[invoice["id"]] = lines
         made = self._ledger.put({**invoice, **_due(invoice, lines)}, cause, "invoice.created")
         self._fix_currency(invoice)
@@ -28,6 +29,7 @@ class Invoicing:
 
     def redraft(self, invoice: Thing, lines: list[Thing], cause: Cause) -> Thing:
         """Other attributes or lines."""
+        lines = discounted(invoice, lines) if invoice["status"] == "draft" else lines
         self._ledger.lines[invoice["id"]] = lines
         summed = _due(invoice, lines) if invoice["status"] == "draft" else {}
         return self._ledger.put({**invoice, **summed}, cause, "invoice.updated")
@@ -35,8 +37,7 @@ class Invoicing:
     def finalize(self, invoice: Thing, cause: Cause) -> Thing:
         """Give it its number, and freeze it; one of nothing is paid at once."""
         ledger = self._ledger
-        customer = ledger.account.customers.get(invoice["customer"])
-        number = invoice["number"] or self._next_number(customer)
+        number = invoice["number"] or self._next_number(ledger.account.customers.get(invoice["customer"]))
         moved = {**invoice["status_transitions"], "finalized_at": ledger.now}
         opened = {
             **invoice,
@@ -44,6 +45,7 @@ class Invoicing:
             "number": number,
             "automatically_finalizes_at": None,
             "effective_at": invoice["effective_at"] or ledger.now,
+            **self._balanced(invoice),
             "hosted_invoice_url": f"https://invoice.stripe.com/i/{invoice['id']}",
             "invoice_pdf": f"https://pay.stripe.com/invoice/{invoice['id']}/pdf",
             "status_transitions": moved,
@@ -161,6 +163,17 @@ class Invoicing:
         paid = self._ledger.put({**paid, "status_transitions": moved}, cause, "invoice_payment.paid")
         self.paid(self._ledger.things["invoice"][payment["invoice"]], amount, cause)
         return paid
+
+    def _balanced(self, invoice: Thing) -> Thing:
+        """What is on the customer's balance is taken off what is due, or put on it; a credit goes there."""
+        customer = self._ledger.account.customers.get(invoice["customer"])
+        balance = customer["balance"] if customer else 0
+        owed = invoice["total"] + balance
+        due = max(owed, 0) if invoice["total"] >= 0 else 0
+        left = owed - due
+        if customer and left != balance:
+            self._ledger.account.put(customer, {**customer, "balance": left}, STRIPE.caller)
+        return {"starting_balance": balance, "ending_balance": left, "amount_due": due, "amount_remaining": due}
 
     def _next_number(self, customer: Customer | None) -> str:
         if customer is None:

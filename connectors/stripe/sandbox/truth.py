@@ -12,7 +12,7 @@ from connectors.stripe.sandbox.ledger import Ledger, Thing
 
 def _invoice(ledger: Ledger, invoice: Thing) -> dict[str, Any]:
     code, is_copy = invoice["currency"], "accord_ref" in invoice["metadata"]
-    lines = _copied_lines(invoice) if is_copy else [_line(line) for line in invoice["lines"]["data"]]
+    lines = _copied_lines(invoice) if is_copy else [_line(line, code) for line in invoice["lines"]["data"]]
     total, due = sum(line["worth"] for line in lines), invoice["amount_remaining"]
     is_gone, is_lost = invoice["status"] == "void", invoice["status"] == "uncollectible"
     due_on = invoice["metadata"].get("accord_due_on") if is_copy else None
@@ -36,14 +36,15 @@ def _invoice(ledger: Ledger, invoice: Thing) -> dict[str, Any]:
     }
 
 
-def _line(line: Thing) -> dict[str, Any]:
+def _line(line: Thing, code: str) -> dict[str, Any]:
     discount = line["discount_amount"] if "discount_amount" in line else _total(line["discount_amounts"])
     inside = _total([tax for tax in line["taxes"] if tax["tax_behavior"] == "inclusive"])
     tax = _total(line["taxes"])
     worth = line["amount"] - discount + tax - inside
     if inside and discount:
         # the discount is told with the tax in it
-        discount = _share(discount, worth - tax, line["amount"] - discount)
+        smallest = 100 if code in ("isk", "ugx") else 1
+        discount = _share(discount // smallest, worth - tax, line["amount"] - discount) * smallest
     return {
         "description": line["description"] or "",
         "quantity": line.get("quantity_decimal") or str(line["quantity"]),
@@ -62,7 +63,7 @@ def _share(whole: int, part: int, of: int) -> int:
 
 def _copied_lines(invoice: Thing) -> list[dict[str, Any]]:
     # discounts of a copy stand there as lines of their own
-    lines = [_line(line) for line in invoice["lines"]["data"]]
+    lines = [_line(line, invoice["currency"]) for line in invoice["lines"]["data"]]
     of = {line["key"]["accord_line"]: line for line in lines if "accord_line" in line["key"]}
     found = []
     for line in lines:
@@ -120,7 +121,7 @@ def _payment(ledger: Ledger, payment: Thing) -> dict[str, Any]:
 
 def _note(_: Ledger, note: Thing) -> dict[str, Any]:
     code = note["currency"]
-    lines = [_line(line) for line in note["lines"]["data"]]
+    lines = [_line(line, code) for line in note["lines"]["data"]]
     for line in lines:
         # of a copy; there is no other place for it
         off = int(line["key"].get("accord_discount_minor", "0"))

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.stripe.translate.money import amount_in, places
+from connectors.stripe.translate.money import amount_in, grain, places
 from connectors.stripe.wire import UNSTORABLE, is_storable
 from connectors.stripe.wire.documents import CreditLineWire, LineWire, PretaxWire, ShippingWire, TaxWire
 from core.errors import InvalidInputError, ReplyError
@@ -22,6 +22,15 @@ LINE_KEY: Final = "accord_line"
 DISCOUNT_KEY: Final = "accord_discount"
 """Metadata key on a negative line of ours: which line of the origin it is the discount of."""
 
+QUANTITY_KEY: Final = "accord_quantity"
+"""Metadata key on a line of ours: Stripe must have nothing to multiply, so that it stands there once."""
+
+PRODUCT_KEY: Final = "accord_product"
+"""Metadata key on a line of ours: what it sells, in the origin's terms."""
+
+OFF_KEY: Final = "accord_discount_minor"
+"""Metadata key on a credit note's line of ours: what was taken off before, in minor units."""
+
 _INCLUSIVE: Final = "inclusive"
 _BEHAVIORS: Final = ("exclusive", _INCLUSIVE)
 _GRANT: Final = "credit_balance_transaction"
@@ -32,7 +41,9 @@ SHIPPING: Final = "shipping"
 def invoice_line(wire: LineWire, currency: str) -> Line:
     """One line of an invoice."""
     discount = sum(part.amount for part in wire.discount_amounts or ())
-    amount, taken_off, tax = _net(wire.amount, discount + _granted(wire.pretax_credit_amounts), wire.taxes)
+    amount, taken_off, tax = _net(
+        wire.amount, discount + _granted(wire.pretax_credit_amounts), wire.taxes, grain(currency)
+    )
     quantity = _decimal(wire.quantity_decimal) if wire.quantity_decimal is not None else _whole(wire.quantity)
     pricing = wire.pricing
     unit = _decimal(pricing.unit_amount_decimal) if pricing and pricing.unit_amount_decimal is not None else None
@@ -55,8 +66,13 @@ def invoice_line(wire: LineWire, currency: str) -> Line:
 def credit_line(wire: CreditLineWire, currency: str) -> Line:
     """One line of a credit note."""
     reduced = wire.discount_amount + _granted(wire.pretax_credit_amounts)
-    amount, taken_off, tax = _net(wire.amount, reduced, wire.taxes)
-    quantity = _whole(wire.quantity)
+    amount, taken_off, tax = _net(wire.amount, reduced, wire.taxes, grain(currency))
+    held = wire.metadata or {}
+    quantity = _decimal(held[QUANTITY_KEY]) if held.get(QUANTITY_KEY) else _whole(wire.quantity)
+    off = held.get(OFF_KEY, "0")
+    if not off.isdecimal():
+        raise ReplyError(f"metadata.{OFF_KEY} is no amount")
+    amount, taken_off = amount + int(off), taken_off + int(off)
     unit = _decimal(wire.unit_amount_decimal) if wire.unit_amount_decimal is not None else None
     return Line(
         id=wire.id,
@@ -91,7 +107,15 @@ def folded(lines: Sequence[tuple[Line, dict[str, str]]]) -> list[Line]:
         if metadata.get(DISCOUNT_KEY):
             continue
         discount = off.pop(metadata.get(LINE_KEY, ""), None)
-        found.append(line if discount is None else msgspec.structs.replace(line, discount=-discount.amount))
+        found.append(
+            msgspec.structs.replace(
+                line,
+                product=text_of(metadata.get(PRODUCT_KEY)),
+                quantity=_decimal(metadata.get(QUANTITY_KEY) or "1"),
+                unit_amount=None,
+                discount=line.discount if discount is None else line.discount - discount.amount,
+            )
+        )
     # a discount whose line somebody took away is a line like any other
     return [*found, *off.values()]
 
@@ -118,11 +142,11 @@ def _granted(parts: Sequence[PretaxWire] | None) -> int:
     return sum(part.amount for part in parts or () if part.type == _GRANT)
 
 
-def _net(gross: int, discount: int, taxes: Sequence[TaxWire] | None) -> tuple[int, int, int]:
+def _net(gross: int, discount: int, taxes: Sequence[TaxWire] | None, step: int) -> tuple[int, int, int]:
     """Amount and discount without the tax that is inside them, and all of the tax: amount - discount + tax is the sum.
 
     Whatever is inside is taken out of the discounted amount as it was told; only how much of it was in the discount is
-    a matter of proportion.
+    a matter of proportion, in whole `step`s.
     """
     odd = [tax.tax_behavior for tax in taxes or () if tax.tax_behavior not in _BEHAVIORS]
     if odd:
@@ -132,8 +156,9 @@ def _net(gross: int, discount: int, taxes: Sequence[TaxWire] | None) -> tuple[in
     if not inside:
         return gross, discount, on_top
     net = gross - discount - inside
-    if discount and net * inside > 0:
-        discount, _ = allocated(discount, [Decimal(abs(net)), Decimal(abs(inside))])
+    if discount and net * inside >= 0:
+        units, _ = allocated(discount // step, [Decimal(abs(net)), Decimal(abs(inside))])
+        discount = units * step
     return net + discount, discount, inside + on_top
 
 

@@ -32,6 +32,11 @@ def places(currency: str) -> int:
     return 2
 
 
+def grain(currency: str) -> int:
+    """The least that two amounts can differ by, in Stripe's integers: what is divided is divided into these."""
+    return 100 if currency in _TWO_AS_BEFORE else 1
+
+
 def amount_in(minor: int, currency: str) -> Decimal:
     """One of Stripe's integers as an amount: 1000 is 10.00 EUR, 1000 JPY, 10.00 ISK."""
     found = from_minor(minor, places(currency))

@@ -62,6 +62,9 @@ OUT_OF_BAND: Final = "out of band"
 DUE_KEY: Final = "accord_due_on"
 """Metadata key of a copy's due date: Stripe takes none that has passed."""
 
+NUMBER_KEY: Final = "accord_number"
+"""Metadata key of a credit note's number at its origin: Stripe counts credit notes itself."""
+
 
 def mark_of(metadata: Mapping[str, str] | None) -> str | None:
     """Our marker."""
@@ -129,9 +132,9 @@ def _settled(wire: InvoiceWire) -> tuple[int, int, int]:
 
 
 def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
-    """How much of a payment went to one invoice; what was refunded of it."""
+    """How much of a payment went to one invoice, or, of a copy of ours, to all of its; what was refunded of it."""
     currency = currency_of(wire.currency)
-    amount = wire.amount_requested if wire.amount_paid is None else wire.amount_paid
+    parts = {one.invoice.id: _amount(one) for one in (wire, *(wire.others or ()))}
     moved = wire.status_transitions
     method, reference = _how(wire)
     payment = Payment(
@@ -139,16 +142,22 @@ def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
         customer=_customer(id_of(wire.invoice.customer)),
         currency=currency,
         status=_known(_PAYMENTS, wire.status),
-        amount=amount_in(amount, currency),
-        refunded=amount_in(_refunded(wire, amount), currency),
+        amount=amount_in(sum(parts.values()), currency),
+        refunded=amount_in(sum(_refunded(one, _amount(one)) for one in (wire, *(wire.others or ()))), currency),
         method=text_of(method),
         reference=text_of(reference),
         received_on=day_of(moved.paid_at if moved else None),
-        applications=(Application(invoice=wire.invoice.id, amount=amount_in(amount, currency)),),
+        applications=tuple(
+            Application(invoice=invoice, amount=amount_in(part, currency)) for invoice, part in parts.items()
+        ),
     )
     record = wire.payment.payment_record
     mark = mark_of(record.metadata) if isinstance(record, RecordWire) else None
     return RemoteDocument(document=_lawful(payment), mark=mark)
+
+
+def _amount(wire: InvoicePaymentWire) -> int:
+    return wire.amount_requested if wire.amount_paid is None else wire.amount_paid
 
 
 def _how(wire: InvoicePaymentWire) -> tuple[str, str]:
@@ -197,7 +206,7 @@ def read_credit_note(wire: CreditNoteWire) -> RemoteDocument:
     refunded = sum(one.amount_refunded for one in wire.refunds or ()) + (wire.out_of_band_amount or 0)
     note = CreditNote(
         id=wire.id,
-        number=text_of(wire.number),
+        number=text_of((wire.metadata or {}).get(NUMBER_KEY) or wire.number),
         customer=_customer(id_of(wire.customer)),
         currency=currency,
         status=_known(_CREDITS, wire.status),

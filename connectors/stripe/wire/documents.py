@@ -261,8 +261,15 @@ class PaidInvoiceWire(_Struct, kw_only=True):
     customer: Expandable = None
 
 
+PART_KEY: Final = "accord_part"
+"""Metadata key of a payment record of ours: which application of its payment it is, from 0."""
+
+ALSO_KEY: Final = "accord_also"
+"""Metadata key of the first one: the invoices of the others, divided by blanks."""
+
+
 class InvoicePaymentWire(_Struct, kw_only=True):
-    """How much of a payment goes to one invoice."""
+    """How much of a payment goes to one invoice. `others`, where it is the first part of a copy: its other parts."""
 
     id: Id
     kind: str = msgspec.field(name="object")
@@ -274,6 +281,7 @@ class InvoicePaymentWire(_Struct, kw_only=True):
     invoice: PaidInvoiceWire
     payment: PaymentWire
     status_transitions: TransitionsWire | None = None
+    others: list[InvoicePaymentWire] | None = None
 
 
 DocumentWire: TypeAlias = InvoiceWire | InvoicePaymentWire | CreditNoteWire

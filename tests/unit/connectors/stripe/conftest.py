@@ -53,13 +53,15 @@ async def _here(call: Callable[[], T]) -> T:
 class World:
     """The look-alike, the connector over it, and the wire between them."""
 
-    def __init__(self, settings: StripeSettings | None = None, **config: Any) -> None:
+    def __init__(
+        self, settings: StripeSettings | None = None, connection: Mapping[str, str] | None = None, **config: Any
+    ) -> None:
         self.clock = ManualClock()
         self.stripe = StripeLookAlike(clock=self.clock, rng=random.Random(7), settings=settings)
         self.vault = MemoryVault(api_key="rk_live_lookalike")
         self.requests: list[HttpRequest] = []
         self.tamper: Callable[[HttpRequest, Callable[[], HttpResponse]], HttpResponse] | None = None
-        self.config = ConnectionConfig("stripe-eu", "stripe", **config)
+        self.config = ConnectionConfig("stripe-eu", "stripe", settings=connection or {}, **config)
         self.connector: Connector = PROVIDER.build(self.config, self.vault, self.shell)
         self.translator = PROVIDER.translator(self.config)
 

@@ -1,0 +1,226 @@
+"""Writing copies of documents: one step each, and after it the whole document as it is then.
+
+What adds something looks first whether it is there: a key is forgotten after a day, the marker is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from connectors.stripe.client import Reply
+from connectors.stripe.client.documents import DocumentApi
+from connectors.stripe.connector.documents import Documents
+from connectors.stripe.manifest import ACCORD_REF
+from connectors.stripe.translate.lines import DISCOUNT_KEY, LINE_KEY
+from connectors.stripe.wire import HeadWire
+from connectors.stripe.wire.documents import (
+    PART_KEY,
+    InvoicePaymentWire,
+    InvoiceWire,
+    RecordWire,
+    decode_as,
+    id_of,
+)
+from core.errors import AccordError, AmbiguousError, BugError, RejectedError, ReplyError
+from core.ports import Sighting, Write, Written
+
+Act = Callable[[Write], Awaitable[Written]]
+
+
+class _BalanceWire(msgspec.Struct):
+    balance: int = 0
+
+
+class Copies:
+    """The writes of one connection."""
+
+    def __init__(self, api: DocumentApi, documents: Documents) -> None:
+        """Share the connection's client, and how documents are read."""
+        self._api = api
+        self._documents = documents
+        self._acts: Mapping[tuple[str, str], Act] = {
+            ("invoice", "create"): self._create,
+            ("invoice", "update"): self._update,
+            ("invoice", "add_lines"): self._add_lines,
+            ("invoice", "finalize"): self._finalize,
+            ("invoice", "void"): self._act,
+            ("invoice", "mark_uncollectible"): self._act,
+            ("payment", "create"): self._pay,
+            ("payment", "apply"): self._pay,
+            ("payment", "refund"): self._refund,
+            ("credit_note", "create"): self._credit,
+            ("credit_note", "void"): self._act,
+        }
+
+    async def write(self, write: Write) -> Written:
+        """Carry out one step; raises an error of core.errors."""
+        act = self._acts.get((write.kind, write.action))
+        if act is None:
+            raise BugError(f"Stripe has no step {write.action!r} of a {write.kind}")
+        return await act(write)
+
+    async def _shown(self, write: Write, remote_id: str, reply: Reply | None) -> Written:
+        """The document as it is after the write; a replayed answer may be older than what is there."""
+        is_replay = reply is None or reply.is_replayed
+        try:
+            body = reply.body if reply and not is_replay else (await self._api.one(write.kind, remote_id)).body
+            sighting = await self._documents.sighting(write.kind, body)
+        except AccordError as error:
+            raise AmbiguousError(f"it was written, but cannot be read: {error}") from error
+        if sighting.id != remote_id:
+            raise AmbiguousError("the write's answer shows another document")
+        return Written(sighting, is_replay=is_replay)
+
+    # ---- invoices --------------------------------------------------------------------------------
+
+    async def _create(self, write: Write) -> Written:
+        reply = await self._api.create(write.kind, write.body, write.key)
+        return await self._shown(write, _id_in(reply), reply)
+
+    async def _update(self, write: Write) -> Written:
+        remote_id = _of(write)
+        reply = await self._api.update(write.kind, remote_id, write.body, write.key)
+        return await self._shown(write, remote_id, reply)
+
+    async def _act(self, write: Write) -> Written:
+        remote_id = _of(write)
+        reply = await self._api.act(write.kind, remote_id, write.action, write.body, write.key)
+        return await self._shown(write, remote_id, reply)
+
+    async def _add_lines(self, write: Write) -> Written:
+        written = await self._act(write)
+        invoice = decode_as(written.sighting.raw, InvoiceWire)
+        there = {_key(line.metadata or {}) for line in invoice.lines.data}
+        if not {_key(line["metadata"]) for line in write.body["lines"]} <= there:
+            # an old answer came back: asked for again, it would for a day
+            raise RejectedError(
+                "lines of the draft were taken away after they had been added",
+                field="lines",
+                cure="delete the draft and let go of it, so that it is made anew",
+            )
+        return written
+
+    async def _finalize(self, write: Write) -> Written:
+        # what is on a customer's balance at Stripe would be taken off, or put on, and the copy be another invoice
+        invoice = decode_as((await self._api.one(write.kind, _of(write))).body, InvoiceWire)
+        customer = _decoded(await self._api.customer(id_of(invoice.customer)), _BalanceWire)
+        if customer.balance:
+            raise RejectedError(
+                f"the customer has a balance of {customer.balance} minor units at Stripe, which it would change",
+                field="customer",
+                cure="bring the customer's balance to 0 in Stripe",
+            )
+        return await self._act(write)
+
+    # ---- payments --------------------------------------------------------------------------------
+
+    async def _pay(self, write: Write) -> Written:
+        invoice, metadata = write.body["invoice"], write.body["report"]["metadata"]
+        there = _same_part(await self._documents.payments_of(invoice), metadata)
+        if there is None:
+            await self._must_fit(invoice, write.body["report"]["amount_requested"])
+            record = _id_in(await self._api.report_payment(write.body["report"], write.key))
+            body = {"payment_record": record}
+            await self._api.act("invoice", invoice, "attach_payment", body, f"{write.key}-attach")
+            try:
+                there = _same_part(await self._documents.payments_of(invoice), metadata)
+            except AccordError as error:
+                raise AmbiguousError(f"it was written, but cannot be read: {error}") from error
+        if there is None:
+            raise AmbiguousError("a payment was attached, and is not there")
+        return await self._shown(write, write.remote_id or there.id, None)
+
+    async def _must_fit(self, remote_id: str, amount: Mapping[str, Any]) -> None:
+        # Stripe would apply less, without a word, and keep the rest of the report
+        invoice = decode_as((await self._api.one("invoice", remote_id)).body, InvoiceWire)
+        if invoice.status not in ("open", "uncollectible") or invoice.amount_remaining < int(amount["value"]):
+            raise RejectedError(
+                f"{invoice.amount_remaining} minor units are due of the {invoice.status} copy {remote_id}, "
+                f"less than {amount['value']}",
+                field="applications",
+                cure="look what was paid or credited at Stripe",
+            )
+
+    async def _refund(self, write: Write) -> Written:
+        await self._api.report_refund(write.body["record"], write.body["report"], write.key)
+        return await self._shown(write, _of(write), None)
+
+    # ---- credit notes ----------------------------------------------------------------------------
+
+    async def _credit(self, write: Write) -> Written:
+        remote_id, body = write.body["invoice"], dict(write.body)
+        there = await self._documents.marked_note(remote_id, body["metadata"][ACCORD_REF])
+        if there is not None:
+            return Written(await self._documents.sighting(write.kind, there), is_replay=True)
+        sighting = await self._documents.read("invoice", [remote_id])
+        found = sighting[remote_id]
+        if not isinstance(found, Sighting):
+            raise RejectedError(f"its invoice {remote_id} is gone", field="invoice")
+        invoice = decode_as(found.raw, InvoiceWire)
+        _must_lower(invoice, body)
+        body["lines"] = [_with_rate(line, invoice) for line in body["lines"]]
+        reply = await self._api.create(write.kind, body, write.key)
+        return await self._shown(write, _id_in(reply), reply)
+
+
+def _must_lower(invoice: InvoiceWire, body: Mapping[str, Any]) -> None:
+    """Stripe lowers what is due by as much as it can; that must be what the origin applied."""
+    taxes = sum(int(tax["amount"]) for line in body["lines"] for tax in line.get("tax_amounts", ()))
+    total = sum(int(line["unit_amount"]) for line in body["lines"]) + taxes
+    wanted = total - int(body.get("out_of_band_amount", "0"))
+    would = min(total, invoice.amount_remaining)
+    if would != wanted:
+        raise RejectedError(
+            f"Stripe would apply {would} minor units, as {invoice.amount_remaining} are due of the copy, not {wanted}",
+            field="applied",
+            cure="bring the payments of the copy in order first",
+        )
+
+
+def _with_rate(line: Mapping[str, Any], invoice: InvoiceWire) -> Mapping[str, Any]:
+    """Taxes of a credit note name a rate that Stripe made for the invoice."""
+    if "tax_amounts" not in line:
+        return line
+    taxes = [tax for one in invoice.lines.data for tax in one.taxes or () if tax.tax_behavior == "exclusive"]
+    rates = [tax.tax_rate_details.tax_rate for tax in taxes if tax.tax_rate_details and tax.tax_rate_details.tax_rate]
+    if not rates:
+        raise RejectedError(
+            "it credits a tax, and its invoice has none", field="lines", cure="credit it as an amount without tax"
+        )
+    return {**line, "tax_amounts": [{**tax, "tax_rate": rates[0]} for tax in line["tax_amounts"]]}
+
+
+def _same_part(payments: list[InvoicePaymentWire], metadata: Mapping[str, str]) -> InvoicePaymentWire | None:
+    for one in payments:
+        record = one.payment.payment_record
+        held = (record.metadata or {}) if isinstance(record, RecordWire) else {}
+        if all(held.get(key) == metadata[key] for key in (ACCORD_REF, PART_KEY)):
+            return one
+    return None
+
+
+def _key(metadata: Mapping[str, str]) -> tuple[str | None, str | None]:
+    return metadata.get(LINE_KEY), metadata.get(DISCOUNT_KEY)
+
+
+def _of(write: Write) -> str:
+    if write.remote_id is None:
+        raise BugError(f"{write.action} names no {write.kind}")
+    return write.remote_id
+
+
+def _id_in(reply: Reply) -> str:
+    try:
+        return msgspec.json.decode(reply.body, type=HeadWire).id
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AmbiguousError(f"the write's answer is garbage: {error}") from error
+
+
+def _decoded(reply: Reply, kind: type[_BalanceWire]) -> _BalanceWire:
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReplyError(f"Stripe's answer is not what it should be: {error}") from error

@@ -1,0 +1,166 @@
+"""Copies of payments that came in elsewhere: reported to Stripe, and attached to the copies of their invoices. Pure.
+
+Stripe decides itself how much of a report goes to an invoice, so each application is a report of its own, of exactly
+its amount. The first one stands for the copy and names the invoices of the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from connectors.stripe.manifest import ACCORD_REF
+from connectors.stripe.translate.invoice_copies import seconds_of, text_out
+from connectors.stripe.translate.money import minor_out
+from connectors.stripe.wire.documents import ALSO_KEY, PART_KEY, InvoicePaymentWire, RecordWire
+from core.errors import RejectedError
+from core.model.documents import Application, Payment
+from core.model.money import total_of
+from core.model.paper import Step, WantedDocument
+
+_MAX_VALUE: Final = 500
+_MAX_TEXT: Final = 5000
+_METHOD: Final = "Recorded elsewhere"
+
+
+def payment_step(wanted: WantedDocument, payment: Payment, current: InvoicePaymentWire | None) -> Step | None:
+    """The next report; None when all of the payment is there, and all that was refunded of it."""
+    _check(payment)
+    if payment.status != "succeeded":
+        raise RejectedError(
+            f"the payment is {payment.status}",
+            field="status",
+            limit="Stripe is only told of payments that came in, and keeps what settled an invoice",
+            cure="settle it in Stripe" if current else None,
+        )
+    if current is None:
+        return Step(action="create", body=_part(wanted, payment, 0), adds=True)
+    there = _parts(wanted, current)
+    for place, application in enumerate(payment.applications):
+        if place not in there:
+            return Step(action="apply", body=_part(wanted, payment, place), adds=True)
+        _same(payment, application, there[place])
+    if len(there) > len(payment.applications):
+        raise _changed("applications", "it settles more invoices at Stripe than it does")
+    return _refund(wanted, payment, [there[place] for place in range(len(there))])
+
+
+def _check(payment: Payment) -> None:
+    if not payment.applications:
+        raise RejectedError(
+            "it settles no invoice", field="applications", limit="Stripe takes payments of invoices",
+            cure="apply it to an invoice",
+        )  # fmt: skip
+    applied = total_of([one.amount for one in payment.applications])
+    if applied != payment.amount:
+        raise RejectedError(
+            f"{payment.amount - applied} of {payment.amount} settle no invoice",
+            field="applications",
+            limit="Stripe has no place for what is left over",
+            cure="apply the rest, or record it apart",
+        )
+    if len({one.invoice for one in payment.applications}) != len(payment.applications):
+        raise RejectedError("it settles one invoice twice", field="applications", cure="make one application of both")
+    if payment.received_on is None:
+        raise RejectedError("nobody knows when it came in", field="received_on", limit="Stripe asks for the day")
+
+
+def _part(wanted: WantedDocument, payment: Payment, place: int) -> dict[str, Any]:
+    application = payment.applications[place]
+    amount = minor_out(application.amount, payment.currency, f"applications.{place}.amount")
+    if amount <= 0:
+        raise RejectedError(f"is not positive: {application.amount}", field=f"applications.{place}.amount")
+    at = seconds_of(payment.received_on) if payment.received_on else ""
+    metadata = {ACCORD_REF: wanted.mark, PART_KEY: str(place)}
+    others = [one.invoice for one in payment.applications[1:]]
+    if others and not place:
+        metadata[ALSO_KEY] = text_out(" ".join(others), "applications", _MAX_VALUE)
+    report: dict[str, Any] = {
+        "amount_requested": {"currency": payment.currency.lower(), "value": str(amount)},
+        "customer_details": {"customer": payment.customer},
+        "guaranteed": {"guaranteed_at": at},
+        "initiated_at": at,
+        "metadata": metadata,
+        "outcome": "guaranteed",
+        "payment_method_details": {
+            "type": "custom",
+            "custom": {"display_name": text_out(payment.method or _METHOD, "method", _MAX_TEXT), "type": "custom"},
+        },
+    }
+    if payment.reference:
+        reference = text_out(payment.reference, "reference", _MAX_TEXT)
+        report["processor_details"] = {"type": "custom", "custom": {"payment_reference": reference}}
+    return {"invoice": application.invoice, "report": report}
+
+
+def _parts(wanted: WantedDocument, current: InvoicePaymentWire) -> dict[int, tuple[InvoicePaymentWire, RecordWire]]:
+    found: dict[int, tuple[InvoicePaymentWire, RecordWire]] = {}
+    for one in (current, *(current.others or ())):
+        record = one.payment.payment_record
+        held = (record.metadata or {}) if isinstance(record, RecordWire) else {}
+        part = held.get(PART_KEY, "")
+        if not isinstance(record, RecordWire) or held.get(ACCORD_REF) != wanted.mark or not part.isdecimal():
+            raise _changed("id", f"{one.id} does not carry this copy's mark")
+        if int(part) in found:
+            raise _changed("applications", f"{one.id} was reported twice")
+        found[int(part)] = (one, record)
+    return found
+
+
+def _same(payment: Payment, application: Application, there: tuple[InvoicePaymentWire, RecordWire]) -> None:
+    one, record = there
+    amount = minor_out(application.amount, payment.currency, "applications")
+    if one.invoice.id != application.invoice:
+        raise _changed("applications", f"{one.id} settles {one.invoice.id} and not {application.invoice}")
+    if one.currency.upper() != payment.currency:
+        raise _changed("currency", f"{one.id} is in {one.currency.upper()}")
+    if (one.status, one.amount_paid, record.amount.value) != ("paid", amount, amount):
+        raise _changed("applications", f"{one.id} is {one.status} with {one.amount_paid} minor units, not {amount}")
+
+
+def _refund(
+    wanted: WantedDocument, payment: Payment, there: list[tuple[InvoicePaymentWire, RecordWire]]
+) -> Step | None:
+    back = minor_out(payment.refunded, payment.currency, "refunded")
+    known = [record.amount_refunded.value if record.amount_refunded else 0 for _, record in there]
+    if back == sum(known):
+        return None
+    if back < sum(known):
+        raise _changed("refunded", f"{sum(known)} minor units of it went back, not {back}")
+    if len(there) > 1 and payment.refunded != payment.amount:
+        raise RejectedError(
+            f"{payment.refunded} of a payment of several invoices went back",
+            field="refunded",
+            limit="Stripe asks for which of them",
+            cure="report the refund in Stripe",
+        )
+    # of several, all of each goes back; as more is to go back than did, something is left of one of them
+    left = [
+        (record.amount.value if len(there) > 1 else back) - was for (_, record), was in zip(there, known, strict=True)
+    ]
+    place = next(place for place, amount in enumerate(left) if amount > 0)
+    body = _refunded(wanted, payment, there[place][1], left[place], known[place])
+    return Step(action="refund", body=body, adds=True)
+
+
+def _refunded(wanted: WantedDocument, payment: Payment, record: RecordWire, amount: int, before: int) -> dict[str, Any]:
+    # the reference is unique at Stripe: the same refund is never reported twice, whatever became of its key
+    reference = f"{wanted.mark}.{record.id}.{before}"
+    at = seconds_of(payment.received_on) if payment.received_on else ""
+    return {
+        "record": record.id,
+        "report": {
+            "amount": {"currency": payment.currency.lower(), "value": str(amount)},
+            "outcome": "refunded",
+            "processor_details": {"type": "custom", "custom": {"refund_reference": reference}},
+            "refunded": {"refunded_at": at},
+            "initiated_at": at,
+        },
+    }
+
+
+def _changed(field: str, what: str) -> RejectedError:
+    return RejectedError(
+        f"the copy at Stripe is not this payment: {what}",
+        field=field,
+        cure="settle it in Stripe, or let go of the copy",
+    )

@@ -1,0 +1,141 @@
+"""The books' invoices at Stripe: to the cent, settled as they are, never collected, and not where they may not be."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from config.file import AccordConfig
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.store import intents
+from tests.support.acting import answer, failing, held, waiting
+from tests.support.paper import BOOKS, SINCE, bill, billing, papers, pay, shown, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+LINE = {"description": "Seats", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"}
+
+
+def books_to_stripe(**settings: str) -> AccordConfig:
+    """QuickBooks' documents are copied to Stripe."""
+    return with_documents(
+        {
+            "quickbooks": DocumentPolicy(originates=KINDS),
+            "stripe": DocumentPolicy(mirrors=KINDS, since=SINCE),
+        },
+        {"quickbooks": BOOKS, "stripe": settings},
+        {},
+    )
+
+
+async def booking(**settings: str) -> World:
+    """One customer everywhere, billed in the books."""
+    return await billing(books_to_stripe(**(settings or {"mirror_open_invoices": "yes"})))
+
+
+def at_rest(world: World) -> None:
+    """Nothing is held, failing, waiting or in doubt."""
+    assert [(one.reason, one.detail) for one in held(world)] == []
+    assert failing(world) == []
+    assert not any(waiting(world).values())
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def is_silent(world: World) -> None:
+    """Two more sweeps, one of them of everything, write nothing."""
+    before = {name: world.writes(name) for name in world.names}
+    await world.next_sweep()
+    world.clock.time += 90_000
+    await world.settle()
+    assert {name: world.writes(name) for name in world.names} == before
+    assert stripe(world).ledger.mails == []
+
+
+def stripe(world: World) -> Any:
+    """The look-alike."""
+    return world.lookalikes["stripe"]
+
+
+async def test_the_books_invoice_payments_and_credits_stand_at_stripe() -> None:
+    """A part payment is one; the credit note lowers what is due; the rest ends it."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (there,) = shown(world, "stripe")
+    assert (there["number"], there["total"], there["tax"], there["due"], there["status"]) == (
+        "B-1", "119.00", "19.00", "119.00", "open",
+    )  # fmt: skip
+    pay(world, invoice, "50.00", "quickbooks")
+    await world.next_sweep()
+    (there,) = shown(world, "stripe")
+    assert (there["paid"], there["due"], there["status"]) == ("50.00", "69.00", "open")
+    pay(world, invoice, "69.00", "quickbooks")
+    await world.next_sweep()
+    (there,) = shown(world, "stripe")
+    assert (there["paid"], there["due"], there["status"], there["is_collected"]) == ("119.00", "0.00", "paid", False)
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_payment_of_two_invoices_is_told_for_each() -> None:
+    """Neither of them gets what is the other's."""
+    world = await booking()
+    invoices = [bill(world, "quickbooks", LINE, number=f"B-{number}") for number in (1, 2)]
+    await world.next_sweep()
+    parts = [{"invoice": one, "amount": amount} for one, amount in zip(invoices, ("100.00", "7.00"), strict=True)]
+    pay(world, invoices[0], "107.00", "quickbooks", applications=parts)
+    await world.next_sweep()
+    assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [7, 100]
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_an_open_invoice_waits_until_it_is_paid_where_it_may_not_be_open() -> None:
+    """Nobody can pay at Stripe what was billed elsewhere."""
+    world = await booking(mirror_open_invoices="no")
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    assert shown(world, "stripe") == []
+    (hold,) = held(world)
+    assert "mirror_open_invoices" in str(hold.detail)
+    pay(world, invoice, "119.00", "quickbooks")
+    await world.next_sweep()
+    (there,) = shown(world, "stripe")
+    assert (there["paid"], there["status"]) == ("119.00", "paid")
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_void_in_the_books_voids_the_copy() -> None:
+    """It can be paid no more. QuickBooks puts a void invoice's amounts to nothing, which a person accepts."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    for hold in held(world):
+        await answer(world, hold, "accept")
+    await world.next_sweep()
+    (there,) = shown(world, "stripe")
+    assert there["status"] == "void"
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_refund_at_stripe_reaches_the_books_by_the_event_of_the_refund() -> None:
+    """It names a payment intent, and the books know an invoice's payment."""
+    world = await billing()
+    invoice = bill(world, "stripe")
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    (payment,) = [
+        one for one, said in world.lookalikes["stripe"].neutral("payment").items() if said["refunded"] == "0.00"
+    ]
+    stripe(world).edit("payment", payment, {"refunded": "19.00"})
+    await world.next_sweep()
+    (paper,) = papers(world, "payment")
+    assert str(paper.document.refunded) == "19.00"  # type: ignore[union-attr]
