@@ -152,7 +152,7 @@ async def test_a_credit_note_settles_the_copy() -> None:
 
 async def test_a_line_that_policy_maps_to_no_item_holds_the_invoice_and_names_the_line() -> None:
     """Leaving it out would make the copy too small."""
-    books = {"deposit_account": "35"}
+    books = {"deposit_account": "35", "default_item": ""}
     world = await billing(
         with_documents(
             {"stripe": DocumentPolicy(originates=KINDS), "quickbooks": DocumentPolicy(mirrors=KINDS, since=SINCE)},
