@@ -13,7 +13,7 @@ from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.consent import CONSENT
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.connector.reading import Reading
-from connectors.quickbooks.connector.writing import DocumentWriting, request_id, written
+from connectors.quickbooks.connector.writing import DocumentWriting, receipt_for, request_id, written
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
 from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, READ_BATCH, WRITE_BATCH
 from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of
@@ -177,7 +177,7 @@ class QuickBooksConnector:
         if item is None:
             return AmbiguousError("the batch's answer leaves this item out")
         if item.customer is not msgspec.UNSET:
-            return written(b'{"Customer":%b}' % bytes(item.customer), "Customer")
+            return receipt_for(bytes(item.customer))
         fault = fault_of(msgspec.json.decode(item.fault)) if item.fault is not msgspec.UNSET else None
         if fault is None:
             return AmbiguousError("the batch's answer says neither success nor fault for this item")

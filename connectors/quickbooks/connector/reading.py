@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from connectors.quickbooks.connector import pages
+from connectors.quickbooks.connector import links, pages
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE
 from connectors.quickbooks.translate import DELETED_SUFFIX
@@ -32,7 +32,7 @@ class Reading:
         """One page of everything of a kind, by a keyset on LastUpdatedTime."""
         records = await self._records(kind, position)
         following = pages.next_position(position, records)
-        return pages.page_of(_documents(kind, records), cursor=following, is_last=following is None)
+        return pages.page_of(await self.whole(kind, records), cursor=following, is_last=following is None)
 
     async def change_page(self, position: Position) -> Page:
         """What changed since a position: customers, and in `others` documents."""
@@ -66,7 +66,7 @@ class Reading:
     async def chunk(self, kind: str, ids: Sequence[str]) -> dict[str, Sighting]:
         """Those of the ids that a query finds."""
         records = await self.select(kind, [f"Id in ({quoted(ids)})"])
-        return {seen.id: seen for seen in sightings(_documents(kind, records)) if seen.id in ids}
+        return {seen.id: seen for seen in sightings(await self.whole(kind, records)) if seen.id in ids}
 
     async def alone(self, kind: str, remote_id: str) -> Sighting | Missing:
         """One object by its address: only this can tell that it is not there."""
@@ -78,7 +78,8 @@ class Reading:
         row = pages.row_of(raw)
         if row is not None and row.id != remote_id:
             return Missing(remote_id, survivor=row.id)
-        return pages.sighting(remote_id, raw) if _documents(kind, [raw]) else Missing(remote_id)
+        found = await self.whole(kind, [raw])
+        return pages.sighting(remote_id, found[0]) if found else Missing(remote_id)
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
         """By display name, also among inactive customers; documents by their number, then by our marker."""
@@ -90,21 +91,46 @@ class Reading:
             return list(sightings(await self.select(kind, [f"DisplayName in ({names})"])))
         number = probe.unique.get("number") if kind != "payment" else None
         found = await self.select(kind, [f"DocNumber = {quoted([number])}"]) if number else []
-        if probe.mark and not any(pages.is_marked(record, probe.mark) for record in found):
+        if probe.mark and not any(links.is_marked(record, probe.mark) for record in found):
             found += await self._marked(kind, probe.mark, probe.created_after)
-        return list(sightings(found))
+        return list(sightings(await self.whole(kind, found)))
 
     async def _marked(self, kind: str, mark: str, created_after: float | None) -> list[bytes]:
         # no query can ask for a private note, so that all that were made since then are looked at
         after = (created_after or 0.0) - MANIFEST.sweep_overlap_seconds
         since = datetime.fromtimestamp(max(after, 0.0), UTC).isoformat(timespec="seconds")
-        start, found = 1, []
-        while True:
-            made = f"Metadata.CreateTime >= {quoted([since])}"
-            records = await self.select(kind, [made], order="Metadata.CreateTime", start=start)
-            found += [one for one in _documents(kind, records) if pages.is_marked(one, mark)]
-            if found or len(records) < QUERY_PAGE:
+        made = [f"Metadata.CreateTime >= {quoted([since])}"]
+        async for records in self._paged(kind, made, "Metadata.CreateTime"):
+            found = [one for one in records if links.is_marked(one, mark)]
+            if found:
                 return found
+        return []
+
+    async def whole(self, kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
+        """Documents as the registry means them: no mere links among payments, credit memos with what they settle."""
+        if kind == "payment":
+            # a payment of nothing links a credit memo to an invoice: in the registry's sense it is none
+            return [one for one in records if not links.is_link(one)]
+        told = links.applied_in(records) if kind == "credit_note" else None
+        if told is None:
+            return records
+        conditions = [
+            f"CustomerRef in ({quoted(told.customers)})",
+            f"Metadata.LastUpdatedTime >= {quoted([told.since])}",
+        ]
+        payments: list[bytes] = []
+        async for some in self._paged("payment", conditions, "Metadata.LastUpdatedTime"):
+            payments += some
+        return links.joined(records, payments)
+
+    async def _paged(self, kind: str, conditions: Sequence[str], order: str) -> AsyncIterator[list[bytes]]:
+        """Every page of a query; pages overlap, because an edit meanwhile moves objects up."""
+        start = 1
+        while True:
+            records = await self.select(kind, conditions, order=order, start=start)
+            yield records
+            if len(records) < QUERY_PAGE:
+                return
             start += QUERY_PAGE - pages.TIE_OVERLAP
 
     async def select(
@@ -131,11 +157,6 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
         row = pages.row_of(record)
         if row is not None:
             yield pages.sighting(row.id, record)
-
-
-def _documents(kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
-    # a payment of nothing links a credit memo to an invoice: there is no payment in the registry's sense
-    return [one for one in records if not pages.is_link(one)] if kind == "payment" else records
 
 
 def _notices(kind: str, records: Sequence[bytes]) -> Iterator[Notice]:

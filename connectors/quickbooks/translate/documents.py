@@ -98,10 +98,11 @@ class QuickBooksDocuments:
             )
         _same(note, copy)
         left = total_of([note.applied, -copy.applied])
-        if left < 0:
+        if left < 0 or (copy.applied and copy.invoice != note.invoice):
             raise RejectedError(
-                f"{copy.applied} of it is applied in QuickBooks, not {note.applied}",
+                f"{copy.applied} of it is applied in QuickBooks, to invoice {copy.invoice}",
                 field="applied",
+                limit=f"{note.applied} to invoice {note.invoice}" if note.applied else "not applied",
                 cure="undo that in QuickBooks; if it does so by itself, switch off applying credits automatically",
             )
         return Step(action="apply", body=self._applied_body(note, mark, left), adds=True) if left else None
@@ -168,18 +169,21 @@ class QuickBooksDocuments:
                 field="deposit_account",
                 cure="set deposit_account of this connection to the id of a bank or clearing account",
             )
-        # an id of another system may be longer than the reference can be: then it stands in the note, whole
-        is_short = len(payment.reference) <= _REFERENCE
-        words = "" if is_short else text(f"Reference: {payment.reference}", "reference", _NOTE, self._booking)
-        named = text(payment.reference, "reference", _REFERENCE, self._booking) if is_short else ""
         return {
             **self._payment_sum(payment),
-            **({"PaymentRefNum": named} if named else {}),
+            **self._reference(payment.reference, mark),
             "TxnDate": _day(payment.received_on, "received_on"),
             "DepositToAccountRef": {"value": account},
-            "PrivateNote": note_with(mark, words),
             "Line": _settling(_applied(payment)),
         }
+
+    def _reference(self, reference: str, mark: str) -> dict[str, Any]:
+        """An id of another system may be longer than a reference can be: then it stands in the note, whole."""
+        if len(reference) > _REFERENCE:
+            words = text(f"Reference: {reference}", "reference", _NOTE, self._booking)
+            return {"PrivateNote": note_with(mark, words)}
+        told = {"PaymentRefNum": text(reference, "reference", _REFERENCE, self._booking)} if reference else {}
+        return {**told, "PrivateNote": note_with(mark)}
 
     @staticmethod
     def _payment_sum(payment: Payment) -> dict[str, Any]:
