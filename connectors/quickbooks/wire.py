@@ -145,9 +145,17 @@ class BooksClosed(Struct):
     through: str | None = field(name="BookCloseDate", default=None)
 
 
+class SalesForms(Struct):
+    """How the company makes invoices and credit memos."""
+
+    has_custom_numbers: bool = field(name="CustomTxnNumbers", default=True)
+    applies_credits: bool = field(name="AutoApplyCredit", default=False)
+
+
 class Preferences(Struct):
     """The company's settings that matter to documents."""
 
+    sales: SalesForms = field(name="SalesFormsPrefs", default_factory=SalesForms)
     accounting: BooksClosed = field(name="AccountingInfoPrefs", default_factory=BooksClosed)
 
 

@@ -219,7 +219,7 @@ def test_the_company_tells_its_preferences(api: Api) -> None:
     found = api.call("GET", "preferences")["Preferences"]
 
     assert found["AccountingInfoPrefs"] == {}
-    assert found["SalesFormsPrefs"] == {"CustomTxnNumbers": True}
+    assert found["SalesFormsPrefs"] == {"CustomTxnNumbers": True, "AutoApplyCredit": False}
     assert found["CurrencyPrefs"]["HomeCurrency"] == "USD"
 
 

@@ -297,6 +297,30 @@ async def test_a_fault_inside_of_a_200_is_a_fault(books: World) -> None:
     assert books.company.objects("invoice") == {}
 
 
+async def test_settings_of_the_company_that_copies_stumble_over_are_told_before(make_world: MakeWorld) -> None:
+    """Found out by the first invoice, the wrong number stands in the books already."""
+    odd = make_world(has_custom_numbers=False, applies_credits=True)
+    nothing = await odd.connector().identify()
+    odd.items = {"prod": "1"}
+    told = (await odd.connector().identify()).notes
+    fine = (await ready(make_world()).connector().identify()).notes
+
+    assert (nothing.notes, fine) == ((), ())
+    assert ["custom transaction numbers" in told[0], "credits" in told[1]] == [True, True]
+
+
+async def test_a_credit_that_quickbooks_applied_by_itself_is_held(make_world: MakeWorld) -> None:
+    """To the oldest open invoice, whatever it is about."""
+    books = ready(make_world(applies_credits=True))
+    other = by_person(books)
+    made = await sent(books, create(books, credit()))
+
+    assert books.documents.read("credit_note", made.sighting.raw).document.invoice == other
+    with pytest.raises(RejectedError) as caught:
+        books.documents.step(WantedDocument(document=credit(), mark=MARK), made.sighting.raw)
+    assert caught.value.field == "applied"
+
+
 # ---- items -----------------------------------------------------------------------------------------
 
 

@@ -720,6 +720,19 @@ def test_tax_of_lines_that_are_all_called_untaxed_is_divided_all_the_same() -> N
     assert [one.tax for one in read("invoice", told).lines] == [Decimal("1.00")]
 
 
+def test_a_line_that_takes_away_has_no_part_of_tax_and_discount() -> None:
+    """Divided by negative weights, the others would have more than there is."""
+    discount = {"DetailType": "DiscountLineDetail", "Amount": 1}
+    told = form(
+        Line=[sold("10.00"), sold("-4.00", Id="2"), discount], TxnTaxDetail={"TotalTax": 2}, TotalAmt=7, Balance=7
+    )
+
+    assert [(str(one.discount), str(one.tax)) for one in read("invoice", told).lines] == [
+        ("1.00", "2.00"),
+        ("0.00", "0.00"),
+    ]
+
+
 def test_lines_of_our_own_copies_are_folded_back() -> None:
     """A discount below its line, and the cent that makes up for QuickBooks' rounding."""
     lines = [
