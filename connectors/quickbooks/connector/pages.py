@@ -26,7 +26,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a sweep stands. `at`: read from this LastUpdatedTime on, `start` counts within it.
 
     `since` is where an incremental sweep began; `until` is set while one pages through queries instead, of which
-    `kind` is the present one.
+    `kind` is the present one. `told` names the set of documents that the answer before this cursor told of.
     """
 
     at: str = ""
@@ -34,6 +34,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     since: str = ""
     until: str = ""
     kind: str = CUSTOMER
+    told: str = ""
 
 
 def sighting(remote_id: str, raw: bytes) -> Sighting:

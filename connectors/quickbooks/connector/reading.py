@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from connectors.quickbooks.connector import links, pages
 from connectors.quickbooks.connector.pages import Position
-from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE
+from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE, READ_BATCH
 from connectors.quickbooks.translate import DELETED_SUFFIX
 from core.errors import GoneError
 from core.ports import Missing, Notice, Page, Probe, Sighting
@@ -21,12 +24,40 @@ EVERYONE: Final = "Active in (true, false)"
 _KINDS: Final = tuple(ENTITIES)
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Documents that one answer of the feed told of: kind and id -> digest of its bytes. `name` is that of the set."""
+
+    found: dict[tuple[str, str], str] = {}
+    name: str = ""
+
+    @classmethod
+    def of(cls, records: Mapping[str, Sequence[bytes]]) -> Told:
+        """The documents among records, by kind."""
+        found = {
+            (kind, row.id): pages.sighting(row.id, one).digest
+            for kind, some in records.items()
+            for one in some
+            if (row := pages.row_of(one)) is not None
+        }
+        name = blake2b(msgspec.json.encode(sorted(found.items())), digest_size=16).hexdigest() if found else ""
+        return cls(found, name)
+
+    def beyond(self, before: Told) -> list[Notice]:
+        """Those that an answer before did not tell of as they are."""
+        return [
+            Notice(kind=kind, remote_id=one)
+            for (kind, one), digest in self.found.items()
+            if before.found.get((kind, one)) != digest
+        ]
+
+
 class Reading:
     """Every way to read; what was read is still raw."""
 
     def __init__(self, client: QuickBooksClient) -> None:
         """Read through `client`."""
         self._client = client
+        self._told = Told()
 
     async def full_page(self, kind: str, position: Position) -> Page:
         """One page of everything of a kind, by a keyset on LastUpdatedTime."""
@@ -40,15 +71,19 @@ class Reading:
             return await self._window_page(position)
         since = pages.earlier(position.since, MANIFEST.sweep_overlap_seconds)
         body = await self._client.changes(tuple(ENTITIES.values()), since)
-        told = {kind: pages.changed(body, entity) for kind, entity in ENTITIES.items()}
-        others = [notice for kind in DOCUMENTS for notice in _notices(kind, told[kind])]
+        found = {kind: pages.changed(body, entity) for kind, entity in ENTITIES.items()}
+        told = Told.of({kind: found[kind] for kind in DOCUMENTS})
+        # answers overlap by minutes: a document that the last one told of as it is now was looked at since
+        others = told.beyond(self._told if position.told == self._told.name else Told())
+        self._told = told
         now = pages.time_of(body)
-        if sum(map(len, told.values())) >= CDC_MOST:
+        if sum(map(len, found.values())) >= CDC_MOST:
             # the feed has no pages: what did not fit is lost in it, and queries page through the same window; what
             # was deleted is in no query, so that those it did tell of are kept
             page = await self._window_page(Position(at=since, since=since, until=now))
             return pages.joined(page, others)
-        return pages.joined(pages.page_of(told[CUSTOMER], cursor=Position(since=now), is_last=True), others)
+        cursor = Position(since=now, told=told.name)
+        return pages.joined(pages.page_of(found[CUSTOMER], cursor=cursor, is_last=True), others)
 
     async def _window_page(self, position: Position) -> Page:
         records = await self._records(position.kind, position)
@@ -56,7 +91,7 @@ class Reading:
         cursor, is_last = following or Position(since=position.until), following is None
         if position.kind == CUSTOMER:
             return pages.page_of(records, cursor=cursor, is_last=is_last)
-        others = list(_notices(position.kind, records))
+        others = Told.of({position.kind: records}).beyond(Told())
         return Page(others=others, cursor=pages.encoded(cursor), is_last=is_last)
 
     async def _records(self, kind: str, position: Position) -> list[bytes]:
@@ -114,13 +149,12 @@ class Reading:
         told = links.applied_in(records) if kind == "credit_note" else None
         if told is None:
             return records
-        conditions = [
-            f"CustomerRef in ({quoted(told.customers)})",
-            f"Metadata.LastUpdatedTime >= {quoted([told.since])}",
-        ]
+        since = f"Metadata.LastUpdatedTime >= {quoted([told.since])}"
         payments: list[bytes] = []
-        async for some in self._paged("payment", conditions, "Metadata.LastUpdatedTime"):
-            payments += some
+        for start in range(0, len(told.customers), READ_BATCH):
+            theirs = f"CustomerRef in ({quoted(told.customers[start : start + READ_BATCH])})"
+            async for some in self._paged("payment", [theirs, since], "Metadata.LastUpdatedTime"):
+                payments += some
         return links.joined(records, payments)
 
     async def _paged(self, kind: str, conditions: Sequence[str], order: str) -> AsyncIterator[list[bytes]]:
@@ -157,11 +191,6 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
         row = pages.row_of(record)
         if row is not None:
             yield pages.sighting(row.id, record)
-
-
-def _notices(kind: str, records: Sequence[bytes]) -> Iterator[Notice]:
-    for row in filter(None, map(pages.row_of, records)):
-        yield Notice(kind=kind, remote_id=row.id)
 
 
 def _next_kind(position: Position) -> Position | None:

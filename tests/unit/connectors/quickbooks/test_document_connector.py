@@ -568,6 +568,35 @@ async def test_one_call_of_the_feed_names_customers_and_documents(books: World) 
     assert pages[0].gone == []
 
 
+async def test_a_document_is_named_once_where_answers_of_the_feed_overlap(books: World) -> None:
+    """Five minutes of overlap would have each document read five times, and reads are metered."""
+    connector = books.connector()
+    books.clock.time += 1000
+    (first,) = await changes(connector, None)
+    owed = by_person(books)
+    (second,) = await changes(connector, first.cursor)
+    books.clock.time += 60
+    (third,) = await changes(connector, second.cursor)
+    books.clock.time += 60
+    books.company.edit("invoice", owed, {"memo": "changed"})
+    (fourth,) = await changes(connector, third.cursor)
+
+    assert [others([one]) for one in (second, third, fourth)] == [{("invoice", owed)}, set(), {("invoice", owed)}]
+
+
+async def test_a_document_whose_notice_was_lost_is_named_again(books: World) -> None:
+    """The answer came, and the process died, or could not store it: the cursor is still the one before."""
+    connector = books.connector()
+    books.clock.time += 1000
+    (first,) = await changes(connector, None)
+    owed = by_person(books)
+    (lost,) = await changes(connector, first.cursor)
+    (again,) = await changes(connector, first.cursor)
+    (restarted,) = await changes(books.connector(), lost.cursor)
+
+    assert others([lost]) == others([again]) == others([restarted]) == {("invoice", owed)}
+
+
 async def test_a_feed_that_is_full_is_paged_through_for_every_kind(books: World) -> None:
     """All entities share its 1,000: what did not fit is lost in it."""
     connector = books.connector()
