@@ -58,6 +58,13 @@ class QuickBooksDocuments:
         there = self.read("invoice", current)
         copy = there.document
         assert isinstance(copy, Invoice)  # noqa: S101 - what read() gives for this kind
+        if invoice.status == "void" and copy.paid:
+            raise RejectedError(
+                f"{copy.paid} of it is settled in QuickBooks",
+                field="status",
+                limit="nothing settles a void invoice",
+                cure="void what settles it first, then try again",
+            )
         if invoice.status == "void":
             return None if copy.status == "void" else _void(there)
         _same(invoice, copy)

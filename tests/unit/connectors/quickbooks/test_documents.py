@@ -572,6 +572,13 @@ def test_a_void_is_a_void_never_a_delete() -> None:
     assert step(payment(status="failed", refunded=Decimal(1)), received()) is not None
 
 
+def test_an_invoice_that_something_settles_is_not_voided() -> None:
+    """Its payment would lie about unapplied, or be settled against the next invoice by somebody."""
+    error = refused(invoice(status="void"), form(Balance=4.00))
+
+    assert (error.field, "6.0 of it" in error.problem) == ("status", True)
+
+
 VOIDED = {"TotalAmt": 0, "Balance": 0, "PrivateNote": "Voided", "Line": []}
 
 
