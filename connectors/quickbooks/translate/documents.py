@@ -145,7 +145,7 @@ class QuickBooksDocuments:
         if payment.refunded and not is_void:
             raise _refund(payment.refunded, payment.currency)
         if current is None:
-            return None if is_void else _creation(self._payment_body(payment, mark))
+            return self._new_payment(payment, mark)
         there = self.read("payment", current)
         copy = there.document
         assert isinstance(copy, Payment)  # noqa: S101 - what read() gives for this kind
@@ -167,6 +167,12 @@ class QuickBooksDocuments:
             return None
         body = {**_lock(there), "sparse": True, "Line": _settling(applied)}
         return Step(action="apply", body={**body, **self._payment_sum(payment)})
+
+    def _new_payment(self, payment: Payment, mark: str) -> Step | None:
+        if payment.status == "failed":
+            # not None: a payment may still succeed, and is then made
+            raise RejectedError("it failed: no money came in", field="status", cure="it is booked when it succeeds")
+        return None if payment.status == "void" else _creation(self._payment_body(payment, mark))
 
     def _payment_body(self, payment: Payment, mark: str) -> dict[str, Any]:
         account = self._booking.deposit_account

@@ -557,12 +557,16 @@ def test_a_copy_that_agrees_needs_nothing() -> None:
     assert step(credit(), memo()) is None
 
 
-@pytest.mark.parametrize(
-    "document", [invoice(status="void"), payment(status="void"), payment(status="failed"), credit(status="void")]
-)
+@pytest.mark.parametrize("document", [invoice(status="void"), payment(status="void"), credit(status="void")])
 def test_what_is_void_and_was_never_here_needs_no_copy(document: Document) -> None:
     """It never was in these books."""
     assert step(document) is None
+
+
+def test_a_payment_that_failed_is_not_booked_and_one_that_was_booked_is_voided() -> None:
+    """It may succeed later: then it is booked."""
+    assert refused(payment(status="failed")).field == "status"
+    assert step(payment(status="failed"), received()) == Step(action="void", body={"Id": "12", "SyncToken": "4"})
 
 
 def test_a_void_is_a_void_never_a_delete() -> None:
