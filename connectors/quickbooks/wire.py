@@ -17,6 +17,8 @@ ADDRESS_PARTS: Final = {
     "country": "Country",
 }
 """Neutral address part -> attribute of BillAddr and ShipAddr."""
+APPLIED: Final = "AccordAppliedTo"
+"""The attribute of a credit memo's bytes that the reading adds."""
 EXTRA_LINES: Final = ("Line3", "Line4", "Line5")
 
 
@@ -143,9 +145,17 @@ class BooksClosed(Struct):
     through: str | None = field(name="BookCloseDate", default=None)
 
 
+class SalesForms(Struct):
+    """How the company makes invoices and credit memos."""
+
+    has_custom_numbers: bool = field(name="CustomTxnNumbers", default=True)
+    applies_credits: bool = field(name="AutoApplyCredit", default=False)
+
+
 class Preferences(Struct):
     """The company's settings that matter to documents."""
 
+    sales: SalesForms = field(name="SalesFormsPrefs", default_factory=SalesForms)
     accounting: BooksClosed = field(name="AccountingInfoPrefs", default_factory=BooksClosed)
 
 
@@ -153,6 +163,12 @@ class PreferencesReply(Struct):
     """Answer of /preferences."""
 
     preferences: Preferences = field(name="Preferences")
+
+
+class Made(Struct):
+    """When an object was made, in QuickBooks' own spelling."""
+
+    created_at: str = field(name="CreateTime", default="")
 
 
 class Ref(Struct):
@@ -203,6 +219,13 @@ class TaxDetail(Struct):
     total: Decimal = field(name="TotalTax", default=Decimal(0))
 
 
+class Applied(Struct):
+    """How much of a credit memo settles which invoice. QuickBooks tells it of payments only; the reading adds it."""
+
+    invoice: str
+    amount: Decimal
+
+
 class Form(Struct):
     """What an invoice, a credit memo and a payment have in common, and what each has of its own."""
 
@@ -218,6 +241,8 @@ class Form(Struct):
     tax: TaxDetail = field(name="TxnTaxDetail", default_factory=TaxDetail)
     balance: Decimal | None = field(name="Balance", default=None)
     remaining: Decimal | None = field(name="RemainingCredit", default=None)
+    applied: list[Applied] = field(name=APPLIED, default_factory=list)
+    meta: Made = field(name="MetaData", default_factory=Made)
     unapplied: Decimal | None = field(name="UnappliedAmt", default=None)
     note: str = field(name="PrivateNote", default="")
     memo: Ref = field(name="CustomerMemo", default_factory=Ref)

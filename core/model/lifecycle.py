@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
-from core.model.documents import Document, Kind, kind_of
+import msgspec
+
+from core.model.documents import Document, Kind, Payment, kind_of
 
 STATES: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
     "invoice": {
@@ -66,4 +69,18 @@ def thawed(before: Document, after: Document) -> list[str]:
     """Fields that changed although they were fixed; empty for drafts, and for everything that is allowed."""
     if not is_final(before):
         return []
-    return [name for name in FROZEN[kind_of(before)] if getattr(before, name) != getattr(after, name)]
+    fields = [name for name in FROZEN[kind_of(before)] if getattr(before, name) != getattr(after, name)]
+    # a credit may find its invoice later
+    return [name for name in fields if name != "invoice" or getattr(before, name)]
+
+
+def remembered(before: Document, after: Document) -> Document:
+    """`after`, with what `before` knew of it where a void emptied it: some origins set amounts to zero."""
+    if after.status != "void" or kind_of(before) != kind_of(after) or _sum(after) or not _sum(before):
+        return after
+    kept = {name: getattr(before, name) for name in FROZEN[kind_of(before)] if name not in ("customer", "currency")}
+    return msgspec.structs.replace(after, **kept)
+
+
+def _sum(document: Document) -> Decimal:
+    return document.amount if isinstance(document, Payment) else document.total

@@ -13,12 +13,12 @@ from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.consent import CONSENT
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.connector.reading import Reading
-from connectors.quickbooks.connector.writing import DocumentWriting, request_id, written
+from connectors.quickbooks.connector.writing import DocumentWriting, receipt_for, request_id, written
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
 from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, READ_BATCH, WRITE_BATCH
 from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of
 from connectors.quickbooks.webhook import QuickBooksWebhooks
-from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply
+from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply, PreferencesReply
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
 
 T = TypeVar("T")
+_OF_DOCUMENTS: Final = frozenset({"deposit_account", "default_item", "create_items"})
+"""A connection that has one of these settings takes copies of documents."""
 FEW_UPDATES: Final = 12
 """Up to here updates go one by one: see `QuickBooksConnector.write`."""
 
@@ -62,6 +64,7 @@ class QuickBooksConnector:
         self._reading = Reading(client)
         self._documents = DocumentWriting(client, self._reading)
         self._region = region_of(config)
+        self._takes_documents = bool(config.items) or not config.settings.keys().isdisjoint(_OF_DOCUMENTS)
         self._batch_size = _batch_size(config)
         self._slots = asyncio.Semaphore(MANIFEST.in_flight)
 
@@ -77,7 +80,19 @@ class QuickBooksConnector:
         notes = []
         if company.country and (company.country == "US") != (self._region == "us"):
             notes.append(f"the company is in {company.country} but region is {self._region}: set region")
+        if self._takes_documents:
+            notes += await self._document_notes()
         return Account(f"{self._client.realm}:{mode}", company.name, tuple(notes))
+
+    async def _document_notes(self) -> list[str]:
+        """Settings of the company that copies of documents would stumble over."""
+        sales = _reply(await self._client.preferences(), PreferencesReply).preferences.sales
+        notes = []
+        if not sales.has_custom_numbers:
+            notes.append("custom transaction numbers are off: switch them on, or copies get numbers of QuickBooks' own")
+        if sales.applies_credits:
+            notes.append("credits are applied automatically: switch that off, or copies of credit notes are held")
+        return notes
 
     async def prepare(self) -> Sequence[str]:
         """Nothing is needed: QuickBooks has no place for anything of ours."""
@@ -177,7 +192,7 @@ class QuickBooksConnector:
         if item is None:
             return AmbiguousError("the batch's answer leaves this item out")
         if item.customer is not msgspec.UNSET:
-            return written(b'{"Customer":%b}' % bytes(item.customer), "Customer")
+            return receipt_for(bytes(item.customer))
         fault = fault_of(msgspec.json.decode(item.fault)) if item.fault is not msgspec.UNSET else None
         if fault is None:
             return AmbiguousError("the batch's answer says neither success nor fault for this item")

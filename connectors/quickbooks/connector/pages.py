@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, QUERY_PAGE
-from connectors.quickbooks.translate.forms import VOIDED, mark_in
 from connectors.quickbooks.wire import CdcReply, ObjectReply, QueryReply, Row, Stamped, Timed
 from core.errors import ReplyError
 from core.ports import Bad, Notice, Page, Sighting
@@ -28,7 +26,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a sweep stands. `at`: read from this LastUpdatedTime on, `start` counts within it.
 
     `since` is where an incremental sweep began; `until` is set while one pages through queries instead, of which
-    `kind` is the present one.
+    `kind` is the present one. `told` names the set of documents that the answer before this cursor told of.
     """
 
     at: str = ""
@@ -36,6 +34,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     since: str = ""
     until: str = ""
     kind: str = CUSTOMER
+    told: str = ""
 
 
 def sighting(remote_id: str, raw: bytes) -> Sighting:
@@ -69,31 +68,6 @@ def changed(body: bytes, entity: str = "Customer") -> list[bytes]:
             for record in result.get(entity, [])
         ],
     )
-
-
-class _Settled(msgspec.Struct):
-    """What tells a payment from a mere link between a credit memo and an invoice."""
-
-    total: Decimal = msgspec.field(name="TotalAmt", default=Decimal(1))
-    note: str = msgspec.field(name="PrivateNote", default="")
-
-
-def _settled(record: bytes) -> _Settled:
-    try:
-        return msgspec.json.decode(record, type=_Settled)
-    except (ValueError, RecursionError):
-        return _Settled()
-
-
-def is_link(record: bytes) -> bool:
-    """True for a payment of nothing that is not a voided one: it applies credits."""
-    told = _settled(record)
-    return told.total == 0 and not told.note.startswith(VOIDED)
-
-
-def is_marked(record: bytes, mark: str) -> bool:
-    """Whether a document's private note carries our marker."""
-    return mark_in(_settled(record).note) == mark
 
 
 def joined(page: Page, others: Sequence[Notice]) -> Page:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from connectors.quickbooks.connector import pages
+import msgspec
+
+from connectors.quickbooks.connector import links, pages
 from connectors.quickbooks.connector.pages import Position
-from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE
+from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE, READ_BATCH
 from connectors.quickbooks.translate import DELETED_SUFFIX
 from core.errors import GoneError
 from core.ports import Missing, Notice, Page, Probe, Sighting
@@ -21,18 +24,46 @@ EVERYONE: Final = "Active in (true, false)"
 _KINDS: Final = tuple(ENTITIES)
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Documents that one answer of the feed told of: kind and id -> digest of its bytes. `name` is that of the set."""
+
+    found: dict[tuple[str, str], str] = {}
+    name: str = ""
+
+    @classmethod
+    def of(cls, records: Mapping[str, Sequence[bytes]]) -> Told:
+        """The documents among records, by kind."""
+        found = {
+            (kind, row.id): pages.sighting(row.id, one).digest
+            for kind, some in records.items()
+            for one in some
+            if (row := pages.row_of(one)) is not None
+        }
+        name = blake2b(msgspec.json.encode(sorted(found.items())), digest_size=16).hexdigest() if found else ""
+        return cls(found, name)
+
+    def beyond(self, before: Told) -> list[Notice]:
+        """Those that an answer before did not tell of as they are."""
+        return [
+            Notice(kind=kind, remote_id=one)
+            for (kind, one), digest in self.found.items()
+            if before.found.get((kind, one)) != digest
+        ]
+
+
 class Reading:
     """Every way to read; what was read is still raw."""
 
     def __init__(self, client: QuickBooksClient) -> None:
         """Read through `client`."""
         self._client = client
+        self._told = Told()
 
     async def full_page(self, kind: str, position: Position) -> Page:
         """One page of everything of a kind, by a keyset on LastUpdatedTime."""
         records = await self._records(kind, position)
         following = pages.next_position(position, records)
-        return pages.page_of(_documents(kind, records), cursor=following, is_last=following is None)
+        return pages.page_of(await self.whole(kind, records), cursor=following, is_last=following is None)
 
     async def change_page(self, position: Position) -> Page:
         """What changed since a position: customers, and in `others` documents."""
@@ -40,15 +71,19 @@ class Reading:
             return await self._window_page(position)
         since = pages.earlier(position.since, MANIFEST.sweep_overlap_seconds)
         body = await self._client.changes(tuple(ENTITIES.values()), since)
-        told = {kind: pages.changed(body, entity) for kind, entity in ENTITIES.items()}
-        others = [notice for kind in DOCUMENTS for notice in _notices(kind, told[kind])]
+        found = {kind: pages.changed(body, entity) for kind, entity in ENTITIES.items()}
+        told = Told.of({kind: found[kind] for kind in DOCUMENTS})
+        # answers overlap by minutes: a document that the last one told of as it is now was looked at since
+        others = told.beyond(self._told if position.told == self._told.name else Told())
+        self._told = told
         now = pages.time_of(body)
-        if sum(map(len, told.values())) >= CDC_MOST:
+        if sum(map(len, found.values())) >= CDC_MOST:
             # the feed has no pages: what did not fit is lost in it, and queries page through the same window; what
             # was deleted is in no query, so that those it did tell of are kept
             page = await self._window_page(Position(at=since, since=since, until=now))
             return pages.joined(page, others)
-        return pages.joined(pages.page_of(told[CUSTOMER], cursor=Position(since=now), is_last=True), others)
+        cursor = Position(since=now, told=told.name)
+        return pages.joined(pages.page_of(found[CUSTOMER], cursor=cursor, is_last=True), others)
 
     async def _window_page(self, position: Position) -> Page:
         records = await self._records(position.kind, position)
@@ -56,7 +91,7 @@ class Reading:
         cursor, is_last = following or Position(since=position.until), following is None
         if position.kind == CUSTOMER:
             return pages.page_of(records, cursor=cursor, is_last=is_last)
-        others = list(_notices(position.kind, records))
+        others = Told.of({position.kind: records}).beyond(Told())
         return Page(others=others, cursor=pages.encoded(cursor), is_last=is_last)
 
     async def _records(self, kind: str, position: Position) -> list[bytes]:
@@ -66,7 +101,7 @@ class Reading:
     async def chunk(self, kind: str, ids: Sequence[str]) -> dict[str, Sighting]:
         """Those of the ids that a query finds."""
         records = await self.select(kind, [f"Id in ({quoted(ids)})"])
-        return {seen.id: seen for seen in sightings(_documents(kind, records)) if seen.id in ids}
+        return {seen.id: seen for seen in sightings(await self.whole(kind, records)) if seen.id in ids}
 
     async def alone(self, kind: str, remote_id: str) -> Sighting | Missing:
         """One object by its address: only this can tell that it is not there."""
@@ -78,7 +113,8 @@ class Reading:
         row = pages.row_of(raw)
         if row is not None and row.id != remote_id:
             return Missing(remote_id, survivor=row.id)
-        return pages.sighting(remote_id, raw) if _documents(kind, [raw]) else Missing(remote_id)
+        found = await self.whole(kind, [raw])
+        return pages.sighting(remote_id, found[0]) if found else Missing(remote_id)
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
         """By display name, also among inactive customers; documents by their number, then by our marker."""
@@ -90,21 +126,45 @@ class Reading:
             return list(sightings(await self.select(kind, [f"DisplayName in ({names})"])))
         number = probe.unique.get("number") if kind != "payment" else None
         found = await self.select(kind, [f"DocNumber = {quoted([number])}"]) if number else []
-        if probe.mark and not any(pages.is_marked(record, probe.mark) for record in found):
+        if probe.mark and not any(links.is_marked(record, probe.mark) for record in found):
             found += await self._marked(kind, probe.mark, probe.created_after)
-        return list(sightings(found))
+        return list(sightings(await self.whole(kind, found)))
 
     async def _marked(self, kind: str, mark: str, created_after: float | None) -> list[bytes]:
         # no query can ask for a private note, so that all that were made since then are looked at
         after = (created_after or 0.0) - MANIFEST.sweep_overlap_seconds
         since = datetime.fromtimestamp(max(after, 0.0), UTC).isoformat(timespec="seconds")
-        start, found = 1, []
-        while True:
-            made = f"Metadata.CreateTime >= {quoted([since])}"
-            records = await self.select(kind, [made], order="Metadata.CreateTime", start=start)
-            found += [one for one in _documents(kind, records) if pages.is_marked(one, mark)]
-            if found or len(records) < QUERY_PAGE:
+        made = [f"Metadata.CreateTime >= {quoted([since])}"]
+        async for records in self._paged(kind, made, "Metadata.CreateTime"):
+            found = [one for one in records if links.is_marked(one, mark)]
+            if found:
                 return found
+        return []
+
+    async def whole(self, kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
+        """Documents as the registry means them: no mere links among payments, credit memos with what they settle."""
+        if kind == "payment":
+            # a payment of nothing links a credit memo to an invoice: in the registry's sense it is none
+            return [one for one in records if not links.is_link(one)]
+        told = links.applied_in(records) if kind == "credit_note" else None
+        if told is None:
+            return records
+        since = f"Metadata.LastUpdatedTime >= {quoted([told.since])}"
+        payments: list[bytes] = []
+        for start in range(0, len(told.customers), READ_BATCH):
+            theirs = f"CustomerRef in ({quoted(told.customers[start : start + READ_BATCH])})"
+            async for some in self._paged("payment", [theirs, since], "Metadata.LastUpdatedTime"):
+                payments += some
+        return links.joined(records, payments)
+
+    async def _paged(self, kind: str, conditions: Sequence[str], order: str) -> AsyncIterator[list[bytes]]:
+        """Every page of a query; pages overlap, because an edit meanwhile moves objects up."""
+        start = 1
+        while True:
+            records = await self.select(kind, conditions, order=order, start=start)
+            yield records
+            if len(records) < QUERY_PAGE:
+                return
             start += QUERY_PAGE - pages.TIE_OVERLAP
 
     async def select(
@@ -131,16 +191,6 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
         row = pages.row_of(record)
         if row is not None:
             yield pages.sighting(row.id, record)
-
-
-def _documents(kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
-    # a payment of nothing links a credit memo to an invoice: there is no payment in the registry's sense
-    return [one for one in records if not pages.is_link(one)] if kind == "payment" else records
-
-
-def _notices(kind: str, records: Sequence[bytes]) -> Iterator[Notice]:
-    for row in filter(None, map(pages.row_of, records)):
-        yield Notice(kind=kind, remote_id=row.id)
 
 
 def _next_kind(position: Position) -> Position | None:

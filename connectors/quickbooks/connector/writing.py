@@ -14,7 +14,7 @@ from connectors.quickbooks.errors import CLOSED, OPEN_THE_BOOKS
 from connectors.quickbooks.manifest import ENTITIES
 from connectors.quickbooks.wire import PreferencesReply
 from core.errors import AccordError, AmbiguousError, GoneError, RejectedError, ReplyError, RetryError, TakenError
-from core.ports import Receipt, Write, Written
+from core.ports import Receipt, Sighting, Write, Written
 
 if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
@@ -60,13 +60,19 @@ class DocumentWriting:
         if write.action == "void":
             sparse = {"sparse": True} if entity == "Payment" else {}
             return written(await self._client.save(entity, {**body, **sparse}, key, _VOID[entity]), entity)
-        if write.action != "apply" or entity != "CreditMemo":
-            return written(await self._client.save(entity, body, key), entity)
-        pages.single(await self._client.save("Payment", body, key), "Payment")
+        is_link = write.action == "apply" and entity == "CreditMemo"
+        answer = await self._client.save("Payment" if is_link else entity, body, key)
+        if entity != "CreditMemo":
+            return written(answer, entity)
+        return await self._credited(write.remote_id or _id_in(pages.single(answer, entity)))
+
+    async def _credited(self, remote_id: str) -> Receipt:
+        """What a credit memo settles is in no answer to a write: it is read."""
         try:
-            return written(await self._client.one(entity, write.remote_id or ""), entity)
-        except AccordError as error:  # applied it is; a repeat gets the same answer, and looks again
+            seen = await self._reading.alone("credit_note", remote_id)
+        except AccordError as error:  # written it is; a repeat gets the same answer, and looks again
             return AmbiguousError(str(error))
+        return Written(seen) if isinstance(seen, Sighting) else AmbiguousError("what was written is not there any more")
 
     async def _explained(self, write: Write, error: RejectedError) -> RejectedError:
         if isinstance(error, GoneError) and "Id" not in write.body:
@@ -119,10 +125,7 @@ class DocumentWriting:
             if name not in ids:
                 raise
             return ids[name]
-        row = pages.row_of(raw)
-        if row is None:
-            raise ReplyError("the answer to the write shows no item")
-        return row.id
+        return _id_in(raw)
 
 
 def numbered(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -144,12 +147,23 @@ def request_id(write: Write) -> str:
 
 
 def written(body: bytes, entity: str) -> Receipt:
-    """The receipt for an answer that shows the object."""
-    raw = pages.single(body, entity)
+    """The receipt for an answer about one object; ReplyError when it is about none."""
+    return receipt_for(pages.single(body, entity))
+
+
+def receipt_for(raw: bytes) -> Receipt:
+    """The receipt for a write whose answer shows this object."""
     row = pages.row_of(raw)
     if row is None:
-        return AmbiguousError("the answer to the write shows no object")
+        return AmbiguousError("the answer to the write shows no object with an id")
     return Written(pages.sighting(row.id, raw))
+
+
+def _id_in(raw: bytes) -> str:
+    row = pages.row_of(raw)
+    if row is None:
+        raise ReplyError("the answer to the write shows no object")
+    return row.id
 
 
 def _lines(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ def preferences(told: QuickBooksSettings) -> bytes:
     """Preferences: closing date, numbers, currencies."""
     found = {
         "AccountingInfoPrefs": {"BookCloseDate": told.books_closed_through} if told.books_closed_through else {},
-        "SalesFormsPrefs": {"CustomTxnNumbers": told.has_custom_numbers},
+        "SalesFormsPrefs": {"CustomTxnNumbers": told.has_custom_numbers, "AutoApplyCredit": told.applies_credits},
         "CurrencyPrefs": {"MultiCurrencyEnabled": told.is_multicurrency, "HomeCurrency": told.home_currency},
         "Id": "1",
     }

@@ -165,6 +165,8 @@ class Books:
         """Take a transaction out of every payment that settles it, as the UI does before it voids or deletes."""
         for payment in list(self._linking(entity, remote_id)):
             kept = [line for line in payment["Line"] if (entity, remote_id) not in _links(line)]
+            if any(link[0] == "CreditMemo" for line in payment["Line"] for link in _links(line)):
+                kept = []  # what a credit settles hangs together
             after = {**payment, "Line": kept}
             self._changed("Payment", payment, {"Line": kept, **self._payment(after, payment)}, now)
             self.touched("Payment", payment["Id"])

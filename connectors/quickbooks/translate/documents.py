@@ -58,6 +58,13 @@ class QuickBooksDocuments:
         there = self.read("invoice", current)
         copy = there.document
         assert isinstance(copy, Invoice)  # noqa: S101 - what read() gives for this kind
+        if invoice.status == "void" and copy.paid:
+            raise RejectedError(
+                f"{copy.paid} of it is settled in QuickBooks",
+                field="status",
+                limit="nothing settles a void invoice",
+                cure="void what settles it first, then try again",
+            )
         if invoice.status == "void":
             return None if copy.status == "void" else _void(there)
         _same(invoice, copy)
@@ -98,10 +105,11 @@ class QuickBooksDocuments:
             )
         _same(note, copy)
         left = total_of([note.applied, -copy.applied])
-        if left < 0:
+        if left < 0 or (copy.applied and copy.invoice != note.invoice):
             raise RejectedError(
-                f"{copy.applied} of it is applied in QuickBooks, not {note.applied}",
+                f"{copy.applied} of it is applied in QuickBooks, to invoice {copy.invoice}",
                 field="applied",
+                limit=f"{note.applied} to invoice {note.invoice}" if note.applied else "not applied",
                 cure="undo that in QuickBooks; if it does so by itself, switch off applying credits automatically",
             )
         return Step(action="apply", body=self._applied_body(note, mark, left), adds=True) if left else None
@@ -137,7 +145,7 @@ class QuickBooksDocuments:
         if payment.refunded and not is_void:
             raise _refund(payment.refunded, payment.currency)
         if current is None:
-            return None if is_void else _creation(self._payment_body(payment, mark))
+            return self._new_payment(payment, mark)
         there = self.read("payment", current)
         copy = there.document
         assert isinstance(copy, Payment)  # noqa: S101 - what read() gives for this kind
@@ -160,6 +168,12 @@ class QuickBooksDocuments:
         body = {**_lock(there), "sparse": True, "Line": _settling(applied)}
         return Step(action="apply", body={**body, **self._payment_sum(payment)})
 
+    def _new_payment(self, payment: Payment, mark: str) -> Step | None:
+        if payment.status == "failed":
+            # not None: a payment may still succeed, and is then made
+            raise RejectedError("it failed: no money came in", field="status", cure="it is booked when it succeeds")
+        return None if payment.status == "void" else _creation(self._payment_body(payment, mark))
+
     def _payment_body(self, payment: Payment, mark: str) -> dict[str, Any]:
         account = self._booking.deposit_account
         if not account:
@@ -168,18 +182,21 @@ class QuickBooksDocuments:
                 field="deposit_account",
                 cure="set deposit_account of this connection to the id of a bank or clearing account",
             )
-        # an id of another system may be longer than the reference can be: then it stands in the note, whole
-        is_short = len(payment.reference) <= _REFERENCE
-        words = "" if is_short else text(f"Reference: {payment.reference}", "reference", _NOTE, self._booking)
-        named = text(payment.reference, "reference", _REFERENCE, self._booking) if is_short else ""
         return {
             **self._payment_sum(payment),
-            **({"PaymentRefNum": named} if named else {}),
+            **self._reference(payment.reference, mark),
             "TxnDate": _day(payment.received_on, "received_on"),
             "DepositToAccountRef": {"value": account},
-            "PrivateNote": note_with(mark, words),
             "Line": _settling(_applied(payment)),
         }
+
+    def _reference(self, reference: str, mark: str) -> dict[str, Any]:
+        """An id of another system may be longer than a reference can be: then it stands in the note, whole."""
+        if len(reference) > _REFERENCE:
+            words = text(f"Reference: {reference}", "reference", _NOTE, self._booking)
+            return {"PrivateNote": note_with(mark, words)}
+        told = {"PaymentRefNum": text(reference, "reference", _REFERENCE, self._booking)} if reference else {}
+        return {**told, "PrivateNote": note_with(mark)}
 
     @staticmethod
     def _payment_sum(payment: Payment) -> dict[str, Any]:

@@ -85,9 +85,10 @@ def read_invoice(form: Form) -> RemoteDocument:
 
 
 def read_credit_note(form: Form) -> RemoteDocument:
-    """A credit memo. Which invoices it was applied to stands in payments only, so `invoice` is blank."""
+    """A credit memo, and the one invoice that it settles."""
     left = form.remaining if form.remaining is not None else form.balance
     left = _finite(left if left is not None else form.total, "RemainingCredit")
+    applied = total_of([form.total, -left])
     lines, discount, tax = _lines(form)
     note = CreditNote(
         id=form.id,
@@ -96,12 +97,13 @@ def read_credit_note(form: Form) -> RemoteDocument:
         currency=_currency(form),
         status="void" if is_void(form) else "issued",
         issued_on=_day(form.dated, "TxnDate"),
+        invoice=_applied_to(form, applied),
         lines=lines,
         subtotal=total_of([one.amount for one in lines]),
         discount=discount,
         tax=tax,
         total=_finite(form.total, "TotalAmt"),
-        applied=total_of([form.total, -left]),
+        applied=applied,
         reason=form.memo.value,
     )
     return _checked(note, form)
@@ -125,35 +127,63 @@ def read_payment(form: Form) -> RemoteDocument:
     return _checked(payment, form)
 
 
-def settled(lines: Sequence[FormLine]) -> tuple[dict[str, Decimal], Decimal]:
-    """How much of which invoice a payment's lines settle, with whatever means, and how much of it is credit."""
-    invoices: dict[str, Decimal] = {}
-    credit = ZERO
+class Settled(msgspec.Struct):
+    """What the lines of a payment settle: by money of its own, and by each credit memo that is used in it."""
+
+    own: dict[str, Decimal] = {}
+    credits: dict[str, dict[str, Decimal]] = {}
+    """Credit memo -> invoice -> amount."""
+
+
+def settled(lines: Sequence[FormLine]) -> Settled:
+    """Divide a payment's lines: QuickBooks does not say which of several invoices a credit settles.
+
+    So that a payment and its credit memos always tell the same, credits go to the first invoices, in the lines' order.
+    """
+    owed: dict[str, Decimal] = {}
+    given: dict[str, Decimal] = {}
     for line in lines:
-        kinds = {one.type for one in line.linked}
         amount = _finite(line.amount, "Amount")
-        if kinds == {"Invoice"} and len(line.linked) == 1:
-            invoice = line.linked[0].id
-            invoices[invoice] = total_of([invoices.get(invoice, ZERO), amount])
-        elif kinds == {"CreditMemo"}:
-            credit = total_of([credit, amount])
-        else:
+        kinds = {one.type for one in line.linked}
+        if len(line.linked) != 1 or not kinds <= {"Invoice", "CreditMemo"}:
             raise ReplyError(f"a line of {amount} is linked to {', '.join(sorted(kinds)) or 'nothing'}, not an invoice")
-    return invoices, credit
+        (link,) = line.linked
+        found = owed if link.type == "Invoice" else given
+        found[link.id] = total_of([found.get(link.id, ZERO), amount])
+    told = Settled()
+    for memo, credit in given.items():
+        told.credits[memo] = _taken(owed, credit)
+    told.own = {invoice: amount for invoice, amount in owed.items() if amount}
+    return told
+
+
+def _taken(owed: dict[str, Decimal], credit: Decimal) -> dict[str, Decimal]:
+    """What a credit settles; `owed` is less by it."""
+    found = {}
+    for invoice, amount in owed.items():
+        part = min(credit, amount)
+        credit = total_of([credit, -part])
+        owed[invoice] = total_of([amount, -part])
+        if part:
+            found[invoice] = part
+    if credit:
+        raise ReplyError(f"credits of {credit} more than the invoices that they settle")
+    return found
 
 
 def _applications(lines: Sequence[FormLine]) -> tuple[Application, ...]:
-    # QuickBooks does not say which of several invoices a credit settles: the first ones, always in this order
-    invoices, credit = settled(lines)
-    found = []
-    for invoice, amount in invoices.items():
-        by_credit = min(credit, amount)
-        credit = total_of([credit, -by_credit])
-        if amount != by_credit:
-            found.append(Application(invoice=invoice, amount=total_of([amount, -by_credit])))
-    if credit:
-        raise ReplyError(f"credits of {credit} more than the invoices that they settle")
-    return tuple(found)
+    return tuple(Application(invoice=invoice, amount=amount) for invoice, amount in settled(lines).own.items())
+
+
+def _applied_to(form: Form, applied: Decimal) -> str:
+    """The invoice that a credit memo settles; "" for none."""
+    told = total_of([one.amount for one in form.applied])
+    invoices = {one.invoice for one in form.applied}
+    if told != applied:
+        raise ReplyError(f"{applied} of it is applied, but payments tell of {told}")
+    if len(invoices) > 1:
+        raise ReplyError(f"it is applied to several invoices: {', '.join(sorted(invoices))}")
+    return next(iter(invoices), "")
 
 
 class _Sold(msgspec.Struct):

@@ -9,7 +9,7 @@ from core.errors import ReplyError
 from core.model import holds
 from core.model.documents import Document, breaches, digest_of, references, with_references
 from core.model.holds import HoldDraft
-from core.model.lifecycle import may_become, thawed
+from core.model.lifecycle import may_become, remembered, thawed
 from core.model.merge import digest_of as values_digest
 from core.model.paper import RemoteDocument
 from core.model.remote import parse_mark
@@ -127,6 +127,7 @@ def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | 
     now = hub.clock.now()
     document_id = old.id if old else documents.id_of(hub.instance, connection.name, kind, one.sighting.id)
     document = ties.named(one.remote.document, document_id)
+    document = remembered(old.document, document) if old else document
     return Paper(
         id=document_id,
         origin=connection.name,

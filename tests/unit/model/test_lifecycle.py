@@ -7,7 +7,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from core.model.lifecycle import FROZEN, STATES, is_final, may_become, thawed
+from core.model.documents import Document
+from core.model.lifecycle import FROZEN, STATES, is_final, may_become, remembered, thawed
 from tests.unit.model.test_documents import CREDIT, INVOICE, PAYMENT
 
 
@@ -78,3 +79,39 @@ def test_of_a_draft_everything_may_change() -> None:
     """It is nobody's claim yet."""
     draft = msgspec.structs.replace(INVOICE, status="draft")
     assert thawed(draft, msgspec.structs.replace(INVOICE, total=Decimal(1), number="A-1")) == []
+
+
+def test_a_credit_that_finds_its_invoice_later_is_no_change_of_what_was_final() -> None:
+    """It was made first and applied afterwards; applied elsewhere, a person is asked."""
+    free = msgspec.structs.replace(CREDIT, invoice="", applied=Decimal(0))
+    assert thawed(free, CREDIT) == []
+    assert thawed(CREDIT, free) == ["invoice"]
+
+
+@pytest.mark.parametrize("document", [INVOICE, CREDIT, PAYMENT])
+def test_what_a_void_emptied_is_remembered(document: Document) -> None:
+    """QuickBooks sets a voided document's amounts to zero; that it is void is all that changed."""
+    names = ("amount", "subtotal", "discount", "tax", "total", "paid", "credited", "due", "applied")
+    zeros = {name: Decimal(0) for name in names if hasattr(document, name)}
+    lists = {name: () for name in ("lines", "applications") if hasattr(document, name)}
+    emptied = msgspec.structs.replace(document, status="void", **zeros, **lists)
+    kept = remembered(document, emptied)
+
+    assert thawed(document, emptied) != []
+    assert thawed(document, kept) == []
+    assert kept.status == "void"
+    assert remembered(kept, emptied) == kept
+
+
+def test_only_what_a_void_emptied_is_remembered() -> None:
+    """Everything else is the origin's word."""
+    void = msgspec.structs.replace(INVOICE, status="void")
+    empty = msgspec.structs.replace(INVOICE, total=Decimal(0))
+    for before, after in (
+        (INVOICE, INVOICE),
+        (INVOICE, msgspec.structs.replace(void, number="other")),
+        (INVOICE, empty),
+        (empty, msgspec.structs.replace(empty, status="void", number="other")),
+        (PAYMENT, msgspec.structs.replace(empty, status="void")),
+    ):
+        assert remembered(before, after) == after

@@ -55,6 +55,11 @@ OLD_401 = json.dumps(
         (400, fault("4001"), BugError, BugError),
         (400, fault("5010"), StaleError, StaleError),
         (400, fault("6240"), TakenError, TakenError),
+        (400, fault("6140"), TakenError, TakenError),
+        (400, fault("6200"), RejectedError, RejectedError),
+        (400, fault("6210"), RejectedError, RejectedError),
+        (400, fault("6540"), RejectedError, RejectedError),
+        (400, fault("6070"), RejectedError, RejectedError),
         (400, fault("2010"), RejectedError, RejectedError),
         (400, fault("1040"), RejectedError, RejectedError),
         (400, fault("", kind="AuthenticationFault"), ReauthorizeError, ReauthorizeError),
@@ -169,3 +174,35 @@ def test_numbers_and_bare_faults_are_read() -> None:
     assert bare is not None
     assert found.words == "QuickBooks 3200: m"
     assert bare.words == "QuickBooks: no reason given"
+
+
+def test_a_number_in_use_names_its_holder_where_quickbooks_does() -> None:
+    """The text is not documented: it may be another one day."""
+    told = "DocNumber=1037 is assigned to TxnType=Invoice with TxnId=145"
+    found = [error_from(400, {}, fault("6140", detail=detail), is_write=True) for detail in (told, "in use")]
+
+    assert [(one.field, one.remote_id) for one in found if isinstance(one, TakenError)] == [
+        ("number", "145"),
+        ("number", None),
+    ]
+
+
+@pytest.mark.parametrize(("code", "field"), [("6200", "issued_on"), ("6210", "issued_on"), ("6540", "status")])
+def test_a_refusal_about_a_document_says_what_to_do(code: str, field: str) -> None:
+    """A date is never shifted, a deposit never taken apart."""
+    error = error_from(400, {}, fault(code), is_write=True)
+
+    assert isinstance(error, RejectedError)
+    assert (error.field, bool(error.cure)) == (field, True)
+
+
+@pytest.mark.parametrize(
+    ("element", "field"),
+    [("DocNumber", "number"), ("TxnDate", "issued_on"), ("ItemRef", "lines"), ("TaxCodeRef", "tax")],
+)
+def test_attributes_of_documents_have_neutral_names(element: str, field: str) -> None:
+    """The hold is about what a person knows."""
+    error = error_from(400, {}, fault("2500", element=element), is_write=True)
+
+    assert isinstance(error, RejectedError)
+    assert error.field == field

@@ -1,0 +1,127 @@
+"""Documents that people make in QuickBooks are known to the registry, to the cent, whatever they do with them next."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.model.documents import KINDS, CreditNote, Invoice, Payment
+from core.model.policy import DocumentPolicy
+from core.store import intents
+from tests.support.acting import failing, held, waiting
+from tests.support.paper import bill, billing, papers, pay, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+LINE = {"description": "Seats", "product": "1", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"}
+
+
+@pytest.fixture
+async def world() -> World:
+    """QuickBooks' documents are known, and copied nowhere."""
+    return await billing(with_documents({"quickbooks": DocumentPolicy(originates=KINDS)}, {}, {}))
+
+
+def customer(world: World) -> str:
+    """The only one."""
+    return next(iter(world.neutral("quickbooks")))
+
+
+def credited(world: World, invoice: str = "", amount: str = "50.00") -> str:
+    """A person credits the customer, and applies it to an invoice."""
+    applied = {"invoice": invoice, "applied": amount} if invoice else {}
+    line = {"amount": amount, "product": "1"}
+    changes = {"customer": customer(world), "currency": "USD", "issued_on": "2026-11-19", "lines": [line], **applied}
+    return world.lookalikes["quickbooks"].edit("credit_note", None, changes)
+
+
+def only(world: World, kind: str) -> Invoice | Payment | CreditNote:
+    """The registry's only document of a kind."""
+    (paper,) = papers(world, kind)
+    return paper.document
+
+
+def at_rest(world: World) -> None:
+    """Nothing is held, failing, waiting or in doubt."""
+    assert [(one.reason, one.detail) for one in held(world)] == []
+    assert failing(world) == []
+    assert not any(waiting(world).values())
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def test_an_invoice_what_is_paid_of_it_and_what_is_credited(world: World) -> None:
+    """A credit memo is told with its invoice, a link of the two is no payment."""
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    pay(world, invoice, "19.00", "quickbooks")
+    credited(world, invoice)
+    await world.next_sweep()
+    known, payment, note = (only(world, kind) for kind in KINDS)
+
+    assert isinstance(known, Invoice)
+    assert isinstance(payment, Payment)
+    assert isinstance(note, CreditNote)
+    assert (known.number, str(known.total), str(known.tax), str(known.due)) == ("QB-1", "119.00", "19.00", "50.00")
+    assert [(one.invoice, str(one.amount)) for one in payment.applications] == [(known.id, "19.00")]
+    assert (note.invoice, str(note.applied)) == (known.id, "50.00")
+    at_rest(world)
+
+
+async def test_a_customer_and_an_invoice_of_one_id_are_two(world: World) -> None:
+    """QuickBooks counts each entity for itself."""
+    invoice = bill(world, "quickbooks", LINE)
+    await world.next_sweep()
+
+    assert invoice == customer(world)
+    assert len(papers(world)) == 1
+    assert len(world.neutral("quickbooks")) == 1
+    at_rest(world)
+
+
+async def test_a_credit_that_is_applied_later_is_no_question(world: World) -> None:
+    """First the memo, then what it is for."""
+    invoice, note = bill(world, "quickbooks", LINE), credited(world)
+    await world.next_sweep()
+    before = only(world, "credit_note")
+    books = world.lookalikes["quickbooks"]
+    links = [("Invoice", invoice), ("CreditMemo", note)]
+    lines = [{"Amount": 50, "LinkedTxn": [{"TxnId": one, "TxnType": of}]} for of, one in links]
+    head = {"customer": customer(world), "currency": "USD", "amount": "0", "received_on": "2026-11-20"}
+    books.edit("payment", None, {**head, "extra": {"Line": lines}})
+    await world.next_sweep()
+    after = only(world, "credit_note")
+
+    assert isinstance(before, CreditNote)
+    assert isinstance(after, CreditNote)
+    assert (before.invoice, after.invoice, str(after.applied)) == ("", papers(world)[0].id, "50.00")
+    assert papers(world, "payment") == []
+    at_rest(world)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_void_is_void_and_what_it_was_stays_known(world: World, kind: str) -> None:
+    """QuickBooks sets its amounts to zero; a zero in the registry would say it never was."""
+    made = bill(world, "quickbooks", LINE)
+    remote = {"invoice": lambda: made, "payment": lambda: pay(world, made, "19.00", "quickbooks")}
+    remote_id = remote.get(kind, lambda: credited(world))()
+    await world.next_sweep()
+    before = only(world, kind)
+    world.lookalikes["quickbooks"].edit(kind, remote_id, {"status": "void"})
+    await world.next_sweep()
+    after = only(world, kind)
+
+    total = "amount" if isinstance(before, Payment) else "total"
+    assert after.status == "void"
+    assert getattr(after, total) == getattr(before, total) > 0
+    at_rest(world)
+
+
+async def test_a_deleted_invoice_is_asked_about(world: World) -> None:
+    """It was somebody's claim."""
+    invoice = bill(world, "quickbooks", LINE)
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].delete("invoice", invoice)
+    await world.next_sweep()
+
+    (hold,) = held(world)
+    assert hold.reason == "document_gone"
+    assert len(papers(world)) == 1
