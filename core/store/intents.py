@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import INTENTS
-from core.store.text import AnyRow, chunks, dump
+from core.store.text import SOME, AnyRow, chunks, dump
 
 _COLUMNS = tuple(
     INTENTS.c[name]
@@ -20,6 +20,7 @@ _COLUMNS = tuple(
         "attempts error trace"
     ).split()
 )
+_OPEN_OF: Final = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.closed_at.is_(None))
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +56,7 @@ def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
     """Open intents by mapping."""
     found: dict[str, Intent] = {}
     for some in chunks(sorted(set(mapping_ids))):
-        statement = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(some), INTENTS.c.closed_at.is_(None))
-        found.update((row.mapping_id, _intent(row)) for row in tx.rows(statement))
+        found.update((row.mapping_id, _intent(row)) for row in tx.rows(_OPEN_OF, {"some": some}))
     return found
 
 
