@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from core.store import connections
-from core.store.database import Database
+from core.store.database import Database, Tx
 from core.store.tables import METADATA
 from tests.simulation.campaign import RARE, campaign
+from tests.simulation.life import Crash
 from tests.simulation.quick import QuickDatabase
 from tests.simulation.reference import Edit, admissible, heads
 from tests.simulation.tape import Event, tape_of
@@ -64,6 +65,19 @@ def test_a_read_that_writes_is_noticed() -> None:
     db = QuickDatabase()
     with pytest.raises(RuntimeError, match="wrote"):
         db.read_now(lambda tx: connections.ensure(tx, "a", "stripe"))
+    assert not db.read_now(connections.every)
+
+
+def test_the_quick_database_takes_back_what_failed() -> None:
+    """A process that dies before its commit has written nothing."""
+    db = QuickDatabase()
+
+    def die(tx: Tx) -> None:
+        connections.ensure(tx, "a", "stripe")
+        raise Crash("before commit")
+
+    with pytest.raises(Crash):
+        db.run_now(die)
     assert not db.read_now(connections.every)
 
 
