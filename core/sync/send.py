@@ -39,9 +39,9 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.family import Family, look_again
-from core.sync.freeze import refused
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
+from core.sync.refusals import refused
 from core.sync.verdicts import verdict_on
 
 KEY_TRIES = 4
@@ -302,7 +302,8 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     if not still_wanted(tx, intent):
         dealt_with(tx, connection, [row])  # nobody is asked about a customer that is gone
         return
-    draft = refused(error, intent.wanted)
+    about = observations.by_ids(tx, connection.name, KIND, [intent.remote_id] if intent.remote_id else [])
+    draft = refused(error, intent.wanted, intent.body, next((one.digest for one in about.values()), ""))
     if isinstance(error, TakenError):
         draft = msgspec.structs.replace(
             draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or UNNAMED]}
