@@ -5,6 +5,7 @@
 | create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
+| create, marker found on what was deleted since  | adopted as it was sent; the next pass finds it gone, and asks   |
 | create, key too old, no marker                  | look for the unique value: there, a person decides              |
 | create, and nothing that it could be found by   | a person decides                                                |
 | create, for nobody any more                     | only looked for: never sent in a way that might create now      |
@@ -25,7 +26,7 @@ from core.model.merge import Base, digest_of
 from core.model.remote import Mark, Remote
 from core.ports import Missing, Probe, Sighting
 from core.store import holds as hold_rows
-from core.store import intents, mappings, work
+from core.store import intents, journal, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
@@ -38,9 +39,12 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import (
     KEY_TRIES,
     as_frozen,
+    claim,
     commit_written,
     doubt,
+    entry_of,
     is_perhaps_own,
+    leave_alone,
     next_generation,
     send,
     still_wanted,
@@ -152,8 +156,10 @@ async def _resolve_create(
     hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
 ) -> None:
     manifest = connection.manifest
-    probe, found = await _find(hub, connection, intent)
-    if not found and is_wanted and manifest.create_key_seconds is None:
+    probe, found, gone = await _find(hub, connection, intent)
+    if gone and not found:
+        await hub.db.run(lambda tx: _commit_deleted(tx, hub, connection, row, intent, gone[0]))
+    elif not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
     elif any(_has_value(connection, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
@@ -164,17 +170,20 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
 
 
-async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting]]:
+async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting], list[str]]:
+    """What was asked for, what is there, and the ids of what was there."""
     mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     probe = _probe(hub, connection, mapping, intent)
-    return probe, [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+    found = await connection.connector.find(KIND, probe)
+    there = [one for one in found if isinstance(one, Sighting)]
+    return probe, there, [one.id for one in found if isinstance(one, Missing)]
 
 
 async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     """Under its key, with its body."""
     (receipt,) = await send(hub, connection, [(row, intent)], report, is_repeat=True)
     if is_perhaps_own(connection, receipt):
-        _, found = await _find(hub, connection, intent)
+        _, found, _ = await _find(hub, connection, intent)
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
 
 
@@ -188,7 +197,9 @@ def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent
     manifest = connection.manifest
     if manifest.has_marker:
         mark = Mark(hub.instance, mapping.id, mapping.generation)
-        return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
+        # before that it may still be made: what was deleted is looked for once, because that takes many calls
+        is_settled = hub.clock.now() >= intent.sent_at + manifest.settle_seconds * hub.timing.patience
+        return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds, with_deleted=is_settled)
     same = connection.projection.canonical  # it is looked for as it is spelled there
     values = {name: same(name, intent.wanted.get(name)) for name in manifest.unique_fields}
     return Probe(unique={name: value for name, value in values.items() if isinstance(value, str) and value})
@@ -224,6 +235,30 @@ def _commit_found(
         commit_written(tx, hub, connection, row, intent, seen, as_frozen(connection, intent))
         return
     _ask(tx, hub, connection, row, intent, [one.id for one in found])
+
+
+def _commit_deleted(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, remote_id: str) -> None:
+    """It was made, and somebody has deleted it: adopted as it was sent, and found to be gone by the next pass."""
+    now = hub.clock.now()
+    intents.close(tx, {intent.id: "done"}, now)
+    mappings.lock(tx, [intent.mapping_id])
+    if not still_wanted(tx, intent):
+        leave_alone(tx, connection, intent, remote_id)
+        dealt_with(tx, connection, [row])
+        return
+    mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
+    if not claim(tx, hub, connection, mapping, remote_id, row):
+        return
+    made = msgspec.structs.replace(
+        mapping,
+        remote_id=remote_id,
+        state="live",
+        updated_at=now,
+        translation=connection.projection.translation,
+        base=as_frozen(connection, intent),
+    )
+    mappings.update(tx, [made])
+    journal.write(tx, [entry_of(intent, remote_id, mapping.record_id, connection.name, now)])
 
 
 def _ask(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, candidates: Sequence[str]) -> None:

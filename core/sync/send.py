@@ -25,7 +25,6 @@ from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
 from core.model.match import ANSWERED, OBJECTS, UNNAMED
 from core.model.merge import Base, digest_of
-from core.model.remote import Remote
 from core.model.values import Value
 from core.ports import Receipt, Write, Written
 from core.store import failures, intents, journal, mappings, observations, work
@@ -151,14 +150,14 @@ def commit_written(
     mappings.lock(tx, [intent.mapping_id])
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current or current[intent.mapping_id][0].state == "excluded":
-        _leave_alone(tx, connection, intent, remote)
+        leave_alone(tx, connection, intent, remote.id)
         dealt_with(tx, connection, [row])
         return
     mapping, customer = current[intent.mapping_id]
     if intent.remote_id not in (None, mapping.remote_id):
         _remember(tx, connection, intent, seen, customer.id, now)
         return  # a person has linked another object meanwhile, which is still to be written: still dirty
-    if not _claim(tx, hub, connection, mapping, remote, row):
+    if not claim(tx, hub, connection, mapping, remote.id, row):
         return
     kin = Family(tx, connection, [customer], [remote]).kin(customer, remote)
     pairs, drafts = _agreed(connection, intent, kin) if agreed is None else (dict(agreed), [])
@@ -186,7 +185,7 @@ def commit_written(
 
 def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:
     observations.put(tx, connection.name, KIND, [seen], now)
-    journal.write(tx, [_entry(intent, seen.remote.id, record_id, connection.name, now)])
+    journal.write(tx, [entry_of(intent, seen.remote.id, record_id, connection.name, now)])
 
 
 def _settle_questions(
@@ -226,11 +225,11 @@ def _agreed(connection: Connection, intent: Intent, kin: Kin) -> tuple[dict[str,
     return after_write(wanted, kin.remote, connection.projection)
 
 
-def _leave_alone(tx: Tx, connection: Connection, intent: Intent, remote: Remote) -> None:
+def leave_alone(tx: Tx, connection: Connection, intent: Intent, remote_id: str) -> None:
     """Deleted, or let go of, meanwhile: remember whose object it was, or it would enter as a new customer."""
     row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
-    if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]):
-        mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote.id)])
+    if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]):
+        mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote_id)])
 
 
 def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, Value]]:
@@ -239,7 +238,8 @@ def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, 
     return {name: (sent, same(name, sent)) for name, sent in intent.wanted.items()}
 
 
-def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
+def entry_of(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
+    """The journal's line for a write that happened."""
     changes = {name: (intent.before.get(name), value, "") for name, value in intent.wanted.items()}
     return journal.Entry(
         at=now,
@@ -253,9 +253,9 @@ def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now:
     )
 
 
-def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote, row: DirtyRow) -> bool:
+def claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote_id: str, row: DirtyRow) -> bool:
     """False, and a hold, when the object that answered belongs to another customer already."""
-    other = mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]).get(remote.id)
+    other = mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]).get(remote_id)
     if other is None or other.id == mapping.id:
         return True
     subject = work.mapping_subject(mapping.id)
@@ -264,10 +264,10 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
         detail={
             "rung": ANSWERED,
             "problem": "the provider answered with an object of another customer",
-            "candidates": [remote.id],
+            "candidates": [remote_id],
             "candidates_are": OBJECTS,
         },
-        digest=digest_of(holds.AMBIGUOUS_MATCH, ANSWERED, remote.id),
+        digest=digest_of(holds.AMBIGUOUS_MATCH, ANSWERED, remote_id),
     )
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])

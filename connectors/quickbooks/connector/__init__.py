@@ -105,7 +105,7 @@ class QuickBooksConnector:
         found.update(zip(lost, answers, strict=True))
         return {remote_id: found[remote_id] for remote_id in wanted}
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:  # noqa: ARG002
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:  # noqa: ARG002
         """Look up by display name, also among inactive ones. No customer can carry a mark or an external id."""
         name = probe.unique.get("name")
         if not name:

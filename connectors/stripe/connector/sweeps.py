@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
+from connectors.stripe.connector.finding import DELETED
 from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
 from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, MANIFEST
@@ -20,8 +21,6 @@ from core.errors import BugError, GoneError, ReplyError
 from core.ports import Bad, Notice, Page, Sighting
 
 T = TypeVar("T")
-
-_DELETED: Final = "customer.deleted"
 
 _event = msgspec.json.Decoder(EventWire)
 _head = msgspec.json.Decoder(HeadWire)
@@ -118,7 +117,7 @@ class _Feed:
             return
         self.last = event.id
         self.newest = max(self.newest or 0, event.created)
-        if event.type == _DELETED:
+        if event.type == DELETED:
             self.gone[remote_id] = None
         if event.request and event.data.previous_attributes:
             # by webhook the same is told sooner; where none are delivered, only here
