@@ -33,6 +33,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.candidates import OFFERED, has_value, made_until, perhaps_made
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
@@ -161,7 +162,7 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _commit_deleted(tx, hub, connection, row, intent, gone[0]))
     elif not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-    elif any(_has_value(connection, one) for one in found) and _key_helps(hub, connection, intent):
+    elif any(has_value(connection, intent, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
         await _send_again(hub, connection, row, intent, report)
     elif found or probe.mark or probe.unique:
@@ -187,12 +188,6 @@ async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: I
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
 
 
-def _has_value(connection: Connection, found: Sighting) -> bool:
-    """Nothing else there can get the unique value now. An inactive object may have given its name free."""
-    seen = _understood(connection, found)
-    return not connection.manifest.has_marker and seen is not None and seen.remote.fields.get("status") != "inactive"
-
-
 def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent) -> Probe:
     manifest = connection.manifest
     if manifest.has_marker:
@@ -202,7 +197,11 @@ def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent
         return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds, with_deleted=is_settled)
     same = connection.projection.canonical  # it is looked for as it is spelled there
     values = {name: same(name, intent.wanted.get(name)) for name in manifest.unique_fields}
-    return Probe(unique={name: value for name, value in values.items() if isinstance(value, str) and value})
+    return Probe(
+        unique={name: value for name, value in values.items() if isinstance(value, str) and value},
+        created_after=intent.sent_at,
+        created_before=made_until(intent),
+    )
 
 
 async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
@@ -221,20 +220,22 @@ def _commit_found(
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
     if not connection.manifest.has_marker:
-        # only one object can have the value: if it is another customer's, it was never ours
-        others = mappings.by_remote_ids(tx, connection.name, KIND, [one.id for one in found])
-        found = [one for one in found if one.id not in others or others[one.id].state == "excluded"]
+        ours = perhaps_made(tx, connection, intent, found)
+        if ours:
+            _ask(tx, hub, connection, row, intent, ours)
+        else:
+            _give_up(tx, hub, intent)
+        return
     if not found:
         _give_up(tx, hub, intent)
         return
     seen = _understood(connection, found[0])
     if seen is None:
         doubt(tx, hub, connection, row, intent, "the object found cannot be understood")
-        return
-    if len(found) == 1 and connection.manifest.has_marker:
+    elif len(found) == 1:
         commit_written(tx, hub, connection, row, intent, seen, as_frozen(connection, intent))
-        return
-    _ask(tx, hub, connection, row, intent, [one.id for one in found])
+    else:
+        _ask(tx, hub, connection, row, intent, [one.id for one in found])
 
 
 def _commit_deleted(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, remote_id: str) -> None:
@@ -264,11 +265,11 @@ def _commit_deleted(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, int
 def _ask(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, candidates: Sequence[str]) -> None:
     """Whether one of these is the object, or none was made, only a person can tell."""
     mapping = _give_up(tx, hub, intent)
-    draft = HoldDraft(
-        reason=holds.LOST_CREATE,
-        detail={"candidates": list(candidates), "values": intent.wanted},
-        digest=digest_of(holds.LOST_CREATE, sorted(candidates)),
-    )
+    detail: dict[str, object] = {"candidates": list(candidates[:OFFERED]), "values": intent.wanted}
+    if len(candidates) > OFFERED:
+        detail["not_offered"] = list(candidates[OFFERED:])
+    digest = digest_of(holds.LOST_CREATE, sorted(candidates))
+    draft = HoldDraft(reason=holds.LOST_CREATE, detail=detail, digest=digest)
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
