@@ -22,7 +22,7 @@ def refused(
 ) -> HoldDraft:
     """A hold for a write that the provider, or the translation, will never take as it is.
 
-    `body` is what was sent, if anything was; `seen` the digest of the object that it was computed from.
+    `body` is what was sent in an update, and `seen` the digest of the object that it was computed from.
     """
     detail: dict[str, object] = {
         "problem": error.problem,
@@ -46,8 +46,9 @@ def stands(case: Case, wanted: Mapping[str, object], body: Mapping[str, object])
     """True when this very write was refused, its object is as it was then, and nobody has asked for another try."""
     if case.refusal is None or case.row.reason in ASKED_FOR:
         return False
-    seen = case.found.observation.digest if case.found else ""
-    return case.refusal.digest == _digest(case.refusal.detail, wanted, body, seen)
+    if case.found is None:
+        return case.refusal.digest == _digest(case.refusal.detail, wanted, None, "")
+    return case.refusal.digest == _digest(case.refusal.detail, wanted, body, case.found.observation.digest)
 
 
 def _digest(

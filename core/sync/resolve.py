@@ -3,10 +3,11 @@
 | what was sent                                   | how it is found out                                             |
 |-------------------------------------------------|-----------------------------------------------------------------|
 | create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
+| the same, no marker, after an hour              | looked for first: sent again only where that can make no double |
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
 | create, marker found on what was deleted since  | adopted as it was sent; the next pass finds it gone, and asks   |
-| create, key too old, no marker                  | look for the unique value: there, a person decides              |
+| create, key too old, no marker                  | by unique value and by time: what may be it, a person decides   |
 | create, and nothing that it could be found by   | a person decides                                                |
 | create, for nobody any more                     | only looked for: never sent in a way that might create now      |
 | update                                          | after the settling time, compare with the frozen values         |
@@ -52,6 +53,7 @@ from core.sync.send import (
 )
 
 KEY_MARGIN_SECONDS = 3600.0
+SURE_SECONDS = 3600.0
 
 
 async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
@@ -63,7 +65,7 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
         report.waiting += 1
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
-    elif is_wanted and _key_helps(hub, connection, intent):
+    elif is_wanted and _key_helps(hub, connection, intent) and not _looks_first(hub, connection, intent):
         await _send_again(hub, connection, row, intent, report)
     else:
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
@@ -98,6 +100,11 @@ def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     if ends is None or (connection.manifest.has_marker and intent.attempts >= KEY_TRIES):
         return False
     return hub.clock.now() < ends
+
+
+def _looks_first(hub: Hub, connection: Connection, intent: Intent) -> bool:
+    """A key is not relied on for long where nothing else keeps a repeat from making a second object."""
+    return not connection.manifest.has_marker and hub.clock.now() >= intent.sent_at + SURE_SECONDS
 
 
 async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent) -> None:
@@ -162,13 +169,23 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _commit_deleted(tx, hub, connection, row, intent, gone[0]))
     elif not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-    elif any(has_value(connection, intent, one) for one in found) and _key_helps(hub, connection, intent):
-        # its name is taken, so that this creates nothing: it only tells whose the object is
+    elif await _is_safe_to_repeat(hub, connection, intent, found, is_wanted=is_wanted):
         await _send_again(hub, connection, row, intent, report)
     elif found or probe.mark or probe.unique:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
     else:
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
+
+
+async def _is_safe_to_repeat(
+    hub: Hub, connection: Connection, intent: Intent, found: Sequence[Sighting], *, is_wanted: bool
+) -> bool:
+    """Its name is taken, so that this creates nothing and only tells whose that is; or nothing there may be it."""
+    if connection.manifest.has_marker or not _key_helps(hub, connection, intent):
+        return False
+    if any(has_value(connection, intent, one) for one in found):
+        return True
+    return is_wanted and not await hub.db.read(lambda tx: perhaps_made(tx, connection, intent, found))
 
 
 async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting], list[str]]:

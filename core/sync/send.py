@@ -102,8 +102,9 @@ def _commit_repeated(
 
 
 def is_perhaps_own(connection: Connection, receipt: Receipt) -> bool:
-    """A repeat whose key was forgotten is refused because of the very object that the first one made."""
-    return isinstance(receipt, TakenError) and not connection.manifest.has_marker
+    """A repeat whose key was forgotten is judged anew, and may be refused because of what the first one made."""
+    is_refused = isinstance(receipt, RejectedError) and not isinstance(receipt, NOT_EXECUTED)
+    return is_refused and not connection.manifest.has_marker
 
 
 def commit_receipt(
@@ -302,8 +303,14 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     if not still_wanted(tx, intent):
         dealt_with(tx, connection, [row])  # nobody is asked about a customer that is gone
         return
-    about = observations.by_ids(tx, connection.name, KIND, [intent.remote_id] if intent.remote_id else [])
-    draft = refused(error, intent.wanted, intent.body, next((one.digest for one in about.values()), ""))
+    if intent.remote_id is None:
+        # tried again, it is another create: a provider may give a refusal back for as long as it keeps the key
+        mappings.lock(tx, [intent.mapping_id])
+        next_generation(tx, mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id], now)
+        draft = refused(error, intent.wanted)
+    else:
+        seen = observations.by_ids(tx, connection.name, KIND, [intent.remote_id])
+        draft = refused(error, intent.wanted, intent.body, "".join(one.digest for one in seen.values()))
     if isinstance(error, TakenError):
         draft = msgspec.structs.replace(
             draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or UNNAMED]}

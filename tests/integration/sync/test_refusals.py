@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
@@ -104,3 +106,18 @@ async def test_a_refused_create_is_not_sent_again_as_it_was() -> None:
     assert (len(sent), [one.id for one in held(world)]) == (1, [question.id])
     await change(world, "ada-2", name="Ada King")
     assert (len(sent), held(world)) == (2, [])
+
+
+async def test_a_create_that_is_tried_again_does_not_get_the_old_refusal_back() -> None:
+    """QuickBooks may keep a refusal under its request id: somebody had made way, and it said no for another day."""
+    world = World()
+    books = world.lookalikes["quickbooks"]
+    books.settings = replace(books.settings, keeps_refusals=True)
+    await world.activate_all()
+    await enter(world, "ada", name="Ada Lovelace")
+    await enter(world, "ada-2", name="Ada Lovelace")
+    (question,) = held(world, "name_taken")
+    await change(world, "ada", name="Ada King")
+    await answer(world, question, "retry")
+    assert sorted(one["name"] for one in world.neutral("quickbooks").values()) == ["Ada King", "Ada Lovelace"]
+    assert held(world) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.model.holds import candidates_of
+from core.ports import HttpRequest, HttpResponse
 from core.store import intents
 from core.sync.candidates import OFFERED
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for
@@ -161,3 +164,57 @@ async def test_an_object_of_the_name_does_not_hide_the_renamed_one() -> None:
     await world.settle()
     (question,) = held(world)
     assert question.detail["candidates"] == [namesake, made]
+
+
+async def test_a_repeat_that_is_refused_for_whatever_reason_does_not_say_that_nothing_was_made() -> None:
+    """Its key was forgotten, its parent inactive by now: refused for that, its object entered as a new customer."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "lost_answer")
+    not_for(world, doubtful, 10.0)
+    (made,) = world.neutral("quickbooks")
+    whole, refusals = world.exchanges["quickbooks"], [1]
+    fault = {"Message": "Invalid Reference Id", "Detail": "ParentRef: Names element id 1 not found", "code": "2500"}
+    body = json.dumps({"Fault": {"Error": [fault], "type": "ValidationFault"}}).encode()
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if refusals and request.method == "POST" and "/customer" in request.url:
+            return HttpResponse(400, {}, body) if refusals.pop() else whole(request)
+        return whole(request)
+
+    world.exchanges["quickbooks"] = exchange
+    for _ in range(2):
+        await world.next_sweep()
+    (question,) = held(world)
+    assert (question.reason, question.detail["candidates"], refusals) == ("lost_create", [made], [])
+    assert len(everybody(world)) == 1
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+async def test_a_key_that_was_forgotten_within_its_day_does_not_double_a_renamed_object(*, is_forgotten: bool) -> None:
+    """Intuit does not say how long it keeps them: hours later, and renamed, it was made a second time."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "lost_answer")
+    not_for(world, doubtful, 7200.0)
+    (made,) = world.neutral("quickbooks")
+    edit_only(world, "quickbooks", {"name": "Ada King"}, made)
+    if is_forgotten:
+        vars(world.lookalikes["quickbooks"])["_answers"].clear()
+    world.clock.time += 7200.0
+    await world.next_sweep()
+    assert [*world.neutral("quickbooks")] == [made]
+    (question,) = held(world)
+    assert (question.reason, question.detail["candidates"]) == ("lost_create", [made])
+
+
+async def test_a_key_is_used_for_a_day_where_nothing_there_may_be_the_lost_create_s() -> None:
+    """An outage of hours, or a daemon that was down: nobody has to be asked about what was never made."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "error_before", "lost_answer")
+    not_for(world, doubtful, 7200.0)
+    world.clock.time += 7200.0
+    await world.next_sweep()
+    assert [one["name"] for one in world.neutral("quickbooks").values()] == ["Ada Lovelace"]
+    assert (held(world), world.db.read_now(intents.all_open), len(everybody(world))) == ([], [], 1)
