@@ -29,7 +29,7 @@ def has_value(connection: Connection, intent: Intent, found: Sighting) -> bool:
     """Nothing else there can get the unique value now. An inactive object may have given its name free."""
     fields = _fields(connection, found)
     is_active = fields is not None and fields.get("status") != "inactive"
-    return is_active and _is_named(connection, intent, fields)
+    return not connection.manifest.has_marker and is_active and _is_named(connection, intent, fields)
 
 
 def perhaps_made(tx: Tx, connection: Connection, intent: Intent, found: Sequence[Sighting]) -> list[str]:

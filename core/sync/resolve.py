@@ -71,11 +71,23 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
 
 
+def outlive(tx: Tx, hub: Hub, connection: Connection) -> None:
+    """What a process had under way when it died may have left a moment ago, and land as late as anything."""
+    now, manifest = hub.clock.now(), connection.manifest
+    for one in intents.all_open(tx, connection.name):
+        if one.state != "sent":
+            continue
+        is_unguarded = one.action == "update" and not manifest.is_conditional
+        until = now + (manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0)
+        is_natural = one.action == "create" and manifest.create_key_seconds is None
+        intents.outlived(tx, one.id, max(one.resolve_after or 0.0, until), now if is_natural else one.sent_at)
+
+
 def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_wanted: bool) -> float:
     """When the outcome can be told. The request may still land after our time-out, so waits start late."""
     manifest = connection.manifest
     until_found = (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
-    if intent.action == "create" and not is_wanted:
+    if intent.action == "create" and (not is_wanted or _looks_first(hub, connection, intent)):
         return (intent.resolve_after or intent.sent_at) + until_found
     ends = _key_ends(connection, intent)
     if ends is not None and hub.clock.now() >= ends:
@@ -169,23 +181,13 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _commit_deleted(tx, hub, connection, row, intent, gone[0]))
     elif not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-    elif await _is_safe_to_repeat(hub, connection, intent, found, is_wanted=is_wanted):
+    elif any(has_value(connection, intent, one) for one in found) and _key_helps(hub, connection, intent):
+        # its name is taken, so that this creates nothing: it only tells whose the object is
         await _send_again(hub, connection, row, intent, report)
     elif found or probe.mark or probe.unique:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
     else:
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
-
-
-async def _is_safe_to_repeat(
-    hub: Hub, connection: Connection, intent: Intent, found: Sequence[Sighting], *, is_wanted: bool
-) -> bool:
-    """Its name is taken, so that this creates nothing and only tells whose that is; or nothing there may be it."""
-    if connection.manifest.has_marker or not _key_helps(hub, connection, intent):
-        return False
-    if any(has_value(connection, intent, one) for one in found):
-        return True
-    return is_wanted and not await hub.db.read(lambda tx: perhaps_made(tx, connection, intent, found))
 
 
 async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting], list[str]]:
@@ -199,6 +201,7 @@ async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe
 
 async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     """Under its key, with its body."""
+    await hub.db.run(lambda tx: intents.under_way(tx, intent.id))
     (receipt,) = await send(hub, connection, [(row, intent)], report, is_repeat=True)
     if is_perhaps_own(connection, receipt):
         _, found, _ = await _find(hub, connection, intent)

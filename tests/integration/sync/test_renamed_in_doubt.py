@@ -206,15 +206,3 @@ async def test_a_key_that_was_forgotten_within_its_day_does_not_double_a_renamed
     assert [*world.neutral("quickbooks")] == [made]
     (question,) = held(world)
     assert (question.reason, question.detail["candidates"]) == ("lost_create", [made])
-
-
-async def test_a_key_is_used_for_a_day_where_nothing_there_may_be_the_lost_create_s() -> None:
-    """An outage of hours, or a daemon that was down: nobody has to be asked about what was never made."""
-    world = World()
-    await world.activate_all()
-    doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace"}, "error_before", "lost_answer")
-    not_for(world, doubtful, 7200.0)
-    world.clock.time += 7200.0
-    await world.next_sweep()
-    assert [one["name"] for one in world.neutral("quickbooks").values()] == ["Ada Lovelace"]
-    assert (held(world), world.db.read_now(intents.all_open), len(everybody(world))) == ([], [], 1)
