@@ -53,9 +53,8 @@ class Finder:
         if created_after is None:
             candidates = self._searched(f'metadata["{_quoted(key)}"]:"{_quoted(value)}"')
         else:
-            # Search lags by a minute or more, the list does not; the overlap covers a skewed clock of ours
-            since = max(int(created_after - MANIFEST.sweep_overlap_seconds), 0)
-            candidates = self._listed({"created": {"gte": since}})
+            # Search lags by a minute or more, the list does not
+            candidates = self._listed({"created": {"gte": await self._since(created_after)}})
         found = []
         async for raw in candidates:
             remote = self._remote(raw, value)
@@ -64,12 +63,18 @@ class Finder:
                 found.append(sighting_of(remote.id, raw))
         return found
 
+    async def _since(self, after: float) -> int:
+        """In Stripe's time: a clock of ours that is ahead would hide what was made right after the request."""
+        told = (await self._api.list_customers({"limit": 1})).time
+        ahead = max(0.0, self._api.clock.now() - told) if told is not None else 0.0
+        return max(int(after - ahead - MANIFEST.sweep_overlap_seconds), 0)
+
     async def _deleted(self, mark: str, after: float) -> list[Missing]:
         """By the events of deletions, which show the customer as it was; they are kept for thirty days."""
         params: dict[str, Any] = {
             "limit": MANIFEST.page_size,
             "types": [DELETED],
-            "created": {"gte": max(int(after - MANIFEST.sweep_overlap_seconds), 0)},
+            "created": {"gte": await self._since(after)},
         }
         found: list[Missing] = []
         while True:

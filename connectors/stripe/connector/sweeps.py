@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -77,10 +76,7 @@ def _params() -> dict[str, Any]:
 
 def _provider_time(reply: Reply, fallback: int) -> int:
     """Return Stripe's own clock, never ours: a skewed clock here would skip events."""
-    try:
-        return int(parsedate_to_datetime(reply.headers.get("date", "")).timestamp())
-    except ValueError:
-        return fallback
+    return fallback if reply.time is None else reply.time
 
 
 @dataclass(slots=True)

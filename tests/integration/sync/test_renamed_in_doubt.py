@@ -206,3 +206,20 @@ async def test_a_key_that_was_forgotten_within_its_day_does_not_double_a_renamed
     assert [*world.neutral("quickbooks")] == [made]
     (question,) = held(world)
     assert (question.reason, question.detail["candidates"]) == ("lost_create", [made])
+
+
+@pytest.mark.parametrize("connection", ["stripe", "hubspot"])
+@pytest.mark.parametrize("days", [2, 40])
+async def test_a_marker_outlives_every_key(connection: str, days: int) -> None:
+    """Down for longer than Stripe's key lives, or its events: the object is found by our marker, renamed or not."""
+    world = World()
+    await world.activate_all()
+    await create_in_doubt(world, connection, {"name": "Ada Lovelace"}, "lost_answer")
+    (made,) = world.neutral(connection)
+    edit_only(world, connection, {"name": "Ada King"}, made)
+    world.clock.time += days * 86_400.0
+    world.start()
+    await world.settle()
+    assert [*world.neutral(connection)] == [made]
+    assert [one.fields["name"] for one in everybody(world)] == ["Ada King"]
+    assert (held(world), world.db.read_now(intents.all_open)) == ([], [])

@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -595,6 +597,24 @@ def test_an_event_of_a_deletion_that_cannot_be_understood_is_not_overlooked(
     world.tamper = tamper
     with pytest.raises(ReplyError):
         found_ids(world, mark="i.m.1", created_after=1.0, with_deleted=True)
+
+
+def test_a_marker_is_found_though_our_clock_is_ahead_of_stripe_s(world: Any) -> None:
+    """By Stripe's clock it was made before it was sent: an hour fast, it was not found, and made a second time."""
+    asked_at = world.clock.time + 3600
+    (receipt,) = written(world, create(world))
+    world.clock.time += 3600
+
+    def slow_clock(_: HttpRequest, respond: Callable[[], HttpResponse]) -> HttpResponse:
+        answer = respond()
+        date = format_datetime(datetime.fromtimestamp(world.clock.time - 3600, UTC), usegmt=True)
+        return HttpResponse(answer.status, {**answer.headers, "date": date}, answer.body)
+
+    world.tamper = slow_clock
+    assert found_ids(world, mark="i.m.1", created_after=asked_at) == [receipt.sighting.id]
+    world.stripe.delete("customer", receipt.sighting.id)
+    assert found_ids(world, mark="i.m.1", created_after=asked_at, with_deleted=True) == [receipt.sighting.id]
+    assert found_ids(world, mark="i.m.1", created_after=asked_at) == []
 
 
 def test_a_look_up_reads_every_page_since(world: Any) -> None:
