@@ -17,12 +17,16 @@ ASKED_FOR: Final = frozenset({"retry", "asked for", work.APPROVED})
 """Reasons of subjects that an operator wants to be tried, whatever was refused before."""
 
 
+A_CREATE: Final[Mapping[str, object]] = {}
+"""Stands for the body of any create: the marker in it is another one every time."""
+
+
 def refused(
     error: RejectedError, wanted: Mapping[str, object], body: Mapping[str, object] | None = None, seen: str = ""
 ) -> HoldDraft:
     """A hold for a write that the provider, or the translation, will never take as it is.
 
-    `body` is what was sent in an update, and `seen` the digest of the object that it was computed from.
+    `body` is what was sent, if anything was, and `seen` the digest of the object that an update was computed from.
     """
     detail: dict[str, object] = {
         "problem": error.problem,
@@ -47,7 +51,7 @@ def stands(case: Case, wanted: Mapping[str, object], body: Mapping[str, object])
     if case.refusal is None or case.row.reason in ASKED_FOR:
         return False
     if case.found is None:
-        return case.refusal.digest == _digest(case.refusal.detail, wanted, None, "")
+        return case.refusal.digest == _digest(case.refusal.detail, wanted, A_CREATE, "")
     return case.refusal.digest == _digest(case.refusal.detail, wanted, body, case.found.observation.digest)
 
 

@@ -40,7 +40,7 @@ from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.family import Family, look_again
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
-from core.sync.refusals import refused
+from core.sync.refusals import A_CREATE, refused
 from core.sync.verdicts import verdict_on
 
 KEY_TRIES = 4
@@ -307,7 +307,7 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
         # tried again, it is another create: a provider may give a refusal back for as long as it keeps the key
         mappings.lock(tx, [intent.mapping_id])
         next_generation(tx, mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id], now)
-        draft = refused(error, intent.wanted)
+        draft = refused(error, intent.wanted, A_CREATE)
     else:
         seen = observations.by_ids(tx, connection.name, KIND, [intent.remote_id])
         draft = refused(error, intent.wanted, intent.body, "".join(one.digest for one in seen.values()))

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from core.errors import RejectedError
 from core.ports import HttpRequest, HttpResponse
 from core.store import journal
 from core.sync.oneoffs import ask
+from core.sync.refusals import A_CREATE, refused
 from tests.support.acting import agreeing, all_day, answer, change, edit_only, enter, everybody, held, mapped
 from tests.support.world import World
 
@@ -121,3 +123,9 @@ async def test_a_create_that_is_tried_again_does_not_get_the_old_refusal_back() 
     await answer(world, question, "retry")
     assert sorted(one["name"] for one in world.neutral("quickbooks").values()) == ["Ada King", "Ada Lovelace"]
     assert held(world) == []
+
+
+def test_what_was_never_sent_was_not_refused_by_the_provider() -> None:
+    """Ours to judge anew each time: a newer version of Accord may be able to say it."""
+    error, wanted = RejectedError("it has no place there"), {"name": "Ada"}
+    assert refused(error, wanted).digest != refused(error, wanted, A_CREATE).digest
