@@ -3,7 +3,7 @@
 | what was sent                                   | how it is found out                                             |
 |-------------------------------------------------|-----------------------------------------------------------------|
 | create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
-| the same, no marker, after an hour              | looked for first: sent again only where that can make no double |
+| the same, a key of unknown lifetime, later on   | looked for first: sent again only where that can make no double |
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
 | create, marker found on what was deleted since  | adopted as it was sent; the next pass finds it gone, and asks   |
@@ -53,7 +53,6 @@ from core.sync.send import (
 )
 
 KEY_MARGIN_SECONDS = 3600.0
-SURE_SECONDS = 3600.0
 
 
 async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
@@ -116,7 +115,8 @@ def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
 
 def _looks_first(hub: Hub, connection: Connection, intent: Intent) -> bool:
     """A key is not relied on for long where nothing else keeps a repeat from making a second object."""
-    return not connection.manifest.has_marker and hub.clock.now() >= intent.sent_at + SURE_SECONDS
+    sure = connection.manifest.create_key_sure_seconds
+    return sure is not None and hub.clock.now() >= intent.sent_at + sure
 
 
 async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent) -> None:
