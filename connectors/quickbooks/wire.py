@@ -38,6 +38,20 @@ class Stamped(Struct):
     meta: Stamp = field(name="MetaData")
 
 
+class Times(Struct):
+    """When an object was made and when it last changed."""
+
+    created_at: str = field(name="CreateTime")
+    updated_at: str = field(name="LastUpdatedTime")
+
+
+class Made(Struct):
+    """What tells whether an object was ever changed since it was made."""
+
+    version: str = field(name="SyncToken")
+    meta: Times = field(name="MetaData")
+
+
 class Entities(Struct):
     """One QueryResponse."""
 

@@ -26,7 +26,7 @@ _OPEN_OF: Final = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(SOME), INT
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One remote write. `wanted` are the frozen registry values by field; `before` the remote's, as last read.
 
-    state: sent (perhaps) | ambiguous (certainly no answer) | done | refused | void (decided not to send).
+    state: sent (perhaps; under way) | ambiguous (certainly no answer) | done | refused | void (decided not to send).
     """
 
     id: str
@@ -92,9 +92,20 @@ def doubt(tx: Tx, intent_id: str, resolve_after: float, error: str) -> None:
     tx.execute(statement.values(**values, attempts=INTENTS.c.attempts + 1))
 
 
+def under_way(tx: Tx, intent_id: str) -> None:
+    """The same write goes out once more, under its key: committed before, as the first time."""
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(state="sent"))
+
+
 def sent_again(tx: Tx, intent_id: str, now: float) -> None:
     """The same write goes out once more: waits for what may still land start anew."""
-    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(sent_at=now))
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(state="sent", sent_at=now))
+
+
+def outlived(tx: Tx, intent_id: str, resolve_after: float, sent_at: float) -> None:
+    """Whoever sent it died before there was an answer: waits for what may still land start now, once."""
+    statement = sa.update(INTENTS).where(INTENTS.c.id == intent_id)
+    tx.execute(statement.values(state="ambiguous", resolve_after=resolve_after, sent_at=sent_at))
 
 
 def _intent(row: AnyRow) -> Intent:

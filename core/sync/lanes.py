@@ -36,6 +36,7 @@ from core.sync.notices import mark_objects
 from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
+from core.sync.resolve import outlive
 from core.sync.sweep import Listed, is_due, sweep_slice
 
 WALK_AT_ONCE = 100
@@ -203,6 +204,7 @@ class Lanes:
     def _catch_up(self, tx: Tx, connection: Connection) -> None:
         # webhooks of the time when nobody listened may never come again: ask the change feed at once
         connections.touch_cursor(tx, connection.name, KIND, "changes")
+        outlive(tx, self._hub, connection)
         subjects = [work.mapping_subject(one.mapping_id) for one in intents.all_open(tx, connection.name)]
         waiting = work.waiting(tx, connection.name, subjects)
         orphans = [one for one in subjects if one not in waiting]

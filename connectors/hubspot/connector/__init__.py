@@ -167,7 +167,7 @@ class HubSpotConnector:
         _only_customers(kind)
         return await self._reader.read(ids)
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """By our marker or a contact's e-mail: read-after-write safe. By external id: the lagging search."""
         _only_customers(kind)
         return await self._reader.find(probe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -12,10 +12,11 @@ import msgspec
 
 from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.consent import CONSENT
-from connectors.quickbooks.connector.pages import Position
+from connectors.quickbooks.connector.finding import Finder
+from connectors.quickbooks.connector.pages import EVERYONE, Position, quoted
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
-from connectors.quickbooks.manifest import CDC_MOST, MANIFEST, QUERY_PAGE, READ_BATCH, WRITE_BATCH
-from connectors.quickbooks.translate import DELETED_SUFFIX, CustomerTranslator
+from connectors.quickbooks.manifest import CDC_MOST, MANIFEST, READ_BATCH, WRITE_BATCH
+from connectors.quickbooks.translate import CustomerTranslator
 from connectors.quickbooks.webhook import QuickBooksWebhooks
 from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply
 from core.errors import (
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
 
 T = TypeVar("T")
-EVERYONE: Final = "Active in (true, false)"
-"""A query without this condition leaves inactive customers out, and they would look deleted."""
-
 FEW_UPDATES: Final = 12
 """Up to here updates go one by one: see `QuickBooksConnector.write`."""
 
@@ -61,6 +59,7 @@ class QuickBooksConnector:
     def __init__(self, client: QuickBooksClient, config: ConnectionConfig) -> None:
         """`batch_size` is a setting because Intuit's own pages disagree about it."""
         self._client = client
+        self._finder = Finder(client)
         self._region = region_of(config)
         self._batch_size = _batch_size(config)
         self._slots = asyncio.Semaphore(MANIFEST.in_flight)
@@ -105,13 +104,9 @@ class QuickBooksConnector:
         found.update(zip(lost, answers, strict=True))
         return {remote_id: found[remote_id] for remote_id in wanted}
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:  # noqa: ARG002
-        """Look up by display name, also among inactive ones. No customer can carry a mark or an external id."""
-        name = probe.unique.get("name")
-        if not name:
-            return ()
-        names = _quoted([name, name + DELETED_SUFFIX])
-        return list(_sightings(await self._select(f"DisplayName in ({names}) and {EVERYONE}")))
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:  # noqa: ARG002
+        """Look up by display name and by creation. No customer can carry a mark or an external id."""
+        return await self._finder.find(probe)
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Creates go alone, each under its own key; many updates go in batches, each protected by its SyncToken.
@@ -140,7 +135,7 @@ class QuickBooksConnector:
     # ---- reading -------------------------------------------------------------------------------
 
     async def _query_page(self, position: Position) -> Page:
-        since = f"Metadata.LastUpdatedTime >= {_quoted([position.at])} and " if position.at else ""
+        since = f"Metadata.LastUpdatedTime >= {quoted([position.at])} and " if position.at else ""
         records = await self._select(f"{since}{EVERYONE} orderby Metadata.LastUpdatedTime", start=position.start)
         following = pages.next_position(position, records)
         if following is not None:
@@ -159,12 +154,11 @@ class QuickBooksConnector:
         return pages.page_of(records, cursor=Position(since=now), is_last=True)
 
     async def _select(self, condition: str, *, start: int = 1) -> list[bytes]:
-        text = f"select * from Customer where {condition} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
-        return pages.queried(await self._client.query(text))
+        return pages.queried(await self._client.query(pages.selected(condition, start=start)))
 
     async def _read_chunk(self, ids: Sequence[str]) -> dict[str, Sighting]:
-        records = await self._select(f"Id in ({_quoted(ids)}) and {EVERYONE}")
-        return {seen.id: seen for seen in _sightings(records) if seen.id in ids}
+        records = await self._select(f"Id in ({quoted(ids)}) and {EVERYONE}")
+        return {seen.id: seen for seen in pages.sightings(records) if seen.id in ids}
 
     async def _read_alone(self, remote_id: str) -> Sighting | Missing:
         try:
@@ -253,13 +247,6 @@ def _batch_size(config: ConnectionConfig) -> int:
     return int(text)
 
 
-def _sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
-    for record in records:
-        row = pages.row_of(record)
-        if row is not None:
-            yield pages.sighting(row.id, record)
-
-
 def _written(raw: bytes) -> Receipt:
     row = pages.row_of(raw)
     if row is None:
@@ -273,11 +260,6 @@ def _reply(body: bytes, shape: type[T]) -> T:
     except (ValueError, RecursionError) as error:
         msg = f"an answer of another shape than {shape.__name__}: {error}"
         raise ReplyError(msg) from error
-
-
-def _quoted(texts: Sequence[str]) -> str:
-    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
-    return ", ".join(f"'{text}'" for text in escaped)
 
 
 def _translator(config: ConnectionConfig) -> Translator:

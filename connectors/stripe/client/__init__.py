@@ -32,7 +32,7 @@ class StripeApi:
         from connectors.stripe.client.sdk import Sdk  # noqa: PLC0415
 
         self._vault = vault
-        self._clock = shell.clock
+        self.clock = shell.clock
         self._limiter = limiter
         base_url = config.settings.get("base_url") or DEFAULT_BASE_URL
         self._sdk: Sdk = Sdk(base_url.rstrip("/"), shell)
@@ -80,7 +80,7 @@ class StripeApi:
         await self._sdk.aclose()
 
     async def _read(self, endpoint: str, path: str, params: Mapping[str, Any] | None = None) -> Reply:
-        return await with_retries(self._clock, lambda: self._call(endpoint, "get", path, params or {}, None))
+        return await with_retries(self.clock, lambda: self._call(endpoint, "get", path, params or {}, None))
 
     async def _call(self, endpoint: str, method: str, path: str, params: Mapping[str, Any], key: str | None) -> Reply:
         # asked for each time: a key that was rotated is used from the next call on

@@ -91,7 +91,7 @@ class StripeConnector:
         found = await _together([self._read_one(remote_id) for remote_id in wanted])
         return dict(zip(wanted, _first_failure_raised(found), strict=True))
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """Look up by marker, external id or e-mail."""
         _known(kind)
         return await self._finder.find(probe)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
+from connectors.stripe.connector.finding import DELETED
 from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
 from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, MANIFEST
@@ -20,8 +20,6 @@ from core.errors import BugError, GoneError, ReplyError
 from core.ports import Bad, Notice, Page, Sighting
 
 T = TypeVar("T")
-
-_DELETED: Final = "customer.deleted"
 
 _event = msgspec.json.Decoder(EventWire)
 _head = msgspec.json.Decoder(HeadWire)
@@ -78,10 +76,7 @@ def _params() -> dict[str, Any]:
 
 def _provider_time(reply: Reply, fallback: int) -> int:
     """Return Stripe's own clock, never ours: a skewed clock here would skip events."""
-    try:
-        return int(parsedate_to_datetime(reply.headers.get("date", "")).timestamp())
-    except ValueError:
-        return fallback
+    return fallback if reply.time is None else reply.time
 
 
 @dataclass(slots=True)
@@ -118,7 +113,7 @@ class _Feed:
             return
         self.last = event.id
         self.newest = max(self.newest or 0, event.created)
-        if event.type == _DELETED:
+        if event.type == DELETED:
             self.gone[remote_id] = None
         if event.request and event.data.previous_attributes:
             # by webhook the same is told sooner; where none are delivered, only here
