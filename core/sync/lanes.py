@@ -156,7 +156,7 @@ class Lanes:
             hub.log.exception("lane.bug", connection=connection.name)
             await self._troubled(connection, state, _as_bug(error))
             return False
-        if state.troubles or look.row.error_code:
+        if state.troubles or look.row.error_code or look.row.paused_until:
             state.troubles = 0
             await hub.db.run(
                 lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None)
