@@ -137,12 +137,18 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look an object up by; the connector uses the rungs it has. See `Connector.find`."""
+    """What to look an object up by; the connector uses the rungs it has. See `Connector.find`.
+
+    `created_after` and `created_before`: when it was made, by our clock; the connector allows for a skewed one.
+    `with_deleted`: look also among what was deleted since, as far back as the provider tells.
+    """
 
     mark: str | None = None
     external_id: str | None = None
     unique: Mapping[str, str] = {}
     created_after: float | None = None
+    created_before: float | None = None
+    with_deleted: bool = False
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,8 +205,11 @@ class Connector(Protocol):
         """Read objects as they are now, in batches; the answer has every id asked for. Raises if any read failed."""
         ...
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
-        """Objects that carry the probe's mark, external id or unique value; empty only after a successful look."""
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
+        """Objects that carry the probe's mark, external id or unique value; empty only after a successful look.
+
+        One that was deleted is `Missing`, and named only where the probe wants those too.
+        """
         ...
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:

@@ -55,9 +55,18 @@ class HubSpotClient:
         """The same where the dated path is not there."""
         return await self._read("account", "GET", "/account-info/v3/details")
 
-    async def list(self, object_type: ObjectType, properties: Sequence[str], after: str | None, limit: int) -> bytes:
-        """A page of all live objects, by ascending id."""
+    async def list(
+        self,
+        object_type: ObjectType,
+        properties: Sequence[str],
+        after: str | None,
+        limit: int,
+        *,
+        is_archived: bool = False,
+    ) -> bytes:
+        """A page of all live objects, or of the recycle bin, by ascending id."""
         query = {"limit": str(limit), "properties": ",".join(properties)} | ({"after": after} if after else {})
+        query |= {"archived": "true"} if is_archived else {}
         return await self._read("objects", "GET", self._objects(object_type), query=query)
 
     async def get(self, object_type: ObjectType, hubspot_id: str, properties: Sequence[str]) -> bytes:

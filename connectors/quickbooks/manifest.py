@@ -65,6 +65,7 @@ MANIFEST: Final = Manifest(
     write_batch=WRITE_BATCH,
     in_flight=4,
     create_key_seconds=86_400.0,
+    create_key_sure_seconds=3600.0,
     lookup_lag_seconds=0.0,
     settle_seconds=WRITE_TIMEOUT_SECONDS + PROVIDER_TIMEOUT_SECONDS,
     is_conditional=True,

@@ -50,6 +50,20 @@ class Stamped(Struct):
     meta: Stamp = field(name="MetaData")
 
 
+class Times(Struct):
+    """When an object was made and when it last changed."""
+
+    created_at: str = field(name="CreateTime")
+    updated_at: str = field(name="LastUpdatedTime")
+
+
+class Made(Struct):
+    """What tells whether an object was ever changed since it was made."""
+
+    version: str = field(name="SyncToken")
+    meta: Times = field(name="MetaData")
+
+
 class Entities(Struct):
     """One QueryResponse: objects of the entity that was asked for."""
 
@@ -165,7 +179,7 @@ class PreferencesReply(Struct):
     preferences: Preferences = field(name="Preferences")
 
 
-class Made(Struct):
+class Birth(Struct):
     """When an object was made, in QuickBooks' own spelling."""
 
     created_at: str = field(name="CreateTime", default="")
@@ -242,7 +256,7 @@ class Form(Struct):
     balance: Decimal | None = field(name="Balance", default=None)
     remaining: Decimal | None = field(name="RemainingCredit", default=None)
     applied: list[Applied] = field(name=APPLIED, default_factory=list)
-    meta: Made = field(name="MetaData", default_factory=Made)
+    meta: Birth = field(name="MetaData", default_factory=Birth)
     unapplied: Decimal | None = field(name="UnappliedAmt", default=None)
     note: str = field(name="PrivateNote", default="")
     memo: Ref = field(name="CustomerMemo", default_factory=Ref)

@@ -78,9 +78,9 @@ FIELD_REASONS: Final = frozenset(
 
 
 def candidates_of(detail: Mapping[str, object]) -> list[str]:
-    """The records a hold asks to choose from."""
-    found = detail.get("candidates")
-    return [str(one) for one in found] if isinstance(found, list) else []
+    """The records a hold asks to choose from, those too many to be offered included."""
+    listed = [detail.get(name) for name in ("candidates", "not_offered")]
+    return [str(one) for found in listed if isinstance(found, list) for one in found]
 
 
 class HoldDraft(msgspec.Struct, frozen=True, kw_only=True):

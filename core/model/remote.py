@@ -161,6 +161,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int = 4
     create_key_seconds: float | None
     """How long a repeated create with the same key returns the first answer; None: for ever (natural key)."""
+    create_key_sure_seconds: float | None = None
+    """Where no document says how long a key lives: for how long a repeat is sent unlooked. None: all its life.
+
+    `find` must then also name what was made in the probe's time and has another unique value by now.
+    """
     lookup_lag_seconds: float
     """How long after a write `find` may still miss the object."""
     settle_seconds: float = 60.0

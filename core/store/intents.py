@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import INTENTS
-from core.store.text import AnyRow, chunks, dump
+from core.store.text import SOME, AnyRow, chunks, dump
 
 _COLUMNS = tuple(
     INTENTS.c[name]
@@ -20,12 +20,13 @@ _COLUMNS = tuple(
         "attempts error trace"
     ).split()
 )
+_OPEN_OF: Final = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.closed_at.is_(None))
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One remote write. `wanted` are the frozen registry values by field; `before` the remote's, as last read.
 
-    state: sent (perhaps) | ambiguous (certainly no answer) | done | refused | void (decided not to send).
+    state: sent (perhaps; under way) | ambiguous (certainly no answer) | done | refused | void (decided not to send).
     """
 
     id: str
@@ -55,8 +56,7 @@ def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
     """Open intents by mapping."""
     found: dict[str, Intent] = {}
     for some in chunks(sorted(set(mapping_ids))):
-        statement = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(some), INTENTS.c.closed_at.is_(None))
-        found.update((row.mapping_id, _intent(row)) for row in tx.rows(statement))
+        found.update((row.mapping_id, _intent(row)) for row in tx.rows(_OPEN_OF, {"some": some}))
     return found
 
 
@@ -92,9 +92,20 @@ def doubt(tx: Tx, intent_id: str, resolve_after: float, error: str) -> None:
     tx.execute(statement.values(**values, attempts=INTENTS.c.attempts + 1))
 
 
+def under_way(tx: Tx, intent_id: str) -> None:
+    """The same write goes out once more, under its key: committed before, as the first time."""
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(state="sent"))
+
+
 def sent_again(tx: Tx, intent_id: str, now: float) -> None:
     """The same write goes out once more: waits for what may still land start anew."""
-    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(sent_at=now))
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(state="sent", sent_at=now))
+
+
+def outlived(tx: Tx, intent_id: str, resolve_after: float, sent_at: float) -> None:
+    """Whoever sent it died before there was an answer: waits for what may still land start now, once."""
+    statement = sa.update(INTENTS).where(INTENTS.c.id == intent_id)
+    tx.execute(statement.values(state="ambiguous", resolve_after=resolve_after, sent_at=sent_at))
 
 
 def _intent(row: AnyRow) -> Intent:

@@ -17,6 +17,12 @@ from core.store.text import AnyRow, chunks, dump
 _NAMES = "id at kind record_id connection remote_id action changes lost actor trace"
 _COLUMNS = tuple(JOURNAL.c[name] for name in _NAMES.split())
 _INSERT: Final = sa.insert(JOURNAL)
+_CHANGED_BY: Final = sa.select(*_COLUMNS).where(
+    JOURNAL.c.at >= sa.bindparam("since"),
+    JOURNAL.c.connection == sa.bindparam("connection"),
+    JOURNAL.c.kind == "customer",
+    JOURNAL.c.action.in_(("pull", "push", "link", "create")),
+)
 _CHANGES = msgspec.json.Decoder(dict[str, tuple[Value, Value, str]])
 _LOST = msgspec.json.Decoder(list[Lost])
 
@@ -81,13 +87,7 @@ def of_trace(tx: Tx, trace: str) -> list[Entry]:
 
 def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
     """What a connection's lane changed of customers since a time: the mass-change guard counts it."""
-    statement = sa.select(*_COLUMNS).where(
-        JOURNAL.c.at >= at,
-        JOURNAL.c.connection == connection,
-        JOURNAL.c.kind == "customer",
-        JOURNAL.c.action.in_(("pull", "push", "link", "create")),
-    )
-    return [_entry(row) for row in tx.rows(statement)]
+    return [_entry(row) for row in tx.rows(_CHANGED_BY, {"since": at, "connection": connection})]
 
 
 def is_traced(tx: Tx, record_id: str, action: str, trace: str) -> bool:

@@ -72,6 +72,27 @@ _GENERATIONS: Final = (
     .where(MAPPINGS.c.record_id.in_(SOME), MAPPINGS.c.connection == sa.bindparam("connection"))
     .group_by(MAPPINGS.c.record_id)
 )
+_COUNT: Final = (
+    sa.select(sa.func.count())
+    .select_from(MAPPINGS)
+    .where(
+        MAPPINGS.c.connection == sa.bindparam("connection"),
+        MAPPINGS.c.kind == sa.bindparam("kind"),
+        MAPPINGS.c.state.in_(SOME),
+    )
+)
+_IS_MAPPED: Final = sa.exists().where(
+    MAPPINGS.c.record_id == CUSTOMERS.c.id,
+    MAPPINGS.c.connection == sa.bindparam("connection"),
+    MAPPINGS.c.kind == sa.bindparam("kind"),
+    IS_LIVE,
+)
+_UNMAPPED_CUSTOMERS: Final = (
+    sa.select(CUSTOMERS.c.id)
+    .where(CUSTOMERS.c.deleted_at.is_(None), CUSTOMERS.c.id > sa.bindparam("after"), ~_IS_MAPPED)
+    .order_by(CUSTOMERS.c.id)
+    .limit(sa.bindparam("most"))
+)
 
 
 def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, MappingRow]:
@@ -135,11 +156,7 @@ def lock(tx: Tx, ids: Iterable[str]) -> None:
 
 def count(tx: Tx, connection: str, *states: str, kind: str = "customer") -> int:
     """How many mappings of a kind at a connection are in one of `states`."""
-    statement = sa.select(sa.func.count()).select_from(MAPPINGS)
-    statement = statement.where(
-        MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, MAPPINGS.c.state.in_(states)
-    )
-    return int(tx.execute(statement).scalar_one())
+    return int(tx.execute(_COUNT, {"connection": connection, "kind": kind, "some": list(states)}).scalar_one())
 
 
 def page(tx: Tx, connection: str, after: str, limit: int, kind: str = "customer") -> list[MappingRow]:
@@ -152,14 +169,8 @@ def page(tx: Tx, connection: str, after: str, limit: int, kind: str = "customer"
 
 def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
     """Ids of live customers that have no mapping at a connection, in order."""
-    mapped = sa.exists().where(
-        MAPPINGS.c.record_id == CUSTOMERS.c.id,
-        MAPPINGS.c.connection == connection,
-        MAPPINGS.c.kind == kind,
-        IS_LIVE,
-    )
-    statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.deleted_at.is_(None), CUSTOMERS.c.id > after, ~mapped)
-    return [row[0] for row in tx.rows(statement.order_by(CUSTOMERS.c.id).limit(limit))]
+    where = {"connection": connection, "kind": kind, "after": after, "most": limit}
+    return [row[0] for row in tx.rows(_UNMAPPED_CUSTOMERS, where)]
 
 
 def _found(tx: Tx, statement: sa.Executable, values: Iterable[str], **others: str) -> list[MappingRow]:

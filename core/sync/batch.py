@@ -64,6 +64,8 @@ class Case:
     """Holds on the mapping as a whole."""
     answered: frozenset[str] = frozenset()
     """Fields that a person answered a question about."""
+    refusal: HoldDraft | None = None
+    """What stands since the provider refused a write to it."""
     claims_id: bool = False
     """A person said that the registry's external id shall be written over the one on the object."""
 

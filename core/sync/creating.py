@@ -23,6 +23,7 @@ from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import forgotten_by_name, name_as_there
 from core.sync.outcome import Outcome
+from core.sync.refusals import refusal_in
 from core.sync.unsure import Unsure
 from core.sync.verdicts import verdict_on
 
@@ -58,7 +59,7 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
         elif found.kind == "enter":
             kin = family.kin(customer, None)
             verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here)
-            cases.append(Case(rows[name], mapping, customer, None, kin, verdict))
+            cases.append(Case(rows[name], mapping, customer, None, kin, verdict, refusal=refusal_in(holds_here)))
         else:
             _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
     return cases

@@ -105,7 +105,7 @@ class Discreet:
         """See Connector."""
         return await self._hushed(self._connector.read(kind, ids))
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """See Connector."""
         return await self._hushed(self._connector.find(kind, probe))
 

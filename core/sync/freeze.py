@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import blake2b
 
 from core.errors import RejectedError
-from core.model import holds
 from core.model.family import PARENT
 from core.model.holds import HoldDraft
-from core.model.merge import digest_of
 from core.model.remote import Mark, Patch, Wanted
 from core.model.values import Fields
 from core.store.customers import Customer
 from core.store.intents import Intent
 from core.sync.batch import Case
 from core.sync.hub import Connection, Hub
+from core.sync.refusals import refused, stands
 
 
 def intent_for(
@@ -36,7 +34,8 @@ def intent_for(
         except RejectedError as error:
             return None, refused(error, push), agreed
         if remote is None or not patch.is_empty:
-            return _intent(hub, connection, case, mark, patch, push, now), None, agreed
+            intent = _intent(hub, connection, case, mark, patch, push, now)
+            return (None, case.refusal, agreed) if stands(case, push, patch.body) else (intent, None, agreed)
         agreed |= {name: (value, remote.fields.get(name)) for name, value in push.items()}
     return None, None, agreed
 
@@ -86,15 +85,3 @@ def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark, p
 def create_key(mark: Mark, connection: str) -> str:
     """The idempotency key of a create: the same after a crash, another one for every generation (32 hex digits)."""
     return blake2b(f"{mark}@{connection}".encode(), digest_size=16).hexdigest()
-
-
-def refused(error: RejectedError, wanted: Mapping[str, object]) -> HoldDraft:
-    """A hold for a write that the provider, or the translation, will never take as it is."""
-    detail: dict[str, object] = {
-        "problem": error.problem,
-        "field": error.field or "",
-        "limit": error.limit or "",
-        "cure": error.cure or "",
-        "values": dict(wanted),
-    }
-    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), dict(wanted)))

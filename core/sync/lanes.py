@@ -38,6 +38,7 @@ from core.sync.notices import mark_objects
 from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
+from core.sync.resolve import outlive
 from core.sync.sweep import Listed, is_due, sweep_slice
 
 Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
@@ -164,7 +165,7 @@ class Lanes:
             hub.log.exception("lane.bug", connection=connection.name)
             await self._troubled(connection, state, _as_bug(error))
             return False
-        if state.troubles or look.row.error_code:
+        if state.troubles or look.row.error_code or look.row.paused_until:
             state.troubles = 0
             await hub.db.run(
                 lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None)
@@ -220,6 +221,7 @@ class Lanes:
     def _catch_up(self, tx: Tx, connection: Connection) -> None:
         # webhooks of the time when nobody listened may never come again: ask the change feed at once
         connections.touch_cursor(tx, connection.name, KIND, "changes")
+        outlive(tx, self._hub, connection)
         kinds = {work.mapping_subject(one.mapping_id): one.kind for one in intents.all_open(tx, connection.name)}
         waiting = work.waiting(tx, connection.name, kinds)
         now = self._hub.clock.now()

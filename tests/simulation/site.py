@@ -125,11 +125,11 @@ class Site:
         after = self.lookalike.neutral("customer")
         for number, one in mine:
             self.world.note(f"{self.name} WRITES {one.action} {one.id} {sorted(one.changed)} key={one.request_key}")
-            self.world.checks.mutation(self, one)
+            behind = self.world.checks.mutation(self, one)
             old, new = before.get(one.id, {}), after.get(one.id, {})
             changed = {field for field in {*old, *new} if old.get(field) != new.get(field)}
             if len(mine) == len({other.id for _, other in mine}):
-                self.world.checks.frame(self, one, changed)
+                self.world.checks.frame(self, one, behind, changed)
             for field in sorted(changed):
                 put = self.world.put_at.get((self.name, one.id, field), -1)
                 unseen = put >= self.seen.get(one.id, 0)

@@ -52,6 +52,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     latency: float
     is_calm_start: bool
     changes_every: float
+    silent_sweeps: int = 3
+    """How often everything is read again at rest, to see that nothing is written."""
 
 
 class Tape(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +69,10 @@ def tape_of(seed: int) -> Tape:
     """Draw a world."""
     rng = Random(f"tape {seed}")
     drawn = _Drawing(rng)
-    # dice of its own: what else happens in a world does not hang on it
+    # dice of their own: what else happens in a world does not hang on them
     profile = _with_repeats(_profile(rng), Random(f"repeats {seed}"))
+    sweeps = Random(f"sweeps {seed}").choice([1, 1, 1, 3])
+    profile = msgspec.structs.replace(profile, silent_sweeps=sweeps)
     return Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
 
 

@@ -10,7 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.store import connections
+from core.store.database import Database, Tx
+from core.store.tables import METADATA
 from tests.simulation.campaign import RARE, campaign
+from tests.simulation.life import Crash
+from tests.simulation.quick import QuickDatabase
 from tests.simulation.reference import Edit, admissible, heads
 from tests.simulation.tape import Event, tape_of
 from tests.simulation.world import run_world
@@ -44,6 +49,36 @@ def test_the_same_seed_is_the_same_world() -> None:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         runs.add(done.stdout)
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize("seed", [3, 7, 11])
+def test_the_quick_database_makes_no_other_world(seed: int) -> None:
+    """What worlds are played on behaves as the daemon's database does, to the last byte of the trace."""
+    real = Database("sqlite://", is_direct=True)
+    METADATA.create_all(real.engine)
+    assert run_world(tape_of(seed), real).digest == run_world(tape_of(seed)).digest
+    real.close()
+
+
+def test_a_read_that_writes_is_noticed() -> None:
+    """The daemon's database refuses it."""
+    db = QuickDatabase()
+    with pytest.raises(RuntimeError, match="wrote"):
+        db.read_now(lambda tx: connections.ensure(tx, "a", "stripe"))
+    assert not db.read_now(connections.every)
+
+
+def test_the_quick_database_takes_back_what_failed() -> None:
+    """A process that dies before its commit has written nothing."""
+    db = QuickDatabase()
+
+    def die(tx: Tx) -> None:
+        connections.ensure(tx, "a", "stripe")
+        raise Crash("before commit")
+
+    with pytest.raises(Crash):
+        db.run_now(die)
+    assert not db.read_now(connections.every)
 
 
 def _edit(number: int, site: str, value: str, replaced: str | None) -> Edit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from core.ports import Shell
 from core.sandbox.lookalike import LookAlike, Outgoing
 from core.store import connections, customers, failures, holds, inbox, intents, work
 from core.store.database import Database, Tx
-from core.store.tables import DIRTY, INBOX, METADATA
+from core.store.tables import DIRTY, INBOX
 from core.sync import answers, registry
 from core.sync.activation import activate
 from core.sync.hub import Hub, Timing
@@ -35,6 +36,7 @@ from core.sync.oneoffs import ask
 from core.sync.plan import plan
 from tests.simulation.checks import Checks, FailedError
 from tests.simulation.life import Crash, Life
+from tests.simulation.quick import QuickDatabase
 from tests.simulation.reference import Edit
 from tests.simulation.site import Site
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Tape
@@ -57,12 +59,14 @@ class Outcome:
     reached: Counter[str]
     virtual_seconds: float
     writes: int
+    cpu_seconds: float
 
 
-def run_world(tape: Tape) -> Outcome:
-    """Play one tape to its end and judge it."""
+def run_world(tape: Tape, database: Database | None = None) -> Outcome:
+    """Play one tape to its end and judge it. `database`: an empty one; without it, the one that is kept for this."""
+    started = time.process_time()
     loop = VirtualLoop()
-    world = SimWorld(tape, loop)
+    world = SimWorld(tape, loop, database or _empty_database())
     loop.set_exception_handler(world.unhandled)
     problem = ""
     try:
@@ -72,34 +76,35 @@ def run_world(tape: Tape) -> Outcome:
     except Exception as error:  # noqa: BLE001 - any surprise is a finding
         problem = f"{type(error).__name__}: {error}"
         world.note(problem)
-    finally:
-        world.db.close()
     writes = sum(one.caller == "accord" for site in world.sites.values() for one in site.lookalike.mutations)
     return Outcome(
-        tape.seed, problem, world.digest(), list(world.trace), world.reached, world.clock.now() - START, writes
+        seed=tape.seed,
+        problem=problem,
+        digest=world.digest(),
+        trace=list(world.trace) if problem else [],
+        reached=world.reached,
+        virtual_seconds=world.clock.now() - START,
+        writes=writes,
+        cpu_seconds=time.process_time() - started,
     )
 
 
 @cache
-def _template() -> Database:
-    made = Database("sqlite://", is_direct=True)
-    METADATA.create_all(made.engine)
-    return made
+def _quick() -> QuickDatabase:
+    return QuickDatabase()
 
 
-def _fresh_database() -> Database:
-    made = Database("sqlite://", is_direct=True)
-    source, target = _template().engine.raw_connection(), made.engine.raw_connection()
-    source.driver_connection.backup(target.driver_connection)  # type: ignore[union-attr]
-    source.close()
-    target.close()
+def _empty_database() -> Database:
+    """The same one for world after world: they are played one at a time."""
+    made = _quick()
+    made.empty()
     return made
 
 
 class SimWorld:
     """One world."""
 
-    def __init__(self, tape: Tape, loop: VirtualLoop) -> None:
+    def __init__(self, tape: Tape, loop: VirtualLoop, database: Database) -> None:
         """Nothing runs yet."""
         self.tape, self.loop = tape, loop
         self.clock = VirtualClock(loop)
@@ -122,7 +127,7 @@ class SimWorld:
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
         )
         self.config = _config(tape)
-        self.db = _fresh_database()
+        self.db = database
         self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in SYSTEMS}
         hooks = {name: HOOK + name if profile.webhooks else None for name in SYSTEMS}
         seed = tape.seed
@@ -143,7 +148,11 @@ class SimWorld:
                 settings=QuickBooksSettings(webhook_url=hooks["quickbooks"], enforce_limits=True),
             ),
         }
-        self.sites = {name: Site(self, name, one, Random(f"weather {seed} {name}")) for name, one in made.items()}
+        self.sites = {
+            name: Site(self, name, one, Random(f"weather {seed} {name}"))
+            for name, one in made.items()
+            if name in SYSTEMS
+        }
         self.life: Life | None = None
         self._lives = 0
         self._outage = 0.0
@@ -644,9 +653,9 @@ class SimWorld:
         return self.life is not None and not self._unrest()
 
     async def _silence(self) -> None:
-        """C2: three more sweeps write nothing anywhere."""
+        """C2: more sweeps write nothing anywhere."""
         before = self.checks.footprint()
-        for _ in range(3):
+        for _ in range(self.tape.profile.silent_sweeps):
             await self._sweep_fully()
             await asyncio.sleep(40.0)
         self._look_for_bugs()

@@ -143,7 +143,7 @@ class HubSpotConnector:
         _check_kind(kind)
         return await (self._reader.read(ids) if kind == "customer" else self._invoices.read(ids))
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """By our marker or a contact's e-mail: read-after-write safe. By external id or number: the lagging search."""
         _check_kind(kind)
         return await (self._reader.find(probe) if kind == "customer" else self._invoices.find(probe))

@@ -112,6 +112,12 @@ def survivor(remote_id: str, answer: Results) -> Missing | None:
     return None
 
 
+def marked(object_type: ObjectType, answer: Results, mark: str) -> list[str]:
+    """Remote ids of the archived objects of an answer that carry this marker. HubSpot names live ones elsewhere."""
+    records = [decoded(raw, HubSpotObject) for raw in answer.results if mark.encode() in bytes(raw)]
+    return [join_id(object_type, one.id) for one in records if one.archived and one.properties.get(ACCORD_REF) == mark]
+
+
 def tied(
     answer: AssociationResults, found: dict[str, list[str]], type_id: int, object_type: ObjectType
 ) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from connectors.hubspot.wire import (
     Results,
     decoded,
     join_id,
+    results_in,
     sighting,
     split_id,
     with_parent,
@@ -108,8 +109,26 @@ class Reader:
             return Missing(remote_id, survivor=join_id(object_type, found.id))
         return sighting(object_type, found.id, raw)
 
-    async def find(self, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, probe: Probe) -> Sequence[Sighting | Missing]:
         """By our marker or a contact's e-mail: read-after-write safe. By external id: the lagging search."""
+        found = await self._live(probe)
+        return found if found or not (probe.mark and probe.with_deleted) else await self._deleted(probe.mark)
+
+    async def _deleted(self, mark: str) -> list[Missing]:
+        """From the recycle bin, where objects lie for ninety days. Nothing but its listing finds them by a value."""
+        found: list[Missing] = []
+        for object_type in TYPES:
+            after: str | None = None
+            while True:
+                page = await self._client.list(object_type, [ACCORD_REF], after, MANIFEST.page_size, is_archived=True)
+                answer = results_in(page)
+                found += [Missing(one) for one in batches.marked(object_type, answer, mark)]
+                if not (answer.paging and answer.paging.next):
+                    break
+                after = answer.paging.next.after
+        return found
+
+    async def _live(self, probe: Probe) -> list[Sighting]:
         found: list[Sighting] = []
         for object_type in TYPES:
             if probe.mark:

@@ -38,7 +38,7 @@ class QuickBooksClient:
             raise ConfigError(msg, key=f"connections.{config.name}.realm_id")
         self.base = config.settings.get("base_url", LIVE_URL).rstrip("/")
         self._minor = config.settings.get("minor_version", "75")
-        self._clock = shell.clock
+        self.clock = shell.clock
         self._http = HttpClient(shell)
         self.tokens = Tokens(config, vault, self._http, shell.clock)
         self._limiter = RateLimiter(MANIFEST.limits, shell)
@@ -97,7 +97,7 @@ class QuickBooksClient:
         return self._judged(answer, is_write=True)
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await with_retries(self._clock, call)
+        return await with_retries(self.clock, call)
 
     async def _call(self, endpoint: str, method: str, url: str, content: bytes, seconds: float) -> HttpResponse:
         token = await self.tokens.current()

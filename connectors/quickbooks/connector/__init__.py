@@ -11,6 +11,7 @@ import msgspec
 
 from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.consent import CONSENT
+from connectors.quickbooks.connector.finding import Finder
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.connector.reading import Reading
 from connectors.quickbooks.connector.writing import DocumentWriting, receipt_for, request_id, written
@@ -63,6 +64,7 @@ class QuickBooksConnector:
         self._client = client
         self._reading = Reading(client)
         self._documents = DocumentWriting(client, self._reading)
+        self._finder = Finder(client)
         self._region = region_of(config)
         self._takes_documents = bool(config.items) or not config.settings.keys().isdisjoint(_OF_DOCUMENTS)
         self._batch_size = _batch_size(config)
@@ -126,10 +128,10 @@ class QuickBooksConnector:
         found.update(zip(lost, answers, strict=True))
         return {remote_id: found[remote_id] for remote_id in wanted}
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
-        """Look up by display name or number; documents also by our marker. Customers have no place for one."""
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
+        """Look customers up by display name and by creation, documents by number and by our marker."""
         _check(kind)
-        return await self._reading.find(kind, probe)
+        return await (self._finder.find(probe) if kind == CUSTOMER else self._reading.find(kind, probe))
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Creates go alone, each under its own key; many updates go in batches, each protected by its SyncToken.

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, QUERY_PAGE
-from connectors.quickbooks.wire import CdcReply, ObjectReply, QueryReply, Row, Stamped, Timed
+from connectors.quickbooks.wire import CdcReply, Made, ObjectReply, QueryReply, Row, Stamped, Timed
 from core.errors import ReplyError
 from core.ports import Bad, Notice, Page, Sighting
 
 _PREFIX: Final = str(MANIFEST.translation).encode()
 _SUSPECTS: Final = (b"\\u0000", b"\\ud", b"\\uD")
 """Escapes that may stand for characters that no database stores; a pair of surrogates is innocent."""
+EVERYONE: Final = "Active in (true, false)"
+"""A query without this condition leaves inactive customers out, and they would look deleted."""
+FIRST_VERSION: Final = "0"
+"""The SyncToken that an object is made with; every change counts it up."""
 TIE_OVERLAP: Final = 50
 """Objects of one second can only be paged by offset: an edit meanwhile moves the others up, so pages overlap."""
 
@@ -105,6 +109,44 @@ def earlier(time: str, seconds: float) -> str:
     except ValueError as error:
         msg = f"a cursor without a time: {time!r}"
         raise ReplyError(msg) from error
+
+
+def timestamp(time: str) -> float:
+    """A time of `time_of` as seconds since 1970."""
+    return datetime.fromisoformat(time).timestamp()
+
+
+def spelled(seconds: float) -> str:
+    """Seconds since 1970 as a time that a query takes."""
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0).isoformat()
+
+
+def is_as_made(record: bytes) -> bool:
+    """Nobody has changed it since it was made: its values are those that it was made with."""
+    try:
+        made = msgspec.json.decode(record, type=Made)
+    except (ValueError, RecursionError):
+        return False
+    return made.version == FIRST_VERSION and made.meta.created_at == made.meta.updated_at
+
+
+def quoted(texts: Sequence[str]) -> str:
+    """Literals of the query language, in a list."""
+    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
+    return ", ".join(f"'{text}'" for text in escaped)
+
+
+def selected(condition: str, *, start: int = 1) -> str:
+    """A query for a page of customers."""
+    return f"select * from Customer where {condition} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
+
+
+def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
+    """Objects of a query's answer; a record without an id is nobody's."""
+    for record in records:
+        row = row_of(record)
+        if row is not None:
+            yield sighting(row.id, record)
 
 
 def row_of(record: bytes) -> Row | None:

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from connectors.quickbooks.connector import links, pages
-from connectors.quickbooks.connector.pages import Position
+from connectors.quickbooks.connector.pages import EVERYONE, Position, quoted
 from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE, READ_BATCH
-from connectors.quickbooks.translate import DELETED_SUFFIX
 from core.errors import GoneError
 from core.ports import Missing, Notice, Page, Probe, Sighting
 
 if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
 
-EVERYONE: Final = "Active in (true, false)"
-"""A query without this condition leaves inactive customers and items out, and they would look deleted."""
 _KINDS: Final = tuple(ENTITIES)
 
 
@@ -117,13 +114,7 @@ class Reading:
         return pages.sighting(remote_id, found[0]) if found else Missing(remote_id)
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
-        """By display name, also among inactive customers; documents by their number, then by our marker."""
-        if kind == CUSTOMER:
-            name = probe.unique.get("name")
-            if not name:
-                return ()
-            names = quoted([name, name + DELETED_SUFFIX])
-            return list(sightings(await self.select(kind, [f"DisplayName in ({names})"])))
+        """Documents by their number, then by our marker."""
         number = probe.unique.get("number") if kind != "payment" else None
         found = await self.select(kind, [f"DocNumber = {quoted([number])}"]) if number else []
         if probe.mark and not any(links.is_marked(record, probe.mark) for record in found):
@@ -177,12 +168,6 @@ class Reading:
         ordered = f" orderby {order}" if order else ""
         text = f"select * from {entity}{where}{ordered} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
         return pages.queried(await self._client.query(text), entity)
-
-
-def quoted(texts: Sequence[str]) -> str:
-    """Literals of the query language, separated by commas."""
-    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in texts]
-    return ", ".join(f"'{text}'" for text in escaped)
 
 
 def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:

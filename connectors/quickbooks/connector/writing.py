@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from connectors.quickbooks.connector import pages
-from connectors.quickbooks.connector.reading import Reading, quoted
+from connectors.quickbooks.connector.pages import quoted
+from connectors.quickbooks.connector.reading import Reading
 from connectors.quickbooks.errors import CLOSED, OPEN_THE_BOOKS
 from connectors.quickbooks.manifest import ENTITIES
 from connectors.quickbooks.wire import PreferencesReply

@@ -32,7 +32,7 @@ class StripeApi:
         from connectors.stripe.client.sdk import Sdk  # noqa: PLC0415
 
         self._vault = vault
-        self._clock = shell.clock
+        self.clock = shell.clock
         self._limiter = limiter
         base_url = config.settings.get("base_url") or DEFAULT_BASE_URL
         self._sdk: Sdk = Sdk(base_url.rstrip("/"), shell)
@@ -81,7 +81,7 @@ class StripeApi:
 
     async def read(self, endpoint: str, path: str, params: Mapping[str, Any] | None = None) -> Reply:
         """GET a path; `endpoint` is the name that its rate limit goes by. Sent again where that may help."""
-        return await with_retries(self._clock, lambda: self._call(endpoint, "get", path, params or {}, None))
+        return await with_retries(self.clock, lambda: self._call(endpoint, "get", path, params or {}, None))
 
     async def write(self, endpoint: str, path: str, body: Mapping[str, Any], key: str) -> Reply:
         """POST to a path, once; `endpoint` as above."""

@@ -105,7 +105,7 @@ class StripeConnector:
         found = await together([self._read_one(remote_id) for remote_id in wanted])
         return dict(zip(wanted, first_failure_raised(found), strict=True))
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """Look up by marker, external id or e-mail; documents by marker or number."""
         _known(kind)
         if kind != _CUSTOMER:

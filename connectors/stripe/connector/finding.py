@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,11 +11,14 @@ from connectors.stripe.client import StripeApi
 from connectors.stripe.connector.pages import objects_in, sighting_of
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeTranslator
-from connectors.stripe.wire import HeadWire
+from connectors.stripe.wire import EventWire, HeadWire
 from core.errors import BugError, GoneError, ReplyError, RetryError
 from core.model.remote import Remote
-from core.ports import Probe, Sighting
+from core.ports import Missing, Probe, Sighting
 
+DELETED: Final = "customer.deleted"
+
+_event = msgspec.json.Decoder(EventWire)
 _head = msgspec.json.Decoder(HeadWire)
 
 
@@ -27,7 +30,7 @@ class Finder:
         self._api = api
         self._translator = translator
 
-    async def find(self, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, probe: Probe) -> Sequence[Sighting | Missing]:
         """Try the rungs from the surest down; the first that finds something answers."""
         unknown = sorted(set(probe.unique) - {"email"})
         if unknown:
@@ -39,6 +42,8 @@ class Finder:
             found = await self._by_metadata(key, value, carried, probe.created_after) if value else []
             if found:
                 return found
+        if probe.mark and probe.with_deleted and (gone := await self._deleted(probe.mark, probe.created_after or 0.0)):
+            return gone
         email = probe.unique.get("email")
         return [sighting_of(_head.decode(raw).id, raw) async for raw in self._listed({"email": email})] if email else []
 
@@ -48,9 +53,8 @@ class Finder:
         if created_after is None:
             candidates = self._searched(f'metadata["{_quoted(key)}"]:"{_quoted(value)}"')
         else:
-            # Search lags by a minute or more, the list does not; the overlap covers a skewed clock of ours
-            since = max(int(created_after - MANIFEST.sweep_overlap_seconds), 0)
-            candidates = self._listed({"created": {"gte": since}})
+            # Search lags by a minute or more, the list does not
+            candidates = self._listed({"created": {"gte": await self._since(created_after)}})
         found = []
         async for raw in candidates:
             remote = self._remote(raw, value)
@@ -58,6 +62,39 @@ class Finder:
             if remote is not None and carried(remote) == value:
                 found.append(sighting_of(remote.id, raw))
         return found
+
+    async def _since(self, after: float) -> int:
+        """In Stripe's time: a clock of ours that is ahead would hide what was made right after the request."""
+        told = (await self._api.list_customers({"limit": 1})).time
+        ahead = max(0.0, self._api.clock.now() - told) if told is not None else 0.0
+        return max(int(after - ahead - MANIFEST.sweep_overlap_seconds), 0)
+
+    async def _deleted(self, mark: str, after: float) -> list[Missing]:
+        """By the events of deletions, which show the customer as it was; they are kept for thirty days."""
+        params: dict[str, Any] = {
+            "limit": MANIFEST.page_size,
+            "types": [DELETED],
+            "created": {"gte": await self._since(after)},
+        }
+        found: list[Missing] = []
+        while True:
+            raws, page = objects_in((await self._api.list_events(params)).body)
+            for raw in raws:
+                remote = self._deleted_in(raw, mark)
+                if remote is not None and remote.accord_ref == mark:
+                    found.append(Missing(remote.id))
+            if not page.has_more:
+                return found
+            params["starting_after"] = _last_id(raws)
+
+    def _deleted_in(self, raw: bytes, mark: str) -> Remote | None:
+        if mark.encode() not in raw:
+            return None
+        try:
+            about = bytes(_event.decode(raw).data.snapshot)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ReplyError(f"Stripe's event of a deletion is not what it should be: {error}") from error
+        return self._remote(about, mark)
 
     def _remote(self, raw: bytes, value: str) -> Remote | None:
         try:

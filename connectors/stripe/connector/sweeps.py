@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.documents import INTENT, Documents
+from connectors.stripe.connector.finding import DELETED
 from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
 from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, MANIFEST
@@ -23,7 +23,6 @@ from core.ports import Bad, Notice, Page, Sighting
 T = TypeVar("T")
 
 _CUSTOMER: Final = "customer."
-_DELETED: Final = "customer.deleted"
 
 _OF_DOCUMENTS: Final = tuple(name for name in MANIFEST.webhook_events if not name.startswith(_CUSTOMER))
 
@@ -95,10 +94,7 @@ def _params() -> dict[str, Any]:
 
 def _provider_time(reply: Reply, fallback: int) -> int:
     """Return Stripe's own clock, never ours: a skewed clock here would skip events."""
-    try:
-        return int(parsedate_to_datetime(reply.headers.get("date", "")).timestamp())
-    except ValueError:
-        return fallback
+    return fallback if reply.time is None else reply.time
 
 
 @dataclass(slots=True)
@@ -139,7 +135,7 @@ class _Feed:
         if event.type in _OF_DOCUMENTS:
             self._add_documents(raw)
             return
-        if event.type == _DELETED:
+        if event.type == DELETED:
             self.gone[remote_id] = None
         if event.request and event.data.previous_attributes:
             # by webhook the same is told sooner; where none are delivered, only here

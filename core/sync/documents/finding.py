@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import BugError, ReplyError
 from core.model.remote import Mark
-from core.ports import Probe, Sighting
+from core.ports import Missing, Probe, Sighting
 from core.sync.documents.copies import Copy
 from core.sync.hub import Connection, Hub
 
@@ -16,7 +16,8 @@ async def find_own(hub: Hub, connection: Connection, copy: Copy, *, since: float
     number = getattr(document, "number", "") or getattr(document, "reference", "")
     probe = Probe(mark=mark, unique={"number": number} if number else {}, created_after=since)
     found = await connection.connector.find(copy.mapping.kind, probe)
-    return [one for one in found if _mark_of(connection, copy.mapping.kind, one) == mark]
+    there = [one for one in found if not isinstance(one, Missing)]
+    return [one for one in there if _mark_of(connection, copy.mapping.kind, one) == mark]
 
 
 def _mark_of(connection: Connection, kind: str, sighting: Sighting) -> str | None:

@@ -104,7 +104,7 @@ class AcmeConnector:
         found = await self._together([partial(self._read_one, one) for one in wanted])
         return dict(zip(wanted, found, strict=True))
 
-    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
+    async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """Look up by our marker, else by external id."""
         _known(kind)
         for name, value in ((ACCORD_REF, probe.mark), ("external_id", probe.external_id)):

@@ -484,6 +484,42 @@ def test_a_contact_is_found_by_its_email_at_once(world: Any) -> None:
     assert world.run(world.connector.find("customer", Probe(unique={"name": "Ada"}))) == []
 
 
+def test_what_is_in_the_recycle_bin_is_found_by_our_marker_and_is_missing(world: Any) -> None:
+    """On whichever page; an object that is there answers alone, and who does not ask for it pays for no listing."""
+    for name in range(101):
+        world.hubspot.delete("customer", world.hubspot.edit("customer", None, {"name": f"Old {name}"}))
+    made = world.create({"name": "Acme", "customer_type": "company"}, "i.m.1")
+    world.create({"name": "Ada"}, "i.m.2")
+    world.hubspot.delete("customer", made.sighting.id)
+
+    def found(**probe: Any) -> Any:
+        world.requests.clear()
+        return world.run(world.connector.find("customer", Probe(**probe)))
+
+    assert found(mark="i.m.1", with_deleted=True) == [Missing(made.sighting.id)]
+    assert sum("archived=true" in one.url for one in world.requests) == 3
+    assert found(mark="i.m.1") == []
+    assert found(mark="i.m.11", with_deleted=True) == []
+    assert not isinstance(found(mark="i.m.2", with_deleted=True)[0], Missing)
+    assert not any("archived=true" in one.url for one in world.requests)
+
+
+def test_a_recycle_bin_that_cannot_be_read_is_not_an_empty_one(world: Any) -> None:
+    """An empty answer here means: create."""
+    on("archived=true", saying(502, {}), world)
+
+    with pytest.raises(RetryError):
+        world.run(world.connector.find("customer", Probe(mark="i.m.1", with_deleted=True)))
+
+
+def test_a_live_object_in_the_listing_of_the_recycle_bin_is_not_missing(world: Any) -> None:
+    """A server that knows no `archived` would list everybody."""
+    listed = {"results": [{"id": "7", "properties": {"accord_ref": "i.m.1"}, "archived": False}]}
+    on("archived=true", saying(200, listed), world)
+
+    assert world.run(world.connector.find("customer", Probe(mark="i.m.1", with_deleted=True))) == []
+
+
 def test_before_anything_is_prepared_nobody_carries_our_marker(make_world: Any) -> None:
     """HubSpot refuses to look for a property that is not there: then nothing has it. Any other refusal is raised."""
     world = make_world()

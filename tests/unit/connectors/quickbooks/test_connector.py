@@ -18,7 +18,7 @@ from core.errors import (
     StaleError,
     TakenError,
 )
-from core.ports import HttpRequest, HttpResponse, Missing, Page, Probe, Sighting, Written
+from core.ports import HttpRequest, HttpResponse, Missing, Page, Probe, Shell, Sighting, Written
 from tests.unit.connectors.quickbooks.conftest import MakeWorld, World
 
 MANY = FEW_UPDATES + 1
@@ -446,6 +446,104 @@ async def test_a_name_is_found_with_its_quotes_and_when_inactive(world: World) -
     assert [only(s).id for s in await connector.find("customer", Probe(unique={"name": "O'Neill \\ Sons"}))] == ["1"]
     assert [only(s).id for s in await connector.find("customer", Probe(unique={"name": "Sleepy"}))] == ["2"]
     assert await connector.find("customer", Probe(unique={"name": "Nobody"})) == []
+
+
+def between(world: World, *, ours: float = 0.0) -> Probe:
+    """A probe for what was made in this minute, by a clock of ours that is fast by so much."""
+    now = world.clock.time + ours
+    return Probe(unique={"name": "Ada"}, created_after=now - 30, created_before=now + 30)
+
+
+async def ids_found(connector: QuickBooksConnector, probe: Probe) -> list[str]:
+    """Whom a look-up finds."""
+    return sorted(only(one).id for one in await connector.find("customer", probe))
+
+
+async def test_whoever_was_made_in_between_and_changed_since_may_have_had_the_name(world: World) -> None:
+    """Active or not. One that nobody has changed has the name that it was made with."""
+    connector = world.connector()
+    world.company.edit("customer", None, {"name": "Before"})
+    world.clock.time += 3600
+    for name in ("Changed", "Off", "As made", "Ada"):
+        world.company.edit("customer", None, {"name": name})
+    probe = between(world)
+    world.clock.time += 3600
+    world.company.edit("customer", None, {"name": "After"})
+    world.clock.time += 86_400
+    for remote_id in ("1", "2", "6"):
+        world.company.edit("customer", remote_id, {"phone": "+49301111111"})
+    world.company.delete("customer", "3")
+
+    assert await ids_found(connector, probe) == ["2", "3", "5"]
+    world.requests.clear()
+    assert await ids_found(connector, Probe(unique={"name": "Ada"})) == ["5"]
+    assert len(world.requests) == 1
+
+
+async def test_a_change_in_the_second_of_its_creation_is_a_change(world: World) -> None:
+    """Times are whole seconds; the version tells."""
+    world.company.edit("customer", None, {"name": "Ada"})
+    world.company.edit("customer", "1", {"name": "Ada King"})
+
+    assert await ids_found(world.connector(), between(world)) == ["1"]
+
+
+async def test_a_change_that_does_not_count_the_version_up_is_a_change(world: World) -> None:
+    """What QuickBooks does to an object by itself is not documented; the time of it tells, too."""
+    world.company.edit("customer", None, {"name": "Ada King"})
+    probe = between(world)
+    world.clock.time += 60
+    world.company.edit("customer", "1", {"phone": "+49301111111"})
+    world.after = lambda _, answer: HttpResponse(
+        answer.status, answer.headers, answer.body.replace(b'"SyncToken":"1"', b'"SyncToken":"0"')
+    )
+
+    assert await ids_found(world.connector(), probe) == ["1"]
+
+
+@pytest.mark.parametrize("ours", [-7200.0, 7200.0])
+async def test_when_something_was_made_is_said_in_intuit_s_time(world: World, ours: float) -> None:
+    """A clock of ours that is two hours off must hide nothing, nor one that was right when the create was sent."""
+
+    class Skewed:
+        def now(self) -> float:
+            return world.clock.time + ours
+
+        async def sleep(self, seconds: float) -> None:
+            await world.clock.sleep(seconds)
+
+    shell = Shell(Skewed(), world.shell.hop, world.shell.exchange)
+    connector = PROVIDER.build(world.config, world.vault, shell)
+    assert isinstance(connector, QuickBooksConnector)
+    world.company.edit("customer", None, {"name": "Ada"})
+    world.clock.time += 1
+    world.company.edit("customer", "1", {"name": "Ada King"})
+
+    assert await ids_found(connector, between(world, ours=ours)) == ["1"]
+    assert await ids_found(connector, between(world)) == ["1"]
+
+
+async def test_every_page_of_what_was_made_in_between_is_read(world: World) -> None:
+    """An import in that very minute."""
+    world.seed(1100)
+    for number in (1, 550, 1100):
+        world.company.edit("customer", str(number), {"phone": "+49301111111"})
+    connector = world.connector()
+    await connector.identify()
+    world.requests.clear()
+
+    assert await ids_found(connector, between(world)) == ["1", "1100", "550"]
+    assert len(world.requests) == 3
+
+
+async def test_a_record_that_cannot_be_understood_may_have_had_the_name(world: World) -> None:
+    """Taken for one that was never changed, it would be made a second time."""
+    world.company.edit("customer", None, {"name": "Odd"})
+    world.after = lambda _, answer: HttpResponse(
+        answer.status, answer.headers, answer.body.replace(b'"SyncToken":"0"', b'"SyncToken":null')
+    )
+
+    assert await ids_found(world.connector(), between(world)) == ["1"]
 
 
 async def test_no_customer_can_carry_a_mark(world: World) -> None:

@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -560,6 +562,59 @@ def test_a_marker_is_found_right_after_the_create(world: Any) -> None:
     assert found_ids(world, mark="i.m.1") == []
     world.clock.time += MANIFEST.lookup_lag_seconds
     assert found_ids(world, mark="i.m.1") == [receipt.sighting.id]
+
+
+def test_a_deleted_customer_is_found_by_the_event_that_shows_its_marker(world: Any) -> None:
+    """The list leaves it out; on whichever page of the events, and not when somebody made it before."""
+    asked_at = world.clock.time
+    (receipt,) = written(world, create(world))
+    world.stripe.delete("customer", receipt.sighting.id)
+    for other in seed(world, 101):
+        world.stripe.delete("customer", other)
+
+    def found(**probe: Any) -> Any:
+        return world.run(world.connector.find("customer", Probe(**probe)))
+
+    probe = {"mark": "i.m.1", "created_after": asked_at}
+    assert found(**probe, with_deleted=True) == [Missing(receipt.sighting.id)]
+    assert found(**probe) == []
+    assert found(mark="i.m.2", created_after=asked_at, with_deleted=True) == []
+    assert found(mark="i.m.1", created_after=asked_at + 3600, with_deleted=True) == []
+
+
+@pytest.mark.parametrize("changed", [(b'"type": "customer.deleted"', b'"type": 7'), (b'"cus_', b'7, "x": "cus_')])
+def test_an_event_of_a_deletion_that_cannot_be_understood_is_not_overlooked(
+    world: Any, changed: tuple[bytes, bytes]
+) -> None:
+    """Overlooked, the customer would be made again."""
+    (receipt,) = written(world, create(world))
+    world.stripe.delete("customer", receipt.sighting.id)
+
+    def tamper(request: HttpRequest, respond: Callable[[], HttpResponse]) -> HttpResponse:
+        answer = respond()
+        return HttpResponse(200, answer.headers, answer.body.replace(*changed)) if "/events" in request.url else answer
+
+    world.tamper = tamper
+    with pytest.raises(ReplyError):
+        found_ids(world, mark="i.m.1", created_after=1.0, with_deleted=True)
+
+
+def test_a_marker_is_found_though_our_clock_is_ahead_of_stripe_s(world: Any) -> None:
+    """By Stripe's clock it was made before it was sent: an hour fast, it was not found, and made a second time."""
+    asked_at = world.clock.time + 3600
+    (receipt,) = written(world, create(world))
+    world.clock.time += 3600
+
+    def slow_clock(_: HttpRequest, respond: Callable[[], HttpResponse]) -> HttpResponse:
+        answer = respond()
+        date = format_datetime(datetime.fromtimestamp(world.clock.time - 3600, UTC), usegmt=True)
+        return HttpResponse(answer.status, {**answer.headers, "date": date}, answer.body)
+
+    world.tamper = slow_clock
+    assert found_ids(world, mark="i.m.1", created_after=asked_at) == [receipt.sighting.id]
+    world.stripe.delete("customer", receipt.sighting.id)
+    assert found_ids(world, mark="i.m.1", created_after=asked_at, with_deleted=True) == [receipt.sighting.id]
+    assert found_ids(world, mark="i.m.1", created_after=asked_at) == []
 
 
 def test_a_look_up_reads_every_page_since(world: Any) -> None:

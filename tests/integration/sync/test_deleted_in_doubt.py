@@ -1,0 +1,125 @@
+"""Objects that a person deletes while it is not known yet that a create of ours has made them."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.hubspot.sandbox import HubSpotLookAlike
+from core.store import intents
+from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for, told
+from tests.integration.sync.test_meanwhile import archive
+from tests.support.acting import all_day, answer, entries, everybody, failing, held, mapped, waiting
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+SETTLED = {"hubspot": 300.0, "stripe": 25 * 3600.0}
+"""By then neither key nor wait says anything: the object is looked for."""
+
+
+async def deleted_in_doubt(world: World, connection: str, seconds: float) -> str:
+    """The object that a lost create made, deleted by a person before the create is looked into."""
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, connection, {"name": "Ada Lovelace"}, "lost_answer")
+    not_for(world, doubtful, seconds)
+    (made,) = world.neutral(connection)
+    world.clock.time += 60
+    world.lookalikes[connection].delete("customer", made)
+    await told(world, connection, made)
+    world.clock.time += seconds
+    return made
+
+
+@pytest.mark.parametrize("connection", ["hubspot", "stripe"])
+async def test_an_object_deleted_while_its_create_is_in_doubt_is_not_made_again(connection: str) -> None:
+    """A person had deleted it, and there it was again: it was not found, so that it seemed never to have been made."""
+    world = World()
+    made = await deleted_in_doubt(world, connection, SETTLED[connection])
+    await world.settle()
+    (question,) = held(world)
+    assert (question.reason, question.connection, question.detail["remote_id"]) == ("remote_gone", connection, made)
+    assert [*world.neutral(connection)] == []
+    told_of = [(one.action, one.remote_id) for one in entries(world) if one.connection == connection]
+    assert told_of == [("gone", made), ("create", made)]
+    assert (world.db.read_now(intents.all_open), failing(world), waiting(world)) == ([], [], {})
+
+
+@pytest.mark.parametrize("connection", ["hubspot", "stripe"])
+@pytest.mark.parametrize(("choice", "objects"), [("recreate", 1), ("unlink", 0)])
+async def test_what_was_deleted_in_doubt_is_made_again_when_a_person_says_so(
+    connection: str, choice: str, objects: int
+) -> None:
+    """The answer must lead to one object or to none, and not to the question once more."""
+    world = World()
+    await deleted_in_doubt(world, connection, SETTLED[connection])
+    await world.settle()
+    (question,) = held(world)
+    await answer(world, question, choice)
+    for _ in range(2):
+        await all_day(world)
+    assert len(world.neutral(connection)) == objects
+    assert (held(world), len(everybody(world))) == ([], 1)
+
+
+async def test_an_object_that_a_replayed_answer_names_is_read_before_it_counts_as_there() -> None:
+    """Stripe gives the first answer again, whatever became of the object since."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "stripe", {"name": "Ada Lovelace"}, "lost_answer")
+    not_for(world, doubtful, 1000.0)
+    (made,) = world.neutral("stripe")
+    world.lookalikes["stripe"].delete("customer", made)
+    for _ in range(20):
+        await world.next_sweep()
+    (question,) = held(world)
+    assert (question.reason, question.detail["remote_id"]) == ("remote_gone", made)
+    assert [*world.neutral("stripe")] == []
+
+
+async def test_what_was_deleted_in_doubt_and_comes_back_out_of_the_recycle_bin_is_the_customer_s() -> None:
+    """It is found as any object that is back, with its values agreed as they were sent."""
+    world = World()
+    made = await deleted_in_doubt(world, "hubspot", SETTLED["hubspot"])
+    await world.settle()
+    hubspot = world.lookalikes["hubspot"]
+    assert isinstance(hubspot, HubSpotLookAlike)
+    hubspot.restore("customer", made)
+    hubspot.edit("customer", made, {"phone": "+49303333333"})
+    for _ in range(2):
+        await all_day(world)
+    (one,) = everybody(world)
+    assert (one.fields["phone"], held(world)) == ("+49303333333", [])
+    assert [(row.remote_id, row.state) for row in mapped(world, "hubspot")] == [(made, "live")]
+
+
+async def test_what_was_deleted_in_doubt_of_a_customer_that_was_deleted_too_stays_nobody_s() -> None:
+    """Out of the recycle bin it asked whose it was: everything knew that its customer had gone."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "hubspot", {"name": "Ada Lovelace"}, "lost_answer")
+    (made,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].delete("customer", made)
+    archive(world)
+    not_for(world, doubtful, 1.0)
+    world.clock.time += 600.0
+    await world.settle()
+    assert (held(world), world.db.read_now(intents.all_open), waiting(world)) == ([], [], {})
+    hubspot = world.lookalikes["hubspot"]
+    assert isinstance(hubspot, HubSpotLookAlike)
+    hubspot.restore("customer", made)
+    for _ in range(2):
+        await all_day(world)
+    assert (everybody(world), held(world)) == ([], [])
+
+
+async def test_another_s_deleted_object_does_not_answer_a_create_in_doubt() -> None:
+    """The recycle bin is full of objects with markers of other customers, and of none."""
+    world = World()
+    await world.activate_all()
+    for fields in ({"name": "Bea Ball"}, {"name": "Cy Cole", "customer_type": "company"}):
+        world.lookalikes["hubspot"].delete("customer", world.lookalikes["hubspot"].edit("customer", None, fields))
+    await create_in_doubt(world, "hubspot", {"name": "Ada Lovelace"}, "error_before")
+    world.clock.time += SETTLED["hubspot"]
+    await world.settle()
+    assert [one["name"] for one in world.neutral("hubspot").values()] == ["Ada Lovelace"]
+    assert (held(world), world.db.read_now(intents.all_open)) == ([], [])

@@ -1,0 +1,131 @@
+"""Writes that a provider refuses for good: asked about once, and not sent again before something has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.errors import RejectedError
+from core.ports import HttpRequest, HttpResponse
+from core.store import journal
+from core.sync.oneoffs import ask
+from core.sync.refusals import A_CREATE, refused
+from tests.support.acting import agreeing, all_day, answer, change, edit_only, enter, everybody, held, mapped
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+TAKEN = "bea@example.test"
+
+
+def written_to(world: World, name: str, path: str) -> list[str]:
+    """Bodies of the writes that reach one connection from now on."""
+    sent: list[str] = []
+    whole = world.exchanges[name]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and path in request.url:
+            sent.append(request.body.decode())
+        return whole(request)
+
+    world.exchanges[name] = exchange
+    return sent
+
+
+async def refused_at_hubspot() -> tuple[World, list[str]]:
+    """A person takes Ada's phone over at Stripe and gives her an address that a stranger has at HubSpot."""
+    world = await agreeing()
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Bea Ball", "email": TAKEN})
+    sent = written_to(world, "hubspot", "/batch/update")
+    (ada,) = [row.remote_id for row in mapped(world, "hubspot")]
+    edit_only(world, "stripe", {"email": TAKEN})
+    # seen at Stripe first, so that HubSpot's own edit of it makes a conflict that Stripe wins
+    edit_only(world, "hubspot", {"email": "ada.king@example.test"}, ada)
+    await world.next_sweep()
+    return world, sent
+
+
+def conflicts(world: World) -> int:
+    """Lines of the journal that say what a conflict replaced."""
+    (one,) = everybody(world)
+    told = world.db.read_now(lambda tx: journal.of_record(tx, one.id))
+    return sum(bool(entry.lost) for entry in told)
+
+
+async def test_a_refused_write_is_not_sent_at_every_sweep() -> None:
+    """HubSpot's overlap names an edited object for five minutes: six writes, six holds and six lines of the journal."""
+    world, sent = await refused_at_hubspot()
+    (question,) = held(world, "name_taken")
+    lines = conflicts(world)
+    for _ in range(8):
+        await world.next_sweep()
+    assert [one.id for one in held(world, "name_taken")] == [question.id]
+    assert (len(sent), lines, conflicts(world)) == (1, 1, 1)
+
+
+async def test_a_refused_write_is_sent_again_once_its_object_has_changed() -> None:
+    """What was missing may have been added there, in a property that Accord knows nothing of."""
+    world, sent = await refused_at_hubspot()
+    (ada,) = [row.remote_id for row in mapped(world, "hubspot")]
+    (stranger,) = set(world.neutral("hubspot")) - {ada}
+    world.lookalikes["hubspot"].delete("customer", stranger)
+    edit_only(world, "hubspot", {"extra": {"jobtitle": "Countess"}}, ada)
+    await world.next_sweep()
+    assert len(sent) == 2
+    assert world.neutral("hubspot")[ada]["email"] == TAKEN
+    assert held(world, "name_taken") == []
+
+
+@pytest.mark.parametrize("how", ["answered", "asked for", "edited"])
+async def test_a_refused_write_is_sent_again_when_somebody_wants_it(how: str) -> None:
+    """By an answer, by a sync of that customer, or by another value: nothing at HubSpot tells that the way is free."""
+    world, sent = await refused_at_hubspot()
+    (one,) = everybody(world)
+    (question,) = held(world, "name_taken")
+    if how == "answered":
+        await answer(world, question, "retry")
+    elif how == "asked for":
+        await ask(world.hub, "hubspot", {"what": "customers", "external_ids": [one.external_id]})
+        await world.settle()
+    else:
+        await change(world, one.external_id, phone="+49302222222")
+    assert len(sent) == 2
+    assert len(held(world, "name_taken")) == 1
+    for _ in range(6):
+        await world.next_sweep()
+    assert len(sent) == 2
+
+
+async def test_a_refused_create_is_not_sent_again_as_it_was() -> None:
+    """A name that somebody else has at QuickBooks: every complete sweep offered the customer once more."""
+    world = await agreeing()
+    sent = written_to(world, "quickbooks", "/customer?")
+    await enter(world, "ada-2", name="Ada Lovelace")
+    (question,) = held(world, "name_taken")
+    for _ in range(3):
+        await all_day(world)
+    assert (len(sent), [one.id for one in held(world)]) == (1, [question.id])
+    await change(world, "ada-2", name="Ada King")
+    assert (len(sent), held(world)) == (2, [])
+
+
+async def test_a_create_that_is_tried_again_does_not_get_the_old_refusal_back() -> None:
+    """QuickBooks may keep a refusal under its request id: somebody had made way, and it said no for another day."""
+    world = World()
+    books = world.lookalikes["quickbooks"]
+    books.settings = replace(books.settings, keeps_refusals=True)
+    await world.activate_all()
+    await enter(world, "ada", name="Ada Lovelace")
+    await enter(world, "ada-2", name="Ada Lovelace")
+    (question,) = held(world, "name_taken")
+    await change(world, "ada", name="Ada King")
+    await answer(world, question, "retry")
+    assert sorted(one["name"] for one in world.neutral("quickbooks").values()) == ["Ada King", "Ada Lovelace"]
+    assert held(world) == []
+
+
+def test_what_was_never_sent_was_not_refused_by_the_provider() -> None:
+    """Ours to judge anew each time: a newer version of Accord may be able to say it."""
+    error, wanted = RejectedError("it has no place there"), {"name": "Ada"}
+    assert refused(error, wanted).digest != refused(error, wanted, A_CREATE).digest
