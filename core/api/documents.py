@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import Query
 from pydantic import BaseModel
@@ -105,10 +105,6 @@ class TieOut(BaseModel):
     differences: list[dict[str, Any]]
 
 
-def _kind(plural: str) -> str:
-    return plural.removesuffix("s")
-
-
 @router.get("/reports/ageing", **needs(READ))
 async def ageing_report(hub: HubIn) -> AgeingReport:
     """What is due, by how long it has been so."""
@@ -133,39 +129,46 @@ async def customer_overview(
     return Overviews.model_validate({"data": found})
 
 
-@router.get("/customers/{external_customer_id}/{kinds}", **needs(READ, 404))
-async def customer_documents(
-    hub: HubIn, external_customer_id: ExternalId, kinds: Kinds, limit: Limit = 50, cursor: After = ""
-) -> DocumentPage:
-    """A customer's documents of one kind."""
+def _routes(kinds: Kinds) -> None:
+    """The routes of one kind of document: each by its own name, so that any other name is a route that is not there."""
+    kind = kinds.removesuffix("s")
 
-    def work(tx: Tx) -> DocumentPage:
-        owner = registry.get(tx, external_customer_id)
-        return _page(tx, kinds, limit, cursor, customer_ids=[owner.id])
+    @router.get(f"/{kinds}", operation_id=f"list_{kinds}", **needs(READ))
+    async def list_documents(
+        hub: HubIn,
+        limit: Limit = 50,
+        cursor: After = "",
+        status: Annotated[str | None, Query(max_length=20)] = None,
+        number: Annotated[str | None, Query(max_length=255)] = None,
+    ) -> DocumentPage:
+        """Documents of one kind by id."""
+        return await hub.db.read(lambda tx: _page(tx, kind, limit, cursor, status=status, number=number))
 
-    return await hub.db.read(work)
+    @router.get(f"/{kinds}/{{name}}", operation_id=f"get_{kind}", **needs(READ, 404))
+    async def get_document(hub: HubIn, name: str) -> DocumentTold:
+        """One document by its id, its number, or its id at its origin."""
+        return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, kind, name)))
+
+    @router.get(
+        f"/customers/{{external_customer_id}}/{kinds}", operation_id=f"list_{kinds}_of_customer", **needs(READ, 404)
+    )
+    async def customer_documents(
+        hub: HubIn, external_customer_id: ExternalId, limit: Limit = 50, cursor: After = ""
+    ) -> DocumentPage:
+        """A customer's documents of one kind."""
+
+        def work(tx: Tx) -> DocumentPage:
+            owner = registry.get(tx, external_customer_id)
+            return _page(tx, kind, limit, cursor, customer_ids=[owner.id])
+
+        return await hub.db.read(work)
 
 
-@router.get("/{kinds}", **needs(READ))
-async def list_documents(
-    hub: HubIn,
-    kinds: Kinds,
-    limit: Limit = 50,
-    cursor: After = "",
-    status: Annotated[str | None, Query(max_length=20)] = None,
-    number: Annotated[str | None, Query(max_length=255)] = None,
-) -> DocumentPage:
-    """Documents of one kind by id."""
-    return await hub.db.read(lambda tx: _page(tx, kinds, limit, cursor, status=status, number=number))
-
-
-@router.get("/{kinds}/{name}", **needs(READ, 404))
-async def get_document(hub: HubIn, kinds: Kinds, name: str) -> DocumentTold:
-    """One document by its id, its number, or its id at its origin."""
-    return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, _kind(kinds), name)))
-
-
-def _page(tx: Tx, kinds: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
-    found = documents.page(tx, kind=_kind(kinds), after=cursor, limit=limit + 1, **filters)
+def _page(tx: Tx, kind: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
+    found = documents.page(tx, kind=kind, after=cursor, limit=limit + 1, **filters)
     shown = [DocumentShown.model_validate(one) for one in listed(tx, found[:limit])]
     return DocumentPage(data=shown, next_cursor=found[limit - 1].id if len(found) > limit else None)
+
+
+for _kinds in get_args(Kinds):
+    _routes(_kinds)

@@ -14,7 +14,8 @@ from core.sandbox.client import SandboxClient
 from core.sandbox.papers import PLACES, Account, Biller, invent, plant_bills
 from core.store import holds, mappings
 from core.store.database import Tx
-from core.sync.documents.telling import agrees, every
+from core.sync.documents.copies import is_equal
+from core.sync.documents.telling import every
 from core.sync.hub import Hub
 from core.sync.oneoffs import ask
 
@@ -100,6 +101,6 @@ def copied(tx: Tx) -> dict[str, dict[str, int]]:
         for one in papers:
             copies = [row for row in rows.get(one.id, ()) if row.connection != one.origin]
             counts["copies"] += len(copies)
-            counts["equal"] += sum(agrees(one, row) for row in copies)
+            counts["equal"] += sum(is_equal(one, row) for row in copies)
         found[kind] = {name: counts[name] for name in ("documents", "copies", "equal")}
     return found

@@ -8,9 +8,9 @@ from core.errors import InvalidInputError
 from core.model.documents import KINDS
 from core.store import connections, customers, documents, mappings
 from core.store.database import Tx
+from core.sync.documents.copies import is_equal
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
-from core.sync.documents.telling import agrees
 from core.sync.hub import Connection, Hub
 
 AT_ONCE = 200
@@ -54,7 +54,7 @@ def _mark_unequal(tx: Tx, hub: Hub, connection: Connection, kind: str, trace: st
         unequal = [
             row
             for row in rows
-            if (paper := papers.get(row.record_id)) and paper.origin != connection.name and not agrees(paper, row)
+            if (paper := papers.get(row.record_id)) and paper.origin != connection.name and not is_equal(paper, row)
         ]
         mark_mappings(tx, hub, unequal, reason="not known to be equal", trace=trace)
 

@@ -29,6 +29,8 @@ from core.sync.documents.marking import no_object_yet
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 
+BASE = "document"
+"""In a mapping's base: the digest of the document that the copy was last seen to be equal to."""
 ADDS = "adds"
 """In an intent's `wanted`: sent twice, it would be there twice."""
 
@@ -46,6 +48,11 @@ class Copy:
     def subject(self) -> str:
         """Where holds and failures of this copy are kept."""
         return work.mapping_subject(self.mapping.id)
+
+
+def is_equal(paper: Paper, row: MappingRow) -> bool:
+    """Whether a copy was last seen to be what the document is now."""
+    return row.state == "live" and row.base.get(BASE) == (paper.digest, paper.digest)
 
 
 class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
@@ -142,7 +149,7 @@ def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     """The copy is what the document says: whatever was asked or failed about it is moot."""
     if copy.raw is None:
         raise BugError(f"{connection.manifest.title} has nothing to write for a copy that is not there")
-    base = {"document": (copy.paper.digest, copy.paper.digest)}
+    base = {BASE: (copy.paper.digest, copy.paper.digest)}
     if (copy.mapping.base, copy.mapping.state) != (base, "live"):
         mappings.update(
             tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]

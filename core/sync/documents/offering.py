@@ -16,6 +16,9 @@ from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
 from core.sync.hub import Connection, Hub
 
+NOTHING_TO_COPY = frozenset({"void", "failed"})
+"""States of a document in which there is nothing to make a copy of, and no longer or not yet anything to tell."""
+
 
 def offer_copies(tx: Tx, hub: Hub, papers: Sequence[Paper], trace: str) -> int:
     """Make the mappings that policy wants and that are not there yet; returns how many were made."""
@@ -52,7 +55,8 @@ def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow
         return False
     issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
     since = policy.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
-    return is_final(document) and document.status != "void" and (issued_on is None or issued_on.isoformat() >= since)
+    is_standing = is_final(document) and document.status not in NOTHING_TO_COPY
+    return is_standing and (issued_on is None or issued_on.isoformat() >= since)
 
 
 def _with_their_invoices(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:

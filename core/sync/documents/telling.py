@@ -16,6 +16,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync import registry
+from core.sync.documents.copies import is_equal
 from core.sync.hub import Hub
 
 AT_ONCE = 500
@@ -90,17 +91,12 @@ def _copy(tx: Tx, paper: Paper, row: MappingRow) -> dict[str, Any]:
         "connection": row.connection,
         "remote_id": row.remote_id,
         "state": row.state,
-        "agrees": agrees(paper, row) and not (waits or held or failure or intent),
+        "agrees": is_equal(paper, row) and not (waits or held or failure or intent),
         "waits": waits[0] if waits else None,
         "held": [{"id": one.id, "reason": one.reason, **one.detail} for one in held],
         "failure": failure.message if failure else None,
         "write_in_doubt": intent.action if intent else None,
     }
-
-
-def agrees(paper: Paper, row: MappingRow) -> bool:
-    """Whether the copy was last seen to be what the document is now."""
-    return row.state == "live" and row.base.get("document") == (paper.digest, paper.digest)
 
 
 def told(tx: Tx, kind: str, name: str) -> dict[str, Any]:

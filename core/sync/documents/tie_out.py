@@ -17,7 +17,8 @@ from core.model.money import ZERO
 from core.store import mappings
 from core.store.database import Tx
 from core.store.documents import Paper
-from core.sync.documents.telling import agrees, every
+from core.sync.documents.copies import is_equal
+from core.sync.documents.telling import every
 from core.sync.hub import Hub
 
 
@@ -60,8 +61,8 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
                 if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
                     row = states.get(name)
                     outcome = "missing" if row is None or row.remote_id is None else "differs"
-                    is_equal = row is not None and agrees(paper, row)
-                    _count(sums, odd, paper, name, "matched" if is_equal else outcome)
+                    matches = row is not None and is_equal(paper, row)
+                    _count(sums, odd, paper, name, "matched" if matches else outcome)
     found = [sums[key] for key in sorted(sums)]
     shown = {"period": period, "sums": msgspec.to_builtins(found), "differences": msgspec.to_builtins(odd)}
     return {**shown, "digest": digest_of("tie_out", shown)}

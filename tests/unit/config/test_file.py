@@ -68,7 +68,7 @@ def test_the_example_loads_with_the_real_providers_and_shows_every_option() -> N
     assert policy.enters_filter == FieldFilter("metadata.region", ("eu", "uk"))
     assert policy.flows == {"locale": "in", "shipping_address": "off", "metadata.internal_note": "off"}
     assert config.connections["stripe-eu"].external_id_field == "metadata.external_customer_id"
-    assert config.connections["quickbooks-us"].settings == {"realm_id": "9130000000000000"}
+    assert config.connections["quickbooks-us"].settings == {"realm_id": "9130000000000000", "deposit_account": "35"}
     assert config.policy.fields["metadata.plan"] == Rule(ranks=("hubspot", "registry"), clear="restore")
     assert config.policy.fields["legal_name"].ranks == ()
     text = path.read_text()
