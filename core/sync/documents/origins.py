@@ -20,7 +20,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.copies import Copy, hold
-from core.sync.documents.marking import Named
+from core.sync.documents.marking import Named, mark_documents
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import Connection, Hub
@@ -33,7 +33,7 @@ class Found:
     kind: str
     rows: Mapping[str, DirtyRow]
     there: list[Read] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
+    gone: list[Missing] = field(default_factory=list)
     trouble: dict[DirtyRow, Trouble] = field(default_factory=dict)
 
 
@@ -57,7 +57,7 @@ async def read_all(connection: Connection, kind: str, remote_ids: Iterable[str])
 
 def _sort(connection: Connection, found: Found, name: str, one: Sighting | Missing) -> None:
     if isinstance(one, Missing):
-        found.gone.append(name)
+        found.gone.append(one)
         return
     row = found.rows[name]
     try:
@@ -74,8 +74,12 @@ def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Repor
         until = hub.clock.now() + back_off(hub.timing, row.attempts)
         work.postpone(tx, connection.name, {row.subject: until}, reason=why)
     record_trouble(tx, hub, connection, found.trouble)
-    for name in found.gone:
-        _gone(tx, hub, connection, found.kind, name, found.rows[name])
+    for missing in found.gone:
+        if missing.survivor:
+            # it goes by another id: a refund, say, names the charge, and the payment is what is known
+            named = {(found.kind, missing.survivor): found.rows[missing.id].trace}
+            mark_documents(tx, hub, connection, named, reason="named by another id")
+        _gone(tx, hub, connection, found.kind, missing.id, found.rows[missing.id])
     report.entered += taken.entered
     report.pulled += taken.changed
     report.held += taken.held
