@@ -19,10 +19,11 @@ Ending = Literal["open", "paid", "in parts", "part paid", "credited", "void", "d
 PLACES: Final = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
 """Decimals of the demo's currencies, written down a second time."""
 
-_ENDINGS: Final[tuple[Ending, ...]] = (
+ENDINGS: Final[tuple[Ending, ...]] = (
     *("paid",) * 6, *("open",) * 5, *("part paid",) * 3, *("in parts",) * 2, *("credited",) * 2, *("void",) * 2,
     "draft",
 )  # fmt: skip
+"""What becomes of an invoice, each as often as it is here."""
 _SOLD: Final = ("Seats", "API calls", "Onboarding", "Premium support", "Größe L")
 
 
@@ -57,7 +58,7 @@ def invent(rng: Random, accounts: Sequence[Account], number: int) -> list[Bill]:
 
 def _bill(rng: Random, account: Account, place: int) -> Bill:
     system: Biller = rng.choice(("stripe", "quickbooks"))
-    ending = _ENDINGS[place % len(_ENDINGS)]
+    ending = ENDINGS[place % len(ENDINGS)]
     if ending == "draft" and system == "quickbooks":
         ending = "open"  # QuickBooks has no drafts
     places = PLACES[account.currency]

@@ -1,0 +1,186 @@
+"""Random bills in a world where calls are lost and processes die; judged by what the systems show, not by the engine.
+
+`python -m tests.support.billing 1 20`: the worlds with seeds 1 to 20; exit 1 when one fails. Smaller than the simulation
+of customers: time passes between rounds only, and nothing is edited on both sides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import structlog
+
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.sandbox.audit import discrepancies
+from core.sandbox.faults import Fault, FaultKind, FaultPlan, FaultyExchange
+from core.sandbox.papers import ENDINGS, PLACES, Account, Bill, Biller, invent, plant_bills
+from core.store import documents, failures, holds, intents
+from core.store.database import Tx
+from tests.support.crashes import Crash, FragileWorld, Fuse
+from tests.support.paper import BOOKS, SINCE, with_documents
+
+POLICIES: Mapping[str, DocumentPolicy] = {
+    "stripe": DocumentPolicy(originates=KINDS),
+    "quickbooks": DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE),
+    "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE),
+}
+MIRRORS = {"stripe": ("quickbooks", "hubspot"), "quickbooks": ("hubspot",)}
+FAULTS: tuple[FaultKind, ...] = ("lost_answer", "lost_request", "error_after", "html")
+STANDING = ("succeeded", "issued")
+ROUNDS = 3
+LONGEST_WAIT = 90_000.0
+
+
+async def play(seed: int) -> list[str]:
+    """One world from its beginning to its end; what is wrong then."""
+    rng = Random(seed)
+    fuse = Fuse()
+    world = FragileWorld(config=with_documents(POLICIES, {"quickbooks": BOOKS}, {}), seed=seed, fuse=fuse)
+    for number, currency in enumerate(rng.sample(sorted(PLACES), 3)):
+        one = {"name": f"Customer {number}", "email": f"c{number}@example.test", "currency": currency}
+        world.lookalikes["quickbooks"].edit("customer", None, one)
+    await world.activate_all()
+    for _ in range(ROUNDS):
+        await _round(world, rng, fuse)
+    for name, lookalike in world.lookalikes.items():
+        world.exchanges[name] = lookalike.respond
+    fuse.is_armed = False
+    await world.settle(patience=LONGEST_WAIT)
+    await world.next_sweep()
+    await world.settle(patience=LONGEST_WAIT)
+    return _problems(world) + await _noise(world)
+
+
+async def _round(world: FragileWorld, rng: Random, fuse: Fuse) -> None:
+    """People bill and pay; then Accord works, and may lose calls or die."""
+    _bill(world, rng)
+    for name, lookalike in world.lookalikes.items():
+        kind = rng.choice(FAULTS)
+        fault = Fault(kind=kind, method="POST", path=".", probability=rng.choice((0.0, 0.0, 0.15)))
+        plan = FaultPlan(requests=(fault,))
+        world.exchanges[name] = FaultyExchange(lookalike, plan, rng=Random(rng.random()), clock=world.clock)
+    world.clock.time += world.timing.changes_every + 1
+    for _ in range(rng.randint(0, 2)):
+        fuse.blows_at, fuse.count, fuse.is_armed = rng.randint(1, 150), 0, True
+        try:
+            await world.settle(patience=200.0)
+        except Crash:
+            world.start()
+    fuse.is_armed = False
+    await world.settle(patience=200.0)
+
+
+def _bill(world: FragileWorld, rng: Random) -> None:
+    def edit(system: Biller, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
+        return world.lookalikes[system].edit(kind, remote_id, changes)
+
+    made = 1000 * (len(world.lookalikes["quickbooks"].neutral("invoice")) + 1)
+    # every ending is among so many
+    some = rng.sample(invent(rng, _accounts(world), len(ENDINGS)), rng.randint(3, 6))
+    bills = [_numbered(one, made + place) for place, one in enumerate(some)]
+    plant_bills(bills, edit)
+    for _ in range(3):
+        _change_one(world, rng)
+
+
+def _numbered(one: Bill, number: int) -> Bill:
+    values = {name: getattr(one, name) for name in one.__struct_fields__}
+    return Bill(**{**values, "number": f"R-{number:06d}"})
+
+
+def _accounts(world: FragileWorld) -> list[Account]:
+    by_email = {one["email"]: name for name, one in world.neutral("stripe").items()}
+    return [
+        Account({"quickbooks": name, "stripe": by_email[one["email"]]}, one["currency"])
+        for name, one in world.neutral("quickbooks").items()
+    ]
+
+
+def _change_one(world: FragileWorld, rng: Random) -> None:
+    """An open invoice that nothing has settled is voided, or paid to the end."""
+    system = rng.choice(("stripe", "quickbooks"))
+    shown = world.lookalikes[system].neutral("invoice")
+    open_ = [name for name, one in shown.items() if one["status"] == "open" and not one.get("mark")]
+    if not open_:
+        return
+    name = rng.choice(open_)
+    one = shown[name]
+    if rng.random() < 0.5 and Decimal(one["due"]) == Decimal(one["total"]):
+        world.lookalikes[system].edit("invoice", name, {"status": "void"})
+    else:
+        paid = {
+            "customer": one["customer"],
+            "currency": one["currency"],
+            "amount": one["due"],
+            "received_on": "2026-11-20",
+        }
+        applied = [{"invoice": name, "amount": one["due"]}]
+        world.lookalikes[system].edit("payment", None, {**paid, "applications": applied})
+
+
+def _problems(world: FragileWorld) -> list[str]:
+    shown = {name: one.neutral("invoice") for name, one in world.lookalikes.items()}
+    found = [f"{one.system} {one.number}: {one.problem}" for one in discrepancies(shown, MIRRORS, frozenset())]
+    found += _money(world)
+    return found + world.db.read_now(_left)
+
+
+def _money(world: FragileWorld) -> list[str]:
+    """Each payment and credit note of Stripe's is in the books once, with its amount, and none else of ours."""
+    found = []
+    for kind, field in (("payment", "amount"), ("credit_note", "total")):
+        made = [one for one in world.lookalikes["stripe"].neutral(kind).values() if one["status"] in STANDING]
+        there_now = world.lookalikes["quickbooks"].neutral(kind).values()
+        copied = [one for one in there_now if one.get("mark") and one["status"] in STANDING]
+        wanted = sorted((one["currency"], one[field]) for one in made)
+        there = sorted((one["currency"], one[field]) for one in copied)
+        if wanted != there:
+            found.append(f"{kind}s of Stripe's are {wanted}, their copies in the books {there}")
+    return found
+
+
+def _left(tx: Tx) -> list[str]:
+    found = [f"in doubt: {one.action} {one.error}" for one in intents.all_open(tx)]
+    found += [f"held: {one.reason} {one.detail}" for one in holds.listing(tx)]
+    found += [f"failing: {one.message}" for one in failures.listing(tx)]
+    for kind in KINDS:
+        for paper in documents.page(tx, kind=kind, limit=10_000):
+            if kind == "invoice":
+                settled = documents.settled(tx, paper.id)
+                told = paper.document.paid + paper.document.credited  # type: ignore[union-attr]
+                if paper.document.status != "void" and settled != told:
+                    found.append(f"{paper.remote_id} is settled by {settled}, and says {told}")
+    return found
+
+
+async def _noise(world: FragileWorld) -> list[str]:
+    """Two more sweeps, one of them of everything, must not write."""
+    before = [world.writes(name) for name in world.names]
+    await world.next_sweep()
+    world.clock.time += world.timing.full_every + 1
+    await world.settle()
+    after = [world.writes(name) for name in world.names]
+    return [] if after == before else [f"idle sweeps wrote: {before} became {after}"]
+
+
+def main() -> int:
+    """Play, print what is wrong."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    first, last = int(sys.argv[1]), int(sys.argv[2])
+    for seed in range(first, last + 1):
+        found = asyncio.run(play(seed))
+        if found:
+            print(f"seed {seed}: " + "\n  ".join(found[:10]))
+            return 1
+    print(f"seeds {first} to {last}: nothing wrong")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
