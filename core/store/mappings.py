@@ -133,10 +133,12 @@ def lock(tx: Tx, ids: Iterable[str]) -> None:
         tx.execute(_LOCK, {"some": some})
 
 
-def count(tx: Tx, connection: str, *states: str) -> int:
-    """How many mappings of a connection are in one of `states`."""
+def count(tx: Tx, connection: str, *states: str, part: str | None = None) -> int:
+    """How many mappings of a connection are in one of `states`: of all, or of one part ("": customers' own)."""
     statement = sa.select(sa.func.count()).select_from(MAPPINGS)
     statement = statement.where(MAPPINGS.c.connection == connection, MAPPINGS.c.state.in_(states))
+    if part is not None:
+        statement = statement.where(MAPPINGS.c.part == part)
     return int(tx.execute(statement).scalar_one())
 
 
@@ -148,10 +150,20 @@ def page(tx: Tx, connection: str, after: str, limit: int) -> list[MappingRow]:
 
 def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
     """Ids of live customers that have no mapping at a connection, in order."""
+    return _without(tx, connection, kind, "", after, limit)
+
+
+def without_part(tx: Tx, connection: str, kind: str, part: str, after: str, limit: int) -> list[str]:
+    """Ids of live customers that have no mapping of a part at a connection, in order."""
+    return _without(tx, connection, kind, part, after, limit)
+
+
+def _without(tx: Tx, connection: str, kind: str, part: str, after: str, limit: int) -> list[str]:
     mapped = sa.exists().where(
         MAPPINGS.c.record_id == CUSTOMERS.c.id,
         MAPPINGS.c.connection == connection,
         MAPPINGS.c.kind == kind,
+        MAPPINGS.c.part == part,
         IS_LIVE,
     )
     statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.deleted_at.is_(None), CUSTOMERS.c.id > after, ~mapped)
