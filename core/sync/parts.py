@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from core.model.match import may_create
 from core.model.remote import Part
-from core.model.values import blank
+from core.model.values import PART_OF, blank
 from core.store import connections, customers, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -14,6 +14,7 @@ from core.store.mappings import MappingRow
 from core.sync.family import look_again
 from core.sync.hub import Connection, Hub
 
+CAME_OFF = "its part is to be tied once more"
 FOLLOWS = "what it is a part of has got its place there"
 
 
@@ -91,6 +92,17 @@ def lacking(connection: Connection, customer: Customer, rows: Sequence[MappingRo
         for part in connection.parts.of_whole(whole.remote_id, customer.fields)
         if not blank(customer.fields.get(part.key)) and part_in(rows, connection.name, part.name) is None
     ]
+
+
+def look_at_whole(
+    tx: Tx, connection: Connection, part: MappingRow, wanted: Collection[str], trace: str, now: float
+) -> None:
+    """A part that is to be tied once more has come off by itself, perhaps: what it belongs to may be gone."""
+    if PART_OF not in wanted or PART_OF not in part.base:
+        return
+    whole = whole_of(mappings.of_records(tx, [part.record_id]).get(part.record_id, ()), connection.name)
+    if whole is not None:
+        work.mark(tx, connection.name, [work.mapping_subject(whole.id)], reason=CAME_OFF, trace=trace, now=now)
 
 
 def awaits(connection: Connection, part: Part, customer: Customer, rows: Sequence[MappingRow]) -> bool:

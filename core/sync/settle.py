@@ -28,7 +28,7 @@ from core.sync.family import FAMILIES, Family, closes_circle
 from core.sync.freeze import intent_for
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.outcome import Outcome
-from core.sync.parts import placed
+from core.sync.parts import look_at_whole, placed
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import only_pushes
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
@@ -252,6 +252,7 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     if intent:
         outcome.intents.append((case.row, intent))
         _narrow(tx, connection, case)
+        look_at_whole(tx, connection, case.mapping, intent.wanted, case.row.trace, now)
     else:
         outcome.done.append(case.row)
 

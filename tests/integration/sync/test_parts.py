@@ -25,6 +25,7 @@ from tests.support.acting import (
     failing,
     held,
     mapped,
+    waiting,
     with_policy,
     with_settings,
 )
@@ -318,6 +319,19 @@ async def test_an_archived_company_is_asked_about_and_its_contact_rests_meanwhil
     assert contact(world)[1]["billed"] == [company(world)]
     assert everybody(world)[0].fields["phone"] == "+4930888"
     await silent(world)
+
+
+async def test_a_contact_that_was_read_before_its_archived_company_does_not_fail_for_ever() -> None:
+    """The tie seems to be taken off, and could never be put back: the company is looked at."""
+    world = await started()
+    await enter(world, "acme", **ACME)
+    world.lookalikes["hubspot"].delete("customer", company(world))
+    world.lookalikes["hubspot"].edit("customer", contact(world)[0], {"phone": "+4930888"})
+    world.clock.time += 61
+    await world.settle(patience=60)
+    assert [one.reason for one in held(world)] == ["remote_gone"]
+    assert failing(world) == []
+    assert waiting(world) == {}
 
 
 async def test_a_company_that_was_let_go_lets_its_contact_go() -> None:
