@@ -494,3 +494,80 @@ async def test_status_and_explain_name_the_contact() -> None:
     ]
     assert shown["mappings"] == 1
     assert shown["parts"] == [{"part": "contact", "title": "billing contact", "mappings": 1, "pending": 0, "gone": 0}]
+
+
+@pytest.mark.parametrize("why", ["two customers", "an external id", "a marker"])
+async def test_a_contact_that_may_be_somebody_else_is_asked_about_though_e_mails_match(why: str) -> None:
+    """One e-mail of two customers is no word, and who carries an id or a marker may be a customer of its own."""
+    world = await started(enters="none", match_email=True)
+    extra = {"external_id": {"external_id": "x-1"}, "marker": {"extra": {"accord_ref": "other.m.1"}}}
+    there = world.lookalikes["hubspot"].edit(
+        "customer",
+        None,
+        {"name": "Ann", "email": ACME["email"], **extra.get(why.partition(" ")[2].replace(" ", "_"), {})},
+    )
+    await all_day(world)
+    if why == "two customers":
+        await enter(world, "zeta", name="Zeta", customer_type="individual", email=None)
+        world.db.run_now(
+            lambda tx: registry.update(tx, world.hub, "zeta", {"email": ACME["email"]}, actor="a", trace="t")
+        )
+    await enter(world, "acme", **ACME)
+    await all_day(world)
+    mine = [row for row in parts(world) if row.remote_id == there]
+    if why != "two customers":
+        (question,) = [one for one in held(world) if one.reason == "ambiguous_match" and one.subject[:2] == "m:"]
+        assert question.detail["candidates"] == [there]
+        await answer(world, question, f"link:{there}")
+        await all_day(world)
+        # a person's word: whatever id it carries is no question any more
+        assert [row.remote_id for row in parts(world)] == [there]
+        assert held(world) == []
+    else:
+        assert mine == []
+        assert [one for one in held(world) if one.connection == "hubspot"]
+
+
+async def test_another_company_with_the_e_mail_is_no_contact() -> None:
+    """A part is an object of its own kind."""
+    world = await started(enters="none", match_email=True)
+    firm = {"name": "Old", "customer_type": "company", "email": ACME["email"]}
+    other = world.lookalikes["hubspot"].edit("customer", None, firm)
+    await all_day(world)
+    world.config = with_policy(world.config, "hubspot", match_email=False)
+    world.start()
+    await enter(world, "acme", **ACME)
+    for question in held(world, "ambiguous_match"):
+        assert question.detail["candidates"] == [other]
+        await answer(world, question, "create")
+    assert contact(world)[1]["billed"] == [company_of(world, "Acme")]
+    assert held(world) == []
+
+
+async def test_no_contact_is_made_without_an_e_mail_that_hubspot_can_hold() -> None:
+    """It would be a nameless one, and a second one could be made."""
+    world = await started()
+    await enter(world, "acme", **{**ACME, "email": None})
+    (one,) = everybody(world)
+    world.db.run_now(
+        lambda tx: registry.put(tx, world.hub, one, {"email": "a b@x"}, actor="ann", trace="t", action="undo")
+    )
+    await world.settle()
+    assert objects(world, "contact") == {}
+    here = [one for one in held(world) if one.connection == "hubspot"]
+    assert [(one.reason, one.field) for one in here] == [("unrepresentable", "email")]
+
+
+async def test_a_contact_is_not_where_its_customer_stands_among_companies() -> None:
+    """Children hang below the company, whatever becomes of the contact."""
+    world = await started()
+    await enter(world, "acme", **ACME)
+    await enter(world, "sub", name="Sub", customer_type="company", email="sub@acme.example", parent="acme")
+    acme, sub = company_of(world, "Acme"), company_of(world, "Sub")
+    assert world.neutral("hubspot")[sub]["parent"] == acme
+    await change(world, "acme", phone="+493055", email="other@acme.example")
+    world.lookalikes["hubspot"].edit("customer", contact_of(world, "other@acme.example"), {"phone": "+493066"})
+    await all_day(world)
+    assert world.neutral("hubspot")[sub]["parent"] == acme
+    assert all(row.base["parent"] == ("acme", "acme") for row in mapped(world, "hubspot") if row.remote_id == sub)
+    await silent(world)
