@@ -102,16 +102,30 @@ class HubSpotClient:
 
     async def associations(self, inputs: Sequence[Mapping[str, str]]) -> bytes:
         """What companies are to other companies: up to 100 of them, each from a cursor on."""
-        path = self._between_companies("read")
+        path = self._between("companies", "read")
         return await self._read("objects", "POST", path, body={"inputs": list(inputs)})
 
     async def associate(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
         """Tie companies to companies."""
-        return await self._write("company", self._between_companies("create"), {"inputs": list(inputs)})
+        return await self._write("company", self._between("companies", "create"), {"inputs": list(inputs)})
 
     async def dissociate(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
         """Take off these ties and no others between the same companies."""
-        return await self._write("company", self._between_companies("labels/archive"), {"inputs": list(inputs)})
+        return await self._write("company", self._between("companies", "labels/archive"), {"inputs": list(inputs)})
+
+    async def billing(self, inputs: Sequence[Mapping[str, str]]) -> bytes:
+        """What contacts are to companies: up to 100 of them, each from a cursor on."""
+        path = self._between("contacts", "read")
+        return await self._read("objects", "POST", path, body={"inputs": list(inputs)})
+
+    async def labels(self) -> bytes:
+        """All that a contact can be to a company."""
+        path = f"/crm/associations/{self._version}/contacts/companies/labels"
+        return await self._read("objects", "GET", path)
+
+    async def make_billing(self, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Tie contacts to companies."""
+        return await self._write("contact", self._between("contacts", "create"), {"inputs": list(inputs)})
 
     async def property(self, object_type: ObjectType, name: str) -> bytes:
         """A property's definition; GoneError when there is none."""
@@ -136,8 +150,8 @@ class HubSpotClient:
     def _objects(self, object_type: ObjectType, tail: str = "") -> str:
         return f"/crm/objects/{self._version}/{PATHS[object_type]}{tail}"
 
-    def _between_companies(self, what: str) -> str:
-        return f"/crm/associations/{self._version}/companies/companies/batch/{what}"
+    def _between(self, ours: str, what: str) -> str:
+        return f"/crm/associations/{self._version}/{ours}/companies/batch/{what}"
 
     def _properties(self, object_type: ObjectType, tail: str = "") -> str:
         return f"/crm/properties/{self._version}/{PATHS[object_type]}{tail}"

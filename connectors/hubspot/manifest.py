@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec
+from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec, Part
 
 TEXT_LIMIT: Final = 65_536
 NAME_LIMIT: Final = 100
@@ -24,6 +24,19 @@ def limits_of(distribution: str) -> tuple[Limit, ...]:
     )
 
 
+BILLING_CONTACT: Final = Part(
+    name="contact",
+    title="billing contact",
+    fields=("email", "phone"),
+    key="email",
+    of="company:",
+    ids="contact:",
+    when=("customer_type", "company"),
+    blank_setting="untyped",
+    setting="billing_contact",
+)
+"""The person of a company who is billed: e-mail and phone are that contact's, and not the company's any more."""
+
 MANIFEST: Final = Manifest(
     provider="hubspot",
     title="HubSpot",
@@ -41,6 +54,7 @@ MANIFEST: Final = Manifest(
         "parent": FieldSpec(since=2, note="parent company; only between companies, a contact has none"),
     },
     hierarchy=Hierarchy(is_apart=True, of="company:"),
+    parts=(BILLING_CONTACT,),
     metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
     page_size=100,
     read_batch=100,
@@ -56,6 +70,8 @@ MANIFEST: Final = Manifest(
         "base_url": "where the API is (default https://api.hubapi.com)",
         "api_version": "date version of the API (default 2026-09)",
         "untyped": "contact or company: what a customer without customer_type becomes (default contact)",
+        "billing_contact": "true or false: a company's e-mail and phone are kept at a contact that is tied to it as "
+        "its billing contact (default false)",
         "distribution": "pro, free or oauth: which rate limit the access token has (default pro)",
     },
     secrets={

@@ -74,6 +74,9 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     by_email: Sequence[Candidate] = ()
     twins_by_external_id: Sequence[str] = ()
     twins_by_email: Sequence[str] = ()
+    awaited: str | None = None
+    """A customer with its e-mail is to get a part of that kind, and looks for it itself: one question, not two. This is
+    the mapping that waits for it ("": there is none yet)."""
     is_marker_unknown: bool = False
     """It carries our marker of a mapping that this registry never had: an older database was restored."""
     is_perhaps_forgotten: bool = False
@@ -103,6 +106,7 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
         _by_merge(remote, hits)
         or _by_mark(remote, ours, hits)
         or _by_external_id(remote, hits)
+        or _awaited(hits)
         or _by_email(remote, hits, policy)
         or _perhaps_forgotten(remote, hits)
     )
@@ -175,6 +179,12 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
         why = "its external id is new, but a customer with its e-mail is known under another"
         return _ambiguous(remote, "e-mail", why, free)
     return Match("enter", "its external id is new")
+
+
+def _awaited(hits: Hits) -> Match | None:
+    if hits.awaited is None:
+        return None
+    return Match("ignore", "left to the customer with its e-mail, as a part", mapping_id=hits.awaited)
 
 
 def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | None:

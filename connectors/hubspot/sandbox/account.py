@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connectors.hubspot.sandbox.billing import Billing
 from connectors.hubspot.sandbox.families import Families
 from connectors.hubspot.sandbox.outbox import Outbox
 from connectors.hubspot.sandbox.settings import HubSpotSettings
@@ -28,6 +29,7 @@ class AccountState:
             kind: Table(kind, rng.randrange(100, 900), lambda: self.settings) for kind in ("contact", "company")
         }
         self.families = Families(self.tables["company"])
+        self.billing = Billing(self.tables["contact"], self.tables["company"])
         self.outbox = Outbox(rng)
         self.mutations: list[Mutation] = []
         self._rng = rng
@@ -85,6 +87,24 @@ class AccountState:
             if above is not None:
                 self._tell_tie(above, child, caller, is_removed=is_removed)
 
+    def label(self, contact: str, company: str, label: str, caller: str, *, is_removed: bool = False) -> None:
+        """Tie a contact to a company by a label, or take that off; what is so already is no change. Checked before."""
+        before = set(self.billing.between(contact, company))
+        (self.billing.take_off if is_removed else self.billing.put)(contact, company, label)
+        if before == self.billing.between(contact, company):
+            return
+        action, told = "dissociate" if is_removed else "associate", {"company": company, "label": label}
+        self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", f"contact:{contact}", told, None))
+        event = {
+            # from the company's end alone: whoever waits for one from the contact's will wait
+            "associationType": "COMPANY_TO_CONTACT",
+            "fromObjectId": int(company),
+            "toObjectId": int(contact),
+            "associationRemoved": is_removed,
+            "isPrimaryAssociation": False,
+        }
+        self._tell(self.tables["company"], "associationChange", event, caller)
+
     def _tell_tie(self, parent: str, child: str, caller: str, *, is_removed: bool) -> None:
         """One event, seen from the parent: whoever waits for one from the child will wait."""
         event = {
@@ -99,6 +119,7 @@ class AccountState:
     def merge(self, table: Table, primary: Record, absorbed: Record, caller: str) -> Record:
         """Two become one new object."""
         new = table.merge(primary, absorbed, self.now_ms())
+        self.billing.merged(table, new.id, primary.id, absorbed.id)
         if table.type == "company":
             self.families.merged(new.id, primary.id, absorbed.id)
         for old in (primary, absorbed):

@@ -25,13 +25,13 @@ from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.rules import check_rules
 from connectors.hubspot.sandbox.search import hit, search
 from connectors.hubspot.sandbox.store import DEFAULTS, MODIFIED, Record, Table
-from connectors.hubspot.sandbox.ties import WHAT, ties_answer
+from connectors.hubspot.sandbox.ties import WHAT, are_known, labels_answer, ties_answer
 from core.ports import HttpRequest, HttpResponse
 
 HISTORY_BATCH: Final = 50
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
-_TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/batch/(.+)")
+_TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/(labels|batch/.+)")
 _ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
 _NAMES: Final = {"contact": ("contact", "contacts", "0-1"), "company": ("company", "companies", "0-2")}
 _BATCH_NAMES: Final = {"/batch/create": "create", "/batch/update": "update", "/batch/upsert": "upsert"}
@@ -121,7 +121,7 @@ class Api:
             }
             return answer(200, told)
         ties = _TIES.fullmatch(path)
-        if ties and call.method == "POST":
+        if ties:
             return self._associations([self._table(ties.group(1)), self._table(ties.group(2))], ties.group(3), call)
         found = _CRM.fullmatch(path)
         table = self._table(found.group(3)) if found else None
@@ -163,13 +163,21 @@ class Api:
         return self._one(table, call)
 
     def _associations(self, ends: Sequence[Table | None], what: str, call: Call) -> HttpResponse:
-        """Between companies only: Accord uses no others."""
-        table = ends[0]
-        if table is None or table.type != "company" or ends[1] is not table or what not in WHAT:
+        start, end = ends
+        if start is None or end is None or not are_known(start.type, end.type, what):
             return no_such_path()
-        self._check_scope("objects", table, is_reading=what == "read")
-        self.reads += what == "read"
-        return ties_answer(self._state, what, inputs_in(call.json()))
+        is_reading = what in ("labels", "batch/read")
+        if (what, call.method) != ("labels", "GET") and (
+            what.removeprefix("batch/") not in WHAT or call.method != "POST"
+        ):
+            return no_such_path()
+        for table in {start.type: start, end.type: end}.values():
+            self._check_scope("objects", table, is_reading=is_reading)
+        self.reads += is_reading
+        if what == "labels":
+            return labels_answer(self._state, start.type)
+        inputs = inputs_in(call.json())
+        return ties_answer(self._state, (start.type, end.type), what.removeprefix("batch/"), inputs)
 
     def _properties(self, table: Table, call: Call) -> HttpResponse:
         if call.tail == "/groups" and call.method == "POST":

@@ -1,4 +1,4 @@
-"""The part of HubSpot's associations API that ties companies to companies, in batches."""
+"""The part of HubSpot's associations API that ties companies to companies, and contacts to companies, in batches."""
 
 from __future__ import annotations
 
@@ -7,23 +7,37 @@ from typing import Any, Final
 
 from connectors.hubspot.sandbox.account import ACCORD, AccountState
 from connectors.hubspot.sandbox.answers import Refused, answer, bad_request
+from connectors.hubspot.sandbox.billing import LABELS, PLAIN, label_in, labels_told
 from connectors.hubspot.sandbox.families import CHILD_TO_PARENT, PARENT_TO_CHILD
 from core.ports import HttpResponse
 
 WHAT: Final = ("read", "create", "labels/archive")
-_COMPANY: Final = "0-2"
+_NUMBERS: Final = {"contact": "0-1", "company": "0-2"}
 
 
-def ties_answer(state: AccountState, what: str, inputs: Sequence[Mapping[str, Any]]) -> HttpResponse:
+def are_known(start: str, end: str, what: str) -> bool:
+    """Whether objects of these types can be tied here: Accord uses no others."""
+    return {start, end} == {"contact", "company"} or (start == end == "company" and what != "labels")
+
+
+def labels_answer(state: AccountState, start: str) -> HttpResponse:
+    """All that a contact can be to a company, or a company to a contact."""
+    return answer(200, {"results": labels_told(state.settings, start)})
+
+
+def ties_answer(
+    state: AccountState, ends: tuple[str, str], what: str, inputs: Sequence[Mapping[str, Any]]
+) -> HttpResponse:
     """Answer one batch. Each input has its own outcome; there are no trace ids to tell which failed."""
     if what == "read":
-        return _read(state, inputs)
+        return _read(state, ends, inputs)
+    is_family = ends[0] == ends[1]
     act = _tied if what == "create" else _untied
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for given in inputs:
         try:
-            results.append(act(state, given))
+            results.append(act(state, given) if is_family else _labelled(state, ends, given, is_new=what == "create"))
         except Refused as refused:
             errors.append(refused.body)
     told: dict[str, Any] = {"status": "COMPLETE", "results": results}
@@ -32,14 +46,33 @@ def ties_answer(state: AccountState, what: str, inputs: Sequence[Mapping[str, An
     return answer(201, told) if what == "create" else HttpResponse(204, {}, b"")
 
 
-def _read(state: AccountState, inputs: Sequence[Mapping[str, Any]]) -> HttpResponse:
+def _read(state: AccountState, ends: tuple[str, str], inputs: Sequence[Mapping[str, Any]]) -> HttpResponse:
     asked = [(str(one.get("id")), int(one.get("after") or 0)) for one in inputs]
-    told = {hubspot_id: state.families.told(hubspot_id, after) for hubspot_id, after in asked}
+    told = {hubspot_id: _told(state, ends, hubspot_id, after) for hubspot_id, after in asked}
     none = [hubspot_id for hubspot_id, found in told.items() if found is None]
     body: dict[str, Any] = {"status": "COMPLETE", "results": [found for found in told.values() if found]}
     if none:
-        body |= {"numErrors": len(none), "errors": no_associations(none)}
+        body |= {"numErrors": len(none), "errors": no_associations(ends, none)}
     return answer(207 if none else 200, body)
+
+
+def _told(state: AccountState, ends: tuple[str, str], hubspot_id: str, after: int) -> dict[str, Any] | None:
+    if ends[0] == ends[1]:
+        return state.families.told(hubspot_id, after)
+    return state.billing.told(state.settings, ends[0], hubspot_id, after)
+
+
+def _labelled(state: AccountState, ends: tuple[str, str], given: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
+    """Tie a contact to a company, or take a label off: taking off what is not there is fine."""
+    label = label_in(state.settings, ends[0], given)
+    ids = _ends_in(given)
+    contact, company = ids if ends[0] == "contact" else ids[::-1]
+    if is_new:
+        state.billing.check(contact, company)
+    state.label(contact, company, label, ACCORD, is_removed=not is_new)
+    told = {"fromObjectId": given["from"]["id"], "toObjectId": given["to"]["id"]}
+    names = [] if label == PLAIN else [LABELS[label]]
+    return {"fromObjectTypeId": _NUMBERS[ends[0]], "toObjectTypeId": _NUMBERS[ends[1]], **told, "labels": names}
 
 
 def _tied(state: AccountState, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +80,7 @@ def _tied(state: AccountState, given: Mapping[str, Any]) -> dict[str, Any]:
     state.families.check(child, parent)
     state.set_parent(child, parent, ACCORD)
     ends = {"fromObjectId": given["from"]["id"], "toObjectId": given["to"]["id"]}
-    return {"fromObjectTypeId": _COMPANY, "toObjectTypeId": _COMPANY, **ends, "labels": []}
+    return {"fromObjectTypeId": _NUMBERS["company"], "toObjectTypeId": _NUMBERS["company"], **ends, "labels": []}
 
 
 def _untied(state: AccountState, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,25 +93,32 @@ def _untied(state: AccountState, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def tie_in(given: Mapping[str, Any]) -> tuple[str, str]:
     """Child and parent that one input names, in either direction."""
-    ends = [given.get(name) for name in ("from", "to")]
-    ids = [str(one.get("id", "")) if isinstance(one, dict) else "" for one in ends]
+    ids = _ends_in(given)
     kinds = given.get("types")
-    if not all(ids) or not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
+    if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
         raise bad_request("Invalid input JSON: from, to and types must be set")
     kind = kinds[0].get("associationTypeId")
     if kinds[0].get("associationCategory") != "HUBSPOT_DEFINED" or kind not in (PARENT_TO_CHILD, CHILD_TO_PARENT):
         raise bad_request(f"association type {kind} does not exist between companies")
-    return (ids[0], ids[1]) if kind == CHILD_TO_PARENT else (ids[1], ids[0])
+    return ids if kind == CHILD_TO_PARENT else (ids[1], ids[0])
 
 
-def no_associations(ids: Sequence[str]) -> list[dict[str, Any]]:
+def _ends_in(given: Mapping[str, Any]) -> tuple[str, str]:
+    ends = [given.get(name) for name in ("from", "to")]
+    start, end = [str(one.get("id", "")) if isinstance(one, dict) else "" for one in ends]
+    if not (start and end):
+        raise bad_request("Invalid input JSON: from and to must be set")
+    return start, end
+
+
+def no_associations(ends: tuple[str, str], ids: Sequence[str]) -> list[dict[str, Any]]:
     """What a batch read says about objects without any."""
     return [
         {
             "status": "error",
             "category": "OBJECT_NOT_FOUND",
             "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
-            "message": f"No company is associated with company {one}.",
+            "message": f"No {ends[1]} is associated with {ends[0]} {one}.",
             "context": {"fromObjectId": [one]},
         }
         for one in ids

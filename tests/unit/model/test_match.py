@@ -359,3 +359,14 @@ def test_a_forgotten_object_of_the_same_name_stops_a_create_and_never_links() ->
     assert (found.kind, found.rung) == ("hold", "create")
     both = match_before_create([Double("r1", "name"), Double("r1", "e-mail")], ALL, None)
     assert (both.kind, both.remote_id) == ("link", "r1")
+
+
+def test_what_may_be_a_part_of_a_customer_is_left_to_it() -> None:
+    """It looks for it itself: linked as its own object, or asked about twice, it would be nobody's part."""
+    waiting = Hits(by_email=[TAKEN], awaited="m7")
+    assert matched(waiting) == Match("ignore", "left to the customer with its e-mail, as a part", mapping_id="m7")
+    assert matched(Hits(by_email=[FREE], awaited="")).kind == "ignore"
+    assert held(matched(Hits(by_email=[TAKEN])))[0] == "e-mail"
+    # what it says itself comes first
+    assert matched(Hits(by_external_id=FREE, awaited="m7"), external_id="ada").kind == "link"
+    assert matched(Hits(marked=Marked("m1", FREE, 2, is_ended=False), awaited="m7"), accord_ref=MARK).kind == "link"
