@@ -40,7 +40,9 @@ from core.sync.registry import offer
 from core.sync.resolve import outlive
 from core.sync.sweep import Listed, is_due, sweep_slice
 
-WALK_AT_ONCE = 100
+LOOKED_AT_ONCE = 100
+WALK_AT_ONCE = 200
+"""Unmapped objects, or customers, per transaction: with fewer of them each page of the file is written more often."""
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
 SINGLE_READS_AT_ONCE = 20
@@ -76,7 +78,7 @@ class Look:
 def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
     """What waits in a lane now."""
     name, now = connection.name, hub.clock.now()
-    limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
+    limit = LOOKED_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
     return Look(

@@ -142,10 +142,12 @@ class StripeConnector:
 
 async def _together(calls: Sequence[Awaitable[T]]) -> list[T | BaseException]:
     """Run calls, a few at a time, until every one has ended; failures stand among the results."""
-    room = asyncio.Semaphore(MANIFEST.in_flight)
+    room, turn = asyncio.Semaphore(MANIFEST.in_flight), asyncio.Lock()
 
     async def bounded(call: Awaitable[T]) -> T:
         async with room:
+            async with turn:
+                await asyncio.sleep(0)  # calls that all begin in one turn of the loop keep a webhook waiting for each
             return await call
 
     return await asyncio.gather(*(bounded(call) for call in calls), return_exceptions=True)
