@@ -33,6 +33,8 @@ RESTORED: Final = "restore"
 ANSWERED: Final = "answer"
 """The rung of objects that a create was answered with, though they are another customer's."""
 
+EXTERNAL_ID: Final = "external id"
+"""The rung of the id that the object carries, or would get on entering."""
 CUSTOMERS: Final = "customers"
 OBJECTS: Final = "objects"
 """What the candidates of a question are: external ids of the registry, or remote ids of the connection."""
@@ -111,7 +113,11 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
         or _perhaps_forgotten(remote, hits)
     )
     found = found or Match("enter", "no candidate on any rung")
-    return _answered(answer) if found.hold and answer and answer.digest == found.hold.digest else found
+    if found.hold is None or answer is None or answer.digest != found.hold.digest:
+        return found
+    if answer.choice == "create" and hits.by_external_id is not None:
+        return found  # two customers cannot have one external id: it is asked about until it has another one
+    return _answered(answer)
 
 
 def in_scope(remote: Remote, policy: ConnectionPolicy, *, is_marked: bool) -> bool:
@@ -166,11 +172,11 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
     """`hits.by_external_id` is by the id the object carries, or else by the one it would get on entering."""
     found = hits.by_external_id
     if hits.twins_by_external_id:
-        return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id), OBJECTS)
+        return _ambiguous(remote, EXTERNAL_ID, "other objects carry it too", list(hits.twins_by_external_id), OBJECTS)
     if found is not None and found.mapped_to is not None:
-        return _ambiguous(remote, "external id", f"that customer is {found.mapped_to} here", [found.external_id])
+        return _ambiguous(remote, EXTERNAL_ID, f"that customer is {found.mapped_to} here", [found.external_id])
     if found is not None:
-        return Match("link", "external id", found.customer_id)
+        return Match("link", EXTERNAL_ID, found.customer_id)
     if not remote.external_id:
         return None
     # a customer that is mapped here already is told apart by its own external id

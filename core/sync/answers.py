@@ -6,7 +6,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
-from core.model.match import UNNAMED
+from core.model.match import CUSTOMERS, EXTERNAL_ID, UNNAMED
 from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -57,6 +57,12 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
         raise InvalidInputError(problem, field="digest", cure="look at the hold again")
     if is_link:
         _check_link(tx, hold, choice[len("link:") :])
+    elif (
+        choice == "create" and hold.detail.get("rung") == EXTERNAL_ID and hold.detail.get("candidates_are") == CUSTOMERS
+    ):
+        owner = ", ".join(holds.candidates_of(hold.detail))
+        cure = "give the object another one there, link it, or leave it"
+        raise InvalidInputError(f"its external id is that of customer {owner}", field="choice", cure=cure)
 
 
 def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:

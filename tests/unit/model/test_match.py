@@ -122,6 +122,15 @@ def test_an_external_id_of_a_customer_mapped_here_is_held() -> None:
     assert "r9" in problem
 
 
+def test_nobody_can_say_that_an_object_with_a_customers_external_id_is_another_customer() -> None:
+    """Two customers cannot have one: it is asked about until the object has another id, is linked, or left."""
+    hits = Hits(by_external_id=TAKEN)
+    asked = matched(hits, external_id="bob")
+    assert asked.hold is not None
+    assert matched(hits, answer=Answer("create", asked.hold.digest), external_id="bob") == asked
+    assert matched(hits, answer=Answer("leave", asked.hold.digest), external_id="bob").kind == "ignore"
+
+
 def test_a_new_external_id_with_a_known_email_is_held() -> None:
     """The same person under two keys would become two customers."""
     found = matched(Hits(by_email=[FREE, TAKEN]), external_id="new")
