@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -88,7 +89,7 @@ class StripeConnector:
         """Read each customer by itself (Stripe has no batch), a few at a time."""
         _known(kind)
         wanted = list(dict.fromkeys(ids))
-        found = await _together([self._read_one(remote_id) for remote_id in wanted])
+        found = await _together([partial(self._read_one, remote_id) for remote_id in wanted])
         return dict(zip(wanted, _first_failure_raised(found), strict=True))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
@@ -99,7 +100,7 @@ class StripeConnector:
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Send each write by itself, a few at a time."""
         receipts = []
-        for receipt in await _together([self._write_one(write) for write in writes]):
+        for receipt in await _together([partial(self._write_one, write) for write in writes]):
             if not isinstance(receipt, Written | AccordError):
                 raise receipt
             receipts.append(receipt)
@@ -140,15 +141,15 @@ class StripeConnector:
         return Written(sighting_of(written_id, raw), is_replay=reply.is_replayed)
 
 
-async def _together(calls: Sequence[Awaitable[T]]) -> list[T | BaseException]:
+async def _together(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T | BaseException]:
     """Run calls, a few at a time, until every one has ended; failures stand among the results."""
     room, turn = asyncio.Semaphore(MANIFEST.in_flight), asyncio.Lock()
 
-    async def bounded(call: Awaitable[T]) -> T:
+    async def bounded(call: Callable[[], Awaitable[T]]) -> T:
         async with room:
             async with turn:
                 await asyncio.sleep(0)  # calls that all begin in one turn of the loop keep a webhook waiting for each
-            return await call
+            return await call()
 
     return await asyncio.gather(*(bounded(call) for call in calls), return_exceptions=True)
 
