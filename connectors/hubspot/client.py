@@ -113,6 +113,11 @@ class HubSpotClient:
         """Take off these ties and no others between the same objects."""
         return await self._write(origin, self._between(origin, target, "labels/archive"), {"inputs": list(inputs)})
 
+    async def labels(self) -> bytes:
+        """All that a contact can be to a company."""
+        path = f"/crm/associations/{self._version}/contacts/companies/labels"
+        return await self._read("objects", "GET", path)
+
     async def property(self, object_type: ObjectType, name: str) -> bytes:
         """A property's definition; GoneError when there is none."""
         return await self._read("properties", "GET", self._properties(object_type, f"/{name}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from core.model.paper import DocumentSpec
-from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec
+from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec, Part
 
 TEXT_LIMIT: Final = 65_536
 NAME_LIMIT: Final = 100
@@ -25,6 +25,19 @@ def limits_of(distribution: str) -> tuple[Limit, ...]:
     )
 
 
+BILLING_CONTACT: Final = Part(
+    name="contact",
+    title="billing contact",
+    fields=("email", "phone"),
+    key="email",
+    of="company:",
+    ids="contact:",
+    when=("customer_type", "company"),
+    blank_setting="untyped",
+    setting="billing_contact",
+)
+"""The person of a company who is billed: e-mail and phone are that contact's, and not the company's any more."""
+
 MANIFEST: Final = Manifest(
     provider="hubspot",
     title="HubSpot",
@@ -42,6 +55,7 @@ MANIFEST: Final = Manifest(
         "parent": FieldSpec(since=2, note="parent company; only between companies, a contact has none"),
     },
     hierarchy=Hierarchy(is_apart=True, of="company:"),
+    parts=(BILLING_CONTACT,),
     metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
     kinds=("customer", "invoice"),
     documents={"invoice": DocumentSpec(mirrors=True, settles="itself", number_length=TEXT_LIMIT)},
@@ -59,6 +73,8 @@ MANIFEST: Final = Manifest(
         "base_url": "where the API is (default https://api.hubapi.com)",
         "api_version": "date version of the API (default 2026-09)",
         "untyped": "contact or company: what a customer without customer_type becomes (default contact)",
+        "billing_contact": "true or false: a company's e-mail and phone are kept at a contact that is tied to it as "
+        "its billing contact (default false)",
         "distribution": "pro, free or oauth: which rate limit the access token has (default pro)",
         "paid_status": "paid or open: which HubSpot status a paid copy of an invoice has (default paid)",
     },

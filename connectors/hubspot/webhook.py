@@ -129,8 +129,8 @@ def _notices(event: Mapping[str, Any]) -> list[Notice]:
     if verb == "merge":
         merged = _merge_notice(object_type, event)
         return [merged] if merged else []
-    ids = [_id_in(event, place) for place in _places(name, event)]
-    return [Notice(kind="customer", remote_id=join_id(object_type, one)) for one in ids if one]
+    ids = [(one, _id_in(event, place)) for place, one in _places(name, object_type, event).items()]
+    return [Notice(kind="customer", remote_id=join_id(kind, one)) for kind, one in ids if one]
 
 
 def _invoice_notices(name: str, event: Mapping[str, Any]) -> list[Notice]:
@@ -140,12 +140,16 @@ def _invoice_notices(name: str, event: Mapping[str, Any]) -> list[Notice]:
     return [Notice(kind="invoice", remote_id=join_id("invoice", hubspot_id))]
 
 
-def _places(name: str, event: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where the ids of the objects are. Of a tie between parent and child it is not said who is told: both are."""
+def _places(name: str, object_type: ObjectType, event: Mapping[str, Any]) -> dict[str, ObjectType]:
+    """Where the ids of the objects are, and of which type. Of a tie it is not said who is told: both ends are."""
     if not name.endswith(".associationChange"):
-        return ("objectId",)
-    is_family = name.startswith("company.") and "PARENT" in str(event.get("associationType")).upper()
-    return ("fromObjectId", "toObjectId") if is_family else ("fromObjectId",)
+        return {"objectId": object_type}
+    told = str(event.get("associationType")).upper()
+    if object_type == "company" and "PARENT" in told:
+        return {"fromObjectId": "company", "toObjectId": "company"}
+    if object_type == "company" and "CONTACT" in told:
+        return {"fromObjectId": "company", "toObjectId": "contact"}
+    return {"fromObjectId": object_type}
 
 
 def _merge_notice(object_type: ObjectType, event: Mapping[str, Any]) -> Notice | None:

@@ -9,7 +9,7 @@ lines and whose it is: `{"type":"invoice","object":{...},"lines":[{...}],"custom
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, TypeVar, get_args
 
@@ -45,9 +45,12 @@ UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _VERSION: Final = str(MANIFEST.translation).encode()
 _COMPANY: Final = b'{"type":"company",'
+_CONTACT: Final = b'{"type":"contact",'
 
 HUBSPOT_DEFINED: Final = "HUBSPOT_DEFINED"
 CHILD_TO_PARENT: Final = 14
+BILLING: Final = frozenset({930, 931})
+"""HubSpot's own label for a billing contact, one number for each direction (PROVIDERS §5): which is which, it tells."""
 INVOICE_TO: Final[Mapping[ObjectType, int]] = {"contact": 177, "company": 179, "line_item": 409}
 """Types of the associations that an invoice has (PROVIDERS §5)."""
 
@@ -61,11 +64,15 @@ class HubSpotObject(msgspec.Struct, frozen=True):
 
 
 class Framed(msgspec.Struct, frozen=True):
-    """Raw bytes of one remote object as Accord carries them. `parent` are the companies above a company, by `;`."""
+    """Raw bytes of one remote object as Accord carries them.
+
+    `parent` are the companies above a company, `billed` those whose billing contact a contact is, both by `;`.
+    """
 
     type: CustomerType
     object: HubSpotObject
     parent: str | msgspec.UnsetType | None = msgspec.UNSET
+    billed: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class FramedInvoice(msgspec.Struct, frozen=True):
@@ -148,6 +155,19 @@ class AssociationResults(msgspec.Struct, frozen=True):
 
     results: list[Associations] = []
     errors: list[Problem] | None = None
+
+
+class Label(msgspec.Struct, frozen=True, rename="camel"):
+    """One way in which objects of two types can be associated, from the first to the second."""
+
+    category: str
+    type_id: int
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """All ways from one type of object to another."""
+
+    results: list[Label]
 
 
 class AssociationErrors(msgspec.Struct, frozen=True):
@@ -259,6 +279,12 @@ def invoice_sighting(hubspot_id: str, raw: bytes, lines: Sequence[bytes], custom
     """An invoice as it was read, with everything that makes it one."""
     more = b',"lines":[' + b",".join(lines) + b'],"customers":' + msgspec.json.encode(customers) + b"}"
     return _seen(join_id("invoice", hubspot_id), frame("invoice", raw)[:-1] + more)
+
+
+def with_billed(seen: Sighting, companies: Iterable[str]) -> Sighting:
+    """The same contact with the companies whose billing contact it is."""
+    told = msgspec.json.encode(";".join(sorted(companies, key=lambda one: (len(one), one))) or None)
+    return _seen(seen.id, _CONTACT + b'"billed":' + told + b',"object":' + object_in(seen) + b"}")
 
 
 def object_in(seen: Sighting) -> bytes:

@@ -18,6 +18,16 @@ class AllowanceShown(BaseModel):
     full_every: float
 
 
+class PartShown(BaseModel):
+    """How one part of customers stands: objects that hang on their own ones."""
+
+    part: str
+    title: str
+    mappings: int
+    pending: int
+    gone: int
+
+
 class ConnectionShown(BaseModel):
     """How a connection stands."""
 
@@ -29,6 +39,7 @@ class ConnectionShown(BaseModel):
     mappings: int
     pending: int
     gone: int
+    parts: list[PartShown]
     objects: int
     erased: int = Field(description="Objects of erased customers that are still there. Nothing of them is kept.")
     waiting: int

@@ -146,7 +146,7 @@ async def customer_mappings(hub: HubIn, external_customer_id: ExternalId) -> sha
     def work_(tx: Tx) -> shapes.Mappings:
         customer = registry.get(tx, external_customer_id)
         rows = mappings.of_records(tx, [customer.id]).get(customer.id, [])
-        rows.sort(key=lambda one: one.connection)
+        rows.sort(key=lambda one: (one.connection, one.part))
         return shapes.Mappings(data=[mapping_shown(tx, customer, row) for row in rows])
 
     return await hub.db.read(work_)
@@ -159,6 +159,7 @@ def mapping_shown(tx: Tx, customer: Customer, row: MappingRow) -> shapes.Mapping
     return shapes.MappingShown(
         id=row.id,
         connection=row.connection,
+        part=row.part,
         remote_id=row.remote_id,
         state=row.state,
         generation=row.generation,

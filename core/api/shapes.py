@@ -123,6 +123,7 @@ class MappingShown(BaseModel):
 
     id: str
     connection: str
+    part: str = Field(description='"": its own object there; else the part of it that hangs on that one')
     remote_id: str | None
     state: str = Field(description="pending | live | gone | excluded")
     generation: int

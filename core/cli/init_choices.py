@@ -154,7 +154,17 @@ def _ask_connection(desk: Desk, name: str, provider: Provider, mints: bool) -> C
     if provider.manifest.metadata is not None:
         desk.note("do its customers carry an id of yours already? (metadata.KEY at Stripe, a property at HubSpot)")
         place = _ask("where (blank: they do not)", "")
-    return Choice(name, provider.manifest.provider, enters, creates, emails, place or None)
+    return Choice(name, provider.manifest.provider, enters, creates, emails, place or None, _ask_parts(desk, provider))
+
+
+def _ask_parts(desk: Desk, provider: Provider) -> dict[str, str]:
+    """The settings of the second objects that a customer shall have there."""
+    asked: dict[str, str] = {}
+    for part in provider.manifest.parts:
+        desk.note(f"{part.title}: a second object for {part.when[1]} customers, with their {' and '.join(part.fields)}")
+        if typer.confirm(f"keep a {part.title}?", default=False, err=True):
+            asked[part.setting] = "true"
+    return asked
 
 
 def _explain(desk: Desk, words: Mapping[str, str]) -> None:

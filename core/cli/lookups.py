@@ -45,6 +45,9 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
     for one in found["connections"]:
         if not one["is_configured"]:
             screen.line(f"{one['connection']} is not configured any more; its records stay", "yellow")
+        for part in one["parts"]:
+            counts = f"{part['mappings']} mapped, {part['pending']} to be created, {part['gone']} gone"
+            screen.line(f"{one['connection']} {part['part']} ({part['title']}): {counts}")
         for part in one["allowances"]:
             minutes = part["changes_every"] / 60
             told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"
@@ -91,11 +94,11 @@ def _draw_explained(screen: Screen, found: Mapping[str, Any], short: Mapping[str
     screen.facts(
         {
             "version": found["version"],
-            **{one["connection"]: f"{one['state']} {one['remote_id'] or ''}{_waits(one)}" for one in mappings},
+            **{_place(one): f"{one['state']} {one['remote_id'] or ''}{_waits(one)}" for one in mappings},
         },
         title=found["external_customer_id"],
     )
-    columns = ["field", "registry", "from", *(one["connection"] for one in mappings)]
+    columns = ["field", "registry", "from", *map(_place, mappings)]
     names = sorted({*found["fields"], *(name for one in mappings for name in one.get("fields", {}))})
     rows = []
     for name in names:
@@ -109,13 +112,19 @@ def _draw_explained(screen: Screen, found: Mapping[str, Any], short: Mapping[str
     _draw_journal(screen, found["journal"])
 
 
+def _place(mapping: Mapping[str, Any]) -> str:
+    """`hubspot`, or `hubspot contact` for a part of the customer there."""
+    return f"{mapping['connection']} {mapping['part']}".rstrip()
+
+
 def _says(field: Mapping[str, Any] | None) -> bool:
     return field is not None and bool(field["value"] or field["next"] or (field["agreed"] or [None, None])[1])
 
 
 def _waits(mapping: Mapping[str, Any]) -> str:
     doubt = ", a write is in doubt" if "write_in_doubt" in mapping else ""
-    return f", waits: {mapping['waits']['reason']}{doubt}" if "waits" in mapping else doubt
+    rests = f", rests: {mapping['rests']}" if "rests" in mapping else ""
+    return f", waits: {mapping['waits']['reason']}{doubt}{rests}" if "waits" in mapping else f"{doubt}{rests}"
 
 
 def _side(field: Mapping[str, Any] | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from core.cli.command import add, new_group
 from core.cli.desk import Desk, printable
 
 if TYPE_CHECKING:
+    from core.cli.screen import Screen
     from core.store.mappings import MappingRow
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="external_customer_id")]
@@ -19,9 +21,34 @@ Name = Annotated[str, typer.Argument(metavar="CONNECTION")]
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = new_group("Which remote object is which customer.")
+    add(group, "list", show)
     add(group, "link", link)
     add(group, "unlink", unlink)
     app.add_typer(group, name="mappings")
+
+
+def show(desk: Desk, customer: Id) -> None:
+    """Show which objects a customer is, everywhere.
+
+    A part of it, such as the billing contact of its company, stands below what it hangs on.
+    """
+    from core.store import mappings
+    from core.sync.registry import get
+
+    with desk.root.open_hub() as hub:
+        record = hub.db.read_now(lambda tx: get(tx, customer)).id
+        rows = hub.db.read_now(lambda tx: mappings.of_records(tx, [record]).get(record, []))
+    rows.sort(key=lambda one: (one.connection, one.part))
+    found = [_facts(customer, one) for one in rows]
+    desk.show({"mappings": found}, lambda screen: _draw(screen, found))
+
+
+def _draw(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
+    shown = [
+        (f"{one['connection']} {one['part']}".rstrip(), one["remote_id"], one["state"], one["generation"])
+        for one in found
+    ]
+    screen.table(("where", "object", "state", "generation"), shown)
 
 
 def link(
@@ -32,7 +59,8 @@ def link(
 ) -> None:
     """Tie a customer to an object that is nobody's.
 
-    The two are merged as on first contact, with the next look at them.
+    The two are merged as on first contact, with the next look at them. Where the customer has an object there already
+    and this one can be a part of it, it is tied as that part.
     """
     from core.cli.asking import actor
     from core.sync.linking import link as tie
@@ -47,11 +75,14 @@ def unlink(
     desk: Desk,
     customer: Id,
     connection: Name,
-    remote: Annotated[str | None, typer.Option(metavar="REMOTE_ID", help="Refuse if it is another object.")] = None,
+    remote: Annotated[
+        str | None, typer.Option(metavar="REMOTE_ID", help="Refuse if it is another; a part's: only that part.")
+    ] = None,
 ) -> None:
     """Let a customer's object go.
 
-    The object stays as it is. Neither of the two is tied or made again by itself: only `link` does.
+    The object stays as it is, and so do its parts, which are let go with it. None of them is tied or made again by
+    itself: only `link` does.
     """
     from core.cli.asking import actor
     from core.sync.linking import unlink as let_go
@@ -65,11 +96,15 @@ def unlink(
 
 
 def _show(desk: Desk, customer: str, row: MappingRow, words: str) -> None:
-    found = {
+    desk.show(_facts(customer, row), lambda screen: screen.line(printable(words)))
+
+
+def _facts(customer: str, row: MappingRow) -> dict[str, Any]:
+    return {
         "external_customer_id": customer,
         "connection": row.connection,
+        "part": row.part,
         "remote_id": row.remote_id,
         "state": row.state,
         "generation": row.generation,
     }
-    desk.show(found, lambda screen: screen.line(printable(words)))

@@ -24,7 +24,8 @@ class Kin(msgspec.Struct, frozen=True, kw_only=True):
 
     `remote` names its parent by external id where the object of that parent is mapped; None: to be created.
     `parent_id` is the object of the registry's parent. `awaits` says why that parent cannot be written yet,
-    `refusal` why never. `circle` is the chain that would be closed if the remote's parent were taken.
+    `refusal` why never. `circle` is the chain that would be closed if the remote's parent were taken. `whole_id` is the
+    customer's own object, if it is there and has parts.
     """
 
     remote: Remote | None
@@ -32,6 +33,7 @@ class Kin(msgspec.Struct, frozen=True, kw_only=True):
     awaits: str = ""
     refusal: Refusal | None = None
     circle: tuple[str, ...] = ()
+    whole_id: str | None = None
 
     @property
     def is_unknown(self) -> bool:

@@ -33,6 +33,8 @@ RESTORED: Final = "restore"
 ANSWERED: Final = "answer"
 """The rung of objects that a create was answered with, though they are another customer's."""
 
+EXTERNAL_ID: Final = "external id"
+"""The rung of the id that the object carries, or would get on entering."""
 CUSTOMERS: Final = "customers"
 OBJECTS: Final = "objects"
 """What the candidates of a question are: external ids of the registry, or remote ids of the connection."""
@@ -74,6 +76,9 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     by_email: Sequence[Candidate] = ()
     twins_by_external_id: Sequence[str] = ()
     twins_by_email: Sequence[str] = ()
+    awaited: str | None = None
+    """A customer with its e-mail is to get a part of that kind, and looks for it itself: one question, not two. This is
+    the mapping that waits for it ("": there is none yet)."""
     is_marker_unknown: bool = False
     """It carries our marker of a mapping that this registry never had: an older database was restored."""
     is_perhaps_forgotten: bool = False
@@ -103,11 +108,16 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
         _by_merge(remote, hits)
         or _by_mark(remote, ours, hits)
         or _by_external_id(remote, hits)
+        or _awaited(hits)
         or _by_email(remote, hits, policy)
         or _perhaps_forgotten(remote, hits)
     )
     found = found or Match("enter", "no candidate on any rung")
-    return _answered(answer) if found.hold and answer and answer.digest == found.hold.digest else found
+    if found.hold is None or answer is None or answer.digest != found.hold.digest:
+        return found
+    if answer.choice == "create" and hits.by_external_id is not None:
+        return found  # two customers cannot have one external id: it is asked about until it has another one
+    return _answered(answer)
 
 
 def in_scope(remote: Remote, policy: ConnectionPolicy, *, is_marked: bool) -> bool:
@@ -162,11 +172,11 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
     """`hits.by_external_id` is by the id the object carries, or else by the one it would get on entering."""
     found = hits.by_external_id
     if hits.twins_by_external_id:
-        return _ambiguous(remote, "external id", "other objects carry it too", list(hits.twins_by_external_id), OBJECTS)
+        return _ambiguous(remote, EXTERNAL_ID, "other objects carry it too", list(hits.twins_by_external_id), OBJECTS)
     if found is not None and found.mapped_to is not None:
-        return _ambiguous(remote, "external id", f"that customer is {found.mapped_to} here", [found.external_id])
+        return _ambiguous(remote, EXTERNAL_ID, f"that customer is {found.mapped_to} here", [found.external_id])
     if found is not None:
-        return Match("link", "external id", found.customer_id)
+        return Match("link", EXTERNAL_ID, found.customer_id)
     if not remote.external_id:
         return None
     # a customer that is mapped here already is told apart by its own external id
@@ -175,6 +185,12 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
         why = "its external id is new, but a customer with its e-mail is known under another"
         return _ambiguous(remote, "e-mail", why, free)
     return Match("enter", "its external id is new")
+
+
+def _awaited(hits: Hits) -> Match | None:
+    if hits.awaited is None:
+        return None
+    return Match("ignore", "left to the customer with its e-mail, as a part", mapping_id=hits.awaited)
 
 
 def _by_email(remote: Remote, hits: Hits, policy: ConnectionPolicy) -> Match | None:

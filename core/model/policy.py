@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from core.model.values import is_metadata
+from core.model.values import PART_OF, is_metadata
 
 Flow = Literal["both", "in", "out", "off"]
 Clear = Literal["propagate", "restore", "hold"]
@@ -92,6 +92,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def rule(self, connection: str, field: str) -> Rule:
         """The rule of `field` at `connection`: file first, then the default table."""
+        if field == PART_OF:
+            return TIE_RULE
         rule = self.fields.get(field) or (self.fields.get("metadata") if is_metadata(field) else None)
         rule = rule or DEFAULT_RULES.get(field) or (METADATA_RULE if is_metadata(field) else Rule())
         flows = self.connections[connection].flows
@@ -130,4 +132,6 @@ DEFAULT_RULES: Final[Mapping[str, Rule]] = {
     "parent": Rule(ranks=_SELLING),
     "status": Rule(ranks=_BOOKS, clear="restore"),
 }
+TIE_RULE: Final = Rule(flow="out")
+"""What a part belongs to is the registry's to say; who takes it off there finds it put back."""
 METADATA_RULE: Final = Rule(ranks=("registry", "stripe", "hubspot", "quickbooks"))

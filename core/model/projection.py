@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 from core.model.keys import compared_by
 from core.model.merge import Base
-from core.model.remote import Manifest, Refusal
-from core.model.values import Value, is_metadata, metadata_key
+from core.model.remote import Manifest, Part, Refusal
+from core.model.values import PART_OF, Value, is_metadata, metadata_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,27 @@ class Projection:
         if version == self.translation:
             return base
         return {field: pair for field, pair in base.items() if self.since.get(field, 1) <= version}
+
+    def of_part(self, part: Part) -> Projection:
+        """What an object holds that is a part of a record's: the part's fields, and what it belongs to."""
+        since = {name: self.since[name] for name in part.fields}
+        refusal = self.refusal
+        return replace(
+            self,
+            fields=(*part.fields, PART_OF),
+            has_metadata=False,
+            refusal=lambda field, value: None if field == PART_OF else refusal(field, value),
+            since={**since, PART_OF: 1},
+            max_keys=None,
+        )
+
+    def without(self, fields: Collection[str]) -> Projection:
+        """The same but for `fields`, which another object holds."""
+        return replace(
+            self,
+            fields=tuple(name for name in self.fields if name not in fields),
+            since={name: version for name, version in self.since.items() if name not in fields},
+        )
 
 
 def projection_of(

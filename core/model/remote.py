@@ -39,7 +39,8 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     absent is blank. `unreadable` names fields that are there but cannot be taken, and why; the engine
     holds those and lets the rest flow. `version` is the provider's optimistic lock. `foreign_marks` are
     other writers' markers (`lago_customer_id`, ...) with their values. `parent_id` is the object above this one;
-    an object that could have one and has none has the field `parent` blank.
+    an object that could have one and has none has the field `parent` blank. `part_of` are the objects that this one is
+    a part of (None: not read).
     """
 
     id: str
@@ -51,6 +52,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None = None
     is_archived: bool = False
     parent_id: str | None = None
+    part_of: tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
     foreign_marks: dict[str, str] = {}
 
@@ -79,10 +81,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What one remote object shall hold: only the fields to write (None clears), plus our marker.
 
     `mark` and `external_id` are None where nothing shall be written for them. `parent_id` is the object that the
-    field `parent` means there.
+    field `parent` means there. `part` names the part of a record that the object is; "": it is the record's own.
     """
 
     fields: Mapping[str, Value]
+    part: str = ""
     parent_id: str | None = None
     mark: str | None = None
     external_id: str | None = None
@@ -115,6 +118,26 @@ class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
     levels: int | None = None
     is_apart: bool = False
     of: str = ""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A second object that a record can have at this provider, tied to its own one, which is the whole.
+
+    It holds `fields` instead of the whole, and is made for records that have a value of `key`, one of them: no two such
+    objects have the same there. `of` and `ids`: how the ids of wholes, and of such parts, begin. `when`: the field and
+    its value by which a record without an object will get a whole of that kind; a blank one counts where the setting
+    `blank_setting` has that value. A connection has it where its setting `setting` is `true`.
+    """
+
+    name: str
+    title: str
+    fields: tuple[str, ...]
+    key: str
+    of: str
+    ids: str
+    when: tuple[str, str]
+    blank_setting: str
+    setting: str
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +175,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, FieldSpec]
     metadata: MetadataSpec | None
     hierarchy: Hierarchy | None = None
+    parts: tuple[Part, ...] = ()
     kinds: tuple[str, ...] = ("customer",)
     """What `sweep`, `read`, `find` and `write` take: customers, and each kind in `documents`."""
     documents: Mapping[str, DocumentSpec] = {}

@@ -14,6 +14,8 @@ Value = str | list[str] | dict[str, str] | None
 Fields = Mapping[str, Value]
 
 METADATA_PREFIX: Final = "metadata."
+PART_OF: Final = "part_of"
+"""Of an object that is a part of a record's (core.model.parts): the object that it belongs to, by its remote id."""
 ADDRESS_PARTS: Final = ("line1", "line2", "city", "state", "postal_code", "country")
 
 

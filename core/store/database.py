@@ -210,9 +210,10 @@ def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
         except OSError as error:
             message = f"the database's folder cannot be made: {error}; make {file.parent} yourself, or name another"
             raise StorageError(message) from error
-    pool = sa.pool.StaticPool if file is None else None
+    # the connection that was used last knows the pages; any other one reads them again after each commit
+    pool: dict[str, Any] = {"poolclass": sa.pool.StaticPool} if file is None else {"pool_use_lifo": True}
     arguments = {"check_same_thread": False, "timeout": busy_ms / 1000}
-    engine = sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
+    engine = sa.create_engine(url, connect_args=arguments, hide_parameters=True, **pool)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:

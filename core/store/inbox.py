@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import INBOX
-from core.store.text import chunks, insert_or_ignore
+from core.store.text import DIALECTS, chunks, insert_or_ignore
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,7 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
+_ADD: Final = {name: insert_or_ignore(name, INBOX) for name in DIALECTS}
 _HAS_NEW: Final = sa.select(INBOX.c.connection).where(INBOX.c.state == "new").distinct()
 _IS_WAITING: Final = (
     sa.select(INBOX.c.id).where(INBOX.c.connection == sa.bindparam("connection"), INBOX.c.state == "new").limit(1)
@@ -51,7 +52,7 @@ def add(tx: Tx, letters: Sequence[Letter]) -> None:
         }
         for one in letters
     ]
-    tx.many(insert_or_ignore(tx.dialect, INBOX), rows)
+    tx.load(_ADD[tx.dialect], rows)
 
 
 def new(tx: Tx, connection: str, limit: int) -> list[Letter]:
@@ -71,9 +72,10 @@ def done(tx: Tx, ids: Sequence[int]) -> None:
         tx.execute(sa.update(INBOX).where(INBOX.c.id.in_(some)).values(state="done"))
 
 
-def poison(tx: Tx, letter_id: int, error: str) -> None:
-    """An authentic delivery that cannot be understood: kept, shown, in nobody's way."""
-    tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state="poison", error=error))
+def poison(tx: Tx, problems: Mapping[int, str]) -> None:
+    """Authentic deliveries that cannot be understood, by id, and why: kept, shown, in nobody's way."""
+    for letter_id, problem in problems.items():
+        tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state="poison", error=problem))
 
 
 def poisoned(tx: Tx, limit: int) -> list[Poison]:

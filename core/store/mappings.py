@@ -85,6 +85,7 @@ _IS_MAPPED: Final = sa.exists().where(
     MAPPINGS.c.record_id == CUSTOMERS.c.id,
     MAPPINGS.c.connection == sa.bindparam("connection"),
     MAPPINGS.c.kind == sa.bindparam("kind"),
+    MAPPINGS.c.part == sa.bindparam("part"),
     IS_LIVE,
 )
 _UNMAPPED_CUSTOMERS: Final = (
@@ -154,9 +155,11 @@ def lock(tx: Tx, ids: Iterable[str]) -> None:
         tx.execute(_LOCK, {"some": some})
 
 
-def count(tx: Tx, connection: str, *states: str, kind: str = "customer") -> int:
-    """How many mappings of a kind at a connection are in one of `states`."""
-    return int(tx.execute(_COUNT, {"connection": connection, "kind": kind, "some": list(states)}).scalar_one())
+def count(tx: Tx, connection: str, *states: str, kind: str = "customer", part: str | None = None) -> int:
+    """How many mappings of a kind at a connection are in one of `states`: of all, or of one part ("": wholes)."""
+    values: dict[str, Any] = {"connection": connection, "kind": kind, "some": list(states)}
+    statement = _COUNT if part is None else _COUNT.where(MAPPINGS.c.part == part)
+    return int(tx.execute(statement, values).scalar_one())
 
 
 def page(tx: Tx, connection: str, after: str, limit: int, kind: str = "customer") -> list[MappingRow]:
@@ -169,7 +172,16 @@ def page(tx: Tx, connection: str, after: str, limit: int, kind: str = "customer"
 
 def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
     """Ids of live customers that have no mapping at a connection, in order."""
-    where = {"connection": connection, "kind": kind, "after": after, "most": limit}
+    return _without(tx, connection, kind, "", after, limit)
+
+
+def without_part(tx: Tx, connection: str, kind: str, part: str, after: str, limit: int) -> list[str]:
+    """Ids of live customers that have no mapping of a part at a connection, in order."""
+    return _without(tx, connection, kind, part, after, limit)
+
+
+def _without(tx: Tx, connection: str, kind: str, part: str, after: str, limit: int) -> list[str]:
+    where = {"connection": connection, "kind": kind, "part": part, "after": after, "most": limit}
     return [row[0] for row in tx.rows(_UNMAPPED_CUSTOMERS, where)]
 
 

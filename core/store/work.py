@@ -55,6 +55,11 @@ def remote_subject(remote_id: str) -> str:
     return f"r:{remote_id}"
 
 
+def part_subject(record_id: str, part: str) -> str:
+    """Names a part that a record will get, in a plan: nothing waits under this name."""
+    return f"p:{part}:{record_id}"
+
+
 def mark(  # noqa: PLR0913 - the columns of a row
     tx: Tx,
     connection: str,

@@ -21,9 +21,10 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
-from core.sync.family import FAMILIES, Family, closes_circle, look_again
+from core.sync.family import FAMILIES, Family, closes_circle
 from core.sync.hub import Connection, Hub
 from core.sync.ladder import Ladder, minted_id
+from core.sync.parts import placed, slot_of
 from core.sync.registry import Moved, fan_out
 from core.sync.unsure import Unsure
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
@@ -75,28 +76,39 @@ def _judged(
     if customer is None or customer.deleted_at is not None:
         draft = HoldDraft(reason="ambiguous_match", detail={"problem": "no such customer to link to"}, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
-    now = hub.clock.now()
     # one that a person named may be on no rung: it may wait to be created here all the same
-    here = ladder.here.get(customer.id) or _here(tx, connection, customer)
-    if here is not None and not ladder.here.get(customer.id) and here.remote_id not in (None, seen.remote_id):
-        draft = HoldDraft(reason="ambiguous_match", detail={"problem": f"that one is {here.remote_id} here"}, digest="")
+    rows = ladder.rows[customer.id] if customer.id in ladder.rows else _rows(tx, customer)
+    known = ladder.row_of(found, seen.remote, customer)
+    slot = known or slot_of(connection, rows, seen.remote_id)
+    if isinstance(slot, MappingRow) and known is None and _is_another(slot, seen, ladder):
+        draft = HoldDraft(reason="ambiguous_match", detail={"problem": f"that one is {slot.remote_id} here"}, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
-    row = here or MappingRow(
-        id=hub.ids.new(),
-        record_id=customer.id,
-        connection=connection.name,
-        state="live",
-        created_at=now,
-        updated_at=now,
-    )
+    row = slot if isinstance(slot, MappingRow) else _fresh(hub, connection, customer, slot)
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
     verdict = verdict_on(hub, connection, customer, row, family.kin(customer, seen.remote))
     return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
 
 
-def _here(tx: Tx, connection: Connection, customer: Customer) -> MappingRow | None:
-    rows = mappings.of_records(tx, [customer.id]).get(customer.id, [])
-    return next((row for row in rows if row.connection == connection.name), None)
+def _is_another(slot: MappingRow, seen: Observation, ladder: Ladder) -> bool:
+    """Whether the mapping has an object that nothing speaks against."""
+    return slot.remote_id not in (None, seen.remote_id) and (bool(slot.part) or slot.record_id not in ladder.here)
+
+
+def _rows(tx: Tx, customer: Customer) -> list[MappingRow]:
+    return mappings.of_records(tx, [customer.id]).get(customer.id, [])
+
+
+def _fresh(hub: Hub, connection: Connection, customer: Customer, part: str) -> MappingRow:
+    now = hub.clock.now()
+    return MappingRow(
+        id=hub.ids.new(),
+        record_id=customer.id,
+        connection=connection.name,
+        part=part,
+        state="live",
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def adopt(
@@ -121,7 +133,8 @@ def adopt(
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
-    for one in _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace):
+    judged = _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace)
+    for one in judged:
         kind = _kind_of(one, unsure)
         if kind == "link" and one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
@@ -141,7 +154,13 @@ def adopt(
     _settle_holds(tx, hub, connection, held)
     _enter(tx, hub, connection, entered, trace)
     _link(tx, hub, connection, links, trace)
+    _mark_dirty(tx, hub, connection, _left_to(judged), "what it may be was seen", trace)
     return counts
+
+
+def _left_to(judged: Sequence[Judged]) -> list[str]:
+    """Mappings of parts that wait for an object like these: they look for themselves."""
+    return [one.match.mapping_id for one in judged if one.match.kind == "ignore" and one.match.mapping_id]
 
 
 def _until(hub: Hub, unsure: Unsure, kind: str) -> float:
@@ -237,8 +256,7 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     journal.write(tx, entries)
     strange = [row.id for row, one in zip(rows, entered, strict=True) if one.seen.remote.unreadable]
     _mark_dirty(tx, hub, connection, strange, "entered with a value that cannot be taken", trace)
-    placed = {one.external_id: row.remote_id for one, row in zip(new, rows, strict=True)}
-    look_again(tx, hub, connection, placed, trace)
+    placed(tx, hub, connection, {one.external_id: row.remote_id for one, row in zip(new, rows, strict=True)}, trace)
     fan_out(tx, hub, [Moved(one, one.fields) for one in new], but=connection.name, trace=trace, are_new=True)
 
 
@@ -249,7 +267,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     moved: list[MappingRow] = []
     fresh: list[MappingRow] = []
     changed_customers, entries, unfinished = [], [], []
-    placed: dict[str, str | None] = {}
+    got_place: dict[str, str | None] = {}
     for customer, judged_row, whole in links:
         # what overwrites or clears is decided once more as any mapping's, where the mass-change stop counts it
         verdict = Verdict() if whole.replaced else whole
@@ -263,7 +281,8 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
             changed_customers.append(Moved(after, verdict.pull))
         (moved if row.id in known else fresh).append(row)
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
-        placed[customer.external_id] = row.remote_id
+        if not row.part:
+            got_place[customer.external_id] = row.remote_id
         if (
             whole.replaced or verdict.push or verdict.holds or row.id in known
         ):  # a mapping that waited may have holds to close
@@ -273,7 +292,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     journal.write(tx, entries)
     # writing, and holding, happen after a fresh read: what a listing showed may be old
     _mark_dirty(tx, hub, connection, unfinished, "linked", trace)
-    look_again(tx, hub, connection, placed, trace)
+    placed(tx, hub, connection, got_place, trace)
     fan_out(tx, hub, changed_customers, but=connection.name, trace=trace)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
-from core.model.match import UNNAMED
+from core.model.match import CUSTOMERS, EXTERNAL_ID, UNNAMED
 from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -15,6 +15,7 @@ from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
+from core.sync.linking import let_go_parts
 from core.sync.sweep import LISTING_SUBJECT
 
 
@@ -56,6 +57,12 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
         raise InvalidInputError(problem, field="digest", cure="look at the hold again")
     if is_link:
         _check_link(tx, hold, choice[len("link:") :])
+    elif (
+        choice == "create" and hold.detail.get("rung") == EXTERNAL_ID and hold.detail.get("candidates_are") == CUSTOMERS
+    ):
+        owner = ", ".join(holds.candidates_of(hold.detail))
+        cure = "give the object another one there, link it, or leave it"
+        raise InvalidInputError(f"its external id is that of customer {owner}", field="choice", cure=cure)
 
 
 def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
@@ -107,6 +114,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
     now = hub.clock.now()
     if choice.startswith("link:"):
         remote_id = choice[len("link:") :]
+        _check_fits(hub, row, remote_id)
         other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
         if other is not None and other.id != row.id:
             _make_free(tx, hub, other)
@@ -119,6 +127,8 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id
         _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
+        if row.kind == KIND and not row.part:
+            let_go_parts(tx, hub, row, actor)
         if row.kind == KIND:
             parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
         return
@@ -129,6 +139,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
             kind=row.kind,
             record_id=row.record_id,
             connection=row.connection,
+            part=row.part,
             generation=row.generation + 1,
             state="pending",
             created_at=now,
@@ -137,6 +148,14 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         mappings.insert(tx, [fresh])
         hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
     _look_again(tx, hub, hold)
+
+
+def _check_fits(hub: Hub, row: MappingRow, remote_id: str) -> None:
+    """A part is an object of one kind."""
+    connection = hub.connections.get(row.connection)
+    part = connection.parts.named(row.part) if connection else None
+    if part is not None and not remote_id.startswith(part.ids):
+        raise InvalidInputError(f"{remote_id} can be no {part.title}", field="choice", limit=f"objects {part.ids}...")
 
 
 def _make_free(tx: Tx, hub: Hub, other: MappingRow) -> None:

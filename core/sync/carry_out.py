@@ -14,6 +14,7 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.lanes import check_account
+from core.sync.parts import offer_parts, parts_in
 from core.sync.plan import Plan
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
@@ -50,15 +51,29 @@ def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
         work.mapping_subject(row.id): shown[f"c:{row.record_id}"]
         for row in mappings.by_ids(tx, [one[2:] for one in made]).values()
     }
-    named = [item.subject for item in plan.items if not item.subject.startswith("c:")]
+    made += _offered_parts(tx, hub, connection, plan)
+    named = [item.subject for item in plan.items if not item.subject.startswith(("c:", "p:"))]
     subjects = list(dict.fromkeys(named + made))
     now = hub.clock.now()
     trace = f"{work.APPROVED_TRACE}{hub.ids.new()}"
     work.mark(tx, connection.name, subjects, reason=work.APPROVED, trace=trace, now=now, shown=shown)
+    subjects += [item.subject for item in plan.items if item.subject.startswith("p:")]
     creates = max(row.announced_creates, plan.counts.get("create", 0))
     connections.change(tx, connection.name, announced_creates=creates, allowance_from=now)
     tx.after_commit(lambda: hub.wake(connection.name))
     return subjects
+
+
+def _offered_parts(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
+    """Parts of customers whose object is there already; the others come when theirs is."""
+    ids = _records(item.subject for item in plan.items)
+    owners = list(customers.by_ids(tx, ids).values())
+    return offer_parts(tx, hub, connection, owners, mappings.of_records(tx, ids))
+
+
+def _records(subjects: Iterable[str]) -> set[str]:
+    """The customers whose parts a plan names."""
+    return {one.rpartition(":")[2] for one in subjects if one.startswith("p:")}
 
 
 def still_waiting(tx: Tx, connection: Connection, subjects: Iterable[str]) -> dict[str, float]:
@@ -73,7 +88,10 @@ def still_waiting(tx: Tx, connection: Connection, subjects: Iterable[str]) -> di
 def _every(tx: Tx, connection: Connection, subjects: Iterable[str]) -> set[str]:
     named = set(subjects)
     mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one[2:] for one in named if one.startswith("r:")])
-    return named | {work.mapping_subject(one.id) for one in mapped.values()}
+    parts = [
+        row for some in mappings.of_records(tx, _records(named)).values() for row in parts_in(some, connection.name)
+    ]
+    return named | {work.mapping_subject(one.id) for one in (*mapped.values(), *parts)}
 
 
 def _ready(

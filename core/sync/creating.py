@@ -9,9 +9,11 @@ import msgspec
 from core.model.holds import LOST_CREATE
 from core.model.keys import email_key
 from core.model.match import ANSWERED, NEVER_AGAIN, Double, Match, match_before_create
+from core.model.policy import ConnectionPolicy
 from core.model.remote import Mark
+from core.model.values import blank
+from core.store import customers, journal, mappings, observations, work
 from core.store import holds as hold_rows
-from core.store import journal, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.holds import Hold
@@ -42,18 +44,19 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
     current = {name: pair for name, pair in current.items() if pair[0].state == "pending"}
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     current = _without_asked(tx, connection, rows, current, held)
+    family = Family(tx, connection, [one for _, one in current.values()])
+    current = _without_resting(tx, connection, rows, current, family)
     doubles = _doubles(tx, hub, connection, current)
     if doubles:
         unsure = Unsure(tx, connection)
         doubles = _without_strangers(doubles, unsure)
         current = _without_unsure(tx, hub, connection, rows, current, doubles, unsure)
-    family = Family(tx, connection, [one for _, one in current.values()])
     cases = []
     for name, (mapping, customer) in current.items():
         holds_here = held.get(work.mapping_subject(name), ())
-        answer = hold_rows.answers(holds_here).get("")
-        found = match_before_create(doubles.get(name, ()), connection.policy, answer)
-        if found.kind == "enter" and (why := family.must_wait(customer)):
+        there, answer = doubles.get(name, ()), hold_rows.answers(holds_here).get("")
+        found = match_before_create(there, _policy(tx, connection, mapping, customer, there), answer)
+        if found.kind == "enter" and not mapping.part and (why := family.must_wait(customer)):
             until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
             work.postpone(tx, connection.name, {rows[name].subject: until}, is_attempt=False, reason=why)
         elif found.kind == "enter":
@@ -77,6 +80,39 @@ def _without_asked(
     asked = {one.subject[2:] for one in open_ if one.reason == LOST_CREATE or one.detail.get("rung") == ANSWERED}
     dealt_with(tx, connection, [rows[name] for name in asked])
     return {name: pair for name, pair in current.items() if name not in asked}
+
+
+def _without_resting(
+    tx: Tx,
+    connection: Connection,
+    rows: Mapping[str, DirtyRow],
+    current: Mapping[str, tuple[MappingRow, Customer]],
+    family: Family,
+) -> dict[str, tuple[MappingRow, Customer]]:
+    """A part is not made before its whole is there, nor without its key; either marks it again."""
+    resting = []
+    for name, (mapping, customer) in current.items():
+        part = connection.parts.named(mapping.part)
+        is_ready = part is not None and not blank(customer.fields.get(part.key)) and family.kin(customer, None).whole_id
+        if mapping.part and not is_ready:
+            resting.append(name)
+    dealt_with(tx, connection, [rows[name] for name in resting])
+    return {name: pair for name, pair in current.items() if name not in resting}
+
+
+def _policy(
+    tx: Tx, connection: Connection, mapping: MappingRow, customer: Customer, doubles: Sequence[Double]
+) -> ConnectionPolicy:
+    """An object with an id or a marker may be a customer of its own, and one e-mail of two customers is no word."""
+    ids = [one.remote_id for one in doubles if one.rung == "e-mail" and mapping.part]
+    if not ids:
+        return connection.policy
+    key = customers.key_of(customer)
+    seen = observations.by_ids(tx, connection.name, KIND, ids).values()
+    is_marked = any(one.remote.external_id or one.remote.accord_ref for one in seen)
+    if is_marked or len(customers.by_email_keys(tx, [key]).get(key, ())) > 1:
+        return msgspec.structs.replace(connection.policy, match_email=False)
+    return connection.policy
 
 
 def _without_strangers(doubles: Mapping[str, Sequence[Double]], unsure: Unsure) -> dict[str, list[Double]]:
@@ -151,14 +187,25 @@ def _doubles(
     by_email = observations.doubles(tx, connection.name, KIND, "email_key", emails.values())
     forgotten = forgotten_by_name(tx, connection) if current else {}
     found: dict[str, list[Double]] = {}
-    for name, (_, customer) in current.items():
+    for name, (mapping, customer) in current.items():
         here = [Double(one, "marker") for one in by_mark.get(marks[name], ())]
-        here += [Double(one, "external id") for one in by_external.get(customer.external_id, ())]
-        here += [Double(one, "e-mail") for one in by_email.get(emails[name], ())]
-        here += [Double(one, "name") for one in forgotten.get(name_as_there(connection, customer.fields), ())]
+        mailed = _fitting(connection, mapping, customer, by_email.get(emails[name], ()))
+        if not mapping.part:
+            here += [Double(one, "external id") for one in by_external.get(customer.external_id, ())]
+        here += [Double(one, "e-mail") for one in mailed]
+        if not mapping.part:
+            here += [Double(one, "name") for one in forgotten.get(name_as_there(connection, customer.fields), ())]
         if here:
             found[name] = here
     return _of_the_living(tx, connection, found)
+
+
+def _fitting(connection: Connection, mapping: MappingRow, customer: Customer, ids: Sequence[str]) -> list[str]:
+    """Objects with a customer's e-mail that this mapping may be about: what could be its part is not its whole."""
+    if part := connection.parts.named(mapping.part):
+        return [one for one in ids if one.startswith(part.ids)]
+    others = tuple(one.ids for one in connection.parts.of_whole(None, customer.fields))
+    return [one for one in ids if not one.startswith(others)] if others else list(ids)
 
 
 def _of_the_living(tx: Tx, connection: Connection, found: Mapping[str, list[Double]]) -> dict[str, list[Double]]:

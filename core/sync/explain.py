@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from core.model.family import Kin
 from core.model.policy import REGISTRY
 from core.store import connections, customers, failures, holds, inbox, intents, journal, mappings, observations, work
 from core.store.connections import ConnectionRow
@@ -15,7 +16,7 @@ from core.store.journal import Entry
 from core.store.mappings import MappingRow
 from core.sync import guard, registry
 from core.sync.family import Family
-from core.sync.hub import KIND, Hub
+from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
 
 ENTRIES_SHOWN = 30
@@ -33,7 +34,9 @@ def explain(tx: Tx, hub: Hub, external_id: str) -> dict[str, Any]:
             name: {"value": value, "source": customer.sources.get(name, REGISTRY)}
             for name, value in sorted(customer.fields.items())
         },
-        "mappings": [_mapping(tx, hub, customer, row) for row in sorted(rows, key=lambda one: one.connection)],
+        "mappings": [
+            _mapping(tx, hub, customer, row) for row in sorted(rows, key=lambda one: (one.connection, one.part))
+        ],
         "holds": [msgspec.to_builtins(one) for one in holds.listing(tx, record_id=customer.id)],
         "failures": [msgspec.to_builtins(one) for one in failures.of_record(tx, customer.id)],
         "journal": [entry_shown(one) for one in journal.of_record(tx, customer.id, ENTRIES_SHOWN)],
@@ -42,7 +45,13 @@ def explain(tx: Tx, hub: Hub, external_id: str) -> dict[str, Any]:
 
 def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str, Any]:
     """One connection's side: what was last seen there, what was agreed, what a reconcile would do, what waits."""
-    shown: dict[str, Any] = {"connection": row.connection, "state": row.state, "remote_id": row.remote_id, "id": row.id}
+    shown: dict[str, Any] = {
+        "connection": row.connection,
+        "part": row.part,
+        "state": row.state,
+        "remote_id": row.remote_id,
+        "id": row.id,
+    }
     subject = work.mapping_subject(row.id)
     waits = work.waiting(tx, row.connection, [subject]).get(subject)
     if waits:
@@ -57,10 +66,15 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
     held = holds.of_subjects(tx, row.connection, [subject]).get(subject, ())
     kin = Family(tx, connection, [customer], [seen.remote]).kin(customer, seen.remote)
     verdict = verdict_on(hub, connection, customer, row, kin, held)
+    if row.part and (why := _rests(connection, row, kin)):
+        shown["rests"] = why
     if verdict.awaits or kin.is_unknown:
         shown["parent_waits"] = verdict.awaits or f"{seen.remote.parent_id} above it is no customer's object yet"
     fields = {}
+    kept = connection.parts.projection(row.part, row.remote_id, customer.fields) or connection.projection
     for name, value in sorted((kin.remote or seen.remote).fields.items()):
+        if not kept.covers(name) and (row.part or connection.projection.covers(name)):
+            continue  # another object of the customer's holds it
         rule = hub.policy.rule(row.connection, name)
         base = row.base.get(name)
         fields[name] = {
@@ -75,6 +89,13 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
         "unreadable": seen.remote.unreadable,
         "not_synced": connection.manifest.not_synced,
     }
+
+
+def _rests(connection: Connection, row: MappingRow, kin: Kin) -> str:
+    """Why nothing is decided about a part now; "" when it is."""
+    if connection.parts.named(row.part) is None:
+        return f"{connection.name} does not ask for it any more"
+    return "" if kin.whole_id else "what it is a part of is not there"
 
 
 def _why(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
@@ -128,9 +149,10 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "account": row.account_title or row.account_id,
                 "state": row.state,
                 "is_configured": name in hub.connections,
-                "mappings": mappings.count(tx, name, "live"),
-                "pending": mappings.count(tx, name, "pending"),
-                "gone": mappings.count(tx, name, "gone"),
+                "mappings": mappings.count(tx, name, "live", part=""),
+                "pending": mappings.count(tx, name, "pending", part=""),
+                "gone": mappings.count(tx, name, "gone", part=""),
+                "parts": _parts(tx, hub, name),
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
                 "waiting": waiting.get(name, 0),
@@ -154,6 +176,17 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
         "holds": sum(held.values()),
         "failures": sum(failed.values()),
     }
+
+
+def _parts(tx: Tx, hub: Hub, name: str) -> list[dict[str, Any]]:
+    """How many of each part that a connection asks for stand how."""
+    connection = hub.connections.get(name)
+    states = {"mappings": "live", "pending": "pending", "gone": "gone"}
+    return [
+        {"part": one.name, "title": one.title}
+        | {key: mappings.count(tx, name, state, part=one.name) for key, state in states.items()}
+        for one in (connection.parts.asked if connection else ())
+    ]
 
 
 def _allowances(tx: Tx, hub: Hub, row: ConnectionRow) -> list[dict[str, Any]]:

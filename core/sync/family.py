@@ -12,6 +12,7 @@ import msgspec
 
 from core.model.family import LONGEST_CHAIN, PARENT, Kin, chain_above, circle, named, without
 from core.model.match import may_create
+from core.model.parts import belonging
 from core.model.remote import Hierarchy, Refusal, Remote
 from core.model.values import Value
 from core.store import customers, mappings, observations, work
@@ -33,7 +34,11 @@ class Family:
     def __init__(
         self, tx: Tx, connection: Connection, owners: Iterable[Customer], remotes: Iterable[Remote] = ()
     ) -> None:
-        """Providers without a hierarchy cost no query."""
+        """Providers without a hierarchy, and connections without parts, cost no query."""
+        self._wholes: dict[str, str] = {}
+        if connection.parts.asked:
+            owners = list(owners)
+            self._wholes = _wholes(tx, connection, owners)
         self._tx, self._connection = tx, connection
         self._parents: dict[str, Value] = {}
         self._above: dict[str, str | None] = {}
@@ -45,7 +50,7 @@ class Family:
         names = {one.fields.get(PARENT) for one in owners}
         self._known = customers.by_external_ids(tx, [one for one in names if isinstance(one, str)])
         rows = mappings.of_records(tx, [one.id for one in self._known.values()])
-        self._here = {one.record_id: one for some in rows.values() for one in some if one.connection == connection.name}
+        self._here = {one.record_id: one for some in rows.values() for one in some if _is_own(one, connection)}
         ids = {one.parent_id for one in remotes if one.parent_id}
         above = mappings.by_remote_ids(tx, connection.name, KIND, ids)
         live = {name: row for name, row in above.items() if row.state == "live"}
@@ -61,7 +66,12 @@ class Family:
         return named(remote, self._theirs.get(remote.parent_id or ""))
 
     def kin(self, customer: Customer, remote: Remote | None) -> Kin:
-        """What a decision about this customer must know of its parents."""
+        """What a decision about this customer must know of its parents, and of what a part of it belongs to."""
+        whole_id = self._wholes.get(customer.id)
+        kin = self._parents_of(customer, belonging(remote, whole_id) if remote else None)
+        return msgspec.structs.replace(kin, whole_id=whole_id) if whole_id else kin
+
+    def _parents_of(self, customer: Customer, remote: Remote | None) -> Kin:
         hierarchy = self._connection.manifest.hierarchy
         if hierarchy is None:
             return Kin(remote=remote)
@@ -153,6 +163,20 @@ class Family:
         return height
 
 
+def _is_own(row: MappingRow, connection: Connection) -> bool:
+    """A record's own object here, not a part of it."""
+    return row.connection == connection.name and not row.part
+
+
+def _wholes(tx: Tx, connection: Connection, owners: Sequence[Customer]) -> dict[str, str]:
+    """By record: objects that are there and have parts."""
+    rows = mappings.of_records(tx, [one.id for one in owners])
+    own = [row for some in rows.values() for row in some if _is_own(row, connection) and row.state == "live"]
+    return {
+        row.record_id: row.remote_id for row in own if row.remote_id and connection.parts.of_whole(row.remote_id, {})
+    }
+
+
 def _refused(problem: str, limit: str, cure: str) -> Refusal:
     return Refusal(field=PARENT, problem=problem, limit=limit, cure=cure)
 
@@ -183,12 +207,12 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, st
     waiting = [row for one, row in rows.items() if _last(row)[1] != named_there[one]]
     descendants = _descendants(tx, placed)
     theirs = mappings.of_records(tx, descendants)
-    mappings.lock(tx, [row.id for some in theirs.values() for row in some if row.connection == connection.name])
+    mappings.lock(tx, [row.id for some in theirs.values() for row in some if _is_own(row, connection)])
     here = {
         record_id: row
         for record_id, some in mappings.of_records(tx, descendants).items()
         for row in some
-        if row.connection == connection.name
+        if _is_own(row, connection)
     }
     parent_of = {record_id: str(descendants[record_id].fields.get(PARENT)) for record_id in here}
     orphans = _orphans(tx, connection, placed, here, parent_of)
@@ -207,7 +231,7 @@ def parent_left(tx: Tx, hub: Hub, connection: Connection, record_id: str, trace:
         return
     names = [one.external_id for one in customers.by_ids(tx, [record_id]).values()]
     rows = mappings.of_records(tx, [one.id for one in customers.children(tx, names)])
-    here = [row for some in rows.values() for row in some if row.connection == connection.name]
+    here = [row for some in rows.values() for row in some if _is_own(row, connection)]
     subjects = [work.mapping_subject(row.id) for row in here if row.state in ("live", "pending")]
     if subjects:
         work.mark(tx, connection.name, subjects, reason=LEFT, trace=trace, now=hub.clock.now(), noticed=False)

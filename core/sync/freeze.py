@@ -8,7 +8,7 @@ from core.errors import RejectedError
 from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.remote import Mark, Patch, Wanted
-from core.model.values import Fields
+from core.model.values import PART_OF, Fields
 from core.store.customers import Customer
 from core.store.intents import Intent
 from core.sync.batch import Case
@@ -25,6 +25,9 @@ def intent_for(
         return None, None, {}
     if is_create and any(one.field == "name" for one in case.verdict.holds):
         return None, None, {}  # an object without its name would help nobody: the whole create waits
+    part = connection.parts.named(case.mapping.part)
+    if is_create and part is not None and part.key not in case.verdict.push:
+        return None, None, {}  # it is known by that value, and it alone keeps a second one from being made
     mark = Mark(hub.instance, case.mapping.id, case.mapping.generation)
     remote = case.kin.remote
     agreed: dict[str, tuple[object, object]] = {}
@@ -58,23 +61,31 @@ def _intent(hub: Hub, connection: Connection, case: Case, mark: Mark, patch: Pat
 
 
 def _parts(connection: Connection, case: Case) -> list[Fields]:
-    """What is written at once: a parent that is written apart waits until everything else of the object is so."""
-    push, hierarchy = case.verdict.push, connection.manifest.hierarchy
-    if PARENT not in push or hierarchy is None or not hierarchy.is_apart:
+    """What is written at once: what is written apart waits until everything else of the object is so."""
+    push = case.verdict.push
+    apart = next((name for name in (PARENT, PART_OF) if name in push and _is_apart(connection, name)), None)
+    if apart is None:
         return [push]
-    rest = {name: value for name, value in push.items() if name != PARENT}
+    rest = {name: value for name, value in push.items() if name != apart}
     if case.found is None:
         return [rest]
-    return [*([rest] if rest or case.claims_id else []), {PARENT: push[PARENT]}]
+    return [*([rest] if rest or case.claims_id else []), {apart: push[apart]}]
+
+
+def _is_apart(connection: Connection, name: str) -> bool:
+    """Whether a tie to another object is written by a call of its own."""
+    hierarchy = connection.manifest.hierarchy
+    return name == PART_OF or (name == PARENT and hierarchy is not None and hierarchy.is_apart)
 
 
 def _patch(connection: Connection, case: Case, customer: Customer, mark: Mark, push: Fields) -> Patch:
     """Marker and external id ride along with a write; they never cause one."""
-    remote, hierarchy = case.kin.remote, connection.manifest.hierarchy
-    is_alone = hierarchy is not None and hierarchy.is_apart and PARENT in push
-    needs_id = remote is None or remote.external_id is None or case.claims_id
+    remote, part = case.kin.remote, case.mapping.part
+    is_alone = any(_is_apart(connection, name) for name in push)
+    needs_id = (remote is None or remote.external_id is None or case.claims_id) and not part
     wanted = Wanted(
         fields=push,
+        part=part,
         parent_id=case.kin.parent_id if push.get(PARENT) else None,
         mark=str(mark) if (remote is None or remote.accord_ref is None) and not is_alone else None,
         external_id=customer.external_id if needs_id and not is_alone else None,

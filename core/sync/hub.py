@@ -9,6 +9,7 @@ import structlog
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model.pace import Pace
+from core.model.parts import Parts, parts_of
 from core.model.policy import ConnectionPolicy, Policy
 from core.model.projection import Projection, projection_of
 from core.model.remote import Manifest
@@ -46,6 +47,8 @@ class Connection:
     translator: Translator
     webhooks: Webhooks
     projection: Projection
+    """Of all fields; which of them one object holds, `parts` say."""
+    parts: Parts
     webhook_secrets: Callable[[], tuple[str, ...]]
     meter: Meter
     documents: DocumentTranslator | None = None
@@ -113,17 +116,20 @@ def connect(
 ) -> Connection:
     """Build one connection from its parts."""
     translator = provider.translator(config)
-    meter = Meter(allowances_of(provider.manifest.allowances, config))
+    manifest = provider.manifest
+    projection = projection_of(manifest, config.metadata_keys, translator.canonical, translator.refusal)
+    meter = Meter(allowances_of(manifest.allowances, config))
     return Connection(
         name=config.name,
         config=config,
         policy=policy,
-        manifest=provider.manifest,
+        manifest=manifest,
         connector=build_discreet(provider, config, vault, replace(shell, count=meter.count)),
         translator=translator,
         webhooks=provider.webhooks,
-        projection=projection_of(provider.manifest, config.metadata_keys, translator.canonical, translator.refusal),
-        webhook_secrets=lambda: webhook_secrets(provider.manifest, vault),
+        projection=projection,
+        parts=parts_of(manifest, config.settings, projection),
+        webhook_secrets=lambda: webhook_secrets(manifest, vault),
         meter=meter,
         documents=provider.documents(config) if provider.documents else None,
     )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
 from core.store import erasing, inbox, tombstones
 from core.store.database import Tx
 from core.store.inbox import Letter
+from core.store.text import chunks
 from core.sync.batch import Report
 from core.sync.documents.marking import Named, mark_documents
 from core.sync.hub import KIND, Connection, Hub
@@ -20,6 +22,10 @@ from core.sync.notices import mark_objects
 from core.sync.races import judge_races
 
 LETTERS_AT_ONCE = 200
+GATHER_SECONDS = 0.001
+"""How long a commit waits for those who were answered just now and have more to deliver."""
+MARKED_AT_ONCE = 50
+"""A delivery that comes while letters become marks waits for the end of that transaction: it must be a short one."""
 SECRETS_LIVE_SECONDS = 10.0
 """How long signing secrets are used without a look into the vault."""
 SECRETS_REST_SECONDS = 1.0
@@ -34,6 +40,7 @@ class InboxWriter:
         self._hub = hub
         self._waiting: list[tuple[Letter, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._are_enough: tuple[int, asyncio.Future[None]] | None = None
         self._secrets: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     def secrets(self, connection: Connection, *, oldest: float = SECRETS_LIVE_SECONDS) -> tuple[str, ...]:
@@ -58,6 +65,8 @@ class InboxWriter:
         )
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((letter, done))
+        if self._are_enough is not None and len(self._waiting) >= self._are_enough[0]:
+            _finish(self._are_enough[1])
         if self._writer is None:
             # a task of its own: a delivery must not wait for the commits of those that come after it
             self._writer = asyncio.create_task(self._write_all())
@@ -80,8 +89,24 @@ class InboxWriter:
             while self._waiting:
                 some, self._waiting = self._waiting[:LETTERS_AT_ONCE], self._waiting[LETTERS_AT_ONCE:]
                 await self._write(some)
+                await self._gather(len(self._waiting), len(some))
         finally:
             self._writer = None
+
+    async def _gather(self, waiting: int, answered: int) -> None:
+        """Wait a moment for those `answered`: else the senders come in two groups, and each waits for two commits."""
+        many = min(waiting + answered, LETTERS_AT_ONCE)
+        if not 0 < waiting < many:
+            return
+        loop = asyncio.get_running_loop()
+        are_enough = loop.create_future()
+        self._are_enough = (many, are_enough)
+        timer = loop.call_later(GATHER_SECONDS, _finish, are_enough)
+        try:
+            await are_enough
+        finally:
+            timer.cancel()
+            self._are_enough = None
 
     async def _write(self, some: Sequence[tuple[Letter, asyncio.Future[None]]]) -> None:
         letters = [letter for letter, _ in some]
@@ -96,10 +121,14 @@ class InboxWriter:
                 raise
             return
         for _, done in some:
-            if not done.done():
-                done.set_result(None)
+            _finish(done)
         for name in {letter.connection for letter in letters}:
             self._hub.wake(name)
+
+
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
@@ -119,17 +148,19 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
             hub.log.exception("inbox.bug", connection=connection.name, trace=letter.trace)
             poison.append((letter, f"a bug of Accord's ({type(error).__name__}); the log has the details"))
 
-    def store(tx: Tx) -> None:
-        take(tx, hub, connection, understood)
-        for letter, problem in poison:
-            inbox.poison(tx, letter.id, problem)
-        inbox.done(tx, [letter.id for letter, _ in understood])
-        erasing.empty_letters(tx, _of_the_erased(tx, connection, understood))
-
-    await hub.db.run(store)
+    if poison:
+        await hub.db.run(lambda tx: inbox.poison(tx, {letter.id: problem for letter, problem in poison}))
+    for some in chunks(understood, MARKED_AT_ONCE):
+        await hub.db.run(partial(_mark, hub, connection, some))
     report.looked += len(letters)
     report.failed += len(poison)
     return True
+
+
+def _mark(hub: Hub, connection: Connection, some: Sequence[tuple[Letter, Sequence[Notice]]], tx: Tx) -> None:
+    take(tx, hub, connection, some)
+    inbox.done(tx, [letter.id for letter, _ in some])
+    erasing.empty_letters(tx, _of_the_erased(tx, connection, some))
 
 
 def named(notices: Sequence[Notice]) -> set[str]:

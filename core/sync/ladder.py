@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from core.model.holds import AMBIGUOUS_MATCH
 from core.model.keys import email_key
-from core.model.match import CUSTOMER_ERASED, RESTORED, Candidate, Hits, Marked
+from core.model.match import CUSTOMER_ERASED, RESTORED, Candidate, Hits, Marked, Match
 from core.model.remote import Remote, parse_mark
 from core.model.values import Fields
 from core.store import connections, customers, holds, mappings, observations, tombstones
@@ -15,6 +15,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.parts import awaits, part_in, whole_of
 
 ALL_HOLDS = 100_000
 
@@ -42,11 +43,9 @@ class Ladder:
         known = {one.id: one for one in (*self._by_external.values(), *owners.values())}
         known |= {one.id: one for some in self._by_email.values() for one in some}
         self.customers: dict[str, Customer] = known
+        self.rows: dict[str, list[MappingRow]] = mappings.of_records(tx, known)
         self.here: dict[str, MappingRow] = {
-            record: row
-            for record, rows in mappings.of_records(tx, known).items()
-            for row in rows
-            if row.connection == name
+            record: row for record, rows in self.rows.items() if (row := whole_of(rows, name)) is not None
         }
         erased = tombstones.erased_among(tx, name, KIND, [one.remote for one in slice_])
         notes = mappings.ended_notes(tx, name, KIND, [one.remote_id for one in slice_])
@@ -68,8 +67,25 @@ class Ladder:
             twins_by_external_id=_others(self._same_external.get(remote.external_id or "", ()), remote.id),
             twins_by_email=_others(self._same_email.get(key, ()), remote.id),
             is_marker_unknown=self._is_marker_unknown(remote),
+            awaited=self._awaited(remote, self._by_email.get(key, ())),
             is_perhaps_forgotten=self._has_forgotten or any(one.detail.get("rung") == RESTORED for one in held),
         )
+
+    def row_of(self, found: Match, remote: Remote, customer: Customer) -> MappingRow | None:
+        """The mapping that a rung named: by our marker, or because the object that it had was merged into this one."""
+        if found.mapping_id:
+            return self._by_mapping[found.mapping_id]
+        rows = [self._absorbed[alias] for alias in remote.aliases if alias in self._absorbed]
+        return next((row for row in rows if row.record_id == customer.id), None)
+
+    def _awaited(self, remote: Remote, owners: Sequence[Customer]) -> str | None:
+        part = self._connection.parts.of_object(remote.id)
+        for one in owners if part else ():
+            rows = self.rows.get(one.id, ())
+            if part and awaits(self._connection, part, one, rows):
+                row = part_in(rows, self._connection.name, part.name)
+                return row.id if row else ""
+        return None
 
     def _merged_into(self, remote: Remote) -> list[Candidate]:
         rows = [self._absorbed[alias] for alias in remote.aliases if alias in self._absorbed]

@@ -36,6 +36,7 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
 from core.sync.notices import mark_objects
 from core.sync.oneoffs import finish_one_off, start_one_off
+from core.sync.parts import offer_parts
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
 from core.sync.resolve import outlive
@@ -43,7 +44,9 @@ from core.sync.sweep import Listed, is_due, sweep_slice
 
 Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
 
-WALK_AT_ONCE = 100
+LOOKED_AT_ONCE = 100
+WALK_AT_ONCE = 200
+"""Unmapped objects, or customers, per transaction: with fewer of them each page of the file is written more often."""
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
 SINGLE_READS_AT_ONCE = 20
@@ -81,7 +84,7 @@ class Look:
 def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
     """What waits in a lane now."""
     name, now = connection.name, hub.clock.now()
-    limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
+    limit = LOOKED_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
     row = connections.get(tx, name)
@@ -287,9 +290,26 @@ class Lanes:
         ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
         unmapped = list(customers.by_ids(tx, ids).values())
         subjects = offer(tx, self._hub, connection.name, unmapped)
+        if connection.parts.asked:
+            ids, more = self._offer_parts(tx, connection, cursor.cursor or "", ids)
+            subjects += more
         now = self._hub.clock.now()
         work.mark(tx, connection.name, subjects, reason="to be created", trace=cursor.run or "", now=now)
         connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
+
+    def _offer_parts(
+        self, tx: Tx, connection: Connection, after: str, unmapped: list[str]
+    ) -> tuple[list[str], list[str]]:
+        """Parts of customers that were mapped before the part was asked for: how far this slice goes, and subjects."""
+        names = [part.name for part in connection.parts.asked]
+        lists = [mappings.without_part(tx, connection.name, KIND, name, after, WALK_AT_ONCE) for name in names]
+        lists.append(unmapped)
+        # a list that is full ends there: whoever comes after its last one is of the next slice
+        end = min((some[-1] for some in lists if len(some) == WALK_AT_ONCE), default="")
+        ids = sorted({one for some in lists for one in some if not end or one <= end})
+        rows = mappings.of_records(tx, ids)
+        owners = list(customers.by_ids(tx, ids).values())
+        return ids, offer_parts(tx, self._hub, connection, owners, rows)
 
     async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
         """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""

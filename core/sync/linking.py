@@ -16,6 +16,7 @@ from core.sync import registry
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.life import tell_ends
+from core.sync.parts import slot_of, whole_of
 
 
 def unlink(
@@ -23,11 +24,15 @@ def unlink(
 ) -> MappingRow:
     """Let an object go: it stays as it is, is nobody's, and the customer gets no other one there by itself.
 
+    Its parts are let go with it; `remote_id` may name one of them, which is let go alone.
+
     Raises NotFoundError, or InvalidInputError when there is nothing to let go, or a write to it is under way.
     """
     hub.connection(name)
     customer = registry.get(tx, external_id)
-    row = _here(tx, customer.id, name)
+    rows = _rows(tx, customer.id, name)
+    named = next((one for one in rows if one.part and one.remote_id == remote_id is not None), None)
+    row = named or whole_of(rows, name)
     if row is None or row.remote_id is None or row.state == "excluded":
         says = "is left out already" if row and row.state == "excluded" else "has no object"
         raise NotFoundError(
@@ -36,7 +41,8 @@ def unlink(
     if remote_id not in (None, row.remote_id):
         problem = f"{external_id} is {row.remote_id} at {name}, not {remote_id}"
         raise InvalidInputError(problem, field="remote", cure="look at `accord explain` again")
-    row = _let_go(tx, hub, _quiet(tx, row), actor)
+    quiet = [_quiet(tx, one) for one in ([row] if row.part else _released(rows))]
+    row, *_ = [_let_go(tx, hub, one, actor) for one in quiet]
     _journal(tx, hub, row, "unlink", actor, trace)
     tell_ends(hub, tx)
     return row
@@ -50,7 +56,9 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
     hub.connection(name)
     customer = registry.get(tx, external_id)
     tx.serialize("first contact")
-    row = _here(tx, customer.id, name)
+    rows = _rows(tx, customer.id, name)
+    slot = slot_of(hub.connection(name), [one for one in rows if one.part or one.state != "excluded"], remote_id)
+    part, row = (slot.part, slot) if isinstance(slot, MappingRow) else (slot, _of_part(rows, slot))
     if row is not None and row.state not in ("pending", "excluded"):
         problem = f"{external_id} is {row.remote_id} at {name} already"
         raise InvalidInputError(
@@ -58,13 +66,13 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
         )
     _require_free(tx, name, remote_id, customer.id)
     now = hub.clock.now()
-    if row is not None:
-        ended = msgspec.structs.replace(_quiet(tx, row), state=mappings.ENDED, note=UNLINKED, updated_at=now)
+    for one in _in_the_way(rows, part, remote_id):
+        ended = msgspec.structs.replace(_quiet(tx, one), state=mappings.ENDED, note=UNLINKED, updated_at=now)
         mappings.update(tx, [ended])
         registry.forget(tx, hub, ended, found=remote_id)
     used = mappings.generations(tx, [customer.id], name).get(customer.id, 0)
     fresh = MappingRow(
-        id=hub.ids.new(), record_id=customer.id, connection=name, generation=used + 1, remote_id=remote_id,
+        id=hub.ids.new(), record_id=customer.id, connection=name, part=part, generation=used + 1, remote_id=remote_id,
         state="live", created_at=now, updated_at=now,
     )  # fmt: skip
     mappings.insert(tx, [fresh])
@@ -82,9 +90,32 @@ def unlink_again(tx: Tx, hub: Hub, ends: Sequence[Tombstone]) -> None:
             _let_go(tx, hub, row, "restore")
 
 
-def _here(tx: Tx, record_id: str, name: str) -> MappingRow | None:
+def let_go_parts(tx: Tx, hub: Hub, whole: MappingRow, actor: str) -> None:
+    """The customer's object was let go: what is tied to it goes with it."""
+    for one in _rows(tx, whole.record_id, whole.connection):
+        if one.part and one.state != "excluded":
+            _let_go(tx, hub, one, actor)
+
+
+def _rows(tx: Tx, record_id: str, name: str) -> list[MappingRow]:
     rows = mappings.of_records(tx, [record_id]).get(record_id, [])
-    return next((one for one in rows if one.connection == name and one.kind == KIND), None)
+    return [one for one in rows if one.connection == name and one.kind == KIND]
+
+
+def _released(rows: Sequence[MappingRow]) -> list[MappingRow]:
+    """The whole first, then what is tied to it."""
+    return sorted((one for one in rows if not one.part or one.state != "excluded"), key=lambda one: one.part)
+
+
+def _of_part(rows: Sequence[MappingRow], part: str) -> MappingRow | None:
+    return next((one for one in rows if one.part == part), None)
+
+
+def _in_the_way(rows: Sequence[MappingRow], part: str, remote_id: str) -> list[MappingRow]:
+    """Mappings of the customer that end when another begins: its own with the parts that are let go, or that part's."""
+    if part:
+        return [one for one in rows if one.part == part]
+    return [one for one in rows if not one.part or one.state == "excluded" or one.remote_id == remote_id]
 
 
 def _quiet(tx: Tx, row: MappingRow) -> MappingRow:
@@ -102,7 +133,8 @@ def _let_go(tx: Tx, hub: Hub, row: MappingRow, actor: str) -> MappingRow:
     left_out = msgspec.structs.replace(row, state="excluded", note=UNLINKED, base={}, updated_at=now)
     mappings.update(tx, [left_out])
     registry.forget(tx, hub, row)
-    parent_left(tx, hub, hub.connection(row.connection), row.record_id, "")
+    if not row.part:
+        parent_left(tx, hub, hub.connection(row.connection), row.record_id, "")
     end = Tombstone(
         id=row.id, what=tombstones.MAPPING, why=tombstones.UNLINKED, connection=row.connection,
         record_id=row.record_id, generation=row.generation, at=now, actor=actor,

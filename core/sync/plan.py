@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,7 +12,8 @@ from core.model.decide import Verdict
 from core.model.family import Kin
 from core.model.match import may_create
 from core.model.merge import digest_of
-from core.model.values import Value
+from core.model.remote import Part
+from core.model.values import Value, blank
 from core.store import connections, customers, holds, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -21,6 +22,7 @@ from core.sync.adopt import Judged, judge
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import minted_id
+from core.sync.parts import whole_of
 from core.sync.verdicts import verdict_on
 
 SLICE = 200
@@ -84,6 +86,7 @@ async def plan(hub: Hub, connection: Connection) -> Plan:
             step: _Walk = walk
             some, after = await hub.db.read(lambda tx, a=after, w=step: w(tx, hub, connection, a, foreign))  # type: ignore[misc]
             items += some
+    items += await _of_parts(hub, connection, items)
     counts: dict[str, int] = {}
     for item in items:
         counts[item.kind] = counts.get(item.kind, 0) + 1
@@ -100,6 +103,61 @@ async def plan(hub: Hub, connection: Connection) -> Plan:
         foreign_marks=foreign,
         items=items,
     )
+
+
+async def _of_parts(hub: Hub, connection: Connection, items: Sequence[Item]) -> list[Item]:
+    """What the parts of customers will need, once their objects are there: as far as can be told today."""
+    wholes = {item.external_id: item.remote_id for item in items if item.kind in ("enter", "link", "create")}
+    found: list[Item] = []
+    for part in connection.parts.asked:
+        found += [
+            Item(kind="create", subject=f"p:{item.subject}", external_id=item.external_id, reason=part.title)
+            for item in items
+            if item.kind == "enter"
+            and part in connection.parts.of_whole(item.remote_id, {})
+            and any(one.field == part.key for one in item.changes)
+        ]
+        after: str | None = ""
+        while after is not None:
+            some, after = await hub.db.read(lambda tx, a=after, p=part: _partless(tx, hub, connection, p, a, wholes))  # type: ignore[misc]
+            found += some
+    return found
+
+
+def _partless(
+    tx: Tx, hub: Hub, connection: Connection, part: Part, after: str, wholes: Mapping[str, str]
+) -> tuple[list[Item], str | None]:
+    """Customers without this part that will get it: their object is there, or will be (`wholes`, by external id)."""
+    ids = mappings.without_part(tx, connection.name, KIND, part.name, after, SLICE)
+    owners = customers.by_ids(tx, ids)
+    rows = mappings.of_records(tx, ids)
+    doubles = observations.doubles(tx, connection.name, KIND, "email_key", map(customers.key_of, owners.values()))
+    items: list[Item] = []
+    for name in ids:
+        customer, whole = owners[name], whole_of(rows.get(name, ()), connection.name)
+        remote_id = whole.remote_id if whole and whole.state == "live" else wholes.get(customer.external_id)
+        has_whole = remote_id is not None and part in connection.parts.of_whole(remote_id or None, customer.fields)
+        if not has_whole or blank(customer.fields.get(part.key)):
+            continue
+        there = [one for one in doubles.get(customers.key_of(customer), ()) if one.startswith(part.ids)]
+        items.append(_of_part(hub, connection, part, customer, there))
+    return items, ids[-1] if ids else None
+
+
+def _of_part(hub: Hub, connection: Connection, part: Part, customer: Customer, there: Sequence[str]) -> Item:
+    subject, external_id = work.part_subject(customer.id, part.name), customer.external_id
+    if there:
+        is_linked = len(there) == 1 and connection.policy.match_email
+        kind: Kind = "link" if is_linked else "hold"
+        reason = f"{part.title}: an object there has its {part.key}"
+        return Item(kind=kind, subject=subject, external_id=external_id, remote_id=there[0], reason=reason)
+    sent = {name: customer.fields.get(name) for name in part.fields}
+    changes = [
+        Change(name, connection.name, None, value, "fills a blank")
+        for name, value in sent.items()
+        if not blank(value) and hub.policy.rule(connection.name, name).flow in ("both", "out")
+    ]
+    return Item(kind="create", subject=subject, external_id=external_id, reason=part.title, changes=changes)
 
 
 _Walk = Callable[[Tx, Hub, Connection, str, dict[str, int]], tuple[list[Item], str | None]]
@@ -243,13 +301,18 @@ def _of_pending(
     """A customer to create, unless the create as a whole waits for a person: without its name it would help nobody."""
     verdict = verdict_on(hub, connection, customer, row, kin, held)
     subject = subject or work.mapping_subject(row.id)
+    part = connection.parts.named(row.part)
+    if row.part and (part is None or kin.whole_id is None):
+        return  # it waits for what it is to be a part of
     waits = [one for one in held if one.state == "open" and not one.field]
-    if not waits and not any(one.field == "name" for one in verdict.holds):
+    is_known = part.key in verdict.push if part else not any(one.field == "name" for one in verdict.holds)
+    if not waits and is_known:
         changes = _changes(connection, customer, verdict)
         yield Item(
             kind="create",
             subject=subject,
             external_id=customer.external_id,
+            reason=part.title if part else "",
             changes=changes,
             digest=verdict.digest,
         )
@@ -272,7 +335,9 @@ def _uncreated(
     items: list[Item] = []
     for customer_id in ids:
         customer = owners[customer_id]
-        if not may_create(customer.fields, connection.policy) or doubles.get(emails[customer_id]):
+        others = tuple(part.ids for part in connection.parts.of_whole(None, customer.fields))
+        twins = [one for one in doubles.get(emails[customer_id], ()) if not (others and one.startswith(others))]
+        if not may_create(customer.fields, connection.policy) or twins:
             continue  # its double shows up above, as a link or a hold
         row = MappingRow(
             id="", record_id=customer_id, connection=connection.name, state="pending", created_at=0.0, updated_at=0.0

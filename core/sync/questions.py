@@ -95,7 +95,10 @@ class _Parties:
         self._owners = customers.by_ids(tx, {one.record_id for one in here if one.record_id})
         rows = mappings.of_records(tx, {one.id for one in self._customers.values()})
         self._remote_ids = {
-            record: row.remote_id or "" for record, some in rows.items() for row in some if row.connection == connection
+            record: row.remote_id or ""
+            for record, some in rows.items()
+            for row in some
+            if row.connection == connection and not row.part
         }
 
     def question(self, hold: Hold) -> Question:

@@ -19,7 +19,8 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.family import FAMILIES
-from core.sync.hub import Hub
+from core.sync.hub import Connection, Hub
+from core.sync.parts import offer_parts
 
 
 def changed(customer: Customer, changes: Mapping[str, Value], source: str, now: float) -> Customer:
@@ -70,16 +71,25 @@ def fan_out(tx: Tx, hub: Hub, moved: Iterable[Moved], *, but: str, trace: str, a
 def _subjects_at(
     tx: Tx, hub: Hub, name: str, by_id: Mapping[str, Moved], mapped: Mapping[str, Sequence[MappingRow]]
 ) -> list[str]:
-    covers = hub.connections[name].projection.covers
-    subjects, unmapped = [], []
+    connection = hub.connections[name]
+    subjects: list[str] = []
+    unmapped: list[Customer] = []
+    present: list[Customer] = []
     for customer_id, (customer, fields) in by_id.items():
         here = [one for one in mapped.get(customer_id, ()) if one.connection == name]
-        # a read for a field that is not kept there would only cost its call
-        states = ("live", "pending") if any(covers(field) for field in fields) else ("pending",)
-        subjects += [work.mapping_subject(one.id) for one in here if one.state in states]
-        if not here:
-            unmapped.append(customer)
+        subjects += [work.mapping_subject(one.id) for one in here if _concerns(connection, one, customer, fields)]
+        (present if here else unmapped).append(customer)
+    if connection.parts.asked:
+        subjects += offer_parts(tx, hub, connection, present, mapped)
     return subjects + offer(tx, hub, name, unmapped)
+
+
+def _concerns(connection: Connection, row: MappingRow, customer: Customer, fields: Collection[str]) -> bool:
+    """A read for a field that is not kept there would only cost its call."""
+    if row.state != "live":
+        return row.state == "pending"
+    kept = connection.parts.projection(row.part, row.remote_id, customer.fields)
+    return kept is not None and any(kept.covers(field) for field in fields)
 
 
 def offer(tx: Tx, hub: Hub, name: str, unmapped: Sequence[Customer]) -> list[str]:

@@ -24,10 +24,11 @@ from core.sync.adopt import adopt
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
-from core.sync.family import FAMILIES, Family, closes_circle, look_again
+from core.sync.family import FAMILIES, Family, closes_circle
 from core.sync.freeze import intent_for
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.outcome import Outcome
+from core.sync.parts import look_at_whole, placed
 from core.sync.refusals import refusal_in
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import only_pushes
@@ -137,7 +138,8 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
         if _parent_unseen(kin, verdict, seen):
             _read_with_parent(tx, hub, connection, row, str(kin.parent_id))
             continue
-        extra, claims_id = _external_id_moved(customer, found, holds_here)
+        # a part is known by its own mapping: whose external id it carries says nothing
+        extra, claims_id = ([], False) if mapping.part else _external_id_moved(customer, found, holds_here)
         if name in merged:
             # whose values these are is not known: nothing flows before a person has said so
             verdict, extra, claims_id = Verdict(), [merged[name]], False
@@ -259,6 +261,7 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     if intent:
         outcome.intents.append((case.row, intent))
         _narrow(tx, connection, case)
+        look_at_whole(tx, connection, case.mapping, intent.wanted, case.row.trace, now)
     else:
         outcome.done.append(case.row)
 
@@ -269,6 +272,8 @@ def _replaced(tx: Tx, case: Case, after: Customer) -> bool:
 
 def _got_place(case: Case) -> bool:
     """Its object was mapped, came back, or hangs elsewhere: whatever waited for that is looked at again."""
+    if case.mapping.part:
+        return False
     is_new = not case.mapping.base or case.mapping.state != "live"
     is_moved = PARENT in case.verdict.base or any(one.field == PARENT for one in case.verdict.holds)
     return case.found is not None and (is_new or is_moved)
@@ -319,5 +324,5 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     intents.insert(tx, [intent for _, intent in outcome.intents])
     dealt_with(tx, connection, outcome.done)
     trace = outcome.held[0].trace if outcome.held else ""
-    look_again(tx, hub, connection, outcome.placed, trace)
+    placed(tx, hub, connection, outcome.placed, trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

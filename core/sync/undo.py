@@ -9,7 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model.family import PARENT
-from core.model.values import Value
+from core.model.values import PART_OF, Value
 from core.store import customers, journal
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -148,7 +148,7 @@ def _written_elsewhere(
         for entry in entries
         if entry.action == "push"
         for name in entry.changes
-        if name not in own and field in (None, name)
+        if name not in own and field in (None, name) and name != PART_OF
     ]
 
 

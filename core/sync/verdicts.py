@@ -8,6 +8,7 @@ import msgspec
 
 from core.model.decide import Snapshot, Verdict, decide
 from core.model.family import Kin
+from core.model.values import PART_OF
 from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.holds import Hold
@@ -29,9 +30,13 @@ def verdict_on(
     held: Sequence[Hold] = (),
     recent: Sequence[Entry] = (),
 ) -> Verdict:
-    """Decide one mapping from what was read."""
+    """Decide one mapping from what was read. Nothing is decided of a part whose whole is not there, or that is off."""
+    projection = connection.parts.projection(mapping.part, mapping.remote_id, customer.fields)
+    if projection is None or (mapping.part and kin.whole_id is None):
+        return Verdict()
+    registry = {**customer.fields, PART_OF: kin.whole_id} if mapping.part else customer.fields
     snapshot = Snapshot(
-        registry=customer.fields,
+        registry=registry,
         sources=customer.sources,
         remote=kin.remote,
         base=connection.projection.still_agreed(mapping.base, mapping.translation),
@@ -40,7 +45,7 @@ def verdict_on(
         flapping=flapping(recent),
         kin=kin,
     )
-    return decide(snapshot, hub.policy, connection.name, connection.projection)
+    return decide(snapshot, hub.policy, connection.name, projection)
 
 
 def flapping(entries: Sequence[Entry]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.errors import (
@@ -19,7 +20,7 @@ from core.errors import (
     RetryError,
     SignatureError,
 )
-from core.model.remote import Mark, Remote, Wanted
+from core.model.remote import Mark, Part, Remote, Wanted
 from core.model.values import Value
 from core.ports import (
     Connector,
@@ -34,7 +35,8 @@ from core.ports import (
     Written,
 )
 from core.sandbox.lookalike import LookAlike
-from tests.support.world import OFFERS, SECRETS, World, config_of
+from tests.support.acting import with_settings
+from tests.support.world import OFFERS, PROVIDERS, SECRETS, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -531,3 +533,57 @@ class TestWebhooks:
             assert webhooks.dedupe_key(odd)
             with pytest.raises(ReplyError):
                 webhooks.notices(body)
+
+
+@pytest.fixture(params=[(name, part.name) for name, one in PROVIDERS.items() for part in one.manifest.parts])
+async def parted(request: pytest.FixtureRequest) -> tuple[Bench, Part]:
+    """Each part that a provider's records can have, at a connection that asks for it."""
+    name, part = request.param
+    (found,) = [one for one in PROVIDERS[name].manifest.parts if one.name == part]
+    config = with_settings(config_of((name,)), name, **{found.setting: "true"})
+    one = Bench(name, World(names=(name,), config=config))
+    await one.connector.prepare()
+    return one, found
+
+
+def as_part(bench: Bench, part: Part, current: Sighting | None = None, key: str = "key-5", **fields: Value) -> Write:
+    """A write of a part."""
+    wanted = Wanted(fields=fields, part=part.name, mark=None if current else str(Mark("instance", "part", 1)))
+    translator = bench.world.hub.connection(bench.name).translator
+    body = translator.patch(wanted, current.raw if current else None).body
+    action: Any = "update" if current else "create"
+    return Write(key=key, action=action, kind="customer", remote_id=current.id if current else None, body=body)
+
+
+async def test_a_part_is_an_object_of_its_own_that_says_what_it_belongs_to(parted: tuple[Bench, Part]) -> None:
+    """Made once whatever is repeated, found by our marker, no customer by itself; tied by a write of its own."""
+    bench, part = parted
+    field, value = part.when
+    fields = {name: VALUES[name] for name in part.fields}
+    whole = bench.create(**{**bench.fields(), field: value, **dict.fromkeys(part.fields)})
+    (first,) = await bench.connector.write([whole])
+    assert isinstance(first, Written), first
+    assert first.sighting.id.startswith(part.of)
+
+    create = as_part(bench, part, **fields)
+    (made,) = await bench.connector.write([create])
+    (again,) = await bench.connector.write([msgspec.structs.replace(create, is_repeat=True)])
+    assert isinstance(made, Written), made
+    assert isinstance(again, Written), again
+    assert made.sighting.id == again.sighting.id
+    assert made.sighting.id.startswith(part.ids)
+    seen = bench.read(made.sighting)
+    assert (seen.part_of, seen.external_id) == ((), None)
+    assert {name: seen.fields[name] for name in fields} == fields
+    found = await bench.connector.find("customer", Probe(mark=str(Mark("instance", "part", 1))))
+    assert [one.id for one in found] == [made.sighting.id]
+
+    tie = as_part(bench, part, made.sighting, part_of=first.sighting.id)
+    for _ in range(2):  # an unanswered one is sent again
+        (tied,) = await bench.connector.write([tie])
+        assert isinstance(tied, Written), tied
+        assert bench.read(tied.sighting).part_of == (first.sighting.id,)
+    assert bench.read(tied.sighting) == await bench.understood(made.sighting.id)
+    assert not as_part(bench, part, tied.sighting, part_of=first.sighting.id).body
+    assert len(bench.lookalike.objects("customer")) == 2
+    assert (await bench.understood(first.sighting.id)).fields["name"] == VALUES["name"]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from core.sandbox.faults import FaultKind
-from tests.support.crash_jobs import FAULTS, JOBS, Matrix
+from tests.support.crash_jobs import CONTACT, FAULTS, JOBS, Matrix
 from tests.support.world import NAMES
 
 pytestmark = pytest.mark.anyio
@@ -24,13 +24,15 @@ SHORT_STEP = 3
 
 def combinations() -> list[tuple[str, str, FaultKind | None]]:
     """What this run covers."""
-    every = [(name, job, kind) for name in NAMES for job in JOBS for kind in FAULTS]
+    every = [
+        (name, job, kind) for name in NAMES for job in JOBS for kind in FAULTS if job != CONTACT or name == "hubspot"
+    ]
     if IS_WHOLE:
         return every
     return [one for one in every if one[1] != "enter" and (one[2] is None or (one[2], one[1]) in SHORT_FAULTS)]
 
 
-SHORT_FAULTS = {("lost_answer", "create"), ("lost_answer", "update")}
+SHORT_FAULTS = {("lost_answer", "create"), ("lost_answer", "update"), ("lost_answer", CONTACT)}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from config.file import AccordConfig
@@ -29,6 +30,13 @@ def with_policy(
         scopes[name] = _changed(scopes[name], changes)
     policy = _changed(config.policy, {"connections": scopes, "fields": {**config.policy.fields, **(fields or {})}})
     return AccordConfig(connections=config.connections, policy=policy)
+
+
+def with_settings(config: AccordConfig, name: str, **settings: str) -> AccordConfig:
+    """The same configuration with other settings of one connection."""
+    old = config.connections[name]
+    fresh = replace(old, settings={**old.settings, **settings})
+    return replace(config, connections={**config.connections, name: fresh})
 
 
 def _changed(struct: Any, changes: Mapping[str, Any]) -> Any:

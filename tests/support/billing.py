@@ -1,7 +1,7 @@
 """Random bills in a world where calls are lost and processes die; judged by what the systems show, not by the engine.
 
-`python -m tests.support.billing 1 20`: the worlds with seeds 1 to 20; exit 1 when one fails. Smaller than the simulation
-of customers: time passes between rounds only, and nothing is edited on both sides.
+`python -m tests.support.billing 1 20`: the worlds with seeds 1 to 20; exit 1 when one fails. Time passes between rounds
+only, and nothing is edited on both sides.
 """
 
 from __future__ import annotations

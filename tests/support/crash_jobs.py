@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from core.sandbox.faults import Fault, FaultKind
 from core.store import customers, failures, holds, intents, mappings
 from core.store.database import Tx
 from core.sync import registry
+from tests.support.acting import with_settings
 from tests.support.crashes import Crash, FragileWorld, Fuse
-from tests.support.world import NAMES
+from tests.support.world import NAMES, config_of
 
 WRITES: Mapping[str, str] = {
     "stripe": r"/v1/customers",
     "hubspot": r"/batch/(upsert|update|create)",
     "quickbooks": r"/(batch|customer)\?",
 }
+CONTACT = "contact"
+CONTACT_WRITES = r"/contacts/(batch/upsert|companies/batch/create)"
 READS: Mapping[str, str] = {
     "stripe": r"/v1/(events|customers)",
     "hubspot": r"/(search|batch/read)",
@@ -73,6 +77,13 @@ async def a_family(world: FragileWorld, provider: str) -> None:
     await run_lane(world, provider)
 
 
+async def a_billing_contact(world: FragileWorld, provider: str) -> None:
+    """A person enters a company by hand: at HubSpot that is two objects, of which one is tied to the other."""
+    fields = {**AFTER, "customer_type": "company"}
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "grace", fields, actor="test", trace="t"))
+    await run_lane(world, provider)
+
+
 Job = Callable[[FragileWorld, str], Awaitable[None]]
 JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
     # job, as what the customer exists before it, whether the fault strikes writes
@@ -81,7 +92,9 @@ JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
     "pull": (a_remote_edit, "individual", False),
     "enter": (a_remote_birth, None, False),
     "family": (a_family, "company", True),
+    CONTACT: (a_billing_contact, None, True),
 }
+"""`contact` runs where billing contacts are asked for, at HubSpot alone."""
 
 
 async def run_lane(world: FragileWorld, provider: str) -> None:
@@ -108,20 +121,24 @@ class Matrix:
 
     def __init__(self, *, is_whole: bool) -> None:
         """Nothing is made before it is asked for. Not whole: no deaths at database reads, a shorter look at the end."""
-        self._worlds: dict[str | None, FragileWorld] = {}
+        self._worlds: dict[tuple[str | None, bool], FragileWorld] = {}
         self._is_whole = is_whole
 
-    async def world(self, customer_type: str | None) -> FragileWorld:
+    async def world(self, customer_type: str | None, *, has_contacts: bool = False) -> FragileWorld:
         """Three active connections, with a customer of that type in agreement, or without any."""
-        if customer_type not in self._worlds:
-            world = FragileWorld()
+        kind = (customer_type, has_contacts)
+        if kind not in self._worlds:
+            config = config_of(NAMES)
+            world = FragileWorld(
+                config=with_settings(config, "hubspot", billing_contact="true") if has_contacts else config
+            )
             await world.activate_all()
             if customer_type:
                 fields = {**BEFORE, "customer_type": customer_type}
                 world.db.run_now(lambda tx: registry.create(tx, world.hub, "grace", fields, actor="test", trace="t"))
                 await world.settle()
-            self._worlds[customer_type] = world
-        return self._worlds[customer_type]
+            self._worlds[kind] = world
+        return self._worlds[kind]
 
     async def run(self, provider: str, job: str, kind: FaultKind | None, *, step: int = 1) -> Tally:
         """Die at every `step`-th point, one after the other, until the job survives."""
@@ -133,14 +150,14 @@ class Matrix:
 
     async def _die_at(self, blows_at: int, provider: str, job: str, kind: FaultKind | None, tally: Tally) -> bool:
         act, customer_type, strikes_writes = JOBS[job]
-        base = await self.world(customer_type)
+        base = await self.world(customer_type, has_contacts=job == CONTACT)
         base.fused = (provider,)
         base.database_calls = ("run", "read") if self._is_whole else ("run",)
         fuse = Fuse(blows_at=blows_at, is_armed=True)
         world = base.copy(fuse)
         struck = None
         if kind is not None:
-            path = (WRITES if strikes_writes else READS)[provider]
+            path = CONTACT_WRITES if job == CONTACT else (WRITES if strikes_writes else READS)[provider]
             method = "POST" if strikes_writes else ""
             struck = world.fail_once(provider, Fault(kind=kind, method=method, path=path, count=1))
         died = ""
@@ -157,7 +174,7 @@ class Matrix:
             tally.points[died] += 1
             world.start()
         await come_to_rest(world)
-        check(world, place, has_head=job == "family")
+        _check_job(world, job, place)
         await check_silence(world, place, is_whole=self._is_whole)
         world.db.engine.dispose()
         return bool(died)
@@ -167,6 +184,13 @@ async def come_to_rest(world: FragileWorld) -> None:
     """Faults are over; whatever waits is waited for."""
     await world.settle(patience=LONGEST_WAIT)
     await world.next_sweep()
+
+
+def _check_job(world: FragileWorld, job: str, place: str) -> None:
+    if job == CONTACT:
+        check_contact(world, place)
+    else:
+        check(world, place, has_head=job == "family")
 
 
 def check(world: FragileWorld, place: str, *, has_head: bool = False) -> None:
@@ -184,7 +208,26 @@ def check(world: FragileWorld, place: str, *, has_head: bool = False) -> None:
     world.db.read_now(lambda tx: _check_registry(tx, place, has_head=has_head))
 
 
-def _check_registry(tx: Tx, place: str, *, has_head: bool) -> None:
+def check_contact(world: FragileWorld, place: str) -> None:
+    """One company and one contact at HubSpot, tied once, with the fields of each; one object elsewhere."""
+    there = world.lookalikes["hubspot"].objects("customer")
+    contacts = [one for name, one in there.items() if name.startswith("contact:")]
+    companies = [name for name in there if name.startswith("company:")]
+    assert (len(contacts), len(companies)) == (1, 1), f"{place}: {sorted(there)} at hubspot"
+    assert contacts[0]["billed"] == companies, f"{place}: the contact is billed for {contacts[0]['billed']}"
+    person, firm = contacts[0]["properties"], there[companies[0]]["properties"]
+    found = {"name": firm["name"], "email": person["email"], "phone": person["phone"]}
+    assert found == AFTER, f"{place}: hubspot has {found}"
+    ties = [one for one in world.lookalikes["hubspot"].mutations if one.action == "associate"]
+    assert len(ties) == 1, f"{place}: tied {len(ties)} times"
+    for name in ("stripe", "quickbooks"):
+        assert [one["email"] for one in world.neutral(name).values()] == [EMAIL], f"{place}: {name}"
+    world.db.read_now(lambda tx: _check_registry(tx, place, has_head=False, parts={"hubspot": ("email", "phone")}))
+
+
+def _check_registry(
+    tx: Tx, place: str, *, has_head: bool, parts: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> None:
     assert customers.count(tx) == 1 + has_head, f"{place}: {customers.count(tx)} customers"
     one = next(
         one for one in customers.by_ids(tx, customers.live_ids(tx, "", 10)).values() if one.external_id != "head"
@@ -192,8 +235,12 @@ def _check_registry(tx: Tx, place: str, *, has_head: bool) -> None:
     assert one.fields.get("parent") == ("head" if has_head else None), place
     assert {field: one.fields.get(field) for field in AFTER} == AFTER, f"{place}: the registry has {one.fields}"
     rows = mappings.of_records(tx, [one.id])[one.id]
-    assert sorted(row.connection for row in rows) == sorted(NAMES), place
-    assert all(row.state == "live" and row.base.get("phone") for row in rows), place
+    assert sorted(row.connection for row in rows if not row.part) == sorted(NAMES), place
+    assert sorted(row.connection for row in rows if row.part) == sorted(parts), place
+    assert all(row.state == "live" for row in rows), place
+    assert all(("phone" in row.base) != ("phone" in parts.get(row.connection, ()) and not row.part) for row in rows), (
+        place
+    )
     assert intents.all_open(tx) == [], f"{place}: {intents.all_open(tx)}"
     assert holds.listing(tx) == [], f"{place}: {holds.listing(tx)}"
     assert failures.listing(tx) == [], f"{place}: {failures.listing(tx)}"

@@ -14,7 +14,7 @@ from connectors.hubspot.connector.invoices import InvoiceReader
 from connectors.hubspot.connector.preparing import Preparer
 from connectors.hubspot.connector.reading import Reader
 from connectors.hubspot.connector.writing import Writer
-from connectors.hubspot.manifest import BURSTS, MANIFEST, limits_of
+from connectors.hubspot.manifest import BILLING_CONTACT, BURSTS, MANIFEST, limits_of
 from connectors.hubspot.translate import HubSpotDocuments, HubSpotTranslator
 from connectors.hubspot.webhook import HubSpotWebhooks
 from connectors.hubspot.wire import (
@@ -57,6 +57,8 @@ class HubSpotConnector:
         distribution = config.settings.get("distribution", "pro")
         if distribution not in BURSTS:
             raise ConfigError(f"{distribution!r} is none of {', '.join(BURSTS)}", key=f"{config.name}.distribution")
+        if config.settings.get(BILLING_CONTACT.setting, "false") not in ("true", "false"):
+            raise ConfigError("is neither true nor false", key=f"{config.name}.{BILLING_CONTACT.setting}")
         self._manifest = msgspec.structs.replace(MANIFEST, limits=limits_of(distribution))
         self._translator = HubSpotTranslator(config)
         self._clock = shell.clock

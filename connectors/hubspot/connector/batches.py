@@ -11,12 +11,14 @@ import msgspec
 from connectors.hubspot.errors import item_error
 from connectors.hubspot.wire import (
     ACCORD_REF,
+    BILLING,
     HUBSPOT_DEFINED,
     MERGED,
     AssociationResults,
     Framed,
     HubSpotObject,
     Identified,
+    Labels,
     ObjectType,
     PropertyDetails,
     Results,
@@ -25,6 +27,7 @@ from connectors.hubspot.wire import (
     decoded,
     join_id,
     sighting,
+    with_billed,
     with_parent,
 )
 from core.errors import AccordError, AmbiguousError, RejectedError, ReplyError
@@ -119,9 +122,9 @@ def marked(object_type: ObjectType, answer: Results, mark: str) -> list[str]:
 
 
 def tied(
-    answer: AssociationResults, found: dict[str, list[str]], type_id: int, object_type: ObjectType
+    answer: AssociationResults, found: dict[str, list[str]], types: Collection[int], object_type: ObjectType
 ) -> list[dict[str, str]]:
-    """Add the ties of one type that an answer tells; returns what must be asked on, from where.
+    """Add the objects that an answer ties by one of these types; returns what must be asked on, from where.
 
     A parent of many children has them on pages, and its own parent may be on any. Who has no associations is named
     among the errors, or left out.
@@ -135,7 +138,7 @@ def tied(
         found.setdefault(one.origin.id, []).extend(
             other
             for other, told in kinds.items()
-            if any((kind.category, kind.type_id) == (HUBSPOT_DEFINED, type_id) for kind in told)
+            if any(kind.category == HUBSPOT_DEFINED and kind.type_id in types for kind in told)
         )
         if one.paging and one.paging.next:
             onward.append({"id": one.origin.id, "after": one.paging.next.after})
@@ -146,6 +149,15 @@ def tie(write: Write, to: str, type_id: int) -> Mapping[str, Any]:
     """The object of a write to another one, as associations are spelled."""
     kind = {"associationCategory": HUBSPOT_DEFINED, "associationTypeId": type_id}
     return {"from": {"id": (write.remote_id or "").partition(":")[2]}, "to": {"id": to}, "types": [kind]}
+
+
+def billing_type(answer: Labels) -> int:
+    """The number by which a contact is a company's billing contact; RejectedError where the account has none."""
+    ours = [one.type_id for one in answer.results if one.category == HUBSPOT_DEFINED and one.type_id in BILLING]
+    if len(ours) != 1:
+        cure = 'set billing_contact = "false" for this connection'
+        raise RejectedError("this account does not let a contact be a company's billing contact", cure=cure)
+    return ours[0]
 
 
 def check_marker(object_type: ObjectType, found: PropertyDetails) -> None:
@@ -214,6 +226,12 @@ def created(object_type: ObjectType, saved: Saved, blank: Iterable[str]) -> Sigh
     return with_parent(made, []) if object_type == "company" else made
 
 
+def billed_by(seen: Sighting) -> list[str]:
+    """The companies whose billing contact a contact is, as far as that was read."""
+    framed = decoded(seen.raw, Framed)
+    return [one for one in framed.billed.split(";") if one] if isinstance(framed.billed, str) else []
+
+
 def joined(read: Sighting, saved: Saved, written: Collection[str]) -> Sighting:
     """The object as it was read after the write, but with the written properties as the write's own answer has them."""
     framed = decoded(read.raw, Framed)
@@ -228,6 +246,8 @@ def joined(read: Sighting, saved: Saved, written: Collection[str]) -> Sighting:
     whole = json.loads(read.raw)["object"]
     whole["properties"] |= stale
     fresh = sighting(framed.type, framed.object.id, msgspec.json.encode(whole))
+    if not isinstance(framed.billed, msgspec.UnsetType):
+        return with_billed(fresh, billed_by(read))
     return fresh if isinstance(framed.parent, msgspec.UnsetType) else with_parent(fresh, _above(framed))
 
 

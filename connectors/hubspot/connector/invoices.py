@@ -125,7 +125,7 @@ class InvoiceReader:
                 answer = decoded(await self._client.associations("invoice", object_type, some), AssociationResults)
             except GoneError:
                 continue
-            asked += batches.tied(answer, found, INVOICE_TO[object_type], object_type)
+            asked += batches.tied(answer, found, (INVOICE_TO[object_type],), object_type)
         return {hubspot_id: sorted(dict.fromkeys(others), key=int) for hubspot_id, others in found.items()}
 
     async def _items(self, ids: Sequence[str]) -> dict[str, bytes]:

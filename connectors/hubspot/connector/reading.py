@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
@@ -12,10 +12,12 @@ from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.translate import HubSpotTranslator
 from connectors.hubspot.wire import (
     ACCORD_REF,
+    BILLING,
     CHILD_TO_PARENT,
     TYPES,
     AssociationResults,
     Identified,
+    Labels,
     ObjectType,
     Results,
     decoded,
@@ -23,6 +25,7 @@ from connectors.hubspot.wire import (
     results_in,
     sighting,
     split_id,
+    with_billed,
     with_parent,
 )
 from core.errors import GoneError
@@ -67,23 +70,41 @@ class Reader:
         return found | await self.related([one for one in found.values() if isinstance(one, Sighting)])
 
     async def related(self, seen: Sequence[Sighting]) -> dict[str, Sighting]:
-        """By remote id: companies with the company above each, all in one call per hundred; contacts as they are."""
-        ids = [one.id.partition(":")[2] for one in seen if one.id.startswith("company:")]
-        above: dict[str, list[str]] = {hubspot_id: [] for hubspot_id in ids}
+        """By remote id: companies with the company above each; contacts with the companies that they are billed for.
+
+        One call for a hundred of each; where nobody asks for billing contacts, contacts are as they are.
+        """
+        ids = {kind: [one.id.partition(":")[2] for one in seen if one.id.startswith(f"{kind}:")] for kind in TYPES}
+        above = await self._ties(ids["company"], "company", (CHILD_TO_PARENT,))
+        found = {one.id: one for one in seen}
+        found |= {
+            name: with_parent(found[name], some) for one, some in above.items() if (name := f"company:{one}") in found
+        }
+        if self._translator.has_billing:
+            billed = await self._ties(ids["contact"], "contact", BILLING)
+            found |= {
+                name: with_billed(found[name], some)
+                for one, some in billed.items()
+                if (name := f"contact:{one}") in found
+            }
+        return found
+
+    async def _ties(self, ids: Sequence[str], object_type: ObjectType, types: Collection[int]) -> dict[str, list[str]]:
+        """The companies that each of some objects is tied to by one of these types."""
+        found: dict[str, list[str]] = {hubspot_id: [] for hubspot_id in ids}
         asked: list[dict[str, str]] = [{"id": hubspot_id} for hubspot_id in dict.fromkeys(ids)]
         while asked:
             try:
-                answer = decoded(
-                    await self._client.associations("company", "company", asked[: MANIFEST.read_batch]),
-                    AssociationResults,
-                )
+                told = await self._client.associations(object_type, "company", asked[: MANIFEST.read_batch])
+                answer = decoded(told, AssociationResults)
             except GoneError:
                 answer = AssociationResults()
-            asked = asked[MANIFEST.read_batch :] + batches.tied(answer, above, CHILD_TO_PARENT, "company")
-        return {
-            one.id: with_parent(one, above[hubspot_id]) if (hubspot_id := one.id.partition(":")[2]) in above else one
-            for one in seen
-        }
+            asked = asked[MANIFEST.read_batch :] + batches.tied(answer, found, types, object_type)
+        return found
+
+    async def billing_type(self) -> int:
+        """By which number a contact is a company's billing contact. HubSpot numbers each direction of a label."""
+        return batches.billing_type(decoded(await self._client.labels(), Labels))
 
     async def batch(
         self,

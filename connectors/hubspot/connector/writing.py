@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from connectors.hubspot.wire import (
     ObjectType,
     Saved,
     join_id,
+    with_billed,
     with_parent,
 )
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
@@ -49,13 +50,16 @@ class Writer:
             ours = [write for write in writes if write.body.get("type") == object_type]
             creates = [write for write in ours if write.action == "create"]
             moves = [write for write in ours if "parent" in write.body]
-            updates = [write for write in ours if write.action == "update" and "parent" not in write.body]
+            bills = [write for write in ours if "billed" in write.body]
+            updates = [write for write in ours if write.action == "update" and "properties" in write.body]
             if creates:
                 receipts |= await self._create(object_type, creates)
             if updates:
                 receipts |= await self._completed(object_type, updates, await send(self._client, object_type, updates))
             if moves:
                 receipts |= await self._move(moves)
+            if bills:
+                receipts |= await self._bill(bills)
         odd = RejectedError("this write names no HubSpot object type", cure="plan it again")
         return [receipts.get(write.key, odd) for write in writes]
 
@@ -88,14 +92,16 @@ class Writer:
         """A new object is told by the answer alone. One that was there after all is read, as any older one."""
         made = {key: one for key, one in outcomes.items() if isinstance(one, Saved) and one.new}
         blank = [name for name in self._translator.properties(object_type) if name not in FOREIGN]
-        receipts: dict[str, Receipt] = {
-            key: Written(batches.created(object_type, one, blank)) for key, one in made.items()
-        }
+        receipts: dict[str, Receipt] = {key: Written(self._made(object_type, one, blank)) for key, one in made.items()}
         rest = [write for write in writes if write.key not in made]
         older = await self._completed(object_type, rest, {write.key: outcomes[write.key] for write in rest})
         for key, one in older.items():
             receipts[key] = msgspec.structs.replace(one, is_replay=True) if isinstance(one, Written) else one
         return receipts
+
+    def _made(self, object_type: ObjectType, saved: Saved, blank: Sequence[str]) -> Sighting:
+        seen = batches.created(object_type, saved, blank)
+        return with_billed(seen, ()) if object_type == "contact" and self._translator.has_billing else seen
 
     async def _by_marker(self, object_type: ObjectType, marks: Sequence[str]) -> dict[str, Sighting]:
         if not marks:
@@ -157,10 +163,22 @@ class Writer:
         }
         for key, error in (await tie(partial(self._client.associate, *COMPANIES), on, "company")).items():
             receipts[key] = AmbiguousError(f"it was taken off its parent: {error}") if off[key] else error
-        return receipts | await self._moved([write for write in rest if write.key not in receipts])
+        return receipts | await self._tied([write for write in rest if write.key not in receipts], _moved)
 
-    async def _moved(self, writes: Sequence[Write]) -> dict[str, Receipt]:
-        """The companies as they are after the move, below what was written."""
+    async def _bill(self, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """Contacts as billing contacts of companies; what else they are to anybody stays. Repeating it is fine."""
+        try:
+            type_id = await self._reader.billing_type()
+        except (RetryError, ReauthorizeError, RejectedError) as error:
+            return {write.key: error for write in writes}
+        except AccordError as error:
+            return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}
+        ties = {write.key: [batches.tie(write, write.body["billed"], type_id)] for write in writes}
+        failed = await tie(partial(self._client.associate, "contact", "company"), ties, "contact")
+        return {**failed, **await self._tied([write for write in writes if write.key not in failed], _billed)}
+
+    async def _tied(self, writes: Sequence[Write], joined: Callable[[Sighting, Write], Sighting]) -> dict[str, Receipt]:
+        """The objects as they are after they were tied, `joined` with what was written."""
         if not writes:
             return {}
         try:
@@ -169,9 +187,9 @@ class Writer:
             return {write.key: AmbiguousError(f"{UNSEEN}: {error}") for write in writes}
         receipts: dict[str, Receipt] = {}
         for write in writes:
-            found, to = there[str(write.remote_id)], write.body["parent"]["to"]
+            found = there[str(write.remote_id)]
             if isinstance(found, Sighting):
-                receipts[write.key] = Written(with_parent(found, [to] if to else []))
+                receipts[write.key] = Written(joined(found, write))
             else:
                 receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts
@@ -183,3 +201,12 @@ class Writer:
             return {}
         new, old = self._translator.read(whole.raw).fields, self._translator.read(before).fields
         return {field: value for field, value in old.items() if field in new and new[field] != value}
+
+
+def _moved(found: Sighting, write: Write) -> Sighting:
+    to = write.body["parent"]["to"]
+    return with_parent(found, [to] if to else [])
+
+
+def _billed(found: Sighting, write: Write) -> Sighting:
+    return with_billed(found, {*batches.billed_by(found), write.body["billed"]})

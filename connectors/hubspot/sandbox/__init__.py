@@ -9,6 +9,7 @@ from typing import Any
 from connectors.hubspot.sandbox.account import PERSON, AccountState
 from connectors.hubspot.sandbox.answers import Refused
 from connectors.hubspot.sandbox.api import Api
+from connectors.hubspot.sandbox.billing import BILLING
 from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.paper import Desk
 from connectors.hubspot.sandbox.people import neutral_of, properties_of, type_of
@@ -80,7 +81,10 @@ class HubSpotLookAlike:
         """Every live object by remote id; of invoices, also `line_item`."""
         if kind in PAPER:
             return self._desk.objects(kind)
-        return {f"{table.type}:{one.id}": _plain(one) | self._above(table, one) for table, one in self._live(kind)}
+        return {
+            f"{table.type}:{one.id}": _plain(one) | self._above(table, one) | self._billed(table, one)
+            for table, one in self._live(kind)
+        }
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Every live object in neutral fields."""
@@ -136,6 +140,16 @@ class HubSpotLookAlike:
             return {}
         parent = self._state.families.parent(record.id)
         return {"parent": f"company:{parent}" if parent else None}
+
+    def bill(self, contact: str, company: str, *, is_removed: bool = False, label: str = BILLING) -> None:
+        """A person makes a contact a company's billing contact (or something else to it), or takes that off."""
+        ids = self._there(contact)[1].id, self._there(company)[1].id
+        self._state.label(*ids, label, PERSON, is_removed=is_removed)
+
+    def _billed(self, table: Table, record: Record) -> dict[str, list[str]]:
+        if table.type != "contact":
+            return {}
+        return {"billed": [f"company:{one}" for one in self._state.billing.billed(record.id)]}
 
     def delete(self, kind: str, remote_id: str) -> None:
         """A person moves it to the recycle bin."""

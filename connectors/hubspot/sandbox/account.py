@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from connectors.hubspot.sandbox.billing import Billing
 from connectors.hubspot.sandbox.families import Families
+from connectors.hubspot.sandbox.invoices import Invoices
 from connectors.hubspot.sandbox.links import Links
 from connectors.hubspot.sandbox.outbox import Outbox
 from connectors.hubspot.sandbox.settings import HubSpotSettings
@@ -35,7 +36,8 @@ class AccountState:
             self.tables[kind] = Table(kind, first, lambda: self.settings)
         self.families = Families(self.tables["company"])
         self.links = Links(self.tables)
-        self.billing = Billing(self.tables, self.links)
+        self.invoices = Invoices(self.tables, self.links)
+        self.billing = Billing(self.tables["contact"], self.tables["company"])
         self.outbox = Outbox(rng)
         self.mutations: list[Mutation] = []
         self._rng = rng
@@ -47,7 +49,7 @@ class AccountState:
 
     def create(self, table: Table, properties: Mapping[str, str], caller: str, key: str | None = None) -> Record:
         """A new object."""
-        properties = self.billing.completed(table, properties, self.now_ms())
+        properties = self.invoices.completed(table, properties, self.now_ms())
         record = table.create(properties, self.now_ms(), _source(caller))
         self._changed(table, record, "create", properties, caller, key)
         self._tell(table, "creation", {"objectId": int(record.id)}, caller)
@@ -102,6 +104,24 @@ class AccountState:
         told = {object_type: other}
         self.mutations.append(Mutation(self.clock.now(), caller, action, "invoice", f"invoice:{invoice}", told, None))
 
+    def label(self, contact: str, company: str, label: str, caller: str, *, is_removed: bool = False) -> None:
+        """Tie a contact to a company by a label, or take that off; what is so already is no change. Checked before."""
+        before = set(self.billing.between(contact, company))
+        (self.billing.take_off if is_removed else self.billing.put)(contact, company, label)
+        if before == self.billing.between(contact, company):
+            return
+        action, told = "dissociate" if is_removed else "associate", {"company": company, "label": label}
+        self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", f"contact:{contact}", told, None))
+        event = {
+            # from the company's end alone: whoever waits for one from the contact's will wait
+            "associationType": "COMPANY_TO_CONTACT",
+            "fromObjectId": int(company),
+            "toObjectId": int(contact),
+            "associationRemoved": is_removed,
+            "isPrimaryAssociation": False,
+        }
+        self._tell(self.tables["company"], "associationChange", event, caller)
+
     def _tell_tie(self, parent: str, child: str, caller: str, *, is_removed: bool) -> None:
         """One event, seen from the parent: whoever waits for one from the child will wait."""
         event = {
@@ -116,6 +136,7 @@ class AccountState:
     def merge(self, table: Table, primary: Record, absorbed: Record, caller: str) -> Record:
         """Two become one new object."""
         new = table.merge(primary, absorbed, self.now_ms())
+        self.billing.merged(table, new.id, primary.id, absorbed.id)
         if table.type == "company":
             self.families.merged(new.id, primary.id, absorbed.id)
         self.links.merged(table.type, new.id, primary.id, absorbed.id)

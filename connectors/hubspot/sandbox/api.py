@@ -24,15 +24,14 @@ from connectors.hubspot.sandbox.limits import Limits
 from connectors.hubspot.sandbox.rules import check_rules
 from connectors.hubspot.sandbox.search import hit, search
 from connectors.hubspot.sandbox.store import Record, Table
-from connectors.hubspot.sandbox.ties import MOST, ties_answer
+from connectors.hubspot.sandbox.ties import MOST, are_known, labels_answer, ties_answer
 from connectors.hubspot.sandbox.types import DEFAULTS, MODIFIED, NAMES
 from core.ports import HttpRequest, HttpResponse
 
 HISTORY_BATCH: Final = 50
-_TIED: Final = (("company", "company"), ("invoice", "contact"), ("invoice", "company"), ("invoice", "line_item"))
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
-_TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/batch/(.+)")
+_TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/(labels|batch/.+)")
 _ACCOUNT: Final = re.compile(r"/account-info/(?:2026-0[39]|v3)/details")
 _BATCH_NAMES: Final = {"/batch/create": "create", "/batch/update": "update", "/batch/upsert": "upsert"}
 
@@ -93,7 +92,7 @@ class Api:
             }
             return answer(200, told)
         ties = _TIES.fullmatch(path)
-        if ties and call.method == "POST":
+        if ties:
             return self._associations([self._table(ties.group(1)), self._table(ties.group(2))], ties.group(3), call)
         found = _CRM.fullmatch(path)
         table = self._table(found.group(3)) if found else None
@@ -135,15 +134,21 @@ class Api:
         return self._one(table, call)
 
     def _associations(self, ends: Sequence[Table | None], what: str, call: Call) -> HttpResponse:
-        """Between companies, and of invoices: Accord uses no others."""
-        one, other = ends
-        is_known = one is not None and other is not None and what in MOST
-        if one is None or other is None or not is_known or (one.type, other.type) not in _TIED:
+        start, end = ends
+        if start is None or end is None or not are_known(start.type, end.type, what):
             return no_such_path()
-        self._check_scope("objects", one, is_reading=what == "read")
-        self._check_scope("objects", other, is_reading=True)
-        self.reads += what == "read"
-        return ties_answer(self._state, (one.type, other.type), what, inputs_in(call.json(), MOST[what]))
+        batch = what.removeprefix("batch/")
+        if (what, call.method) != ("labels", "GET") and (batch not in MOST or call.method != "POST"):
+            return no_such_path()
+        is_reading = what in ("labels", "batch/read")
+        self._check_scope("objects", start, is_reading=is_reading)
+        if end.type != start.type:
+            # what an invoice is tied to is only looked at; a contact and a company are both changed
+            self._check_scope("objects", end, is_reading=is_reading or start.type == "invoice")
+        self.reads += is_reading
+        if what == "labels":
+            return labels_answer(self._state, start.type)
+        return ties_answer(self._state, (start.type, end.type), batch, inputs_in(call.json(), MOST[batch]))
 
     def _properties(self, table: Table, call: Call) -> HttpResponse:
         if call.tail == "/groups" and call.method == "POST":
@@ -266,7 +271,7 @@ class Api:
         properties = table.checked(given.get("properties")) | more
         if record is None:
             table.check_identified(properties)
-        self._state.billing.check(table, record, properties)
+        self._state.invoices.check(table, record, properties)
         check_rules(self._state.settings.rules, table.type, record.properties if record else {}, properties)
         table.check_unique(record, properties)
         return properties

@@ -76,7 +76,7 @@ class Desk:
         if changes.get("customer"):
             self._tie(record.id, changes["customer"])
         typed = self._typed(table, _head(changes))
-        self._state.billing.check(table, record, typed)
+        self._state.invoices.check(table, record, typed)
         if typed:
             self._state.update(table, record, typed, PERSON)
         return remote_id

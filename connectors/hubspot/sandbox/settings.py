@@ -40,4 +40,6 @@ class HubSpotSettings:
     """Whether an id that was merged away leads to its survivor, or to nothing: not verified (PROVIDERS §3)."""
     rules: tuple[Rule, ...] = ()
     """What administrators require of contacts and companies."""
+    billing_types: tuple[int, int] = (930, 931)
+    """What a billing contact is numbered, from the contact, and from the company on; 0: there is no such label."""
     external_property: str = "external_customer_id"

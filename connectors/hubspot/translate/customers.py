@@ -6,65 +6,33 @@ canonical spelling, so that a read after the write returns exactly that.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from connectors.hubspot.manifest import MANIFEST, NAME_LIMIT, TEXT_LIMIT
+from connectors.hubspot.manifest import BILLING_CONTACT, MANIFEST, NAME_LIMIT, TEXT_LIMIT
 from connectors.hubspot.translate.definition import Definition
+from connectors.hubspot.translate.reading import ADDRESS, NAMES, TEXTS, Reading, framed_in
 from connectors.hubspot.wire import (
     ACCORD_REF,
     MERGED,
     MODIFIED,
-    UNDECODABLE,
-    Framed,
     ObjectType,
     is_storable,
     join_id,
 )
-from core.errors import BugError, RejectedError, ReplyError
+from core.errors import BugError, RejectedError
 from core.model.country import country_code, country_name
 from core.model.family import PARENT
 from core.model.remote import Patch, Refusal, Remote, Wanted
-from core.model.values import ADDRESS_PARTS, Value, is_metadata, metadata_key, tidy
+from core.model.values import ADDRESS_PARTS, PART_OF, Value, is_metadata, metadata_key, tidy
 from core.ports import ConnectionConfig
 
 CUSTOMER_TYPES: Final[Mapping[ObjectType, str]] = {"contact": "individual", "company": "company"}
 OBJECT_TYPES: Final[Mapping[str, ObjectType]] = {"individual": "contact", "company": "company"}
 
-TEXTS: Final[Mapping[ObjectType, Mapping[str, str]]] = {
-    "contact": {
-        "email": "email",
-        "phone": "phone",
-        "url": "website",
-        "legal_name": "accord_legal_name",
-        "legal_number": "accord_legal_number",
-        "tax_identification_number": "accord_tax_identification_number",
-    },
-    "company": {
-        "name": "name",
-        "email": "accord_email",
-        "phone": "phone",
-        "url": "website",
-        "legal_name": "accord_legal_name",
-        "legal_number": "accord_legal_number",
-        "tax_identification_number": "accord_tax_identification_number",
-    },
-}
-"""Neutral fields that are one property each."""
-
-NAMES: Final = ("firstname", "lastname")
-ADDRESS: Final[Mapping[str, str]] = {
-    "line1": "address",
-    "line2": "accord_address_line2",
-    "city": "city",
-    "state": "state",
-    "postal_code": "zip",
-    "country": "country",
-}
 FOREIGN: Final = ("lago_customer_id", "flexprice_customer_id")
 """Other writers' markers. Asking for a property that an account does not have is harmless."""
 
@@ -92,6 +60,7 @@ class HubSpotTranslator:
     def __init__(self, config: ConnectionConfig) -> None:
         """Keys whose property name HubSpot could not hold are left out here and refused in `refusal`."""
         self.untyped: ObjectType = "company" if config.settings.get("untyped") == "company" else "contact"
+        self.has_billing = config.settings.get(BILLING_CONTACT.setting) == "true"
         self.external_property = config.external_id_field or DEFAULT_EXTERNAL_ID
         names = {key: metadata_property(key) for key in config.metadata_keys}
         self._metadata = {key: name for key, name in names.items() if len(name) <= NAME_LIMIT}
@@ -118,9 +87,9 @@ class HubSpotTranslator:
 
     def read(self, raw: bytes) -> Remote:
         """Bytes of one framed object -> neutral. Odd values are named in `unreadable`; the rest is read."""
-        framed = _framed(raw)
+        framed = framed_in(raw)
         properties = framed.object.properties
-        found = _Reading(properties, is_prepared=ACCORD_REF in properties)
+        found = Reading(properties, is_prepared=ACCORD_REF in properties)
         found.fields["customer_type"] = CUSTOMER_TYPES[framed.type]
         for field, name in TEXTS[framed.type].items():
             found.text(field, name)
@@ -132,6 +101,9 @@ class HubSpotTranslator:
         above = None
         if framed.type == "company" and not isinstance(framed.parent, msgspec.UnsetType):
             above = found.parent(framed.parent)
+        billed = None
+        if framed.type == "contact" and not isinstance(framed.billed, msgspec.UnsetType):
+            billed = tuple(join_id("company", one) for one in (framed.billed or "").split(";") if one)
         merged = (found.plain(MERGED) or "").split(";")
         marks = {name: found.plain(name) for name in FOREIGN}
         return Remote(
@@ -143,6 +115,7 @@ class HubSpotTranslator:
             external_id=found.plain(self.external_property),
             is_archived=framed.object.archived,
             parent_id=above,
+            part_of=billed,
             aliases=tuple(join_id(framed.type, one) for one in merged if one.isdecimal()),
             foreign_marks={name: mark for name, mark in marks.items() if mark},
         )
@@ -197,6 +170,8 @@ class HubSpotTranslator:
 
     def patch(self, wanted: Wanted, current: bytes | None) -> Patch:
         """The properties to write, and the type they are for; an empty patch when nothing differs."""
+        if PART_OF in wanted.fields and current is not None:
+            return self._tied(wanted, current)
         for field, value in wanted.fields.items():
             refusal = self.refusal(field, value)
             if refusal:
@@ -205,7 +180,7 @@ class HubSpotTranslator:
             return self._create(wanted)
         if PARENT in wanted.fields:
             return self._moved(wanted, current)
-        framed, known = _framed(current), self.read(current)
+        framed, known = framed_in(current), self.read(current)
         there = framed.object.properties
         changes = _differing(self._markers(wanted), there)
         for field, value in wanted.fields.items():
@@ -218,7 +193,7 @@ class HubSpotTranslator:
 
     def _moved(self, wanted: Wanted, current: bytes) -> Patch:
         """Another company above a company. Associations are written apart: such a wish names nothing else."""
-        framed, known = _framed(current), self.read(current)
+        framed, known = framed_in(current), self.read(current)
         to = wanted.parent_id.partition(":")[2] if wanted.parent_id else None
         old = known.parent_id.partition(":")[2] if known.parent_id else None
         if len(wanted.fields) > 1 or framed.type != "company":
@@ -228,8 +203,20 @@ class HubSpotTranslator:
         there = (framed.parent or "") if isinstance(framed.parent, str) else ""
         return Patch(body={"type": "company", "parent": {"from": [one for one in there.split(";") if one], "to": to}})
 
+    def _tied(self, wanted: Wanted, current: bytes) -> Patch:
+        """A contact as the billing contact of a company: an association, written apart as well."""
+        whole = wanted.fields[PART_OF]
+        if len(wanted.fields) > 1 or not isinstance(whole, str) or not whole.startswith("company:"):
+            raise BugError("HubSpot: a billing contact is tied by itself, and to a company")
+        known = self.read(current)
+        if whole in (known.part_of or ()):
+            return Patch(body={})
+        return Patch(body={"type": "contact", "billed": whole.partition(":")[2]})
+
     def _create(self, wanted: Wanted) -> Patch:
         object_type = OBJECT_TYPES.get(str(wanted.fields.get("customer_type")), self.untyped)
+        if wanted.part:
+            object_type = "contact"
         changes: dict[str, str] = {}
         for field, value in wanted.fields.items():
             if field not in ("customer_type", PARENT):
@@ -256,86 +243,6 @@ class HubSpotTranslator:
         if is_metadata(field):
             return {self._metadata[metadata_key(field)]: text}
         return {TEXTS[object_type][field]: text}
-
-
-class _Reading:
-    """The fields of one object, as they are picked from its properties.
-
-    A property that is absent says nothing once our own are there: somebody removed it, and "removed" must not
-    read as "cleared everywhere". Before `prepare` has made them, absent is blank.
-    """
-
-    def __init__(self, properties: Mapping[str, Any], *, is_prepared: bool) -> None:
-        self._properties = properties
-        self.is_prepared = is_prepared
-        self.fields: dict[str, Value] = {}
-        self.unreadable: dict[str, str] = {}
-
-    def plain(self, name: str) -> str | None:
-        """A marker's text; what is no text is no marker."""
-        text = self._properties.get(name)
-        return text.strip() or None if isinstance(text, str) and is_storable(text) else None
-
-    def text(self, field: str, name: str) -> None:
-        """A field that is one property."""
-        texts = self._texts(field, (name,))
-        if texts is not None:
-            self.fields[field] = texts[name].strip() or None
-
-    def parent(self, told: str | None) -> str | None:
-        """The company above; HubSpot allows one."""
-        if told is None:
-            self.fields[PARENT] = None
-        elif ";" in told:
-            self.unreadable[PARENT] = f"it has several parent companies: {told}"
-        else:
-            return join_id("company", told)
-        return None
-
-    def contact_name(self) -> None:
-        """First and last name, joined."""
-        texts = self._texts("name", NAMES)
-        if texts is not None:
-            self.fields["name"] = " ".join(" ".join(texts.values()).split()) or None
-
-    def address(self) -> None:
-        """The six properties of the address; a country nobody knows makes all of it unreadable."""
-        texts = self._texts("billing_address", tuple(ADDRESS.values()))
-        if texts is None:
-            return
-        address = {part: texts[name].strip() for part, name in ADDRESS.items()}
-        if address["country"]:
-            code = country_code(address["country"])
-            if code is None:
-                self.unreadable["billing_address"] = f"unknown country {address['country'][:100]!r}"
-                return
-            address["country"] = code
-        self.fields["billing_address"] = tidy(address)
-
-    def _texts(self, field: str, names: tuple[str, ...]) -> dict[str, str] | None:
-        if self.is_prepared and any(name not in self._properties for name in names):
-            return None
-        texts = {name: self._properties.get(name) for name in names}
-        for name, text in texts.items():
-            if text is not None and not (isinstance(text, str) and is_storable(text)):
-                self.unreadable[field] = f"property {name} is not text that can be stored"
-                return None
-        return {name: text or "" for name, text in texts.items()}
-
-
-def _framed(raw: bytes) -> Framed:
-    try:
-        return msgspec.json.decode(raw, type=Framed)
-    except UNDECODABLE:
-        return _framed_leniently(raw)
-
-
-def _framed_leniently(raw: bytes) -> Framed:
-    """Half a surrogate pair in one value must not hide the others: the standard library reads it."""
-    try:
-        return msgspec.convert(json.loads(raw), type=Framed)
-    except (ValueError, RecursionError) as error:
-        raise ReplyError(f"this is no HubSpot contact or company: {error}") from error
 
 
 def _canonical_part(part: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -102,7 +103,7 @@ class StripeConnector:
         if kind != _CUSTOMER:
             return await self._documents.read(kind, ids)
         wanted = list(dict.fromkeys(ids))
-        found = await together([self._read_one(remote_id) for remote_id in wanted])
+        found = await together([partial(self._read_one, remote_id) for remote_id in wanted])
         return dict(zip(wanted, first_failure_raised(found), strict=True))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
@@ -115,7 +116,7 @@ class StripeConnector:
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Send each write by itself, a few at a time."""
         receipts = []
-        for receipt in await together([self._write_one(write) for write in writes]):
+        for receipt in await together([partial(self._write_one, write) for write in writes]):
             if not isinstance(receipt, Written | AccordError):
                 raise receipt
             receipts.append(receipt)

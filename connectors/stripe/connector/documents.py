@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -55,7 +56,7 @@ class Documents:
     async def sweep(self, kind: str, cursor: str | None) -> Page:
         """One page of the list, newest first."""
         raws, has_more = await self._page(kind, _cursor(cursor))
-        found = await together([self._judged(kind, raw) for raw in raws])
+        found = await together([partial(self._judged, kind, raw) for raw in raws])
         judged = first_failure_raised(found)
         return Page(
             sightings=[one for one in judged if isinstance(one, Sighting)],
@@ -96,7 +97,7 @@ class Documents:
         For a payment intent, which is what a refund names: Missing, survived by the invoice's payment that it is.
         """
         wanted = list(dict.fromkeys(ids))
-        found = await together([self._read_one(kind, remote_id) for remote_id in wanted])
+        found = await together([partial(self._read_one, kind, remote_id) for remote_id in wanted])
         return dict(zip(wanted, first_failure_raised(found), strict=True))
 
     async def _read_one(self, kind: str, remote_id: str) -> Sighting | Missing:

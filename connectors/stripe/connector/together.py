@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from connectors.stripe.manifest import MANIFEST
@@ -11,13 +11,15 @@ from connectors.stripe.manifest import MANIFEST
 T = TypeVar("T")
 
 
-async def together(calls: Sequence[Awaitable[T]]) -> list[T | BaseException]:
+async def together(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T | BaseException]:
     """Run calls, a few at a time, until every one has ended; failures stand among the results."""
-    room = asyncio.Semaphore(MANIFEST.in_flight)
+    room, turn = asyncio.Semaphore(MANIFEST.in_flight), asyncio.Lock()
 
-    async def bounded(call: Awaitable[T]) -> T:
+    async def bounded(call: Callable[[], Awaitable[T]]) -> T:
         async with room:
-            return await call
+            async with turn:
+                await asyncio.sleep(0)  # calls that all begin in one turn of the loop keep a webhook waiting for each
+            return await call()
 
     return await asyncio.gather(*(bounded(call) for call in calls), return_exceptions=True)
 

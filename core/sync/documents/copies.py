@@ -132,7 +132,11 @@ def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) 
         record_id: row.remote_id
         for record_id, rows in found.items()
         for row in rows
-        if row.connection == connection.name and row.kind == kind and row.state == "live" and row.remote_id
+        if row.connection == connection.name
+        and row.kind == kind
+        and not row.part
+        and row.state == "live"
+        and row.remote_id
     }
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 from core.store import connections, customers, instance
 from tests.integration.cli.conftest import Accord, customer_id, only
+from tests.support.acting import with_settings
 from tests.support.world import World
 
 
@@ -47,6 +48,33 @@ def test_unlink_and_link(agreed: World, accord: Accord) -> None:
     assert accord("sync").code == 0
     journal = accord("explain", name, "--json").json["journal"]
     assert [one["action"] for one in journal if one["actor"].startswith("cli:")] == ["link", "unlink"]
+
+
+def test_a_billing_contact_is_shown_as_a_part_of_the_customer(world: World, accord: Accord) -> None:
+    """In explain, in status and in the list of its objects; it is let go by its own id."""
+    world.config = with_settings(world.config, "hubspot", billing_contact="true")
+    world.start()
+    asyncio.run(world.activate_all())
+    company = ("--set", "customer_type=company", "--set", "email=pay@acme.example")
+    assert accord("customers", "create", "acme", "--set", "name=Acme", *company).code == 0
+    assert accord("sync").code == 0
+    rows = accord("mappings", "list", "acme", "--json").json["mappings"]
+    assert [(one["connection"], one["part"], one["state"]) for one in rows][:2] == [
+        ("hubspot", "", "live"),
+        ("hubspot", "contact", "live"),
+    ]
+    assert "hubspot contact" in accord("mappings", "list", "acme").out
+    assert "hubspot contact" in accord("explain", "acme").out
+    assert "hubspot contact (billing contact): 1 mapped, 0 to be created, 0 gone" in accord("status").out
+    done = accord("mappings", "unlink", "acme", "hubspot", "--remote", rows[1]["remote_id"], "--json")
+    assert (done.code, done.json["part"], done.json["state"]) == (0, "contact", "excluded")
+    world.lookalikes["hubspot"].delete("customer", rows[0]["remote_id"])
+    world.clock.time += 90_000
+    accord("sync")
+    linked = accord("mappings", "link", "acme", "hubspot", rows[1]["remote_id"], "--json")
+    assert (linked.code, linked.json["part"]) == (0, "contact")
+    assert "rests: what it is a part of is not there" in accord("explain", "acme").out
+    assert accord("mappings", "list", "nobody").code == 1
 
 
 def test_a_database_of_which_nobody_could_tell_is_adopted_by_word(agreed: World, accord: Accord) -> None:

@@ -163,6 +163,14 @@ def test_a_person_is_asked_in_plain_words(answering: Any, file: Path) -> None:
     assert minting.external_id_field == "metadata.no"
 
 
+@pytest.mark.parametrize(("said", "settings"), [("y", {"billing_contact": "true"}), ("", {})])
+def test_a_person_is_asked_for_billing_contacts(answering: Any, file: Path, said: str, settings: Any) -> None:
+    """Only where the provider has such a thing; not asked for is the default."""
+    shown = answering("y", "", "n", "n", "n", "", "", "", "", "", said, "y")
+    assert "a second object for company customers, with their email and phone" in shown
+    assert read(file).connections["hubspot"].settings == settings
+
+
 def test_a_person_who_names_no_account_is_told(answering: Any, file: Path) -> None:
     """An empty file would start nothing."""
     with pytest.raises(InvalidInputError, match="no account was named"):

@@ -161,7 +161,7 @@ def test_the_inbox_shows_what_was_not_understood(agreed: World, accord: Accord) 
     """Authentic but unreadable deliveries are kept, and seen."""
     letter = inbox.Letter(connection="stripe", dedupe_key="k", body=b"{", received_at=1_795_000_000.0)
     agreed.db.run_now(lambda tx: inbox.add(tx, [letter]))
-    agreed.db.run_now(lambda tx: inbox.poison(tx, 1, "no JSON \x1b[31m"))
+    agreed.db.run_now(lambda tx: inbox.poison(tx, {1: "no JSON \x1b[31m"}))
     found = accord("inbox", "--json").json
     assert [(one["id"], one["connection"]) for one in found["poison"]] == [(1, "stripe")]
     assert {one["connection"]: one["poison"] for one in found["connections"]} == {

@@ -322,6 +322,21 @@ async def test_a_merge_of_two_customers_holds_both() -> None:
     assert left.state == "live"
 
 
+async def test_an_object_with_a_customers_external_id_cannot_be_made_another_customer() -> None:
+    """The answer used to be taken, could not be carried out, and was tried again and again."""
+    world = await agreeing()
+    owner = everybody(world)[0].external_id
+    other = {"name": "Ben", "email": "ben@example.test", "external_id": owner}
+    world.lookalikes["stripe"].edit("customer", None, other)
+    await world.next_sweep()
+    (hold,) = held(world)
+    with pytest.raises(InvalidInputError, match=f"its external id is that of customer {owner}"):
+        world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "create", actor="ann"))
+    assert [one.id for one in held(world)] == [hold.id]
+    await answer(world, hold, "leave")
+    assert len(everybody(world)) == 1
+
+
 async def test_a_changed_external_id_is_held_and_never_followed() -> None:
     """The key on the remote object is another one."""
     world = await agreeing()

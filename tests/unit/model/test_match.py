@@ -122,6 +122,15 @@ def test_an_external_id_of_a_customer_mapped_here_is_held() -> None:
     assert "r9" in problem
 
 
+def test_nobody_can_say_that_an_object_with_a_customers_external_id_is_another_customer() -> None:
+    """Two customers cannot have one: it is asked about until the object has another id, is linked, or left."""
+    hits = Hits(by_external_id=TAKEN)
+    asked = matched(hits, external_id="bob")
+    assert asked.hold is not None
+    assert matched(hits, answer=Answer("create", asked.hold.digest), external_id="bob") == asked
+    assert matched(hits, answer=Answer("leave", asked.hold.digest), external_id="bob").kind == "ignore"
+
+
 def test_a_new_external_id_with_a_known_email_is_held() -> None:
     """The same person under two keys would become two customers."""
     found = matched(Hits(by_email=[FREE, TAKEN]), external_id="new")
@@ -359,3 +368,14 @@ def test_a_forgotten_object_of_the_same_name_stops_a_create_and_never_links() ->
     assert (found.kind, found.rung) == ("hold", "create")
     both = match_before_create([Double("r1", "name"), Double("r1", "e-mail")], ALL, None)
     assert (both.kind, both.remote_id) == ("link", "r1")
+
+
+def test_what_may_be_a_part_of_a_customer_is_left_to_it() -> None:
+    """It looks for it itself: linked as its own object, or asked about twice, it would be nobody's part."""
+    waiting = Hits(by_email=[TAKEN], awaited="m7")
+    assert matched(waiting) == Match("ignore", "left to the customer with its e-mail, as a part", mapping_id="m7")
+    assert matched(Hits(by_email=[FREE], awaited="")).kind == "ignore"
+    assert held(matched(Hits(by_email=[TAKEN])))[0] == "e-mail"
+    # what it says itself comes first
+    assert matched(Hits(by_external_id=FREE, awaited="m7"), external_id="ada").kind == "link"
+    assert matched(Hits(marked=Marked("m1", FREE, 2, is_ended=False), awaited="m7"), accord_ref=MARK).kind == "link"

@@ -340,6 +340,6 @@ def test_a_tie_between_parent_and_child_concerns_both() -> None:
 
     found = HOOKS.notices(body_of(family, staff, {"subscriptionType": "company.merge"}))
 
-    assert [one.remote_id for one in found] == ["company:7", "company:9", "company:8"]
+    assert [one.remote_id for one in found] == ["company:7", "company:9", "company:8", "contact:9"]
     taken_off = family | {"associationRemoved": True}
     assert HOOKS.dedupe_key(signed(body_of(family))) != HOOKS.dedupe_key(signed(body_of(taken_off)))

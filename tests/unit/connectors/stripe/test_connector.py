@@ -1,6 +1,7 @@
 # ruff: noqa: D103 -- `world` is made in conftest, which tests cannot import
 """The connector over the look-alike, with the production client code and no sockets."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -110,6 +111,30 @@ def test_a_rotated_key_is_used_at_once(world: Any) -> None:
     world.vault.values.clear()
     with pytest.raises(ReauthorizeError, match="accord connect"):
         world.sweep()
+
+
+def test_calls_of_a_batch_begin_one_after_the_other(world: Any) -> None:
+    """Twenty that begin in one turn of the loop would keep a webhook waiting for all of them."""
+    ids = seed(world, 6)
+    turns, begun = [0], []
+
+    def note(_request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+        begun.append(turns[0])
+        return answer()
+
+    async def others() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    async def read() -> None:
+        beside = asyncio.create_task(others())
+        await world.connector.read("customer", ids)
+        beside.cancel()
+
+    world.tamper = note
+    world.run(read())
+    assert len(set(begun)) == len(ids)
 
 
 def test_an_unknown_kind_is_a_bug(world: Any) -> None:
