@@ -18,12 +18,14 @@ COPIED = ("core", "connectors", "config", "jobs", "tests/support", "run_daemon.p
 
 
 class Planted(NamedTuple):
-    """One line made wrong, and the first seed of the random bills that notices it."""
+    """A line made wrong, and the first seed of the random bills that notices it."""
 
     file: str
     right: str
     wrong: str
     seed: int
+    more: tuple[str, str, str] | None = None
+    """A second line, where two layers keep the bug from doing harm: file, right, wrong."""
 
 
 PLANTED = {
@@ -55,13 +57,19 @@ PLANTED = {
         "connectors/quickbooks/translate/documents.py",
         'return None if copy.status == "void" else _void(there)',
         "return None",
-        1,
+        11,
     ),
-    "an unanswered create that is sent anew": Planted(
+    "an unanswered create that is given up": Planted(
         "core/sync/documents/resolving.py",
-        "    elif _key_helps(hub, connection, intent):",
-        "    elif False:",
+        "    until = _not_before(hub, connection, intent)\n",
+        "    await hub.db.run(lambda tx: intents.close(tx, {intent.id: 'void'}, hub.clock.now()))\n    return\n"
+        "    until = _not_before(hub, connection, intent)\n",
         1,
+        (
+            "core/sync/documents/copies.py",
+            "key=step_key(mark, connection.name, step) if step.adds else hub.ids.new()",
+            "key=hub.ids.new()",
+        ),
     ),
     "a discount that is added": Planted(
         "connectors/quickbooks/translate/sales.py",
@@ -107,9 +115,10 @@ def test_a_planted_bug_about_money_is_noticed(name: str, tmp_path: Path) -> None
             shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, tmp_path / part)
-    text = (ROOT / bug.file).read_text(encoding="utf-8")
-    assert text.count(bug.right) >= 1, f"{bug.file} has changed: plant the bug anew"
-    (tmp_path / bug.file).write_text(text.replace(bug.right, bug.wrong, 1), encoding="utf-8")
+    for file, right, wrong in [(bug.file, bug.right, bug.wrong), *([bug.more] if bug.more else [])]:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert right in text, f"{file} has changed: plant the bug anew"
+        (tmp_path / file).write_text(text.replace(right, wrong, 1), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "tests.support.billing", str(bug.seed), str(bug.seed + 5)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
