@@ -156,6 +156,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     read_batch: int
     write_batch: int
     in_flight: int = 4
+    batches_at_once: int = 2
+    """How many batches of a lane are under way at once: enough to use the limits at the usual answer times. More would
+    only make what comes next wait longer."""
     create_key_seconds: float | None
     """How long a repeated create with the same key returns the first answer; None: for ever (natural key)."""
     lookup_lag_seconds: float

@@ -1,14 +1,16 @@
 """Lanes: one runner per connection. After every piece of work, the most urgent one is looked for again.
 
 inbox, one-offs, dirty mappings (in the provider's batches), sweep slices, first contact; sweeps get a share,
-so that a stream of changes does not starve them.
+so that a stream of changes does not starve them. Several batches are under way at once, so that answer times do not
+keep a lane from using its limits; a sweep sees none of them half done.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from sqlalchemy.exc import IntegrityError
 
@@ -30,6 +32,7 @@ from core.store.work import DirtyRow
 from core.sync.adopt import adopt
 from core.sync.batch import Report
 from core.sync.failing import Trouble, back_off, record_trouble
+from core.sync.flights import Flights
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
 from core.sync.notices import mark_objects
@@ -45,6 +48,17 @@ SINGLE_READS_AT_ONCE = 20
 """Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
 
 
+class Worked(Enum):
+    """What became of a look for work."""
+
+    NOTHING = 0
+    DONE = 1
+    BEGUN = 2
+    """A batch was begun, and goes on beside whatever comes next."""
+    WAITS = 3
+    """Whatever is next must not begin before the batches under way have ended."""
+
+
 @dataclass(slots=True)
 class LaneState:
     """What one lane remembers within this process; nothing that a restart may not forget."""
@@ -55,6 +69,7 @@ class LaneState:
     troubles: int = 0
     has_drained: bool = False
     batches: int = 0
+    flights: Flights = field(default_factory=Flights)
     total: Report = field(default_factory=Report)
 
 
@@ -67,25 +82,42 @@ class Look:
     has_one_off: bool
     has_running: bool
     dirty: Sequence[DirtyRow]
+    claimed: Collection[str]
+    """What no other batch may work on while these rows are: they, and the mappings of objects among them."""
     walk: str | None
     sweep: str | None
 
 
-def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
-    """What waits in a lane now."""
+def look_around(tx: Tx, hub: Hub, connection: Connection, busy: Collection[str] = ()) -> Look:
+    """What waits in a lane now, but for the `busy` subjects, which are being worked on."""
     name, now = connection.name, hub.clock.now()
     limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
+    dirty, claimed = _free(tx, name, now, limit, busy)
     return Look(
         row=connections.get(tx, name),
         has_letters=inbox.is_waiting(tx, name),
         has_one_off="new" in one_offs,
         has_running="running" in one_offs,
-        dirty=work.due(tx, name, now, limit),
+        dirty=dirty,
+        claimed=claimed,
         walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
         sweep=is_due(hub, cursors["full"], cursors["changes"]),
     )
+
+
+def _free(tx: Tx, name: str, now: float, limit: int, busy: Collection[str]) -> tuple[list[DirtyRow], set[str]]:
+    """The first rows that are due and that nobody works on, and what a batch of them lays claim to."""
+    rows = [row for row in work.due(tx, name, now, limit + len(busy)) if row.subject not in busy]
+    # an object that was marked before it had a mapping is that mapping's by now
+    unmapped = [row.subject[2:] for row in rows if row.subject.startswith("r:")]
+    mapped = {
+        work.remote_subject(remote_id): work.mapping_subject(one.id)
+        for remote_id, one in mappings.by_remote_ids(tx, name, KIND, unmapped).items()
+    }
+    free = [row for row in rows if mapped.get(row.subject) not in busy][:limit]
+    return free, {one for row in free for one in (row.subject, mapped.get(row.subject, row.subject))}
 
 
 class Lanes:
@@ -111,7 +143,9 @@ class Lanes:
                 if hub.clock.now() - started >= hub.timing.lane_budget:
                     hub.wake(name)
                     break
+            await self._land(connection, self._states[name], every=True)
         finally:
+            await self._states[name].flights.cut_off()
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
@@ -139,11 +173,12 @@ class Lanes:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
 
     async def step(self, connection: Connection, report: Report) -> bool:
-        """Do the most urgent piece of work; False when nothing may be done now."""
+        """Do, or begin, the most urgent piece of work; False when nothing may be done now."""
         hub = self._hub
         state = self._states[connection.name]
         starved = state.batches >= BATCHES_PER_SWEEP_SLICE
-        look = await hub.db.read(lambda tx: look_around(tx, hub, connection))
+        busy = state.flights.subjects
+        look = await hub.db.read(lambda tx: look_around(tx, hub, connection, busy))
         if look.row.state == "reauthorize" or (look.row.paused_until or 0.0) > hub.clock.now():
             return False
         try:
@@ -155,38 +190,65 @@ class Lanes:
             hub.log.exception("lane.bug", connection=connection.name)
             await self._troubled(connection, state, _as_bug(error))
             return False
+        if worked is Worked.BEGUN and len(state.flights) < connection.manifest.batches_at_once:
+            return True
+        if worked in (Worked.BEGUN, Worked.WAITS) and not await self._land(connection, state):
+            return False
         if state.troubles or look.row.error_code:
             state.troubles = 0
             await hub.db.run(
                 lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None)
             )
-        return worked
+        return worked is not Worked.NOTHING
 
     async def _most_urgent(
         self, connection: Connection, look: Look, state: LaneState, report: Report, *, starved: bool
-    ) -> bool:
+    ) -> Worked:
         hub = self._hub
         if look.has_letters and not (state.has_drained and look.dirty):
             state.has_drained = True
-            return await drain(hub, connection, report)
+            return _worked(await drain(hub, connection, report))
         state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
         await self._check(connection, look.row, state)
         if look.has_one_off:
             state.total = Report()  # what it will be told to have done counts from here
-            return await start_one_off(hub, connection)
+            return _worked(await start_one_off(hub, connection))
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
-            await self._reconcile(connection, look.dirty, report)
-            return True
+            state.flights.start(self._fly(connection, look.dirty, report), look.claimed)
+            return Worked.BEGUN
+        if state.flights and (look.sweep or look.walk != "offer"):
+            # what a listing showed before the answer to a write must not be stored after it
+            return Worked.WAITS
         state.batches = 0
         if look.sweep:
             with connection.meter.sweeping():
                 await sweep_slice(hub, connection, look.sweep, state.listed, report)
-            return True
+            return Worked.DONE
         if look.walk:
             await self._walk(connection, look.walk, report)
+            return Worked.DONE
+        return _worked(look.has_running and await finish_one_off(hub, connection, state.total, report))
+
+    async def _fly(self, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> AccordError | None:
+        """One batch beside others; returns what is the matter with the connection as a whole."""
+        try:
+            await self._reconcile(connection, rows, report)
+        except AccordError as error:
+            return error
+        except Exception as error:
+            self._hub.log.exception("lane.bug", connection=connection.name)
+            return _as_bug(error)
+        return None
+
+    async def _land(self, connection: Connection, state: LaneState, *, every: bool = False) -> bool:
+        """Wait for the next batch under way to end; False after trouble, which is one trouble, however many met it."""
+        troubles = await state.flights.landed(every=every)
+        if not troubles:
             return True
-        return look.has_running and await finish_one_off(hub, connection, state.total, report)
+        troubles += await state.flights.landed(every=True)
+        await self._troubled(connection, state, max(troubles, key=_gravity))
+        return False
 
     async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
         """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write."""
@@ -284,6 +346,16 @@ class Lanes:
         state.troubles += 1
         hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=str(error))
         await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
+
+
+def _worked(is_done: bool) -> Worked:  # noqa: FBT001 - the answer of a piece of work
+    return Worked.DONE if is_done else Worked.NOTHING
+
+
+def _gravity(error: AccordError) -> tuple[bool, float]:
+    """Where a person must act, waiting helps nobody; else the longest wait is long enough for all."""
+    told = error.retry_after if isinstance(error, RetryError) else None
+    return isinstance(error, ReauthorizeError | WrongAccountError), told or 0.0
 
 
 def numbers_of(report: Report) -> dict[str, int]:

@@ -42,7 +42,7 @@ from core.sync.family import Family, look_again
 from core.sync.freeze import refused
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.races import raced
-from core.sync.verdicts import verdict_on
+from core.sync.verdicts import verdict_on, with_base
 
 KEY_TRIES = 4
 """Creates under one key before the object is looked for instead: a provider that stored an error under the key
@@ -179,8 +179,12 @@ def commit_written(
     work.carried_out(tx, connection.name, row)
     again = verdict_on(hub, connection, customer, mapping, kin, known)
     asked = {(one.field, one.digest) for one in known if one.state == "open"}
-    if again.is_quiet and not again.base and all((one.field, one.digest) in asked for one in again.holds):
-        work.clear(tx, connection.name, [row])
+    if again.is_quiet and all((one.field, one.digest) in asked for one in again.holds):
+        if again.base and agreed is None:
+            # equal on both sides in the write's own answer: another read would find nothing else
+            mappings.update(tx, [with_base(mapping, again, connection, now)])
+        if not again.base or agreed is None:
+            work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
 
 

@@ -108,6 +108,7 @@ def fill(hub: Hub, number: int) -> list[str]:
     def work(tx: Any) -> None:
         for one, name in enumerate(names):
             values = {"name": f"Customer {one}", "email": f"c{one}@example.test", "phone": f"+4930{one:07d}"}
+            values["customer_type"] = "individual"
             registry.create(tx, hub, name, values, actor="bench", trace="")
 
     hub.db.run_now(work)
@@ -123,6 +124,7 @@ async def backfill(far: Far, number: int) -> dict[str, Any]:
     seen = await plan(hub, hub.connections[name])
     await activate(hub, hub.connections[name], seen.digest, actor="bench")
     # first contact asks the change feed and prepares: not part of the speed
+    await hub.connections[name].connector.prepare()
     await far.clock.sleep(120)
     found = {"create": await far.measured(number, "create", lambda: lanes.run(name))}
 
