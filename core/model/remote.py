@@ -155,6 +155,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int
     read_batch: int
     write_batch: int
+    singles_per_batch: int = 0
+    """How many writes go singly beside each batch, where the two have limits of their own. 0: every connector request
+    is the connector's own business, and each write can be repeated by itself."""
     in_flight: int = 4
     batches_at_once: int = 2
     """How many batches of a lane are under way at once: enough to use the limits at the usual answer times. More would

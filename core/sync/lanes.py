@@ -33,6 +33,7 @@ from core.sync.adopt import adopt
 from core.sync.batch import Report
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.flights import Flights
+from core.sync.grouping import at_once
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
 from core.sync.notices import mark_objects
@@ -91,7 +92,7 @@ class Look:
 def look_around(tx: Tx, hub: Hub, connection: Connection, busy: Collection[str] = ()) -> Look:
     """What waits in a lane now, but for the `busy` subjects, which are being worked on."""
     name, now = connection.name, hub.clock.now()
-    limit = WALK_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
+    limit = at_once(connection, WALK_AT_ONCE) if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
     dirty, claimed = _free(tx, name, now, limit, busy)
@@ -324,7 +325,7 @@ class Lanes:
         connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
 
     def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", at_once(connection, WALK_AT_ONCE))
         unmapped = list(customers.by_ids(tx, ids).values())
         subjects = offer(tx, self._hub, connection.name, unmapped)
         now = self._hub.clock.now()

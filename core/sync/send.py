@@ -46,7 +46,8 @@ from core.sync.verdicts import verdict_on, with_base
 
 KEY_TRIES = 4
 """Creates under one key before the object is looked for instead: a provider that stored an error under the key
-(Stripe keeps a 500 for a day) gives it back every time."""
+(Stripe keeps a 500 for a day) gives it back every time. So does one that keeps the answer to a whole batch: repeated
+for a part of it, a batch that was never executed has an answer for that part only."""
 
 NOT_EXECUTED: Final = (RetryError, StaleError, GoneError, ReauthorizeError)
 
@@ -68,6 +69,7 @@ async def send(
             remote_id=one.remote_id,
             body=one.body,
             is_repeat=is_repeat,
+            batch=one.batch,
         )
         for _, one in outgoing
     ]
@@ -100,6 +102,12 @@ def _commit_repeated(
     elif not is_perhaps_own(connection, receipt):
         commit_receipt(tx, hub, connection, row, intent, receipt, report)
     # else whoever sent it looks for that object
+
+
+def tries_end(connection: Connection, intent: Intent) -> bool:
+    """Its key is tried only so often: it can be looked for, or may have been left out of its request's first answer."""
+    manifest = connection.manifest
+    return manifest.create_key_seconds is not None and (manifest.has_marker or bool(intent.batch))
 
 
 def is_perhaps_own(connection: Connection, receipt: Receipt) -> bool:
@@ -333,7 +341,7 @@ def doubt(
     until = hub.clock.now()
     if intent.action == "update" and not manifest.is_conditional:
         until += manifest.settle_seconds * hub.timing.patience
-    elif intent.attempts + 1 >= KEY_TRIES and manifest.has_marker and manifest.create_key_seconds is not None:
+    elif intent.attempts + 1 >= KEY_TRIES and tries_end(connection, intent):
         until += (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
     else:
         until += back_off(hub.timing, intent.attempts)

@@ -63,9 +63,9 @@ class QuickBooksClient:
         """POST a create or an update; the same request id gives the first answer again."""
         return await self._write("write", "customer", {"requestid": request_id}, body)
 
-    async def batch(self, items: Sequence[Mapping[str, Any]]) -> bytes:
-        """POST a batch; its items fail one by one inside the answer."""
-        return await self._write("batch", "batch", {}, {"BatchItemRequest": items})
+    async def batch(self, items: Sequence[Mapping[str, Any]], request_id: str) -> bytes:
+        """POST a batch; its items fail one by one inside the answer. The same request id gives that answer again."""
+        return await self._write("batch", "batch", {"requestid": request_id}, {"BatchItemRequest": items})
 
     def pause(self) -> None:
         """Be silent for as long as a throttled company asks for."""
