@@ -29,10 +29,10 @@ def in_rounds(connection: Connection, ids: Ids, outgoing: Sequence[Outgoing]) ->
 
 
 def at_once(connection: Connection, most: int) -> int:
-    """How many writes fill whole rounds, at most about `most`."""
+    """How many writes fill whole rounds, at most `most` of them: a half-filled batch is as dear as a full one."""
     manifest = connection.manifest
-    each = manifest.write_batch + manifest.singles_per_batch
-    return max(most // each, 1) * each if manifest.singles_per_batch else most
+    each = manifest.write_batch + manifest.singles_per_batch if manifest.singles_per_batch else 1
+    return most // each * each or most
 
 
 def _rounds(outgoing: Sequence[Outgoing], size: int, beside: int, ids: Ids) -> Iterator[list[Outgoing]]:

@@ -42,7 +42,7 @@ from core.sync.reconcile import reconcile
 from core.sync.registry import offer
 from core.sync.sweep import Listed, is_due, sweep_slice
 
-WALK_AT_ONCE = 100
+ROWS_AT_ONCE = 100
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
 SINGLE_READS_AT_ONCE = 20
@@ -89,10 +89,10 @@ class Look:
     sweep: str | None
 
 
-def look_around(tx: Tx, hub: Hub, connection: Connection, busy: Collection[str] = ()) -> Look:
+def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Collection[str] = ()) -> Look:
     """What waits in a lane now, but for the `busy` subjects, which are being worked on."""
     name, now = connection.name, hub.clock.now()
-    limit = at_once(connection, WALK_AT_ONCE) if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
+    limit = at_once(connection, most) if connection.manifest.read_batch > 1 else min(most, SINGLE_READS_AT_ONCE)
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
     dirty, claimed = _free(tx, name, now, limit, busy)
@@ -111,24 +111,31 @@ def look_around(tx: Tx, hub: Hub, connection: Connection, busy: Collection[str] 
 def _free(tx: Tx, name: str, now: float, limit: int, busy: Collection[str]) -> tuple[list[DirtyRow], set[str]]:
     """The first rows that are due and that nobody works on, and what a batch of them lays claim to."""
     rows = [row for row in work.due(tx, name, now, limit + len(busy)) if row.subject not in busy]
-    # an object that was marked before it had a mapping is that mapping's by now
-    unmapped = [row.subject[2:] for row in rows if row.subject.startswith("r:")]
-    mapped = {
-        work.remote_subject(remote_id): work.mapping_subject(one.id)
-        for remote_id, one in mappings.by_remote_ids(tx, name, KIND, unmapped).items()
-    }
-    free = [row for row in rows if mapped.get(row.subject) not in busy][:limit]
-    return free, {one for row in free for one in (row.subject, mapped.get(row.subject, row.subject))}
+    other = _other_names(tx, name, rows, busy)
+    free = [row for row in rows if other.get(row.subject) not in busy][:limit]
+    return free, {one for row in free for one in (row.subject, other.get(row.subject, row.subject))}
+
+
+def _other_names(tx: Tx, name: str, rows: Sequence[DirtyRow], busy: Collection[str]) -> dict[str, str]:
+    """An object that was marked, or begun with, before it had a mapping is that mapping's by now."""
+    objects = [row.subject[2:] for row in rows if row.subject.startswith("r:")]
+    mapped = mappings.by_remote_ids(tx, name, KIND, objects + [one[2:] for one in busy if one.startswith("r:")])
+    by_object = {work.remote_subject(remote_id): work.mapping_subject(one.id) for remote_id, one in mapped.items()}
+    return by_object | {mapping: subject for subject, mapping in by_object.items() if subject in busy}
 
 
 class Lanes:
     """Runs lanes of a hub. One instance per process."""
 
-    def __init__(self, hub: Hub, *, should_stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, hub: Hub, *, should_stop: Callable[[], bool] = lambda: False, rows_at_once: int = ROWS_AT_ONCE
+    ) -> None:
         """Every lane starts by checking whose account its credentials open.
 
-        `should_stop` is asked before every piece of work: a daemon that ends begins no new one.
+        `should_stop` is asked before every piece of work: a daemon that ends begins no new one. `rows_at_once`: how
+        many records one batch has at most.
         """
+        self._rows_at_once = rows_at_once
         self._hub = hub
         self._should_stop = should_stop
         self._states: dict[str, LaneState] = {name: LaneState() for name in hub.connections}
@@ -179,7 +186,7 @@ class Lanes:
         state = self._states[connection.name]
         starved = state.batches >= BATCHES_PER_SWEEP_SLICE
         busy = state.flights.subjects
-        look = await hub.db.read(lambda tx: look_around(tx, hub, connection, busy))
+        look = await hub.db.read(lambda tx: look_around(tx, hub, connection, self._rows_at_once, busy))
         if look.row.state == "reauthorize" or (look.row.paused_until or 0.0) > hub.clock.now():
             return False
         try:
@@ -308,13 +315,13 @@ class Lanes:
             await hub.db.run(lambda tx: self._adopt_singly(tx, connection, cursor))
 
     def _adopt_singly(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._rows_at_once)
         ids = [one.remote_id for one in slice_]
         mark_objects(tx, self._hub, connection, ids, reason="first contact", trace=cursor.run or "")
         connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
 
     def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._rows_at_once)
         if slice_:
             counts = adopt(tx, self._hub, connection, slice_, cursor.run or "")
             report.entered += counts.get("enter", 0)
@@ -325,7 +332,7 @@ class Lanes:
         connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
 
     def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", at_once(connection, WALK_AT_ONCE))
+        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", at_once(connection, self._rows_at_once))
         unmapped = list(customers.by_ids(tx, ids).values())
         subjects = offer(tx, self._hub, connection.name, unmapped)
         now = self._hub.clock.now()

@@ -52,6 +52,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     latency: float
     is_calm_start: bool
     changes_every: float
+    rows_at_once: int = 100
+    """Few: several batches of a lane are under way at once, and at QuickBooks several creates share a request."""
 
 
 class Tape(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,8 @@ def tape_of(seed: int) -> Tape:
     drawn = _Drawing(rng)
     # dice of its own: what else happens in a world does not hang on it
     profile = _with_repeats(_profile(rng), Random(f"repeats {seed}"))
+    rows_at_once = Random(f"rows {seed}").choice([2, 4, 100])
+    profile = msgspec.structs.replace(profile, rows_at_once=rows_at_once)
     return Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
 
 
