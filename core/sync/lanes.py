@@ -2,13 +2,13 @@
 
 inbox, one-offs, dirty mappings (in the provider's batches), sweep slices, first contact; sweeps get a share,
 so that a stream of changes does not starve them. Several batches are under way at once, so that answer times do not
-keep a lane from using its limits; a sweep sees none of them half done.
+keep a lane from using its limits; a complete sweep sees none of them half done.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -41,12 +41,10 @@ from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
 from core.sync.sweep import Listed, is_due, sweep_slice
+from core.sync.waiting import ROWS_AT_ONCE, Look, goes_beside, look_around
 
-ROWS_AT_ONCE = 100
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
-SINGLE_READS_AT_ONCE = 20
-"""Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
 
 
 class Worked(Enum):
@@ -72,56 +70,6 @@ class LaneState:
     batches: int = 0
     flights: Flights = field(default_factory=Flights)
     total: Report = field(default_factory=Report)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """All that waits in one lane, seen in one snapshot."""
-
-    row: ConnectionRow
-    has_letters: bool
-    has_one_off: bool
-    has_running: bool
-    dirty: Sequence[DirtyRow]
-    claimed: Collection[str]
-    """What no other batch may work on while these rows are: they, and the mappings of objects among them."""
-    walk: str | None
-    sweep: str | None
-
-
-def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Collection[str] = ()) -> Look:
-    """What waits in a lane now, but for the `busy` subjects, which are being worked on."""
-    name, now = connection.name, hub.clock.now()
-    limit = at_once(connection, most) if connection.manifest.read_batch > 1 else min(most, SINGLE_READS_AT_ONCE)
-    cursors = connections.cursors(tx, name, KIND)
-    one_offs = work.one_off_states(tx, name)
-    dirty, claimed = _free(tx, name, now, limit, busy)
-    return Look(
-        row=connections.get(tx, name),
-        has_letters=inbox.is_waiting(tx, name),
-        has_one_off="new" in one_offs,
-        has_running="running" in one_offs,
-        dirty=dirty,
-        claimed=claimed,
-        walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
-        sweep=is_due(hub, cursors["full"], cursors["changes"]),
-    )
-
-
-def _free(tx: Tx, name: str, now: float, limit: int, busy: Collection[str]) -> tuple[list[DirtyRow], set[str]]:
-    """The first rows that are due and that nobody works on, and what a batch of them lays claim to."""
-    rows = [row for row in work.due(tx, name, now, limit + len(busy)) if row.subject not in busy]
-    other = _other_names(tx, name, rows, busy)
-    free = [row for row in rows if other.get(row.subject) not in busy][:limit]
-    return free, {one for row in free for one in (row.subject, other.get(row.subject, row.subject))}
-
-
-def _other_names(tx: Tx, name: str, rows: Sequence[DirtyRow], busy: Collection[str]) -> dict[str, str]:
-    """An object that was marked, or begun with, before it had a mapping is that mapping's by now."""
-    objects = [row.subject[2:] for row in rows if row.subject.startswith("r:")]
-    mapped = mappings.by_remote_ids(tx, name, KIND, objects + [one[2:] for one in busy if one.startswith("r:")])
-    by_object = {work.remote_subject(remote_id): work.mapping_subject(one.id) for remote_id, one in mapped.items()}
-    return by_object | {mapping: subject for subject, mapping in by_object.items() if subject in busy}
 
 
 class Lanes:
@@ -225,8 +173,7 @@ class Lanes:
             state.batches += 1
             state.flights.start(self._fly(connection, look.dirty, report), look.claimed)
             return Worked.BEGUN
-        if state.flights and (look.sweep or look.walk != "offer"):
-            # what a listing showed before the answer to a write must not be stored after it
+        if state.flights and not goes_beside(look):
             return Worked.WAITS
         state.batches = 0
         if look.sweep:
@@ -332,7 +279,9 @@ class Lanes:
         connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
 
     def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", at_once(connection, self._rows_at_once))
+        ids = mappings.unmapped_customers(
+            tx, connection.name, KIND, cursor.cursor or "", at_once(connection, self._rows_at_once)
+        )
         unmapped = list(customers.by_ids(tx, ids).values())
         subjects = offer(tx, self._hub, connection.name, unmapped)
         now = self._hub.clock.now()

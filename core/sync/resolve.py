@@ -52,9 +52,7 @@ from core.sync.send import (
 KEY_MARGIN_SECONDS = 3600.0
 
 
-async def resolve(
-    hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyRow, Intent]], report: Report
-) -> None:
+async def resolve(hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
     """One step towards known outcomes; may only wait. Raises what concerns the whole connection."""
     again: dict[str, list[tuple[DirtyRow, Intent]]] = {}
     for row, intent in open_:
@@ -195,7 +193,9 @@ async def _send_again(
     for (row, intent), receipt in zip(some, receipts, strict=True):
         if is_perhaps_own(connection, receipt):
             _, found = await _find(hub, connection, intent)
-            await hub.db.run(partial(_commit_found, hub=hub, connection=connection, row=row, intent=intent, found=found))
+            await hub.db.run(
+                partial(_commit_found, hub=hub, connection=connection, row=row, intent=intent, found=found)
+            )
 
 
 def _has_value(connection: Connection, found: Sighting) -> bool:

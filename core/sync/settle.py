@@ -16,7 +16,6 @@ from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.holds import Hold
-from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import gone, guard
@@ -38,9 +37,7 @@ QUIET_VERSIONS = 5
 """A customer that changed fewer times than this cannot be flapping; spares the journal look-up."""
 
 
-def settle(
-    tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report
-) -> list[list[Outgoing]]:
+def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report) -> list[list[Outgoing]]:
     """Decide and commit a batch; returns the intents that are to be sent now, in rounds."""
     now = hub.clock.now()
     dealt_with(tx, connection, batch.done)

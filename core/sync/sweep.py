@@ -271,6 +271,7 @@ async def _missing(hub: Hub, connection: Connection, listed: Listed) -> list[str
 
 
 async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, report: Report) -> None:
+    asked_at = hub.clock.now()
     page = await connection.connector.sweep(KIND, "changes", cursor.cursor)
     ids = [one.id for one in page.sightings]
     known = await hub.db.read(lambda tx: observations.digests(tx, connection.name, KIND, ids))
@@ -280,7 +281,7 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, repor
     def store(tx: Tx) -> None:
         mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
         fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
-        risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh)
+        risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh, asked_at)
         if risky:
             guard.stop(tx, hub, connection, risky, why)
         judge_races(tx, hub, connection, page.notices)

@@ -411,6 +411,7 @@ class Checks:
         doubted = rest.tx.execute(sa.select(sa.func.count()).where(INTENTS.c.attempts > 0)).scalar_one()
         reached["intent: in doubt"] += int(doubted)
         shared = INTENTS.c.batch != ""
+        reached["intent: of a batch"] += int(rest.tx.execute(sa.select(sa.func.count()).where(shared)).scalar_one())
         batched = rest.tx.execute(sa.select(sa.func.count()).where(shared, INTENTS.c.attempts > 0)).scalar_one()
         reached["intent: of a batch in doubt"] += int(batched)
 
@@ -520,7 +521,7 @@ def _is_of_tie(row: Any, one: Mutation) -> bool:
 
 
 def _is_of_quickbooks(row: Any, one: Mutation) -> bool:
-    """By request id, which is made of key and body; that of a batch is its name, and there the body must be the same."""
+    """By request id, made of key and body; that of a batch is its name, and there the body must be the same."""
     body = msgspec.json.decode(row.body)
     if row.batch and batch_id(row.batch) == one.request_key:
         return bool(row.remote_id in (None, one.id) and body == dict(one.changed))

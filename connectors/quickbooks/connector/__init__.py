@@ -51,6 +51,7 @@ T = TypeVar("T")
 EVERYONE: Final = "Active in (true, false)"
 """A query without this condition leaves inactive customers out, and they would look deleted."""
 
+
 class QuickBooksConnector:
     """One company. Reads are strongly consistent; updates are conditional on the SyncToken in their body."""
 
