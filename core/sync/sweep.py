@@ -202,7 +202,8 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
         connections.put_cursor(tx, done)
         _start_changes(tx, hub, connection, cursor, now)
         counted = {"listed": total} if listed.is_whole else {}
-        connections.change(tx, connection.name, swept_at=now, error="", error_code="", **counted)
+        # its pause too: after a death right here nothing would say any more that there was one to end
+        connections.change(tx, connection.name, swept_at=now, error="", error_code="", paused_until=None, **counted)
         if row.state == "active":
             start_first_contact(tx, connection, cursor.run or "")
         tx.after_commit(lambda: hub.wake(connection.name))
