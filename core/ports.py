@@ -156,6 +156,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 
     `action`: create or update; of documents, the connector's own word for a step.
     `is_repeat`: it was sent before and may have happened; nothing that was done to its object since may be undone.
+    `batch`: it goes in one request with those of the same one, and always in a request of that name; "": alone.
     """
 
     key: str
@@ -164,6 +165,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str | None
     body: Mapping[str, Any]
     is_repeat: bool = False
+    batch: str = ""
 
 
 class Written(msgspec.Struct, frozen=True):

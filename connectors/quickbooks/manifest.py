@@ -23,6 +23,8 @@ QUERY_PAGE: Final = 1000
 READ_BATCH: Final = 100
 WRITE_BATCH: Final = 30
 """The limits page says 30, the batch page says 10: the setting `batch_size` decides per connection."""
+MINUTE_CALLS: Final = 500
+MINUTE_BATCHES: Final = 40
 CDC_MOST: Final = 1000
 CDC_WINDOW_SECONDS: Final = 29 * 86_400.0
 """Thirty days, less one: a cursor that is a minute too old must not become an error."""
@@ -63,7 +65,10 @@ MANIFEST: Final = Manifest(
     page_size=QUERY_PAGE,
     read_batch=READ_BATCH,
     write_batch=WRITE_BATCH,
-    in_flight=4,
+    # 500 calls a minute, of which 40 may be batches: each leaves room for so many others
+    singles_per_batch=(MINUTE_CALLS - MINUTE_BATCHES) // MINUTE_BATCHES,
+    in_flight=8,
+    batches_at_once=4,
     create_key_seconds=86_400.0,
     create_key_sure_seconds=3600.0,
     lookup_lag_seconds=0.0,
@@ -73,9 +78,9 @@ MANIFEST: Final = Manifest(
     changes_window_seconds=CDC_WINDOW_SECONDS,
     sweep_overlap_seconds=300.0,
     limits=(
-        Limit(name="realm per minute", calls=500, seconds=60.0, endpoints=EVERY_CALL),
+        Limit(name="realm per minute", calls=MINUTE_CALLS, seconds=60.0, endpoints=EVERY_CALL),
         Limit(name="realm per second", calls=10, seconds=1.0, endpoints=EVERY_CALL),
-        Limit(name="batches per minute", calls=40, seconds=60.0, endpoints=("batch",)),
+        Limit(name="batches per minute", calls=MINUTE_BATCHES, seconds=60.0, endpoints=("batch",)),
     ),
     # "CorePlus" calls of the Builder tier, per workspace and calendar month; writes are not metered
     allowances=(

@@ -182,7 +182,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int
     read_batch: int
     write_batch: int
+    singles_per_batch: int = 0
+    """How many writes go singly beside each batch, where the two have limits of their own. 0: every connector request
+    is the connector's own business, and each write can be repeated by itself."""
     in_flight: int = 4
+    batches_at_once: int = 2
+    """How many batches of a lane are under way at once: enough to use the limits at the usual answer times. More would
+    only make what comes next wait longer."""
     create_key_seconds: float | None
     """How long a repeated create with the same key returns the first answer; None: for ever (natural key)."""
     create_key_sure_seconds: float | None = None

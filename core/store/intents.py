@@ -16,7 +16,7 @@ from core.store.text import SOME, AnyRow, chunks, dump
 _COLUMNS = tuple(
     INTENTS.c[name]
     for name in (
-        "id connection kind mapping_id action key body wanted before remote_id state sent_at resolve_after "
+        "id connection kind mapping_id action key batch body wanted before remote_id state sent_at resolve_after "
         "attempts error trace"
     ).split()
 )
@@ -35,6 +35,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     mapping_id: str
     action: str
     key: str
+    batch: str = ""
+    """What it goes with in one request; "" where it goes alone, or the connector sorts its writes by itself."""
     body: dict[str, Any]
     wanted: dict[str, Value]
     before: dict[str, Value]

@@ -203,6 +203,7 @@ INTENTS: Final = sa.Table(
     _text("mapping_id"),
     _text("action"),
     _text("key"),
+    _text("batch", default=""),
     _text("body"),
     _text("wanted"),
     _text("before"),

@@ -14,7 +14,7 @@ from core.model.merge import digest_of
 from core.model.policy import Guard
 from core.model.values import Value, blank, takes_away
 from core.store import holds as hold_rows
-from core.store import journal, mappings, work
+from core.store import intents, journal, mappings, work
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
@@ -45,7 +45,7 @@ class Spent(msgspec.Struct):
 
 
 def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
-    """Count the journal's window, from the last approval on."""
+    """Count the journal's window, from the last approval on, and what is under way: that of other batches too."""
     since = max(hub.clock.now() - hub.policy.guard.window_seconds, state.allowance_from or 0.0)
     found = Spent()
     for entry in journal.changed_by(tx, state.name, since):
@@ -56,6 +56,12 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
             continue
         for field, (old, new, _rule) in entry.changes.items():
             found.add(field, old, new)
+    for intent in intents.all_open(tx, state.name):
+        if intent.sent_at < since or intent.trace.startswith(work.APPROVED_TRACE):
+            continue
+        found.creates += intent.action == "create"
+        for field, new in intent.wanted.items() if intent.action == "update" else ():
+            found.add(field, intent.before.get(field), new)
     return found
 
 

@@ -44,7 +44,7 @@ async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
 
 
 def judge_page(
-    tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, sightings: Sequence[Sighting]
+    tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, sightings: Sequence[Sighting], asked_at: float
 ) -> tuple[dict[str, str], str]:
     """What a page of the change feed would destroy beyond the budget, and why it is too much; nothing otherwise.
 
@@ -54,8 +54,8 @@ def judge_page(
         return {}, ""
     observed = [one for one in map(partial(_understood, connection), sightings) if one is not None]
     mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in observed])
-    # a feed that lags shows what was there before a write of ours: that is no change of anybody's
-    settled = hub.clock.now() - connection.manifest.lookup_lag_seconds
+    # a feed that lags, or was asked before, shows what was there before a write of ours: that is no change of anybody's
+    settled = asked_at - connection.manifest.lookup_lag_seconds
     old = {name: one for name, one in mapped.items() if one.updated_at <= settled}
     here = {old[one.remote_id].id: one for one in observed if one.remote_id in old}
     found = guard.spent(tx, hub, row)

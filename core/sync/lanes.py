@@ -1,14 +1,15 @@
 """Lanes: one runner per connection. After every piece of work, the most urgent one is looked for again.
 
 inbox, one-offs, dirty mappings (in the provider's batches), sweep slices, first contact; sweeps get a share,
-so that a stream of changes does not starve them.
+so that a stream of changes does not starve them. Several batches are under way at once, so that answer times do not
+keep a lane from using its limits; a complete sweep sees none of them half done.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from sqlalchemy.exc import IntegrityError
 
@@ -23,15 +24,17 @@ from core.errors import (
     WrongAccountError,
 )
 from core.ports import Account
-from core.store import connections, customers, inbox, intents, mappings, observations, work
+from core.store import connections, customers, intents, mappings, observations, work
 from core.store.connections import ConnectionRow, Cursor
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.adopt import adopt
 from core.sync.batch import Report
-from core.sync.documents.listing import due_listing, list_slice
+from core.sync.documents.listing import list_slice
 from core.sync.documents.reconcile import reconcile_documents
 from core.sync.failing import Trouble, back_off, record_trouble
+from core.sync.flights import Flights
+from core.sync.grouping import at_once
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
 from core.sync.notices import mark_objects
@@ -40,17 +43,26 @@ from core.sync.parts import offer_parts
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
 from core.sync.resolve import outlive
-from core.sync.sweep import Listed, is_due, sweep_slice
+from core.sync.sweep import Listed, sweep_slice
+from core.sync.waiting import ROWS_AT_ONCE, Look, goes_beside, look_around
 
 Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
 
-LOOKED_AT_ONCE = 100
 WALK_AT_ONCE = 200
-"""Unmapped objects, or customers, per transaction: with fewer of them each page of the file is written more often."""
+"""Unmapped objects per transaction: with fewer of them each page of the file is written more often."""
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
-SINGLE_READS_AT_ONCE = 20
-"""Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
+
+
+class Worked(Enum):
+    """What became of a look for work."""
+
+    NOTHING = 0
+    DONE = 1
+    BEGUN = 2
+    """A batch was begun, and goes on beside whatever comes next."""
+    WAITS = 3
+    """Whatever is next must not begin before the batches under way have ended."""
 
 
 @dataclass(slots=True)
@@ -63,52 +75,22 @@ class LaneState:
     troubles: int = 0
     has_drained: bool = False
     batches: int = 0
+    flights: Flights = field(default_factory=Flights)
     total: Report = field(default_factory=Report)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """All that waits in one lane, seen in one snapshot."""
-
-    row: ConnectionRow
-    has_letters: bool
-    has_one_off: bool
-    has_running: bool
-    dirty: Sequence[DirtyRow]
-    papers: Sequence[DirtyRow]
-    walk: str | None
-    sweep: str | None
-    listing: str | None
-
-
-def look_around(tx: Tx, hub: Hub, connection: Connection) -> Look:
-    """What waits in a lane now."""
-    name, now = connection.name, hub.clock.now()
-    limit = LOOKED_AT_ONCE if connection.manifest.read_batch > 1 else SINGLE_READS_AT_ONCE
-    cursors = connections.cursors(tx, name, KIND)
-    one_offs = work.one_off_states(tx, name)
-    row = connections.get(tx, name)
-    return Look(
-        row=row,
-        has_letters=inbox.is_waiting(tx, name),
-        has_one_off="new" in one_offs,
-        has_running="running" in one_offs,
-        dirty=work.due(tx, name, now, limit),
-        papers=work.due_documents(tx, name, now, limit) if connection.documents else (),
-        walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
-        sweep=is_due(hub, cursors["full"], cursors["changes"]),
-        listing=due_listing(tx, hub, connection, row) if connection.documents else None,
-    )
 
 
 class Lanes:
     """Runs lanes of a hub. One instance per process."""
 
-    def __init__(self, hub: Hub, *, should_stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, hub: Hub, *, should_stop: Callable[[], bool] = lambda: False, rows_at_once: int = ROWS_AT_ONCE
+    ) -> None:
         """Every lane starts by checking whose account its credentials open.
 
-        `should_stop` is asked before every piece of work: a daemon that ends begins no new one.
+        `should_stop` is asked before every piece of work: a daemon that ends begins no new one. `rows_at_once`: how
+        many records one batch has at most.
         """
+        self._rows_at_once = rows_at_once
         self._hub = hub
         self._should_stop = should_stop
         self._states: dict[str, LaneState] = {name: LaneState() for name in hub.connections}
@@ -124,7 +106,9 @@ class Lanes:
                 if hub.clock.now() - started >= hub.timing.lane_budget:
                     hub.wake(name)
                     break
+            await self._land(connection, self._states[name], every=True)
         finally:
+            await self._states[name].flights.cut_off()
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
@@ -152,11 +136,12 @@ class Lanes:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
 
     async def step(self, connection: Connection, report: Report) -> bool:
-        """Do the most urgent piece of work; False when nothing may be done now."""
+        """Do, or begin, the most urgent piece of work; False when nothing may be done now."""
         hub = self._hub
         state = self._states[connection.name]
         starved = state.batches >= BATCHES_PER_SWEEP_SLICE
-        look = await hub.db.read(lambda tx: look_around(tx, hub, connection))
+        busy = state.flights.subjects
+        look = await hub.db.read(lambda tx: look_around(tx, hub, connection, self._rows_at_once, busy))
         if look.row.state == "reauthorize" or (look.row.paused_until or 0.0) > hub.clock.now():
             return False
         try:
@@ -168,46 +153,76 @@ class Lanes:
             hub.log.exception("lane.bug", connection=connection.name)
             await self._troubled(connection, state, _as_bug(error))
             return False
+        if worked is Worked.BEGUN and len(state.flights) < connection.manifest.batches_at_once:
+            return True
+        if worked in (Worked.BEGUN, Worked.WAITS) and not await self._land(connection, state):
+            return False
         if state.troubles or look.row.error_code or look.row.paused_until:
             state.troubles = 0
             await hub.db.run(
                 lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None)
             )
-        return worked
+        return worked is not Worked.NOTHING
 
     async def _most_urgent(
         self, connection: Connection, look: Look, state: LaneState, report: Report, *, starved: bool
-    ) -> bool:
+    ) -> Worked:
         hub = self._hub
         if look.has_letters and not (state.has_drained and (look.dirty or look.papers)):
             state.has_drained = True
-            return await drain(hub, connection, report)
+            return _worked(await drain(hub, connection, report))
         state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
         await self._check(connection, look.row, state)
         if look.has_one_off:
             state.total = Report()  # what it will be told to have done counts from here
-            return await start_one_off(hub, connection)
+            return _worked(await start_one_off(hub, connection))
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
-            await self._reconcile(connection, reconcile, look.dirty, report)
-            return True
+            state.flights.start(self._fly(connection, look.dirty, report), look.claimed)
+            return Worked.BEGUN
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
             state.batches += 1
             await self._reconcile(connection, reconcile_documents, look.papers, report)
-            return True
+            return Worked.DONE
+        if state.flights and not goes_beside(look):
+            return Worked.WAITS
         state.batches = 0
+        return await self._less_urgent(connection, look, state, report)
+
+    async def _less_urgent(self, connection: Connection, look: Look, state: LaneState, report: Report) -> Worked:
+        hub = self._hub
         if look.sweep:
             with connection.meter.sweeping():
                 await sweep_slice(hub, connection, look.sweep, state.listed, report)
-            return True
+            return Worked.DONE
         if look.walk:
             await self._walk(connection, look.walk, report)
-            return True
+            return Worked.DONE
         if look.listing:
             with connection.meter.sweeping():
                 await list_slice(hub, connection, look.listing, report)
+            return Worked.DONE
+        return _worked(look.has_running and await finish_one_off(hub, connection, state.total, report))
+
+    async def _fly(self, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> AccordError | None:
+        """One batch beside others; returns what is the matter with the connection as a whole."""
+        try:
+            await self._reconcile(connection, reconcile, rows, report)
+        except AccordError as error:
+            return error
+        except Exception as error:
+            self._hub.log.exception("lane.bug", connection=connection.name)
+            return _as_bug(error)
+        return None
+
+    async def _land(self, connection: Connection, state: LaneState, *, every: bool = False) -> bool:
+        """Wait for the next batch under way to end; False after trouble, which is one trouble, however many met it."""
+        troubles = await state.flights.landed(every=every)
+        if not troubles:
             return True
-        return look.has_running and await finish_one_off(hub, connection, state.total, report)
+        troubles += await state.flights.landed(every=True)
+        await self._troubled(connection, state, max(troubles, key=_gravity))
+        return False
 
     async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
         """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write."""
@@ -270,13 +285,13 @@ class Lanes:
             await hub.db.run(lambda tx: self._adopt_singly(tx, connection, cursor))
 
     def _adopt_singly(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._rows_at_once)
         ids = [one.remote_id for one in slice_]
         mark_objects(tx, self._hub, connection, ids, reason="first contact", trace=cursor.run or "")
         connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
 
     def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._rows_at_once)
         if slice_:
             counts = adopt(tx, self._hub, connection, slice_, cursor.run or "")
             report.entered += counts.get("enter", 0)
@@ -287,7 +302,9 @@ class Lanes:
         connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
 
     def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", WALK_AT_ONCE)
+        ids = mappings.unmapped_customers(
+            tx, connection.name, KIND, cursor.cursor or "", at_once(connection, self._rows_at_once)
+        )
         unmapped = list(customers.by_ids(tx, ids).values())
         subjects = offer(tx, self._hub, connection.name, unmapped)
         if connection.parts.asked:
@@ -328,6 +345,16 @@ class Lanes:
         await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
 
 
+def _worked(is_done: bool) -> Worked:  # noqa: FBT001 - the answer of a piece of work
+    return Worked.DONE if is_done else Worked.NOTHING
+
+
+def _gravity(error: AccordError) -> tuple[bool, float]:
+    """Where a person must act, waiting helps nobody; else the longest wait is long enough for all."""
+    told = error.retry_after if isinstance(error, RetryError) else None
+    return isinstance(error, ReauthorizeError | WrongAccountError), told or 0.0
+
+
 def numbers_of(report: Report) -> dict[str, int]:
     """What a report counted, without the zeros: for a log line."""
     return {key: getattr(report, key) for key in Report.__slots__ if getattr(report, key)}
@@ -363,22 +390,3 @@ def pin(tx: Tx, name: str, account: Account) -> None:
             f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
             "another connection for the other account"
         )
-
-
-def due_lanes(tx: Tx, hub: Hub) -> set[str]:
-    """Lanes in which something may be done now: the planner's tick asks, and wakes them."""
-    now = hub.clock.now()
-    waiting = set(inbox.has_new(tx)) | work.lanes_with_one_offs(tx)
-    found = set()
-    next_due, cursors = work.next_due(tx), connections.every_cursor(tx, hub.connections, KIND)
-    for row in connections.every(tx):
-        if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
-            continue
-        here = cursors[row.name]
-        is_waiting = row.name in waiting or next_due.get(row.name, math.inf) <= now
-        is_walking = here["adopt"].run is not None or here["offer"].run is not None
-        connection = hub.connections[row.name]
-        is_listing = connection.documents is not None and due_listing(tx, hub, connection, row) is not None
-        if is_waiting or is_walking or is_listing or is_due(hub, here["full"], here["changes"]):
-            found.add(row.name)
-    return found

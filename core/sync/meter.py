@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from core.errors import ConfigError
@@ -17,6 +18,8 @@ from core.store.database import Tx
 
 SWEEP: Final = "sweep"
 WORK: Final = "work"
+_PURPOSE: Final = ContextVar("purpose", default=WORK)
+"""Of what the current task calls for: batches that are under way beside a sweep go on for their own."""
 RECORD_SECONDS: Final = 60.0
 
 
@@ -27,7 +30,6 @@ class Meter:
         """Nothing called yet, nothing paced."""
         self.allowances = tuple(allowances)
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._purpose = WORK
         self._pace: Pace | None = None
         self._recorded_at = -math.inf
 
@@ -35,16 +37,16 @@ class Meter:
         """A call was made."""
         for one in self.allowances:
             if endpoint in one.endpoints:
-                self._counts[one.name, self._purpose] += 1
+                self._counts[one.name, _PURPOSE.get()] += 1
 
     @contextmanager
     def sweeping(self) -> Iterator[None]:
         """What is called inside is called to look for changes."""
-        self._purpose = SWEEP
+        before = _PURPOSE.set(SWEEP)
         try:
             yield
         finally:
-            self._purpose = WORK
+            _PURPOSE.reset(before)
 
     def is_due(self, now: float) -> bool:
         """Whether there is anything to record, and none was recorded of late: each time costs a commit."""

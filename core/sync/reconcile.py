@@ -25,8 +25,7 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
     report = Report(looked=len(rows))
     batch, remembered = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows))
     if batch.state.state == "active":
-        for row, intent in batch.open:
-            await resolve(hub, connection, row, intent, report)
+        await resolve(hub, connection, batch.open, report)
     elif batch.open:
         # finding out may mean to send again: nothing is sent before a person has said so
         later = dict.fromkeys((row.subject for row, _ in batch.open), hub.clock.now() + hub.timing.changes_every)
@@ -39,10 +38,9 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
         if above:
             parents = await observe(connection, above)
             seen = replace(seen, above={**dict.fromkeys(parents.there, True), **dict.fromkeys(parents.trouble, False)})
-    outgoing = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
-    size = connection.manifest.write_batch
-    for start in range(0, len(outgoing), size):
-        await send(hub, connection, outgoing[start : start + size], report)
+    rounds = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
+    for outgoing in rounds:
+        await send(hub, connection, outgoing, report)
     return report
 
 

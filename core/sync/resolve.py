@@ -4,6 +4,7 @@
 |-------------------------------------------------|-----------------------------------------------------------------|
 | create, provider keeps the key, within its time | the same key and body again: the provider answers as it did     |
 | the same, a key of unknown lifetime, later on   | looked for first: sent again only where that can make no double |
+| the same, of a batch                            | the same batch again, as far as it is in doubt; a few times     |
 | create, natural key (upsert on our marker)      | look for our marker; after the settling time: the same upsert   |
 | create, key too old or of no help, marker       | after the look-up lag, look for our marker                      |
 | create, marker found on what was deleted since  | adopted as it was sent; the next pass finds it gone, and asks   |
@@ -16,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -50,13 +52,25 @@ from core.sync.send import (
     next_generation,
     send,
     still_wanted,
+    tries_end,
 )
 
 KEY_MARGIN_SECONDS = 3600.0
 
 
-async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
-    """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
+async def resolve(hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
+    """One step towards known outcomes; may only wait. Raises what concerns the whole connection."""
+    again: dict[str, list[tuple[DirtyRow, Intent]]] = {}
+    for row, intent in open_:
+        if await _is_to_be_sent(hub, connection, row, intent, report):
+            # in one request, as before: its first answer tells of all of them
+            again.setdefault(intent.batch or intent.id, []).append((row, intent))
+    for some in again.values():
+        await _send_again(hub, connection, some, report)
+
+
+async def _is_to_be_sent(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> bool:
+    """Whether the same write under the same key tells most; else whatever else tells is done."""
     is_wanted = await hub.db.read(lambda tx: still_wanted(tx, intent))
     waits_until = _not_before(hub, connection, intent, is_wanted=is_wanted)
     if hub.clock.now() < waits_until:
@@ -65,9 +79,10 @@ async def resolve(hub: Hub, connection: Connection, row: DirtyRow, intent: Inten
     elif intent.action == "update":
         await _resolve_update(hub, connection, row, intent)
     elif is_wanted and _key_helps(hub, connection, intent) and not _looks_first(hub, connection, intent):
-        await _send_again(hub, connection, row, intent, report)
+        return True
     else:
         await _resolve_create(hub, connection, row, intent, report, is_wanted=is_wanted)
+    return False
 
 
 def outlive(tx: Tx, hub: Hub, connection: Connection) -> None:
@@ -108,7 +123,7 @@ def _key_ends(connection: Connection, intent: Intent) -> float | None:
 
 def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     ends = _key_ends(connection, intent)
-    if ends is None or (connection.manifest.has_marker and intent.attempts >= KEY_TRIES):
+    if ends is None or (tries_end(connection, intent) and intent.attempts >= KEY_TRIES):
         return False
     return hub.clock.now() < ends
 
@@ -183,7 +198,7 @@ async def _resolve_create(
         await _send_upsert_again(hub, connection, row, intent, report)
     elif any(has_value(connection, intent, one) for one in found) and _key_helps(hub, connection, intent):
         # its name is taken, so that this creates nothing: it only tells whose the object is
-        await _send_again(hub, connection, row, intent, report)
+        await _send_again(hub, connection, [(row, intent)], report)
     elif found or probe.mark or probe.unique:
         await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
     else:
@@ -199,13 +214,23 @@ async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe
     return probe, there, [one.id for one in found if isinstance(one, Missing)]
 
 
-async def _send_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
-    """Under its key, with its body."""
-    await hub.db.run(lambda tx: intents.under_way(tx, intent.id))
-    (receipt,) = await send(hub, connection, [(row, intent)], report, is_repeat=True)
-    if is_perhaps_own(connection, receipt):
-        _, found, _ = await _find(hub, connection, intent)
-        await hub.db.run(lambda tx: _commit_found(tx, hub, connection, row, intent, found))
+async def _send_again(
+    hub: Hub, connection: Connection, some: Sequence[tuple[DirtyRow, Intent]], report: Report
+) -> None:
+    """Under their keys, with their bodies."""
+
+    def begin(tx: Tx) -> None:
+        for _, intent in some:
+            intents.under_way(tx, intent.id)
+
+    await hub.db.run(begin)
+    receipts = await send(hub, connection, some, report, is_repeat=True)
+    for (row, intent), receipt in zip(some, receipts, strict=True):
+        if is_perhaps_own(connection, receipt):
+            _, found, _ = await _find(hub, connection, intent)
+            await hub.db.run(
+                partial(_commit_found, hub=hub, connection=connection, row=row, intent=intent, found=found)
+            )
 
 
 def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent) -> Probe:

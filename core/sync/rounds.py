@@ -9,8 +9,8 @@ from core.store import connections, work
 from core.store.database import Tx
 from core.sync.documents.asking import reconcile_all
 from core.sync.hub import KIND, Hub
-from core.sync.lanes import due_lanes
 from core.sync.oneoffs import ask
+from core.sync.waiting import due_lanes
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,12 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import placed
 from core.sync.races import raced
 from core.sync.refusals import A_CREATE, refused
-from core.sync.verdicts import verdict_on
+from core.sync.verdicts import verdict_on, with_base
 
 KEY_TRIES = 4
 """Creates under one key before the object is looked for instead: a provider that stored an error under the key
-(Stripe keeps a 500 for a day) gives it back every time."""
+(Stripe keeps a 500 for a day) gives it back every time. So does one that keeps the answer to a whole batch: repeated
+for a part of it, a batch that was never executed has an answer for that part only."""
 
 NOT_EXECUTED: Final = (RetryError, StaleError, GoneError, ReauthorizeError)
 
@@ -68,6 +69,7 @@ async def send(
             remote_id=one.remote_id,
             body=one.body,
             is_repeat=is_repeat,
+            batch=one.batch,
         )
         for _, one in outgoing
     ]
@@ -100,6 +102,12 @@ def _commit_repeated(
     elif not is_perhaps_own(connection, receipt):
         commit_receipt(tx, hub, connection, row, intent, receipt, report)
     # else whoever sent it looks for that object
+
+
+def tries_end(connection: Connection, intent: Intent) -> bool:
+    """Its key is tried only so often: it can be looked for, or may have been left out of its request's first answer."""
+    manifest = connection.manifest
+    return manifest.create_key_seconds is not None and (manifest.has_marker or bool(intent.batch))
 
 
 def is_perhaps_own(connection: Connection, receipt: Receipt) -> bool:
@@ -180,8 +188,12 @@ def commit_written(
     work.carried_out(tx, connection.name, row)
     again = verdict_on(hub, connection, customer, mapping, kin, known)
     asked = {(one.field, one.digest) for one in known if one.state == "open"}
-    if again.is_quiet and not again.base and all((one.field, one.digest) in asked for one in again.holds):
-        work.clear(tx, connection.name, [row])
+    if again.is_quiet and all((one.field, one.digest) in asked for one in again.holds):
+        if again.base and agreed is None:
+            # equal on both sides in the write's own answer: another read would find nothing else
+            mappings.update(tx, [with_base(mapping, again, connection, now)])
+        if not again.base or agreed is None:
+            work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
 
 
@@ -338,7 +350,7 @@ def doubt(
     until = hub.clock.now()
     if intent.action == "update" and not manifest.is_conditional:
         until += manifest.settle_seconds * hub.timing.patience
-    elif intent.attempts + 1 >= KEY_TRIES and manifest.has_marker and manifest.create_key_seconds is not None:
+    elif intent.attempts + 1 >= KEY_TRIES and tries_end(connection, intent):
         until += (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience
     else:
         until += back_off(hub.timing, intent.attempts)

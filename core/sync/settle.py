@@ -16,7 +16,6 @@ from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.holds import Hold
-from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import gone, guard
@@ -26,6 +25,7 @@ from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
 from core.sync.family import FAMILIES, Family, closes_circle
 from core.sync.freeze import intent_for
+from core.sync.grouping import Outgoing, in_rounds
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.outcome import Outcome
 from core.sync.parts import look_at_whole, placed
@@ -39,10 +39,8 @@ QUIET_VERSIONS = 5
 """A customer that changed fewer times than this cannot be flapping; spares the journal look-up."""
 
 
-def settle(
-    tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report
-) -> list[tuple[DirtyRow, Intent]]:
-    """Decide and commit a batch; returns the intents that are to be sent now."""
+def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, report: Report) -> list[list[Outgoing]]:
+    """Decide and commit a batch; returns the intents that are to be sent now, in rounds."""
     now = hub.clock.now()
     dealt_with(tx, connection, batch.done)
     fresh = [one.observation for one in seen.there.values() if not one.is_remembered]
@@ -68,9 +66,11 @@ def settle(
     for case in sorted(cases, key=lambda case: case.customer.id):
         if case.row.subject not in parked:
             _settle_case(tx, hub, connection, case, outcome, report)
+    rounds = in_rounds(connection, hub.ids, outcome.intents)
+    outcome.intents = [one for some in rounds for one in some]
     _commit(tx, hub, connection, outcome)
     report.held += sum(bool(one.drafts) for one in outcome.held)
-    return outcome.intents
+    return rounds
 
 
 def _as_approved(tx: Tx, connection: Connection, cases: Sequence[Case]) -> list[Case]:

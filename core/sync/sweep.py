@@ -206,7 +206,8 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
         connections.put_cursor(tx, done)
         _start_changes(tx, hub, connection, cursor, now)
         counted = {"listed": total} if listed.is_whole else {}
-        connections.change(tx, connection.name, swept_at=now, error="", error_code="", **counted)
+        # its pause too: after a death right here nothing would say any more that there was one to end
+        connections.change(tx, connection.name, swept_at=now, error="", error_code="", paused_until=None, **counted)
         if row.state == "active":
             start_first_contact(tx, connection, cursor.run or "")
         tx.after_commit(lambda: hub.wake(connection.name))
@@ -276,6 +277,7 @@ async def _missing(hub: Hub, connection: Connection, listed: Listed) -> list[str
 
 
 async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, listed: Listed, report: Report) -> None:
+    asked_at = hub.clock.now()
     page = await connection.connector.sweep(KIND, "changes", cursor.cursor)
     ids = [one.id for one in page.sightings]
     known = await hub.db.read(lambda tx: observations.digests(tx, connection.name, KIND, ids))
@@ -287,7 +289,7 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, liste
         papers = {(one.kind, one.remote_id): trace for one in page.others}
         mark_documents(tx, hub, connection, papers, reason="changed")
         fresh = [one for one in page.sightings if known.get(one.id) != one.digest and one.id not in listed.named]
-        risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh)
+        risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh, asked_at)
         if risky:
             guard.stop(tx, hub, connection, risky, why)
         judge_races(tx, hub, connection, page.notices)

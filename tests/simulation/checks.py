@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from connectors.quickbooks.connector import request_id
+from connectors.quickbooks.connector import batch_id, request_id
 from core.model import holds as reasons
 from core.model.remote import parse_mark
 from core.model.values import Value, blank, is_metadata
@@ -419,6 +419,10 @@ class Checks:
             reached[name] += int(rest.tx.execute(count).scalar_one())
         fenced = getattr(self._world.db, "fenced", {})
         reached.update({f"fenced: {table}": times for table, times in fenced.items()})
+        shared = INTENTS.c.batch != ""
+        reached["intent: of a batch"] += int(rest.tx.execute(sa.select(sa.func.count()).where(shared)).scalar_one())
+        batched = rest.tx.execute(sa.select(sa.func.count()).where(shared, INTENTS.c.attempts > 0)).scalar_one()
+        reached["intent: of a batch in doubt"] += int(batched)
 
     def final_state(self) -> str:
         """Everything that stands in the end, for the digest."""
@@ -495,7 +499,7 @@ class _Behind(msgspec.Struct, frozen=True):
 def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
     columns = (
         INTENTS.c.mapping_id, INTENTS.c.action, INTENTS.c.state, INTENTS.c.sent_at, INTENTS.c.closed_at,
-        INTENTS.c.key, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at, INTENTS.c.wanted,
+        INTENTS.c.key, INTENTS.c.batch, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at, INTENTS.c.wanted,
     )  # fmt: skip
     joined = INTENTS.join(MAPPINGS, MAPPINGS.c.id == INTENTS.c.mapping_id).join(
         CUSTOMERS, CUSTOMERS.c.id == MAPPINGS.c.record_id
@@ -511,7 +515,7 @@ def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
             continue
         if is_tie and not _is_of_tie(row, one):
             continue
-        return _Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[8], msgspec.json.decode(row[9]))
+        return _Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[9], msgspec.json.decode(row[10]))
     return None
 
 
@@ -526,10 +530,10 @@ def _is_of_tie(row: Any, one: Mutation) -> bool:
 
 
 def _is_of_quickbooks(row: Any, one: Mutation) -> bool:
-    """By request id, which is made of key and body; a batch has none, so there the body must be the same."""
+    """By request id, made of key and body; that of a batch is its name, and there the body must be the same."""
     body = msgspec.json.decode(row.body)
-    if one.request_key is None:
-        return bool(row.remote_id == one.id and body == dict(one.changed))
+    if row.batch and batch_id(row.batch) == one.request_key:
+        return bool(row.remote_id in (None, one.id) and body == dict(one.changed))
     write = Write(key=row.key, action=row.action, kind="customer", remote_id=row.remote_id, body=body)
     return request_id(write) == one.request_key
 

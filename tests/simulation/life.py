@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from core.engine.embedded import EmbeddedEngine
-from core.ports import HttpRequest, HttpResponse, Shell
+from core.ports import HttpRequest, HttpResponse, Provider, Shell
 from core.store.database import Database, Tx
 from core.sync.build import Parts, build_hub
 from core.sync.inbox import InboxWriter
-from core.sync.lanes import Lanes, due_lanes
+from core.sync.lanes import Lanes
+from core.sync.waiting import due_lanes
 from tests.support.world import PROVIDERS, SeededIds
 
 if TYPE_CHECKING:
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_TICK = 100.0
+
+
+def _providers(rows_at_once: int) -> Mapping[str, Provider]:
+    """Where lanes take few rows, a batch has to be worth its while for few writes."""
+    quickbooks = PROVIDERS["quickbooks"]
+    manifest = msgspec.structs.replace(quickbooks.manifest, singles_per_batch=min(rows_at_once // 2, 11))
+    return {**PROVIDERS, "quickbooks": dataclasses.replace(quickbooks, manifest=manifest)}
 
 
 class Crash(BaseException):
@@ -105,7 +115,7 @@ class Life:
         parts = Parts(
             configs=world.config.connections,
             policy=world.config.policy,
-            providers=PROVIDERS,
+            providers=_providers(world.tape.profile.rows_at_once),
             db=MortalDatabase(world.db, self),
             clock=world.clock,
             ids=SeededIds(self._rng),
@@ -115,7 +125,7 @@ class Life:
             timing=world.timing,
         )
         self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note, self.bugs.append))  # type: ignore[arg-type]
-        self.lanes = Lanes(self.hub)
+        self.lanes = Lanes(self.hub, rows_at_once=world.tape.profile.rows_at_once)
         self.inbox = InboxWriter(self.hub)
 
     # ---- time and death ----------------------------------------------------------------------------

@@ -68,6 +68,7 @@ def _calmer(profile: Profile) -> list[Callable[[Profile], Profile]]:
         lambda one: msgspec.structs.replace(one, webhooks=False),
         lambda one: msgspec.structs.replace(one, is_calm_start=True),
         lambda one: msgspec.structs.replace(one, flows={}),
+        lambda one: msgspec.structs.replace(one, rows_at_once=100),
         lambda one: msgspec.structs.replace(one, plan=msgspec.structs.replace(one.plan, webhooks=())),
     ]
     return steps + [partial(_without_fault, gone=fault) for fault in profile.plan.requests]

@@ -54,6 +54,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     changes_every: float
     silent_sweeps: int = 3
     """How often everything is read again at rest, to see that nothing is written."""
+    rows_at_once: int = 100
+    """Few: several batches of a lane are under way at once, and at QuickBooks several creates share a request."""
 
 
 class Tape(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,8 @@ def tape_of(seed: int) -> Tape:
     profile = _with_repeats(_profile(rng), Random(f"repeats {seed}"))
     sweeps = Random(f"sweeps {seed}").choice([1, 1, 1, 3])
     profile = msgspec.structs.replace(profile, silent_sweeps=sweeps)
+    rows_at_once = Random(f"rows {seed}").choice([2, 4, 100])
+    profile = msgspec.structs.replace(profile, rows_at_once=rows_at_once)
     return Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
 
 

@@ -69,9 +69,9 @@ class QuickBooksClient:
         """POST a create, an update or a void; the same request id gives the first answer again."""
         return await self._write("write", entity.lower(), {"requestid": request_id, **(options or {})}, body)
 
-    async def batch(self, items: Sequence[Mapping[str, Any]]) -> bytes:
-        """POST a batch; its items fail one by one inside the answer."""
-        return await self._write("batch", "batch", {}, {"BatchItemRequest": items})
+    async def batch(self, items: Sequence[Mapping[str, Any]], request_id: str) -> bytes:
+        """POST a batch; its items fail one by one inside the answer. The same request id gives that answer again."""
+        return await self._write("batch", "batch", {"requestid": request_id}, {"BatchItemRequest": items})
 
     def pause(self) -> None:
         """Be silent for as long as a throttled company asks for."""

@@ -42,8 +42,8 @@ def people(world: World, name: str, number: int) -> None:
 async def test_every_tenth_answer_a_429_loses_nobody(name: str) -> None:
     """A run used to end as "success, 0 synced"."""
     world = World()
-    people(world, "hubspot" if name == "stripe" else "stripe", 40)
-    people_there = 40
+    people_there = 120 if name == "quickbooks" else 40  # most of them share their requests there
+    people(world, "hubspot" if name == "stripe" else "stripe", people_there)
     plan = FaultPlan(requests=(Fault(kind="too_many", nth=10),))
     faulty = FaultyExchange(world.lookalikes[name], plan, rng=random.Random(1), clock=world.clock)
     world.exchanges[name] = faulty

@@ -232,6 +232,7 @@ def upgrade() -> None:
         sa.Column("mapping_id", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("batch", sa.Text(), server_default="", nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("wanted", sa.Text(), nullable=False),
         sa.Column("before", sa.Text(), nullable=False),

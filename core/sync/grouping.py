@@ -1,0 +1,45 @@
+"""Which writes go in one request, where that must be said before the first of them is sent.
+
+A create that went unanswered is repeated under the name of its request. Where several share one, the name is
+committed with their intents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from core.ports import Ids
+from core.store.intents import Intent
+from core.store.work import DirtyRow
+from core.sync.hub import Connection
+
+Outgoing = tuple[DirtyRow, Intent]
+
+
+def in_rounds(connection: Connection, ids: Ids, outgoing: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Writes in the order in which they go: each round is sent at once, and its answers are committed together."""
+    size, beside = connection.connector.manifest.write_batch, connection.manifest.singles_per_batch
+    if not beside:
+        return [list(outgoing[start : start + size]) for start in range(0, len(outgoing), size)]
+    creates = [one for one in outgoing if one[1].action == "create"]
+    updates = [one for one in outgoing if one[1].action != "create"]
+    return [one for some in (creates, updates) for one in _rounds(some, size, beside, ids)]
+
+
+def at_once(connection: Connection, most: int) -> int:
+    """How many writes fill whole rounds, at most `most` of them: a half-filled batch is as dear as a full one."""
+    manifest = connection.manifest
+    each = manifest.write_batch + manifest.singles_per_batch if manifest.singles_per_batch else 1
+    return most // each * each or most
+
+
+def _rounds(outgoing: Sequence[Outgoing], size: int, beside: int, ids: Ids) -> Iterator[list[Outgoing]]:
+    """A few go singly: a batch would be dearer. Else as many beside each batch as its limit leaves unused."""
+    while outgoing:
+        number = size if len(outgoing) > beside else 0
+        batch = ids.new() if number else ""
+        together, singly = outgoing[:number], outgoing[number : number + beside]
+        yield [*((row, msgspec.structs.replace(one, batch=batch)) for row, one in together), *singly]
+        outgoing = outgoing[number + beside :]

@@ -1,0 +1,103 @@
+"""What waits in a lane, and what of it may be begun beside what is under way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from core.store import connections, inbox, mappings, work
+from core.store.connections import ConnectionRow
+from core.store.database import Tx
+from core.store.work import DirtyRow
+from core.sync.documents.listing import due_listing
+from core.sync.grouping import at_once
+from core.sync.hub import KIND, Connection, Hub
+from core.sync.sweep import is_due
+
+ROWS_AT_ONCE = 100
+SINGLE_READS_AT_ONCE = 20
+"""Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that waits in one lane, seen in one snapshot."""
+
+    row: ConnectionRow
+    has_letters: bool
+    has_one_off: bool
+    has_running: bool
+    dirty: Sequence[DirtyRow]
+    claimed: Collection[str]
+    """What no other batch may work on while these rows are: they, and the mappings of objects among them."""
+    papers: Sequence[DirtyRow]
+    walk: str | None
+    sweep: str | None
+    listing: str | None
+
+
+def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Collection[str] = ()) -> Look:
+    """What waits in a lane now, but for the `busy` subjects, which are being worked on."""
+    name, now = connection.name, hub.clock.now()
+    limit = at_once(connection, most) if connection.manifest.read_batch > 1 else min(most, SINGLE_READS_AT_ONCE)
+    cursors = connections.cursors(tx, name, KIND)
+    one_offs = work.one_off_states(tx, name)
+    dirty, claimed = _free(tx, name, now, limit, busy)
+    row = connections.get(tx, name)
+    return Look(
+        row=row,
+        has_letters=inbox.is_waiting(tx, name),
+        has_one_off="new" in one_offs,
+        has_running="running" in one_offs,
+        dirty=dirty,
+        claimed=claimed,
+        papers=work.due_documents(tx, name, now, limit) if connection.documents else (),
+        walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
+        sweep=is_due(hub, cursors["full"], cursors["changes"]),
+        listing=due_listing(tx, hub, connection, row) if connection.documents else None,
+    )
+
+
+def _free(tx: Tx, name: str, now: float, limit: int, busy: Collection[str]) -> tuple[list[DirtyRow], set[str]]:
+    """The first rows that are due and that nobody works on, and what a batch of them lays claim to."""
+    rows = [row for row in work.due(tx, name, now, limit + len(busy)) if row.subject not in busy]
+    other = _other_names(tx, name, rows, busy)
+    free = [row for row in rows if other.get(row.subject) not in busy][:limit]
+    return free, {one for row in free for one in (row.subject, other.get(row.subject, row.subject))}
+
+
+def _other_names(tx: Tx, name: str, rows: Sequence[DirtyRow], busy: Collection[str]) -> dict[str, str]:
+    """An object that was marked, or begun with, before it had a mapping is that mapping's by now."""
+    objects = [row.subject[2:] for row in rows if row.subject.startswith("r:")]
+    mapped = mappings.by_remote_ids(tx, name, KIND, objects + [one[2:] for one in busy if one.startswith("r:")])
+    by_object = {work.remote_subject(remote_id): work.mapping_subject(one.id) for remote_id, one in mapped.items()}
+    return by_object | {mapping: subject for subject, mapping in by_object.items() if subject in busy}
+
+
+def goes_beside(look: Look) -> bool:
+    """Whether what is next may be done while batches are under way.
+
+    The change feed only says what to look at. What a listing showed before the answer to a write must not be stored
+    after it, and objects without a mapping wait for creates that may have made them.
+    """
+    return look.sweep == "changes" if look.sweep else look.walk == "offer"
+
+
+def due_lanes(tx: Tx, hub: Hub) -> set[str]:
+    """Lanes in which something may be done now: the planner's tick asks, and wakes them."""
+    now = hub.clock.now()
+    waiting = set(inbox.has_new(tx)) | work.lanes_with_one_offs(tx)
+    found = set()
+    next_due, cursors = work.next_due(tx), connections.every_cursor(tx, hub.connections, KIND)
+    for row in connections.every(tx):
+        if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
+            continue
+        here = cursors[row.name]
+        is_waiting = row.name in waiting or next_due.get(row.name, math.inf) <= now
+        is_walking = here["adopt"].run is not None or here["offer"].run is not None
+        connection = hub.connections[row.name]
+        is_listing = connection.documents is not None and due_listing(tx, hub, connection, row) is not None
+        if is_waiting or is_walking or is_listing or is_due(hub, here["full"], here["changes"]):
+            found.add(row.name)
+    return found

@@ -1,0 +1,116 @@
+"""Several batches of one lane under way at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.errors import RetryError
+from core.sandbox.faults import Fault
+from core.store import intents, work
+from core.store.database import Tx
+from core.sync import registry
+from core.sync.flights import Flights
+from core.sync.lanes import Lanes
+from core.sync.waiting import look_around
+from tests.integration.sync.test_found_by_simulation import weather
+from tests.support.acting import all_day, mapped
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def enter_many(world: World, number: int) -> None:
+    """So many customers by hand; no lane has run since."""
+
+    def enter(tx: Tx) -> None:
+        for one in range(number):
+            values = {"name": f"Person {one}", "email": f"person{one}@example.test"}
+            registry.create(tx, world.hub, f"person-{one}", values, actor="ann", trace="t")
+
+    world.db.run_now(enter)
+
+
+async def test_troubles_come_in_the_order_in_which_batches_were_begun() -> None:
+    """A set of tasks has another order in every run: simulated worlds would not repeat."""
+    flights = Flights()
+    errors = [RetryError(str(number)) for number in range(20)]
+
+    async def fails(error: RetryError) -> RetryError:
+        await asyncio.sleep(0)
+        return error
+
+    for error in errors:
+        flights.start(fails(error), {str(error)})
+    assert flights.subjects == {str(error) for error in errors}
+    assert await flights.landed(every=True) == errors
+    assert (len(flights), flights.subjects) == (0, set())
+
+
+async def test_a_lane_that_is_cut_off_cuts_off_its_batches() -> None:
+    """Left alone they would go on writing beside the next process."""
+    flights, ended = Flights(), []
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ended.append(True)
+
+    flights.start(endless(), {"a"})
+    await asyncio.sleep(0)
+    await flights.cut_off()
+    assert (ended, len(flights)) == ([True], 0)
+
+
+async def test_many_batches_make_every_customer_once() -> None:
+    """More than fit into all the batches that may be under way."""
+    world = World()
+    await world.activate_all()
+    world.lanes = Lanes(world.hub, rows_at_once=3)
+    enter_many(world, 60)
+    await all_day(world)
+    for name in ("stripe", "hubspot", "quickbooks"):
+        assert sorted(one["email"] for one in world.neutral(name).values()) == sorted(
+            f"person{number}@example.test" for number in range(60)
+        )
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def test_an_object_that_was_begun_with_before_it_was_mapped_is_in_no_second_batch() -> None:
+    """Both would have written to it: one as the object, one as its mapping."""
+    world = World()
+    await world.activate_all()
+    enter_many(world, 1)
+    await world.settle()
+    (row,) = mapped(world, "hubspot")
+    assert row.remote_id is not None
+    busy = {work.remote_subject(row.remote_id)}
+    subject = work.mapping_subject(row.id)
+    world.db.run_now(lambda tx: work.mark(tx, "hubspot", [subject], reason="test", trace="t", now=0.0))
+    connection = world.hub.connections["hubspot"]
+    free = world.db.read_now(lambda tx: look_around(tx, world.hub, connection, 10))
+    assert [one.subject for one in free.dirty] == [subject]
+    taken = world.db.read_now(lambda tx: look_around(tx, world.hub, connection, 10, busy))
+    assert (taken.dirty, taken.claimed) == ([], set())
+
+
+async def test_one_trouble_of_many_batches_is_one_trouble() -> None:
+    """An outage that ten batches met is no reason to wait a thousand times as long."""
+    world = World()
+    await world.activate_all()
+    world.lanes = Lanes(world.hub, rows_at_once=2)
+    enter_many(world, 20)
+    await world.settle()
+
+    def change(tx: Tx) -> None:
+        for one in range(20):
+            registry.update(tx, world.hub, f"person-{one}", {"phone": f"+49301000{one:02d}"}, actor="ann", trace="t")
+
+    world.db.run_now(change)
+    weather(world, "hubspot", Fault(kind="error_before", method="POST", path=r"batch/read", nth=1, probability=1.0))
+    await world.lanes.run("hubspot")
+    state = world.lanes._states["hubspot"]
+    assert state.troubles == 1
+    assert len(state.flights) == 0
