@@ -177,6 +177,9 @@ def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft)
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    if copy.mapping.base:
+        # whatever it was equal to once, a tie-out must not count it as equal now
+        mappings.update(tx, [msgspec.structs.replace(copy.mapping, base={}, updated_at=hub.clock.now())])
     dealt_with(tx, connection, [copy.row])
 
 

@@ -132,14 +132,14 @@ def test_metadata_is_refreshed_when_asked_for(agreed: World, accord: Accord) -> 
     assert next(iter(agreed.neutral("hubspot").values()))["metadata.plan"] == "gold"
 
 
-def test_kinds_that_are_not_there_yet_are_refused_clearly(agreed: World, accord: Accord) -> None:
-    """Doing customers instead of invoices would look like success."""
+def test_kinds_are_checked_before_anything_is_done(agreed: World, accord: Accord) -> None:
+    """Doing customers instead of what was asked for would look like success."""
     assert agreed.db.read_now(customers.count) == 1
-    for kind in ("invoices", "payments"):
-        result = accord("sync", "--kind", kind, "--json")
-        assert (result.code, result.error["field"]) == (1, "kind")
     assert accord("sync", "--kind", "nonsense").code == 64
     assert accord("sync", "--full", "--customer", "x").code == 1
+    for kind in ("invoices", "payments"):
+        result = accord("sync", "--kind", kind, "--dry-run", "--json")
+        assert (result.code, result.error["field"]) == (1, "dry-run")
 
 
 def test_a_running_daemon_is_asked_and_followed(agreed: World, root: WorldRoot, accord: Accord) -> None:
