@@ -69,7 +69,7 @@ class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True):
-    """Thresholds of the mass-change stop. Shares are of the connection's live mappings."""
+    """Thresholds of the mass-change stop. Shares are of the customers that a connection has, not of their parts."""
 
     clear_share: float = 0.05
     clear_count: int = 20

@@ -61,7 +61,10 @@ def unmapped_with(tx: Tx, column: str, values: Iterable[str]) -> set[tuple[str, 
     """(connection, remote id) of objects seen with one of these values that are nobody's."""
     o = OBSERVATIONS.c
     mapped = sa.exists().where(
-        MAPPINGS.c.connection == o.connection, MAPPINGS.c.remote_id == o.remote_id, MAPPINGS.c.state != "ended"
+        MAPPINGS.c.connection == o.connection,
+        MAPPINGS.c.kind == o.kind,  # a provider may count each kind for itself
+        MAPPINGS.c.remote_id == o.remote_id,
+        MAPPINGS.c.state != "ended",
     )
     found: set[tuple[str, str]] = set()
     for some in chunks(sorted(one for one in set(values) if one)):

@@ -162,11 +162,15 @@ def count(tx: Tx, connection: str, *states: str, kind: str = "customer", part: s
     return int(tx.execute(statement, values).scalar_one())
 
 
-def page(tx: Tx, connection: str, after: str, limit: int, kind: str = "customer") -> list[MappingRow]:
-    """Mappings of a kind at a connection that have not ended, by id."""
+def page(
+    tx: Tx, connection: str, after: str, limit: int, kind: str = "customer", *, part: str | None = None
+) -> list[MappingRow]:
+    """Mappings of a kind at a connection that have not ended, by id: all, or of one part ("": wholes)."""
     statement = sa.select(*_COLUMNS).where(
         MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, IS_LIVE, MAPPINGS.c.id > after
     )
+    if part is not None:
+        statement = statement.where(MAPPINGS.c.part == part)
     return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
 
 

@@ -66,7 +66,7 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
 
 
 def too_much(guard: Guard, found: Spent, total: int) -> str:
-    """Which threshold of destruction is passed, in words; "" for none. `total` is the number of live mappings."""
+    """Which threshold of destruction is passed, in words; "" for none. `total` is the number of customers there."""
     if found.clears > max(guard.clear_count, guard.clear_share * total):
         return f"{found.clears} values cleared of {total} records"
     if found.clears > guard.clear_count_small and found.clears > guard.clear_share_small * total:
@@ -108,7 +108,7 @@ def admit(
     for verdict in risky.values():
         for field, (old, value) in verdict.replaced.items():
             so_far.add(field, old, value)
-    total = mappings.count(tx, connection.name, "live", "pending")
+    total = mappings.count(tx, connection.name, "live", "pending", part="")
     waiting: set[DirtyRow] = set()
     why = too_much(guard, so_far, total) if risky else ""
     if why:

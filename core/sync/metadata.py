@@ -23,7 +23,7 @@ async def refresh_metadata(hub: Hub, connection: Connection) -> int:
     await connection.connector.prepare()
     marked, after = 0, ""
     while True:
-        rows = await hub.db.read(lambda tx, a=after: mappings.page(tx, connection.name, a, SLICE))  # type: ignore[misc]
+        rows = await hub.db.read(lambda tx, a=after: mappings.page(tx, connection.name, a, SLICE, part=""))  # type: ignore[misc]
         if not rows:
             return marked
         after = rows[-1].id

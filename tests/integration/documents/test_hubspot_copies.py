@@ -8,7 +8,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault, FaultKind
 from core.store import intents
-from tests.support.acting import failing, held, waiting
+from tests.support.acting import failing, held, mapped, waiting
 from tests.support.crash_jobs import LONGEST_WAIT
 from tests.support.crashes import Crash, FragileWorld, Fuse
 from tests.support.paper import LINE, SINCE, bill, billing, papers, pay, shown, with_documents
@@ -66,6 +66,22 @@ async def test_a_company_has_its_invoices() -> None:
     owner = world.neutral("hubspot")[there["customer"]]
     assert (owner["name"], owner["customer_type"]) == ("Ada Lovelace", "company")
     at_rest(world)
+
+
+async def test_a_company_s_invoice_is_the_company_s_and_not_its_billing_contact_s() -> None:
+    """One customer, two objects: what is billed is the whole's."""
+    world = await billing(with_documents(POLICIES, {"hubspot": {"untyped": "company", "billing_contact": "true"}}, {}))
+    (row,) = [one for one in mapped(world, "hubspot") if not one.part]
+    assert [one.state for one in mapped(world, "hubspot") if one.part == "contact"] == ["live"]
+    bill(world)
+
+    await world.next_sweep()
+
+    (there,) = shown(world, "hubspot")
+    assert (there["customer"], there["total"]) == (row.remote_id, "119.00")
+    assert str(row.remote_id).startswith("company:")
+    at_rest(world)
+    await is_silent(world)
 
 
 async def test_what_is_paid_credited_and_voided_stands_on_the_copy() -> None:

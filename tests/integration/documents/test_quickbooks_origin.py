@@ -7,7 +7,8 @@ import pytest
 from core.model.documents import KINDS, CreditNote, Invoice, Payment
 from core.model.policy import DocumentPolicy
 from core.store import intents
-from tests.support.acting import failing, held, waiting
+from core.sync.erasure import Remains, preview
+from tests.support.acting import all_day, everybody, failing, held, waiting
 from tests.support.paper import bill, billing, papers, pay, with_documents
 from tests.support.world import World
 
@@ -125,3 +126,16 @@ async def test_a_deleted_invoice_is_asked_about(world: World) -> None:
     (hold,) = held(world)
     assert hold.reason == "document_gone"
     assert len(papers(world)) == 1
+
+
+async def test_an_invoice_hides_no_customer_of_the_same_id_from_an_erasure(world: World) -> None:
+    """Whoever erases somebody is told of all objects that may be the person's."""
+    (ada,) = everybody(world)
+    books = world.lookalikes["quickbooks"]
+    twin = books.edit("customer", None, {"name": "A. L.", "email": "ada@example.test"})
+    while bill(world, "quickbooks", LINE, customer=customer(world)) != twin:
+        pass
+    await all_day(world)
+    assert twin in {paper.remote_id for paper in papers(world)}
+    found = world.db.read_now(lambda tx: preview(tx, world.hub, ada.external_id))
+    assert found.likely == [Remains("quickbooks", str(twin))]

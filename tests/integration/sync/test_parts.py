@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInputError
+from core.model import holds
 from core.sandbox.faults import Fault
 from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.erasure import erase, preview
 from core.sync.explain import explain, status
 from core.sync.linking import link, unlink
+from core.sync.metadata import refresh_metadata
 from core.sync.plan import plan
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import (
@@ -571,3 +573,27 @@ async def test_a_contact_is_not_where_its_customer_stands_among_companies() -> N
     assert world.neutral("hubspot")[sub]["parent"] == acme
     assert all(row.base["parent"] == ("acme", "acme") for row in mapped(world, "hubspot") if row.remote_id == sub)
     await silent(world)
+
+
+async def test_a_mass_change_is_measured_by_customers_and_not_by_their_objects() -> None:
+    """With a contact each, companies would count twice: most of a column could be cleared, and nobody asked."""
+    world = await started()
+    for one in range(10):
+        name, phone = f"company{one}", f"+49301{one:04}"
+        fields = {"name": f"Company Number{one}", "customer_type": "company", "email": f"{name}@example.test"}
+        await enter(world, name, **fields, phone=phone)
+    assert len(parts(world)) == 10
+    for name in list(objects(world, "contact"))[:6]:
+        world.lookalikes["hubspot"].edit("customer", name, {"phone": None})
+    await all_day(world)
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["records"]) == (holds.MASS_CHANGE, 6)
+    assert sum("phone" in one.fields for one in everybody(world)) == 10
+
+
+async def test_a_contact_has_no_metadata_to_be_asked_for() -> None:
+    """Metadata is the company's: a contact without it does not lag behind."""
+    world = await started()
+    await enter(world, "acme", **ACME, **{"metadata.plan": "gold"})
+    await all_day(world)
+    assert await refresh_metadata(world.hub, world.hub.connection("hubspot")) == 0
