@@ -19,22 +19,22 @@ from core.sync import registry
 from tests.support.acting import with_policy
 from tests.support.world import NAMES, World, config_of
 
-PATHS = {"stripe": "/v1/customers", "hubspot": "/batch/upsert", "quickbooks": "/customer"}
+PATHS = {"stripe": ("/v1/customers",), "hubspot": ("/batch/upsert",), "quickbooks": ("/customer", "/batch")}
 
 
 class Lossy:
-    """Executes every create, and loses the first answer to each."""
+    """Executes every create, of one or of a batch, and loses the first answer to each request."""
 
     def __init__(self, name: str, answer: Exchange) -> None:
         """Before `answer`."""
-        self._end, self._answer = PATHS[name], answer
+        self._ends, self._answer = PATHS[name], answer
         self._lost: set[bytes] = set()
         self.lost = 0
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Time out once per body."""
         answer = self._answer(request)
-        is_create = request.method == "POST" and request.url.partition("?")[0].endswith(self._end)
+        is_create = request.method == "POST" and request.url.partition("?")[0].endswith(self._ends)
         if is_create and request.body not in self._lost:
             self._lost.add(request.body)
             self.lost += 1
