@@ -173,6 +173,11 @@ class Lanes:
             state.batches += 1
             state.flights.start(self._fly(connection, look.dirty, report), look.claimed)
             return Worked.BEGUN
+        if look.walk == "offer" and not (starved and look.sweep):
+            # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
+            state.batches += 1
+            await self._walk(connection, look.walk, report)
+            return Worked.DONE
         if state.flights and not goes_beside(look):
             return Worked.WAITS
         state.batches = 0
