@@ -8,9 +8,11 @@ import pytest
 
 from core.errors import RetryError
 from core.sandbox.faults import Fault
-from core.store import intents, work
+from core.store import connections, intents, work
+from core.store.connections import Cursor
 from core.store.database import Tx
 from core.sync import registry
+from core.sync.batch import Report
 from core.sync.flights import Flights
 from core.sync.lanes import Lanes
 from core.sync.waiting import look_around
@@ -114,3 +116,41 @@ async def test_one_trouble_of_many_batches_is_one_trouble() -> None:
     state = world.lanes._states["hubspot"]
     assert state.troubles == 1
     assert len(state.flights) == 0
+
+
+async def test_a_listing_waits_until_no_batch_is_under_way() -> None:
+    """What it shows may be older than the answer to a write, and would be stored over it."""
+    world = World()
+    await world.activate_all()
+    listed = world.db.read_now(lambda tx: connections.get(tx, "stripe").swept_at)
+    may_end = asyncio.Event()
+    world.lanes._states["stripe"].flights.start(_until(may_end), {"m:somebody"})
+    world.clock.time += world.timing.full_every + 1
+    lane = asyncio.create_task(world.lanes.run("stripe"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe").swept_at) == listed
+    may_end.set()
+    await lane
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe").swept_at) != listed
+
+
+async def _until(may_end: asyncio.Event) -> None:
+    await may_end.wait()
+
+
+async def test_customers_are_offered_before_the_change_feed_is_read_on() -> None:
+    """It was read to its end first, ten thousand echoes long, while nothing was created."""
+    world = World()
+    await world.activate_all()
+    walk = Cursor(connection="stripe", kind="customer", mode="offer", cursor="", run="r")
+
+    def begin(tx: Tx) -> None:
+        connections.put_cursor(tx, walk)
+        connections.touch_cursor(tx, "stripe", "customer", "changes")
+
+    world.db.run_now(begin)
+    before = world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "changes"))
+    await world.lanes.step(world.hub.connections["stripe"], Report())
+    assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "offer")).run is None
+    assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "changes")) == before
