@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
+from config.file import AccordConfig
 from core.errors import RetryError
+from core.model import holds
+from core.model.policy import Guard
 from core.sandbox.faults import Fault
 from core.store import connections, intents, work
 from core.store.connections import Cursor
@@ -17,18 +21,18 @@ from core.sync.flights import Flights
 from core.sync.lanes import Lanes
 from core.sync.waiting import look_around
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.support.acting import all_day, mapped
+from tests.support.acting import all_day, held, mapped
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 
-def enter_many(world: World, number: int) -> None:
+def enter_many(world: World, number: int, **more: str) -> None:
     """So many customers by hand; no lane has run since."""
 
     def enter(tx: Tx) -> None:
         for one in range(number):
-            values = {"name": f"Person {one}", "email": f"person{one}@example.test"}
+            values = {"name": f"Person {one}", "email": f"person{one}@example.test", **more}
             registry.create(tx, world.hub, f"person-{one}", values, actor="ann", trace="t")
 
     world.db.run_now(enter)
@@ -154,3 +158,29 @@ async def test_customers_are_offered_before_the_change_feed_is_read_on() -> None
     await world.lanes.step(world.hub.connections["stripe"], Report())
     assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "offer")).run is None
     assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "changes")) == before
+
+
+async def test_the_mass_change_stop_counts_what_other_batches_have_under_way() -> None:
+    """Each of them had what was left of the budget for itself."""
+    world = World()
+    await world.activate_all()
+    enter_many(world, 16, phone="+4930100")
+    await world.settle()
+    guard = Guard(overwrite_count=5, overwrite_share=0.0)
+    world.config = AccordConfig(
+        connections=world.config.connections, policy=msgspec.structs.replace(world.config.policy, guard=guard)
+    )
+    world.start()
+    world.lanes = Lanes(world.hub, rows_at_once=1)
+    # no more than what is under way counts: the creates are long ago
+    world.clock.time += guard.window_seconds + 1
+
+    def change(tx: Tx) -> None:
+        for one in range(16):
+            registry.update(tx, world.hub, f"person-{one}", {"phone": f"+49302{one:04d}"}, actor="ann", trace="t")
+
+    world.db.run_now(change)
+    await world.lanes.run("stripe")
+    changed = [one["phone"] for one in world.neutral("stripe").values() if one["phone"] != "+4930100"]
+    assert len(changed) == guard.overwrite_count
+    assert held(world, holds.MASS_CHANGE)
