@@ -99,5 +99,8 @@ async def test_what_a_repeated_part_leaves_out_is_looked_for_and_made() -> None:
     doubtful = world.db.read_now(lambda tx: intents.all_open(tx, "quickbooks"))
     later = {work.mapping_subject(one.mapping_id): world.clock.now() + 300 for one in doubtful[:15]}
     world.db.run_now(lambda tx: work.postpone(tx, "quickbooks", later, is_attempt=False))
+    world.clock.time += 10
+    await world.lanes.run("quickbooks")
+    assert len(world.neutral("quickbooks")) == MANY - 15
     await world.settle(patience=3600.0)
     check(world)
