@@ -175,7 +175,7 @@ class Lanes:
             return Worked.BEGUN
         if look.walk == "offer" and not (starved and look.sweep):
             # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
-            state.batches += 1
+            state.batches = state.batches + 1 if look.sweep else 0
             await self._walk(connection, look.walk, report)
             return Worked.DONE
         if state.flights and not goes_beside(look):
