@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from config.file import AccordConfig
 from core.errors import RetryError
@@ -15,10 +16,11 @@ from core.sandbox.faults import Fault
 from core.store import connections, intents, work
 from core.store.connections import Cursor
 from core.store.database import Tx
+from core.store.tables import MAPPINGS
 from core.sync import registry
 from core.sync.batch import Report
 from core.sync.flights import Flights
-from core.sync.lanes import Lanes
+from core.sync.lanes import BATCHES_PER_SWEEP_SLICE, Lanes
 from core.sync.waiting import look_around
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import all_day, held, mapped
@@ -158,6 +160,36 @@ async def test_customers_are_offered_before_the_change_feed_is_read_on() -> None
     await world.lanes.step(world.hub.connections["stripe"], Report())
     assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "offer")).run is None
     assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "changes")) == before
+
+
+async def test_customers_to_be_offered_and_changes_take_turns() -> None:
+    """Neither of them waits until all of the other, perhaps a million, is done."""
+    world = World()
+    await world.activate_all()
+    enter_many(world, 50)
+    await world.settle()
+    world.lanes = Lanes(world.hub, rows_at_once=1)
+    walk = Cursor(connection="stripe", kind="customer", mode="offer", cursor="", run="r")
+
+    def begin(tx: Tx) -> None:
+        tx.execute(sa.delete(MAPPINGS).where(MAPPINGS.c.connection == "stripe"))
+        connections.put_cursor(tx, walk)
+        subjects = [work.remote_subject(one) for one in world.neutral("stripe")]
+        work.mark(tx, "stripe", subjects, reason="test", trace="t", now=0.0)
+
+    world.db.run_now(begin)
+    stripe, report, turns = world.hub.connections["stripe"], Report(), []
+    for _ in range(2 * BATCHES_PER_SWEEP_SLICE + 6):
+        before = _offered(world)
+        await world.lanes.step(stripe, report)
+        turns.append("offers" if _offered(world) != before else "changes")
+    await world.lanes.run("stripe")
+    assert turns[0] == "changes"
+    assert "changes" in turns[turns.index("offers") :]
+
+
+def _offered(world: World) -> str | None:
+    return world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "offer")).cursor
 
 
 async def test_the_mass_change_stop_counts_what_other_batches_have_under_way() -> None:
