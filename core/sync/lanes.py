@@ -180,6 +180,11 @@ class Lanes:
             state.batches += 1
             state.flights.start(self._fly(connection, look.dirty, report), look.claimed)
             return Worked.BEGUN
+        if look.walk == "offer" and not (starved and (look.sweep or look.listing)):
+            # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
+            state.batches = state.batches + 1 if look.sweep or look.listing else 0
+            await self._walk(connection, look.walk, report)
+            return Worked.DONE
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
             state.batches += 1
             await self._reconcile(connection, reconcile_documents, look.papers, report)

@@ -81,7 +81,7 @@ def goes_beside(look: Look) -> bool:
     The change feed only says what to look at. What a listing showed before the answer to a write must not be stored
     after it, and objects without a mapping wait for creates that may have made them.
     """
-    return look.sweep == "changes" if look.sweep else look.walk == "offer"
+    return look.sweep == "changes"
 
 
 def due_lanes(tx: Tx, hub: Hub) -> set[str]:

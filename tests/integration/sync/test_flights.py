@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 
+from config.file import AccordConfig
 from core.errors import RetryError
+from core.model import holds
+from core.model.policy import Guard
 from core.sandbox.faults import Fault
-from core.store import intents, work
+from core.store import connections, intents, work
+from core.store.connections import Cursor
 from core.store.database import Tx
+from core.store.tables import MAPPINGS
 from core.sync import registry
+from core.sync.batch import Report
 from core.sync.flights import Flights
-from core.sync.lanes import Lanes
+from core.sync.lanes import BATCHES_PER_SWEEP_SLICE, Lanes
 from core.sync.waiting import look_around
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.support.acting import all_day, mapped
+from tests.support.acting import all_day, held, mapped
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 
-def enter_many(world: World, number: int) -> None:
+def enter_many(world: World, number: int, **more: str) -> None:
     """So many customers by hand; no lane has run since."""
 
     def enter(tx: Tx) -> None:
         for one in range(number):
-            values = {"name": f"Person {one}", "email": f"person{one}@example.test"}
+            values = {"name": f"Person {one}", "email": f"person{one}@example.test", **more}
             registry.create(tx, world.hub, f"person-{one}", values, actor="ann", trace="t")
 
     world.db.run_now(enter)
@@ -114,3 +122,97 @@ async def test_one_trouble_of_many_batches_is_one_trouble() -> None:
     state = world.lanes._states["hubspot"]
     assert state.troubles == 1
     assert len(state.flights) == 0
+
+
+async def test_a_listing_waits_until_no_batch_is_under_way() -> None:
+    """What it shows may be older than the answer to a write, and would be stored over it."""
+    world = World()
+    await world.activate_all()
+    listed = world.db.read_now(lambda tx: connections.get(tx, "stripe").swept_at)
+    may_end = asyncio.Event()
+    world.lanes._states["stripe"].flights.start(_until(may_end), {"m:somebody"})
+    world.clock.time += world.timing.full_every + 1
+    lane = asyncio.create_task(world.lanes.run("stripe"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe").swept_at) == listed
+    may_end.set()
+    await lane
+    assert world.db.read_now(lambda tx: connections.get(tx, "stripe").swept_at) != listed
+
+
+async def _until(may_end: asyncio.Event) -> None:
+    await may_end.wait()
+
+
+async def test_customers_are_offered_before_the_change_feed_is_read_on() -> None:
+    """It was read to its end first, ten thousand echoes long, while nothing was created."""
+    world = World()
+    await world.activate_all()
+    walk = Cursor(connection="stripe", kind="customer", mode="offer", cursor="", run="r")
+
+    def begin(tx: Tx) -> None:
+        connections.put_cursor(tx, walk)
+        connections.touch_cursor(tx, "stripe", "customer", "changes")
+
+    world.db.run_now(begin)
+    before = world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "changes"))
+    await world.lanes.step(world.hub.connections["stripe"], Report())
+    assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "offer")).run is None
+    assert world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "changes")) == before
+
+
+async def test_customers_to_be_offered_and_changes_take_turns() -> None:
+    """Neither of them waits until all of the other, perhaps a million, is done."""
+    world = World()
+    await world.activate_all()
+    enter_many(world, 50)
+    await world.settle()
+    world.lanes = Lanes(world.hub, rows_at_once=1)
+    walk = Cursor(connection="stripe", kind="customer", mode="offer", cursor="", run="r")
+
+    def begin(tx: Tx) -> None:
+        tx.execute(sa.delete(MAPPINGS).where(MAPPINGS.c.connection == "stripe"))
+        connections.put_cursor(tx, walk)
+        subjects = [work.remote_subject(one) for one in world.neutral("stripe")]
+        work.mark(tx, "stripe", subjects, reason="test", trace="t", now=0.0)
+
+    world.db.run_now(begin)
+    stripe, report, turns = world.hub.connections["stripe"], Report(), []
+    for _ in range(2 * BATCHES_PER_SWEEP_SLICE + 6):
+        before = _offered(world)
+        await world.lanes.step(stripe, report)
+        turns.append("offers" if _offered(world) != before else "changes")
+    await world.lanes.run("stripe")
+    assert turns[0] == "changes"
+    assert "changes" in turns[turns.index("offers") :]
+
+
+def _offered(world: World) -> str | None:
+    return world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "offer")).cursor
+
+
+async def test_the_mass_change_stop_counts_what_other_batches_have_under_way() -> None:
+    """Each of them had what was left of the budget for itself."""
+    world = World()
+    await world.activate_all()
+    enter_many(world, 16, phone="+4930100")
+    await world.settle()
+    guard = Guard(overwrite_count=5, overwrite_share=0.0)
+    world.config = AccordConfig(
+        connections=world.config.connections, policy=msgspec.structs.replace(world.config.policy, guard=guard)
+    )
+    world.start()
+    world.lanes = Lanes(world.hub, rows_at_once=1)
+    # no more than what is under way counts: the creates are long ago
+    world.clock.time += guard.window_seconds + 1
+
+    def change(tx: Tx) -> None:
+        for one in range(16):
+            registry.update(tx, world.hub, f"person-{one}", {"phone": f"+49302{one:04d}"}, actor="ann", trace="t")
+
+    world.db.run_now(change)
+    await world.lanes.run("stripe")
+    changed = [one["phone"] for one in world.neutral("stripe").values() if one["phone"] != "+4930100"]
+    assert len(changed) == guard.overwrite_count
+    assert held(world, holds.MASS_CHANGE)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
+from core.sync import registry
 from core.sync.inbox import InboxWriter
 from core.sync.notices import ECHO_SECONDS
 from tests.support import deliveries
-from tests.support.acting import change_only, edit, edit_only, entries, everybody, failing
+from tests.support.acting import change_only, edit, edit_only, entries, everybody, failing, mapped
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +52,19 @@ async def test_an_edit_that_only_goes_out_costs_quickbooks_one_call() -> None:
     await world.lanes.run("quickbooks")
     assert calls == ["POST customer"]
     assert [one["phone"] for one in world.neutral("quickbooks").values()] == ["+49301234567"]
+
+
+async def test_a_create_at_hubspot_needs_no_read_after_it() -> None:
+    """What both sides left blank was agreed on by a read of its own: one more call for every hundred creates."""
+    world = World()
+    await world.activate_all()
+    calls = counted(world, "hubspot")
+    person = {"name": "Ada Lovelace", "email": "ada@example.test", "customer_type": "individual"}
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "ada", person, actor="ann", trace="t"))
+    await world.lanes.run("hubspot")
+    assert calls == ["POST upsert"]
+    (row,) = mapped(world, "hubspot")
+    assert row.base["metadata.plan"] == (None, None)
 
 
 async def test_an_unannounced_edit_survives_a_write_computed_before_it() -> None:
