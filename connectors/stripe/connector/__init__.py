@@ -15,7 +15,7 @@ from connectors.stripe.connector.documents import Documents
 from connectors.stripe.connector.finding import Finder
 from connectors.stripe.connector.pages import sighting_of
 from connectors.stripe.connector.sweeps import changes_page, list_page
-from connectors.stripe.connector.together import first_failure_raised, together
+from connectors.stripe.connector.together import Turns, first_failure_raised, together
 from connectors.stripe.errors import lost_reply
 from connectors.stripe.manifest import MANIFEST, limits
 from connectors.stripe.translate import documents, translator
@@ -64,6 +64,7 @@ class StripeConnector:
         self._manifest = msgspec.structs.replace(MANIFEST, limits=limits(is_live=is_live))
         self._translator = translator(config)
         self._api = StripeApi(config, vault, shell, RateLimiter(self._manifest.limits, shell))
+        self._turns = Turns()
         self._finder = Finder(self._api, self._translator)
         api = DocumentApi(self._api)
         self._documents = Documents(api, documents(config))
@@ -103,7 +104,7 @@ class StripeConnector:
         if kind != _CUSTOMER:
             return await self._documents.read(kind, ids)
         wanted = list(dict.fromkeys(ids))
-        found = await together([partial(self._read_one, remote_id) for remote_id in wanted])
+        found = await together([partial(self._read_one, remote_id) for remote_id in wanted], self._turns)
         return dict(zip(wanted, first_failure_raised(found), strict=True))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
@@ -116,7 +117,7 @@ class StripeConnector:
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Send each write by itself, a few at a time."""
         receipts = []
-        for receipt in await together([partial(self._write_one, write) for write in writes]):
+        for receipt in await together([partial(self._write_one, write) for write in writes], self._turns):
             if not isinstance(receipt, Written | AccordError):
                 raise receipt
             receipts.append(receipt)

@@ -10,7 +10,7 @@ import msgspec
 
 from connectors.stripe.client.documents import DocumentApi
 from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
-from connectors.stripe.connector.together import first_failure_raised, together
+from connectors.stripe.connector.together import Turns, first_failure_raised, together
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeDocuments
 from connectors.stripe.wire import HeadWire, is_storable, loads
@@ -50,13 +50,14 @@ class Documents:
         """Nothing is called yet."""
         self._api = api
         self._translator = translator
+        self._turns = Turns()
 
     # ---- all of them -----------------------------------------------------------------------------
 
     async def sweep(self, kind: str, cursor: str | None) -> Page:
         """One page of the list, newest first."""
         raws, has_more = await self._page(kind, _cursor(cursor))
-        found = await together([partial(self._judged, kind, raw) for raw in raws])
+        found = await together([partial(self._judged, kind, raw) for raw in raws], self._turns)
         judged = first_failure_raised(found)
         return Page(
             sightings=[one for one in judged if isinstance(one, Sighting)],
@@ -97,7 +98,7 @@ class Documents:
         For a payment intent, which is what a refund names: Missing, survived by the invoice's payment that it is.
         """
         wanted = list(dict.fromkeys(ids))
-        found = await together([partial(self._read_one, kind, remote_id) for remote_id in wanted])
+        found = await together([partial(self._read_one, kind, remote_id) for remote_id in wanted], self._turns)
         return dict(zip(wanted, first_failure_raised(found), strict=True))
 
     async def _read_one(self, kind: str, remote_id: str) -> Sighting | Missing:

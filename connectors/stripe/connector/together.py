@@ -11,9 +11,28 @@ from connectors.stripe.manifest import MANIFEST
 T = TypeVar("T")
 
 
-async def together(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T | BaseException]:
+class Turns:
+    """Batches of one connection begin one after the other.
+
+    Call by call in turns they would all read, and then all write, and leave one of Stripe's two limits unused.
+    """
+
+    def __init__(self) -> None:
+        """Nobody waits yet."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    def lock(self) -> asyncio.Lock:
+        """The lock of the running loop: a lock that anybody waited for cannot be used in another one."""
+        running = asyncio.get_running_loop()
+        if self._loop is not running:
+            self._loop, self._lock = running, asyncio.Lock()
+        return self._lock
+
+
+async def together(calls: Sequence[Callable[[], Awaitable[T]]], turns: Turns) -> list[T | BaseException]:
     """Run calls, a few at a time, until every one has ended; failures stand among the results."""
-    room, turn = asyncio.Semaphore(MANIFEST.in_flight), asyncio.Lock()
+    room, turn = asyncio.Semaphore(MANIFEST.in_flight), turns.lock()
 
     async def bounded(call: Callable[[], Awaitable[T]]) -> T:
         async with room:
