@@ -106,13 +106,21 @@ def draw(screen: Screen, found: Mapping[str, Any]) -> None:
         (one["id"], one["document"]["kind"], one["document"]["status"], one["origin"]) for one in found["settled_by"]
     ]
     screen.table(("id", "kind", "state", "origin"), settling, title="settled by")
-    held = [(one["id"], one["connection"], one["reason"]) for one in found["holds"]]
-    screen.table(("hold", "connection", "reason"), held, title="held", whole="hold")
+    of_copies = [{**one, "connection": copy["connection"]} for copy in found["copies"] for one in copy["held"]]
+    held = [
+        (one["id"], one["connection"], one["reason"], _said(one, "limit"), _said(one, "cure"))
+        for one in (*found["holds"], *of_copies)
+    ]
+    screen.table(("hold", "connection", "reason", "limit", "what to do"), held, title="held", whole="hold")
 
 
 def _problem(copy: Mapping[str, Any]) -> str:
-    held = [str(one.get("problem", one["reason"])) for one in copy["held"]]
+    held = [_said(one, "field", "problem") or one["reason"] for one in copy["held"]]
     return "; ".join([*held, *([copy["failure"]] if copy["failure"] else [])])
+
+
+def _said(held: Mapping[str, Any], *parts: str) -> str:
+    return " ".join(str(held[part]) for part in parts if held.get(part))
 
 
 def ageing(desk: Desk) -> None:

@@ -78,7 +78,8 @@ class DocumentWriting:
     async def _explained(self, write: Write, error: RejectedError) -> RejectedError:
         if isinstance(error, GoneError) and "Id" not in write.body:
             # what a new object refers to is inactive or gone, not the object itself
-            return RejectedError(error.problem, field="lines", cure="make what it refers to active, or map it anew")
+            fields, cure = "customer, lines, account", "make active there what it refers to, or map it anew"
+            return RejectedError(error.problem, field=fields, cure=cure)
         if error.field != CLOSED:
             return error
         try:

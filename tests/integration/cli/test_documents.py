@@ -59,6 +59,15 @@ def test_what_is_held_says_why_where_the_invoice_is_shown(billed: World, accord:
     ]
     assert held
     assert "4000 characters" in str(held)
+    (number,) = (
+        one["document"]["number"]
+        for one in accord("invoices", "list", "--json").json["documents"]
+        if any(copy["held"] for copy in one["copies"])
+    )
+    shown = accord("explain", number).out
+    ((asked,),) = (one for one in held)
+    for part in (asked["id"], asked["field"], asked["limit"], asked["cure"]):
+        assert part in shown, "what a person needs to answer the hold"
 
 
 @pytest.mark.usefixtures("billed")

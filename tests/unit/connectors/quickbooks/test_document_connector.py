@@ -257,7 +257,7 @@ async def test_what_a_new_document_refers_to_and_is_inactive_is_no_gone_document
 
     assert isinstance(error, RejectedError)
     assert not isinstance(error, GoneError)
-    assert error.field == "lines"
+    assert error.field == "customer, lines, account"
 
 
 async def test_a_document_that_vanished_before_its_void_is_gone(books: World) -> None:
