@@ -14,10 +14,12 @@ from core.model.documents import KINDS, Document, Payment
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
 from core.model.money import ZERO
-from core.store import mappings
+from core.store import connections, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.mappings import MappingRow
 from core.sync.documents.copies import is_equal
+from core.sync.documents.offering import is_wanted
 from core.sync.documents.telling import every
 from core.sync.hub import Hub
 
@@ -35,7 +37,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sum(msgspec.Struct, kw_only=True):
-    """One connection, kind and currency: how many documents of the period, and what they come to."""
+    """One connection, kind and currency: how many documents of the period, and what they come to.
+
+    `outside`: those that policy wants no copy of there, or that were void before there was one; in no amount.
+    """
 
     connection: str
     kind: str
@@ -43,6 +48,7 @@ class Sum(msgspec.Struct, kw_only=True):
     matched: int = 0
     missing: int = 0
     differs: int = 0
+    outside: int = 0
     amount: Decimal = ZERO
     matched_amount: Decimal = ZERO
 
@@ -52,6 +58,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     check_period(period)
     sums: dict[tuple[str, str, str], Sum] = {}
     odd: list[Line] = []
+    standing = {row.name: row for row in connections.every(tx)}
     for kind in KINDS:
         papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
         rows = mappings.of_records(tx, [one.id for one in papers])
@@ -59,13 +66,18 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
             states = {row.connection: row for row in rows.get(paper.id, ())}
             for name in sorted(hub.connections):
                 if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
-                    row = states.get(name)
-                    outcome = "missing" if row is None or row.remote_id is None else "differs"
-                    matches = row is not None and is_equal(paper, row)
-                    _count(sums, odd, paper, name, "matched" if matches else outcome)
+                    wanted = is_wanted(paper, hub, hub.connections[name], standing[name])
+                    _count(sums, odd, paper, name, outcome_of(paper, states.get(name), is_wanted=wanted))
     found = [sums[key] for key in sorted(sums)]
     shown = {"period": period, "sums": msgspec.to_builtins(found), "differences": msgspec.to_builtins(odd)}
     return {**shown, "digest": digest_of("tie_out", shown)}
+
+
+def outcome_of(paper: Paper, row: MappingRow | None, *, is_wanted: bool) -> str:
+    """How a document's copy stands: matched, missing, differs, or outside of what is to be there."""
+    if row is not None and row.remote_id is not None:
+        return "matched" if is_equal(paper, row) else "differs"
+    return "missing" if is_wanted else "outside"
 
 
 def check_period(period: str) -> None:
@@ -90,6 +102,8 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
     one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
     amount = document.amount if isinstance(document, Payment) else document.total
     setattr(one, outcome, getattr(one, outcome) + 1)
+    if outcome == "outside":
+        return
     one.amount += amount
     if outcome == "matched":
         one.matched_amount += amount

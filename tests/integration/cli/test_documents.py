@@ -95,3 +95,17 @@ def test_a_period_is_tied_out(billed: World, accord: Accord) -> None:
     assert "not equal" in accord("close", "2026").out
     odd = accord("close", "yesterday", "--json")
     assert (odd.code, odd.error["field"]) == (1, "period")
+
+
+def test_a_period_can_be_closed_over_what_was_never_to_be_copied(billed: World, accord: Accord) -> None:
+    """Void before anybody copied it, and issued before the books began: told, and no difference."""
+    stripe = billed.lookalikes["stripe"]
+    stripe.edit("invoice", bill(billed, issued_on="2026-11-18"), {"status": "void"})
+    bill(billed, issued_on="1999-12-31", due_on="2000-01-31")
+    assert accord("sync", "--kind", "invoices").code == 0
+    for period, matched, outside in (("2026-11", 1, 1), ("1999-12", 0, 1)):
+        found = accord("close", period, "--json")
+        assert (found.code, found.json["differences"]) == (0, [])
+        (books,) = (one for one in found.json["sums"] if (one["connection"], one["kind"]) == ("quickbooks", "invoice"))
+        assert (books["matched"], books["outside"], books["missing"]) == (matched, outside, 0)
+        assert books["amount"] == books["matched_amount"]
