@@ -58,7 +58,7 @@ MANIFEST: Final = Manifest(
     parts=(BILLING_CONTACT,),
     metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
     kinds=("customer", "invoice"),
-    documents={"invoice": DocumentSpec(mirrors=True, settles="itself", number_length=TEXT_LIMIT)},
+    documents={"invoice": DocumentSpec(mirrors=True, settles="itself", feeds=False, number_length=TEXT_LIMIT)},
     page_size=100,
     read_batch=100,
     write_batch=100,

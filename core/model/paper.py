@@ -15,13 +15,15 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     `originates`: documents that were made there can be read. `mirrors`: copies of others' can be made there.
     `settles` (of invoices): `apart`, where what was paid is told by payments and credit notes of their own, or
     `itself`, where it is written on the copy of the invoice. `lists`: all of them can be read page by page.
-    `number_length`: the longest number that fits.
+    `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, copies are looked at
+    once a day. `number_length`: the longest number that fits.
     """
 
     originates: bool = False
     mirrors: bool = False
     settles: Literal["apart", "itself"] = "apart"
     lists: bool = True
+    feeds: bool = True
     number_length: int | None = None
 
 

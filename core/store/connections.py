@@ -64,7 +64,7 @@ _CURSORS: Final = sa.select(CURSORS).where(
     CURSORS.c.connection == sa.bindparam("connection"), CURSORS.c.kind == sa.bindparam("kind")
 )
 _EVERY_CURSOR: Final = sa.select(CURSORS).where(CURSORS.c.kind == sa.bindparam("kind"))
-MODES: Final = ("full", "changes", "adopt", "offer")
+MODES: Final = ("full", "changes", "adopt", "offer", "look")
 
 
 def get(tx: Tx, name: str) -> ConnectionRow:
@@ -88,7 +88,7 @@ def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
 
 
 def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
-    """All cursors of a connection by mode: full, changes, adopt, offer."""
+    """All cursors of a connection by mode: full, changes, adopt, offer, look."""
     stored = [_cursor(row) for row in tx.rows(_CURSORS, {"connection": connection, "kind": kind})]
     return _fresh_cursors(connection, kind) | {one.mode: one for one in stored}
 

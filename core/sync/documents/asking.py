@@ -19,7 +19,7 @@ AT_ONCE = 200
 def look_again(
     tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
 ) -> None:
-    """Mark customers' documents at a connection; for no customers, list all that originate there, offer all copies.
+    """Mark customers' documents at a connection; for no customers, list all that originate there, look at all copies.
 
     Raises InvalidInputError for a kind that the connection has nothing to do with.
     """
@@ -42,21 +42,20 @@ def look_again(
             connections.touch_cursor(tx, connection.name, kind, "full")
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     for kind in concerned:
-        _mark_unequal(tx, hub, connection, kind, trace)
+        _mark_copies(tx, hub, connection, kind, trace)
 
 
-def _mark_unequal(tx: Tx, hub: Hub, connection: Connection, kind: str, trace: str) -> None:
-    """Copies that were not last seen equal: nothing that was forgotten may stay so."""
+def _mark_copies(
+    tx: Tx, hub: Hub, connection: Connection, kind: str, trace: str, *, is_unequal_only: bool = False
+) -> None:
+    """Copies, or those that were not last seen equal: nothing that was forgotten may stay so."""
     after = ""
     while rows := mappings.page(tx, connection.name, after, AT_ONCE, kind):
         after = rows[-1].id
         papers = documents.by_ids(tx, [row.record_id for row in rows])
-        unequal = [
-            row
-            for row in rows
-            if (paper := papers.get(row.record_id)) and paper.origin != connection.name and not is_equal(paper, row)
-        ]
-        mark_mappings(tx, hub, unequal, reason="not known to be equal", trace=trace)
+        copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
+        marked = [row for row, one in copies if not (is_unequal_only and is_equal(one, row))]
+        mark_mappings(tx, hub, marked, reason="to be seen equal", trace=trace)
 
 
 def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
@@ -67,5 +66,5 @@ def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
         return False
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     for kind in kinds:
-        _mark_unequal(tx, hub, connection, kind, trace)
+        _mark_copies(tx, hub, connection, kind, trace, is_unequal_only=True)
     return True

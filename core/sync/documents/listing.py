@@ -1,16 +1,16 @@
-"""All documents of a connection, page by page, and all that a connection may want copies of."""
+"""All documents of a connection, page by page; all that it may want copies of, and its copies that no feed tells of."""
 
 from __future__ import annotations
 
 from core.errors import ReplyError
 from core.model.remote import Remote
 from core.ports import Bad
-from core.store import connections, documents, failures, observations, work
+from core.store import connections, documents, failures, mappings, observations, work
 from core.store.connections import ConnectionRow, Cursor
 from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
-from core.sync.documents.marking import subject_of
+from core.sync.documents.marking import mark_mappings, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import RAW_SHOWN
@@ -19,11 +19,15 @@ from core.sync.sweep import BAD_RECORD
 
 OFFER = "document"
 """The kind of the cursor that walks the registry's documents for copies."""
+COPIES = "copies"
+"""What `due_listing` answers where copies are to be looked at again."""
+LOOK = "look"
+"""The mode of the cursors that walk the copies of one kind."""
 WALK_AT_ONCE = 100
 
 
 def due_listing(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow) -> str | None:
-    """The kind of document that is to be listed now, or `OFFER`; None when nothing is due."""
+    """The kind of document that is to be listed now, `OFFER` or `COPIES`; None when nothing is due."""
     if row.state != "active" or row.swept_at is None:
         return None
     policy, specs = connection.policy.documents, connection.manifest.documents
@@ -33,7 +37,14 @@ def due_listing(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow) ->
             return kind
     if policy.mirrors and _is_due(hub, connections.cursor(tx, connection.name, OFFER, "offer")):
         return OFFER
-    return None
+    return COPIES if _to_look_at(tx, hub, connection) else None
+
+
+def _to_look_at(tx: Tx, hub: Hub, connection: Connection) -> str | None:
+    """A kind whose copies no feed tells of when somebody edits or deletes them, not looked at for a day."""
+    specs = connection.manifest.documents
+    unfed = (kind for kind in connection.policy.documents.mirrors if not specs[kind].feeds)
+    return next((kind for kind in unfed if _is_due(hub, connections.cursor(tx, connection.name, kind, LOOK))), None)
 
 
 def _is_due(hub: Hub, cursor: Cursor) -> bool:
@@ -44,8 +55,8 @@ def _is_due(hub: Hub, cursor: Cursor) -> bool:
 
 async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report) -> None:
     """One page of a listing, or of the walk for copies."""
-    if kind == OFFER:
-        await hub.db.run(lambda tx: _offer_slice(tx, hub, connection))
+    if walk := {OFFER: _offer_slice, COPIES: _look_slice}.get(kind):
+        await hub.db.run(lambda tx: walk(tx, hub, connection))
         return
     cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, kind, "full"))
     run = cursor.run or hub.ids.new()
@@ -133,4 +144,15 @@ def _offer_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
     some = documents.uncopied(tx, connection.name, cursor.cursor or "", WALK_AT_ONCE)
     run = cursor.run or hub.ids.new()
     offer_copies(tx, hub, some, run)
+    _move(tx, hub, cursor, run, some[-1].id if some else None, is_last=len(some) < WALK_AT_ONCE)
+
+
+def _look_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
+    kind = _to_look_at(tx, hub, connection)
+    if kind is None:
+        return
+    cursor = connections.cursor(tx, connection.name, kind, LOOK)
+    some = mappings.page(tx, connection.name, cursor.cursor or "", WALK_AT_ONCE, kind)
+    run = cursor.run or hub.ids.new()
+    mark_mappings(tx, hub, some, reason="looked at once a day", trace=run)
     _move(tx, hub, cursor, run, some[-1].id if some else None, is_last=len(some) < WALK_AT_ONCE)

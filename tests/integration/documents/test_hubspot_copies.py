@@ -8,6 +8,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault, FaultKind
 from core.store import intents
+from core.sync.documents.asking import look_again
 from tests.support.acting import failing, held, mapped, waiting
 from tests.support.crash_jobs import LONGEST_WAIT
 from tests.support.crashes import Crash, FragileWorld, Fuse
@@ -127,6 +128,41 @@ async def test_an_amount_that_a_person_changed_is_asked_about_and_kept() -> None
     assert "accord_total is 1 at HubSpot, not 119.00" in str(hold.detail["problem"])
     (there,) = shown(world, "hubspot")
     assert (there["total"], there["paid"]) == ("1.00", "0.00")
+
+
+async def test_what_people_do_to_copies_is_found_within_a_day_though_nothing_tells_of_it() -> None:
+    """Neither a state that somebody put by hand nor a copy that somebody deleted stays equal in the registry."""
+    world = await billing(CRM)
+    numbers = [bill(world, number=f"N-{one}") for one in range(3)]
+    await world.next_sweep()
+    hubspot = world.lookalikes["hubspot"]
+    copies = {one["number"]: remote_id for remote_id, one in hubspot.neutral("invoice").items()}
+    assert len(copies) == len(numbers)
+    hubspot.edit("invoice", copies["N-0"], {"status": "paid"})
+    hubspot.delete("invoice", copies["N-1"])
+
+    world.clock.time += 90_000
+    await world.settle()
+
+    there = {one["number"]: one["status"] for one in hubspot.neutral("invoice").values()}
+    assert there == {"N-0": "open", "N-2": "open"}
+    assert [one.reason for one in held(world)] == ["remote_gone"]
+
+
+async def test_who_asks_for_a_look_at_all_invoices_gets_one_at_every_copy() -> None:
+    """`accord sync hubspot --kind invoices` does not wait for the day to pass."""
+    world = await billing(CRM)
+    bill(world)
+    await world.next_sweep()
+    hubspot = world.lookalikes["hubspot"]
+    (remote_id,) = hubspot.neutral("invoice")
+    hubspot.delete("invoice", remote_id)
+    asked = world.hub.connections["hubspot"]
+
+    world.db.run_now(lambda tx: look_again(tx, world.hub, asked, ["invoice"], [], "trace"))
+    await world.settle()
+
+    assert [one.reason for one in held(world)] == ["remote_gone"]
 
 
 async def test_a_negative_line_is_held_and_nothing_is_made() -> None:
