@@ -223,8 +223,7 @@ class Mill:
                 assert raw is not None
                 return raw
             raw = kept.take(step)
-            if not wanted.id:
-                wanted = msgspec.structs.replace(wanted, id=documents.read("invoice", raw).document.id)
+            wanted = wanted if wanted.id else msgspec.structs.replace(wanted, id=kept.id)
         raise AssertionError(f"the steps to {mirror} never end: {wanted}")
 
 
@@ -296,8 +295,9 @@ def _without_ids(invoice: Invoice) -> Invoice:
 
 def must_be_held(wanted: Invoice, mirror: str) -> bool:
     """Whether the provider has no way to say such an invoice, by what its documentation says of amounts."""
-    amounts = [value for line in wanted.lines for value in (line.amount, line.discount, line.tax)]
-    amounts += [wanted.paid] if mirror == "stripe" else []
+    amounts = [value for line in wanted.lines for value in (line.amount, line.discount)]
+    # QuickBooks is told the sum of all taxes, which may be what its parts are not
+    amounts += [wanted.paid, *(line.tax for line in wanted.lines)] if mirror == "stripe" else [wanted.tax]
     if mirror == "hubspot":
         return any(not 0 <= line.discount <= line.amount for line in wanted.lines)
     if mirror == "quickbooks" and wanted.status == "uncollectible":

@@ -46,7 +46,7 @@ def test_a_mill_that_grinds_too_coarsely_is_noticed(monkeypatch: pytest.MonkeyPa
         mill.grind(seed)
 
     assert any("should have been held" in one for one in booked)
-    assert any("read from stripe: subtotal 96.93 is finer than CLP" in one for one in mill.tally.violations)
+    assert any("read from stripe: subtotal" in one and "finer than" in one for one in mill.tally.violations)
 
 
 def _two(_currency: Any) -> int:

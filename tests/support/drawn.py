@@ -88,7 +88,7 @@ def draw(rng: Random, number: int, *, rates: Sequence[int]) -> Drawn:
     """One invoice, taxed at `rates` (hundredths of a percent). Most with three decimals end with 0: others are held."""
     currency = rng.choice(CURRENCIES)
     step = 10 if PLACES[currency] == 3 and rng.random() < 0.7 else 1
-    rows = tuple(_row(rng, step, rates) for _ in range(rng.choice((1, 1, 2, 2, 3, 4, 7))))
+    rows = tuple(_row(rng, step, rates) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))))
     if rng.random() < 0.08:
         amount = rows[0].amount - rows[0].discount
         rows = (*rows, Row(amount=-step * rng.randint(1, max(1, amount // step)), text="Back", product=rows[0].product))

@@ -21,7 +21,9 @@ from core.model.paper import Step
 
 
 class Kept(Protocol):
-    """One copy at one provider."""
+    """One copy at one provider; `id` is what it is called there."""
+
+    id: str
 
     def take(self, step: Step) -> bytes:
         """Carry out a step; the copy as it is read afterwards."""
@@ -30,6 +32,8 @@ class Kept(Protocol):
 
 class KeptByStripe:
     """A draft, its lines, then an open invoice; every value arrives as text (docs.stripe.com/api)."""
+
+    id = "in_2"
 
     def __init__(self) -> None:
         """Nothing yet."""
@@ -43,7 +47,7 @@ class KeptByStripe:
     def _create(self, step: Step) -> None:
         body = step.body
         self._invoice = {
-            "id": "in_2",
+            "id": self.id,
             "object": "invoice",
             "status": "draft",
             "created": 1_793_534_400,
@@ -98,6 +102,8 @@ class KeptByStripe:
 class KeptByHubSpot:
     """Properties as texts; HubSpot itself reckons a line's `amount`."""
 
+    id = "invoice:5"
+
     def __init__(self) -> None:
         """Nothing yet."""
         self._head: dict[str, str] = {}
@@ -116,7 +122,7 @@ class KeptByHubSpot:
                 self._lines.append({"id": str(70 + len(self._lines)), "properties": {**one, "amount": self._net(one)}})
         else:
             self._head |= step.body["properties"]
-        invoice = {"id": "5", "properties": self._head}
+        invoice = {"id": self.id.partition(":")[2], "properties": self._head}
         return msgspec.json.encode(
             {"type": "invoice", "object": invoice, "lines": self._lines, "customers": self._customers}
         )
@@ -129,6 +135,8 @@ class KeptByHubSpot:
 class KeptByQuickBooks:
     """A form, its tax told or computed as the company's edition does."""
 
+    id = "9"
+
     def __init__(self, settings: QuickBooksSettings) -> None:
         """Nothing yet."""
         self._settings = settings
@@ -138,5 +146,5 @@ class KeptByQuickBooks:
         body = json.loads(msgspec.json.encode(numbered(step.body)), parse_float=Decimal)
         found = accepted("Invoice", body, self._settings)
         found |= computed(found, self._settings, lambda _item: None)
-        found |= {"Id": "9", "SyncToken": "0", "Balance": found["TotalAmt"]}
+        found |= {"Id": self.id, "SyncToken": "0", "Balance": found["TotalAmt"]}
         return msgspec.json.encode(encodable(found))
