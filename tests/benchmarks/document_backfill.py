@@ -1,6 +1,6 @@
 """Copies of invoices against look-alikes that enforce the published limits, in virtual time.
 
-`python -m tests.benchmarks.document_backfill [INVOICES] [SECONDS ONE WAY]`: invoices of two or three lines, made at one
+`python -m tests.benchmarks.document_backfill [INVOICES] [SECONDS ONE WAY] [MIRROR]`: invoices of two or three lines, made at one
 system before Accord was, are copied to another. Printed is the speed as a share of what the limits allow for the
 fewest calls that make such a copy (PROVIDERS §1 and §5), with the answers 429 and the calls per invoice.
 """
@@ -207,6 +207,8 @@ def main() -> int:
     way = float(sys.argv[2]) if len(sys.argv) > 2 else 0.05
     result: dict[str, Any] = {"invoices": number, "seconds_one_way": way}
     for origin, mirror in WAYS:
+        if sys.argv[3:] and mirror not in sys.argv[3:]:
+            continue
         ways = Ways(origin, mirror, way)
         result[f"{origin}_to_{mirror}"] = run_virtual(copied(ways, number), ways.loop)
     print(json.dumps(result, indent=1))
