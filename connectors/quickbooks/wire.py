@@ -127,11 +127,19 @@ class ObjectReply(Struct):
 
 
 class BatchItem(Struct):
-    """One answer within a batch: a customer or a fault."""
+    """One answer within a batch: an object under its entity's name, or a fault."""
 
     id: str = field(name="bId")
     customer: Raw | UnsetType = field(name="Customer", default=msgspec.UNSET)
+    invoice: Raw | UnsetType = field(name="Invoice", default=msgspec.UNSET)
+    payment: Raw | UnsetType = field(name="Payment", default=msgspec.UNSET)
+    credit_note: Raw | UnsetType = field(name="CreditMemo", default=msgspec.UNSET)
     fault: Raw | UnsetType = field(name="Fault", default=msgspec.UNSET)
+
+    def shown(self, kind: str) -> bytes | None:
+        """The object, where it is one of this kind."""
+        raw: Raw | UnsetType = getattr(self, kind)
+        return None if raw is msgspec.UNSET else bytes(raw)
 
 
 class BatchReply(Struct):

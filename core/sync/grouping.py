@@ -7,6 +7,7 @@ committed with their intents.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -15,10 +16,11 @@ from core.store.intents import Intent
 from core.store.work import DirtyRow
 from core.sync.hub import Connection
 
+T = TypeVar("T")
 Outgoing = tuple[DirtyRow, Intent]
 
 
-def in_rounds(connection: Connection, ids: Ids, outgoing: Sequence[Outgoing]) -> list[list[Outgoing]]:
+def in_rounds(connection: Connection, ids: Ids, outgoing: Sequence[tuple[T, Intent]]) -> list[list[tuple[T, Intent]]]:
     """Writes in the order in which they go: each round is sent at once, and its answers are committed together."""
     size, beside = connection.connector.manifest.write_batch, connection.manifest.singles_per_batch
     if not beside:
@@ -28,6 +30,23 @@ def in_rounds(connection: Connection, ids: Ids, outgoing: Sequence[Outgoing]) ->
     return [one for some in (creates, updates) for one in _rounds(some, size, beside, ids)]
 
 
+def steps_in_rounds(
+    connection: Connection, ids: Ids, outgoing: Sequence[tuple[T, Intent]]
+) -> list[list[tuple[T, Intent]]]:
+    """The same of documents: each round is of one kind and one action, and only creates share requests."""
+    groups: dict[tuple[str, str], list[tuple[T, Intent]]] = {}
+    for one in outgoing:
+        groups.setdefault((one[1].kind, one[1].action), []).append(one)
+    size = connection.connector.manifest.write_batch
+    found = []
+    for (_, action), some in groups.items():
+        if action == "create":
+            found += in_rounds(connection, ids, some)
+        else:
+            found += [some[start : start + size] for start in range(0, len(some), size)]
+    return found
+
+
 def at_once(connection: Connection, most: int) -> int:
     """How many writes fill whole rounds, at most `most` of them: a half-filled batch is as dear as a full one."""
     manifest = connection.manifest
@@ -35,11 +54,11 @@ def at_once(connection: Connection, most: int) -> int:
     return most // each * each or most
 
 
-def _rounds(outgoing: Sequence[Outgoing], size: int, beside: int, ids: Ids) -> Iterator[list[Outgoing]]:
+def _rounds(outgoing: Sequence[tuple[T, Intent]], size: int, beside: int, ids: Ids) -> Iterator[list[tuple[T, Intent]]]:
     """A few go singly: a batch would be dearer. Else as many beside each batch as its limit leaves unused."""
     while outgoing:
         number = size if len(outgoing) > beside else 0
         batch = ids.new() if number else ""
         together, singly = outgoing[:number], outgoing[number : number + beside]
-        yield [*((row, msgspec.structs.replace(one, batch=batch)) for row, one in together), *singly]
+        yield [*((of, msgspec.structs.replace(one, batch=batch)) for of, one in together), *singly]
         outgoing = outgoing[number + beside :]

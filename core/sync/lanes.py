@@ -30,7 +30,7 @@ from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.adopt import adopt
 from core.sync.batch import Report
-from core.sync.documents.listing import list_slice
+from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.flights import Flights
@@ -178,17 +178,22 @@ class Lanes:
             return _worked(await start_one_off(hub, connection))
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
-            state.flights.start(self._fly(connection, look.dirty, report), look.claimed)
+            state.flights.start(self._fly(connection, reconcile, look.dirty, report), look.claimed)
             return Worked.BEGUN
         if look.walk == "offer" and not (starved and (look.sweep or look.listing)):
             # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
             state.batches = state.batches + 1 if look.sweep or look.listing else 0
             await self._walk(connection, look.walk, report)
             return Worked.DONE
+        if look.listing == OFFER and not (starved and look.sweep):
+            state.batches = state.batches + 1 if look.sweep else 0
+            await list_slice(hub, connection, look.listing, report)
+            return Worked.DONE
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
             state.batches += 1
-            await self._reconcile(connection, reconcile_documents, look.papers, report)
-            return Worked.DONE
+            batch = self._fly(connection, reconcile_documents, look.papers, report)
+            state.flights.start(batch, look.claimed_papers)
+            return Worked.BEGUN
         if state.flights and not goes_beside(look):
             return Worked.WAITS
         state.batches = 0
@@ -209,10 +214,12 @@ class Lanes:
             return Worked.DONE
         return _worked(look.has_running and await finish_one_off(hub, connection, state.total, report))
 
-    async def _fly(self, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> AccordError | None:
+    async def _fly(
+        self, connection: Connection, reconcile_: Reconcile, rows: Sequence[DirtyRow], report: Report
+    ) -> AccordError | None:
         """One batch beside others; returns what is the matter with the connection as a whole."""
         try:
-            await self._reconcile(connection, reconcile, rows, report)
+            await self._reconcile(connection, reconcile_, rows, report)
         except AccordError as error:
             return error
         except Exception as error:

@@ -11,6 +11,7 @@ from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.documents.listing import due_listing
+from core.sync.documents.marking import Named, named_in
 from core.sync.grouping import at_once
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.sweep import is_due
@@ -32,6 +33,7 @@ class Look:
     claimed: Collection[str]
     """What no other batch may work on while these rows are: they, and the mappings of objects among them."""
     papers: Sequence[DirtyRow]
+    claimed_papers: Collection[str]
     walk: str | None
     sweep: str | None
     listing: str | None
@@ -43,7 +45,9 @@ def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Colle
     limit = at_once(connection, most) if connection.manifest.read_batch > 1 else min(most, SINGLE_READS_AT_ONCE)
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
-    dirty, claimed = _free(tx, name, now, limit, busy)
+    dirty, claimed = _free(tx, name, work.due(tx, name, now, limit + len(busy)), limit, busy)
+    due = work.due_documents(tx, name, now, limit + len(busy)) if connection.documents else ()
+    papers, claimed_papers = _free(tx, name, due, limit, busy)
     row = connections.get(tx, name)
     return Look(
         row=row,
@@ -52,16 +56,19 @@ def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Colle
         has_running="running" in one_offs,
         dirty=dirty,
         claimed=claimed,
-        papers=work.due_documents(tx, name, now, limit) if connection.documents else (),
+        papers=papers,
+        claimed_papers=claimed_papers,
         walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
         sweep=is_due(hub, cursors["full"], cursors["changes"]),
         listing=due_listing(tx, hub, connection, row) if connection.documents else None,
     )
 
 
-def _free(tx: Tx, name: str, now: float, limit: int, busy: Collection[str]) -> tuple[list[DirtyRow], set[str]]:
+def _free(
+    tx: Tx, name: str, due: Sequence[DirtyRow], limit: int, busy: Collection[str]
+) -> tuple[list[DirtyRow], set[str]]:
     """The first rows that are due and that nobody works on, and what a batch of them lays claim to."""
-    rows = [row for row in work.due(tx, name, now, limit + len(busy)) if row.subject not in busy]
+    rows = [row for row in due if row.subject not in busy]
     other = _other_names(tx, name, rows, busy)
     free = [row for row in rows if other.get(row.subject) not in busy][:limit]
     return free, {one for row in free for one in (row.subject, other.get(row.subject, row.subject))}
@@ -69,10 +76,23 @@ def _free(tx: Tx, name: str, now: float, limit: int, busy: Collection[str]) -> t
 
 def _other_names(tx: Tx, name: str, rows: Sequence[DirtyRow], busy: Collection[str]) -> dict[str, str]:
     """An object that was marked, or begun with, before it had a mapping is that mapping's by now."""
-    objects = [row.subject[2:] for row in rows if row.subject.startswith("r:")]
-    mapped = mappings.by_remote_ids(tx, name, KIND, objects + [one[2:] for one in busy if one.startswith("r:")])
-    by_object = {work.remote_subject(remote_id): work.mapping_subject(one.id) for remote_id, one in mapped.items()}
+    by_kind: dict[str, dict[str, str]] = {}
+    for subject in (*(row.subject for row in rows), *busy):
+        if named := _object_in(subject):
+            by_kind.setdefault(named[0], {})[named[1]] = subject
+    by_object = {
+        subjects[remote_id]: work.mapping_subject(one.id)
+        for kind, subjects in by_kind.items()
+        for remote_id, one in mappings.by_remote_ids(tx, name, kind, list(subjects)).items()
+    }
     return by_object | {mapping: subject for subject, mapping in by_object.items() if subject in busy}
+
+
+def _object_in(subject: str) -> Named | None:
+    """Kind and id of the object that a subject names; None for a mapping."""
+    if subject.startswith("d:"):
+        return named_in(subject)
+    return (KIND, subject[2:]) if subject.startswith("r:") else None
 
 
 def goes_beside(look: Look) -> bool:

@@ -15,9 +15,16 @@ from connectors.quickbooks.connector.consent import CONSENT
 from connectors.quickbooks.connector.finding import Finder
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.connector.reading import Reading
-from connectors.quickbooks.connector.writing import DocumentWriting, receipt_for, request_id, written
+from connectors.quickbooks.connector.writing import (
+    DocumentWriting,
+    makes_items,
+    numbered,
+    receipt_for,
+    request_id,
+    written,
+)
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
-from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, READ_BATCH, WRITE_BATCH
+from connectors.quickbooks.manifest import CUSTOMER, ENTITIES, MANIFEST, READ_BATCH, WRITE_BATCH
 from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of
 from connectors.quickbooks.webhook import QuickBooksWebhooks
 from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply, PreferencesReply
@@ -139,7 +146,7 @@ class QuickBooksConnector:
         """
         groups: dict[str, list[int]] = {}
         for index, write in enumerate(writes):
-            groups.setdefault(write.batch or f"alone {index}", []).append(index)
+            groups.setdefault(_shared(write) or f"alone {index}", []).append(index)
         results = await self._together(
             [partial(self._write_group, [writes[index] for index in group]) for group in groups.values()]
         )
@@ -157,10 +164,10 @@ class QuickBooksConnector:
     # ---- writing -------------------------------------------------------------------------------
 
     async def _write_group(self, writes: Sequence[Write]) -> list[Receipt]:
-        if not writes[0].batch:
+        if not _shared(writes[0]):
             return [await self._write_alone(writes[0])]
         items = [
-            {"bId": item_id(write), "operation": write.action, "Customer": write.body}
+            {"bId": item_id(write), "operation": write.action, ENTITIES[write.kind]: numbered(write.body)}
             for write in sorted(writes, key=item_id)
         ]
         try:
@@ -177,7 +184,8 @@ class QuickBooksConnector:
         except AccordError as error:
             return [error] * len(writes)
         answers = {item.id: item for item in reply.items}
-        return [self._receipt(answers.get(item_id(write))) for write in writes]
+        receipts = [self._receipt(write, answers.get(item_id(write))) for write in writes]
+        return receipts if writes[0].kind == CUSTOMER else await self._documents.completed(writes, receipts)
 
     async def _write_alone(self, write: Write) -> Receipt:
         try:
@@ -189,11 +197,12 @@ class QuickBooksConnector:
         except AccordError as error:
             return error
 
-    def _receipt(self, item: BatchItem | None) -> Receipt:
+    def _receipt(self, write: Write, item: BatchItem | None) -> Receipt:
         if item is None:
             return AmbiguousError("the batch's answer leaves this item out")
-        if item.customer is not msgspec.UNSET:
-            return receipt_for(bytes(item.customer))
+        raw = item.shown(write.kind)
+        if raw is not None:
+            return receipt_for(raw)
         fault = fault_of(msgspec.json.decode(item.fault)) if item.fault is not msgspec.UNSET else None
         if fault is None:
             return AmbiguousError("the batch's answer says neither success nor fault for this item")
@@ -208,6 +217,11 @@ class QuickBooksConnector:
                 return await call()
 
         return list(await asyncio.gather(*map(one, calls)))
+
+
+def _shared(write: Write) -> str:
+    """The request that a write shares; "" for one that goes alone, as what is sold may have to be made before it."""
+    return "" if makes_items(write.body) else write.batch
 
 
 def batch_id(batch: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes of documents: one at a time, each under a request id that a repeat has again."""
+"""Writes of documents: each under a request id that a repeat has again, and what an answer to a batch leaves out."""
 
 from __future__ import annotations
 
@@ -54,6 +54,29 @@ class DocumentWriting:
             return await self._explained(write, error)
         except AccordError as error:
             return error
+
+    async def completed(self, writes: Sequence[Write], receipts: Sequence[Receipt]) -> list[Receipt]:
+        """The same receipts of one batch: refusals explained, and credit memos with what they settle."""
+        if ENTITIES[writes[0].kind] == "CreditMemo":
+            receipts = await self._settling(receipts)
+        return [
+            await self._explained(write, one) if isinstance(one, RejectedError) else one
+            for write, one in zip(writes, receipts, strict=True)
+        ]
+
+    async def _settling(self, receipts: Sequence[Receipt]) -> list[Receipt]:
+        """Receipts of credit memos: what one settles is in no answer to a write."""
+        made = [one.sighting.id for one in receipts if isinstance(one, Written)]
+        unseen: AccordError = AmbiguousError("what was written is not there any more")
+        seen: Mapping[str, Sighting] = {}
+        try:
+            seen = await self._reading.chunk("credit_note", made) if made else {}
+        except AccordError as error:
+            unseen = AmbiguousError(str(error))
+        return [
+            (Written(seen[one.sighting.id]) if one.sighting.id in seen else unseen) if isinstance(one, Written) else one
+            for one in receipts
+        ]
 
     async def _sent(self, write: Write, body: Mapping[str, Any]) -> Receipt:
         entity = ENTITIES[write.kind]
@@ -128,6 +151,11 @@ class DocumentWriting:
                 raise
             return ids[name]
         return _id_in(raw)
+
+
+def makes_items(body: Mapping[str, Any]) -> bool:
+    """Whether a document names an item that may have to be made first."""
+    return any("account" in _item(line) for line in _lines(body))
 
 
 def numbered(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from connectors.quickbooks.sandbox import about, query
-from connectors.quickbooks.sandbox.books import Books
+from connectors.quickbooks.sandbox.books import TRANSACTIONS, Books
 from connectors.quickbooks.sandbox.desk import Desk
 from connectors.quickbooks.sandbox.hooks import Hooks
 from connectors.quickbooks.sandbox.limits import Limits, throttled
@@ -296,9 +296,12 @@ class QuickBooksLookAlike:
             found = self._queried(item["Query"])
             self.limits.read()
             return found
-        if item.get("operation") not in {"create", "update"} or not isinstance(item.get("Customer"), dict):
+        entity = next((one for one in ("Customer", *TRANSACTIONS) if isinstance(item.get(one), dict)), None)
+        if item.get("operation") not in {"create", "update"} or entity is None:
             raise Refused("500", "Unsupported Operation", "Operation is not supported.")
-        return b'"Customer":' + self._customers.encoded(self._save(item["Customer"], key))
+        if entity == "Customer":
+            return b'"Customer":' + self._customers.encoded(self._save(item[entity], key))
+        return self._desk.saved(entity.lower(), item[entity], {}, key, self._clock.now())
 
     # ---- around every call ---------------------------------------------------------------------
 

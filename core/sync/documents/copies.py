@@ -27,6 +27,7 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.marking import no_object_yet
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.grouping import steps_in_rounds
 from core.sync.hub import KIND, Connection, Hub
 
 BASE = "document"
@@ -223,8 +224,9 @@ def step_key(mark: Mark, connection: str, step: Step) -> str:
 
 def commit_intents(
     tx: Tx, hub: Hub, connection: Connection, steps: Sequence[tuple[Copy, Step]]
-) -> list[tuple[Copy, Intent]]:
-    """Before the first byte goes out."""
+) -> list[list[tuple[Copy, Intent]]]:
+    """Before the first byte goes out; in rounds, as they go."""
     found = [(copy, intent_of(hub, connection, copy, step)) for copy, step in steps]
-    intents.insert(tx, [intent for _, intent in found])
-    return found
+    rounds = steps_in_rounds(connection, hub.ids, found)
+    intents.insert(tx, [intent for some in rounds for _, intent in some])
+    return rounds

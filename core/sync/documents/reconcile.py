@@ -60,16 +60,16 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
     copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
     for _ in range(MOST_STEPS):
-        outgoing = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
-        if not outgoing:
+        rounds = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
+        if not rounds:
             break
-        copies = await send_steps(hub, connection, outgoing, report)
+        copies = await send_steps(hub, connection, rounds, report)
     return report
 
 
 def _decide(
     tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report
-) -> list[tuple[Copy, Intent]]:
+) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, copies, report)
     return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
 

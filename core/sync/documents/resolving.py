@@ -4,6 +4,7 @@
 |--------------------------------------------------|------------------------------------------------------------------|
 | something that adds, within its key's time       | the same key and body again: the provider answers as it did      |
 | a create whose key is too old, or was of no help | after the look-up lag: our marker, or the document's number      |
+| a create that shared its request with others     | the same: its own key was never told to the provider             |
 | anything else                                    | after the settling time, a fresh look decides what is left to do |
 """
 
@@ -36,7 +37,7 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False))
         report.waiting += 1
     elif _key_helps(hub, connection, intent):
-        await send_steps(hub, connection, [(copy, intent)], report, is_repeat=True)
+        await send_steps(hub, connection, [[(copy, intent)]], report, is_repeat=True)
     elif intent.action == CREATE:
         await _look_for_it(hub, connection, copy, intent, report)
     else:
@@ -46,7 +47,7 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
 
 def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     lifetime = connection.manifest.create_key_seconds
-    if ADDS not in intent.wanted or intent.attempts >= KEY_TRIES:
+    if ADDS not in intent.wanted or intent.attempts >= KEY_TRIES or intent.batch:
         return False
     if lifetime is None:
         return intent.action == CREATE  # an upsert by our marker

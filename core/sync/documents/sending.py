@@ -38,14 +38,14 @@ NOT_EXECUTED = (RetryError, StaleError, GoneError, ReauthorizeError)
 async def send_steps(
     hub: Hub,
     connection: Connection,
-    outgoing: Sequence[tuple[Copy, Intent]],
+    rounds: Sequence[Sequence[tuple[Copy, Intent]]],
     report: Report,
     *,
     is_repeat: bool = False,
 ) -> list[Copy]:
-    """Send intents in the provider's batches; returns the copies that were written, as they are now."""
+    """Send intents round by round; returns the copies that were written, as they are now."""
     written: list[Copy] = []
-    for some in _batches(connection, outgoing):
+    for some in rounds:
         receipts = await _receipts(connection, some, is_repeat=is_repeat)
         pairs = list(zip(some, receipts, strict=True))
 
@@ -62,15 +62,6 @@ async def send_steps(
     return written
 
 
-def _batches(connection: Connection, outgoing: Sequence[tuple[Copy, Intent]]) -> list[list[tuple[Copy, Intent]]]:
-    """In the provider's size, each of one kind and one action: a batch endpoint takes nothing else."""
-    groups: dict[tuple[str, str], list[tuple[Copy, Intent]]] = {}
-    for one in outgoing:
-        groups.setdefault((one[1].kind, one[1].action), []).append(one)
-    size = connection.manifest.write_batch
-    return [some[start : start + size] for some in groups.values() for start in range(0, len(some), size)]
-
-
 async def _receipts(
     connection: Connection, some: Sequence[tuple[Copy, Intent]], *, is_repeat: bool
 ) -> Sequence[Receipt]:
@@ -82,6 +73,7 @@ async def _receipts(
             remote_id=one.remote_id,
             body=one.body,
             is_repeat=is_repeat,
+            batch=one.batch,
         )
         for _, one in some
     ]
