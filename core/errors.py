@@ -7,7 +7,8 @@ AccordError
 ├── WrongAccountError     the credentials belong to another account than the one pinned on first contact
 ├── RejectedError         the provider refused this record for good; `field`, `problem`, `limit`, `cure`
 │   ├── TakenError        a value that must be unique at the provider is in use by another object
-│   └── GoneError         the object written to does not exist (any more)
+│   ├── GoneError         the object written to does not exist (any more)
+│   └── ByHandError       money moved that the provider is not told of; a person books `amount` there
 ├── StaleError            a conditional write lost its race; read again and decide again
 ├── ReplyError            the provider's answer could not be understood (garbage, wrong shape)
 ├── SignatureError        a webhook delivery is not authentic
@@ -23,6 +24,8 @@ AccordError
 """
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 
 class AccordError(Exception):
@@ -90,6 +93,25 @@ class TakenError(RejectedError):
         """Remember who holds the value, when the provider says so."""
         super().__init__(problem, field=field, limit="unique at the provider", cure="rename one of the two")
         self.remote_id = remote_id
+
+
+class ByHandError(RejectedError):
+    """Money moved that the provider is not told of: a person books it there, and says so."""
+
+    code = "by_hand"
+
+    def __init__(
+        self, problem: str, *, field: str, amount: Decimal, covers: Decimal, currency: str, account: str, cure: str
+    ) -> None:
+        """`amount` is still to book (negative: to take back); with it, `covers` of the document's `field` is booked.
+
+        Both in major units of `currency`; `account` is where, in the provider's words.
+        """
+        super().__init__(problem, field=field, cure=cure)
+        self.amount = amount
+        self.covers = covers
+        self.currency = currency
+        self.account = account
 
 
 class GoneError(RejectedError):

@@ -150,7 +150,18 @@ def close(
 
 
 def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
-    columns = ("connection", "kind", "currency", "matched", "missing", "differs", "outside", "amount", "matched_amount")
+    columns = (
+        "connection",
+        "kind",
+        "currency",
+        "matched",
+        "by_hand",
+        "missing",
+        "differs",
+        "outside",
+        "amount",
+        "matched_amount",
+    )
     screen.table(columns, [[one[name] for name in columns] for one in found["sums"]])
     names = ("connection", "kind", "id", "number", "amount", "currency", "outcome")
     odd = [[one[name] for name in names] for one in found["differences"]]

@@ -25,6 +25,7 @@ LOST_CREATE: Final = "lost_create"
 CIRCLE: Final = "circular_parent"
 DOCUMENT_CHANGED: Final = "document_changed"
 DOCUMENT_GONE: Final = "document_gone"
+BY_HAND: Final = "by_hand"
 
 TEXTS: Final[Mapping[str, str]] = {
     CONFLICT: "both sides changed to different values and policy names no winner",
@@ -45,6 +46,7 @@ TEXTS: Final[Mapping[str, str]] = {
     CIRCLE: "the connection's parent would make the customer its own ancestor",
     DOCUMENT_CHANGED: "a document was changed at its origin in a way that nothing final may be",
     DOCUMENT_GONE: "a document that was final is not there any more at its origin",
+    BY_HAND: "money moved in a way that this connection is not told of: a person books it there, and answers so",
 }
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -66,6 +68,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     CIRCLE: ("registry", "accept"),
     DOCUMENT_CHANGED: ("accept", "retry"),
     DOCUMENT_GONE: ("retry", "leave"),
+    BY_HAND: ("booked", "retry", "leave"),
 }
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 
 from core.model.documents import Document
+from core.model.money import ZERO, total_of
 
 
 class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +44,18 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made)."""
+    """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made).
+
+    `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
+    """
 
     document: Document
     mark: str
+    by_hand: Mapping[str, Decimal] = {}
+
+    def left_by_hand(self, field: str) -> Decimal:
+        """How much of an amount a person has yet to book; negative where more is booked than happened."""
+        return total_of([getattr(self.document, field), -self.by_hand.get(field, ZERO)])
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

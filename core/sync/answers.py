@@ -13,6 +13,7 @@ from core.store.database import Tx
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
+from core.sync.documents import by_hand
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts
@@ -132,6 +133,8 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         if row.kind == KIND:
             parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
         return
+    elif choice == by_hand.BOOKED:
+        by_hand.book(tx, row, hold.detail, actor=actor, now=now)
     elif choice == "recreate":
         mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
         fresh = MappingRow(

@@ -14,7 +14,7 @@ from connectors.quickbooks.manifest import DOC_NUMBER_MOST
 from connectors.quickbooks.translate.booking import Booking
 from connectors.quickbooks.translate.forms import form_in, note_with, read_credit_note, read_invoice, read_payment
 from connectors.quickbooks.translate.sales import lines_of, number, text
-from core.errors import RejectedError
+from core.errors import ByHandError, RejectedError
 from core.model.documents import Billed, CreditNote, Invoice, Payment
 from core.model.money import ZERO, total_of
 from core.model.paper import RemoteDocument, Step, WantedDocument
@@ -22,6 +22,14 @@ from core.model.paper import RemoteDocument, Step, WantedDocument
 _MEMO: Final = 1000
 _REFERENCE: Final = 21
 _NOTE: Final = 3900
+_NO_MONEY: Final = frozenset({"void", "failed"})
+_BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
+    "refunded": (
+        ("of it went back, which QuickBooks is not told", "book a refund receipt out of that account"),
+        ("of a refund failed after it was booked", "void the refund receipt, or make it smaller"),
+    ),
+}
+"""Amounts that a person books: what to say and to do where more of it happened than is booked, and where less did."""
 _NOT_PAYABLE: Final = {"AllowOnlineCreditCardPayment": False, "AllowOnlineACHPayment": False}
 
 
@@ -44,11 +52,36 @@ class QuickBooksDocuments:
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         """The next write; None when the copy is as wanted, and for what is void and was never here."""
         document = wanted.document
+        if isinstance(document, Invoice):
+            return self._invoice_step(document, wanted.mark, current)
         if isinstance(document, Payment):
-            return self._payment_step(document, wanted.mark, current)
-        if isinstance(document, CreditNote):
-            return self._credit_step(document, wanted.mark, current)
-        return self._invoice_step(document, wanted.mark, current)
+            step = self._payment_step(document, wanted.mark, current)
+            is_void = document.status in _NO_MONEY
+        else:
+            step = self._credit_step(document, wanted.mark, current)
+            is_void = document.status == "void"
+        if step is None and not is_void:
+            self._refuse_unbooked(wanted)
+        return step
+
+    def _refuse_unbooked(self, wanted: WantedDocument) -> None:
+        """What came in is booked first; what went back of it is held, until a person has booked that."""
+        for field, (happened, undone) in _BY_HAND.items():
+            if field not in wanted.document.__struct_fields__:
+                continue
+            left = wanted.left_by_hand(field)
+            if left:
+                document = wanted.document
+                says, cure = happened if left > 0 else undone
+                raise ByHandError(
+                    f"{abs(left)} {document.currency} {says}",
+                    field=field,
+                    amount=left,
+                    covers=getattr(document, field),
+                    currency=document.currency,
+                    account=self._booking.deposit_account,
+                    cure=f"{cure}, then answer `booked`",
+                )
 
     # ---- invoices ------------------------------------------------------------------------------
 
@@ -90,8 +123,6 @@ class QuickBooksDocuments:
     # ---- credit notes --------------------------------------------------------------------------
 
     def _credit_step(self, note: CreditNote, mark: str, current: bytes | None) -> Step | None:
-        if note.refunded and note.status != "void":
-            raise _refund(note.refunded, note.currency)
         if current is None:
             return None if note.status == "void" else _creation(self._credit_body(note, mark))
         there = self.read("credit_note", current)
@@ -141,9 +172,7 @@ class QuickBooksDocuments:
     # ---- payments ------------------------------------------------------------------------------
 
     def _payment_step(self, payment: Payment, mark: str, current: bytes | None) -> Step | None:
-        is_void = payment.status in {"void", "failed"}
-        if payment.refunded and not is_void:
-            raise _refund(payment.refunded, payment.currency)
+        is_void = payment.status in _NO_MONEY
         if current is None:
             return self._new_payment(payment, mark)
         there = self.read("payment", current)
@@ -258,14 +287,6 @@ def _refuse_other(field: str, wanted: Decimal | str, there: Decimal | str) -> No
             limit="a copy is equal to the smallest unit",
             cure="undo the edit there, or correct the settings it was booked with and void it there",
         )
-
-
-def _refund(amount: Decimal, currency: str) -> RejectedError:
-    return RejectedError(
-        f"{amount} {currency} was refunded, and refund receipts are not booked",
-        field="refunded",
-        cure="book a refund receipt in QuickBooks, by hand",
-    )
 
 
 def _applied(payment: Payment) -> dict[str, Decimal]:

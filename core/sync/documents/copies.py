@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from core.errors import BugError, RejectedError, ReplyError
+from core.errors import BugError, ByHandError, RejectedError, ReplyError
 from core.model import holds
 from core.model.documents import references, with_references
 from core.model.holds import HoldDraft
@@ -25,6 +25,7 @@ from core.store.mappings import MappingRow
 from core.store.text import dump
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.documents import by_hand
 from core.sync.documents.marking import no_object_yet
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
@@ -123,7 +124,7 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> WantedDoc
         customer=customers[copy.paper.customer_id],
         invoice=lambda name: invoices[name],
     )
-    return WantedDocument(document=in_its_terms, mark=str(mark))
+    return WantedDocument(document=in_its_terms, mark=str(mark), by_hand=by_hand.booked(copy.mapping))
 
 
 def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) -> dict[str, str]:
@@ -154,7 +155,7 @@ def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     """The copy is what the document says: whatever was asked or failed about it is moot."""
     if copy.raw is None:
         raise BugError(f"{connection.manifest.title} has nothing to write for a copy that is not there")
-    base = {BASE: (copy.paper.digest, copy.paper.digest)}
+    base = {**by_hand.kept(copy.mapping), BASE: (copy.paper.digest, copy.paper.digest)}
     if (copy.mapping.base, copy.mapping.state) != (base, "live"):
         mappings.update(
             tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]
@@ -176,16 +177,25 @@ def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
 def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft) -> None:
     """Ask a person about a copy; it is looked at again when its document or the answer changes."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
+    if draft.reason == holds.BY_HAND and hold_rows.standing(known.get(copy.subject, ())) != {
+        draft.field: (draft.reason, draft.digest)
+    }:
+        # a question of its own: who booked what the old one named must not be taken to have booked this
+        _close_holds(tx, hub, connection, copy)
+        known = {}
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
-    if copy.mapping.base:
+    base = by_hand.kept(copy.mapping)
+    if copy.mapping.base != base:
         # whatever it was equal to once, a tie-out must not count it as equal now
-        mappings.update(tx, [msgspec.structs.replace(copy.mapping, base={}, updated_at=hub.clock.now())])
+        mappings.update(tx, [msgspec.structs.replace(copy.mapping, base=base, updated_at=hub.clock.now())])
     dealt_with(tx, connection, [copy.row])
 
 
 def refusal(error: RejectedError, paper: Paper) -> HoldDraft:
     """A hold for what the provider, or the translation, does not take."""
+    if isinstance(error, ByHandError):
+        return by_hand.asked(error, paper)
     detail: dict[str, object] = {
         "document": paper.kind,
         "number": getattr(paper.document, "number", ""),

@@ -18,6 +18,7 @@ from core.store import connections, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
+from core.sync.documents import by_hand
 from core.sync.documents.copies import is_equal
 from core.sync.documents.offering import is_wanted
 from core.sync.documents.telling import every
@@ -40,12 +41,14 @@ class Sum(msgspec.Struct, kw_only=True):
     """One connection, kind and currency: how many documents of the period, and what they come to.
 
     `outside`: those that policy wants no copy of there, or that were void before there was one; in no amount.
+    `by_hand`: of those that match, how many match with what a person booked there.
     """
 
     connection: str
     kind: str
     currency: str
     matched: int = 0
+    by_hand: int = 0
     missing: int = 0
     differs: int = 0
     outside: int = 0
@@ -67,7 +70,10 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
             for name in sorted(hub.connections):
                 if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
                     wanted = is_wanted(paper, hub, hub.connections[name], standing[name])
-                    _count(sums, odd, paper, name, outcome_of(paper, states.get(name), is_wanted=wanted))
+                    row = states.get(name)
+                    _count(sums, odd, paper, name, outcome_of(paper, row, is_wanted=wanted))
+                    if row is not None and is_equal(paper, row) and by_hand.has_any(row):
+                        sums[name, kind, paper.document.currency].by_hand += 1
     found = [sums[key] for key in sorted(sums)]
     shown = {"period": period, "sums": msgspec.to_builtins(found), "differences": msgspec.to_builtins(odd)}
     return {**shown, "digest": digest_of("tie_out", shown)}

@@ -1,0 +1,149 @@
+"""Money that goes back: what happens in the registry and at each copy, and what a person books and says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidInputError
+from core.store import journal
+from core.store.holds import Hold
+from core.sync import answers
+from core.sync.documents.tie_out import tie_out
+from tests.support.acting import answer, held
+from tests.support.paper import bill, billing, papers, pay, shown
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def paid() -> tuple[World, str]:
+    """An invoice of 119.00 that was paid at Stripe, and its copies; the payment's id at Stripe."""
+    world = await billing()
+    payment = pay(world, bill(world), "119.00")
+    await world.next_sweep()
+    assert held(world) == []
+    return world, payment
+
+
+async def refund(world: World, payment: str, amount: str) -> None:
+    """So much of the payment was refunded at Stripe by now."""
+    world.lookalikes["stripe"].edit("payment", payment, {"refunded": amount})
+    await world.next_sweep()
+
+
+def asked(world: World) -> Hold:
+    """The one question there is: what a person shall book."""
+    (hold,) = held(world)
+    assert hold.reason == "by_hand", hold
+    return hold
+
+
+def to_book(world: World) -> tuple[str, str, str, str]:
+    """Field, amount, currency and account of the one question."""
+    detail = asked(world).detail
+    return detail["field"], detail["amount"], detail["currency"], detail["account"]
+
+
+def closed(world: World, kind: str = "payment") -> dict[str, Any]:
+    """How the copies of a kind in the books stand when the month is closed."""
+    found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+    (one,) = [one for one in found["sums"] if (one["connection"], one["kind"]) == ("quickbooks", kind)]
+    return {name: one[name] for name in ("matched", "by_hand", "missing", "differs")}
+
+
+AGREES = {"matched": 1, "by_hand": 0, "missing": 0, "differs": 0}
+BY_HAND = {"matched": 1, "by_hand": 1, "missing": 0, "differs": 0}
+DIFFERS = {"matched": 0, "by_hand": 0, "missing": 0, "differs": 1}
+
+
+async def test_a_part_that_was_refunded_is_asked_about_with_amount_currency_and_account() -> None:
+    """The payment stays as it came in: the bookkeeper books what went out."""
+    world, payment = await paid()
+    assert closed(world) == AGREES
+    before = world.writes("quickbooks")
+    await refund(world, payment, "19.00")
+    assert to_book(world) == ("refunded", "19.00", "USD", "35")
+    (paper,) = papers(world, "payment")
+    assert str(paper.document.refunded) == "19.00"  # type: ignore[union-attr]
+    assert closed(world) == DIFFERS
+    assert world.writes("quickbooks") == before
+
+
+async def test_what_a_person_booked_by_hand_agrees_and_the_close_counts_it() -> None:
+    """Looked at again, nothing is asked a second time."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    before = world.writes("quickbooks")
+    await answer(world, asked(world), "booked")
+    assert held(world) == []
+    assert closed(world) == BY_HAND
+    world.clock.time += 90_000
+    await world.settle()
+    await world.next_sweep()
+    assert held(world) == []
+    assert closed(world) == BY_HAND
+    assert world.writes("quickbooks") == before
+    (paper,) = papers(world, "payment")
+    (entry,) = [one for one in world.db.read_now(lambda tx: journal.of_record(tx, paper.id)) if one.action == "booked"]
+    assert (entry.actor, entry.changes["refunded"]) == ("ann", (None, "19.00", "by hand"))
+
+
+async def test_a_further_refund_is_asked_about_again_and_only_for_what_is_new() -> None:
+    """Asked for the whole, a person would book the first part twice."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    await answer(world, asked(world), "booked")
+    await refund(world, payment, "119.00")
+    assert to_book(world)[:2] == ("refunded", "100.00")
+    assert closed(world) == DIFFERS
+    await answer(world, asked(world), "booked")
+    assert held(world) == []
+    assert closed(world) == BY_HAND
+
+
+async def test_looking_again_without_booking_asks_again() -> None:
+    """`retry` is no `booked`."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    await answer(world, asked(world), "retry")
+    assert to_book(world)[1] == "19.00"
+
+
+async def test_an_answer_to_an_amount_that_has_grown_meanwhile_is_refused() -> None:
+    """The person booked 19, not 30; the new amount is another question, whether or not a digest is given."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    seen = asked(world)
+    await refund(world, payment, "30.00")
+    with pytest.raises(InvalidInputError, match="not open any more"):
+        world.db.run_now(lambda tx: answers.answer(tx, world.hub, seen.id, "booked", actor="ann"))
+    assert to_book(world)[1] == "30.00"
+    assert asked(world).id != seen.id
+
+
+async def test_a_payment_that_was_refunded_before_it_was_copied_is_booked_whole_and_then_asked_about() -> None:
+    """It came in, and settled its invoice; a hold alone would leave the invoice open in the books."""
+    world = await billing()
+    payment = pay(world, bill(world), "119.00")
+    await refund(world, payment, "119.00")
+    assert to_book(world)[1] == "119.00"
+    (copy,) = shown(world, "quickbooks", "payment")
+    (invoice,) = shown(world, "quickbooks")
+    assert (copy["amount"], invoice["due"], invoice["status"]) == ("119.00", "0.00", "paid")
+    await answer(world, asked(world), "booked")
+    assert closed(world) == BY_HAND
+
+
+async def test_an_edit_of_a_copy_that_agrees_by_hand_is_still_noticed() -> None:
+    """What is booked by hand hides nothing else."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    await answer(world, asked(world), "booked")
+    (copy,) = world.lookalikes["quickbooks"].neutral("payment")
+    world.lookalikes["quickbooks"].edit("payment", copy, {"status": "void"})
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["field"]) == ("rejected", "status")
+    assert closed(world) == DIFFERS
