@@ -25,6 +25,7 @@ LOST_CREATE: Final = "lost_create"
 CIRCLE: Final = "circular_parent"
 DOCUMENT_CHANGED: Final = "document_changed"
 DOCUMENT_GONE: Final = "document_gone"
+BALANCE_DIFFERS: Final = "balance_differs"
 
 TEXTS: Final[Mapping[str, str]] = {
     CONFLICT: "both sides changed to different values and policy names no winner",
@@ -45,6 +46,7 @@ TEXTS: Final[Mapping[str, str]] = {
     CIRCLE: "the connection's parent would make the customer its own ancestor",
     DOCUMENT_CHANGED: "a document was changed at its origin in a way that nothing final may be",
     DOCUMENT_GONE: "a document that was final is not there any more at its origin",
+    BALANCE_DIFFERS: "what is due of a copy is not what is due of its invoice, though all that settles it is copied",
 }
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -66,6 +68,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     CIRCLE: ("registry", "accept"),
     DOCUMENT_CHANGED: ("accept", "retry"),
     DOCUMENT_GONE: ("retry", "leave"),
+    BALANCE_DIFFERS: ("retry", "leave"),
 }
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})

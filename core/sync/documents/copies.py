@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 
 import msgspec
@@ -21,38 +21,16 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.intents import Intent
-from core.store.mappings import MappingRow
 from core.store.text import dump
-from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.documents.balances import UNKNOWN, judged, wake_its_invoices, wake_what_settles_it
 from core.sync.documents.marking import no_object_yet
+from core.sync.documents.standing import BASE, Copy
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 
-BASE = "document"
-"""In a mapping's base: the digest of the document that the copy was last seen to be equal to."""
 ADDS = "adds"
 """In an intent's `wanted`: sent twice, it would be there twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One copy under way; `raw` is the object as it is now, None before it is made."""
-
-    row: DirtyRow
-    mapping: MappingRow
-    paper: Paper
-    raw: bytes | None
-
-    @property
-    def subject(self) -> str:
-        """Where holds and failures of this copy are kept."""
-        return work.mapping_subject(self.mapping.id)
-
-
-def is_equal(paper: Paper, row: MappingRow) -> bool:
-    """Whether a copy was last seen to be what the document is now."""
-    return row.state == "live" and row.base.get(BASE) == (paper.digest, paper.digest)
 
 
 class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
@@ -85,6 +63,7 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
     try:
         wanted = wanted_of(tx, hub, connection, copy)
         step = connection.documents.step(wanted, copy.raw)
+        balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
         work.postpone(tx, connection.name, {copy.row.subject: until}, reason=str(wait))
@@ -100,7 +79,12 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
         record_trouble(tx, hub, connection, {copy.row: trouble})
         report.failed += 1
         return None
-    if step is None:
+    if isinstance(balance, HoldDraft):
+        hold(tx, hub, connection, copy, balance)
+        report.held += 1
+    elif balance == UNKNOWN and _is_off_balance(tx, connection, copy):
+        dealt_with(tx, connection, [copy.row])  # asked about already, and looked at again when that can be told
+    elif step is None:
         _agree(tx, hub, connection, copy)
     return step
 
@@ -158,9 +142,17 @@ def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
         mappings.update(
             tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]
         )
+        wake_its_invoices(tx, hub, connection, copy)
+    if _is_off_balance(tx, connection, copy):
+        wake_what_settles_it(tx, hub, connection, copy)
     _close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
     failures.resolve(tx, connection.name, [copy.subject])
+
+
+def _is_off_balance(tx: Tx, connection: Connection, copy: Copy) -> bool:
+    known = hold_rows.of_subjects(tx, connection.name, [copy.subject]).get(copy.subject, ())
+    return any((one.state, one.reason) == ("open", holds.BALANCE_DIFFERS) for one in known)
 
 
 def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
@@ -176,7 +168,9 @@ def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft)
     """Ask a person about a copy; it is looked at again when its document or the answer changes."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
-    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+    is_new = bool(hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now()))
+    if is_new or copy.mapping.base:
+        wake_its_invoices(tx, hub, connection, copy)
     if copy.mapping.base:
         # whatever it was equal to once, a tie-out must not count it as equal now
         mappings.update(tx, [msgspec.structs.replace(copy.mapping, base={}, updated_at=hub.clock.now())])
