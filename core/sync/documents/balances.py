@@ -6,17 +6,20 @@ until then a difference is expected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from typing import NamedTuple
 
-from core.errors import ReplyError
+from core.errors import RejectedError, ReplyError
 from core.model import holds
 from core.model.documents import Invoice, references, settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.model.money import ZERO
+from core.model.money import ZERO, total_of
 from core.model.paper import RemoteDocument
-from core.model.settling import Part, Span, Standing, settled_of, span_of
+from core.model.settling import Part, Standing, settled_of, span_of
+from core.model.values import Value
 from core.ports import Missing, Sighting
 from core.store import documents, intents, mappings, work
 from core.store import holds as hold_rows
@@ -25,11 +28,9 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
-from core.sync.documents.standing import Copy, is_equal
+from core.sync.documents.standing import OTHERS, Copy, is_equal
 from core.sync.hub import Connection, Hub
 
-UNKNOWN = "unknown"
-"""What `judged` answers while something that settles the invoice is on its way."""
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -39,17 +40,28 @@ def is_compared(connection: Connection) -> bool:
     return spec is not None and spec.settles == "apart" and "invoice" in connection.policy.documents.mirrors
 
 
-def judged(tx: Tx, connection: Connection, copy: Copy) -> HoldDraft | str | None:
-    """A hold where the balance differs, `UNKNOWN` where that cannot be told yet, None where it is as it should be."""
+class Balance(NamedTuple):
+    """`others`: how much of a copy is settled by what is no copy of ours. `draft`: the question where that is wrong."""
+
+    others: Decimal
+    draft: HoldDraft | None
+
+
+def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
+    """How a copy's balance stands; None while that cannot be told, because something that settles it is on its way."""
     told = _seen(connection, copy)
     if told is None:
-        return None
-    there = told.document
+        return Balance(ZERO, None)
+    invoice, there, parts = copy.paper.document, told.document, _parts(tx, connection, copy)
+    assert isinstance(invoice, Invoice)  # noqa: S101 - of others nothing was seen
     assert isinstance(there, Invoice)  # noqa: S101 - what read() gives for this kind
-    span = _span(tx, connection, copy, there)
-    if span is None:
-        return UNKNOWN
-    return None if settled_of(there) in span else _draft(connection, copy, there)
+    span = None if parts is None else span_of(invoice, there, parts)
+    if parts is None or span is None:
+        return None
+    settled = settled_of(there)
+    ours = total_of([one.amount for one in parts if one.standing == "there"])
+    draft = None if settled in span else _draft(connection, copy, there)
+    return Balance(total_of([settled, -ours]), draft)
 
 
 def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
@@ -61,18 +73,16 @@ def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
     return connection.documents.read("invoice", copy.raw)
 
 
-def _span(tx: Tx, connection: Connection, copy: Copy, there: Invoice) -> Span | None:
-    invoice = copy.paper.document
-    assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is nothing to span
+def _parts(tx: Tx, connection: Connection, copy: Copy) -> list[Part] | None:
+    """What settles the invoice in the registry; None where some of it was copied after the copy was read."""
     about = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ())).values()
     rows = {one.record_id: one for one in _here(tx, connection, [one.id for one in about])}
     if any(one.updated_at > copy.seen_at for one in rows.values()):
-        return None  # made or changed since the copy was read: whoever did it has this copy looked at again
-    parts = []
-    for one in sorted(about, key=lambda one: one.id):
-        amount = settled_by(one.document).get(copy.paper.id, ZERO)
-        parts.append(Part(amount, _standing(tx, connection, one, rows.get(one.id))))
-    return span_of(invoice, there, parts)
+        return None  # whoever did that has this copy looked at again
+    return [
+        Part(settled_by(one.document).get(copy.paper.id, ZERO), _standing(tx, connection, one, rows.get(one.id)))
+        for one in about
+    ]
 
 
 def _here(tx: Tx, connection: Connection, record_ids: Iterable[str]) -> list[MappingRow]:
@@ -114,6 +124,46 @@ def _draft(connection: Connection, copy: Copy, there: Invoice) -> HoldDraft:
     return HoldDraft(reason=holds.BALANCE_DIFFERS, detail=detail, digest=digest)
 
 
+# ---- what is booked there already -------------------------------------------------------------------
+
+
+def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
+    """Raise RejectedError for a new copy of what may be booked there by hand already: it would be there twice."""
+    document = copy.paper.document
+    for invoice_id in settled_by(document) if copy.raw is None and is_compared(connection) else ():
+        left = _booked_by_others(tx, connection, invoice_id, copy.paper.id)
+        if left > 0:
+            number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
+            raise RejectedError(
+                f"{left} {document.currency} of invoice {number} is settled in {connection.manifest.title} already,"
+                " by something that was booked there by hand",
+                field="applications",
+                limit="nothing is booked twice",
+                cure="delete there what was booked by hand, and this is booked instead; or leave it, if it is the same",
+            )
+
+
+def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:
+    """Of an invoice's copy, as it was last seen; what else has no copy may be just that."""
+    (row,) = _here(tx, connection, [invoice_id]) or (None,)
+    others = Decimal(str(row.base[OTHERS][1])) if row and OTHERS in row.base else ZERO
+    if not others:
+        return ZERO
+    about = documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ()))
+    rows = {one.record_id: one for one in _here(tx, connection, about)}
+    absent = [
+        settled_by(one.document).get(invoice_id, ZERO)
+        for one in about.values()
+        if one.id != but and _standing(tx, connection, one, rows.get(one.id)) == "absent"
+    ]
+    return total_of([others, -total_of(absent)])
+
+
+def base_of(balance: Balance) -> dict[str, tuple[Value, Value]]:
+    """What a mapping remembers of a balance."""
+    return {OTHERS: ("", str(balance.others))} if balance.others else {}
+
+
 # ---- who it was ------------------------------------------------------------------------------------
 
 
@@ -132,13 +182,14 @@ async def with_others(hub: Hub, connection: Connection, copies: Sequence[Copy]) 
 def _strange(tx: Tx, connection: Connection, copy: Copy) -> list[str]:
     try:
         told = _seen(connection, copy)
-        if told is None or not told.settled_by:
-            return []
-        known = mappings.by_remote_ids(tx, connection.name, "payment", told.settled_by)
-        found = [one for one in told.settled_by if one not in known]
-        return found if found and isinstance(judged(tx, connection, copy), HoldDraft) else []
     except ReplyError:
         return []  # said where the copy is decided on
+    if told is None or not told.settled_by:
+        return []
+    known = mappings.by_remote_ids(tx, connection.name, "payment", told.settled_by)
+    found = [one for one in told.settled_by if one not in known]
+    balance = judged(tx, connection, copy) if found else None
+    return found if balance and balance.draft else []
 
 
 def _told(connection: Connection, ids: Sequence[str], seen: dict[str, Sighting | Missing]) -> tuple[str, ...]:
@@ -170,8 +221,12 @@ def wake_its_invoices(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> N
         mark_mappings(tx, hub, rows, reason="what settles it changed", trace=copy.row.trace)
 
 
-def wake_what_settles_it(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
-    """The balance is right again: what could not be booked for it may be now."""
+def wake_what_settles_it(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, base: Mapping[str, tuple[Value, Value]]
+) -> None:
+    """Something else is booked by hand than before: what could not be booked because of it may be now."""
+    if copy.mapping.base.get(OTHERS) == base.get(OTHERS):
+        return
     papers = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
     unequal = [row for row in _here(tx, connection, papers) if not is_equal(papers[row.record_id], row)]
-    mark_mappings(tx, hub, unequal, reason="the balance of its invoice is right again", trace=copy.row.trace)
+    mark_mappings(tx, hub, unequal, reason="what is booked by hand changed", trace=copy.row.trace)

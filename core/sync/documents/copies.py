@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -15,6 +15,7 @@ from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.paper import Step, WantedDocument
 from core.model.remote import Mark
+from core.model.values import Value
 from core.store import customers as registry_customers
 from core.store import documents, failures, intents, mappings, work
 from core.store import holds as hold_rows
@@ -23,9 +24,16 @@ from core.store.documents import Paper
 from core.store.intents import Intent
 from core.store.text import dump
 from core.sync.batch import Report
-from core.sync.documents.balances import UNKNOWN, judged, wake_its_invoices, wake_what_settles_it
+from core.sync.documents.balances import (
+    Balance,
+    base_of,
+    judged,
+    refuse_second,
+    wake_its_invoices,
+    wake_what_settles_it,
+)
 from core.sync.documents.marking import no_object_yet
-from core.sync.documents.standing import BASE, Copy
+from core.sync.documents.standing import BASE, OTHERS, Copy
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 
@@ -63,6 +71,7 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
     try:
         wanted = wanted_of(tx, hub, connection, copy)
         step = connection.documents.step(wanted, copy.raw)
+        refuse_second(tx, connection, copy)
         balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
@@ -79,14 +88,23 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
         record_trouble(tx, hub, connection, {copy.row: trouble})
         report.failed += 1
         return None
-    if isinstance(balance, HoldDraft):
-        hold(tx, hub, connection, copy, balance)
-        report.held += 1
-    elif balance == UNKNOWN and _is_off_balance(tx, connection, copy):
-        dealt_with(tx, connection, [copy.row])  # asked about already, and looked at again when that can be told
-    elif step is None:
-        _agree(tx, hub, connection, copy)
+    if step is None:
+        _compared(tx, hub, connection, copy, balance, report)
     return step
+
+
+def _compared(tx: Tx, hub: Hub, connection: Connection, copy: Copy, balance: Balance | None, report: Report) -> None:
+    """There is nothing to write: agreed, unless the balance is wrong."""
+    if balance is None and _is_off_balance(tx, connection, copy):
+        dealt_with(tx, connection, [copy.row])  # asked about already, and looked at again when that can be told
+    elif balance is None:
+        kept = {name: pair for name, pair in copy.mapping.base.items() if name == OTHERS}
+        _agree(tx, hub, connection, copy, kept)
+    elif balance.draft is None:
+        _agree(tx, hub, connection, copy, base_of(balance))
+    else:
+        hold(tx, hub, connection, copy, balance.draft, base_of(balance))
+        report.held += 1
 
 
 def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> WantedDocument:
@@ -133,18 +151,17 @@ def _end(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     dealt_with(tx, connection, [copy.row])
 
 
-def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy, more: Mapping[str, tuple[Value, Value]]) -> None:
     """The copy is what the document says: whatever was asked or failed about it is moot."""
     if copy.raw is None:
         raise BugError(f"{connection.manifest.title} has nothing to write for a copy that is not there")
-    base = {BASE: (copy.paper.digest, copy.paper.digest)}
+    base = {BASE: (copy.paper.digest, copy.paper.digest), **more}
     if (copy.mapping.base, copy.mapping.state) != (base, "live"):
         mappings.update(
             tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]
         )
         wake_its_invoices(tx, hub, connection, copy)
-    if _is_off_balance(tx, connection, copy):
-        wake_what_settles_it(tx, hub, connection, copy)
+        wake_what_settles_it(tx, hub, connection, copy, base)
     _close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
     failures.resolve(tx, connection.name, [copy.subject])
@@ -164,16 +181,19 @@ def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     )
 
 
-def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft) -> None:
+def hold(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft, base: Mapping[str, tuple[Value, Value]] = {}
+) -> None:
     """Ask a person about a copy; it is looked at again when its document or the answer changes."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
     is_new = bool(hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now()))
     if is_new or copy.mapping.base:
         wake_its_invoices(tx, hub, connection, copy)
-    if copy.mapping.base:
+    if copy.mapping.base != base:
         # whatever it was equal to once, a tie-out must not count it as equal now
-        mappings.update(tx, [msgspec.structs.replace(copy.mapping, base={}, updated_at=hub.clock.now())])
+        mappings.update(tx, [msgspec.structs.replace(copy.mapping, base=base, updated_at=hub.clock.now())])
+        wake_what_settles_it(tx, hub, connection, copy, base)
     dealt_with(tx, connection, [copy.row])
 
 

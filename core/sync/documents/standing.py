@@ -12,6 +12,9 @@ from core.store.work import DirtyRow
 BASE = "document"
 """In a mapping's base: the digest of the document that the copy was last seen to be equal to."""
 
+OTHERS = "others"
+"""In the base of a copy of an invoice: how much of it was last seen settled by what is no copy of ours; "" of ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:

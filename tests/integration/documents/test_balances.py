@@ -170,6 +170,42 @@ async def test_a_payment_that_cannot_be_booked_is_asked_about_alone() -> None:
     assert (hold.reason, hold.detail["document"]) == ("rejected", "payment")
 
 
+async def test_a_part_payment_that_was_booked_by_hand_is_not_booked_again_when_the_origin_records_it() -> None:
+    """There would be room for it: a person is asked, and when the one by hand is gone, it is booked by itself."""
+    world, invoice, copy = await billed("19.00")
+    by_hand = pay(world, copy, "50.00", BOOKS)
+    await world.next_sweep()
+    assert only_hold(world).detail["there"] == "50.00"
+    pay(world, invoice, "50.00")
+    before = world.writes(BOOKS)
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["document"]) == ("rejected", "payment")
+    assert hold.detail["problem"].startswith("50.00 USD of invoice ")
+    assert world.writes(BOOKS) == before
+    await an_hour_later(world)
+    assert world.writes(BOOKS) == before
+    world.lookalikes[BOOKS].delete("payment", by_hand)
+    await world.next_sweep()
+    assert [one["due"] for one in shown(world, BOOKS)] == ["50.00"]
+    assert len(shown(world, BOOKS, "payment")) == 2
+    at_rest(world)
+
+
+async def test_what_comes_in_after_that_is_booked() -> None:
+    """Only what may be there already is asked about."""
+    world, invoice, copy = await billed()
+    pay(world, copy, "50.00", BOOKS)
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+    pay(world, invoice, "69.00")
+    await world.next_sweep()
+    assert [one["due"] for one in shown(world, BOOKS)] == ["0.00"]
+    assert sorted(one["amount"] for one in shown(world, BOOKS, "payment")) == ["50.00", "69.00"]
+    assert [one.detail["document"] for one in held(world)] == ["payment"]
+
+
 @pytest.mark.parametrize("kind", ["payment", "credit_note"])
 async def test_what_settles_a_copy_is_followed_to_it_where_the_invoice_is_not_named(kind: str) -> None:
     """Intuit does not say that an invoice counts as changed when somebody pays it."""
@@ -177,6 +213,7 @@ async def test_what_settles_a_copy_is_followed_to_it_where_the_invoice_is_not_na
     books = world.lookalikes[BOOKS]
     books.settings = replace(books.settings, tells_settled=False)
     (customer,) = world.neutral(BOOKS)
+    await long_after(world)
     if kind == "payment":
         by_hand = pay(world, copy, "19.00", BOOKS)
     else:
@@ -185,9 +222,16 @@ async def test_what_settles_a_copy_is_followed_to_it_where_the_invoice_is_not_na
         by_hand = books.edit("credit_note", None, {**memo, "lines": [line]})
     await world.next_sweep()
     assert only_hold(world).detail["there"] == "100.00"
+    await long_after(world)
     books.delete(kind, by_hand)
     await world.next_sweep()
     at_rest(world)
+
+
+async def long_after(world: World) -> None:
+    """The feed tells no more of what changed before."""
+    world.clock.time += 1000
+    await world.settle()
 
 
 def change(world: World, payment: str, invoice: str, amount: str) -> None:
