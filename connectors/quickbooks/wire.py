@@ -263,6 +263,7 @@ class Form(Struct):
     tax: TaxDetail = field(name="TxnTaxDetail", default_factory=TaxDetail)
     balance: Decimal | None = field(name="Balance", default=None)
     remaining: Decimal | None = field(name="RemainingCredit", default=None)
+    linked: list[LinkedTxn] = field(name="LinkedTxn", default_factory=list)
     applied: list[Applied] = field(name=APPLIED, default_factory=list)
     meta: Birth = field(name="MetaData", default_factory=Birth)
     unapplied: Decimal | None = field(name="UnappliedAmt", default=None)

@@ -16,7 +16,7 @@ from core.sandbox.papers import PLACES, Account, Biller, invent, plant_bills
 from core.store import holds, mappings
 from core.store.database import Tx
 from core.sync.answers import answer
-from core.sync.documents.copies import is_equal
+from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every
 from core.sync.hub import Hub
 from core.sync.oneoffs import ask

@@ -26,6 +26,7 @@ CIRCLE: Final = "circular_parent"
 DOCUMENT_CHANGED: Final = "document_changed"
 DOCUMENT_GONE: Final = "document_gone"
 BY_HAND: Final = "by_hand"
+BALANCE_DIFFERS: Final = "balance_differs"
 
 TEXTS: Final[Mapping[str, str]] = {
     CONFLICT: "both sides changed to different values and policy names no winner",
@@ -47,6 +48,7 @@ TEXTS: Final[Mapping[str, str]] = {
     DOCUMENT_CHANGED: "a document was changed at its origin in a way that nothing final may be",
     DOCUMENT_GONE: "a document that was final is not there any more at its origin",
     BY_HAND: "money moved in a way that this connection is not told of: a person books it there, and answers so",
+    BALANCE_DIFFERS: "what is due of a copy is not what is due of its invoice, though all that settles it is copied",
 }
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -69,6 +71,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     DOCUMENT_CHANGED: ("accept", "retry"),
     DOCUMENT_GONE: ("retry", "leave"),
     BY_HAND: ("booked", "retry", "leave"),
+    BALANCE_DIFFERS: ("retry", "leave"),
 }
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})

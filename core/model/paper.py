@@ -19,7 +19,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     `settles` (of invoices): `apart`, where what was paid is told by payments and credit notes of their own, or
     `itself`, where it is written on the copy of the invoice. `lists`: all of them can be read page by page.
     `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, copies are looked at
-    once a day. `number_length`: the longest number that fits.
+    once a day. `tells_settled` (of invoices): they name an invoice, too, when something settles it or no longer does;
+    without, what settles invoices there is looked at, whoever made it. `number_length`: the longest number that fits.
     """
 
     originates: bool = False
@@ -27,6 +28,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     settles: Literal["apart", "itself"] = "apart"
     lists: bool = True
     feeds: bool = True
+    tells_settled: bool = True
     number_length: int | None = None
 
 
@@ -34,13 +36,15 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One remote document as a connector's translation reads it, every id in the connection's own terms.
 
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
-    provider itself tries to get it paid. What cannot be told exactly is no RemoteDocument: reading raises ReplyError.
+    provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
+    as it names them. What cannot be told exactly is no RemoteDocument: reading raises ReplyError.
     """
 
     document: Document
     mark: str | None = None
     version: str | None = None
     collects: bool = False
+    settled_by: tuple[str, ...] = ()
 
 
 class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -289,8 +289,9 @@ class Books:
             other = self.rows[entity].get(remote_id)
             if other is not None:
                 self._balance(entity, other)
-                self._bump(entity, other, now)
-                self.touched(entity, remote_id)
+                if self._settings().tells_settled:
+                    self._bump(entity, other, now)
+                    self.touched(entity, remote_id)
 
     def _balance(self, entity: str, row: Row) -> None:
         payments = list(self._linking(entity, row["Id"]))

@@ -43,6 +43,8 @@ class QuickBooksSettings:
     """Whether an invoice that says nothing about it can be paid online."""
     applies_credits: bool = False
     """Whether a new credit memo is applied to the oldest open invoice by itself, as QuickBooks offers to."""
+    tells_settled: bool = True
+    """Whether an invoice or credit memo counts as changed when something begins or ceases to settle it."""
     keeps_voided_note: bool = False
     """Whether a void keeps the private note behind the word "Voided". The sample in the documentation has the word."""
     takes_told_tax: bool | None = None

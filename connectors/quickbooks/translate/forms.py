@@ -81,7 +81,8 @@ def read_invoice(form: Form) -> RemoteDocument:
         memo=form.memo.value,
     )
     collects = form.takes_cards or form.takes_transfers or form.email == "NeedToSend"
-    return _checked(invoice, form, collects=collects)
+    settled_by = tuple(dict.fromkeys(one.id for one in form.linked if one.type == "Payment"))
+    return _checked(invoice, form, collects=collects, settled_by=settled_by)
 
 
 def read_credit_note(form: Form) -> RemoteDocument:
@@ -269,11 +270,19 @@ def _parts(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[De
     return [from_minor(one, places) for one in allocated(minor, weights)]
 
 
-def _checked(document: Document, form: Form, *, collects: bool = False) -> RemoteDocument:
+def _checked(
+    document: Document, form: Form, *, collects: bool = False, settled_by: tuple[str, ...] = ()
+) -> RemoteDocument:
     wrong = breaches(document)
     if wrong:
         raise ReplyError("; ".join(f"{one.field} {one.problem}" for one in wrong))
-    return RemoteDocument(document=document, mark=mark_in(form.note), version=form.version, collects=collects)
+    return RemoteDocument(
+        document=document,
+        mark=mark_in(form.note),
+        version=form.version,
+        collects=collects,
+        settled_by=settled_by,
+    )
 
 
 def _currency(form: Form) -> str:

@@ -103,13 +103,6 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     there, wanted = current.status, invoice.status
     if there == "draft":
         return Step(action="finalize", body={"auto_advance": "false"})
-    paid = minor_out(invoice.paid, invoice.currency, "paid")
-    if current.amount_paid > paid:
-        raise RejectedError(
-            f"{current.amount_paid} minor units of the copy are paid, and {paid} of the invoice",
-            field="paid",
-            cure="look who paid the copy, and pay it back",
-        )
     if there == wanted or (wanted, there) in _SETTLED_APART or (is_nothing and there == "paid"):
         return None
     if there == "open" and wanted == "uncollectible":
@@ -125,8 +118,8 @@ def _stuck(there: str, wanted: str) -> RejectedError:
     )
 
 
-_SETTLED_APART: Final = frozenset({("paid", "open"), ("paid", "uncollectible")})
-"""(wanted, there): payments and credit notes make the difference, and they are copied by themselves."""
+_SETTLED_APART: Final = frozenset({("paid", "open"), ("paid", "uncollectible"), ("open", "paid")})
+"""(wanted, there): payments and credit notes make the difference; they are copied, and balances compared, apart."""
 
 
 # ---- the draft -------------------------------------------------------------------------------------

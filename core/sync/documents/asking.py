@@ -8,9 +8,9 @@ from core.errors import InvalidInputError
 from core.model.documents import KINDS
 from core.store import connections, customers, documents, mappings
 from core.store.database import Tx
-from core.sync.documents.copies import is_equal
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
+from core.sync.documents.standing import is_equal
 from core.sync.hub import Connection, Hub
 
 AT_ONCE = 200

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 import msgspec
@@ -15,46 +15,32 @@ from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.paper import Step, WantedDocument
 from core.model.remote import Mark
+from core.model.values import Value
 from core.store import customers as registry_customers
 from core.store import documents, failures, intents, mappings, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.intents import Intent
-from core.store.mappings import MappingRow
 from core.store.text import dump
-from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents import by_hand
+from core.sync.documents.balances import (
+    Balance,
+    base_of,
+    judged,
+    refuse_second,
+    wake_its_invoices,
+    wake_what_settles_it,
+)
 from core.sync.documents.marking import no_object_yet
+from core.sync.documents.standing import BASE, OTHERS, Copy
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
 from core.sync.hub import KIND, Connection, Hub
 
-BASE = "document"
-"""In a mapping's base: the digest of the document that the copy was last seen to be equal to."""
 ADDS = "adds"
 """In an intent's `wanted`: sent twice, it would be there twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One copy under way; `raw` is the object as it is now, None before it is made."""
-
-    row: DirtyRow
-    mapping: MappingRow
-    paper: Paper
-    raw: bytes | None
-
-    @property
-    def subject(self) -> str:
-        """Where holds and failures of this copy are kept."""
-        return work.mapping_subject(self.mapping.id)
-
-
-def is_equal(paper: Paper, row: MappingRow) -> bool:
-    """Whether a copy was last seen to be what the document is now."""
-    return row.state == "live" and row.base.get(BASE) == (paper.digest, paper.digest)
 
 
 class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
@@ -87,6 +73,8 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
     try:
         wanted = wanted_of(tx, hub, connection, copy)
         step = connection.documents.step(wanted, copy.raw)
+        refuse_second(tx, connection, copy)
+        balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
         work.postpone(tx, connection.name, {copy.row.subject: until}, reason=str(wait))
@@ -103,8 +91,22 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
         report.failed += 1
         return None
     if step is None:
-        _agree(tx, hub, connection, copy)
+        _compared(tx, hub, connection, copy, balance, report)
     return step
+
+
+def _compared(tx: Tx, hub: Hub, connection: Connection, copy: Copy, balance: Balance | None, report: Report) -> None:
+    """There is nothing to write: agreed, unless the balance is wrong."""
+    if balance is None and _is_off_balance(tx, connection, copy):
+        dealt_with(tx, connection, [copy.row])  # asked about already, and looked at again when that can be told
+    elif balance is None:
+        kept = {name: pair for name, pair in copy.mapping.base.items() if name == OTHERS}
+        _agree(tx, hub, connection, copy, kept)
+    elif balance.draft is None:
+        _agree(tx, hub, connection, copy, base_of(balance))
+    else:
+        hold(tx, hub, connection, copy, balance.draft, base_of(balance))
+        report.held += 1
 
 
 def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> WantedDocument:
@@ -151,18 +153,25 @@ def _end(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     dealt_with(tx, connection, [copy.row])
 
 
-def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy, more: Mapping[str, tuple[Value, Value]]) -> None:
     """The copy is what the document says: whatever was asked or failed about it is moot."""
     if copy.raw is None:
         raise BugError(f"{connection.manifest.title} has nothing to write for a copy that is not there")
-    base = {**by_hand.kept(copy.mapping), BASE: (copy.paper.digest, copy.paper.digest)}
+    base = {**by_hand.kept(copy.mapping), BASE: (copy.paper.digest, copy.paper.digest), **more}
     if (copy.mapping.base, copy.mapping.state) != (base, "live"):
         mappings.update(
             tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]
         )
+        wake_its_invoices(tx, hub, connection, copy)
+        wake_what_settles_it(tx, hub, connection, copy, base)
     _close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
     failures.resolve(tx, connection.name, [copy.subject])
+
+
+def _is_off_balance(tx: Tx, connection: Connection, copy: Copy) -> bool:
+    known = hold_rows.of_subjects(tx, connection.name, [copy.subject]).get(copy.subject, ())
+    return any((one.state, one.reason) == ("open", holds.BALANCE_DIFFERS) for one in known)
 
 
 def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
@@ -174,7 +183,9 @@ def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     )
 
 
-def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft) -> None:
+def hold(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft, base: Mapping[str, tuple[Value, Value]] = {}
+) -> None:
     """Ask a person about a copy; it is looked at again when its document or the answer changes."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     if draft.reason == holds.BY_HAND and hold_rows.standing(known.get(copy.subject, ())) != {
@@ -184,11 +195,14 @@ def hold(tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft)
         _close_holds(tx, hub, connection, copy)
         known = {}
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
-    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
-    base = by_hand.kept(copy.mapping)
+    base = {**by_hand.kept(copy.mapping), **base}
+    is_new = bool(hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now()))
+    if is_new or copy.mapping.base != base:
+        wake_its_invoices(tx, hub, connection, copy)
     if copy.mapping.base != base:
         # whatever it was equal to once, a tie-out must not count it as equal now
         mappings.update(tx, [msgspec.structs.replace(copy.mapping, base=base, updated_at=hub.clock.now())])
+        wake_what_settles_it(tx, hub, connection, copy, base)
     dealt_with(tx, connection, [copy.row])
 
 

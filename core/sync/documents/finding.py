@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import BugError, ReplyError
 from core.model.remote import Mark
 from core.ports import Missing, Probe, Sighting
-from core.sync.documents.copies import Copy
+from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 

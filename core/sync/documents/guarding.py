@@ -19,7 +19,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.sync import guard
 from core.sync.batch import Report
-from core.sync.documents.copies import Copy
+from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 COUNTED: Final = ("create", "void")

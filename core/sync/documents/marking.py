@@ -47,7 +47,11 @@ def customers_placed(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[s
 def mark_documents(
     tx: Tx, hub: Hub, connection: Connection, traces: Mapping[Named, str], *, reason: str, not_before: float = 0.0
 ) -> None:
-    """Mark remote documents dirty. One that has no mapping, at a connection where none originate, concerns nobody."""
+    """Mark remote documents dirty.
+
+    One that has no mapping, at a connection where none originate, concerns nobody, unless it may settle our copies.
+    """
+    concerned = {*connection.policy.documents.originates, *_settling(connection)}
     by_kind: dict[str, list[str]] = {}
     for kind, remote_id in traces:
         by_kind.setdefault(kind, []).append(remote_id)
@@ -56,7 +60,7 @@ def mark_documents(
         subjects = {
             work.mapping_subject(mapped[one].id) if one in mapped else subject_of((kind, one)): traces[kind, one]
             for one in remote_ids
-            if one in mapped or kind in connection.policy.documents.originates
+            if one in mapped or kind in concerned
         }
         if subjects:
             work.mark(
@@ -64,6 +68,13 @@ def mark_documents(
                 not_before=not_before,
             )  # fmt: skip
             tx.after_commit(lambda: hub.wake(connection.name))
+
+
+def _settling(connection: Connection) -> tuple[str, ...]:
+    """Kinds that settle copies of invoices at a connection which does not name the invoice then."""
+    spec = connection.manifest.documents.get("invoice")
+    is_told = spec is None or spec.tells_settled or spec.settles == "itself"
+    return () if is_told or "invoice" not in connection.policy.documents.mirrors else ("payment", "credit_note")
 
 
 def mark_mappings(tx: Tx, hub: Hub, rows: Iterable[MappingRow], *, reason: str, trace: str) -> None:

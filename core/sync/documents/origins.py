@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,8 +19,10 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
-from core.sync.documents.copies import Copy, hold
+from core.sync.documents.copies import hold
 from core.sync.documents.marking import Named, mark_documents
+from core.sync.documents.reading import read_all
+from core.sync.documents.standing import Copy
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.hub import Connection, Hub
@@ -44,15 +46,6 @@ async def take_origins(hub: Hub, connection: Connection, origins: Mapping[Named,
         for name, one in (await read_all(connection, kind, found.rows)).items():
             _sort(connection, found, name, one)
         await hub.db.run(lambda tx, some=found: _store(tx, hub, connection, some, report))  # type: ignore[misc]
-
-
-async def read_all(connection: Connection, kind: str, remote_ids: Iterable[str]) -> dict[str, Sighting | Missing]:
-    """Documents as they are now, by id."""
-    wanted, found = list(remote_ids), dict[str, Sighting | Missing]()
-    size = max(1, connection.manifest.read_batch * connection.manifest.in_flight)
-    for start in range(0, len(wanted), size):
-        found.update(await connection.connector.read(kind, wanted[start : start + size]))
-    return found
 
 
 def _sort(connection: Connection, found: Found, name: str, one: Sighting | Missing) -> None:

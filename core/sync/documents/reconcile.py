@@ -19,13 +19,17 @@ from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
-from core.sync.documents.copies import Copy, commit_intents, decide, hold
+from core.sync.documents.balances import with_others
+from core.sync.documents.copies import commit_intents, decide, hold
 from core.sync.documents.guarding import admit
 from core.sync.documents.marking import Named, named_in
-from core.sync.documents.origins import read_all, take_origins
+from core.sync.documents.origins import take_origins
+from core.sync.documents.reading import read_all
 from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
 from core.sync.documents.sending import send_steps
+from core.sync.documents.settlers import look_at_settled
+from core.sync.documents.standing import Copy
 from core.sync.failing import dealt_with
 from core.sync.hub import Connection, Hub
 
@@ -39,6 +43,8 @@ class Waiting:
 
     origins: dict[Named, DirtyRow] = field(default_factory=dict)
     copies: list[tuple[DirtyRow, MappingRow, Paper]] = field(default_factory=list)
+    strangers: dict[Named, DirtyRow] = field(default_factory=dict)
+    """What settles invoices here and is nobody's: neither taken nor copied."""
     open: list[tuple[DirtyRow, MappingRow, Paper, Intent]] = field(default_factory=list)
     done: list[DirtyRow] = field(default_factory=list)
 
@@ -56,9 +62,11 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
         return report
     await hub.db.run(lambda tx: dealt_with(tx, connection, waiting.done))
     await take_origins(hub, connection, waiting.origins, report)
+    await look_at_settled(hub, connection, waiting.strangers)
     for dirty, mapping, paper, intent in waiting.open:
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
     copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
+    copies = await with_others(hub, connection, copies)
     for _ in range(MOST_STEPS):
         rounds = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
         if not rounds:
@@ -83,7 +91,9 @@ def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:
         if row.subject.startswith("d:"):
             kind, remote_id = named_in(row.subject)
             mapped = mappings.by_remote_ids(tx, connection.name, kind, [remote_id]).get(remote_id)
-            if mapped is None:
+            if mapped is None and kind not in connection.policy.documents.originates:
+                found.strangers[kind, remote_id] = row
+            elif mapped is None:
                 found.origins[kind, remote_id] = row
             else:
                 pairs.append((row, mapped))
@@ -120,7 +130,7 @@ async def _look(
     found: list[Copy] = []
     vanished: list[Copy] = []
     for kind in sorted({mapping.kind for _, mapping, _ in waiting}):
-        here = [one for one in waiting if one[1].kind == kind]
+        here, seen_at = [one for one in waiting if one[1].kind == kind], hub.clock.now()
         answers = await read_all(
             connection, kind, [str(mapping.remote_id) for _, mapping, _ in here if mapping.remote_id]
         )
@@ -129,7 +139,7 @@ async def _look(
             if isinstance(seen, Missing):
                 vanished.append(Copy(row, mapping, paper, None))
             else:
-                found.append(Copy(row, mapping, paper, seen.raw if seen else None))
+                found.append(Copy(row, mapping, paper, seen.raw if seen else None, seen_at))
     if vanished:
         await hub.db.run(lambda tx: _copies_gone(tx, hub, connection, vanished))
         report.held += len(vanished)

@@ -12,9 +12,9 @@ from core.model.documents import KINDS, Document, Payment
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
-from core.sync.documents.copies import Copy
 from core.sync.documents.finding import find_own
 from core.sync.documents.listing import OFFER
+from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 RESTORED_AT = "documents_restored_at"
@@ -38,9 +38,10 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> l
     found = []
     for copy in copies:
         if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper.document, restored_on):
-            own = await find_own(hub, connection, copy, since=None)
+            looked_at = replace(copy, seen_at=hub.clock.now())
+            own = await find_own(hub, connection, looked_at, since=None)
             if len(own) == 1:
-                found.append(await hub.db.run(lambda tx, c=copy, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
+                found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
                 continue
         found.append(copy)
     return found

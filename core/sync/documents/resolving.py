@@ -20,9 +20,10 @@ from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
-from core.sync.documents.copies import ADDS, Copy, hold
+from core.sync.documents.copies import ADDS, hold
 from core.sync.documents.finding import find_own
 from core.sync.documents.sending import commit_written, send_steps
+from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 CREATE = "create"

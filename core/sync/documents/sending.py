@@ -19,7 +19,6 @@ from core.errors import (
     StaleError,
 )
 from core.model import holds
-from core.model.documents import references
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.ports import Receipt, Write, Written
@@ -27,8 +26,9 @@ from core.store import documents, intents, journal, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
-from core.sync.documents.copies import Copy, hold, is_equal, refusal
+from core.sync.documents.copies import hold, refusal
 from core.sync.documents.marking import mark_mappings
+from core.sync.documents.standing import Copy
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import Connection, Hub
 
@@ -127,10 +127,9 @@ def commit_written(
         mapping = msgspec.structs.replace(mapping, remote_id=remote_id, state=state, updated_at=now)
         mappings.update(tx, [mapping])
         _wake_those_about_it(tx, hub, connection, copy)
-    _wake_what_it_settles(tx, hub, connection, copy)
     journal.write(tx, [_entry(copy, intent, remote_id, now)])
     report.written += 1
-    return replace(copy, mapping=mapping, raw=receipt.sighting.raw)
+    return replace(copy, mapping=mapping, raw=receipt.sighting.raw, seen_at=intent.sent_at)
 
 
 def _claim(tx: Tx, hub: Hub, connection: Connection, copy: Copy, remote_id: str) -> bool:
@@ -151,14 +150,6 @@ def _wake_those_about_it(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -
     rows = [row for some in mappings.of_records(tx, about).values() for row in some]
     here = [row for row in rows if row.connection == connection.name and row.id != copy.mapping.id]
     mark_mappings(tx, hub, here, reason="its invoice is there", trace=copy.row.trace)
-
-
-def _wake_what_it_settles(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
-    """A copy of an invoice may have been refused because of what settled it: that has just changed."""
-    about = documents.by_ids(tx, references(copy.paper.document))
-    rows = [row for some in mappings.of_records(tx, about).values() for row in some]
-    unequal = [row for row in rows if row.connection == connection.name and not is_equal(about[row.record_id], row)]
-    mark_mappings(tx, hub, unequal, reason="what settles it changed", trace=copy.row.trace)
 
 
 def _entry(copy: Copy, intent: Intent, remote_id: str, now: float) -> journal.Entry:

@@ -16,7 +16,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync import registry
-from core.sync.documents.copies import is_equal
+from core.sync.documents.standing import is_equal
 from core.sync.hub import Hub
 
 AT_ONCE = 500

@@ -19,8 +19,8 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
-from core.sync.documents.copies import is_equal
 from core.sync.documents.offering import is_wanted
+from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every
 from core.sync.hub import Hub
 

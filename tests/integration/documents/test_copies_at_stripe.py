@@ -94,6 +94,26 @@ async def test_a_payment_of_two_invoices_is_told_for_each() -> None:
     await is_silent(world)
 
 
+@pytest.mark.parametrize(("amount", "left"), [("119.00", "0.00"), ("50.00", "69.00")])
+async def test_a_copy_that_somebody_pays_at_stripe_is_asked_about(amount: str, left: str) -> None:
+    """As a whole, or in part: the books know of no such payment, and it is paid back or booked."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (copy,) = stripe(world).neutral("invoice")
+    by_hand = {"currency": "USD", "amount": amount, "applications": [{"invoice": copy, "amount": amount}]}
+    stripe(world).edit("payment", None, by_hand)
+    before = world.writes("stripe")
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert hold.reason == "balance_differs"
+    assert hold.detail["problem"] == f"{left} USD is due of the copy in Stripe, 119.00 USD of the invoice"
+    pay(world, invoice, amount, "quickbooks")
+    await world.next_sweep()
+    assert [(one.reason, one.detail["document"]) for one in held(world)] == [("rejected", "payment")]
+    assert world.writes("stripe") == before
+
+
 async def test_an_open_invoice_waits_until_it_is_paid_where_it_may_not_be_open() -> None:
     """Nobody can pay at Stripe what was billed elsewhere."""
     world = await booking(mirror_open_invoices="no")

@@ -1,0 +1,232 @@
+"""A copy's own balance: what is due of it must be what is due of its invoice, whoever else writes there.
+
+Compared where payments and credit notes have copies of their own (`settles="apart"`), and only once those are made:
+until then a difference is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from core.errors import RejectedError, ReplyError
+from core.model import holds
+from core.model.documents import Invoice, references, settled_by
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.money import ZERO, total_of
+from core.model.paper import RemoteDocument
+from core.model.settling import Part, Standing, settled_of, span_of
+from core.model.values import Value
+from core.ports import Missing, Sighting
+from core.store import documents, intents, mappings, work
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
+from core.sync.documents.marking import mark_mappings
+from core.sync.documents.reading import read_all
+from core.sync.documents.standing import OTHERS, Copy, is_equal
+from core.sync.hub import Connection, Hub
+
+CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
+
+
+def is_compared(connection: Connection) -> bool:
+    """Whether copies of invoices at a connection have a balance that is made by other documents there."""
+    spec = connection.manifest.documents.get("invoice")
+    return spec is not None and spec.settles == "apart" and "invoice" in connection.policy.documents.mirrors
+
+
+class Balance(NamedTuple):
+    """`others`: how much of a copy is settled by what is no copy of ours. `draft`: the question where that is wrong."""
+
+    others: Decimal
+    draft: HoldDraft | None
+
+
+def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
+    """How a copy's balance stands; None while that cannot be told, because something that settles it is on its way."""
+    told = _seen(connection, copy)
+    if told is None:
+        return Balance(ZERO, None)
+    invoice, there, parts = copy.paper.document, told.document, _parts(tx, connection, copy)
+    assert isinstance(invoice, Invoice)  # noqa: S101 - of others nothing was seen
+    assert isinstance(there, Invoice)  # noqa: S101 - what read() gives for this kind
+    span = None if parts is None else span_of(invoice, there, parts)
+    if parts is None or span is None:
+        return None
+    settled = settled_of(there)
+    ours = total_of([one.amount for one in parts if one.standing == "there"])
+    draft = None if settled in span else _draft(connection, copy, there)
+    return Balance(total_of([settled, -ours]), draft)
+
+
+def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
+    """The copy of an invoice as it was read; None for what has no balance to compare."""
+    wanted = copy.paper.document
+    is_concerned = isinstance(wanted, Invoice) and wanted.status != "void"
+    if not is_concerned or copy.raw is None or not is_compared(connection) or connection.documents is None:
+        return None
+    return connection.documents.read("invoice", copy.raw)
+
+
+def _parts(tx: Tx, connection: Connection, copy: Copy) -> list[Part] | None:
+    """What settles the invoice in the registry; None where some of it was copied after the copy was read."""
+    about = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ())).values()
+    rows = {one.record_id: one for one in _here(tx, connection, [one.id for one in about])}
+    if any(one.updated_at > copy.seen_at for one in rows.values()):
+        return None  # whoever did that has this copy looked at again
+    return [
+        Part(settled_by(one.document).get(copy.paper.id, ZERO), _standing(tx, connection, one, rows.get(one.id)))
+        for one in about
+    ]
+
+
+def _here(tx: Tx, connection: Connection, record_ids: Iterable[str]) -> list[MappingRow]:
+    found = mappings.of_records(tx, list(record_ids))
+    return [row for some in found.values() for row in some if row.connection == connection.name]
+
+
+def _standing(tx: Tx, connection: Connection, paper: Paper, row: MappingRow | None) -> Standing:
+    if row is None or row.state not in ("live", "pending"):
+        return "absent"
+    if paper.origin == connection.name or is_equal(paper, row):
+        return "there"
+    subject = work.mapping_subject(row.id)
+    is_held = any(one.state == "open" for one in hold_rows.of_subjects(tx, connection.name, [subject]).get(subject, ()))
+    is_waiting = work.waiting(tx, connection.name, [subject]) or intents.open_of(tx, [row.id])
+    if is_waiting and not is_held:
+        return "moving"
+    return "there" if row.remote_id else "absent"
+
+
+def _draft(connection: Connection, copy: Copy, there: Invoice) -> HoldDraft:
+    invoice = copy.paper.document
+    assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is no balance
+    title, currency = connection.manifest.title, invoice.currency
+    by = f"; not from here: {', '.join(copy.others)}" if copy.others else ""
+    detail: dict[str, object] = {
+        "document": "invoice",
+        "number": invoice.number,
+        "problem": f"{there.due} {currency} is due of the copy in {title}, {invoice.due} {currency} of the invoice{by}",
+        "field": "due",
+        "limit": f"{invoice.due} {currency}",
+        "cure": CURE,
+        "there": str(there.due),
+        "registry": str(invoice.due),
+        "currency": currency,
+        "others": list(copy.others),
+    }
+    digest = digest_of(holds.BALANCE_DIFFERS, str(there.due), copy.paper.digest)
+    return HoldDraft(reason=holds.BALANCE_DIFFERS, detail=detail, digest=digest)
+
+
+# ---- what is booked there already -------------------------------------------------------------------
+
+
+def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
+    """Raise RejectedError for a new copy of what may be booked there by hand already: it would be there twice."""
+    document = copy.paper.document
+    for invoice_id in settled_by(document) if copy.raw is None and is_compared(connection) else ():
+        left = _booked_by_others(tx, connection, invoice_id, copy.paper.id)
+        if left > 0:
+            number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
+            raise RejectedError(
+                f"{left} {document.currency} of invoice {number} is settled in {connection.manifest.title} already,"
+                " by something that was booked there by hand",
+                field="applications",
+                limit="nothing is booked twice",
+                cure="delete there what was booked by hand, and this is booked instead; or leave it, if it is the same",
+            )
+
+
+def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:
+    """Of an invoice's copy, as it was last seen; what else has no copy may be just that."""
+    (row,) = _here(tx, connection, [invoice_id]) or (None,)
+    others = Decimal(str(row.base[OTHERS][1])) if row and OTHERS in row.base else ZERO
+    if not others:
+        return ZERO
+    about = documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ()))
+    rows = {one.record_id: one for one in _here(tx, connection, about)}
+    absent = [
+        settled_by(one.document).get(invoice_id, ZERO)
+        for one in about.values()
+        if one.id != but and _standing(tx, connection, one, rows.get(one.id)) == "absent"
+    ]
+    return total_of([others, -total_of(absent)])
+
+
+def base_of(balance: Balance) -> dict[str, tuple[Value, Value]]:
+    """What a mapping remembers of a balance."""
+    return {OTHERS: ("", str(balance.others))} if balance.others else {}
+
+
+# ---- who it was ------------------------------------------------------------------------------------
+
+
+async def with_others(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> list[Copy]:
+    """The same copies; those whose balance differs with the payments that settle them and that nobody here knows."""
+    if not is_compared(connection):
+        return list(copies)
+    strange = await hub.db.read(lambda tx: {one.mapping.id: _strange(tx, connection, one) for one in copies})
+    ids = sorted({one for some in strange.values() for one in some})
+    if not ids:
+        return list(copies)
+    seen = await read_all(connection, "payment", ids)
+    return [replace(one, others=_told(connection, strange[one.mapping.id], seen)) for one in copies]
+
+
+def _strange(tx: Tx, connection: Connection, copy: Copy) -> list[str]:
+    try:
+        told = _seen(connection, copy)
+    except ReplyError:
+        return []  # said where the copy is decided on
+    if told is None or not told.settled_by:
+        return []
+    known = mappings.by_remote_ids(tx, connection.name, "payment", told.settled_by)
+    found = [one for one in told.settled_by if one not in known]
+    balance = judged(tx, connection, copy) if found else None
+    return found if balance and balance.draft else []
+
+
+def _told(connection: Connection, ids: Sequence[str], seen: dict[str, Sighting | Missing]) -> tuple[str, ...]:
+    """Payments in words; those that only apply credits where there are no others: ours do so, too."""
+    real = [one for one in ids if isinstance(seen[one], Sighting)]
+    return tuple(_words(connection, one, seen[one]) for one in real or ids)
+
+
+def _words(connection: Connection, remote_id: str, seen: Sighting | Missing) -> str:
+    if isinstance(seen, Missing):
+        return f"a credit that payment {remote_id} applies"
+    try:
+        if connection.documents is None:
+            return f"payment {remote_id}"
+        document = connection.documents.read("payment", seen.raw).document
+    except ReplyError:
+        return f"payment {remote_id}"
+    amount, day = getattr(document, "amount", None), getattr(document, "received_on", None)
+    return f"payment {remote_id} of {amount} {document.currency}, {day}"
+
+
+# ---- who is to look --------------------------------------------------------------------------------
+
+
+def wake_its_invoices(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    """What settles them is copied now, or held: their copies' balances can be compared."""
+    if is_compared(connection):
+        rows = _here(tx, connection, references(copy.paper.document))
+        mark_mappings(tx, hub, rows, reason="what settles it changed", trace=copy.row.trace)
+
+
+def wake_what_settles_it(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, base: Mapping[str, tuple[Value, Value]]
+) -> None:
+    """Something else is booked by hand than before: what could not be booked because of it may be now."""
+    if copy.mapping.base.get(OTHERS) == base.get(OTHERS):
+        return
+    papers = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
+    unequal = [row for row in _here(tx, connection, papers) if not is_equal(papers[row.record_id], row)]
+    mark_mappings(tx, hub, unequal, reason="what is booked by hand changed", trace=copy.row.trace)

@@ -1,0 +1,41 @@
+"""How one copy of a document stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.store import work
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
+from core.store.work import DirtyRow
+
+BASE = "document"
+"""In a mapping's base: the digest of the document that the copy was last seen to be equal to."""
+
+OTHERS = "others"
+"""In the base of a copy of an invoice: how much of it was last seen settled by what is no copy of ours; "" of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy under way; `raw` is the object as it was at `seen_at` or later, None before it is made.
+
+    `others` are payments, in words, that settle the copy of an invoice and that nobody here knows of.
+    """
+
+    row: DirtyRow
+    mapping: MappingRow
+    paper: Paper
+    raw: bytes | None
+    seen_at: float = 0.0
+    others: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """Where holds and failures of this copy are kept."""
+        return work.mapping_subject(self.mapping.id)
+
+
+def is_equal(paper: Paper, row: MappingRow) -> bool:
+    """Whether a copy was last seen to be what the document is now."""
+    return row.state == "live" and row.base.get(BASE) == (paper.digest, paper.digest)
