@@ -78,9 +78,9 @@ class DaemonProcess:
     def start(self) -> float:
         """Start; returns the seconds until it was ready."""
         started = time.perf_counter()
-        log = (self.folder / "daemon.log").open("ab")
         command = [sys.executable, str(Path(__file__).parents[2] / "run_daemon.py"), "run"]
-        self.process = subprocess.Popen(command, cwd=self.folder, env=self._environment, stderr=log, stdout=log)
+        with (self.folder / "daemon.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self._environment, stderr=log, stdout=log)
         while time.perf_counter() - started < READY_SECONDS:
             try:
                 self.get("/readyz")

@@ -53,7 +53,7 @@ class Side(Protocol):
     """What people do meanwhile, and what must be true of it at rest."""
 
     config: str
-    clients: Mapping[str, SandboxClient]
+    clients: Mapping[str, Any]
 
     def begin(self) -> None:
         """Every connection is active, and nothing is under way."""
@@ -149,11 +149,12 @@ def rows_left(db: Database, clients: Iterable[SandboxClient]) -> list[str]:
     return found
 
 
-def under_way(db: Database) -> list[str]:
-    """What the daemon was writing when it died."""
-    open_ = sa.select(INTENTS.c.connection, INTENTS.c.kind, INTENTS.c.action).where(INTENTS.c.closed_at.is_(None))
+def under_way(db: Database) -> dict[str, str]:
+    """What the daemon was writing when it died, by the intents' ids."""
+    open_ = sa.select(*(INTENTS.c[name] for name in ("id", "connection", "kind", "action")))
     with db.engine.connect() as connection:
-        return [f"{row.connection}: {row.action} {row.kind}" for row in connection.execute(open_)]
+        rows = connection.execute(open_.where(INTENTS.c.closed_at.is_(None)))
+        return {row.id: f"{row.connection}: {row.action} {row.kind}" for row in rows}
 
 
 @contextmanager
@@ -174,9 +175,9 @@ def database(folder: Path, kind: str) -> Iterator[tuple[str, dict[str, str]]]:
     admin.dispose()
 
 
-def _come_to_rest(daemon: DaemonProcess) -> None:
+def _come_to_rest(daemon: DaemonProcess, index_seconds: float) -> None:
     """Whose webhook died with the daemon is found by the next sweep, once the provider's index shows it."""
-    time.sleep(INDEX_SECONDS)
+    time.sleep(index_seconds)
     for what in ("changes", "full"):
         asked = [daemon.post("/v1/syncs", {"connection": name, "what": what})["id"] for name in NAMES]
         # a connection looks quiet before its one-off has begun
@@ -185,15 +186,22 @@ def _come_to_rest(daemon: DaemonProcess) -> None:
         daemon.wait_until_quiet()
 
 
-SIDES: Mapping[str, Callable[[dict[str, str], random.Random], Side]] = {"customers": People, "documents": Bookkeepers}
+def _bookkeepers(urls: dict[str, str], rng: random.Random) -> Bookkeepers:
+    return Bookkeepers({name: SandboxClient(url) for name, url in urls.items()}, rng)
 
 
-def campaign(kills: int, kind: str, about: str = "customers", look_every: int = LOOK_EVERY) -> dict[str, Any]:
+SIDES: Mapping[str, Callable[[dict[str, str], random.Random], Side]] = {
+    "customers": People,
+    "documents": _bookkeepers,
+}
+
+
+def campaign(kills: int, kind: str, about: str = "customers", *, lag_scale: float = 1.0) -> dict[str, Any]:
     """Kill so many times; what was wrong at which look."""
     rng = random.Random(kills)
     wrong: dict[int, list[str]] = {}
-    died: Counter[str] = Counter()
-    with SandboxProcess() as urls, tempfile.TemporaryDirectory() as text, database(Path(text), kind) as told:
+    died: dict[str, str] = {}
+    with SandboxProcess(lag_scale) as urls, tempfile.TemporaryDirectory() as text, database(Path(text), kind) as told:
         url, environment = told
         side = SIDES[about](urls, rng)
         with DaemonProcess(Path(text), urls, side.config + BUSY, **environment) as daemon:
@@ -209,8 +217,8 @@ def campaign(kills: int, kind: str, about: str = "customers", look_every: int = 
                 daemon.process.wait()
                 died.update(under_way(db))
                 daemon.start()
-                if number % look_every == 0 or number == kills:
-                    _come_to_rest(daemon)
+                if number % LOOK_EVERY == 0 or number == kills:
+                    _come_to_rest(daemon, INDEX_SECONDS * lag_scale)
                     here = side.problems(db) + rows_left(db, side.clients.values())
                     print(f"{number} kills: {len(here)} wrong", file=sys.stderr, flush=True)
                     if here:
@@ -218,8 +226,10 @@ def campaign(kills: int, kind: str, about: str = "customers", look_every: int = 
             told_of = side.told(db)
             db.close()
         webhooks = {name: dict(client.stats().webhooks) for name, client in side.clients.items()}
+        for client in side.clients.values():
+            client.close()
     result = {"database": kind, "kills": kills, **told_of, "wrong": wrong, "webhooks": webhooks}
-    return {**result, "writes_under_way": dict(sorted(died.items()))}
+    return {**result, "writes_under_way": dict(sorted(Counter(died.values()).items()))}
 
 
 def main() -> int:

@@ -48,9 +48,9 @@ class Bookkeepers:
 
     config = FLOWING
 
-    def __init__(self, urls: Mapping[str, str], rng: Random) -> None:
+    def __init__(self, clients: Mapping[str, SandboxClient], rng: Random) -> None:
         """Some customers, each with the currency of its books."""
-        self.clients = {name: SandboxClient(url) for name, url in urls.items()}
+        self.clients = clients
         self._rng = rng
         self._accounts: list[Account] = []
         self.done: Counter[str] = Counter()

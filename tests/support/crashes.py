@@ -8,11 +8,16 @@ from __future__ import annotations
 import copy
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.ports import HttpRequest, HttpResponse
+import msgspec
+
+from core.model.documents import KINDS, Document
+from core.model.paper import RemoteDocument
+from core.ports import DocumentTranslator, HttpRequest, HttpResponse, Write
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store.database import Database
 from core.sync.lanes import Lanes
@@ -21,6 +26,10 @@ from tests.support.world import NAMES, World
 
 class Crash(BaseException):
     """The process dies here."""
+
+
+DOING: ContextVar[str] = ContextVar("DOING", default="")
+"""Which steps of documents are under way here: points are told apart by them. Batches go on beside each other."""
 
 
 @dataclass
@@ -37,6 +46,7 @@ class Fuse:
         if not self.is_armed:
             return
         self.count += 1
+        name = f"{name} of {DOING.get()}" if DOING.get() else name
         self.reached[name] += 1
         if self.count == self.blows_at:
             self.is_armed = False
@@ -60,12 +70,39 @@ class FusedPort:
             return found
 
         async def fused(*arguments: Any, **named: Any) -> Any:
-            self._fuse.point(f"before {self._label}.{name}")
-            result = await found(*arguments, **named)
-            self._fuse.point(f"after {self._label}.{name}")
+            doing = DOING.set(_steps_of(arguments[0]) if name == "write" else "")
+            try:
+                self._fuse.point(f"before {self._label}.{name}")
+                result = await found(*arguments, **named)
+                self._fuse.point(f"after {self._label}.{name}")
+            finally:
+                DOING.reset(doing)
             return result
 
         return fused
+
+
+class Retold:
+    """An origin's translation that hears of documents what a system of another kind would say of them."""
+
+    def __init__(self, inner: DocumentTranslator, says: Mapping[str, Callable[[Document], Document]]) -> None:
+        """`says`: by kind, what it makes of a document; looked up at each reading."""
+        self._inner, self._says = inner, says
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is as ever."""
+        return getattr(self._inner, name)
+
+    def read(self, kind: str, raw: bytes) -> RemoteDocument:
+        """Read, and retell."""
+        found = self._inner.read(kind, raw)
+        retell = self._says.get(kind)
+        return msgspec.structs.replace(found, document=retell(found.document)) if retell and not found.mark else found
+
+
+def _steps_of(writes: Sequence[Write]) -> str:
+    """`finalize invoice`; nothing for customers, whose writes are of one kind."""
+    return ", ".join(sorted({f"{one.action} {one.kind}" for one in writes if one.kind in KINDS}))
 
 
 CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "find", "write")
@@ -80,6 +117,8 @@ class FragileWorld(World):
     fuse: Fuse = field(default_factory=Fuse)
     fused: tuple[str, ...] = NAMES
     database_calls: tuple[str, ...] = DATABASE_CALLS
+    says: dict[str, Callable[[Document], Document]] = field(default_factory=dict)
+    """What every origin says of its documents instead, by kind."""
 
     def start(self) -> None:
         """Start as ever, then stand proxies before the ports."""
@@ -91,7 +130,11 @@ class FragileWorld(World):
             for name, one in self.hub.connections.items()
         }
         db: Database = FusedPort(self.db, "database", self.database_calls, self.fuse)  # type: ignore[assignment]
-        self.hub = replace(self.hub, db=db, connections=connections)
+        retold = {
+            name: replace(one, documents=Retold(one.documents, self.says)) if one.documents else one  # type: ignore[arg-type]
+            for name, one in connections.items()
+        }
+        self.hub = replace(self.hub, db=db, connections=retold)
         self.lanes = Lanes(self.hub)
 
     def _through(self, name: str) -> Callable[[HttpRequest], HttpResponse]:
@@ -114,6 +157,7 @@ class FragileWorld(World):
         twin.rng, twin.clock, twin.lookalikes, twin.vaults = copy.deepcopy(state)
         twin.seed, twin.url, twin.timing, twin.config = self.seed, self.url, self.timing, self.config
         twin.fuse, twin.fused, twin.database_calls, twin.woken = fuse, self.fused, self.database_calls, set()
+        twin.says = dict(self.says)
         twin.exchanges = {name: one.respond for name, one in twin.lookalikes.items()}
         twin.db = Database(self.url, is_direct=True)
         copy_sqlite(self.db, twin.db)
