@@ -69,7 +69,7 @@ class StripeWebhooks:
     def notices(self, body: bytes) -> Sequence[Notice]:
         """Whom one event concerns: a customer, or documents; nobody for types that are not listened to.
 
-        A refund names what it paid back and not an invoice's payment: `read` finds out which one that was.
+        A refund or a dispute names what was paid and not an invoice's payment: `read` finds out which one that was.
         """
         event = loads(body)
         if not isinstance(event, dict) or not isinstance(event.get("type"), str):
@@ -95,7 +95,7 @@ class StripeWebhooks:
 
 def _documents(about: Mapping[str, object], our_key: str | None) -> Sequence[Notice]:
     kind = about.get("object")
-    if kind in ("refund", "charge"):
+    if kind in ("refund", "charge", "dispute"):
         # of a charge without an intent nobody can tell which invoice it paid
         found = [("payment", _id_of(about.get("payment_intent")))]
     elif not _id_of(about):

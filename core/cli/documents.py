@@ -69,6 +69,10 @@ def _showing(kind: str) -> Callable[..., None]:
     return show
 
 
+_TABLES = ("lines", "applications", "disputes")
+"""Fields of a document that are no single fact."""
+
+
 def _draw_list(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
     rows = []
     for one in found:
@@ -91,12 +95,15 @@ def _stands(copy: Mapping[str, Any]) -> str:
 
 def draw(screen: Screen, found: Mapping[str, Any]) -> None:
     """One document as people read it."""
-    document = {name: value for name, value in found["document"].items() if name not in ("lines", "applications")}
+    document = {name: value for name, value in found["document"].items() if name not in _TABLES}
     facts = {"customer": found["customer"], "origin": f"{found['origin']} {found['remote_id']}", **document}
     screen.facts(facts, title=found["id"])
     lines = found["document"].get("lines", ())
     columns = ("description", "product", "quantity", "unit_amount", "amount", "discount", "tax")
     screen.table(columns, [[line[name] for name in columns] for line in lines], title="lines")
+    disputes = found["document"].get("disputes", ())
+    told = ("id", "status", "amount", "withdrawn", "fee", "fee_currency")
+    screen.table(told, [[one[name] for name in told] for one in disputes], title="disputes")
     copies = [
         (copy["connection"], copy["remote_id"], _stands(copy), _problem(copy), copy["write_in_doubt"])
         for copy in found["copies"]

@@ -23,6 +23,7 @@ KINDS: Final[tuple[Kind, ...]] = ("invoice", "payment", "credit_note")
 InvoiceStatus = Literal["draft", "open", "paid", "void", "uncollectible"]
 PaymentStatus = Literal["pending", "succeeded", "failed", "void"]
 CreditNoteStatus = Literal["issued", "void"]
+DisputeStatus = Literal["needs_response", "under_review", "won", "lost"]
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +74,22 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
 
 
+class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+    """A payer's bank asks for `amount` back; `withdrawn` of it is taken for now, in the payment's currency.
+
+    `fee` is the provider's, in `fee_currency`: it is told, and settles nothing.
+    """
+
+    id: str
+    status: DisputeStatus
+    amount: Decimal
+    withdrawn: Decimal = ZERO
+    fee: Decimal = ZERO
+    fee_currency: str = ""
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="payment"):
-    """Money that came in, and what it settles. `refunded` of it went back."""
+    """Money that came in, and what it settles. `refunded` of it went back, and what `disputes` withdrew."""
 
     id: str
     customer: str
@@ -86,6 +101,12 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     reference: str = ""
     received_on: date | None = None
     applications: tuple[Application, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+
+    @property
+    def charged_back(self) -> Decimal:
+        """How much of it banks have taken back and not returned."""
+        return total_of([one.withdrawn for one in self.disputes])
 
 
 class CreditNote(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="credit_note"):
@@ -235,6 +256,17 @@ def _payment_breaches(payment: Payment) -> list[Breach]:
         found.append(Breach("amount", f"is not positive: {payment.amount}"))
     if not 0 <= payment.refunded <= payment.amount:
         found.append(Breach("refunded", f"{payment.refunded} of a payment of {payment.amount}"))
+    for index, one in enumerate(payment.disputes):
+        where = f"disputes.{index}"
+        if not 0 <= one.withdrawn <= one.amount:
+            found.append(Breach(f"{where}.withdrawn", f"{one.withdrawn} of a dispute about {one.amount}"))
+        for name, value, currency in (
+            ("amount", one.amount, payment.currency),
+            ("withdrawn", one.withdrawn, payment.currency),
+            ("fee", one.fee, one.fee_currency or payment.currency),
+        ):
+            if not is_whole(value, currency):
+                found.append(Breach(f"{where}.{name}", f"{value} is finer than {currency}'s smallest unit"))
     return found
 
 

@@ -72,7 +72,7 @@ def _paid(before: Overview, payment: Payment) -> dict[str, object]:
     if payment.status != "succeeded":
         return {}
     days = [day for day in (before.last_paid_on, payment.received_on) if day is not None]
-    kept = payment.amount - payment.refunded
+    kept = payment.amount - payment.refunded - payment.charged_back
     return {"paid": before.paid + kept, "last_paid_on": max(days) if days else None}
 
 

@@ -28,6 +28,10 @@ _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
         ("of it went back, which QuickBooks is not told", "book a refund receipt out of that account"),
         ("of a refund failed after it was booked", "void the refund receipt, or make it smaller"),
     ),
+    "charged_back": (
+        ("of it was charged back, which QuickBooks is not told", "book the chargeback out of that account"),
+        ("that was charged back is there again", "book it back into that account"),
+    ),
 }
 """Amounts that a person books: what to say and to do where more of it happened than is booked, and where less did."""
 _NOT_PAYABLE: Final = {"AllowOnlineCreditCardPayment": False, "AllowOnlineACHPayment": False}
@@ -66,12 +70,10 @@ class QuickBooksDocuments:
 
     def _refuse_unbooked(self, wanted: WantedDocument) -> None:
         """What came in is booked first; what went back of it is held, until a person has booked that."""
+        document = wanted.document
         for field, (happened, undone) in _BY_HAND.items():
-            if field not in wanted.document.__struct_fields__:
-                continue
-            left = wanted.left_by_hand(field)
+            left = wanted.left_by_hand(field) if hasattr(document, field) else ZERO
             if left:
-                document = wanted.document
                 says, cure = happened if left > 0 else undone
                 raise ByHandError(
                     f"{abs(left)} {document.currency} {says}",

@@ -48,6 +48,10 @@ class DocumentApi:
         expand = [f"data.{one}" for one in _EXPANDED["invoice"]]
         return await self._api.read("search_invoices", "/v1/invoices/search", _with(params, expand))
 
+    async def disputes(self, params: Mapping[str, Any]) -> Reply:
+        """One page of disputes, newest first, each with the money that it moved."""
+        return await self._api.read("list_disputes", "/v1/disputes", params)
+
     # ---- writes ----------------------------------------------------------------------------------
 
     async def create(self, kind: str, body: Mapping[str, Any], key: str) -> Reply:

@@ -13,11 +13,13 @@ from connectors.stripe.connector.pages import bad_record, objects_in, sighting_o
 from connectors.stripe.connector.together import Turns, first_failure_raised, together
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeDocuments
+from connectors.stripe.translate.reading import charge_of
 from connectors.stripe.wire import HeadWire, is_storable, loads
 from connectors.stripe.wire.documents import (
     ALSO_KEY,
     CreditLineWire,
     CreditNoteWire,
+    DisputeWire,
     DocumentWire,
     InvoicePaymentWire,
     InvoiceWire,
@@ -194,6 +196,7 @@ class Documents:
         wire = decode_document(kind, raw)
         if isinstance(wire, InvoicePaymentWire):
             wire.others = await self._other_parts(wire)
+            wire.disputes = await self._disputes(wire)
             return wire
         if not wire.lines.has_more:
             return wire
@@ -215,6 +218,16 @@ class Documents:
         for invoice in others:
             found += [one for one in await self.payments_of(invoice) if self._translator.mark_of_part(one) == mark]
         return found or None
+
+    async def _disputes(self, wire: InvoicePaymentWire) -> list[DisputeWire] | None:
+        charge = charge_of(wire)
+        if charge is None or not charge.disputed:
+            return None
+        params: dict[str, Any] = {"limit": MANIFEST.page_size, "charge": charge.id}
+        raws, page = objects_in((await self._api.disputes(params)).body)
+        if page.has_more:
+            raise ReplyError(f"charge {charge.id} has more than {MANIFEST.page_size} disputes")
+        return [decode_as(raw, DisputeWire) for raw in raws]
 
     async def payments_of(self, invoice: str) -> list[InvoicePaymentWire]:
         """The payments of one invoice, as they are now."""

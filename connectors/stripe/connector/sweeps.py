@@ -13,7 +13,7 @@ from connectors.stripe.connector.documents import INTENT, Documents
 from connectors.stripe.connector.finding import DELETED
 from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
 from connectors.stripe.connector.ranges import FullCursor, full_page
-from connectors.stripe.manifest import API_VERSION, MANIFEST
+from connectors.stripe.manifest import API_VERSION, FED, MANIFEST
 from connectors.stripe.translate import StripeTranslator
 from connectors.stripe.webhook import StripeWebhooks
 from connectors.stripe.wire import EventWire, HeadWire, is_storable, loads
@@ -89,7 +89,7 @@ async def _events_after(api: StripeApi, since: int, position: ChangesCursor) -> 
 
 
 def _params() -> dict[str, Any]:
-    return {"limit": MANIFEST.page_size, "types": list(MANIFEST.webhook_events)}
+    return {"limit": MANIFEST.page_size, "types": list(FED)}
 
 
 def _provider_time(reply: Reply, fallback: int) -> int:

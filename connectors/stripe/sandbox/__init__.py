@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from connectors.stripe.sandbox import people
 from connectors.stripe.sandbox.account import StripeAccount
 from connectors.stripe.sandbox.books import Books
+from connectors.stripe.sandbox.cash import Cash
 from connectors.stripe.sandbox.customers import Customer
 from connectors.stripe.sandbox.endpoints import Endpoints, Finish
 from connectors.stripe.sandbox.forms import Form, form_in
@@ -19,6 +20,7 @@ from connectors.stripe.sandbox.ledger import NAMES, Ledger
 from connectors.stripe.sandbox.papers import Papers
 from connectors.stripe.sandbox.routes import endpoint_of, permission_of
 from connectors.stripe.sandbox.settings import RefusedError, StripeSettings
+from connectors.stripe.sandbox.treasury import Treasury
 from core.ports import Clock, HttpRequest, HttpResponse
 from core.sandbox.lookalike import Mutation, Outgoing
 
@@ -40,7 +42,8 @@ class StripeLookAlike:
         self._api = Endpoints(self._account, clock, name)
         self.ledger = Ledger(self._account, clock, rng)
         self._invoicing = Invoicing(self.ledger)
-        self._books = Books(self.ledger, self._invoicing)
+        self.treasury = Treasury(self.ledger)
+        self._books = Books(self.ledger, self._invoicing, self.treasury)
         papers = Papers(self.ledger, self._invoicing, self._api)
         self._throttle = Throttle()
         self._meter = ReadMeter()
@@ -55,6 +58,7 @@ class StripeLookAlike:
             "GET /v1/customers/{id}": self._api.get,
             "GET /v1/events": self._api.event_list,
             **papers.reads(),
+            **Cash(self.ledger, self.treasury, self._api).reads(),
         }
         self._writes: Mapping[str, Callable[[Form, str], Finish]] = {
             "POST /v1/customers": self._api.create,
@@ -168,6 +172,8 @@ class StripeLookAlike:
         self._invoicing.catch_up()
         if kind in NAMES:
             return self._books.edit(kind, remote_id, changes)
+        if kind == "payout" and remote_id is None:
+            return self.treasury.pay_out(**changes)
         _known(kind)
         return self._account.edit(remote_id, changes)
 

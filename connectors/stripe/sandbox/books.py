@@ -17,6 +17,7 @@ from connectors.stripe.sandbox.drafts import blank_invoice, line_of, number_is_f
 from connectors.stripe.sandbox.invoicing import Invoicing, must_be_draft, must_be_open, must_not_be_final
 from connectors.stripe.sandbox.ledger import NAMES, PERSON, Ledger, Thing
 from connectors.stripe.sandbox.settings import RefusedError
+from connectors.stripe.sandbox.treasury import Treasury
 from connectors.stripe.sandbox.truth import TRUTHS
 
 _CARD: Final = "card"
@@ -33,9 +34,10 @@ _LINE: Final = frozenset(
 class Books:
     """The truth about one account's documents, and people's hands on it."""
 
-    def __init__(self, ledger: Ledger, invoicing: Invoicing) -> None:
+    def __init__(self, ledger: Ledger, invoicing: Invoicing, treasury: Treasury) -> None:
         """Share the state."""
         self._ledger = ledger
+        self._treasury = treasury
         self._invoicing = invoicing
 
     def objects(self, kind: str) -> Mapping[str, Thing]:
@@ -234,11 +236,13 @@ class Books:
             "amount": amount,
             "amount_refunded": 0,
             "currency": currency,
+            "disputed": False,
             "customer": customer,
             "payment_intent": intent,
             "payment_method_details": {"type": _CARD},
         }
         self._ledger.charges[str(charge["id"])] = charge
+        self._treasury.came_in(charge)
         self._ledger.intents[intent] = {
             "id": intent,
             "object": "payment_intent",
@@ -263,15 +267,29 @@ class Books:
         return str(paid["id"])
 
     def _change_payment(self, payment: Thing, changes: Mapping[str, Any]) -> None:
-        _known(changes, frozenset({"refunded"}))
+        _known(changes, frozenset({"refunded", "refund_failed", "dispute"}))
         if payment["status"] != "paid":
             raise ValueError("nothing was paid")
-        back = minor(changes["refunded"], payment["currency"])
         record = payment["payment"].get("payment_record")
         if record:
+            _known(changes, frozenset({"refunded"}))
+            back = minor(changes["refunded"], payment["currency"])
             self._refund_record(self._ledger.things["payment_record"][str(record)], back)
             return
         charge = self._ledger.charges[self._ledger.intents[payment["payment"]["payment_intent"]]["latest_charge"]]
+        if changes.get("refund_failed"):
+            self._fail_refund(charge)
+        if "refunded" in changes:
+            self._refund(charge, minor(changes["refunded"], payment["currency"]))
+        asked = changes.get("dispute", {})
+        _known(asked, frozenset({"amount", "status"}))
+        if "amount" in asked:
+            self._treasury.open_dispute(charge, **asked)
+        elif asked:
+            self._treasury.move_dispute(charge, asked["status"])
+
+    def _refund(self, charge: Thing, back: int) -> None:
+        self._treasury.must_be_refundable(charge)
         if not charge["amount_refunded"] < back <= charge["amount"]:
             raise ValueError("a refund is not taken back, and not more than what was paid")
         refund = {
@@ -279,15 +297,29 @@ class Books:
             "object": "refund",
             "amount": back - charge["amount_refunded"],
             "charge": charge["id"],
-            "currency": payment["currency"],
+            "currency": charge["currency"],
             "payment_intent": charge["payment_intent"],
             "status": "succeeded",
         }
         after = {**charge, "amount_refunded": back, "refunded": back == charge["amount"]}
         self._ledger.refunds[refund["id"]] = refund
         self._ledger.charges[charge["id"]] = after
+        self._treasury.went_back(refund)
         self._ledger.tell("refund.created", refund, PERSON)
         self._ledger.tell("charge.refunded", after, PERSON)
+
+    def _fail_refund(self, charge: Thing) -> None:
+        """The payer's bank sends the newest refund back."""
+        refunds = self._ledger.refunds.values()
+        made = [one for one in refunds if one["charge"] == charge["id"] and one["status"] == "succeeded"]
+        if not made:
+            raise ValueError("there is no refund that could fail")
+        failed = {**made[-1], "status": "failed"}
+        back = charge["amount_refunded"] - failed["amount"]
+        self._ledger.refunds[failed["id"]] = failed
+        self._ledger.charges[charge["id"]] = {**charge, "amount_refunded": back, "refunded": False}
+        self._treasury.came_back(failed)
+        self._ledger.tell("refund.failed", failed, PERSON)
 
     def _refund_record(self, record: Thing, back: int) -> None:
         if not record["amount_refunded"]["value"] < back <= record["amount"]["value"]:

@@ -29,6 +29,7 @@ def permission_of(method: str, path: str) -> str:
 _SPECIAL: Final = {
     "account": "rak_accounts_kyc_basic_read",
     "balance": "rak_balance_read",
+    "balance_transactions": "rak_balance_read",
     "events": "rak_event_read",
 }
 _NOUNS: Final = {
@@ -38,4 +39,6 @@ _NOUNS: Final = {
     "invoice_payments": "invoice",
     "credit_notes": "credit_note",
     "payment_records": "payment_records",
+    "disputes": "dispute",
+    "payouts": "payout",
 }

@@ -6,15 +6,16 @@ its amount. The first one stands for the copy and names the invoices of the othe
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.invoice_copies import seconds_of, text_out
-from connectors.stripe.translate.money import minor_out
+from connectors.stripe.translate.money import amount_in, minor_out
 from connectors.stripe.wire.documents import ALSO_KEY, PART_KEY, InvoicePaymentWire, RecordWire
-from core.errors import RejectedError
+from core.errors import ByHandError, RejectedError
 from core.model.documents import Application, Payment
-from core.model.money import total_of
+from core.model.money import ZERO, total_of
 from core.model.paper import Step, WantedDocument
 
 _MAX_VALUE: Final = 500
@@ -41,7 +42,19 @@ def payment_step(wanted: WantedDocument, payment: Payment, current: InvoicePayme
         _same(payment, application, there[place])
     if len(there) > len(payment.applications):
         raise _changed("applications", "it settles more invoices at Stripe than it does")
-    return _refund(wanted, payment, [there[place] for place in range(len(there))])
+    step = _refund(wanted, payment, [there[place] for place in range(len(there))])
+    if step is None:
+        _refuse_charged_back(wanted, payment, current)
+    return step
+
+
+def _refuse_charged_back(wanted: WantedDocument, payment: Payment, current: InvoicePaymentWire) -> None:
+    left = wanted.left_by_hand("charged_back")
+    if left:
+        says = "of it was charged back" if left > 0 else "that was charged back is there again"
+        problem = f"{abs(left)} {payment.currency} {says}"
+        covers = payment.charged_back
+        raise _by_hand(payment, current=current, field="charged_back", problem=problem, amount=left, covers=covers)
 
 
 def _check(payment: Payment) -> None:
@@ -122,16 +135,19 @@ def _refund(
 ) -> Step | None:
     back = minor_out(payment.refunded, payment.currency, "refunded")
     known = [record.amount_refunded.value if record.amount_refunded else 0 for _, record in there]
-    if back == sum(known):
+    booked = minor_out(wanted.by_hand.get("refunded", ZERO), payment.currency, "refunded")
+    if sum(known) in (back, back - booked):
         return None
     if back < sum(known):
         raise _changed("refunded", f"{sum(known)} minor units of it went back, not {back}")
     if len(there) > 1 and payment.refunded != payment.amount:
-        raise RejectedError(
-            f"{payment.refunded} of a payment of several invoices went back",
+        raise _by_hand(
+            payment,
+            current=there[0][0],
             field="refunded",
-            limit="Stripe asks for which of them",
-            cure="report the refund in Stripe",
+            problem=f"{payment.refunded} {payment.currency} of a payment of several invoices went back",
+            amount=amount_in(back - booked - sum(known), payment.currency),
+            covers=amount_in(back - sum(known), payment.currency),
         )
     # of several, all of each goes back; as more is to go back than did, something is left of one of them
     left = [
@@ -156,6 +172,21 @@ def _refunded(wanted: WantedDocument, payment: Payment, record: RecordWire, amou
             "initiated_at": at,
         },
     }
+
+
+def _by_hand(
+    payment: Payment, *, current: InvoicePaymentWire, field: str, problem: str, amount: Decimal, covers: Decimal
+) -> ByHandError:
+    """What a report of a payment has no place for."""
+    return ByHandError(
+        problem,
+        field=field,
+        amount=amount,
+        covers=covers,
+        currency=payment.currency,
+        account=f"Stripe {current.id}",
+        cure="report it in Stripe if it can be, or keep a note there, then answer `booked`",
+    )
 
 
 def _changed(field: str, what: str) -> RejectedError:

@@ -21,6 +21,7 @@ from connectors.stripe.translate.money import amount_in
 from connectors.stripe.wire.documents import (
     ChargeWire,
     CreditNoteWire,
+    DisputeWire,
     IntentWire,
     InvoicePaymentWire,
     InvoiceWire,
@@ -32,6 +33,8 @@ from core.model.documents import (
     Application,
     CreditNote,
     CreditNoteStatus,
+    Dispute,
+    DisputeStatus,
     Document,
     Invoice,
     InvoiceStatus,
@@ -55,6 +58,19 @@ _INVOICES: Final[Mapping[str, InvoiceStatus]] = {
 _PAYMENTS: Final[Mapping[str, PaymentStatus]] = {"open": "pending", "paid": "succeeded", "canceled": "void"}
 _CREDITS: Final[Mapping[str, CreditNoteStatus]] = {"issued": "issued", "void": "void"}
 
+
+_DISPUTES: Final[Mapping[str, DisputeStatus]] = {
+    # warnings are questions of a bank before it takes anything
+    "warning_needs_response": "needs_response",
+    "warning_under_review": "under_review",
+    "warning_closed": "won",
+    "needs_response": "needs_response",
+    "under_review": "under_review",
+    "won": "won",
+    "lost": "lost",
+    "prevented": "won",
+}
+_GIVEN_BACK: Final = frozenset({"won", "warning_closed", "prevented"})
 
 OUT_OF_BAND: Final = "out of band"
 """How a payment came in that Stripe was only told of, where nobody said how."""
@@ -150,6 +166,7 @@ def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
         applications=tuple(
             Application(invoice=invoice, amount=amount_in(part, currency)) for invoice, part in parts.items()
         ),
+        disputes=_disputes(wire, currency),
     )
     record = wire.payment.payment_record
     mark = mark_of(record.metadata) if isinstance(record, RecordWire) else None
@@ -161,7 +178,7 @@ def _amount(wire: InvoicePaymentWire) -> int:
 
 
 def _how(wire: InvoicePaymentWire) -> tuple[str, str]:
-    record, charge = wire.payment.payment_record, _charge(wire)
+    record, charge = wire.payment.payment_record, charge_of(wire)
     if isinstance(record, RecordWire):
         method = record.payment_method_details.custom if record.payment_method_details else None
         processor = record.processor_details.custom if record.processor_details else None
@@ -173,7 +190,8 @@ def _how(wire: InvoicePaymentWire) -> tuple[str, str]:
     return "", intent.id if isinstance(intent, IntentWire) else intent or ""
 
 
-def _charge(wire: InvoicePaymentWire) -> ChargeWire | None:
+def charge_of(wire: InvoicePaymentWire) -> ChargeWire | None:
+    """The charge that brought the money in, where one did and was asked for."""
     intent, charge = wire.payment.payment_intent, wire.payment.charge
     if isinstance(intent, IntentWire):
         charge = intent.latest_charge
@@ -182,7 +200,7 @@ def _charge(wire: InvoicePaymentWire) -> ChargeWire | None:
 
 def _refunded(wire: InvoicePaymentWire, amount: int) -> int:
     """What went back of the part that this invoice got; ReplyError where Stripe does not tell that."""
-    record, charge = wire.payment.payment_record, _charge(wire)
+    record, charge = wire.payment.payment_record, charge_of(wire)
     if isinstance(record, RecordWire):
         whole, back = record.amount.value, record.amount_refunded.value if record.amount_refunded else 0
     elif charge is not None:
@@ -194,6 +212,38 @@ def _refunded(wire: InvoicePaymentWire, amount: int) -> int:
     if back == whole:
         return amount
     raise ReplyError("part of a payment of several invoices was refunded, and Stripe does not tell for which of them")
+
+
+def _disputes(wire: InvoicePaymentWire, currency: str) -> tuple[Dispute, ...]:
+    charge, amount = charge_of(wire), _amount(wire)
+    found = []
+    for one in sorted(wire.disputes or (), key=lambda one: one.id):
+        if charge is None or currency_of(one.currency) != currency:
+            raise ReplyError(f"dispute {one.id} is in another currency than its payment")
+        if charge.amount not in (amount, one.amount):
+            raise ReplyError(
+                "part of a payment of several invoices is disputed, and Stripe does not tell for which of them"
+            )
+        found.append(_dispute(one, one.amount if charge.amount == amount else amount, currency))
+    return tuple(found)
+
+
+def _dispute(wire: DisputeWire, about: int, currency: str) -> Dispute:
+    moved = wire.balance_transactions
+    currencies = {currency_of(one.currency) for one in moved}
+    if len(currencies) > 1:
+        raise ReplyError(f"dispute {wire.id} moved money in several currencies")
+    fee_currency = currencies.pop() if currencies else ""
+    # what is given back may be another amount of another currency, so only whether is asked, and the state
+    is_taken = sum(one.amount for one in moved) < 0 and wire.status not in _GIVEN_BACK
+    return Dispute(
+        id=wire.id,
+        status=_known(_DISPUTES, wire.status),
+        amount=amount_in(about, currency),
+        withdrawn=amount_in(about if is_taken else 0, currency),
+        fee=amount_in(sum(one.fee for one in moved), fee_currency or currency),
+        fee_currency=fee_currency,
+    )
 
 
 def read_credit_note(wire: CreditNoteWire) -> RemoteDocument:

@@ -203,6 +203,7 @@ class ChargeWire(_Struct, kw_only=True):
     id: Id
     amount: int
     amount_refunded: int = 0
+    disputed: bool = False
     payment_method_details: MethodWire | None = None
 
 
@@ -268,8 +269,29 @@ ALSO_KEY: Final = "accord_also"
 """Metadata key of the first one: the invoices of the others, divided by blanks."""
 
 
+class MovementWire(_Struct, kw_only=True):
+    """Money that a dispute moved: less than 0 where it was taken."""
+
+    amount: int
+    currency: str
+    fee: int = 0
+
+
+class DisputeWire(_Struct, kw_only=True):
+    """A charge that its payer's bank questions (https://docs.stripe.com/api/disputes/object)."""
+
+    id: Id
+    amount: int
+    currency: str
+    status: str
+    balance_transactions: list[MovementWire] = []
+
+
 class InvoicePaymentWire(_Struct, kw_only=True):
-    """How much of a payment goes to one invoice. `others`, where it is the first part of a copy: its other parts."""
+    """How much of a payment goes to one invoice.
+
+    Read besides: `others`, where it is the first part of a copy, its other parts; `disputes` of its charge.
+    """
 
     id: Id
     kind: str = msgspec.field(name="object")
@@ -282,6 +304,7 @@ class InvoicePaymentWire(_Struct, kw_only=True):
     payment: PaymentWire
     status_transitions: TransitionsWire | None = None
     others: list[InvoicePaymentWire] | None = None
+    disputes: list[DisputeWire] | None = None
 
 
 DocumentWire: TypeAlias = InvoiceWire | InvoicePaymentWire | CreditNoteWire

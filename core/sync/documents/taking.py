@@ -183,7 +183,7 @@ def _accepted(
 
 
 def _entry(old: Paper | None, new: Paper, connection: str, one: Read) -> journal.Entry:
-    names = ("status", "number", "total", "due", "amount", "refunded", "applied")
+    names = ("status", "number", "total", "due", "amount", "refunded", "charged_back", "applied")
     changes = {}
     for name in names:
         was, is_now = (getattr(paper.document, name, None) if paper else None for paper in (old, new))

@@ -33,6 +33,12 @@ async def refund(world: World, payment: str, amount: str) -> None:
     await world.next_sweep()
 
 
+async def dispute(world: World, payment: str, **changes: str) -> None:
+    """The payer's bank opens a dispute of the payment, or moves the one there is."""
+    world.lookalikes["stripe"].edit("payment", payment, {"dispute": changes})
+    await world.next_sweep()
+
+
 def asked(world: World) -> Hold:
     """The one question there is: what a person shall book."""
     (hold,) = held(world)
@@ -147,3 +153,96 @@ async def test_an_edit_of_a_copy_that_agrees_by_hand_is_still_noticed() -> None:
     (hold,) = held(world)
     assert (hold.reason, hold.detail["field"]) == ("rejected", "status")
     assert closed(world) == DIFFERS
+
+
+async def test_a_refund_that_failed_before_anybody_booked_it_leaves_nothing_to_book() -> None:
+    """The question closes itself."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    world.lookalikes["stripe"].edit("payment", payment, {"refund_failed": True})
+    await world.next_sweep()
+    assert held(world) == []
+    assert closed(world) == AGREES
+
+
+async def test_a_refund_that_failed_after_it_was_booked_is_to_be_taken_back() -> None:
+    """Else the books would say that money went out which is still there."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    await answer(world, asked(world), "booked")
+    world.lookalikes["stripe"].edit("payment", payment, {"refund_failed": True})
+    await world.next_sweep()
+    assert to_book(world)[:2] == ("refunded", "-19.00")
+    await answer(world, asked(world), "booked")
+    assert held(world) == []
+    assert closed(world) == AGREES
+
+
+async def test_a_chargeback_is_in_the_registry_with_state_amount_and_fee_and_is_asked_about() -> None:
+    """The bank has taken the money, whatever comes of it."""
+    world, payment = await paid()
+    await dispute(world, payment, amount="119.00")
+    (paper,) = papers(world, "payment")
+    (one,) = paper.document.disputes  # type: ignore[union-attr]
+    assert (one.status, str(one.amount), str(one.withdrawn)) == ("needs_response", "119.00", "119.00")
+    assert (str(one.fee), one.fee_currency) == ("15.00", "USD")
+    assert to_book(world) == ("charged_back", "119.00", "USD", "35")
+    assert closed(world) == DIFFERS
+
+
+async def test_a_chargeback_that_is_lost_after_it_was_booked_asks_nothing_more() -> None:
+    """The money stays where it was taken to."""
+    world, payment = await paid()
+    await dispute(world, payment, amount="50.00")
+    await answer(world, asked(world), "booked")
+    await dispute(world, payment, status="under_review")
+    await dispute(world, payment, status="lost")
+    assert held(world) == []
+    assert closed(world) == BY_HAND
+    (paper,) = papers(world, "payment")
+    assert [one.status for one in paper.document.disputes] == ["lost"]  # type: ignore[union-attr]
+
+
+async def test_a_chargeback_that_is_won_after_it_was_booked_is_to_be_booked_back() -> None:
+    """The money is there again."""
+    world, payment = await paid()
+    await dispute(world, payment, amount="119.00")
+    await answer(world, asked(world), "booked")
+    await dispute(world, payment, status="won")
+    assert to_book(world) == ("charged_back", "-119.00", "USD", "35")
+    await answer(world, asked(world), "booked")
+    assert held(world) == []
+    assert closed(world) == AGREES
+
+
+async def test_a_chargeback_that_is_won_before_anybody_booked_it_leaves_nothing_to_book() -> None:
+    """It came and went."""
+    world, payment = await paid()
+    await dispute(world, payment, amount="119.00")
+    await dispute(world, payment, status="won")
+    assert held(world) == []
+    assert closed(world) == AGREES
+
+
+async def test_a_banks_question_takes_no_money_until_it_becomes_a_chargeback() -> None:
+    """Stripe calls it a warning."""
+    world, payment = await paid()
+    await dispute(world, payment, amount="119.00", status="warning_needs_response")
+    (paper,) = papers(world, "payment")
+    assert paper.document.disputes[0].status == "needs_response"  # type: ignore[union-attr]
+    assert held(world) == []
+    assert closed(world) == AGREES
+    await dispute(world, payment, status="needs_response")
+    assert to_book(world)[:2] == ("charged_back", "119.00")
+
+
+async def test_what_was_refunded_and_what_was_charged_back_are_two_questions() -> None:
+    """Each with its own amount, one after the other."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    await dispute(world, payment, amount="100.00")
+    assert to_book(world)[:2] == ("refunded", "19.00")
+    await answer(world, asked(world), "booked")
+    assert to_book(world)[:2] == ("charged_back", "100.00")
+    await answer(world, asked(world), "booked")
+    assert closed(world) == BY_HAND

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.stripe.connector import PROVIDER
-from core.errors import BugError, ConfigError, RejectedError, TakenError
+from core.errors import BugError, ByHandError, ConfigError, RejectedError, TakenError
 from core.model.documents import (
     Application,
     CreditNote,
+    Dispute,
     Document,
     Invoice,
     Line,
@@ -448,8 +449,31 @@ def test_a_payment_of_several_invoices_is_reported_for_each(desk: Desk) -> None:
     assert found.id == remote_id
     with pytest.raises(RejectedError, match="several invoices"):
         desk.copy(msgspec.structs.replace(payment, refunded=Decimal(5)), remote_id)
+    part_of_it = msgspec.structs.replace(payment, refunded=Decimal(5))
+    with pytest.raises(ByHandError) as asked:
+        desk.copy(part_of_it, remote_id)
+    assert (asked.value.amount, asked.value.covers, asked.value.currency) == (Decimal(5), Decimal(5), "EUR")
+    booked = msgspec.structs.replace(desk.wanted(part_of_it, remote_id), by_hand={"refunded": Decimal(5)})
+    assert desk.documents.step(booked, desk.raw("payment", remote_id)) is None
     desk.copy(msgspec.structs.replace(payment, refunded=payment.amount), remote_id)
     assert desk.read("payment", remote_id).document.refunded == payment.amount  # type: ignore[union-attr]
+
+
+def test_a_chargeback_of_what_was_paid_elsewhere_is_a_matter_for_a_person(desk: Desk) -> None:
+    """A report of a payment has no place for it; what is won again is asked about too, once it was noted."""
+    desk.copy(invoice())
+    payment = part("p1", "50.00")
+    remote_id = desk.copy(payment)
+    dispute = Dispute(id="du_1", status="lost", amount=Decimal(50), withdrawn=Decimal(50))
+    lost = msgspec.structs.replace(payment, disputes=(dispute,))
+    for document, noted, amount in ((lost, "0", "50"), (payment, "50", "-50")):
+        wanted = msgspec.structs.replace(desk.wanted(document, remote_id), by_hand={"charged_back": Decimal(noted)})
+        with pytest.raises(ByHandError) as asked:
+            desk.documents.step(wanted, desk.raw("payment", remote_id))
+        assert (asked.value.field, asked.value.amount) == ("charged_back", Decimal(amount))
+        assert asked.value.covers == document.charged_back
+    done = msgspec.structs.replace(desk.wanted(lost, remote_id), by_hand={"charged_back": Decimal(50)})
+    assert desk.documents.step(done, desk.raw("payment", remote_id)) is None
 
 
 def test_refunds_of_a_payment_are_reported_once_each(desk: Desk) -> None:
