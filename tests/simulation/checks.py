@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from connectors.quickbooks.connector import batch_id, request_id
 from core.model import holds as reasons
+from core.model.documents import KINDS
 from core.model.remote import parse_mark
 from core.model.values import Value, blank, is_metadata
 from core.ports import Write
@@ -22,6 +23,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.store.tables import CUSTOMERS, HOLDS, INTENTS, JOURNAL, MAPPINGS
 from core.sync.family import Family
+from core.sync.hub import KIND
 from core.sync.verdicts import verdict_on
 from tests.simulation.reference import UNCONFIRMED, Edit, admissible, heads, loose
 from tests.simulation.tape import REGISTRY, SYSTEMS
@@ -130,6 +132,8 @@ class Checks:
         """Everything that must hold once the world has come to rest."""
         self.raise_bugs()
         self._world.db.read_now(self._judge)
+        if self._world.audit is not None:
+            self._world.db.read_now(self._world.audit.at_rest)
         if self.problems:
             raise FailedError("; ".join(self.problems[:6]))
 
@@ -163,7 +167,7 @@ class Checks:
             live = site.lookalike.neutral("customer")
             made: dict[str, set[str]] = {}
             for one in site.lookalike.mutations:
-                if one.caller == "accord" and one.action == "create" and one.id in live:
+                if one.caller == "accord" and (one.kind, one.action) == ("customer", "create") and one.id in live:
                     behind = _intent_behind(rest.tx, name, one)
                     if behind is not None:
                         made.setdefault(behind.mapping_id, set()).add(one.id)
@@ -393,7 +397,8 @@ class Checks:
 
     def _gone(self, rest: _Rest) -> None:
         """S3: nothing was ever taken for gone that nobody had deleted."""
-        statement = sa.select(JOURNAL.c.connection, JOURNAL.c.remote_id).where(JOURNAL.c.action.in_(("gone", "merged")))
+        gone = (JOURNAL.c.action.in_(("gone", "merged")), JOURNAL.c.kind == KIND)
+        statement = sa.select(JOURNAL.c.connection, JOURNAL.c.remote_id).where(*gone)
         for connection, remote_id in rest.tx.rows(statement):
             if remote_id not in self.deleted.get(connection, ()) and remote_id not in self.merged:
                 self.fail(f"S3: {connection} {remote_id} was taken for gone while it was there")
@@ -428,7 +433,10 @@ class Checks:
         """Everything that stands in the end, for the digest."""
         shown = {name: self._world.sites[name].lookalike.neutral("customer") for name in SYSTEMS}
         stored = self._world.db.read_now(lambda tx: [(one.external_id, one.fields) for one in self.live_customers(tx)])
-        return msgspec.json.encode([shown, stored], order="sorted").decode()
+        papers = (
+            [self._world.clerks.shown(name, kind) for name in SYSTEMS for kind in KINDS] if self._world.audit else []
+        )
+        return msgspec.json.encode([shown, stored, *papers], order="sorted").decode()
 
 
 class _Rest:
@@ -438,6 +446,8 @@ class _Rest:
         self._world, self.tx = world, tx
         ids = [row[0] for row in tx.rows(sa.select(MAPPINGS.c.id))]
         self.by_id = mappings.by_ids(tx, ids)
+        papers = {work.mapping_subject(one.id) for one in self.by_id.values() if one.kind != KIND}
+        self.by_id = {name: one for name, one in self.by_id.items() if one.kind == KIND}
         self.mappings = sorted(self.by_id.values(), key=lambda one: one.id)
         self.live = [one for one in self.mappings if one.state == "live"]
         self.customers = {one.id: one for one in Checks.live_customers(tx)}
@@ -445,7 +455,7 @@ class _Rest:
         for row in self.mappings:
             if row.state != "ended":
                 self.rows_of.setdefault(row.record_id, []).append(row)
-        self.holds = holds.listing(tx)
+        self.holds = [one for one in holds.listing(tx) if one.subject not in papers]
         self._held = {(one.connection, one.subject, one.field) for one in self.holds}
         self._recorded: dict[str, dict[str, set[Any]]] = {}
 

@@ -10,7 +10,7 @@ import msgspec
 
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import FaultPlan, Faults, FaultyExchange
-from core.sandbox.lookalike import LookAlike
+from core.sandbox.lookalike import LookAlike, Outgoing
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
@@ -46,6 +46,8 @@ class Site:
         self.overwrites: list[Overwrite] = []
         self.answered_keys: set[str] = set()
         """Keys of writes whose webhook Accord has acknowledged."""
+        self.delivered: list[tuple[float, Outgoing]] = []
+        """Webhooks that Accord has acknowledged, and when they were first on their way."""
         self._watched = 0
 
     def calm(self) -> None:
@@ -122,13 +124,18 @@ class Site:
         mine = [(number, one) for number, one in fresh if one.caller == "accord"]
         if not mine:
             return False
+        about = [(number, one) for number, one in mine if one.kind == "customer"]
         after = self.lookalike.neutral("customer")
         for number, one in mine:
             self.world.note(f"{self.name} WRITES {one.action} {one.id} {sorted(one.changed)} key={one.request_key}")
+            if one.kind != "customer":
+                if self.world.audit is not None:
+                    self.world.audit.written(self, one)
+                continue
             behind = self.world.checks.mutation(self, one)
             old, new = before.get(one.id, {}), after.get(one.id, {})
             changed = {field for field in {*old, *new} if old.get(field) != new.get(field)}
-            if len(mine) == len({other.id for _, other in mine}):
+            if len(about) == len({other.id for _, other in about}):
                 self.world.checks.frame(self, one, behind, changed)
             for field in sorted(changed):
                 put = self.world.put_at.get((self.name, one.id, field), -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final, get_args
 
@@ -12,6 +12,7 @@ from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, Webho
 
 SYSTEMS: Final = ("stripe", "hubspot", "quickbooks")
 REGISTRY: Final = "registry"
+BILLERS: Final = ("stripe", "quickbooks")
 TREED: Final = ("registry", "hubspot", "quickbooks")
 """Where somebody can say who is below whom."""
 
@@ -38,6 +39,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     changes: dict[str, Any] = {}
 
 
+class Billing(msgspec.Struct, frozen=True, kw_only=True):
+    """How documents flow in a world: a route of `routes.MIRRORS`."""
+
+    route: str
+    mirrors_open: bool = True
+    """Whether Stripe may have copies of invoices that are open."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """How a world is set up: which kinds of trouble it has (a random subset), which policy, how it starts."""
 
@@ -56,6 +65,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """How often everything is read again at rest, to see that nothing is written."""
     rows_at_once: int = 100
     """Few: several batches of a lane are under way at once, and at QuickBooks several creates share a request."""
+    billing: Billing | None = None
+    """Whether people bill each other, too."""
 
 
 class Tape(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +88,8 @@ def tape_of(seed: int) -> Tape:
     profile = msgspec.structs.replace(profile, silent_sweeps=sweeps)
     rows_at_once = Random(f"rows {seed}").choice([2, 4, 100])
     profile = msgspec.structs.replace(profile, rows_at_once=rows_at_once)
-    return Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
+    tape = Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
+    return _with_documents(tape, Random(f"documents {seed}"))
 
 
 def _profile(rng: Random) -> Profile:
@@ -136,6 +148,41 @@ def _webhook_faults(rng: Random) -> tuple[WebhookFault, ...]:
         )
         for kind in kinds
     )
+
+
+def _with_documents(tape: Tape, rng: Random) -> Tape:
+    """In every other world there are clerks; the others are what they would be if there never were any."""
+    if rng.random() < 0.5:
+        return tape
+    route = rng.choice(list(_MIRRORS))
+    billing = Billing(route=route, mirrors_open=rng.random() < 0.7)
+    people = [*tape.people, *_accounts(rng)]
+    if rng.random() < 0.3:
+        people += [_clerk(rng, route, "clerk bill", 0.0) for _ in range(rng.randint(1, 3))]
+    events = list(tape.events)
+    for _ in range(rng.randint(6, 14)):
+        what = f"clerk {rng.choices(list(_CLERKS), weights=list(_CLERKS.values()))[0]}"
+        after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
+        events.insert(rng.randint(0, len(events)), _clerk(rng, route, what, after))
+    profile = msgspec.structs.replace(tape.profile, billing=billing)
+    return msgspec.structs.replace(tape, profile=profile, people=people, events=events)
+
+
+def _accounts(rng: Random) -> list[Event]:
+    """Who is billed: customers whose books are in some currency, a few of whom are at Stripe, too."""
+    found = []
+    for number, currency in enumerate(rng.sample(CURRENCIES, rng.randint(1, 3))):
+        one = {"name": f"Account {number}", "email": f"account{number}@example.test"}
+        found.append(Event(after=0.0, what="create", system="quickbooks", changes={**one, "currency": currency}))
+        if rng.random() < 0.5:
+            found.append(Event(after=0.0, what="create", system="stripe", changes=one))
+    return found
+
+
+def _clerk(rng: Random, route: str, what: str, after: float) -> Event:
+    makes, copied = _MIRRORS[route]
+    system = rng.choice(copied if what in _AT_COPIES else SYSTEMS if what == "clerk replay" else makes)
+    return Event(after=after, what=what, system=system, pick=rng.randrange(10**9))
 
 
 class _Drawing:
@@ -251,6 +298,35 @@ class _Drawing:
             return f"https://site{number}.example.test"
         return f"{field.rpartition('.')[2]} {number}"
 
+
+CURRENCIES: Final = ("USD", "EUR", "JPY", "KWD")
+_MIRRORS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "stripe": (("stripe",), ("quickbooks", "hubspot")),
+    "books": (("quickbooks",), ("stripe", "hubspot")),
+    "both": (BILLERS, ("quickbooks", "hubspot")),
+    "cross": (BILLERS, SYSTEMS),
+}
+"""By route: where documents are made, and where there are copies."""
+_AT_COPIES: Final = ("clerk spoil", "clerk restate", "clerk lose")
+_CLERKS: Final = {
+    "bill": 30,
+    "finalise": 8,
+    "redraft": 3,
+    "drop": 2,
+    "pay": 22,
+    "pay many": 7,
+    "credit": 9,
+    "void": 5,
+    "write off": 2,
+    "refund": 2,
+    "unpay": 2,
+    "amend": 1,
+    "delete": 1,
+    "spoil": 3,
+    "restate": 3,
+    "lose": 2,
+    "replay": 4,
+}
 
 _EVENTS: Final = {
     "edit": 36,

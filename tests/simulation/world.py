@@ -23,6 +23,7 @@ from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSetting
 from connectors.stripe.sandbox import StripeLookAlike, StripeSettings
 from core.errors import AccordError, InvalidInputError, SignatureError, StorageError, TakenError
 from core.model import holds as reasons
+from core.model.documents import KINDS
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, Rule
 from core.ports import Shell
 from core.sandbox.lookalike import LookAlike, Outgoing
@@ -34,10 +35,13 @@ from core.sync.activation import activate
 from core.sync.hub import Hub, Timing
 from core.sync.oneoffs import ask
 from core.sync.plan import plan
+from tests.simulation.auditing import Audit
 from tests.simulation.checks import Checks, FailedError
+from tests.simulation.clerks import Clerks
 from tests.simulation.life import Crash, Life
 from tests.simulation.quick import QuickDatabase
 from tests.simulation.reference import Edit
+from tests.simulation.routes import with_billing
 from tests.simulation.site import Site
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Tape
 from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
@@ -46,6 +50,9 @@ from tests.support.world import SECRETS, PlainVault, config_of, here
 TRACE_KEPT = 400
 HOOK = "https://accord.test/hooks/"
 STABILISE_ROUNDS = 30
+MOST_REPLAYED = 8
+STILL_SIGNED = 200.0
+"""Seconds after which a delivery as it was signed then is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +130,28 @@ class SimWorld:
         self.last_target: tuple[str, str] | None = None
         self.checks = Checks(self)
         profile = tape.profile
+        self.clerks = Clerks(self)
+        self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
         )
-        self.config = _config(tape)
-        self.db = database
+        self.config, self.db = _config(tape), database
         self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in SYSTEMS}
         hooks = {name: HOOK + name if profile.webhooks else None for name in SYSTEMS}
-        seed = tape.seed
-        made: dict[str, LookAlike] = {
+        made = self._look_alikes(hooks)
+        self.sites = {
+            name: Site(self, name, one, Random(f"weather {tape.seed} {name}"))
+            for name, one in made.items()
+            if name in SYSTEMS
+        }
+        self.life: Life | None = None
+        self._lives = 0
+        self._outage = 0.0
+        self._keepers: list[asyncio.Task[Any]] = []
+
+    def _look_alikes(self, hooks: Mapping[str, str | None]) -> dict[str, LookAlike]:
+        seed = self.tape.seed
+        return {
             "stripe": StripeLookAlike(
                 clock=self.clock,
                 rng=Random(f"s {seed}"),
@@ -148,15 +168,6 @@ class SimWorld:
                 settings=QuickBooksSettings(webhook_url=hooks["quickbooks"], enforce_limits=True),
             ),
         }
-        self.sites = {
-            name: Site(self, name, one, Random(f"weather {seed} {name}"))
-            for name, one in made.items()
-            if name in SYSTEMS
-        }
-        self.life: Life | None = None
-        self._lives = 0
-        self._outage = 0.0
-        self._keepers: list[asyncio.Task[Any]] = []
 
     # ---- the trace -----------------------------------------------------------------------------------
 
@@ -263,13 +274,25 @@ class SimWorld:
             wait = 1.0 if sent else min(wait * 1.5, 16.0)
 
     async def _deliver(self, site: Site, outgoing: Outgoing, late: float, *, is_double: bool) -> None:
+        sent = self.clock.now()
         await asyncio.sleep(late)
         status = await self._received(site, outgoing)
         self.note(f"webhook {site.name} {outgoing.id} -> {status}")
         if status == 200:
             self._acknowledged(site, outgoing)
+            site.delivered.append((sent, outgoing))
         if not is_double:
             site.lookalike.webhook_answered(outgoing.id, status, self.clock.now())
+
+    def replay(self, name: str, rng: Random) -> None:
+        """A provider delivers again some of what was taken already, in any order."""
+        site = self.sites[name]
+        now = self.clock.now()
+        fresh = [outgoing for sent, outgoing in site.delivered if now - sent < STILL_SIGNED]
+        for outgoing in rng.sample(fresh, min(len(fresh), MOST_REPLAYED)):
+            task = self._deliver(site, outgoing, rng.random() * 5, is_double=True)
+            self._own(asyncio.get_running_loop().create_task(task))
+            self.reached["webhook replayed"] += 1
 
     async def _received(self, site: Site, outgoing: Outgoing) -> int | None:
         life = self.life
@@ -372,7 +395,10 @@ class SimWorld:
 
     def _perform(self, event: Event) -> None:
         self.note(f"EVENT {event.what} {event.system} {event.pick} {event.changes}")
-        getattr(self, f"_on_{event.what}")(event)
+        if event.what.startswith("clerk "):
+            self.clerks.perform(event)
+        else:
+            getattr(self, f"_on_{event.what}")(event)
         for site in self.sites.values():
             site.person_did()
 
@@ -632,6 +658,10 @@ class SimWorld:
     async def _sweep_fully(self) -> None:
         for name in SYSTEMS:
             await self._in_life(lambda life, n=name: ask(life.hub, n, {"what": "full"}))
+            if self.audit is not None:
+                # HubSpot tells of no edit of an invoice: whoever wants to know now has to ask
+                request: dict[str, object] = {"what": "documents", "kinds": list(KINDS)}
+                await self._in_life(lambda life, n=name, r=request: ask(life.hub, n, r))
 
     def _unrest(self) -> list[str]:
         def look(tx: Any) -> list[str]:
@@ -665,9 +695,13 @@ class SimWorld:
 
 
 def _next_due(tx: Tx, name: str) -> float | None:
-    """When something is due; a child may wait for its parent as long as a person lets the parent wait."""
+    """When something is due; a child may wait for its parent as long as a person lets the parent wait.
+
+    So may a document for its customer, and a payment for its invoice.
+    """
     d = DIRTY.c
-    here = (d.connection == name, d.parked.is_(None), d.reason.not_like("its parent %"))
+    stuck = [d.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice")]
+    here = (d.connection == name, d.parked.is_(None), *stuck)
     waits = sa.select(sa.func.min(d.not_before)).where(*here)
     due: float | None = tx.execute(waits).scalar_one()
     return due
@@ -685,4 +719,5 @@ def _config(tape: Tape) -> Any:
         rules = {name: msgspec.structs.replace(rule, ranks=()) for name, rule in DEFAULT_RULES.items()}
         rules["metadata"] = msgspec.structs.replace(METADATA_RULE, ranks=())
     policy = msgspec.structs.replace(config.policy, connections=scopes, fields=rules)
-    return dataclasses.replace(config, policy=policy)
+    config = dataclasses.replace(config, policy=policy)
+    return with_billing(config, profile.billing) if profile.billing else config

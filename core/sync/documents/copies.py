@@ -78,6 +78,8 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
     except Later as wait:
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
         work.postpone(tx, connection.name, {copy.row.subject: until}, reason=str(wait))
+        # what failed was tried for a customer or an invoice that is not there any more
+        failures.resolve(tx, connection.name, [copy.subject])
         report.waiting += 1
         return None
     except RejectedError as error:

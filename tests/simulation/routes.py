@@ -1,0 +1,40 @@
+"""Ways in which documents flow in a world: where they are made, and where they are copied."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from config.file import AccordConfig
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from tests.simulation.tape import Billing
+
+SINCE: Final = "2000-01-01"
+
+MIRRORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "stripe": {"stripe": ("quickbooks", "hubspot")},
+    "books": {"quickbooks": ("stripe", "hubspot")},
+    "both": {"stripe": ("quickbooks", "hubspot"), "quickbooks": ("hubspot",)},
+    "cross": {"stripe": ("quickbooks", "hubspot"), "quickbooks": ("stripe", "hubspot")},
+}
+"""By route and by the system where documents are made: the systems that get copies."""
+
+
+def with_billing(config: AccordConfig, billing: Billing) -> AccordConfig:
+    """The same connections, with documents flowing along one route."""
+    mirrors = MIRRORS[billing.route]
+    copied = {mirror for some in mirrors.values() for mirror in some}
+    scopes = {}
+    for name, one in config.policy.connections.items():
+        kinds = () if name not in copied else ("invoice",) if name == "hubspot" else KINDS
+        policy = DocumentPolicy(originates=KINDS if name in mirrors else (), mirrors=kinds, since=SINCE)
+        scopes[name] = msgspec.structs.replace(one, documents=policy)
+    stripe = config.connections["stripe"]
+    told = {**stripe.settings, "mirror_open_invoices": "yes" if billing.mirrors_open else "no"}
+    connections = {**config.connections, "stripe": dataclasses.replace(stripe, settings=told)}
+    policy = msgspec.structs.replace(config.policy, connections=scopes)
+    return dataclasses.replace(config, connections=connections, policy=policy)
