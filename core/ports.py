@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -157,6 +157,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     `action`: create or update; of documents, the connector's own word for a step.
     `is_repeat`: it was sent before and may have happened; nothing that was done to its object since may be undone.
     `batch`: it goes in one request with those of the same one, and always in a request of that name; "": alone.
+    `current`: the object's bytes as they were read for this write; None where it was not read.
     """
 
     key: str
@@ -166,17 +167,18 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any]
     is_repeat: bool = False
     batch: str = ""
+    current: bytes | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
     """A write that happened. `sighting` is the write's own response, complete; `is_replay` when it may be older.
 
-    `overwritten` are the neutral values this write replaced, from the provider's own history, where it tells.
+    `stamp`: when it was done, as the provider says, where what it replaced can be asked for later (`Historian`).
     """
 
     sighting: Sighting
     is_replay: bool = False
-    overwritten: Mapping[str, Value] = {}
+    stamp: str = ""
 
 
 Receipt = Written | AccordError
@@ -220,6 +222,30 @@ class Connector(Protocol):
 
     async def aclose(self) -> None:
         """Let go of sockets."""
+        ...
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """An update that was done: its `body`, and its `stamp` as it was answered (see `Written`)."""
+
+    remote_id: str
+    body: Mapping[str, Any]
+    stamp: str
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """An object as it is now, and the neutral values that a past write replaced, as far as its history tells."""
+
+    now: Sighting | Missing
+    overwritten: Mapping[str, Value] = {}
+
+
+@runtime_checkable
+class Historian(Protocol):
+    """What a connector does besides, where answers to writes carry a `stamp`."""
+
+    async def recall(self, kind: str, writes: Sequence[Past]) -> Mapping[str, Recalled]:
+        """Read objects as they are now, by remote id, each with what its write replaced. Raises if any read failed."""
         ...
 
 

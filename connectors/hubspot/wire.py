@@ -261,6 +261,11 @@ def sighting(object_type: ObjectType, hubspot_id: str, raw: bytes) -> Sighting:
     return _seen(join_id(object_type, hubspot_id), frame(object_type, raw))
 
 
+def reframed(remote_id: str, framed: bytes) -> Sighting:
+    """A sighting out of the bytes that Accord carries."""
+    return _seen(remote_id, framed)
+
+
 def with_parent(seen: Sighting, parents: Sequence[str]) -> Sighting:
     """The same company with the companies above it (one at most, if HubSpot keeps its word)."""
     told = msgspec.json.encode(";".join(parents) or None)

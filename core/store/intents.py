@@ -17,10 +17,17 @@ _COLUMNS = tuple(
     INTENTS.c[name]
     for name in (
         "id connection kind mapping_id action key batch body wanted before remote_id state sent_at resolve_after "
-        "attempts error trace"
+        "attempts error trace stamp"
     ).split()
 )
 _OPEN_OF: Final = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.closed_at.is_(None))
+_NONE: Final[sa.ColumnElement[str]] = sa.literal_column("''")
+"""A constant in the statement itself: only so is the partial index used."""
+_STAMPED_OF: Final = (
+    sa.select(*_COLUMNS)
+    .where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.stamp != _NONE)
+    .order_by(INTENTS.c.sent_at, INTENTS.c.id)
+)
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +54,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     error: str = ""
     trace: str = ""
+    stamp: str = ""
+    """When it was done, as the provider says; "" once it is known what it replaced, and where nothing tells that."""
 
 
 def insert(tx: Tx, intents: Sequence[Intent]) -> None:
@@ -85,6 +94,26 @@ def close(tx: Tx, closed: Mapping[str, str], now: float) -> None:
         .values(state=sa.bindparam("closed_state"), closed_at=now)
     )
     tx.many(statement, [{"closed_id": name, "closed_state": state} for name, state in closed.items()])
+
+
+def stamp(tx: Tx, intent_id: str, stamp: str) -> None:
+    """When a write was done, as the provider says: what it replaced is to be asked for later."""
+    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(stamp=stamp))
+
+
+def recalled(tx: Tx, mapping_ids: Iterable[str]) -> None:
+    """It is known now what every write to these mappings has replaced."""
+    for some in chunks(sorted(set(mapping_ids))):
+        here = (INTENTS.c.mapping_id.in_(some), INTENTS.c.stamp != _NONE)
+        tx.execute(sa.update(INTENTS).where(*here).values(stamp=""))
+
+
+def stamped_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
+    """By mapping, the newest write of which it is not known yet what it replaced."""
+    found: dict[str, Intent] = {}
+    for some in chunks(sorted(set(mapping_ids))):
+        found.update((row.mapping_id, _intent(row)) for row in tx.rows(_STAMPED_OF, {"some": some}))
+    return found
 
 
 def doubt(tx: Tx, intent_id: str, resolve_after: float, error: str) -> None:

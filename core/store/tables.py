@@ -215,6 +215,7 @@ INTENTS: Final = sa.Table(
     _count("attempts"),
     _text("error", default=""),
     _text("trace", default=""),
+    _text("stamp", default=""),
     sa.Index(
         "uq_intents_open",
         "mapping_id",
@@ -223,6 +224,12 @@ INTENTS: Final = sa.Table(
         postgresql_where=sa.text("closed_at IS NULL"),
     ),
     sa.Index("ix_intents_key", "connection", "key"),
+    sa.Index(
+        "ix_intents_stamp",
+        "mapping_id",
+        sqlite_where=sa.text("stamp <> ''"),
+        postgresql_where=sa.text("stamp <> ''"),
+    ),
     comment="One remote write that may have been sent. state: sent | ambiguous | done | refused | void.",
 )
 

@@ -9,7 +9,7 @@ from core.errors import ReplyError
 from core.model.decide import Verdict
 from core.model.family import Kin
 from core.model.holds import HoldDraft
-from core.ports import Missing
+from core.ports import Missing, Sighting
 from core.store import connections, customers, intents, mappings, work
 from core.store.connections import ConnectionRow
 from core.store.customers import Customer
@@ -133,21 +133,27 @@ def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Batch:
 
 
 async def observe(connection: Connection, remote_ids: Sequence[str]) -> Seen:
-    """Read objects as they are now. One that cannot be understood is its own trouble and nobody else's."""
+    """Read objects as they are now."""
+    answers: dict[str, Sighting | Missing] = {}
+    size = max(1, connection.manifest.read_batch * connection.manifest.in_flight)
+    for start in range(0, len(remote_ids), size):
+        answers |= await connection.connector.read(KIND, remote_ids[start : start + size])
+    return understand(connection, answers)
+
+
+def understand(connection: Connection, answers: Mapping[str, Sighting | Missing]) -> Seen:
+    """What a read found. One that cannot be understood is its own trouble and nobody else's."""
     there: dict[str, Found] = {}
     gone: dict[str, Missing] = {}
     trouble: dict[str, Trouble] = {}
-    size = max(1, connection.manifest.read_batch * connection.manifest.in_flight)
-    for start in range(0, len(remote_ids), size):
-        answers = await connection.connector.read(KIND, remote_ids[start : start + size])
-        for remote_id, found in answers.items():
-            if isinstance(found, Missing):
-                gone[remote_id] = found
-                continue
-            try:
-                there[remote_id] = Found(connection.observed(found), found.raw)
-            except ReplyError as error:
-                trouble[remote_id] = Trouble(error, raw=ascii(found.raw))
+    for remote_id, found in answers.items():
+        if isinstance(found, Missing):
+            gone[remote_id] = found
+            continue
+        try:
+            there[remote_id] = Found(connection.observed(found), found.raw)
+        except ReplyError as error:
+            trouble[remote_id] = Trouble(error, raw=ascii(found.raw))
     return Seen(there, gone, trouble)
 
 

@@ -7,16 +7,19 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from core.errors import AccordError
+from core.errors import AccordError, BugError
 from core.model.remote import Manifest
 from core.ports import (
     Account,
     ConnectionConfig,
     Connector,
+    Historian,
     Missing,
     Page,
+    Past,
     Probe,
     Provider,
+    Recalled,
     Receipt,
     Shell,
     Sighting,
@@ -67,13 +70,13 @@ class Overheard:
             del self._heard[next(iter(self._heard))]
 
 
-def build_discreet(provider: Provider, config: ConnectionConfig, vault: Vault, shell: Shell) -> Connector:
+def build_discreet(provider: Provider, config: ConnectionConfig, vault: Vault, shell: Shell) -> Discreet:
     """A provider's connector whose errors quote no secret."""
     overheard = Overheard(vault)
     return Discreet(provider.build(config, overheard, shell), overheard)
 
 
-class Discreet:
+class Discreet(Historian):
     """A connector whose errors quote no secret."""
 
     def __init__(self, connector: Connector, overheard: Overheard) -> None:
@@ -104,6 +107,12 @@ class Discreet:
     async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
         """See Connector."""
         return await self._hushed(self._connector.read(kind, ids))
+
+    async def recall(self, kind: str, writes: Sequence[Past]) -> Mapping[str, Recalled]:
+        """See Historian."""
+        if not isinstance(self._connector, Historian):
+            raise BugError(f"{self.manifest.title} keeps no history, and its answers carry a stamp")
+        return await self._hushed(self._connector.recall(kind, writes))
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """See Connector."""

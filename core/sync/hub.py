@@ -16,7 +16,6 @@ from core.model.remote import Manifest
 from core.ports import (
     Clock,
     ConnectionConfig,
-    Connector,
     DocumentTranslator,
     Ids,
     Provider,
@@ -29,7 +28,7 @@ from core.ports import (
 from core.store.database import Database
 from core.store.life import LifeFile
 from core.store.observations import Observation
-from core.sync.discreet import build_discreet
+from core.sync.discreet import Discreet, build_discreet
 from core.sync.meter import Meter, allowances_of
 
 KIND = "customer"
@@ -43,7 +42,7 @@ class Connection:
     config: ConnectionConfig
     policy: ConnectionPolicy
     manifest: Manifest
-    connector: Connector
+    connector: Discreet
     translator: Translator
     webhooks: Webhooks
     projection: Projection

@@ -11,9 +11,11 @@ from dataclasses import replace
 
 from core.store import work
 from core.store.database import Tx
+from core.store.intents import Intent
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Found, Report, observe, sort
 from core.sync.hub import Connection, Hub
+from core.sync.recall import past_of, recall
 from core.sync.remembered import remembered_of
 from core.sync.resolve import resolve
 from core.sync.send import send
@@ -23,15 +25,17 @@ from core.sync.settle import left_parents, settle
 async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
     """Bring one batch of subjects as far as it goes now. Raises only what concerns the whole connection."""
     report = Report(looked=len(rows))
-    batch, remembered = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows))
+    batch, remembered, past = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows))
     if batch.state.state == "active":
         await resolve(hub, connection, batch.open, report)
     elif batch.open:
         # finding out may mean to send again: nothing is sent before a person has said so
         later = dict.fromkeys((row.subject for row, _ in batch.open), hub.clock.now() + hub.timing.changes_every)
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, later, is_attempt=False))
-    unread = [name for name in (*batch.live, *batch.unmapped) if name not in remembered]
+    unread = [name for name in (*batch.live, *batch.unmapped) if name not in remembered and name not in past]
     seen = await observe(connection, unread)
+    if past:
+        seen = await recall(hub, connection, past, seen)
     seen = replace(seen, there={**seen.there, **remembered})
     if connection.manifest.hierarchy is not None:
         above = await hub.db.read(lambda tx: left_parents(tx, connection, batch, seen))
@@ -39,11 +43,14 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
             parents = await observe(connection, above)
             seen = replace(seen, above={**dict.fromkeys(parents.there, True), **dict.fromkeys(parents.trouble, False)})
     rounds = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
+    current = {name: one.raw for name, one in seen.there.items()}
     for outgoing in rounds:
-        await send(hub, connection, outgoing, report)
+        await send(hub, connection, outgoing, report, current=current)
     return report
 
 
-def _look_up(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> tuple[Batch, dict[str, Found]]:
+def _look_up(
+    tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]
+) -> tuple[Batch, dict[str, Found], dict[str, Intent]]:
     batch = sort(tx, connection, rows)
-    return batch, remembered_of(tx, hub, connection, batch)
+    return batch, remembered_of(tx, hub, connection, batch), past_of(tx, batch)

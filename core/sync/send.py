@@ -40,7 +40,6 @@ from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import placed
-from core.sync.races import raced
 from core.sync.refusals import A_CREATE, refused
 from core.sync.verdicts import verdict_on, with_base
 
@@ -59,8 +58,12 @@ async def send(
     report: Report,
     *,
     is_repeat: bool = False,
+    current: Mapping[str, bytes] = {},
 ) -> Sequence[Receipt]:
-    """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`."""
+    """Send one batch of intents; every one of them ends in a committed outcome or stays open for `resolve`.
+
+    `current`: by remote id, objects as they were read for this.
+    """
     writes = [
         Write(
             key=one.key,
@@ -70,6 +73,7 @@ async def send(
             body=one.body,
             is_repeat=is_repeat,
             batch=one.batch,
+            current=current.get(one.remote_id or ""),
         )
         for _, one in outgoing
     ]
@@ -129,7 +133,8 @@ def commit_receipt(
         is_older = receipt.is_replay and intent.action == "create"
         agreed = as_frozen(connection, intent) if is_older else None
         commit_written(tx, hub, connection, row, intent, seen, agreed)
-        raced(tx, hub, connection, intent, receipt.overwritten)
+        if receipt.stamp:
+            intents.stamp(tx, intent.id, receipt.stamp)
         report.written += 1
     elif isinstance(receipt, NOT_EXECUTED):
         _not_executed(tx, hub, connection, row, intent, receipt)

@@ -1,7 +1,8 @@
 """Backfills against look-alikes that enforce the published limits, in virtual time.
 
-`python -m tests.benchmarks.backfill [RECORDS] [SECONDS ONE WAY]`: creating, changing and reading customers at each
-provider, as a share of what its limits allow (PROVIDERS §1), with the answers 429 and the calls per record.
+`python -m tests.benchmarks.backfill [RECORDS] [SECONDS ONE WAY] [PROVIDER...]`: creating, changing and reading
+customers at each provider, as a share of what its limits allow (PROVIDERS §1), with the answers 429 and the calls per record.
+Without webhooks: what a change costs once more, when the next sweep names it, is `calls_per_echo`.
 """
 
 from __future__ import annotations
@@ -100,6 +101,11 @@ class Far:
             "answers_429": self.refused - refused,
         }
 
+    def over_read_and_write(self, hub: Hub, calls_per_record: float) -> float:
+        """A change's calls, as a multiple of one fresh read and one write, each in full batches."""
+        manifest = hub.connections[self.name].manifest
+        return round(calls_per_record / (1 / manifest.read_batch + 1 / manifest.write_batch), 3)
+
 
 def fill(hub: Hub, number: int) -> list[str]:
     """Customers in the registry that no system has."""
@@ -137,6 +143,12 @@ async def backfill(far: Far, number: int) -> dict[str, Any]:
     await lanes.run(name)
     hub.db.run_now(change)
     found["change"] = await far.measured(number, "change", lambda: lanes.run(name))
+    found["change"]["over_read_and_write"] = far.over_read_and_write(hub, found["change"]["calls_per_record"])
+    # what the change feed makes of our own writes: they are named, and looked at once more
+    await far.clock.sleep(120)
+    calls = far.calls
+    await lanes.run(name)
+    found["change"]["calls_per_echo"] = round((far.calls - calls) / number, 4)
     again = far.accord()
     await far.clock.sleep(120)
     found["read"] = await far.measured(number, "read", lambda: Lanes(again).run(name))
@@ -150,7 +162,7 @@ def main() -> int:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     way = float(sys.argv[2]) if len(sys.argv) > 2 else 0.05
     result: dict[str, Any] = {"records": number, "seconds_one_way": way}
-    for name in CEILINGS:
+    for name in sys.argv[3:] or CEILINGS:
         far = Far(name, way)
         result[name] = run_virtual(backfill(far, number), far.loop)
     print(json.dumps(result, indent=1))

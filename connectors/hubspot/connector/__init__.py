@@ -13,6 +13,7 @@ from connectors.hubspot.connector.copying import InvoiceWriter
 from connectors.hubspot.connector.invoices import InvoiceReader
 from connectors.hubspot.connector.preparing import Preparer
 from connectors.hubspot.connector.reading import Reader
+from connectors.hubspot.connector.recalling import Recaller
 from connectors.hubspot.connector.writing import Writer
 from connectors.hubspot.manifest import BILLING_CONTACT, BURSTS, MANIFEST, limits_of
 from connectors.hubspot.translate import HubSpotDocuments, HubSpotTranslator
@@ -39,8 +40,10 @@ from core.ports import (
     ConnectionConfig,
     Missing,
     Page,
+    Past,
     Probe,
     Provider,
+    Recalled,
     Receipt,
     Shell,
     Sighting,
@@ -66,6 +69,7 @@ class HubSpotConnector:
         self._client = HubSpotClient(config.settings, vault, shell, limiter, connections=self._manifest.in_flight)
         self._reader = Reader(self._client, self._translator)
         self._writer = Writer(self._client, self._translator, self._reader)
+        self._recaller = Recaller(self._translator, self._reader)
         self._documents = HubSpotDocuments(config)
         self._invoices = InvoiceReader(self._client, self._documents)
         self._copier = InvoiceWriter(self._client, self._invoices)
@@ -144,6 +148,11 @@ class HubSpotConnector:
         """Batch reads by type, by id: read-after-write safe."""
         _check_kind(kind)
         return await (self._reader.read(ids) if kind == "customer" else self._invoices.read(ids))
+
+    async def recall(self, kind: str, writes: Sequence[Past]) -> Mapping[str, Recalled]:
+        """Batch reads of fifty with the history of what was written."""
+        _check_kind(kind)
+        return await self._recaller.recall(writes)
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """By our marker or a contact's e-mail: read-after-write safe. By external id or number: the lagging search."""

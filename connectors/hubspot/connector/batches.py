@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -36,6 +37,9 @@ from core.ports import Missing, Sighting, Write
 T = TypeVar("T")
 
 TRACE: Final = "objectWriteTraceId"
+STAMP_SLACK: Final = 60.0
+"""Seconds that the modification time a write was answered with and the time of its versions may differ. Both are
+HubSpot's; that they are the same is not documented."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -63,26 +67,49 @@ def histories(answer: Results) -> dict[str, dict[str, list[Version]]]:
     return {one.id: one.properties_with_history for one in (decoded(raw, Historic) for raw in answer.results)}
 
 
-def before(written: Sighting, history: Mapping[str, Sequence[Version]]) -> bytes | None:
-    """The object as it was before the write; None when its history tells nothing.
+def around(
+    seen: Sighting, written: Mapping[str, str], stamp: str, history: Mapping[str, Sequence[Version]]
+) -> tuple[bytes, bytes] | None:
+    """The object right before and right after a write, as far as it wrote; None when its history tells nothing.
 
-    Somebody may have written since: the write's own version is the newest with its value, and what it replaced
-    is the version before that. A property that had its value already got no version by the write: its newest one
-    is older than the others'.
+    Anybody may have written since, the same value too: the write's own version is, of those with its value, the one
+    made nearest to `stamp`, and what it replaced is the version before that. A property that had its value already
+    got no version by the write: its nearest one is not of the same time as the others'.
     """
-    whole = json.loads(written.raw)
-    properties = whole["object"]["properties"]
-    since: dict[str, Sequence[Version]] = {}
-    for name, versions in history.items():
-        own = [one.value or "" for one in versions]
-        if (value := properties.get(name) or "") in own:
-            since[name] = versions[own.index(value) :]
-    at = max((told[0].timestamp for told in since.values()), default="")
+    told = {name: one for name, value in written.items() if (one := _since(history.get(name, ()), value, stamp))}
+    at = min((versions[0].timestamp for versions in told.values()), key=lambda one: _apart(one, stamp), default="")
+    if not at or _apart(at, stamp) > STAMP_SLACK:
+        return None
     replaced = {
-        name: (told[1].value or "") if len(told) > 1 else "" for name, told in since.items() if told[0].timestamp == at
+        name: (versions[1].value or "") if len(versions) > 1 else ""
+        for name, versions in told.items()
+        if versions[0].timestamp == at
     }
-    whole["object"]["properties"] = properties | replaced
-    return msgspec.json.encode(whole) if replaced else None
+    whole = json.loads(seen.raw)
+    whole["object"]["properties"] |= {name: versions[0].value or "" for name, versions in told.items()}
+    after = msgspec.json.encode(whole)
+    whole["object"]["properties"] |= replaced
+    return msgspec.json.encode(whole), after
+
+
+def _since(versions: Sequence[Version], value: str, stamp: str) -> Sequence[Version]:
+    """The write's own version and those before it. HubSpot may have trimmed the value, or lowered its case."""
+    own = [number for number, one in enumerate(versions) if _loose(one.value) == _loose(value)]
+    if not own:
+        return ()
+    return versions[min(own, key=lambda number: _apart(versions[number].timestamp, stamp)) :]
+
+
+def _loose(value: str | None) -> str:
+    return (value or "").strip().casefold()
+
+
+def _apart(one: str, other: str) -> float:
+    """Seconds between two of HubSpot's times."""
+    try:
+        return abs(datetime.fromisoformat(one).timestamp() - datetime.fromisoformat(other).timestamp())
+    except ValueError as error:
+        raise ReplyError(f"HubSpot's history has an odd time: {one!r} or {other!r}") from error
 
 
 def by_id(object_type: ObjectType, answer: Results) -> dict[str, Sighting | Missing]:
@@ -96,7 +123,7 @@ def by_id(object_type: ObjectType, answer: Results) -> dict[str, Sighting | Miss
 
 
 def _plain(raw: msgspec.Raw) -> bytes:
-    """Without the history that only read-backs ask for: the same object has the same bytes, however it was read."""
+    """Without the history, which is asked for now and then: the same object has the same bytes, however it was read."""
     if b'"propertiesWithHistory"' not in bytes(raw):
         return bytes(raw)
     whole = json.loads(bytes(raw))
@@ -233,22 +260,21 @@ def billed_by(seen: Sighting) -> list[str]:
 
 
 def joined(read: Sighting, saved: Saved, written: Collection[str]) -> Sighting:
-    """The object as it was read after the write, but with the written properties as the write's own answer has them."""
+    """The object as it was read for the write, or after it, but with what the write's own answer tells."""
     framed = decoded(read.raw, Framed)
     properties = framed.object.properties
-    stale = {
-        name: saved.properties[name]
-        for name in sorted(written)
-        if name in saved.properties and (saved.properties[name] or None) != (properties.get(name) or None)
-    }
-    if not stale:
+    told = {name: value for name, value in saved.properties.items() if name in properties or name in written}
+    fresh = {name: value for name, value in sorted(told.items()) if (value or None) != (properties.get(name) or None)}
+    if not fresh:
         return read
     whole = json.loads(read.raw)["object"]
-    whole["properties"] |= stale
-    fresh = sighting(framed.type, framed.object.id, msgspec.json.encode(whole))
+    whole["properties"] |= fresh
+    if saved.updated_at is not None:
+        whole["updatedAt"] = saved.updated_at
+    made = sighting(framed.type, framed.object.id, msgspec.json.encode(whole))
     if not isinstance(framed.billed, msgspec.UnsetType):
-        return with_billed(fresh, billed_by(read))
-    return fresh if isinstance(framed.parent, msgspec.UnsetType) else with_parent(fresh, _above(framed))
+        return with_billed(made, billed_by(read))
+    return made if isinstance(framed.parent, msgspec.UnsetType) else with_parent(made, _above(framed))
 
 
 def _above(framed: Framed) -> list[str]:

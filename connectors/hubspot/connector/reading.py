@@ -54,7 +54,13 @@ class Reader:
 
     async def read_batch(self, object_type: ObjectType, ids: Sequence[str]) -> dict[str, Sighting | Missing]:
         """Up to one batch of one type, by remote id."""
-        answer = await self.batch(object_type, ids)
+        return (await self.with_history(object_type, ids, ()))[0]
+
+    async def with_history(
+        self, object_type: ObjectType, ids: Sequence[str], history: Sequence[str]
+    ) -> tuple[dict[str, Sighting | Missing], dict[str, dict[str, list[batches.Version]]]]:
+        """Up to one batch by remote id, and by HubSpot id the values that these properties had (fifty at most)."""
+        answer = await self.batch(object_type, ids, history=history)
         there = batches.by_id(object_type, answer)
         told_missing = {one for error in answer.errors or () for one in error.told("ids")}
         found: dict[str, Sighting | Missing] = {}
@@ -67,7 +73,8 @@ class Reader:
             else:
                 # neither there nor said to be missing: merged away, or HubSpot answered less than it was asked
                 found[remote_id] = batches.survivor(remote_id, answer) or await self._read_one(object_type, hubspot_id)
-        return found | await self.related([one for one in found.values() if isinstance(one, Sighting)])
+        found |= await self.related([one for one in found.values() if isinstance(one, Sighting)])
+        return found, batches.histories(answer) if history else {}
 
     async def related(self, seen: Sequence[Sighting]) -> dict[str, Sighting]:
         """By remote id: companies with the company above each; contacts with the companies that they are billed for.

@@ -20,17 +20,14 @@ from connectors.hubspot.wire import (
     ObjectType,
     Saved,
     join_id,
+    reframed,
     with_billed,
     with_parent,
 )
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
-from core.model.values import Value
 from core.ports import Receipt, Sighting, Write, Written
 
 UNSEEN: Final = "it was written, but could not be read back"
-HISTORY_BATCH: Final = 50
-"""HubSpot returns the history of properties for at most fifty objects at a time (PROVIDERS §1)."""
-
 COMPANIES: Final[tuple[ObjectType, ObjectType]] = ("company", "company")
 
 
@@ -55,7 +52,7 @@ class Writer:
             if creates:
                 receipts |= await self._create(object_type, creates)
             if updates:
-                receipts |= await self._completed(object_type, updates, await send(self._client, object_type, updates))
+                receipts |= await self._updated(object_type, updates, await send(self._client, object_type, updates))
             if moves:
                 receipts |= await self._move(moves)
             if bills:
@@ -111,6 +108,21 @@ class Writer:
         there = (await self._reader.related(found)).values()
         return {str(self._translator.read(one.raw).accord_ref): one for one in there}
 
+    async def _updated(
+        self, object_type: ObjectType, writes: Sequence[Write], outcomes: Mapping[str, Saved | AccordError]
+    ) -> dict[str, Receipt]:
+        """The object that was read for the write, with what its answer tells. What it replaced is asked for later."""
+        receipts: dict[str, Receipt] = {}
+        for write in writes:
+            saved, remote_id = outcomes[write.key], str(write.remote_id)
+            # one that was merged away meanwhile is answered by its survivor, which was not read
+            is_it = isinstance(saved, Saved) and join_id(object_type, saved.id) == remote_id
+            if isinstance(saved, Saved) and is_it and write.current is not None:
+                seen = batches.joined(reframed(remote_id, write.current), saved, write.body["properties"])
+                receipts[write.key] = Written(seen, stamp=saved.updated_at or "")
+        rest = [write for write in writes if write.key not in receipts]
+        return receipts | await self._completed(object_type, rest, {write.key: outcomes[write.key] for write in rest})
+
     async def _completed(
         self, object_type: ObjectType, writes: Sequence[Write], outcomes: Mapping[str, Saved | AccordError]
     ) -> dict[str, Receipt]:
@@ -120,28 +132,22 @@ class Writer:
         """
         receipts: dict[str, Receipt] = {key: one for key, one in outcomes.items() if isinstance(one, AccordError)}
         done = [(write, one) for write in writes if isinstance(one := outcomes[write.key], Saved)]
-        for some in batches.slices(done, HISTORY_BATCH):
-            receipts |= await self._read_back(object_type, some)
+        if done:
+            receipts |= await self._read_back(object_type, done)
         return receipts
 
     async def _read_back(self, object_type: ObjectType, done: Sequence[tuple[Write, Saved]]) -> dict[str, Receipt]:
-        names = sorted({name for write, _ in done if write.action == "update" for name in write.body["properties"]})
         try:
-            answer = await self._reader.batch(object_type, [saved.id for _, saved in done], history=names)
-            there = batches.by_id(object_type, answer)
-            seen = await self._reader.related([one for one in there.values() if isinstance(one, Sighting)])
-            histories = batches.histories(answer) if names else {}
+            seen = await self._reader.read_batch(object_type, [saved.id for _, saved in done])
         except AccordError as error:
             return {write.key: AmbiguousError(f"{UNSEEN}: {error}") for write, _ in done}
         receipts: dict[str, Receipt] = {}
         for write, saved in done:
-            found = seen.get(join_id(object_type, saved.id))
-            if found is not None:
-                written = write.body["properties"]
-                whole = batches.joined(found, saved, written)
-                # histories are of all the properties that the batch wrote: here only this write's own replaced anything
-                history = {name: old for name, old in histories.get(saved.id, {}).items() if name in written}
-                receipts[write.key] = Written(whole, overwritten=self._overwritten(whole, history))
+            found = seen[join_id(object_type, saved.id)]
+            if isinstance(found, Sighting):
+                whole = batches.joined(found, saved, write.body["properties"])
+                stamp = (saved.updated_at or "") if write.action == "update" else ""
+                receipts[write.key] = Written(whole, stamp=stamp)
             else:
                 receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts
@@ -193,14 +199,6 @@ class Writer:
             else:
                 receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts
-
-    def _overwritten(self, whole: Sighting, history: Mapping[str, Sequence[batches.Version]]) -> Mapping[str, Value]:
-        """The neutral values that were there before this write, from HubSpot's own history of the properties."""
-        before = batches.before(whole, history)
-        if before is None:
-            return {}
-        new, old = self._translator.read(whole.raw).fields, self._translator.read(before).fields
-        return {field: value for field, value in old.items() if field in new and new[field] != value}
 
 
 def _moved(found: Sighting, write: Write) -> Sighting:

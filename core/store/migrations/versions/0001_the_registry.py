@@ -244,11 +244,19 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
         sa.Column("trace", sa.Text(), server_default="", nullable=False),
+        sa.Column("stamp", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_intents")),
         comment="One remote write that may have been sent. state: sent | ambiguous | done | refused | void.",
     )
     with op.batch_alter_table("intents", schema=None) as batch_op:
         batch_op.create_index("ix_intents_key", ["connection", "key"], unique=False)
+        batch_op.create_index(
+            "ix_intents_stamp",
+            ["mapping_id"],
+            unique=False,
+            sqlite_where=sa.text("stamp <> ''"),
+            postgresql_where=sa.text("stamp <> ''"),
+        )
         batch_op.create_index(
             "uq_intents_open",
             ["mapping_id"],

@@ -24,6 +24,7 @@ from core.ports import (
     HttpRequest,
     HttpResponse,
     Page,
+    Past,
     Receipt,
     Shell,
     Sighting,
@@ -80,6 +81,7 @@ class World:
     exchange: Exchange | None = None
     requests: list[HttpRequest] = field(default_factory=list)
     made: int = 0
+    past: Past | None = None
 
     def __post_init__(self) -> None:
         self.config = ConnectionConfig("crm", "hubspot", self.settings, KEYS)
@@ -124,11 +126,19 @@ class World:
         (receipt,) = self.run(self.connector.write([write]))
         return receipt
 
-    def update(self, seen: Sighting, fields: Mapping[str, Value]) -> Receipt:
-        """Update through the connector."""
+    def update(self, seen: Sighting, fields: Mapping[str, Value], *, is_known: bool = True) -> Receipt:
+        """Update through the connector, which is told the object as it was read; or is not."""
         body = self.translator.patch(Wanted(fields=fields), seen.raw).body
-        (receipt,) = self.run(self.connector.write([self.as_write("update", body, seen.id)]))
+        write = msgspec.structs.replace(self.as_write("update", body, seen.id), current=seen.raw if is_known else None)
+        (receipt,) = self.run(self.connector.write([write]))
+        if isinstance(receipt, Written):
+            self.past = Past(remote_id=seen.id, body=body, stamp=receipt.stamp)
         return receipt
+
+    def overwritten(self) -> Mapping[str, Value]:
+        """What the last update replaced, asked for now."""
+        assert self.past is not None
+        return self.run(self.connector.recall("customer", [self.past]))[self.past.remote_id].overwritten
 
     def as_write(self, action: Any, body: Mapping[str, Any], remote_id: str | None = None) -> Write:
         """A write with a key of its own."""
