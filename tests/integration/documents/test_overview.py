@@ -87,6 +87,20 @@ async def test_documents_that_change_together_are_told_in_one_write() -> None:
     assert world.writes("hubspot") == before + 1
 
 
+async def test_a_moment_passes_before_an_invoice_is_told_for_its_payment_may_follow() -> None:
+    """Webhooks tell of each by itself."""
+    world = await billing(selling())
+    before = world.writes("hubspot")
+    bill(world)
+    world.clock.time += world.timing.changes_every + 1
+    for name in ("hubspot", "stripe", "hubspot"):  # its own sweep first
+        await world.lanes.run(name)
+    assert world.writes("hubspot") == before
+    await world.settle()
+    assert figures(world) == ("USD", "119", "119", "0", "", "")
+    assert world.writes("hubspot") == before + 1
+
+
 async def test_a_company_has_the_figures_and_not_its_billing_contact() -> None:
     """Sellers look at the company."""
     world = await billing(selling({"untyped": "company", "billing_contact": "true"}))
