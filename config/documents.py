@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
+
 from config.section import Section, did_you_mean
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
@@ -18,6 +20,7 @@ def document_policy(section: Section, manifest: Manifest | None) -> DocumentPoli
         sources=section.texts("sources"),
         since=section.text("since") or "",
     )
+    policy = msgspec.structs.replace(policy, overview=_overview(section, policy, manifest))
     for key in ("sources", "since"):
         if key in section and not policy.mirrors:
             section.mistake(key, "has no effect without mirrors")
@@ -34,6 +37,19 @@ def _kinds(section: Section, key: str, what: str, manifest: Manifest | None) -> 
         elif manifest and not getattr(manifest.documents.get(kind), key, False):
             section.mistake(key, f"no {kind} {what} {manifest.title}")
     return kinds
+
+
+def _overview(section: Section, policy: DocumentPolicy, manifest: Manifest | None) -> bool:
+    """Where invoices are copied to sellers, so is what they add up to, unless policy says no."""
+    has_places = manifest is not None and manifest.overview
+    told = section.text("overview")
+    if told is None:
+        return has_places and "invoice" in policy.mirrors
+    if told not in ("yes", "no"):
+        section.mistake("overview", f'must be "yes" or "no", not {told!r}')
+    elif told == "yes" and manifest is not None and not has_places:
+        section.mistake("overview", f"{manifest.title} has no place for a customer's billing overview")
+    return told == "yes" and has_places
 
 
 def _is_day(text: str) -> bool:

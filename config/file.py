@@ -24,7 +24,7 @@ NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
 SANDBOX_DOCUMENTS: Final[Mapping[str, DocumentPolicy]] = {
     "stripe": DocumentPolicy(originates=KINDS),
     "quickbooks": DocumentPolicy(originates=KINDS, mirrors=KINDS, since="2000-01-01"),
-    "hubspot": DocumentPolicy(mirrors=("invoice",), since="2000-01-01"),
+    "hubspot": DocumentPolicy(mirrors=("invoice",), since="2000-01-01", overview=True),
 }
 """What flows between look-alikes: an invoice that is made at one is copied to the others."""
 SANDBOX_METADATA_KEYS: Final[Mapping[str, tuple[str, ...]]] = {"hubspot": ("plan", "segment", "account_manager")}

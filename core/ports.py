@@ -342,6 +342,8 @@ class ConnectionConfig:
     """Where this connection's objects carry their external_customer_id (`metadata.x`, a property name)."""
     items: Mapping[str, str] = field(default_factory=dict)
     """Which item of this connection's books a product of the documents' origin is: product -> item."""
+    overview: bool = False
+    """Policy wants the customers' billing overview there."""
 
 
 class Vault(Protocol):

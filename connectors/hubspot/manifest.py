@@ -40,6 +40,7 @@ BILLING_CONTACT: Final = Part(
 
 MANIFEST: Final = Manifest(
     provider="hubspot",
+    overview=True,
     title="HubSpot",
     translation=2,
     fields={

@@ -14,7 +14,7 @@ from core.model.merge import Base, FieldMerge, Outcome, digest_of
 from core.model.policy import REGISTRY, Policy
 from core.model.projection import Projection
 from core.model.remote import Remote
-from core.model.values import Fields, Value, blank, is_metadata, takes_away
+from core.model.values import Fields, Value, blank, is_figure, is_metadata, takes_away
 
 NO_REMOTE: Final = Remote(id="", fields={}, metadata_complete=True)
 """The remote side of a create: everything projected is blank."""
@@ -232,12 +232,17 @@ def _reason_to_hold(
         return holds.PROVIDER_CHANGED, {}
     if outcome.kind == "hold":
         return outcome.reason, {}
-    if field in seen.flapping:
+    if field in seen.flapping and not _is_reckoned_anew(seen, field, registry):
         return holds.OSCILLATION, {}
     refusal = projection.refusal(field, registry) if outcome.kind == "push" else None
     if refusal:
         return holds.UNREPRESENTABLE, {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}
     return "", {}
+
+
+def _is_reckoned_anew(seen: Snapshot, field: str, registry: Value) -> bool:
+    """What customers owe may well go up and down; what is put back again and again is a fight all the same."""
+    return is_figure(field) and seen.base.get(field, (registry, None))[0] != registry
 
 
 def _answered(answer: Answer, registry: Value, value: Value) -> Outcome:
@@ -250,7 +255,7 @@ def _answered(answer: Answer, registry: Value, value: Value) -> Outcome:
 
 def _write(verdict: Verdict, field: str, registry: Value, value: Value, outcome: Outcome) -> None:
     verdict.rules[field] = outcome.rule
-    if outcome.kind == "agree":
+    if outcome.kind == "agree" or (outcome.kind == "pull" and is_figure(field)):
         verdict.base[field] = (registry, value)
         return
     if outcome.kind == "pull":
@@ -262,7 +267,8 @@ def _write(verdict: Verdict, field: str, registry: Value, value: Value, outcome:
         old, new, side = value, registry, "remote"
     if outcome.is_conflict and not blank(outcome.lost):
         verdict.lost.append(Lost(field, outcome.lost, side, outcome.rule))
-    if not blank(old) or takes_away(field, new):
+    # reckoned values replace one another every day, and can be reckoned again
+    if not is_figure(field) and (not blank(old) or takes_away(field, new)):
         verdict.replaced[field] = (old, new)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from core.model.remote import Refusal, Remote
-from core.model.values import Value
+from core.model.values import Fields, Value
 
 PARENT: Final = "parent"
 LONGEST_CHAIN: Final = 100
@@ -25,7 +25,7 @@ class Kin(msgspec.Struct, frozen=True, kw_only=True):
     `remote` names its parent by external id where the object of that parent is mapped; None: to be created.
     `parent_id` is the object of the registry's parent. `awaits` says why that parent cannot be written yet,
     `refusal` why never. `circle` is the chain that would be closed if the remote's parent were taken. `whole_id` is the
-    customer's own object, if it is there and has parts.
+    customer's own object, if it is there and has parts. `figures` is its billing overview, where that is shown.
     """
 
     remote: Remote | None
@@ -34,6 +34,7 @@ class Kin(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None = None
     circle: tuple[str, ...] = ()
     whole_id: str | None = None
+    figures: Fields = {}
 
     @property
     def is_unknown(self) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 
 from core.model import holds
 from core.model.policy import Policy, Rule
-from core.model.values import Value, blank
+from core.model.values import Value, blank, is_figure
 
 Kind = Literal["none", "agree", "pull", "push", "hold"]
 Base = tuple[Value, Value]
@@ -90,7 +90,7 @@ class FieldMerge:
         if self._agree(field, registry, remote):
             return self._agreed(rule, registry, source)
         if base is None:
-            return self._first_contact(rule, registry, remote, source)
+            return self._first_contact(field, rule, registry, remote, source)
         is_same_there = self._agree(field, base[1], remote)
         if base[0] == registry:
             # they differ by agreement, and go on to
@@ -107,10 +107,10 @@ class FieldMerge:
             return AGREE
         return VOUCHED if winner(self._policy, rule, source, self._connection) == "remote" else AGREE
 
-    def _first_contact(self, rule: Rule, registry: Value, remote: Value, source: str) -> Outcome:
+    def _first_contact(self, field: str, rule: Rule, registry: Value, remote: Value, source: str) -> Outcome:
         if blank(remote):
             return _out(rule, Outcome("push", "fills a blank"))
-        if blank(registry):
+        if blank(registry) and not is_figure(field):
             return _in(rule, Outcome("pull", "fills a blank"))
         return self._conflict(rule, registry, remote, source)
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from core.model.values import PART_OF, is_metadata
+from core.model.values import PART_OF, is_figure, is_metadata
 
 Flow = Literal["both", "in", "out", "off"]
 Clear = Literal["propagate", "restore", "hold"]
@@ -42,13 +42,15 @@ class DocumentPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Which kinds of documents enter the registry from a connection, and which it gets copies of.
 
     `sources`: the connections whose documents it gets copies of; none named: all that originate any. `since`: copies of
-    documents issued from that day on (ISO date); "": from the day of the connection's activation.
+    documents issued from that day on (ISO date); "": from the day of the connection's activation. `overview`: what
+    each customer's documents add up to is written on its object there.
     """
 
     originates: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     since: str = ""
+    overview: bool = False
 
 
 class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +101,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """The rule of `field` at `connection`: file first, then the default table."""
         if field == PART_OF:
             return TIE_RULE
+        if is_figure(field):
+            return FIGURE_RULE
         rule = self.fields.get(field) or (self.fields.get("metadata") if is_metadata(field) else None)
         rule = rule or DEFAULT_RULES.get(field) or (METADATA_RULE if is_metadata(field) else Rule())
         flows = self.connections[connection].flows
@@ -139,4 +143,6 @@ DEFAULT_RULES: Final[Mapping[str, Rule]] = {
 }
 TIE_RULE: Final = Rule(flow="out")
 """What a part belongs to is the registry's to say; who takes it off there finds it put back."""
+FIGURE_RULE: Final = Rule(flow="out")
+"""Nobody but the registry has all documents."""
 METADATA_RULE: Final = Rule(ranks=("registry", "stripe", "hubspot", "quickbooks"))

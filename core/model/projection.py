@@ -54,6 +54,12 @@ class Projection:
             max_keys=None,
         )
 
+    def with_figures(self, figures: Collection[str]) -> Projection:
+        """The same and these reckoned fields."""
+        return replace(
+            self, fields=(*self.fields, *figures), since={**self.since, **dict.fromkeys(figures, self.translation)}
+        )
+
     def without(self, fields: Collection[str]) -> Projection:
         """The same but for `fields`, which another object holds."""
         return replace(

@@ -178,6 +178,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
     kinds: tuple[str, ...] = ("customer",)
     """What `sweep`, `read`, `find` and `write` take: customers, and each kind in `documents`."""
+    overview: bool = False
+    """Objects of customers have places for the billing overview (core.model.figures)."""
     documents: Mapping[str, DocumentSpec] = {}
     page_size: int
     read_batch: int

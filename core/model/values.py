@@ -14,6 +14,8 @@ Value = str | list[str] | dict[str, str] | None
 Fields = Mapping[str, Value]
 
 METADATA_PREFIX: Final = "metadata."
+FIGURE_PREFIX: Final = "overview."
+"""Of fields that are reckoned from a customer's documents (core.model.figures)."""
 PART_OF: Final = "part_of"
 """Of an object that is a part of a record's (core.model.parts): the object that it belongs to, by its remote id."""
 ADDRESS_PARTS: Final = ("line1", "line2", "city", "state", "postal_code", "country")
@@ -43,6 +45,11 @@ def tidy(value: Value) -> Value:
 def is_metadata(field: str) -> bool:
     """True for `metadata.<key>`."""
     return field.startswith(METADATA_PREFIX)
+
+
+def is_figure(field: str) -> bool:
+    """True for `overview.<figure>`: the registry's alone, everywhere."""
+    return field.startswith(FIGURE_PREFIX)
 
 
 def metadata_key(field: str) -> str:

@@ -107,6 +107,39 @@ def page(
     return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit))]
 
 
+def of_customers(tx: Tx, customer_ids: Iterable[str]) -> list[Paper]:
+    """All documents of some customers, deleted ones left out."""
+    found: list[Paper] = []
+    for some in chunks(sorted(set(customer_ids))):
+        statement = sa.select(*_COLUMNS).where(DOCUMENTS.c.customer_id.in_(some), DOCUMENTS.c.deleted_at.is_(None))
+        found += [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.customer_id, DOCUMENTS.c.id))]
+    return found
+
+
+def having_any(tx: Tx, customer_ids: Iterable[str]) -> list[str]:
+    """Those of these customers that have documents."""
+    found: list[str] = []
+    for some in chunks(sorted(set(customer_ids))):
+        statement = sa.select(DOCUMENTS.c.customer_id).where(
+            DOCUMENTS.c.customer_id.in_(some), DOCUMENTS.c.deleted_at.is_(None)
+        )
+        found += [row[0] for row in tx.rows(statement.distinct().order_by(DOCUMENTS.c.customer_id))]
+    return found
+
+
+def fallen_due(tx: Tx, since: str, until: str) -> list[str]:
+    """Customers with an open invoice that was due on the day `since` or later, and before `until` (ISO dates)."""
+    statement = sa.select(DOCUMENTS.c.customer_id).where(
+        DOCUMENTS.c.kind == "invoice",
+        DOCUMENTS.c.status == "open",
+        DOCUMENTS.c.due_on != "",
+        DOCUMENTS.c.due_on >= since,
+        DOCUMENTS.c.due_on < until,
+        DOCUMENTS.c.deleted_at.is_(None),
+    )
+    return [row[0] for row in tx.rows(statement.distinct().order_by(DOCUMENTS.c.customer_id))]
+
+
 def named(tx: Tx, kind: str, name: str) -> list[Paper]:
     """Documents of a kind that have this number, or this id at their origin; deleted ones left out."""
     statement = sa.select(*_COLUMNS).where(

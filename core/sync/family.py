@@ -20,6 +20,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import customers_placed
+from core.sync.figures import figures_here
 from core.sync.hub import KIND, Connection, Hub
 
 FAMILIES: Final = "families"
@@ -36,8 +37,9 @@ class Family:
     ) -> None:
         """Providers without a hierarchy, and connections without parts, cost no query."""
         self._wholes: dict[str, str] = {}
+        owners = list(owners)
+        self._figures = figures_here(tx, connection, owners)
         if connection.parts.asked:
-            owners = list(owners)
             self._wholes = _wholes(tx, connection, owners)
         self._tx, self._connection = tx, connection
         self._parents: dict[str, Value] = {}
@@ -69,7 +71,10 @@ class Family:
         """What a decision about this customer must know of its parents, and of what a part of it belongs to."""
         whole_id = self._wholes.get(customer.id)
         kin = self._parents_of(customer, belonging(remote, whole_id) if remote else None)
-        return msgspec.structs.replace(kin, whole_id=whole_id) if whole_id else kin
+        figures = self._figures.get(customer.id)
+        if not (whole_id or figures):
+            return kin
+        return msgspec.structs.replace(kin, whole_id=whole_id, figures=figures or {})
 
     def _parents_of(self, customer: Customer, remote: Remote | None) -> Kin:
         hierarchy = self._connection.manifest.hierarchy

@@ -13,7 +13,7 @@ from core.model.decide import Verdict
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.policy import Guard
-from core.model.values import Value, blank, takes_away
+from core.model.values import Value, blank, is_figure, takes_away
 from core.store import holds as hold_rows
 from core.store import intents, journal, mappings, work
 from core.store.connections import ConnectionRow
@@ -35,7 +35,9 @@ class Spent(msgspec.Struct):
     same: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
 
     def add(self, field: str, old: Value, new: Value) -> None:
-        """Count one change of one field. Who is taken away is as good as cleared."""
+        """Count one change of one field. Who is taken away is as good as cleared; what is reckoned is nobody's loss."""
+        if is_figure(field):
+            return
         if blank(new) or takes_away(field, new):
             self.clears += takes_away(field, new) or not blank(old)
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from core.errors import InvalidInputError, NotFoundError
+from core.model.figures import FIGURES
 from core.model.pace import Pace
 from core.model.parts import Parts, parts_of
 from core.model.policy import ConnectionPolicy, Policy
@@ -50,7 +51,10 @@ class Connection:
     parts: Parts
     webhook_secrets: Callable[[], tuple[str, ...]]
     meter: Meter
+    clock: Clock
     documents: DocumentTranslator | None = None
+    shows_overview: bool = False
+    """Each customer's object shows what its documents add up to."""
 
     def full_calls(self, listed: int) -> int:
         """How many calls a complete sweep of so many objects takes."""
@@ -114,9 +118,12 @@ def connect(
     config: ConnectionConfig, policy: ConnectionPolicy, provider: Provider, vault: Vault, shell: Shell
 ) -> Connection:
     """Build one connection from its parts."""
-    translator = provider.translator(config)
     manifest = provider.manifest
+    shows_overview = policy.documents.overview and manifest.overview
+    config = replace(config, overview=shows_overview)
+    translator = provider.translator(config)
     projection = projection_of(manifest, config.metadata_keys, translator.canonical, translator.refusal)
+    projection = projection.with_figures(FIGURES) if shows_overview else projection
     meter = Meter(allowances_of(manifest.allowances, config))
     return Connection(
         name=config.name,
@@ -130,7 +137,9 @@ def connect(
         parts=parts_of(manifest, config.settings, projection),
         webhook_secrets=lambda: webhook_secrets(manifest, vault),
         meter=meter,
+        clock=shell.clock,
         documents=provider.documents(config) if provider.documents else None,
+        shows_overview=shows_overview,
     )
 
 

@@ -7,18 +7,21 @@ from core.store import connections, customers, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.sync.figures import lagging
 from core.sync.hub import Connection, Hub
 
 SLICE = 200
 
 
 async def refresh_metadata(hub: Hub, connection: Connection) -> int:
-    """Make custom properties that are missing, and mark mappings whose metadata was never agreed; how many.
+    """Make custom properties that are missing, and mark mappings whose metadata, or billing overview, is not there yet.
+
+    Returns how many.
 
     A key that was allow-listed after its customers were mapped gets to the connection this way.
     """
     row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
-    if row.state != "active" or not connection.projection.has_metadata:
+    if row.state != "active" or not (connection.projection.has_metadata or connection.shows_overview):
         return 0
     await connection.connector.prepare()
     marked, after = 0, ""
@@ -32,15 +35,16 @@ async def refresh_metadata(hub: Hub, connection: Connection) -> int:
 
 def _mark_lagging(tx: Tx, hub: Hub, connection: Connection, rows: list[MappingRow]) -> int:
     owners = customers.by_ids(tx, {row.record_id for row in rows})
-    lagging = [
+    late = lagging(tx, connection, rows)
+    found = [
         work.mapping_subject(row.id)
         for row in rows
-        if row.state == "live" and _lags(connection, owners[row.record_id], row)
+        if row.id in late or (row.state == "live" and _lags(connection, owners[row.record_id], row))
     ]
-    if lagging:
-        work.mark(tx, connection.name, lagging, reason="metadata", trace=hub.ids.new(), now=hub.clock.now())
+    if found:
+        work.mark(tx, connection.name, found, reason="metadata", trace=hub.ids.new(), now=hub.clock.now())
         tx.after_commit(lambda: hub.wake(connection.name))
-    return len(lagging)
+    return len(found)
 
 
 def _lags(connection: Connection, customer: Customer, row: MappingRow) -> bool:

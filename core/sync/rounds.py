@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from core.store import connections, work
 from core.store.database import Tx
 from core.sync.documents.asking import reconcile_all
+from core.sync.figures import mark_overdue
 from core.sync.hub import KIND, Hub
 from core.sync.oneoffs import ask
 from core.sync.waiting import due_lanes
@@ -45,6 +47,8 @@ async def reconcile_documents_everywhere(hub: Hub) -> list[str]:
         trace = hub.ids.new()
         if await hub.db.run(lambda tx, one=connection, t=trace: reconcile_all(tx, hub, one, t)):  # type: ignore[misc]
             looked.append(name)
+    today = datetime.fromtimestamp(hub.clock.now(), UTC).date()
+    await hub.db.run(lambda tx: mark_overdue(tx, hub, today, hub.ids.new()))
     return looked
 
 

@@ -34,7 +34,8 @@ def verdict_on(
     projection = connection.parts.projection(mapping.part, mapping.remote_id, customer.fields)
     if projection is None or (mapping.part and kin.whole_id is None):
         return Verdict()
-    registry = {**customer.fields, PART_OF: kin.whole_id} if mapping.part else customer.fields
+    more = {PART_OF: kin.whole_id} if mapping.part else kin.figures
+    registry = {**customer.fields, **more}
     snapshot = Snapshot(
         registry=registry,
         sources=customer.sources,

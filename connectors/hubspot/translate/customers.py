@@ -13,7 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from connectors.hubspot.manifest import BILLING_CONTACT, MANIFEST, NAME_LIMIT, TEXT_LIMIT
+from connectors.hubspot.translate import overview
 from connectors.hubspot.translate.definition import Definition
+from connectors.hubspot.translate.overview import PLACES
 from connectors.hubspot.translate.reading import ADDRESS, NAMES, TEXTS, Reading, framed_in
 from connectors.hubspot.wire import (
     ACCORD_REF,
@@ -27,7 +29,7 @@ from core.errors import BugError, RejectedError
 from core.model.country import country_code, country_name
 from core.model.family import PARENT
 from core.model.remote import Patch, Refusal, Remote, Wanted
-from core.model.values import ADDRESS_PARTS, PART_OF, Value, is_metadata, metadata_key, tidy
+from core.model.values import ADDRESS_PARTS, PART_OF, Value, is_figure, is_metadata, metadata_key, tidy
 from core.ports import ConnectionConfig
 
 CUSTOMER_TYPES: Final[Mapping[ObjectType, str]] = {"contact": "individual", "company": "company"}
@@ -61,6 +63,7 @@ class HubSpotTranslator:
         """Keys whose property name HubSpot could not hold are left out here and refused in `refusal`."""
         self.untyped: ObjectType = "company" if config.settings.get("untyped") == "company" else "contact"
         self.has_billing = config.settings.get(BILLING_CONTACT.setting) == "true"
+        self.has_overview = config.overview
         self.external_property = config.external_id_field or DEFAULT_EXTERNAL_ID
         names = {key: metadata_property(key) for key in config.metadata_keys}
         self._metadata = {key: name for key, name in names.items() if len(name) <= NAME_LIMIT}
@@ -71,7 +74,8 @@ class HubSpotTranslator:
         """Every property a read asks for; HubSpot returns no others."""
         names = NAMES if object_type == "contact" else ()
         ours = (ACCORD_REF, self.external_property, MERGED, MODIFIED[object_type], *FOREIGN)
-        asked = (*names, *TEXTS[object_type].values(), *ADDRESS.values(), *self._metadata.values(), *ours)
+        figures = [one.name for one in PLACES.values()] if self.has_overview else ()
+        asked = (*names, *TEXTS[object_type].values(), *ADDRESS.values(), *self._metadata.values(), *figures, *ours)
         return tuple(dict.fromkeys(asked))
 
     def definitions(self, object_type: ObjectType) -> tuple[Definition, ...]:
@@ -81,6 +85,7 @@ class HubSpotTranslator:
         made.append(Definition(ADDRESS["line2"], "Accord: address line 2"))
         made.append(Definition(self.external_property, "External customer id"))
         made += [Definition(name, f"Accord: metadata {key}") for key, name in self._metadata.items()]
+        made += overview.definitions() if self.has_overview else []
         return (Definition(ACCORD_REF, "Accord reference", is_unique=True), *made)
 
     # ---- reading ---------------------------------------------------------------------------------------
@@ -98,6 +103,10 @@ class HubSpotTranslator:
         found.address()
         for key, name in self._metadata.items():
             found.text(f"metadata.{key}", name)
+        if self.has_overview:
+            fields, unreadable = overview.read_figures(properties, is_prepared=found.is_prepared)
+            found.fields |= fields
+            found.unreadable |= unreadable
         above = None
         if framed.type == "company" and not isinstance(framed.parent, msgspec.UnsetType):
             above = found.parent(framed.parent)
@@ -128,6 +137,8 @@ class HubSpotTranslator:
             return tidy({part: _canonical_part(part, text) for part, text in value.items()})
         if not isinstance(value, str):
             return tidy(value)
+        if is_figure(field):
+            return overview.canonical_figure(field, value)
         if field == "name":
             return " ".join(value.split()) or None
         return (value.strip().lower() if field == "email" else value.strip()) or None
@@ -156,7 +167,7 @@ class HubSpotTranslator:
 
     def _outside(self, field: str) -> Refusal | None:
         if not is_metadata(field):
-            known = field in MANIFEST.fields
+            known = field in MANIFEST.fields or (self.has_overview and field in PLACES)
             return None if known else _refusal(field, "has no place at HubSpot", "the connector's projected fields")
         key = metadata_key(field)
         if key in self._metadata:
@@ -240,6 +251,8 @@ class HubSpotTranslator:
         text = value if isinstance(value, str) else ""
         if field == "name" and object_type == "contact":
             return _write_contact_name(text)
+        if is_figure(field):
+            return overview.written_figure(field, text)
         if is_metadata(field):
             return {self._metadata[metadata_key(field)]: text}
         return {TEXTS[object_type][field]: text}
@@ -284,6 +297,8 @@ def _refusal(field: str, problem: str, limit: str) -> Refusal:
 
 
 def _text_refusal(field: str, text: str) -> Refusal | None:
+    if is_figure(field):
+        return overview.figure_refusal(field, text)
     if len(text) > TEXT_LIMIT:
         return _refusal(field, f"has {len(text)} characters", f"{TEXT_LIMIT} characters")
     return None if is_storable(text) else _refusal(field, "holds a character that cannot be stored", "no U+0000")

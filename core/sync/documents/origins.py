@@ -25,6 +25,7 @@ from core.sync.documents.reading import read_all
 from core.sync.documents.standing import Copy
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.figures import mark_owners
 from core.sync.hub import Connection, Hub
 
 
@@ -100,6 +101,7 @@ def _delete(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, paper
     documents.put(tx, [msgspec.structs.replace(paper, deleted_at=now, updated_at=now, version=paper.version + 1)])
     ended = msgspec.structs.replace(mapping, state=mappings.ENDED, note="deleted at its origin", updated_at=now)
     mappings.update(tx, [ended])
+    mark_owners(tx, hub, [paper.customer_id], reason="its documents changed", trace=row.trace)
     entry = journal.Entry(
         at=now,
         kind=paper.kind,

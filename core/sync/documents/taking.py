@@ -21,6 +21,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings, no_customer_yet
 from core.sync.documents.offering import mapping_id, offer_copies
+from core.sync.figures import mark_owners
 from core.sync.hub import KIND, Connection, Hub
 
 
@@ -210,3 +211,4 @@ def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], f
     copies = [row for some in rows.values() for row in some if row.connection != connection.name]
     mark_mappings(tx, hub, copies, reason="the document changed", trace=trace)
     offer_copies(tx, hub, moved, trace)
+    mark_owners(tx, hub, [one.customer_id for one in moved], reason="its documents changed", trace=trace)
