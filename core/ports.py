@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from core.errors import AccordError
 from core.model.paper import RemoteDocument, Step, WantedDocument
+from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest, Patch, Refusal, Remote, Wanted
 from core.model.values import Value
 
@@ -220,6 +221,19 @@ class Connector(Protocol):
 
     async def aclose(self) -> None:
         """Let go of sockets."""
+        ...
+
+
+@runtime_checkable
+class PayoutSource(Protocol):
+    """A connector whose provider pays out what it collected (`manifest.has_payouts`)."""
+
+    async def payouts(self, limit: int) -> Sequence[Payout]:
+        """The newest ones."""
+        ...
+
+    async def payout(self, payout_id: str) -> PaidOut:
+        """One with all that it is made of. GoneError where there is none."""
         ...
 
 

@@ -179,6 +179,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...] = ("customer",)
     """What `sweep`, `read`, `find` and `write` take: customers, and each kind in `documents`."""
     documents: Mapping[str, DocumentSpec] = {}
+    has_payouts: bool = False
+    """It pays out what it collected, and its connector is a PayoutSource."""
     page_size: int
     read_batch: int
     write_batch: int

@@ -7,7 +7,8 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from core.errors import AccordError
+from core.errors import AccordError, BugError
+from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
 from core.ports import (
     Account,
@@ -15,6 +16,7 @@ from core.ports import (
     Connector,
     Missing,
     Page,
+    PayoutSource,
     Probe,
     Provider,
     Receipt,
@@ -116,6 +118,19 @@ class Discreet:
             if isinstance(one, AccordError):
                 self._hush(one)
         return receipts
+
+    async def payouts(self, limit: int) -> Sequence[Payout]:
+        """See PayoutSource."""
+        return await self._hushed(self._source().payouts(limit))
+
+    async def payout(self, payout_id: str) -> PaidOut:
+        """See PayoutSource."""
+        return await self._hushed(self._source().payout(payout_id))
+
+    def _source(self) -> PayoutSource:
+        if not isinstance(self._connector, PayoutSource):
+            raise BugError(f"{self.manifest.title} has no payouts")
+        return self._connector
 
     async def aclose(self) -> None:
         """See Connector."""
