@@ -13,6 +13,7 @@ import msgspec
 
 from core.errors import AccordError
 from core.model.paper import RemoteDocument, Step, WantedDocument
+from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest, Patch, Refusal, Remote, Wanted
 from core.model.values import Value
 
@@ -246,6 +247,19 @@ class Historian(Protocol):
 
     async def recall(self, kind: str, writes: Sequence[Past]) -> Mapping[str, Recalled]:
         """Read objects as they are now, by remote id, each with what its write replaced. Raises if any read failed."""
+        ...
+
+
+@runtime_checkable
+class PayoutSource(Protocol):
+    """A connector whose provider pays out what it collected (`manifest.has_payouts`)."""
+
+    async def payouts(self, limit: int) -> Sequence[Payout]:
+        """The newest ones."""
+        ...
+
+    async def payout(self, payout_id: str) -> PaidOut:
+        """One with all that it is made of. GoneError where there is none."""
         ...
 
 

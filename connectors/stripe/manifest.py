@@ -155,6 +155,7 @@ MANIFEST: Final = Manifest(
     },
     webhook_secret="webhook_secret",  # noqa: S106 - its name, not the secret
     webhook_events=EVENTS,
+    has_payouts=True,
     not_synced={
         "legal_name": "business_name and individual_name depend on the customer's type, which Stripe does not store",
         "legal_number": "Stripe customers have no such attribute",

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from core.errors import AccordError, BugError
+from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
 from core.ports import (
     Account,
@@ -17,6 +18,7 @@ from core.ports import (
     Missing,
     Page,
     Past,
+    PayoutSource,
     Probe,
     Provider,
     Recalled,
@@ -125,6 +127,19 @@ class Discreet(Historian):
             if isinstance(one, AccordError):
                 self._hush(one)
         return receipts
+
+    async def payouts(self, limit: int) -> Sequence[Payout]:
+        """See PayoutSource."""
+        return await self._hushed(self._source().payouts(limit))
+
+    async def payout(self, payout_id: str) -> PaidOut:
+        """See PayoutSource."""
+        return await self._hushed(self._source().payout(payout_id))
+
+    def _source(self) -> PayoutSource:
+        if not isinstance(self._connector, PayoutSource):
+            raise BugError(f"{self.manifest.title} has no payouts")
+        return self._connector
 
     async def aclose(self) -> None:
         """See Connector."""

@@ -14,6 +14,7 @@ from connectors.stripe.connector.copies import Copies
 from connectors.stripe.connector.documents import Documents
 from connectors.stripe.connector.finding import Finder
 from connectors.stripe.connector.pages import sighting_of
+from connectors.stripe.connector.payouts import Payouts
 from connectors.stripe.connector.sweeps import changes_page, list_page
 from connectors.stripe.connector.together import Turns, first_failure_raised, together
 from connectors.stripe.errors import lost_reply
@@ -23,6 +24,7 @@ from connectors.stripe.webhook import StripeWebhooks
 from connectors.stripe.wire import HeadWire, compact, decode_customer
 from core.errors import AccordError, BugError, GoneError, ReplyError
 from core.http.limits import RateLimiter
+from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
 from core.ports import (
     Account,
@@ -69,6 +71,7 @@ class StripeConnector:
         api = DocumentApi(self._api)
         self._documents = Documents(api, documents(config))
         self._copies = Copies(api, self._documents)
+        self._payouts = Payouts(self._api)
 
     @property
     def manifest(self) -> Manifest:
@@ -122,6 +125,14 @@ class StripeConnector:
                 raise receipt
             receipts.append(receipt)
         return receipts
+
+    async def payouts(self, limit: int) -> Sequence[Payout]:
+        """The newest payouts."""
+        return await self._payouts.payouts(limit)
+
+    async def payout(self, payout_id: str) -> PaidOut:
+        """One payout with its balance transactions."""
+        return await self._payouts.payout(payout_id)
 
     async def aclose(self) -> None:
         """Let go of the sockets."""

@@ -308,7 +308,7 @@ class InvoicePaymentWire(_Struct, kw_only=True):
 
 
 DocumentWire: TypeAlias = InvoiceWire | InvoicePaymentWire | CreditNoteWire
-_T = TypeVar("_T", bound=_Struct)
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 WIRES: Final[dict[str, type[InvoiceWire | InvoicePaymentWire | CreditNoteWire]]] = {
     "invoice": InvoiceWire,

@@ -13,6 +13,7 @@ from core.errors import InvalidInputError
 from core.model.documents import (
     Application,
     CreditNote,
+    Dispute,
     Document,
     Invoice,
     Line,
@@ -51,6 +52,14 @@ PAYMENT = Payment(
     amount=Decimal(10),
     applications=(Application(invoice="i", amount=Decimal(3)), Application(invoice="j", amount=Decimal(5))),
 )
+
+
+def disputed(withdrawn: str, *, fee: str = "0") -> Dispute:
+    """A dispute about ten; its fee is in yen."""
+    amount = {"amount": Decimal(10), "withdrawn": Decimal(withdrawn), "fee": Decimal(fee)}
+    return Dispute(id="du", status="lost", fee_currency="JPY", **amount)
+
+
 CREDIT = CreditNote(
     id="n",
     customer="c",
@@ -119,6 +128,14 @@ def test_a_document_is_about_the_invoices_it_settles_each_once() -> None:
     assert references(INVOICE) == ()
 
 
+def test_what_banks_took_back_is_the_sum_of_what_they_keep() -> None:
+    """What was won again counts nothing; the payment stays lawful and comes back from storage as it was."""
+    payment = changed(PAYMENT, disputes=(disputed("4"), disputed("0"), disputed("5")))
+    assert (payment.charged_back, breaches(payment)) == (Decimal(9), [])
+    assert decoded(encoded(payment)) == payment
+    assert digest_of(payment) != digest_of(PAYMENT)
+
+
 def test_only_what_succeeded_and_stands_settles_anything() -> None:
     """What failed or was taken back pays nothing."""
     twice = (*PAYMENT.applications, Application(invoice="i", amount=Decimal(1)))
@@ -177,6 +194,10 @@ def test_a_document_in_another_systems_terms_differs_in_its_ids_only() -> None:
         (changed(PAYMENT, amount=Decimal(0), applications=()), "amount", "is not positive: 0"),
         (changed(PAYMENT, refunded=Decimal(11)), "refunded", "11 of a payment of 10"),
         (changed(PAYMENT, refunded=Decimal(-1)), "refunded", "-1 of a payment of 10"),
+        (changed(PAYMENT, disputes=(disputed("11"),)), "disputes.0.withdrawn", "11 of a dispute about 10"),
+        (changed(PAYMENT, disputes=(disputed("1"), disputed("-1"))), "disputes.1.withdrawn", "-1 of a dispute"),
+        (changed(PAYMENT, disputes=(disputed("1.001"),)), "disputes.0.withdrawn", "finer than EUR's smallest unit"),
+        (changed(PAYMENT, disputes=(disputed("1", fee="0.5"),)), "disputes.0.fee", "finer than JPY's smallest unit"),
         (
             changed(PAYMENT, applications=(Application(invoice="i", amount=Decimal("1.001")),)),
             "applications.0.amount",

@@ -13,8 +13,8 @@ import pytest
 
 from connectors.quickbooks.connector import PROVIDER
 from connectors.quickbooks.translate import Booking, QuickBooksDocuments, booking_of
-from core.errors import ConfigError, RejectedError, ReplyError
-from core.model.documents import Application, CreditNote, Document, Invoice, Line, Payment
+from core.errors import ByHandError, ConfigError, RejectedError, ReplyError
+from core.model.documents import Application, CreditNote, Dispute, Document, Invoice, Line, Payment
 from core.model.paper import Step, WantedDocument
 from core.ports import ConnectionConfig
 
@@ -565,6 +565,37 @@ def test_a_payment_that_failed_is_not_booked_and_one_that_was_booked_is_voided()
     """It may succeed later: then it is booked."""
     assert refused(payment(status="failed")).field == "status"
     assert step(payment(status="failed"), received()) == Step(action="void", body={"Id": "12", "SyncToken": "4"})
+
+
+TAKEN = Dispute(id="du_1", status="lost", amount=Decimal(4), withdrawn=Decimal(4))
+
+
+@pytest.mark.parametrize(
+    ("document", "there", "field", "booked", "amount"),
+    [
+        (payment(refunded=Decimal(3)), received(), "refunded", {}, "3"),
+        (payment(refunded=Decimal(3)), received(), "refunded", {"refunded": Decimal(1)}, "2"),
+        (payment(), received(), "refunded", {"refunded": Decimal(1)}, "-1"),
+        (payment(disputes=(TAKEN,)), received(), "charged_back", {}, "4"),
+        (payment(disputes=(TAKEN,), refunded=Decimal(3)), received(), "charged_back", {"refunded": Decimal(3)}, "4"),
+        (payment(), received(), "charged_back", {"charged_back": Decimal(4)}, "-4"),
+        (credit(refunded=Decimal(1)), memo(), "refunded", {}, "1"),
+    ],
+)
+def test_what_went_back_is_held_with_what_a_person_books(
+    document: Document, there: dict[str, Any], field: str, booked: dict[str, Decimal], amount: str
+) -> None:
+    """Once the copy is there: so much more or less than is booked, out of the deposit account, and then it agrees."""
+    assert step(document) is not None, "what came in is booked first"
+    wanted = WantedDocument(document=document, mark=MARK, by_hand=booked)
+    raw = json.dumps(there).encode()
+    with pytest.raises(ByHandError) as asked:
+        QuickBooksDocuments(US).step(wanted, raw)
+    error = asked.value
+    assert (error.field, error.amount, error.currency) == (field, Decimal(amount), "USD")
+    assert (error.account, error.covers) == (US.deposit_account, getattr(document, field))
+    done = WantedDocument(document=document, mark=MARK, by_hand={**booked, field: error.covers})
+    assert QuickBooksDocuments(US).step(done, raw) is None
 
 
 def test_a_void_is_a_void_never_a_delete() -> None:

@@ -1,0 +1,95 @@
+"""The payout report: what went to the bank, what it is made of, and which of the registry's payments are in it.
+
+Read from the provider when somebody asks. Nothing is booked, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.errors import GoneError, InvalidInputError, NotFoundError
+from core.model.documents import Payment
+from core.model.payouts import Movement, PaidOut, sums_of
+from core.ports import PayoutSource
+from core.store import customers, documents
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.sync.hub import Connection, Hub
+
+
+async def payouts(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest payouts of a connection, JSON-able. InvalidInputError where its provider has none."""
+    return [msgspec.to_builtins(one) for one in await source_of(connection).payouts(limit)]
+
+
+async def payout(hub: Hub, connection: Connection, payout_id: str) -> dict[str, Any]:
+    """One payout with its sums, and each movement with the payment that it belongs to, JSON-able. NotFoundError."""
+    source = source_of(connection)
+    try:
+        found = await source.payout(payout_id)
+    except GoneError as error:
+        cure = f"`accord payouts list {connection.name}` shows them"
+        raise NotFoundError(
+            f"there is no payout {payout_id!r} at {connection.name}", field="payout", cure=cure
+        ) from error
+    return await hub.db.read(lambda tx: told(tx, connection.name, found))
+
+
+def source_of(connection: Connection) -> PayoutSource:
+    """What tells of a connection's payouts."""
+    if not connection.manifest.has_payouts or not isinstance(connection.connector, PayoutSource):
+        problem = f"{connection.manifest.title} tells of no payouts"
+        raise InvalidInputError(
+            problem, field="connection", cure="name a connection that collects money, as Stripe's do"
+        )
+    return connection.connector
+
+
+def told(tx: Tx, connection: str, found: PaidOut) -> dict[str, Any]:
+    """A payout with its sums; `payment` of a movement is the registry's, where it is known."""
+    known = {one.about: _payment(tx, connection, one.about) for one in found.movements if one.about}
+    owners = customers.by_ids(tx, {one.customer_id for one in known.values() if one})
+    names = {one.id: one.external_id for one in owners.values()}
+    numbers = _numbers(tx, [one for one in known.values() if one])
+    return {
+        "connection": connection,
+        **msgspec.to_builtins(found.payout),
+        "sums": msgspec.to_builtins(sums_of(found.payout, found.movements)),
+        "movements": [_movement(one, known.get(one.about), names, numbers) for one in found.movements],
+        "unknown": sum(1 for one in found.movements if one.kind == "payment" and not known.get(one.about)),
+    }
+
+
+def _payment(tx: Tx, connection: str, about: str) -> Paper | None:
+    """The payment that the provider calls so; of several of one charge, the first."""
+    found = [one for one in documents.named(tx, "payment", about) if one.origin == connection]
+    return found[0] if found else None
+
+
+def _numbers(tx: Tx, payments: Sequence[Paper]) -> dict[str, str]:
+    ids = {one.invoice for paper in payments for one in _applications(paper)}
+    return {one.id: getattr(one.document, "number", "") for one in documents.by_ids(tx, ids).values()}
+
+
+def _applications(paper: Paper) -> Sequence[Any]:
+    return paper.document.applications if isinstance(paper.document, Payment) else ()
+
+
+def _movement(
+    one: Movement, paper: Paper | None, names: Mapping[str, str], numbers: Mapping[str, str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(one)
+    found["net"] = str(one.amount - one.fee)
+    found["payment"] = paper.id if paper else None
+    found["customer"] = names.get(paper.customer_id) if paper else None
+    found["invoices"] = [numbers.get(part.invoice, "") for part in _applications(paper)] if paper else []
+    return found
+
+
+def is_whole(found: Mapping[str, Any]) -> bool:
+    """Whether a payout is the sum of what it is made of."""
+    return not Decimal(found["sums"]["difference"])
