@@ -68,7 +68,7 @@ class FusedPort:
         return fused
 
 
-CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "find", "write")
+CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "recall", "find", "write")
 DATABASE_CALLS = ("run", "read")
 """A death at a read leaves the world as a death after the last write did: a short run leaves those out."""
 
