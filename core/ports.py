@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -174,7 +174,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 class Written(msgspec.Struct, frozen=True):
     """A write that happened. `sighting` is the write's own response, complete; `is_replay` when it may be older.
 
-    `stamp`: when it was done, as the provider says, where what it replaced can be asked for later (`Historian`).
+    `stamp`: when it was done, as the provider says, where what it replaced can be asked for later (`core.history`).
     """
 
     sighting: Sighting
@@ -223,30 +223,6 @@ class Connector(Protocol):
 
     async def aclose(self) -> None:
         """Let go of sockets."""
-        ...
-
-
-class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """An update that was done: its `body`, and its `stamp` as it was answered (see `Written`)."""
-
-    remote_id: str
-    body: Mapping[str, Any]
-    stamp: str
-
-
-class Recalled(msgspec.Struct, frozen=True):
-    """An object as it is now, and the neutral values that a past write replaced, as far as its history tells."""
-
-    now: Sighting | Missing
-    overwritten: Mapping[str, Value] = {}
-
-
-@runtime_checkable
-class Historian(Protocol):
-    """What a connector does besides, where answers to writes carry a `stamp`."""
-
-    async def recall(self, kind: str, writes: Sequence[Past]) -> Mapping[str, Recalled]:
-        """Read objects as they are now, by remote id, each with what its write replaced. Raises if any read failed."""
         ...
 
 

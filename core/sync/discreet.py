@@ -8,20 +8,18 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from core.errors import AccordError, BugError
+from core.history import Historian, Past, Recalled
 from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
 from core.ports import (
     Account,
     ConnectionConfig,
     Connector,
-    Historian,
     Missing,
     Page,
-    Past,
     PayoutSource,
     Probe,
     Provider,
-    Recalled,
     Receipt,
     Shell,
     Sighting,

@@ -1,8 +1,8 @@
 """Backfills against look-alikes that enforce the published limits, in virtual time.
 
 `python -m tests.benchmarks.backfill [RECORDS] [SECONDS ONE WAY] [PROVIDER...]`: creating, changing and reading
-customers at each provider, as a share of what its limits allow (PROVIDERS §1), with the answers 429 and the calls per record.
-Without webhooks: what a change costs once more, when the next sweep names it, is `calls_per_echo`.
+customers at each provider, as a share of what its limits allow (PROVIDERS §1), with the answers 429 and the calls per
+record. Without webhooks: what a change costs once more, when the next sweep names it, is `calls_per_echo`.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from core.errors import (
     InvalidInputError,
     ReplyError,
 )
+from core.history import Past, Recalled
 from core.http.limits import RateLimiter
 from core.model.remote import Manifest
 from core.ports import (
@@ -40,10 +41,8 @@ from core.ports import (
     ConnectionConfig,
     Missing,
     Page,
-    Past,
     Probe,
     Provider,
-    Recalled,
     Receipt,
     Shell,
     Sighting,

@@ -11,8 +11,9 @@ from connectors.hubspot.connector.reading import Reader
 from connectors.hubspot.translate import HubSpotTranslator
 from connectors.hubspot.wire import ObjectType, join_id, split_id
 from core.errors import RejectedError, ReplyError
+from core.history import Past, Recalled
 from core.model.values import Value
-from core.ports import Past, Recalled, Sighting
+from core.ports import Sighting
 
 HISTORY_BATCH: Final = 50
 """HubSpot returns the history of properties for at most fifty objects at a time (PROVIDERS §1)."""

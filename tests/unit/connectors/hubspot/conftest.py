@@ -16,6 +16,7 @@ import pytest
 from connectors.hubspot.connector import HubSpotConnector
 from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
 from connectors.hubspot.translate import HubSpotTranslator
+from core.history import Past
 from core.model.remote import Remote, Wanted
 from core.model.values import Value
 from core.ports import (
@@ -24,7 +25,6 @@ from core.ports import (
     HttpRequest,
     HttpResponse,
     Page,
-    Past,
     Receipt,
     Shell,
     Sighting,

@@ -26,15 +26,14 @@ from core.errors import (
     RetryError,
     TakenError,
 )
+from core.history import Past, Recalled
 from core.model.remote import Wanted
 from core.ports import (
     ConnectionConfig,
     HttpRequest,
     HttpResponse,
     Missing,
-    Past,
     Probe,
-    Recalled,
     Shell,
     Sighting,
     Written,
