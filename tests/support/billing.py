@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -28,9 +29,10 @@ from tests.support.paper import BOOKS, SINCE, with_documents
 POLICIES: Mapping[str, DocumentPolicy] = {
     "stripe": DocumentPolicy(originates=KINDS),
     "quickbooks": DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE),
-    "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE),
+    "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE, overview=True),
 }
 MIRRORS = {"stripe": ("quickbooks", "hubspot"), "quickbooks": ("hubspot",)}
+AMOUNTS = ("gross_revenue", "outstanding", "overdue")
 FAULTS: tuple[FaultKind, ...] = ("lost_answer", "lost_request", "error_after", "html")
 STANDING = ("succeeded", "issued")
 ROUNDS = 3
@@ -128,6 +130,7 @@ def _problems(world: FragileWorld) -> list[str]:
     shown = {name: one.neutral("invoice") for name, one in world.lookalikes.items()}
     found = [f"{one.system} {one.number}: {one.problem}" for one in discrepancies(shown, MIRRORS, frozenset())]
     found += _money(world)
+    found += _overviews(world)
     return found + world.db.read_now(_left)
 
 
@@ -145,6 +148,56 @@ def _money(world: FragileWorld) -> list[str]:
     return found
 
 
+def _overviews(world: FragileWorld) -> list[str]:
+    """What stands on each contact is what the two origins show of its customer, added up."""
+    contacts = world.lookalikes["hubspot"].objects("customer").values()
+    by_email = {one["properties"].get("email"): one["properties"] for one in contacts}
+    found = []
+    for account in _accounts(world):
+        email = world.neutral("quickbooks")[account.ids["quickbooks"]]["email"]
+        shown = {name: by_email[email].get(f"accord_{name}", "") for name in ("currency", *AMOUNTS, "last_paid_on")}
+        wanted = _added_up(world, account)
+        if {name: _number(one) for name, one in shown.items()} != {name: _number(one) for name, one in wanted.items()}:
+            found.append(f"{email} is shown {shown} in HubSpot, and the origins have {wanted}")
+    return found
+
+
+def _number(text: str) -> object:
+    return Decimal(text) if text.replace(".", "").removeprefix("-").isdecimal() else text
+
+
+def _added_up(world: FragileWorld, account: Account) -> dict[str, str]:
+    """Every invoice that is final and not void, what credits took off, what is due of open ones, the last payment."""
+    today = datetime.fromtimestamp(world.clock.time, UTC).date().isoformat()
+    sums, days, is_billed = dict.fromkeys(AMOUNTS, Decimal(0)), [""], False
+    for system in ("stripe", "quickbooks"):
+        own = {
+            kind: [
+                one
+                for one in world.lookalikes[system].neutral(kind).values()
+                if not one.get("mark") and one["customer"] == account.ids[system]
+            ]
+            for kind in KINDS
+        }
+        for one in own["invoice"]:
+            if one["status"] in ("draft", "void"):
+                continue
+            is_billed, due = True, Decimal(one["due"]) if one["status"] == "open" else Decimal(0)
+            sums["gross_revenue"] += Decimal(one["total"])
+            sums["outstanding"] += due
+            sums["overdue"] += due if (one.get("due_on") or today) < today else Decimal(0)
+        for one in own["credit_note"]:
+            sums["gross_revenue"] -= Decimal(one["total"]) if one["status"] == "issued" else Decimal(0)
+        days += [one["received_on"] for one in own["payment"] if one["status"] == "succeeded"]
+    if not is_billed:
+        return {"currency": "", **dict.fromkeys(AMOUNTS, ""), "last_paid_on": ""}
+    return {
+        "currency": account.currency,
+        **{name: str(one) for name, one in sums.items()},
+        "last_paid_on": max(days),
+    }
+
+
 def _left(tx: Tx) -> list[str]:
     found = [f"in doubt: {one.action} {one.error}" for one in intents.all_open(tx)]
     found += [f"held: {one.reason} {one.detail}" for one in holds.listing(tx)]
@@ -160,13 +213,18 @@ def _left(tx: Tx) -> list[str]:
 
 
 async def _noise(world: FragileWorld) -> list[str]:
-    """Two more sweeps, one of them of everything, must not write."""
-    before = [world.writes(name) for name in world.names]
+    """Two more sweeps, one of them of everything, must not write, but what the turn of a day makes overdue."""
+    before = [_writes(world, name) for name in world.names]
     await world.next_sweep()
     world.clock.time += world.timing.full_every + 1
     await world.settle()
-    after = [world.writes(name) for name in world.names]
+    after = [_writes(world, name) for name in world.names]
     return [] if after == before else [f"idle sweeps wrote: {before} became {after}"]
+
+
+def _writes(world: FragileWorld, name: str) -> int:
+    made = [one for one in world.lookalikes[name].mutations if one.caller == "accord"]
+    return sum(set(one.changed) != {"accord_overdue"} for one in made)
 
 
 def main() -> int:
