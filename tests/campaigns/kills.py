@@ -169,10 +169,12 @@ def database(folder: Path, kind: str) -> Iterator[tuple[str, dict[str, str]]]:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
     url = sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
     key = base64.b64encode(os.urandom(32)).decode()
-    yield url, {"ACCORD_DATABASE_URL": url, "ACCORD_SECRET_KEY": key}
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    try:
+        yield url, {"ACCORD_DATABASE_URL": url, "ACCORD_SECRET_KEY": key}
+    finally:
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
 
 
 def _come_to_rest(daemon: DaemonProcess, index_seconds: float) -> None:

@@ -82,6 +82,8 @@ class Tally:
     copies: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    booked: Counter[str] = field(default_factory=Counter)
+    """Copies in the books of each edition."""
     unmapped_lines: int = 0
     unmapped_held: int = 0
     sampled: int = 0
@@ -94,6 +96,7 @@ class Tally:
         self.copies += other.copies
         self.held += other.held
         self.reasons += other.reasons
+        self.booked += other.booked
         self.violations += other.violations
 
     def summary(self) -> dict[str, Any]:
@@ -107,6 +110,7 @@ class Tally:
                 name: {"equal": self.copies[name], "held": self.held[name]}
                 for name in sorted({*self.copies, *self.held})
             },
+            "booked": dict(self.booked),
             "held_for": dict(self.reasons.most_common()),
             "unmapped_lines": self.unmapped_lines,
             "of_them_held": self.unmapped_held,
@@ -173,7 +177,7 @@ class Mill:
         self.tally.unmapped_lines += len(unmapped)
         must = must_be_held(wanted, mirror)
         try:
-            raw = self._brought(mirror, edition, wanted)
+            copy = self._brought(mirror, edition, wanted)
         except RejectedError as refused:
             self.tally.held[name] += 1
             self.tally.unmapped_held += len(unmapped)
@@ -182,11 +186,13 @@ class Mill:
             if not refused.field or not (may or refused.field in unmapped):
                 self.tally.violations.append(f"{place}: held for nothing: {refused.field}: {refused}")
             return
+        except ReplyError as error:
+            self.tally.violations.append(f"{place}: the copy cannot be read: {error}")
+            return
         self.tally.copies[name] += 1
+        self.tally.booked.update([edition] if mirror == "quickbooks" else [])
         if must or unmapped:
             self.tally.violations.append(f"{place}: should have been held")
-        copy = self.reader(mirror, edition).read("invoice", raw).document
-        assert isinstance(copy, Invoice)
         for problem in unequal(wanted, copy, mirror):
             self.tally.violations.append(f"{place}: {problem}")
         if self.tally.invoices % SAMPLED == 0:
@@ -210,7 +216,7 @@ class Mill:
             self.books[edition] if mirror == "quickbooks" else {"stripe": self.stripe, "hubspot": self.hubspot}[mirror]
         )
 
-    def _brought(self, mirror: str, edition: str, wanted: Invoice) -> bytes:
+    def _brought(self, mirror: str, edition: str, wanted: Invoice) -> Invoice:
         kept: Kept = (
             KeptByQuickBooks(BOOKS[edition][0])
             if mirror == "quickbooks"
@@ -221,7 +227,9 @@ class Mill:
             step = documents.step(WantedDocument(document=wanted, mark=MARK), raw)
             if step is None:
                 assert raw is not None
-                return raw
+                copy = documents.read("invoice", raw).document
+                assert isinstance(copy, Invoice)
+                return copy
             raw = kept.take(step)
             wanted = wanted if wanted.id else msgspec.structs.replace(wanted, id=kept.id)
         raise AssertionError(f"the steps to {mirror} never end: {wanted}")
@@ -355,8 +363,8 @@ def _known(state: Path | None, first: int) -> tuple[Tally, int]:
         return Tally(), first
     told = json.loads(state.read_text(encoding="utf-8"))
     tally = told["tally"]
-    for name in ("copies", "held", "reasons"):
-        tally[name] = Counter(tally[name])
+    for name in ("copies", "held", "reasons", "booked"):
+        tally[name] = Counter(tally.get(name, {}))
     return Tally(**tally), told["next"]
 
 

@@ -24,6 +24,8 @@ def test_no_pair_of_translations_is_a_smallest_unit_off(monkeypatch: pytest.Monk
     kinds = {name.partition(", ")[2] for name in tally.copies}
     assert kinds == {"0 decimals", "2 decimals", "3 decimals", "special"}
     assert tally.sampled > 0
+    # books that compute tax may hold what they cannot compute; most of it they can
+    assert all(tally.booked[name] > INVOICES_IN_CI // 20 for name in BOOKS), tally.booked
 
 
 def test_every_line_whose_product_is_mapped_to_nothing_is_held() -> None:
