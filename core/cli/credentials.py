@@ -23,8 +23,8 @@ from core.errors import (
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
 from core.store import connections
 from core.store.database import Tx
+from core.sync.accounts import pin
 from core.sync.discreet import build_discreet
-from core.sync.lanes import pin
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen

@@ -11,9 +11,9 @@ from core.store import connections, customers, failures, holds, mappings, work
 from core.store.database import Tx
 from core.store.text import chunks
 from core.store.work import DirtyRow
+from core.sync.accounts import check_account
 from core.sync.batch import Report
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.lanes import check_account
 from core.sync.parts import offer_parts, parts_in
 from core.sync.plan import Plan
 from core.sync.reconcile import reconcile

@@ -23,11 +23,11 @@ from core.errors import (
     RetryError,
     WrongAccountError,
 )
-from core.ports import Account
 from core.store import connections, customers, intents, mappings, observations, work
 from core.store.connections import ConnectionRow, Cursor
 from core.store.database import Tx
 from core.store.work import DirtyRow
+from core.sync.accounts import check_account
 from core.sync.adopt import adopt
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
@@ -382,23 +382,3 @@ def _as_bug(error: Exception) -> AccordError:
 def _walked(cursor: Cursor, last: str | None) -> Cursor:
     run = cursor.run if last is not None else None
     return Cursor(connection=cursor.connection, kind=cursor.kind, mode=cursor.mode, cursor=last, run=run)
-
-
-async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
-    """Pin the account on first contact; refuse another one later."""
-    account = await connection.connector.identify()
-    if row.account_id != account.id:
-        await hub.db.run(lambda tx: pin(tx, connection.name, account))
-
-
-def pin(tx: Tx, name: str, account: Account) -> None:
-    """Remember whose account a connection is, or raise WrongAccountError: it is another one's already."""
-    row = connections.get(tx, name)
-    if row.account_id is None:
-        connections.change(tx, name, account_id=account.id, account_title=account.title)
-    elif row.account_id != account.id:
-        raise WrongAccountError(
-            f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
-            f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
-            "another connection for the other account"
-        )

@@ -14,8 +14,8 @@ import msgspec
 from core.errors import ReplyError
 from core.ports import Bad, Missing, Sighting
 from core.store import connections, observations
+from core.sync.accounts import check_account
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.lanes import check_account
 
 
 @dataclass(slots=True)

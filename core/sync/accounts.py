@@ -1,0 +1,30 @@
+"""Whose account the credentials of a connection open."""
+
+from __future__ import annotations
+
+from core.errors import WrongAccountError
+from core.ports import Account
+from core.store import connections
+from core.store.connections import ConnectionRow
+from core.store.database import Tx
+from core.sync.hub import Connection, Hub
+
+
+async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
+    """Pin the account on first contact; refuse another one later."""
+    account = await connection.connector.identify()
+    if row.account_id != account.id:
+        await hub.db.run(lambda tx: pin(tx, connection.name, account))
+
+
+def pin(tx: Tx, name: str, account: Account) -> None:
+    """Remember whose account a connection is, or raise WrongAccountError: it is another one's already."""
+    row = connections.get(tx, name)
+    if row.account_id is None:
+        connections.change(tx, name, account_id=account.id, account_title=account.title)
+    elif row.account_id != account.id:
+        raise WrongAccountError(
+            f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
+            f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
+            "another connection for the other account"
+        )
