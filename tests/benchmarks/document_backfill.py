@@ -1,8 +1,8 @@
 """Copies of invoices against look-alikes that enforce the published limits, in virtual time.
 
-`python -m tests.benchmarks.document_backfill [INVOICES] [SECONDS ONE WAY] [MIRROR]`: invoices of two or three lines, made at one
-system before Accord was, are copied to another. Printed is the speed as a share of what the limits allow for the
-fewest calls that make such a copy (PROVIDERS §1 and §5), with the answers 429 and the calls per invoice.
+`python -m tests.benchmarks.document_backfill [INVOICES] [SECONDS ONE WAY] [MIRROR]`: invoices of two or three lines,
+made at one system before Accord was, are copied to another. Printed is the speed as a share of what the limits allow
+for the fewest calls that make such a copy (PROVIDERS §1 and §5), with the answers 429 and the calls per invoice.
 """
 
 from __future__ import annotations

@@ -94,7 +94,11 @@ class Copyist:
             self.documents.read("invoice", receipt.sighting.raw)  # the engine does so after every step
             self.remote_id = receipt.sighting.id
             there = self.world.run(self.world.connector.read("invoice", [self.remote_id]))[self.remote_id]
-            assert receipt.sighting == there
+            if step.action == "create" and not receipt.is_replay:
+                # HubSpot's answer leaves out what it reckons by itself
+                assert self.documents.read("invoice", receipt.sighting.raw) == self.documents.read("invoice", there.raw)
+            else:
+                assert receipt.sighting == there
         return receipt
 
     def step(self, wanted: Invoice) -> Step | None:
