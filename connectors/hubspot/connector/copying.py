@@ -23,7 +23,7 @@ from connectors.hubspot.wire import (
     join_id,
     split_id,
 )
-from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError, TakenError
 from core.ports import Receipt, Sighting, Write, Written
 
 UNSEEN: Final = "it was written, but could not be read back"
@@ -74,13 +74,12 @@ class InvoiceWriter:
         Our marker is unique: HubSpot refuses a second invoice of a repeat that overtakes what it repeats.
         """
         try:
-            there = await self._reader.by_marks([batches.marker(write) for write in writes if write.is_repeat])
+            known = await self._known([write for write in writes if write.is_repeat])
         except (RetryError, ReauthorizeError) as error:
             return {write.key: error for write in writes}, {}
         except AccordError as error:
             # a refused look-up too: it says nothing of the object that may be there
             return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}, {}
-        known = {write.key: there[mark] for write in writes if (mark := batches.marker(write)) in there}
         failed, lines = await self._lines([write for write in writes if write.key not in known])
         ready = [write for write in writes if write.key in lines]
         ties = {write.key: _ties(write, lines[write.key]) for write in ready}
@@ -89,7 +88,22 @@ class InvoiceWriter:
         for write in ready:
             one = outcomes[write.key]
             receipts[write.key] = one if isinstance(one, AccordError) else self._made(write, one, lines[write.key])
-        return receipts, {key: one.id.partition(":")[2] for key, one in known.items()}
+        known |= await self._taken([write for write in ready if isinstance(receipts[write.key], TakenError)])
+        return {key: one for key, one in receipts.items() if key not in known}, known
+
+    async def _known(self, writes: Sequence[Write]) -> Done:
+        """Those of some creates whose invoices are there already."""
+        there = await self._reader.by_marks([batches.marker(write) for write in writes])
+        return {
+            write.key: there[mark].id.partition(":")[2] for write in writes if (mark := batches.marker(write)) in there
+        }
+
+    async def _taken(self, writes: Sequence[Write]) -> Done:
+        """Creates that were refused because of what is there: it may be their own."""
+        try:
+            return await self._known(writes) if writes else {}
+        except AccordError:  # the refusal itself is what matters
+            return {}
 
     def _made(self, write: Write, saved: Saved, lines: Sequence[Saved]) -> Written:
         """A new invoice as its answers tell it: HubSpot makes it with all its ties, or not at all."""

@@ -187,7 +187,7 @@ class HubSpotDocuments:
         head, amounts = self._head(wanted, invoice), self._amounts(invoice)
         if current is None:
             lines = [{ACCORD_REF: ref_of(wanted.mark, line), **item} for line, item in _paired(invoice, items)]
-            properties = head | amounts if len(lines) <= LINES_AT_ONCE else head
+            properties = head | (amounts if len(lines) <= LINES_AT_ONCE else {STATUS: NATIVE["draft"]})
             body = {"properties": properties, "customer": invoice.customer, "lines": lines[:LINES_AT_ONCE]}
             return Step(action="create", body=body, adds=True)
         copy = _framed("invoice", current)

@@ -22,7 +22,6 @@ from connectors.stripe.wire.documents import (
     InvoiceWire,
     RecordWire,
     decode_as,
-    id_of,
 )
 from core.errors import AccordError, AmbiguousError, BugError, RejectedError, ReplyError
 from core.ports import Sighting, Write, Written
@@ -105,15 +104,15 @@ class Copies:
 
     async def _finalize(self, write: Write) -> Written:
         # what is on a customer's balance at Stripe would be taken off, or put on, and the copy be another invoice
-        invoice = decode_as((await self._api.one(write.kind, _of(write))).body, InvoiceWire)
-        customer = _decoded(await self._api.customer(id_of(invoice.customer)), _BalanceWire)
+        body = dict(write.body)
+        customer = _decoded(await self._api.customer(body.pop("customer")), _BalanceWire)
         if customer.balance:
             raise RejectedError(
                 f"the customer has a balance of {customer.balance} minor units at Stripe, which it would change",
                 field="customer",
                 cure="bring the customer's balance to 0 in Stripe",
             )
-        return await self._act(write)
+        return await self._act(msgspec.structs.replace(write, body=body))
 
     # ---- payments --------------------------------------------------------------------------------
 

@@ -102,7 +102,8 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     """From finalising on. What was paid and credited is told by copies of payments and credit notes."""
     there, wanted = current.status, invoice.status
     if there == "draft":
-        return Step(action="finalize", body={"auto_advance": "false"})
+        # whose balance must be looked at first
+        return Step(action="finalize", body={"auto_advance": "false", "customer": invoice.customer})
     paid = minor_out(invoice.paid, invoice.currency, "paid")
     if current.amount_paid > paid:
         raise RejectedError(

@@ -351,7 +351,8 @@ def test_a_customer_that_cannot_be_read_keeps_a_copy_a_draft(world: Any) -> None
     world.tamper = lambda request, respond: (
         HttpResponse(200, {}, b"[]") if "/v1/customers/" in request.url else respond()
     )
-    write = Write(key="k", action="finalize", kind="invoice", remote_id=invoice, body={"auto_advance": "false"})
+    body = {"auto_advance": "false", "customer": next(iter(world.stripe.neutral("customer")))}
+    write = Write(key="k", action="finalize", kind="invoice", remote_id=invoice, body=body)
     (receipt,) = world.run(world.connector.write([write]))
     assert isinstance(receipt, ReplyError)
     assert world.stripe.neutral("invoice")[invoice]["status"] == "draft"
