@@ -143,9 +143,11 @@ class Ways:
 
     async def taken(self) -> Hub:
         """The registry has them all, and what is there to be copied waits."""
-        # the change feed is past them: they are listed, as those of before are
+        # the change feeds are past them, and past the customers: they are listed, as those of before are
         await self.clock.sleep(MINUTES)
-        await Lanes(self.accord(copies=False)).run(self.origin)
+        lanes = Lanes(self.accord(copies=False))
+        for name in (self.origin, self.mirror):
+            await lanes.run(name)
         await self.clock.sleep(MINUTES)
         hub = self.accord(copies=True)
         await Lanes(hub).run(self.origin)

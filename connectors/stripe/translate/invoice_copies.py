@@ -102,8 +102,18 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     """From finalising on. What was paid and credited is told by copies of payments and credit notes."""
     there, wanted = current.status, invoice.status
     if there == "draft":
-        # whose balance must be looked at first
-        return Step(action="finalize", body={"auto_advance": "false", "customer": invoice.customer})
+        if current.starting_balance:
+            raise RejectedError(
+                f"the customer has a balance of {current.starting_balance} minor units, which it would change",
+                field="customer",
+                cure="bring the customer's balance to 0 in Stripe",
+            )
+        return Step(action="finalize", body={"auto_advance": "false"})
+    if current.ending_balance not in (None, current.starting_balance):
+        # it came on the balance after the draft was looked at
+        raise _edited(
+            "due", f"the customer's balance was {current.starting_balance}, and is {current.ending_balance} by it"
+        )
     paid = minor_out(invoice.paid, invoice.currency, "paid")
     if current.amount_paid > paid:
         raise RejectedError(
