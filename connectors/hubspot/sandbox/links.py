@@ -106,7 +106,7 @@ def ties_inline(given: Mapping[str, Any]) -> list[tuple[str, str]]:
         kinds = one.get("types") if isinstance(one, dict) else None
         if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
             raise bad_request("Invalid input JSON: types must be set")
-        numbers = {number: object_type for object_type, number in INVOICE_TO.items()}
+        numbers: dict[Any, str] = {number: object_type for object_type, number in INVOICE_TO.items()}
         object_type = numbers.get(kinds[0].get("associationTypeId"), "")
         _, other = tie_in(object_type, {**one, "from": {"id": "new"}}) if object_type else ("", "")
         if not other:

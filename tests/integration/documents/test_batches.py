@@ -13,7 +13,7 @@ from core.sandbox.faults import Fault, FaultKind
 from core.store import holds, intents
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.crashes import Crash
-from tests.support.paper import BOOKS, SINCE, bill, billing, shown, with_documents
+from tests.support.paper import BOOKS, SINCE, bill, billing, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -107,3 +107,22 @@ async def test_a_refused_copy_is_held_and_the_rest_of_its_batch_is_made() -> Non
     numbers = [one["number"] for one in shown(world, "quickbooks") if one["mark"]]
     assert sorted(numbers) == sorted(one["number"] for one in shown(world, "stripe") if one["number"] != taken)
     assert world.db.read_now(intents.all_open) == []
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "lost_request"])
+async def test_payments_whose_batch_goes_unanswered_are_booked_once(kind: FaultKind) -> None:
+    """In parts: neither a number nor the balance would keep the books from taking one twice."""
+    world = await billing()
+    invoices = [bill(world) for _ in range(MANY)]
+    await settled(world)
+    for one in invoices:
+        pay(world, one, "19.00")
+    weather(world, "quickbooks", Fault(kind=kind, method="POST", path=r"/batch\?", count=1))
+
+    await settled(world)
+
+    booked = [one["applications"] for one in shown(world, "quickbooks", "payment")]
+    assert len(booked) == MANY
+    assert {one["due"] for one in shown(world, "quickbooks")} == {"100.00"}
+    assert world.db.read_now(intents.all_open) == []
+    assert world.db.read_now(holds.listing) == []
