@@ -100,6 +100,10 @@ class HubSpotClient:
         """Update up to 100 objects by id."""
         return await self._write(object_type, self._objects(object_type, "/batch/update"), {"inputs": list(inputs)})
 
+    async def batch_create(self, object_type: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
+        """Make up to 100 objects with their associations. Unlike an upsert, it refuses what is there already."""
+        return await self._write(object_type, self._objects(object_type, "/batch/create"), {"inputs": list(inputs)})
+
     async def associations(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, str]]) -> bytes:
         """What objects of one type are to those of another: up to 1,000 of them, each from a cursor on."""
         path = self._between(origin, target, "read")

@@ -212,6 +212,17 @@ def input_of(write: Write) -> Mapping[str, Any]:
     return one | {"id": (write.remote_id or "").partition(":")[2]}
 
 
+def tied_input(write: Write, ties: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One input of a batch of new objects, each with what it is tied to."""
+    return {"properties": write.body["properties"], "associations": list(ties), TRACE: write.key}
+
+
+def tie_to(other: str, type_id: int) -> Mapping[str, Any]:
+    """What a new object is tied to, as one of its associations is spelled."""
+    kind = {"associationCategory": HUBSPOT_DEFINED, "associationTypeId": type_id}
+    return {"to": {"id": other}, "types": [kind]}
+
+
 def outcomes(object_type: ObjectType, writes: Sequence[Write], body: bytes) -> dict[str, Saved | AccordError]:
     """What became of each write. An answer that leaves one out leaves open whether it happened."""
     unclear = AmbiguousError("HubSpot's answer to a batch does not say what became of this write")
@@ -241,6 +252,12 @@ def created(object_type: ObjectType, saved: Saved, blank: Iterable[str]) -> Sigh
 
     What HubSpot's own automation adds is an edit, and is found as any other.
     """
+    made = sighting(object_type, saved.id, as_made(saved, blank))
+    return with_parent(made, []) if object_type == "company" else made
+
+
+def as_made(saved: Saved, blank: Iterable[str]) -> bytes:
+    """The bytes of an object that was just made, as a read would show it."""
     properties = dict.fromkeys(blank) | saved.properties
     whole = {
         "id": saved.id,
@@ -249,8 +266,7 @@ def created(object_type: ObjectType, saved: Saved, blank: Iterable[str]) -> Sigh
         "updatedAt": saved.updated_at,
         "archived": False,
     }
-    made = sighting(object_type, saved.id, msgspec.json.encode(whole))
-    return with_parent(made, []) if object_type == "company" else made
+    return msgspec.json.encode(whole)
 
 
 def billed_by(seen: Sighting) -> list[str]:

@@ -12,8 +12,18 @@ from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.invoices import InvoiceReader
 from connectors.hubspot.connector.sending import send, tie
 from connectors.hubspot.manifest import MANIFEST
-from connectors.hubspot.wire import ACCORD_REF, INVOICE_TO, ObjectType, Saved, join_id, split_id
-from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError
+from connectors.hubspot.translate.lines import difference
+from connectors.hubspot.wire import (
+    ACCORD_REF,
+    INVOICE_TO,
+    HubSpotObject,
+    ObjectType,
+    Saved,
+    invoice_sighting,
+    join_id,
+    split_id,
+)
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError, TakenError
 from core.ports import Receipt, Sighting, Write, Written
 
 UNSEEN: Final = "it was written, but could not be read back"
@@ -36,7 +46,6 @@ class InvoiceWriter:
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """One receipt for each: the invoice as it is after the write, lines and all."""
         acts = {
-            "create": self._create,
             "tie": self._tie,
             "add_lines": self._add_lines,
             "update": self._update,
@@ -45,37 +54,67 @@ class InvoiceWriter:
         receipts: dict[str, Receipt] = {}
         done: Done = {}
         replays: set[str] = set()
+        creates = [write for write in writes if write.action == "create"]
+        if creates:
+            receipts, done = await self._create(creates)
+            replays = set(done)
         for action, act in acts.items():
             ours = [write for write in writes if write.action == action]
             if ours:
-                failed, ids, known = await act(ours)
+                failed, ids = await act(ours)
                 receipts |= failed
                 done |= ids
-                replays |= known
         receipts |= await self._read_back(done, replays)
         odd = RejectedError("this write is no step of a copy at HubSpot", cure="plan it again")
         return [receipts.get(write.key, odd) for write in writes]
 
-    async def _create(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
-        """Upsert by our marker. A repeat looks first: what is there may have been written to since."""
+    async def _create(self, writes: Sequence[Write]) -> tuple[dict[str, Receipt], Done]:
+        """First the lines, then the invoices with their ties. A repeat looks first, and what is there stays so.
+
+        Our marker is unique: HubSpot refuses a second invoice of a repeat that overtakes what it repeats.
+        """
         try:
-            there = await self._reader.by_marks([batches.marker(write) for write in writes if write.is_repeat])
+            known = await self._known([write for write in writes if write.is_repeat])
         except (RetryError, ReauthorizeError) as error:
-            return {write.key: error for write in writes}, {}, set()
+            return {write.key: error for write in writes}, {}
         except AccordError as error:
             # a refused look-up too: it says nothing of the object that may be there
-            return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}, {}, set()
-        known = {write.key: there[mark] for write in writes if (mark := batches.marker(write)) in there}
-        outcomes = await send(self._client, "invoice", [write for write in writes if write.key not in known])
-        failed, done = _sorted(outcomes)
-        old = {key for key, one in outcomes.items() if isinstance(one, Saved) and not one.new}
-        return failed, done | {key: one.id.partition(":")[2] for key, one in known.items()}, old | set(known)
+            return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}, {}
+        failed, lines = await self._lines([write for write in writes if write.key not in known])
+        ready = [write for write in writes if write.key in lines]
+        ties = {write.key: _ties(write, lines[write.key]) for write in ready}
+        outcomes = await send(self._client, "invoice", ready, ties)
+        receipts: dict[str, Receipt] = {**failed}
+        for write in ready:
+            one = outcomes[write.key]
+            receipts[write.key] = one if isinstance(one, AccordError) else self._made(write, one, lines[write.key])
+        known |= await self._taken([write for write in ready if isinstance(receipts[write.key], TakenError)])
+        return {key: one for key, one in receipts.items() if key not in known}, known
 
-    async def _update(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
-        failed, done = _sorted(await send(self._client, "invoice", writes))
-        return failed, done, set()
+    async def _known(self, writes: Sequence[Write]) -> Done:
+        """Those of some creates whose invoices are there already."""
+        there = await self._reader.by_marks([batches.marker(write) for write in writes])
+        return {
+            write.key: there[mark].id.partition(":")[2] for write in writes if (mark := batches.marker(write)) in there
+        }
 
-    async def _tie(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
+    async def _taken(self, writes: Sequence[Write]) -> Done:
+        """Creates that were refused because of what is there: it may be their own."""
+        try:
+            return await self._known(writes) if writes else {}
+        except AccordError:  # the refusal itself is what matters
+            return {}
+
+    def _made(self, write: Write, saved: Saved, lines: Sequence[Saved]) -> Written:
+        """A new invoice as its answers tell it: HubSpot makes it with all its ties, or not at all."""
+        items = [batches.as_made(one, self._reader.asked("line_item")) for one in lines]
+        raw = batches.as_made(saved, self._reader.asked("invoice"))
+        return Written(invoice_sighting(saved.id, raw, items, [write.body["customer"]]))
+
+    async def _update(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
+        return _sorted(await send(self._client, "invoice", writes))
+
+    async def _tie(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
         """To the contact or company that the customer is there."""
         by_type: dict[ObjectType, dict[str, list[Mapping[str, object]]]] = defaultdict(dict)
         for write in writes:
@@ -84,26 +123,34 @@ class InvoiceWriter:
         failed: Failed = {}
         for object_type, inputs in by_type.items():
             failed |= await tie(partial(self._client.associate, "invoice", object_type), inputs, object_type)
-        return failed, _told(writes, failed), set()
+        return failed, _told(writes, failed)
 
-    async def _add_lines(self, writes: Sequence[Write]) -> tuple[Failed, Done, set[str]]:
+    async def _add_lines(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
         """Make the lines by their markers, then tie them: a line that was made and not tied is found again."""
-        parts = [part for write in writes for part in _parts(write)]
+        failed, lines = await self._lines(writes)
+        ties = {
+            write.key: [batches.tie(write, one.id, INVOICE_TO["line_item"]) for one in lines[write.key]]
+            for write in writes
+            if write.key in lines
+        }
+        failed |= await self._tie_lines(ties)
+        return failed, _told(writes, failed)
+
+    async def _lines(self, writes: Sequence[Write]) -> tuple[Failed, dict[str, list[Saved]]]:
+        """Make the lines of some writes, a hundred at a time, by their markers: whole ones, by the writes' keys."""
         outcomes: dict[str, Saved | AccordError] = {}
-        for some in batches.slices(parts, MANIFEST.write_batch):
+        for some in batches.slices([part for write in writes for part in _parts(write)], MANIFEST.write_batch):
             outcomes |= await send(self._client, "line_item", some)
         failed: Failed = {}
-        ties: dict[str, list[Mapping[str, object]]] = {}
+        made: dict[str, list[Saved]] = {}
         for write in writes:
             mine = {part.key: outcomes[part.key] for part in _parts(write)}
             wrong = _error_of(write, mine)
             if wrong:
                 failed[write.key] = wrong
             else:
-                ids = [one.id for one in mine.values() if isinstance(one, Saved)]
-                ties[write.key] = [batches.tie(write, one, INVOICE_TO["line_item"]) for one in ids]
-        failed |= await self._tie_lines(ties)
-        return failed, _told(writes, failed), set()
+                made[write.key] = [one for one in mine.values() if isinstance(one, Saved)]
+        return failed, made
 
     async def _tie_lines(self, ties: Mapping[str, Sequence[Mapping[str, object]]]) -> Failed:
         failed: Failed = {}
@@ -126,6 +173,13 @@ class InvoiceWriter:
             else:
                 receipts[key] = AmbiguousError(f"{UNSEEN}: it is not there")
         return receipts
+
+
+def _ties(write: Write, lines: Sequence[Saved]) -> list[Mapping[str, object]]:
+    """What a new invoice is tied to: whose it is, and its lines."""
+    object_type, hubspot_id = split_id(write.body["customer"])
+    whose = batches.tie_to(hubspot_id, INVOICE_TO[object_type])
+    return [whose, *(batches.tie_to(one.id, INVOICE_TO["line_item"]) for one in lines)]
 
 
 def _parts(write: Write) -> list[Write]:
@@ -152,6 +206,10 @@ def _error_of(write: Write, outcomes: Mapping[str, Saved | AccordError]) -> Acco
             where = f"lines.{properties['accord_position']}"
             name = error.field or properties[ACCORD_REF]
             return RejectedError(error.problem, field=f"{where}.{name}", limit=error.limit, cure=error.cure)
+        if isinstance(outcome := outcomes[part.key], Saved):
+            told = difference(HubSpotObject(outcome.id, outcome.properties), part.body["properties"])
+            if told:
+                return RejectedError(f"HubSpot has made another line of it: {told}", field="lines")
     first = next(iter(errors.values()), None)
     # of the others some are there: that is not "nothing was changed"
     return AmbiguousError(str(first)) if first and len(errors) < len(outcomes) else first

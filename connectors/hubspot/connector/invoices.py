@@ -42,6 +42,10 @@ class InvoiceReader:
         self._client = client
         self._documents = documents
 
+    def asked(self, object_type: ObjectType) -> tuple[str, ...]:
+        """The properties that every read of a type asks for."""
+        return self._documents.properties(object_type)
+
     async def read(self, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
         """As they are now, by id: read-after-write safe."""
         found: dict[str, Sighting | Missing] = {}

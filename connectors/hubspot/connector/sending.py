@@ -16,22 +16,30 @@ Tie = Callable[[Sequence[Mapping[str, Any]]], Awaitable[bytes]]
 
 
 async def send(
-    client: HubSpotClient, object_type: ObjectType, writes: Sequence[Write]
+    client: HubSpotClient,
+    object_type: ObjectType,
+    writes: Sequence[Write],
+    ties: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, Saved | AccordError]:
-    """One batch. What is refused as a whole was not executed: it is halved, until the culprit is alone."""
+    """One batch. What is refused as a whole was not executed: it is halved, until the culprit is alone.
+
+    `ties`: to what each new object is tied from its start; an upsert could not say so.
+    """
     if not writes:
         return {}
-    inputs = [batches.input_of(write) for write in writes]
-    is_create = writes[0].action == "create"
-    sent = client.batch_upsert if is_create else client.batch_update
+    if ties is not None:
+        inputs, sent = [batches.tied_input(write, ties[write.key]) for write in writes], client.batch_create
+    else:
+        inputs = [batches.input_of(write) for write in writes]
+        sent = client.batch_upsert if writes[0].action == "create" else client.batch_update
     try:
         body = await sent(object_type, inputs)
     except RejectedError as error:
         if len(writes) == 1:
             return {writes[0].key: error}
         middle = len(writes) // 2
-        first = await send(client, object_type, writes[:middle])
-        return first | await send(client, object_type, writes[middle:])
+        first = await send(client, object_type, writes[:middle], ties)
+        return first | await send(client, object_type, writes[middle:], ties)
     except AccordError as error:
         return {write.key: error for write in writes}
     return batches.outcomes(object_type, writes, body)

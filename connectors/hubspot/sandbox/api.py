@@ -21,6 +21,7 @@ from connectors.hubspot.sandbox.answers import (
 )
 from connectors.hubspot.sandbox.call import Call
 from connectors.hubspot.sandbox.limits import Limits
+from connectors.hubspot.sandbox.links import ties_inline
 from connectors.hubspot.sandbox.rules import check_rules
 from connectors.hubspot.sandbox.search import hit, search
 from connectors.hubspot.sandbox.store import Record, Table
@@ -257,14 +258,24 @@ class Api:
 
     def _create_one(self, table: Table, call: Call) -> HttpResponse:
         properties = self._checked_new(table, call.json())
-        return answer(201, _written(table, self._state.create(table, properties, ACCORD), properties))
+        return answer(201, self._created(table, properties, call.json()))
 
     def _checked_new(self, table: Table, given: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(given.get("associations"), list):
             raise bad_request("Invalid input JSON: associations must be set")  # PROVIDERS §5: the spec wants both
-        if given["associations"] and table.type in ("invoice", "line_item"):
-            raise bad_request("this look-alike ties invoices and line items by the associations API only")
-        return self._checked(table, None, given)
+        if given["associations"] and table.type == "line_item":
+            raise bad_request("this look-alike ties line items from the invoice's end only")
+        properties = self._checked(table, None, given)
+        for object_type, other in ties_inline(given) if table.type == "invoice" else ():
+            self._state.links.check_other("", properties, object_type, other)
+        return properties
+
+    def _created(self, table: Table, properties: dict[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+        """An object that was made with its ties; the answer tells nothing of them."""
+        record = self._state.create(table, properties, ACCORD, given.get(TRACE))
+        for object_type, other in ties_inline(given) if table.type == "invoice" else ():
+            self._state.link(record.id, object_type, other, ACCORD, is_tied=True)
+        return _written(table, record, properties)
 
     def _checked(self, table: Table, record: Record | None, given: Mapping[str, Any], **more: str) -> dict[str, str]:
         """The properties of a write, once nothing speaks against it; `record` None: of a create."""
@@ -312,9 +323,7 @@ class Api:
 
     def _batch_create(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
         properties = self._checked_new(table, given)
-        if is_trial:
-            return properties
-        return _written(table, self._state.create(table, properties, ACCORD, given.get(TRACE)), properties)
+        return properties if is_trial else self._created(table, properties, given)
 
     def _batch_update(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
         name, wanted = given.get("idProperty"), str(given.get("id"))

@@ -18,6 +18,7 @@ class Links:
     def __init__(self, tables: Mapping[str, Table]) -> None:
         """Nothing is tied."""
         self._tables = tables
+        self._owners: dict[str, str] = {}
         self._ties: dict[str, dict[str, list[str]]] = {}
 
     def of(self, invoice: str, object_type: str) -> list[Record]:
@@ -28,17 +29,24 @@ class Links:
 
     def check(self, invoice: str, object_type: str, other: str) -> None:
         """Refused where HubSpot would."""
-        for table, hubspot_id in ((self._tables["invoice"], invoice), (self._tables[object_type], other)):
-            record = table.live(hubspot_id)
-            if record is None or record.id != hubspot_id:
-                raise table.missing([hubspot_id])
+        record = self._tables["invoice"].live(invoice)
+        if record is None or record.id != invoice:
+            raise self._tables["invoice"].missing([invoice])
+        self.check_other(invoice, record.properties, object_type, other)
+
+    def check_other(self, invoice: str, properties: Mapping[str, str], object_type: str, other: str) -> None:
+        """The same of the other end alone: `invoice` is "" while it is being made."""
+        table = self._tables[object_type]
+        record = table.live(other)
+        if record is None or record.id != other:
+            raise table.missing([other])
         if object_type != "line_item":
             return
-        owner = next((one for one, ties in self._ties.items() if other in ties.get("line_item", ())), invoice)
+        owner = self._owners.get(other, invoice)
         if owner != invoice:
             raise _refused(f"line item {other} belongs to invoice {owner} already")
-        currency = self._tables["line_item"].records[other].properties.get("hs_line_item_currency_code")
-        if currency and currency != self._tables["invoice"].records[invoice].properties.get("hs_currency"):
+        currency = record.properties.get("hs_line_item_currency_code")
+        if currency and currency != properties.get("hs_currency"):
             raise _refused(f"line item {other} is in {currency}, and the invoice is not")
 
     def put(self, invoice: str, object_type: str, other: str, *, is_tied: bool) -> bool:
@@ -50,6 +58,9 @@ class Links:
             ids.append(other)
         else:
             ids.remove(other)
+        if object_type == "line_item":
+            self._owners.pop(other, None)
+            self._owners |= {other: invoice} if is_tied else {}
         return True
 
     def merged(self, object_type: str, new: str, *old: str) -> None:
@@ -86,6 +97,22 @@ def tie_in(object_type: str, given: Mapping[str, Any]) -> tuple[str, str]:
     if told != ("HUBSPOT_DEFINED", INVOICE_TO[object_type]):
         raise bad_request(f"association type {told[1]} does not exist between an invoice and a {object_type}")
     return ids[0], ids[1]
+
+
+def ties_inline(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Type and id of what a new invoice is to be tied to from its start."""
+    found = []
+    for one in given.get("associations") or ():
+        kinds = one.get("types") if isinstance(one, dict) else None
+        if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
+            raise bad_request("Invalid input JSON: types must be set")
+        numbers: dict[Any, str] = {number: object_type for object_type, number in INVOICE_TO.items()}
+        object_type = numbers.get(kinds[0].get("associationTypeId"), "")
+        _, other = tie_in(object_type, {**one, "from": {"id": "new"}}) if object_type else ("", "")
+        if not other:
+            raise bad_request("an association type that does not exist from an invoice on")
+        found.append((object_type, other))
+    return found
 
 
 def _refused(message: str) -> Refused:

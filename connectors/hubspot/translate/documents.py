@@ -1,7 +1,8 @@
 """Copies of invoices at HubSpot: what there is of one, and the next write that brings it nearer (pure).
 
 A copy is an invoice that HubSpot itself does not bill (`hs_invoice_billable` false: no document, no mail, no payment).
-It stays a draft until it is tied to its customer and every line is there and compared; totals come with the status.
+Its lines are made and compared before there is an invoice, which is made with its ties to them and to its customer,
+with totals and status. One of very many lines is a draft until all of them are there.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class HubSpotDocuments:
             raise ReplyError(f"HubSpot invoice {copy.object.id} is no copy of Accord's")
         currency = text_in(there, CURRENCY)
         exponent(currency)
-        lines = tuple(line_in(one, copy.object.id) for one in sorted(copy.lines, key=position))
+        lines = tuple(line_in(one, text_in(there, ACCORD_REF)) for one in sorted(copy.lines, key=position))
         status = self._status(there)
         amounts = _reckoned(lines) if status == "draft" else _told(there)
         return Invoice(
@@ -180,15 +181,18 @@ class HubSpotDocuments:
     # ---- writing ---------------------------------------------------------------------------------------
 
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
-        """Make it, tie it to its customer, add the lines that are missing, let it leave the draft; later keep it so."""
+        """Make it, whole where its lines fit in one batch, else go on with what is missing; later keep it so."""
         invoice = _sound(wanted)
         items = [item_of(line, index, invoice.currency) for index, line in enumerate(invoice.lines)]
         head, amounts = self._head(wanted, invoice), self._amounts(invoice)
         if current is None:
-            return Step(action="create", body={"properties": head}, adds=True)
+            lines = [{ACCORD_REF: ref_of(wanted.mark, line), **item} for line, item in _paired(invoice, items)]
+            properties = head | (amounts if len(lines) <= LINES_AT_ONCE else {STATUS: NATIVE["draft"]})
+            body = {"properties": properties, "customer": invoice.customer, "lines": lines[:LINES_AT_ONCE]}
+            return Step(action="create", body=body, adds=True)
         copy = _framed("invoice", current)
         self._check_head(copy, head | amounts)
-        missing = _missing(copy, invoice, items)
+        missing = _missing(copy, wanted.mark, invoice, items)
         if invoice.customer not in copy.customers:
             return Step(action="tie", body={"customer": invoice.customer})
         if missing:
@@ -248,11 +252,15 @@ def _sound(wanted: WantedDocument) -> Invoice:
     return invoice
 
 
-def _missing(copy: FramedInvoice, invoice: Invoice, items: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+def _paired(invoice: Invoice, items: Sequence[dict[str, str]]) -> Iterable[tuple[Line, dict[str, str]]]:
+    return zip(invoice.lines, items, strict=True)
+
+
+def _missing(copy: FramedInvoice, mark: str, invoice: Invoice, items: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Line items to make. RejectedError for lines that somebody changed, added, or took off a finished copy."""
     properties = copy.object.properties
     is_finished = text_in(properties, STATUS).lower() not in ("", "draft") or bool(text_in(properties, OUR_STATUS))
-    refs = [ref_of(copy.object.id, line) for line in invoice.lines]
+    refs = [ref_of(mark, line) for line in invoice.lines]
     there: dict[str, HubSpotObject] = {}
     for one in copy.lines:
         ref = text_in(one.properties, ACCORD_REF)

@@ -49,9 +49,9 @@ CURRENCY: Final = "hs_line_item_currency_code"
 ASKED: Final = (ACCORD_REF, "name", "description", "hs_sku", "price", "quantity", "discount", NET, CURRENCY, *OURS)
 
 
-def ref_of(invoice: str, line: Line) -> str:
-    """The unique marker of a line item: with the invoice's HubSpot id, as a line item belongs to one invoice only."""
-    return f"{invoice}{REF_SEPARATOR}{line.id}".strip()
+def ref_of(mark: str, line: Line) -> str:
+    """The unique marker of a line item: with that of its invoice, as a line item belongs to one invoice only."""
+    return f"{mark}{REF_SEPARATOR}{line.id}".strip()
 
 
 def item_of(line: Line, index: int, currency: str) -> dict[str, str]:
@@ -130,7 +130,7 @@ def position(item: HubSpotObject) -> tuple[Decimal, int]:
     return (Decimal("Infinity") if told is None else told, int(item.id) if item.id.isdecimal() else 0)
 
 
-def line_in(item: HubSpotObject, invoice: str) -> Line:
+def line_in(item: HubSpotObject, mark: str) -> Line:
     """A line item, read; ReplyError where HubSpot's amounts and ours differ."""
     properties = item.properties
     price, quantity = number_in(properties, "price") or ZERO, number_in(properties, "quantity")
@@ -143,7 +143,7 @@ def line_in(item: HubSpotObject, invoice: str) -> Line:
     meant = number_in(properties, "accord_quantity")
     head, _, line_id = text_in(properties, ACCORD_REF).partition(REF_SEPARATOR)
     return Line(
-        id=line_id if head == invoice else item.id,
+        id=line_id if head == mark else item.id,
         description=_description(properties),
         product=text_in(properties, "hs_sku"),
         quantity=times if meant is None else meant,

@@ -39,10 +39,6 @@ class DocumentApi:
         """One page of a document's lines, in their order."""
         return await self._api.read(f"{_NAMES[kind]}_lines", f"{_path(kind, remote_id)}/lines", params)
 
-    async def customer(self, customer_id: str) -> Reply:
-        """Whom an invoice is billed to."""
-        return await self._api.customer(customer_id)
-
     async def search_invoices(self, params: Mapping[str, Any]) -> Reply:
         """One page of a search; not read-after-write."""
         expand = [f"data.{one}" for one in _EXPANDED["invoice"]]

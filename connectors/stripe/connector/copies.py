@@ -22,16 +22,11 @@ from connectors.stripe.wire.documents import (
     InvoiceWire,
     RecordWire,
     decode_as,
-    id_of,
 )
-from core.errors import AccordError, AmbiguousError, BugError, RejectedError, ReplyError
+from core.errors import AccordError, AmbiguousError, BugError, RejectedError
 from core.ports import Sighting, Write, Written
 
 Act = Callable[[Write], Awaitable[Written]]
-
-
-class _BalanceWire(msgspec.Struct):
-    balance: int = 0
 
 
 class Copies:
@@ -45,7 +40,7 @@ class Copies:
             ("invoice", "create"): self._create,
             ("invoice", "update"): self._update,
             ("invoice", "add_lines"): self._add_lines,
-            ("invoice", "finalize"): self._finalize,
+            ("invoice", "finalize"): self._act,
             ("invoice", "void"): self._act,
             ("invoice", "mark_uncollectible"): self._act,
             ("payment", "create"): self._pay,
@@ -102,18 +97,6 @@ class Copies:
                 cure="delete the draft and let go of it, so that it is made anew",
             )
         return written
-
-    async def _finalize(self, write: Write) -> Written:
-        # what is on a customer's balance at Stripe would be taken off, or put on, and the copy be another invoice
-        invoice = decode_as((await self._api.one(write.kind, _of(write))).body, InvoiceWire)
-        customer = _decoded(await self._api.customer(id_of(invoice.customer)), _BalanceWire)
-        if customer.balance:
-            raise RejectedError(
-                f"the customer has a balance of {customer.balance} minor units at Stripe, which it would change",
-                field="customer",
-                cure="bring the customer's balance to 0 in Stripe",
-            )
-        return await self._act(write)
 
     # ---- payments --------------------------------------------------------------------------------
 
@@ -217,10 +200,3 @@ def _id_in(reply: Reply) -> str:
         return msgspec.json.decode(reply.body, type=HeadWire).id
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AmbiguousError(f"the write's answer is garbage: {error}") from error
-
-
-def _decoded(reply: Reply, kind: type[_BalanceWire]) -> _BalanceWire:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReplyError(f"Stripe's answer is not what it should be: {error}") from error

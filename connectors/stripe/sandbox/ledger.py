@@ -166,6 +166,10 @@ class Ledger:
             found["lines"] = listing(lines[:EMBEDDED], _url(thing, "/lines"), has_more=len(lines) > EMBEDDED)
         if thing["object"] == "invoice" and "amount_paid_off_stripe" in expand:
             found["amount_paid_off_stripe"] = self._paid_off_stripe(thing["id"])
+        if thing["object"] == "invoice" and thing["status"] == "draft":
+            # before it is finalised, what is on the customer's balance now (docs.stripe.com/api/invoices/object)
+            customer = self.account.customers.get(thing["customer"])
+            found["starting_balance"] = customer["balance"] if customer else 0
         if thing["object"] == "invoice" and "payments" in expand:
             found["payments"] = listing(self.payments_of(thing["id"]), "/v1/invoice_payments", has_more=False)
         if thing["object"] == "invoice_payment":

@@ -102,7 +102,18 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     """From finalising on. What was paid and credited is told by copies of payments and credit notes."""
     there, wanted = current.status, invoice.status
     if there == "draft":
+        if current.starting_balance:
+            raise RejectedError(
+                f"the customer has a balance of {current.starting_balance} minor units, which it would change",
+                field="customer",
+                cure="bring the customer's balance to 0 in Stripe",
+            )
         return Step(action="finalize", body={"auto_advance": "false"})
+    if current.ending_balance not in (None, current.starting_balance):
+        # it came on the balance after the draft was looked at
+        raise _edited(
+            "due", f"the customer's balance was {current.starting_balance}, and is {current.ending_balance} by it"
+        )
     if there == wanted or (wanted, there) in _SETTLED_APART or (is_nothing and there == "paid"):
         return None
     if there == "open" and wanted == "uncollectible":

@@ -128,6 +128,9 @@ class InvoiceWire(_Struct, kw_only=True):
     amount_overpaid: int = 0
     amount_paid_off_stripe: int | None = None
     pre_payment_credit_notes_amount: int = 0
+    starting_balance: int = 0
+    """Of a draft: what is on the customer's balance now, to be taken off (below 0) or put on."""
+    ending_balance: int | None = None
     customer: Expandable = None
     number: str | None = None
     description: str | None = None

@@ -64,13 +64,14 @@ class Copyist:
     def __init__(self, world: Any) -> None:
         self.world = world
         self.documents = HubSpotDocuments(world.config)
+        self.mark = MARK
         self.remote_id: str | None = None
         self.receipts: list[Receipt] = []
 
     def look(self) -> bytes | None:
         """A fresh look; the object is found by its id, or by our mark while that is not known."""
         if self.remote_id is None:
-            found = self.world.run(self.world.connector.find("invoice", Probe(mark=MARK)))
+            found = self.world.run(self.world.connector.find("invoice", Probe(mark=self.mark)))
             assert len(found) <= 1
             if not found:
                 return None
@@ -94,12 +95,16 @@ class Copyist:
             self.documents.read("invoice", receipt.sighting.raw)  # the engine does so after every step
             self.remote_id = receipt.sighting.id
             there = self.world.run(self.world.connector.read("invoice", [self.remote_id]))[self.remote_id]
-            assert receipt.sighting == there
+            if step.action == "create" and not receipt.is_replay:
+                # HubSpot's answer leaves out what it reckons by itself
+                assert self.documents.read("invoice", receipt.sighting.raw) == self.documents.read("invoice", there.raw)
+            else:
+                assert receipt.sighting == there
         return receipt
 
     def step(self, wanted: Invoice) -> Step | None:
         """What is to be done next."""
-        return self.documents.step(WantedDocument(document=wanted, mark=MARK), self.look())
+        return self.documents.step(WantedDocument(document=wanted, mark=self.mark), self.look())
 
     def bring(self, wanted: Invoice, most: int = 12) -> list[str]:
         """To its end; returns the actions."""
@@ -145,11 +150,16 @@ def invoices_of(world: Any) -> list[str]:
     return list(world.hubspot.objects("invoice"))
 
 
-def test_a_copy_is_made_step_by_step_and_then_left_alone(world: Any, copyist: Copyist, contact: str) -> None:
-    """Draft, customer, lines, status: and a person sees what the origin says, to the cent."""
+def long(contact: str) -> Invoice:
+    """An invoice of more lines than one batch makes."""
+    return invoice(contact, *(line(number) for number in range(101)))
+
+
+def test_a_copy_is_made_whole_and_then_left_alone(world: Any, copyist: Copyist, contact: str) -> None:
+    """Lines, then customer, status and amounts at once: and a person sees what the origin says, to the cent."""
     wanted = invoice(contact)
 
-    assert copyist.bring(wanted) == ["create", "tie", "add_lines", "update"]
+    assert copyist.bring(wanted) == ["create"]
     assert copyist.seen == {
         "customer": contact,
         "number": "INV-7",
@@ -176,6 +186,16 @@ def test_a_copy_is_made_step_by_step_and_then_left_alone(world: Any, copyist: Co
     assert copyist.bring(wanted) == []
     assert len(world.hubspot.mutations) == before
     assert copyist.read() == msgspec.structs.replace(wanted, id=copyist.remote_id)
+
+
+def test_a_copy_of_many_lines_is_a_draft_until_all_are_there(copyist: Copyist, contact: str) -> None:
+    """Nobody takes a part of it for the whole."""
+    copyist.send(copyist.step(long(contact)))
+    assert (copyist.seen["status"], len(copyist.seen["lines"])) == ("draft", 100)
+    assert copyist.read().customer == contact
+
+    assert copyist.bring(long(contact)) == ["add_lines", "update"]
+    assert (copyist.seen["status"], copyist.seen["total"]) == ("open", "1010.00")
 
 
 # ---- nothing twice -------------------------------------------------------------------------------------
@@ -262,16 +282,14 @@ def test_a_connection_that_breaks_at_any_call_doubles_nothing(
 def test_lines_that_are_there_in_part_are_completed(world: Any, copyist: Copyist, contact: str) -> None:
     """250 lines go in three steps, and a step of which some lines are made, and not tied, makes none of them again."""
     wanted = invoice(contact, *(line(number) for number in range(250)))
-    step = copyist.step(wanted)
-    copyist.send(step)
     copyist.send(copyist.step(wanted))
-    third = copyist.step(wanted)
+    second = copyist.step(wanted)
     some = [
-        {"id": one["accord_ref"], "idProperty": "accord_ref", "properties": one} for one in third.body["lines"][:40]
+        {"id": one["accord_ref"], "idProperty": "accord_ref", "properties": one} for one in second.body["lines"][:40]
     ]
     assert world.call("POST", "/crm/objects/2026-09/line_items/batch/upsert", {"inputs": some})[0] == 200
 
-    assert copyist.bring(wanted) == ["add_lines", "add_lines", "add_lines", "update"]
+    assert copyist.bring(wanted) == ["add_lines", "add_lines", "update"]
 
     assert len(world.hubspot.objects("line_item")) == 250
     assert [one["description"] for one in copyist.seen["lines"]] == [f"Seat {number}" for number in range(250)]
@@ -351,15 +369,11 @@ def test_an_account_that_takes_no_paid_is_told_open(make_world: Any) -> None:
 
 
 def test_an_invoice_is_only_ever_its_customers(world: Any, copyist: Copyist) -> None:
-    """Flexprice took the newest contact. Here no copy leaves the draft before it is tied to its own."""
+    """Flexprice took the newest contact. Here a copy is made with a tie to its own."""
     company = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"})
     world.hubspot.edit("customer", None, {"name": "Newest"})
-    wanted = invoice(company)
-    copyist.send(copyist.step(wanted))
-    assert copyist.seen["customer"] is None
-    assert copyist.read().customer == ""
 
-    copyist.bring(wanted)
+    copyist.bring(invoice(company))
 
     there = world.hubspot.objects("invoice")[copyist.remote_id]
     assert (there["company"], there["contact"]) == ([company], [])
@@ -393,12 +407,11 @@ def test_a_merged_customer_takes_the_copy_along(world: Any, copyist: Copyist, co
 
 
 def test_a_customer_that_is_gone_is_refused(world: Any, copyist: Copyist, contact: str) -> None:
-    """And the copy stays a draft that nobody has."""
+    """And nobody has an invoice of nobody's."""
     world.hubspot.delete("customer", contact)
-    copyist.send(copyist.step(invoice(contact)))
 
     assert isinstance(copyist.send(copyist.step(invoice(contact))), GoneError)
-    assert copyist.seen["status"] == "draft"
+    assert invoices_of(world) == []
 
 
 # ---- what people do ------------------------------------------------------------------------------------
@@ -486,14 +499,14 @@ def test_a_line_that_a_person_took_off_is_held_not_made_again(world: Any, copyis
 
 def test_a_line_that_a_person_put_on_is_held(world: Any, copyist: Copyist, contact: str) -> None:
     """In a draft as well."""
-    wanted = invoice(contact)
+    wanted = long(contact)
     copyist.send(copyist.step(wanted))
     extra = world.hubspot.edit("line_item", None, {"invoice": copyist.remote_id, "description": "Tip", "amount": "5"})
 
     with pytest.raises(RejectedError, match="is none of the document's"):
         copyist.step(wanted)
     world.hubspot.delete("line_item", extra)
-    assert copyist.bring(wanted) == ["tie", "add_lines", "update"]
+    assert copyist.bring(wanted) == ["add_lines", "update"]
 
 
 def test_a_voided_copy_is_held(world: Any, copyist: Copyist, contact: str) -> None:
@@ -508,11 +521,11 @@ def test_a_voided_copy_is_held(world: Any, copyist: Copyist, contact: str) -> No
 
 def test_another_currency_is_held(world: Any, copyist: Copyist, contact: str) -> None:
     """While it is a draft, HubSpot lets people change it."""
-    copyist.send(copyist.step(invoice(contact)))
+    copyist.send(copyist.step(long(contact)))
     world.hubspot.edit("invoice", copyist.remote_id, {"currency": "USD"})
 
     with pytest.raises(RejectedError, match="currency: is USD at HubSpot, not EUR"):
-        copyist.step(invoice(contact))
+        copyist.step(long(contact))
 
 
 def test_a_deleted_copy_is_missing_and_can_be_made_anew_with_its_own_lines(
@@ -523,9 +536,9 @@ def test_a_deleted_copy_is_missing_and_can_be_made_anew_with_its_own_lines(
     old = copyist.remote_id
     world.hubspot.delete("invoice", old)
     assert copyist.look() is None
-    copyist.remote_id = None
+    copyist.remote_id, copyist.mark = None, "instance.mapping.2"
 
-    assert copyist.bring(invoice(contact)) == ["create", "tie", "add_lines", "update"]
+    assert copyist.bring(invoice(contact)) == ["create"]
 
     assert copyist.remote_id != old
     assert (copyist.seen["total"], len(copyist.seen["lines"])) == ("20.12", 2)
@@ -613,7 +626,7 @@ def test_an_invoice_without_lines_is_copied_too(copyist: Copyist, contact: str) 
     zero = dict.fromkeys(("subtotal", "discount", "tax", "total", "due"), Decimal(0))
     wanted = invoice(contact, lines=(), number="", memo="", issued_on=None, due_on=None, **zero)
 
-    assert copyist.bring(wanted) == ["create", "tie", "update"]
+    assert copyist.bring(wanted) == ["create"]
     assert copyist.read() == msgspec.structs.replace(wanted, id=copyist.remote_id)
 
 
@@ -651,17 +664,15 @@ def creates(copyist: Copyist, customer: str, count: int) -> list[Write]:
     return found
 
 
-def test_a_hundred_copies_are_made_in_one_write_and_read_back_in_batches(
-    world: Any, copyist: Copyist, contact: str
-) -> None:
-    """One upsert, one batch read, and three reads of ties."""
+def test_a_hundred_copies_are_made_in_one_write(world: Any, copyist: Copyist, contact: str) -> None:
+    """Their two hundred lines in two calls, and they themselves in one."""
     before = len(world.requests)
 
     receipts = world.run(world.connector.write(creates(copyist, contact, 100)))
 
     assert all(isinstance(one, Written) and not one.is_replay for one in receipts)
     assert len(invoices_of(world)) == 100
-    assert len(world.requests) - before == 5
+    assert len(world.requests) - before == 3
 
 
 def test_customers_and_copies_in_one_write_keep_their_order(world: Any, copyist: Copyist, contact: str) -> None:
@@ -689,8 +700,6 @@ def test_one_refused_copy_stops_no_other(world: Any, copyist: Copyist, contact: 
 def test_a_refused_line_is_named(world: Any, copyist: Copyist, contact: str) -> None:
     """By its place in the document; what was made of the others is taken up later."""
     wanted = invoice(contact)
-    copyist.send(copyist.step(wanted))
-    copyist.send(copyist.step(wanted))
     step = copyist.step(wanted)
     step.body["lines"][1]["price"] = "-1"
 
@@ -698,28 +707,25 @@ def test_a_refused_line_is_named(world: Any, copyist: Copyist, contact: str) -> 
 
     assert isinstance(receipt, RejectedError)
     assert receipt.field == "lines.1.price"
-    assert copyist.bring(wanted) == ["add_lines", "update"]
+    assert invoices_of(world) == []
+    assert copyist.bring(wanted) == ["create"]
     assert len(world.hubspot.objects("line_item")) == 2
 
 
 def test_a_refusal_that_names_no_property_names_the_line(world: Any, copyist: Copyist, contact: str) -> None:
     """By its marker."""
-    copyist.send(copyist.step(invoice(contact)))
-    copyist.send(copyist.step(invoice(contact)))
     refusal = {"status": "error", "category": "VALIDATION_ERROR", "message": "no"}
     on(world, "line_items/batch/upsert", saying(400, refusal))
 
     receipt = copyist.send(copyist.step(invoice(contact)))
 
     assert isinstance(receipt, RejectedError)
-    assert receipt.field == f"lines.0.{copyist.remote_id.partition(':')[2]}:il_1"  # type: ignore[union-attr]
+    assert receipt.field == f"lines.0.{MARK}:il_1"
 
 
 def test_lines_of_which_some_were_made_are_unclear(world: Any, copyist: Copyist, contact: str) -> None:
     """Not "nothing was changed"."""
     wanted = invoice(contact)
-    copyist.send(copyist.step(wanted))
-    copyist.send(copyist.step(wanted))
     step = copyist.step(wanted)
 
     def half(request: HttpRequest) -> HttpResponse:
@@ -735,29 +741,29 @@ def test_lines_of_which_some_were_made_are_unclear(world: Any, copyist: Copyist,
     on(world, "line_items/batch/upsert", half)
     assert isinstance(copyist.send(step), AmbiguousError)
     world.exchange = None
-    assert copyist.bring(wanted) == ["add_lines", "update"]
+    assert copyist.bring(wanted) == ["create"]
     assert len(world.hubspot.objects("line_item")) == 2
 
 
-@pytest.mark.parametrize("path", ["line_items/batch/upsert", "invoices/line_items/batch/create"])
+@pytest.mark.parametrize(
+    "path", ["line_items/batch/upsert", "invoices/batch/create", "invoices/line_items/batch/create"]
+)
 def test_a_locked_type_is_waited_for(world: Any, copyist: Copyist, contact: str, path: str) -> None:
     """423: nothing was made, or the lines were made and not tied yet."""
-    wanted = invoice(contact)
-    copyist.send(copyist.step(wanted))
-    copyist.send(copyist.step(wanted))
+    wanted = long(contact)
+    if "line_items" in path:
+        copyist.send(copyist.step(wanted))
     on(world, path, saying(423, {"status": "error", "category": "LOCKED", "message": "locked"}), times=1)
 
     receipt = copyist.send(copyist.step(wanted))
 
-    assert type(receipt) is (Retry if "upsert" in path else AmbiguousError)
-    assert copyist.bring(wanted) == ["add_lines", "update"]
+    assert type(receipt) is (AmbiguousError if "invoices/line_items" in path else Retry)
+    assert copyist.bring(wanted)[-2:] == ["add_lines", "update"]
 
 
 def test_a_line_item_of_another_invoice_is_not_taken(world: Any, copyist: Copyist, contact: str) -> None:
     """HubSpot refuses to give it to a second one."""
     wanted = invoice(contact)
-    copyist.send(copyist.step(wanted))
-    copyist.send(copyist.step(wanted))
     step = copyist.step(wanted)
     theirs = world.hubspot.edit("invoice", None, {"currency": "EUR", "customer": contact})
     ref = step.body["lines"][0]["accord_ref"]
@@ -786,7 +792,9 @@ def test_a_create_whose_look_fails_is_not_sent(
 
 def test_what_was_written_and_cannot_be_read_back_is_unclear(world: Any, copyist: Copyist, contact: str) -> None:
     """Lago calls a lost answer a success."""
-    step = copyist.step(invoice(contact))
+    start = invoice(contact)
+    copyist.bring(start)
+    step = copyist.step(msgspec.structs.replace(start, status="paid", paid=start.total, due=Decimal(0)))
     on(world, "invoices/batch/read", saying(400, {"status": "error", "message": "no"}))
     assert isinstance(copyist.send(step), AmbiguousError)
     missing = {"category": "OBJECT_NOT_FOUND", "context": {"ids": ["5301"]}}
@@ -797,10 +805,13 @@ def test_what_was_written_and_cannot_be_read_back_is_unclear(world: Any, copyist
 
 def test_a_failed_tie_is_an_error(world: Any, copyist: Copyist, contact: str) -> None:
     """Lago skips it."""
-    copyist.send(copyist.step(invoice(contact)))
+    copyist.bring(invoice(contact))
+    other = world.hubspot.edit("customer", None, {"name": "Grace"})
+    world.hubspot.edit("invoice", copyist.remote_id, {"customer": other})
+    step = copyist.step(invoice(contact))
     on(world, "invoices/contacts/batch/create", saying(500, b"oops"))
 
-    assert isinstance(copyist.send(copyist.step(invoice(contact))), AmbiguousError)
+    assert isinstance(copyist.send(step), AmbiguousError)
 
 
 # ---- reading -------------------------------------------------------------------------------------------
@@ -868,7 +879,7 @@ def test_an_invoice_with_more_lines_than_a_page_of_ties(copyist: Copyist, contac
     """501 lines: the second page is asked for."""
     wanted = invoice(contact, *(line(number, amount=Decimal(1)) for number in range(501)))
 
-    assert copyist.bring(wanted).count("add_lines") == 6
+    assert copyist.bring(wanted).count("add_lines") == 5
     assert len(copyist.read().lines) == 501
 
 
@@ -965,7 +976,7 @@ def test_a_token_without_the_scopes_of_invoices_does_everything_else(make_world:
     assert {one.partition(" ")[0] for one in made} == {"contact", "company"}
     (receipt,) = world.run(world.connector.write(creates(copyist, contact, 1)))
     assert isinstance(receipt, ReauthorizeError)
-    assert "crm.objects.invoices.write" in str(receipt)
+    assert "crm.objects.line_items.write" in str(receipt)
 
 
 def test_properties_that_another_makes_meanwhile_are_taken(make_world: Any) -> None:

@@ -28,7 +28,7 @@ from core.model.documents import (
 )
 from core.model.money import ZERO
 from core.model.paper import RemoteDocument, Step, WantedDocument
-from core.ports import Probe, Write, Written
+from core.ports import HttpRequest, HttpResponse, Probe, Write, Written
 from tests.support.documents import credit_notes, invoices, payments
 
 OPEN = {"mirror_open_invoices": "yes"}
@@ -531,6 +531,19 @@ def test_a_balance_of_the_customer_keeps_a_copy_a_draft(desk: Desk, balance: int
     (there,) = desk.world.stripe.objects("invoice").values()
     assert there["status"] == "draft"
     assert desk.world.stripe.objects("customer")[desk.customer]["balance"] == balance
+
+
+def test_a_balance_that_came_while_a_copy_was_finalised_holds_it(desk: Desk) -> None:
+    """Nobody looked between the look at the draft and its end: the copy is another invoice by now."""
+
+    def late(request: HttpRequest, respond: Callable[[], HttpResponse]) -> HttpResponse:
+        if "/finalize" in request.url:
+            desk.world.stripe.edit("customer", desk.customer, {"extra": {"balance": -500}})
+        return respond()
+
+    desk.world.tamper = late
+    with pytest.raises(RejectedError, match="the customer's balance was -500"):
+        desk.copy(invoice())
 
 
 def draft_of(desk: Desk) -> str:

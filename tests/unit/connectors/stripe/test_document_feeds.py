@@ -344,15 +344,3 @@ def test_a_payment_that_is_attached_and_cannot_be_seen_may_have_happened(world: 
     (receipt,) = world.run(world.connector.write([pay_write(invoice)]))
     assert receipt.is_replay
     assert len(world.stripe.ledger.things["payment_record"]) == 1
-
-
-def test_a_customer_that_cannot_be_read_keeps_a_copy_a_draft(world: Any) -> None:
-    """Whether a balance would be spent is not guessed."""
-    invoice = billed(world, status="draft")
-    world.tamper = lambda request, respond: (
-        HttpResponse(200, {}, b"[]") if "/v1/customers/" in request.url else respond()
-    )
-    write = Write(key="k", action="finalize", kind="invoice", remote_id=invoice, body={"auto_advance": "false"})
-    (receipt,) = world.run(world.connector.write([write]))
-    assert isinstance(receipt, ReplyError)
-    assert world.stripe.neutral("invoice")[invoice]["status"] == "draft"
