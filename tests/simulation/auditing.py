@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
+from connectors.quickbooks.connector import request_id
 from core.model.documents import KINDS, Invoice
+from core.ports import Write
 from core.sandbox.lookalike import Mutation
 from core.store import documents
 from core.store.database import Tx
-from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
+from core.store.tables import DOCUMENTS, HOLDS, INTENTS, MAPPINGS
+from core.sync.hub import KIND
 from tests.simulation.clerks import DELETED, EVERYWHERE, Clerks, Named, Shown
 from tests.simulation.routes import MIRRORS
 from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 STANDING: Final = ("succeeded", "issued")
 FIXED: Final = ("currency", "total", "tax")
+PAYABLE: Final = ("AllowOnlineCreditCardPayment", "AllowOnlineACHPayment")
 SETTLED: Final = ("status", "due")
 
 
@@ -35,8 +40,10 @@ class Audit:
         self._mirrors = MIRRORS[billing.route]
 
     def written(self, site: Site, one: Mutation) -> None:
-        """F3: Accord makes copies and changes its own, never what people made."""
+        """I2: an intent was there first. F3: Accord makes copies and changes its own, never what people made."""
         key = (site.name, one.kind, one.id)
+        if one.request_key and not self._world.db.read_now(lambda tx: _is_intended(tx, site.name, one)):
+            self._fail(f"I2: {one.action} of {key} has no committed intent (key {one.request_key})")
         if one.action == "create":
             self._clerks.ours.add(key)
         elif one.kind in KINDS and key not in self._clerks.ours:
@@ -59,6 +66,7 @@ class Audit:
         for named, one in rest.originals["credit_note"].items():
             for mirror in rest.books_among(self._mirrors.get(named.system, ())):
                 self._note(rest, named, one, mirror)
+        self._unpayable()
         self._strays(rest)
         self._sums(rest)
         self._spoiled(rest)
@@ -83,7 +91,6 @@ class Audit:
 
     def _equal(self, rest: _Rest, named: Named, one: Shown, mirror: str, copy: Shown, what: str) -> None:
         own, around = rest.excuses(named, mirror), rest.excuses_around(named, mirror)
-        self._unpayable(mirror, copy, what)
         wrong = [*_fixed(one, copy), *rest.wrong_customer(named, one, mirror, copy)] if one["status"] != "void" else []
         if wrong:
             self._excused(rest, named, mirror, f"{what} has {', '.join(wrong)}", own)
@@ -104,10 +111,14 @@ class Audit:
         else:
             self._world.reached["a document is held with a reason"] += 1
 
-    def _unpayable(self, mirror: str, copy: Shown, what: str) -> None:
-        is_payable = copy.get("is_payable", False) or copy.get("is_collected", False) or copy.get("mails", 0)
-        if is_payable:
-            self._fail(f"F: {what} can be paid, or was mailed, at {mirror}")
+    def _unpayable(self) -> None:
+        """An invoice has one collector, its origin: no copy can be paid, or was mailed to anybody."""
+        for system in SYSTEMS:
+            raw = self._world.sites[system].lookalike.objects("invoice")
+            for name, copy in self._clerks.copies(system, "invoice").items():
+                ways = [copy.get(flag) for flag in ("is_payable", "is_collected", "mails")]
+                if any([*ways, *(raw[name].get(flag) for flag in PAYABLE)]):
+                    self._fail(f"F: the copy {name} at {system} can be paid, or was mailed")
 
     # ---- payments and credit notes ---------------------------------------------------------------------
 
@@ -364,6 +375,21 @@ def _has_three_decimals(line: Shown) -> bool:
 def _lines(one: Shown) -> list[tuple[Decimal, Decimal]]:
     # of tax QuickBooks has only the sum
     return [(Decimal(line["amount"]), Decimal(line["discount"])) for line in one["lines"]]
+
+
+def _is_intended(tx: Tx, system: str, one: Mutation) -> bool:
+    """A step of several requests has keys that begin alike; QuickBooks' are made of key and body."""
+    key, own = one.request_key or "", INTENTS.c
+    statement = sa.select(own.key, own.action, own.kind, own.remote_id, own.body)
+    for row in tx.rows(statement.where(own.connection == system, own.kind != KIND).order_by(own.sent_at.desc())):
+        if system != "quickbooks" and key.startswith(row.key):
+            return True
+        if system == "quickbooks":
+            body = msgspec.json.decode(row.body)
+            write = Write(key=row.key, action=row.action, kind=row.kind, remote_id=row.remote_id, body=body)
+            if request_id(write) == key:
+                return True
+    return False
 
 
 def _held(tx: Tx) -> dict[Named, dict[str, str]]:

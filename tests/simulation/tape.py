@@ -160,7 +160,9 @@ def _with_documents(tape: Tape, rng: Random) -> Tape:
     if rng.random() < 0.3:
         people += [_clerk(rng, route, "clerk bill", 0.0) for _ in range(rng.randint(1, 3))]
     events = list(tape.events)
-    for _ in range(rng.randint(6, 14)):
+    for what in ["clerk bill"] * rng.randint(2, 4):
+        events.insert(rng.randint(0, len(events) // 2), _clerk(rng, route, what, rng.uniform(0, 20)))
+    for _ in range(rng.randint(5, 12)):
         what = f"clerk {rng.choices(list(_CLERKS), weights=list(_CLERKS.values()))[0]}"
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
         events.insert(rng.randint(0, len(events)), _clerk(rng, route, what, after))
@@ -182,6 +184,8 @@ def _accounts(rng: Random) -> list[Event]:
 def _clerk(rng: Random, route: str, what: str, after: float) -> Event:
     makes, copied = _MIRRORS[route]
     system = rng.choice(copied if what in _AT_COPIES else SYSTEMS if what == "clerk replay" else makes)
+    if _ONLY.get(what, system) != system:
+        system, what = (_ONLY[what], what) if _ONLY[what] in makes else (system, "clerk pay")
     return Event(after=after, what=what, system=system, pick=rng.randrange(10**9))
 
 
@@ -307,24 +311,35 @@ _MIRRORS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "cross": (BILLERS, SYSTEMS),
 }
 """By route: where documents are made, and where there are copies."""
+_ONLY: Final = {
+    "clerk finalise": "stripe",
+    "clerk redraft": "stripe",
+    "clerk drop": "stripe",
+    "clerk write off": "stripe",
+    "clerk refund": "stripe",
+    "clerk unpay": "quickbooks",
+    "clerk amend": "quickbooks",
+    "clerk delete": "quickbooks",
+}
+"""What can be done at one system only."""
 _AT_COPIES: Final = ("clerk spoil", "clerk restate", "clerk lose")
 _CLERKS: Final = {
-    "bill": 30,
+    "bill": 22,
     "finalise": 8,
     "redraft": 3,
     "drop": 2,
-    "pay": 22,
+    "pay": 24,
     "pay many": 7,
-    "credit": 9,
-    "void": 5,
+    "credit": 11,
+    "void": 6,
     "write off": 2,
     "refund": 2,
     "unpay": 2,
     "amend": 1,
     "delete": 1,
-    "spoil": 3,
-    "restate": 3,
-    "lose": 2,
+    "spoil": 5,
+    "restate": 5,
+    "lose": 3,
     "replay": 4,
 }
 
