@@ -17,9 +17,9 @@ from config.file import AccordConfig
 from core.model.documents import KINDS, Document, Payment
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault, FaultKind
-from core.store import failures, holds, intents
+from core.store import failures, holds, intents, mappings
 from core.store.database import Tx
-from core.sync.documents.marking import mark_documents
+from core.sync.documents.marking import mark_documents, mark_mappings
 from tests.support.crash_jobs import LONGEST_WAIT, Tally, run_lane
 from tests.support.crashes import Crash, FragileWorld, Fuse
 from tests.support.paper import BOOKS, SINCE, bill, pay, shown, with_documents
@@ -28,6 +28,9 @@ LINES: tuple[Mapping[str, Any], ...] = (
     {"description": "Seats", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"},
     {"description": "Calls", "quantity": "1", "amount": "10.00", "tax": "1.90"},
 )
+FREE: Mapping[str, Any] = {"description": "Free", "quantity": "1", "amount": "0.00"}
+LONG = 102
+"""Lines of a long invoice: HubSpot makes a hundred of them with it."""
 TOTAL = "130.90"
 PAID = "30.90"
 CREDITED = "10.00"
@@ -170,6 +173,23 @@ async def collect(side: Side) -> None:
     await run_lane(side.world, "stripe")
 
 
+async def long_invoice(side: Side) -> None:
+    """An invoice of more lines than one request makes."""
+    bill(side.world, side.origin, *LINES, *[FREE] * (LONG - len(LINES)))
+    await side.follow()
+
+
+async def untie(side: Side) -> None:
+    """Somebody ties the copy to another contact instead."""
+    hubspot = side.world.lookalikes["hubspot"]
+    (copy,) = hubspot.neutral("invoice")
+    hubspot.edit("invoice", copy, {"customer": hubspot.edit("customer", None, {"name": "Grace"})})
+    hub = side.world.hub
+    rows = side.world.db.read_now(lambda tx: mappings.by_remote_ids(tx, "hubspot", "invoice", [copy])).values()
+    side.world.db.run_now(lambda tx: mark_mappings(tx, hub, list(rows), reason="a person says so", trace="t"))
+    await run_lane(side.world, "hubspot")
+
+
 def _applied(one: Payment, amount: str) -> Payment:
     return replace(one, applications=(replace(one.applications[0], amount=Decimal(amount)),))
 
@@ -230,11 +250,12 @@ class Job:
     payments: tuple[str, ...] = ()
     credits: tuple[str, ...] = ()
     refunded: str = "0.00"
+    lines: int = len(LINES)
 
 
 MADE = {
     "quickbooks": ("create invoice",),
-    "hubspot": ("create invoice", "tie invoice", "add_lines invoice", "update invoice"),
+    "hubspot": ("create invoice",),
     "stripe": ("create invoice", "add_lines invoice", "finalize invoice"),
 }
 TOLD = {"hubspot": ("update invoice",)}
@@ -257,7 +278,7 @@ JOBS: Mapping[str, Job] = {
     ),
     "uncredit": Job(uncredit, a_credit, {"stripe": ("void credit_note",)}),
     "void": Job(
-        void, invoice, {**TOLD, **dict.fromkeys(("quickbooks", "stripe"), ("void invoice",))}, due="0.00", status="void"
+        void, invoice, dict.fromkeys(("quickbooks", "hubspot", "stripe"), ("void invoice",)), due="0.00", status="void"
     ),
     "bounce": Job(bounce, a_payment, {"quickbooks": ("void payment",)}),
     "rest": Job(
@@ -269,6 +290,10 @@ JOBS: Mapping[str, Job] = {
     "write off": Job(
         write_off, invoice, {"stripe": ("mark_uncollectible invoice",)}, due="0.00", status="uncollectible"
     ),
+    "long": Job(
+        long_invoice, nothing, {"hubspot": ("create invoice", "add_lines invoice", "update invoice")}, lines=LONG
+    ),
+    "untie": Job(untie, invoice, {"hubspot": ("tie invoice",)}),
     "collect": Job(collect, invoice, {"stripe": ("update invoice",)}),
 }  # fmt: skip
 
@@ -283,10 +308,11 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
         "apply credit_note": ((r"/payment\?", 1),),
     },
     "hubspot": {
-        "create invoice": ((r"/invoices/batch/upsert", 1),),
+        "create invoice": ((r"/line_items/batch/upsert", 1), (r"/invoices/batch/create", 1)),
         "tie invoice": ((r"/invoices/contacts/batch/create", 1),),
-        "add_lines invoice": ((r"/line_items/batch/upsert", 1), (r"/invoices/line_items/batch/create", 1)),
+        "add_lines invoice": ((r"/line_items/batch/upsert", 2), (r"/invoices/line_items/batch/create", 1)),
         "update invoice": ((r"/invoices/batch/update", 1),),
+        "void invoice": ((r"/invoices/batch/update", 1),),
     },
     "stripe": {
         "create invoice": ((r"/v1/invoices$", 1),),
@@ -385,12 +411,12 @@ def check(world: FragileWorld, mirror: str, job: Job, place: str) -> None:
     for one in copies:
         assert (one["status"], one["due"]) == (job.status, job.due), f"{place}: {one}"
         if job.status != "void":
-            assert (one["total"], len(one["lines"])) == (TOTAL, len(LINES)), f"{place}: {one}"
+            assert (one["total"], len(one["lines"])) == (TOTAL, job.lines), f"{place}: {one}"
             settled = [Decimal(one.get(name, 0)) for name in ("paid", "credited", "written_off", "due")]
             assert sum(settled) == Decimal(TOTAL), f"{place}: {one}"
     if mirror == "hubspot":
         lines = world.lookalikes["hubspot"].objects("line_item")
-        assert len(lines) == job.invoices * len(LINES), f"{place}: {len(lines)} line items"
+        assert len(lines) == job.invoices * job.lines, f"{place}: {len(lines)} line items"
     else:
         payments = [one for one in shown(world, mirror, "payment") if one["status"] == "succeeded"]
         notes = [one for one in shown(world, mirror, "credit_note") if one["status"] == "issued"]

@@ -200,7 +200,9 @@ class HubSpotDocuments:
         changes = _differing(head | amounts, copy.object.properties)
         if not changes:
             return None
-        return Step(action="void" if changes.get(OUR_STATUS) == "void" else "update", body={"properties": changes})
+        if changes.get(OUR_STATUS) == "void":
+            return Step(action="void", body={"properties": changes})
+        return Step(action="update", body={"properties": changes})
 
     def _head(self, wanted: WantedDocument, invoice: Invoice) -> dict[str, str]:
         """What an invoice has from the start."""
