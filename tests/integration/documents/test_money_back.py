@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInputError
+from core.model.policy import DocumentPolicy
 from core.store import journal
 from core.store.holds import Hold
 from core.sync import answers
 from core.sync.documents.tie_out import tie_out
 from tests.support.acting import answer, held
-from tests.support.paper import bill, billing, papers, pay, shown
+from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -104,6 +105,8 @@ async def test_a_further_refund_is_asked_about_again_and_only_for_what_is_new() 
     await refund(world, payment, "119.00")
     assert to_book(world)[:2] == ("refunded", "100.00")
     assert closed(world) == DIFFERS
+    await answer(world, asked(world), "retry")
+    assert to_book(world)[:2] == ("refunded", "100.00"), "what was booked is known while more is asked about"
     await answer(world, asked(world), "booked")
     assert held(world) == []
     assert closed(world) == BY_HAND
@@ -246,3 +249,35 @@ async def test_what_was_refunded_and_what_was_charged_back_are_two_questions() -
     assert to_book(world)[:2] == ("charged_back", "100.00")
     await answer(world, asked(world), "booked")
     assert closed(world) == BY_HAND
+
+
+async def test_what_a_credit_note_paid_back_is_booked_by_a_person() -> None:
+    """The memo is made, and applied as far as it lowers the invoice; the money is another matter."""
+    world = await billing()
+    invoice = bill(world)
+    pay(world, invoice, "119.00")
+    (customer,) = world.neutral("stripe")
+    line = {"description": "Sorry", "quantity": "1", "amount": "19.00"}
+    note = {"customer": customer, "currency": "USD", "invoice": invoice, "lines": [line], "refunded": "19.00"}
+    world.lookalikes["stripe"].edit("credit_note", None, note)
+    await world.next_sweep()
+    assert to_book(world) == ("refunded", "19.00", "USD", "35")
+    (memo,) = shown(world, "quickbooks", "credit_note")
+    assert memo["total"] == "19.00"
+    await answer(world, asked(world), "booked")
+    assert held(world) == []
+
+
+async def test_hubspots_copy_stays_paid_as_its_invoice_does() -> None:
+    """A refund and a chargeback at Stripe open no invoice again; nothing is written, and nobody is asked there."""
+    world = await billing(stripe_to_books(hubspot=DocumentPolicy(mirrors=("invoice",), since=SINCE)))
+    payment = pay(world, bill(world), "119.00")
+    await world.next_sweep()
+    before = world.writes("hubspot")
+    await refund(world, payment, "19.00")
+    await dispute(world, payment, amount="100.00")
+    (copy,) = shown(world, "hubspot")
+    (origin,) = shown(world, "stripe")
+    assert (copy["status"], copy["due"]) == (origin["status"], origin["due"]) == ("paid", "0.00")
+    assert world.writes("hubspot") == before
+    assert {one.connection for one in held(world)} == {"quickbooks"}
