@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from connectors.quickbooks.connector import request_id
+from connectors.quickbooks.connector import batch_id, request_id
 from core.model.documents import KINDS, Invoice
 from core.ports import Write
 from core.sandbox.lookalike import Mutation
@@ -378,16 +378,16 @@ def _lines(one: Shown) -> list[tuple[Decimal, Decimal]]:
 
 
 def _is_intended(tx: Tx, system: str, one: Mutation) -> bool:
-    """A step of several requests has keys that begin alike; QuickBooks' are made of key and body."""
+    """A step of several requests has keys that begin alike; QuickBooks' are made of key and body, or name a batch."""
     key, own = one.request_key or "", INTENTS.c
-    statement = sa.select(own.key, own.action, own.kind, own.remote_id, own.body)
+    statement = sa.select(own.key, own.action, own.kind, own.remote_id, own.body, own.batch)
     for row in tx.rows(statement.where(own.connection == system, own.kind != KIND).order_by(own.sent_at.desc())):
         if system != "quickbooks" and key.startswith(row.key):
             return True
         if system == "quickbooks":
             body = msgspec.json.decode(row.body)
             write = Write(key=row.key, action=row.action, kind=row.kind, remote_id=row.remote_id, body=body)
-            if request_id(write) == key:
+            if request_id(write) == key or (row.batch and batch_id(row.batch) == key):
                 return True
     return False
 
