@@ -127,7 +127,7 @@ MANIFEST: Final = Manifest(
     write_batch=20,
     in_flight=20,
     # each endpoint has a limit of its own: some batches read while others write, and a copy is made in three calls
-    batches_at_once=10,
+    batches_at_once=6,
     # keys live at least 24 h; an hour of margin for clocks and for the time a call takes
     create_key_seconds=23 * 3600.0,
     # the list is immediate; this is for a look-up that has no created_after and must use Search
