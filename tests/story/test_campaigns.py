@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
-from tests.campaigns import accidents, lost_creates
+import pytest
+
+from tests.campaigns import accidents, lost_creates, replays
 
 
 def test_no_create_is_made_twice_though_every_answer_is_lost() -> None:
@@ -20,3 +23,26 @@ def test_no_accident_at_one_system_destroys_anything_elsewhere() -> None:
     result = accidents.campaign(8)
     assert result["wrong"] == {}
     assert len(result["kinds"]) >= 4
+
+
+def test_a_webhook_about_money_that_comes_again_changes_nothing() -> None:
+    """`python -m tests.campaigns.replays` has each come a thousand times."""
+    result = asyncio.run(replays.campaign(2, rounds=1, bills=6))
+    assert result["wrong"] == []
+    for name in replays.histories():
+        assert result[name]["deliveries"] > 0
+        assert {kind for one in result[name]["events"].values() for kind in one} == replays.MONEY
+
+
+def test_a_change_that_a_repeated_webhook_made_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents that never look the same twice are taken anew each time that somebody names them."""
+    config, billers = replays.histories()["billed in the books"]
+    replay = replays.Replay(config, billers, replays.Random(1), rounds=1, bills=3)
+    asyncio.run(replay.play())
+    replay.about_money()
+    before, numbers = replay.seen(), count()
+    monkeypatch.setattr("core.sync.documents.taking.digest_of", lambda _document: str(next(numbers)))
+    asyncio.run(replay.again())
+
+    found = replays.differences(before, replay.seen())
+    assert any(one.startswith("documents: ") for one in found), found

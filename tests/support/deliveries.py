@@ -28,11 +28,7 @@ def stripe(number: int, now: float, url: str = "", secret: str = SECRETS["stripe
         "request": {"id": None, "idempotency_key": None},
         "pad": "x" * pad,
     }
-    body = json.dumps(event).encode()
-    stamp = str(int(now))
-    digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    headers = {"content-type": "application/json", "stripe-signature": f"t={stamp},v1={digest}"}
-    return Delivery("POST", url, headers, body)
+    return signed("stripe", json.dumps(event).encode(), now, url, secret)
 
 
 def hubspot(number: int, now: float, url: str = "", secret: str = SECRETS["hubspot"]) -> Delivery:
@@ -46,20 +42,11 @@ def hubspot(number: int, now: float, url: str = "", secret: str = SECRETS["hubsp
         "occurredAt": int(now * 1000),
         "attemptNumber": 0,
     }
-    body = json.dumps([event]).encode()
-    stamp = str(int(now * 1000))
-    digest = hmac.new(secret.encode(), b"POST" + url.encode() + body + stamp.encode(), hashlib.sha256).digest()
-    headers = {
-        "content-type": "application/json",
-        "x-hubspot-signature-v3": b64encode(digest).decode(),
-        "x-hubspot-request-timestamp": stamp,
-    }
-    return Delivery("POST", url, headers, body)
+    return signed("hubspot", json.dumps([event]).encode(), now, url, secret)
 
 
 def quickbooks(number: int, now: float, url: str = "", secret: str = SECRETS["quickbooks"]) -> Delivery:
     """One cloud event, signed."""
-    del now
     event = {
         "specversion": "1.0",
         "id": f"{number:032x}",
@@ -68,14 +55,32 @@ def quickbooks(number: int, now: float, url: str = "", secret: str = SECRETS["qu
         "intuitentityid": str(number + 1),
         "intuitaccountid": "9341453908059321",
     }
-    body = json.dumps([event]).encode()
-    signature = quickbooks_signature(body, secret)
-    return Delivery("POST", url, {"content-type": "application/json", "intuit-signature": signature}, body)
+    return signed("quickbooks", json.dumps([event]).encode(), now, url, secret)
 
 
 def quickbooks_signature(body: bytes, secret: str = SECRETS["quickbooks"]) -> str:
     """What Intuit signs: the body alone."""
     return b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+
+
+def signed(provider: str, body: bytes, now: float, url: str = "", secret: str | None = None) -> Delivery:
+    """Any body as the provider would deliver it at this moment."""
+    key = (SECRETS[provider] if secret is None else secret).encode()
+    headers = {"content-type": "application/json"}
+    if provider == "stripe":
+        stamp = str(int(now))
+        digest = hmac.new(key, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+        headers["stripe-signature"] = f"t={stamp},v1={digest}"
+    elif provider == "hubspot":
+        stamp = str(int(now * 1000))
+        digest_v3 = hmac.new(key, b"POST" + url.encode() + body + stamp.encode(), hashlib.sha256).digest()
+        headers |= {
+            "x-hubspot-signature-v3": b64encode(digest_v3).decode(),
+            "x-hubspot-request-timestamp": stamp,
+        }
+    else:
+        headers["intuit-signature"] = quickbooks_signature(body, key.decode())
+    return Delivery("POST", url, headers, body)
 
 
 SIGNERS: Mapping[str, Callable[..., Delivery]] = {"stripe": stripe, "hubspot": hubspot, "quickbooks": quickbooks}
