@@ -95,7 +95,9 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
     _write(stage, "expected.json", _expected(stage))
     _dump(stage, "before")
     await _agree(stage)
-    await bill_everybody(stage.hub, stage.clients, rng, stage.bills, lambda: _settle(stage))
+    approved = await bill_everybody(stage.hub, stage.clients, rng, stage.bills, lambda: _settle(stage))
+    for one in approved:
+        stage.screen.line(f"Too much at once, approved: {one}")
     found, wrong_bills = _verify(stage), audited(stage.hub, stage.clients)
     wrote = _writes(stage)
     reads, second_writes = await _second_pass(stage)
@@ -112,6 +114,7 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
         "mappings": counts["mappings"],
         "invoices": counts["invoices"],
         "documents": stage.hub.db.read_now(copied),
+        "approved": approved,
         "writes": wrote,
         "holds": [
             {"connection": one[0], "reason": one[1], "field": one[2], "person": one[3]}

@@ -8,12 +8,14 @@ from random import Random
 from typing import Any
 
 from core.model.documents import KINDS
+from core.model.holds import MASS_CHANGE
 from core.sandbox.audit import discrepancies
 from core.sandbox.cast import System
 from core.sandbox.client import SandboxClient
 from core.sandbox.papers import PLACES, Account, Biller, invent, plant_bills
 from core.store import holds, mappings
 from core.store.database import Tx
+from core.sync.answers import answer
 from core.sync.documents.copies import is_equal
 from core.sync.documents.telling import every
 from core.sync.hub import Hub
@@ -28,8 +30,11 @@ async def bill_everybody(
     rng: Random,
     number: int,
     settle: Callable[[], Awaitable[None]],
-) -> None:
-    """Make `number` invoices for customers that both billers know, and let them flow."""
+) -> list[str]:
+    """Make `number` invoices for customers that both billers know, and let them flow.
+
+    So many copies at once wait for a person, whom the demo plays. Returns what was approved, in words.
+    """
     accounts = _accounts(hub, clients)
 
     def edit(system: Biller, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
@@ -38,6 +43,14 @@ async def bill_everybody(
     if accounts:
         plant_bills(invent(rng, accounts, number), edit)
         await look_at_bills(hub, settle)
+    approved = []
+    while stops := hub.db.read_now(lambda tx: holds.listing(tx, reason=MASS_CHANGE)):
+        for one in stops:
+            amounts = ", ".join(f"{name} {amount}" for name, amount in sorted(one.detail.get("amounts", {}).items()))
+            approved.append(f"{one.connection}: {one.detail['problem']} ({amounts})")
+            await hub.db.run(lambda tx, name=one.id: answer(tx, hub, name, "approve", actor="demo"))  # type: ignore[misc]
+        await settle()
+    return approved
 
 
 async def look_at_bills(hub: Hub, settle: Callable[[], Awaitable[None]]) -> None:

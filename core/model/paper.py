@@ -50,7 +50,8 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One write that brings a copy nearer to what it shall be; several may be needed, each decided on a fresh look.
 
-    `action` is the connector's own word (`create` where it makes the object). `body` is JSON-able and is frozen.
+    `action` is the connector's own word (`create` where it makes the object, `void` where it voids it: the mass-change
+    stop counts these). `body` is JSON-able and is frozen.
     `adds`: done twice, it would be there twice, so that it goes out under a key of its own that a repeat has again.
     """
 

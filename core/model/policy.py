@@ -69,7 +69,10 @@ class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True):
-    """Thresholds of the mass-change stop. Shares are of the customers that a connection has, not of their parts."""
+    """Thresholds of the mass-change stop. Shares are of the customers that a connection has, not of their parts.
+
+    `document_*`: of copies of documents; a share of the documents there. Voided ones count as cleared.
+    """
 
     clear_share: float = 0.05
     clear_count: int = 20
@@ -79,6 +82,8 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     overwrite_count: int = 200
     same_value_share: float = 0.20
     same_value_count: int = 200
+    document_share: float = 0.20
+    document_count: int = 200
     listing_share: float = 0.20
     window_seconds: float = 3600.0
 

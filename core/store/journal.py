@@ -13,6 +13,7 @@ from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import JOURNAL
 from core.store.text import AnyRow, chunks, dump
+from core.store.work import APPROVED_TRACE
 
 _NAMES = "id at kind record_id connection remote_id action changes lost actor trace"
 _COLUMNS = tuple(JOURNAL.c[name] for name in _NAMES.split())
@@ -22,6 +23,17 @@ _CHANGED_BY: Final = sa.select(*_COLUMNS).where(
     JOURNAL.c.connection == sa.bindparam("connection"),
     JOURNAL.c.kind == "customer",
     JOURNAL.c.action.in_(("pull", "push", "link", "create")),
+)
+_OF_DOCUMENTS: Final = (
+    sa.select(sa.func.count())
+    .select_from(JOURNAL)
+    .where(
+        JOURNAL.c.at >= sa.bindparam("since"),
+        JOURNAL.c.connection == sa.bindparam("connection"),
+        JOURNAL.c.kind != "customer",
+        JOURNAL.c.action == sa.bindparam("action"),
+        JOURNAL.c.trace.not_like(f"{APPROVED_TRACE}%"),
+    )
 )
 _CHANGES = msgspec.json.Decoder(dict[str, tuple[Value, Value, str]])
 _LOST = msgspec.json.Decoder(list[Lost])
@@ -88,6 +100,12 @@ def of_trace(tx: Tx, trace: str) -> list[Entry]:
 def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
     """What a connection's lane changed of customers since a time: the mass-change guard counts it."""
     return [_entry(row) for row in tx.rows(_CHANGED_BY, {"since": at, "connection": connection})]
+
+
+def count_of_documents(tx: Tx, connection: str, action: str, at: float) -> int:
+    """How many documents a lane made or voided (`action`) since a time, without what a person approved."""
+    values = {"connection": connection, "action": action, "since": at}
+    return int(tx.execute(_OF_DOCUMENTS, values).scalar_one())
 
 
 def is_traced(tx: Tx, record_id: str, action: str, trace: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 
 import msgspec
 
@@ -18,7 +19,7 @@ from core.store import intents, journal, mappings, work
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 
 PARKED = "guard"
 SUBJECT = "connection"
@@ -44,9 +45,14 @@ class Spent(msgspec.Struct):
         self.same[field, repr(new)] += 1
 
 
+def counted_from(hub: Hub, state: ConnectionRow) -> float:
+    """Since when the budget is counted: the window, and no longer than from the last approval on."""
+    return max(hub.clock.now() - hub.policy.guard.window_seconds, state.allowance_from or 0.0)
+
+
 def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
-    """Count the journal's window, from the last approval on, and what is under way: that of other batches too."""
-    since = max(hub.clock.now() - hub.policy.guard.window_seconds, state.allowance_from or 0.0)
+    """Count the journal's window and what is under way of customers: that of other batches too."""
+    since = counted_from(hub, state)
     found = Spent()
     for entry in journal.changed_by(tx, state.name, since):
         if entry.trace.startswith(work.APPROVED_TRACE):
@@ -57,7 +63,7 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
         for field, (old, new, _rule) in entry.changes.items():
             found.add(field, old, new)
     for intent in intents.all_open(tx, state.name):
-        if intent.sent_at < since or intent.trace.startswith(work.APPROVED_TRACE):
+        if intent.kind != KIND or intent.sent_at < since or intent.trace.startswith(work.APPROVED_TRACE):
             continue
         found.creates += intent.action == "create"
         for field, new in intent.wanted.items() if intent.action == "update" else ():
@@ -141,10 +147,19 @@ def is_stale(row: DirtyRow, digest: str) -> bool:
     return row.reason == work.APPROVED and row.shown not in (None, digest)
 
 
-def stop(tx: Tx, hub: Hub, connection: Connection, subjects: Mapping[str, str], why: str) -> None:
+def stop(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    subjects: Mapping[str, str],
+    why: str,
+    *,
+    amounts: Mapping[str, Decimal] = {},
+) -> None:
     """Park subjects (with the digest of what each would change) and ask a person.
 
-    Once per connection; more of the same joins the same hold.
+    Once per connection; more of the same joins the same hold. `amounts`: of documents that were not shown before, to
+    be added to those that the hold tells, such as "invoice EUR".
     """
     now = hub.clock.now()
     known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])
@@ -154,6 +169,12 @@ def stop(tx: Tx, hub: Hub, connection: Connection, subjects: Mapping[str, str], 
     sample = [*dict.fromkeys([*shown, *subjects])][:SHOWN]
     records = work.count_parked(tx, connection.name, PARKED)
     detail: dict[str, object] = {"problem": why, "records": records, "subjects": sample}
-    draft = HoldDraft(reason=holds.MASS_CHANGE, detail=detail, digest=digest_of(holds.MASS_CHANGE, why))
+    told = dict(open_before[0].detail.get("amounts", {})) if open_before else {}
+    told |= {name: str(Decimal(told.get(name, 0)) + amount) for name, amount in amounts.items()}
+    if told:
+        detail["amounts"] = told
+    # more that waits is another question: nobody approves what they have not seen
+    digest = digest_of(holds.MASS_CHANGE, why, records, told)
+    draft = HoldDraft(reason=holds.MASS_CHANGE, detail=detail, digest=digest)
     held = hold_rows.Held(subject=SUBJECT, record_id=None, drafts=[draft])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)

@@ -107,5 +107,8 @@ def steps_in(connector: str) -> set[str]:
     for file in (CONNECTORS / connector / "translate").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Step":
-                found |= {one.value.value for one in node.keywords if one.arg == "action"}  # type: ignore[attr-defined]
+                (action,) = (one.value for one in node.keywords if one.arg == "action")
+                # one of two, perhaps
+                ends = [action.body, action.orelse] if isinstance(action, ast.IfExp) else [action]
+                found |= {str(one.value) for one in ends if isinstance(one, ast.Constant)}
     return found

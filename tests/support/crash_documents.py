@@ -257,7 +257,7 @@ JOBS: Mapping[str, Job] = {
     ),
     "uncredit": Job(uncredit, a_credit, {"stripe": ("void credit_note",)}),
     "void": Job(
-        void, invoice, {**TOLD, **dict.fromkeys(("quickbooks", "stripe"), ("void invoice",))}, due="0.00", status="void"
+        void, invoice, dict.fromkeys(ORIGINS, ("void invoice",)), due="0.00", status="void"
     ),
     "bounce": Job(bounce, a_payment, {"quickbooks": ("void payment",)}),
     "rest": Job(
@@ -287,6 +287,7 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
         "tie invoice": ((r"/invoices/contacts/batch/create", 1),),
         "add_lines invoice": ((r"/line_items/batch/upsert", 1), (r"/invoices/line_items/batch/create", 1)),
         "update invoice": ((r"/invoices/batch/update", 1),),
+        "void invoice": ((r"/invoices/batch/update", 1),),
     },
     "stripe": {
         "create invoice": ((r"/v1/invoices$", 1),),

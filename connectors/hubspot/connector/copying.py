@@ -35,7 +35,13 @@ class InvoiceWriter:
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """One receipt for each: the invoice as it is after the write, lines and all."""
-        acts = {"create": self._create, "tie": self._tie, "add_lines": self._add_lines, "update": self._update}
+        acts = {
+            "create": self._create,
+            "tie": self._tie,
+            "add_lines": self._add_lines,
+            "update": self._update,
+            "void": self._update,
+        }
         receipts: dict[str, Receipt] = {}
         done: Done = {}
         replays: set[str] = set()

@@ -194,7 +194,9 @@ class HubSpotDocuments:
         if missing:
             return Step(action="add_lines", body={"lines": missing[:LINES_AT_ONCE]}, adds=True)
         changes = _differing(head | amounts, copy.object.properties)
-        return Step(action="update", body={"properties": changes}) if changes else None
+        if not changes:
+            return None
+        return Step(action="void" if changes.get(OUR_STATUS) == "void" else "update", body={"properties": changes})
 
     def _head(self, wanted: WantedDocument, invoice: Invoice) -> dict[str, str]:
         """What an invoice has from the start."""

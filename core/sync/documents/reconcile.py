@@ -20,6 +20,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.copies import Copy, commit_intents, decide, hold
+from core.sync.documents.guarding import admit
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import read_all, take_origins
 from core.sync.documents.recovering import recover
@@ -69,7 +70,8 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
 def _decide(
     tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report
 ) -> list[tuple[Copy, Intent]]:
-    return commit_intents(tx, hub, connection, decide(tx, hub, connection, copies, report))
+    steps = decide(tx, hub, connection, copies, report)
+    return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
 
 
 def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:

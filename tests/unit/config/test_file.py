@@ -253,6 +253,8 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
         ),
         (STRIPE + "[guard]\nclear_share = 1.5", "guard.clear_share", "must be more than 0 and at most 1, not 1.5"),
         (STRIPE + "[guard]\nclear_share = nan", "guard.clear_share", "must be more than 0"),
+        (STRIPE + "[guard]\ndocument_share = 0", "guard.document_share", "must be more than 0"),
+        (STRIPE + "[guard]\ndocument_count = -1", "guard.document_count", "must be 0 or more, not -1"),
         (STRIPE + "[guard]\nclear_count = -1", "guard.clear_count", "must be 0 or more, not -1"),
         (STRIPE + "[guard]\nclear_count = 1.5", "guard.clear_count", "must be a whole number, not a number"),
         (STRIPE + "[guard]\nclear_count = true", "guard.clear_count", "must be a whole number, not true or false"),

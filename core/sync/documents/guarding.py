@@ -1,0 +1,109 @@
+"""The mass-change stop for documents: copies made and voided draw on a rolling budget, then wait for a person.
+
+A wrong `since`, a wrong connection or a wrong filter puts thousands of invoices into somebody's books, and books have
+no "undo". What was begun is finished: the stop counts the first step of a copy, and its voiding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from core.model.documents import KINDS, Payment
+from core.model.merge import digest_of
+from core.model.paper import Step
+from core.model.policy import Guard
+from core.store import connections, intents, journal, mappings, work
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.sync import guard
+from core.sync.batch import Report
+from core.sync.documents.copies import Copy
+from core.sync.hub import Connection, Hub
+
+COUNTED: Final = ("create", "void")
+
+
+def admit(
+    tx: Tx, hub: Hub, connection: Connection, steps: Sequence[tuple[Copy, Step]], report: Report
+) -> list[tuple[Copy, Step]]:
+    """The steps that may be taken. What a person approved passes; too much at once is parked, and one hold asks."""
+    counted = [(copy, step) for copy, step in steps if step.action in COUNTED]
+    digests = {copy.row.subject: _digest(copy, step) for copy, step in counted}
+    stale = [copy.row for copy, _ in counted if guard.is_stale(copy.row, digests[copy.row.subject])]
+    work.disapprove(tx, connection.name, stale)
+    rejected = {copy.row.subject for copy, _ in counted if guard.is_rejected(copy.row, digests[copy.row.subject])}
+    work.park(tx, connection.name, {name: digests[name] for name in rejected}, work.REJECTED, work.REJECTED)
+    unseen = [
+        (copy, step)
+        for copy, step in counted
+        if copy.row.subject not in rejected and not guard.is_approved(copy.row, digests[copy.row.subject])
+    ]
+    stopped = _stopped(tx, hub, connection, unseen, digests) if unseen else set()
+    report.waiting += len(rejected) + len(stopped)
+    return [(copy, step) for copy, step in steps if copy.row.subject not in rejected | stopped]
+
+
+def _stopped(
+    tx: Tx, hub: Hub, connection: Connection, unseen: Sequence[tuple[Copy, Step]], digests: dict[str, str]
+) -> set[str]:
+    """Subjects that wait for the answer from now on."""
+    so_far = _begun(tx, hub, connection)
+    total = sum(mappings.count(tx, connection.name, "live", kind=kind) for kind in KINDS)
+    waiting: dict[str, Copy] = {}
+    reasons = []
+    for action in COUNTED:
+        ours = [copy for copy, step in unseen if step.action == action]
+        why = too_many(hub.policy.guard, action, so_far[action] + len(ours), total) if ours else ""
+        # shown to a person, and not answered yet: another notice of the very same step is no approval
+        asked = [one for one in ours if one.row.shown == digests[one.row.subject]]
+        waiting |= {one.row.subject: one for one in (ours if why else asked)}
+        reasons += [why or "asked about before, and not answered"] if why or asked else []
+    if waiting:
+        shown = {name: digests[name] for name in sorted(waiting)}
+        fresh = [one.paper for name, one in waiting.items() if one.row.shown != shown[name]]
+        guard.stop(tx, hub, connection, shown, "; ".join(dict.fromkeys(reasons)), amounts=_amounts(fresh))
+    return set(waiting)
+
+
+def _begun(tx: Tx, hub: Hub, connection: Connection) -> dict[str, int]:
+    """Copies made and voided within the window that no person has seen, those under way included."""
+    since = guard.counted_from(hub, connections.get(tx, connection.name))
+    found = {action: journal.count_of_documents(tx, connection.name, action, since) for action in COUNTED}
+    for intent in intents.all_open(tx, connection.name):
+        is_ours = intent.kind in KINDS and intent.action in COUNTED and intent.sent_at >= since
+        if is_ours and not intent.trace.startswith(work.APPROVED_TRACE):
+            found[intent.action] += 1
+    return found
+
+
+def too_many(limits: Guard, action: str, times: int, total: int) -> str:
+    """Which threshold is passed, in words; "" for none. `total` is the number of documents there."""
+    if action == "create":
+        most = max(limits.document_count, limits.document_share * total)
+        return f"{times} documents made where {total} are" if times > most else ""
+    if times > max(limits.clear_count, limits.clear_share * total):
+        return f"{times} documents voided of {total}"
+    if times > limits.clear_count_small and times > limits.clear_share_small * total:
+        return f"{times} documents voided of {total}"
+    return ""
+
+
+def _digest(copy: Copy, step: Step) -> str:
+    """Of what a person is shown: paid meanwhile, a document is still the one that was approved."""
+    return digest_of(step.action, copy.paper.id, copy.paper.document.currency, str(_amount(copy.paper)))
+
+
+def _amount(paper: Paper) -> Decimal:
+    document = paper.document
+    return document.amount if isinstance(document, Payment) else document.total
+
+
+def _amounts(papers: Sequence[Paper]) -> dict[str, Decimal]:
+    """Sums by kind and currency, such as `invoice EUR`."""
+    found: dict[str, Decimal] = {}
+    for one in papers:
+        name = f"{one.kind} {one.document.currency}"
+        found[name] = found.get(name, Decimal(0)) + _amount(one)
+    return found
