@@ -278,7 +278,7 @@ JOBS: Mapping[str, Job] = {
     ),
     "uncredit": Job(uncredit, a_credit, {"stripe": ("void credit_note",)}),
     "void": Job(
-        void, invoice, dict.fromkeys(("quickbooks", "hubspot", "stripe"), ("void invoice",)), due="0.00", status="void"
+        void, invoice, dict.fromkeys(ORIGINS, ("void invoice",)), due="0.00", status="void"
     ),
     "bounce": Job(bounce, a_payment, {"quickbooks": ("void payment",)}),
     "rest": Job(
