@@ -58,7 +58,11 @@ def test_lines_stand_in_their_own_order() -> None:
 
 def test_a_line_has_its_origins_id_where_its_marker_is_this_invoices() -> None:
     """Of another invoice's marker the rest says nothing."""
-    items = ({"price": "1", "accord_ref": "5:a:b"}, {"price": "2", "accord_ref": "6:a"}, {"price": "3"})
+    items = (
+        {"price": "1", "accord_ref": "instance.mapping.1:a:b"},
+        {"price": "2", "accord_ref": "instance.mapping.2:a"},
+        {"price": "3"},
+    )
 
     assert [one.id for one in read(OURS, *items).lines] == ["a:b", "71", "72"]
 
@@ -162,21 +166,23 @@ def test_a_line_that_is_twice_there_or_not_there_or_reckoned_otherwise_is_held()
     zero = Decimal(0)
     plain = dict.fromkeys(("subtotal", "total", "due"), zero)
     wanted = Invoice(id="", customer="contact:1", currency="EUR", status="open", lines=(), **plain)
-    there = read(OURS, {"price": "0", "accord_ref": "5:a", "accord_amount": "0"}).lines
+    there = read(OURS, {"price": "0", "accord_ref": "instance.mapping.1:a", "accord_amount": "0"}).lines
     wanted = msgspec.structs.replace(wanted, lines=there)
-    item = {"price": "0", "quantity": "1", "discount": "0", "accord_ref": "5:a"}
+    item = {"price": "0", "quantity": "1", "discount": "0", "accord_ref": "instance.mapping.1:a"}
     item |= dict.fromkeys(("accord_amount", "accord_discount", "accord_tax"), "0")
 
     with pytest.raises(RejectedError, match="line a differs at HubSpot: HubSpot reckons 9, not 0"):
-        DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS, item | {"amount": "9"}))
+        DOCUMENTS.step(WantedDocument(document=wanted, mark="instance.mapping.1"), raw(OURS, item | {"amount": "9"}))
     with pytest.raises(RejectedError, match="line a differs at HubSpot: it is not there any more"):
         # somebody made the finished copy a draft again, and took the line off
-        DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS | {"accord_status": "open"}))
-    step = DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS, item))
+        DOCUMENTS.step(
+            WantedDocument(document=wanted, mark="instance.mapping.1"), raw(OURS | {"accord_status": "open"})
+        )
+    step = DOCUMENTS.step(WantedDocument(document=wanted, mark="instance.mapping.1"), raw(OURS, item))
     assert step is not None
     assert step.action == "update"
     with pytest.raises(RejectedError, match="is none of the document's"):
-        DOCUMENTS.step(WantedDocument(document=wanted, mark="m"), raw(OURS, item, item))
+        DOCUMENTS.step(WantedDocument(document=wanted, mark="instance.mapping.1"), raw(OURS, item, item))
 
 
 def test_a_balance_that_is_no_number_is_put_back() -> None:
