@@ -44,8 +44,9 @@ BUSY = """
 [guard]
 overwrite_count = 1000000
 same_value_count = 1000000
+document_count = 1000000
 """
-"""Hundreds of edits of two hundred customers within an hour would rightly be stopped."""
+"""Hundreds of edits of two hundred customers, or as many new copies, within an hour would rightly be stopped."""
 POSTGRES = os.environ.get("ACCORD_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
