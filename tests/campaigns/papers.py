@@ -304,8 +304,8 @@ def _without_ids(invoice: Invoice) -> Invoice:
 def must_be_held(wanted: Invoice, mirror: str) -> bool:
     """Whether the provider has no way to say such an invoice, by what its documentation says of amounts."""
     amounts = [value for line in wanted.lines for value in (line.amount, line.discount)]
-    # QuickBooks is told the sum of all taxes, which may be what its parts are not
-    amounts += [wanted.paid, *(line.tax for line in wanted.lines)] if mirror == "stripe" else [wanted.tax]
+    # QuickBooks is told the sum of all taxes, which may be what its parts are not; what is paid, payments tell
+    amounts += [line.tax for line in wanted.lines] if mirror == "stripe" else [wanted.tax]
     if mirror == "hubspot":
         return any(not 0 <= line.discount <= line.amount for line in wanted.lines)
     if mirror == "quickbooks" and wanted.status == "uncollectible":

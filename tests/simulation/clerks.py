@@ -47,6 +47,8 @@ class Clerks:
         """The invoices of a payment or a credit note, as it was made."""
         self.gone: dict[Named, Shown] = {}
         """Documents that were deleted where they were made, as they were last."""
+        self.unpaid: dict[Named, Shown] = {}
+        """Payments that were voided where they were made, as they were before."""
         self.spoiled: dict[tuple[str, str], Shown] = {}
         """Copies of invoices whose amounts a person changed, as that person left them."""
         self._used: set[tuple[str, Decimal]] = set()
@@ -296,6 +298,7 @@ class Clerks:
         """A payment of the books was none."""
         found = self._some(rng, self._own(system, "payment"), lambda one: one["status"] == "succeeded")
         if found and system == "quickbooks":
+            self.unpaid[Named(system, "payment", found[0])] = found[1]
             self._edit(system, "payment", found[0], {"status": "void"})
             self.blame(Named(system, "payment", found[0]), "voided after it was told", "stripe")
             self._count("payment voided")

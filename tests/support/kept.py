@@ -112,16 +112,10 @@ class KeptByHubSpot:
 
     def take(self, step: Step) -> bytes:
         """As `Kept.take`."""
-        if step.action == "create":
-            self._head = {"hs_invoice_status": "draft", **step.body["properties"]}
-        elif step.action == "tie":
-            self._customers = [step.body["customer"]]
-        elif step.action == "add_lines":
-            for one in step.body["lines"]:
-                # the connector completes the marker with the invoice's id
-                self._lines.append({"id": str(70 + len(self._lines)), "properties": {**one, "amount": self._net(one)}})
-        else:
-            self._head |= step.body["properties"]
+        self._head |= step.body.get("properties", {})
+        self._customers = [step.body.get("customer", *self._customers)]
+        for one in step.body.get("lines", ()):
+            self._lines.append({"id": str(70 + len(self._lines)), "properties": {**one, "amount": self._net(one)}})
         invoice = {"id": self.id.partition(":")[2], "properties": self._head}
         return msgspec.json.encode(
             {"type": "invoice", "object": invoice, "lines": self._lines, "customers": self._customers}
