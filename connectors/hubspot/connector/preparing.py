@@ -9,7 +9,7 @@ from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.translate import GROUP, Definition, HubSpotDocuments, HubSpotTranslator
 from connectors.hubspot.wire import ACCORD_REF, TYPES, ObjectType, PropertyDetails, PropertyList, decoded
-from core.errors import ReauthorizeError, RejectedError, ReplyError, TakenError
+from core.errors import ReauthorizeError, RejectedError, TakenError
 
 PAPER: Sequence[ObjectType] = ("invoice", "line_item")
 
@@ -33,7 +33,7 @@ class Preparer:
         for object_type in TYPES:
             made += await self._customers(object_type)
         for paper in PAPER:
-            with suppress(ReauthorizeError, RejectedError, ReplyError):
+            with suppress(ReauthorizeError, RejectedError):
                 made += await self._paper(paper)
         return made
 

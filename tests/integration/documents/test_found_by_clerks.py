@@ -6,8 +6,11 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from tests.support.acting import all_day, failing, waiting
-from tests.support.paper import SINCE, bill, billing, with_documents
+from core.sandbox.faults import Fault
+from tests.integration.sync.test_found_by_simulation import weather
+from tests.support.acting import all_day, failing, held, waiting
+from tests.support.paper import SINCE, bill, billing, shown, with_documents
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
@@ -27,3 +30,19 @@ async def test_a_copy_that_waits_for_its_customer_is_no_failure_any_more() -> No
     await all_day(world)
     assert failing(world) == []
     assert waiting(world) == {"hubspot": 1}
+
+
+async def test_a_garbled_answer_about_properties_leaves_none_of_them_out() -> None:
+    """It passed for an account that has no invoices: lines had no marker, and every copy was refused."""
+    policies = {
+        "stripe": DocumentPolicy(originates=KINDS),
+        "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE),
+    }
+    world = World(config=with_documents(policies, {}, {}))
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    weather(world, "hubspot", Fault(kind="truncated", method="GET", path=r"/crm/properties/.*/line_items$", count=1))
+    await world.activate_all()
+    bill(world)
+    await world.next_sweep()
+    assert held(world) == []
+    assert len(shown(world, "hubspot")) == 1
