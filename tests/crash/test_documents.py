@@ -20,8 +20,8 @@ from tests.support.crash_jobs import FAULTS
 
 pytestmark = pytest.mark.anyio
 
-SHORT_STEP = 23
-"""A short run dies at every 23rd point only, from another one on in each job."""
+SHORT_STEP = 41
+"""A short run dies at every 41st point only, from another one on in each job."""
 IS_WHOLE = os.environ.get("ACCORD_CRASH_MATRIX") == "all"
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 AROUND = ("before connector.write", "request", "answer", "after connector.write")
