@@ -10,8 +10,9 @@ import msgspec
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy, Policy
-from core.store import documents
+from core.store import documents, intents
 from core.store.documents import Paper
+from tests.support.acting import failing, held, waiting
 from tests.support.world import NAMES, World, config_of
 
 LINE = {"description": "Seats", "product": "", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"}
@@ -100,3 +101,20 @@ def papers(world: World, kind: str = "invoice") -> list[Paper]:
 def shown(world: World, name: str, kind: str = "invoice") -> Sequence[Mapping[str, Any]]:
     """What one look-alike holds of a kind, in neutral fields."""
     return list(world.lookalikes[name].neutral(kind).values())
+
+
+def at_rest(world: World) -> None:
+    """Nothing is held, failing, waiting or in doubt."""
+    assert [(one.reason, one.detail) for one in held(world)] == []
+    assert failing(world) == []
+    assert not any(waiting(world).values())
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def is_silent(world: World) -> None:
+    """Two more sweeps, one of them of everything, write nothing."""
+    before = {name: world.writes(name) for name in world.names}
+    await world.next_sweep()
+    world.clock.time += 90_000
+    await world.settle()
+    assert {name: world.writes(name) for name in world.names} == before

@@ -66,6 +66,24 @@ async def test_a_batch_that_goes_unanswered_makes_nothing_twice(mirror: str, pat
     check(world, mirror)
 
 
+async def test_a_request_that_several_copies_shared_is_never_sent_a_second_time() -> None:
+    """Its name was that of all of them: asked again for one, it would answer for what has been edited since."""
+    world = await many("quickbooks")
+    weather(world, "quickbooks", Fault(kind="lost_answer", method="POST", path=r"/batch\?", count=1))
+    sent: list[str] = []
+    through = world.exchanges["quickbooks"]
+
+    def noted(request: HttpRequest) -> HttpResponse:
+        sent.extend([request.url] if "/batch?" in request.url else [])
+        return through(request)
+
+    world.exchanges["quickbooks"] = noted
+    await settled(world)
+    check(world, "quickbooks")
+    assert sent
+    assert len(sent) == len(set(sent))
+
+
 @pytest.mark.parametrize(("mirror", "path"), LOST)
 @pytest.mark.parametrize("is_executed", [True, False])
 async def test_a_process_that_dies_beside_a_batch_makes_nothing_twice(

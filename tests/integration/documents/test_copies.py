@@ -8,15 +8,16 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.store import intents
 from core.store.tables import DIRTY
-from tests.support.acting import answer, failing, held, waiting
+from tests.support.acting import answer, held
 from tests.support.paper import (
     BOOKS,
     LINE,
     SINCE,
+    at_rest,
     bill,
     billing,
+    is_silent,
     papers,
     pay,
     shown,
@@ -26,23 +27,6 @@ from tests.support.paper import (
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-def at_rest(world: World) -> None:
-    """Nothing is held, failing, waiting or in doubt."""
-    assert [(one.reason, one.detail) for one in held(world)] == []
-    assert failing(world) == []
-    assert not any(waiting(world).values())
-    assert world.db.read_now(intents.all_open) == []
-
-
-async def is_silent(world: World) -> None:
-    """Two more sweeps, one of them of everything, write nothing."""
-    before = {name: world.writes(name) for name in world.names}
-    await world.next_sweep()
-    world.clock.time += 90_000
-    await world.settle()
-    assert {name: world.writes(name) for name in world.names} == before
 
 
 async def test_an_invoice_of_stripe_appears_in_the_books_with_its_number_tax_and_total() -> None:

@@ -10,9 +10,8 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.store import intents
-from tests.support.acting import answer, failing, held, waiting
-from tests.support.paper import BOOKS, SINCE, bill, billing, papers, pay, shown, with_documents
+from tests.support.acting import answer, held
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -35,14 +34,6 @@ def books_to_stripe(**settings: str) -> AccordConfig:
 async def booking(**settings: str) -> World:
     """One customer everywhere, billed in the books."""
     return await billing(books_to_stripe(**(settings or {"mirror_open_invoices": "yes"})))
-
-
-def at_rest(world: World) -> None:
-    """Nothing is held, failing, waiting or in doubt."""
-    assert [(one.reason, one.detail) for one in held(world)] == []
-    assert failing(world) == []
-    assert not any(waiting(world).values())
-    assert world.db.read_now(intents.all_open) == []
 
 
 async def is_silent(world: World) -> None:

@@ -7,35 +7,17 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault, FaultKind
-from core.store import intents
 from core.sync.documents.asking import look_again
-from tests.support.acting import failing, held, mapped, waiting
+from tests.support.acting import held, mapped
 from tests.support.crash_jobs import LONGEST_WAIT
 from tests.support.crashes import Crash, FragileWorld, Fuse
-from tests.support.paper import LINE, SINCE, bill, billing, papers, pay, shown, with_documents
+from tests.support.paper import LINE, SINCE, at_rest, bill, billing, is_silent, papers, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 POLICIES = {"stripe": DocumentPolicy(originates=KINDS), "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE)}
 CRM = with_documents(POLICIES, {}, {})
-
-
-def at_rest(world: World) -> None:
-    """Nothing is held, failing, waiting or in doubt."""
-    assert [(one.reason, one.detail) for one in held(world)] == []
-    assert failing(world) == []
-    assert not any(waiting(world).values())
-    assert world.db.read_now(intents.all_open) == []
-
-
-async def is_silent(world: World) -> None:
-    """Two more sweeps, one of them of everything, write nothing."""
-    before = {name: world.writes(name) for name in world.names}
-    await world.next_sweep()
-    world.clock.time += 90_000
-    await world.settle()
-    assert {name: world.writes(name) for name in world.names} == before
 
 
 async def test_an_invoice_stands_in_the_crm_with_its_number_tax_and_total() -> None:

@@ -9,11 +9,10 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.store import intents
 from core.sync.metadata import refresh_metadata
 from core.sync.rounds import reconcile_documents_everywhere
-from tests.support.acting import edit_only, everybody, failing, held, mapped, only, waiting
-from tests.support.paper import LINE, bill, billing, pay, with_documents
+from tests.support.acting import edit_only, everybody, mapped, only
+from tests.support.paper import LINE, at_rest, bill, billing, is_silent, pay, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -36,28 +35,11 @@ def figures(world: World, remote_id: str = "") -> tuple[str, ...]:
     return tuple(properties.get(f"accord_{name}", "") for name in SEEN)
 
 
-def at_rest(world: World) -> None:
-    """Nothing is held, failing, waiting or in doubt."""
-    assert [(one.reason, one.detail) for one in held(world)] == []
-    assert failing(world) == []
-    assert not any(waiting(world).values())
-    assert world.db.read_now(intents.all_open) == []
-
-
 async def long_after(world: World) -> None:
     """No sweep of HubSpot's looks at what was written before: only what is marked is looked at."""
     for _ in range(2):
         world.clock.time += 2000
         await world.settle()
-
-
-async def is_silent(world: World) -> None:
-    """Two more sweeps, one of them of everything, write nothing."""
-    before = {name: world.writes(name) for name in world.names}
-    await world.next_sweep()
-    world.clock.time += 90_000
-    await world.settle()
-    assert {name: world.writes(name) for name in world.names} == before
 
 
 async def test_what_a_customer_was_billed_owes_and_paid_stands_on_its_contact() -> None:

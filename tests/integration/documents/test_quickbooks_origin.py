@@ -6,10 +6,9 @@ import pytest
 
 from core.model.documents import KINDS, CreditNote, Invoice, Payment
 from core.model.policy import DocumentPolicy
-from core.store import intents
 from core.sync.erasure import Remains, preview
-from tests.support.acting import all_day, everybody, failing, held, waiting
-from tests.support.paper import bill, billing, papers, pay, with_documents
+from tests.support.acting import all_day, everybody, held
+from tests.support.paper import at_rest, bill, billing, papers, pay, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -39,14 +38,6 @@ def only(world: World, kind: str) -> Invoice | Payment | CreditNote:
     """The registry's only document of a kind."""
     (paper,) = papers(world, kind)
     return paper.document
-
-
-def at_rest(world: World) -> None:
-    """Nothing is held, failing, waiting or in doubt."""
-    assert [(one.reason, one.detail) for one in held(world)] == []
-    assert failing(world) == []
-    assert not any(waiting(world).values())
-    assert world.db.read_now(intents.all_open) == []
 
 
 async def test_an_invoice_what_is_paid_of_it_and_what_is_credited(world: World) -> None:
