@@ -48,7 +48,7 @@ from core.sync.waiting import ROWS_AT_ONCE, Look, goes_beside, look_around
 
 Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
 
-WALK_AT_ONCE = 200
+WALK_AT_ONCE = 500
 """Unmapped objects per transaction: with fewer of them each page of the file is written more often."""
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
@@ -83,14 +83,20 @@ class Lanes:
     """Runs lanes of a hub. One instance per process."""
 
     def __init__(
-        self, hub: Hub, *, should_stop: Callable[[], bool] = lambda: False, rows_at_once: int = ROWS_AT_ONCE
+        self,
+        hub: Hub,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        rows_at_once: int = ROWS_AT_ONCE,
+        walked_at_once: int = WALK_AT_ONCE,
     ) -> None:
         """Every lane starts by checking whose account its credentials open.
 
         `should_stop` is asked before every piece of work: a daemon that ends begins no new one. `rows_at_once`: how
-        many records one batch has at most.
+        many records one batch has at most; `walked_at_once`: how many unmapped objects one transaction takes.
         """
         self._rows_at_once = rows_at_once
+        self._walked_at_once = walked_at_once
         self._hub = hub
         self._should_stop = should_stop
         self._states: dict[str, LaneState] = {name: LaneState() for name in hub.connections}
@@ -297,13 +303,13 @@ class Lanes:
             await hub.db.run(lambda tx: self._adopt_singly(tx, connection, cursor))
 
     def _adopt_singly(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._rows_at_once)
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._walked_at_once)
         ids = [one.remote_id for one in slice_]
         mark_objects(tx, self._hub, connection, ids, reason="first contact", trace=cursor.run or "")
         connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
 
     def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._rows_at_once)
+        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._walked_at_once)
         if slice_:
             counts = adopt(tx, self._hub, connection, slice_, cursor.run or "")
             report.entered += counts.get("enter", 0)
@@ -314,28 +320,28 @@ class Lanes:
         connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
 
     def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        ids = mappings.unmapped_customers(
-            tx, connection.name, KIND, cursor.cursor or "", at_once(connection, self._rows_at_once)
-        )
+        most = at_once(connection, self._rows_at_once)
+        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", most)
         unmapped = list(customers.by_ids(tx, ids).values())
         subjects = offer(tx, self._hub, connection.name, unmapped)
         if connection.parts.asked:
-            ids, more = self._offer_parts(tx, connection, cursor.cursor or "", ids)
+            ids, more = self._offer_parts(tx, connection, cursor.cursor or "", ids, is_full=len(ids) == most)
             subjects += more
         now = self._hub.clock.now()
         work.mark(tx, connection.name, subjects, reason="to be created", trace=cursor.run or "", now=now)
         connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
 
     def _offer_parts(
-        self, tx: Tx, connection: Connection, after: str, unmapped: list[str]
+        self, tx: Tx, connection: Connection, after: str, unmapped: list[str], *, is_full: bool
     ) -> tuple[list[str], list[str]]:
         """Parts of customers that were mapped before the part was asked for: how far this slice goes, and subjects."""
+        most = self._walked_at_once
         names = [part.name for part in connection.parts.asked]
-        lists = [mappings.without_part(tx, connection.name, KIND, name, after, WALK_AT_ONCE) for name in names]
-        lists.append(unmapped)
+        lists = [mappings.without_part(tx, connection.name, KIND, name, after, most) for name in names]
         # a list that is full ends there: whoever comes after its last one is of the next slice
-        end = min((some[-1] for some in lists if len(some) == WALK_AT_ONCE), default="")
-        ids = sorted({one for some in lists for one in some if not end or one <= end})
+        ends = [some[-1] for some in lists if len(some) == most] + (unmapped[-1:] if is_full else [])
+        end = min(ends, default="")
+        ids = sorted({one for some in (*lists, unmapped) for one in some if not end or one <= end})
         rows = mappings.of_records(tx, ids)
         owners = list(customers.by_ids(tx, ids).values())
         return ids, offer_parts(tx, self._hub, connection, owners, rows)

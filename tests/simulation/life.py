@@ -125,7 +125,8 @@ class Life:
             timing=world.timing,
         )
         self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note, self.bugs.append))  # type: ignore[arg-type]
-        self.lanes = Lanes(self.hub, rows_at_once=world.tape.profile.rows_at_once)
+        many = world.tape.profile.rows_at_once
+        self.lanes = Lanes(self.hub, rows_at_once=many, walked_at_once=many)
         self.inbox = InboxWriter(self.hub)
 
     # ---- time and death ----------------------------------------------------------------------------

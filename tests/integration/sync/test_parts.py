@@ -11,8 +11,10 @@ from core.model import holds
 from core.sandbox.faults import Fault
 from core.store.mappings import MappingRow
 from core.sync import registry
+from core.sync.activation import activate
 from core.sync.erasure import erase, preview
 from core.sync.explain import explain, status
+from core.sync.lanes import Lanes
 from core.sync.linking import link, unlink
 from core.sync.metadata import refresh_metadata
 from core.sync.plan import plan
@@ -101,6 +103,19 @@ async def test_a_company_gets_a_billing_contact_with_the_fields_of_the_person() 
     assert len(everybody(world)) == 1
     assert held(world) == []
     await silent(world)
+
+
+async def test_a_slice_of_an_offer_passes_over_nobody_that_its_shorter_list_does_not_reach() -> None:
+    """Lists of two lengths: where the shorter one was taken for whole, those after its end waited for the next full sweep."""
+    world = billing_world()
+    world.lanes = Lanes(world.hub, rows_at_once=2, walked_at_once=4)
+    for number in range(9):
+        await enter(world, f"ada {number}", name=f"Ada {number}", email=f"{number}@ada.example")
+    connection = world.hub.connections["hubspot"]
+    seen = await plan(world.hub, connection)
+    await activate(world.hub, connection, seen.digest, actor="test")
+    await world.lanes.run("hubspot")
+    assert len(objects(world, "contact")) == 9
 
 
 async def test_by_default_a_company_has_no_billing_contact() -> None:
