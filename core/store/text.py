@@ -8,14 +8,52 @@ from typing import Any, Final, TypeVar
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 T = TypeVar("T")
 Insert = sqlite.Insert | postgresql.Insert
 AnyRow = sa.Row[*tuple[Any, ...]]
 """A result row of any width."""
 
-SOME: Final[sa.BindParameter[Any]] = sa.bindparam("some", expanding=True)
-"""The values of an IN list. Statements that hot paths use are built once: building costs more than running them."""
+
+class Several(sa.types.TypeDecorator[Any]):
+    """Texts in one parameter: a JSON array for SQLite, an array for PostgreSQL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """The column type that the parameter has."""
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else postgresql.ARRAY(sa.Text))
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: sa.Dialect) -> object:
+        """The texts as the driver takes them."""
+        return dump(value) if dialect.name == "sqlite" else list(value or ())
+
+
+class each_of(GenericFunction[str]):  # noqa: N801 - SQLAlchemy names a function by its class
+    """A table of one column: the texts of a parameter."""
+
+    inherit_cache = True
+
+
+@compiles(each_of, "sqlite")
+def _json_each(element: each_of, compiler: SQLCompiler, **options: object) -> str:
+    return f"json_each{compiler.process(element.clause_expr, **options)}"
+
+
+@compiles(each_of, "postgresql")
+def _unnest(element: each_of, compiler: SQLCompiler, **options: object) -> str:
+    return f"unnest{compiler.process(element.clause_expr, **options)}"
+
+
+SOME: Final = sa.select(each_of(sa.bindparam("some", type_=Several())).table_valued("value", name="value").c.value)
+"""The values of an IN list, as one parameter: a list of many would be compiled anew at every call.
+
+The alias has the column's name, because PostgreSQL gives a table of one column that name.
+"""
 
 DIALECTS: Final = ("sqlite", "postgresql")
 CHUNK = 500
