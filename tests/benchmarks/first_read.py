@@ -18,9 +18,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
-import uvloop
 
 from config.file import sandbox_config
+from core.api.serve import run_loop
 from core.clock import RandomIds, SystemClock, ThreadHop
 from core.ports import Shell
 from core.sandbox.admin import Edit
@@ -145,7 +145,7 @@ def main() -> int:
     """Measure once and print."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     with SandboxProcess() as urls, tempfile.TemporaryDirectory() as folder:
-        found = uvloop.run(measure(urls["stripe"], folder))
+        found = run_loop(lambda: measure(urls["stripe"], folder))
         found["floor_cpu_seconds"] = floor(urls["stripe"], folder)
     print(json.dumps(found))
     return 0
