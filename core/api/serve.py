@@ -46,8 +46,6 @@ REQUEST_SECONDS: Final = 3
 CLOSE_SECONDS: Final = 1.0
 LONGEST_REST: Final = 60.0
 BACKLOG: Final = 2048
-COLLECT_AFTER: Final = (50_000, 20, 50)
-"""Objects, and rounds, until Python looks for circles among those that are no longer used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +260,9 @@ def _server(app: App) -> _Server:
 def run_loop(serving: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run one coroutine on the fastest loop there is on this platform.
 
-    What is there by now lives as long as the process; looking through it for garbage, and through each page of
-    customers several times, cost a tenth of a first read.
+    What is there by now lives as long as the process: looking through it for garbage cost a tenth of a first read.
     """
     gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
     factory = None if sys.platform == "win32" else import_module("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(serving())

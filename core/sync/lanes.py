@@ -48,7 +48,7 @@ from core.sync.waiting import ROWS_AT_ONCE, Look, goes_beside, look_around
 
 Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
 
-WALK_AT_ONCE = 500
+WALK_AT_ONCE = 250
 """Unmapped objects per transaction: with fewer of them each page of the file is written more often."""
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20

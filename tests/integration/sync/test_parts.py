@@ -106,7 +106,7 @@ async def test_a_company_gets_a_billing_contact_with_the_fields_of_the_person() 
 
 
 async def test_a_slice_of_an_offer_passes_over_nobody_that_its_shorter_list_does_not_reach() -> None:
-    """Lists of two lengths: where the shorter one was taken for whole, those after its end waited for the next full sweep."""
+    """Where the shorter of two lists was taken for whole, those after its end waited for the next full sweep."""
     world = billing_world()
     world.lanes = Lanes(world.hub, rows_at_once=2, walked_at_once=4)
     for number in range(9):
