@@ -66,6 +66,8 @@ MANIFEST: Final = Manifest(
     # 19 calls a second, one after the other in each batch: enough for answers that take 0.4 s
     in_flight=8,
     batches_at_once=8,
+    # the lines of four hundred invoices fill their requests but for the last one
+    document_batches=4,
     create_key_seconds=None,
     lookup_lag_seconds=30.0,
     is_conditional=False,

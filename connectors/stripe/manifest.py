@@ -122,10 +122,10 @@ MANIFEST: Final = Manifest(
         "credit_note": DocumentSpec(originates=True, mirrors=True),
     },
     page_size=100,
-    # no batch endpoint: one call each, as many at once as an endpoint allows in most of a second
+    # no batch endpoint: one call each, as many at once as an endpoint allows in a second
     read_batch=1,
-    write_batch=20,
-    in_flight=20,
+    write_batch=ENDPOINT_CALLS,
+    in_flight=ENDPOINT_CALLS,
     # each endpoint has a limit of its own: some batches read while others write, and a copy is made in three calls
     batches_at_once=6,
     # keys live at least 24 h; an hour of margin for clocks and for the time a call takes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -37,12 +38,20 @@ class Window:
         self._calls: deque[_Call] = deque()
 
     def wait(self, now: float, fastest: float) -> float:
-        """Seconds until one more call may start. `fastest` is the shortest time that any call ever took."""
+        """Seconds until one more call may start, or until that can be told better; 0 when it may start now.
+
+        `fastest` is the shortest time that any call ever took.
+        """
         while self._calls and self._free_at(self._calls[0], fastest) <= now:
             self._calls.popleft()
         if len(self._calls) < self.most:
             return 0.0
-        return self._free_at(self._calls[len(self._calls) - self.most], fastest) - now
+        oldest = self._calls[len(self._calls) - self.most]
+        soonest = oldest.started + self._seconds + MARGIN_SECONDS
+        if oldest.took is None and soonest > now:
+            # it may well be answered until then; who slept through that would give away its lateness each time
+            return soonest - now
+        return self._free_at(oldest, fastest) - now
 
     def start(self, call: _Call) -> None:
         """Remember that a call starts."""
@@ -75,6 +84,8 @@ class RateLimiter:
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
         self._times: list[float] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lines: dict[str, asyncio.Lock] = {}
 
     @property
     def fastest(self) -> float:
@@ -83,8 +94,21 @@ class RateLimiter:
 
     @asynccontextmanager
     async def call(self, endpoint: str) -> AsyncIterator[None]:
-        """Wait until every window that `endpoint` draws on has room; the call is what happens inside."""
+        """Wait until every window that `endpoint` draws on has room; the call is what happens inside.
+
+        Calls of one endpoint start in the order in which they came.
+        """
         windows = self._drawn_on(endpoint)
+        async with self._line(endpoint):
+            this = await self._started(windows)
+        self._count(endpoint)
+        try:
+            yield
+        finally:
+            this.took = self._clock.now() - this.started
+            self._learn(this.took)
+
+    async def _started(self, windows: Sequence[Window]) -> _Call:
         while True:
             now = self._clock.now()
             wait = max([self._paused_until - now, *(window.wait(now, self._known_fastest()) for window in windows)])
@@ -92,15 +116,18 @@ class RateLimiter:
                 break
             # never shorter than the clock can tell: a wait of 1e-17 s would spin for ever
             await self._clock.sleep(max(wait, 0.001))
-        self._count(endpoint)
         this = _Call(now)
         for window in windows:
             window.start(this)
-        try:
-            yield
-        finally:
-            this.took = self._clock.now() - now
-            self._learn(this.took)
+        return this
+
+    def _line(self, endpoint: str) -> asyncio.Lock:
+        # whoever woke first would go first, and all batches would ask for the same step at the same time while the
+        # limits of the other steps lie idle; a lock that anybody waited for cannot be used in another loop
+        running = asyncio.get_running_loop()
+        if self._loop is not running:
+            self._loop, self._lines = running, {}
+        return self._lines.setdefault(endpoint, asyncio.Lock())
 
     def pause(self, seconds: float) -> None:
         """The provider asked for silence (429 with a wait): no call of this connection before that."""

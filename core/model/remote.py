@@ -193,6 +193,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     batches_at_once: int = 2
     """How many batches of a lane are under way at once: enough to use the limits at the usual answer times. More would
     only make what comes next wait longer."""
+    document_batches: int = 1
+    """How many batches of documents go as one, and count as so many: where what a document is made of shares requests
+    too, more of them leave fewer requests half empty."""
     create_key_seconds: float | None
     """How long a repeated create with the same key returns the first answer; None: for ever (natural key)."""
     create_key_sure_seconds: float | None = None

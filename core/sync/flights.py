@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from typing import NamedTuple
 
 from core.errors import AccordError
+
+
+class _Batch(NamedTuple):
+    subjects: frozenset[str]
+    size: int
 
 
 class Flights:
@@ -13,20 +19,22 @@ class Flights:
 
     def __init__(self) -> None:
         """Nothing is under way."""
-        self._under_way: dict[asyncio.Task[AccordError | None], frozenset[str]] = {}
+        self._under_way: dict[asyncio.Task[AccordError | None], _Batch] = {}
 
     def __len__(self) -> int:
-        """How many batches are under way."""
-        return len(self._under_way)
+        """How many batches are under way, each as often as it counts."""
+        return sum(one.size for one in self._under_way.values())
 
     @property
     def subjects(self) -> set[str]:
         """What they work on."""
-        return {one for some in self._under_way.values() for one in some}
+        return {one for some in self._under_way.values() for one in some.subjects}
 
-    def start(self, batch: Coroutine[None, None, AccordError | None], subjects: Collection[str]) -> None:
-        """Begin one. It ends with what is the matter with the connection as a whole, or None."""
-        self._under_way[asyncio.get_running_loop().create_task(batch)] = frozenset(subjects)
+    def start(
+        self, batch: Coroutine[None, None, AccordError | None], subjects: Collection[str], *, size: int = 1
+    ) -> None:
+        """Begin one that counts as `size`. It ends with what is the matter with the connection as a whole, or None."""
+        self._under_way[asyncio.get_running_loop().create_task(batch)] = _Batch(frozenset(subjects), size)
 
     async def landed(self, *, every: bool = False) -> list[AccordError]:
         """Wait for the next one to end, or for all of them; returns their troubles, in the order they were begun."""

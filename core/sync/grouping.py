@@ -47,6 +47,18 @@ def steps_in_rounds(
     return found
 
 
+def joined(connection: Connection, rounds: Sequence[list[tuple[T, Intent]]]) -> list[list[tuple[T, Intent]]]:
+    """Rounds of documents that were decided in several transactions, as they go: parts of more fill shared requests."""
+    most = connection.manifest.document_batches
+    if most == 1:
+        return list(rounds)
+    groups: dict[tuple[str, str], list[tuple[T, Intent]]] = {}
+    for some in rounds:
+        groups.setdefault((some[0][1].kind, some[0][1].action), []).extend(some)
+    size = connection.connector.manifest.write_batch * most
+    return [some[start : start + size] for some in groups.values() for start in range(0, len(some), size)]
+
+
 def at_once(connection: Connection, most: int) -> int:
     """How many writes fill whole rounds, at most `most` of them: a half-filled batch is as dear as a full one."""
     manifest = connection.manifest

@@ -198,7 +198,8 @@ class Lanes:
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
             state.batches += 1
             batch = self._fly(connection, reconcile_documents, look.papers, report)
-            state.flights.start(batch, look.claimed_papers)
+            size = -(-len(look.papers) // self._rows_at_once)
+            state.flights.start(batch, look.claimed_papers, size=size)
             return Worked.BEGUN
         if state.flights and not goes_beside(look):
             return Worked.WAITS

@@ -17,7 +17,7 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.sweep import is_due
 
 ROWS_AT_ONCE = 100
-SINGLE_READS_AT_ONCE = 20
+SINGLE_READS_AT_ONCE = 25
 """Where each read is a call of its own, a batch stays short: a webhook that comes meanwhile waits for its end."""
 
 
@@ -46,8 +46,9 @@ def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Colle
     cursors = connections.cursors(tx, name, KIND)
     one_offs = work.one_off_states(tx, name)
     dirty, claimed = _free(tx, name, work.due(tx, name, now, limit + len(busy)), limit, busy)
-    due = work.due_documents(tx, name, now, limit + len(busy)) if connection.documents else ()
-    papers, claimed_papers = _free(tx, name, due, limit, busy)
+    most_papers = limit * connection.manifest.document_batches
+    due = work.due_documents(tx, name, now, most_papers + len(busy)) if connection.documents else ()
+    papers, claimed_papers = _free(tx, name, due, most_papers, busy)
     row = connections.get(tx, name)
     return Look(
         row=row,

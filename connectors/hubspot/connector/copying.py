@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -30,6 +31,10 @@ UNSEEN: Final = "it was written, but could not be read back"
 WRITES_TIED: Final = 20
 """A write adds at most a hundred lines, and one call ties two thousand (PROVIDERS §1)."""
 
+BESIDE: Final = MANIFEST.in_flight // 2
+"""Batches of one write that are under way at once: the other half of the sockets is for what else the lane does."""
+
+Outcomes = dict[str, Saved | AccordError]
 Done = dict[str, str]
 """Key of a write -> HubSpot id of the invoice it is about."""
 Failed = dict[str, AccordError]
@@ -83,7 +88,7 @@ class InvoiceWriter:
         failed, lines = await self._lines([write for write in writes if write.key not in known])
         ready = [write for write in writes if write.key in lines]
         ties = {write.key: _ties(write, lines[write.key]) for write in ready}
-        outcomes = await send(self._client, "invoice", ready, ties)
+        outcomes = await self._each_hundred(ready, lambda some: send(self._client, "invoice", some, ties))
         receipts: dict[str, Receipt] = {**failed}
         for write in ready:
             one = outcomes[write.key]
@@ -112,7 +117,7 @@ class InvoiceWriter:
         return Written(invoice_sighting(saved.id, raw, items, [write.body["customer"]]))
 
     async def _update(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
-        return _sorted(await send(self._client, "invoice", writes))
+        return _sorted(await self._each_hundred(writes, lambda some: send(self._client, "invoice", some)))
 
     async def _tie(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
         """To the contact or company that the customer is there."""
@@ -138,9 +143,8 @@ class InvoiceWriter:
 
     async def _lines(self, writes: Sequence[Write]) -> tuple[Failed, dict[str, list[Saved]]]:
         """Make the lines of some writes, a hundred at a time, by their markers: whole ones, by the writes' keys."""
-        outcomes: dict[str, Saved | AccordError] = {}
-        for some in batches.slices([part for write in writes for part in _parts(write)], MANIFEST.write_batch):
-            outcomes |= await send(self._client, "line_item", some)
+        parts = [part for write in writes for part in _parts(write)]
+        outcomes = await self._each_hundred(parts, lambda some: send(self._client, "line_item", some))
         failed: Failed = {}
         made: dict[str, list[Saved]] = {}
         for write in writes:
@@ -151,6 +155,19 @@ class InvoiceWriter:
             else:
                 made[write.key] = [one for one in mine.values() if isinstance(one, Saved)]
         return failed, made
+
+    async def _each_hundred(
+        self, writes: Sequence[Write], sent: Callable[[Sequence[Write]], Awaitable[Outcomes]]
+    ) -> Outcomes:
+        """Send writes in batches, some of them beside each other."""
+        room = asyncio.Semaphore(BESIDE)
+
+        async def one(some: Sequence[Write]) -> Outcomes:
+            async with room:
+                return await sent(some)
+
+        found = await asyncio.gather(*map(one, batches.slices(writes, MANIFEST.write_batch)))
+        return {key: outcome for some in found for key, outcome in some.items()}
 
     async def _tie_lines(self, ties: Mapping[str, Sequence[Mapping[str, object]]]) -> Failed:
         failed: Failed = {}

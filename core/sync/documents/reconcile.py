@@ -17,6 +17,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
+from core.store.text import chunks
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.balances import with_others
@@ -27,10 +28,11 @@ from core.sync.documents.origins import take_origins
 from core.sync.documents.reading import read_all
 from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
-from core.sync.documents.sending import send_steps
+from core.sync.documents.sending import COPIES_AT_ONCE, send_steps
 from core.sync.documents.settlers import look_at_settled
 from core.sync.documents.standing import Copy
 from core.sync.failing import dealt_with
+from core.sync.grouping import joined
 from core.sync.hub import Connection, Hub
 
 MOST_STEPS = 40
@@ -68,10 +70,12 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
     copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
     copies = await with_others(hub, connection, copies)
     for _ in range(MOST_STEPS):
-        rounds = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
+        rounds: list[list[tuple[Copy, Intent]]] = []
+        for some in chunks(copies, COPIES_AT_ONCE):
+            rounds += await hub.db.run(lambda tx, these=some: _decide(tx, hub, connection, these, report))  # type: ignore[misc]
         if not rounds:
             break
-        copies = await send_steps(hub, connection, rounds, report)
+        copies = await send_steps(hub, connection, joined(connection, rounds), report)
     return report
 
 

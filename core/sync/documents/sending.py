@@ -25,6 +25,7 @@ from core.ports import Receipt, Write, Written
 from core.store import documents, intents, journal, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
+from core.store.text import chunks
 from core.sync.batch import Report
 from core.sync.documents.copies import hold, refusal
 from core.sync.documents.marking import mark_mappings
@@ -32,6 +33,8 @@ from core.sync.documents.standing import Copy
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import Connection, Hub
 
+COPIES_AT_ONCE = 100
+"""In one transaction: webhooks that come meanwhile wait for its end."""
 NOT_EXECUTED = (RetryError, StaleError, GoneError, ReauthorizeError)
 
 
@@ -47,15 +50,16 @@ async def send_steps(
     written: list[Copy] = []
     for some in rounds:
         receipts = await _receipts(connection, some, is_repeat=is_repeat)
-        pairs = list(zip(some, receipts, strict=True))
 
-        def commit(tx: Tx, pairs: list[tuple[tuple[Copy, Intent], Receipt]] = pairs) -> list[Copy | None]:
+        def commit(tx: Tx, pairs: Sequence[tuple[tuple[Copy, Intent], Receipt]]) -> list[Copy | None]:
             return [
                 commit_receipt(tx, hub, connection, copy, intent, receipt, report, is_repeat=is_repeat)
                 for (copy, intent), receipt in pairs
             ]
 
-        written += [one for one in await hub.db.run(commit) if one is not None]
+        for pairs in chunks(list(zip(some, receipts, strict=True)), COPIES_AT_ONCE):
+            committed = await hub.db.run(lambda tx, these=pairs: commit(tx, these))  # type: ignore[misc]
+            written += [one for one in committed if one is not None]
         for receipt in receipts:
             if isinstance(receipt, ReauthorizeError):
                 raise receipt

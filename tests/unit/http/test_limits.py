@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.clock import SystemClock
 from core.http.limits import RateLimiter
 from core.model.remote import Limit
 from core.ports import Shell
@@ -62,10 +63,11 @@ def backfill(limits: list[Limit], number: int, wire: list[float], in_flight: int
     return run_virtual(every(), loop), counter
 
 
+@pytest.mark.parametrize("in_flight", [20, 120])
 @pytest.mark.parametrize("way", [0.0, 0.005, 0.05, 0.2])
-def test_a_steady_wire_reaches_the_published_limit_and_not_beyond(way: float) -> None:
-    """What slack there is pays for nothing where every call takes the same time."""
-    seconds, counter = backfill([Limit(name="endpoint", calls=25, seconds=1.0)], 500, [way])
+def test_a_steady_wire_reaches_the_published_limit_and_not_beyond(way: float, in_flight: int) -> None:
+    """What slack there is pays for nothing where every call takes the same time, however many wait."""
+    seconds, counter = backfill([Limit(name="endpoint", calls=25, seconds=1.0)], 500, [way], in_flight)
     assert counter.refused == 0
     assert seconds <= (500 / 25) * 1.02 + 2 * way
 
@@ -78,6 +80,46 @@ def test_a_wire_that_varies_within_the_slack_causes_no_429(wire: list[float]) ->
     # how fast a call can be shows among the first ones
     _, counter = backfill(limits, 150, [min(wire), *wire])
     assert counter.refused == 0
+
+
+@pytest.mark.parametrize("endpoint", ["list", "another one"])
+def test_who_waits_for_a_limit_goes_in_the_order_of_coming_but_past_those_who_wait_for_another(endpoint: str) -> None:
+    """Else the steps of all batches would mix, and each step's own limit lie idle while all take another one."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+    limiter = RateLimiter([Limit(name="endpoint", calls=5, seconds=1.0, each=True)], Shell(clock, here))
+    begun: list[int] = []
+
+    async def one(number: int, name: str) -> None:
+        async with limiter.call(name):
+            begun.append(number)
+            await clock.sleep(0.1)
+
+    async def play() -> None:
+        waiting = [asyncio.ensure_future(one(number, "list")) for number in range(40)]
+        await clock.sleep(3.3)
+        await asyncio.gather(*waiting, one(40, endpoint))
+
+    run_virtual(play(), loop)
+    assert [number for number in begun if number < 40] == list(range(40))
+    assert (begun[-1] == 40) == (endpoint == "list")
+
+
+def test_one_limiter_serves_one_loop_after_the_other() -> None:
+    """A command runs several, and in each of them callers wait for each other."""
+    limiter = RateLimiter([Limit(name="endpoint", calls=1, seconds=0.001)], Shell(SystemClock(), here))
+    begun = []
+
+    async def one(number: int) -> None:
+        async with limiter.call("list"):
+            begun.append(number)
+
+    async def play() -> None:
+        await asyncio.gather(*(one(number) for number in range(3)))
+
+    for _ in range(2):
+        asyncio.run(play())
+    assert begun == [0, 1, 2] * 2
 
 
 def test_what_the_provider_says_of_its_window_counts() -> None:
