@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from core.store import connections, inbox, work
+from core.store import connections, looks
 from core.store.database import Tx
+from core.store.looks import Seen
 from core.sync.batch import Report
 from core.sync.hub import KIND, Hub
 from core.sync.lanes import Lanes
@@ -48,20 +49,21 @@ def due_at(tx: Tx, hub: Hub, name: str, started: float) -> float | None:
 
     A scheduled sweep counts once per run, or a lane that sweeps every second would never be quiet.
     """
-    row = connections.get(tx, name)
+    seen = looks.at(tx, name)
+    row = seen.row
     if row.state == "reauthorize":
         return None
-    due = AT_ONCE if _is_busy(tx, hub, name, started) else work.next_due(tx).get(name)
+    due = AT_ONCE if _is_busy(tx, hub, seen, started) else seen.next_due
     if due is None and row.swept_at is None:
         due = AT_ONCE
     return None if due is None else max(due, row.paused_until or AT_ONCE)
 
 
-def _is_busy(tx: Tx, hub: Hub, name: str, started: float) -> bool:
-    if name in inbox.has_new(tx) or name in work.lanes_with_one_offs(tx):
+def _is_busy(tx: Tx, hub: Hub, seen: Seen, started: float) -> bool:
+    if seen.has_letters or seen.has_one_off or seen.has_running:
         return True
-    cursors = connections.cursors(tx, name, KIND)
-    full, changes, *walks = (cursors[mode] for mode in connections.MODES)
+    cursors = connections.cursors(tx, seen.row.name)
+    full, changes, *walks = (cursors[KIND, mode] for mode in connections.MODES)
     if full.run is not None or any(walk.run is not None for walk in walks):
         return True
     mode = is_due(hub, full, changes)

@@ -13,8 +13,6 @@ from core.store.database import Tx
 from core.store.tables import CONNECTIONS, CURSORS, META
 from core.store.text import AnyRow, Insert, insert_or_ignore, upsert
 
-_COLUMNS = tuple(CONNECTIONS.c)
-
 
 class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One connection's state. state: observing (never writes) | active | reauthorize (a person must act)."""
@@ -53,52 +51,79 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: float | None = None
 
 
+class Cursors(dict[tuple[str, str], Cursor]):
+    """All cursors of one connection, by kind and mode; of a sweep that never ran there is a fresh one."""
+
+    def __init__(self, connection: str) -> None:
+        """None that is stored yet."""
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, key: tuple[str, str]) -> Cursor:
+        """A fresh one."""
+        kind, mode = key
+        return Cursor(connection=self._connection, kind=kind, mode=mode)
+
+
 def ensure(tx: Tx, name: str, provider: str) -> None:
     """Make the connection's row, observing, if it is not there."""
     tx.execute(insert_or_ignore(tx.dialect, CONNECTIONS), {"name": name, "provider": provider})
 
 
-_BY_NAME: Final = sa.select(*_COLUMNS).where(CONNECTIONS.c.name == sa.bindparam("name"))
-_EVERY: Final = sa.select(*_COLUMNS).order_by(CONNECTIONS.c.name)
-_CURSORS: Final = sa.select(CURSORS).where(
-    CURSORS.c.connection == sa.bindparam("connection"), CURSORS.c.kind == sa.bindparam("kind")
+COLUMNS: Final = tuple(CONNECTIONS.c[name] for name in ConnectionRow.__struct_fields__)
+_BY_NAME: Final = sa.select(*COLUMNS).where(CONNECTIONS.c.name == sa.bindparam("name"))
+_EVERY: Final = sa.select(*COLUMNS).order_by(CONNECTIONS.c.name)
+_EVERY_CURSOR: Final = sa.select(*(CURSORS.c[name] for name in Cursor.__struct_fields__))
+_CURSORS: Final = _EVERY_CURSOR.where(CURSORS.c.connection == sa.bindparam("connection"))
+_CURSOR: Final = _CURSORS.where(CURSORS.c.kind == sa.bindparam("kind"), CURSORS.c.mode == sa.bindparam("mode"))
+_TOUCH: Final = (
+    sa.update(CURSORS)
+    .where(
+        CURSORS.c.connection == sa.bindparam("here"),
+        CURSORS.c.kind == sa.bindparam("of_kind"),
+        CURSORS.c.mode == sa.bindparam("in_mode"),
+    )
+    .values(completed_at=None)
 )
-_EVERY_CURSOR: Final = sa.select(CURSORS).where(CURSORS.c.kind == sa.bindparam("kind"))
+_META: Final = sa.select(META.c.value).where(META.c.name == sa.bindparam("name"))
 MODES: Final = ("full", "changes", "adopt", "offer", "look")
 
 
 def get(tx: Tx, name: str) -> ConnectionRow:
     """One connection; it was ensured at start."""
-    return _connection(tx.execute(_BY_NAME, {"name": name}).one())
+    return connection_of(tx.execute(_BY_NAME, {"name": name}).one())
 
 
 def every(tx: Tx) -> list[ConnectionRow]:
     """All connections by name."""
-    return [_connection(row) for row in tx.rows(_EVERY)]
+    return [connection_of(row) for row in tx.rows(_EVERY)]
 
 
 def change(tx: Tx, name: str, **values: Any) -> None:  # noqa: ANN401 - columns of one table
     """Set columns of one connection."""
-    tx.execute(sa.update(CONNECTIONS).where(CONNECTIONS.c.name == name).values(**values))
+    tx.execute(_change(tuple(values)), {"changed": name, **{f"new_{column}": new for column, new in values.items()}})
 
 
 def cursor(tx: Tx, connection: str, kind: str, mode: str) -> Cursor:
     """Where a sweep stands (a fresh cursor when it never ran)."""
-    return cursors(tx, connection, kind)[mode]
+    row = tx.execute(_CURSOR, {"connection": connection, "kind": kind, "mode": mode}).first()
+    return _cursor(row) if row else Cursor(connection=connection, kind=kind, mode=mode)
 
 
-def cursors(tx: Tx, connection: str, kind: str) -> dict[str, Cursor]:
-    """All cursors of a connection by mode: full, changes, adopt, offer, look."""
-    stored = [_cursor(row) for row in tx.rows(_CURSORS, {"connection": connection, "kind": kind})]
-    return _fresh_cursors(connection, kind) | {one.mode: one for one in stored}
+def cursors(tx: Tx, connection: str) -> Cursors:
+    """All cursors of a connection."""
+    found = Cursors(connection)
+    for one in map(_cursor, tx.rows(_CURSORS, {"connection": connection})):
+        found[one.kind, one.mode] = one
+    return found
 
 
-def every_cursor(tx: Tx, names: Iterable[str], kind: str) -> dict[str, dict[str, Cursor]]:
+def every_cursor(tx: Tx, names: Iterable[str]) -> dict[str, Cursors]:
     """`cursors` of several connections at once."""
-    found = {name: _fresh_cursors(name, kind) for name in names}
-    for one in map(_cursor, tx.rows(_EVERY_CURSOR, {"kind": kind})):
+    found = {name: Cursors(name) for name in names}
+    for one in map(_cursor, tx.rows(_EVERY_CURSOR)):
         if one.connection in found:
-            found[one.connection][one.mode] = one
+            found[one.connection][one.kind, one.mode] = one
     return found
 
 
@@ -109,13 +134,12 @@ def put_cursor(tx: Tx, cursor: Cursor) -> None:
 
 def touch_cursor(tx: Tx, connection: str, kind: str, mode: str) -> None:
     """Let a sweep be due at once."""
-    here = (CURSORS.c.connection == connection, CURSORS.c.kind == kind, CURSORS.c.mode == mode)
-    tx.execute(sa.update(CURSORS).where(*here).values(completed_at=None))
+    tx.execute(_TOUCH, {"here": connection, "of_kind": kind, "in_mode": mode})
 
 
 def meta(tx: Tx, name: str) -> str | None:
     """A setting of this database."""
-    return tx.execute(sa.select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
+    return tx.execute(_META, {"name": name}).scalar_one_or_none()
 
 
 def put_meta_once(tx: Tx, name: str, value: str) -> str:
@@ -140,13 +164,16 @@ def _put_cursor(dialect: str) -> Insert:
     return upsert(dialect, CURSORS, keys, [name for name in Cursor.__struct_fields__ if name not in keys])
 
 
-def _fresh_cursors(connection: str, kind: str) -> dict[str, Cursor]:
-    return {mode: Cursor(connection=connection, kind=kind, mode=mode) for mode in MODES}
+@cache
+def _change(columns: tuple[str, ...]) -> sa.Update:
+    statement = sa.update(CONNECTIONS).where(CONNECTIONS.c.name == sa.bindparam("changed"))
+    return statement.values({column: sa.bindparam(f"new_{column}") for column in columns})
 
 
 def _cursor(row: AnyRow) -> Cursor:
-    return Cursor(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Cursor(**dict(zip(Cursor.__struct_fields__, row, strict=True)))
 
 
-def _connection(row: AnyRow) -> ConnectionRow:
-    return ConnectionRow(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+def connection_of(row: AnyRow) -> ConnectionRow:
+    """What a row says that begins with `COLUMNS`."""
+    return ConnectionRow(**dict(zip(ConnectionRow.__struct_fields__, row, strict=False)))

@@ -34,10 +34,6 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ADD: Final = {name: insert_or_ignore(name, INBOX) for name in DIALECTS}
-_HAS_NEW: Final = sa.select(INBOX.c.connection).where(INBOX.c.state == "new").distinct()
-_IS_WAITING: Final = (
-    sa.select(INBOX.c.id).where(INBOX.c.connection == sa.bindparam("connection"), INBOX.c.state == "new").limit(1)
-)
 
 
 def add(tx: Tx, letters: Sequence[Letter]) -> None:
@@ -90,16 +86,6 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
     """Deliveries by connection and state."""
     statement = sa.select(INBOX.c.connection, INBOX.c.state, sa.func.count())
     return {(row[0], row[1]): row[2] for row in tx.rows(statement.group_by(INBOX.c.connection, INBOX.c.state))}
-
-
-def has_new(tx: Tx) -> list[str]:
-    """Connections whose inbox waits."""
-    return [row[0] for row in tx.rows(_HAS_NEW)]
-
-
-def is_waiting(tx: Tx, connection: str) -> bool:
-    """Whether a connection's inbox waits."""
-    return tx.execute(_IS_WAITING, {"connection": connection}).first() is not None
 
 
 def prune(tx: Tx, before: float, limit: int = 200) -> int:

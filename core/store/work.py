@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.store.database import Tx
-from core.store.tables import CONNECTIONS, DIRTY, ONE_OFFS
+from core.store.tables import DIRTY, ONE_OFFS
 from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert, dump
 
 NOW = 0.0
@@ -130,13 +130,6 @@ _OF_CUSTOMERS: Final = DIRTY.c.kind == sa.literal_column("'customer'")
 _DUE_CUSTOMERS: Final = _DUE.where(_OF_CUSTOMERS)
 _DUE_DOCUMENTS: Final = _DUE.where(~_OF_CUSTOMERS)
 _DUE_OF_SOME: Final = _DUE_CUSTOMERS.where(DIRTY.c.subject.in_(SOME))
-# one look-up per lane: grouping would walk every waiting row
-_NEXT_DUE: Final = sa.select(
-    CONNECTIONS.c.name,
-    sa.select(sa.func.min(DIRTY.c.not_before))
-    .where(DIRTY.c.connection == CONNECTIONS.c.name, DIRTY.c.parked.is_(None))
-    .scalar_subquery(),
-)
 _DISAPPROVE: Final = (
     sa.update(DIRTY)
     .where(_HERE, DIRTY.c.subject == sa.bindparam("stale_subject"), DIRTY.c.shown == sa.bindparam("stale_shown"))
@@ -173,11 +166,6 @@ def _dirty(row: AnyRow) -> DirtyRow:
     values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     values["noticed"] = bool(values["noticed"])
     return DirtyRow(**values)
-
-
-def next_due(tx: Tx) -> dict[str, float]:
-    """When each lane's next subject may be looked at (seconds since 1970; 0 for at once)."""
-    return {row[0]: float(row[1]) for row in tx.rows(_NEXT_DUE) if row[1] is not None}
 
 
 def clear(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
@@ -309,13 +297,6 @@ class OneOff(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
-_UNFINISHED: Final = ONE_OFFS.c.state.in_(("new", "running"))
-_ONE_OFF_STATES: Final = (
-    sa.select(ONE_OFFS.c.state).where(ONE_OFFS.c.connection == sa.bindparam("connection"), _UNFINISHED).distinct()
-)
-_LANES_WITH_ONE_OFFS: Final = sa.select(ONE_OFFS.c.connection).where(_UNFINISHED).distinct()
-
-
 def ask(tx: Tx, one: OneOff, now: float) -> None:
     """Put a one-off into its lane."""
     values = {"id": one.id, "connection": one.connection, "request": dump(one.request), "asked_at": now}
@@ -327,16 +308,6 @@ def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
     statement = sa.select(ONE_OFFS).where(ONE_OFFS.c.connection == connection, ONE_OFFS.c.state == state)
     row = tx.execute(statement.order_by(ONE_OFFS.c.asked_at, ONE_OFFS.c.id).limit(1)).first()
     return _one_off(row) if row else None
-
-
-def one_off_states(tx: Tx, connection: str) -> set[str]:
-    """Which of new and running a lane's requests are in."""
-    return {row[0] for row in tx.rows(_ONE_OFF_STATES, {"connection": connection})}
-
-
-def lanes_with_one_offs(tx: Tx) -> set[str]:
-    """Lanes in which a request waits or runs."""
-    return {row[0] for row in tx.rows(_LANES_WITH_ONE_OFFS)}
 
 
 def running(tx: Tx, one_id: str) -> None:

@@ -70,11 +70,11 @@ def begin_observing(tx: Tx, hub: Hub) -> None:
         values = {"restored_at": hub.clock.now(), "swept_at": None, "activated_at": None, "announced_creates": 0}
         state = {} if row.state == "reauthorize" else {"state": "observing"}
         connections.change(tx, row.name, listed=0, allowance_from=None, **values, **state)
-        cursors = connections.cursors(tx, row.name, KIND)
-        full = msgspec.structs.replace(cursors["full"], cursor=None, completed_at=None)
+        cursors = connections.cursors(tx, row.name)
+        full = msgspec.structs.replace(cursors[KIND, "full"], cursor=None, completed_at=None)
         connections.put_cursor(tx, full)
         for mode in ("adopt", "offer"):
-            connections.put_cursor(tx, msgspec.structs.replace(cursors[mode], run=None, cursor=None))
+            connections.put_cursor(tx, msgspec.structs.replace(cursors[KIND, mode], run=None, cursor=None))
 
 
 def _end_again(tx: Tx, hub: Hub, told: Sequence[Tombstone]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from core.store import connections, inbox, mappings, work
-from core.store.connections import ConnectionRow
+from core.store import connections, looks, mappings, work
+from core.store.connections import ConnectionRow, Cursors
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.documents.listing import due_listing
@@ -43,26 +42,31 @@ def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Colle
     """What waits in a lane now, but for the `busy` subjects, which are being worked on."""
     name, now = connection.name, hub.clock.now()
     limit = at_once(connection, most) if connection.manifest.read_batch > 1 else min(most, SINGLE_READS_AT_ONCE)
-    cursors = connections.cursors(tx, name, KIND)
-    one_offs = work.one_off_states(tx, name)
-    dirty, claimed = _free(tx, name, work.due(tx, name, now, limit + len(busy)), limit, busy)
+    seen, cursors = looks.at(tx, name), connections.cursors(tx, name)
+    row, is_due_now = seen.row, seen.next_due is not None and seen.next_due <= now
+    due = work.due(tx, name, now, limit + len(busy)) if is_due_now else ()
+    dirty, claimed = _free(tx, name, due, limit, busy)
     most_papers = limit * connection.manifest.document_batches
-    due = work.due_documents(tx, name, now, most_papers + len(busy)) if connection.documents else ()
+    due = work.due_documents(tx, name, now, most_papers + len(busy)) if is_due_now and connection.documents else ()
     papers, claimed_papers = _free(tx, name, due, most_papers, busy)
-    row = connections.get(tx, name)
     return Look(
         row=row,
-        has_letters=inbox.is_waiting(tx, name),
-        has_one_off="new" in one_offs,
-        has_running="running" in one_offs,
+        has_letters=seen.has_letters,
+        has_one_off=seen.has_one_off,
+        has_running=seen.has_running,
         dirty=dirty,
         claimed=claimed,
         papers=papers,
         claimed_papers=claimed_papers,
-        walk=next((mode for mode in ("adopt", "offer") if cursors[mode].run is not None), None),
-        sweep=is_due(hub, cursors["full"], cursors["changes"]),
-        listing=due_listing(tx, hub, connection, row) if connection.documents else None,
+        walk=_walk(cursors),
+        sweep=is_due(hub, cursors[KIND, "full"], cursors[KIND, "changes"]),
+        listing=due_listing(hub, connection, row, cursors) if connection.documents else None,
     )
+
+
+def _walk(cursors: Cursors) -> str | None:
+    """Which of the two walks over what has no mapping is under way."""
+    return next((mode for mode in ("adopt", "offer") if cursors[KIND, mode].run is not None), None)
 
 
 def _free(
@@ -108,17 +112,15 @@ def goes_beside(look: Look) -> bool:
 def due_lanes(tx: Tx, hub: Hub) -> set[str]:
     """Lanes in which something may be done now: the planner's tick asks, and wakes them."""
     now = hub.clock.now()
-    waiting = set(inbox.has_new(tx)) | work.lanes_with_one_offs(tx)
-    found = set()
-    next_due, cursors = work.next_due(tx), connections.every_cursor(tx, hub.connections, KIND)
-    for row in connections.every(tx):
+    found, cursors = set(), connections.every_cursor(tx, hub.connections)
+    for one in looks.everywhere(tx):
+        row = one.row
         if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
             continue
-        here = cursors[row.name]
-        is_waiting = row.name in waiting or next_due.get(row.name, math.inf) <= now
-        is_walking = here["adopt"].run is not None or here["offer"].run is not None
-        connection = hub.connections[row.name]
-        is_listing = connection.documents is not None and due_listing(tx, hub, connection, row) is not None
-        if is_waiting or is_walking or is_listing or is_due(hub, here["full"], here["changes"]):
+        here, connection = cursors[row.name], hub.connections[row.name]
+        is_waiting = one.has_letters or one.has_one_off or one.has_running
+        is_listing = connection.documents is not None and due_listing(hub, connection, row, here) is not None
+        is_waiting = is_waiting or (one.next_due is not None and one.next_due <= now) or _walk(here) is not None
+        if is_waiting or is_listing or is_due(hub, here[KIND, "full"], here[KIND, "changes"]):
             found.add(row.name)
     return found

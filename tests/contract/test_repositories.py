@@ -10,7 +10,19 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from core.model.holds import HoldDraft
-from core.store import connections, customers, failures, holds, inbox, intents, journal, mappings, observations, work
+from core.store import (
+    connections,
+    customers,
+    failures,
+    holds,
+    inbox,
+    intents,
+    journal,
+    looks,
+    mappings,
+    observations,
+    work,
+)
 from core.store.customers import Customer
 from core.store.database import Database
 from core.store.inbox import Letter
@@ -211,7 +223,8 @@ def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
     assert db.read_now(lambda tx: work.count_parked(tx, "stripe", "guard")) == 1
     db.run_now(lambda tx: work.release(tx, "stripe", "guard"))
     assert sorted(due(50.0)) == ["a", "b", "c"]
-    assert db.read_now(lambda tx: work.next_due(tx)) == {"stripe": 0.0}
+    assert [one.next_due for one in db.read_now(looks.everywhere)] == [None, 0.0]
+    assert db.read_now(lambda tx: looks.at(tx, "stripe")).next_due == 0.0
 
 
 def test_a_delivery_is_stored_once(db: Database) -> None:

@@ -28,6 +28,7 @@ GUARDED: Final = frozenset({("update", "customers"), ("delete", "dirty"), ("upda
 """Statements with a condition that says "only if nobody was here meanwhile"."""
 
 _NOTHING: Final[Mapping[str, Any]] = {}
+_NO_ROWS: Final[list[Any]] = []
 
 
 class Result:
@@ -90,7 +91,7 @@ class _Program:
         if compiled.insert_prefetch or compiled.update_prefetch or compiled.literal_execute_params:
             raise NotImplementedError(f"quick databases have no place for this: {compiled}")
         compiled.construct_params(dict.fromkeys(names), extracted_parameters=brought)  # raises when one is not given
-        self._compiled = compiled
+        self._compiled, self._sql = compiled, str(compiled)
         self.guards = _guarded(compiled)
         self._given, self._brought = _sources(compiled, set(names))
         own = {*dict(self._given), *dict(self._brought)}
@@ -98,11 +99,27 @@ class _Program:
         assert not any(bind.callable for bind in (*brought, *compiled.bind_names))
         self._changes = tuple(compiled._bind_processors.items())
         self._expanding = tuple(sorted(compiled.bind_names[one] for one in compiled.post_compile_params))
+        self.writes = compiled.isinsert or compiled.isupdate or compiled.isdelete
+        self._keys = self._given_alone()
         self._plans: dict[tuple[int, ...], _Plan] = {}
         self._row: type[_Row] | None = None
 
-    def bound(self, parameters: Mapping[str, Any], brought: Sequence[sa.BindParameter[Any]]) -> tuple[str, list[Any]]:
+    def _given_alone(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:
+        """How all values are taken as they are given, by position; None where more is to be done."""
+        if self._fixed or self._brought or self._changes or self._expanding:
+            return None
+        keys = dict(self._given)
+        wanted = [keys[name] for name in self._compiled.positiontup or ()]
+        if len(wanted) > 1:
+            return itemgetter(*wanted)
+        return (lambda given: (given[wanted[0]],)) if wanted else (lambda _given: ())
+
+    def bound(
+        self, parameters: Mapping[str, Any], brought: Sequence[sa.BindParameter[Any]]
+    ) -> tuple[str, Sequence[Any]]:
         """SQL and its values by position."""
+        if self._keys is not None:
+            return self._sql, self._keys(parameters)
         values = dict(self._fixed)
         for name, at in self._brought:
             values[name] = brought[at].value
@@ -120,7 +137,7 @@ class _Program:
 
     def _planned(self, lengths: tuple[int, ...], values: Mapping[str, Any]) -> _Plan:
         """The SQL for IN lists of these lengths, and where each of its values comes from."""
-        sql, names = str(self._compiled), self._compiled.positiontup
+        sql, names = self._sql, self._compiled.positiontup
         if self._expanding:
             expanded = self._compiled._process_parameters_for_postcompile(dict(values))
             sql, names = expanded.statement, expanded.positiontup
@@ -130,11 +147,12 @@ class _Program:
 
     def rows(self, cursor: sqlite3.Cursor) -> list[Any]:
         """What the statement gives back; nothing for one that changes rows."""
-        if cursor.description is None:
-            return []
         if self._row is None:
+            if cursor.description is None:
+                return _NO_ROWS
             self._row = _row_class(tuple([one[0] for one in cursor.description]))
-        return list(map(self._row, cursor.fetchall()))
+        found = cursor.fetchall()
+        return list(map(self._row, found)) if found else found
 
 
 def _guarded(compiled: SQLCompiler) -> str:
@@ -181,15 +199,19 @@ class _Compiler:
 class _QuickTx(Tx):
     """A transaction on the driver's connection."""
 
-    def __init__(self, driver: sqlite3.Connection, compiler: _Compiler, fenced: Counter[str]) -> None:
+    def __init__(
+        self, driver: sqlite3.Connection, compiler: _Compiler, fenced: Counter[str], *, may_write: bool
+    ) -> None:
         self.dialect = "sqlite"
         self._after = []
-        self._driver, self._compiler, self._fenced = driver, compiler, fenced
+        self._driver, self._compiler, self._fenced, self._may_write = driver, compiler, fenced, may_write
 
     def execute(self, statement: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         """Run one statement."""
         given = parameters or _NOTHING
         program, extracted = self._compiler.program(statement, given)
+        if program.writes and not self._may_write:
+            raise RuntimeError(f"a read wrote something: {statement}")
         sql, values = program.bound(given, extracted)
         try:
             cursor = self._driver.execute(sql, values)
@@ -230,7 +252,7 @@ class QuickDatabase(Database):
 
     def run_now(self, work: Callable[[Tx], T]) -> T:
         """One write transaction."""
-        tx = _QuickTx(self._driver, self._compiler, self.fenced)
+        tx = _QuickTx(self._driver, self._compiler, self.fenced, may_write=True)
         with storage_errors():
             self._driver.execute("BEGIN IMMEDIATE")
             try:
@@ -243,14 +265,9 @@ class QuickDatabase(Database):
         return result
 
     def read_now(self, work: Callable[[Tx], T]) -> T:
-        """One snapshot that must not write."""
-        changes = self._driver.total_changes
-        with storage_errors():
-            self._driver.execute("BEGIN")
-            try:
-                return work(_QuickTx(self._driver, self._compiler, self.fenced))
-            finally:
-                self._driver.execute("ROLLBACK")
-                # as a check, since PRAGMA query_only makes SQLite prepare all statements anew
-                if self._driver.total_changes != changes:
-                    raise RuntimeError("a read wrote something")
+        """One snapshot that must not write: nobody else writes while `work` runs, so it needs no transaction."""
+        try:
+            return work(_QuickTx(self._driver, self._compiler, self.fenced, may_write=False))
+        except (sqlite3.Error, UnicodeEncodeError):
+            with storage_errors():
+                raise

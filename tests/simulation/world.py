@@ -27,7 +27,7 @@ from core.model.documents import KINDS
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, Rule
 from core.ports import Shell
 from core.sandbox.lookalike import LookAlike, Outgoing
-from core.store import connections, customers, failures, holds, inbox, intents, work
+from core.store import connections, customers, failures, holds, intents, looks
 from core.store.database import Database, Tx
 from core.store.tables import DIRTY, INBOX
 from core.sync import answers, registry
@@ -665,11 +665,12 @@ class SimWorld:
 
     def _unrest(self) -> list[str]:
         def look(tx: Any) -> list[str]:
-            found = [f"inbox {name}" for name in inbox.has_new(tx)]
-            found += [f"lane {name} has a one-off" for name in sorted(work.lanes_with_one_offs(tx))]
+            there = looks.everywhere(tx)
+            found = [f"inbox {one.row.name}" for one in there if one.has_letters]
+            found += [f"lane {one.row.name} has a one-off" for one in there if one.has_one_off or one.has_running]
             found += [f"intent {one.connection} {one.action} {one.error}" for one in intents.all_open(tx)]
-            for name in SYSTEMS:
-                row = connections.get(tx, name)
+            for row in (one.row for one in there):
+                name = row.name
                 if row.state != "active" or row.paused_until:
                     found.append(f"{name} is {row.state} {row.error}")
                 due = _next_due(tx, name)

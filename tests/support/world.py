@@ -14,7 +14,7 @@ from typing import Any
 from config.file import AccordConfig, sandbox_config
 from core.ports import Exchange, HttpRequest, HttpResponse, Provider, Shell
 from core.sandbox.lookalike import LookAlike, Offer
-from core.store import connections, work
+from core.store import looks
 from core.store.database import Database
 from core.store.life import LifeFile
 from core.store.tables import METADATA
@@ -155,8 +155,8 @@ class World:
 
     @staticmethod
     def _next(tx: Any, name: str) -> float | None:
-        row = connections.get(tx, name)
-        due = work.next_due(tx).get(name)
+        seen = looks.at(tx, name)
+        row, due = seen.row, seen.next_due
         if row.state == "reauthorize":
             return None
         if row.paused_until and (due is not None or row.swept_at is None):

@@ -6,7 +6,7 @@ from core.errors import ReplyError
 from core.model.remote import Remote
 from core.ports import Bad
 from core.store import connections, documents, failures, mappings, observations, work
-from core.store.connections import ConnectionRow, Cursor
+from core.store.connections import ConnectionRow, Cursor, Cursors
 from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
@@ -26,25 +26,28 @@ LOOK = "look"
 WALK_AT_ONCE = 100
 
 
-def due_listing(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow) -> str | None:
-    """The kind of document that is to be listed now, `OFFER` or `COPIES`; None when nothing is due."""
+def due_listing(hub: Hub, connection: Connection, row: ConnectionRow, cursors: Cursors) -> str | None:
+    """The kind of document that is to be listed now, `OFFER` or `COPIES`; None when nothing is due.
+
+    `cursors` are the connection's.
+    """
     if row.state != "active" or row.swept_at is None:
         return None
     policy, specs = connection.policy.documents, connection.manifest.documents
     # what settles invoices comes after them
     for kind in (one for one in ("invoice", "payment", "credit_note") if one in policy.originates):
-        if specs[kind].lists and _is_due(hub, connections.cursor(tx, connection.name, kind, "full")):
+        if specs[kind].lists and _is_due(hub, cursors[kind, "full"]):
             return kind
-    if policy.mirrors and _is_due(hub, connections.cursor(tx, connection.name, OFFER, "offer")):
+    if policy.mirrors and _is_due(hub, cursors[OFFER, "offer"]):
         return OFFER
-    return COPIES if _to_look_at(tx, hub, connection) else None
+    return COPIES if _to_look_at(hub, connection, cursors) else None
 
 
-def _to_look_at(tx: Tx, hub: Hub, connection: Connection) -> str | None:
+def _to_look_at(hub: Hub, connection: Connection, cursors: Cursors) -> str | None:
     """A kind whose copies no feed tells of when somebody edits or deletes them, not looked at for a day."""
     specs = connection.manifest.documents
     unfed = (kind for kind in connection.policy.documents.mirrors if not specs[kind].feeds)
-    return next((kind for kind in unfed if _is_due(hub, connections.cursor(tx, connection.name, kind, LOOK))), None)
+    return next((kind for kind in unfed if _is_due(hub, cursors[kind, LOOK])), None)
 
 
 def _is_due(hub: Hub, cursor: Cursor) -> bool:
@@ -148,10 +151,11 @@ def _offer_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
 
 
 def _look_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
-    kind = _to_look_at(tx, hub, connection)
+    cursors = connections.cursors(tx, connection.name)
+    kind = _to_look_at(hub, connection, cursors)
     if kind is None:
         return
-    cursor = connections.cursor(tx, connection.name, kind, LOOK)
+    cursor = cursors[kind, LOOK]
     some = mappings.page(tx, connection.name, cursor.cursor or "", WALK_AT_ONCE, kind)
     run = cursor.run or hub.ids.new()
     mark_mappings(tx, hub, some, reason="looked at once a day", trace=run)
