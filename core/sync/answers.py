@@ -6,6 +6,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
+from core.model.documents import KINDS
 from core.model.match import CUSTOMERS, EXTERNAL_ID, UNNAMED
 from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
@@ -14,6 +15,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.documents import by_hand
+from core.sync.documents.offering import mapping_id
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts
@@ -137,8 +139,10 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         by_hand.book(tx, row, hold.detail, actor=actor, now=now)
     elif choice == "recreate":
         mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
+        is_document = row.kind in KINDS
         fresh = MappingRow(
-            id=hub.ids.new(),
+            # a document's copy has the same one always: a database that is put back finds it by its marker
+            id=mapping_id(row.record_id, row.connection, row.generation + 1) if is_document else hub.ids.new(),
             kind=row.kind,
             record_id=row.record_id,
             connection=row.connection,

@@ -149,15 +149,17 @@ def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) 
 
 
 def _refuse_let_go(tx: Tx, connection: Connection, invoices: Sequence[str]) -> None:
-    """Raise RejectedError where an invoice will never have an object here: what settles it would wait for ever."""
+    """Raise RejectedError where an invoice will have no object here: what settles it would wait for ever."""
     rows = [row for some in mappings.of_records(tx, invoices).values() for row in some]
-    left = [row.record_id for row in rows if row.connection == connection.name and row.state == "excluded"]
+    coming = {row.record_id for row in rows if row.connection == connection.name and row.state != "excluded"}
+    left = [name for name in invoices if name not in coming]
     if left:
         number = getattr(documents.by_ids(tx, left)[left[0]].document, "number", "")
         raise RejectedError(
-            f"the copy of invoice {number} was let go of in {connection.manifest.title}, and this settles it",
+            f"it settles invoice {number}, which has no copy in {connection.manifest.title}",
             field="applications",
-            cure="book it by hand if the invoice is there, and leave it",
+            limit="the copy was let go of, or policy wants none there (since, sources)",
+            cure="book by hand what of it settles invoices that are there, and leave it",
         )
 
 

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from config.file import AccordConfig
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
 from core.sync.documents.tie_out import tie_out
 from tests.support.acting import answer, held
-from tests.support.paper import at_rest, bill, billing, is_silent, pay, shown
+from tests.support.paper import BOOKS as SETTINGS
+from tests.support.paper import at_rest, bill, billing, is_silent, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -134,3 +138,38 @@ async def test_what_settles_an_invoice_that_was_let_go_of_is_asked_about() -> No
     at_rest(world)
     await is_silent(world)
     assert shown(world, BOOKS, "payment") == []
+
+
+async def test_a_payment_of_before_the_first_day_is_booked_where_its_invoice_is_copied() -> None:
+    """Paid in advance: without it the copy would be open for ever, and at Stripe somebody could pay it once more."""
+    world = await billing(books_to_stripe(since="2026-11-01"))
+    invoice = bill(world, BOOKS, number="B-1")
+    pay(world, invoice, "119.00", BOOKS, received_on="2026-10-30")
+    await world.next_sweep()
+    assert [(one["due"], one["status"]) for one in shown(world, "stripe")] == [("0.00", "paid")]
+    at_rest(world)
+    await is_silent(world)
+
+
+async def test_a_payment_of_an_invoice_that_is_copied_and_one_that_is_not_is_asked_about() -> None:
+    """It cannot be booked for both, and nobody would see what the copied one lacks."""
+    world = await billing(books_to_stripe(since="2026-11-01"))
+    old = bill(world, BOOKS, number="B-1", issued_on="2026-10-01")
+    new = bill(world, BOOKS, number="B-2")
+    await world.next_sweep()
+    parts = [{"invoice": one, "amount": "100.00"} for one in (old, new)]
+    pay(world, old, "200.00", BOOKS, applications=parts)
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["document"], hold.detail["field"]) == ("rejected", "payment", "applications")
+    assert "B-1" in hold.detail["problem"]
+    assert [one["number"] for one in shown(world, "stripe")] == ["B-2"]
+
+
+def books_to_stripe(since: str) -> AccordConfig:
+    """QuickBooks' documents of a day and later are copied to Stripe."""
+    policies = {
+        BOOKS: DocumentPolicy(originates=KINDS),
+        "stripe": DocumentPolicy(mirrors=KINDS, since=since),
+    }
+    return with_documents(policies, {BOOKS: SETTINGS, "stripe": {"mirror_open_invoices": "yes"}}, {})
