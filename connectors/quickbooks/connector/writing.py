@@ -88,23 +88,7 @@ class DocumentWriting:
         answer = await self._client.save("Payment" if is_link else entity, body, key)
         if entity != "CreditMemo":
             return written(answer, entity)
-        if is_link:
-            await self._must_stand(_id_in(pages.single(answer, "Payment")))
         return await self._credited(write.remote_id or _id_in(pages.single(answer, entity)))
-
-    async def _must_stand(self, remote_id: str) -> None:
-        """Raise where the answer about a link is an old one: asked for again, the same would come, again and again."""
-        try:
-            await self._client.one("Payment", remote_id)
-        except GoneError as error:
-            raise RejectedError(
-                f"payment {remote_id}, which applied it, was deleted in QuickBooks",
-                field="applied",
-                limit="QuickBooks answers for a while as if it were still there",
-                cure="apply the credit memo in QuickBooks, by hand; or undo the credit where it was made",
-            ) from error
-        except AccordError as error:  # written it is; a repeat gets the same answer, and looks again
-            raise AmbiguousError(str(error)) from error
 
     async def _credited(self, remote_id: str) -> Receipt:
         """What a credit memo settles is in no answer to a write: it is read."""

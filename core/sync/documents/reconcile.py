@@ -22,6 +22,7 @@ from core.sync.batch import Report
 from core.sync.documents.balances import with_others
 from core.sync.documents.copies import commit_intents, decide, hold
 from core.sync.documents.guarding import admit
+from core.sync.documents.idling import named, refuse_idle
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import take_origins
 from core.sync.documents.reading import read_all
@@ -67,18 +68,23 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
     copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
     copies = await with_others(hub, connection, copies)
+    made: Mapping[str, str] = {}
     for _ in range(MOST_STEPS):
-        rounds = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]
+        rounds = await hub.db.run(
+            lambda tx, some=copies, before=made: _decide(tx, hub, connection, some, before, report)
+        )  # type: ignore[misc]
         if not rounds:
             break
+        made = {copy.subject: named(intent) for some in rounds for copy, intent in some}
         copies = await send_steps(hub, connection, rounds, report)
     return report
 
 
 def _decide(
-    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report
+    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, copies, report)
+    steps = refuse_idle(tx, hub, connection, steps, made, report)
     return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.sync.documents.tie_out import tie_out
+from core.ports import Exchange, HttpRequest, HttpResponse
+from core.sync.documents.telling import aged
+from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
 from tests.support.paper import BOOKS as SETTINGS
-from tests.support.paper import at_rest, bill, billing, is_silent, pay, shown, with_documents
+from tests.support.paper import SINCE, at_rest, bill, billing, is_silent, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +92,7 @@ async def test_a_credit_whose_application_somebody_undid_is_asked_about_and_not_
     await world.next_sweep()
     assert world.writes(BOOKS) == before
     (hold,) = held(world, "rejected")
-    assert (hold.detail["document"], hold.detail["field"]) == ("credit_note", "applied")
+    assert (hold.detail["document"], hold.detail["field"]) == ("credit_note", "apply")
     (copy,) = books.neutral("invoice")
     (memo,) = books.neutral("credit_note")
     links = [{"TxnId": copy, "TxnType": "Invoice"}, {"TxnId": memo, "TxnType": "CreditMemo"}]
@@ -173,3 +176,76 @@ def books_to_stripe(since: str) -> AccordConfig:
         "stripe": DocumentPolicy(mirrors=KINDS, since=since),
     }
     return with_documents(policies, {BOOKS: SETTINGS, "stripe": {"mirror_open_invoices": "yes"}}, {})
+
+
+async def test_an_invoice_that_cannot_be_read_keeps_a_period_from_being_tied_out() -> None:
+    """Nothing of it is in the registry, so that nothing differs."""
+    world = await billing()
+    invoice = bill(world)
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things[invoice] = {**things[invoice], "total": things[invoice]["total"] + 1}
+    await world.next_sweep()
+    found = closed(world)
+    assert found["differences"] == []
+    (untaken,) = found["untaken"]
+    assert (untaken["kind"], untaken["remote_id"]) == ("invoice", invoice)
+    assert "119.01" in untaken["why"]
+    assert not is_tied(found)
+
+
+async def test_an_invoice_that_was_deleted_where_it_was_made_is_void_everywhere_once_a_person_says_so() -> None:
+    """Before, its period is not tied out: the copy matches what is not there any more, and could be paid."""
+    world = await billing(books_to_stripe(since="2026-11-01"))
+    invoice = bill(world, BOOKS, number="B-1")
+    await world.next_sweep()
+    world.lookalikes[BOOKS].delete("invoice", invoice)
+    await world.next_sweep()
+    assert not is_tied(closed(world))
+    (hold,) = held(world, "document_gone")
+    await answer(world, hold, "accept")
+    assert [one["status"] for one in shown(world, "stripe")] == ["void"]
+    assert world.db.read_now(lambda tx: aged(tx, world.hub)) == []
+    assert is_tied(closed(world))
+    at_rest(world)
+    await is_silent(world)
+    assert [one["status"] for one in shown(world, "stripe")] == ["void"]
+
+
+def closed(world: World) -> dict[str, Any]:
+    """The tie-out of the month."""
+    return world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+
+
+async def test_a_write_that_changes_nothing_is_asked_about_and_not_made_for_ever() -> None:
+    """HubSpot, here, answers that all is well, and keeps the state that it had."""
+    policies = {
+        "stripe": DocumentPolicy(originates=KINDS),
+        "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE),
+    }
+    world = await billing(with_documents(policies, {}, {}))
+    world.exchanges["hubspot"] = stubborn(world)
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "119.00")
+    before = world.writes("hubspot")
+    await world.next_sweep()
+    assert world.writes("hubspot") - before < 5
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["document"], hold.detail["field"]) == ("rejected", "invoice", "update")
+    assert [one["status"] for one in shown(world, "hubspot")] == ["open"]
+    world.exchanges["hubspot"] = world.lookalikes["hubspot"].respond
+    await answer(world, hold, "retry")
+    assert [one["status"] for one in shown(world, "hubspot")] == ["paid"]
+    at_rest(world)
+    await is_silent(world)
+
+
+def stubborn(world: World) -> Exchange:
+    """A HubSpot to which an invoice is never paid."""
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        body = request.body.replace(b'"hs_invoice_status":"paid"', b'"hs_invoice_status":"open"')
+        body = body.replace(b'"hs_invoice_status": "paid"', b'"hs_invoice_status": "open"')
+        return world.lookalikes["hubspot"].respond(replace(request, body=body))
+
+    return exchange
