@@ -103,6 +103,7 @@ class TieOut(BaseModel):
     digest: str
     sums: list[dict[str, Any]]
     differences: list[dict[str, Any]]
+    untaken: list[dict[str, Any]]
 
 
 @router.get("/reports/ageing", **needs(READ))

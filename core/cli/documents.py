@@ -141,12 +141,15 @@ def ageing(desk: Desk) -> None:
     desk.show({"ageing": found}, lambda screen: screen.table(columns, rows) if rows else screen.line("nothing is due"))
 
 
+UNTAKEN = ("connection", "kind", "remote_id", "why")
+
+
 def close(
     desk: Desk, period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")]
 ) -> int:
     """Tie a period out: which documents have an equal copy everywhere.
 
-    Exit 0 when all have, 2 when something is missing or differs.
+    Exit 0 when all have, 2 when something is missing or differs, or could not be taken from where it is made.
     """
     from core.sync.documents.tie_out import is_tied, tie_out
 
@@ -173,4 +176,7 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
     names = ("connection", "kind", "id", "number", "amount", "currency", "outcome")
     odd = [[one[name] for name in names] for one in found["differences"]]
     screen.table(names, odd, title="not equal", whole="id")
-    screen.line(f"{found['period']}: {len(odd)} not equal; digest {found['digest']}")
+    untaken = [[one[name] for name in UNTAKEN] for one in found["untaken"]]
+    if untaken:
+        screen.table(UNTAKEN, untaken, title="not taken", whole="remote_id")
+    screen.line(f"{found['period']}: {len(odd)} not equal, {len(untaken)} not taken; digest {found['digest']}")

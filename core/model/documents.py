@@ -46,7 +46,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="invoice"):
-    """What a customer owes. subtotal - discount + tax = total = paid + credited + written_off + due."""
+    """What a customer owes. subtotal - discount + tax = total = paid + credited + written_off + due.
+
+    `by_balance` of what is credited came off a balance that the customer has at the origin, below 0 where it was put
+    on: no credit note tells of it.
+    """
 
     id: str
     number: str = ""
@@ -64,6 +68,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     credited: Decimal = ZERO
     written_off: Decimal = ZERO
     due: Decimal
+    by_balance: Decimal = ZERO
     memo: str = ""
 
 

@@ -69,7 +69,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     LOST_CREATE: ("link:<id>", "create"),
     CIRCLE: ("registry", "accept"),
     DOCUMENT_CHANGED: ("accept", "retry"),
-    DOCUMENT_GONE: ("retry", "leave"),
+    DOCUMENT_GONE: ("accept", "retry", "leave"),
     BY_HAND: ("booked", "retry", "leave"),
     BALANCE_DIFFERS: ("retry", "leave"),
 }

@@ -37,14 +37,15 @@ def span_of(invoice: Invoice, copy: Invoice, parts: Sequence[Part]) -> Span | No
     """How much of a copy is to be settled; None while that cannot be told, because something is on its way.
 
     The registry learns of an invoice and of its payments one after the other: what it knows of only one side is
-    neither asked for nor objected to. What was written off is to be so there, too, or settled by something else.
+    neither asked for nor objected to. What was written off is to be so there, too, or settled by something else; and so
+    is what the customer's balance at the origin settled, of which no document will ever tell.
     """
     if any(one.standing == "moving" for one in parts):
         return None
-    told = total_of([invoice.paid, invoice.credited])
+    told = total_of([invoice.paid, invoice.credited, -invoice.by_balance])
     there = total_of([one.amount for one in parts if one.standing == "there"])
     known = total_of([one.amount for one in parts])
-    left = total_of([invoice.written_off, -copy.written_off])
+    left = total_of([invoice.written_off, -copy.written_off, invoice.by_balance, -copy.by_balance])
     return Span(total_of([min(there, told), left]), total_of([max(known, told), left]))
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
+from core.model.documents import KINDS
 from core.model.match import CUSTOMERS, EXTERNAL_ID, UNNAMED
 from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
@@ -14,6 +15,8 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.documents import by_hand
+from core.sync.documents.offering import mapping_id
+from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts
@@ -114,16 +117,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
     row = mappings.by_ids(tx, [hold.subject[2:]])[hold.subject[2:]]
     now = hub.clock.now()
     if choice.startswith("link:"):
-        remote_id = choice[len("link:") :]
-        _check_fits(hub, row, remote_id)
-        other = mappings.by_remote_ids(tx, hold.connection, KIND, [remote_id]).get(remote_id)
-        if other is not None and other.id != row.id:
-            _make_free(tx, hub, other)
-        # of a customer that was deleted meanwhile: known as its own from now on, and nobody's
-        state = mappings.ENDED if row.state == mappings.ENDED else "live"
-        # the object it had keeps our marker, which no second one may carry
-        generation = row.generation + (row.remote_id not in (None, remote_id))
-        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
+        _link(tx, hub, row, choice[len("link:") :], actor)
     elif choice in ("leave", "unlink"):
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id
@@ -133,24 +127,48 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         if row.kind == KIND:
             parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
         return
+    elif hold.reason == holds.DOCUMENT_GONE and choice == "accept":
+        count_as_void(tx, hub, row, actor=actor, trace=hold.id)
+        return
     elif choice == by_hand.BOOKED:
         by_hand.book(tx, row, hold.detail, actor=actor, now=now)
     elif choice == "recreate":
-        mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
-        fresh = MappingRow(
-            id=hub.ids.new(),
-            kind=row.kind,
-            record_id=row.record_id,
-            connection=row.connection,
-            part=row.part,
-            generation=row.generation + 1,
-            state="pending",
-            created_at=now,
-            updated_at=now,
-        )
-        mappings.insert(tx, [fresh])
+        fresh = _made_anew(tx, hub, row)
         hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
     _look_again(tx, hub, hold)
+
+
+def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None:
+    _check_fits(hub, row, remote_id)
+    other = mappings.by_remote_ids(tx, row.connection, KIND, [remote_id]).get(remote_id)
+    if other is not None and other.id != row.id:
+        _make_free(tx, hub, other)
+    # of a customer that was deleted meanwhile: known as its own from now on, and nobody's
+    state = mappings.ENDED if row.state == mappings.ENDED else "live"
+    # the object it had keeps our marker, which no second one may carry
+    generation = row.generation + (row.remote_id not in (None, remote_id))
+    _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
+
+
+def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
+    """The next generation of a mapping, whose object is to be made."""
+    now, generation = hub.clock.now(), row.generation + 1
+    # a document's copy has the same one always: a database that was put back finds it by its marker
+    fixed = mapping_id(row.record_id, row.connection, generation) if row.kind in KINDS else None
+    fresh = MappingRow(
+        id=fixed or hub.ids.new(),
+        kind=row.kind,
+        record_id=row.record_id,
+        connection=row.connection,
+        part=row.part,
+        generation=generation,
+        state="pending",
+        created_at=now,
+        updated_at=now,
+    )
+    mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
+    mappings.insert(tx, [fresh])
+    return fresh
 
 
 def _check_fits(hub: Hub, row: MappingRow, remote_id: str) -> None:

@@ -22,6 +22,7 @@ from core.model.paper import RemoteDocument, Step, WantedDocument
 _MEMO: Final = 1000
 _REFERENCE: Final = 21
 _NOTE: Final = 3900
+_FINEST: Final = Decimal("0.01")
 _NO_MONEY: Final = frozenset({"void", "failed"})
 _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "refunded": (
@@ -186,6 +187,7 @@ class QuickBooksDocuments:
         _refuse_other("currency", payment.currency, copy.currency)
         _refuse_other("customer", payment.customer, copy.customer)
         _refuse_other("amount", payment.amount, copy.amount)
+        _refuse_other("received_on", str(payment.received_on), str(copy.received_on))
         applied = _applied(payment)
         for invoice, amount in _applied(copy).items():
             if amount > applied.get(invoice, ZERO):
@@ -270,8 +272,17 @@ def _same(wanted: Billed, copy: Billed) -> None:
     _refuse_void(copy.status)
     for field in ("currency", "customer", "total", "tax"):
         _refuse_other(field, getattr(wanted, field), getattr(copy, field))
+    # between accounts or months money moves without any change of a total
+    _refuse_other("lines", _amounts(wanted), _amounts(copy))
+    _refuse_other("issued_on", str(wanted.issued_on), str(copy.issued_on))
     if wanted.number:
         _refuse_other("number", wanted.number, copy.number)
+
+
+def _amounts(document: Billed) -> str:
+    """What its lines come to, as they are written: a discount is a line of its own, and what is 0 is a text."""
+    found = [one for line in document.lines for one in (line.amount, -line.discount) if one]
+    return ", ".join(str(one.quantize(_FINEST)) for one in sorted(found))
 
 
 def _refuse_void(status: str) -> None:

@@ -110,6 +110,7 @@ def read_invoice(wire: InvoiceWire) -> RemoteDocument:
         credited=amount_in(wire.total - wire.amount_due, currency),
         written_off=amount_in(written_off, currency),
         due=amount_in(due, currency),
+        by_balance=amount_in(_by_balance(wire), currency),
         memo=text_of(wire.description),
     )
     _same(invoice.total, amount_in(wire.total, currency), "lines, taxes and discounts")
@@ -130,6 +131,11 @@ def _invoice_lines(wire: InvoiceWire, currency: str) -> list[Line]:
     lines = [(invoice_line(line, currency), line.metadata or {}) for line in wire.lines.data]
     found = folded(lines) if mark_of(wire.metadata) else [line for line, _ in lines]
     return [*found, *shipping_line(wire.shipping_cost, currency)]
+
+
+def _by_balance(wire: InvoiceWire) -> int:
+    """What the customer's balance took off, below 0 where it put something on; of a draft nobody knows yet."""
+    return 0 if wire.ending_balance is None else wire.ending_balance - wire.starting_balance
 
 
 def _settled(wire: InvoiceWire) -> tuple[int, int, int]:

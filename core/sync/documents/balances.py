@@ -31,6 +31,7 @@ from core.sync.documents.reading import read_all
 from core.sync.documents.standing import OTHERS, Copy, is_equal
 from core.sync.hub import Connection, Hub
 
+BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -61,7 +62,13 @@ def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
     settled = settled_of(there)
     ours = total_of([one.amount for one in parts if one.standing == "there"])
     draft = None if settled in span else _draft(connection, copy, there)
-    return Balance(total_of([settled, -ours]), draft)
+    return Balance(_others(total_of([settled, -ours]), invoice, there), draft)
+
+
+def _others(settled: Decimal, invoice: Invoice, there: Invoice) -> Decimal:
+    """Of what is settled by no copy of ours, what may be a payment that is yet to be copied."""
+    by_balance = max(total_of([invoice.by_balance, -there.by_balance]), ZERO)
+    return max(total_of([settled, -by_balance]), min(settled, ZERO))
 
 
 def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
@@ -108,13 +115,15 @@ def _draft(connection: Connection, copy: Copy, there: Invoice) -> HoldDraft:
     assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is no balance
     title, currency = connection.manifest.title, invoice.currency
     by = f"; not from here: {', '.join(copy.others)}" if copy.others else ""
+    if invoice.by_balance:
+        by += f"; {invoice.by_balance} {currency} of the invoice came off the customer's balance in {copy.paper.origin}"
     detail: dict[str, object] = {
         "document": "invoice",
         "number": invoice.number,
         "problem": f"{there.due} {currency} is due of the copy in {title}, {invoice.due} {currency} of the invoice{by}",
         "field": "due",
         "limit": f"{invoice.due} {currency}",
-        "cure": CURE,
+        "cure": BOOK if invoice.by_balance > 0 and there.due > invoice.due else CURE,
         "there": str(there.due),
         "registry": str(invoice.due),
         "currency": currency,

@@ -119,7 +119,9 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> WantedDoc
         owner = registry_customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
         raise Later(no_object_yet(owner.external_id if owner else copy.paper.customer_id))
     invoices = _here(tx, connection, references(document), "invoice")
-    if any(name not in invoices for name in references(document)):
+    absent = [name for name in references(document) if name not in invoices]
+    if absent:
+        _refuse_let_go(tx, connection, absent)
         raise Later("its invoice has no object here yet")
     mark = Mark(hub.instance, copy.mapping.id, copy.mapping.generation)
     in_its_terms = with_references(
@@ -144,6 +146,21 @@ def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) 
         and row.state == "live"
         and row.remote_id
     }
+
+
+def _refuse_let_go(tx: Tx, connection: Connection, invoices: Sequence[str]) -> None:
+    """Raise RejectedError where an invoice will have no object here: what settles it would wait for ever."""
+    rows = [row for some in mappings.of_records(tx, invoices).values() for row in some]
+    coming = {row.record_id for row in rows if row.connection == connection.name and row.state != "excluded"}
+    left = [name for name in invoices if name not in coming]
+    if left:
+        number = getattr(documents.by_ids(tx, left)[left[0]].document, "number", "")
+        raise RejectedError(
+            f"it settles invoice {number}, which has no copy in {connection.manifest.title}",
+            field="applications",
+            limit="the copy was let go of, or policy wants none there (since, sources)",
+            cure="book by hand what of it settles invoices that are there, and leave it",
+        )
 
 
 def _end(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:

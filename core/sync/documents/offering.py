@@ -35,18 +35,24 @@ def offer_copies(tx: Tx, hub: Hub, papers: Sequence[Paper], trace: str) -> int:
 def _offered_to(
     tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]
 ) -> list[MappingRow]:
-    wanted = [one for one in papers if is_wanted(one, hub, connection, row)]
-    invoices = [one for one in wanted if isinstance(one.document, Invoice)]
+    invoices = [one for one in papers if isinstance(one.document, Invoice) and is_wanted(one, hub, connection, row)]
     made = _mapped(tx, hub, connection, invoices)
     # what settles an invoice could not be copied before the invoice was to be
     about = documents.about(tx, [one.record_id for one in made])
     waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
-    others = {one.id: one for one in wanted if not isinstance(one.document, Invoice)}
-    others |= {one.id: one for one in waiting.values() if is_wanted(one, hub, connection, row)}
-    return made + _mapped(tx, hub, connection, _with_their_invoices(tx, connection, list(others.values())))
+    others = waiting | {one.id: one for one in papers if not isinstance(one.document, Invoice)}
+    wanted = [
+        one
+        for one in others.values()
+        # whenever it came in: without it, the invoice's copy would be open for ever
+        if is_wanted(one, hub, connection, row, is_of_any_day=bool(references(one.document)))
+    ]
+    return made + _mapped(tx, hub, connection, _with_an_invoice(tx, connection, wanted))
 
 
-def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow) -> bool:
+def is_wanted(
+    paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow, *, is_of_any_day: bool = False
+) -> bool:
     """Whether policy wants a copy of a document at a connection; drafts, and what is void already, are not copied."""
     policy, document = connection.policy.documents, paper.document
     if paper.kind not in policy.mirrors or paper.origin == connection.name or paper.deleted_at is not None:
@@ -56,14 +62,14 @@ def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow
     issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
     since = policy.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
     is_standing = is_final(document) and document.status not in NOTHING_TO_COPY
-    return is_standing and (issued_on is None or issued_on.isoformat() >= since)
+    return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)
 
 
-def _with_their_invoices(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
-    """Those whose every invoice is there, or is to be."""
+def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
+    """Those of which an invoice is there, or is to be (of another one a person is asked), or that are of none."""
     mapped = mappings.of_records(tx, {name for one in papers for name in references(one.document)})
     there = {name for name, rows in mapped.items() if any(row.connection == connection.name for row in rows)}
-    return [one for one in papers if there.issuperset(references(one.document))]
+    return [one for one in papers if not (named := references(one.document)) or there.intersection(named)]
 
 
 def _mapped(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:

@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import ReplyError
 from core.model import holds
+from core.model.documents import digest_of as digest_of_document
 from core.model.holds import HoldDraft
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
@@ -20,7 +21,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.copies import hold
-from core.sync.documents.marking import Named, mark_documents
+from core.sync.documents.marking import Named, mark_documents, mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import Copy
 from core.sync.documents.taking import Read, take, understood
@@ -94,6 +95,33 @@ def _gone(tx: Tx, hub: Hub, connection: Connection, kind: str, remote_id: str, r
         hold(tx, hub, connection, Copy(row, mapping, paper, None), draft)
     else:
         _delete(tx, hub, connection, mapping, paper, row)
+
+
+def count_as_void(tx: Tx, hub: Hub, mapping: MappingRow, *, actor: str, trace: str) -> None:
+    """A person says that it is right that a final document is gone: from now on it is void, and its copies are, too."""
+    now = hub.clock.now()
+    paper = documents.by_ids(tx, [mapping.record_id])[mapping.record_id]
+    document = msgspec.structs.replace(paper.document, status="void")
+    digest, version = digest_of_document(document), paper.version + 1
+    documents.put(
+        tx, [msgspec.structs.replace(paper, document=document, digest=digest, version=version, updated_at=now)]
+    )
+    mappings.update(tx, [msgspec.structs.replace(mapping, state="excluded", note="gone at its origin", updated_at=now)])
+    entry = journal.Entry(
+        at=now,
+        kind=paper.kind,
+        record_id=paper.id,
+        connection=mapping.connection,
+        remote_id=paper.remote_id,
+        action="gone",
+        changes={"status": (paper.document.status, "void", "accepted")},
+        actor=actor,
+        trace=trace,
+    )
+    journal.write(tx, [entry])
+    copies = [one for one in mappings.of_records(tx, [paper.id])[paper.id] if one.id != mapping.id]
+    mark_mappings(tx, hub, copies, reason="it is gone at its origin", trace=trace)
+    mark_owners(tx, hub, [paper.customer_id], reason="its documents changed", trace=trace)
 
 
 def _delete(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, paper: Paper, row: DirtyRow) -> None:

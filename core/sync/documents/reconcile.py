@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.model import holds
 from core.model.holds import HoldDraft
@@ -23,6 +24,7 @@ from core.sync.batch import Report
 from core.sync.documents.balances import with_others
 from core.sync.documents.copies import commit_intents, decide, hold
 from core.sync.documents.guarding import admit
+from core.sync.documents.idling import named, refuse_idle
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import take_origins
 from core.sync.documents.reading import read_all
@@ -69,20 +71,24 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
     copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
     copies = await with_others(hub, connection, copies)
+    made: Mapping[str, str] = {}
     for _ in range(MOST_STEPS):
         rounds: list[list[tuple[Copy, Intent]]] = []
         for some in chunks(copies, COPIES_AT_ONCE):
-            rounds += await hub.db.run(lambda tx, these=some: _decide(tx, hub, connection, these, report))  # type: ignore[misc]
+            decide_ = partial(_decide, hub=hub, connection=connection, copies=some, made=made, report=report)
+            rounds += await hub.db.run(decide_)
         if not rounds:
             break
+        made = {copy.subject: named(intent) for some in rounds for copy, intent in some}
         copies = await send_steps(hub, connection, joined(connection, rounds), report)
     return report
 
 
 def _decide(
-    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report
+    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, copies, report)
+    steps = refuse_idle(tx, hub, connection, steps, made, report)
     return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
 
 

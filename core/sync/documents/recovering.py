@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import msgspec
 
-from core.model.documents import KINDS, Document, Payment
+from core.model.documents import KINDS, Payment
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
+from core.store.documents import Paper
 from core.sync.documents.finding import find_own
 from core.sync.documents.listing import OFFER
 from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 RESTORED_AT = "documents_restored_at"
+RELEARNED: Final = timedelta(days=7)
+"""Longer than it takes to list again all documents that were there at a restore."""
+EAST: Final = timedelta(days=1)
+"""Where books are kept, the day may be the next one already."""
 
 
 def forget_listings(tx: Tx, hub: Hub) -> None:
@@ -37,7 +43,7 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> l
     restored_on = datetime.fromtimestamp(float(told), UTC).date()
     found = []
     for copy in copies:
-        if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper.document, restored_on):
+        if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper, restored_on):
             looked_at = replace(copy, seen_at=hub.clock.now())
             own = await find_own(hub, connection, looked_at, since=None)
             if len(own) == 1:
@@ -47,9 +53,13 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> l
     return found
 
 
-def _may_be_forgotten(document: Document, restored_on: date) -> bool:
+def _may_be_forgotten(paper: Paper, restored_on: date) -> bool:
+    """False only for what is certainly newer than the restore: a document may be dated ahead, or east of UTC."""
+    document = paper.document
     day = document.received_on if isinstance(document, Payment) else document.issued_on
-    return day is None or day <= restored_on
+    known_on = datetime.fromtimestamp(paper.created_at, UTC).date()
+    is_fresh = known_on - restored_on > RELEARNED and day is not None and restored_on + EAST < day <= known_on
+    return not is_fresh
 
 
 def _link(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> Copy:

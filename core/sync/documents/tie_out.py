@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from core.errors import InvalidInputError
 from core.model.documents import KINDS, Document, Payment
+from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
 from core.model.money import ZERO
-from core.store import connections, mappings
+from core.store import connections, documents, failures, holds, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
+from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
 from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every
-from core.sync.hub import Hub
+from core.sync.hub import Connection, Hub
+
+REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE)
+"""Holds on what an origin says."""
+MOST: Final = 10_000
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +62,20 @@ class Sum(msgspec.Struct, kw_only=True):
     matched_amount: Decimal = ZERO
 
 
+class Untaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of an origin whose word could not be taken: its copies match what the registry knows, and no more."""
+
+    connection: str
+    kind: str
+    remote_id: str
+    why: str
+
+
 def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
-    """`2026-10` (or a year, `2026`): sums, what does not match, and a digest of it all. InvalidInputError."""
+    """`2026-10` (or a year, `2026`): sums, what does not match or was not taken, a digest of it all. InvalidInputError.
+
+    Of what was never understood nobody knows the day: it is told of with every period.
+    """
     check_period(period)
     sums: dict[tuple[str, str, str], Sum] = {}
     odd: list[Line] = []
@@ -75,8 +93,35 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
                     if row is not None and is_equal(paper, row) and by_hand.has_any(row):
                         sums[name, kind, paper.document.currency].by_hand += 1
     found = [sums[key] for key in sorted(sums)]
-    shown = {"period": period, "sums": msgspec.to_builtins(found), "differences": msgspec.to_builtins(odd)}
+    untaken = [one for name in sorted(hub.connections) for one in _untaken(tx, hub.connections[name], period)]
+    shown = {
+        "period": period,
+        "sums": msgspec.to_builtins(found),
+        "differences": msgspec.to_builtins(odd),
+        "untaken": msgspec.to_builtins(untaken),
+    }
     return {**shown, "digest": digest_of("tie_out", shown)}
+
+
+def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
+    name = connection.name
+    failed = [one for one in failures.listing(tx, connection=name, limit=MOST) if one.kind in KINDS]
+    asked = [one for why in REFUSED for one in holds.listing(tx, connection=name, reason=why, limit=MOST)]
+    told = {one.subject: one.message for one in failed} | {one.subject: TEXTS[one.reason] for one in asked}
+    rows = mappings.by_ids(tx, [one[2:] for one in told if one.startswith("m:")])
+    papers = documents.by_ids(tx, [row.record_id for row in rows.values()])
+    found = []
+    for subject, why in sorted(told.items()):
+        if subject.startswith("d:"):
+            kind, remote_id = named_in(subject)
+        else:
+            paper = papers.get(rows[subject[2:]].record_id) if subject[2:] in rows else None
+            if paper is None or paper.origin != name or not is_counted(paper.document, period):
+                continue  # of a copy it is told above
+            kind, remote_id = paper.kind, paper.remote_id
+        if kind in connection.policy.documents.originates:
+            found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why))
+    return found
 
 
 def outcome_of(paper: Paper, row: MappingRow | None, *, is_wanted: bool) -> str:
@@ -128,5 +173,5 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
 
 
 def is_tied(found: Mapping[str, Any]) -> bool:
-    """Whether nothing is missing and nothing differs."""
-    return not found["differences"]
+    """Whether nothing is missing, nothing differs, and everything was taken."""
+    return not found["differences"] and not found["untaken"]

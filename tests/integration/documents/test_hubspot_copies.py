@@ -217,3 +217,14 @@ async def test_a_death_anywhere_leaves_one_copy(base: FragileWorld, kind: FaultK
         world.db.engine.dispose()
         blows_at += 7
     assert deaths > 5
+
+
+async def test_an_invoice_of_more_lines_than_a_page_of_ties_is_there_whole() -> None:
+    """HubSpot tells five hundred ties at a time; none of the others is made again, or missed."""
+    world = await billing(CRM)
+    bill(world, "stripe", *[{"description": f"Call {number}", "amount": "1.01"} for number in range(510)])
+    await world.next_sweep()
+    (there,) = shown(world, "hubspot")
+    assert (there["total"], there["status"], len(there["lines"])) == ("515.10", "open", 510)
+    at_rest(world)
+    await is_silent(world)

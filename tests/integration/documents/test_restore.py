@@ -8,7 +8,7 @@ import pytest
 
 from core.store.database import Database
 from core.sync.restoring import begin_observing
-from tests.support.acting import failing, held
+from tests.support.acting import answer, failing, held
 from tests.support.crashes import copy_sqlite
 from tests.support.paper import bill, billing, pay, shown
 from tests.support.world import World
@@ -42,6 +42,60 @@ async def test_copies_made_after_the_backup_are_found_and_not_made_again() -> No
     assert len(shown(world, "quickbooks", "payment")) == 2
     assert held(world) == []
     assert failing(world) == []
+
+
+async def test_documents_that_are_dated_ahead_are_found_too() -> None:
+    """Somebody bills and books next month's day today; at QuickBooks a second payment would be refused by nothing."""
+    world = await billing()
+    world.names = ("stripe", "hubspot")
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    world.names = ("stripe", "hubspot", "quickbooks")
+    invoice = bill(world, issued_on="2027-01-15", due_on="2027-02-15")
+    pay(world, invoice, "19.00", received_on="2027-01-15")
+    await world.next_sweep()
+    assert len(shown(world, "quickbooks", "payment")) == 1
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["100.00"]
+    assert len(shown(world, "quickbooks", "payment")) == 1
+    assert held(world) == []
+    assert failing(world) == []
+
+
+async def test_a_copy_that_was_made_again_after_the_backup_is_not_made_a_third_time() -> None:
+    """The older database asks about the first one once more, and the answer finds the second."""
+    world = await billing()
+    invoice = bill(world)
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    books = world.lookalikes["quickbooks"]
+    (first,) = books.neutral("payment")
+    books.delete("payment", first)
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    await _recreate(world)
+    (second,) = books.neutral("payment")
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await _recreate(world)
+    assert list(books.neutral("payment")) == [second]
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["100.00"]
+
+
+async def _recreate(world: World) -> None:
+    for hold in held(world, "remote_gone"):
+        await answer(world, hold, "recreate")
+    await world.next_sweep()
 
 
 def _numbers(world: World) -> Counter[str]:
