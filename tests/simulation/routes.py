@@ -24,6 +24,16 @@ MIRRORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 """By route and by the system where documents are made: the systems that get copies."""
 
 
+def originates(route: str, system: str) -> bool:
+    """Whether documents of a system enter the registry."""
+    return system in MIRRORS.get(route, {})
+
+
+def is_passed_on(route: str, system: str, origin: str) -> bool:
+    """Whether a payment that is recorded at a system, of a copy there, reaches the invoice's origin by policy."""
+    return origin in MIRRORS.get(route, {}).get(system, ())
+
+
 def with_billing(config: AccordConfig, billing: Billing) -> AccordConfig:
     """The same connections, with documents flowing along one route."""
     mirrors = MIRRORS[billing.route]

@@ -166,8 +166,17 @@ def _with_documents(tape: Tape, rng: Random) -> Tape:
         what = f"clerk {rng.choices(list(_CLERKS), weights=list(_CLERKS.values()))[0]}"
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
         events.insert(rng.randint(0, len(events)), _clerk(rng, route, what, after))
+    _add_moves(events, route, Random(f"moves {tape.seed}"))
     profile = msgspec.structs.replace(tape.profile, billing=billing)
     return msgspec.structs.replace(tape, profile=profile, people=people, events=events)
+
+
+def _add_moves(events: list[Event], route: str, rng: Random) -> None:
+    """What people do where copies are, and to the books; dice of their own."""
+    for _ in range(rng.randint(0, 5)):
+        what = f"clerk {rng.choices(list(_AROUND_COPIES), weights=list(_AROUND_COPIES.values()))[0]}"
+        after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
+        events.insert(rng.randint(len(events) // 4, len(events)), _clerk(rng, route, what, after))
 
 
 def _accounts(rng: Random) -> list[Event]:
@@ -183,7 +192,13 @@ def _accounts(rng: Random) -> list[Event]:
 
 def _clerk(rng: Random, route: str, what: str, after: float) -> Event:
     makes, copied = _MIRRORS[route]
+    if what in _AT_BOOKS:
+        copied = tuple(one for one in copied if one != "hubspot")
     system = rng.choice(copied if what in _AT_COPIES else SYSTEMS if what == "clerk replay" else makes)
+    if what in _BY_THE_BOOKS:
+        system, what = ("quickbooks", what) if "quickbooks" in copied else (system, "clerk pay")
+    if what == "clerk bill twice" and len(makes) > 1:
+        what = "clerk pay there"
     if _ONLY.get(what, system) != system:
         system, what = (_ONLY[what], what) if _ONLY[what] in makes else (system, "clerk pay")
     return Event(after=after, what=what, system=system, pick=rng.randrange(10**9))
@@ -320,9 +335,13 @@ _ONLY: Final = {
     "clerk unpay": "quickbooks",
     "clerk amend": "quickbooks",
     "clerk delete": "quickbooks",
+    "clerk overpay": "quickbooks",
 }
 """What can be done at one system only."""
-_AT_COPIES: Final = ("clerk spoil", "clerk restate", "clerk lose")
+_AT_BOOKS: Final = ("clerk pay there", "clerk pay twice", "clerk bill twice")
+"""Where copies are, and payments of their own can be."""
+_AT_COPIES: Final = ("clerk spoil", "clerk restate", "clerk lose", "clerk meddle", *_AT_BOOKS)
+_BY_THE_BOOKS: Final = ("clerk close books", "clerk open books")
 _CLERKS: Final = {
     "bill": 22,
     "finalise": 8,
@@ -341,6 +360,19 @@ _CLERKS: Final = {
     "restate": 5,
     "lose": 3,
     "replay": 4,
+}
+
+_AROUND_COPIES: Final = {
+    "pay there": 10,
+    "pay twice": 4,
+    "overpay": 3,
+    "bill twice": 3,
+    "close books": 3,
+    "open books": 2,
+    "meddle": 4,
+    "pay many": 3,
+    "void": 3,
+    "redraft": 2,
 }
 
 _EVENTS: Final = {

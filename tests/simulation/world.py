@@ -130,7 +130,7 @@ class SimWorld:
         self.last_target: tuple[str, str] | None = None
         self.checks = Checks(self)
         profile = tape.profile
-        self.clerks = Clerks(self)
+        self.clerks = Clerks(self, profile.billing.route if profile.billing else "")
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120

@@ -12,6 +12,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy, Policy
 from core.store import documents, intents
 from core.store.documents import Paper
+from core.sync.documents.asking import reconcile_all
 from tests.support.acting import failing, held, waiting
 from tests.support.world import NAMES, World, config_of
 
@@ -118,3 +119,11 @@ async def is_silent(world: World) -> None:
     world.clock.time += 90_000
     await world.settle()
     assert {name: world.writes(name) for name in world.names} == before
+
+
+async def an_hour_later(world: World) -> None:
+    """What `reconcile_invoices` does, at every connection."""
+    world.clock.time += 3600
+    for one in world.hub.connections.values():
+        world.db.run_now(lambda tx, c=one: reconcile_all(tx, world.hub, c, "hourly"))
+    await world.settle()

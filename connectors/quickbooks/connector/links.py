@@ -25,9 +25,9 @@ def is_link(record: bytes) -> bool:
 
 
 def is_marked(record: bytes, mark: str) -> bool:
-    """Whether a document's private note carries our marker."""
+    """Whether a document's private note carries our marker; of one that cannot be understood, whether it may."""
     form = _form(record)
-    return form is not None and mark_in(form.note) == mark
+    return mark.encode() in record if form is None else mark_in(form.note) == mark
 
 
 def applied_in(records: Sequence[bytes]) -> Applied | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from core.errors import RejectedError, ReplyError
 from core.model import holds
-from core.model.documents import Invoice, references, settled_by
+from core.model.documents import Document, Invoice, Payment, references, settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.money import ZERO, total_of
@@ -32,6 +32,8 @@ from core.sync.documents.standing import OTHERS, Copy, is_equal
 from core.sync.hub import Connection, Hub
 
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
+SAME_WITHIN_DAYS = 7
+"""Two records of one payment bear the day it was sent, came in, or was typed in."""
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -82,7 +84,7 @@ def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
 
 def _parts(tx: Tx, connection: Connection, copy: Copy) -> list[Part] | None:
     """What settles the invoice in the registry; None where some of it was copied after the copy was read."""
-    about = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ())).values()
+    about = _told_to_origin(tx, copy.paper)
     rows = {one.record_id: one for one in _here(tx, connection, [one.id for one in about])}
     if any(one.updated_at > copy.seen_at for one in rows.values()):
         return None  # whoever did that has this copy looked at again
@@ -90,6 +92,22 @@ def _parts(tx: Tx, connection: Connection, copy: Copy) -> list[Part] | None:
         Part(settled_by(one.document).get(copy.paper.id, ZERO), _standing(tx, connection, one, rows.get(one.id)))
         for one in about
     ]
+
+
+def _told_to_origin(tx: Tx, invoice: Paper) -> list[Paper]:
+    """What settles an invoice and is recorded at its origin, or on its way there.
+
+    A payment that is recorded elsewhere, and that policy takes to no origin, settles only what it was booked on: were
+    it counted here, nobody would ever be told that the customer is still asked to pay.
+    """
+    about = documents.by_ids(tx, documents.about(tx, [invoice.id]).get(invoice.id, ()))
+    rows = mappings.of_records(tx, [one.id for one in about.values() if one.origin != invoice.origin])
+    passed_on = {
+        name
+        for name, some in rows.items()
+        if any(row.connection == invoice.origin and row.state in ("live", "pending") for row in some)
+    }
+    return [one for one in about.values() if one.origin == invoice.origin or one.id in passed_on]
 
 
 def _here(tx: Tx, connection: Connection, record_ids: Iterable[str]) -> list[MappingRow]:
@@ -139,8 +157,9 @@ def _draft(connection: Connection, copy: Copy, there: Invoice) -> HoldDraft:
 def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
     """Raise RejectedError for a new copy of what may be booked there by hand already: it would be there twice."""
     document = copy.paper.document
-    for invoice_id in settled_by(document) if copy.raw is None and is_compared(connection) else ():
-        left = _booked_by_others(tx, connection, invoice_id, copy.paper.id)
+    for invoice_id in settled_by(document) if copy.raw is None else ():
+        _refuse_twin(tx, connection, document, invoice_id)
+        left = _booked_by_others(tx, connection, invoice_id, copy.paper.id) if is_compared(connection) else ZERO
         if left > 0:
             number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
             raise RejectedError(
@@ -150,6 +169,35 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
                 limit="nothing is booked twice",
                 cure="delete there what was booked by hand, and this is booked instead; or leave it, if it is the same",
             )
+
+
+def _refuse_twin(tx: Tx, connection: Connection, document: Document, invoice_id: str) -> None:
+    """Where payments are recorded at both sides, the same one may have been: neither is copied to the other side."""
+    for one in documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ())).values():
+        other = one.document
+        if one.origin != connection.name or not _may_be_one(document, other, invoice_id):
+            continue
+        assert isinstance(other, Payment)  # noqa: S101 - what may be one payment is two of them
+        amount, day = settled_by(other)[invoice_id], other.received_on
+        number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
+        raise RejectedError(
+            f"{connection.manifest.title} has a payment of its own, {one.remote_id}, of the same {amount}"
+            f" {other.currency} of invoice {number}, received on {day}: it may be the same",
+            field="applications",
+            limit="nothing is booked twice",
+            cure="void one of the two where it was recorded; if both came in, record both in one of the systems",
+        )
+
+
+def _may_be_one(one: Document, other: Document, invoice_id: str) -> bool:
+    if not isinstance(one, Payment) or not isinstance(other, Payment):
+        return False
+    if (one.status, other.status) != ("succeeded", "succeeded"):
+        return False
+    if settled_by(one).get(invoice_id) != settled_by(other).get(invoice_id):
+        return False
+    days = (one.received_on, other.received_on)
+    return None in days or abs(days[0] - days[1]).days <= SAME_WITHIN_DAYS  # type: ignore[operator]
 
 
 def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:
@@ -196,7 +244,8 @@ def _strange(tx: Tx, connection: Connection, copy: Copy) -> list[str]:
     if told is None or not told.settled_by:
         return []
     known = mappings.by_remote_ids(tx, connection.name, "payment", told.settled_by)
-    found = [one for one in told.settled_by if one not in known]
+    counted = {one.id for one in _told_to_origin(tx, copy.paper)}
+    found = [one for one in told.settled_by if one not in known or known[one].record_id not in counted]
     balance = judged(tx, connection, copy) if found else None
     return found if balance and balance.draft else []
 

@@ -10,20 +10,26 @@ from core.sync.hub import Connection, Hub
 
 
 async def find_own(hub: Hub, connection: Connection, copy: Copy, *, since: float | None) -> list[Sighting]:
-    """Objects that carry the copy's marker; `since`: none can be older (seconds since 1970)."""
+    """Objects that carry the copy's marker; `since`: none can be older (seconds since 1970).
+
+    Raises ReplyError for one of them that cannot be read: it is there, and must not be made once more.
+    """
     mark = str(Mark(hub.instance, copy.mapping.id, copy.mapping.generation))
     document = copy.paper.document
     number = getattr(document, "number", "") or getattr(document, "reference", "")
     probe = Probe(mark=mark, unique={"number": number} if number else {}, created_after=since)
     found = await connection.connector.find(copy.mapping.kind, probe)
     there = [one for one in found if not isinstance(one, Missing)]
-    return [one for one in there if _mark_of(connection, copy.mapping.kind, one) == mark]
+    return [one for one in there if _carries(connection, copy.mapping.kind, one, mark)]
 
 
-def _mark_of(connection: Connection, kind: str, sighting: Sighting) -> str | None:
+def _carries(connection: Connection, kind: str, sighting: Sighting, mark: str) -> bool:
     if connection.documents is None:
         raise BugError(f"{connection.manifest.title} has no documents")
     try:
-        return connection.documents.read(kind, sighting.raw).mark
-    except ReplyError:
-        return None
+        return connection.documents.read(kind, sighting.raw).mark == mark
+    except ReplyError as error:
+        # another's broken document must not block every look-up, but ours must not be overlooked
+        if mark.encode() in sighting.raw:
+            raise ReplyError(f"{sighting.id} carries this copy's mark and cannot be read: {error}") from error
+        return False

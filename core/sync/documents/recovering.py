@@ -9,14 +9,17 @@ from typing import Final
 
 import msgspec
 
+from core.errors import ReplyError
 from core.model.documents import KINDS, Payment
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.sync.batch import Report
 from core.sync.documents.finding import find_own
 from core.sync.documents.listing import OFFER
 from core.sync.documents.standing import Copy
+from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
 
 RESTORED_AT = "documents_restored_at"
@@ -35,8 +38,11 @@ def forget_listings(tx: Tx, hub: Hub) -> None:
             connections.put_cursor(tx, msgspec.structs.replace(cursor, cursor=None, run=None, completed_at=None))
 
 
-async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> list[Copy]:
-    """The same copies; those that are there already although nobody remembers it are linked."""
+async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[Copy]:
+    """The same copies; those that are there already although nobody remembers it are linked.
+
+    Left out are those that are there and cannot be read: they are seen among the failures.
+    """
     told = await hub.db.read(lambda tx: connections.meta(tx, RESTORED_AT))
     if told is None:
         return list(copies)
@@ -45,7 +51,13 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> l
     for copy in copies:
         if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper, restored_on):
             looked_at = replace(copy, seen_at=hub.clock.now())
-            own = await find_own(hub, connection, looked_at, since=None)
+            try:
+                own = await find_own(hub, connection, looked_at, since=None)
+            except ReplyError as error:
+                trouble = Trouble(error, record_id=copy.paper.customer_id)
+                await hub.db.run(lambda tx, c=copy, t=trouble: record_trouble(tx, hub, connection, {c.row: t}))  # type: ignore[misc]
+                report.failed += 1
+                continue
             if len(own) == 1:
                 found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
                 continue

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
+from core.errors import ReplyError
 from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
@@ -24,6 +25,7 @@ from core.sync.documents.copies import ADDS, hold
 from core.sync.documents.finding import find_own
 from core.sync.documents.sending import commit_written, send_steps
 from core.sync.documents.standing import Copy
+from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
 
 CREATE = "create"
@@ -69,7 +71,14 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
 
 async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
     since = intent.sent_at - connection.manifest.settle_seconds
-    ours = await find_own(hub, connection, copy, since=since)
+    try:
+        ours = await find_own(hub, connection, copy, since=since)
+    except ReplyError as error:
+        # "could not read" is not "not there": it stays in doubt, and is seen among the failures
+        trouble = Trouble(error, record_id=copy.paper.customer_id)
+        await hub.db.run(lambda tx: record_trouble(tx, hub, connection, {copy.row: trouble}))
+        report.failed += 1
+        return
 
     def commit(tx: Tx) -> None:
         if len(ours) == 1:

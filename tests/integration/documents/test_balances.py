@@ -9,10 +9,9 @@ import pytest
 
 from core.store.holds import Hold
 from core.store.tables import HOLDS
-from core.sync.documents.asking import reconcile_all
 from core.sync.documents.tie_out import tie_out
 from tests.support.acting import failing, held, waiting
-from tests.support.paper import bill, billing, pay, shown
+from tests.support.paper import an_hour_later, bill, billing, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -244,10 +243,3 @@ def watched(world: World) -> Any:
     """Counts the holds that were ever opened from now on."""
     before = world.db.read_now(lambda tx: len(list(tx.rows(HOLDS.select()))))
     return lambda: world.db.read_now(lambda tx: len(list(tx.rows(HOLDS.select())))) - before
-
-
-async def an_hour_later(world: World) -> None:
-    """What `reconcile_invoices` does."""
-    world.clock.time += 3600
-    world.db.run_now(lambda tx: reconcile_all(tx, world.hub, world.hub.connections[BOOKS], "hourly"))
-    await world.settle()

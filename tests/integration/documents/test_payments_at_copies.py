@@ -1,0 +1,115 @@
+"""A payment that a person records where the copy of an invoice is: passed on to the origin, or asked about."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.sandbox.faults import Fault
+from tests.integration.sync.test_found_by_simulation import weather
+from tests.support.acting import held
+from tests.support.paper import BOOKS, SINCE, an_hour_later, bill, billing, pay, shown, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def billed(stripe: DocumentPolicy) -> tuple[World, str, str]:
+    """An invoice of Stripe's and its copy in books that originate payments: the world, the invoice, the copy."""
+    books = DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE)
+    world = await billing(with_documents({"stripe": stripe, "quickbooks": books}, {"quickbooks": BOOKS}, {}))
+    invoice = bill(world)
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
+    return world, invoice, copy
+
+
+BACK = DocumentPolicy(originates=KINDS, mirrors=("payment",), since=SINCE)
+"""Stripe's policy where payments of the books are copied back."""
+
+
+async def test_a_payment_in_the_books_settles_the_invoice_at_its_origin_once() -> None:
+    """Policy copies payments back: the bookkeeper's word is enough, and no second payment is booked."""
+    world, _, copy = await billed(BACK)
+    pay(world, copy, "50.00", "quickbooks")
+    for _ in range(3):
+        await world.next_sweep()
+    assert held(world) == []
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["69.00"]
+        assert [one["amount"] for one in shown(world, name, "payment") if one["status"] == "succeeded"] == ["50.00"]
+
+
+async def test_a_payment_in_the_books_that_reaches_no_origin_is_asked_about() -> None:
+    """It was counted as one that settles the invoice: nobody was told that the customer was still asked to pay."""
+    world, _, copy = await billed(DocumentPolicy(originates=KINDS))
+    payment = pay(world, copy, "119.00", "quickbooks")
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["there"], hold.detail["registry"]) == ("balance_differs", "0.00", "119.00")
+    assert hold.detail["others"] == [f"payment {payment} of 119.00 USD, 2026-11-20"]
+    world.lookalikes["quickbooks"].edit("payment", payment, {"status": "void"})
+    await world.next_sweep()
+    assert held(world) == []
+
+
+def busy(world: World) -> None:
+    """Neither system takes a payment at first: both records are known before either is copied."""
+    weather(world, "quickbooks", Fault(kind="too_many", method="POST", path=r"/payment\?", count=1))
+    weather(world, "stripe", Fault(kind="too_many", method="POST", path=r"/v1/payment_records", count=1))
+
+
+async def test_a_payment_that_is_recorded_in_both_systems_is_copied_to_neither() -> None:
+    """They settled the invoice twice over, a part each, and nobody was asked."""
+    world, invoice, copy = await billed(BACK)
+    busy(world)
+    pay(world, copy, "50.00", "quickbooks", received_on="2026-11-23")
+    pay(world, invoice, "50.00")
+    for _ in range(2):
+        await world.next_sweep()
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["69.00"]
+    assert {one.connection for one in held(world)} == {"stripe", "quickbooks"}
+    assert {one.detail["limit"] for one in held(world)} == {"nothing is booked twice"}
+
+
+async def test_one_of_two_records_of_a_payment_that_is_voided_frees_the_other() -> None:
+    """The bookkeeper's was the one too many: Stripe's is booked in its place."""
+    world, invoice, copy = await billed(BACK)
+    busy(world)
+    twin = pay(world, copy, "50.00", "quickbooks")
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("payment", twin, {"status": "void"})
+    await world.next_sweep()
+    await an_hour_later(world)
+    assert held(world) == []
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["69.00"]
+    assert [one["amount"] for one in shown(world, "stripe", "payment") if one["status"] == "succeeded"] == ["50.00"]
+
+
+async def test_a_payment_that_is_recorded_once_more_where_its_copy_is_goes_nowhere() -> None:
+    """The bookkeeper did not see that it was booked: her record is asked about, and not passed on."""
+    world, invoice, copy = await billed(BACK)
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+    pay(world, copy, "50.00", "quickbooks")
+    for _ in range(2):
+        await world.next_sweep()
+    assert [shown(world, name)[0]["due"] for name in ("stripe", "quickbooks")] == ["69.00", "19.00"]
+    (hold,) = held(world)
+    assert (hold.connection, hold.detail["document"]) == ("stripe", "payment")
+
+
+@pytest.mark.parametrize(("amount", "day"), [("50.00", "2026-12-01"), ("49.00", "2026-11-20")])
+async def test_another_amount_or_a_day_far_off_is_another_payment(amount: str, day: str) -> None:
+    """Instalments are equal, and weeks apart."""
+    world, invoice, copy = await billed(BACK)
+    pay(world, copy, "50.00", "quickbooks")
+    pay(world, invoice, amount, received_on=day)
+    for _ in range(3):
+        await world.next_sweep()
+    assert held(world) == []
+    due = {"50.00": "19.00", "49.00": "20.00"}[amount]
+    assert [shown(world, name)[0]["due"] for name in ("stripe", "quickbooks")] == [due, due]

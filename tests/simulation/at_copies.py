@@ -1,0 +1,220 @@
+"""What people do at systems that hold copies: they pay, retype, spoil and lose, and close the books."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.simulation.papers import NOT_TOLD, Named, Shown, is_due, token, whose
+from tests.simulation.routes import is_passed_on, originates
+from tests.simulation.tape import BILLERS
+
+if TYPE_CHECKING:
+    from core.sandbox.lookalike import Mutation
+    from tests.simulation.clerks import Clerks
+
+CLOSED_THROUGH: Final = ("2026-11-18", "2026-11-20", "2026-12-31")
+"""After the invoices' day; after the payments', too; with all that is still to come."""
+
+
+class AtCopies:
+    """The moves of people who work where copies are."""
+
+    def __init__(self, clerks: Clerks, route: str) -> None:
+        """Nobody has done anything; the books are open."""
+        self._clerks, self._route = clerks, route
+        self.spoiled: dict[tuple[str, str], Shown] = {}
+        """Copies of invoices whose amounts a person changed, as that person left them."""
+        self.retyped: dict[tuple[str, str], Shown] = {}
+        """Invoices that a person typed in by hand under the number of another system's."""
+        self.twice: set[Named] = set()
+        """Payments that people recorded in both systems."""
+        self.closed_through = ""
+        """The latest day through which the books ever were closed."""
+        self._meddlers: dict[str, list[Random]] = {}
+
+    # ---- looking -------------------------------------------------------------------------------------------
+
+    def original(self, system: str, invoice: str) -> Named:
+        """The invoice itself where this is a copy, and the copy's own name where it is none."""
+        is_copy = (system, "invoice", invoice) in self._clerks.ours
+        found = self._of(system, "invoice", self._clerks.shown(system, "invoice")[invoice]) if is_copy else None
+        return found or Named(system, "invoice", invoice)
+
+    def _of(self, system: str, kind: str, one: Shown) -> Named | None:
+        """What this is a copy of."""
+        originals = self._clerks.originals(kind).items()
+        of = [
+            named
+            for named, shown in originals
+            if named.system != system
+            and originates(self._route, named.system)
+            and token(kind, shown) == token(kind, one)
+        ]
+        return of[0] if len(of) == 1 else None
+
+    def _copy(self, rng: Random, system: str, kind: str = "invoice") -> tuple[str, Shown, Named] | None:
+        """A copy that is there, and what it is a copy of."""
+        found = self._clerks.some(rng, self._clerks.copies(system, kind), lambda one: one["status"] != "draft")
+        of = found and self._of(system, kind, found[1])
+        return (*found, of) if found and of else None
+
+    # ---- paying --------------------------------------------------------------------------------------------
+
+    def pay(self, system: str, rng: Random) -> None:
+        """Somebody books a payment of a copy, or of several of one customer's."""
+        due = self._due(system)
+        if not due:
+            return
+        first = due[rng.choice(sorted(due))]
+        same = sorted((name, one) for name, one in due.items() if whose(one) == whose(first))
+        some = rng.sample(same, min(len(same), rng.choice((1, 1, 1, 2))))
+        self._clerks.paid(system, rng, some, extra=system == "quickbooks" and rng.random() < 0.2)
+        for name, _ in some:
+            self._booked(system, self.original(system, name))
+        self._clerks.count(f"paid {len(some)} at {system}, where the copy is")
+
+    def pay_twice(self, system: str, rng: Random) -> None:
+        """The same payment is recorded where the invoice was made and where its copy is."""
+        due = self._due(system)
+        if not due:
+            return
+        name = rng.choice(sorted(due))
+        original = self.original(system, name)
+        there = self._clerks.shown(original.system, "invoice").get(original.id)
+        if there is None or original.system == system or not is_due(there):
+            return
+        least = min(due[name], there, key=lambda one: Decimal(one["due"]))
+        amount = self._clerks.part(rng, least)
+        places = [(system, name, due[name]), (original.system, original.id, there)]
+        for at, invoice, one in rng.sample(places, 2):
+            made = self._clerks.record(
+                at, one, [{"invoice": invoice, "amount": amount}], Decimal(amount), "bank transfer"
+            )
+            self.twice.add(made)
+            self._clerks.blame(made, "recorded in both systems")
+        self._booked(system, original)
+        self._clerks.blame(original, "recorded in both systems")
+        self._clerks.count("paid in both systems")
+
+    def overpay(self, system: str, rng: Random) -> None:
+        """More comes in than is due: the books keep what is left over for the customer."""
+        found = self._clerks.some(rng, self._clerks.own(system), is_due)
+        if found:
+            self._clerks.paid(system, rng, [found], extra=True)
+            self._clerks.count("overpaid")
+
+    def _due(self, system: str) -> dict[str, Shown]:
+        there = self._clerks.copies(system, "invoice").items()
+        return {name: one for name, one in there if is_due(one) and self._of(system, "invoice", one)}
+
+    def _booked(self, system: str, original: Named) -> None:
+        """Where the origin is not told of it, the copy's balance is another one, and a person is asked."""
+        if not is_passed_on(self._route, system, original.system):
+            self._clerks.blame(original, NOT_TOLD, system)
+
+    # ---- typing --------------------------------------------------------------------------------------------
+
+    def bill_twice(self, system: str, rng: Random) -> None:
+        """Somebody types in by hand what was just billed elsewhere, under its number."""
+        (origin,) = [one for one in BILLERS if originates(self._route, one)]
+        customer = self._clerks.some(
+            rng, self._clerks.shown_customers(system), lambda one: one.get("status") != "inactive"
+        )
+        made = self._clerks.bill(origin, rng, is_draft=False)
+        if made is None or customer is None:
+            return
+        number = self._clerks.shown(origin, "invoice")[made]["number"]
+        changes = self._clerks.bill_of(system, rng, *customer) | {"number": number, "status": "open"}
+        name = self._clerks.edit(system, "invoice", None, changes)
+        self.retyped[system, name] = self._clerks.shown(system, "invoice")[name]
+        self._clerks.blame(Named(origin, "invoice", made), "its number is taken there", system)
+        self._clerks.count("billed by hand in both systems")
+
+    def close_books(self, _system: str, rng: Random) -> None:
+        """Nothing dated until then can be booked, changed or voided any more."""
+        self._close(rng.choice(CLOSED_THROUGH))
+        self._clerks.count("books closed")
+
+    def open_books(self, _system: str, _rng: Random) -> None:
+        """Somebody opens them again."""
+        if self.closed_through:
+            self._close(None)
+            self._clerks.count("books opened")
+
+    def _close(self, through: str | None) -> None:
+        books: Any = self._clerks.lookalike("quickbooks")
+        books.settings = dataclasses.replace(books.settings, books_closed_through=through)
+        self.closed_through = max(self.closed_through, through or "")
+
+    # ---- spoiling ------------------------------------------------------------------------------------------
+
+    def meddle(self, system: str, rng: Random) -> None:
+        """Somebody waits for the next draft of a copy, and gets at it before it is done."""
+        self._meddlers.setdefault(system, []).append(rng)
+
+    def made(self, system: str, one: Mutation) -> None:
+        """Accord has just made an object: whoever waited for a draft has it now."""
+        waiting = self._meddlers.get(system)
+        if one.kind != "invoice" or not waiting:
+            return
+        copy = self._clerks.shown(system, "invoice")[one.id]
+        original = self._of(system, "invoice", copy)
+        if copy["status"] != "draft" or original is None:
+            return
+        rng = waiting.pop()
+        if system == "stripe" and rng.random() < 0.6:
+            lines = list(self._clerks.lines(rng, copy["currency"]))
+            self._clerks.edit(system, "invoice", one.id, {"lines": lines})
+            self.spoiled[system, one.id] = self._clerks.shown(system, "invoice")[one.id]
+            self._clerks.blame(original, "a person changed the draft of the copy", system)
+            self._clerks.count(f"a draft of a copy changed at {system}")
+        else:
+            self._clerks.lookalike(system).delete("invoice", one.id)
+            self._clerks.blame(original, "a person deleted the draft of the copy", system)
+            self._clerks.count(f"a draft of a copy deleted at {system}")
+
+    def spoil(self, system: str, rng: Random) -> None:
+        """Somebody changes the amounts of a copy."""
+        found = self._copy(rng, system)
+        if found is None or found[1]["status"] == "void" or system == "stripe":
+            return
+        name, one, original = found
+        if system == "hubspot":
+            line = rng.choice(self._clerks.lookalike(system).objects("invoice")[name]["line_item"])
+            amount = self._clerks.unit(one["currency"]) * rng.randint(1, 99)
+            self._clerks.edit(system, "line_item", line, {"amount": str(amount)})
+        else:
+            self._clerks.edit(system, "invoice", name, {"lines": list(self._clerks.lines(rng, one["currency"]))})
+        after = self._clerks.shown(system, "invoice")[name]
+        if after["lines"] == one["lines"]:
+            return
+        self.spoiled[system, name] = after
+        self._clerks.blame(original, "a person changed the copy's amounts", system)
+        self._clerks.count(f"a copy's amounts changed at {system}")
+
+    def restate(self, system: str, rng: Random) -> None:
+        """Somebody changes the state of a copy. What HubSpot says of it is put back, unless it is void there."""
+        found = self._copy(rng, system)
+        if found is None:
+            return
+        name, one, original = found
+        states = ("open", "paid", "void") if system == "hubspot" else ("void",)
+        status = rng.choice([other for other in states if other != one["status"]] or ["void"])
+        self._clerks.edit(system, "invoice", name, {"status": status})
+        self._clerks.count(f"a copy's state changed at {system}")
+        if status == "void" and original in self._clerks.originals("invoice"):
+            self._clerks.blame(original, "a person voided the copy", system)
+
+    def lose(self, system: str, rng: Random) -> None:
+        """Somebody deletes a copy."""
+        kind = "invoice" if system == "hubspot" else rng.choice(("invoice", "payment", "credit_note"))
+        found = self._copy(rng, system, kind)
+        if found is None or system == "stripe":
+            return
+        self._clerks.lookalike(system).delete(kind, found[0])
+        self.spoiled.pop((system, found[0]), None)
+        self._clerks.blame(found[2], "a person deleted the copy", system)
+        self._clerks.count(f"a copy of an {kind} deleted at {system}")

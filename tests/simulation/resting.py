@@ -1,0 +1,180 @@
+"""The documents of all systems at rest, looked up once; and every reason for which one may differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from core.model.documents import KINDS
+from core.store.database import Tx
+from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
+from tests.simulation.clerks import Clerks
+from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown
+from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
+
+if TYPE_CHECKING:
+    from tests.simulation.world import SimWorld
+
+STANDING: Final = ("succeeded", "issued")
+
+
+class Rest:
+    """The documents of all systems at rest, looked up once."""
+
+    UNASKED: Final = frozenset({"its customer is not there", DELETED})
+    """Nobody needs to be asked: it waits, or was deleted before anybody saw it."""
+
+    def __init__(self, world: SimWorld, clerks: Clerks, billing: Billing, tx: Tx) -> None:
+        """Look at everything."""
+        self._world, self._clerks, self._billing, self.tx = world, clerks, billing, tx
+        self.shown = {system: {kind: clerks.shown(system, kind) for kind in KINDS} for system in SYSTEMS}
+        self.originals = {kind: clerks.originals(kind) for kind in KINDS}
+        self.holds = _held(tx)
+        self._copies: dict[tuple[str, str, str], list[Shown]] = {}
+        for system in SYSTEMS:
+            for kind in ("invoice", "credit_note"):
+                for one in clerks.copies(system, kind).values():
+                    self._copies.setdefault((system, kind, one["number"]), []).append(one)
+        self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {name: self._parts_at(name) for name in SYSTEMS}
+        self._bound = self._bonds()
+        self._claimed = self._claims()
+
+    def _parts_at(self, system: str) -> dict[tuple[str, Decimal], list[str]]:
+        found: dict[tuple[str, Decimal], list[str]] = {}
+        for one in self._clerks.copies(system, "payment").values():
+            if one["status"] == "succeeded":
+                for part in one["applications"]:
+                    number = self.shown[system]["invoice"].get(part["invoice"], {}).get("number", "")
+                    found.setdefault((one["currency"], Decimal(part["amount"])), []).append(number)
+        return found
+
+    def _bonds(self) -> dict[Named, set[Named]]:
+        """Documents that settle each other, however far apart: what keeps one keeps the sums of all."""
+        found: dict[Named, set[Named]] = {}
+        for one, invoices in self._clerks.settles.items():
+            group = {one}
+            for invoice in invoices:
+                group |= found.get(invoice, {invoice})
+            for member in group:
+                found[member] = group
+        return found
+
+    def copies(self, system: str, kind: str, number: str) -> Sequence[Shown]:
+        """Those with our marker and this number."""
+        return self._copies.get((system, kind, number), ())
+
+    def parts(self, system: str) -> Mapping[tuple[str, Decimal], Sequence[str]]:
+        """What copies of payments settle: by currency and amount, the invoices' numbers."""
+        return self._parts[system]
+
+    def number(self, system: str, invoice: str) -> str:
+        """The number of an invoice as a system has it, also of one that was deleted where it was made."""
+        gone = self.originals["invoice"].get(Named(system, "invoice", invoice), {})
+        return str(self.shown[system]["invoice"].get(invoice, gone).get("number", ""))
+
+    @staticmethod
+    def books_among(mirrors: Sequence[str]) -> Sequence[str]:
+        """Mirrors that have payments and credit notes."""
+        return [one for one in mirrors if one != "hubspot"]
+
+    # ---- excuses ---------------------------------------------------------------------------------------
+
+    def excuses(self, named: Named, mirror: str) -> set[str]:
+        """Why one document may differ at a mirror."""
+        causes = self._clerks.causes.get(named, {})
+        found = causes.get(mirror, set()) | causes.get(EVERYWHERE, set())
+        one = self.originals[named.kind].get(named)
+        if one is None or mirror == EVERYWHERE:
+            return found
+        found = found | self._about_customer(named, one, mirror)
+        if mirror == "stripe" and any(_has_three_decimals(line) for line in one.get("lines", ())):
+            found = found | {"Stripe has no third decimal"}
+        if mirror == "stripe" and named.kind == "invoice" and one["status"] in ("open", "uncollectible"):
+            found = found if self._billing.mirrors_open else found | {"it may not be open there"}
+        day = str(one.get("received_on" if named.kind == "payment" else "issued_on") or "")
+        if mirror == "quickbooks" and day <= self._clerks.at_copies.closed_through:
+            found = found | {"the books were closed"}
+        if named.kind == "invoice" and self._claimed.get(named, Decimal(0)) > Decimal(one["total"]):
+            found = found | {"more came in than its total, at different systems"}
+        return found
+
+    def _about_customer(self, named: Named, one: Shown, mirror: str) -> set[str]:
+        there = self._counterpart(named.system, one["customer"], mirror)
+        if there is None:
+            return {"its customer is not there"}
+        if self._is_inactive(mirror, there):
+            return {"its customer is inactive there"}
+        is_other = mirror == "quickbooks" and self._customers(mirror)[there]["currency"] != one["currency"]
+        return {"its customer has another currency there"} if is_other else set()
+
+    def _claims(self) -> dict[Named, Decimal]:
+        """What people paid and credited of each invoice, wherever they did."""
+        found: dict[Named, Decimal] = {}
+        for one, invoices in self._clerks.settles.items():
+            shown = self.originals[one.kind].get(one)
+            if shown is None or shown["status"] not in STANDING:
+                continue
+            amounts = (
+                [shown.get("applied")] if one.kind == "credit_note" else [a["amount"] for a in shown["applications"]]
+            )
+            for invoice, amount in zip(invoices, amounts, strict=False):
+                found[invoice] = found.get(invoice, Decimal(0)) + Decimal(amount or 0)
+        return found
+
+    def excuses_around(self, named: Named, mirror: str) -> set[str]:
+        """The same, with all that settles it or that it settles."""
+        return {why for one in self._bound.get(named, {named}) for why in self.excuses(one, mirror)}
+
+    def _counterpart(self, system: str, customer: str, mirror: str) -> str | None:
+        return self._world.checks.counterpart(self.tx, system, customer, mirror)
+
+    def is_customer_known(self, system: str, customer: str) -> bool:
+        """Whether the registry has whom it was billed to."""
+        return self._counterpart(system, customer, REGISTRY) is not None
+
+    def _customers(self, system: str) -> Mapping[str, Shown]:
+        return self._clerks.shown_customers(system)
+
+    def _is_inactive(self, mirror: str, customer: str) -> bool:
+        there = self._customers(mirror).get(customer)
+        return there is None or there.get("status") == "inactive"
+
+    def wrong_customer(self, named: Named, one: Shown, mirror: str, copy: Shown) -> Iterator[str]:
+        """A copy is billed to the same customer."""
+        there = self._counterpart(named.system, one["customer"], mirror)
+        if there is not None and copy["customer"] != there:
+            yield f"the customer {copy['customer']}, not {there}"
+
+    # ---- holds -----------------------------------------------------------------------------------------
+
+    def is_held(self, named: Named, mirror: str) -> bool:
+        """Whether a person is asked about this copy."""
+        return mirror in self.holds.get(named, {})
+
+    def is_asked(self, named: Named, mirror: str) -> bool:
+        """Whether a person is asked about the copy, the document, or what is settled with it."""
+        bound = self._bound.get(named, {named})
+        return any({mirror, one.system} & self.holds.get(one, {}).keys() for one in bound)
+
+    def told(self, named: Named) -> str:
+        """What people are asked."""
+        return "; ".join(f"{name}: {why}" for name, why in sorted(self.holds.get(named, {}).items()))
+
+
+def _has_three_decimals(line: Shown) -> bool:
+    return any(Decimal(line[name]) % Decimal("0.01") for name in ("amount", "discount", "tax"))
+
+
+def _held(tx: Tx) -> dict[Named, dict[str, str]]:
+    """Documents that a person is asked about: by the connection of the question, its words."""
+    about = sa.select(
+        DOCUMENTS.c.origin, DOCUMENTS.c.kind, DOCUMENTS.c.remote_id, HOLDS.c.connection, HOLDS.c.reason, HOLDS.c.detail
+    ).join_from(HOLDS, MAPPINGS, HOLDS.c.subject == sa.literal("m:") + MAPPINGS.c.id)
+    about = about.join(DOCUMENTS, DOCUMENTS.c.id == MAPPINGS.c.record_id).where(HOLDS.c.state == "open")
+    found: dict[Named, dict[str, str]] = {}
+    for origin, kind, remote_id, connection, reason, detail in tx.rows(about):
+        found.setdefault(Named(origin, kind, remote_id), {})[connection] = f"{reason} {detail}"
+    return found
