@@ -14,6 +14,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
+from core.sync.documents.routing import Routes
 from core.sync.hub import Connection, Hub
 
 NOTHING_TO_COPY = frozenset({"void", "failed"})
@@ -35,15 +36,21 @@ def offer_copies(tx: Tx, hub: Hub, papers: Sequence[Paper], trace: str) -> int:
 def _offered_to(
     tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]
 ) -> list[MappingRow]:
-    wanted = [one for one in papers if is_wanted(one, hub, connection, row)]
+    wanted = _routed(tx, hub, connection, [one for one in papers if is_wanted(one, hub, connection, row)])
     invoices = [one for one in wanted if isinstance(one.document, Invoice)]
     made = _mapped(tx, hub, connection, invoices)
     # what settles an invoice could not be copied before the invoice was to be
     about = documents.about(tx, [one.record_id for one in made])
     waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
     others = {one.id: one for one in wanted if not isinstance(one.document, Invoice)}
-    others |= {one.id: one for one in waiting.values() if is_wanted(one, hub, connection, row)}
-    return made + _mapped(tx, hub, connection, _with_their_invoices(tx, connection, list(others.values())))
+    fresh = [one for one in waiting.values() if is_wanted(one, hub, connection, row)]
+    others |= {one.id: one for one in _routed(tx, hub, connection, fresh)}
+    return made + _mapped(tx, hub, connection, _with_their_invoices(tx, hub, connection, list(others.values())))
+
+
+def _routed(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
+    routes = Routes(tx, hub, papers)
+    return [one for one in papers if routes.takes(connection.name, one)]
 
 
 def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow) -> bool:
@@ -59,11 +66,17 @@ def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow
     return is_standing and (issued_on is None or issued_on.isoformat() >= since)
 
 
-def _with_their_invoices(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
-    """Those whose every invoice is there, or is to be."""
-    mapped = mappings.of_records(tx, {name for one in papers for name in references(one.document)})
+def _with_their_invoices(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
+    """What settles only invoices that are to be copied here, and what settles those of several entities: it is held."""
+    mapped = mappings.of_records(tx, [name for one in papers for name in references(one.document)])
     there = {name for name, rows in mapped.items() if any(row.connection == connection.name for row in rows)}
-    return [one for one in papers if there.issuperset(references(one.document))]
+    routes = Routes(tx, hub, papers)
+    return [
+        one
+        for one in papers
+        if there.issuperset(references(one.document))
+        or (routes.at(connection.name, one) == "split" and not there.isdisjoint(references(one.document)))
+    ]
 
 
 def _mapped(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
