@@ -77,7 +77,8 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
         refuse_second(tx, connection, copy)
         balance = judged(tx, connection, copy) if step is None else None
     except Later as later:
-        wait(tx, hub, connection, copy, str(later), report)
+        until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
+        wait(tx, connection, copy, report, why=str(later), until=until)
         return None
     except RejectedError as error:
         hold(tx, hub, connection, copy, refusal(error, copy.paper))
@@ -94,9 +95,8 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
     return step
 
 
-def wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, report: Report) -> None:
-    """Something that a copy needs is not there yet: looked at again after a while, or when that is."""
-    until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
+def wait(tx: Tx, connection: Connection, copy: Copy, report: Report, *, why: str, until: float) -> None:
+    """Something that a copy needs is not there yet: looked at again then, or when it is."""
     work.postpone(tx, connection.name, {copy.row.subject: until}, reason=why)
     # what failed was tried for a customer or an invoice that is not there any more
     failures.resolve(tx, connection.name, [copy.subject])

@@ -55,7 +55,9 @@ def _belongs(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Route
     if where == "elsewhere":
         _let_go(tx, hub, connection, copy, "belongs in other books", actor="accord")
     elif where == "unknown":
-        wait(tx, hub, connection, copy, routes.missing(connection.name, copy.paper), report)
+        # no other look than that of a person's edit finds more, and that one marks it
+        until = hub.clock.now() + hub.timing.longest_back_off
+        wait(tx, connection, copy, report, why=routes.missing(connection.name, copy.paper), until=until)
     elif where == "split":
         hold(tx, hub, connection, copy, refusal(_split(connection, copy, routes), copy.paper))
         report.held += 1
