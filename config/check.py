@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from config.policy import METADATA, Carrier, fields_in
-from config.section import Mistakes, Section
+from config.section import Mistakes, Section, did_you_mean
 from config.settings import own_variables, secret_variable
-from core.model.policy import REGISTRY, Policy, Rule
+from core.model.policy import ENTITY_FIELD, REGISTRY, ConnectionPolicy, Policy, Rule
 from core.ports import ConnectionConfig
 
 ACCOUNT_SETTINGS: Final = ("account", "account_id", "portal_id", "realm_id")
@@ -30,6 +30,8 @@ def check(
     _one_account_once(mistakes, connections)
     _one_variable_once(mistakes, carriers)
     _sources_originate(mistakes, policy)
+    _entities_have_books(mistakes, policy)
+    _books_have_documents(mistakes, policy)
     for name, carrier in carriers.items():
         _some_field_flows(mistakes, policy, carrier)
         if policy.connections[name].match_email and not carrier.carries("email"):
@@ -60,6 +62,43 @@ def _sources_originate(mistakes: Mistakes, policy: Policy) -> None:
                 mistakes.add(
                     ("connections", name, "documents", "mirrors"), f"no {kind} comes from {', '.join(sources)}"
                 )
+
+
+def _entities_have_books(mistakes: Mistakes, policy: Policy) -> None:
+    """Whose documents they are means something where copies go by it, and one that no books list waits for ever."""
+    for name, one in policy.connections.items():
+        known = {entity for other in _mirrors_of(policy, name) for entity in other.documents.entities}
+        path, told = ("connections", name, "documents"), one.documents
+        if told.entity and told.entity not in known:
+            problem = f"no connection that gets copies from here lists {told.entity!r} in its entities"
+            mistakes.add((*path, "entity"), problem + did_you_mean(told.entity, known))
+        if told.entity_field != ENTITY_FIELD and not known:
+            mistakes.add(
+                (*path, "entity_field"), "has no effect: no connection that gets copies from here names entities"
+            )
+
+
+def _books_have_documents(mistakes: Mistakes, policy: Policy) -> None:
+    """Books of an entity that no document can be of stay empty."""
+    for name, one in policy.connections.items():
+        sources = [other.documents for other in policy.connections.values() if one in _mirrors_of(policy, other.name)]
+        given = {told.entity for told in sources}
+        for entity in one.documents.entities if sources and "" not in given else ():
+            if entity not in given:
+                problem = f"no document is of {entity!r}: what is copied here comes from connections with an entity"
+                mistakes.add(("connections", name, "documents", "entities"), problem + did_you_mean(entity, given))
+
+
+def _mirrors_of(policy: Policy, origin: str) -> list[ConnectionPolicy]:
+    """The connections that get copies of what originates at one."""
+    told = policy.connections[origin]
+    return [
+        one
+        for one in policy.connections.values()
+        if one is not told
+        and not set(one.documents.mirrors).isdisjoint(told.documents.originates)
+        and (not one.documents.sources or not {origin, told.provider}.isdisjoint(one.documents.sources))
+    ]
 
 
 def _conflicts_have_an_owner(table: Section, policy: Policy, carriers: Mapping[str, Carrier], field: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import msgspec
 
 from config.section import Section, did_you_mean
+from core.model.customer import FIELDS, NOT_TEXT
 from core.model.documents import KINDS
-from core.model.policy import DocumentPolicy
+from core.model.policy import ENTITY_FIELD, DocumentPolicy
 from core.model.remote import Manifest
+from core.model.values import is_metadata, metadata_key
 
 
 def document_policy(section: Section, manifest: Manifest | None) -> DocumentPolicy:
@@ -20,13 +23,34 @@ def document_policy(section: Section, manifest: Manifest | None) -> DocumentPoli
         sources=section.texts("sources"),
         since=section.text("since") or "",
     )
-    policy = msgspec.structs.replace(policy, overview=_overview(section, policy, manifest))
-    for key in ("sources", "since"):
+    policy = msgspec.structs.replace(policy, overview=_overview(section, policy, manifest), **_entities(section))
+    for key in ("sources", "since", "entities"):
         if key in section and not policy.mirrors:
             section.mistake(key, "has no effect without mirrors")
+    for key in ("entity", "entity_field"):
+        if key in section and not policy.originates:
+            section.mistake(key, "has no effect without originates")
     if policy.since and not _is_day(policy.since):
         section.mistake("since", f'must be a day like "2026-01-31", not {policy.since!r}')
     return policy
+
+
+def _entities(section: Section) -> dict[str, Any]:
+    """Whose books these are, and whose the documents are that originate here: all one entity's, or the customer's."""
+    entities, entity, field = section.texts("entities"), section.text("entity"), section.text("entity_field")
+    if section.is_list("entities") and not entities:
+        section.mistake("entities", "names no entity, so nothing would be copied here; leave it out to copy all")
+    if "entity" in section and "entity_field" in section:
+        section.mistake(
+            "entity_field", "has no effect beside entity, which says whose all of them are; keep one of the two"
+        )
+    if field is not None and not _is_one_text(field):
+        section.mistake("entity_field", f"{field!r} is no field of a customer that is one text, like {ENTITY_FIELD!r}")
+    return {"entities": entities, "entity": entity or "", "entity_field": field or ENTITY_FIELD}
+
+
+def _is_one_text(field: str) -> bool:
+    return (field in FIELDS and field not in NOT_TEXT) or (is_metadata(field) and bool(metadata_key(field).strip()))
 
 
 def _kinds(section: Section, key: str, what: str, manifest: Manifest | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import msgspec
 
 from config.documents import document_policy
 from config.section import Section, did_you_mean
-from core.model.customer import FIELDS
+from core.model.customer import FIELDS, NOT_TEXT
 from core.model.policy import (
     DEFAULT_RULES,
     HOLD,
@@ -32,9 +32,6 @@ METADATA: Final = "metadata"
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 FLOWS: Final[tuple[Flow, ...]] = get_args(Flow)
 CLEARS: Final[tuple[Clear, ...]] = get_args(Clear)
-
-NOT_TEXT: Final = frozenset({"other_emails", "invoice_metadata_keys", "billing_address", "shipping_address"})
-"""Fields whose value is no single text, so that no filter can ask for one."""
 
 
 @dataclass(frozen=True, slots=True)

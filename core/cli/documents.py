@@ -169,6 +169,7 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
         "missing",
         "differs",
         "outside",
+        "unrouted",
         "amount",
         "matched_amount",
     )

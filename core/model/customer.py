@@ -30,3 +30,6 @@ str, except: other_emails and invoice_metadata_keys are lists of str; the two ad
 line1, line2, city, state, postal_code, country (ISO 3166 alpha-2). customer_type is company | individual;
 status is active | inactive; currency ISO 4217 upper case; timezone IANA; parent an external_customer_id.
 """
+
+NOT_TEXT: Final = frozenset({"other_emails", "invoice_metadata_keys", "billing_address", "shipping_address"})
+"""Fields whose value is no single text, so that no filter can ask for one."""

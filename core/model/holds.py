@@ -27,6 +27,7 @@ DOCUMENT_CHANGED: Final = "document_changed"
 DOCUMENT_GONE: Final = "document_gone"
 BY_HAND: Final = "by_hand"
 BALANCE_DIFFERS: Final = "balance_differs"
+ENTITY_CHANGED: Final = "entity_changed"
 
 TEXTS: Final[Mapping[str, str]] = {
     CONFLICT: "both sides changed to different values and policy names no winner",
@@ -49,6 +50,7 @@ TEXTS: Final[Mapping[str, str]] = {
     DOCUMENT_GONE: "a document that was final is not there any more at its origin",
     BY_HAND: "money moved in a way that this connection is not told of: a person books it there, and answers so",
     BALANCE_DIFFERS: "what is due of a copy is not what is due of its invoice, though all that settles it is copied",
+    ENTITY_CHANGED: "a document is booked here, and is another entity's by now",
 }
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -72,6 +74,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     DOCUMENT_GONE: ("accept", "retry", "leave"),
     BY_HAND: ("booked", "retry", "leave"),
     BALANCE_DIFFERS: ("retry", "leave"),
+    ENTITY_CHANGED: ("accept", "rebook"),
 }
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})

@@ -16,6 +16,9 @@ Scope = Literal["all", "filter", "marked", "none"]
 REGISTRY: Final = "registry"
 """The source of a value that a person or program wrote to the registry itself."""
 
+ENTITY_FIELD: Final = "metadata.entity"
+"""The customer's field that names the entity of its documents, where policy names no other one."""
+
 HOLD: Final[tuple[str, ...]] = ()
 """`on_conflict` with no source in it: ask a person."""
 
@@ -43,7 +46,9 @@ class DocumentPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     `sources`: the connections whose documents it gets copies of; none named: all that originate any. `since`: copies of
     documents issued from that day on (ISO date); "": from the day of the connection's activation. `overview`: what
-    each customer's documents add up to is written on its object there.
+    each customer's documents add up to is written on its object there. `entities`: it is the books of these legal
+    entities, and gets copies of their documents only; none named: of all. `entity`: whose all documents that
+    originate here are; "": the customer's `entity_field` says whose each is.
     """
 
     originates: tuple[str, ...] = ()
@@ -51,6 +56,9 @@ class DocumentPolicy(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     since: str = ""
     overview: bool = False
+    entities: tuple[str, ...] = ()
+    entity: str = ""
+    entity_field: str = ENTITY_FIELD
 
 
 class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):

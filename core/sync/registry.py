@@ -18,6 +18,7 @@ from core.store import connections, customers, failures, holds, journal, mapping
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.sync.documents.marking import customers_moved
 from core.sync.family import FAMILIES
 from core.sync.hub import Connection, Hub
 from core.sync.parts import offer_parts
@@ -59,6 +60,8 @@ def fan_out(tx: Tx, hub: Hub, moved: Iterable[Moved], *, but: str, trace: str, a
     if not by_id:
         return
     mapped = {} if are_new else mappings.of_records(tx, by_id)
+    if not are_new:
+        customers_moved(tx, hub, {name: one.fields for name, one in by_id.items()}, trace)
     for name in sorted(hub.connections):
         if name == but:
             continue

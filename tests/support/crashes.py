@@ -155,6 +155,7 @@ class FragileWorld(World):
         twin = object.__new__(FragileWorld)
         state = (self.rng, self.clock, self.lookalikes, self.vaults)
         twin.rng, twin.clock, twin.lookalikes, twin.vaults = copy.deepcopy(state)
+        twin.names, twin.providers = self.names, self.providers
         twin.seed, twin.url, twin.timing, twin.config = self.seed, self.url, self.timing, self.config
         twin.fuse, twin.fused, twin.database_calls, twin.woken = fuse, self.fused, self.database_calls, set()
         twin.says = dict(self.says)

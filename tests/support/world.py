@@ -99,17 +99,20 @@ class World:
     timing: Timing = field(default_factory=lambda: Timing(changes_every=60, full_every=86400, first_back_off=1))
     life: LifeFile | None = None
     config: AccordConfig = field(default_factory=lambda: config_of(NAMES))
+    providers: Mapping[str, str] = field(default_factory=dict)
+    """Whose look-alike a connection has, where its name does not say so: several of one provider."""
 
     def __post_init__(self) -> None:
         """An empty world."""
         self.rng = random.Random(self.seed)
         self.clock = StillClock()
+        offers = {name: OFFERS[self.providers.get(name, name)] for name in self.names}
         self.lookalikes: dict[str, LookAlike] = {
-            name: OFFERS[name].build(self.clock, random.Random(self.seed + number), 1.0, False)  # noqa: FBT003 - Offer.build
+            name: offers[name].build(self.clock, random.Random(self.seed + number), 1.0, False)  # noqa: FBT003 - Offer.build
             for number, name in enumerate(self.names, 1)
         }
         self.exchanges: dict[str, Exchange] = {name: one.respond for name, one in self.lookalikes.items()}
-        self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in self.names}
+        self.vaults = {name: PlainVault(dict(SECRETS[self.providers.get(name, name)])) for name in self.names}
         self.db = Database(self.url, is_direct=True)
         METADATA.create_all(self.db.engine)
         self.woken: set[str] = set()

@@ -8,8 +8,11 @@ from core.errors import InvalidInputError
 from core.model.documents import KINDS
 from core.store import connections, customers, documents, mappings
 from core.store.database import Tx
+from core.store.documents import Paper
+from core.store.mappings import MappingRow
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
+from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.hub import Connection, Hub
 
@@ -54,8 +57,14 @@ def _mark_copies(
         after = rows[-1].id
         papers = documents.by_ids(tx, [row.record_id for row in rows])
         copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
-        marked = [row for row, one in copies if not (is_unequal_only and is_equal(one, row))]
+        routes = Routes(tx, hub, [one for _, one in copies])
+        marked = [row for row, one in copies if not is_unequal_only or _is_open(connection, routes, row, one)]
         mark_mappings(tx, hub, marked, reason="to be seen equal", trace=trace)
+
+
+def _is_open(connection: Connection, routes: Routes, row: MappingRow, paper: Paper) -> bool:
+    """Whether anything is left to do, or to ask: who its customer belongs to may have changed, or policy."""
+    return not is_equal(paper, row) or routes.at(connection.name, paper) == "misplaced"
 
 
 def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:

@@ -22,6 +22,7 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.intents import Intent
+from core.store.mappings import MappingRow
 from core.store.text import dump
 from core.sync.batch import Report
 from core.sync.documents import by_hand
@@ -34,7 +35,7 @@ from core.sync.documents.balances import (
     wake_what_settles_it,
 )
 from core.sync.documents.marking import no_object_yet
-from core.sync.documents.standing import BASE, OTHERS, Copy
+from core.sync.documents.standing import BASE, ENTITY, OTHERS, Copy
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
 from core.sync.hub import KIND, Connection, Hub
@@ -75,12 +76,9 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
         step = connection.documents.step(wanted, copy.raw)
         refuse_second(tx, connection, copy)
         balance = judged(tx, connection, copy) if step is None else None
-    except Later as wait:
+    except Later as later:
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
-        work.postpone(tx, connection.name, {copy.row.subject: until}, reason=str(wait))
-        # what failed was tried for a customer or an invoice that is not there any more
-        failures.resolve(tx, connection.name, [copy.subject])
-        report.waiting += 1
+        wait(tx, connection, copy, report, why=str(later), until=until)
         return None
     except RejectedError as error:
         hold(tx, hub, connection, copy, refusal(error, copy.paper))
@@ -95,6 +93,14 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, report: Report) 
     if step is None:
         _compared(tx, hub, connection, copy, balance, report)
     return step
+
+
+def wait(tx: Tx, connection: Connection, copy: Copy, report: Report, *, why: str, until: float) -> None:
+    """Something that a copy needs is not there yet: looked at again then, or when it is."""
+    work.postpone(tx, connection.name, {copy.row.subject: until}, reason=why)
+    # what failed was tried for a customer or an invoice that is not there any more
+    failures.resolve(tx, connection.name, [copy.subject])
+    report.waiting += 1
 
 
 def _compared(tx: Tx, hub: Hub, connection: Connection, copy: Copy, balance: Balance | None, report: Report) -> None:
@@ -168,7 +174,7 @@ def _end(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     mappings.update(
         tx, [msgspec.structs.replace(copy.mapping, state=mappings.ENDED, note=note, updated_at=hub.clock.now())]
     )
-    _close_holds(tx, hub, connection, copy)
+    close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
 
 
@@ -176,16 +182,21 @@ def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy, more: Mapping[s
     """The copy is what the document says: whatever was asked or failed about it is moot."""
     if copy.raw is None:
         raise BugError(f"{connection.manifest.title} has nothing to write for a copy that is not there")
-    base = {**by_hand.kept(copy.mapping), BASE: (copy.paper.digest, copy.paper.digest), **more}
+    base = {**_kept(copy.mapping), BASE: (copy.paper.digest, copy.paper.digest), **more}
     if (copy.mapping.base, copy.mapping.state) != (base, "live"):
         mappings.update(
             tx, [msgspec.structs.replace(copy.mapping, base=base, state="live", updated_at=hub.clock.now())]
         )
         wake_its_invoices(tx, hub, connection, copy)
         wake_what_settles_it(tx, hub, connection, copy, base)
-    _close_holds(tx, hub, connection, copy)
+    close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
     failures.resolve(tx, connection.name, [copy.subject])
+
+
+def _kept(row: MappingRow) -> dict[str, tuple[Value, Value]]:
+    """What a person has said stays in a base, whatever becomes of the comparison."""
+    return by_hand.kept(row) | {name: pair for name, pair in row.base.items() if name == ENTITY}
 
 
 def _is_off_balance(tx: Tx, connection: Connection, copy: Copy) -> bool:
@@ -193,7 +204,8 @@ def _is_off_balance(tx: Tx, connection: Connection, copy: Copy) -> bool:
     return any((one.state, one.reason) == ("open", holds.BALANCE_DIFFERS) for one in known)
 
 
-def _close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+def close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    """Whatever was asked about a copy is moot."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     nothing = hold_rows.Held(subject=copy.subject, record_id=None, drafts=[])
     hold_rows.settle(tx, hub.ids, connection.name, [nothing], known, hub.clock.now())
@@ -211,10 +223,10 @@ def hold(
         draft.field: (draft.reason, draft.digest)
     }:
         # a question of its own: who booked what the old one named must not be taken to have booked this
-        _close_holds(tx, hub, connection, copy)
+        close_holds(tx, hub, connection, copy)
         known = {}
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
-    base = {**by_hand.kept(copy.mapping), **base}
+    base = {**_kept(copy.mapping), **base}
     is_new = bool(hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now()))
     if is_new or copy.mapping.base != base:
         wake_its_invoices(tx, hub, connection, copy)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
-from core.store import mappings, work
+from core.store import documents, mappings, work
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.hub import Connection, Hub
 
 Named = tuple[str, str]
 """A remote document: (kind, remote id). Ids of different kinds may be equal."""
+MOVED_AT_ONCE: Final = 200
+"""Documents of one transaction's customers that are marked when their entity changes."""
 
 
 def subject_of(named: Named) -> str:
@@ -42,6 +45,22 @@ def customers_placed(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[s
     reasons = [no_customer_yet(one) for one in placed.values() if one] + [no_object_yet(one) for one in placed]
     if work.hurry(tx, connection.name, reasons, hub.clock.now()):
         tx.after_commit(lambda: hub.wake(connection.name))
+
+
+def customers_moved(tx: Tx, hub: Hub, fields: Mapping[str, Collection[str]], trace: str) -> None:
+    """Documents of these customers (id -> changed fields) may be another entity's by now: looked at in entities' books.
+
+    Only so many at once, those that are not booked yet first: the others are found by `reconcile_invoices`.
+    """
+    books = {name for name, one in hub.connections.items() if one.policy.documents.entities}
+    naming = {one.policy.documents.entity_field for one in hub.connections.values()} if books else set()
+    moved = [one for one, changed in fields.items() if not naming.isdisjoint(changed)]
+    if not moved:
+        return
+    papers = documents.of_customers(tx, moved)
+    rows = [row for some in mappings.of_records(tx, [one.id for one in papers]).values() for row in some]
+    here = sorted((row for row in rows if row.connection in books), key=lambda row: row.remote_id is not None)
+    mark_mappings(tx, hub, here[:MOVED_AT_ONCE], reason="its customer's entity changed", trace=trace)
 
 
 def mark_documents(

@@ -14,6 +14,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
+from core.sync.documents.routing import Routes
 from core.sync.hub import Connection, Hub
 
 NOTHING_TO_COPY = frozenset({"void", "failed"})
@@ -36,7 +37,7 @@ def _offered_to(
     tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]
 ) -> list[MappingRow]:
     invoices = [one for one in papers if isinstance(one.document, Invoice) and is_wanted(one, hub, connection, row)]
-    made = _mapped(tx, hub, connection, invoices)
+    made = _mapped(tx, hub, connection, _routed(tx, hub, connection, invoices))
     # what settles an invoice could not be copied before the invoice was to be
     about = documents.about(tx, [one.record_id for one in made])
     waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
@@ -47,7 +48,13 @@ def _offered_to(
         # whenever it came in: without it, the invoice's copy would be open for ever
         if is_wanted(one, hub, connection, row, is_of_any_day=bool(references(one.document)))
     ]
-    return made + _mapped(tx, hub, connection, _with_an_invoice(tx, connection, wanted))
+    routed = _routed(tx, hub, connection, wanted)
+    return made + _mapped(tx, hub, connection, _with_an_invoice(tx, connection, routed))
+
+
+def _routed(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
+    routes = Routes(tx, hub, papers)
+    return [one for one in papers if routes.takes(connection.name, one)]
 
 
 def is_wanted(

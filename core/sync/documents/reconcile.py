@@ -27,6 +27,7 @@ from core.sync.documents.guarding import admit
 from core.sync.documents.idling import named, refuse_idle
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import take_origins
+from core.sync.documents.placing import place, rebooked
 from core.sync.documents.reading import read_all
 from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
@@ -87,7 +88,7 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
 def _decide(
     tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
 ) -> list[list[tuple[Copy, Intent]]]:
-    steps = decide(tx, hub, connection, copies, report)
+    steps = decide(tx, hub, connection, place(tx, hub, connection, copies, report), report)
     steps = refuse_idle(tx, hub, connection, steps, made, report)
     return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
 
@@ -158,6 +159,8 @@ async def _look(
 
 def _copies_gone(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy]) -> None:
     for copy in copies:
+        if rebooked(tx, hub, connection, copy):
+            continue
         remote_id = copy.mapping.remote_id
         detail: dict[str, object] = {"document": copy.paper.kind, "remote_id": remote_id, "survivor": None}
         digest = digest_of(holds.REMOTE_GONE, remote_id)

@@ -16,6 +16,10 @@ OTHERS = "others"
 """In the base of a copy of an invoice: how much of it was last seen settled by what is no copy of ours; "" of ours."""
 
 
+ENTITY = "entity"
+"""In the base of a copy: the entity that its document is of by now, where a person let it stay in other books."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """One copy under way; `raw` is the object as it was at `seen_at` or later, None before it is made.

@@ -11,6 +11,7 @@ import msgspec
 
 from core.errors import InvalidInputError
 from core.model.documents import KINDS, Document, Payment
+from core.model.entities import Route
 from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
@@ -22,6 +23,7 @@ from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
+from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every
 from core.sync.hub import Connection, Hub
@@ -46,7 +48,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 class Sum(msgspec.Struct, kw_only=True):
     """One connection, kind and currency: how many documents of the period, and what they come to.
 
-    `outside`: those that policy wants no copy of there, or that were void before there was one; in no amount.
+    `outside`: those that policy wants no copy of there, that are another entity's, or that were void before there was
+    one; `unrouted`: those whose entity is not known, at each connection that may be theirs. Both are in no amount.
     `by_hand`: of those that match, how many match with what a person booked there.
     """
 
@@ -58,6 +61,7 @@ class Sum(msgspec.Struct, kw_only=True):
     missing: int = 0
     differs: int = 0
     outside: int = 0
+    unrouted: int = 0
     amount: Decimal = ZERO
     matched_amount: Decimal = ZERO
 
@@ -83,13 +87,16 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     for kind in KINDS:
         papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
         rows = mappings.of_records(tx, [one.id for one in papers])
+        routes = Routes(tx, hub, papers)
         for paper in papers:
             states = {row.connection: row for row in rows.get(paper.id, ())}
             for name in sorted(hub.connections):
                 if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
-                    wanted = is_wanted(paper, hub, hub.connections[name], standing[name])
                     row = states.get(name)
-                    _count(sums, odd, paper, name, outcome_of(paper, row, is_wanted=wanted))
+                    # what was offered with its invoice is wanted, whatever its day
+                    wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
+                    route = routes.at(name, paper) if wanted else "elsewhere"
+                    _count(sums, odd, paper, name, outcome_of(paper, row, route))
                     if row is not None and is_equal(paper, row) and by_hand.has_any(row):
                         sums[name, kind, paper.document.currency].by_hand += 1
     found = [sums[key] for key in sorted(sums)]
@@ -124,11 +131,13 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
     return found
 
 
-def outcome_of(paper: Paper, row: MappingRow | None, *, is_wanted: bool) -> str:
-    """How a document's copy stands: matched, missing, differs, or outside of what is to be there."""
+def outcome_of(paper: Paper, row: MappingRow | None, route: Route) -> str:
+    """How a document's copy stands: matched, missing, differs, unrouted, or outside of what is to be there."""
     if row is not None and row.remote_id is not None:
         return "matched" if is_equal(paper, row) else "differs"
-    return "missing" if is_wanted else "outside"
+    if route in ("elsewhere", "unknown"):
+        return "outside" if route == "elsewhere" else "unrouted"
+    return "missing"
 
 
 def check_period(period: str) -> None:
@@ -155,7 +164,8 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
     setattr(one, outcome, getattr(one, outcome) + 1)
     if outcome == "outside":
         return
-    one.amount += amount
+    if outcome != "unrouted":
+        one.amount += amount
     if outcome == "matched":
         one.matched_amount += amount
         return

@@ -68,3 +68,85 @@ def test_the_sandbox_shows_it() -> None:
     config = sandbox_config({"hubspot": {}, "stripe": {}})
     assert config.policy.connections["hubspot"].documents.overview
     assert not config.policy.connections["stripe"].documents.overview
+
+
+# ---- entities ---------------------------------------------------------------------------------------
+
+HEAD = """
+[connections.stripe]
+provider = "stripe"
+[connections.stripe.documents]
+originates = ["invoice"]
+{stripe}
+[connections.books-us]
+provider = "quickbooks"
+[connections.books-us.documents]
+mirrors = ["invoice"]
+{us}
+[connections.books-eu]
+provider = "quickbooks"
+[connections.books-eu.documents]
+mirrors = ["invoice"]
+{eu}
+"""
+Company = Callable[..., dict[str, DocumentPolicy]]
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    """What an origin and two books that say this about entities are understood to say."""
+
+    def run(
+        stripe: str = "", us: str = 'entities = ["us"]', eu: str = 'entities = ["eu"]'
+    ) -> dict[str, DocumentPolicy]:
+        path = tmp_path / "accord.toml"
+        path.write_text(HEAD.format(stripe=stripe, us=us, eu=eu), encoding="utf-8")
+        return {name: one.documents for name, one in load_config(path, PROVIDERS).policy.connections.items()}
+
+    return run
+
+
+def test_books_name_their_entities_and_the_customers_metadata_says_whose_a_document_is(company: Company) -> None:
+    """Unless policy names another field, or one entity for all."""
+    found = company()
+    assert (found["books-us"].entities, found["books-eu"].entities) == (("us",), ("eu",))
+    assert (found["stripe"].entity, found["stripe"].entity_field) == ("", "metadata.entity")
+    assert company('entity_field = "currency"')["stripe"].entity_field == "currency"
+    assert company('entity = "us"', eu="")["stripe"].entity == "us"
+
+
+@pytest.mark.parametrize(
+    ("says", "problem"),
+    [
+        ({"us": "entities = []"}, "names no entity, so nothing would be copied here; leave it out to copy all"),
+        ({"us": 'entities = ["us", "us"]'}, "names one twice"),
+        ({"us": 'entities = ["us", " "]'}, "must be a list of texts that are not blank"),
+        ({"us": 'entitees = ["us"]'}, 'is not known here; did you mean "entities"?'),
+        ({"us": 'entity = "us"'}, ".entity]: line 11: has no effect without originates"),
+        ({"stripe": 'entities = ["us"]'}, ".entities]: line 6: has no effect without mirrors"),
+        ({"stripe": 'entity = "us"\nentity_field = "metadata.entity"'}, "keep one of the two"),
+        ({"stripe": 'entity_field = "metadata."'}, "'metadata.' is no field of a customer that is one text"),
+        ({"stripe": 'entity_field = "billing_address"'}, "is no field of a customer that is one text"),
+        ({"stripe": 'entity_field = "entity"'}, "'entity' is no field of a customer that is one text"),
+        (
+            {"stripe": 'entity = "usa"'},
+            "no connection that gets copies from here lists 'usa' in its entities; did you mean \"us\"?",
+        ),
+        ({"stripe": 'entity = "us"'}, "no document is of 'eu': what is copied here comes from connections with an"),
+        (
+            {"stripe": 'entity_field = "currency"', "us": "", "eu": ""},
+            "has no effect: no connection that gets copies from here names entities",
+        ),
+        (
+            {"stripe": 'entity = "us"', "us": 'entities = ["us"]\nsources = ["books-eu"]', "eu": ""},
+            "no connection that gets copies from here lists 'us' in its entities",
+        ),
+    ],
+)
+def test_what_could_never_route_a_document_is_told_with_its_line(
+    company: Company, says: dict[str, str], problem: str
+) -> None:
+    """Before anything is called."""
+    with pytest.raises(ConfigError) as caught:
+        company(**says)
+    assert problem in str(caught.value)

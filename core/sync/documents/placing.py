@@ -1,0 +1,199 @@
+"""Before anything is written to an entity's books: does the document belong there? Decided with the write's intent.
+
+A document is booked in one entity's books. What is not booked yet goes where it belongs by now; what is booked stays,
+and a person is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from core.errors import BugError, RejectedError, ReplyError
+from core.model import holds
+from core.model.documents import Payment, references, settled_by
+from core.model.holds import Answer, HoldDraft
+from core.model.merge import digest_of
+from core.store import documents, journal, mappings
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.sync.batch import Report
+from core.sync.documents.copies import close_holds, hold, refusal, wait
+from core.sync.documents.marking import mark_mappings
+from core.sync.documents.offering import offer_copies
+from core.sync.documents.routing import Routes
+from core.sync.documents.standing import ENTITY, Copy
+from core.sync.failing import dealt_with
+from core.sync.hub import Connection, Hub
+
+ACCEPT = "accept"
+REBOOK = "rebook"
+
+
+def place(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[Copy]:
+    """Those copies that belong at a connection; the others are let go, wait, or are asked about."""
+    if not connection.policy.documents.entities or not copies:
+        return list(copies)
+    # another lane may be about to book the same document in its books
+    rows = mappings.of_records(tx, [one.paper.id for one in copies])
+    mappings.lock(tx, [row.id for some in rows.values() for row in some])
+    papers = documents.by_ids(tx, [one.paper.id for one in copies])
+    routes = Routes(tx, hub, list(papers.values()))
+    now_mapped = mappings.by_ids(tx, [one.mapping.id for one in copies])
+    fresh = [replace(one, mapping=now_mapped[one.mapping.id], paper=papers[one.paper.id]) for one in copies]
+    return [one for one in fresh if _belongs(tx, hub, connection, one, routes, report)]
+
+
+def _belongs(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes, report: Report) -> bool:
+    if copy.mapping.state in (mappings.ENDED, "excluded") or copy.paper.document.status == "void":
+        return True  # let go of meanwhile; or to be voided, wherever it is
+    where = routes.at(connection.name, copy.paper)
+    if where == "misplaced":
+        return _stays(tx, hub, connection, copy, routes, report)
+    if where == "elsewhere":
+        _let_go(tx, hub, connection, copy, "belongs in other books", actor="accord")
+    elif where == "unknown":
+        # no other look than that of a person's edit finds more, and that one marks it
+        until = hub.clock.now() + hub.timing.longest_back_off
+        wait(tx, connection, copy, report, why=routes.missing(connection.name, copy.paper), until=until)
+    elif where == "split":
+        hold(tx, hub, connection, copy, refusal(_split(connection, copy, routes), copy.paper))
+        report.held += 1
+    return where == "here"
+
+
+def _split(connection: Connection, copy: Copy, routes: Routes) -> RejectedError:
+    """Money came in once, and each entity's books have a part of it: who owes whom is a bookkeeper's to say."""
+    document = copy.paper.document
+    ours: list[str] = []
+    others: list[str] = []
+    for one in routes.invoices(copy.paper):
+        amount = settled_by(document).get(one.id, "nothing")
+        said = f"{amount} {document.currency} of invoice {getattr(one.document, 'number', '') or one.remote_id}"
+        (others if routes.at(connection.name, one) == "elsewhere" else ours).append(said)
+    return RejectedError(
+        f"it settles invoices in the books of several entities: here {', '.join(ours)}; elsewhere {', '.join(others)}",
+        field="applications" if isinstance(document, Payment) else "invoice",
+        limit="one document is booked once, in one entity's books",
+        cure=f"book by hand here {', '.join(ours)}, and answer leave; or divide it where it was made, and answer retry",
+    )
+
+
+# ---- what is booked here, and is another entity's by now ---------------------------------------------
+
+
+def _stays(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes, report: Report) -> bool:
+    """Whether it does; else a person is asked, or has answered that it is booked anew where it belongs."""
+    draft = _asked(connection, copy, routes)
+    answer = _answer(tx, connection, copy, draft)
+    if answer is not None:
+        hold_rows.spend(tx, connection.name, [(copy.subject, "")])
+    if answer is not None and answer.choice == ACCEPT:
+        return _accepted(tx, hub, connection, copy, routes)
+    if answer is not None and answer.choice == REBOOK and _is_void(connection, copy):
+        _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor="by hand")
+        return False
+    hold(tx, hub, connection, copy, draft)
+    report.held += 1
+    return False
+
+
+def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Answer | None:
+    known = hold_rows.of_subjects(tx, connection.name, [copy.subject]).get(copy.subject, ())
+    answer = hold_rows.answers(known).get("")
+    return answer if answer is not None and answer.digest == draft.digest else None
+
+
+def _asked(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
+    document, entity = copy.paper.document, _entity(copy, routes)
+    entities = connection.policy.documents.entities
+    detail: dict[str, object] = {
+        "document": copy.paper.kind,
+        "number": getattr(document, "number", "") or getattr(document, "reference", ""),
+        "problem": f"it is booked in the books of {', '.join(entities)}, and is of {entity} by now",
+        "field": "entity",
+        "limit": "one document is booked once, in one entity's books",
+        "cure": f"accept: it stays here; or void or delete it in {connection.manifest.title} and answer rebook: it is"
+        " booked anew where it belongs",
+        "here": list(entities),
+        "entity": entity,
+    }
+    return HoldDraft(
+        reason=holds.ENTITY_CHANGED, detail=detail, digest=digest_of(holds.ENTITY_CHANGED, entity, list(entities))
+    )
+
+
+def _entity(copy: Copy, routes: Routes) -> str:
+    """Whose it is; of what settles invoices, whose books those are in."""
+    invoices = routes.invoices(copy.paper)
+    if not invoices:
+        return routes.owner(copy.paper).entity
+    booked = {name for one in invoices for name in routes.booked_at(one)}
+    return f"the invoices in {', '.join(sorted(booked))}" if booked else routes.owner(invoices[0]).entity
+
+
+def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes) -> bool:
+    now = hub.clock.now()
+    if not references(copy.paper.document):
+        entity = routes.owner(copy.paper).entity
+        base = {**copy.mapping.base, ENTITY: (entity, entity)}
+        mappings.update(tx, [msgspec.structs.replace(copy.mapping, base=base, updated_at=now)])
+        return True
+    # what it settles has no object here to be compared with
+    excluded = msgspec.structs.replace(copy.mapping, state="excluded", base={}, updated_at=now)
+    mappings.update(tx, [excluded])
+    _journal(tx, hub, connection, copy, "stays in these books", actor="by hand")
+    dealt_with(tx, connection, [copy.row])
+    return False
+
+
+def rebooked(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
+    """Whether a copy that vanished did so because a person took it out of these books, and has said so."""
+    routes = Routes(tx, hub, [copy.paper])
+    if routes.at(connection.name, copy.paper) != "misplaced":
+        return False
+    answer = _answer(tx, connection, copy, _asked(connection, copy, routes))
+    if answer is None or answer.choice != REBOOK:
+        return False
+    hold_rows.spend(tx, connection.name, [(copy.subject, "")])
+    _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor="by hand")
+    return True
+
+
+def _is_void(connection: Connection, copy: Copy) -> bool:
+    if connection.documents is None:
+        raise BugError(f"{connection.manifest.title} has no documents")
+    try:
+        return copy.raw is not None and connection.documents.read(copy.paper.kind, copy.raw).document.status == "void"
+    except ReplyError:
+        return False  # what cannot be understood may still be there
+
+
+def _let_go(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, *, actor: str) -> None:
+    """It has no copy here any more, and gets one where it belongs; so does what settles it."""
+    ended = msgspec.structs.replace(copy.mapping, state=mappings.ENDED, note=why, updated_at=hub.clock.now())
+    mappings.update(tx, [ended])
+    _journal(tx, hub, connection, copy, why, actor=actor)
+    close_holds(tx, hub, connection, copy)
+    dealt_with(tx, connection, [copy.row])
+    about = mappings.of_records(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, []))
+    here = [row for some in about.values() for row in some if row.connection == connection.name]
+    mark_mappings(tx, hub, here, reason="its invoice belongs in other books", trace=copy.row.trace)
+    offer_copies(tx, hub, [copy.paper], copy.row.trace)
+
+
+def _journal(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, *, actor: str) -> None:
+    entry = journal.Entry(
+        at=hub.clock.now(),
+        kind=copy.paper.kind,
+        record_id=copy.paper.id,
+        connection=connection.name,
+        remote_id=copy.mapping.remote_id,
+        action="unlink",
+        changes={"entity": (None, None, why)},
+        actor=actor,
+        trace=copy.row.trace,
+    )
+    journal.write(tx, [entry])
