@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -37,13 +37,16 @@ def _offered_to(
 ) -> list[MappingRow]:
     wanted = [one for one in papers if is_wanted(one, hub, connection, row)]
     invoices = [one for one in wanted if isinstance(one.document, Invoice)]
-    made = _mapped(tx, hub, connection, invoices)
+    made = fresh_mappings(tx, hub, connection, invoices)
+    mappings.insert(tx, made)
     # what settles an invoice could not be copied before the invoice was to be
     about = documents.about(tx, [one.record_id for one in made])
     waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
     others = {one.id: one for one in wanted if not isinstance(one.document, Invoice)}
     others |= {one.id: one for one in waiting.values() if is_wanted(one, hub, connection, row)}
-    return made + _mapped(tx, hub, connection, _with_their_invoices(tx, connection, list(others.values())))
+    more = fresh_mappings(tx, hub, connection, with_their_invoices(tx, connection, list(others.values())))
+    mappings.insert(tx, more)
+    return made + more
 
 
 def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow) -> bool:
@@ -54,24 +57,32 @@ def is_wanted(paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow
     if policy.sources and not {paper.origin, hub.connections[paper.origin].manifest.provider} & {*policy.sources}:
         return False
     issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
-    since = policy.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+    since = since_of(connection, row)
     is_standing = is_final(document) and document.status not in NOTHING_TO_COPY
     return is_standing and (issued_on is None or issued_on.isoformat() >= since)
 
 
-def _with_their_invoices(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
-    """Those whose every invoice is there, or is to be."""
+def since_of(connection: Connection, row: ConnectionRow) -> str:
+    """Copies are wanted of what was issued on that day or later (ISO date)."""
+    return connection.policy.documents.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+
+
+def with_their_invoices(
+    tx: Tx, connection: Connection, papers: Sequence[Paper], to_come: Collection[str] = ()
+) -> list[Paper]:
+    """Those whose every invoice is there, or is to be; `to_come`: invoices that a plan takes to be offered by then."""
     mapped = mappings.of_records(tx, {name for one in papers for name in references(one.document)})
     there = {name for name, rows in mapped.items() if any(row.connection == connection.name for row in rows)}
-    return [one for one in papers if there.issuperset(references(one.document))]
+    return [one for one in papers if all(name in there or name in to_come for name in references(one.document))]
 
 
-def _mapped(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
+def fresh_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
+    """The mappings that these documents have not got here yet; they are not stored."""
     known = mappings.of_records(tx, [one.id for one in papers])
     fresh = [one for one in papers if all(row.connection != connection.name for row in known.get(one.id, ()))]
     used = mappings.generations(tx, [one.id for one in fresh], connection.name)
     now = hub.clock.now()
-    rows = [
+    return [
         MappingRow(
             id=mapping_id(one.id, connection.name, used.get(one.id, 0) + 1),
             kind=one.kind,
@@ -84,8 +95,6 @@ def _mapped(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -
         )
         for one in fresh
     ]
-    mappings.insert(tx, rows)
-    return rows
 
 
 def mapping_id(document_id: str, connection: str, generation: int) -> str:

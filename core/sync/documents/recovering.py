@@ -31,13 +31,12 @@ def forget_listings(tx: Tx, hub: Hub) -> None:
 
 async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> list[Copy]:
     """The same copies; those that are there already although nobody remembers it are linked."""
-    told = await hub.db.read(lambda tx: connections.meta(tx, RESTORED_AT))
-    if told is None:
+    day = await hub.db.read(restored_on)
+    if day is None:
         return list(copies)
-    restored_on = datetime.fromtimestamp(float(told), UTC).date()
     found = []
     for copy in copies:
-        if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper.document, restored_on):
+        if copy.mapping.remote_id is None and may_be_forgotten(copy.paper.document, day):
             looked_at = replace(copy, seen_at=hub.clock.now())
             own = await find_own(hub, connection, looked_at, since=None)
             if len(own) == 1:
@@ -47,9 +46,16 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> l
     return found
 
 
-def _may_be_forgotten(document: Document, restored_on: date) -> bool:
-    day = document.received_on if isinstance(document, Payment) else document.issued_on
-    return day is None or day <= restored_on
+def restored_on(tx: Tx) -> date | None:
+    """The day on which this database was put back (UTC); None: it never was."""
+    told = connections.meta(tx, RESTORED_AT)
+    return datetime.fromtimestamp(float(told), UTC).date() if told is not None else None
+
+
+def may_be_forgotten(document: Document, day: date) -> bool:
+    """Whether a document may have been copied before a database of that day was put back."""
+    known_on = document.received_on if isinstance(document, Payment) else document.issued_on
+    return known_on is None or known_on <= day
 
 
 def _link(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> Copy:

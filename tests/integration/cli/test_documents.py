@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
-from tests.integration.cli.conftest import Accord
-from tests.support.paper import LINE, bill, pay
-from tests.support.world import World
+from core.store import tables as tables_
+from tests.integration.cli.conftest import Accord, customer_id
+from tests.support.paper import LINE, bill, pay, shown
+from tests.support.world import NAMES, World
 
 
 @pytest.fixture
@@ -110,3 +112,40 @@ def test_a_period_can_be_closed_over_what_was_never_to_be_copied(billed: World, 
         (books,) = (one for one in found.json["sums"] if (one["connection"], one["kind"]) == ("quickbooks", "invoice"))
         assert (books["matched"], books["outside"], books["missing"]) == (matched, outside, 0)
         assert books["amount"] == books["matched_amount"]
+
+
+def _kept(world: World) -> list[int]:
+    """How many rows there are of whatever a dry run must not make."""
+    tables = (tables_.MAPPINGS, tables_.INTENTS, tables_.JOURNAL, tables_.DIRTY, tables_.HOLDS, tables_.ONE_OFFS)
+    return [
+        world.db.read_now(lambda tx, t=one: int(tx.execute(sa.select(sa.func.count()).select_from(t)).scalar_one()))
+        for one in tables
+    ]  # fmt: skip
+
+
+def test_a_dry_run_of_documents_says_what_the_sync_after_it_does_and_writes_nothing(
+    billed: World, accord: Accord
+) -> None:
+    """An invoice to copy and its payment: of each kind, of everybody or of one customer."""
+    fresh = bill(billed, issued_on="2026-11-18")
+    pay(billed, fresh, "100.00")
+    assert accord("sync", "stripe", "--kind", "invoices").code == 0
+    assert accord("sync", "stripe", "--kind", "payments").code == 0
+    before = (_kept(billed), [billed.writes(name) for name in NAMES])
+    said = {}
+    for kind in ("invoices", "payments"):
+        for more in ((), ("--customer", customer_id(billed))):
+            result = accord("sync", "quickbooks", "--kind", kind, "--dry-run", *more, "--json")
+            (found,) = result.json["plans"]
+            assert (result.code, found["items"], found["digest"]) == (2, [], "")
+            said[kind, bool(more)] = [
+                (one["kind"], one["outcome"], one["currency"], one["number"], one["amount"])
+                for one in found["documents"]["sums"]
+            ]
+    assert said["invoices", True] == said["invoices", False] == [("invoice", "create", "USD", 1, "119.00")]
+    assert said["payments", True] == said["payments", False] == [("payment", "create", "USD", 1, "100.00")]
+    assert (_kept(billed), [billed.writes(name) for name in NAMES]) == before
+    for kind in ("invoices", "payments"):
+        assert accord("sync", "quickbooks", "--kind", kind).code == 0
+    made = {one["total"]: one["due"] for one in billed.lookalikes["quickbooks"].neutral("invoice").values()}
+    assert (made, len(shown(billed, "quickbooks", "payment"))) == ({"119.00": "19.00"}, 2)
