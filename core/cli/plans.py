@@ -177,7 +177,10 @@ def activate(
     with desk.root.open_hub() as hub:
         one = hub.connection(connection)
         done = on_a_loop(hub, lambda: leave_observing(hub, one, digest, actor=actor()))
-    found = {"connection": connection, "state": "active", "digest": done.digest, "counts": done.counts}
+    copied = done.documents.number("create") if done.documents else 0
+    found = {
+        "connection": connection, "state": "active", "digest": done.digest, "counts": done.counts, "copies": copied
+    }  # fmt: skip
     carrier = "the daemon" if desk.root.is_daemon_running() else "`accord sync` or `accord run`"
     desk.show(found, lambda screen: screen.line(f"{connection} is active; {carrier} carries the plan out"))
 
