@@ -19,6 +19,8 @@ from core.store import connections, customers, mappings
 from core.store.database import Tx
 from core.sync.documents.asking import concerned_with
 from core.sync.documents.planning import Scope
+from core.sync.documents.tally import DocumentPlan, Tally
+from core.sync.documents.untaken import count_untaken
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.look import Looked, look, look_at
@@ -51,8 +53,24 @@ async def _looked_and_planned(desk: Desk, hub: Hub, request: Request) -> tuple[l
     problems = await _observed(desk, hub, request, observing)
     if not request.kinds:
         problems += await _looked(desk, hub, request, others)
-    plans, unplanned = await planned(hub, request.names, hub.db.read_now(lambda tx: _scope(tx, request)))
+    scope = hub.db.read_now(lambda tx: _scope(tx, request))
+    plans, unplanned = await planned(hub, request.names, scope)
+    if request.kinds:
+        plans = [await _with_untaken(desk, hub, one, scope, problems) for one in plans]
     return plans, [*problems, *unplanned]
+
+
+async def _with_untaken(desk: Desk, hub: Hub, plan: Plan, scope: Scope, problems: list[AccordError]) -> Plan:
+    """The plan, with what would be taken in where documents originate."""
+    tally = Tally()
+    try:
+        for bad in await count_untaken(hub, hub.connection(plan.connection), scope, tally):
+            desk.note(f"{plan.connection}: {bad.id} cannot be understood: {bad.problem}")
+    except AccordError as error:
+        problems.append(error)
+    told = plan.documents or DocumentPlan(since="", sums=[], examples=[])
+    told = msgspec.structs.replace(told, sums=tally.sums() + told.sums, examples=tally.examples + told.examples)
+    return msgspec.structs.replace(plan, documents=told)
 
 
 def _scope(tx: Tx, request: Request) -> Scope:

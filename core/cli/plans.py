@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.sync.hub import Hub
     from core.sync.plan import Item, Plan
 
-OUTCOMES: tuple[Outcome, ...] = ("create", "change", "look", "wait", "hold", "fail")
+OUTCOMES: tuple[Outcome, ...] = ("take", "create", "change", "look", "wait", "hold", "fail")
 """Of documents, in the order in which they are told."""
 FORMAT = 1
 """Of a plan file; another one is refused."""
@@ -123,7 +123,7 @@ def _in_numbers(one: Plan) -> str:
 def _draw_documents(screen: Screen, found: DocumentPlan, limit: int) -> None:
     if not found.sums:
         return
-    screen.line(f"  documents since {found.since}")
+    screen.line(f"  documents, copied where issued since {found.since}" if found.since else "  documents")
     if found.asks_first:
         screen.line(f"  too much at once, a person is asked before any of it is done: {found.asks_first}", "yellow")
     if found.not_read:

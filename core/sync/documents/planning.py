@@ -231,7 +231,7 @@ class _Walk:
 
     def _count(self, paper: Paper, outcome: Outcome, reason: str = "", says: str = "") -> None:
         if self._scope.has(paper):
-            self.tally.add(paper, outcome, reason, says)
+            self.tally.add(paper.document, paper.origin, paper.remote_id, outcome, reason, says)
 
     def _is_to_come(self, paper: Paper) -> None:
         if paper.kind == "invoice":

@@ -8,22 +8,22 @@ from typing import Final, Literal
 
 import msgspec
 
-from core.model.documents import KINDS, Kind
+from core.model.documents import KINDS, Document, Kind, kind_of
 from core.model.money import ZERO, total_of
-from core.store.documents import Paper
 from core.sync.documents.guarding import amount_of
 
 EXAMPLES: Final = 3
 """Shown of each kind, outcome and reason."""
 
-Outcome = Literal["create", "change", "look", "wait", "hold", "fail"]
+Outcome = Literal["take", "create", "change", "look", "wait", "hold", "fail"]
 
 
 class Sum(msgspec.Struct, frozen=True, kw_only=True):
     """How many documents of one kind and currency come to one outcome for one reason; `amount` is a decimal.
 
-    create: a copy is made. change: `reason` says how, in the connector's word. look: something is looked for, or at,
-    before that can be told. wait, hold, fail: nothing is written, and why.
+    take: it is taken into the registry, where it originates. create: a copy is made. change: `reason` says how, in the
+    connector's word. look: something is looked for, or at, before that can be told. wait, hold, fail: nothing is
+    written, and why.
     """
 
     kind: Kind
@@ -74,20 +74,22 @@ class Tally:
         self._sums: dict[tuple[Kind, Outcome, str, str], tuple[int, Decimal]] = {}
         self._shown: Counter[tuple[Kind, Outcome, str]] = Counter()
 
-    def add(self, paper: Paper, outcome: Outcome, reason: str = "", says: str = "") -> None:
-        """One more."""
-        document, amount = paper.document, amount_of(paper)
-        key = (paper.kind, outcome, reason, document.currency)
+    def add(
+        self, document: Document, origin: str, remote_id: str, outcome: Outcome, reason: str = "", says: str = ""
+    ) -> None:
+        """One more; `remote_id` is its id at its origin."""
+        amount = amount_of(document)
+        key = (kind_of(document), outcome, reason, document.currency)
         number, total = self._sums.get(key, (0, ZERO))
         self._sums[key] = (number + 1, total_of([total, amount]))
         self._shown[key[:3]] += 1
         if self._shown[key[:3]] <= EXAMPLES:
             one = Example(
-                kind=paper.kind,
+                kind=key[0],
                 outcome=outcome,
                 reason=reason,
-                number=getattr(document, "number", "") or getattr(document, "reference", "") or paper.remote_id,
-                origin=paper.origin,
+                number=getattr(document, "number", "") or getattr(document, "reference", "") or remote_id,
+                origin=origin,
                 currency=document.currency,
                 amount=str(amount),
                 says=says,

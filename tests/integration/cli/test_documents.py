@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
+from core.ports import HttpRequest, HttpResponse
 from core.store import tables as tables_
 from tests.integration.cli.conftest import Accord, customer_id
 from tests.support.paper import LINE, bill, pay, shown
@@ -164,3 +168,48 @@ def test_a_dry_run_of_documents_looks_at_copies_that_were_equal(billed: World, a
     assert result.code == 3
     assert accord("sync", "quickbooks", "--kind", "invoices").code == 3
     assert "1 hold" in accord("plan", "quickbooks").out
+
+
+def _untaken(found: Any) -> list[tuple[str, str, str, int, str]]:
+    """What a dry run says of documents at their origins."""
+    return [
+        (plan["connection"], one["kind"], one["outcome"], one["number"], one["amount"])
+        for plan in found["plans"]
+        for one in plan["documents"]["sums"]
+    ]
+
+
+def test_a_dry_run_of_documents_tells_what_the_origin_has_that_nobody_took(billed: World, accord: Accord) -> None:
+    """A new invoice, and an old one that was paid since; of one customer, what is known of theirs."""
+    (old,) = billed.lookalikes["stripe"].neutral("invoice")
+    assert _untaken(accord("sync", "--kind", "invoices", "--dry-run", "--json").json) == []
+    bill(billed, issued_on="2026-11-18")
+    pay(billed, old, "40.00")
+    before = (_kept(billed), [billed.writes(name) for name in NAMES])
+    result = accord("sync", "--kind", "invoices", "--dry-run", "--json")
+    assert (result.code, _untaken(result.json)) == (2, [("stripe", "invoice", "take", 2, "238.00")])
+    assert "2 take" in accord("sync", "stripe", "--kind", "invoices", "--dry-run").out
+    result = accord("sync", "stripe", "--kind", "invoices", "--customer", customer_id(billed), "--dry-run", "--json")
+    assert _untaken(result.json) == [("stripe", "invoice", "take", 1, "119.00")]
+    result = accord("sync", "stripe", "--kind", "payments", "--dry-run", "--json")
+    assert _untaken(result.json) == [("stripe", "payment", "take", 3, "219.00")], "with two that are pending"
+    assert (_kept(billed), [billed.writes(name) for name in NAMES]) == before
+    assert accord("sync", "--kind", "invoices").code in (0, 1)
+    assert accord("sync", "--kind", "payments").code == 0
+    for kind in ("invoices", "payments"):
+        assert _untaken(accord("sync", "--kind", kind, "--dry-run", "--json").json) == []
+
+
+def test_a_dry_run_of_documents_names_what_it_cannot_understand_or_read(billed: World, accord: Accord) -> None:
+    """The rest is told, and the exit code says that it is not all."""
+    plain = billed.exchanges["stripe"]
+
+    def garbled(request: HttpRequest) -> HttpResponse:
+        answer = plain(request)
+        return replace(answer, body=answer.body.replace(b'"currency": "usd"', b'"currency": "xxx"'))
+
+    billed.exchanges["stripe"] = garbled
+    result = accord("sync", "--kind", "invoices", "--dry-run")
+    assert "cannot be understood" in result.err
+    billed.exchanges["stripe"] = lambda _request: HttpResponse(status=401, headers={}, body=b"{}")
+    assert accord("sync", "--kind", "invoices", "--dry-run").code == 1
