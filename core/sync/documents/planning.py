@@ -24,6 +24,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import guard
+from core.sync.accounts import check_account
 from core.sync.documents.deciding import ToCome, Verdict, gone, verdict_on
 from core.sync.documents.guarding import COUNTED, begun, digest_of_copy, documents_there, too_many
 from core.sync.documents.offering import fresh_mappings, is_wanted, since_of, with_their_invoices
@@ -161,7 +162,11 @@ class _Walk:
         return page
 
     async def _read(self, some: Sequence[Candidate]) -> list[Copy]:
+        if not some:
+            return []
         try:
+            # in another account no copy would be there, and each would be told of as gone
+            await check_account(self._hub, self._connection, self.row)
             there, vanished = await look_at(self._hub, self._connection, some)
         except AccordError as error:
             self.not_read = str(error)

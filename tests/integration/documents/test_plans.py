@@ -15,19 +15,20 @@ import sqlalchemy as sa
 from config.file import AccordConfig
 from core.errors import InvalidInputError
 from core.model import holds
-from core.model.documents import KINDS
+from core.model.documents import KINDS, Invoice
 from core.model.policy import DocumentPolicy, FieldFilter, Guard
 from core.ports import HttpResponse
 from core.sandbox.papers import PLACES, Account, Bill, invent, plant_bills
-from core.store import connections
+from core.store import announced, connections
 from core.store.database import Tx
 from core.store.tables import MAPPINGS, METADATA
 from core.sync.activation import activate
+from core.sync.documents.guarding import digest_of_copy
 from core.sync.documents.tally import DocumentPlan
 from core.sync.plan import Plan, plan
 from core.sync.restoring import begin_observing
 from tests.support.acting import all_day, answer, change_only, everybody, held, with_policy
-from tests.support.paper import BOOKS, LINE, SINCE, bill, pay, shown, with_documents
+from tests.support.paper import BOOKS, LINE, SINCE, bill, papers, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -310,6 +311,21 @@ async def test_copies_that_cannot_be_read_are_told_of_as_such() -> None:
     assert "503" in found.not_read
 
 
+async def test_copies_are_not_looked_for_in_another_account() -> None:
+    """There none is, which would look as if somebody had deleted them."""
+    world = await billed(0)
+    await activated(world, "hubspot")
+    pay(world, papers(world)[0].remote_id, "19.00", customer=customer_at_stripe(world))
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    other = World(seed=99).lookalikes["hubspot"]
+    other.settings = replace(other.settings, portal_id=7)
+    world.exchanges["hubspot"] = other.respond
+    found = await copies_of(world, "hubspot")
+    assert [(one.outcome, one.number) for one in found.sums] == [("look", 1)]
+    assert "was connected to" in found.not_read
+
+
 async def test_what_a_restored_database_may_have_forgotten_is_looked_for_first() -> None:
     """No plan says that it would be made: it may be there."""
     world = await billed(6)
@@ -354,3 +370,34 @@ def copies(world: World, name: str) -> list[Mapping[str, Any]]:
     """All documents that a look-alike holds."""
     kinds = world.hub.connections[name].policy.documents.mirrors
     return [one for kind in kinds for one in shown(world, name, kind)]
+
+
+async def test_what_settles_an_invoice_that_is_not_copied_is_not_told_of() -> None:
+    """It is offered to nobody, however new it is."""
+    policy = DocumentPolicy(mirrors=KINDS, since="2026-11-01")
+    world = await billed(0, with_policy(careful(), "quickbooks", documents=policy))
+    usd = customer_at_stripe(world)
+    pay(world, bill(world, customer=usd, issued_on="2026-10-31"), "119.00", customer=usd)
+    pay(world, bill(world, customer=usd, issued_on="2026-11-01"), "119.00", customer=usd)
+    await world.next_sweep()
+    found = await copies_of(world, "quickbooks")
+    made_of = [(one.kind, one.number) for one in found.sums if one.outcome == "create"]
+    assert (found.since, made_of) == ("2026-11-01", [("invoice", 1), ("payment", 1)])
+    assert found.number("wait") == 0
+    await activated(world, "quickbooks")
+    assert made(world, "quickbooks") == told(found, "create")
+
+
+async def test_a_document_of_another_amount_was_not_told_of() -> None:
+    """Whatever became of it between the activation and its copy, a person approved what they saw."""
+    world = await billed(0, careful(Guard(document_count=0, document_share=0.0)))
+    connection = world.hub.connections["hubspot"]
+    await activate(world.hub, connection, (await planned(world, "hubspot")).digest, actor="ann")
+    first, _ = papers(world)
+    assert isinstance(first.document, Invoice)
+    other = msgspec.structs.replace(first, document=msgspec.structs.replace(first.document, total=Decimal(7)))
+    digests = {first.id: digest_of_copy("create", other)}
+    world.db.run_now(lambda tx: announced.replace(tx, "hubspot", digests))
+    await world.settle()
+    assert shown(world, "hubspot") == []
+    assert held(world)[0].detail["records"] == 2
