@@ -129,6 +129,9 @@ _DUE: Final = (
 _OF_CUSTOMERS: Final = DIRTY.c.kind == sa.literal_column("'customer'")
 _DUE_CUSTOMERS: Final = _DUE.where(_OF_CUSTOMERS)
 _DUE_DOCUMENTS: Final = _DUE.where(~_OF_CUSTOMERS)
+_OF_SOME: Final = sa.select(*(DIRTY.c[name] for name in DirtyRow.__struct_fields__)).where(
+    _HERE, DIRTY.c.subject.in_(SOME)
+)
 _DUE_OF_SOME: Final = _DUE_CUSTOMERS.where(DIRTY.c.subject.in_(SOME))
 _DISAPPROVE: Final = (
     sa.update(DIRTY)
@@ -160,6 +163,15 @@ def due_documents(tx: Tx, connection: str, now: float, limit: int) -> list[Dirty
     """Which documents may be looked at now, oldest first."""
     values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
     return [_dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
+
+
+def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, DirtyRow]:
+    """Those of these subjects that wait, due or not, parked or not."""
+    found: dict[str, DirtyRow] = {}
+    for some in chunks(sorted(set(subjects))):
+        rows = tx.rows(_OF_SOME, {"here": connection, "some": some})
+        found.update((row.subject, row) for row in map(_dirty, rows))
+    return found
 
 
 def _dirty(row: AnyRow) -> DirtyRow:

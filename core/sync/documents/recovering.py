@@ -43,13 +43,12 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
 
     Left out are those that are there and cannot be read: they are seen among the failures.
     """
-    told = await hub.db.read(lambda tx: connections.meta(tx, RESTORED_AT))
-    if told is None:
+    day = await hub.db.read(restored_on)
+    if day is None:
         return list(copies)
-    restored_on = datetime.fromtimestamp(float(told), UTC).date()
     found = []
     for copy in copies:
-        if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper, restored_on):
+        if copy.mapping.remote_id is None and may_be_forgotten(copy.paper, day):
             looked_at = replace(copy, seen_at=hub.clock.now())
             try:
                 own = await find_own(hub, connection, looked_at, since=None)
@@ -65,7 +64,13 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
     return found
 
 
-def _may_be_forgotten(paper: Paper, restored_on: date) -> bool:
+def restored_on(tx: Tx) -> date | None:
+    """The day on which this database was put back (UTC); None: it never was."""
+    told = connections.meta(tx, RESTORED_AT)
+    return datetime.fromtimestamp(float(told), UTC).date() if told is not None else None
+
+
+def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
     """False only for what is certainly newer than the restore: a document may be dated ahead, or east of UTC."""
     document = paper.document
     day = document.received_on if isinstance(document, Payment) else document.issued_on

@@ -67,7 +67,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     for one in found:
         mapping = known.get(one.sighting.id)
         paper = papers.get(mapping.record_id) if mapping else None
-        if (paper and paper.origin != connection.name) or (paper is None and _is_ours(hub, one)):
+        if _is_copy(hub, connection, one, paper):
             continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
         wait = ties.missing(one.remote.document)
         if wait:
@@ -89,7 +89,27 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     return taken
 
 
-def _is_ours(hub: Hub, one: Read) -> bool:
+def untaken(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> list[Read]:
+    """Those that `take` would store, now or when what they name is known; nothing is stored."""
+    known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
+    papers = documents.by_ids(tx, [one.record_id for one in known.values()])
+    ties = _Ties(tx, connection, found)
+    fresh = []
+    for one in found:
+        mapping = known.get(one.sighting.id)
+        paper = papers.get(mapping.record_id) if mapping else None
+        if _is_copy(hub, connection, one, paper):
+            continue
+        is_known = paper is not None and not ties.missing(one.remote.document)
+        if not is_known or _paper(hub, connection, kind, one, paper, ties).digest != (paper and paper.digest):
+            fresh.append(one)
+    return fresh
+
+
+def _is_copy(hub: Hub, connection: Connection, one: Read, paper: Paper | None) -> bool:
+    """Whether a remote document is a copy of one that was made elsewhere: known as such (`paper`), or by our mark."""
+    if paper is not None:
+        return paper.origin != connection.name
     mark = parse_mark(one.remote.mark)
     return mark is not None and mark.instance == hub.instance
 
