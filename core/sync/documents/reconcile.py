@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.model import holds
 from core.model.holds import HoldDraft
@@ -70,9 +71,8 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
     copies = await with_others(hub, connection, copies)
     made: Mapping[str, str] = {}
     for _ in range(MOST_STEPS):
-        rounds = await hub.db.run(
-            lambda tx, some=copies, before=made: _decide(tx, hub, connection, some, before, report)
-        )  # type: ignore[misc]
+        again = partial(_decide, hub=hub, connection=connection, copies=copies, made=made, report=report)
+        rounds = await hub.db.run(again)
         if not rounds:
             break
         made = {copy.subject: named(intent) for some in rounds for copy, intent in some}
@@ -81,7 +81,7 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
 
 
 def _decide(
-    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
+    tx: Tx, *, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, copies, report)
     steps = refuse_idle(tx, hub, connection, steps, made, report)
