@@ -73,8 +73,8 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
     for _ in range(MOST_STEPS):
         rounds: list[list[tuple[Copy, Intent]]] = []
         for some in chunks(copies, COPIES_AT_ONCE):
-            decide_ = partial(_decide, hub=hub, connection=connection, copies=some, made=made, report=report)
-            rounds += await hub.db.run(decide_)
+            again = partial(_decide, hub=hub, connection=connection, copies=some, made=made, report=report)
+            rounds += await hub.db.run(again)
         if not rounds:
             break
         made = {copy.subject: named(intent) for some in rounds for copy, intent in some}
@@ -83,7 +83,7 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
 
 
 def _decide(
-    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
+    tx: Tx, *, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, place(tx, hub, connection, copies, report), report)
     steps = refuse_idle(tx, hub, connection, steps, made, report)
