@@ -66,7 +66,7 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
     await look_at_settled(hub, connection, waiting.strangers)
     for dirty, mapping, paper, intent in waiting.open:
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
-    copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report))
+    copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report), report)
     copies = await with_others(hub, connection, copies)
     for _ in range(MOST_STEPS):
         rounds = await hub.db.run(lambda tx, some=copies: _decide(tx, hub, connection, some, report))  # type: ignore[misc]

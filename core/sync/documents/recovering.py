@@ -8,13 +8,20 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
+from core.errors import AccordError
 from core.model.documents import KINDS, Document, Payment
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
+from core.store.mappings import MappingRow
+from core.sync.batch import Report
+from core.sync.documents.copies import wait
 from core.sync.documents.finding import find_own
 from core.sync.documents.listing import OFFER
+from core.sync.documents.marking import mark_mappings
+from core.sync.documents.offering import fresh_mapping
 from core.sync.documents.standing import Copy
+from core.sync.failing import back_off
 from core.sync.hub import Connection, Hub
 
 RESTORED_AT = "documents_restored_at"
@@ -29,8 +36,11 @@ def forget_listings(tx: Tx, hub: Hub) -> None:
             connections.put_cursor(tx, msgspec.structs.replace(cursor, cursor=None, run=None, completed_at=None))
 
 
-async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> list[Copy]:
-    """The same copies; those that are there already although nobody remembers it are linked."""
+async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[Copy]:
+    """The same copies; those that are there already although nobody remembers it are linked.
+
+    One that may be in another entity's books waits until those were asked.
+    """
     told = await hub.db.read(lambda tx: connections.meta(tx, RESTORED_AT))
     if told is None:
         return list(copies)
@@ -43,8 +53,53 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy]) -> l
             if len(own) == 1:
                 found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
                 continue
+            if not await _is_elsewhere_told(hub, connection, looked_at, report):
+                continue
         found.append(copy)
     return found
+
+
+async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, report: Report) -> bool:
+    """Whether all other entities' books were asked; what is found there is known to be booked there from then on.
+
+    Whose it is may have changed since it was booked, and its own books' lane would never look for it. They are only
+    read, within the limits of their own connector.
+    """
+    kind = copy.mapping.kind
+    books = [one for one in hub.connections.values() if one.policy.documents.entities and one.name != connection.name]
+    for other in books if connection.policy.documents.entities else ():
+        if kind not in other.policy.documents.mirrors or other.name == copy.paper.origin:
+            continue
+        there = await hub.db.read(lambda tx, o=other: _mapping_at(tx, hub, o, copy))  # type: ignore[misc]
+        if there.remote_id is not None:
+            continue
+        try:
+            own = await find_own(hub, other, replace(copy, mapping=there), since=None)
+        except AccordError as error:
+            why, until = (
+                f"{other.name} cannot be asked: {error}",
+                hub.clock.now() + back_off(hub.timing, copy.row.attempts),
+            )
+            await hub.db.run(lambda tx, w=why, u=until: wait(tx, connection, copy, report, why=w, until=u))  # type: ignore[misc]
+            return False
+        if own:
+            found = replace(copy, mapping=there)
+            await hub.db.run(lambda tx, o=other, f=found, s=own[0]: _known_at(tx, hub, o, f, s))  # type: ignore[misc]
+    return True
+
+
+def _mapping_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> MappingRow:
+    """The document's mapping in other books; the one that was made there first, where none is known."""
+    known = mappings.of_records(tx, [copy.paper.id]).get(copy.paper.id, ())
+    here = next((row for row in known if row.connection == connection.name), None)
+    return here or fresh_mapping(copy.paper, connection.name, 1, hub.clock.now())
+
+
+def _known_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> None:
+    if copy.mapping.id not in mappings.by_ids(tx, [copy.mapping.id]):
+        mappings.insert(tx, [copy.mapping])
+    linked = _link(tx, hub, connection, copy, own)
+    mark_mappings(tx, hub, [linked.mapping], reason="found in these books", trace=copy.row.trace)
 
 
 def _may_be_forgotten(document: Document, restored_on: date) -> bool:
