@@ -89,10 +89,14 @@ async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, repor
 
 
 def _mapping_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> MappingRow:
-    """The document's mapping in other books; the one that was made there first, where none is known."""
+    """The document's mapping in other books; where it has none, the one that was made next there.
+
+    Of those that ended before, the registry remembers what became of their copies.
+    """
     known = mappings.of_records(tx, [copy.paper.id]).get(copy.paper.id, ())
     here = next((row for row in known if row.connection == connection.name), None)
-    return here or fresh_mapping(copy.paper, connection.name, 1, hub.clock.now())
+    used = mappings.generations(tx, [copy.paper.id], connection.name).get(copy.paper.id, 0)
+    return here or fresh_mapping(copy.paper, connection.name, used + 1, hub.clock.now())
 
 
 def _known_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> None:

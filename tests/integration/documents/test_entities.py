@@ -11,11 +11,13 @@ import pytest
 from core.model.documents import KINDS, Application
 from core.model.policy import DocumentPolicy
 from core.ports import HttpResponse
+from core.sandbox.faults import Fault
+from core.store import intents
 from core.store.database import Database
 from core.sync.documents.asking import reconcile_all
 from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.restoring import begin_observing
-from tests.support.acting import answer, change, everybody, held
+from tests.support.acting import all_day, answer, change, everybody, held
 from tests.support.crashes import Crash, FragileWorld, Fuse, copy_sqlite
 from tests.support.entities import ALL_BOOKS, EU, US, belongs, booked, company, copies, customer, two_books
 from tests.support.paper import SINCE, at_rest, bill, is_silent, papers, pay
@@ -225,8 +227,28 @@ async def test_an_invoice_that_is_not_booked_yet_goes_where_it_belongs_by_now() 
     at_rest(world)
 
 
-async def test_an_invoice_whose_write_may_have_arrived_is_booked_there_as_far_as_anybody_knows() -> None:
-    """Another entity's books do not get it before that is cleared up, nor after."""
+async def test_books_get_nothing_while_a_write_to_other_books_is_in_doubt() -> None:
+    """It arrived, though nobody answered: it is booked there as far as anybody knows."""
+    world = await company(ada="us")
+    bill(world)
+    world.fail_once(US, Fault(kind="lost_answer", method="POST", path="invoice|batch"))
+    world.clock.time += world.timing.changes_every + 1
+    await world.settle(patience=0)
+    assert [one.connection for one in world.db.read_now(intents.all_open)] == [US]
+    assert booked(world) == {US: ["119.00"], EU: []}
+    belongs(world, "ada", "eu")
+    world.names = ("stripe", EU)
+    await world.next_sweep()
+    await all_day(world)
+    assert booked(world) == {US: ["119.00"], EU: []}
+    world.names = ("stripe", *ALL_BOOKS)
+    await world.settle()
+    assert booked(world) == {US: ["119.00"], EU: []}
+    assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
+
+
+async def test_an_invoice_is_booked_once_wherever_a_process_dies_and_its_entity_changes() -> None:
+    """In the books that it was begun in, or, where it was not begun, in those where it belongs by now."""
     world = await company(ada="us")
     bill(world)
     world.names = ("stripe",)
