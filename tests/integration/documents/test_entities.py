@@ -17,7 +17,7 @@ from core.store.database import Database
 from core.sync.documents.asking import reconcile_all
 from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.restoring import begin_observing
-from tests.support.acting import all_day, answer, change, everybody, held
+from tests.support.acting import all_day, answer, change, everybody, held, waiting
 from tests.support.crashes import Crash, FragileWorld, Fuse, copy_sqlite
 from tests.support.entities import ALL_BOOKS, EU, US, belongs, booked, company, copies, customer, two_books
 from tests.support.paper import SINCE, at_rest, bill, is_silent, papers, pay
@@ -288,8 +288,10 @@ async def test_a_policy_that_names_other_entities_is_noticed_within_the_hour() -
     )
     world.config = config
     world.start()
+    at_rest(world)
     for name in ALL_BOOKS:
         world.db.run_now(lambda tx, n=name: reconcile_all(tx, world.hub, world.hub.connections[n], "t"))
+    assert waiting(world)[US] == 1
     await world.settle()
     assert booked(world) == {US: ["119.00"], EU: []}
     assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
