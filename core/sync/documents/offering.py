@@ -105,19 +105,21 @@ def fresh_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Pa
     fresh = [one for one in papers if all(row.connection != connection.name for row in known.get(one.id, ()))]
     used = mappings.generations(tx, [one.id for one in fresh], connection.name)
     now = hub.clock.now()
-    return [
-        MappingRow(
-            id=mapping_id(one.id, connection.name, used.get(one.id, 0) + 1),
-            kind=one.kind,
-            record_id=one.id,
-            connection=connection.name,
-            generation=used.get(one.id, 0) + 1,
-            state="pending",
-            created_at=now,
-            updated_at=now,
-        )
-        for one in fresh
-    ]
+    return [fresh_mapping(one, connection.name, used.get(one.id, 0) + 1, now) for one in fresh]
+
+
+def fresh_mapping(paper: Paper, connection: str, generation: int, now: float) -> MappingRow:
+    """A mapping whose object is to be made."""
+    return MappingRow(
+        id=mapping_id(paper.id, connection, generation),
+        kind=paper.kind,
+        record_id=paper.id,
+        connection=connection,
+        generation=generation,
+        state="pending",
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def mapping_id(document_id: str, connection: str, generation: int) -> str:

@@ -108,13 +108,15 @@ def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Ans
 
 
 def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
-    """The question about what is booked in these books, and is another entity's by now."""
-    document, entity = copy.paper.document, _entity(copy, routes)
-    entities = connection.policy.documents.entities
+    """The same question, as long as it is of the same entity, or settles the same invoices."""
+    document, entities = copy.paper.document, connection.policy.documents.entities
+    settled = references(document)
+    entity = "" if settled else routes.owner(copy.paper).entity
+    by_now = "what it settles is in other books" if settled else f"it is of {entity}"
     detail: dict[str, object] = {
         "document": copy.paper.kind,
         "number": getattr(document, "number", "") or getattr(document, "reference", ""),
-        "problem": f"it is booked in the books of {', '.join(entities)}, and is of {entity} by now",
+        "problem": f"it is booked in the books of {', '.join(entities)}, and by now {by_now}",
         "field": "entity",
         "limit": "one document is booked once, in one entity's books",
         "cure": f"accept: it stays here; or void or delete it in {connection.manifest.title} and answer rebook: it is"
@@ -122,18 +124,8 @@ def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
         "here": list(entities),
         "entity": entity,
     }
-    return HoldDraft(
-        reason=holds.ENTITY_CHANGED, detail=detail, digest=digest_of(holds.ENTITY_CHANGED, entity, list(entities))
-    )
-
-
-def _entity(copy: Copy, routes: Routes) -> str:
-    """Whose it is; of what settles invoices, whose books those are in."""
-    invoices = routes.invoices(copy.paper)
-    if not invoices:
-        return routes.owner(copy.paper).entity
-    booked = {name for one in invoices for name in routes.booked_at(one)}
-    return f"the invoices in {', '.join(sorted(booked))}" if booked else routes.owner(invoices[0]).entity
+    digest = digest_of(holds.ENTITY_CHANGED, entity, list(entities), list(settled))
+    return HoldDraft(reason=holds.ENTITY_CHANGED, detail=detail, digest=digest)
 
 
 def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes) -> bool:
