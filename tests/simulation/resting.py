@@ -126,7 +126,10 @@ class Rest:
 
     def excuses_around(self, named: Named, mirror: str) -> set[str]:
         """The same, with all that settles it or that it settles."""
-        return {why for one in self._bound.get(named, {named}) for why in self.excuses(one, mirror)}
+        bound = self._bound.get(named, {named})
+        # what was recorded at the mirror itself may not have come to where the invoice was made
+        back = {why for one in bound if one.system == mirror for why in self.excuses(one, named.system)}
+        return back | {why for one in bound for why in self.excuses(one, mirror)}
 
     def _counterpart(self, system: str, customer: str, mirror: str) -> str | None:
         return self._world.checks.counterpart(self.tx, system, customer, mirror)
@@ -157,7 +160,7 @@ class Rest:
     def is_asked(self, named: Named, mirror: str) -> bool:
         """Whether a person is asked about the copy, the document, or what is settled with it."""
         bound = self._bound.get(named, {named})
-        return any({mirror, one.system} & self.holds.get(one, {}).keys() for one in bound)
+        return any({mirror, one.system, named.system} & self.holds.get(one, {}).keys() for one in bound)
 
     def told(self, named: Named) -> str:
         """What people are asked."""
