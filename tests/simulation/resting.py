@@ -94,11 +94,22 @@ class Rest:
             found = found | {"Stripe has no third decimal"}
         if mirror == "stripe" and named.kind == "invoice" and one["status"] in ("open", "uncollectible"):
             found = found if self._billing.mirrors_open else found | {"it may not be open there"}
+        if named.kind == "invoice" and one["status"] == "void":
+            found = found | self._about_void(named, one, mirror)
         day = str(one.get("received_on" if named.kind == "payment" else "issued_on") or "")
         if mirror == "quickbooks" and day <= self._clerks.at_copies.closed_through:
             found = found | {"the books were closed"}
         if named.kind == "invoice" and self._claimed.get(named, Decimal(0)) > Decimal(one["total"]):
             found = found | {"more came in than its total, at different systems"}
+        return found
+
+    def _about_void(self, named: Named, one: Shown, mirror: str) -> set[str]:
+        """Nothing settles a void invoice, and a draft cannot become one."""
+        found = set()
+        if any(copy["status"] == "draft" for copy in self.copies(mirror, "invoice", one["number"])):
+            found.add("voided while its copy was a draft")
+        if any(other.system != named.system for other in self._bound.get(named, ())):
+            found.add("voided while something settled it elsewhere")
         return found
 
     def _about_customer(self, named: Named, one: Shown, mirror: str) -> set[str]:
