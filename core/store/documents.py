@@ -20,6 +20,11 @@ from core.store.text import SOME, AnyRow, chunks
 _NAMES: Final = ("id", "origin", "remote_id", "customer_id", "body", "digest", "version", "created_at", "updated_at")
 _COLUMNS: Final = (*(DOCUMENTS.c[name] for name in _NAMES), DOCUMENTS.c.deleted_at)
 _BY_ID: Final = sa.select(*_COLUMNS).where(DOCUMENTS.c.id.in_(SOME))
+_ABOUT: Final = (
+    sa.select(DOCUMENT_REFERENCES.c.invoice_id, DOCUMENT_REFERENCES.c.document_id)
+    .where(DOCUMENT_REFERENCES.c.invoice_id.in_(SOME))
+    .order_by(DOCUMENT_REFERENCES.c.document_id)
+)
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +75,8 @@ def put(tx: Tx, papers: Sequence[Paper]) -> None:
 def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
     """Ids of payments and credit notes by the invoice that they are about."""
     found: dict[str, list[str]] = {}
-    columns = (DOCUMENT_REFERENCES.c.invoice_id, DOCUMENT_REFERENCES.c.document_id)
     for some in chunks(sorted(set(invoice_ids))):
-        statement = sa.select(*columns).where(columns[0].in_(some)).order_by(columns[1])
-        for invoice_id, document_id in tx.rows(statement):
+        for invoice_id, document_id in tx.rows(_ABOUT, {"some": some}):
             found.setdefault(invoice_id, []).append(document_id)
     return found
 

@@ -28,6 +28,14 @@ _STAMPED_OF: Final = (
     .where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.stamp != _NONE)
     .order_by(INTENTS.c.sent_at, INTENTS.c.id)
 )
+_OPEN_ACTIONS: Final = sa.select(INTENTS.c.kind, INTENTS.c.action, INTENTS.c.sent_at, INTENTS.c.trace).where(
+    INTENTS.c.closed_at.is_(None), INTENTS.c.connection == sa.bindparam("connection")
+)
+_CLOSE: Final = (
+    sa.update(INTENTS)
+    .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
+    .values(state=sa.bindparam("closed_state"), closed_at=sa.bindparam("closed_now"))
+)
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +87,11 @@ def all_open(tx: Tx, connection: str | None = None) -> list[Intent]:
     return [_intent(row) for row in tx.rows(statement)]
 
 
+def open_actions(tx: Tx, connection: str) -> list[tuple[str, str, float, str]]:
+    """Kind, action, time of sending and trace of every open intent of a connection, without their bodies."""
+    return [(row[0], row[1], row[2], row[3]) for row in tx.rows(_OPEN_ACTIONS, {"connection": connection})]
+
+
 def by_key(tx: Tx, connection: str, key: str) -> Intent | None:
     """The newest intent with this idempotency key."""
     statement = sa.select(*_COLUMNS).where(INTENTS.c.connection == connection, INTENTS.c.key == key)
@@ -88,12 +101,8 @@ def by_key(tx: Tx, connection: str, key: str) -> Intent | None:
 
 def close(tx: Tx, closed: Mapping[str, str], now: float) -> None:
     """Close intents, by id: done | refused | void."""
-    statement = (
-        sa.update(INTENTS)
-        .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
-        .values(state=sa.bindparam("closed_state"), closed_at=now)
-    )
-    tx.many(statement, [{"closed_id": name, "closed_state": state} for name, state in closed.items()])
+    rows = [{"closed_id": name, "closed_state": state, "closed_now": now} for name, state in closed.items()]
+    tx.many(_CLOSE, rows)
 
 
 def stamp(tx: Tx, intent_id: str, stamp: str) -> None:

@@ -58,6 +58,11 @@ _HERE: Final = (
     MAPPINGS.c.kind.concat("") == sa.bindparam("kind"),
 )
 _INSERT: Final = sa.insert(MAPPINGS)
+_UPDATE: Final = (
+    sa.update(MAPPINGS)
+    .where(MAPPINGS.c.id == sa.bindparam("new_id"))
+    .values({one.name: sa.bindparam(f"new_{one.name}") for one in _COLUMNS if one.name != "id"})
+)
 _BY_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.id.in_(SOME))
 _LOCK: Final = sa.select(MAPPINGS.c.id).where(MAPPINGS.c.id.in_(SOME)).order_by(MAPPINGS.c.id).with_for_update()
 _BY_REMOTE_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, IS_LIVE)
@@ -140,11 +145,7 @@ def insert(tx: Tx, rows: Sequence[MappingRow]) -> None:
 
 def update(tx: Tx, rows: Sequence[MappingRow]) -> None:
     """Store these mappings as they are now."""
-    if not rows:
-        return
-    columns: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _row(rows[0]) if name != "id"}
-    statement = sa.update(MAPPINGS).where(MAPPINGS.c.id == sa.bindparam("new_id")).values(columns)
-    tx.many(statement, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
+    tx.many(_UPDATE, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
 
 
 def lock(tx: Tx, ids: Iterable[str]) -> None:

@@ -100,10 +100,10 @@ def begun(tx: Tx, hub: Hub, connection: Connection) -> dict[str, int]:
     """Copies made and voided within the window that no person has seen, those under way included."""
     since = guard.counted_from(hub, connections.get(tx, connection.name))
     found = {action: journal.count_of_documents(tx, connection.name, action, since) for action in COUNTED}
-    for intent in intents.all_open(tx, connection.name):
-        is_ours = intent.kind in KINDS and intent.action in COUNTED and intent.sent_at >= since
-        if is_ours and not intent.trace.startswith(work.APPROVED_TRACE):
-            found[intent.action] += 1
+    for kind, action, sent_at, trace in intents.open_actions(tx, connection.name):
+        is_ours = kind in KINDS and action in COUNTED and sent_at >= since
+        if is_ours and not trace.startswith(work.APPROVED_TRACE):
+            found[action] += 1
     return found
 
 
