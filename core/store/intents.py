@@ -29,6 +29,21 @@ _STAMPED_OF: Final = (
     .order_by(INTENTS.c.sent_at, INTENTS.c.id)
 )
 
+_INSERT: Final = sa.insert(INTENTS)
+_ALL_OPEN: Final = sa.select(*_COLUMNS).where(INTENTS.c.closed_at.is_(None)).order_by(INTENTS.c.sent_at, INTENTS.c.id)
+_OPEN_AT: Final = _ALL_OPEN.where(INTENTS.c.connection == sa.bindparam("connection"))
+_BY_KEY: Final = (
+    sa.select(*_COLUMNS)
+    .where(INTENTS.c.connection == sa.bindparam("connection"), INTENTS.c.key == sa.bindparam("key"))
+    .order_by(INTENTS.c.sent_at.desc())
+    .limit(1)
+)
+_CLOSE: Final = (
+    sa.update(INTENTS)
+    .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
+    .values(state=sa.bindparam("closed_state"), closed_at=sa.bindparam("now"))
+)
+
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One remote write. `wanted` are the frozen registry values by field; `before` the remote's, as last read.
@@ -60,7 +75,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 def insert(tx: Tx, intents: Sequence[Intent]) -> None:
     """Commit the intents before the first byte goes out. One open intent per mapping: the database says so."""
-    tx.many(sa.insert(INTENTS), [_row(one) for one in intents])
+    tx.many(_INSERT, [_row(one) for one in intents])
 
 
 def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
@@ -73,27 +88,20 @@ def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
 
 def all_open(tx: Tx, connection: str | None = None) -> list[Intent]:
     """Every open intent, oldest first."""
-    statement = sa.select(*_COLUMNS).where(INTENTS.c.closed_at.is_(None)).order_by(INTENTS.c.sent_at, INTENTS.c.id)
-    if connection is not None:
-        statement = statement.where(INTENTS.c.connection == connection)
-    return [_intent(row) for row in tx.rows(statement)]
+    rows = tx.rows(_ALL_OPEN) if connection is None else tx.rows(_OPEN_AT, {"connection": connection})
+    return [_intent(row) for row in rows]
 
 
 def by_key(tx: Tx, connection: str, key: str) -> Intent | None:
     """The newest intent with this idempotency key."""
-    statement = sa.select(*_COLUMNS).where(INTENTS.c.connection == connection, INTENTS.c.key == key)
-    row = tx.execute(statement.order_by(INTENTS.c.sent_at.desc()).limit(1)).first()
+    row = tx.execute(_BY_KEY, {"connection": connection, "key": key}).first()
     return _intent(row) if row else None
 
 
 def close(tx: Tx, closed: Mapping[str, str], now: float) -> None:
     """Close intents, by id: done | refused | void."""
-    statement = (
-        sa.update(INTENTS)
-        .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
-        .values(state=sa.bindparam("closed_state"), closed_at=now)
-    )
-    tx.many(statement, [{"closed_id": name, "closed_state": state} for name, state in closed.items()])
+    rows = [{"closed_id": name, "closed_state": state, "now": now} for name, state in closed.items()]
+    tx.many(_CLOSE, rows)
 
 
 def stamp(tx: Tx, intent_id: str, stamp: str) -> None:
