@@ -44,6 +44,9 @@ _CLOSE: Final = (
     .values(state=sa.bindparam("closed_state"), closed_at=sa.bindparam("now"))
 )
 
+_STAMP: Final = sa.update(INTENTS).where(INTENTS.c.id == sa.bindparam("done_id")).values(stamp=sa.bindparam("told"))
+_RECALLED: Final = sa.update(INTENTS).where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.stamp != _NONE).values(stamp="")
+
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One remote write. `wanted` are the frozen registry values by field; `before` the remote's, as last read.
@@ -106,14 +109,13 @@ def close(tx: Tx, closed: Mapping[str, str], now: float) -> None:
 
 def stamp(tx: Tx, intent_id: str, stamp: str) -> None:
     """When a write was done, as the provider says: what it replaced is to be asked for later."""
-    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(stamp=stamp))
+    tx.execute(_STAMP, {"done_id": intent_id, "told": stamp})
 
 
 def recalled(tx: Tx, mapping_ids: Iterable[str]) -> None:
     """It is known now what every write to these mappings has replaced."""
     for some in chunks(sorted(set(mapping_ids))):
-        here = (INTENTS.c.mapping_id.in_(some), INTENTS.c.stamp != _NONE)
-        tx.execute(sa.update(INTENTS).where(*here).values(stamp=""))
+        tx.execute(_RECALLED, {"some": some})
 
 
 def stamped_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:

@@ -317,11 +317,24 @@ _ONE_OFF_IN: Final = (
     .limit(1)
 )
 
+_ASK: Final = sa.insert(ONE_OFFS)
+_RUNNING: Final = sa.update(ONE_OFFS).where(ONE_OFFS.c.id == sa.bindparam("begun")).values(state="running")
+_FINISH: Final = (
+    sa.update(ONE_OFFS)
+    .where(ONE_OFFS.c.id == sa.bindparam("ended"))
+    .values(
+        state=sa.bindparam("now_state"),
+        result=sa.bindparam("told"),
+        error=sa.bindparam("problem"),
+        finished_at=sa.bindparam("now"),
+    )
+)
+
 
 def ask(tx: Tx, one: OneOff, now: float) -> None:
     """Put a one-off into its lane."""
     values = {"id": one.id, "connection": one.connection, "request": dump(one.request), "asked_at": now}
-    tx.execute(sa.insert(ONE_OFFS).values(**values, trace=one.trace))
+    tx.execute(_ASK, values | {"trace": one.trace})
 
 
 def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
@@ -332,7 +345,7 @@ def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
 
 def running(tx: Tx, one_id: str) -> None:
     """A request has been begun."""
-    tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(state="running"))
+    tx.execute(_RUNNING, {"begun": one_id})
 
 
 def one_off(tx: Tx, one_id: str) -> OneOff | None:
@@ -343,8 +356,8 @@ def one_off(tx: Tx, one_id: str) -> OneOff | None:
 
 def finish(tx: Tx, one_id: str, now: float, *, result: object = None, error: str = "") -> None:
     """Store what became of a request."""
-    values = {"state": "failed" if error else "done", "result": dump(result or {}), "error": error}
-    tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(**values, finished_at=now))
+    values = {"now_state": "failed" if error else "done", "told": dump(result or {}), "problem": error}
+    tx.execute(_FINISH, {**values, "ended": one_id, "now": now})
 
 
 def prune_one_offs(tx: Tx, before: float, limit: int = 200) -> int:
