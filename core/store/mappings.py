@@ -61,7 +61,7 @@ _INSERT: Final = sa.insert(MAPPINGS)
 _UPDATE: Final = (
     sa.update(MAPPINGS)
     .where(MAPPINGS.c.id == sa.bindparam("new_id"))
-    .values({one.name: sa.bindparam(f"new_{one.name}") for one in _COLUMNS if one.name != "id"})
+    .values({column.name: sa.bindparam(f"new_{column.name}") for column in _COLUMNS if column.name != "id"})
 )
 _BY_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.id.in_(SOME))
 _LOCK: Final = sa.select(MAPPINGS.c.id).where(MAPPINGS.c.id.in_(SOME)).order_by(MAPPINGS.c.id).with_for_update()
@@ -86,6 +86,20 @@ _COUNT: Final = (
         MAPPINGS.c.state.in_(SOME),
     )
 )
+_OF_PART: Final = MAPPINGS.c.part == sa.bindparam("part")
+_COUNT_OF_PART: Final = _COUNT.where(_OF_PART)
+_PAGE: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        MAPPINGS.c.connection == sa.bindparam("connection"),
+        MAPPINGS.c.kind == sa.bindparam("kind"),
+        IS_LIVE,
+        MAPPINGS.c.id > sa.bindparam("after"),
+    )
+    .order_by(MAPPINGS.c.id)
+    .limit(sa.bindparam("most"))
+)
+_PAGE_OF_PART: Final = _PAGE.where(_OF_PART)
 _IS_MAPPED: Final = sa.exists().where(
     MAPPINGS.c.record_id == CUSTOMERS.c.id,
     MAPPINGS.c.connection == sa.bindparam("connection"),
@@ -159,20 +173,18 @@ def lock(tx: Tx, ids: Iterable[str]) -> None:
 def count(tx: Tx, connection: str, *states: str, kind: str = "customer", part: str | None = None) -> int:
     """How many mappings of a kind at a connection are in one of `states`: of all, or of one part ("": wholes)."""
     values: dict[str, Any] = {"connection": connection, "kind": kind, "some": list(states)}
-    statement = _COUNT if part is None else _COUNT.where(MAPPINGS.c.part == part)
-    return int(tx.execute(statement, values).scalar_one())
+    if part is None:
+        return int(tx.execute(_COUNT, values).scalar_one())
+    return int(tx.execute(_COUNT_OF_PART, values | {"part": part}).scalar_one())
 
 
 def page(
     tx: Tx, connection: str, after: str, limit: int, kind: str = "customer", *, part: str | None = None
 ) -> list[MappingRow]:
     """Mappings of a kind at a connection that have not ended, by id: all, or of one part ("": wholes)."""
-    statement = sa.select(*_COLUMNS).where(
-        MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, IS_LIVE, MAPPINGS.c.id > after
-    )
-    if part is not None:
-        statement = statement.where(MAPPINGS.c.part == part)
-    return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
+    values: dict[str, Any] = {"connection": connection, "kind": kind, "after": after, "most": limit}
+    rows = tx.rows(_PAGE, values) if part is None else tx.rows(_PAGE_OF_PART, values | {"part": part})
+    return [_mapping(row) for row in rows]
 
 
 def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:

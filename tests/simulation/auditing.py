@@ -34,6 +34,12 @@ SETTLED: Final = ("status", "due")
 SETTLING: Final = frozenset("amount_paid amount_remaining amount_overpaid attempted status status_transitions".split())
 """What a payment of an invoice changes of it at Stripe."""
 
+_OF_DOCUMENTS: Final = (
+    sa.select(*(INTENTS.c[name] for name in ("key", "action", "kind", "remote_id", "body", "batch")))
+    .where(INTENTS.c.connection == sa.bindparam("connection"), INTENTS.c.kind != KIND)
+    .order_by(INTENTS.c.sent_at.desc())
+)
+
 
 class Audit:
     """The judge of one world's documents."""
@@ -292,9 +298,8 @@ def _lines(one: Shown) -> list[tuple[Decimal, Decimal]]:
 
 def _is_intended(tx: Tx, system: str, one: Mutation) -> bool:
     """A step of several requests has keys that begin alike; QuickBooks' are made of key and body, or name a batch."""
-    key, own = one.request_key or "", INTENTS.c
-    statement = sa.select(own.key, own.action, own.kind, own.remote_id, own.body, own.batch)
-    for row in tx.rows(statement.where(own.connection == system, own.kind != KIND).order_by(own.sent_at.desc())):
+    key = one.request_key or ""
+    for row in tx.rows(_OF_DOCUMENTS, {"connection": system}):
         if system != "quickbooks" and key.startswith(row.key):
             return True
         if system == "quickbooks":
