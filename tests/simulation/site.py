@@ -49,6 +49,8 @@ class Site:
         self.delivered: list[tuple[float, Outgoing]] = []
         """Webhooks that Accord has acknowledged, and when they were first on their way."""
         self._watched = 0
+        self._people: Mapping[str, Mapping[str, Any]] = {}
+        self._people_at = -1
 
     def calm(self) -> None:
         """The weather ends; what is still under way lands when its time has come."""
@@ -66,7 +68,7 @@ class Site:
 
     def land_late(self) -> None:
         """Slow requests whose time has come."""
-        before = self._before()
+        before = self._customers()
         self._faulty.run_late()
         self._witness(before)
 
@@ -74,7 +76,7 @@ class Site:
 
     def exchange(self, request: HttpRequest, life: Life) -> HttpResponse:
         """Answer one request of Accord's, in whatever weather it is."""
-        before = self._before()
+        before = self._customers()
         strikes = len(self._faulty.trace)
         answer: HttpResponse | None = None
         try:
@@ -94,8 +96,12 @@ class Site:
             self._saw(request, answer)
         return answer
 
-    def _before(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.lookalike.neutral("customer")
+    def _customers(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is there now; looked up again only after something changed, since most requests change nothing."""
+        count = len(self.lookalike.mutations)
+        if self._people_at != count:
+            self._people, self._people_at = self.lookalike.neutral("customer"), count
+        return self._people
 
     def _saw(self, request: HttpRequest, answer: HttpResponse) -> None:
         if answer.headers.get("idempotent-replayed"):
@@ -111,7 +117,7 @@ class Site:
             or "associations" in request.url
         ):
             return  # an index that lags, and answers that show only what was written
-        for remote_id in self.lookalike.neutral("customer"):
+        for remote_id in self._customers():
             bare = remote_id.partition(":")[2] or remote_id
             if f'"{bare}"'.encode() in answer.body:
                 self.seen[remote_id] = count
@@ -125,7 +131,7 @@ class Site:
         if not mine:
             return False
         about = [(number, one) for number, one in mine if one.kind == "customer"]
-        after = self.lookalike.neutral("customer")
+        after = self._customers()
         for number, one in mine:
             self.world.note(f"{self.name} WRITES {one.action} {one.id} {sorted(one.changed)} key={one.request_key}")
             if one.kind != "customer":
