@@ -184,8 +184,8 @@ class HubSpotClient:
             await self._pause()
             answer = await self._shell.hop(lambda: _send(self._session, request, is_write=is_write))
             await self._pause()
-        if isinstance(answer, AccordError):
-            raise answer
+            if isinstance(answer, AccordError):
+                raise answer
         self._learn(answer.headers)
         if 200 <= answer.status < 300:
             return answer.body

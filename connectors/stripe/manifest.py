@@ -56,8 +56,8 @@ _SEARCH_CALLS: Final = 20
 def limits(*, is_live: bool) -> tuple[Limit, ...]:
     """Calls per second of one account; a test-mode account has a quarter of a live one's."""
     return (
-        Limit(name="global", calls=_LIVE_CALLS if is_live else _TEST_CALLS, seconds=1.0),
-        Limit(name="endpoint", calls=ENDPOINT_CALLS, seconds=1.0, each=True),
+        Limit(name="global", calls=_LIVE_CALLS if is_live else _TEST_CALLS, seconds=1.0, credits_travel=True),
+        Limit(name="endpoint", calls=ENDPOINT_CALLS, seconds=1.0, each=True, credits_travel=True),
         Limit(name="search", calls=_SEARCH_CALLS, seconds=1.0, endpoints=("search_customers", "search_invoices")),
     )
 

@@ -3,74 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from core.model.remote import Limit
 from core.ports import Shell
 
-LATEST_SHARE = 0.05
-LATEST_SECONDS = 0.05
 MARGIN_SECONDS = 0.001
+MARGIN_SHARE = 0.0001
 """For clocks that round, and do not run at quite the same pace."""
 OTHERS_SHARE = 0.05
 FIRST_CALLS = 20
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call that started; `took` is how long its answer took, None while it is under way."""
-
-    started: float
-    took: float | None = None
+LAST_CALLS = 100
+DEADLINE_SECONDS = 30.0
+"""The longest time-out of a call: after it, whatever was broken off no longer arrives."""
 
 
 class Window:
-    """One limit: at most `calls` arrive at the provider within any span of `seconds`."""
+    """One limit: at most `calls` arrive at the provider within any span of `seconds`.
+
+    When a call arrives is not known, only that it is after its start and before its answer. So a place is taken from
+    the start of a call until `seconds` after its answer, and no delay on the way can bring one call too many.
+    """
 
     def __init__(self, limit: Limit) -> None:
         """Start empty."""
         self.most = limit.calls
-        self._seconds = limit.seconds
-        self._latest = limit.seconds * LATEST_SHARE + LATEST_SECONDS
-        self._calls: deque[_Call] = deque()
+        self._seconds = limit.seconds + MARGIN_SECONDS + limit.seconds * MARGIN_SHARE
+        self._credits_travel = limit.credits_travel
+        self._under_way = 0
+        self._arrived: list[float] = []
+        """A heap: by when each call that has ended had arrived."""
 
-    def wait(self, now: float, fastest: float) -> float:
-        """Seconds until one more call may start, or until that can be told better; 0 when it may start now.
+    def wait(self, now: float, travel: float) -> float:
+        """Seconds until one more call may start; 0: now; infinite: not before a call under way is answered.
 
-        `fastest` is the shortest time that any call ever took.
+        `travel` is how long any call is under way at least, there and back, in seconds.
         """
-        while self._calls and self._free_at(self._calls[0], fastest) <= now:
-            self._calls.popleft()
-        if len(self._calls) < self.most:
+        held = self._seconds - (travel if self._credits_travel else 0.0)
+        while self._arrived and self._arrived[0] + held <= now:
+            heapq.heappop(self._arrived)
+        beyond = self._under_way + len(self._arrived) - self.most
+        if beyond < 0:
             return 0.0
-        oldest = self._calls[len(self._calls) - self.most]
-        soonest = oldest.started + self._seconds + MARGIN_SECONDS
-        if oldest.took is None and soonest > now:
-            # it may well be answered until then; who slept through that would give away its lateness each time
-            return soonest - now
-        return self._free_at(oldest, fastest) - now
+        if beyond >= len(self._arrived):
+            return math.inf
+        return heapq.nsmallest(beyond + 1, self._arrived)[beyond] + held - now
 
-    def start(self, call: _Call) -> None:
-        """Remember that a call starts."""
-        self._calls.append(call)
+    def start(self) -> None:
+        """A call starts."""
+        self._under_way += 1
 
-    def told(self, most: int, remaining: int, now: float, fastest: float) -> None:
+    def end(self, arrived_by: float) -> None:
+        """A call ended, and had arrived by then or never will."""
+        self._under_way -= 1
+        heapq.heappush(self._arrived, arrived_by)
+
+    def told(self, most: int, remaining: int, now: float, travel: float) -> None:
         """Take over what the provider says of this window: its size, and what other programs have used of it."""
         self.most = most
-        self.wait(now, fastest)
-        others = most - remaining - len(self._calls)
+        self.wait(now, travel)
+        others = most - remaining - self._under_way - len(self._arrived)
         # a few more or less are calls that were under way when the provider counted
         if others > most * OTHERS_SHARE:
-            self._calls += [_Call(now, fastest)] * others
-
-    def _free_at(self, call: _Call, fastest: float) -> float:
-        # The provider counts arrivals. A call that took longer than the fastest one may have arrived that much
-        # later than it started; the call that takes its place may arrive at once.
-        late = self._latest if call.took is None else min(call.took - fastest, self._latest)
-        return call.started + self._seconds + late + MARGIN_SECONDS
+            for _ in range(others):
+                heapq.heappush(self._arrived, now)
 
 
 class RateLimiter:
@@ -83,50 +83,66 @@ class RateLimiter:
         self._count = shell.count
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
-        self._times: list[float] = []
+        self._fastest = math.inf
+        self._answered = 0
+        self._last: deque[float] = deque(maxlen=LAST_CALLS)
+        self._travel = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: dict[str, asyncio.Lock] = {}
+        self._ended = asyncio.Event()
 
     @property
     def fastest(self) -> float:
         """The shortest time that a call took, in seconds; 0 before the first one."""
-        return min(self._times, default=0.0)
+        return self._fastest if self._answered else 0.0
 
     @asynccontextmanager
     async def call(self, endpoint: str) -> AsyncIterator[None]:
         """Wait until every window that `endpoint` draws on has room; the call is what happens inside.
 
-        Calls of one endpoint start in the order in which they came.
+        Calls of one endpoint start in the order in which they came. What raises inside had no answer.
         """
         windows = self._drawn_on(endpoint)
         async with self._line(endpoint):
-            this = await self._started(windows)
+            started = await self._started(windows)
         self._count(endpoint)
+        # who is cancelled has closed its socket, and what is on the way may still arrive
+        arrived_by = started + DEADLINE_SECONDS
         try:
             yield
+            arrived_by = self._clock.now()
+            self._learn(arrived_by - started)
+        except Exception:
+            # refused, broken off, or waited for until its time-out
+            arrived_by = self._clock.now()
+            raise
         finally:
-            this.took = self._clock.now() - this.started
-            self._learn(this.took)
+            for window in windows:
+                window.end(arrived_by)
+            self._ended.set()
 
-    async def _started(self, windows: Sequence[Window]) -> _Call:
+    async def _started(self, windows: Sequence[Window]) -> float:
         while True:
             now = self._clock.now()
-            wait = max([self._paused_until - now, *(window.wait(now, self._known_fastest()) for window in windows)])
+            wait = max([self._paused_until - now, *(window.wait(now, self._travel) for window in windows)])
             if wait <= 0:
                 break
-            # never shorter than the clock can tell: a wait of 1e-17 s would spin for ever
-            await self._clock.sleep(max(wait, 0.001))
-        this = _Call(now)
+            if math.isinf(wait):
+                self._ended.clear()
+                await self._ended.wait()
+            else:
+                # never shorter than the clock can tell: a wait of 1e-17 s would spin for ever
+                await self._clock.sleep(max(wait, 0.001))
         for window in windows:
-            window.start(this)
-        return this
+            window.start()
+        return now
 
     def _line(self, endpoint: str) -> asyncio.Lock:
         # whoever woke first would go first, and all batches would ask for the same step at the same time while the
         # limits of the other steps lie idle; a lock that anybody waited for cannot be used in another loop
         running = asyncio.get_running_loop()
         if self._loop is not running:
-            self._loop, self._lines = running, {}
+            self._loop, self._lines, self._ended = running, {}, asyncio.Event()
         return self._lines.setdefault(endpoint, asyncio.Lock())
 
     def pause(self, seconds: float) -> None:
@@ -137,17 +153,15 @@ class RateLimiter:
         """The provider says what the limit `name` is by now, and what is left of its window."""
         window = self._windows.get((name, ""))
         if window is not None and most > 0:
-            window.told(most, remaining, self._clock.now(), self._known_fastest())
+            window.told(most, remaining, self._clock.now(), self._travel)
 
     def _learn(self, took: float) -> None:
-        if len(self._times) < FIRST_CALLS:
-            self._times.append(took)
-        else:
-            self._times[0] = min(self._times[0], took)
-
-    def _known_fastest(self) -> float:
-        # a few calls do not tell how fast one can be: until then any of them may have been late
-        return self.fastest if len(self._times) == FIRST_CALLS else 0.0
+        self._answered += 1
+        self._fastest = min(self._fastest, took)
+        self._last.append(took)
+        # by as much as calls differ the next one may be faster than any before
+        spread = max(self._last) - min(self._last)
+        self._travel = max(self._fastest - spread, 0.0) if self._answered >= FIRST_CALLS else 0.0
 
     def _drawn_on(self, endpoint: str) -> list[Window]:
         found = []

@@ -143,7 +143,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """One published rate limit: `calls` per `seconds` for the calls whose endpoint class is in `endpoints`.
 
-    `endpoints` empty: all calls together. `each`: every endpoint has a bucket of its own.
+    `endpoints` empty: all calls together. `each`: every endpoint has a bucket of its own. `credits_travel`: a
+    place is free sooner by what any call is under way for, which holds on a line of steady speed only: for limits of a
+    second, of which waiting for the answer would cost a tenth, and whose refusal costs a moment.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     endpoints: tuple[str, ...] = ()
     each: bool = False
+    credits_travel: bool = False
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
+from typing import Final, Literal, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -67,19 +69,94 @@ def backfill(limits: list[Limit], number: int, wire: list[float], in_flight: int
 @pytest.mark.parametrize("way", [0.0, 0.005, 0.05, 0.2])
 def test_a_steady_wire_reaches_the_published_limit_and_not_beyond(way: float, in_flight: int) -> None:
     """What slack there is pays for nothing where every call takes the same time, however many wait."""
-    seconds, counter = backfill([Limit(name="endpoint", calls=25, seconds=1.0)], 500, [way], in_flight)
+    limits = [Limit(name="endpoint", calls=25, seconds=1.0, credits_travel=True)]
+    seconds, counter = backfill(limits, 500, [way], in_flight)
     assert counter.refused == 0
     assert seconds <= (500 / 25) * 1.02 + 2 * way
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.floats(0.005, 0.05), min_size=5, max_size=30))
-def test_a_wire_that_varies_within_the_slack_causes_no_429(wire: list[float]) -> None:
+def test_what_calls_differ_by_is_not_credited_as_travel(wire: list[float]) -> None:
     """The provider counts arrivals: late ones bunch up with those that start after them."""
-    limits = [Limit(name="second", calls=10, seconds=1.0), Limit(name="minute", calls=100, seconds=60.0)]
+    limits = [
+        Limit(name="second", calls=10, seconds=1.0, credits_travel=True),
+        Limit(name="minute", calls=100, seconds=60.0),
+    ]
     # how fast a call can be shows among the first ones
     _, counter = backfill(limits, 150, [min(wire), *wire])
     assert counter.refused == 0
+
+
+class Fate(NamedTuple):
+    """What becomes of one call: seconds until it arrives and until its answer, and which end it takes instead."""
+
+    there: float
+    back: float
+    end: Literal["answered", "broken off", "cancelled"]
+
+
+FATES: Final = st.lists(
+    st.builds(
+        Fate,
+        there=st.one_of(st.just(0.0), st.floats(0.0, 0.3), st.floats(0.0, 14.0)),
+        back=st.one_of(st.just(0.0), st.floats(0.0, 0.3), st.floats(0.0, 14.0)),
+        end=st.sampled_from(("answered", "answered", "answered", "broken off", "cancelled")),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def refusals(limits: list[Limit], fates: list[Fate], number: int) -> int:
+    """How many of `number` calls, twenty at once, come to a provider that has had its fill; `fates` go round."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+    limiter = RateLimiter(limits, Shell(clock, here))
+    counter = Counter(*((one.calls, one.seconds) for one in limits))
+    room = asyncio.Semaphore(20)
+    travelling: list[asyncio.Task[None]] = []
+
+    async def travel(seconds: float) -> None:
+        await clock.sleep(seconds)
+        counter.arrive(clock.now())
+
+    async def call(fate: Fate) -> None:
+        async with limiter.call("list"):
+            travelling.append(asyncio.ensure_future(travel(fate.there)))
+            if fate.end == "cancelled":
+                raise asyncio.CancelledError
+            await travelling[-1]
+            await clock.sleep(fate.back)
+            if fate.end == "broken off":
+                raise OSError
+
+    async def one(fate: Fate) -> None:
+        async with room:
+            with suppress(OSError, asyncio.CancelledError):
+                await call(fate)
+
+    async def every() -> int:
+        await asyncio.gather(*(one(fates[at % len(fates)]) for at in range(number)))
+        await asyncio.gather(*travelling)
+        return counter.refused
+
+    return run_virtual(every(), loop)
+
+
+@settings(max_examples=60, deadline=None)
+@given(FATES)
+def test_no_delay_on_the_way_brings_one_call_too_many(fates: list[Fate]) -> None:
+    """On a busy machine each of eleven calls a second was an arrival too many, and a minute's silence of the lane."""
+    limits = [Limit(name="second", calls=10, seconds=1.0), Limit(name="minute", calls=50, seconds=60.0)]
+    assert refusals(limits, fates, 120) == 0
+
+
+def test_an_answer_frees_a_place_for_who_waits_while_every_place_is_under_way() -> None:
+    """When that will be nobody can tell: it is not guessed, and not slept through."""
+    seconds, counter = backfill([Limit(name="second", calls=2, seconds=1.0)], 4, [3.0])
+    assert counter.refused == 0
+    assert seconds == pytest.approx(6.0 + 1.0 + 6.0, abs=0.01)
 
 
 @pytest.mark.parametrize("endpoint", ["list", "another one"])
