@@ -138,3 +138,29 @@ async def test_metrics_tell_every_connection(api: httpx.AsyncClient, world: Worl
     assert written == {"stripe": 0, "hubspot": 1, "quickbooks": 1}
     for name in ("accord_ready", "accord_customers", "accord_in_doubt", "accord_last_full_sweep_age_seconds"):
         assert name in families
+
+
+async def test_a_sync_that_is_asked_for_takes_nothing_off_the_lanes_counter(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """It began at 0 with every one-off: monitoring read each as a restart, and its rates were of nothing."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    before = await _lane_records(api)
+    asked = (await api.post("/v1/syncs", json={"connection": "hubspot", "what": "full"})).json()
+    await world.settle()
+    after = await _lane_records(api)
+    assert before["hubspot", "written"] == 1
+    assert all(after[name] >= before[name] for name in before)
+    result = (await api.get(f"/v1/syncs/{asked['id']}")).json()
+    assert (result["result"]["looked"] > 0, result["result"]["written"]) == (True, 0)
+
+
+async def _lane_records(api: httpx.AsyncClient) -> dict[tuple[str, str], float]:
+    answer = await api.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    return {
+        (sample.labels["connection"], sample.labels["what"]): sample.value
+        for sample in families["accord_lane_records"].samples
+        if sample.name.endswith("_total")
+    }
