@@ -7,7 +7,7 @@ import msgspec
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
 from core.model.documents import KINDS
-from core.model.match import CUSTOMERS, EXTERNAL_ID, UNNAMED
+from core.model.match import CUSTOMERS, EXTERNAL_ID
 from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -80,7 +80,7 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
         raise InvalidInputError(f"{wanted} was of a customer that was erased", field="choice")
     seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
     # one that the provider itself named may not have been seen yet
-    is_named = wanted in holds.candidates_of(hold.detail) and wanted != UNNAMED
+    is_named = wanted in holds.candidates_of(hold.detail)
     if seen.state != "live" if seen else not is_named:
         problem = f"no object {wanted!r} was seen at {hold.connection}"
         raise InvalidInputError(problem, field="choice", cure="take one of the candidates")
