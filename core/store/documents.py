@@ -41,6 +41,17 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
         """invoice, payment or credit_note."""
         return kind_of(self.document)
 
+    @property
+    def called(self) -> str:
+        """What people call it: its number, of a payment its reference, else its id at its origin."""
+        document = self.document
+        return (document.reference if isinstance(document, Payment) else document.number) or self.remote_id
+
+    @property
+    def amount(self) -> Decimal:
+        """What it comes to, in its currency."""
+        return self.document.amount if isinstance(self.document, Payment) else self.document.total
+
 
 def id_of(instance: str, origin: str, kind: str, remote_id: str) -> str:
     """The same document always has the same id, so that a database that was put back cannot make it a second time."""

@@ -243,7 +243,7 @@ def refusal(error: RejectedError, paper: Paper) -> HoldDraft:
         return by_hand.asked(error, paper)
     detail: dict[str, object] = {
         "document": paper.kind,
-        "number": getattr(paper.document, "number", ""),
+        "number": paper.called,
         "problem": error.problem,
         "field": error.field or "",
         "limit": error.limit or "",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from core.model.documents import KINDS, Payment
+from core.model.documents import KINDS
 from core.model.merge import digest_of
 from core.model.paper import Step
 from core.model.policy import Guard
@@ -92,12 +92,7 @@ def too_many(limits: Guard, action: str, times: int, total: int) -> str:
 
 def _digest(copy: Copy, step: Step) -> str:
     """Of what a person is shown: paid meanwhile, a document is still the one that was approved."""
-    return digest_of(step.action, copy.paper.id, copy.paper.document.currency, str(_amount(copy.paper)))
-
-
-def _amount(paper: Paper) -> Decimal:
-    document = paper.document
-    return document.amount if isinstance(document, Payment) else document.total
+    return digest_of(step.action, copy.paper.id, copy.paper.document.currency, str(copy.paper.amount))
 
 
 def _amounts(papers: Sequence[Paper]) -> dict[str, Decimal]:
@@ -105,5 +100,5 @@ def _amounts(papers: Sequence[Paper]) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for one in papers:
         name = f"{one.kind} {one.document.currency}"
-        found[name] = found.get(name, Decimal(0)) + _amount(one)
+        found[name] = found.get(name, Decimal(0)) + one.amount
     return found

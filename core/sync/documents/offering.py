@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from core.model.documents import Invoice, Payment, references
+from core.model.documents import Document, Invoice, Payment, references
 from core.model.lifecycle import is_final
 from core.store import connections, documents, mappings
 from core.store.connections import ConnectionRow
@@ -68,8 +68,13 @@ def is_wanted(
         return False
     issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
     since = policy.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
-    is_standing = is_final(document) and document.status not in NOTHING_TO_COPY
+    is_standing = is_final(document) and document.status not in NOTHING_TO_COPY and not _is_empty(document)
     return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)
+
+
+def _is_empty(document: Document) -> bool:
+    """Whether an invoice is of nothing: no books take one without lines, and nothing of it could be booked there."""
+    return isinstance(document, Invoice) and not document.lines and not document.total
 
 
 def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:

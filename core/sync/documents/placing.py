@@ -71,7 +71,7 @@ def _split(connection: Connection, copy: Copy, routes: Routes) -> RejectedError:
     others: list[str] = []
     for one in routes.invoices(copy.paper):
         amount = settled_by(document).get(one.id, "nothing")
-        said = f"{amount} {document.currency} of invoice {getattr(one.document, 'number', '') or one.remote_id}"
+        said = f"{amount} {document.currency} of invoice {one.called}"
         (others if routes.at(connection.name, one) == "elsewhere" else ours).append(said)
     return RejectedError(
         f"it settles invoices in the books of several entities: here {', '.join(ours)}; elsewhere {', '.join(others)}",
@@ -107,11 +107,11 @@ def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Ans
 
 
 def _asked(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
-    document, entity = copy.paper.document, _entity(copy, routes)
+    entity = _entity(copy, routes)
     entities = connection.policy.documents.entities
     detail: dict[str, object] = {
         "document": copy.paper.kind,
-        "number": getattr(document, "number", "") or getattr(document, "reference", ""),
+        "number": copy.paper.called,
         "problem": f"it is booked in the books of {', '.join(entities)}, and is of {entity} by now",
         "field": "entity",
         "limit": "one document is booked once, in one entity's books",

@@ -33,7 +33,7 @@ from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
 from core.sync.documents.sending import COPIES_AT_ONCE, send_steps
 from core.sync.documents.settlers import look_at_settled
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, named_of
 from core.sync.failing import dealt_with
 from core.sync.grouping import joined
 from core.sync.hub import Connection, Hub
@@ -161,7 +161,13 @@ def _copies_gone(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy
     for copy in copies:
         if rebooked(tx, hub, connection, copy):
             continue
-        remote_id = copy.mapping.remote_id
-        detail: dict[str, object] = {"document": copy.paper.kind, "remote_id": remote_id, "survivor": None}
+        remote_id, title = copy.mapping.remote_id, connection.manifest.title
+        detail: dict[str, object] = {
+            **named_of(copy.paper),
+            "problem": f"its copy {remote_id} is not there any more in {title}",
+            "cure": f"recreate: it is made anew; unlink: it, and what settles it, stay without a copy in {title}",
+            "remote_id": remote_id,
+            "survivor": None,
+        }
         digest = digest_of(holds.REMOTE_GONE, remote_id)
         hold(tx, hub, connection, copy, HoldDraft(reason=holds.REMOTE_GONE, detail=detail, digest=digest))

@@ -160,7 +160,7 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
     document = paper.document
     key = (connection, paper.kind, document.currency)
     one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
-    amount = document.amount if isinstance(document, Payment) else document.total
+    amount = paper.amount
     setattr(one, outcome, getattr(one, outcome) + 1)
     if outcome == "outside":
         return
@@ -174,7 +174,7 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
             connection=connection,
             kind=paper.kind,
             id=paper.id,
-            number=getattr(document, "number", ""),
+            number=paper.called,
             currency=document.currency,
             amount=str(amount),
             outcome=outcome,
