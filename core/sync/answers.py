@@ -31,7 +31,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     check(tx, hold, choice, digest)
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, choice, actor, now):
-        raise InvalidInputError("it is not open any more", field="hold", cure="`accord holds` shows what is")
+        raise InvalidInputError(_closed_by(hold), field="hold", cure="`accord holds` shows what is open")
     if hold.subject in (guard.SUBJECT, LISTING_SUBJECT):
         _answer_connection(tx, hub, hold, choice)
     elif hold.field == "" and hold.subject.startswith("m:"):
@@ -48,6 +48,12 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         _look_again(tx, hub, hold)
     tx.after_commit(lambda: hub.wake(hold.connection))
     return hold
+
+
+def _closed_by(hold: Hold) -> str:
+    if hold.state == "moot":
+        return "it is not open any more: its cause is gone"
+    return f"it is not open any more: {hold.actor or 'somebody'} answered {hold.answer} already"
 
 
 def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
