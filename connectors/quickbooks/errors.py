@@ -203,6 +203,9 @@ def _our_query(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FB
 
 
 def _rejected(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT001
+    if field_of(fault) == "currency":
+        cure = "book it by hand on another customer there, of its currency, or leave it"
+        return RejectedError(fault.words, field="currency", limit="the customer's currency", cure=cure)
     most = re.search(r"Max:(\d+)", fault.detail)
     limit = f"{most[1]} characters" if most else None
     return RejectedError(fault.words, field=field_of(fault), limit=limit, cure="change the value")

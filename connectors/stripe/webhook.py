@@ -122,7 +122,12 @@ def _signed(header: str) -> tuple[str, list[bytes]]:
     times = [value for name, _, value in items if name == "t"]
     if len(times) != 1 or not _TIME.fullmatch(times[0]):
         raise SignatureError("the Stripe-Signature header is missing or carries no single time")
-    signatures = [bytes.fromhex(value) for name, _, value in items if name == "v1" and _SIGNATURE.fullmatch(value)]
+    told = [value for name, _, value in items if name == "v1"]
+    signatures = [bytes.fromhex(value) for value in told if _SIGNATURE.fullmatch(value)]
+    if told and not signatures:
+        raise SignatureError(
+            "the v1 signature of the Stripe-Signature header is wrong: it is not 64 digits, 0-9 and a-f"
+        )
     if not signatures:
         raise SignatureError("the Stripe-Signature header carries no v1 signature")
     return times[0], signatures

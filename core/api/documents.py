@@ -14,7 +14,7 @@ from core.model.scopes import READ
 from core.store import documents
 from core.store.database import Tx
 from core.sync import registry
-from core.sync.documents.telling import aged, listed, overview, told
+from core.sync.documents.telling import aged, check_filters, listed, overview, told
 from core.sync.documents.tie_out import tie_out
 
 router = new_router("documents", prefix="/v1")
@@ -97,9 +97,10 @@ class AgeingReport(BaseModel):
 
 
 class TieOut(BaseModel):
-    """Which documents of a period have an equal copy at each connection."""
+    """Which documents of a period have an equal copy at each connection. `is_over`: by the calendar."""
 
     period: str
+    is_over: bool
     digest: str
     sums: list[dict[str, Any]]
     differences: list[dict[str, Any]]
@@ -166,6 +167,7 @@ def _routes(kinds: Kinds) -> None:
 
 
 def _page(tx: Tx, kind: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
+    check_filters(kind, filters.get("status"), cursor, "cursor")
     found = documents.page(tx, kind=kind, after=cursor, limit=limit + 1, **filters)
     shown = [DocumentShown.model_validate(one) for one in listed(tx, found[:limit])]
     return DocumentPage(data=shown, next_cursor=found[limit - 1].id if len(found) > limit else None)

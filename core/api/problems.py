@@ -136,13 +136,21 @@ async def taken_problem(request: Request, error: Exception) -> Response:
 async def refused_problem(request: Request, error: Exception) -> Response:
     """A request of the wrong shape: every mistake, by its place."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    found = [
-        {"field": ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]), "problem": str(one["msg"])}
-        for one in error.errors()
-    ]
+    found = [_mistake(one) for one in error.errors()]
     first = found[0]
+    is_json = error.errors()[0]["type"] != "json_invalid"
+    cure = f"correct {first['field']}: /openapi.json says what it takes" if is_json else "send a body that is JSON"
     detail = "; ".join(f"{one['field']}: {one['problem']}" for one in found)
-    return respond(document("invalid", 422, detail, request.state.trace, **first, errors=found))
+    return respond(document("invalid", 422, f"{detail}; {cure}", request.state.trace, **first, cure=cure, errors=found))
+
+
+def _mistake(one: Mapping[str, Any]) -> dict[str, str]:
+    """The field by its name; of what is no JSON at all, there is only the place where it ceases to be."""
+    place, *rest = one["loc"]
+    if one["type"] == "json_invalid":
+        at = f" at character {rest[0]}" if rest else ""
+        return {"field": str(place), "problem": f"is no JSON{at}: {one.get('ctx', {}).get('error', one['msg'])}"}
+    return {"field": ".".join(str(part) for part in rest) or str(place), "problem": str(one["msg"])}
 
 
 async def http_problem(request: Request, error: Exception) -> Response:

@@ -41,7 +41,9 @@ def _listing(kind: str) -> Callable[..., None]:
         """List them, each with where its copies are."""
         from core.store import documents
         from core.sync import registry
-        from core.sync.documents.telling import listed
+        from core.sync.documents.telling import check_filters, listed
+
+        check_filters(kind, status or None, after, "after")
 
         def look(tx: Tx) -> list[dict[str, Any]]:
             owners = [registry.get(tx, customer).id] if customer else None
@@ -180,4 +182,6 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
     untaken = [[one[name] for name in UNTAKEN] for one in found["untaken"]]
     if untaken:
         screen.table(UNTAKEN, untaken, title="not taken", whole="remote_id")
+    if not found["is_over"]:
+        screen.line(f"{found['period']} is not over: more may come, so close it again then", "yellow")
     screen.line(f"{found['period']}: {len(odd)} not equal, {len(untaken)} not taken; digest {found['digest']}")

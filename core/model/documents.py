@@ -292,3 +292,13 @@ def _not_whole(document: Document) -> Sequence[Breach]:
                     Breach(f"{where}.{index}.{name}", f"{value} is finer than {document.currency}'s smallest unit")
                 )
     return found
+
+
+def called(document: Document) -> str:
+    """What people call it: its number, of a payment its reference; "" where it has none."""
+    return document.reference if isinstance(document, Payment) else document.number
+
+
+def amount_of(document: Document) -> Decimal:
+    """What it comes to, in its currency."""
+    return document.amount if isinstance(document, Payment) else document.total

@@ -38,8 +38,6 @@ EXTERNAL_ID: Final = "external id"
 CUSTOMERS: Final = "customers"
 OBJECTS: Final = "objects"
 """What the candidates of a question are: external ids of the registry, or remote ids of the connection."""
-UNNAMED: Final = "unknown"
-"""Stands for an object that the provider did not name."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -63,6 +63,12 @@ def is_whole(amount: Decimal, currency: str) -> bool:
     return True
 
 
+def spelled(amount: Decimal, currency: str) -> str:
+    """An amount as its currency is written: `5` JPY, `5.00` EUR. A finer one stays as it is: nothing is rounded."""
+    places = exponent(currency)
+    return format(from_minor(to_minor(amount, places), places) if is_whole(amount, currency) else amount, "f")
+
+
 def total_of(amounts: Sequence[Decimal]) -> Decimal:
     """The exact sum."""
     found = ZERO

@@ -10,7 +10,18 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from core.model.documents import Document, Kind, Payment, decoded, encoded, kind_of, references, settled_by
+from core.model.documents import (
+    Document,
+    Kind,
+    Payment,
+    amount_of,
+    called,
+    decoded,
+    encoded,
+    kind_of,
+    references,
+    settled_by,
+)
 from core.model.money import ZERO
 from core.store.database import Tx
 from core.store.mappings import IS_LIVE
@@ -68,6 +79,16 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> Kind:
         """invoice, payment or credit_note."""
         return kind_of(self.document)
+
+    @property
+    def called(self) -> str:
+        """What people call it: its number, of a payment its reference, else its id at its origin."""
+        return called(self.document) or self.remote_id
+
+    @property
+    def amount(self) -> Decimal:
+        """What it comes to, in its currency."""
+        return amount_of(self.document)
 
 
 def id_of(instance: str, origin: str, kind: str, remote_id: str) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
 from core.model.documents import KINDS
-from core.model.match import CUSTOMERS, EXTERNAL_ID, UNNAMED
+from core.model.match import CUSTOMERS, EXTERNAL_ID
 from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -31,7 +31,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     check(tx, hold, choice, digest)
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, choice, actor, now):
-        raise InvalidInputError("it is not open any more", field="hold", cure="`accord holds` shows what is")
+        raise InvalidInputError(_closed_by(hold), field="hold", cure="`accord holds` shows what is open")
     if hold.subject in (guard.SUBJECT, LISTING_SUBJECT):
         _answer_connection(tx, hub, hold, choice)
     elif hold.field == "" and hold.subject.startswith("m:"):
@@ -48,6 +48,12 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         _look_again(tx, hub, hold)
     tx.after_commit(lambda: hub.wake(hold.connection))
     return hold
+
+
+def _closed_by(hold: Hold) -> str:
+    if hold.state == "moot":
+        return "it is not open any more: its cause is gone"
+    return f"it is not open any more: {hold.actor or 'somebody'} answered {hold.answer} already"
 
 
 def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
@@ -80,7 +86,7 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
         raise InvalidInputError(f"{wanted} was of a customer that was erased", field="choice")
     seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
     # one that the provider itself named may not have been seen yet
-    is_named = wanted in holds.candidates_of(hold.detail) and wanted != UNNAMED
+    is_named = wanted in holds.candidates_of(hold.detail)
     if seen.state != "live" if seen else not is_named:
         problem = f"no object {wanted!r} was seen at {hold.connection}"
         raise InvalidInputError(problem, field="choice", cure="take one of the candidates")

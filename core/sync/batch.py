@@ -104,6 +104,14 @@ class Report:
         for name in ("looked", "written", "pulled", "entered", "linked", "held", "failed", "waiting"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    def plus(self, other: Report) -> Report:
+        """The sum of the two."""
+        return Report(*(getattr(self, name) + getattr(other, name) for name in Report.__slots__))
+
+    def since(self, earlier: Report) -> Report:
+        """What was counted after `earlier`, a sum of the same things."""
+        return Report(*(getattr(self, name) - getattr(earlier, name) for name in Report.__slots__))
+
 
 def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Batch:
     """Find out what each subject is by now."""

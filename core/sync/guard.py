@@ -12,6 +12,7 @@ from core.model import holds
 from core.model.decide import Verdict
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
+from core.model.money import spelled
 from core.model.policy import Guard
 from core.model.values import Value, blank, is_figure, takes_away
 from core.store import holds as hold_rows
@@ -172,7 +173,9 @@ def stop(
     records = work.count_parked(tx, connection.name, PARKED)
     detail: dict[str, object] = {"problem": why, "records": records, "subjects": sample}
     told = dict(open_before[0].detail.get("amounts", {})) if open_before else {}
-    told |= {name: str(Decimal(told.get(name, 0)) + amount) for name, amount in amounts.items()}
+    told |= {
+        name: spelled(Decimal(told.get(name, 0)) + amount, name.rsplit(" ", 1)[-1]) for name, amount in amounts.items()
+    }
     if told:
         detail["amounts"] = told
     # more that waits is another question: nobody approves what they have not seen

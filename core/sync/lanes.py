@@ -77,6 +77,9 @@ class LaneState:
     batches: int = 0
     flights: Flights = field(default_factory=Flights)
     total: Report = field(default_factory=Report)
+    """A counter: monitoring takes one that falls for a restart."""
+    before: Report = field(default_factory=Report)
+    """What `total` was, the run under way included, when the one-off that runs was begun."""
 
 
 class Lanes:
@@ -180,7 +183,7 @@ class Lanes:
         state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
         await self._check(connection, look.row, state)
         if look.has_one_off:
-            state.total = Report()  # what it will be told to have done counts from here
+            state.before = state.total.plus(report)  # what it will be told to have done counts from here
             return _worked(await start_one_off(hub, connection))
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
@@ -219,7 +222,8 @@ class Lanes:
             with connection.meter.sweeping():
                 await list_slice(hub, connection, look.listing, report)
             return Worked.DONE
-        return _worked(look.has_running and await finish_one_off(hub, connection, state.total, report))
+        done = state.total.plus(report).since(state.before)
+        return _worked(look.has_running and await finish_one_off(hub, connection, done))
 
     async def _fly(
         self, connection: Connection, reconcile_: Reconcile, rows: Sequence[DirtyRow], report: Report

@@ -63,12 +63,12 @@ def _mark_customers(tx: Tx, hub: Hub, connection: Connection, one: OneOff) -> No
     work.mark(tx, connection.name, subjects, reason="asked for", trace=one.trace, now=hub.clock.now())
 
 
-async def finish_one_off(hub: Hub, connection: Connection, total: Report, report: Report) -> bool:
-    """The lane has nothing left that may be done now: what runs is done."""
+async def finish_one_off(hub: Hub, connection: Connection, done: Report) -> bool:
+    """The lane has nothing left that may be done now: what runs is done, and `done` is what came of it."""
     one = await hub.db.read(lambda tx: work.one_off_in(tx, connection.name, "running"))
     if one is None:
         return False
-    numbers = {name: getattr(total, name) + getattr(report, name) for name in Report.__slots__}
+    numbers = {name: getattr(done, name) for name in Report.__slots__}
     await hub.db.run(lambda tx: work.finish(tx, one.id, hub.clock.now(), result=numbers))
     return True
 

@@ -23,7 +23,7 @@ from core.model import holds
 from core.model.decide import after_write
 from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
-from core.model.match import ANSWERED, OBJECTS, UNNAMED
+from core.model.match import ANSWERED, OBJECTS
 from core.model.merge import Base, digest_of
 from core.model.values import Value
 from core.ports import Receipt, Write, Written
@@ -330,9 +330,8 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
         seen = observations.by_ids(tx, connection.name, KIND, [intent.remote_id])
         draft = refused(error, intent.wanted, intent.body, "".join(one.digest for one in seen.values()))
     if isinstance(error, TakenError):
-        draft = msgspec.structs.replace(
-            draft, reason=holds.NAME_TAKEN, detail=draft.detail | {"candidates": [error.remote_id or UNNAMED]}
-        )
+        named = {"candidates": [error.remote_id]} if error.remote_id else {}
+        draft = msgspec.structs.replace(draft, reason=holds.NAME_TAKEN, detail=draft.detail | named)
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(
         subject=subject, record_id=_record(tx, intent), drafts=[draft], trace=row.trace, keeps_others=True

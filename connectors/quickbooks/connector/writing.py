@@ -12,7 +12,7 @@ from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.pages import quoted
 from connectors.quickbooks.connector.reading import Reading
 from connectors.quickbooks.errors import CLOSED, OPEN_THE_BOOKS
-from connectors.quickbooks.manifest import ENTITIES
+from connectors.quickbooks.manifest import CUSTOMER, ENTITIES
 from connectors.quickbooks.wire import PreferencesReply
 from core.errors import AccordError, AmbiguousError, GoneError, RejectedError, ReplyError, RetryError, TakenError
 from core.ports import Receipt, Sighting, Write, Written
@@ -99,16 +99,55 @@ class DocumentWriting:
         return Written(seen) if isinstance(seen, Sighting) else AmbiguousError("what was written is not there any more")
 
     async def _explained(self, write: Write, error: RejectedError) -> RejectedError:
-        if isinstance(error, GoneError) and "Id" not in write.body:
-            # what a new object refers to is inactive or gone, not the object itself
-            fields, cure = "customer, lines, account", "make active there what it refers to, or map it anew"
-            return RejectedError(error.problem, field=fields, cure=cure)
-        if error.field != CLOSED:
-            return error
+        is_new = "Id" not in write.body
         try:
-            told = msgspec.json.decode(await self._client.preferences(), type=PreferencesReply)
+            if isinstance(error, GoneError) and is_new:
+                return _unusable(error, await self._gone_of(write.body))
+            if error.field == "currency" and is_new:
+                return await self._in_another_currency(write.body, error)
+            if error.field == CLOSED:
+                return await self._closed(error)
         except (AccordError, ValueError, RecursionError):  # the refusal itself is what matters
+            return _unusable(error, {}) if isinstance(error, GoneError) and is_new else error
+        return error
+
+    async def _gone_of(self, body: Mapping[str, Any]) -> dict[str, list[str]]:
+        """What a new document names of customers and items that is not there, or not active: by field, in words."""
+        customer, items = (
+            _referred(body, "CustomerRef"),
+            {one["value"] for one in map(_item, _lines(body)) if "value" in one},
+        )
+        found: dict[str, list[str]] = {}
+        for field, kind, ids in (("customer", CUSTOMER, {customer} - {""}), ("lines", ITEM, items)):
+            rows = (
+                [
+                    msgspec.json.decode(one)
+                    for one in await self._reading.select(kind, [f"Id in ({quoted(sorted(ids))})"])
+                ]
+                if ids
+                else []
+            )
+            usable = {row["Id"] for row in rows if row.get("Active")}
+            if missing := sorted(ids - usable):
+                found[field] = [f"{ENTITIES.get(kind, kind).lower()} {one}" for one in missing]
+        return found
+
+    async def _in_another_currency(self, body: Mapping[str, Any], error: RejectedError) -> RejectedError:
+        customer = _referred(body, "CustomerRef")
+        (raw,) = await self._reading.select(CUSTOMER, [f"Id = {quoted([customer])}"])
+        theirs = _referred(msgspec.json.decode(raw), "CurrencyRef")
+        ours = _referred(body, "CurrencyRef")
+        if not theirs or theirs == ours:
             return error
+        return RejectedError(
+            f"it is in {ours}, and its customer {customer} in QuickBooks is in {theirs}",
+            field="currency",
+            limit=f"{theirs}: a customer there has one currency, for good",
+            cure=f"book it by hand on another customer there that is in {ours}, and leave it; or leave it unbooked",
+        )
+
+    async def _closed(self, error: RejectedError) -> RejectedError:
+        told = msgspec.json.decode(await self._client.preferences(), type=PreferencesReply)
         through = told.preferences.accounting.through
         problem = f"books closed through {through}" if through else error.problem
         return RejectedError(problem, field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS)
@@ -187,6 +226,22 @@ def receipt_for(raw: bytes) -> Receipt:
     if row is None:
         return AmbiguousError("the answer to the write shows no object with an id")
     return Written(pages.sighting(row.id, raw))
+
+
+def _unusable(error: GoneError, gone: Mapping[str, Sequence[str]]) -> RejectedError:
+    """What a new object refers to is inactive or gone, not the object itself."""
+    named = ", ".join(one for some in gone.values() for one in some)
+    return RejectedError(
+        f"{error.problem} ({named})" if named else error.problem,
+        field=", ".join(gone) or "customer, lines, account",
+        limit="active and there",
+        cure=f"make active there {named or 'what it refers to'}, or map it anew",
+    )
+
+
+def _referred(body: Mapping[str, Any], attribute: str) -> str:
+    found: str = body.get(attribute, {}).get("value", "")
+    return found
 
 
 def _id_in(raw: bytes) -> str:

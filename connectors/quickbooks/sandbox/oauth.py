@@ -79,8 +79,8 @@ class TokenDesk:
         self.grants += 1
         access, refresh = f"ey{self._rng.getrandbits(160):040x}", f"RT1-{self._rng.getrandbits(128):032x}"
         told = self._settings()
-        # expires_in is in whole seconds: a token that lives for none could never be used
-        lifetime = max(1.0, told.access_seconds * told.lag_scale)
+        # no lag: without lags it would be refreshed before every call, and what is tried there be something else
+        lifetime = told.access_seconds
         self._access[access] = now + lifetime
         lasts = min(_REFRESH_SECONDS, self._consent_until - now)
         self._refresh[refresh] = now + lasts

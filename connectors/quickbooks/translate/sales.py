@@ -96,7 +96,7 @@ def _rows(document: Billed, booking: Booking) -> list[Row]:
         if line.discount:
             found.append(Row(line=line, amount=-line.discount, is_discount=True, code=code, rate=rate))
     if not found:
-        raise RejectedError("there are none", field="lines", limit="at least one", cure="void it where it is made")
+        raise RejectedError("there are none", field="lines", limit="at least one", cure="book it by hand, or leave it")
     return found
 
 

@@ -16,7 +16,7 @@ from core.model import holds
 from core.model.documents import Document, Invoice, Payment, references, settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.model.money import ZERO, total_of
+from core.model.money import ZERO, spelled, total_of
 from core.model.paper import RemoteDocument
 from core.model.settling import Part, Standing, settled_of, span_of
 from core.model.values import Value
@@ -25,6 +25,7 @@ from core.store import documents, intents, mappings, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
@@ -34,6 +35,7 @@ from core.sync.hub import Connection, Hub
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
 SAME_WITHIN_DAYS = 7
 """Two records of one payment bear the day it was sent, came in, or was typed in."""
+_KINDS = {"payment": "payment", "credit_note": "credit note"}
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -63,7 +65,7 @@ def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
         return None
     settled = settled_of(there)
     ours = total_of([one.amount for one in parts if one.standing == "there"])
-    draft = None if settled in span else _draft(connection, copy, there)
+    draft = None if settled in span else _draft(connection, copy, there, _held_of_ours(tx, connection, copy))
     return Balance(_others(total_of([settled, -ours]), invoice, there), draft)
 
 
@@ -128,27 +130,53 @@ def _standing(tx: Tx, connection: Connection, paper: Paper, row: MappingRow | No
     return "there" if row.remote_id else "absent"
 
 
-def _draft(connection: Connection, copy: Copy, there: Invoice) -> HoldDraft:
+def _held_of_ours(tx: Tx, connection: Connection, copy: Copy) -> list[tuple[Paper, Hold]]:
+    """Copies of what settles the invoice that a person is asked about already: the balance goes with their answers."""
+    about = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
+    rows = {work.mapping_subject(row.id): row for row in _here(tx, connection, about) if row.remote_id}
+    known = hold_rows.of_subjects(tx, connection.name, rows)
+    return [
+        (about[rows[subject].record_id], one)
+        for subject, some in sorted(known.items())
+        for one in some
+        if one.state == "open"
+    ]
+
+
+def _draft(connection: Connection, copy: Copy, there: Invoice, ours: Sequence[tuple[Paper, Hold]]) -> HoldDraft:
     invoice = copy.paper.document
     assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is no balance
     title, currency = connection.manifest.title, invoice.currency
-    by = f"; not from here: {', '.join(copy.others)}" if copy.others else ""
+    is_due, is_due_there = spelled(invoice.due, currency), spelled(there.due, currency)
+    by = "".join(f"; the copy of {_KINDS[one.kind]} {one.called} is held by itself ({hold.id})" for one, hold in ours)
+    by += f"; not from here: {', '.join(copy.others)}" if copy.others else ""
     if invoice.by_balance:
-        by += f"; {invoice.by_balance} {currency} of the invoice came off the customer's balance in {copy.paper.origin}"
+        of_balance = f"{spelled(invoice.by_balance, currency)} {currency} of the invoice"
+        by += f"; {of_balance} came off the customer's balance in {copy.paper.origin}"
     detail: dict[str, object] = {
         "document": "invoice",
         "number": invoice.number,
-        "problem": f"{there.due} {currency} is due of the copy in {title}, {invoice.due} {currency} of the invoice{by}",
+        "problem": f"{is_due_there} {currency} is due of the copy in {title}, {is_due} {currency} of the invoice{by}",
         "field": "due",
-        "limit": f"{invoice.due} {currency}",
-        "cure": BOOK if invoice.by_balance > 0 and there.due > invoice.due else CURE,
-        "there": str(there.due),
-        "registry": str(invoice.due),
+        "limit": f"{is_due} {currency}",
+        "cure": _cure(invoice, there, ours, copy.others),
+        "there": is_due_there,
+        "registry": is_due,
         "currency": currency,
         "others": list(copy.others),
     }
-    digest = digest_of(holds.BALANCE_DIFFERS, str(there.due), copy.paper.digest)
+    seen = [one.id for one, _ in ours]
+    digest = digest_of(holds.BALANCE_DIFFERS, str(there.due), copy.paper.digest, *([seen] if seen else []))
     return HoldDraft(reason=holds.BALANCE_DIFFERS, detail=detail, digest=digest)
+
+
+def _cure(invoice: Invoice, there: Invoice, ours: Sequence[tuple[Paper, Hold]], others: Sequence[str]) -> str:
+    if invoice.by_balance > 0 and there.due > invoice.due:
+        return BOOK
+    if not ours:
+        return CURE
+    first = f"do what the hold of {' and of '.join(f'{_KINDS[one.kind]} {one.called}' for one, _ in ours)} asks for"
+    return f"{first}; then {CURE}" if others else f"{first}: this goes by itself then"
 
 
 # ---- what is booked there already -------------------------------------------------------------------
@@ -229,31 +257,42 @@ async def with_others(hub: Hub, connection: Connection, copies: Sequence[Copy]) 
     if not is_compared(connection):
         return list(copies)
     strange = await hub.db.read(lambda tx: {one.mapping.id: _strange(tx, connection, one) for one in copies})
-    ids = sorted({one for some in strange.values() for one in some})
+    ids = sorted({one for some in strange.values() for one in some.ids})
     if not ids:
         return list(copies)
     seen = await read_all(connection, "payment", ids)
     return [replace(one, others=_told(connection, strange[one.mapping.id], seen)) for one in copies]
 
 
-def _strange(tx: Tx, connection: Connection, copy: Copy) -> list[str]:
+class _Strange(NamedTuple):
+    """Payments that settle a copy and that nobody here knows. `has_credits`: a credit of ours there is held."""
+
+    ids: Sequence[str] = ()
+    has_credits: bool = False
+
+
+def _strange(tx: Tx, connection: Connection, copy: Copy) -> _Strange:
     try:
         told = _seen(connection, copy)
     except ReplyError:
-        return []  # said where the copy is decided on
+        return _Strange()  # said where the copy is decided on
     if told is None or not told.settled_by:
-        return []
+        return _Strange()
     known = mappings.by_remote_ids(tx, connection.name, "payment", told.settled_by)
     counted = {one.id for one in _told_to_origin(tx, copy.paper)}
     found = [one for one in told.settled_by if one not in known or known[one].record_id not in counted]
     balance = judged(tx, connection, copy) if found else None
-    return found if balance and balance.draft else []
+    if not balance or not balance.draft:
+        return _Strange()
+    ours = _held_of_ours(tx, connection, copy)
+    return _Strange(found, any(one.kind == "credit_note" for one, _ in ours))
 
 
-def _told(connection: Connection, ids: Sequence[str], seen: dict[str, Sighting | Missing]) -> tuple[str, ...]:
-    """Payments in words; those that only apply credits where there are no others: ours do so, too."""
-    real = [one for one in ids if isinstance(seen[one], Sighting)]
-    return tuple(_words(connection, one, seen[one]) for one in real or ids)
+def _told(connection: Connection, strange: _Strange, seen: dict[str, Sighting | Missing]) -> tuple[str, ...]:
+    """Payments in words; those that only apply credits where nothing else explains it: ours do so, too."""
+    real = [one for one in strange.ids if isinstance(seen[one], Sighting)]
+    shown = real or ([] if strange.has_credits else strange.ids)
+    return tuple(_words(connection, one, seen[one]) for one in shown)
 
 
 def _words(connection: Connection, remote_id: str, seen: Sighting | Missing) -> str:

@@ -47,7 +47,7 @@ def asked(error: ByHandError, paper: Paper) -> HoldDraft:
     """The hold that says what to book: amount, currency and account."""
     detail: dict[str, object] = {
         "document": paper.kind,
-        "number": getattr(paper.document, "number", "") or getattr(paper.document, "reference", ""),
+        "number": paper.called,
         "problem": error.problem,
         "field": error.field or "",
         "amount": str(error.amount),

@@ -21,7 +21,7 @@ from core.store.documents import Paper
 from core.sync.documents import by_hand
 from core.sync.documents.balances import Balance, judged, refuse_second
 from core.sync.documents.marking import no_object_yet
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, named_of
 from core.sync.hub import KIND, Connection, Hub
 
 CUSTOMER: Final = "customer"
@@ -152,7 +152,7 @@ def refusal(error: RejectedError, paper: Paper) -> HoldDraft:
         return by_hand.asked(error, paper)
     detail: dict[str, object] = {
         "document": paper.kind,
-        "number": getattr(paper.document, "number", ""),
+        "number": paper.called,
         "problem": error.problem,
         "field": error.field or "",
         "limit": error.limit or "",
@@ -161,8 +161,14 @@ def refusal(error: RejectedError, paper: Paper) -> HoldDraft:
     return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), paper.digest))
 
 
-def gone(copy: Copy) -> HoldDraft:
+def gone(connection: Connection, copy: Copy) -> HoldDraft:
     """A copy that was there and is not any more."""
-    remote_id = copy.mapping.remote_id
-    detail: dict[str, object] = {"document": copy.paper.kind, "remote_id": remote_id, "survivor": None}
+    remote_id, title = copy.mapping.remote_id, connection.manifest.title
+    detail: dict[str, object] = {
+        **named_of(copy.paper),
+        "problem": f"its copy {remote_id} is not there any more in {title}",
+        "cure": f"recreate: it is made anew; unlink: it, and what settles it, stay without a copy in {title}",
+        "remote_id": remote_id,
+        "survivor": None,
+    }
     return HoldDraft(reason=holds.REMOTE_GONE, detail=detail, digest=digest_of(holds.REMOTE_GONE, remote_id))

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from core.model.documents import KINDS, Document, Payment
+from core.model.documents import KINDS
 from core.model.merge import digest_of
 from core.model.paper import Step
 from core.model.policy import Guard
@@ -121,12 +121,7 @@ def too_many(limits: Guard, action: str, times: int, total: int) -> str:
 
 def digest_of_copy(action: str, paper: Paper) -> str:
     """Of what a person is shown: paid meanwhile, a document is still the one that was approved."""
-    return digest_of(action, paper.id, paper.document.currency, str(amount_of(paper.document)))
-
-
-def amount_of(document: Document) -> Decimal:
-    """What a document is about, in its currency."""
-    return document.amount if isinstance(document, Payment) else document.total
+    return digest_of(action, paper.id, paper.document.currency, str(paper.amount))
 
 
 def _amounts(papers: Sequence[Paper]) -> dict[str, Decimal]:
@@ -134,5 +129,5 @@ def _amounts(papers: Sequence[Paper]) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for one in papers:
         name = f"{one.kind} {one.document.currency}"
-        found[name] = found.get(name, Decimal(0)) + amount_of(one.document)
+        found[name] = found.get(name, Decimal(0)) + one.amount
     return found

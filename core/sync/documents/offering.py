@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from core.model.documents import Invoice, Payment, references
+from core.model.documents import Document, Invoice, Payment, references
 from core.model.lifecycle import is_final
 from core.store import connections, documents, mappings
 from core.store.connections import ConnectionRow
@@ -78,12 +78,18 @@ def is_wanted(
     policy, document = connection.policy.documents, paper.document
     if paper.kind not in policy.mirrors or paper.origin == connection.name or paper.deleted_at is not None:
         return False
-    if policy.sources and not {paper.origin, hub.connections[paper.origin].manifest.provider} & {*policy.sources}:
+    origin = hub.connections.get(paper.origin)  # one that is not configured any more has a name, and no more
+    if policy.sources and not {paper.origin, origin.manifest.provider if origin else ""} & {*policy.sources}:
         return False
     issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
     since = since_of(connection, row)
-    is_standing = is_final(document) and document.status not in NOTHING_TO_COPY
+    is_standing = is_final(document) and document.status not in NOTHING_TO_COPY and not _is_empty(document)
     return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)
+
+
+def _is_empty(document: Document) -> bool:
+    """Whether an invoice is of nothing: no books take one without lines, and nothing of it could be booked there."""
+    return isinstance(document, Invoice) and not document.lines and not document.total
 
 
 def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper], to_come: Collection[str]) -> list[Paper]:

@@ -23,7 +23,7 @@ from core.sync.batch import Report
 from core.sync.documents.copies import hold
 from core.sync.documents.marking import Named, mark_documents, mark_mappings
 from core.sync.documents.reading import read_all
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, named_of
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.figures import mark_owners
@@ -89,7 +89,14 @@ def _gone(tx: Tx, hub: Hub, connection: Connection, kind: str, remote_id: str, r
     if mapping is None or paper is None:
         dealt_with(tx, connection, [row])
     elif is_final(paper.document):
-        detail: dict[str, object] = {"document": kind, "remote_id": remote_id}
+        title = connection.manifest.title
+        detail: dict[str, object] = {
+            **named_of(paper),
+            "problem": f"it was {paper.document.status}, and is not there any more in {title}",
+            "cure": "accept: it counts as void, and its copies are voided; retry: it is looked for again; leave: it"
+            " stays as it was, and nobody asks again",
+            "remote_id": remote_id,
+        }
         digest = digest_of(holds.DOCUMENT_GONE, paper.digest)
         draft = HoldDraft(reason=holds.DOCUMENT_GONE, detail=detail, digest=digest)
         hold(tx, hub, connection, Copy(row, mapping, paper, None), draft)

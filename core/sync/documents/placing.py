@@ -72,7 +72,7 @@ def split(connection: Connection, copy: Copy, routes: Routes) -> RejectedError:
     others: list[str] = []
     for one in routes.invoices(copy.paper):
         amount = settled_by(document).get(one.id, "nothing")
-        said = f"{amount} {document.currency} of invoice {getattr(one.document, 'number', '') or one.remote_id}"
+        said = f"{amount} {document.currency} of invoice {one.called}"
         (others if routes.at(connection.name, one) == "elsewhere" else ours).append(said)
     return RejectedError(
         f"it settles invoices in the books of several entities: here {', '.join(ours)}; elsewhere {', '.join(others)}",
@@ -109,13 +109,12 @@ def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Ans
 
 def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
     """The same question, as long as it is of the same entity, or settles the same invoices."""
-    document, entities = copy.paper.document, connection.policy.documents.entities
-    settled = references(document)
+    entities, settled = connection.policy.documents.entities, references(copy.paper.document)
     entity = "" if settled else routes.owner(copy.paper).entity
     by_now = "what it settles is in other books" if settled else f"it is of {entity}"
     detail: dict[str, object] = {
         "document": copy.paper.kind,
-        "number": getattr(document, "number", "") or getattr(document, "reference", ""),
+        "number": copy.paper.called,
         "problem": f"it is booked in the books of {', '.join(entities)}, and by now {by_now}",
         "field": "entity",
         "limit": "one document is booked once, in one entity's books",

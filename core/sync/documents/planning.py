@@ -177,7 +177,7 @@ class _Walk:
                 self._count(paper, "look", UNREAD)
             return []
         for copy in vanished:
-            draft = gone(copy)
+            draft = gone(self._connection, copy)
             self._count_hold(copy.paper, draft.reason, draft.detail)
         return there
 

@@ -145,4 +145,4 @@ async def _look(
 def _copies_gone(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy]) -> None:
     for copy in copies:
         if not rebooked(tx, hub, connection, copy):
-            hold(tx, hub, connection, copy, gone(copy))
+            hold(tx, hub, connection, copy, gone(connection, copy))

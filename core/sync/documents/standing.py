@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.model.money import spelled
 from core.store import work
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
@@ -43,3 +44,14 @@ class Copy:
 def is_equal(paper: Paper, row: MappingRow) -> bool:
     """Whether a copy was last seen to be what the document is now."""
     return row.state == "live" and row.base.get(BASE) == (paper.digest, paper.digest)
+
+
+def named_of(paper: Paper) -> dict[str, object]:
+    """Which document a hold is about, in people's words."""
+    currency = paper.document.currency
+    return {
+        "document": paper.kind,
+        "number": paper.called,
+        "amount": spelled(paper.amount, currency),
+        "currency": currency,
+    }

@@ -195,7 +195,7 @@ def _accepted(
         digest = values_digest(holds.DOCUMENT_CHANGED, old.digest, new.digest)
         answer = hold_rows.answers(known.get(subject, ())).get("")
         if answer is None or answer.digest != digest or answer.choice != "accept":
-            detail: dict[str, object] = {"fields": fields, "number": getattr(new.document, "number", "")} | {
+            detail: dict[str, object] = {"document": new.kind, "number": new.called, "fields": fields} | {
                 name: {"was": str(getattr(old.document, name)), "is": str(getattr(new.document, name))}
                 for name in fields
                 if name != "lines"

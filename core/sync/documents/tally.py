@@ -8,9 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from core.model.documents import KINDS, Document, Kind, kind_of
+from core.model.documents import KINDS, Document, Kind, amount_of, called, kind_of
 from core.model.money import ZERO, total_of
-from core.sync.documents.guarding import amount_of
 
 EXAMPLES: Final = 3
 """Shown of each kind, outcome and reason."""
@@ -88,7 +87,7 @@ class Tally:
                 kind=key[0],
                 outcome=outcome,
                 reason=reason,
-                number=getattr(document, "number", "") or getattr(document, "reference", "") or remote_id,
+                number=called(document) or remote_id,
                 origin=origin,
                 currency=document.currency,
                 amount=str(amount),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS, Invoice, kind_of
+from core.model.lifecycle import STATES
 from core.model.overview import ageing, overviews
 from core.store import customers, documents, failures, holds, intents, journal, mappings, work
 from core.store.database import Tx
@@ -20,6 +22,7 @@ from core.sync.documents.standing import is_equal
 from core.sync.hub import Hub
 
 AT_ONCE = 500
+_ID = re.compile(r"[0-9a-f]{32}")
 ENTRIES_SHOWN = 30
 
 
@@ -32,6 +35,23 @@ def check_kind(kind: str) -> None:
     """Refuse what is no kind of document."""
     if kind not in KINDS:
         raise InvalidInputError(f"{kind!r} is no kind of document", field="kind", limit=", ".join(KINDS))
+
+
+def check_filters(kind: str, status: str | None, after: str, field: str) -> None:
+    """Refuse a state that no document of the kind is ever in, and a place to go on from that is none: `field` names it.
+
+    Nothing found would be the answer otherwise, and be believed.
+    """
+    states = tuple(STATES[kind])  # type: ignore[index]
+    if status is not None and status not in states:
+        raise InvalidInputError(
+            f"{status!r} is no state of a {kind}", field="status", limit=", ".join(states), cure="name one of these"
+        )
+    if after and not _ID.fullmatch(after):
+        cure = "take the id of the last one that was shown, `next_cursor` in the API"
+        raise InvalidInputError(
+            f"{after!r} is no document's id", field=field, limit="32 digits, a-f and 0-9", cure=cure
+        )
 
 
 def find(tx: Tx, kind: str, name: str) -> Paper:

@@ -25,7 +25,7 @@ from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
-from core.sync.documents.telling import every
+from core.sync.documents.telling import every, today
 from core.sync.hub import Connection, Hub
 
 REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE)
@@ -81,6 +81,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     Of what was never understood nobody knows the day: it is told of with every period.
     """
     check_period(period)
+    over = is_over(period, today(hub))
     sums: dict[tuple[str, str, str], Sum] = {}
     odd: list[Line] = []
     standing = {row.name: row for row in connections.every(tx)}
@@ -107,7 +108,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
         "differences": msgspec.to_builtins(odd),
         "untaken": msgspec.to_builtins(untaken),
     }
-    return {**shown, "digest": digest_of("tie_out", shown)}
+    return {**shown, "is_over": over, "digest": digest_of("tie_out", shown)}
 
 
 def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
@@ -150,6 +151,16 @@ def check_period(period: str) -> None:
         ) from None
 
 
+def is_over(period: str, day: date) -> bool:
+    """Whether a period has ended by a day (UTC); InvalidInputError for one that has not begun."""
+    current = day.isoformat()[: len(period)]
+    if period > current:
+        raise InvalidInputError(
+            f"{period} has not begun", field="period", limit=f"{current} at the latest", cure="close it when it is over"
+        )
+    return period < current
+
+
 def is_counted(document: Document, period: str) -> bool:
     """Whether a document is final and of the period."""
     day = document.received_on if isinstance(document, Payment) else document.issued_on
@@ -160,7 +171,7 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
     document = paper.document
     key = (connection, paper.kind, document.currency)
     one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
-    amount = document.amount if isinstance(document, Payment) else document.total
+    amount = paper.amount
     setattr(one, outcome, getattr(one, outcome) + 1)
     if outcome == "outside":
         return
@@ -174,7 +185,7 @@ def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper,
             connection=connection,
             kind=paper.kind,
             id=paper.id,
-            number=getattr(document, "number", ""),
+            number=paper.called,
             currency=document.currency,
             amount=str(amount),
             outcome=outcome,

@@ -213,3 +213,31 @@ def test_a_dry_run_of_documents_names_what_it_cannot_understand_or_read(billed: 
     assert "cannot be understood" in result.err
     billed.exchanges["stripe"] = lambda _request: HttpResponse(status=401, headers={}, body=b"{}")
     assert accord("sync", "--kind", "invoices", "--dry-run").code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "told"),
+    [
+        (("invoices", "list", "--status", "nonsense"), "status", "uncollectible"),
+        (("payments", "list", "--status", "paid"), "status", "succeeded"),
+        (("invoices", "list", "--after", "zzz"), "after", "32 digits"),
+        (("close", "2999-01"), "period", "2026-"),
+    ],
+)
+@pytest.mark.usefixtures("agreed")
+def test_a_filter_that_can_find_nothing_is_refused(
+    accord: Accord, words: tuple[str, ...], field: str, told: str
+) -> None:
+    """An empty list would be believed, and a month that is to come would tie."""
+    found = accord(*words, "--json")
+    assert (found.code, found.error["field"]) == (1, field)
+    assert told in found.error["limit"]
+
+
+@pytest.mark.usefixtures("billed")
+def test_a_month_that_is_not_over_is_tied_out_and_says_so(accord: Accord) -> None:
+    """Documents may still come."""
+    assert accord("close", "2026-11", "--json").json["is_over"] is False
+    assert "not over" in accord("close", "2026-11").out
+    assert accord("close", "2026-10", "--json").json["is_over"] is True
+    assert "not over" not in accord("close", "2026-10").out

@@ -127,6 +127,30 @@ async def test_a_credit_that_is_applied_by_hand_is_asked_about_until_it_is_delet
     at_rest(world)
 
 
+async def test_a_credit_of_ours_that_must_be_voided_by_hand_is_not_called_somebody_elses() -> None:
+    """QuickBooks' API voids no credit memo: the invoice's hold points to the credit note's, and accuses nobody."""
+    world, invoice, _ = await billed()
+    (customer,) = world.neutral("stripe")
+    line = {"description": "Credit", "amount": "50.00", "quantity": "1"}
+    wanted = {"customer": customer, "currency": "USD", "invoice": invoice, "lines": [line]}
+    note = world.lookalikes["stripe"].edit("credit_note", None, wanted)
+    await world.next_sweep()
+    at_rest(world)
+    world.lookalikes["stripe"].edit("credit_note", note, {"status": "void"})
+    await world.next_sweep()
+    holds = {one.reason: one for one in held(world)}
+    assert set(holds) == {"rejected", "balance_differs"}
+    balance = holds["balance_differs"].detail
+    assert (balance["there"], balance["registry"]) == ("69.00", "119.00")
+    assert balance["others"] == []
+    assert holds["rejected"].id in balance["problem"]
+    assert "by hand" not in balance["cure"]
+    (memo,) = world.lookalikes[BOOKS].neutral("credit_note")
+    world.lookalikes[BOOKS].edit("credit_note", memo, {"status": "void"})
+    await world.next_sweep()
+    at_rest(world)
+
+
 async def test_a_payment_of_ours_whose_amount_is_changed_by_hand_is_asked_about_with_its_invoice() -> None:
     """Both are wrong in the books, and both are right again when the edit is undone."""
     world, _, copy = await billed("119.00")

@@ -11,6 +11,7 @@ from core.model.policy import DocumentPolicy
 from core.ports import Sighting
 from core.store.tables import DIRTY
 from core.sync.documents.taking import Read, take, understood
+from core.sync.documents.tie_out import tie_out
 from tests.support.acting import answer, held
 from tests.support.paper import (
     BOOKS,
@@ -207,6 +208,10 @@ async def test_a_copy_that_somebody_deleted_is_asked_about_and_made_again_on_req
     await world.next_sweep()
     (hold,) = held(world)
     assert hold.reason == "remote_gone"
+    told = {name: hold.detail[name] for name in ("document", "amount", "currency")}
+    assert told == {"document": "invoice", "amount": "119.00", "currency": "USD"}
+    assert hold.detail["number"] == papers(world)[0].document.number  # type: ignore[union-attr]
+    assert "recreate" in hold.detail["cure"]
     assert shown(world, "quickbooks") == []
     await answer(world, hold, "recreate")
     (there,) = shown(world, "quickbooks")
@@ -306,3 +311,34 @@ async def test_invoices_that_were_there_before_are_listed_and_copied() -> None:
     assert sorted(one["due"] for one in shown(world, "quickbooks")) == ["0.00", *["119.00"] * 6]
     at_rest(world)
     await is_silent(world)
+
+
+async def test_an_invoice_of_nothing_is_copied_nowhere_and_misses_nowhere() -> None:
+    """Stripe makes one without lines paid at once: no books take it, and it can be voided no more."""
+    world = await billing()
+    bill(world, lines=[])
+    bill(world)
+    await world.next_sweep()
+    assert sorted(one.amount for one in papers(world)) == [0, 119]
+    assert held(world) == []
+    assert len(shown(world, "quickbooks")) == 1
+    found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+    (invoices,) = [one for one in found["sums"] if (one["connection"], one["kind"]) == ("quickbooks", "invoice")]
+    assert (invoices["matched"], invoices["missing"], invoices["outside"]) == (1, 0, 1)
+
+
+async def test_a_payment_is_called_by_its_reference_in_a_hold_and_when_a_period_is_closed() -> None:
+    """It has no number, and an amount alone finds nobody's payment."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    books = world.lookalikes["quickbooks"]
+    books.settings = replace(books.settings, books_closed_through="2026-11-20")
+    pay(world, invoice, "119.00", reference="CHQ-7")
+    await world.next_sweep()
+    (hold,) = held(world)
+    (payment,) = papers(world, "payment")
+    assert (hold.reason, hold.detail["document"]) == ("rejected", "payment")
+    assert hold.detail["number"] == payment.called != ""
+    found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+    assert [one["number"] for one in found["differences"]] == [payment.called]

@@ -116,7 +116,8 @@ async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World
     assert (await api.post(answer, json={"choice": "leave", "digest": "old"})).json()["field"] == "digest"
     given = await api.post(answer, json={"choice": "leave", "digest": hold["digest"]})
     assert (given.json()["state"], given.json()["actor"]) == ("answered", "api")
-    assert (await api.post(answer, json={"choice": "leave"})).status_code == 422
+    late = await api.post(answer, json={"choice": "leave"})
+    assert (late.status_code, "already" in late.json()["problem"]) == (422, True)
     assert (await api.get("/v1/holds", params={"external_customer_id": "nobody"})).status_code == 404
 
 
@@ -159,3 +160,59 @@ async def test_metrics_tell_every_connection(api: httpx.AsyncClient, world: Worl
     assert written == {"stripe": 0, "hubspot": 1, "quickbooks": 1}
     for name in ("accord_ready", "accord_customers", "accord_in_doubt", "accord_last_full_sweep_age_seconds"):
         assert name in families
+
+
+async def test_a_sync_that_is_asked_for_takes_nothing_off_the_lanes_counter(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """It began at 0 with every one-off: monitoring read each as a restart, and its rates were of nothing."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    before = await _lane_records(api)
+    asked = (await api.post("/v1/syncs", json={"connection": "hubspot", "what": "full"})).json()
+    await world.settle()
+    after = await _lane_records(api)
+    assert before["hubspot", "written"] == 1
+    assert all(after[name] >= before[name] for name in before)
+    result = (await api.get(f"/v1/syncs/{asked['id']}")).json()
+    assert (result["result"]["looked"] > 0, result["result"]["written"]) == (True, 0)
+
+
+async def _lane_records(api: httpx.AsyncClient) -> dict[tuple[str, str], float]:
+    answer = await api.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    return {
+        (sample.labels["connection"], sample.labels["what"]): sample.value
+        for sample in families["accord_lane_records"].samples
+        if sample.name.endswith("_total")
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "told"),
+    [
+        (b'{"connection": ', "body", "is no JSON"),
+        (b'{"connection": 7, "what": "full"}', "connection", "string"),
+        (b"[]", "body", "dictionary"),
+    ],
+)
+async def test_a_body_that_is_wrong_says_where_and_what_to_do(
+    api: httpx.AsyncClient, body: bytes, field: str, told: str
+) -> None:
+    """The place in the bytes was called the field."""
+    answer = await api.post("/v1/syncs", content=body, headers={"content-type": "application/json"})
+    found = answer.json()
+    assert (answer.status_code, found["field"]) == (422, field)
+    assert told in found["problem"]
+    assert found["cure"] in found["detail"]
+
+
+async def test_a_list_of_documents_that_nothing_can_be_in_is_refused(api: httpx.AsyncClient) -> None:
+    """An empty page would be believed."""
+    for params in ({"status": "nonsense"}, {"cursor": "zzz"}):
+        answer = await api.get("/v1/invoices", params=params)
+        assert (answer.status_code, answer.json()["field"]) == (422, *params)
+        assert answer.json()["cure"]
+    assert (await api.get("/v1/invoices", params={"status": "paid", "cursor": "0" * 32})).status_code == 200
+    later = await api.get("/v1/reports/tie_out/2999")
+    assert (later.status_code, later.json()["field"]) == (422, "period")

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.errors import InvalidInputError
-from core.model.money import allocated, exponent, from_minor, is_whole, product, to_minor, total_of
+from core.model.money import allocated, exponent, from_minor, is_whole, product, spelled, to_minor, total_of
 
 
 @pytest.mark.parametrize(("currency", "places"), [("JPY", 0), ("EUR", 2), ("KWD", 3), ("CLF", 4)])
@@ -80,3 +80,18 @@ def test_an_amount_cannot_be_divided_among_nobody() -> None:
     with pytest.raises(InvalidInputError, match="nothing to divide") as caught:
         allocated(1, [])
     assert caught.value.field == "lines"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        ("5", "JPY", "5"),
+        ("0", "USD", "0.00"),
+        ("5.0", "KWD", "5.000"),
+        ("1E+3", "USD", "1000.00"),
+        ("5.001", "USD", "5.001"),
+    ],
+)
+def test_an_amount_is_written_with_its_currencys_decimals(amount: str, currency: str, text: str) -> None:
+    """Nobody asks whether 0 and 0.00 differ; what is finer is shown as it is."""
+    assert spelled(Decimal(amount), currency) == text

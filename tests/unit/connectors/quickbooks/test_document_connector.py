@@ -248,11 +248,36 @@ async def test_another_currency_than_the_customers_is_refused(books: World) -> N
 
     assert isinstance(error, RejectedError)
     assert error.field == "currency"
+    assert "in EUR" in error.problem
+    assert str(error.limit).startswith("USD")
+    assert "change the value" not in str(error)
+
+
+async def test_another_currency_is_told_even_where_the_customers_cannot_be_read(books: World) -> None:
+    """The refusal itself is what matters."""
+    fails(books, "/query", 500, b"")
+    error = await sent(books, create(books, invoice(currency="EUR")))
+
+    assert isinstance(error, RejectedError)
+    assert (error.field, error.limit) == ("currency", "the customer's currency")
 
 
 async def test_what_a_new_document_refers_to_and_is_inactive_is_no_gone_document(books: World) -> None:
     """Taken for the document itself, its copy would be called deleted."""
     books.company.books.items.deactivate("1")
+    error = await sent(books, create(books, invoice()))
+
+    assert isinstance(error, RejectedError)
+    assert not isinstance(error, GoneError)
+    assert (error.field, error.limit) == ("lines", "active and there")
+    assert "item 1" in error.problem
+    assert "item 1" in str(error.cure)
+
+
+async def test_which_of_them_is_inactive_is_left_open_where_it_cannot_be_read(books: World) -> None:
+    """The refusal itself is what matters."""
+    books.company.books.items.deactivate("1")
+    fails(books, "/query", 500, b"")
     error = await sent(books, create(books, invoice()))
 
     assert isinstance(error, RejectedError)

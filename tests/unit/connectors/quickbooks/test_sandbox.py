@@ -223,6 +223,15 @@ def test_a_repeated_requestid_gives_the_first_answer_even_with_another_body(api:
     assert code(api.post({"DisplayName": "C"}, "?requestid=" + "r" * 51)) == "2050"
 
 
+def test_without_lags_an_access_token_lives_as_long_as_ever(make_world: MakeWorld) -> None:
+    """It was refreshed every second, and the look-alike behaved like no company."""
+    api = Api(make_world(lag_scale=0.0))
+    api.world.clock.time += 3599
+    assert api.query("select * from Customer")[0] == 200
+    api.world.clock.time += 1
+    assert api.query("select * from Customer")[0] == 401
+
+
 def test_a_requestid_is_forgotten_after_a_day(make_world: MakeWorld) -> None:
     """Whoever repeats a create after that makes another customer, or meets its own name."""
     api = Api(make_world(access_seconds=1e9))

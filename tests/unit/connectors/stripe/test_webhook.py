@@ -142,6 +142,11 @@ def test_an_odd_header_is_refused(header: str) -> None:
         (f"t={int(NOW) + 301},{SIGNATURE}", [SECRET], "the signature's time is more than five minutes away from now"),
         (SIGNATURE, [SECRET], "the Stripe-Signature header is missing or carries no single time"),
         (TIME, [SECRET], "the Stripe-Signature header carries no v1 signature"),
+        (
+            f"{TIME},v1=abc",
+            [SECRET],
+            "the v1 signature of the Stripe-Signature header is wrong: it is not 64 digits, 0-9 and a-f",
+        ),
     ],
 )
 def test_a_refusal_says_why(header: str, live: list[str], why: str) -> None:
