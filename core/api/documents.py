@@ -16,6 +16,7 @@ from core.store.database import Tx
 from core.sync import registry
 from core.sync.documents.telling import aged, check_filters, listed, overview, told
 from core.sync.documents.tie_out import tie_out
+from core.sync.hub import Hub
 
 router = new_router("documents", prefix="/v1")
 
@@ -144,12 +145,12 @@ def _routes(kinds: Kinds) -> None:
         number: Annotated[str | None, Query(max_length=255)] = None,
     ) -> DocumentPage:
         """Documents of one kind by id."""
-        return await hub.db.read(lambda tx: _page(tx, kind, limit, cursor, status=status, number=number))
+        return await hub.db.read(lambda tx: _page(tx, hub, kind, limit, cursor, status=status, number=number))
 
     @router.get(f"/{kinds}/{{name}}", operation_id=f"get_{kind}", **needs(READ, 404))
     async def get_document(hub: HubIn, name: str) -> DocumentTold:
         """One document by its id, its number, or its id at its origin."""
-        return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, kind, name)))
+        return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, kind, name, hub.clock.now())))
 
     @router.get(
         f"/customers/{{external_customer_id}}/{kinds}", operation_id=f"list_{kinds}_of_customer", **needs(READ, 404)
@@ -161,15 +162,15 @@ def _routes(kinds: Kinds) -> None:
 
         def work(tx: Tx) -> DocumentPage:
             owner = registry.get(tx, external_customer_id)
-            return _page(tx, kind, limit, cursor, customer_ids=[owner.id])
+            return _page(tx, hub, kind, limit, cursor, customer_ids=[owner.id])
 
         return await hub.db.read(work)
 
 
-def _page(tx: Tx, kind: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
+def _page(tx: Tx, hub: Hub, kind: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
     check_filters(kind, filters.get("status"), cursor, "cursor")
     found = documents.page(tx, kind=kind, after=cursor, limit=limit + 1, **filters)
-    shown = [DocumentShown.model_validate(one) for one in listed(tx, found[:limit])]
+    shown = [DocumentShown.model_validate(one) for one in listed(tx, found[:limit], hub.clock.now())]
     return DocumentPage(data=shown, next_cursor=found[limit - 1].id if len(found) > limit else None)
 
 

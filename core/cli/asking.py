@@ -16,6 +16,8 @@ T = TypeVar("T")
 def on_a_loop(hub: Hub, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `work` on an event loop of its own; connectors let go of their sockets before it ends.
 
+    What was called is recorded then: it draws on the month as what a daemon calls does.
+
     Once per hub: a connector that was closed stays closed.
     """
 
@@ -26,7 +28,10 @@ def on_a_loop(hub: Hub, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             for connection in hub.connections.values():
                 await connection.connector.aclose()
 
-    return asyncio.run(with_closing())
+    try:
+        return asyncio.run(with_closing())
+    finally:
+        hub.record_calls()
 
 
 def actor() -> str:

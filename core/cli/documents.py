@@ -45,15 +45,16 @@ def _listing(kind: str) -> Callable[..., None]:
 
         check_filters(kind, status or None, after, "after")
 
-        def look(tx: Tx) -> list[dict[str, Any]]:
+        def look(tx: Tx, now: float) -> list[dict[str, Any]]:
             owners = [registry.get(tx, customer).id] if customer else None
             return listed(
                 tx,
                 documents.page(tx, kind=kind, after=after, limit=limit, customer_ids=owners, status=status or None),
+                now,
             )
 
         with desk.root.open_hub() as hub:
-            found = hub.db.read_now(look)
+            found = hub.db.read_now(lambda tx: look(tx, hub.clock.now()))
         desk.show({"documents": found}, lambda screen: _draw_list(screen, found))
 
     return listing
@@ -65,7 +66,7 @@ def _showing(kind: str) -> Callable[..., None]:
         from core.sync.documents.telling import told
 
         with desk.root.open_hub() as hub:
-            found = hub.db.read_now(lambda tx: told(tx, kind, document))
+            found = hub.db.read_now(lambda tx: told(tx, kind, document, hub.clock.now()))
         desk.show(found, lambda screen: draw(screen, found))
 
     return show
@@ -92,7 +93,9 @@ def _stands(copy: Mapping[str, Any]) -> str:
         return "equal"
     if copy["held"]:
         return "held"
-    return "failing" if copy["failure"] else str(copy["waits"] or copy["state"])
+    if copy["failure"]:
+        return "failing"
+    return f"waits: {copy['waits']}" if copy["waits"] else str(copy["state"])
 
 
 def draw(screen: Screen, found: Mapping[str, Any]) -> None:

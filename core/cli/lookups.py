@@ -79,7 +79,7 @@ def explain(
         try:
             found, short = hub.db.read_now(lambda tx: (told(tx, hub, name), open_ids(tx)))
         except NotFoundError:
-            document = hub.db.read_now(lambda tx: told_of_any(tx, name))
+            document = hub.db.read_now(lambda tx: told_of_any(tx, name, hub.clock.now()))
             if document is None:
                 raise
             desk.show(document, lambda screen: draw(screen, document))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from core.store import connections, looks
+from core.store import connections, looks, work
 from core.store.database import Tx
 from core.store.looks import Seen
 from core.sync.batch import Report
@@ -139,6 +139,23 @@ async def run_until_quiet(
             waiting.tell(now + limit - waited)
             waited += due - now
             await hub.clock.sleep(due - now)
+
+
+def left_over(tx: Tx, hub: Hub) -> list[str]:
+    """What a run left to the next one, in words: connections that are paused, and what waits for a time at each."""
+    now, waits = hub.clock.now(), work.with_a_time(tx)
+    found = []
+    for row in connections.every(tx):
+        kinds = waits.get(row.name, {})
+        people = kinds.get(KIND, 0)
+        numbers = {"customers": people, "documents": sum(kinds.values()) - people}
+        waiting = ", ".join(f"{number} {what} wait" for what, number in numbers.items() if number)
+        if row.paused_until is not None and row.paused_until > now:
+            at = datetime.fromtimestamp(row.paused_until, UTC).strftime("%H:%M:%S")
+            found.append(f"{row.name} is paused until {at} UTC{waiting and ', '}{waiting}")
+        elif waiting:
+            found.append(f"{row.name}: {waiting}")
+    return found
 
 
 class _Run:

@@ -294,6 +294,15 @@ def counts(tx: Tx) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def with_a_time(tx: Tx) -> dict[str, dict[str, int]]:
+    """How much waits at each connection for a time, and for no person: connection -> kind -> number."""
+    statement = sa.select(DIRTY.c.connection, DIRTY.c.kind, sa.func.count()).where(DIRTY.c.parked.is_(None))
+    found: dict[str, dict[str, int]] = {}
+    for connection, kind, number in tx.rows(statement.group_by(DIRTY.c.connection, DIRTY.c.kind)):
+        found.setdefault(connection, {})[kind] = number
+    return found
+
+
 def parked_by(tx: Tx, connection: str, subject: str) -> str | None:
     """What a subject waits for the release of: a sweep's run, or the mass-change guard; None when it does not."""
     here = (DIRTY.c.connection == connection, DIRTY.c.subject == subject)

@@ -26,7 +26,7 @@ from core.ports import (
     Vault,
     Webhooks,
 )
-from core.store.database import Database
+from core.store.database import Database, Tx
 from core.store.life import LifeFile
 from core.store.observations import Observation
 from core.sync.discreet import Discreet, build_discreet
@@ -112,6 +112,18 @@ class Hub:
             known = ", ".join(sorted(self.connections)) or "none"
             raise NotFoundError(f"there is no connection {name!r}", field="connection", cure=f"known: {known}")
         return found
+
+    def record_calls(self) -> None:
+        """Store what every meter has counted: what a command reads draws on the month as what a daemon reads does."""
+        counted = [one for one in self.connections.values() if one.meter.has_counted()]
+        if not counted:
+            return
+
+        def record(tx: Tx) -> None:
+            for one in counted:
+                one.meter.record(tx, one.name, self.clock.now())
+
+        self.db.run_now(record)
 
 
 def connect(

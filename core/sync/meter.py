@@ -24,7 +24,7 @@ RECORD_SECONDS: Final = 60.0
 
 
 class Meter:
-    """The allowances of one connection. What was counted and not yet recorded is lost with the process: a minute's."""
+    """The allowances of one connection. What was counted and not yet recorded is lost with a process that dies."""
 
     def __init__(self, allowances: Sequence[Allowance]) -> None:
         """Nothing called yet, nothing paced."""
@@ -48,9 +48,13 @@ class Meter:
         finally:
             _PURPOSE.reset(before)
 
+    def has_counted(self) -> bool:
+        """Whether there is anything to record."""
+        return bool(self._counts)
+
     def is_due(self, now: float) -> bool:
         """Whether there is anything to record, and none was recorded of late: each time costs a commit."""
-        return bool(self._counts) and now >= self._recorded_at + RECORD_SECONDS
+        return self.has_counted() and now >= self._recorded_at + RECORD_SECONDS
 
     def record(self, tx: Tx, connection: str, now: float) -> None:
         """Store what was counted; it counts as stored once `tx` commits."""

@@ -12,6 +12,8 @@ from core.sync.hub import Connection, Hub
 
 Named = tuple[str, str]
 """A remote document: (kind, remote id). Ids of different kinds may be equal."""
+TO_BE_COPIED: Final = "to be copied"
+"""Why a copy waits that was not made yet."""
 MOVED_AT_ONCE: Final = 200
 """Documents of one transaction's customers that are marked when their entity changes."""
 

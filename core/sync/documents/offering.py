@@ -13,7 +13,7 @@ from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.marking import mark_mappings
+from core.sync.documents.marking import TO_BE_COPIED, mark_mappings
 from core.sync.documents.routing import Routes
 from core.sync.hub import Connection, Hub
 
@@ -29,7 +29,7 @@ def offer_copies(tx: Tx, hub: Hub, papers: Sequence[Paper], trace: str) -> int:
         connection = hub.connections[name]
         if connection.policy.documents.mirrors and rows[name].state == "active":
             made += _offered_to(tx, hub, connection, rows[name], papers)
-    mark_mappings(tx, hub, made, reason="to be copied", trace=trace)
+    mark_mappings(tx, hub, made, reason=TO_BE_COPIED, trace=trace)
     return len(made)
 
 

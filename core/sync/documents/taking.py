@@ -19,7 +19,7 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.marking import mark_mappings, no_customer_yet
+from core.sync.documents.marking import TO_BE_COPIED, mark_mappings, no_customer_yet
 from core.sync.documents.offering import mapping_id, offer_copies
 from core.sync.figures import mark_owners
 from core.sync.hub import KIND, Connection, Hub
@@ -234,6 +234,9 @@ def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], f
     trace = found[0].trace
     rows: Mapping[str, Sequence[MappingRow]] = mappings.of_records(tx, [one.id for one in moved])
     copies = [row for some in rows.values() for row in some if row.connection != connection.name]
-    mark_mappings(tx, hub, copies, reason="the document changed", trace=trace)
+    made = [row for row in copies if row.remote_id is not None]
+    mark_mappings(tx, hub, made, reason="the document changed", trace=trace)
+    # a copy that was never made did not change: what it waits for is to be made
+    mark_mappings(tx, hub, [row for row in copies if row.remote_id is None], reason=TO_BE_COPIED, trace=trace)
     offer_copies(tx, hub, moved, trace)
     mark_owners(tx, hub, [one.customer_id for one in moved], reason="its documents changed", trace=trace)

@@ -13,7 +13,8 @@ from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS, Invoice, kind_of
 from core.model.lifecycle import STATES
 from core.model.overview import ageing, overviews
-from core.store import customers, documents, failures, holds, intents, journal, mappings, work
+from core.store import connections, customers, documents, failures, holds, intents, journal, mappings, work
+from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
@@ -73,8 +74,9 @@ GROUPS = {"invoice": "invoices", "payment": "payments", "credit_note": "credit-n
 """What the commands of a kind are called."""
 
 
-def listed(tx: Tx, papers: Sequence[Paper]) -> list[dict[str, Any]]:
-    """Documents in short, JSON-able, each with its copies' state."""
+def listed(tx: Tx, papers: Sequence[Paper], now: float) -> list[dict[str, Any]]:
+    """Documents in short, JSON-able, each with its copies' state at `now`, in seconds since 1970."""
+    lanes = {one.name: one for one in connections.every(tx)}
     owners = customers.by_ids(tx, {one.customer_id for one in papers})
     rows = mappings.of_records(tx, [one.id for one in papers])
     return [
@@ -85,7 +87,10 @@ def listed(tx: Tx, papers: Sequence[Paper]) -> list[dict[str, Any]]:
             "remote_id": one.remote_id,
             "version": one.version,
             "document": _plain(one),
-            "copies": [_copy(tx, one, row) for row in _copies(one, rows.get(one.id, ()))],
+            "copies": [
+                _copy(tx, one, row, _pause(lanes.get(row.connection), now))
+                for row in _copies(one, rows.get(one.id, ()))
+            ],
         }
         for one in papers
     ]
@@ -101,7 +106,15 @@ def _copies(one: Paper, rows: Sequence[MappingRow]) -> list[MappingRow]:
     return sorted((row for row in rows if row.connection != one.origin), key=lambda row: row.connection)
 
 
-def _copy(tx: Tx, paper: Paper, row: MappingRow) -> dict[str, Any]:
+def _pause(lane: ConnectionRow | None, now: float) -> str:
+    """What a copy waits for besides its own reason; "" when its connection works."""
+    until = lane.paused_until if lane else None
+    if lane is None or until is None or until <= now:
+        return ""
+    return f"; {lane.name} is paused until {datetime.fromtimestamp(until, UTC):%H:%M:%S} UTC"
+
+
+def _copy(tx: Tx, paper: Paper, row: MappingRow, pause: str) -> dict[str, Any]:
     subject = work.mapping_subject(row.id)
     waits = work.waiting(tx, row.connection, [subject]).get(subject)
     held = [one for one in holds.of_subjects(tx, row.connection, [subject]).get(subject, ()) if one.state == "open"]
@@ -112,19 +125,19 @@ def _copy(tx: Tx, paper: Paper, row: MappingRow) -> dict[str, Any]:
         "remote_id": row.remote_id,
         "state": row.state,
         "agrees": is_equal(paper, row) and not (waits or held or failure or intent),
-        "waits": waits[0] if waits else None,
+        "waits": f"{waits[0]}{pause}" if waits else None,
         "held": [{"id": one.id, "reason": one.reason, **one.detail} for one in held],
         "failure": failure.message if failure else None,
         "write_in_doubt": intent.action if intent else None,
     }
 
 
-def told(tx: Tx, kind: str, name: str) -> dict[str, Any]:
+def told(tx: Tx, kind: str, name: str, now: float) -> dict[str, Any]:
     """One document with all that is known about it, JSON-able. NotFoundError."""
     paper = find(tx, kind, name)
     about = documents.by_ids(tx, documents.about(tx, [paper.id]).get(paper.id, []))
-    found = listed(tx, [paper])[0]
-    found["settled_by"] = listed(tx, sorted(about.values(), key=lambda one: one.id))
+    found = listed(tx, [paper], now)[0]
+    found["settled_by"] = listed(tx, sorted(about.values(), key=lambda one: one.id), now)
     found["journal"] = [
         {"at": one.at, "action": one.action, "connection": one.connection, "actor": one.actor,
          "changes": {field: list(change) for field, change in one.changes.items()}}
@@ -137,12 +150,12 @@ def told(tx: Tx, kind: str, name: str) -> dict[str, Any]:
     return found
 
 
-def told_of_any(tx: Tx, name: str) -> dict[str, Any] | None:
+def told_of_any(tx: Tx, name: str, now: float) -> dict[str, Any] | None:
     """`told` of whatever kind of document is called so; None when none is."""
     for kind in KINDS:
         if name in documents.by_ids(tx, [name]) or documents.named(tx, kind, name):
             try:
-                return told(tx, kind, name)
+                return told(tx, kind, name, now)
             except NotFoundError:
                 continue  # the id of a document of another kind
     return None

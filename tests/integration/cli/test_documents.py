@@ -76,6 +76,27 @@ def test_what_is_held_says_why_where_the_invoice_is_shown(billed: World, accord:
         assert part in shown, "what a person needs to answer the hold"
 
 
+def test_a_copy_that_was_never_made_waits_and_did_not_change(agreed: World, accord: Accord) -> None:
+    """Its document changed before: people looked for an edit of a copy that was not there."""
+    assert accord("sync").code == 0
+    invoice = bill(agreed, issued_on="2026-11-18")
+    assert accord("sync", "stripe", "--kind", "invoices").code == 0
+    pay(agreed, invoice, "19.00")
+    assert accord("sync", "stripe", "--kind", "invoices").code == 0
+    assert _waits(accord) == {"hubspot": "to be copied", "quickbooks": "to be copied"}
+    assert "quickbooks: waits: to be copied" in " ".join(accord("invoices", "list").out.split())
+    agreed.exchanges["quickbooks"] = lambda _: HttpResponse(429, {}, b"{}")
+    accord("sync", "quickbooks", "--patience", "0")
+    assert "; quickbooks is paused until " in _waits(accord)["quickbooks"]
+    agreed.clock.time += 3600
+    assert "paused" not in _waits(accord)["quickbooks"]
+
+
+def _waits(accord: Accord) -> dict[str, str]:
+    (one,) = accord("invoices", "list", "--json").json["documents"]
+    return {copy["connection"]: copy["waits"] for copy in one["copies"]}
+
+
 @pytest.mark.usefixtures("billed")
 def test_what_is_due_is_shown_by_age(accord: Accord) -> None:
     """In each currency."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from core.cli.quiet import Bell, run_until_quiet
+from core.cli.demo import verdict
+from core.cli.quiet import Bell, left_over, run_until_quiet
 from core.errors import RetryError
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections
@@ -59,6 +62,34 @@ async def test_a_connection_that_is_down_is_waited_for_and_then_given_up() -> No
     row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
     assert row.error_code == "retry"
     assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).swept_at is not None
+
+
+async def test_what_a_run_left_over_is_told_with_its_time() -> None:
+    """What is not done yet is not wrong: the demo judged while a lane was paused, and 354 documents still waited."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await _activate_all(world)
+    assert world.db.read_now(lambda tx: left_over(tx, world.hub)) == []
+
+    world.exchanges["quickbooks"] = lambda _: HttpResponse(429, {}, b"{}")
+    (ada,) = world.lookalikes["stripe"].neutral("customer")
+    world.lookalikes["stripe"].edit("customer", ada, {"name": "Ada King"})
+    world.clock.time += 61
+    await run_until_quiet(world.hub, world.lanes, NAMES, patience=0)
+    (told,) = world.db.read_now(lambda tx: left_over(tx, world.hub))
+    until = datetime.fromtimestamp(world.clock.time + 60, UTC)
+    assert told == f"quickbooks is paused until {until:%H:%M:%S} UTC, 1 customers wait"
+    world.clock.time += 3600
+    assert world.db.read_now(lambda tx: left_over(tx, world.hub)) == ["quickbooks: 1 customers wait"]
+
+
+def test_a_demo_that_is_not_finished_is_not_called_wrong() -> None:
+    """An operator took a slow machine for a broken program."""
+    wrong = {"agree": False, "unfinished": []}
+    late = {"agree": False, "unfinished": ["quickbooks is paused until 01:02:03 UTC, 354 documents wait"]}
+    assert verdict({"agree": True, "unfinished": []}) == "every system agrees"
+    assert verdict(wrong) == "NOT as the seed says"
+    assert verdict(late) == "not finished: quickbooks is paused until 01:02:03 UTC, 354 documents wait"
 
 
 async def test_progress_is_told_after_every_piece_of_work() -> None:

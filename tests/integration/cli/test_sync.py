@@ -75,6 +75,31 @@ def test_a_dry_run_of_one_customer_reads_and_shows_that_one(agreed: World, accor
     assert agreed.db.read_now(lambda tx: observations.count(tx, "stripe", "customer")) == 1
 
 
+@pytest.mark.parametrize(
+    "command", [("sync", "--full"), ("sync", "--dry-run"), ("sync", "--dry-run", "--full"), ("sync", "quickbooks")]
+)
+def test_what_a_command_reads_counts_into_the_month(agreed: World, accord: Accord, command: tuple[str, ...]) -> None:
+    """The provider counts it, whoever asked; only a daemon's reads were shown, and two weeks of commands as none."""
+    called: list[str] = []
+    answer = agreed.exchanges["quickbooks"]
+
+    def watched(request: HttpRequest) -> HttpResponse:
+        called.extend(["read"] * (request.method == "GET"))
+        return answer(request)
+
+    agreed.exchanges["quickbooks"] = watched
+    before = _reads_of_the_month(accord)
+    edit(agreed, "hubspot", phone="+4930123456")
+    accord(*command)
+    assert called
+    assert _reads_of_the_month(accord) == before + len(called)
+
+
+def _reads_of_the_month(accord: Accord) -> int:
+    (books,) = (one for one in accord("status", "--json").json["connections"] if one["connection"] == "quickbooks")
+    return int(books["allowances"][0]["used"])
+
+
 def test_a_hold_exits_3_and_a_failure_1(agreed: World, accord: Accord) -> None:
     """Scripts must see the difference between broken and undecided."""
     edit(agreed, "hubspot", name="Ada: the second")
