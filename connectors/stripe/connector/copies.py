@@ -23,7 +23,7 @@ from connectors.stripe.wire.documents import (
     RecordWire,
     decode_as,
 )
-from core.errors import AccordError, AmbiguousError, BugError, RejectedError
+from core.errors import AccordError, AmbiguousError, BugError, GoneError, RejectedError
 from core.ports import Sighting, Write, Written
 
 Act = Callable[[Write], Awaitable[Written]]
@@ -104,7 +104,15 @@ class Copies:
         invoice, metadata = write.body["invoice"], write.body["report"]["metadata"]
         there = _same_part(await self._documents.payments_of(invoice), metadata)
         if there is None:
-            await self._must_fit(invoice, write.body["report"]["amount_requested"])
+            try:
+                await self._must_fit(invoice, write.body["report"]["amount_requested"])
+            except GoneError as error:
+                # tried again, it would fail for ever: a person is asked about the invoice's copy
+                raise RejectedError(
+                    f"the copy of its invoice, {invoice}, is not there any more",
+                    field="applications",
+                    cure="answer what is asked about that copy, then `retry`",
+                ) from error
             record = _id_in(await self._api.report_payment(write.body["report"], write.key))
             body = {"payment_record": record}
             await self._api.act("invoice", invoice, "attach_payment", body, f"{write.key}-attach")

@@ -98,5 +98,27 @@ async def _recreate(world: World) -> None:
     await world.next_sweep()
 
 
+async def test_a_payment_that_was_copied_after_the_backup_and_cannot_be_read_is_not_booked_again() -> None:
+    """It counted as not there: the books have no number that would have kept a second payment out."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    (booked,) = world.lookalikes["quickbooks"].objects("payment").values()
+    assert isinstance(booked, dict)
+    booked["TxnDate"] = "soon"
+    await world.activate_all()
+    await world.next_sweep()
+    assert len(world.lookalikes["quickbooks"].objects("payment")) == 1
+    assert any("cannot be read" in one.message for one in failing(world))
+
+
 def _numbers(world: World) -> Counter[str]:
     return Counter(one["number"] for one in shown(world, "quickbooks"))

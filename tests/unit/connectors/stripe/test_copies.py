@@ -434,6 +434,14 @@ def test_a_copy_that_somebody_paid_at_stripe_is_told_as_it_is(desk: Desk) -> Non
     assert desk.world.stripe.ledger.things["payment_record"] == {}
 
 
+def test_a_payment_of_an_invoice_whose_copy_is_gone_is_refused_and_nothing_is_reported(desk: Desk) -> None:
+    """Somebody deleted the draft: the payment was tried again for ever, and nobody was asked."""
+    desk.invoices["inv-1"] = "in_gone"
+    with pytest.raises(RejectedError, match="not there any more"):
+        desk.copy(part("p1", "50.00"))
+    assert desk.world.stripe.ledger.things["payment_record"] == {}
+
+
 def test_a_payment_of_several_invoices_is_reported_for_each(desk: Desk) -> None:
     """Stripe decides itself how a report is divided, so that each application is one of its own."""
     desk.copy(invoice())
