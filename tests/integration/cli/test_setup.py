@@ -88,7 +88,7 @@ def test_connect_says_what_comes_next_and_what_the_daemon_does_not_know(
     assert "accord activate stripe" in accord("connect", "stripe").out
 
 
-def test_doctor_names_settings_that_cannot_work(agreed: World, root: WorldRoot, accord: Accord) -> None:
+def test_doctor_names_settings_that_cannot_work(agreed: World, accord: Accord) -> None:
     """An item that is not in the books, a first day that nobody lives to see: nothing would be copied."""
     scopes = dict(agreed.config.policy.connections)
     late = DocumentPolicy(mirrors=("invoice",), since="2999-01-01")
