@@ -113,6 +113,12 @@ class Application:
 
         return secret_variable(connection, secret)
 
+    def given(self, connection: str) -> Sequence[str]:
+        """The variables of one configured connection's secrets that are set here."""
+        manifest = self.providers()[self.config.connections[connection].provider].manifest
+        found = self.settings.connection_secrets(connection, manifest.secrets)
+        return [self.variable(connection, name) for name in sorted(found)]
+
     def warnings(self) -> Sequence[str]:
         """What is configured without effect, in words."""
         if self.is_sandbox:

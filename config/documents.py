@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import msgspec
 
-from config.section import Section, did_you_mean
+from config.section import Section, did_you_mean, dotted
 from core.model.customer import FIELDS, NOT_TEXT
 from core.model.documents import KINDS
 from core.model.policy import ENTITY_FIELD, DocumentPolicy
@@ -76,6 +77,16 @@ def _overview(section: Section, policy: DocumentPolicy, manifest: Manifest | Non
     return told == "yes" and has_places
 
 
+def check_needs(section: Section, policy: DocumentPolicy, settings: Mapping[str, str], manifest: Manifest) -> None:
+    """Copies that could never be made, each of which would be held instead."""
+    for kind in policy.mirrors:
+        spec = manifest.documents.get(kind)
+        for key in spec.needs if spec else ():
+            if key not in settings:
+                where = f"[{dotted(section.path[:-1])}]"
+                section.mistake("mirrors", f"a copy of a {kind} needs {key} in {where}: {manifest.settings[key]}")
+
+
 def _is_day(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
@@ -85,7 +96,7 @@ def _is_day(text: str) -> bool:
 
 def items(section: Section, manifest: Manifest | None) -> dict[str, str]:
     """[connections.NAME.items]: product of a document's origin -> item of the books there."""
-    found = {product: item for product in section if (item := section.scalar(product)) is not None}
+    found = {product: item for product in section if (item := section.text(product)) is not None}
     if found and manifest is not None and not any(one.mirrors for one in manifest.documents.values()):
         section.mistake(next(iter(found)), f"has no effect: {manifest.title} gets no copies of documents")
     return found

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from config.check import check
-from config.documents import items
-from config.policy import Carrier, connection_policy, field_rules, guard
+from config.documents import check_needs, items
+from config.policy import LONGEST_SECONDS, Carrier, connection_policy, field_rules, guard
 from config.section import Mistakes, Section, did_you_mean
 from config.settings import secret_variable
 from core.errors import ConfigError
@@ -135,6 +135,8 @@ class _Reading:
         carrier = Carrier(name, manifest, keys) if manifest else None
         self._scopes[name] = connection_policy(section, name, provider, carrier)
         settings = _settings(section, name, manifest)
+        if manifest:
+            check_needs(section.section("documents"), self._scopes[name].documents, settings, manifest)
         self._connections[name] = ConnectionConfig(
             name,
             provider,
@@ -173,8 +175,8 @@ class _Reading:
     def _daemon(self, section: Section) -> Daemon:
         default = Daemon()
         daemon = Daemon(
-            sweep_every=section.number("sweep_every", default.sweep_every),
-            full_sweep_every=section.number("full_sweep_every", default.full_sweep_every),
+            sweep_every=section.number("sweep_every", default.sweep_every, most=LONGEST_SECONDS),
+            full_sweep_every=section.number("full_sweep_every", default.full_sweep_every, most=LONGEST_SECONDS),
         )
         for carrier in self._carriers.values():
             window = carrier.manifest.changes_window_seconds

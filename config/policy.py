@@ -30,6 +30,9 @@ METADATA: Final = "metadata"
 """Stands for every metadata key."""
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+LONGEST_SECONDS: Final = 366 * 86_400.0
+"""A time longer than a year is a slip of the hand: nobody waits for it."""
+MOST_RECORDS: Final = 1_000_000_000
 FLOWS: Final[tuple[Flow, ...]] = get_args(Flow)
 CLEARS: Final[tuple[Clear, ...]] = get_args(Clear)
 
@@ -213,7 +216,7 @@ def guard(section: Section) -> Guard:
     for name in Guard.__struct_fields__:
         value = getattr(default, name)
         if isinstance(value, int):
-            given[name] = section.count(name, value)
+            given[name] = section.count(name, value, most=MOST_RECORDS)
         else:
-            given[name] = section.number(name, value, most=None if name == "window_seconds" else 1.0)
+            given[name] = section.number(name, value, most=LONGEST_SECONDS if name == "window_seconds" else 1.0)
     return msgspec.structs.replace(default, **given)

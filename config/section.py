@@ -101,14 +101,17 @@ class Section:
         if value is None:
             return default
         if not above < value < float("inf") or (most is not None and value > most):
-            bounds = f"more than {above:g}" + (f" and at most {most:g}" if most is not None else "")
+            bounds = f"more than {above:g}" + (f" and at most {most:.15g}" if most is not None else "")
             self.mistake(key, f"must be {bounds}, not {value}")
             return default
         return float(value)
 
-    def count(self, key: str, default: int) -> int:
-        """A whole number, zero or more."""
+    def count(self, key: str, default: int, *, most: int) -> int:
+        """A whole number from zero to `most`."""
         value = self._take(key, int, "a whole number")
+        if value is not None and value > most:
+            self.mistake(key, f"must be at most {most}, not {value}")
+            return default
         if value is not None and value < 0:
             self.mistake(key, f"must be 0 or more, not {value}")
             return default

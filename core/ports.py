@@ -242,6 +242,15 @@ class PayoutSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Examiner(Protocol):
+    """A connector some of whose settings name what only the account can tell to be there."""
+
+    async def faults(self) -> Sequence[str]:
+        """Settings that cannot work there, each in words that name it; nothing is written."""
+        ...
+
+
 class Translator(Protocol):
     """A connector's pure half (`translate.py`), both directions."""
 

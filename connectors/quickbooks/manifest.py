@@ -58,7 +58,7 @@ MANIFEST: Final = Manifest(
     kinds=tuple(ENTITIES),
     documents={
         "invoice": DocumentSpec(originates=True, mirrors=True, tells_settled=False, number_length=DOC_NUMBER_MOST),
-        "payment": DocumentSpec(originates=True, mirrors=True),
+        "payment": DocumentSpec(originates=True, mirrors=True, needs=("deposit_account",)),
         "credit_note": DocumentSpec(originates=True, mirrors=True, number_length=DOC_NUMBER_MOST),
     },
     metadata=None,

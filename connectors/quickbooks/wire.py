@@ -28,6 +28,7 @@ _PLURALS: Final = {
     "Payment": "payments",
     "CreditMemo": "credit_memos",
     "Item": "items",
+    "Account": "accounts",
 }
 
 
@@ -72,6 +73,7 @@ class Entities(Struct):
     payments: list[Raw] = field(name="Payment", default_factory=list)
     credit_memos: list[Raw] = field(name="CreditMemo", default_factory=list)
     items: list[Raw] = field(name="Item", default_factory=list)
+    accounts: list[Raw] = field(name="Account", default_factory=list)
 
     def of(self, entity: str) -> list[Raw]:
         """The objects of one entity."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from core.cli.asking import on_a_loop
 from core.cli.desk import FAILED, OK, Desk
 from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError
+from core.ports import Examiner
 from core.store import connections, schema
 from core.store.connections import ConnectionRow
 from core.sync.hub import Connection, Hub
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from core.cli.screen import Screen
 
 
+FAR_DAYS: Final = 366
+"""A first day that is further away than that was mistyped."""
 _CONNECT: Final = "`accord connect`"
 
 
@@ -49,6 +53,8 @@ def _draw(screen: Screen, findings: list[Finding]) -> None:
 def _in_words(finding: Finding) -> str:
     """What it says and its cure; a problem that names the same command already is not told it twice."""
     says, cure = finding.says, finding.cure
+    if cure and cure in says:
+        return says
     if _CONNECT in says and cure.startswith(_CONNECT[:-1]):
         return says.replace(_CONNECT, cure)
     return f"{says}; {cure}" if cure else says
@@ -119,6 +125,7 @@ async def _of_each(desk: Desk, hub: Hub) -> list[Finding]:
     for name in sorted(hub.connections):
         row = hub.db.read_now(lambda tx, n=name: connections.get(tx, n))  # type: ignore[misc]
         found += await _of_credentials(hub.connection(name), row)
+        found += await _of_documents(hub, hub.connection(name))
         found += _of_state(row)
         found.append(_of_webhooks(desk, hub.connection(name)))
     return found
@@ -144,6 +151,25 @@ async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Fi
         found.append(Finding(about=name, check="account", state="wrong", says=says, cure=cure))
     else:
         found.append(Finding(about=name, check="account", state="ok", says="the pinned one"))
+    return found
+
+
+async def _of_documents(hub: Hub, connection: Connection) -> list[Finding]:
+    """Settings under which no copy would ever be made."""
+    from core.sync.documents.telling import today
+
+    name, since, check = connection.name, connection.policy.documents.since, "documents"
+    found: list[Finding] = []
+    if since and (days := (date.fromisoformat(since) - today(hub)).days) > 0:
+        state: Literal["note", "wrong"] = "wrong" if days > FAR_DAYS else "note"
+        says, cure = f"since {since} is {days} days ahead: until then nothing is copied", "correct it in accord.toml"
+        found.append(Finding(about=name, check=check, state=state, says=says, cure=cure))
+    if isinstance(connection.connector, Examiner):
+        try:
+            faults = await connection.connector.faults()
+        except AccordError:
+            return found  # what is wrong with the connection itself is told already
+        found += [Finding(about=name, check=check, state="wrong", says=one) for one in faults]
     return found
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -53,13 +53,15 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
         return FAILED
     account = _opened(desk, config, provider, vault, consenting)
-    desk.root.database().run_now(lambda tx: _works(tx, config, account))
+    state = desk.root.database().run_now(lambda tx: _works(tx, config, account))
     missing = _optional(desk, name, provider, vault)
     found = {
         "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
-        "missing": missing,
+        "state": state, "missing": missing,
     }  # fmt: skip
-    desk.show(found, lambda screen: _draw(screen, name, account, missing))
+    is_running = desk.root.is_daemon_running()
+    elsewhere = desk.root.given(name) if is_running else ()
+    desk.show(found, lambda screen: _draw(screen, found, elsewhere, is_running=is_running))
     return OK
 
 
@@ -176,13 +178,14 @@ async def _account(desk: Desk, config: ConnectionConfig, provider: Provider, vau
         await connector.aclose()
 
 
-def _works(tx: Tx, config: ConnectionConfig, account: Account) -> None:
-    """Pin the account or compare it with the pinned one; good credentials end what waited for them."""
+def _works(tx: Tx, config: ConnectionConfig, account: Account) -> str:
+    """Pin the account or compare it with the pinned one; good credentials end what waited for them. The state then."""
     connections.ensure(tx, config.name, config.provider)
     pin(tx, config.name, account)
     row = connections.get(tx, config.name)
     state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
     connections.change(tx, config.name, error="", error_code="", paused_until=None, **state)
+    return connections.get(tx, config.name).state
 
 
 def _optional(desk: Desk, name: str, provider: Provider, vault: Vault) -> dict[str, str]:
@@ -191,14 +194,24 @@ def _optional(desk: Desk, name: str, provider: Provider, vault: Vault) -> dict[s
     return {hook: desk.root.variable(name, hook)} if hook and not vault.get(hook) else {}
 
 
-def _draw(screen: Screen, name: str, account: Account, missing: Mapping[str, str]) -> None:
-    screen.line(f"{name} is connected to {account.title} ({account.id})", "green")
-    for note in account.notes:
+def _draw(screen: Screen, found: Mapping[str, Any], elsewhere: Sequence[str], *, is_running: bool) -> None:
+    name = found["connection"]
+    screen.line(f"{name} is connected to {found['title']} ({found['account']})", "green")
+    for note in found["notes"]:
         screen.line(f"  {note}", "yellow")
-    for secret, variable in missing.items():
+    for secret, variable in found["missing"].items():
         words = f"  no {secret} yet: webhooks are refused until {variable} is set; sweeps find changes meanwhile"
         screen.line(words, "yellow")
-    screen.line(f"next: `accord sync {name} --dry-run`, then `accord activate {name} --plan DIGEST`")
+    if elsewhere:
+        words = (
+            f"  the running daemon keeps the environment that it was started with: if {', '.join(elsewhere)} changed"
+        )
+        screen.line(f"{words} since, restart it with the new one, then `accord connect {name}` again", "yellow")
+    if found["state"] == "observing":
+        screen.line(f"next: `accord sync {name} --dry-run`, then `accord activate {name} --plan DIGEST`")
+    else:
+        goes_on = "the daemon goes on" if is_running else f"`accord sync {name}` goes on"
+        screen.line(f"it is {found['state']}: {goes_on}")
 
 
 def _draw_lacking(screen: Screen, provider: Provider, missing: object) -> None:

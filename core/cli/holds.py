@@ -97,10 +97,17 @@ def _draw_holds(screen: Screen, found: list[dict[str, object]], short: Mapping[s
     if not found:
         screen.line("nothing is held")
         return
-    names = ("connection", "external_customer_id", "field", "why", "detail", "choices")
-    rows = [[short[str(one["id"])], *(one[name] for name in names)] for one in found]
-    screen.table(("hold", "connection", "customer", *names[2:]), rows, whole="hold")
+    for one in found:
+        named = (one["connection"], one["external_customer_id"], one["field"])
+        detail = one["detail"] if isinstance(one["detail"], Mapping) else {}
+        title = "  ".join([short[str(one["id"])], *(str(part) for part in named if part)])
+        screen.block(title, {"why": one["why"], **_told(detail), "choices": one["choices"]})
     screen.line("answer one with `accord holds answer HOLD CHOICE`")
+
+
+def _told(detail: Mapping[str, object]) -> dict[str, object]:
+    """What a hold says of itself, in plain words for a line each."""
+    return {name.replace("_", " "): value for name, value in detail.items()}
 
 
 def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> None:

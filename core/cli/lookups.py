@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,13 +45,8 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
     for one in found["connections"]:
         if not one["is_configured"]:
             screen.line(f"{one['connection']} is not configured any more; its records stay", "yellow")
-        for part in one["parts"]:
-            counts = f"{part['mappings']} mapped, {part['pending']} to be created, {part['gone']} gone"
-            screen.line(f"{one['connection']} {part['part']} ({part['title']}): {counts}")
-        for part in one["allowances"]:
-            minutes = part["changes_every"] / 60
-            told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"
-            screen.line(f"{one['connection']}: {told}")
+        for words in _counts(one):
+            screen.line(f"{one['connection']}{words}")
         if one["restored_at"]:
             says = f"the database was found restored on {moment(one['restored_at'])} UTC; see `accord doctor`"
             screen.line(f"{one['connection']}: {says}", "yellow")
@@ -60,6 +55,20 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
         if one["error"]:
             until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
             screen.line(f"{one['connection']}: {one['error']}{until}", "red")
+
+
+def _counts(one: Mapping[str, Any]) -> Iterator[str]:
+    """What a connection counts besides customers: their parts, documents, and what its provider allows."""
+    for part in one["parts"]:
+        counts = f"{part['mappings']} mapped, {part['pending']} to be created, {part['gone']} gone"
+        yield f" {part['part']} ({part['title']}): {counts}"
+    if documents := one["documents"]:
+        counts = f"{documents['mappings']} there, {documents['pending']} to be copied, {documents['held']} held"
+        yield f" documents: {counts}"
+    for part in one["allowances"]:
+        minutes = part["changes_every"] / 60
+        told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"
+        yield f": {told}"
 
 
 def explain(

@@ -76,6 +76,10 @@ class Root(Protocol):
         """The environment variable that may hold one secret of a connection."""
         ...
 
+    def given(self, connection: str) -> Sequence[str]:
+        """The variables of one configured connection's secrets that are set in this process's environment."""
+        ...
+
     def warnings(self) -> Sequence[str]:
         """What is configured without effect, in words: settings of accord.toml, variables that nothing reads."""
         ...

@@ -47,6 +47,16 @@ class Screen:
             drawn.add_row(*(Text(printable(shown(cell))) for cell in row))
         self._console.print(drawn)
 
+    def block(self, title: str, facts: Mapping[str, object]) -> None:
+        """A heading and a line for each fact that says something: for what is too long for a row of a table."""
+        self.line(title, "bold")
+        grid = Table.grid(padding=(0, 2))
+        for name, value in facts.items():
+            if words := shown(value):
+                grid.add_row(Text(f"  {name}"), Text(printable(words), overflow="fold"))
+        self._console.print(grid)
+        self.line()
+
     def facts(self, facts: Mapping[str, object], title: str) -> None:
         """Names and values in a panel."""
         grid = Table.grid(padding=(0, 2))

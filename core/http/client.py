@@ -23,8 +23,8 @@ def async_client(shell: Shell) -> httpx.AsyncClient:
 def error_of(error: httpx.HTTPError) -> RetryError | AmbiguousError:
     """RetryError: the request never left this machine; AmbiguousError: it may have arrived and been executed."""
     if isinstance(error, _NEVER_SENT):
-        return RetryError(f"no connection: {_words(error)}")
-    return AmbiguousError(f"no answer: {_words(error)}")
+        return RetryError(f"no connection to {_address(error)}: {_words(error)}")
+    return AmbiguousError(f"no answer from {_address(error)}: {_words(error)}")
 
 
 class HttpClient:
@@ -55,6 +55,15 @@ class HttpClient:
         await self._client.aclose()
 
 
+def _address(error: httpx.HTTPError) -> str:
+    """Scheme, host and port: a wrong `base_url` and a provider that is down look alike without."""
+    try:
+        url = error.request.url
+    except RuntimeError:  # of an error that belongs to no request
+        return "the provider"
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+
+
 def _words(error: Exception) -> str:
-    # the request's URL stays out: it may carry what a log line must not
+    # the request's path and query stay out: they may carry what a log line must not
     return f"{type(error).__name__} {error}".strip()

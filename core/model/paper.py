@@ -21,6 +21,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, copies are looked at
     once a day. `tells_settled` (of invoices): they name an invoice, too, when something settles it or no longer does;
     without, what settles invoices there is looked at, whoever made it. `number_length`: the longest number that fits.
+    `needs`: settings of a connection without which no copy can be made.
     """
 
     originates: bool = False
@@ -30,6 +31,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     feeds: bool = True
     tells_settled: bool = True
     number_length: int | None = None
+    needs: tuple[str, ...] = ()
 
 
 class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):

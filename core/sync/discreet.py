@@ -15,6 +15,7 @@ from core.ports import (
     Account,
     ConnectionConfig,
     Connector,
+    Examiner,
     Missing,
     Page,
     PayoutSource,
@@ -92,6 +93,10 @@ class Discreet(Historian):
     async def identify(self) -> Account:
         """See Connector."""
         return await self._hushed(self._connector.identify())
+
+    async def faults(self) -> Sequence[str]:
+        """See Examiner; of a connector that is none there is nothing to tell."""
+        return await self._hushed(self._connector.faults()) if isinstance(self._connector, Examiner) else ()
 
     async def prepare(self) -> Sequence[str]:
         """See Connector."""

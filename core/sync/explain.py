@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from core.model.documents import KINDS
 from core.model.family import Kin
 from core.model.policy import REGISTRY
 from core.store import connections, customers, failures, holds, inbox, intents, journal, mappings, observations, work
@@ -20,6 +21,7 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
 
 ENTRIES_SHOWN = 30
+EVERY = 1_000_000
 
 
 def explain(tx: Tx, hub: Hub, external_id: str) -> dict[str, Any]:
@@ -153,6 +155,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "pending": mappings.count(tx, name, "pending", part=""),
                 "gone": mappings.count(tx, name, "gone", part=""),
                 "parts": _parts(tx, hub, name),
+                "documents": _documents(tx, hub, name),
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
                 "waiting": waiting.get(name, 0),
@@ -176,6 +179,18 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
         "holds": sum(held.values()),
         "failures": sum(failed.values()),
     }
+
+
+def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
+    """How many documents a connection has, how many copies are still to be made, and how many of both are held."""
+    policy = hub.connections[name].policy.documents if name in hub.connections else None
+    if policy is None or not (policy.originates or policy.mirrors):
+        return None
+    asked = [one.subject[2:] for one in holds.listing(tx, connection=name, limit=EVERY) if one.subject.startswith("m:")]
+    held = [row for row in mappings.by_ids(tx, asked).values() if row.kind in KINDS]
+    states = {"mappings": "live", "pending": "pending"}
+    found = {key: sum(mappings.count(tx, name, state, kind=kind) for kind in KINDS) for key, state in states.items()}
+    return {**found, "held": len(held)}
 
 
 def _parts(tx: Tx, hub: Hub, name: str) -> list[dict[str, Any]]:

@@ -65,3 +65,8 @@ def dealt_with(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> None
     """Nothing is left to do about these, for whatever reason: what failed about them before stands no more."""
     work.clear(tx, connection.name, rows)
     failures.resolve(tx, connection.name, [row.subject for row in rows])
+
+
+def told_of(error: AccordError, connection: str) -> str:
+    """What is the matter with a connection, in words; a cure that names no connection names this one."""
+    return str(error).replace("`accord connect`", f"`accord connect {connection}`")

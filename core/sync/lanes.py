@@ -32,7 +32,7 @@ from core.sync.adopt import adopt
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
-from core.sync.failing import Trouble, back_off, record_trouble
+from core.sync.failing import Trouble, back_off, record_trouble, told_of
 from core.sync.flights import Flights
 from core.sync.grouping import at_once
 from core.sync.hub import KIND, Connection, Hub
@@ -355,7 +355,8 @@ class Lanes:
         """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""
         hub = self._hub
         now = hub.clock.now()
-        values: dict[str, object] = {"error": str(error), "error_code": error.code}
+        problem = told_of(error, connection.name)
+        values: dict[str, object] = {"error": problem, "error_code": error.code}
         if isinstance(error, ReauthorizeError | WrongAccountError):
             values["state"] = "reauthorize"
         elif isinstance(error, RetryError | AmbiguousError | ReplyError):
@@ -364,7 +365,7 @@ class Lanes:
         else:
             values["paused_until"] = now + back_off(hub.timing, state.troubles)
         state.troubles += 1
-        hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=str(error))
+        hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=problem)
         await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
 
 

@@ -32,6 +32,7 @@ class WorldRoot:
     file: Path = Path("accord.toml")
     told_public_url: str | None = "https://accord.example.test"
     told_warnings: list[str] = field(default_factory=list)
+    told_given: list[str] = field(default_factory=list)
     daemon: Callable[[], bool] | None = None
     other_clock: Clock | None = None
     other_database: Database | None = None
@@ -99,6 +100,11 @@ class WorldRoot:
     def variable(self, connection: str, secret: str) -> str:
         """As config.settings names it."""
         return f"ACCORD_{connection}_{secret}".upper().replace("-", "_")
+
+    def given(self, connection: str) -> Sequence[str]:
+        """What the test planted, whatever the connection."""
+        del connection
+        return self.told_given
 
     def warnings(self) -> Sequence[str]:
         """What the test planted."""

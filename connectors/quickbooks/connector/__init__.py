@@ -73,6 +73,9 @@ class QuickBooksConnector:
         self._finder = Finder(client)
         self._region = region_of(config)
         self._takes_documents = bool(config.items) or not config.settings.keys().isdisjoint(_OF_DOCUMENTS)
+        self._items = {f"items.{product}": item for product, item in config.items.items()}
+        self._items |= _set(config, "default_item", "rounding_item")
+        self._accounts = _set(config, "deposit_account", "income_account")
         self._batch_size = _batch_size(config)
         self._slots = asyncio.Semaphore(MANIFEST.in_flight)
 
@@ -101,6 +104,21 @@ class QuickBooksConnector:
         if sales.applies_credits:
             notes.append("credits are applied automatically: switch that off, or copies of credit notes are held")
         return notes
+
+    async def faults(self) -> Sequence[str]:
+        """Items and accounts of the settings that are not in these books, or not active there."""
+        found = []
+        for entity, named in (("Item", self._items), ("Account", self._accounts)):
+            ids = sorted({one for one in named.values() if one.isdecimal()})
+            records = await self._reading.select(entity, [f"Id in ({pages.quoted(ids)})"]) if ids else []
+            there = {one["Id"]: bool(one.get("Active")) for one in map(msgspec.json.decode, records)}
+            for setting, one in named.items():
+                if not there.get(one):
+                    state = "is inactive" if one in there else "is not there"
+                    found.append(
+                        f"{setting}: {entity.lower()} {one} {state} in these books; name the id of another one"
+                    )
+        return found
 
     async def prepare(self) -> Sequence[str]:
         """Nothing is needed: QuickBooks has no place for anything of ours."""
@@ -232,6 +250,10 @@ def batch_id(batch: str) -> str:
 def item_id(write: Write) -> str:
     """Name a write within its batch, in 10 characters: the same whenever it is repeated, whatever is beside it."""
     return blake2b(write.key.encode(), digest_size=5).hexdigest()
+
+
+def _set(config: ConnectionConfig, *names: str) -> dict[str, str]:
+    return {name: config.settings[name] for name in names if config.settings.get(name)}
 
 
 def region_of(config: ConnectionConfig) -> str:

@@ -60,7 +60,7 @@ class QuickBooksLookAlike:
         self._customers = Customers(self._told)
         self.books = Books(self._told, self._customers)
         self._people = People(self.books, self._told, lambda *told: self._booked("person", *told))
-        self._desk = Desk(self.books, self._customers, lambda *told: self._booked("accord", *told))
+        self._desk = Desk(self.books, self._customers, self._told, lambda *told: self._booked("accord", *told))
         self.books.touched = lambda entity, remote_id: self._booked("quickbooks", "update", entity, remote_id)
         self._hooks = Hooks(rng, self._told)
         self.tokens = TokenDesk(rng, self._told, clock.now())

@@ -11,10 +11,11 @@ import msgspec
 from connectors.quickbooks.sandbox.books import TRANSACTIONS, Books
 from connectors.quickbooks.sandbox.query import Table
 from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers
 
 CDC_MOST: Final = 1000
-_NAMES: Final = {one.lower(): one for one in ("Customer", "Item", *TRANSACTIONS)}
+_NAMES: Final = {one.lower(): one for one in ("Customer", "Item", "Account", *TRANSACTIONS)}
 _ALLOWS_TWIN: Final = "allowduplicatedocnum"
 
 Record = Callable[[str, str, str, str | None], None]
@@ -58,16 +59,37 @@ class _Customers:
         return self._customers.by_time(since)
 
 
+class _Accounts:
+    """The chart of accounts, as far as settings name any: people make accounts, the API only shows them here."""
+
+    def __init__(self, settings: Callable[[], QuickBooksSettings]) -> None:
+        self._settings = settings
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        accounts = sorted(self._settings().accounts)
+        return {one: {"Id": one, "Name": f"Account {one}", "Active": True} for one in accounts}
+
+    def encoded(self, remote_id: str) -> bytes:
+        return msgspec.json.encode(self.rows[remote_id])
+
+    def by_time(self, since: float = 0.0) -> Iterator[str]:
+        return iter(()) if since else iter(self.rows)
+
+
 class Desk:
     """Every table of the company by its entity in small letters, and what can be written besides customers."""
 
-    def __init__(self, books: Books, customers: Customers, record: Record) -> None:
-        """Show `customers`, show and write `books`."""
+    def __init__(
+        self, books: Books, customers: Customers, settings: Callable[[], QuickBooksSettings], record: Record
+    ) -> None:
+        """Show `customers` and the accounts of `settings`, show and write `books`."""
         self._books = books
         self._record = record
         self.tables: dict[str, Table] = {
             "customer": _Customers(customers),
             "item": books.items,
+            "account": _Accounts(settings),
             **{one.lower(): _Transactions(books, one) for one in TRANSACTIONS},
         }
 

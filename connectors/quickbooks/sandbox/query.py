@@ -30,13 +30,14 @@ _NESTED: Final = {
 _COLUMNS: Final = {
     "customer": "Id Active DisplayName CompanyName GivenName FamilyName FullyQualifiedName Notes".split(),
     "item": "Id Active Name Type FullyQualifiedName".split(),
+    "account": "Id Active Name".split(),
     "invoice": "Id DocNumber TxnDate DueDate TotalAmt Balance CustomerRef".split(),
     "payment": "Id PaymentRefNum TxnDate TotalAmt CustomerRef".split(),
     "creditmemo": "Id DocNumber TxnDate TotalAmt Balance CustomerRef".split(),
 }
 """What a query can ask for. A private note is in none of them."""
 _PLAIN: Final = {name.lower(): name for columns in _COLUMNS.values() for name in columns}
-_LISTED: Final = frozenset({"customer", "item"})
+_LISTED: Final = frozenset({"customer", "item", "account"})
 """Entities that are never deleted, only made inactive."""
 _DEFAULT_PAGE: Final = 100
 _MOST: Final = 1000

@@ -179,7 +179,7 @@ class CustomerTranslator:
             return _refuse(field, f"{part}holds a control character", "printable text", "remove it")
         if self._is_us and any(character > "\xff" for character in text):
             odd = next(character for character in text if character > "\xff")
-            return _refuse(field, f"{part}holds {odd!a}", "ISO-8859-1 in US companies", "spell it in Latin letters")
+            return _refuse(field, f"{part}holds {odd!r}", "ISO-8859-1 in US companies", "spell it in Latin letters")
         return None
 
 

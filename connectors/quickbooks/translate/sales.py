@@ -69,7 +69,7 @@ def text(value: str, field: str, most: int, booking: Booking) -> str:
     odd = next((one for one in value if _is_odd(one, is_us=booking.is_us)), None)
     if odd is not None:
         limit = "ISO-8859-1 in US companies, no control characters" if booking.is_us else "no control characters"
-        raise RejectedError(f"holds {odd!a}", field=field, limit=limit, cure="change it where it is made")
+        raise RejectedError(f"holds {odd!r}", field=field, limit=limit, cure="change it where it is made")
     return value
 
 

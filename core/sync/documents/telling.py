@@ -19,6 +19,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync import registry
+from core.sync.documents.marking import no_object_yet
 from core.sync.documents.standing import is_equal
 from core.sync.hub import Hub
 
@@ -125,11 +126,28 @@ def _copy(tx: Tx, paper: Paper, row: MappingRow, pause: str) -> dict[str, Any]:
         "remote_id": row.remote_id,
         "state": row.state,
         "agrees": is_equal(paper, row) and not (waits or held or failure or intent),
-        "waits": f"{waits[0]}{pause}" if waits else None,
+        "waits": f"{_why(tx, paper, row, waits[0])}{pause}" if waits else None,
         "held": [{"id": one.id, "reason": one.reason, **one.detail} for one in held],
         "failure": failure.message if failure else None,
         "write_in_doubt": intent.action if intent else None,
     }
+
+
+def _why(tx: Tx, paper: Paper, row: MappingRow, reason: str) -> str:
+    """Why a copy waits; where it is for its customer's object, the hold or the failure that keeps that one."""
+    owner = customers.by_ids(tx, [paper.customer_id]).get(paper.customer_id)
+    if owner is None or reason != no_object_yet(owner.external_id):
+        return reason
+    theirs = [one for one in mappings.of_records(tx, [owner.id]).get(owner.id, ()) if one.connection == row.connection]
+    subjects = [work.mapping_subject(one.id) for one in theirs]
+    held = holds.of_subjects(tx, row.connection, subjects)
+    ids = [one.id for some in held.values() for one in some if one.state == "open"]
+    failed = [one.message for one in failures.known(tx, row.connection, subjects).values()]
+    left_out = [
+        f"it was left out ({one.note})" if one.note else "it was left out" for one in theirs if one.state == "excluded"
+    ]
+    kept = [*(f"hold {one}" for one in ids), *failed, *left_out] or ([] if theirs else ["policy creates none here"])
+    return f"{reason}: {'; '.join(kept)}" if kept else reason
 
 
 def told(tx: Tx, kind: str, name: str, now: float) -> dict[str, Any]:

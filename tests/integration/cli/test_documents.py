@@ -262,3 +262,15 @@ def test_a_month_that_is_not_over_is_tied_out_and_says_so(accord: Accord) -> Non
     assert "not over" in accord("close", "2026-11").out
     assert accord("close", "2026-10", "--json").json["is_over"] is True
     assert "not over" not in accord("close", "2026-10").out
+
+
+def test_a_hold_is_a_block_of_short_lines_where_nobody_has_a_terminal(billed: World, accord: Accord) -> None:
+    """One row of a table was thousands of columns wide; and letters are shown as they are."""
+    bill(billed, "stripe", {**LINE, "description": "Łódź"})
+    accord("sync", "--kind", "invoices")
+    lines = accord("holds").out.splitlines()
+    assert any("'Ł'" in one for one in lines)
+    assert any(one.split()[:1] == ["cure"] for one in lines)
+    assert max(map(len, lines)) < 200
+    (books,) = (one for one in accord("status").out.splitlines() if one.startswith("quickbooks documents:"))
+    assert books == "quickbooks documents: 2 there, 1 to be copied, 1 held"

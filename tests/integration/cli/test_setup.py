@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -23,11 +24,13 @@ from core.cli.credentials import Consenting, connect_one
 from core.cli.desk import Desk
 from core.cli.main import run
 from core.errors import ConfigError, ReauthorizeError, RetryError, StorageError
+from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.client import SandboxClient
 from core.store import connections, customers, schema
 from core.store.database import Database
 from tests.integration.cli.conftest import Accord
+from tests.support.acting import with_settings
 from tests.support.root import WorldRoot
 from tests.support.world import OFFERS, PlainVault, World
 
@@ -67,6 +70,55 @@ def test_good_credentials_end_what_waited_for_them(agreed: World, accord: Accord
     assert accord("doctor").code == 1
     assert accord("connect", "stripe").code == 0
     assert (_row(agreed, "stripe").state, _row(agreed, "stripe").error) == ("active", "")
+
+
+def test_connect_says_what_comes_next_and_what_the_daemon_does_not_know(
+    agreed: World, root: WorldRoot, accord: Accord
+) -> None:
+    """An active connection is not activated anew; a variable of this shell is none of the daemon's."""
+    said = accord("connect", "stripe").out
+    assert "activate" not in said
+    assert "`accord sync stripe` goes on" in said
+    root.daemon = lambda: True
+    root.told_given = ["ACCORD_STRIPE_API_KEY"]
+    said = accord("connect", "stripe").out
+    assert "restart it with the new one" in said
+    assert "ACCORD_STRIPE_API_KEY" in said
+    agreed.db.run_now(lambda tx: connections.change(tx, "stripe", state="observing"))
+    assert "accord activate stripe" in accord("connect", "stripe").out
+
+
+def test_doctor_names_settings_that_cannot_work(agreed: World, accord: Accord) -> None:
+    """An item that is not in the books, a first day that nobody lives to see: nothing would be copied."""
+    scopes = dict(agreed.config.policy.connections)
+    late = DocumentPolicy(mirrors=("invoice",), since="2999-01-01")
+    scopes["quickbooks"] = msgspec.structs.replace(scopes["quickbooks"], documents=late)
+    policy = msgspec.structs.replace(agreed.config.policy, connections=scopes)
+    agreed.config = replace(agreed.config, policy=policy)
+    agreed.config = with_settings(agreed.config, "quickbooks", default_item="777", deposit_account="nonsense")
+    result = accord("doctor", "--json")
+    wrong = [one["says"] for one in result.json if one["state"] == "wrong"]
+    assert result.code == 1
+    assert [
+        word
+        for word in ("2999-01-01", "default_item: item 777", "deposit_account: account nonsense")
+        if word not in str(wrong)
+    ] == []
+    agreed.config = with_settings(agreed.config, "quickbooks", default_item="1", deposit_account="35")
+    assert "is not there" not in accord("doctor").out
+
+
+def test_a_refused_key_is_told_with_the_command_for_this_connection(agreed: World, accord: Accord) -> None:
+    """`accord status` repeats it, and whoever reads it has several connections."""
+
+    def refused(_request: HttpRequest) -> HttpResponse:
+        raise ReauthorizeError("the key was refused; store a new one with `accord connect`")
+
+    agreed.exchanges["stripe"] = refused
+    accord("sync", "stripe")
+    assert "`accord connect stripe`" in accord("status").out
+    (line,) = (one for one in accord("doctor").out.splitlines() if ": state: " in one and "wrong" in one)
+    assert line.count("accord connect") == 1
 
 
 def test_unknown_names_and_the_list_of_providers(world: World, accord: Accord) -> None:

@@ -11,6 +11,7 @@ from core.model.policy import DocumentPolicy
 from core.ports import Sighting
 from core.store.tables import DIRTY
 from core.sync.documents.taking import Read, take, understood
+from core.sync.documents.telling import listed
 from core.sync.documents.tie_out import tie_out
 from tests.support.acting import answer, held
 from tests.support.paper import (
@@ -342,3 +343,19 @@ async def test_a_payment_is_called_by_its_reference_in_a_hold_and_when_a_period_
     assert hold.detail["number"] == payment.called != ""
     found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
     assert [one["number"] for one in found["differences"]] == [payment.called]
+
+
+async def test_a_copy_that_waits_for_its_customer_names_what_keeps_that_one() -> None:
+    """Whoever looks for the invoice finds the hold to answer."""
+    world = World(config=stripe_to_books())
+    books = world.lookalikes["quickbooks"]
+    books.settings = replace(books.settings, other_names=frozenset({"Ada Lovelace"}))
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    bill(world)
+    await world.next_sweep()
+    (hold,) = held(world)
+    ((copy,),) = (one["copies"] for one in world.db.read_now(lambda tx: listed(tx, papers(world))))
+    assert hold.reason == "name_taken"
+    assert copy["waits"].endswith(f"has no object here: hold {hold.id}")
+    assert "candidates" not in hold.detail

@@ -150,3 +150,32 @@ def test_what_could_never_route_a_document_is_told_with_its_line(
     with pytest.raises(ConfigError) as caught:
         company(**says)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('mirrors = ["invoice"]\n[guard]\nwindow_seconds = 99999999999999', "at most 31622400"),
+        ('mirrors = ["invoice"]\n[guard]\ndocument_count = 99999999999999', "at most 1000000000"),
+        ('mirrors = ["invoice"]\n[connections.other.items]\nprod_1 = 7', "must be text in quotes"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(told: Told, text: str, says: str) -> None:
+    """What is known without asking any account is said before anything runs."""
+    with pytest.raises(ConfigError, match=says):
+        told("quickbooks", text)
+
+
+def test_copies_of_payments_need_an_account_to_be_deposited_to(tmp_path: Path) -> None:
+    """Each of them would be held, one by one."""
+    path = tmp_path / "accord.toml"
+    text = (
+        ORIGIN.replace('["invoice"]', '["invoice", "payment"]')
+        + '[connections.other]\nprovider = "quickbooks"\nACCOUNT\n'
+        + '[connections.other.documents]\nmirrors = ["payment"]\n'
+    )
+    path.write_text(text.replace("ACCOUNT\n", ""), encoding="utf-8")
+    with pytest.raises(ConfigError, match="a copy of a payment needs deposit_account"):
+        load_config(path, PROVIDERS)
+    path.write_text(text.replace("ACCOUNT", 'deposit_account = "35"'), encoding="utf-8")
+    assert load_config(path, PROVIDERS).policy.connections["other"].documents.mirrors == ("payment",)

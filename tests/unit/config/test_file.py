@@ -137,7 +137,7 @@ sweep_every = -5
         "accord.toml [connections.stripe.match_email]: line 4: must be true or false, not text",
         "accord.toml [connections.hubspot.provider]: line 7: 'hubspt' is no provider; did you mean \"hubspot\"?",
         "accord.toml [fields.emial]: line 9: 'emial' is no field of a customer; did you mean \"email\"?",
-        "accord.toml [daemon.sweep_every]: line 13: must be more than 0, not -5",
+        "accord.toml [daemon.sweep_every]: line 13: must be more than 0 and at most 31622400, not -5",
         'accord.toml [connections.stripe.entrs]: line 3: is not known here; did you mean "enters"?',
     ]
 

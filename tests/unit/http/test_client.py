@@ -120,3 +120,17 @@ def _answer_once(server: socket.socket, reply: bytes) -> None:
     with connection, suppress(OSError):
         connection.recv(65536)
         connection.sendall(reply)
+
+
+async def test_a_lost_request_names_the_address_and_nothing_behind_it() -> None:
+    """A wrong base_url and a provider that is down look alike without; a path may carry what no log line must."""
+    for trouble, kind in ((OSError("refused"), RetryError), (TimeoutError("late"), AmbiguousError)):
+
+        def exchange(_request: HttpRequest, trouble: Exception = trouble) -> HttpResponse:
+            raise trouble
+
+        client = HttpClient(shell(exchange))
+        with pytest.raises(kind, match=r"http://a\.example:81: ") as caught:
+            await client.send("GET", "http://user:word@a.example:81/secret?key=1", {})
+        await client.aclose()
+        assert not any(one in str(caught.value) for one in ("word", "secret", "key"))
