@@ -218,7 +218,10 @@ class Connector(Protocol):
         ...
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        """Send writes (at most manifest.write_batch), one receipt for each, in order. Does not raise for one record."""
+        """Send writes, one receipt for each, in order. Does not raise for one record.
+
+        At most manifest.write_batch, and singles_per_batch beside them; of documents document_batches times as many.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -60,6 +60,7 @@ MANIFEST: Final = Manifest(
     metadata=MetadataSpec(is_open=False, max_value_length=TEXT_LIMIT),
     kinds=("customer", "invoice"),
     documents={"invoice": DocumentSpec(mirrors=True, settles="itself", feeds=False, number_length=TEXT_LIMIT)},
+    unmade_customer="contact:0",
     page_size=100,
     read_batch=100,
     write_batch=100,

@@ -39,7 +39,10 @@ def _connection(one: dict[str, Any]) -> connection_shapes.ConnectionShown:
 async def connection_plan(
     hub: HubIn, name: str, limit: Annotated[int, Query(ge=0, le=100_000, description="Items shown.")] = ITEMS_SHOWN
 ) -> shapes.PlanShown:
-    """What would change there, field by field, from what was last seen; nothing is written."""
+    """What would change there, field by field, from what was last seen, and of documents; nothing is written.
+
+    Copies of documents that are not known to be equal are read; nothing else is asked of the provider.
+    """
     return _plan(await plan(hub, hub.connection(name)), limit)
 
 
@@ -52,6 +55,7 @@ async def activate_connection(hub: HubIn, actor: Actor, name: str, seen: shapes.
 def _plan(found: Plan, limit: int) -> shapes.PlanShown:
     values = msgspec.structs.asdict(found) | {"total_items": len(found.items)}
     values["items"] = [msgspec.to_builtins(item) for item in found.items[:limit]]
+    values["documents"] = msgspec.to_builtins(found.documents)
     return shapes.PlanShown.model_validate(values)
 
 

@@ -221,8 +221,49 @@ class PlannedItem(BaseModel):
     changes: list[PlannedChange]
 
 
+class PlannedDocuments(BaseModel):
+    """How many documents of one kind and currency come to one outcome for one reason; `amount` is a decimal."""
+
+    kind: Literal["invoice", "payment", "credit_note"]
+    outcome: Literal["create", "change", "look", "wait", "hold", "fail"]
+    reason: str
+    currency: str
+    number: int
+    amount: str
+
+
+class PlannedDocument(BaseModel):
+    """One document of such a sum. `number` is its own, or its id at its origin; `says`: what exactly is the matter."""
+
+    kind: Literal["invoice", "payment", "credit_note"]
+    outcome: Literal["create", "change", "look", "wait", "hold", "fail"]
+    reason: str
+    number: str
+    origin: str
+    currency: str
+    amount: str
+    says: str
+
+
+class DocumentPlanShown(BaseModel):
+    """Documents that are copied there and are not known to agree. `examples`: at most three of each outcome and reason.
+
+    `since`: copies of documents from that day on. `asks_first`: why the mass-change stop would ask before the first of
+    them. `not_read`: why copies could not be read; they are counted under `look`.
+    """
+
+    since: str
+    sums: list[PlannedDocuments]
+    examples: list[PlannedDocument]
+    asks_first: str
+    not_read: str
+
+
 class PlanShown(BaseModel):
-    """Everything that would change at one connection. The digest covers all items, shown or not."""
+    """Everything that would change at one connection. The digest covers all items, shown or not.
+
+    `counts` and `calls` are of customers; `documents` is null where none are copied.
+    """
 
     connection: str
     account: str
@@ -233,6 +274,7 @@ class PlanShown(BaseModel):
     foreign_marks: dict[str, int]
     total_items: int
     items: list[PlannedItem]
+    documents: DocumentPlanShown | None
 
 
 class Activation(Strict):

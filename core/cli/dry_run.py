@@ -13,9 +13,14 @@ from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.plans import planned, show_plans, verdict_of
 from core.cli.quiet import run_until_quiet
 from core.errors import AccordError
+from core.model.documents import KINDS
 from core.model.values import is_metadata
 from core.store import connections, customers, mappings
 from core.store.database import Tx
+from core.sync.documents.asking import concerned_with
+from core.sync.documents.planning import Scope
+from core.sync.documents.tally import DocumentPlan, Tally
+from core.sync.documents.untaken import count_untaken
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.look import Looked, look, look_at
@@ -31,6 +36,8 @@ SHOWN = 50
 
 def dry_run(desk: Desk, hub: Hub, request: Request) -> int:
     """Look, plan, show; returns the exit code."""
+    for name in request.names if request.kinds else ():
+        concerned_with(hub.connection(name), request.kinds)
     plans, problems = on_a_loop(hub, lambda: _looked_and_planned(desk, hub, request))
     plans = [_narrowed(one, request) for one in plans]
     show_plans(desk, plans, SHOWN)
@@ -44,9 +51,34 @@ async def _looked_and_planned(desk: Desk, hub: Hub, request: Request) -> tuple[l
     observing = [name for name in request.names if rows[name].state == "observing"]
     others = [name for name in request.names if name not in observing]
     problems = await _observed(desk, hub, request, observing)
-    problems += await _looked(desk, hub, request, others)
-    plans, unplanned = await planned(hub, request.names)
+    if not request.kinds:
+        problems += await _looked(desk, hub, request, others)
+    scope = hub.db.read_now(lambda tx: _scope(tx, request))
+    plans, unplanned = await planned(hub, request.names, scope)
+    if request.kinds:
+        plans = [await _with_untaken(desk, hub, one, scope, problems) for one in plans]
     return plans, [*problems, *unplanned]
+
+
+async def _with_untaken(desk: Desk, hub: Hub, plan: Plan, scope: Scope, problems: list[AccordError]) -> Plan:
+    """The plan, with what would be taken in where documents originate."""
+    tally = Tally()
+    try:
+        for bad in await count_untaken(hub, hub.connection(plan.connection), scope, tally):
+            desk.note(f"{plan.connection}: {bad.id} cannot be understood: {bad.problem}")
+    except AccordError as error:
+        problems.append(error)
+    told = plan.documents or DocumentPlan(since="", sums=[], examples=[])
+    told = msgspec.structs.replace(told, sums=tally.sums() + told.sums, examples=tally.examples + told.examples)
+    return msgspec.structs.replace(plan, documents=told)
+
+
+def _scope(tx: Tx, request: Request) -> Scope:
+    """The documents that a real run would look at; with a kind it looks at every copy again."""
+    owners = customers.by_external_ids(tx, request.customers).values()
+    ids = frozenset(one.id for one in owners) if request.customers else None
+    kinds = tuple(kind for kind in KINDS if kind in request.kinds) or KINDS
+    return Scope(kinds=kinds, customer_ids=ids, is_whole=bool(request.kinds))
 
 
 async def _observed(desk: Desk, hub: Hub, request: Request, names: Sequence[str]) -> list[AccordError]:
@@ -113,13 +145,16 @@ def _remote_ids(tx: Tx, name: str, external_ids: Sequence[str]) -> list[str]:
 
 def _narrowed(plan: Plan, request: Request) -> Plan:
     """Only what was asked about; a part of a plan has no digest, since it cannot be applied."""
+    if request.kinds:
+        return msgspec.structs.replace(plan, digest="", items=[], counts={}, calls=0, seconds=0.0, foreign_marks={})
     if not request.customers and not request.is_metadata:
         return plan
     items = [item for one in plan.items for item in _wanted(one, request)]
     counts: dict[str, int] = {}
     for item in items:
         counts[item.kind] = counts.get(item.kind, 0) + 1
-    return msgspec.structs.replace(plan, digest="", items=items, counts=counts)
+    copied = None if request.is_metadata else plan.documents
+    return msgspec.structs.replace(plan, digest="", items=items, counts=counts, documents=copied)
 
 
 def _wanted(item: Item, request: Request) -> list[Item]:

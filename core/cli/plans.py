@@ -14,9 +14,13 @@ from core.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
+    from core.sync.documents.planning import Scope
+    from core.sync.documents.tally import DocumentPlan, Outcome
     from core.sync.hub import Hub
     from core.sync.plan import Item, Plan
 
+OUTCOMES: tuple[Outcome, ...] = ("take", "create", "change", "look", "wait", "hold", "fail")
+"""Of documents, in the order in which they are told."""
 FORMAT = 1
 """Of a plan file; another one is refused."""
 
@@ -36,8 +40,8 @@ def plan(
 ) -> int:
     """Show what would change, field by field.
 
-    From what was last seen at each connection; writes nothing. Exits 2 when there are changes, 3 when there
-    are only holds.
+    From what was last seen at each connection, and of documents how many and how much; writes nothing. Copies of
+    documents that are not known to be equal are read. Exits 2 when there are changes, 3 when there are only holds.
     """
     from core.cli.asking import on_a_loop
 
@@ -54,15 +58,21 @@ def plan(
     return verdict_of(plans) or (FAILED if problems else OK)
 
 
-async def planned(hub: Hub, names: Sequence[str]) -> tuple[list[Plan], list[InvalidInputError]]:
-    """Plans of today, and why there is none for some connections (they were not listed completely yet)."""
+async def planned(
+    hub: Hub, names: Sequence[str], scope: Scope | None = None
+) -> tuple[list[Plan], list[InvalidInputError]]:
+    """Plans of today, and why there is none for some connections (they were not listed completely yet).
+
+    `scope`: of documents; None: of all of them.
+    """
+    from core.sync.documents.planning import EVERYTHING
     from core.sync.plan import plan as decide
 
     plans: list[Plan] = []
     problems: list[InvalidInputError] = []
     for name in names:
         try:
-            plans.append(await decide(hub, hub.connection(name)))
+            plans.append(await decide(hub, hub.connection(name), scope or EVERYTHING))
         except InvalidInputError as problem:
             problems.append(problem)
     return plans, problems
@@ -70,7 +80,8 @@ async def planned(hub: Hub, names: Sequence[str]) -> tuple[list[Plan], list[Inva
 
 def verdict_of(plans: Sequence[Plan]) -> int:
     """The exit code of a dry run."""
-    kinds = {kind for one in plans for kind in one.counts}
+    kinds: set[str] = {kind for one in plans for kind in one.counts}
+    kinds |= {some.outcome for one in plans if one.documents for some in one.documents.sums}
     if kinds - {"hold"}:
         return CHANGES
     return HELD if kinds else OK
@@ -87,16 +98,43 @@ def show_plans(desk: Desk, plans: Sequence[Plan], limit: int) -> None:
 
 
 def _draw(screen: Screen, one: Plan, limit: int) -> None:
-    counts = ", ".join(f"{times} {kind}" for kind, times in sorted(one.counts.items())) or "nothing to do"
-    screen.line(f"{one.connection} ({one.account}): {counts}", "bold")
+    screen.line(f"{one.connection} ({one.account}): {_in_numbers(one)}", "bold")
     digest = f"; digest {one.digest}" if one.digest else ""
-    screen.line(f"  {one.calls} write calls, about {one.seconds:g} s{digest}")
+    screen.line(f"  {one.calls} write calls for customers, about {one.seconds:g} s{digest}")
     for mark, times in sorted(one.foreign_marks.items()):
         screen.line(f"  another program marks {times} objects there: {mark}", "yellow")
     rows = [row for item in one.items[:limit] for row in _rows(item)]
     screen.table(("what", "customer", "object", "field", "where", "now", "then", "why"), rows)
     if len(one.items) > limit:
         screen.line(f"  and {len(one.items) - limit} more: see --limit, --out or --json")
+    if one.documents is not None:
+        _draw_documents(screen, one.documents, limit)
+
+
+def _in_numbers(one: Plan) -> str:
+    """Customers by what would be done, then documents by what would become of them."""
+    customers = [f"{times} {kind}" for kind, times in sorted(one.counts.items())]
+    found = one.documents
+    documents = [f"{times} {outcome}" for outcome in OUTCOMES if found and (times := found.number(outcome))]
+    told = [", ".join(customers), "documents: " + ", ".join(documents) if documents else ""]
+    return "; ".join(filter(None, told)) or "nothing to do"
+
+
+def _draw_documents(screen: Screen, found: DocumentPlan, limit: int) -> None:
+    if not found.sums:
+        return
+    screen.line(f"  documents, copied where issued since {found.since}" if found.since else "  documents")
+    if found.asks_first:
+        screen.line(f"  too much at once, a person is asked before any of it is done: {found.asks_first}", "yellow")
+    if found.not_read:
+        screen.line(f"  not all copies could be read: {found.not_read}", "yellow")
+    sums = [(one.outcome, one.kind, one.number, one.amount, one.currency, one.reason) for one in found.sums]
+    screen.table(("what", "documents", "number", "amount", "currency", "why"), sums)
+    some = [
+        (one.outcome, one.kind, one.number, one.origin, one.amount, one.currency, one.says or one.reason)
+        for one in found.examples[:limit]
+    ]
+    screen.table(("for example", "document", "number", "from", "amount", "currency", "why"), some)
 
 
 def _rows(item: Item) -> list[list[object]]:
@@ -139,7 +177,10 @@ def activate(
     with desk.root.open_hub() as hub:
         one = hub.connection(connection)
         done = on_a_loop(hub, lambda: leave_observing(hub, one, digest, actor=actor()))
-    found = {"connection": connection, "state": "active", "digest": done.digest, "counts": done.counts}
+    copied = done.documents.number("create") if done.documents else 0
+    found = {
+        "connection": connection, "state": "active", "digest": done.digest, "counts": done.counts, "copies": copied
+    }  # fmt: skip
     carrier = "the daemon" if desk.root.is_daemon_running() else "`accord sync` or `accord run`"
     desk.show(found, lambda screen: screen.line(f"{connection} is active; {carrier} carries the plan out"))
 

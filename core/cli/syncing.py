@@ -46,9 +46,6 @@ def sync(
     failed, 2 when a dry run found changes or a connection only observes, 3 when something is held.
     """
     kinds = KINDS.get(kind, ())
-    if kinds and dry_run:
-        problem = "a dry run plans customers only"
-        raise InvalidInputError(problem, field="dry-run", cure=f"`accord {kind} list` shows what does not agree")
     if customer and full:
         raise InvalidInputError("reads everything, --customer only some", field="full", cure="name one of the two")
     from core.cli.sync_now import Request, sync_now

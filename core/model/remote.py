@@ -184,6 +184,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     overview: bool = False
     """Objects of customers have places for the billing overview (core.model.figures)."""
     documents: Mapping[str, DocumentSpec] = {}
+    unmade_customer: str = "0"
+    """In the form of a customer's id there: stands, in a plan, for one that is not made yet."""
     has_payouts: bool = False
     """It pays out what it collected, and its connector is a PayoutSource."""
     page_size: int

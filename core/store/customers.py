@@ -47,6 +47,14 @@ _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
 _CHILDREN: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.parent.in_(SOME), _IS_LIVE)
 _BY_EMAIL: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.email_key.in_(SOME), _IS_LIVE)
+_REPLACED: Final = (
+    "external_id version fields sources name_key email_key parent created_at updated_at deleted_at".split()
+)
+_REPLACE: Final = (
+    sa.update(CUSTOMERS)
+    .where(CUSTOMERS.c.id == sa.bindparam("known_id"), CUSTOMERS.c.version == sa.bindparam("known_version"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _REPLACED})
+)
 
 
 def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
@@ -80,8 +88,8 @@ def insert(tx: Tx, customers: Sequence[Customer]) -> None:
 def replace(tx: Tx, customer: Customer) -> bool:
     """Store `customer` if the registry still holds the version before it; False when it moved on."""
     row = _row(customer)
-    statement = sa.update(CUSTOMERS).where(CUSTOMERS.c.id == row.pop("id"), CUSTOMERS.c.version == row["version"] - 1)
-    return tx.execute(statement.values(**row)).rowcount == 1
+    known = {"known_id": customer.id, "known_version": customer.version - 1}
+    return tx.execute(_REPLACE, {**known, **{f"new_{name}": row[name] for name in _REPLACED}}).rowcount == 1
 
 
 def listing(

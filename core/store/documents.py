@@ -20,6 +20,34 @@ from core.store.text import SOME, AnyRow, chunks
 _NAMES: Final = ("id", "origin", "remote_id", "customer_id", "body", "digest", "version", "created_at", "updated_at")
 _COLUMNS: Final = (*(DOCUMENTS.c[name] for name in _NAMES), DOCUMENTS.c.deleted_at)
 _BY_ID: Final = sa.select(*_COLUMNS).where(DOCUMENTS.c.id.in_(SOME))
+_ABOUT: Final = (
+    sa.select(DOCUMENT_REFERENCES.c.invoice_id, DOCUMENT_REFERENCES.c.document_id)
+    .where(DOCUMENT_REFERENCES.c.invoice_id.in_(SOME))
+    .order_by(DOCUMENT_REFERENCES.c.document_id)
+)
+_OF_CUSTOMERS: Final = (
+    sa.select(*_COLUMNS)
+    .where(DOCUMENTS.c.customer_id.in_(SOME), DOCUMENTS.c.deleted_at.is_(None))
+    .order_by(DOCUMENTS.c.customer_id, DOCUMENTS.c.id)
+)
+_INSERT: Final = sa.insert(DOCUMENTS)
+_INSERT_REFERENCES: Final = sa.insert(DOCUMENT_REFERENCES)
+_DELETE: Final = sa.delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(SOME))
+_DELETE_REFERENCES: Final = sa.delete(DOCUMENT_REFERENCES).where(DOCUMENT_REFERENCES.c.document_id.in_(SOME))
+_IS_COPIED: Final = sa.exists().where(
+    MAPPINGS.c.record_id == DOCUMENTS.c.id, MAPPINGS.c.connection == sa.bindparam("connection"), IS_LIVE
+)
+_UNCOPIED: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        DOCUMENTS.c.origin != sa.bindparam("connection"),
+        DOCUMENTS.c.deleted_at.is_(None),
+        DOCUMENTS.c.id > sa.bindparam("after"),
+        ~_IS_COPIED,
+    )
+    .order_by(DOCUMENTS.c.id)
+    .limit(sa.bindparam("most"))
+)
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,19 +89,17 @@ def put(tx: Tx, papers: Sequence[Paper]) -> None:
         return
     ids = [one.id for one in papers]
     for some in chunks(ids):
-        tx.execute(sa.delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)))
-        tx.execute(sa.delete(DOCUMENT_REFERENCES).where(DOCUMENT_REFERENCES.c.document_id.in_(some)))
-    tx.many(sa.insert(DOCUMENTS), [_row(one) for one in papers])
-    tx.many(sa.insert(DOCUMENT_REFERENCES), [row for one in papers for row in _references(one)])
+        tx.execute(_DELETE, {"some": some})
+        tx.execute(_DELETE_REFERENCES, {"some": some})
+    tx.many(_INSERT, [_row(one) for one in papers])
+    tx.many(_INSERT_REFERENCES, [row for one in papers for row in _references(one)])
 
 
 def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
     """Ids of payments and credit notes by the invoice that they are about."""
     found: dict[str, list[str]] = {}
-    columns = (DOCUMENT_REFERENCES.c.invoice_id, DOCUMENT_REFERENCES.c.document_id)
     for some in chunks(sorted(set(invoice_ids))):
-        statement = sa.select(*columns).where(columns[0].in_(some)).order_by(columns[1])
-        for invoice_id, document_id in tx.rows(statement):
+        for invoice_id, document_id in tx.rows(_ABOUT, {"some": some}):
             found.setdefault(invoice_id, []).append(document_id)
     return found
 
@@ -111,8 +137,7 @@ def of_customers(tx: Tx, customer_ids: Iterable[str]) -> list[Paper]:
     """All documents of some customers, deleted ones left out."""
     found: list[Paper] = []
     for some in chunks(sorted(set(customer_ids))):
-        statement = sa.select(*_COLUMNS).where(DOCUMENTS.c.customer_id.in_(some), DOCUMENTS.c.deleted_at.is_(None))
-        found += [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.customer_id, DOCUMENTS.c.id))]
+        found += [_paper(row) for row in tx.rows(_OF_CUSTOMERS, {"some": some})]
     return found
 
 
@@ -159,11 +184,8 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
 
 def uncopied(tx: Tx, connection: str, after: str, limit: int) -> list[Paper]:
     """Documents of other origins that have no mapping at a connection, by id."""
-    mapped = sa.exists().where(MAPPINGS.c.record_id == DOCUMENTS.c.id, MAPPINGS.c.connection == connection, IS_LIVE)
-    statement = sa.select(*_COLUMNS).where(
-        DOCUMENTS.c.origin != connection, DOCUMENTS.c.deleted_at.is_(None), DOCUMENTS.c.id > after, ~mapped
-    )
-    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit))]
+    values = {"connection": connection, "after": after, "most": limit}
+    return [_paper(row) for row in tx.rows(_UNCOPIED, values)]
 
 
 def _references(one: Paper) -> list[dict[str, str]]:

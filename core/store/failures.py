@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -76,15 +76,15 @@ def listing(
     tx: Tx, *, connection: str | None = None, state: str | None = None, code: str | None = None, limit: int = 1000
 ) -> list[Failure]:
     """Failures that stand, oldest first."""
-    statement = sa.select(*_COLUMNS)
-    if connection is not None:
-        statement = statement.where(FAILURES.c.connection == connection)
-    if state is not None:
-        statement = statement.where(FAILURES.c.state == state)
-    if code is not None:
-        statement = statement.where(FAILURES.c.code == code)
-    rows = tx.rows(statement.order_by(FAILURES.c.first_at, FAILURES.c.subject).limit(limit))
-    return [_failure(row) for row in rows]
+    asked = {"connection": connection, "state": state, "code": code}
+    wanted: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return [_failure(row) for row in tx.rows(_listing(tuple(wanted)), {**wanted, "most": limit})]
+
+
+@cache
+def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
+    statement = sa.select(*_COLUMNS).where(*(FAILURES.c[name] == sa.bindparam(name) for name in columns))
+    return statement.order_by(FAILURES.c.first_at, FAILURES.c.subject).limit(sa.bindparam("most"))
 
 
 def of_record(tx: Tx, record_id: str) -> list[Failure]:

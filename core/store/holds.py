@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -143,12 +144,17 @@ def listing(
     limit: int = 1000,
 ) -> list[Hold]:
     """Open holds (or those of another state), oldest first."""
-    statement = sa.select(*_COLUMNS).where(HOLDS.c.state == state)
-    wanted = {"connection": connection, "reason": reason, "record_id": record_id, "field": field}
-    for name, value in wanted.items():
-        if value is not None:
-            statement = statement.where(HOLDS.c[name] == value)
-    return [_hold(row) for row in tx.rows(statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(limit))]
+    asked = {"connection": connection, "reason": reason, "record_id": record_id, "field": field}
+    wanted: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    rows = tx.rows(_listing(tuple(wanted)), {**wanted, "state": state, "most": limit})
+    return [_hold(row) for row in rows]
+
+
+@cache
+def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
+    same = [HOLDS.c[name] == sa.bindparam(name) for name in ("state", *columns)]
+    statement = sa.select(*_COLUMNS).where(*same)
+    return statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(sa.bindparam("most"))
 
 
 def counts(tx: Tx) -> dict[tuple[str, str], int]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import INBOX
-from core.store.text import DIALECTS, chunks, insert_or_ignore
+from core.store.text import DIALECTS, SOME, chunks, insert_or_ignore
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,14 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
 
 _ADD: Final = {name: insert_or_ignore(name, INBOX) for name in DIALECTS}
 
+_NEW: Final = (
+    sa.select(*(INBOX.c[name] for name in ("id", "connection", "dedupe_key", "body", "received_at", "trace")))
+    .where(INBOX.c.connection == sa.bindparam("connection"), INBOX.c.state == "new")
+    .order_by(INBOX.c.id)
+    .limit(sa.bindparam("most"))
+)
+_DONE: Final = sa.update(INBOX).where(INBOX.c.id.in_(SOME)).values(state="done")
+
 
 def add(tx: Tx, letters: Sequence[Letter]) -> None:
     """Store deliveries; one that is there already is left alone."""
@@ -53,19 +61,16 @@ def add(tx: Tx, letters: Sequence[Letter]) -> None:
 
 def new(tx: Tx, connection: str, limit: int) -> list[Letter]:
     """Deliveries that nobody looked at, oldest first."""
-    i = INBOX.c
-    statement = sa.select(i.id, i.connection, i.dedupe_key, i.body, i.received_at, i.trace)
-    statement = statement.where(i.connection == connection, i.state == "new").order_by(i.id).limit(limit)
     return [
         Letter(id=row[0], connection=row[1], dedupe_key=row[2], body=row[3], received_at=row[4], trace=row[5])
-        for row in tx.rows(statement)
+        for row in tx.rows(_NEW, {"connection": connection, "most": limit})
     ]
 
 
 def done(tx: Tx, ids: Sequence[int]) -> None:
     """These deliveries have become dirty marks."""
     for some in chunks(ids):
-        tx.execute(sa.update(INBOX).where(INBOX.c.id.in_(some)).values(state="done"))
+        tx.execute(_DONE, {"some": some})
 
 
 def poison(tx: Tx, problems: Mapping[int, str]) -> None:

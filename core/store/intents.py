@@ -28,6 +28,27 @@ _STAMPED_OF: Final = (
     .where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.stamp != _NONE)
     .order_by(INTENTS.c.sent_at, INTENTS.c.id)
 )
+_OPEN_ACTIONS: Final = sa.select(INTENTS.c.kind, INTENTS.c.action, INTENTS.c.sent_at, INTENTS.c.trace).where(
+    INTENTS.c.closed_at.is_(None), INTENTS.c.connection == sa.bindparam("connection")
+)
+
+_INSERT: Final = sa.insert(INTENTS)
+_ALL_OPEN: Final = sa.select(*_COLUMNS).where(INTENTS.c.closed_at.is_(None)).order_by(INTENTS.c.sent_at, INTENTS.c.id)
+_OPEN_AT: Final = _ALL_OPEN.where(INTENTS.c.connection == sa.bindparam("connection"))
+_BY_KEY: Final = (
+    sa.select(*_COLUMNS)
+    .where(INTENTS.c.connection == sa.bindparam("connection"), INTENTS.c.key == sa.bindparam("key"))
+    .order_by(INTENTS.c.sent_at.desc())
+    .limit(1)
+)
+_CLOSE: Final = (
+    sa.update(INTENTS)
+    .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
+    .values(state=sa.bindparam("closed_state"), closed_at=sa.bindparam("now"))
+)
+
+_STAMP: Final = sa.update(INTENTS).where(INTENTS.c.id == sa.bindparam("done_id")).values(stamp=sa.bindparam("told"))
+_RECALLED: Final = sa.update(INTENTS).where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.stamp != _NONE).values(stamp="")
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +81,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 def insert(tx: Tx, intents: Sequence[Intent]) -> None:
     """Commit the intents before the first byte goes out. One open intent per mapping: the database says so."""
-    tx.many(sa.insert(INTENTS), [_row(one) for one in intents])
+    tx.many(_INSERT, [_row(one) for one in intents])
 
 
 def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
@@ -73,39 +94,36 @@ def open_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:
 
 def all_open(tx: Tx, connection: str | None = None) -> list[Intent]:
     """Every open intent, oldest first."""
-    statement = sa.select(*_COLUMNS).where(INTENTS.c.closed_at.is_(None)).order_by(INTENTS.c.sent_at, INTENTS.c.id)
-    if connection is not None:
-        statement = statement.where(INTENTS.c.connection == connection)
-    return [_intent(row) for row in tx.rows(statement)]
+    rows = tx.rows(_ALL_OPEN) if connection is None else tx.rows(_OPEN_AT, {"connection": connection})
+    return [_intent(row) for row in rows]
+
+
+def open_actions(tx: Tx, connection: str) -> list[tuple[str, str, float, str]]:
+    """Kind, action, time of sending and trace of every open intent of a connection, without their bodies."""
+    return [(row[0], row[1], row[2], row[3]) for row in tx.rows(_OPEN_ACTIONS, {"connection": connection})]
 
 
 def by_key(tx: Tx, connection: str, key: str) -> Intent | None:
     """The newest intent with this idempotency key."""
-    statement = sa.select(*_COLUMNS).where(INTENTS.c.connection == connection, INTENTS.c.key == key)
-    row = tx.execute(statement.order_by(INTENTS.c.sent_at.desc()).limit(1)).first()
+    row = tx.execute(_BY_KEY, {"connection": connection, "key": key}).first()
     return _intent(row) if row else None
 
 
 def close(tx: Tx, closed: Mapping[str, str], now: float) -> None:
     """Close intents, by id: done | refused | void."""
-    statement = (
-        sa.update(INTENTS)
-        .where(INTENTS.c.id == sa.bindparam("closed_id"), INTENTS.c.closed_at.is_(None))
-        .values(state=sa.bindparam("closed_state"), closed_at=now)
-    )
-    tx.many(statement, [{"closed_id": name, "closed_state": state} for name, state in closed.items()])
+    rows = [{"closed_id": name, "closed_state": state, "now": now} for name, state in closed.items()]
+    tx.many(_CLOSE, rows)
 
 
 def stamp(tx: Tx, intent_id: str, stamp: str) -> None:
     """When a write was done, as the provider says: what it replaced is to be asked for later."""
-    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(stamp=stamp))
+    tx.execute(_STAMP, {"done_id": intent_id, "told": stamp})
 
 
 def recalled(tx: Tx, mapping_ids: Iterable[str]) -> None:
     """It is known now what every write to these mappings has replaced."""
     for some in chunks(sorted(set(mapping_ids))):
-        here = (INTENTS.c.mapping_id.in_(some), INTENTS.c.stamp != _NONE)
-        tx.execute(sa.update(INTENTS).where(*here).values(stamp=""))
+        tx.execute(_RECALLED, {"some": some})
 
 
 def stamped_of(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, Intent]:

@@ -12,7 +12,7 @@ from core.model.decide import Lost
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.tables import JOURNAL
-from core.store.text import AnyRow, chunks, dump
+from core.store.text import SOME, AnyRow, chunks, dump
 from core.store.work import APPROVED_TRACE
 
 _NAMES = "id at kind record_id connection remote_id action changes lost actor trace"
@@ -23,6 +23,11 @@ _CHANGED_BY: Final = sa.select(*_COLUMNS).where(
     JOURNAL.c.connection == sa.bindparam("connection"),
     JOURNAL.c.kind == "customer",
     JOURNAL.c.action.in_(("pull", "push", "link", "create")),
+)
+_SINCE: Final = (
+    sa.select(*_COLUMNS)
+    .where(JOURNAL.c.record_id.in_(SOME), JOURNAL.c.at >= sa.bindparam("since"))
+    .order_by(JOURNAL.c.id)
 )
 _OF_DOCUMENTS: Final = (
     sa.select(sa.func.count())
@@ -72,8 +77,7 @@ def since(tx: Tx, record_ids: Iterable[str], at: float) -> dict[str, list[Entry]
     """Entries of records since a time, oldest first."""
     found: dict[str, list[Entry]] = {}
     for some in chunks(sorted(set(record_ids))):
-        statement = sa.select(*_COLUMNS).where(JOURNAL.c.record_id.in_(some), JOURNAL.c.at >= at)
-        for row in tx.rows(statement.order_by(JOURNAL.c.id)):
+        for row in tx.rows(_SINCE, {"some": some, "since": at}):
             found.setdefault(row.record_id, []).append(_entry(row))
     return found
 

@@ -58,6 +58,11 @@ _HERE: Final = (
     MAPPINGS.c.kind.concat("") == sa.bindparam("kind"),
 )
 _INSERT: Final = sa.insert(MAPPINGS)
+_UPDATE: Final = (
+    sa.update(MAPPINGS)
+    .where(MAPPINGS.c.id == sa.bindparam("new_id"))
+    .values({column.name: sa.bindparam(f"new_{column.name}") for column in _COLUMNS if column.name != "id"})
+)
 _BY_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.id.in_(SOME))
 _LOCK: Final = sa.select(MAPPINGS.c.id).where(MAPPINGS.c.id.in_(SOME)).order_by(MAPPINGS.c.id).with_for_update()
 _BY_REMOTE_ID: Final = sa.select(*_COLUMNS).where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, IS_LIVE)
@@ -81,6 +86,20 @@ _COUNT: Final = (
         MAPPINGS.c.state.in_(SOME),
     )
 )
+_OF_PART: Final = MAPPINGS.c.part == sa.bindparam("part")
+_COUNT_OF_PART: Final = _COUNT.where(_OF_PART)
+_PAGE: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        MAPPINGS.c.connection == sa.bindparam("connection"),
+        MAPPINGS.c.kind == sa.bindparam("kind"),
+        IS_LIVE,
+        MAPPINGS.c.id > sa.bindparam("after"),
+    )
+    .order_by(MAPPINGS.c.id)
+    .limit(sa.bindparam("most"))
+)
+_PAGE_OF_PART: Final = _PAGE.where(_OF_PART)
 _IS_MAPPED: Final = sa.exists().where(
     MAPPINGS.c.record_id == CUSTOMERS.c.id,
     MAPPINGS.c.connection == sa.bindparam("connection"),
@@ -140,11 +159,7 @@ def insert(tx: Tx, rows: Sequence[MappingRow]) -> None:
 
 def update(tx: Tx, rows: Sequence[MappingRow]) -> None:
     """Store these mappings as they are now."""
-    if not rows:
-        return
-    columns: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _row(rows[0]) if name != "id"}
-    statement = sa.update(MAPPINGS).where(MAPPINGS.c.id == sa.bindparam("new_id")).values(columns)
-    tx.many(statement, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
+    tx.many(_UPDATE, [{f"new_{name}": value for name, value in _row(one).items()} for one in rows])
 
 
 def lock(tx: Tx, ids: Iterable[str]) -> None:
@@ -158,20 +173,18 @@ def lock(tx: Tx, ids: Iterable[str]) -> None:
 def count(tx: Tx, connection: str, *states: str, kind: str = "customer", part: str | None = None) -> int:
     """How many mappings of a kind at a connection are in one of `states`: of all, or of one part ("": wholes)."""
     values: dict[str, Any] = {"connection": connection, "kind": kind, "some": list(states)}
-    statement = _COUNT if part is None else _COUNT.where(MAPPINGS.c.part == part)
-    return int(tx.execute(statement, values).scalar_one())
+    if part is None:
+        return int(tx.execute(_COUNT, values).scalar_one())
+    return int(tx.execute(_COUNT_OF_PART, values | {"part": part}).scalar_one())
 
 
 def page(
     tx: Tx, connection: str, after: str, limit: int, kind: str = "customer", *, part: str | None = None
 ) -> list[MappingRow]:
     """Mappings of a kind at a connection that have not ended, by id: all, or of one part ("": wholes)."""
-    statement = sa.select(*_COLUMNS).where(
-        MAPPINGS.c.connection == connection, MAPPINGS.c.kind == kind, IS_LIVE, MAPPINGS.c.id > after
-    )
-    if part is not None:
-        statement = statement.where(MAPPINGS.c.part == part)
-    return [_mapping(row) for row in tx.rows(statement.order_by(MAPPINGS.c.id).limit(limit))]
+    values: dict[str, Any] = {"connection": connection, "kind": kind, "after": after, "most": limit}
+    rows = tx.rows(_PAGE, values) if part is None else tx.rows(_PAGE_OF_PART, values | {"part": part})
+    return [_mapping(row) for row in rows]
 
 
 def unmapped_customers(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:

@@ -67,6 +67,15 @@ _UNMAPPED: Final = (
     .order_by(OBSERVATIONS.c.remote_id)
     .limit(sa.bindparam("most"))
 )
+_IDS_AFTER: Final = (
+    sa.select(OBSERVATIONS.c.remote_id)
+    .where(*_EXACTLY, OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > sa.bindparam("after"))
+    .order_by(OBSERVATIONS.c.remote_id)
+    .limit(sa.bindparam("most"))
+)
+_COUNT: Final = (
+    sa.select(sa.func.count()).select_from(OBSERVATIONS).where(*_EXACTLY, OBSERVATIONS.c.state == sa.bindparam("state"))
+)
 _BELOW: Final = (
     sa.select(OBSERVATIONS.c.parent_id, OBSERVATIONS.c.remote_id)
     .where(*_LOOSELY, OBSERVATIONS.c.state == "live", OBSERVATIONS.c.parent_id.in_(SOME))
@@ -157,20 +166,13 @@ def parents(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> di
 
 def ids_after(tx: Tx, connection: str, kind: str, after: str, limit: int) -> list[str]:
     """Ids of live objects in order, for walking all of them."""
-    statement = sa.select(OBSERVATIONS.c.remote_id).where(
-        *_here(connection, kind), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.remote_id > after
-    )
-    return [row[0] for row in tx.rows(statement.order_by(OBSERVATIONS.c.remote_id).limit(limit))]
+    values = {"connection": connection, "kind": kind, "after": after, "most": limit}
+    return [row[0] for row in tx.rows(_IDS_AFTER, values)]
 
 
 def count(tx: Tx, connection: str, kind: str, state: str = "live") -> int:
     """How many objects of a connection are known in a state."""
-    statement = sa.select(sa.func.count()).select_from(OBSERVATIONS)
-    return int(tx.execute(statement.where(*_here(connection, kind), OBSERVATIONS.c.state == state)).scalar_one())
-
-
-def _here(connection: str, kind: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return OBSERVATIONS.c.connection == connection, OBSERVATIONS.c.kind == kind
+    return int(tx.execute(_COUNT, {"connection": connection, "kind": kind, "state": state}).scalar_one())
 
 
 def _observation(row: AnyRow) -> Observation:

@@ -148,6 +148,15 @@ DOCUMENT_REFERENCES: Final = sa.Table(
     comment="Which invoices a payment or credit note is about, and how much of each it settles now.",
 )
 
+ANNOUNCED: Final = sa.Table(
+    "announced",
+    METADATA,
+    sa.Column("connection", sa.String(64), primary_key=True),
+    _id("document_id"),
+    _text("digest"),
+    comment="Copies that an activation's plan told of and that are not made yet; digest: of what was told of each.",
+)
+
 OBSERVATIONS: Final = sa.Table(
     "observations",
     METADATA,

@@ -129,7 +129,31 @@ _DUE: Final = (
 _OF_CUSTOMERS: Final = DIRTY.c.kind == sa.literal_column("'customer'")
 _DUE_CUSTOMERS: Final = _DUE.where(_OF_CUSTOMERS)
 _DUE_DOCUMENTS: Final = _DUE.where(~_OF_CUSTOMERS)
+_OF_SOME: Final = sa.select(*(DIRTY.c[name] for name in DirtyRow.__struct_fields__)).where(
+    _HERE, DIRTY.c.subject.in_(SOME)
+)
 _DUE_OF_SOME: Final = _DUE_CUSTOMERS.where(DIRTY.c.subject.in_(SOME))
+_POSTPONE: Final = (
+    sa.update(DIRTY)
+    .where(_HERE, DIRTY.c.subject == sa.bindparam("late_subject"))
+    .values(not_before=sa.bindparam("late_until"), attempts=DIRTY.c.attempts + sa.bindparam("more"))
+)
+_POSTPONE_SINCE: Final = _POSTPONE.values(reason=sa.bindparam("why"), shown=None)
+_HURRY: Final = (
+    sa.update(DIRTY)
+    .where(_HERE, ~_OF_CUSTOMERS, DIRTY.c.reason.in_(SOME), DIRTY.c.not_before > sa.bindparam("now"))
+    .values(not_before=sa.bindparam("now"), attempts=0)
+)
+_PARKED: Final = (
+    sa.select(DIRTY.c.subject)
+    .where(_HERE, DIRTY.c.parked == sa.bindparam("run"), DIRTY.c.subject > sa.bindparam("after"))
+    .order_by(DIRTY.c.subject)
+    .limit(sa.bindparam("most"))
+)
+_RELEASE: Final = (
+    sa.update(DIRTY).where(_HERE, DIRTY.c.parked == sa.bindparam("run")).values(parked=None, not_before=NOW)
+)
+_RELEASE_APPROVED: Final = _RELEASE.values(reason=APPROVED, trace=sa.bindparam("approval"))
 _DISAPPROVE: Final = (
     sa.update(DIRTY)
     .where(_HERE, DIRTY.c.subject == sa.bindparam("stale_subject"), DIRTY.c.shown == sa.bindparam("stale_shown"))
@@ -162,10 +186,18 @@ def due_documents(tx: Tx, connection: str, now: float, limit: int) -> list[Dirty
     return [_dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
 
 
+def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, DirtyRow]:
+    """Those of these subjects that wait, due or not, parked or not."""
+    found: dict[str, DirtyRow] = {}
+    for some in chunks(sorted(set(subjects))):
+        rows = tx.rows(_OF_SOME, {"here": connection, "some": some})
+        found.update((row.subject, row) for row in map(_dirty, rows))
+    return found
+
+
 def _dirty(row: AnyRow) -> DirtyRow:
-    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    values["noticed"] = bool(values["noticed"])
-    return DirtyRow(**values)
+    subject, kind, seq, reason, trace, since, attempts, noticed, shown = row
+    return DirtyRow(subject, kind, seq, reason, trace, since, attempts, bool(noticed), shown)
 
 
 def clear(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
@@ -177,39 +209,32 @@ def postpone(
     tx: Tx, connection: str, waits: Mapping[str, float], *, is_attempt: bool = True, reason: str | None = None
 ) -> None:
     """Look at these subjects again at the given times; `reason` is shown meanwhile."""
-    statement = (
-        sa.update(DIRTY)
-        .where(DIRTY.c.connection == connection, DIRTY.c.subject == sa.bindparam("late_subject"))
-        .values(not_before=sa.bindparam("late_until"), attempts=DIRTY.c.attempts + (1 if is_attempt else 0))
-    )
-    if reason is not None:
-        statement = statement.values(reason=reason, shown=None)
-    tx.many(statement, [{"late_subject": name, "late_until": until} for name, until in waits.items()])
+    same = {"here": connection, "more": int(is_attempt)} | ({} if reason is None else {"why": reason})
+    statement = _POSTPONE if reason is None else _POSTPONE_SINCE
+    tx.many(statement, [{**same, "late_subject": name, "late_until": until} for name, until in waits.items()])
 
 
 def hurry(tx: Tx, connection: str, reasons: Iterable[str], now: float) -> bool:
     """Let documents that wait for one of these reasons be looked at now; whether any does."""
     found = 0
     for some in chunks(sorted(set(reasons))):
-        here = (DIRTY.c.connection == connection, ~_OF_CUSTOMERS, DIRTY.c.reason.in_(some), DIRTY.c.not_before > now)
-        found += tx.execute(sa.update(DIRTY).where(*here).values(not_before=now, attempts=0)).rowcount
+        found += tx.execute(_HURRY, {"here": connection, "some": some, "now": now}).rowcount
     return found > 0
 
 
 def parked(tx: Tx, connection: str, run: str, after: str, limit: int) -> list[str]:
     """Subjects that wait for the end of a sweep."""
-    statement = sa.select(DIRTY.c.subject).where(
-        DIRTY.c.connection == connection, DIRTY.c.parked == run, DIRTY.c.subject > after
-    )
-    return [row[0] for row in tx.rows(statement.order_by(DIRTY.c.subject).limit(limit))]
+    values = {"here": connection, "run": run, "after": after, "most": limit}
+    return [row[0] for row in tx.rows(_PARKED, values)]
 
 
 def release(tx: Tx, connection: str, parked_by: str, *, approval: str = "") -> None:
     """Nothing speaks against these changes any more: they may be looked at. `approval`: the hold that says so."""
-    approved = {"reason": APPROVED, "trace": f"{APPROVED_TRACE}{approval}"} if approval else {}
-    values = {"parked": None, "not_before": NOW} | approved
-    here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
-    tx.execute(sa.update(DIRTY).where(*here).values(**values))
+    here = {"here": connection, "run": parked_by}
+    if approval:
+        tx.execute(_RELEASE_APPROVED, {**here, "approval": f"{APPROVED_TRACE}{approval}"})
+    else:
+        tx.execute(_RELEASE, here)
 
 
 def park(tx: Tx, connection: str, shown: Mapping[str, str], parked_by: str, reason: str = STOPPED) -> None:
@@ -306,22 +331,42 @@ class OneOff(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
+_ONE_OFF_IN: Final = (
+    sa.select(ONE_OFFS)
+    .where(ONE_OFFS.c.connection == sa.bindparam("connection"), ONE_OFFS.c.state == sa.bindparam("state"))
+    .order_by(ONE_OFFS.c.asked_at, ONE_OFFS.c.id)
+    .limit(1)
+)
+
+_ASK: Final = sa.insert(ONE_OFFS)
+_RUNNING: Final = sa.update(ONE_OFFS).where(ONE_OFFS.c.id == sa.bindparam("begun")).values(state="running")
+_FINISH: Final = (
+    sa.update(ONE_OFFS)
+    .where(ONE_OFFS.c.id == sa.bindparam("ended"))
+    .values(
+        state=sa.bindparam("now_state"),
+        result=sa.bindparam("told"),
+        error=sa.bindparam("problem"),
+        finished_at=sa.bindparam("now"),
+    )
+)
+
+
 def ask(tx: Tx, one: OneOff, now: float) -> None:
     """Put a one-off into its lane."""
     values = {"id": one.id, "connection": one.connection, "request": dump(one.request), "asked_at": now}
-    tx.execute(sa.insert(ONE_OFFS).values(**values, trace=one.trace))
+    tx.execute(_ASK, values | {"trace": one.trace})
 
 
 def one_off_in(tx: Tx, connection: str, state: str) -> OneOff | None:
     """The oldest request of a lane in a state: new | running."""
-    statement = sa.select(ONE_OFFS).where(ONE_OFFS.c.connection == connection, ONE_OFFS.c.state == state)
-    row = tx.execute(statement.order_by(ONE_OFFS.c.asked_at, ONE_OFFS.c.id).limit(1)).first()
+    row = tx.execute(_ONE_OFF_IN, {"connection": connection, "state": state}).first()
     return _one_off(row) if row else None
 
 
 def running(tx: Tx, one_id: str) -> None:
     """A request has been begun."""
-    tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(state="running"))
+    tx.execute(_RUNNING, {"begun": one_id})
 
 
 def one_off(tx: Tx, one_id: str) -> OneOff | None:
@@ -332,8 +377,8 @@ def one_off(tx: Tx, one_id: str) -> OneOff | None:
 
 def finish(tx: Tx, one_id: str, now: float, *, result: object = None, error: str = "") -> None:
     """Store what became of a request."""
-    values = {"state": "failed" if error else "done", "result": dump(result or {}), "error": error}
-    tx.execute(sa.update(ONE_OFFS).where(ONE_OFFS.c.id == one_id).values(**values, finished_at=now))
+    values = {"now_state": "failed" if error else "done", "told": dump(result or {}), "problem": error}
+    tx.execute(_FINISH, {**values, "ended": one_id, "now": now})
 
 
 def prune_one_offs(tx: Tx, before: float, limit: int = 200) -> int:

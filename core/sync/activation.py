@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from core.errors import InvalidInputError
-from core.store import connections
+from core.model.policy import Guard
+from core.store import announced, connections
 from core.store.database import Tx
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.plan import Plan, plan
+from core.sync.plan import Plan, plan_and_copies
 from core.sync.sweep import start_first_contact
 
 
@@ -21,8 +22,8 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
             field="connection",
             cure=f"`accord connect {connection.name}`",
         )
-    today = await plan(hub, connection)
-    require_same(today, digest)
+    today, copies = await plan_and_copies(hub, connection)
+    require_like(hub.policy.guard, today, digest)
     if today.foreign_marks and not connection.policy.accept_foreign_marks:
         marks = ", ".join(f"{name} on {times}" for name, times in sorted(today.foreign_marks.items()))
         raise InvalidInputError(
@@ -36,6 +37,7 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         creates = today.counts.get("create", 0)
         now = hub.clock.now()
         connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
+        announced.replace(tx, connection.name, copies)
         # asked before anything is created: what was made there since the listing must not be made a second time
         connections.touch_cursor(tx, connection.name, KIND, "changes")
         start_first_contact(tx, connection, run)
@@ -44,6 +46,23 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
     await hub.db.run(work)
     hub.log.info("connection.activated", connection=connection.name, actor=actor, digest=digest, **today.counts)
     return today
+
+
+def require_like(limits: Guard, today: Plan, digest: str) -> None:
+    """Refuse a plan that the world has moved on from; more documents may have come, as many as would ask nobody."""
+    seen, _, told = digest.partition("-")
+    same, _, number = today.digest.partition("-")
+    if seen != same or not number or not told.isascii() or not told.isdecimal():
+        require_same(today, digest)
+        return
+    most = int(told) + max(limits.document_count, limits.document_share * int(told))
+    if int(number) > most:
+        raise InvalidInputError(
+            f"the plan is stale: it told of {int(told)} documents to be copied, by now there are {number}",
+            field="plan",
+            limit=f"{most:g} documents",
+            cure=f"look at `accord plan {today.connection}` again",
+        )
 
 
 def require_same(today: Plan, digest: str) -> None:

@@ -15,10 +15,13 @@ from core.model.merge import digest_of
 from core.model.remote import Part
 from core.model.values import Value, blank
 from core.store import connections, customers, holds, mappings, observations, work
+from core.store.connections import ConnectionRow
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.adopt import Judged, judge
+from core.sync.documents.planning import EVERYTHING, Scope, plan_documents
+from core.sync.documents.tally import DocumentPlan
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import minted_id
@@ -57,7 +60,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that would change at one connection. `calls` is the number of write calls it costs there."""
+    """Everything that would change at one connection. `calls`: write calls for its customers.
+
+    `documents`: None where none are copied. The digest names the customers' changes exactly; that of a connection which
+    observes names its documents too, in such a way that one more is the same plan (`core.sync.activation`).
+    """
 
     connection: str
     account: str
@@ -67,13 +74,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     foreign_marks: dict[str, int] = {}
     items: list[Item]
+    documents: DocumentPlan | None = None
 
 
-async def plan(hub: Hub, connection: Connection) -> Plan:
-    """Decide everything from the last complete sweep, and write nothing.
+async def plan(hub: Hub, connection: Connection, scope: Scope = EVERYTHING) -> Plan:
+    """Decide everything from the last complete sweep, and write nothing; `scope`: of documents.
 
     Raises InvalidInputError before there was one.
     """
+    return (await plan_and_copies(hub, connection, scope))[0]
+
+
+async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERYTHING) -> tuple[Plan, dict[str, str]]:
+    """The same, and the digest of each copy that would be made, by document."""
     row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
     if row.swept_at is None:
         cure = f"run `accord sync {connection.name} --dry-run`, or let the daemon finish its first sweep"
@@ -92,17 +105,47 @@ async def plan(hub: Hub, connection: Connection) -> Plan:
         counts[item.kind] = counts.get(item.kind, 0) + 1
     writes = counts.get("create", 0) + counts.get("update", 0)
     calls = -(-writes // connection.manifest.write_batch)
-    shown = [msgspec.to_builtins(item) for item in items]
-    return Plan(
+    copied, creates = await _of_documents(hub, connection, items, scope)
+    found = Plan(
         connection=connection.name,
         account=row.account_title or row.account_id or "",
         calls=calls,
         counts=counts,
-        digest=digest_of(connection.name, row.account_id, shown),
+        digest=_digest(connection, row, items, copied),
         seconds=round(calls / _calls_per_second(connection), 1),
         foreign_marks=foreign,
         items=items,
+        documents=copied,
     )
+    return found, creates
+
+
+def _digest(connection: Connection, row: ConnectionRow, items: Sequence[Item], copied: DocumentPlan | None) -> str:
+    shown = [msgspec.to_builtins(item) for item in items]
+    if copied is None or row.state != "observing":
+        # of an active connection documents flow by themselves, whatever plan is applied
+        return digest_of(connection.name, row.account_id, shown)
+    # how many goes beside what must be the same: bills come while a person reads
+    sorts = sorted({(one.kind, one.currency) for one in copied.sums if one.outcome == "create"})
+    policy = connection.policy.documents
+    told = (policy.mirrors, policy.sources, policy.since, sorts)
+    return f"{digest_of(connection.name, row.account_id, shown, told)}-{copied.number('create')}"
+
+
+async def _of_documents(
+    hub: Hub, connection: Connection, items: Sequence[Item], scope: Scope
+) -> tuple[DocumentPlan | None, dict[str, str]]:
+    """Copies of documents, made for customers that are there or will be by then."""
+    if connection.documents is None or not connection.policy.documents.mirrors:
+        return None, {}
+    names = {
+        item.external_id: item.remote_id or connection.manifest.unmade_customer
+        for item in items
+        if item.kind in ("link", "create") and not item.subject.startswith("p:")
+    }
+    owners = await hub.db.read(lambda tx: customers.by_external_ids(tx, names))
+    arriving = {one.id: names[one.external_id] for one in owners.values()}
+    return await plan_documents(hub, connection, arriving, scope)
 
 
 async def _of_parts(hub: Hub, connection: Connection, items: Sequence[Item]) -> list[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from core.store import (
     observations,
     work,
 )
+from core.store.connections import Cursor
 from core.store.customers import Customer
 from core.store.database import Database
 from core.store.inbox import Letter
@@ -225,6 +227,48 @@ def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
     assert sorted(due(50.0)) == ["a", "b", "c"]
     assert [one.next_due for one in db.read_now(looks.everywhere)] == [None, 0.0]
     assert db.read_now(lambda tx: looks.at(tx, "stripe")).next_due == 0.0
+
+
+def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others(db: Database) -> None:
+    """A lane sleeps until something waits for it: what a look does not show is not done before the next sweep."""
+    for name in ("hubspot", "quickbooks", "stripe"):
+        db.run_now(lambda tx, n=name: connections.ensure(tx, n, n))  # type: ignore[misc]
+    one = Letter(connection="stripe", dedupe_key="k", body=b"{}", received_at=1.0)
+    db.run_now(lambda tx: inbox.add(tx, [one]))
+    for name, one_id in (("hubspot", "new"), ("quickbooks", "begun")):
+        asked = work.OneOff(id=one_id, connection=name, request={})
+        db.run_now(lambda tx, a=asked: work.ask(tx, a, 1.0))  # type: ignore[misc]
+    db.run_now(lambda tx: work.running(tx, "begun"))
+    mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "hubspot", ["a", "b"], **mark, not_before={"a": 9.0, "b": 7.0}))
+    db.run_now(lambda tx: work.mark(tx, "quickbooks", ["a"], **mark, parked="run"))
+    seen = db.read_now(looks.everywhere)
+    told = {one.row.name: (one.has_letters, one.has_one_off, one.has_running, one.next_due) for one in seen}
+    assert told == {
+        "hubspot": (False, True, False, 7.0),
+        "quickbooks": (False, False, True, None),
+        "stripe": (True, False, False, None),
+    }
+    assert [db.read_now(lambda tx, n=one.row.name: looks.at(tx, n)) for one in seen] == seen  # type: ignore[misc]
+    db.run_now(lambda tx: inbox.done(tx, [inbox.new(tx, "stripe", 1)[0].id]))
+    db.run_now(lambda tx: work.finish(tx, "begun", 2.0))
+    assert not any(one.has_letters or one.has_running for one in db.read_now(looks.everywhere))
+
+
+def test_cursors_are_told_apart_by_kind_and_mode(db: Database) -> None:
+    """The walk over documents must not go on where the one over customers stopped."""
+    stored = [
+        Cursor(connection="stripe", kind=kind, mode=mode, cursor=f"{kind} {mode}")
+        for kind, mode in (("customer", "full"), ("customer", "offer"), ("invoice", "full"))
+    ]
+    for one in stored:
+        db.run_now(lambda tx, o=one: connections.put_cursor(tx, o))  # type: ignore[misc]
+    found = db.read_now(lambda tx: connections.cursors(tx, "stripe"))
+    assert [found[one.kind, one.mode] for one in stored] == stored
+    assert [db.read_now(lambda tx, o=one: connections.cursor(tx, "stripe", o.kind, o.mode)) for one in stored] == stored  # type: ignore[misc]
+    fresh = Cursor(connection="hubspot", kind="invoice", mode="full")
+    assert db.read_now(lambda tx: connections.cursors(tx, "hubspot"))["invoice", "full"] == fresh
+    assert db.read_now(lambda tx: connections.every_cursor(tx, ["hubspot", "stripe"]))["stripe"] == found
 
 
 def test_a_delivery_is_stored_once(db: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -506,7 +506,7 @@ class _Behind(msgspec.Struct, frozen=True):
     wanted: dict[str, Any]
 
 
-def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
+def _behind(*wheres: sa.ColumnElement[bool]) -> sa.Select[*tuple[Any, ...]]:
     columns = (
         INTENTS.c.mapping_id, INTENTS.c.action, INTENTS.c.state, INTENTS.c.sent_at, INTENTS.c.closed_at,
         INTENTS.c.key, INTENTS.c.batch, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at, INTENTS.c.wanted,
@@ -514,13 +514,22 @@ def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
     joined = INTENTS.join(MAPPINGS, MAPPINGS.c.id == INTENTS.c.mapping_id).join(
         CUSTOMERS, CUSTOMERS.c.id == MAPPINGS.c.record_id
     )
-    statement = sa.select(*columns).select_from(joined).where(INTENTS.c.connection == name)
+    statement = sa.select(*columns).select_from(joined).where(INTENTS.c.connection == sa.bindparam("connection"))
+    return statement.where(*wheres).order_by(INTENTS.c.sent_at.desc())
+
+
+_BEHIND: Final = {
+    "tie": _behind(INTENTS.c.remote_id == sa.bindparam("id")),
+    "key": _behind(INTENTS.c.key == sa.bindparam("key")),
+    "body": _behind(),
+}
+"""Intents that may be behind a write, newest first, by what tells which one it is."""
+
+
+def _intent_behind(tx: Tx, name: str, one: Mutation) -> _Behind | None:
     is_tie = one.action in ("associate", "dissociate")
-    if is_tie:
-        statement = statement.where(INTENTS.c.remote_id == one.id)
-    elif name != "quickbooks":
-        statement = statement.where(INTENTS.c.key == one.request_key)
-    for row in tx.rows(statement.order_by(INTENTS.c.sent_at.desc())):
+    by = "tie" if is_tie else "key" if name != "quickbooks" else "body"
+    for row in tx.rows(_BEHIND[by], {"connection": name, "id": one.id, "key": one.request_key}):
         if name == "quickbooks" and not _is_of_quickbooks(row, one):
             continue
         if is_tie and not _is_of_tie(row, one):

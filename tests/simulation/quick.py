@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -196,6 +197,14 @@ class _Compiler:
         return program, key.bindparams
 
 
+@cache
+def _compiler() -> _Compiler:
+    """The one of all quick databases: what was prepared for one serves the others."""
+    engine = sa.create_engine("sqlite://")
+    engine.connect().close()  # a dialect knows what its database can do once it has seen one
+    return _Compiler(engine.dialect)
+
+
 class _QuickTx(Tx):
     """A transaction on the driver's connection."""
 
@@ -236,12 +245,13 @@ class _QuickTx(Tx):
 class QuickDatabase(Database):
     """A database in memory that can be emptied: with it, what was prepared for one world serves the next."""
 
-    def __init__(self) -> None:
-        """Make the tables."""
+    def __init__(self, *, has_tables: bool = True) -> None:
+        """Make the tables, unless another database is going to be copied into this one."""
         super().__init__(f"sqlite://?cached_statements={KEPT_STATEMENTS}", is_direct=True)
-        METADATA.create_all(self.engine)
+        if has_tables:
+            METADATA.create_all(self.engine)
         self._driver = cast("sqlite3.Connection", self.engine.raw_connection().driver_connection)
-        self._compiler = _Compiler(self.engine.dialect)
+        self._compiler = _compiler()
         self.fenced: Counter[str] = Counter()
         """By table: how often a guarded statement found that somebody had been there, and changed nothing."""
 

@@ -94,11 +94,22 @@ class Rest:
             found = found | {"Stripe has no third decimal"}
         if mirror == "stripe" and named.kind == "invoice" and one["status"] in ("open", "uncollectible"):
             found = found if self._billing.mirrors_open else found | {"it may not be open there"}
+        if named.kind == "invoice" and one["status"] == "void":
+            found = found | self._about_void(named, one, mirror)
         day = str(one.get("received_on" if named.kind == "payment" else "issued_on") or "")
         if mirror == "quickbooks" and day <= self._clerks.at_copies.closed_through:
             found = found | {"the books were closed"}
         if named.kind == "invoice" and self._claimed.get(named, Decimal(0)) > Decimal(one["total"]):
             found = found | {"more came in than its total, at different systems"}
+        return found
+
+    def _about_void(self, named: Named, one: Shown, mirror: str) -> set[str]:
+        """Nothing settles a void invoice, and a draft cannot become one."""
+        found = set()
+        if any(copy["status"] == "draft" for copy in self.copies(mirror, "invoice", one["number"])):
+            found.add("voided while its copy was a draft")
+        if any(other.system != named.system for other in self._bound.get(named, ())):
+            found.add("voided while something settled it elsewhere")
         return found
 
     def _about_customer(self, named: Named, one: Shown, mirror: str) -> set[str]:
@@ -126,7 +137,10 @@ class Rest:
 
     def excuses_around(self, named: Named, mirror: str) -> set[str]:
         """The same, with all that settles it or that it settles."""
-        return {why for one in self._bound.get(named, {named}) for why in self.excuses(one, mirror)}
+        bound = self._bound.get(named, {named})
+        # what was recorded at the mirror itself may not have come to where the invoice was made
+        back = {why for one in bound if one.system == mirror for why in self.excuses(one, named.system)}
+        return back | {why for one in bound for why in self.excuses(one, mirror)}
 
     def _counterpart(self, system: str, customer: str, mirror: str) -> str | None:
         return self._world.checks.counterpart(self.tx, system, customer, mirror)
@@ -157,7 +171,7 @@ class Rest:
     def is_asked(self, named: Named, mirror: str) -> bool:
         """Whether a person is asked about the copy, the document, or what is settled with it."""
         bound = self._bound.get(named, {named})
-        return any({mirror, one.system} & self.holds.get(one, {}).keys() for one in bound)
+        return any({mirror, one.system, named.system} & self.holds.get(one, {}).keys() for one in bound)
 
     def told(self, named: Named) -> str:
         """What people are asked."""

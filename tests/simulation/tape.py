@@ -173,10 +173,12 @@ def _with_documents(tape: Tape, rng: Random) -> Tape:
 
 def _add_moves(events: list[Event], route: str, rng: Random) -> None:
     """What people do where copies are, and to the books; dice of their own."""
-    for _ in range(rng.randint(0, 5)):
+    for _ in range(rng.randint(1, 5)):
         what = f"clerk {rng.choices(list(_AROUND_COPIES), weights=list(_AROUND_COPIES.values()))[0]}"
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
-        events.insert(rng.randint(len(events) // 4, len(events)), _clerk(rng, route, what, after))
+        # who waits for a draft of a copy has to be there before it is made
+        least, most = (0, len(events) // 2) if what == "clerk meddle" else (len(events) // 4, len(events))
+        events.insert(rng.randint(least, most), _clerk(rng, route, what, after))
 
 
 def _accounts(rng: Random) -> list[Event]:
@@ -194,6 +196,8 @@ def _clerk(rng: Random, route: str, what: str, after: float) -> Event:
     makes, copied = _MIRRORS[route]
     if what in _AT_BOOKS:
         copied = tuple(one for one in copied if one != "hubspot")
+    if what == "clerk meddle":
+        copied = tuple(one for one in copied if one != "quickbooks")
     system = rng.choice(copied if what in _AT_COPIES else SYSTEMS if what == "clerk replay" else makes)
     if what in _BY_THE_BOOKS:
         system, what = ("quickbooks", what) if "quickbooks" in copied else (system, "clerk pay")
@@ -365,8 +369,8 @@ _CLERKS: Final = {
 _AROUND_COPIES: Final = {
     "pay there": 10,
     "pay twice": 4,
-    "overpay": 3,
-    "bill twice": 3,
+    "overpay": 5,
+    "bill twice": 4,
     "close books": 3,
     "open books": 2,
     "meddle": 4,

@@ -54,6 +54,15 @@ MOST_REPLAYED = 8
 STILL_SIGNED = 200.0
 """Seconds after which a delivery as it was signed then is refused."""
 
+_DELIVERED = sa.select(INBOX.c.id).where(
+    INBOX.c.connection == sa.bindparam("connection"), INBOX.c.dedupe_key == sa.bindparam("key")
+)
+_WAITS = sa.select(sa.func.min(DIRTY.c.not_before)).where(
+    DIRTY.c.connection == sa.bindparam("connection"),
+    DIRTY.c.parked.is_(None),
+    *(DIRTY.c.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice")),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -314,8 +323,8 @@ class SimWorld:
     def _acknowledged(self, site: Site, outgoing: Outgoing) -> None:
         self.reached["webhook taken"] += 1
         key = self.life.hub.connections[site.name].webhooks.dedupe_key(outgoing.delivery) if self.life else None
-        here = (INBOX.c.connection == site.name, INBOX.c.dedupe_key == key)
-        found = self.db.read_now(lambda tx: tx.rows(sa.select(INBOX.c.id).where(*here)))
+        here = {"connection": site.name, "key": key}
+        found = self.db.read_now(lambda tx: tx.rows(_DELIVERED, here))
         if key is not None and not found:
             self.checks.fail(f"D1: {site.name} delivery {outgoing.id} was acknowledged and is not in the inbox")
         if site.name == "stripe":
@@ -700,11 +709,7 @@ def _next_due(tx: Tx, name: str) -> float | None:
 
     So may a document for its customer, and a payment for its invoice.
     """
-    d = DIRTY.c
-    stuck = [d.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice")]
-    here = (d.connection == name, d.parked.is_(None), *stuck)
-    waits = sa.select(sa.func.min(d.not_before)).where(*here)
-    due: float | None = tx.execute(waits).scalar_one()
+    due: float | None = tx.execute(_WAITS, {"connection": name}).scalar_one()
     return due
 
 

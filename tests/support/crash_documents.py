@@ -21,7 +21,7 @@ from core.store import failures, holds, intents, mappings
 from core.store.database import Tx
 from core.sync.documents.marking import mark_documents, mark_mappings
 from tests.support.crash_jobs import LONGEST_WAIT, Tally, run_lane
-from tests.support.crashes import Crash, FragileWorld, Fuse
+from tests.support.crashes import Crash, FragileWorld, Fuse, database_of
 from tests.support.paper import BOOKS, SINCE, bill, pay, shown, with_documents
 
 LINES: tuple[Mapping[str, Any], ...] = (
@@ -352,7 +352,7 @@ class DocumentMatrix:
     async def world(self, mirror: str, before: Act) -> FragileWorld:
         """A world in agreement."""
         if (mirror, before) not in self._worlds:
-            world = FragileWorld(config=config_for(mirror))
+            world = FragileWorld(config=config_for(mirror), opens=database_of(is_whole=self._is_whole))
             world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
             await world.activate_all()
             await before(Side(world, mirror))

@@ -13,7 +13,7 @@ from core.store import customers, failures, holds, intents, mappings
 from core.store.database import Tx
 from core.sync import registry
 from tests.support.acting import with_settings
-from tests.support.crashes import Crash, FragileWorld, Fuse
+from tests.support.crashes import Crash, FragileWorld, Fuse, database_of
 from tests.support.world import NAMES, config_of
 
 WRITES: Mapping[str, str] = {
@@ -129,9 +129,9 @@ class Matrix:
         kind = (customer_type, has_contacts)
         if kind not in self._worlds:
             config = config_of(NAMES)
-            world = FragileWorld(
-                config=with_settings(config, "hubspot", billing_contact="true") if has_contacts else config
-            )
+            if has_contacts:
+                config = with_settings(config, "hubspot", billing_contact="true")
+            world = FragileWorld(config=config, opens=database_of(is_whole=self._is_whole))
             await world.activate_all()
             if customer_type:
                 fields = {**BEFORE, "customer_type": customer_type}

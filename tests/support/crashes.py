@@ -21,7 +21,8 @@ from core.ports import DocumentTranslator, HttpRequest, HttpResponse, Write
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store.database import Database
 from core.sync.lanes import Lanes
-from tests.support.world import NAMES, World
+from tests.simulation.quick import QuickDatabase
+from tests.support.world import NAMES, World, direct_database
 
 
 class Crash(BaseException):
@@ -160,7 +161,8 @@ class FragileWorld(World):
         twin.fuse, twin.fused, twin.database_calls, twin.woken = fuse, self.fused, self.database_calls, set()
         twin.says = dict(self.says)
         twin.exchanges = {name: one.respond for name, one in twin.lookalikes.items()}
-        twin.db = Database(self.url, is_direct=True)
+        twin.opens = self.opens
+        twin.db = self.opens(self.url)
         copy_sqlite(self.db, twin.db)
         twin.start()
         return twin
@@ -172,6 +174,11 @@ class FragileWorld(World):
         )
         self.exchanges[name] = faulty
         return faulty
+
+
+def database_of(*, is_whole: bool) -> Callable[[str], Database]:
+    """What a crash matrix opens: a whole one the daemon's database, a short one the same SQLite with less around it."""
+    return direct_database if is_whole else lambda _url: QuickDatabase(has_tables=False)
 
 
 def copy_sqlite(source: Database, target: Database) -> None:

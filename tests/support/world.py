@@ -89,6 +89,11 @@ async def here(call: Callable[[], Any]) -> Any:
     return call()
 
 
+def direct_database(url: str) -> Database:
+    """The daemon's database, on the calling thread."""
+    return Database(url, is_direct=True)
+
+
 @dataclass
 class World:
     """Look-alikes, the three unless told otherwise, and one Accord."""
@@ -101,6 +106,8 @@ class World:
     config: AccordConfig = field(default_factory=lambda: config_of(NAMES))
     providers: Mapping[str, str] = field(default_factory=dict)
     """Whose look-alike a connection has, where its name does not say so: several of one provider."""
+    opens: Callable[[str], Database] = direct_database
+    """Opens the database at an address, without tables."""
 
     def __post_init__(self) -> None:
         """An empty world."""
@@ -113,7 +120,7 @@ class World:
         }
         self.exchanges: dict[str, Exchange] = {name: one.respond for name, one in self.lookalikes.items()}
         self.vaults = {name: PlainVault(dict(SECRETS[self.providers.get(name, name)])) for name in self.names}
-        self.db = Database(self.url, is_direct=True)
+        self.db = self.opens(self.url)
         METADATA.create_all(self.db.engine)
         self.woken: set[str] = set()
         self.start()

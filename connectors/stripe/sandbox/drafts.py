@@ -156,9 +156,8 @@ def discounted(invoice: Thing, lines: list[Thing]) -> list[Thing]:
 def number_is_free(ledger: Ledger, invoice: Thing) -> None:
     """Two invoices of an account never have the same number."""
     number = invoice["number"]
-    for other in ledger.things["invoice"].values():
-        if number and other["number"] == number and other["id"] != invoice["id"]:
-            raise RefusedError(f"An invoice with the number {number} already exists.", param="number")
+    if number and ledger.numbered.get(number, invoice["id"]) != invoice["id"]:
+        raise RefusedError(f"An invoice with the number {number} already exists.", param="number")
 
 
 def _collection(value: object) -> str:

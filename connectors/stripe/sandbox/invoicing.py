@@ -114,10 +114,10 @@ class Invoicing:
 
     def catch_up(self) -> None:
         """Drafts that advance by themselves are finalised an hour after they were made."""
-        for invoice in list(self._ledger.things["invoice"].values()):
-            at = invoice["automatically_finalizes_at"]
-            if invoice["status"] == "draft" and at is not None and at <= self._ledger.now:
-                self.finalize(invoice, STRIPE)
+        drafts = [self._ledger.things["invoice"][one] for one in self._ledger.advancing]
+        due = [one for one in drafts if one["automatically_finalizes_at"] <= self._ledger.now]
+        for invoice in sorted(due, key=lambda one: (one["created"], one["id"])):
+            self.finalize(invoice, STRIPE)
 
     def _cancel(self, payment: Thing, cause: Cause) -> None:
         moved = {**payment["status_transitions"], "canceled_at": self._ledger.now}

@@ -65,6 +65,11 @@ class Ledger:
             name: {} for name in ("invoice", "invoice_payment", "credit_note", "payment_record")
         }
         self.shelves = {name: Shelf() for name in self.things}
+        self.numbered: dict[str, str] = {}
+        """Invoices by number."""
+        self.advancing: set[str] = set()
+        """Drafts that are finalised by themselves."""
+        self._payments_of: dict[str, list[str]] = {}
         self.lines: dict[str, list[Thing]] = {}
         self._lines_then: dict[str, list[Thing]] = {}
         self.pending_items: list[Thing] = []
@@ -101,7 +106,7 @@ class Ledger:
 
     def payments_of(self, invoice_id: str) -> list[Thing]:
         """Invoice payments of one invoice, oldest first."""
-        return [one for one in self.things["invoice_payment"].values() if one["invoice"] == invoice_id]
+        return [self.things["invoice_payment"][one] for one in self._payments_of.get(invoice_id, ())]
 
     def notes_of(self, invoice_id: str) -> list[Thing]:
         """Credit notes of one invoice that count, oldest first."""
@@ -125,6 +130,7 @@ class Ledger:
         old = self.things[name].get(remote_id)
         before = self.rendered(old, was=True) if old is not None else None
         self.things[name][remote_id] = thing
+        self._filed(thing, old)
         after = self.rendered(thing)
         self._lines_then[remote_id] = list(self.lines.get(remote_id, ()))
         if old is None:
@@ -142,9 +148,27 @@ class Ledger:
         """A draft is deleted for good."""
         text = msgspec.json.encode(self.rendered(thing))
         del self.things["invoice"][thing["id"]]
+        self.numbered.pop(thing["number"], None)
+        self.advancing.discard(thing["id"])
         self.lines.pop(thing["id"], None)
         self._noted(cause, "delete", "invoice", thing, {})
         self.account.tell("invoice.deleted", text, None, cause.key, cause.request_id)
+
+    def _filed(self, thing: Thing, old: Thing | None) -> None:
+        """What would otherwise be looked for among all of them at every call."""
+        remote_id = thing["id"]
+        if thing["object"] == "invoice_payment" and old is None:
+            self._payments_of.setdefault(thing["invoice"], []).append(remote_id)
+        if thing["object"] != "invoice":
+            return
+        if old is not None and old["number"] != thing["number"]:
+            self.numbered.pop(old["number"], None)
+        if thing["number"]:
+            self.numbered[thing["number"]] = remote_id
+        if thing["status"] == "draft" and thing["automatically_finalizes_at"] is not None:
+            self.advancing.add(remote_id)
+        else:
+            self.advancing.discard(remote_id)
 
     def tell(self, kind: str, thing: Thing, cause: Cause) -> None:
         """An event about something that cannot be listed here."""

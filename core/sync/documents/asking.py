@@ -19,19 +19,25 @@ from core.sync.hub import Connection, Hub
 AT_ONCE = 200
 
 
-def look_again(
-    tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
-) -> None:
-    """Mark customers' documents at a connection; for no customers, list all that originate there, look at all copies.
-
-    Raises InvalidInputError for a kind that the connection has nothing to do with.
-    """
+def concerned_with(connection: Connection, kinds: Sequence[str]) -> list[str]:
+    """Those of these kinds that come from a connection, or are copied there; InvalidInputError for none."""
     policy = connection.policy.documents
     concerned = [kind for kind in kinds if kind in (*policy.originates, *policy.mirrors)]
     if not concerned:
         cure = f"see [connections.{connection.name}.documents] in accord.toml"
         problem = f"no {' or '.join(kinds)} comes from {connection.name}, or is copied there"
         raise InvalidInputError(problem, field="kind", cure=cure)
+    return concerned
+
+
+def look_again(
+    tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
+) -> None:
+    """Mark customers' documents at a connection; for no customers, list all that originate there, look at all copies.
+
+    Raises InvalidInputError for kinds that the connection has nothing to do with.
+    """
+    concerned = concerned_with(connection, kinds)
     if external_ids:
         found = customers.by_external_ids(tx, external_ids)
         ids = [one.id for one in found.values()]
@@ -41,7 +47,7 @@ def look_again(
         mark_mappings(tx, hub, here, reason="asked for", trace=trace)
         return
     for kind in concerned:
-        if kind in policy.originates:
+        if kind in connection.policy.documents.originates:
             connections.touch_cursor(tx, connection.name, kind, "full")
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     for kind in concerned:

@@ -7,14 +7,17 @@ no "undo". What was begun is finished: the stop counts the first step of a copy,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from core.model.documents import KINDS, Payment
+import msgspec
+
+from core.model.documents import KINDS, Document, Payment
 from core.model.merge import digest_of
 from core.model.paper import Step
 from core.model.policy import Guard
-from core.store import connections, intents, journal, mappings, work
+from core.store import announced, connections, intents, journal, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.sync import guard
@@ -30,27 +33,48 @@ def admit(
 ) -> list[tuple[Copy, Step]]:
     """The steps that may be taken. What a person approved passes; too much at once is parked, and one hold asks."""
     counted = [(copy, step) for copy, step in steps if step.action in COUNTED]
-    digests = {copy.row.subject: _digest(copy, step) for copy, step in counted}
+    digests = {copy.row.subject: digest_of_copy(step.action, copy.paper) for copy, step in counted}
     stale = [copy.row for copy, _ in counted if guard.is_stale(copy.row, digests[copy.row.subject])]
     work.disapprove(tx, connection.name, stale)
     rejected = {copy.row.subject for copy, _ in counted if guard.is_rejected(copy.row, digests[copy.row.subject])}
     work.park(tx, connection.name, {name: digests[name] for name in rejected}, work.REJECTED, work.REJECTED)
+    told = _announced(tx, connection, counted, digests) - rejected
     unseen = [
         (copy, step)
         for copy, step in counted
-        if copy.row.subject not in rejected and not guard.is_approved(copy.row, digests[copy.row.subject])
+        if copy.row.subject not in rejected | told and not guard.is_approved(copy.row, digests[copy.row.subject])
     ]
     stopped = _stopped(tx, hub, connection, unseen, digests) if unseen else set()
     report.waiting += len(rejected) + len(stopped)
-    return [(copy, step) for copy, step in steps if copy.row.subject not in rejected | stopped]
+    return [
+        (_as_approved(copy) if copy.row.subject in told else copy, step)
+        for copy, step in steps
+        if copy.row.subject not in rejected | stopped
+    ]
+
+
+def _announced(
+    tx: Tx, connection: Connection, counted: Sequence[tuple[Copy, Step]], digests: dict[str, str]
+) -> set[str]:
+    """Subjects of which the plan told that was named when the connection was activated, as they still are."""
+    ids = [copy.paper.id for copy, step in counted if step.action == "create"]
+    known = announced.digests(tx, connection.name, ids) if ids else {}
+    return {copy.row.subject for copy, _ in counted if known.get(copy.paper.id) == digests[copy.row.subject]}
+
+
+def _as_approved(copy: Copy) -> Copy:
+    """So that the journal's budget does not count what was told of."""
+    trace = copy.row.trace
+    if not trace.startswith(work.APPROVED_TRACE):
+        trace = f"{work.APPROVED_TRACE}{trace}"
+    return replace(copy, row=msgspec.structs.replace(copy.row, trace=trace))
 
 
 def _stopped(
     tx: Tx, hub: Hub, connection: Connection, unseen: Sequence[tuple[Copy, Step]], digests: dict[str, str]
 ) -> set[str]:
     """Subjects that wait for the answer from now on."""
-    so_far = _begun(tx, hub, connection)
-    total = sum(mappings.count(tx, connection.name, "live", kind=kind) for kind in KINDS)
+    so_far, total = begun(tx, hub, connection), documents_there(tx, connection)
     waiting: dict[str, Copy] = {}
     reasons = []
     for action in COUNTED:
@@ -67,14 +91,19 @@ def _stopped(
     return set(waiting)
 
 
-def _begun(tx: Tx, hub: Hub, connection: Connection) -> dict[str, int]:
+def documents_there(tx: Tx, connection: Connection) -> int:
+    """How many documents a connection has, its own ones among them."""
+    return sum(mappings.count(tx, connection.name, "live", kind=kind) for kind in KINDS)
+
+
+def begun(tx: Tx, hub: Hub, connection: Connection) -> dict[str, int]:
     """Copies made and voided within the window that no person has seen, those under way included."""
     since = guard.counted_from(hub, connections.get(tx, connection.name))
     found = {action: journal.count_of_documents(tx, connection.name, action, since) for action in COUNTED}
-    for intent in intents.all_open(tx, connection.name):
-        is_ours = intent.kind in KINDS and intent.action in COUNTED and intent.sent_at >= since
-        if is_ours and not intent.trace.startswith(work.APPROVED_TRACE):
-            found[intent.action] += 1
+    for kind, action, sent_at, trace in intents.open_actions(tx, connection.name):
+        is_ours = kind in KINDS and action in COUNTED and sent_at >= since
+        if is_ours and not trace.startswith(work.APPROVED_TRACE):
+            found[action] += 1
     return found
 
 
@@ -90,13 +119,13 @@ def too_many(limits: Guard, action: str, times: int, total: int) -> str:
     return ""
 
 
-def _digest(copy: Copy, step: Step) -> str:
+def digest_of_copy(action: str, paper: Paper) -> str:
     """Of what a person is shown: paid meanwhile, a document is still the one that was approved."""
-    return digest_of(step.action, copy.paper.id, copy.paper.document.currency, str(_amount(copy.paper)))
+    return digest_of(action, paper.id, paper.document.currency, str(amount_of(paper.document)))
 
 
-def _amount(paper: Paper) -> Decimal:
-    document = paper.document
+def amount_of(document: Document) -> Decimal:
+    """What a document is about, in its currency."""
     return document.amount if isinstance(document, Payment) else document.total
 
 
@@ -105,5 +134,5 @@ def _amounts(papers: Sequence[Paper]) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for one in papers:
         name = f"{one.kind} {one.document.currency}"
-        found[name] = found.get(name, Decimal(0)) + _amount(one)
+        found[name] = found.get(name, Decimal(0)) + amount_of(one.document)
     return found

@@ -12,7 +12,8 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.text import dump
 from core.sync.batch import Report
-from core.sync.documents.copies import ADDS, hold, refusal
+from core.sync.documents.copies import ADDS, hold
+from core.sync.documents.deciding import refusal
 from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 

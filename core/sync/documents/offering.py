@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -36,20 +36,34 @@ def offer_copies(tx: Tx, hub: Hub, papers: Sequence[Paper], trace: str) -> int:
 def _offered_to(
     tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]
 ) -> list[MappingRow]:
-    invoices = [one for one in papers if isinstance(one.document, Invoice) and is_wanted(one, hub, connection, row)]
-    made = _mapped(tx, hub, connection, _routed(tx, hub, connection, invoices))
+    invoices = [one for one in papers if isinstance(one.document, Invoice)]
+    made = fresh_mappings(tx, hub, connection, offerable(tx, hub, connection, row, invoices))
+    mappings.insert(tx, made)
     # what settles an invoice could not be copied before the invoice was to be
     about = documents.about(tx, [one.record_id for one in made])
     waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
     others = waiting | {one.id: one for one in papers if not isinstance(one.document, Invoice)}
+    more = fresh_mappings(tx, hub, connection, offerable(tx, hub, connection, row, list(others.values())))
+    mappings.insert(tx, more)
+    return made + more
+
+
+def offerable(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    row: ConnectionRow,
+    papers: Sequence[Paper],
+    to_come: Collection[str] = (),
+) -> list[Paper]:
+    """Those that are to have a copy; `to_come`: invoices that a plan takes to be offered by then."""
     wanted = [
         one
-        for one in others.values()
-        # whenever it came in: without it, the invoice's copy would be open for ever
+        for one in papers
+        # what settles an invoice whenever it came in: without it, the invoice's copy would be open for ever
         if is_wanted(one, hub, connection, row, is_of_any_day=bool(references(one.document)))
     ]
-    routed = _routed(tx, hub, connection, wanted)
-    return made + _mapped(tx, hub, connection, _with_an_invoice(tx, connection, routed))
+    return _with_an_invoice(tx, connection, _routed(tx, hub, connection, wanted), to_come)
 
 
 def _routed(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
@@ -67,38 +81,45 @@ def is_wanted(
     if policy.sources and not {paper.origin, hub.connections[paper.origin].manifest.provider} & {*policy.sources}:
         return False
     issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
-    since = policy.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+    since = since_of(connection, row)
     is_standing = is_final(document) and document.status not in NOTHING_TO_COPY
     return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)
 
 
-def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
+def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper], to_come: Collection[str]) -> list[Paper]:
     """Those of which an invoice is there, or is to be (of another one a person is asked), or that are of none."""
     mapped = mappings.of_records(tx, {name for one in papers for name in references(one.document)})
     there = {name for name, rows in mapped.items() if any(row.connection == connection.name for row in rows)}
+    there.update(to_come)
     return [one for one in papers if not (named := references(one.document)) or there.intersection(named)]
 
 
-def _mapped(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
+def since_of(connection: Connection, row: ConnectionRow) -> str:
+    """Copies are wanted of what was issued on that day or later (ISO date)."""
+    return connection.policy.documents.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+
+
+def fresh_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
+    """The mappings that these documents have not got here yet; they are not stored."""
     known = mappings.of_records(tx, [one.id for one in papers])
     fresh = [one for one in papers if all(row.connection != connection.name for row in known.get(one.id, ()))]
     used = mappings.generations(tx, [one.id for one in fresh], connection.name)
     now = hub.clock.now()
-    rows = [
-        MappingRow(
-            id=mapping_id(one.id, connection.name, used.get(one.id, 0) + 1),
-            kind=one.kind,
-            record_id=one.id,
-            connection=connection.name,
-            generation=used.get(one.id, 0) + 1,
-            state="pending",
-            created_at=now,
-            updated_at=now,
-        )
-        for one in fresh
-    ]
-    mappings.insert(tx, rows)
-    return rows
+    return [fresh_mapping(one, connection.name, used.get(one.id, 0) + 1, now) for one in fresh]
+
+
+def fresh_mapping(paper: Paper, connection: str, generation: int, now: float) -> MappingRow:
+    """A mapping whose object is to be made."""
+    return MappingRow(
+        id=mapping_id(paper.id, connection, generation),
+        kind=paper.kind,
+        record_id=paper.id,
+        connection=connection,
+        generation=generation,
+        state="pending",
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def mapping_id(document_id: str, connection: str, generation: int) -> str:

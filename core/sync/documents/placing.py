@@ -20,7 +20,8 @@ from core.store import documents, journal, mappings
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.sync.batch import Report
-from core.sync.documents.copies import close_holds, hold, refusal, wait
+from core.sync.documents.copies import close_holds, hold, wait
+from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.routing import Routes
@@ -59,12 +60,12 @@ def _belongs(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Route
         until = hub.clock.now() + hub.timing.longest_back_off
         wait(tx, connection, copy, report, why=routes.missing(connection.name, copy.paper), until=until)
     elif where == "split":
-        hold(tx, hub, connection, copy, refusal(_split(connection, copy, routes), copy.paper))
+        hold(tx, hub, connection, copy, refusal(split(connection, copy, routes), copy.paper))
         report.held += 1
     return where == "here"
 
 
-def _split(connection: Connection, copy: Copy, routes: Routes) -> RejectedError:
+def split(connection: Connection, copy: Copy, routes: Routes) -> RejectedError:
     """Money came in once, and each entity's books have a part of it: who owes whom is a bookkeeper's to say."""
     document = copy.paper.document
     ours: list[str] = []
@@ -86,7 +87,7 @@ def _split(connection: Connection, copy: Copy, routes: Routes) -> RejectedError:
 
 def _stays(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes, report: Report) -> bool:
     """Whether it does; else a person is asked, or has answered that it is booked anew where it belongs."""
-    draft = _asked(connection, copy, routes)
+    draft = misplaced(connection, copy, routes)
     answer = _answer(tx, connection, copy, draft)
     if answer is not None:
         hold_rows.spend(tx, connection.name, [(copy.subject, "")])
@@ -106,13 +107,16 @@ def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Ans
     return answer if answer is not None and answer.digest == draft.digest else None
 
 
-def _asked(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
-    document, entity = copy.paper.document, _entity(copy, routes)
-    entities = connection.policy.documents.entities
+def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
+    """The same question, as long as it is of the same entity, or settles the same invoices."""
+    document, entities = copy.paper.document, connection.policy.documents.entities
+    settled = references(document)
+    entity = "" if settled else routes.owner(copy.paper).entity
+    by_now = "what it settles is in other books" if settled else f"it is of {entity}"
     detail: dict[str, object] = {
         "document": copy.paper.kind,
         "number": getattr(document, "number", "") or getattr(document, "reference", ""),
-        "problem": f"it is booked in the books of {', '.join(entities)}, and is of {entity} by now",
+        "problem": f"it is booked in the books of {', '.join(entities)}, and by now {by_now}",
         "field": "entity",
         "limit": "one document is booked once, in one entity's books",
         "cure": f"accept: it stays here; or void or delete it in {connection.manifest.title} and answer rebook: it is"
@@ -120,18 +124,8 @@ def _asked(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
         "here": list(entities),
         "entity": entity,
     }
-    return HoldDraft(
-        reason=holds.ENTITY_CHANGED, detail=detail, digest=digest_of(holds.ENTITY_CHANGED, entity, list(entities))
-    )
-
-
-def _entity(copy: Copy, routes: Routes) -> str:
-    """Whose it is; of what settles invoices, whose books those are in."""
-    invoices = routes.invoices(copy.paper)
-    if not invoices:
-        return routes.owner(copy.paper).entity
-    booked = {name for one in invoices for name in routes.booked_at(one)}
-    return f"the invoices in {', '.join(sorted(booked))}" if booked else routes.owner(invoices[0]).entity
+    digest = digest_of(holds.ENTITY_CHANGED, entity, list(entities), list(settled))
+    return HoldDraft(reason=holds.ENTITY_CHANGED, detail=detail, digest=digest)
 
 
 def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes) -> bool:
@@ -154,7 +148,7 @@ def rebooked(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
     routes = Routes(tx, hub, [copy.paper])
     if routes.at(connection.name, copy.paper) != "misplaced":
         return False
-    answer = _answer(tx, connection, copy, _asked(connection, copy, routes))
+    answer = _answer(tx, connection, copy, misplaced(connection, copy, routes))
     if answer is None or answer.choice != REBOOK:
         return False
     hold_rows.spend(tx, connection.name, [(copy.subject, "")])

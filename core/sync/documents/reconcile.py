@@ -9,10 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from core.model import holds
-from core.model.holds import HoldDraft
-from core.model.merge import digest_of
-from core.ports import Missing
 from core.store import connections, documents, intents, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -23,12 +19,13 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.balances import with_others
 from core.sync.documents.copies import commit_intents, decide, hold
+from core.sync.documents.deciding import gone
 from core.sync.documents.guarding import admit
 from core.sync.documents.idling import named, refuse_idle
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import take_origins
 from core.sync.documents.placing import place, rebooked
-from core.sync.documents.reading import read_all
+from core.sync.documents.reading import look_at
 from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
 from core.sync.documents.sending import COPIES_AT_ONCE, send_steps
@@ -76,8 +73,8 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
     for _ in range(MOST_STEPS):
         rounds: list[list[tuple[Copy, Intent]]] = []
         for some in chunks(copies, COPIES_AT_ONCE):
-            decide_ = partial(_decide, hub=hub, connection=connection, copies=some, made=made, report=report)
-            rounds += await hub.db.run(decide_)
+            again = partial(_decide, hub=hub, connection=connection, copies=some, made=made, report=report)
+            rounds += await hub.db.run(again)
         if not rounds:
             break
         made = {copy.subject: named(intent) for some in rounds for copy, intent in some}
@@ -86,7 +83,7 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
 
 
 def _decide(
-    tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
+    tx: Tx, *, hub: Hub, connection: Connection, copies: Sequence[Copy], made: Mapping[str, str], report: Report
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, place(tx, hub, connection, copies, report), report)
     steps = refuse_idle(tx, hub, connection, steps, made, report)
@@ -138,19 +135,7 @@ async def _look(
     hub: Hub, connection: Connection, waiting: Sequence[tuple[DirtyRow, MappingRow, Paper]], report: Report
 ) -> list[Copy]:
     """Copies as they are now; one that vanished is asked about."""
-    found: list[Copy] = []
-    vanished: list[Copy] = []
-    for kind in sorted({mapping.kind for _, mapping, _ in waiting}):
-        here, seen_at = [one for one in waiting if one[1].kind == kind], hub.clock.now()
-        answers = await read_all(
-            connection, kind, [str(mapping.remote_id) for _, mapping, _ in here if mapping.remote_id]
-        )
-        for row, mapping, paper in here:
-            seen = answers.get(mapping.remote_id) if mapping.remote_id else None
-            if isinstance(seen, Missing):
-                vanished.append(Copy(row, mapping, paper, None))
-            else:
-                found.append(Copy(row, mapping, paper, seen.raw if seen else None, seen_at))
+    found, vanished = await look_at(hub, connection, waiting)
     if vanished:
         await hub.db.run(lambda tx: _copies_gone(tx, hub, connection, vanished))
         report.held += len(vanished)
@@ -159,9 +144,5 @@ async def _look(
 
 def _copies_gone(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy]) -> None:
     for copy in copies:
-        if rebooked(tx, hub, connection, copy):
-            continue
-        remote_id = copy.mapping.remote_id
-        detail: dict[str, object] = {"document": copy.paper.kind, "remote_id": remote_id, "survivor": None}
-        digest = digest_of(holds.REMOTE_GONE, remote_id)
-        hold(tx, hub, connection, copy, HoldDraft(reason=holds.REMOTE_GONE, detail=detail, digest=digest))
+        if not rebooked(tx, hub, connection, copy):
+            hold(tx, hub, connection, copy, gone(copy))

@@ -9,17 +9,21 @@ from typing import Final
 
 import msgspec
 
-from core.errors import ReplyError
+from core.errors import AccordError, ReplyError
 from core.model.documents import KINDS, Payment
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.mappings import MappingRow
 from core.sync.batch import Report
+from core.sync.documents.copies import wait
 from core.sync.documents.finding import find_own
 from core.sync.documents.listing import OFFER
+from core.sync.documents.marking import mark_mappings
+from core.sync.documents.offering import fresh_mapping
 from core.sync.documents.standing import Copy
-from core.sync.failing import Trouble, record_trouble
+from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import Connection, Hub
 
 RESTORED_AT = "documents_restored_at"
@@ -41,15 +45,15 @@ def forget_listings(tx: Tx, hub: Hub) -> None:
 async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[Copy]:
     """The same copies; those that are there already although nobody remembers it are linked.
 
-    Left out are those that are there and cannot be read: they are seen among the failures.
+    Left out are those that are there and cannot be read (they are seen among the failures), and those that may be in
+    another entity's books, until these were asked.
     """
-    told = await hub.db.read(lambda tx: connections.meta(tx, RESTORED_AT))
-    if told is None:
+    day = await hub.db.read(restored_on)
+    if day is None:
         return list(copies)
-    restored_on = datetime.fromtimestamp(float(told), UTC).date()
     found = []
     for copy in copies:
-        if copy.mapping.remote_id is None and _may_be_forgotten(copy.paper, restored_on):
+        if copy.mapping.remote_id is None and may_be_forgotten(copy.paper, day):
             looked_at = replace(copy, seen_at=hub.clock.now())
             try:
                 own = await find_own(hub, connection, looked_at, since=None)
@@ -61,11 +65,66 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
             if len(own) == 1:
                 found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
                 continue
+            if not await _is_elsewhere_told(hub, connection, looked_at, report):
+                continue
         found.append(copy)
     return found
 
 
-def _may_be_forgotten(paper: Paper, restored_on: date) -> bool:
+def restored_on(tx: Tx) -> date | None:
+    """The day on which this database was put back (UTC); None: it never was."""
+    told = connections.meta(tx, RESTORED_AT)
+    return datetime.fromtimestamp(float(told), UTC).date() if told is not None else None
+
+
+async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, report: Report) -> bool:
+    """Whether all other entities' books were asked; what is found there is known to be booked there from then on.
+
+    Whose it is may have changed since it was booked, and its own books' lane would never look for it. They are only
+    read, within the limits of their own connector.
+    """
+    kind = copy.mapping.kind
+    books = [one for one in hub.connections.values() if one.policy.documents.entities and one.name != connection.name]
+    for other in books if connection.policy.documents.entities else ():
+        if kind not in other.policy.documents.mirrors or other.name == copy.paper.origin:
+            continue
+        there = await hub.db.read(lambda tx, o=other: _mapping_at(tx, hub, o, copy))  # type: ignore[misc]
+        if there.remote_id is not None:
+            continue
+        try:
+            own = await find_own(hub, other, replace(copy, mapping=there), since=None)
+        except AccordError as error:
+            why, until = (
+                f"{other.name} cannot be asked: {error}",
+                hub.clock.now() + back_off(hub.timing, copy.row.attempts),
+            )
+            await hub.db.run(lambda tx, w=why, u=until: wait(tx, connection, copy, report, why=w, until=u))  # type: ignore[misc]
+            return False
+        if own:
+            found = replace(copy, mapping=there)
+            await hub.db.run(lambda tx, o=other, f=found, s=own[0]: _known_at(tx, hub, o, f, s))  # type: ignore[misc]
+    return True
+
+
+def _mapping_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> MappingRow:
+    """The document's mapping in other books; where it has none, the one that was made next there.
+
+    Of those that ended before, the registry remembers what became of their copies.
+    """
+    known = mappings.of_records(tx, [copy.paper.id]).get(copy.paper.id, ())
+    here = next((row for row in known if row.connection == connection.name), None)
+    used = mappings.generations(tx, [copy.paper.id], connection.name).get(copy.paper.id, 0)
+    return here or fresh_mapping(copy.paper, connection.name, used + 1, hub.clock.now())
+
+
+def _known_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> None:
+    if copy.mapping.id not in mappings.by_ids(tx, [copy.mapping.id]):
+        mappings.insert(tx, [copy.mapping])
+    linked = _link(tx, hub, connection, copy, own)
+    mark_mappings(tx, hub, [linked.mapping], reason="found in these books", trace=copy.row.trace)
+
+
+def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
     """False only for what is certainly newer than the restore: a document may be dated ahead, or east of UTC."""
     document = paper.document
     day = document.received_on if isinstance(document, Payment) else document.issued_on

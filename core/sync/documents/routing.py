@@ -61,10 +61,6 @@ class Routes:
         """The invoices that a document settles."""
         return [self._papers[name] for name in references(paper.document) if name in self._papers]
 
-    def booked_at(self, paper: Paper) -> list[str]:
-        """Connections in whose books a document is."""
-        return sorted(name for name, one in self._places(paper).items() if one.is_booked)
-
     def _of_invoices(self, connection: str, paper: Paper) -> list[Route]:
         return [self.at(connection, one) for one in self.invoices(paper)]
 

@@ -22,12 +22,13 @@ from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.ports import Receipt, Write, Written
-from core.store import documents, intents, journal, mappings, work
+from core.store import announced, documents, intents, journal, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.text import chunks
 from core.sync.batch import Report
-from core.sync.documents.copies import hold, refusal
+from core.sync.documents.copies import hold
+from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import Copy
 from core.sync.failing import Trouble, back_off, record_trouble
@@ -131,6 +132,8 @@ def commit_written(
         mapping = msgspec.structs.replace(mapping, remote_id=remote_id, state=state, updated_at=now)
         mappings.update(tx, [mapping])
         _wake_those_about_it(tx, hub, connection, copy)
+    if intent.action == "create":
+        announced.made(tx, connection.name, copy.paper.id)
     journal.write(tx, [_entry(copy, intent, remote_id, now)])
     report.written += 1
     return replace(copy, mapping=mapping, raw=receipt.sighting.raw, seen_at=intent.sent_at)

@@ -63,11 +63,11 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, connection, found)
     moved: list[Paper] = []
-    fresh: list[MappingRow] = []
+    fresh: list[Paper] = []
     for one in found:
         mapping = known.get(one.sighting.id)
         paper = papers.get(mapping.record_id) if mapping else None
-        if (paper and paper.origin != connection.name) or (paper is None and _is_ours(hub, one)):
+        if _is_copy(hub, connection, one, paper):
             continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
         wait = ties.missing(one.remote.document)
         if wait:
@@ -75,7 +75,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
             continue
         after = _paper(hub, connection, kind, one, paper, ties)
         if paper is None:
-            fresh.append(_origin_mapping(hub, connection, after))
+            fresh.append(after)
         elif not _accepted(tx, hub, connection, paper, after, known[one.sighting.id], one.trace):
             taken.held += 1
             continue
@@ -83,13 +83,33 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
             moved.append(after)
             journal.write(tx, [_entry(paper, after, connection.name, one)])
     documents.put(tx, moved)
-    mappings.insert(tx, fresh)
+    mappings.insert(tx, _origin_mappings(tx, hub, connection, fresh))
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
     _pass_on(tx, hub, connection, moved, found)
     return taken
 
 
-def _is_ours(hub: Hub, one: Read) -> bool:
+def untaken(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> list[Read]:
+    """Those that `take` would store, now or when what they name is known; nothing is stored."""
+    known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
+    papers = documents.by_ids(tx, [one.record_id for one in known.values()])
+    ties = _Ties(tx, connection, found)
+    fresh = []
+    for one in found:
+        mapping = known.get(one.sighting.id)
+        paper = papers.get(mapping.record_id) if mapping else None
+        if _is_copy(hub, connection, one, paper):
+            continue
+        is_known = paper is not None and not ties.missing(one.remote.document)
+        if not is_known or _paper(hub, connection, kind, one, paper, ties).digest != (paper and paper.digest):
+            fresh.append(one)
+    return fresh
+
+
+def _is_copy(hub: Hub, connection: Connection, one: Read, paper: Paper | None) -> bool:
+    """Whether a remote document is a copy of one that was made elsewhere: known as such (`paper`), or by our mark."""
+    if paper is not None:
+        return paper.origin != connection.name
     mark = parse_mark(one.remote.mark)
     return mark is not None and mark.instance == hub.instance
 
@@ -142,18 +162,23 @@ def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | 
     )
 
 
-def _origin_mapping(hub: Hub, connection: Connection, paper: Paper) -> MappingRow:
-    now = hub.clock.now()
-    return MappingRow(
-        id=mapping_id(paper.id, connection.name, 1),
-        kind=paper.kind,
-        record_id=paper.id,
-        connection=connection.name,
-        remote_id=paper.remote_id,
-        state="live",
-        created_at=now,
-        updated_at=now,
-    )
+def _origin_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
+    """Of a draft that was gone, and is told of again, there was one before."""
+    now, used = hub.clock.now(), mappings.generations(tx, [one.id for one in papers], connection.name)
+    return [
+        MappingRow(
+            id=mapping_id(one.id, connection.name, used.get(one.id, 0) + 1),
+            kind=one.kind,
+            record_id=one.id,
+            connection=connection.name,
+            generation=used.get(one.id, 0) + 1,
+            remote_id=one.remote_id,
+            state="live",
+            created_at=now,
+            updated_at=now,
+        )
+        for one in papers
+    ]
 
 
 def _accepted(

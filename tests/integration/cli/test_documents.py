@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from typing import Any
 
-from core.ports import HttpResponse
-from tests.integration.cli.conftest import Accord
-from tests.support.paper import LINE, bill, pay
-from tests.support.world import World
+import pytest
+import sqlalchemy as sa
+
+from core.ports import HttpRequest, HttpResponse
+from core.store import tables as tables_
+from tests.integration.cli.conftest import Accord, customer_id
+from tests.support.paper import LINE, bill, pay, shown
+from tests.support.world import NAMES, World
 
 
 @pytest.fixture
@@ -132,3 +137,100 @@ def test_a_period_can_be_closed_over_what_was_never_to_be_copied(billed: World, 
         (books,) = (one for one in found.json["sums"] if (one["connection"], one["kind"]) == ("quickbooks", "invoice"))
         assert (books["matched"], books["outside"], books["missing"]) == (matched, outside, 0)
         assert books["amount"] == books["matched_amount"]
+
+
+def _kept(world: World) -> list[int]:
+    """How many rows there are of whatever a dry run must not make."""
+    tables = (tables_.MAPPINGS, tables_.INTENTS, tables_.JOURNAL, tables_.DIRTY, tables_.HOLDS, tables_.ONE_OFFS)
+    return [
+        world.db.read_now(lambda tx, t=one: int(tx.execute(sa.select(sa.func.count()).select_from(t)).scalar_one()))
+        for one in tables
+    ]  # fmt: skip
+
+
+def test_a_dry_run_of_documents_says_what_the_sync_after_it_does_and_writes_nothing(
+    billed: World, accord: Accord
+) -> None:
+    """An invoice to copy and its payment: of each kind, of everybody or of one customer."""
+    fresh = bill(billed, issued_on="2026-11-18")
+    pay(billed, fresh, "100.00")
+    assert accord("sync", "stripe", "--kind", "invoices").code == 0
+    assert accord("sync", "stripe", "--kind", "payments").code == 0
+    before = (_kept(billed), [billed.writes(name) for name in NAMES])
+    said = {}
+    for kind in ("invoices", "payments"):
+        for more in ((), ("--customer", customer_id(billed))):
+            result = accord("sync", "quickbooks", "--kind", kind, "--dry-run", *more, "--json")
+            (found,) = result.json["plans"]
+            assert (result.code, found["items"], found["digest"]) == (2, [], "")
+            said[kind, bool(more)] = [
+                (one["kind"], one["outcome"], one["currency"], one["number"], one["amount"])
+                for one in found["documents"]["sums"]
+            ]
+    assert said["invoices", True] == said["invoices", False] == [("invoice", "create", "USD", 1, "119.00")]
+    assert said["payments", True] == said["payments", False] == [("payment", "create", "USD", 1, "100.00")]
+    assert (_kept(billed), [billed.writes(name) for name in NAMES]) == before
+    for kind in ("invoices", "payments"):
+        assert accord("sync", "quickbooks", "--kind", kind).code == 0
+    assert sorted(one["due"] for one in shown(billed, "quickbooks")) == ["100.00", "19.00"]
+    assert [one["amount"] for one in shown(billed, "quickbooks", "payment")] == ["19.00", "100.00"]
+
+
+def test_a_dry_run_of_documents_looks_at_copies_that_were_equal(billed: World, accord: Accord) -> None:
+    """Somebody edited one, and no webhook came: the sync would ask, and so the dry run says."""
+    copies = billed.lookalikes["quickbooks"]
+    (invoice,) = copies.neutral("invoice")
+    copies.edit("invoice", invoice, {"lines": [{**LINE, "unit_amount": "70.00"}]})
+    (found,) = accord("plan", "quickbooks", "--json").json["plans"]
+    assert found["documents"]["sums"] == [], "what was last seen"
+    result = accord("sync", "quickbooks", "--kind", "invoices", "--dry-run", "--json")
+    (found,) = result.json["plans"]
+    assert [one["outcome"] for one in found["documents"]["sums"]] == ["hold"]
+    assert result.code == 3
+    assert accord("sync", "quickbooks", "--kind", "invoices").code == 3
+    assert "1 hold" in accord("plan", "quickbooks").out
+
+
+def _untaken(found: Any) -> list[tuple[str, str, str, int, str]]:
+    """What a dry run says of documents at their origins."""
+    return [
+        (plan["connection"], one["kind"], one["outcome"], one["number"], one["amount"])
+        for plan in found["plans"]
+        for one in plan["documents"]["sums"]
+    ]
+
+
+def test_a_dry_run_of_documents_tells_what_the_origin_has_that_nobody_took(billed: World, accord: Accord) -> None:
+    """A new invoice, and an old one that was paid since; of one customer, what is known of theirs."""
+    (old,) = billed.lookalikes["stripe"].neutral("invoice")
+    assert _untaken(accord("sync", "--kind", "invoices", "--dry-run", "--json").json) == []
+    bill(billed, issued_on="2026-11-18")
+    pay(billed, old, "40.00")
+    before = (_kept(billed), [billed.writes(name) for name in NAMES])
+    result = accord("sync", "--kind", "invoices", "--dry-run", "--json")
+    assert (result.code, _untaken(result.json)) == (2, [("stripe", "invoice", "take", 2, "238.00")])
+    assert "2 take" in accord("sync", "stripe", "--kind", "invoices", "--dry-run").out
+    result = accord("sync", "stripe", "--kind", "invoices", "--customer", customer_id(billed), "--dry-run", "--json")
+    assert _untaken(result.json) == [("stripe", "invoice", "take", 1, "119.00")]
+    result = accord("sync", "stripe", "--kind", "payments", "--dry-run", "--json")
+    assert _untaken(result.json) == [("stripe", "payment", "take", 3, "219.00")], "with two that are pending"
+    assert (_kept(billed), [billed.writes(name) for name in NAMES]) == before
+    assert accord("sync", "--kind", "invoices").code in (0, 1)
+    assert accord("sync", "--kind", "payments").code == 0
+    for kind in ("invoices", "payments"):
+        assert _untaken(accord("sync", "--kind", kind, "--dry-run", "--json").json) == []
+
+
+def test_a_dry_run_of_documents_names_what_it_cannot_understand_or_read(billed: World, accord: Accord) -> None:
+    """The rest is told, and the exit code says that it is not all."""
+    plain = billed.exchanges["stripe"]
+
+    def garbled(request: HttpRequest) -> HttpResponse:
+        answer = plain(request)
+        return replace(answer, body=answer.body.replace(b'"currency": "usd"', b'"currency": "xxx"'))
+
+    billed.exchanges["stripe"] = garbled
+    result = accord("sync", "--kind", "invoices", "--dry-run")
+    assert "cannot be understood" in result.err
+    billed.exchanges["stripe"] = lambda _request: HttpResponse(status=401, headers={}, body=b"{}")
+    assert accord("sync", "--kind", "invoices", "--dry-run").code == 1

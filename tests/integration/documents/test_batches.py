@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
+from connectors.hubspot.manifest import MANIFEST
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
 from core.store import holds, intents
+from core.sync.lanes import Lanes
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.crashes import Crash
 from tests.support.paper import BOOKS, SINCE, bill, billing, pay, shown, with_documents
@@ -26,14 +28,14 @@ BATCHES: Mapping[str, tuple[str, ...]] = {
 LOST = [(mirror, path) for mirror, paths in BATCHES.items() for path in paths]
 
 
-async def many(mirror: str) -> World:
+async def many(mirror: str, number: int = MANY) -> World:
     """Invoices at Stripe that are to be copied."""
     mirrors = {
         "stripe": DocumentPolicy(originates=KINDS),
         mirror: DocumentPolicy(mirrors=("invoice",), since=SINCE),
     }
     world = await billing(with_documents(mirrors, {"quickbooks": BOOKS}, {}))
-    for _ in range(MANY):
+    for _ in range(number):
         bill(world)
     return world
 
@@ -64,6 +66,36 @@ async def test_a_batch_that_goes_unanswered_makes_nothing_twice(mirror: str, pat
     await settled(world)
 
     check(world, mirror)
+
+
+@pytest.mark.parametrize("path", BATCHES["hubspot"])
+async def test_of_the_requests_of_one_large_batch_only_the_unanswered_one_is_in_doubt(path: str) -> None:
+    """HubSpot takes a hundred invoices in a request, and a batch of the lane is several hundred."""
+    world = await many("hubspot", 130)
+    weather(world, "hubspot", Fault(kind="lost_answer", method="POST", path=path, count=1))
+
+    world.clock.time += world.timing.changes_every + 1
+    await world.settle(patience=0.0)
+
+    assert len(world.db.read_now(intents.all_open)) in (30, 100)
+    await settled(world)
+    check(world, "hubspot")
+
+
+async def test_no_more_copies_are_under_way_than_the_batches_of_a_lane_have_records() -> None:
+    """A batch of documents that is four times as large counts as four: else a crash would leave thousands in doubt."""
+    world = await many("hubspot")
+    world.lanes = Lanes(world.hub, rows_at_once=2)
+    through, most = world.exchanges.get("hubspot", world.lookalikes["hubspot"].respond), [0]
+
+    def counted(request: HttpRequest) -> HttpResponse:
+        most.append(len(world.db.read_now(intents.all_open)))
+        return through(request)
+
+    world.exchanges["hubspot"] = counted
+    await settled(world)
+    check(world, "hubspot")
+    assert max(most) == 2 * MANIFEST.batches_at_once
 
 
 async def test_a_request_that_several_copies_shared_is_never_sent_a_second_time() -> None:

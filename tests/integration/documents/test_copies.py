@@ -8,7 +8,9 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.ports import Sighting
 from core.store.tables import DIRTY
+from core.sync.documents.taking import Read, take, understood
 from tests.support.acting import answer, held
 from tests.support.paper import (
     BOOKS,
@@ -100,6 +102,25 @@ async def test_a_deleted_draft_leaves_nothing_behind() -> None:
     await world.next_sweep()
     assert papers(world) == []
     at_rest(world)
+
+
+async def test_a_draft_that_was_gone_and_is_told_of_again_stops_nobody() -> None:
+    """A page of a list may be older than the deletion; the documents beside it are taken all the same."""
+    world = await billing()
+    draft = bill(world, status="draft")
+    await world.next_sweep()
+    connection = world.hub.connections["stripe"]
+    seen = (await connection.connector.read("invoice", [draft]))[draft]
+    assert isinstance(seen, Sighting)
+    world.lookalikes["stripe"].delete("invoice", draft)
+    await world.next_sweep()
+    assert papers(world) == []
+    stale = Read(seen, understood(connection, "invoice", seen), "late")
+    world.db.run_now(lambda tx: take(tx, world.hub, connection, "invoice", [stale]))
+    assert [one.document.status for one in papers(world)] == ["draft"]
+    await world.next_sweep()
+    assert papers(world) == []
+    assert shown(world, "quickbooks") == []
 
 
 async def test_a_void_invoice_is_voided_in_the_books_and_never_deleted() -> None:

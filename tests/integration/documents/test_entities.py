@@ -10,10 +10,15 @@ import pytest
 
 from core.model.documents import KINDS, Application
 from core.model.policy import DocumentPolicy
+from core.ports import HttpResponse
+from core.sandbox.faults import Fault
+from core.store import intents
+from core.store.database import Database
 from core.sync.documents.asking import reconcile_all
 from core.sync.documents.tie_out import is_tied, tie_out
-from tests.support.acting import answer, held
-from tests.support.crashes import Crash, FragileWorld, Fuse
+from core.sync.restoring import begin_observing
+from tests.support.acting import all_day, answer, change, everybody, held, waiting
+from tests.support.crashes import Crash, FragileWorld, Fuse, copy_sqlite
 from tests.support.entities import ALL_BOOKS, EU, US, belongs, booked, company, copies, customer, two_books
 from tests.support.paper import SINCE, at_rest, bill, is_silent, papers, pay
 
@@ -222,8 +227,28 @@ async def test_an_invoice_that_is_not_booked_yet_goes_where_it_belongs_by_now() 
     at_rest(world)
 
 
-async def test_an_invoice_whose_write_may_have_arrived_is_booked_there_as_far_as_anybody_knows() -> None:
-    """Another entity's books do not get it before that is cleared up, nor after."""
+async def test_books_get_nothing_while_a_write_to_other_books_is_in_doubt() -> None:
+    """It arrived, though nobody answered: it is booked there as far as anybody knows."""
+    world = await company(ada="us")
+    bill(world)
+    world.fail_once(US, Fault(kind="lost_answer", method="POST", path="invoice|batch"))
+    world.clock.time += world.timing.changes_every + 1
+    await world.settle(patience=0)
+    assert [one.connection for one in world.db.read_now(intents.all_open)] == [US]
+    assert booked(world) == {US: ["119.00"], EU: []}
+    belongs(world, "ada", "eu")
+    world.names = ("stripe", EU)
+    await world.next_sweep()
+    await all_day(world)
+    assert booked(world) == {US: ["119.00"], EU: []}
+    world.names = ("stripe", *ALL_BOOKS)
+    await world.settle()
+    assert booked(world) == {US: ["119.00"], EU: []}
+    assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
+
+
+async def test_an_invoice_is_booked_once_wherever_a_process_dies_and_its_entity_changes() -> None:
+    """In the books that it was begun in, or, where it was not begun, in those where it belongs by now."""
     world = await company(ada="us")
     bill(world)
     world.names = ("stripe",)
@@ -263,8 +288,10 @@ async def test_a_policy_that_names_other_entities_is_noticed_within_the_hour() -
     )
     world.config = config
     world.start()
+    at_rest(world)
     for name in ALL_BOOKS:
         world.db.run_now(lambda tx, n=name: reconcile_all(tx, world.hub, world.hub.connections[n], "t"))
+    assert waiting(world)[US] == 1
     await world.settle()
     assert booked(world) == {US: ["119.00"], EU: []}
     assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
@@ -278,3 +305,80 @@ async def test_books_without_entities_get_every_document() -> None:
     await world.next_sweep()
     assert booked(world) == {US: ["119.00", "50.00"], EU: ["119.00"]}
     assert len(papers(world)) == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_database_that_was_put_back_looks_in_all_books_before_it_books_anything(*, fails: bool) -> None:
+    """It has forgotten the copy, and whose customer it was then; books that cannot be asked are waited for."""
+    world = await company(ada="us")
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    bill(world)
+    await world.next_sweep()
+    assert booked(world) == {US: ["119.00"], EU: []}
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all("stripe")
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    if fails:
+        world.exchanges[US] = lambda _request: HttpResponse(503, {}, b"")
+    await world.activate_all(EU)
+    assert booked(world) == {US: ["119.00"], EU: []}
+    if fails:
+        assert "quickbooks-us cannot be asked" in copies(world)[EU]["waits"]
+        world.exchanges[US] = world.lookalikes[US].respond
+        world.clock.time += 4_000
+    await world.activate_all(US)
+    await world.next_sweep()
+    assert booked(world) == {US: ["119.00"], EU: []}
+    assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
+
+
+async def test_a_payment_whose_invoice_went_to_other_books_is_taken_there_as_a_person_answers() -> None:
+    """Both were booked in the wrong books, and are void there now."""
+    world = await company(ada="us")
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    assert booked(world, "payment") == {US: ["119.00"], EU: []}
+    belongs(world, "ada", "eu")
+    await world.next_sweep()
+    (hold,) = held(world)
+    for kind in ("payment", "invoice"):
+        (copy_id,) = world.lookalikes[US].neutral(kind)
+        world.lookalikes[US].edit(kind, copy_id, {"status": "void"})
+    await answer(world, hold, "rebook")
+    assert booked(world) == {US: [], EU: ["119.00"]}
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["document"]) == ("entity_changed", "payment")
+    assert "what it settles is in other books" in hold.detail["problem"]
+    assert booked(world, "payment") == {US: [], EU: []}
+    await answer(world, hold, "rebook")
+    assert booked(world, "payment") == {US: [], EU: ["119.00"]}
+    at_rest(world)
+    await is_silent(world)
+    assert closed(world)["is_tied"]
+
+
+async def test_a_payment_that_stays_in_books_which_its_invoice_has_left_is_left_alone_there() -> None:
+    """There is nothing in them that it could be compared with, and no other books get it."""
+    world = await company(ada="us")
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    belongs(world, "ada", "eu")
+    await world.next_sweep()
+    (copy_id,) = world.lookalikes[US].neutral("invoice")
+    world.lookalikes[US].edit("invoice", copy_id, {"status": "void"})
+    await answer(world, held(world, "entity_changed")[0], "rebook")
+    (hold,) = held(world, "entity_changed")
+    await answer(world, hold, "accept")
+    await world.next_sweep()
+    assert copies(world, "payment")[US]["state"] == "excluded"
+    assert booked(world) == {US: [], EU: ["119.00"]}
+    assert booked(world, "payment") == {US: ["119.00"], EU: []}

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import deliveries
+from tests.support.paper import bill, shown
 from tests.support.receiver import Receiver
 from tests.support.world import NAMES, World
 
@@ -27,13 +28,33 @@ async def test_a_connection_is_activated_by_the_plan_that_was_seen(api: httpx.As
     assert done.status_code == 200
     again = await api.post("/v1/connections/stripe/activate", json={"digest": plan["digest"]})
     assert again.status_code == 422
-    shown = {one["connection"]: one for one in (await api.get("/v1/connections")).json()["data"]}
-    assert {name: one["state"] for name, one in shown.items()} == {
+    rows = {one["connection"]: one for one in (await api.get("/v1/connections")).json()["data"]}
+    assert {name: one["state"] for name, one in rows.items()} == {
         "stripe": "active",
         "hubspot": "observing",
         "quickbooks": "observing",
     }
-    assert shown["stripe"]["last_full_sweep"].endswith("Z")
+    assert rows["stripe"]["last_full_sweep"].endswith("Z")
+
+
+async def test_a_plan_tells_of_documents_too(api: httpx.AsyncClient, world: World) -> None:
+    """How many and how much; the digest that activates is that of this plan, and its copies are made."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all("stripe")
+    bill(world, issued_on="2026-11-18")
+    await world.next_sweep()
+    assert (await api.get("/v1/connections/stripe/plan")).json()["documents"] is None
+    plan = (await api.get("/v1/connections/hubspot/plan")).json()
+    (one,) = plan["documents"]["sums"]
+    assert one == {
+        "kind": "invoice", "outcome": "create", "reason": "", "currency": "USD", "number": 1, "amount": "119.00"
+    }  # fmt: skip
+    assert [some["amount"] for some in plan["documents"]["examples"]] == ["119.00"]
+    done = await api.post("/v1/connections/hubspot/activate", json={"digest": plan["digest"]})
+    assert done.status_code == 200
+    await world.settle()
+    assert len(shown(world, "hubspot")) == 1
+    assert (await api.get("/v1/connections/hubspot/plan")).json()["documents"]["sums"] == []
 
 
 async def test_what_is_not_there_is_not_found(api: httpx.AsyncClient) -> None:

@@ -13,6 +13,14 @@ down_revision: str | None = None
 def upgrade() -> None:
     """Apply."""
     op.create_table(
+        "announced",
+        sa.Column("connection", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("connection", "document_id", name=op.f("pk_announced")),
+        comment="Copies that an activation's plan told of and that are not made yet; digest: of what was told of each.",
+    )
+    op.create_table(
         "api_tokens",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),

@@ -1,0 +1,168 @@
+"""What is to be done about one copy now: decided, and nothing touched. A run acts on it, a plan counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from core.errors import BugError, ByHandError, RejectedError, ReplyError
+from core.model import holds
+from core.model.documents import references, with_references
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
+from core.model.paper import Step, WantedDocument
+from core.model.remote import Mark
+from core.store import customers as registry_customers
+from core.store import documents, mappings
+from core.store import holds as hold_rows
+from core.store.database import Tx
+from core.store.documents import Paper
+from core.sync.documents import by_hand
+from core.sync.documents.balances import Balance, judged, refuse_second
+from core.sync.documents.marking import no_object_yet
+from core.sync.documents.standing import Copy
+from core.sync.hub import KIND, Connection, Hub
+
+CUSTOMER: Final = "customer"
+INVOICE: Final = "invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class ToCome:
+    """Objects that a plan takes to be at the connection already, as they will be by then: record -> remote id."""
+
+    customers: Mapping[str, str] = field(default_factory=dict)
+    invoices: Mapping[str, str] = field(default_factory=dict)
+    offered: Collection[str] = ()
+    """Documents that will have a mapping by then, whatever becomes of them."""
+
+
+NOTHING: Final = ToCome()
+
+
+class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
+    """A copy cannot be made yet; the text says what it waits for, `of` what kind of thing that is."""
+
+    def __init__(self, text: str, of: Literal["customer", "invoice"]) -> None:
+        """In words, and in short."""
+        super().__init__(text)
+        self.of = of
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """About one copy: the next write; or what it waits for; or what a person is asked; or why it is not understood.
+
+    None of these: nothing is to be written. Then `balance` is how the copy's balance stands, None while that cannot be
+    told; `is_over`: the document was void before there was a copy, and there will be none.
+    """
+
+    step: Step | None = None
+    later: Later | None = None
+    draft: HoldDraft | None = None
+    trouble: ReplyError | None = None
+    balance: Balance | None = None
+    is_over: bool = False
+    stays_asked: bool = False
+    """Its balance was asked about already, and is looked at again when it can be told."""
+
+
+def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToCome = NOTHING) -> Verdict:
+    """Decide on one copy as it was read."""
+    if connection.documents is None:
+        raise BugError(f"{connection.manifest.title} has no documents")
+    if copy.mapping.remote_id is None and copy.paper.document.status == "void":
+        return Verdict(is_over=True)
+    try:
+        wanted = wanted_of(tx, hub, connection, copy, to_come)
+        step = connection.documents.step(wanted, copy.raw)
+        refuse_second(tx, connection, copy)
+        balance = judged(tx, connection, copy) if step is None else None
+    except Later as wait:
+        return Verdict(later=wait)
+    except RejectedError as error:
+        return Verdict(draft=refusal(error, copy.paper))
+    except ReplyError as error:
+        return Verdict(trouble=error)
+    is_asked = step is None and balance is None and _is_off_balance(tx, connection, copy)
+    return Verdict(step=step, balance=balance, stays_asked=is_asked)
+
+
+def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToCome = NOTHING) -> WantedDocument:
+    """The document in the connection's own terms; Later while something it names is not there yet."""
+    document = copy.paper.document
+    customers = {**to_come.customers, **_here(tx, connection, [copy.paper.customer_id], KIND)}
+    if copy.paper.customer_id not in customers:
+        owner = registry_customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
+        raise Later(no_object_yet(owner.external_id if owner else copy.paper.customer_id), CUSTOMER)
+    invoices = {**to_come.invoices, **_here(tx, connection, references(document), "invoice")}
+    absent = [name for name in references(document) if name not in invoices]
+    if absent:
+        _refuse_let_go(tx, connection, [name for name in absent if name not in to_come.offered])
+        raise Later("its invoice has no object here yet", INVOICE)
+    mark = Mark(hub.instance, copy.mapping.id, copy.mapping.generation)
+    in_its_terms = with_references(
+        document,
+        id=copy.mapping.remote_id or "",
+        customer=customers[copy.paper.customer_id],
+        invoice=lambda name: invoices[name],
+    )
+    return WantedDocument(document=in_its_terms, mark=str(mark), by_hand=by_hand.booked(copy.mapping))
+
+
+def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) -> dict[str, str]:
+    """Remote ids at a connection, by record."""
+    found = mappings.of_records(tx, record_ids)
+    return {
+        record_id: row.remote_id
+        for record_id, rows in found.items()
+        for row in rows
+        if row.connection == connection.name
+        and row.kind == kind
+        and not row.part
+        and row.state == "live"
+        and row.remote_id
+    }
+
+
+def _refuse_let_go(tx: Tx, connection: Connection, invoices: Sequence[str]) -> None:
+    """Raise RejectedError where an invoice will have no object here: what settles it would wait for ever."""
+    rows = [row for some in mappings.of_records(tx, invoices).values() for row in some]
+    coming = {row.record_id for row in rows if row.connection == connection.name and row.state != "excluded"}
+    left = [name for name in invoices if name not in coming]
+    if left:
+        number = getattr(documents.by_ids(tx, left)[left[0]].document, "number", "")
+        raise RejectedError(
+            f"it settles invoice {number}, which has no copy in {connection.manifest.title}",
+            field="applications",
+            limit="the copy was let go of, or policy wants none there (since, sources)",
+            cure="book by hand what of it settles invoices that are there, and leave it",
+        )
+
+
+def _is_off_balance(tx: Tx, connection: Connection, copy: Copy) -> bool:
+    known = hold_rows.of_subjects(tx, connection.name, [copy.subject]).get(copy.subject, ())
+    return any((one.state, one.reason) == ("open", holds.BALANCE_DIFFERS) for one in known)
+
+
+def refusal(error: RejectedError, paper: Paper) -> HoldDraft:
+    """A hold for what the provider, or the translation, does not take."""
+    if isinstance(error, ByHandError):
+        return by_hand.asked(error, paper)
+    detail: dict[str, object] = {
+        "document": paper.kind,
+        "number": getattr(paper.document, "number", ""),
+        "problem": error.problem,
+        "field": error.field or "",
+        "limit": error.limit or "",
+        "cure": error.cure or "",
+    }
+    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, str(error), paper.digest))
+
+
+def gone(copy: Copy) -> HoldDraft:
+    """A copy that was there and is not any more."""
+    remote_id = copy.mapping.remote_id
+    detail: dict[str, object] = {"document": copy.paper.kind, "remote_id": remote_id, "survivor": None}
+    return HoldDraft(reason=holds.REMOTE_GONE, detail=detail, digest=digest_of(holds.REMOTE_GONE, remote_id))

@@ -1,0 +1,49 @@
+"""The judge's sums: an amount that is not accounted for is told, at every system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tests.simulation.sums import unbalanced
+
+OPEN: Mapping[str, Any] = {
+    "status": "open", "total": "100.00", "paid": "30.00", "credited": "20.00", "written_off": "0.00", "due": "50.00",
+}  # fmt: skip
+PAID: Mapping[str, Any] = {"status": "succeeded", "applications": [{"invoice": "1", "amount": "30.00"}]}
+NOTE: Mapping[str, Any] = {"status": "issued", "invoice": "1", "applied": "20.00"}
+LINKED: Mapping[str, Any] = {"Line": [{"Amount": Decimal(50), "LinkedTxn": [{"TxnId": "1", "TxnType": "Invoice"}]}]}
+
+
+def told(*, stripe: Mapping[str, Any] = {}, books: Mapping[str, Any] = {}, line: str = "50") -> list[str]:
+    """What is wrong where one invoice stands at both systems, with these changes of it."""
+    kinds = {"payment": {"p": PAID}, "credit_note": {"c": NOTE}}
+    systems = {
+        "stripe": {"invoice": {"1": {**OPEN, **stripe}}, **kinds},
+        "quickbooks": {"invoice": {"1": {**OPEN, "paid": "50.00", "credited": "0.00", **books}}, **kinds},
+    }
+    link = {"Line": [{**LINKED["Line"][0], "Amount": Decimal(line)}]}
+    return list(unbalanced(systems, {"p": link}))
+
+
+def test_what_adds_up_is_not_told() -> None:
+    """Payments, credits and what is due are the total."""
+    assert told() == []
+
+
+def test_a_cent_that_nothing_settles_is_told() -> None:
+    """Of the invoice's own amounts, of its payments, of its credits, and of what the books' payments say."""
+    assert told(stripe={"due": "49.99"})
+    assert told(stripe={"paid": "29.99", "due": "50.01"}) == [
+        "F4: stripe 1 says 29.99 is paid, and what settles it is 30.00"
+    ]
+    assert told(stripe={"credited": "20.01", "due": "49.99"}) == [
+        "F4: stripe 1 says 20.01 is credited, and what settles it is 20.00"
+    ]
+    assert told(line="49.99") == ["F4: quickbooks 1: 49.99 settles it, and 50.00 of 100.00 is due"]
+
+
+def test_what_is_void_has_no_sums() -> None:
+    """QuickBooks empties it, Stripe keeps its amounts."""
+    assert told(stripe={"status": "void", "due": "0.00"}, books={"status": "void", "due": "0.00"}) == []
