@@ -355,7 +355,7 @@ async def test_a_copy_that_waits_for_its_customer_names_what_keeps_that_one() ->
     bill(world)
     await world.next_sweep()
     (hold,) = held(world)
-    ((copy,),) = (one["copies"] for one in world.db.read_now(lambda tx: listed(tx, papers(world))))
+    ((copy,),) = (one["copies"] for one in world.db.read_now(lambda tx: listed(tx, papers(world), world.clock.now())))
     assert hold.reason == "name_taken"
     assert copy["waits"].endswith(f"has no object here: hold {hold.id}")
     assert "candidates" not in hold.detail
