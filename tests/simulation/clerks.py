@@ -35,6 +35,8 @@ class Clerks:
         self.ours: set[tuple[str, str, str]] = set()
         """What Accord made: system, kind, id."""
         self.settles: dict[Named, tuple[Named, ...]] = {}
+        self.together: set[Named] = set()
+        """Parts of one payment of several invoices: of which of them a part went back, Stripe does not tell."""
         """The invoices of a payment or a credit note, as it was made; of copies, what they are copies of."""
         self.gone: dict[Named, Shown] = {}
         """Documents that were deleted where they were made, as they were last."""
@@ -286,7 +288,10 @@ class Clerks:
             # Stripe expects a payment of its own for each invoice, and lets it go when another one comes
             if told["status"] == "succeeded":
                 invoices = tuple(self.at_copies.original(system, one["invoice"]) for one in told["applications"])
-                self.settles.setdefault(Named(system, "payment", name), invoices)
+                part = Named(system, "payment", name)
+                if part not in self.settles and len(parts) > 1:
+                    self.together.add(part)
+                self.settles.setdefault(part, invoices)
         return Named(system, "payment", made)
 
     def _credit(self, system: str, rng: Random) -> None:
@@ -321,7 +326,8 @@ class Clerks:
 
     def _refund(self, system: str, rng: Random) -> None:
         found = self.some(rng, self.own(system, "payment"), lambda one: one["status"] == "succeeded")
-        if found and system == "stripe" and len(self.settles.get(Named(system, "payment", found[0]), "")) == 1:
+        paid = Named(system, "payment", found[0]) if found else None
+        if found and system == "stripe" and paid not in self.together and len(self.settles.get(paid, "")) == 1:
             self.edit(system, "payment", found[0], {"refunded": found[1]["amount"]})
             for name, one in self.own(system, "payment").items():
                 if Decimal(one["refunded"]):
