@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from core.cli.demo_bills import audited, bill_everybody, copied, look_at_bills
-from core.cli.quiet import Bell, left_over, run_until_quiet
+from core.cli.quiet import Bell, left_over, paused, run_until_quiet
 from core.cli.root import Root, SandboxAccess
 from core.cli.screen import Screen
 from core.sandbox.admin import Edit
@@ -39,8 +39,9 @@ from core.sync.oneoffs import ask
 from core.sync.plan import plan
 
 KINDS = ("customer", "invoice", "payment", "credit_note")
-PATIENCE_SECONDS = 600.0
-"""In all, for what waits for a time: ten minutes' silence of a provider that was asked too much, for one."""
+PATIENCE_SECONDS = 120.0
+PATIENT_TIMES = 5
+"""So many times that patience, while a provider has asked for silence; what waits for a person is not waited for."""
 LAG_SCALE = 0.02
 """The look-alikes' lags, shrunk: a second of the demo is most of a minute there."""
 ROWS_SHOWN = 12
@@ -169,7 +170,15 @@ async def _agree(stage: Stage) -> None:
 
 
 async def _settle(stage: Stage) -> None:
-    await run_until_quiet(stage.hub, stage.lanes, stage.hub.connections, patience=PATIENCE_SECONDS, bell=stage.bell)
+    await settled(stage.hub, stage.lanes, stage.bell)
+
+
+async def settled(hub: Hub, lanes: Lanes, bell: Bell) -> None:
+    """Run all lanes until nothing is due, or it would take too long; a pause of a connection is waited out."""
+    for _ in range(PATIENT_TIMES):
+        await run_until_quiet(hub, lanes, hub.connections, patience=PATIENCE_SECONDS, bell=bell)
+        if not hub.db.read_now(lambda tx: paused(tx, hub.clock.now())):
+            return
 
 
 async def _second_pass(stage: Stage) -> tuple[int, int]:

@@ -141,17 +141,23 @@ async def run_until_quiet(
             await hub.clock.sleep(due - now)
 
 
+def paused(tx: Tx, now: float) -> dict[str, float]:
+    """Connections that are silent at `now`, because of what their provider said or did, and until when."""
+    rows = connections.every(tx)
+    return {row.name: row.paused_until for row in rows if row.paused_until is not None and row.paused_until > now}
+
+
 def left_over(tx: Tx, hub: Hub) -> list[str]:
     """What a run left to the next one, in words: connections that are paused, and what waits for a time at each."""
-    now, waits = hub.clock.now(), work.with_a_time(tx)
+    silent, waits = paused(tx, hub.clock.now()), work.with_a_time(tx)
     found = []
     for row in connections.every(tx):
         kinds = waits.get(row.name, {})
         people = kinds.get(KIND, 0)
         numbers = {"customers": people, "documents": sum(kinds.values()) - people}
         waiting = ", ".join(f"{number} {what} wait" for what, number in numbers.items() if number)
-        if row.paused_until is not None and row.paused_until > now:
-            at = datetime.fromtimestamp(row.paused_until, UTC).strftime("%H:%M:%S")
+        if row.name in silent:
+            at = datetime.fromtimestamp(silent[row.name], UTC).strftime("%H:%M:%S")
             found.append(f"{row.name} is paused until {at} UTC{waiting and ', '}{waiting}")
         elif waiting:
             found.append(f"{row.name}: {waiting}")

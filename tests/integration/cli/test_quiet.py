@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.cli.demo import verdict
+from core.cli.demo import settled, verdict
 from core.cli.quiet import Bell, left_over, run_until_quiet
 from core.errors import RetryError
 from core.ports import HttpRequest, HttpResponse
@@ -81,6 +81,23 @@ async def test_what_a_run_left_over_is_told_with_its_time() -> None:
     assert told == f"quickbooks is paused until {until:%H:%M:%S} UTC, 1 customers wait"
     world.clock.time += 3600
     assert world.db.read_now(lambda tx: left_over(tx, world.hub)) == ["quickbooks: 1 customers wait"]
+
+
+async def test_the_demo_waits_out_more_pauses_than_a_command_would() -> None:
+    """A provider that asks for a minute's silence five times over is slow, and nothing is wrong."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await _activate_all(world)
+    (ada,) = world.lookalikes["stripe"].neutral("customer")
+    world.lookalikes["stripe"].edit("customer", ada, {"name": "Ada King"})
+    world.clock.time += 61
+    answer, until = world.exchanges["quickbooks"], world.clock.time + 290
+    world.exchanges["quickbooks"] = lambda request: (
+        answer(request) if world.clock.time > until else HttpResponse(429, {}, b"{}")
+    )
+    await settled(world.hub, world.lanes, Bell())
+    assert [one["name"] for one in world.neutral("quickbooks").values()] == ["Ada King"]
+    assert world.db.read_now(lambda tx: left_over(tx, world.hub)) == []
 
 
 def test_a_demo_that_is_not_finished_is_not_called_wrong() -> None:
