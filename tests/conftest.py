@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 _USUAL_PLACE = "postgresql://postgres@127.0.0.1/test"
 
@@ -29,6 +30,13 @@ def _postgres() -> str | None:
             raise
         return None
     return url
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A command that was run in a test configures the log; its output is closed by the time the next one logs."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core.errors import AccordError, InvalidInputError, StorageError
@@ -185,7 +185,15 @@ def storage_errors() -> Iterator[None]:
             raise
         raise told from error
     except UnicodeEncodeError as error:
-        raise InvalidInputError("a text holds half a surrogate pair, which no database stores") from error
+        raise _half_a_pair() from error
+    except StatementError as error:  # what a parameter's own type met
+        if not isinstance(error.orig, UnicodeEncodeError):
+            raise
+        raise _half_a_pair() from error
+
+
+def _half_a_pair() -> InvalidInputError:
+    return InvalidInputError("a text holds half a surrogate pair, which no database stores")
 
 
 def _sqlstate(error: Exception) -> str | None:

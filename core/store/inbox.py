@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import INBOX
-from core.store.text import DIALECTS, SOME, chunks, insert_or_ignore
+from core.store.text import DIALECTS, chunks, insert_or_ignore
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,8 @@ _NEW: Final = (
     .order_by(INBOX.c.id)
     .limit(sa.bindparam("most"))
 )
-_DONE: Final = sa.update(INBOX).where(INBOX.c.id.in_(SOME)).values(state="done")
+# numbers, so that SOME does not fit
+_DONE: Final = sa.update(INBOX).where(INBOX.c.id.in_(sa.bindparam("some", expanding=True))).values(state="done")
 
 
 def add(tx: Tx, letters: Sequence[Letter]) -> None:

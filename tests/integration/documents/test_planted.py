@@ -91,7 +91,7 @@ PLANTED = {
     ),
     "a document that changes and is not passed on": Planted(
         "core/sync/documents/taking.py",
-        '    mark_mappings(tx, hub, copies, reason="the document changed", trace=trace)\n',
+        '    mark_mappings(tx, hub, made, reason="the document changed", trace=trace)\n',
         "",
         1,
     ),
