@@ -183,6 +183,8 @@ class AtCopies:
             return
         name, one, original = found
         if system == "hubspot":
+            if not self._clerks.is_linked(system, "invoice", name):
+                return  # one whose making is in doubt could not be read again: it would stay so until somebody mends it
             line = rng.choice(self._clerks.lookalike(system).objects("invoice")[name]["line_item"])
             amount = self._clerks.unit(one["currency"]) * rng.randint(1, 99)
             self._clerks.edit(system, "line_item", line, {"amount": str(amount)})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.errors import TakenError
 from core.sandbox.lookalike import LookAlike
 from core.sandbox.papers import PLACES
+from core.store import mappings
 from tests.simulation.at_copies import AtCopies
 from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown, is_due, whose
 from tests.simulation.tape import BILLERS, Event
@@ -35,9 +36,9 @@ class Clerks:
         self.ours: set[tuple[str, str, str]] = set()
         """What Accord made: system, kind, id."""
         self.settles: dict[Named, tuple[Named, ...]] = {}
+        """The invoices of a payment or a credit note, as it was made; of copies, what they are copies of."""
         self.together: set[Named] = set()
         """Parts of one payment of several invoices: of which of them a part went back, Stripe does not tell."""
-        """The invoices of a payment or a credit note, as it was made; of copies, what they are copies of."""
         self.gone: dict[Named, Shown] = {}
         """Documents that were deleted where they were made, as they were last."""
         self.unpaid: dict[Named, Shown] = {}
@@ -52,6 +53,10 @@ class Clerks:
         if system == "hubspot" and kind != "invoice":
             return {}
         return self._world.sites[system].lookalike.neutral(kind)
+
+    def is_linked(self, system: str, kind: str, name: str) -> bool:
+        """Whether the registry knows that this is a copy."""
+        return bool(self._world.db.read_now(lambda tx: mappings.by_remote_ids(tx, system, kind, [name])))
 
     def originals(self, kind: str) -> dict[Named, Shown]:
         """What people made, wherever they bill, also what they deleted since."""
