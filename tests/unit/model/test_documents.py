@@ -18,7 +18,9 @@ from core.model.documents import (
     Invoice,
     Line,
     Payment,
+    amount_of,
     breaches,
+    called,
     decoded,
     digest_of,
     encoded,
@@ -220,3 +222,12 @@ def test_a_currency_that_is_none_is_refused() -> None:
     """No exponent, no amounts."""
     with pytest.raises(InvalidInputError, match="no currency"):
         breaches(changed(INVOICE, currency="???"))
+
+
+def test_a_document_is_called_by_its_number_and_a_payment_by_its_reference() -> None:
+    """What people know it by, and what it comes to."""
+    invoice = msgspec.structs.replace(INVOICE, number="RE-7")
+    payment = msgspec.structs.replace(PAYMENT, reference="wire 12")
+    assert (called(invoice), amount_of(invoice)) == ("RE-7", Decimal("107.10"))
+    assert (called(payment), amount_of(payment)) == ("wire 12", Decimal(10))
+    assert called(PAYMENT) == ""
