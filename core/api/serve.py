@@ -46,6 +46,8 @@ REQUEST_SECONDS: Final = 3
 CLOSE_SECONDS: Final = 1.0
 LONGEST_REST: Final = 60.0
 BACKLOG: Final = 2048
+NEW_OBJECTS: Final = 10_000
+"""So many, before Python looks among them for garbage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +263,10 @@ def run_loop(serving: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run one coroutine on the fastest loop there is on this platform.
 
     What is there by now lives as long as the process: looking through it for garbage cost a tenth of a first read.
+    Looking after every few hundred new objects, as Python does by itself, cost another twelfth, for nine MiB less.
     """
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
     factory = None if sys.platform == "win32" else import_module("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(serving())
