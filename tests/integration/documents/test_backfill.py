@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from core.sync.notices import mark_objects
 from tests.benchmarks.document_backfill import MINUTES, UNHURRIED, Ways, copied
 from tests.simulation.virtual import run_virtual
 
@@ -27,3 +29,37 @@ def test_a_backfill_of_copies_reaches_95_percent_of_what_the_limits_allow_and_is
     found = run_virtual(copied(ways, number), ways.loop)
     assert found["answers_429"] == 0
     assert 0.95 <= found["share_of_ceiling"] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("origin", "mirror", "number", "seconds"),
+    [("quickbooks", "stripe", 300, 2.0), ("stripe", "quickbooks", 500, 10.0)],
+)
+def test_an_edit_of_a_customer_overtakes_a_backfill_of_copies(
+    origin: str, mirror: str, number: int, seconds: float
+) -> None:
+    """Who waits for a limit waits in line: the lane keeps the line short, and begins what is urgent first."""
+    ways = Ways(origin, mirror, 0.05)
+    waited, rest = run_virtual(edited_meanwhile(ways, number), ways.loop)
+    assert waited < seconds, "behind a few requests"
+    assert rest > 5.0, "and not at the end of the backfill"
+
+
+async def edited_meanwhile(ways: Ways, number: int) -> tuple[float, float]:
+    """Seconds until a customer's new name is at the mirror, and seconds that the backfill goes on after that."""
+    await ways.customers()
+    ways.bill(number)
+    hub, lanes = await ways.taken()
+    backfill = asyncio.ensure_future(lanes.run(ways.mirror))
+    await ways.clock.sleep(3.0)
+    customer = min(ways.lookalikes[ways.origin].neutral("customer"))
+    ways.lookalikes[ways.origin].edit("customer", customer, {"name": "Ada"})
+    origin = hub.connections[ways.origin]
+    hub.db.run_now(lambda tx: mark_objects(tx, hub, origin, [customer], reason="webhook", trace="t"))
+    await lanes.run(ways.origin)
+    told = ways.clock.now()
+    while "Ada" not in [one["name"] for one in ways.lookalikes[ways.mirror].neutral("customer").values()]:
+        await ways.clock.sleep(0.1)
+    there = ways.clock.now()
+    await backfill
+    return there - told, ways.clock.now() - there
