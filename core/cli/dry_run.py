@@ -17,7 +17,6 @@ from core.model.documents import KINDS
 from core.model.values import is_metadata
 from core.store import connections, customers, mappings
 from core.store.database import Tx
-from core.sync.documents.asking import concerned_with
 from core.sync.documents.planning import Scope
 from core.sync.documents.tally import DocumentPlan, Tally
 from core.sync.documents.untaken import count_untaken
@@ -36,8 +35,6 @@ SHOWN = 50
 
 def dry_run(desk: Desk, hub: Hub, request: Request) -> int:
     """Look, plan, show; returns the exit code."""
-    for name in request.names if request.kinds else ():
-        concerned_with(hub.connection(name), request.kinds)
     plans, problems = on_a_loop(hub, lambda: _looked_and_planned(desk, hub, request))
     plans = [_narrowed(one, request) for one in plans]
     show_plans(desk, plans, SHOWN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -26,10 +26,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: dict[str, int]
 
 
-def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str]) -> Outcome:
-    """Count what failed, what is held and what waits; all of it for no `external_ids`."""
+def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str], asked: Mapping[str, str]) -> Outcome:
+    """Count what failed, what is held and what waits; all of it for no `external_ids`.
+
+    `asked` are the one-offs by connection: a lane that refused its own has done nothing.
+    """
     rows = {one.name: one for one in connections.every(tx)}
-    troubled = {name: rows[name].error for name in names if rows[name].error}
+    refused = {name: one.error for name, id_ in asked.items() if (one := work.one_off(tx, id_)) and one.error}
+    troubled = refused | {name: rows[name].error for name in names if rows[name].error}
     observing = [name for name in names if rows[name].state == "observing"]
     waiting = work.counts(tx)
     others = hub.connections.keys() - set(names)

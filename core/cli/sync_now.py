@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,10 @@ from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
 from core.cli.quiet import Bell, Waiting, due_at, run_until_quiet
-from core.errors import NotFoundError
+from core.errors import InvalidInputError, NotFoundError
 from core.store import customers
 from core.sync.batch import Report
+from core.sync.documents.asking import concerned_with
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.metadata import refresh_metadata
@@ -52,25 +53,36 @@ def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
     bell = Bell()
     with desk.root.open_hub(wake=bell.ring) as hub:
         names = desk.known(hub, list(request.names))
-        if request.kinds and not request.names:
-            names = [name for name in names if _is_concerned(hub, name, request.kinds)]
-        request = replace(request, names=names)
+        request = replace(request, names=_concerned(hub, names, request) if request.kinds else names)
         _require_customers(hub, request.customers)
         if is_dry:
             return dry_run(desk, hub, request)
         if desk.root.is_daemon_running():
-            on_a_loop(hub, lambda: _by_daemon(desk, hub, request))
+            asked = on_a_loop(hub, lambda: _by_daemon(desk, hub, request))
         else:
             with own(hub):
-                on_a_loop(hub, lambda: _here(desk, hub, request, bell))
-        found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers))
+                asked = on_a_loop(hub, lambda: _here(desk, hub, request, bell))
+        found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers, asked))
     desk.show(found, lambda screen: _draw(screen, found))
     return _exit_code(found)
 
 
-def _is_concerned(hub: Hub, name: str, kinds: Sequence[str]) -> bool:
-    policy = hub.connections[name].policy.documents
-    return any(kind in (*policy.originates, *policy.mirrors) for kind in kinds)
+def _concerned(hub: Hub, names: Sequence[str], request: Request) -> Sequence[str]:
+    """Of all connections those that have the kinds; one that was named must have them. InvalidInputError."""
+    concerned = []
+    for name in names:
+        try:
+            concerned_with(hub.connection(name), request.kinds)
+        except InvalidInputError:
+            if request.names:
+                raise
+        else:
+            concerned.append(name)
+    if not concerned:
+        cure = "name it in originates or mirrors of [connections.NAME.documents] in accord.toml"
+        problem = f"no {' or '.join(request.kinds)} comes from any connection, or is copied to one"
+        raise InvalidInputError(problem, field="kind", limit=f"connections: {', '.join(names) or 'none'}", cure=cure)
+    return concerned
 
 
 def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:
@@ -81,7 +93,8 @@ def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:
         raise NotFoundError(problem, field="customer", cure="`accord customers list` shows them")
 
 
-async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> None:
+async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str]:
+    """Ask, and follow; returns the ids of what was asked, by connection."""
     if request.is_metadata:
         for name in request.names:
             await refresh_metadata(hub, hub.connection(name))
@@ -104,9 +117,11 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> None:
             return all(due is None or due > started + request.patience for due in dues)
 
         await followed(desk, hub, is_done, patience=request.patience)
+    return asked
 
 
-async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> None:
+async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Mapping[str, str]:
+    """Ask, and run the lanes; returns the ids of what was asked, by connection."""
     lanes = Lanes(hub)
     with desk.counting() as count:
 
@@ -116,12 +131,12 @@ async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> None:
         if request.is_metadata:
             for name in request.names:
                 await refresh_metadata(hub, hub.connection(name))
-        for name in request.names:
-            await ask(hub, name, request.one_off())
+        asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
         await run_until_quiet(
             hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell,
             outage_patience=request.outage_patience, tell=desk.note,
         )  # fmt: skip
+    return asked
 
 
 def _draw(screen: Screen, found: Outcome) -> None:

@@ -22,12 +22,21 @@ AT_ONCE = 200
 def concerned_with(connection: Connection, kinds: Sequence[str]) -> list[str]:
     """Those of these kinds that come from a connection, or are copied there; InvalidInputError for none."""
     policy = connection.policy.documents
-    concerned = [kind for kind in kinds if kind in (*policy.originates, *policy.mirrors)]
+    has = [kind for kind in KINDS if kind in (*policy.originates, *policy.mirrors)]
+    concerned: list[str] = [kind for kind in kinds if kind in has]
     if not concerned:
-        cure = f"see [connections.{connection.name}.documents] in accord.toml"
         problem = f"no {' or '.join(kinds)} comes from {connection.name}, or is copied there"
-        raise InvalidInputError(problem, field="kind", cure=cure)
+        limit = f"{connection.name} has {', '.join(has) or 'no documents'}"
+        raise InvalidInputError(problem, field="kind", limit=limit, cure=_how_to_have(connection, kinds))
     return concerned
+
+
+def _how_to_have(connection: Connection, kinds: Sequence[str]) -> str:
+    can = connection.manifest.documents
+    places = [key for key in ("originates", "mirrors") if any(getattr(can.get(kind), key, False) for kind in kinds)]
+    if not places:
+        return f"{connection.manifest.title} has no place for it; name another connection"
+    return f"name it in {' or '.join(places)} of [connections.{connection.name}.documents] in accord.toml"
 
 
 def look_again(

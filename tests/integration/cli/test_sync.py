@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+import msgspec
 import pytest
 
+from config.file import AccordConfig
 from core.errors import ReauthorizeError, RetryError
+from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections, customers, failures, instance, observations, work
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
@@ -162,8 +166,52 @@ def test_kinds_are_checked_before_anything_is_done(agreed: World, accord: Accord
     assert agreed.db.read_now(customers.count) == 1
     assert accord("sync", "--kind", "nonsense").code == 64
     assert accord("sync", "--full", "--customer", "x").code == 1
-    result = accord("sync", "hubspot", "--kind", "payments", "--dry-run", "--json")
-    assert (result.code, result.error["field"]) == (1, "kind"), "HubSpot has no copies of payments"
+
+
+@pytest.mark.parametrize("has_daemon", [False, True])
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("stripe",)])
+def test_a_kind_that_a_connection_has_not_is_refused(
+    agreed: World, root: WorldRoot, accord: Accord, more: tuple[str, ...], *, has_daemon: bool
+) -> None:
+    """It looked at nothing, said that all agree, and exited 0."""
+    if has_daemon:
+        root.play_daemon()
+    result = accord("sync", "hubspot", "--kind", "payments", *more, "--json")
+    assert (result.code, result.error["field"]) == (1, "kind")
+    assert result.error["problem"] == "no payment comes from hubspot, or is copied there"
+    assert result.error["limit"] == "hubspot has invoice"
+    assert "HubSpot has no place for it" in result.error["cure"]
+    assert agreed.db.read_now(lambda tx: work.one_off_in(tx, "stripe", "new")) is None, "nothing is begun"
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("stripe",)])
+def test_a_kind_that_no_connection_has_is_refused(agreed: World, accord: Accord, more: tuple[str, ...]) -> None:
+    """Where no documents are configured, none were looked at, and all of them agreed."""
+    agreed.config = config_without_documents(agreed)
+    result = accord("sync", "--kind", "invoices", *more, "--json")
+    assert (result.code, result.error["field"]) == (1, "kind")
+    assert result.error["limit"] == (
+        "stripe has no documents" if "stripe" in more else "connections: " + ", ".join(sorted(NAMES))
+    )
+    assert "originates" in result.error["cure"]
+
+
+def config_without_documents(world: World) -> AccordConfig:
+    """The same connections, and no documents anywhere."""
+    policies = world.config.policy.connections.items()
+    bare = {name: msgspec.structs.replace(one, documents=DocumentPolicy()) for name, one in policies}
+    return replace(world.config, policy=msgspec.structs.replace(world.config.policy, connections=bare))
+
+
+def test_what_the_daemon_refuses_is_told(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """It may run with an older accord.toml: its lane looked at nothing, and the command said that all agree."""
+    configured, agreed.config = agreed.config, config_without_documents(agreed)
+    agreed.start()
+    agreed.config = configured
+    root.play_daemon()
+    result = accord("sync", "stripe", "--kind", "invoices", "--json")
+    assert result.code == 1
+    assert "no invoice or credit_note comes from stripe" in result.json["troubled"]["stripe"]
 
 
 def test_a_running_daemon_is_asked_and_followed(agreed: World, root: WorldRoot, accord: Accord) -> None:
