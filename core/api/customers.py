@@ -36,13 +36,16 @@ async def list_customers(
     hub: HubIn,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(description="`meta.next_cursor` of the page before, for deep reads.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=255, description="`meta.next_cursor` of the page before, for deep reads.")
+    ] = None,
     search: Annotated[str, Query(max_length=255, description="In id, name or e-mail.")] = "",
     parent: Annotated[str | None, Query(description="Only children of this customer.")] = None,
 ) -> shapes.CustomerPage:
     """Live customers by external_customer_id."""
 
     def work_(tx: Tx) -> shapes.CustomerPage:
+        registry.check_place(tx, cursor or "", "cursor")
         after, offset = (cursor, 0) if cursor is not None else ("", (page - 1) * page_size)
         found = customers.listing(tx, search=search, parent=parent, after=after, offset=offset, limit=page_size + 1)
         total = None if cursor is not None else customers.count(tx, search=search, parent=parent)

@@ -168,7 +168,7 @@ def _routes(kinds: Kinds) -> None:
 
 
 def _page(tx: Tx, hub: Hub, kind: str, limit: int, cursor: str, **filters: Any) -> DocumentPage:  # noqa: ANN401 - of documents.page
-    check_filters(kind, filters.get("status"), cursor, "cursor")
+    check_filters(tx, kind, filters.get("status"), cursor, "cursor")
     found = documents.page(tx, kind=kind, after=cursor, limit=limit + 1, **filters)
     shown = [DocumentShown.model_validate(one) for one in listed(tx, found[:limit], hub.clock.now())]
     return DocumentPage(data=shown, next_cursor=found[limit - 1].id if len(found) > limit else None)

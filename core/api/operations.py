@@ -10,9 +10,10 @@ from fastapi import Query
 from core.api import shapes
 from core.api.context import Actor, CallerIn, HubIn, at, needs, new_router
 from core.api.customers import external_ids, failure_shown
+from core.errors import InvalidInputError
 from core.model.holds import APPROVER_REASONS, CHOICES, TEXTS
 from core.model.scopes import APPROVE, READ, WRITE
-from core.store import failures, holds, inbox
+from core.store import connections, failures, holds, inbox
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers, registry
@@ -34,6 +35,7 @@ async def list_holds(
     """What waits for a person, oldest first."""
 
     def work(tx: Tx) -> shapes.Holds:
+        _check_filters(tx, connection, reason)
         record = registry.get(tx, external_customer_id).id if external_customer_id is not None else None
         found = holds.listing(tx, connection=connection, reason=reason, record_id=record, limit=limit)
         names = external_ids(tx, [one.record_id for one in found])
@@ -41,6 +43,18 @@ async def list_holds(
         return shapes.Holds(data=[_hold(one, names) for one in found], total=total)
 
     return await hub.db.read(work)
+
+
+def _check_filters(tx: Tx, connection: str | None, reason: str | None = None) -> None:
+    """Refuse a connection that never was, and what is no reason: an empty list would be believed."""
+    names = sorted(one.name for one in connections.every(tx))
+    if connection is not None and connection not in names:
+        problem, known = f"there is no connection {connection!r}", ", ".join(names) or "none"
+        raise InvalidInputError(problem, field="connection", limit=f"known: {known}", cure="name one of these")
+    if reason is not None and reason not in TEXTS:
+        raise InvalidInputError(
+            f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS), cure="name one of these"
+        )
 
 
 @router.post("/holds/{hold_id}/answer", **needs(WRITE, 404))
@@ -79,6 +93,7 @@ async def list_failures(
     """Records that failed and have not succeeded since, oldest first."""
 
     def work(tx: Tx) -> shapes.Failures:
+        _check_filters(tx, connection)
         found = failures.listing(tx, connection=connection, state=state, limit=limit)
         names = external_ids(tx, [one.record_id for one in found])
         shown = [failure_shown(one, names.get(one.record_id or "")) for one in found]

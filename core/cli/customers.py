@@ -50,8 +50,10 @@ def listing(
 ) -> None:
     """List customers by external_customer_id."""
     from core.store import customers
+    from core.sync import registry
 
     def look(tx: Tx) -> tuple[list[Customer], int]:
+        registry.check_place(tx, after, "after")
         return customers.listing(tx, search=search, after=after, limit=limit), customers.count(tx, search=search)
 
     with desk.root.open_hub() as hub:

@@ -43,9 +43,8 @@ def _listing(kind: str) -> Callable[..., None]:
         from core.sync import registry
         from core.sync.documents.telling import check_filters, listed
 
-        check_filters(kind, status or None, after, "after")
-
         def look(tx: Tx, now: float) -> list[dict[str, Any]]:
+            check_filters(tx, kind, status or None, after, "after")
             owners = [registry.get(tx, customer).id] if customer else None
             return listed(
                 tx,

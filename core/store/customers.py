@@ -67,6 +67,14 @@ def by_external_ids(tx: Tx, external_ids: Iterable[str]) -> dict[str, Customer]:
     return {one.external_id: one for one in _found(tx, _BY_EXTERNAL_ID, external_ids)}
 
 
+def was_ever(tx: Tx, external_id: str) -> bool:
+    """Whether a customer has, or an archived one had, this external id."""
+    if by_external_ids(tx, [external_id]):
+        return True
+    statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.external_id == external_id).limit(1)
+    return tx.execute(statement).first() is not None
+
+
 def children(tx: Tx, parents: Iterable[str]) -> list[Customer]:
     """Live customers whose parent is one of these external ids."""
     return _found(tx, _CHILDREN, parents)

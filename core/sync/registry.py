@@ -234,6 +234,16 @@ def get(tx: Tx, external_id: str) -> Customer:
     return found
 
 
+def check_place(tx: Tx, after: str, field: str) -> None:
+    """Refuse a place to go on from that never was a customer's id: `field` names it. One that is gone since is a place.
+
+    What comes after it in the alphabet would be the answer otherwise, and be believed.
+    """
+    if after and not customers.was_ever(tx, after) and not tombstones.of_customer(tx, after):
+        cure = "take the id of the last one that was shown, `next_cursor` in the API"
+        raise InvalidInputError(f"{after!r} is no customer's id", field=field, limit="one that was listed", cure=cure)
+
+
 def _write(
     tx: Tx,
     hub: Hub,

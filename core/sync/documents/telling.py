@@ -39,21 +39,21 @@ def check_kind(kind: str) -> None:
         raise InvalidInputError(f"{kind!r} is no kind of document", field="kind", limit=", ".join(KINDS))
 
 
-def check_filters(kind: str, status: str | None, after: str, field: str) -> None:
+def check_filters(tx: Tx, kind: str, status: str | None, after: str, field: str) -> None:
     """Refuse a state that no document of the kind is ever in, and a place to go on from that is none: `field` names it.
 
-    Nothing found would be the answer otherwise, and be believed.
+    Nothing found, or what comes after it by chance, would be the answer otherwise, and be believed.
     """
     states = tuple(STATES[kind])  # type: ignore[index]
     if status is not None and status not in states:
         raise InvalidInputError(
             f"{status!r} is no state of a {kind}", field="status", limit=", ".join(states), cure="name one of these"
         )
-    if after and not _ID.fullmatch(after):
+    at = documents.by_ids(tx, [after]).get(after) if _ID.fullmatch(after) else None
+    if after and (at is None or at.kind != kind):
         cure = "take the id of the last one that was shown, `next_cursor` in the API"
-        raise InvalidInputError(
-            f"{after!r} is no document's id", field=field, limit="32 digits, a-f and 0-9", cure=cure
-        )
+        limit = "32 digits, a-f and 0-9, of one that was listed"
+        raise InvalidInputError(f"{after!r} is no {kind}'s id", field=field, limit=limit, cure=cure)
 
 
 def find(tx: Tx, kind: str, name: str) -> Paper:

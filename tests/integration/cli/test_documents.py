@@ -36,6 +36,8 @@ def test_an_invoice_is_listed_with_its_copies(accord: Accord) -> None:
     (payment,) = accord("payments", "list", "--status", "succeeded", "--json").json["documents"]
     assert [copy["agrees"] for copy in payment["copies"]] == [True]
     assert accord("credit-notes", "list", "--json").json["documents"] == []
+    assert accord("invoices", "list", "--after", one["id"], "--json").json["documents"] == []
+    assert accord("invoices", "list", "--after", payment["id"], "--json").error["field"] == "after"
 
 
 def test_an_invoice_is_found_by_its_number_and_by_its_id_at_the_origin(billed: World, accord: Accord) -> None:
@@ -242,6 +244,7 @@ def test_a_dry_run_of_documents_names_what_it_cannot_understand_or_read(billed: 
         (("invoices", "list", "--status", "nonsense"), "status", "uncollectible"),
         (("payments", "list", "--status", "paid"), "status", "succeeded"),
         (("invoices", "list", "--after", "zzz"), "after", "32 digits"),
+        (("invoices", "list", "--after", "0" * 32), "after", "that was listed"),
         (("close", "2999-01"), "period", "2026-"),
     ],
 )

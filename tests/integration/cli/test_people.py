@@ -127,6 +127,8 @@ def test_customers_are_listed_page_by_page_and_searched(agreed: World, accord: A
     found = accord("customers", "list", "--search", "lovelace", "--json").json["customers"]
     assert [one["external_customer_id"] for one in found] == [customer_id_of(agreed, "Ada Lovelace")]
     assert "go on with --after C-1" in accord("customers", "list", "--limit", "2").out
+    odd = accord("customers", "list", "--after", "C-11", "--json")
+    assert (odd.code, odd.error["field"], odd.error["limit"]) == (1, "after", "one that was listed")
 
 
 def customer_id_of(world: World, name: str) -> str:

@@ -105,6 +105,21 @@ async def test_lists_are_paged_and_counted(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/customers", params={"page_size": 101})).status_code == 422
 
 
+async def test_a_list_goes_on_after_a_customer_that_was_listed_and_nothing_else(api: httpx.AsyncClient) -> None:
+    """Nonsense was a place in the alphabet: a page was skipped, and nobody told."""
+    for name in ("a", "b", "c", "d"):
+        await enter(api, name)
+    for cursor in ("bb", "zzz", "B"):
+        answer = await api.get("/v1/customers", params={"cursor": cursor})
+        assert (answer.status_code, answer.json()["field"]) == (422, "cursor")
+        assert "next_cursor" in answer.json()["cure"]
+    assert (await api.delete("/v1/customers/b")).status_code == 200
+    assert (await api.delete("/v1/customers/c/data")).status_code == 200
+    for gone, rest in (("b", ["d"]), ("c", ["d"])):
+        found = (await api.get("/v1/customers", params={"cursor": gone})).json()["data"]
+        assert [one["external_customer_id"] for one in found] == rest, "it went away between two pages"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -207,12 +207,22 @@ async def test_a_body_that_is_wrong_says_where_and_what_to_do(
     assert found["cure"] in found["detail"]
 
 
+@pytest.mark.parametrize("path", ["holds", "failures"])
+async def test_what_waits_is_not_looked_for_where_nothing_ever_was(api: httpx.AsyncClient, path: str) -> None:
+    """A connection that was misspelt had no holds: nobody looked at the real one's."""
+    answer = await api.get(f"/v1/{path}", params={"connection": "strip"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "connection")
+    assert "stripe" in answer.json()["limit"]
+    assert (await api.get(f"/v1/{path}", params={"connection": "stripe"})).status_code == 200
+    odd = await api.get("/v1/holds", params={"reason": "conflicts"})
+    assert (odd.status_code, odd.json()["field"]) == (422, "reason")
+
+
 async def test_a_list_of_documents_that_nothing_can_be_in_is_refused(api: httpx.AsyncClient) -> None:
     """An empty page would be believed."""
-    for params in ({"status": "nonsense"}, {"cursor": "zzz"}):
+    for params in ({"status": "nonsense"}, {"cursor": "zzz"}, {"cursor": "0" * 32}, {"limit": "0"}, {"limit": "x"}):
         answer = await api.get("/v1/invoices", params=params)
         assert (answer.status_code, answer.json()["field"]) == (422, *params)
         assert answer.json()["cure"]
-    assert (await api.get("/v1/invoices", params={"status": "paid", "cursor": "0" * 32})).status_code == 200
     later = await api.get("/v1/reports/tie_out/2999")
     assert (later.status_code, later.json()["field"]) == (422, "period")
