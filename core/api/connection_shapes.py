@@ -28,6 +28,15 @@ class PartShown(BaseModel):
     gone: int
 
 
+class DocumentsShown(BaseModel):
+    """How documents stand at a connection: those made there, and the copies."""
+
+    mappings: int
+    unequal: int = Field(description="Copies that were not last seen equal to the minor unit, or are gone.")
+    pending: int = Field(description="Copies that are still to be made.")
+    held: int
+
+
 class ConnectionShown(BaseModel):
     """How a connection stands."""
 
@@ -40,6 +49,7 @@ class ConnectionShown(BaseModel):
     pending: int
     gone: int
     parts: list[PartShown]
+    documents: DocumentsShown | None = Field(description="None where no documents come from, and none are copied to.")
     objects: int
     erased: int = Field(description="Objects of erased customers that are still there. Nothing of them is kept.")
     waiting: int

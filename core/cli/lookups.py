@@ -63,8 +63,8 @@ def _counts(one: Mapping[str, Any]) -> Iterator[str]:
         counts = f"{part['mappings']} mapped, {part['pending']} to be created, {part['gone']} gone"
         yield f" {part['part']} ({part['title']}): {counts}"
     if documents := one["documents"]:
-        counts = f"{documents['mappings']} there, {documents['pending']} to be copied, {documents['held']} held"
-        yield f" documents: {counts}"
+        words = {"mappings": "there", "unequal": "not equal", "pending": "to be copied", "held": "held"}
+        yield f" documents: {', '.join(f'{documents[key]} {said}' for key, said in words.items())}"
     for part in one["allowances"]:
         minutes = part["changes_every"] / 60
         told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"

@@ -203,6 +203,26 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+def count_unequal(tx: Tx, connection: str, key: str) -> int:
+    """How many copies at a connection were not last seen equal; `key` is where a base says which document was."""
+    digest = DOCUMENTS.c.digest
+    # as mappings store a base: read row by row, a look at the status would take as long as a tie-out
+    equal = sa.literal(f'"{key}":["').concat(digest).concat('","').concat(digest).concat('"]')
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(MAPPINGS.join(DOCUMENTS, MAPPINGS.c.record_id == DOCUMENTS.c.id))
+        .where(
+            MAPPINGS.c.connection == connection,
+            MAPPINGS.c.remote_id.is_not(None),
+            MAPPINGS.c.state.in_(("live", "gone")),
+            DOCUMENTS.c.origin != connection,
+            DOCUMENTS.c.deleted_at.is_(None),
+            sa.or_(MAPPINGS.c.state == "gone", ~MAPPINGS.c.base.contains(equal)),
+        )
+    )
+    return int(tx.execute(statement).scalar_one())
+
+
 def uncopied(tx: Tx, connection: str, after: str, limit: int) -> list[Paper]:
     """Documents of other origins that have no mapping at a connection, by id."""
     values = {"connection": connection, "after": after, "most": limit}

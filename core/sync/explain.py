@@ -9,13 +9,26 @@ import msgspec
 from core.model.documents import KINDS
 from core.model.family import Kin
 from core.model.policy import REGISTRY
-from core.store import connections, customers, failures, holds, inbox, intents, journal, mappings, observations, work
+from core.store import (
+    connections,
+    customers,
+    documents,
+    failures,
+    holds,
+    inbox,
+    intents,
+    journal,
+    mappings,
+    observations,
+    work,
+)
 from core.store.connections import ConnectionRow
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.journal import Entry
 from core.store.mappings import MappingRow
 from core.sync import guard, registry
+from core.sync.documents.standing import BASE
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
@@ -182,7 +195,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
 
 
 def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
-    """How many documents a connection has, how many copies are still to be made, and how many of both are held."""
+    """How many documents a connection has, how many copies are not equal, are still to be made, and are held."""
     policy = hub.connections[name].policy.documents if name in hub.connections else None
     if policy is None or not (policy.originates or policy.mirrors):
         return None
@@ -190,7 +203,7 @@ def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
     held = [row for row in mappings.by_ids(tx, asked).values() if row.kind in KINDS]
     states = {"mappings": "live", "pending": "pending"}
     found = {key: sum(mappings.count(tx, name, state, kind=kind) for kind in KINDS) for key, state in states.items()}
-    return {**found, "held": len(held)}
+    return {**found, "unequal": documents.count_unequal(tx, name, BASE), "held": len(held)}
 
 
 def _parts(tx: Tx, hub: Hub, name: str) -> list[dict[str, Any]]:

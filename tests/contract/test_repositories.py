@@ -10,10 +10,13 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from core.model.documents import Invoice
 from core.model.holds import HoldDraft
+from core.model.money import ZERO
 from core.store import (
     connections,
     customers,
+    documents,
     failures,
     holds,
     inbox,
@@ -27,6 +30,7 @@ from core.store import (
 from core.store.connections import Cursor
 from core.store.customers import Customer
 from core.store.database import Database
+from core.store.documents import Paper
 from core.store.inbox import Letter
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
@@ -346,6 +350,34 @@ def test_the_journal_keeps_its_order(db: Database) -> None:
     found = db.read_now(lambda tx: journal.of_record(tx, "c1"))
     assert [one.changes["phone"][1] for one in found] == ["2", "1", "0"]
     assert db.read_now(journal.last_id) == found[0].id
+
+
+def test_copies_that_were_not_last_seen_equal_are_counted(db: Database) -> None:
+    """In the database, by the text of the base: it must say what reading each of them would say."""
+    papers = [invoice_of(name, digest) for name, digest in (("d1", "aa"), ("d2", "bb"), ("d3", "cc"), ("d4", "dd"))]
+    bases = {"d1": ("aa", "aa"), "d2": ("bb", "aa"), "d3": ("", ""), "d4": ("dd", "dd")}
+    rows = [
+        msgspec.structs.replace(
+            mapping(f"m{one.id}", one.id, f"r{one.id}", "gone" if one.id == "d4" else "live"),
+            kind="invoice", connection="books", base={"others": ("", ""), "document": bases[one.id]},
+        )
+        for one in papers
+    ]  # fmt: skip
+    db.run_now(lambda tx: documents.put(tx, papers))
+    db.run_now(lambda tx: mappings.insert(tx, rows))
+    assert db.read_now(lambda tx: documents.count_unequal(tx, "books", "document")) == 3, "another, never, gone"
+    assert db.read_now(lambda tx: documents.count_unequal(tx, "stripe", "document")) == 0
+
+
+def invoice_of(name: str, digest: str) -> Paper:
+    """An invoice of Stripe's."""
+    document = Invoice(
+        id=name, customer="c1", currency="USD", status="open", lines=(), subtotal=ZERO, total=ZERO, due=ZERO
+    )
+    return Paper(
+        id=name, origin="stripe", remote_id=f"in_{name}", customer_id="c1", document=document, digest=digest,
+        created_at=1, updated_at=1,
+    )  # fmt: skip
 
 
 @pytest.mark.anyio

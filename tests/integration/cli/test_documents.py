@@ -276,4 +276,21 @@ def test_a_hold_is_a_block_of_short_lines_where_nobody_has_a_terminal(billed: Wo
     assert any(one.split()[:1] == ["cure"] for one in lines)
     assert max(map(len, lines)) < 200
     (books,) = (one for one in accord("status").out.splitlines() if one.startswith("quickbooks documents:"))
-    assert books == "quickbooks documents: 2 there, 1 to be copied, 1 held"
+    assert books == "quickbooks documents: 2 there, 0 not equal, 1 to be copied, 1 held"
+
+
+def test_status_counts_the_copies_that_are_not_equal(billed: World, accord: Accord) -> None:
+    """What is held hid that money differs; finance had to close a month to see it."""
+    assert _counted(accord) == {"hubspot": (0, 0), "quickbooks": (0, 0), "stripe": (0, 0)}
+    (copy_id,) = billed.lookalikes["quickbooks"].neutral("invoice")
+    billed.lookalikes["quickbooks"].edit("invoice", copy_id, {"lines": [{**LINE, "quantity": "3"}]})
+    billed.clock.time += 300
+    assert accord("sync").code == 3
+    assert _counted(accord) == {"hubspot": (0, 0), "quickbooks": (1, 1), "stripe": (0, 0)}
+    assert "quickbooks documents: 2 there, 1 not equal, 0 to be copied, 1 held" in accord("status").out
+
+
+def _counted(accord: Accord) -> dict[str, tuple[int, int]]:
+    """How many copies are not equal, and how many documents are held, by connection."""
+    rows = accord("status", "--json").json["connections"]
+    return {one["connection"]: (one["documents"]["unequal"], one["documents"]["held"]) for one in rows}
