@@ -5,6 +5,7 @@ Written apart from translate on purpose: it is what that one is checked against.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -203,6 +204,10 @@ def _sale(entity: str, row: Row) -> dict[str, Any]:
     return {**told, "credited": _ZERO, "memo": row.get("CustomerMemo", {}).get("value", "")}
 
 
+def _is_ours(words: str, kind: str) -> bool:
+    return re.fullmatch(rf"{kind} \(accord:[0-9a-f]{{8}}\)", words) is not None
+
+
 def _shown(row: Row) -> tuple[list[dict[str, Any]], Decimal, Decimal]:
     lines: list[dict[str, Any]] = []
     discount, tax = _ZERO, row["TxnTaxDetail"]["TotalTax"]
@@ -210,9 +215,9 @@ def _shown(row: Row) -> tuple[list[dict[str, Any]], Decimal, Decimal]:
         words = one.get("Description", "") if _mark(row) else ""
         if one["DetailType"] == "DiscountLineDetail":
             discount += one["Amount"]
-        elif words == "Rounding of tax":
+        elif _is_ours(words, "Rounding of tax"):
             tax += one["Amount"]
-        elif words == "Discount on the line above" and lines:
+        elif _is_ours(words, "Discount on the line above") and lines:
             lines[-1]["discount"] -= one["Amount"]
         elif one["DetailType"] in _LINES:
             detail = one.get("SalesItemLineDetail", {})

@@ -120,7 +120,7 @@ class QuickBooksDocuments:
             **self._memo(invoice.memo, "memo"),
             **_NOT_PAYABLE,
             "EmailStatus": "NotSet",
-            **lines_of(invoice, self._booking),
+            **lines_of(invoice, mark, self._booking),
         }
 
     # ---- credit notes --------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class QuickBooksDocuments:
             **self._head(note, mark),
             **self._memo(note.reason, "reason"),
             "EmailStatus": "NotSet",
-            **lines_of(note, self._booking),
+            **lines_of(note, mark, self._booking),
         }
 
     def _applied_body(self, note: CreditNote, mark: str, amount: Decimal) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -25,7 +26,7 @@ VOIDED: Final = "Voided"
 NOT_TAXED: Final = "NON"
 DISCOUNT: Final = "Discount on the line above"
 ROUNDING: Final = "Rounding of tax"
-"""Descriptions of two kinds of lines in copies of ours; elsewhere they mean nothing."""
+"""How lines of ours begin, which are none of the document's."""
 _MARK: Final = re.compile(r"accord:([0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9]+)")
 _MOST: Final = Decimal(10) ** 15
 _FINEST: Final = Decimal("1e-12")
@@ -47,6 +48,14 @@ def mark_in(note: str) -> str | None:
     """Our marker in a private note."""
     found = _MARK.search(note)
     return found[1] if found and parse_mark(found[1]) else None
+
+
+def own_words(words: str, mark: str) -> str:
+    """The description of a line of ours in the copy that carries `mark`.
+
+    A line has no other place to say whose it is, and an origin may call its own lines anything.
+    """
+    return f"{words} (accord:{blake2b(mark.encode(), digest_size=4).hexdigest()})"
 
 
 def note_with(mark: str, words: str = "") -> str:
@@ -218,14 +227,15 @@ def _sold(form: Form) -> tuple[list[_Sold], Decimal, Decimal]:
     """Lines that sell something, the discount of the form as a whole, and its tax."""
     sold: list[_Sold] = []
     discount, tax = ZERO, _finite(form.tax.total, "TotalTax")
-    is_copy = mark_in(form.note) is not None
+    mark = mark_in(form.note)
+    rounding, off = (own_words(words, mark) if mark else None for words in (ROUNDING, DISCOUNT))
     for line in _flat(form.lines):
         if line.type == "DiscountLineDetail":
             discount = total_of([discount, line.amount])
-        elif is_copy and line.description == ROUNDING:
+        elif line.description == rounding:
             # it makes up for tax which QuickBooks rounds in its own way: it is tax
             tax = total_of([tax, line.amount])
-        elif is_copy and line.description == DISCOUNT and sold:
+        elif line.description == off and sold:
             sold[-1].discount = total_of([sold[-1].discount, -line.amount])
         else:
             sold.append(_Sold(line))

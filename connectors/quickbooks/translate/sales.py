@@ -14,7 +14,7 @@ import msgspec
 
 from connectors.quickbooks.manifest import LINES_MOST, TAXED_LINES_MOST
 from connectors.quickbooks.translate.booking import Booking
-from connectors.quickbooks.translate.forms import DISCOUNT, NOT_TAXED, ROUNDING
+from connectors.quickbooks.translate.forms import DISCOUNT, NOT_TAXED, ROUNDING, own_words
 from core.errors import InvalidInputError, RejectedError
 from core.model.documents import Billed, Line
 from core.model.money import ZERO, exponent, from_minor, product, to_minor, total_of
@@ -73,19 +73,19 @@ def text(value: str, field: str, most: int, booking: Booking) -> str:
     return value
 
 
-def lines_of(document: Billed, booking: Booking) -> dict[str, Any]:
-    """Attributes `Line`, `TxnTaxDetail` and `GlobalTaxCalculation` of the form to create."""
+def lines_of(document: Billed, mark: str, booking: Booking) -> dict[str, Any]:
+    """Attributes `Line`, `TxnTaxDetail` and `GlobalTaxCalculation` of the form to create, which carries `mark`."""
     rows = _rows(document, booking)
     most = TAXED_LINES_MOST if document.tax else LINES_MOST
     if len(rows) > most:
         raise RejectedError(
             f"has {len(rows)} lines, discounts included", field="lines", limit=f"{most} lines", cure="split it"
         )
-    written = [_written(row, booking) for row in rows]
+    written = [_written(row, mark, booking) for row in rows]
     body: dict[str, Any] = {} if booking.is_us else {"GlobalTaxCalculation": _calculation(rows)}
     if booking.overrides_tax:
         return {**body, "Line": written, "TxnTaxDetail": {"TotalTax": number(document.tax, "tax")}}
-    return {**body, "Line": [*written, *_rounding(document, rows, booking)]}
+    return {**body, "Line": [*written, *_rounding(document, rows, mark, booking)]}
 
 
 def _rows(document: Billed, booking: Booking) -> list[Row]:
@@ -100,7 +100,7 @@ def _rows(document: Billed, booking: Booking) -> list[Row]:
     return found
 
 
-def _written(row: Row, booking: Booking) -> dict[str, Any]:
+def _written(row: Row, mark: str, booking: Booking) -> dict[str, Any]:
     line, where = row.line, f"line {row.line.id}"
     detail: dict[str, Any] = {"ItemRef": _item(line, booking)}
     if not row.is_discount:
@@ -109,7 +109,7 @@ def _written(row: Row, booking: Booking) -> dict[str, Any]:
         detail["TaxCodeRef"] = {"value": row.code}
     if line.period_start is not None:
         detail["ServiceDate"] = line.period_start.isoformat()
-    described = DISCOUNT if row.is_discount else line.description
+    described = own_words(DISCOUNT, mark) if row.is_discount else line.description
     return {
         "DetailType": "SalesItemLineDetail",
         "Amount": number(row.amount, f"{where}.amount"),
@@ -200,7 +200,7 @@ def _calculation(rows: Sequence[Row]) -> str:
     return "TaxExcluded" if any(row.code for row in rows) else "NotApplicable"
 
 
-def _rounding(document: Billed, rows: Sequence[Row], booking: Booking) -> list[Mapping[str, Any]]:
+def _rounding(document: Billed, rows: Sequence[Row], mark: str, booking: Booking) -> list[Mapping[str, Any]]:
     """The line that makes QuickBooks' own tax the document's: at most half a unit for each line."""
     computed = total_of([_levied(row.amount, row.rate).quantize(_CENT, ROUND_HALF_UP) for row in rows])
     off = total_of([document.tax, -computed])
@@ -223,9 +223,13 @@ def _rounding(document: Billed, rows: Sequence[Row], booking: Booking) -> list[M
             cure="set rounding_item of this connection, and a code for 0 percent in tax_codes",
         )
     detail = {"ItemRef": {"value": booking.rounding_item}, "TaxCodeRef": {"value": code}}
-    amount = number(off, "tax")
     return [
-        {"DetailType": "SalesItemLineDetail", "Amount": amount, "Description": ROUNDING, "SalesItemLineDetail": detail}
+        {
+            "DetailType": "SalesItemLineDetail",
+            "Amount": number(off, "tax"),
+            "Description": own_words(ROUNDING, mark),
+            "SalesItemLineDetail": detail,
+        }
     ]
 
 

@@ -49,6 +49,18 @@ async def test_an_invoice_of_stripe_appears_in_the_books_with_its_number_tax_and
     await is_silent(world)
 
 
+@pytest.mark.parametrize("words", ["Rounding of tax", "Discount on the line above"])
+async def test_a_line_may_be_called_anything(words: str) -> None:
+    """One called as we call ours was taken for ours: its copy was held for a tax that it had not, or was unreadable."""
+    world = await billing()
+    bill(world, "stripe", LINE, {**LINE, "description": words, "tax": "0"}, issued_on="2026-11-18")
+    bill(world, "stripe", {**LINE, "description": words, "tax": "0"}, issued_on="2026-11-19")
+    await world.next_sweep()
+    assert sorted(len(one["lines"]) for one in shown(world, "quickbooks")) == [1, 2]
+    assert sorted(one["total"] for one in shown(world, "quickbooks")) == ["100.00", "219.00"]
+    at_rest(world)
+
+
 async def test_a_payment_settles_the_copy_and_nothing_is_written_again() -> None:
     """By a payment of its own in the books."""
     world = await billing()

@@ -13,6 +13,7 @@ import pytest
 
 from connectors.quickbooks.connector import PROVIDER
 from connectors.quickbooks.translate import Booking, QuickBooksDocuments, booking_of
+from connectors.quickbooks.translate.forms import own_words
 from core.errors import ByHandError, ConfigError, RejectedError, ReplyError
 from core.model.documents import Application, CreditNote, Dispute, Document, Invoice, Line, Payment
 from core.model.paper import Step, WantedDocument
@@ -254,7 +255,7 @@ def test_an_invoice_is_one_write_with_everything_in_it() -> None:
             {
                 "DetailType": "SalesItemLineDetail",
                 "Amount": "-1.00",
-                "Description": "Discount on the line above",
+                "Description": own_words("Discount on the line above", MARK),
                 "SalesItemLineDetail": {"ItemRef": {"value": "1"}, "TaxCodeRef": {"value": "NON"}},
             },
         ],
@@ -390,7 +391,7 @@ def test_a_number_that_the_origin_has_not_given_is_not_made_up() -> None:
 
 def rounding(body: Mapping[str, Any]) -> list[str]:
     """Amounts of rounding lines."""
-    return [one["Amount"] for one in body["Line"] if one["Description"] == "Rounding of tax"]
+    return [one["Amount"] for one in body["Line"] if one["Description"] == own_words("Rounding of tax", MARK)]
 
 
 def test_each_line_is_booked_with_the_code_of_its_rate() -> None:
@@ -777,8 +778,8 @@ def test_lines_of_our_own_copies_are_folded_back() -> None:
     """A discount below its line, and the cent that makes up for QuickBooks' rounding."""
     lines = [
         sold("10.00"),
-        sold("-1.00", Id="2", Description="Discount on the line above"),
-        sold("0.01", Id="3", Description="Rounding of tax"),
+        sold("-1.00", Id="2", Description=own_words("Discount on the line above", MARK)),
+        sold("0.01", Id="3", Description=own_words("Rounding of tax", MARK)),
     ]
     told = form(Line=lines, TxnTaxDetail={"TotalTax": 1.71}, TotalAmt=10.72, Balance=10.72)
     found = read("invoice", told)
@@ -791,8 +792,23 @@ def test_lines_of_our_own_copies_are_folded_back() -> None:
         1,
     )
     assert (of_a_person.subtotal, of_a_person.discount, len(of_a_person.lines)) == (Decimal("9.01"), Decimal(0), 3)
-    first = form(Line=[sold("10.00", Description="Discount on the line above")])
+    first = form(Line=[sold("10.00", Description=own_words("Discount on the line above", MARK))])
     assert len(read("invoice", first).lines) == 1
+
+
+@pytest.mark.parametrize("words", ["Rounding of tax", "Discount on the line above"])
+def test_a_line_that_the_origin_calls_as_we_call_ours_is_a_line(words: str) -> None:
+    """By its words alone it was taken for tax, and the copy was held for a tax that nobody wrote."""
+    wanted = invoice(line("10.00", id="a", tax="1.00"), line("5.00", id="b", description=words))
+    lines = [sold("10.00", Description="Seats"), sold("5.00", Id="2", Description=words)]
+    there = form(Line=lines, TxnTaxDetail={"TotalTax": 1}, TotalAmt=16, Balance=16)
+
+    assert [one.get("Description") for one in body_of(wanted)["Line"]] == ["Seats", words]
+    assert step(wanted, there) is None
+    assert [one.description for one in read("invoice", there).lines] == ["Seats", words]
+    assert len(read("invoice", form(Line=[sold("10.00", Description=words)])).lines) == 1
+    of_another = form(Line=[sold("9.00"), sold("1.00", Id="2", Description=own_words(words, "one.other.1"))])
+    assert len(read("invoice", of_another).lines) == 2, "a form that somebody copied from another copy"
 
 
 @pytest.mark.parametrize(("balance", "status"), [(10.00, "open"), (4.00, "open"), (0, "paid"), (None, "open")])
