@@ -264,6 +264,7 @@ class Form(Struct):
     lines: list[FormLine] = field(name="Line", default_factory=list)
     tax: TaxDetail = field(name="TxnTaxDetail", default_factory=TaxDetail)
     balance: Decimal | None = field(name="Balance", default=None)
+    deposit: Decimal | None = field(name="Deposit", default=None)
     remaining: Decimal | None = field(name="RemainingCredit", default=None)
     linked: list[LinkedTxn] = field(name="LinkedTxn", default_factory=list)
     applied: list[Applied] = field(name=APPLIED, default_factory=list)

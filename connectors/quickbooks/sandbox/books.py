@@ -13,7 +13,7 @@ import msgspec
 from connectors.quickbooks.sandbox import forms
 from connectors.quickbooks.sandbox.forms import BUSINESS
 from connectors.quickbooks.sandbox.items import Items
-from connectors.quickbooks.sandbox.money import amount_in, encodable
+from connectors.quickbooks.sandbox.money import amount_in, encodable, rounded
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import NOT_FOUND, PACIFIC, Customers, stamp
@@ -89,6 +89,7 @@ class Books:
             row.setdefault("EmailStatus", "NotSet")
         if entity == "Invoice":
             row = {**self._invoice_defaults(), "DueDate": row["TxnDate"], **row}
+            row |= self._deposit(row, settled=_ZERO)
         self._last_id += 1
         remote_id = str(self._last_id)
         if entity == "Payment":
@@ -125,8 +126,10 @@ class Books:
             if after.get("DocNumber") != row.get("DocNumber"):
                 self._number(after, allows_twin=False)
             after |= forms.computed(after, told, self.items.check)
-            if after["TotalAmt"] < row["TotalAmt"] - _open(row):
+            settled = row["TotalAmt"] - row.get("Deposit", _ZERO) - _open(row)
+            if after["TotalAmt"] < settled:
                 raise Refused("6000", BUSINESS, "Line: less than what is paid", element="Line")
+            after |= self._deposit(after, settled=settled)
         else:
             after |= self._payment(after, row)
         self._changed(entity, row, after, now)
@@ -144,6 +147,7 @@ class Books:
             after |= {"Line": [], "UnappliedAmt": _ZERO}
         else:
             after |= {"Line": [_emptied(line) for line in row["Line"]], "TxnTaxDetail": {"TotalTax": _ZERO}}
+            after |= {"Deposit": _ZERO} if "Deposit" in row else {}
         self._changed(entity, row, after, now)
         return str(row["Id"])
 
@@ -225,14 +229,27 @@ class Books:
         takes = self._settings().takes_online_payments
         return {"AllowOnlineCreditCardPayment": takes, "AllowOnlineACHPayment": takes}
 
+    def _account(self, row: Row) -> None:
+        account = row.get("DepositToAccountRef", {}).get("value", "4")
+        if account not in self._settings().accounts:
+            raise Refused("2500", "Invalid Reference Id", f"DepositToAccountRef: element id {account} not found")
+
+    def _deposit(self, row: Row, *, settled: Decimal) -> Row:
+        """What was paid at the sale itself: part of the invoice, less is due by it, and no payment tells of it."""
+        deposit = amount_in(row, "Deposit")
+        if deposit is None:
+            return {}
+        self._account(row)
+        if not _ZERO <= deposit <= row["TotalAmt"] - settled:
+            raise Refused("6000", BUSINESS, "Deposit: more than is due, or less than 0", element="Deposit")
+        return {"Deposit": rounded(deposit)}
+
     def _payment(self, row: Row, before: Row | None) -> Row:
         """Judge a payment's lines against what is open, its own earlier ones given back."""
         total = amount_in(row, "TotalAmt")
         if total is None:
             raise Refused("2020", _MISSING, "TotalAmt")
-        account = row.get("DepositToAccountRef", {}).get("value", "4")
-        if account not in self._settings().accounts:
-            raise Refused("2500", "Invalid Reference Id", f"DepositToAccountRef: element id {account} not found")
+        self._account(row)
         lines = [_payment_line(line) for line in row.get("Line", [])]
         settles = self._settles({"Line": lines})
         given_back = self._settles(before) if before else {}
@@ -296,7 +313,8 @@ class Books:
     def _balance(self, entity: str, row: Row) -> None:
         payments = list(self._linking(entity, row["Id"]))
         settled = sum((self._settles(one)[entity, row["Id"]] for one in payments), _ZERO)
-        row["Balance" if entity == "Invoice" else "RemainingCredit"] = row["TotalAmt"] - settled
+        left = row["TotalAmt"] - row.get("Deposit", _ZERO) - settled
+        row["Balance" if entity == "Invoice" else "RemainingCredit"] = left
         if entity == "CreditMemo":
             row["Balance"] = row["RemainingCredit"]
         else:

@@ -26,7 +26,7 @@ _CHOICES: Final = {
 _SALES: Final = frozenset({"DocNumber", "CustomerMemo", "ApplyTaxAfterDiscount", *_CHOICES, "Line", "TxnTaxDetail"})
 _COMMON: Final = frozenset({"PrivateNote", "TxnDate", "CustomerRef", "CurrencyRef"})
 _OF: Final = {
-    "Invoice": _SALES | _COMMON | {"DueDate", "SalesTermRef", *_FLAGS},
+    "Invoice": _SALES | _COMMON | {"DueDate", "SalesTermRef", "Deposit", "DepositToAccountRef", *_FLAGS},
     "CreditMemo": _SALES | _COMMON,
     "Payment": _COMMON | {"PaymentRefNum", "PaymentMethodRef", "DepositToAccountRef", "Line", "TotalAmt"},
 }

@@ -69,7 +69,16 @@ def is_void(form: Form) -> bool:
 
 
 def read_invoice(form: Form) -> RemoteDocument:
-    """An invoice. What settled it, payments or credits, is told by those: here all of it is `paid`."""
+    """An invoice. What settled it, payments or credits, is told by those: here all of it is `paid`.
+
+    A deposit is told by nothing: of a copy it is what somebody booked there, an invoice made there is not taken.
+    """
+    deposit = _finite(form.deposit or ZERO, "Deposit")
+    if deposit and mark_in(form.note) is None:
+        raise ReplyError(
+            f"Deposit is {deposit}: it was paid with the invoice, and no payment tells of it; record a payment of "
+            "the invoice instead, and set the deposit to 0"
+        )
     balance = _finite(form.balance if form.balance is not None else form.total, "Balance")
     lines, discount, tax = _lines(form)
     invoice = Invoice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -68,6 +69,18 @@ async def test_a_second_payment_by_hand_is_named_and_nothing_is_written() -> Non
     await world.next_sweep()
     assert world.writes(BOOKS) == before
     only_hold(world)
+
+
+async def test_a_deposit_that_somebody_enters_on_a_copy_is_asked_about() -> None:
+    """It is no payment, and lowers what is due all the same."""
+    world, _, copy = await billed()
+    world.lookalikes[BOOKS].edit("invoice", copy, {"extra": {"Deposit": Decimal(20)}})
+    await world.next_sweep()
+    hold = only_hold(world)
+    assert (hold.detail["there"], hold.detail["registry"]) == ("99.00", "119.00")
+    world.lookalikes[BOOKS].edit("invoice", copy, {"extra": {"Deposit": Decimal(0)}})
+    await world.next_sweep()
+    at_rest(world)
 
 
 async def test_the_question_goes_by_itself_when_the_payment_is_deleted() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from core.model.documents import KINDS, CreditNote, Invoice, Payment
 from core.model.policy import DocumentPolicy
+from core.sync.documents.tie_out import tie_out
 from core.sync.erasure import Remains, preview
-from tests.support.acting import all_day, everybody, held
+from tests.support.acting import all_day, everybody, failing, held
 from tests.support.paper import at_rest, bill, billing, papers, pay, with_documents
 from tests.support.world import World
 
@@ -56,6 +59,47 @@ async def test_an_invoice_what_is_paid_of_it_and_what_is_credited(world: World) 
     assert [(one.invoice, str(one.amount)) for one in payment.applications] == [(known.id, "19.00")]
     assert (note.invoice, str(note.applied)) == (known.id, "50.00")
     at_rest(world)
+
+
+async def test_an_invoice_with_a_deposit_is_not_taken_until_a_payment_tells_of_it(world: World) -> None:
+    """It showed as paid, and no payment said by whom, when and how."""
+    deposit = {"Deposit": Decimal("119.00"), "DepositToAccountRef": {"value": "35"}}
+    invoice = bill(world, "quickbooks", LINE, number="QB-1", extra=deposit)
+    await world.next_sweep()
+
+    assert papers(world) == []
+    (problem,) = failing(world)
+    assert "Deposit is 119.0" in problem.message
+    assert "record a payment of the invoice instead" in problem.message
+    (untaken,) = _untaken(world)
+    assert (untaken["kind"], untaken["remote_id"], untaken["why"]) == ("invoice", invoice, problem.message)
+
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"extra": {"Deposit": Decimal(0)}})
+    pay(world, invoice, "119.00", "quickbooks")
+    await world.next_sweep()
+    known, payment = only(world, "invoice"), only(world, "payment")
+    assert isinstance(payment, Payment)
+    assert [(one.invoice, str(one.amount)) for one in payment.applications] == [(known.id, "119.00")]
+    assert (known.status, _untaken(world)) == ("paid", [])
+    at_rest(world)
+
+
+async def test_a_deposit_that_is_entered_later_pays_nothing_here(world: World) -> None:
+    """The invoice stays as it was last told whole, and a closing month says so."""
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"extra": {"Deposit": Decimal(19)}})
+    await world.next_sweep()
+
+    known = only(world, "invoice")
+    assert isinstance(known, Invoice)
+    assert (known.status, str(known.due)) == ("open", "119.00")
+    assert [one["remote_id"] for one in _untaken(world)] == [invoice]
+
+
+def _untaken(world: World) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))["untaken"]
+    return found
 
 
 async def test_a_customer_and_an_invoice_of_one_id_are_two(world: World) -> None:

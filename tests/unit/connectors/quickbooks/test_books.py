@@ -381,6 +381,24 @@ def test_an_update_of_a_payment_gives_back_what_it_settled(api: Api) -> None:
     assert api.get("Invoice", made["Id"])["Balance"] == 4
 
 
+def test_a_deposit_is_part_of_the_invoice_and_no_payment(api: Api) -> None:
+    """Less is due by it; it cannot be more than that, less than nothing, or go where no account is."""
+    made = api.post("Invoice", form(Deposit=4, DepositToAccountRef={"value": "35"}))
+    assert (made["TotalAmt"], made["Balance"], made["Deposit"], made["LinkedTxn"]) == (10, 6, 4, [])
+    assert "Payment" not in api.query("SELECT * FROM Payment")
+    api.post("Payment", pay(5, (5, "Invoice", made["Id"])))
+    lock = {"Id": made["Id"], "SyncToken": api.get("Invoice", made["Id"])["SyncToken"], "sparse": True}
+    for changes in ({"Deposit": 6}, {"Deposit": -1}, {"Line": [sold(8)]}):
+        assert api.post("Invoice", {**lock, **changes}) == "6000"
+    assert api.post("Invoice", {**lock, "Deposit": 5})["Balance"] == 0
+    assert api.post("Invoice", form(Deposit=11)) == "6000"
+    assert api.post("Invoice", form(Deposit=1, DepositToAccountRef={"value": "99"})) == "2500"
+    assert api.post("CreditMemo", form(Deposit=1)) == "2010"
+    other = api.post("Invoice", form(Deposit=4))
+    gone = api.post("Invoice", {"Id": other["Id"], "SyncToken": other["SyncToken"]}, "?operation=void")
+    assert (gone["TotalAmt"], gone["Deposit"], gone["Balance"]) == (0, 0, 0)
+
+
 def test_a_payment_of_nothing_applies_a_credit(api: Api) -> None:
     """Both sides are less by it."""
     made, memo = api.post("Invoice", form()), api.post("CreditMemo", form(sold(4)))

@@ -817,6 +817,18 @@ def test_the_status_follows_from_the_balance(balance: float | None, status: str)
     assert read("invoice", form(Balance=balance)).status == status
 
 
+def test_what_was_paid_with_the_invoice_itself_is_not_taken_for_a_payment() -> None:
+    """`Deposit` lowers the balance without a Payment: the invoice was paid, and nobody could say by what."""
+    told = form(Deposit=4, Balance=6, PrivateNote="mine")
+
+    problem = unreadable("invoice", told)
+    assert "Deposit is 4" in problem
+    assert "record a payment of the invoice instead" in problem
+    assert read("invoice", {**told, "Deposit": 0, "Balance": 10}).due == Decimal(10)
+    assert "is no amount" in unreadable("invoice", {**told, "Deposit": 1e99})
+    assert read("invoice", {**told, "PrivateNote": NOTE}).paid == Decimal(4), "of a copy its balance is compared"
+
+
 def test_a_voided_one_keeps_its_place_and_loses_its_amounts() -> None:
     """A zero invoice alone is not void."""
     assert read("invoice", form(**VOIDED)).status == "void"
