@@ -98,13 +98,17 @@ class AgeingReport(BaseModel):
 
 
 class TieOut(BaseModel):
-    """Which documents of a period have an equal copy at each connection. `is_over`: by the calendar."""
+    """Which documents of a period have an equal copy at each connection. `is_over`: by the calendar.
+
+    `differences` and `untaken` keep it open; `left` is what people let go of, each with who did.
+    """
 
     period: str
     is_over: bool
     digest: str
     sums: list[dict[str, Any]]
     differences: list[dict[str, Any]]
+    left: list[dict[str, Any]]
     untaken: list[dict[str, Any]]
 
 

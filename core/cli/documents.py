@@ -145,6 +145,7 @@ def ageing(desk: Desk) -> None:
     desk.show({"ageing": found}, lambda screen: screen.table(columns, rows) if rows else screen.line("nothing is due"))
 
 
+LEFT = ("connection", "kind", "id", "number", "amount", "currency", "by")
 UNTAKEN = ("connection", "kind", "remote_id", "why")
 
 
@@ -172,18 +173,24 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
         "by_hand",
         "missing",
         "differs",
+        "left",
         "outside",
         "unrouted",
         "amount",
         "matched_amount",
+        "left_amount",
     )
     screen.table(columns, [[one[name] for name in columns] for one in found["sums"]])
     names = ("connection", "kind", "id", "number", "amount", "currency", "outcome")
     odd = [[one[name] for name in names] for one in found["differences"]]
     screen.table(names, odd, title="not equal", whole="id")
+    left = [[one[name] for name in LEFT] for one in found["left"]]
+    if left:
+        screen.table(LEFT, left, title="let go of by a person", whole="id")
     untaken = [[one[name] for name in UNTAKEN] for one in found["untaken"]]
     if untaken:
         screen.table(UNTAKEN, untaken, title="not taken", whole="remote_id")
     if not found["is_over"]:
         screen.line(f"{found['period']} is not over: more may come, so close it again then", "yellow")
-    screen.line(f"{found['period']}: {len(odd)} not equal, {len(untaken)} not taken; digest {found['digest']}")
+    counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken"
+    screen.line(f"{found['period']}: {counts}; digest {found['digest']}")

@@ -16,7 +16,7 @@ from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
 from core.model.money import ZERO
-from core.store import connections, documents, failures, holds, mappings
+from core.store import connections, documents, failures, holds, journal, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
@@ -31,6 +31,8 @@ from core.sync.hub import Connection, Hub
 REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE)
 """Holds on what an origin says."""
 MOST: Final = 10_000
+OPEN: Final = ("missing", "differs", "unrouted")
+"""Outcomes that keep a period open."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +47,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
 
 
+class Left(Line, frozen=True, kw_only=True):
+    """One that a person let go of there, by an answer to a hold; `by` whom the journal names."""
+
+    by: str
+
+
 class Sum(msgspec.Struct, kw_only=True):
     """One connection, kind and currency: how many documents of the period, and what they come to.
 
-    `outside`: those that policy wants no copy of there, that are another entity's, or that were void before there was
-    one; `unrouted`: those whose entity is not known, at each connection that may be theirs. Both are in no amount.
+    `left`: those that a person let go of there. `outside`: those that policy wants no copy of there, that are another
+    entity's, or that were void before there was one; `unrouted`: those whose entity is not known, at each connection
+    that may be theirs. The three are not in `amount`.
     `by_hand`: of those that match, how many match with what a person booked there.
     """
 
@@ -60,10 +69,12 @@ class Sum(msgspec.Struct, kw_only=True):
     by_hand: int = 0
     missing: int = 0
     differs: int = 0
+    left: int = 0
     outside: int = 0
     unrouted: int = 0
     amount: Decimal = ZERO
     matched_amount: Decimal = ZERO
+    left_amount: Decimal = ZERO
 
 
 class Untaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +95,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     over = is_over(period, today(hub))
     sums: dict[tuple[str, str, str], Sum] = {}
     odd: list[Line] = []
+    left: list[Left] = []
     standing = {row.name: row for row in connections.every(tx)}
     for kind in KINDS:
         papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
@@ -97,7 +109,11 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
                     # what was offered with its invoice is wanted, whatever its day
                     wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
                     route = routes.at(name, paper) if wanted else "elsewhere"
-                    _count(sums, odd, paper, name, outcome_of(paper, row, route))
+                    line = _count(sums, paper, name, outcome_of(paper, row, route))
+                    if line.outcome == "left":
+                        left.append(_left(tx, line))
+                    elif line.outcome in OPEN:
+                        odd.append(line)
                     if row is not None and is_equal(paper, row) and by_hand.has_any(row):
                         sums[name, kind, paper.document.currency].by_hand += 1
     found = [sums[key] for key in sorted(sums)]
@@ -106,6 +122,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
         "period": period,
         "sums": msgspec.to_builtins(found),
         "differences": msgspec.to_builtins(odd),
+        "left": msgspec.to_builtins(left),
         "untaken": msgspec.to_builtins(untaken),
     }
     return {**shown, "is_over": over, "digest": digest_of("tie_out", shown)}
@@ -133,7 +150,9 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
 
 
 def outcome_of(paper: Paper, row: MappingRow | None, route: Route) -> str:
-    """How a document's copy stands: matched, missing, differs, unrouted, or outside of what is to be there."""
+    """How a document's copy stands: matched, missing, differs, left, unrouted, or outside of what is to be there."""
+    if row is not None and row.state == "excluded" and (row.remote_id is not None or route != "elsewhere"):
+        return "left"
     if row is not None and row.remote_id is not None:
         return "matched" if is_equal(paper, row) else "differs"
     if route in ("elsewhere", "unknown"):
@@ -167,30 +186,32 @@ def is_counted(document: Document, period: str) -> bool:
     return day is not None and day.isoformat().startswith(f"{period}-") and is_final(document)
 
 
-def _count(sums: dict[tuple[str, str, str], Sum], odd: list[Line], paper: Paper, connection: str, outcome: str) -> None:
-    document = paper.document
+def _count(sums: dict[tuple[str, str, str], Sum], paper: Paper, connection: str, outcome: str) -> Line:
+    document, amount = paper.document, paper.amount
     key = (connection, paper.kind, document.currency)
     one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
-    amount = paper.amount
     setattr(one, outcome, getattr(one, outcome) + 1)
-    if outcome == "outside":
-        return
-    if outcome != "unrouted":
+    if outcome in ("matched", "missing", "differs"):
         one.amount += amount
     if outcome == "matched":
         one.matched_amount += amount
-        return
-    odd.append(
-        Line(
-            connection=connection,
-            kind=paper.kind,
-            id=paper.id,
-            number=paper.called,
-            currency=document.currency,
-            amount=str(amount),
-            outcome=outcome,
-        )
+    if outcome == "left":
+        one.left_amount += amount
+    return Line(
+        connection=connection,
+        kind=paper.kind,
+        id=paper.id,
+        number=paper.called,
+        currency=document.currency,
+        amount=str(amount),
+        outcome=outcome,
     )
+
+
+def _left(tx: Tx, line: Line) -> Left:
+    told = [one for one in journal.of_record(tx, line.id, MOST) if one.connection == line.connection]
+    by = next((one.actor for one in told if one.action == "unlink"), "")
+    return Left(**msgspec.structs.asdict(line), by=by)
 
 
 def is_tied(found: Mapping[str, Any]) -> bool:

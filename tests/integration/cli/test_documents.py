@@ -294,3 +294,29 @@ def _counted(accord: Accord) -> dict[str, tuple[int, int]]:
     """How many copies are not equal, and how many documents are held, by connection."""
     rows = accord("status", "--json").json["connections"]
     return {one["connection"]: (one["documents"]["unequal"], one["documents"]["held"]) for one in rows}
+
+
+def test_what_a_person_let_go_of_is_told_apart_and_lets_a_period_tie_out(billed: World, accord: Accord) -> None:
+    """It was missing for ever, though somebody had decided: no month with such a document could be closed."""
+    bill(billed, "stripe", {**LINE, "description": "x" * 4001}, issued_on="2026-11-18")
+    assert accord("sync").code in (0, 3)
+    assert accord("sync", "--kind", "invoices").code == 3
+    before = accord("close", "2026-11", "--json")
+    assert (before.code, [one["outcome"] for one in before.json["differences"]]) == (2, ["missing"])
+    (hold,) = accord("holds", "--json").json
+    assert accord("holds", "answer", hold["id"], "leave").code == 0
+
+    after = accord("close", "2026-11", "--json")
+    assert (after.code, after.json["differences"]) == (0, [])
+    (left,) = after.json["left"]
+    assert (left["connection"], left["amount"], left["by"][:4]) == ("quickbooks", "119.00", "cli:")
+    (books,) = (one for one in after.json["sums"] if (one["connection"], one["kind"]) == ("quickbooks", "invoice"))
+    counted = {name: books[name] for name in ("matched", "missing", "left", "amount", "matched_amount", "left_amount")}
+    assert counted == {
+        "matched": 1, "missing": 0, "left": 1, "amount": "119.00", "matched_amount": "119.00", "left_amount": "119.00",
+    }  # fmt: skip
+    assert after.json["digest"] != before.json["digest"]
+    shown = accord("close", "2026-11").out
+    assert "let go of by a person" in shown
+    assert left["number"] in shown
+    assert "0 not equal, 1 left, 0 not taken" in shown

@@ -29,13 +29,18 @@ def closed(world: FragileWorld) -> dict[str, Any]:
     """November, tied out."""
     found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
     sums = {(one["connection"], one["kind"]): one for one in found["sums"]}
-    return {"is_tied": is_tied(found), "differences": found["differences"], **{str(key): sums[key] for key in sums}}
+    return {
+        "is_tied": is_tied(found),
+        "differences": found["differences"],
+        "left": found["left"],
+        **{str(key): sums[key] for key in sums},
+    }
 
 
 def counts(world: FragileWorld, connection: str, kind: str = "invoice") -> dict[str, int]:
     """How November stands at one connection, where anything is to be counted."""
     one = closed(world)[str((connection, kind))]
-    return {name: one[name] for name in ("matched", "missing", "differs", "outside", "unrouted") if one[name]}
+    return {name: one[name] for name in ("matched", "missing", "differs", "left", "outside", "unrouted") if one[name]}
 
 
 async def test_each_invoice_is_booked_in_the_books_of_its_entity_and_in_no_others() -> None:
@@ -209,6 +214,10 @@ async def test_a_payment_that_settles_invoices_of_two_entities_is_held_in_the_bo
     for one in questions.values():
         await answer(world, one, "leave")
     at_rest(world)
+    assert closed(world)["is_tied"], "a person booked it by hand, and has said so"
+    assert [(one["connection"], one["kind"], one["amount"]) for one in closed(world)["left"]] == [
+        (name, "payment", "119.00") for name in sorted(ALL_BOOKS)
+    ]
 
 
 async def test_an_invoice_that_is_not_booked_yet_goes_where_it_belongs_by_now() -> None:
@@ -382,3 +391,8 @@ async def test_a_payment_that_stays_in_books_which_its_invoice_has_left_is_left_
     assert copies(world, "payment")[US]["state"] == "excluded"
     assert booked(world) == {US: [], EU: ["119.00"]}
     assert booked(world, "payment") == {US: ["119.00"], EU: []}
+    assert counts(world, US, "payment") == {"left": 1}
+    assert [(one["connection"], one["kind"], one["amount"]) for one in closed(world)["left"]] == [
+        (US, "payment", "119.00")
+    ]
+    assert closed(world)["is_tied"]

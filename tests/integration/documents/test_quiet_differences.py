@@ -137,10 +137,16 @@ async def test_what_settles_an_invoice_that_was_let_go_of_is_asked_about() -> No
     await world.next_sweep()
     (hold,) = held(world)
     assert (hold.reason, hold.detail["document"], hold.detail["field"]) == ("rejected", "payment", "applications")
+    assert [(one["kind"], one["by"]) for one in closed(world)["left"]] == [("invoice", "ann")]
+    assert [(one["kind"], one["outcome"]) for one in closed(world)["differences"]] == [("payment", "missing")]
     await answer(world, hold, "leave")
     at_rest(world)
     await is_silent(world)
     assert shown(world, BOOKS, "payment") == []
+    assert [(one["kind"], one["amount"]) for one in closed(world)["left"]] == [
+        ("invoice", "119.00"), ("payment", "119.00"),
+    ]  # fmt: skip
+    assert is_tied(closed(world))
 
 
 async def test_a_payment_of_before_the_first_day_is_booked_where_its_invoice_is_copied() -> None:
