@@ -35,6 +35,7 @@ class DocumentsShown(BaseModel):
     unequal: int = Field(description="Copies that were not last seen equal to the minor unit, or are gone.")
     pending: int = Field(description="Copies that are still to be made.")
     held: int
+    ownerless: int = Field(description="Not taken, because their customer is not known: it is out of scope, say.")
 
 
 class ConnectionShown(BaseModel):

@@ -64,7 +64,8 @@ def _counts(one: Mapping[str, Any]) -> Iterator[str]:
         yield f" {part['part']} ({part['title']}): {counts}"
     if documents := one["documents"]:
         words = {"mappings": "there", "unequal": "not equal", "pending": "to be copied", "held": "held"}
-        yield f" documents: {', '.join(f'{documents[key]} {said}' for key, said in words.items())}"
+        more = f", {documents['ownerless']} of unknown customers" if documents["ownerless"] else ""
+        yield f" documents: {', '.join(f'{documents[key]} {said}' for key, said in words.items())}{more}"
     for part in one["allowances"]:
         minutes = part["changes_every"] / 60
         told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from core.store import connections, customers, failures, holds, mappings, work
+from core.store import connections, customers, failures, holds, mappings, ownerless, work
 from core.store.database import Tx
 from core.sync.guard import SUBJECT
 from core.sync.hub import Hub
@@ -50,8 +50,8 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str],
 
 
 def _unparked(tx: Tx, name: str, waiting: int) -> int:
-    """What the mass-change stop keeps is held, and does not wait."""
-    return waiting - sum(work.count_parked(tx, name, by) for by in ("guard", "rejected"))
+    """What the mass-change stop keeps is held, and does not wait; nor does what is of customers nobody knows."""
+    return waiting - sum(work.count_parked(tx, name, by) for by in ("guard", "rejected", ownerless.PARKED))
 
 
 def _of_customers(tx: Tx, names: Sequence[str], external_ids: Sequence[str]) -> tuple[int, int, int]:

@@ -139,11 +139,6 @@ _POSTPONE: Final = (
     .values(not_before=sa.bindparam("late_until"), attempts=DIRTY.c.attempts + sa.bindparam("more"))
 )
 _POSTPONE_SINCE: Final = _POSTPONE.values(reason=sa.bindparam("why"), shown=None)
-_HURRY: Final = (
-    sa.update(DIRTY)
-    .where(_HERE, ~_OF_CUSTOMERS, DIRTY.c.reason.in_(SOME), DIRTY.c.not_before > sa.bindparam("now"))
-    .values(not_before=sa.bindparam("now"), attempts=0)
-)
 _PARKED: Final = (
     sa.select(DIRTY.c.subject)
     .where(_HERE, DIRTY.c.parked == sa.bindparam("run"), DIRTY.c.subject > sa.bindparam("after"))
@@ -212,14 +207,6 @@ def postpone(
     same = {"here": connection, "more": int(is_attempt)} | ({} if reason is None else {"why": reason})
     statement = _POSTPONE if reason is None else _POSTPONE_SINCE
     tx.many(statement, [{**same, "late_subject": name, "late_until": until} for name, until in waits.items()])
-
-
-def hurry(tx: Tx, connection: str, reasons: Iterable[str], now: float) -> bool:
-    """Let documents that wait for one of these reasons be looked at now; whether any does."""
-    found = 0
-    for some in chunks(sorted(set(reasons))):
-        found += tx.execute(_HURRY, {"here": connection, "some": some, "now": now}).rowcount
-    return found > 0
 
 
 def parked(tx: Tx, connection: str, run: str, after: str, limit: int) -> list[str]:

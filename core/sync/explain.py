@@ -20,6 +20,7 @@ from core.store import (
     journal,
     mappings,
     observations,
+    ownerless,
     work,
 )
 from core.store.connections import ConnectionRow
@@ -171,7 +172,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "documents": _documents(tx, hub, name),
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
-                "waiting": waiting.get(name, 0),
+                "waiting": waiting.get(name, 0) - work.count_parked(tx, name, ownerless.PARKED),
                 "inbox": letters.get((name, "new"), 0),
                 "poison": letters.get((name, "poison"), 0),
                 "held": sum(times for (where, _), times in held.items() if where == name),
@@ -195,7 +196,10 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
 
 
 def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
-    """How many documents a connection has, how many copies are not equal, are still to be made, and are held."""
+    """How many documents a connection has; how many copies are not equal, are still to be made, are held.
+
+    `ownerless`: not taken, because nobody knows their customer.
+    """
     policy = hub.connections[name].policy.documents if name in hub.connections else None
     if policy is None or not (policy.originates or policy.mirrors):
         return None
@@ -203,7 +207,8 @@ def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
     held = [row for row in mappings.by_ids(tx, asked).values() if row.kind in KINDS]
     states = {"mappings": "live", "pending": "pending"}
     found = {key: sum(mappings.count(tx, name, state, kind=kind) for kind in KINDS) for key, state in states.items()}
-    return {**found, "unequal": documents.count_unequal(tx, name, BASE), "held": len(held)}
+    unequal, unknown = documents.count_unequal(tx, name, BASE), work.count_parked(tx, name, ownerless.PARKED)
+    return {**found, "unequal": unequal, "held": len(held), "ownerless": unknown}
 
 
 def _parts(tx: Tx, hub: Hub, name: str) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from core.store import (
     looks,
     mappings,
     observations,
+    ownerless,
     work,
 )
 from core.store.connections import Cursor
@@ -231,6 +232,27 @@ def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
     assert sorted(due(50.0)) == ["a", "b", "c"]
     assert [one.next_due for one in db.read_now(looks.everywhere)] == [None, 0.0]
     assert db.read_now(lambda tx: looks.at(tx, "stripe")).next_due == 0.0
+
+
+def test_what_waits_for_its_customer_is_parked_until_that_one_is_placed(db: Database) -> None:
+    """One that was marked again while it was read is looked at all the same: its customer may be another by then."""
+    mark = {"reason": "changed", "trace": "t", "now": 1.0, "kind": "invoice"}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:a", "d:invoice:b", "d:invoice:c"], **mark))  # type: ignore[arg-type]
+    read = {row.subject[-1]: row for row in db.read_now(lambda tx: work.due_documents(tx, "stripe", 5, 10))}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:b"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: ownerless.park(tx, "stripe", {row: f"for {name}" for name, row in read.items()}))
+
+    def due() -> list[str]:
+        return [row.subject[-1] for row in db.read_now(lambda tx: work.due_documents(tx, "stripe", 5, 10))]
+
+    assert due() == ["b"]
+    assert db.read_now(lambda tx: ownerless.reasons(tx, "stripe")) == ["for a", "for c"]
+    assert db.read_now(lambda tx: ownerless.reasons(tx, "hubspot")) == []
+    assert not db.run_now(lambda tx: ownerless.release(tx, "stripe", ["for b"], 2.0))
+    assert db.run_now(lambda tx: ownerless.release(tx, "stripe", ["for a", "for nobody"], 2.0))
+    assert sorted(due()) == ["a", "b"]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:c"], **mark))  # type: ignore[arg-type]
+    assert sorted(due()) == ["a", "b", "c"], "something said that it changed"
 
 
 def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others(db: Database) -> None:

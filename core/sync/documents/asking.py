@@ -11,7 +11,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.listing import OFFER
-from core.sync.documents.marking import mark_mappings
+from core.sync.documents.marking import mark_mappings, owners_found
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.hub import Connection, Hub
@@ -59,6 +59,7 @@ def look_again(
         if kind in connection.policy.documents.originates:
             connections.touch_cursor(tx, connection.name, kind, "full")
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
+    owners_found(tx, hub, connection)
     for kind in concerned:
         _mark_copies(tx, hub, connection, kind, trace)
 
@@ -89,6 +90,7 @@ def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
     if not kinds or connections.get(tx, connection.name).state != "active":
         return False
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
+    owners_found(tx, hub, connection)
     for kind in kinds:
         _mark_copies(tx, hub, connection, kind, trace, is_unequal_only=True)
     return True

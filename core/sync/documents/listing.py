@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from core.errors import ReplyError
 from core.model.remote import Remote
 from core.ports import Bad
-from core.store import connections, documents, failures, mappings, observations, work
+from core.store import connections, documents, failures, mappings, observations, ownerless, work
 from core.store.connections import ConnectionRow, Cursor, Cursors
 from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
-from core.sync.documents.marking import mark_mappings, subject_of
+from core.sync.documents.marking import customer_in, mark_mappings, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import RAW_SHOWN
@@ -79,10 +81,7 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report
     def store(tx: Tx) -> None:
         taken = take(tx, hub, connection, kind, read)
         now = hub.clock.now()
-        waits = {subject_of((kind, one)): now + hub.timing.first_back_off for one in taken.waits}
-        work.mark(
-            tx, connection.name, waits, reason="not complete yet", trace=run, now=now, kind=kind, not_before=waits
-        )
+        _mark_waiting(tx, hub, connection, kind, taken.waits, run)
         seen = [
             Observation(
                 remote_id=one.sighting.id, digest=one.sighting.digest, remote=Remote(id=one.sighting.id, fields={})
@@ -99,6 +98,22 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report
     await hub.db.run(store)
     report.looked += len(page.sightings)
     report.failed += len(bad)
+
+
+def _mark_waiting(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[str, str], trace: str) -> None:
+    now = hub.clock.now()
+    subjects = {
+        subject_of((kind, one)): now + hub.timing.first_back_off for one, why in waits.items() if not customer_in(why)
+    }
+    work.mark(
+        tx, connection.name, subjects, reason="not complete yet", trace=trace, now=now, kind=kind, not_before=subjects
+    )
+    for name, why in waits.items():
+        if customer_in(why):
+            subject = subject_of((kind, name))
+            work.mark(
+                tx, connection.name, [subject], reason=why, trace=trace, now=now, kind=kind, parked=ownerless.PARKED
+            )
 
 
 def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, is_last: bool) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from core.store import documents, mappings, work
+from core.store import documents, mappings, ownerless, work
 from core.store.database import Tx
 from core.store.mappings import MappingRow
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 
 Named = tuple[str, str]
 """A remote document: (kind, remote id). Ids of different kinds may be equal."""
 TO_BE_COPIED: Final = "to be copied"
 """Why a copy waits that was not made yet."""
+_CUSTOMER: Final = "its customer "
+_UNMAPPED: Final = " has no mapping here"
 MOVED_AT_ONCE: Final = 200
 """Documents of one transaction's customers that are marked when their entity changes."""
 
@@ -31,7 +33,13 @@ def named_in(subject: str) -> Named:
 
 def no_customer_yet(remote_id: str) -> str:
     """Why a document cannot be taken: the object that it names as its customer is nobody's so far."""
-    return f"its customer {remote_id} has no mapping here"
+    return f"{_CUSTOMER}{remote_id}{_UNMAPPED}"
+
+
+def customer_in(reason: str) -> str | None:
+    """The object that `no_customer_yet` was made from; None for another reason."""
+    is_one = reason.startswith(_CUSTOMER) and reason.endswith(_UNMAPPED)
+    return reason[len(_CUSTOMER) : -len(_UNMAPPED)] if is_one else None
 
 
 def no_object_yet(external_id: str) -> str:
@@ -45,7 +53,18 @@ def customers_placed(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[s
     if not placed or not (policy.originates or policy.mirrors):
         return
     reasons = [no_customer_yet(one) for one in placed.values() if one] + [no_object_yet(one) for one in placed]
-    if work.hurry(tx, connection.name, reasons, hub.clock.now()):
+    _release(tx, hub, connection, reasons)
+
+
+def owners_found(tx: Tx, hub: Hub, connection: Connection) -> None:
+    """Documents are looked at whose customers were placed, and nobody said so: nothing is read for it."""
+    waiting = {remote_id: why for why in ownerless.reasons(tx, connection.name) if (remote_id := customer_in(why))}
+    known = mappings.by_remote_ids(tx, connection.name, KIND, waiting)
+    _release(tx, hub, connection, [waiting[one] for one, row in known.items() if row.state != "excluded"])
+
+
+def _release(tx: Tx, hub: Hub, connection: Connection, reasons: Sequence[str]) -> None:
+    if ownerless.release(tx, connection.name, reasons, hub.clock.now()):
         tx.after_commit(lambda: hub.wake(connection.name))
 
 

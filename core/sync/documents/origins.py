@@ -14,14 +14,14 @@ from core.model.holds import HoldDraft
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
 from core.ports import Missing, Sighting
-from core.store import documents, journal, mappings, work
+from core.store import documents, journal, mappings, ownerless, work
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.copies import hold
-from core.sync.documents.marking import Named, mark_documents, mark_mappings
+from core.sync.documents.marking import Named, customer_in, mark_documents, mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import Copy, named_of
 from core.sync.documents.taking import Read, take, understood
@@ -65,9 +65,12 @@ def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Repor
     taken = take(tx, hub, connection, found.kind, found.there)
     waits = {found.rows[name]: why for name, why in taken.waits.items()}
     dealt_with(tx, connection, [row for one in found.there if (row := found.rows[one.sighting.id]) not in waits])
+    # of a customer that is out of scope, say: nothing that is read of it again would change that
+    ownerless.park(tx, connection.name, {row: why for row, why in waits.items() if customer_in(why)})
     for row, why in waits.items():
-        until = hub.clock.now() + back_off(hub.timing, row.attempts)
-        work.postpone(tx, connection.name, {row.subject: until}, reason=why)
+        if not customer_in(why):
+            until = hub.clock.now() + back_off(hub.timing, row.attempts)
+            work.postpone(tx, connection.name, {row.subject: until}, reason=why)
     record_trouble(tx, hub, connection, found.trouble)
     for missing in found.gone:
         if missing.survivor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -320,3 +321,22 @@ def test_what_a_person_let_go_of_is_told_apart_and_lets_a_period_tie_out(billed:
     assert "let go of by a person" in shown
     assert left["number"] in shown
     assert "0 not equal, 1 left, 0 not taken" in shown
+
+
+def test_documents_of_unknown_customers_are_told_apart_and_keep_no_sync_from_agreeing(
+    billed: World, accord: Accord
+) -> None:
+    """They waited for ever, and no sync of a company with customers out of scope ever ended well."""
+    scope = msgspec.structs.replace(billed.config.policy.connections["stripe"], enters="marked")
+    policies = {**billed.config.policy.connections, "stripe": scope}
+    billed.config = replace(billed.config, policy=msgspec.structs.replace(billed.config.policy, connections=policies))
+    billed.start()
+    other = billed.lookalikes["stripe"].edit("customer", None, {"name": "Out Of Scope", "email": "out@example.test"})
+    bill(billed, customer=other)
+    billed.clock.time += 300
+    assert accord("sync").code == 0
+    result = accord("sync", "--kind", "invoices", "--json")
+    assert (result.code, result.json["waiting"]) == (0, 0)
+    (stripe,) = (one for one in accord("status", "--json").json["connections"] if one["connection"] == "stripe")
+    assert (stripe["waiting"], stripe["documents"]["ownerless"]) == (0, 1)
+    assert ", 1 of unknown customers" in accord("status").out

@@ -8,7 +8,9 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.ports import Sighting
+from core.ports import HttpRequest, HttpResponse, Sighting
+from core.store import customers, mappings
+from core.store.mappings import MappingRow
 from core.store.tables import DIRTY
 from core.sync.documents.taking import Read, take, understood
 from core.sync.documents.telling import listed
@@ -18,6 +20,7 @@ from tests.support.paper import (
     BOOKS,
     LINE,
     SINCE,
+    an_hour_later,
     at_rest,
     bill,
     billing,
@@ -246,6 +249,59 @@ async def test_an_invoice_of_a_customer_that_is_not_mapped_waits_says_why_and_is
     assert len(papers(world)) == 1
     (there,) = shown(world, "quickbooks")
     assert there["total"] == "119.00"
+
+
+async def test_documents_of_a_customer_that_nobody_knows_are_not_read_again_and_again() -> None:
+    """Out of scope for good: each of them was read once an hour, for ever, out of the month's allowance."""
+    world, invoice, _ = await _of_an_unknown_customer()
+    reads = _reads_of(world, invoice)
+    for _ in range(30):
+        await an_hour_later(world)
+    assert reads == []
+    assert papers(world) == []
+    world.lookalikes["stripe"].edit("invoice", invoice, {"memo": "Thanks"})
+    for _ in range(5):
+        await an_hour_later(world)
+    assert 1 <= len(reads) <= 2, "the feed named it"
+
+
+async def test_documents_are_taken_when_their_customer_is_placed_though_nobody_said_so() -> None:
+    """They would wait for ever otherwise: a mapping may come by ways that documents hear nothing of."""
+    world, _, other = await _of_an_unknown_customer()
+    (ada,) = world.db.read_now(customers.listing)
+    ben = MappingRow(
+        id="ben", record_id=ada.id, connection="stripe", part="ben", remote_id=other, state="live",
+        created_at=1.0, updated_at=1.0,
+    )  # fmt: skip
+    world.db.run_now(lambda tx: mappings.insert(tx, [ben]))
+    await an_hour_later(world)
+    assert len(papers(world)) == 1
+
+
+async def _of_an_unknown_customer() -> tuple[World, str, str]:
+    """A person is asked who it is, and has not answered: the world, an invoice, the object of its customer."""
+    world = await billing()
+    other = world.lookalikes["stripe"].edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    invoice = bill(world, customer=other)
+    await world.next_sweep()
+    await an_hour_later(world)  # the feed tells a little of what it told before
+    assert len(held(world)) == 1
+    assert papers(world) == []
+    return world, invoice, other
+
+
+def _reads_of(world: World, remote_id: str) -> list[str]:
+    """Every request to Stripe that names an object, from now on."""
+    found: list[str] = []
+    answer_ = world.exchanges["stripe"]
+
+    def watched(request: HttpRequest) -> HttpResponse:
+        if remote_id in request.url:
+            found.append(request.url)
+        return answer_(request)
+
+    world.exchanges["stripe"] = watched
+    return found
 
 
 async def test_a_number_that_is_taken_in_the_books_is_asked_about() -> None:
