@@ -26,6 +26,7 @@ CIRCLE: Final = "circular_parent"
 DOCUMENT_CHANGED: Final = "document_changed"
 DOCUMENT_GONE: Final = "document_gone"
 BY_HAND: Final = "by_hand"
+UNTOLD: Final = "untold"
 BALANCE_DIFFERS: Final = "balance_differs"
 ENTITY_CHANGED: Final = "entity_changed"
 
@@ -49,6 +50,7 @@ TEXTS: Final[Mapping[str, str]] = {
     DOCUMENT_CHANGED: "a document was changed at its origin in a way that nothing final may be",
     DOCUMENT_GONE: "a document that was final is not there any more at its origin",
     BY_HAND: "money moved in a way that this connection is not told of: a person books it there, and answers so",
+    UNTOLD: "money went back, and its origin does not tell of which document: a person books it, and answers so",
     BALANCE_DIFFERS: "what is due of a copy is not what is due of its invoice, though all that settles it is copied",
     ENTITY_CHANGED: "a document is booked here, and is another entity's by now",
 }
@@ -73,6 +75,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     DOCUMENT_CHANGED: ("accept", "retry"),
     DOCUMENT_GONE: ("accept", "retry", "leave"),
     BY_HAND: ("booked", "retry", "leave"),
+    UNTOLD: ("booked", "retry"),
     BALANCE_DIFFERS: ("retry", "leave"),
     ENTITY_CHANGED: ("accept", "rebook"),
 }

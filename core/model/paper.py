@@ -34,12 +34,26 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
 
 
+class Untold(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that moved, and of which the provider does not tell which of several documents it concerns.
+
+    `field`: the amount of a document that it would be. `amount`: all of it, in the document's currency. `of`: what
+    these documents have in common, as each bears it as its reference or number.
+    """
+
+    field: str
+    amount: Decimal
+    of: str
+    problem: str
+
+
 class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One remote document as a connector's translation reads it, every id in the connection's own terms.
 
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
     provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
-    as it names them. What cannot be told exactly is no RemoteDocument: reading raises ReplyError.
+    as it names them. What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`,
+    which a person books.
     """
 
     document: Document
@@ -47,6 +61,7 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     collects: bool = False
     settled_by: tuple[str, ...] = ()
+    untold: Untold | None = None
 
 
 class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ from core.model.documents import (
     breaches,
 )
 from core.model.money import total_of
-from core.model.paper import RemoteDocument
+from core.model.paper import RemoteDocument, Untold
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
     )
     record = wire.payment.payment_record
     mark = mark_of(record.metadata) if isinstance(record, RecordWire) else None
-    return RemoteDocument(document=_lawful(payment), mark=mark)
+    return RemoteDocument(document=_lawful(payment), mark=mark, untold=_untold(wire, currency))
 
 
 def _amount(wire: InvoicePaymentWire) -> int:
@@ -204,20 +204,28 @@ def charge_of(wire: InvoicePaymentWire) -> ChargeWire | None:
     return charge if isinstance(charge, ChargeWire) else None
 
 
-def _refunded(wire: InvoicePaymentWire, amount: int) -> int:
-    """What went back of the part that this invoice got; ReplyError where Stripe does not tell that."""
+def _gone_back(wire: InvoicePaymentWire) -> tuple[int, int, str]:
+    """All that came in, with this part of it and with others, what of all that went back, and what it is called."""
     record, charge = wire.payment.payment_record, charge_of(wire)
     if isinstance(record, RecordWire):
-        whole, back = record.amount.value, record.amount_refunded.value if record.amount_refunded else 0
-    elif charge is not None:
-        whole, back = charge.amount, charge.amount_refunded
-    else:
-        return 0
-    if whole == amount or not back:
+        return record.amount.value, record.amount_refunded.value if record.amount_refunded else 0, record.id
+    return (charge.amount, charge.amount_refunded, charge.id) if charge is not None else (0, 0, "")
+
+
+def _refunded(wire: InvoicePaymentWire, amount: int) -> int:
+    """What went back of the part that this invoice got, as far as Stripe tells."""
+    whole, back, _ = _gone_back(wire)
+    if whole == amount:
         return back
-    if back == whole:
-        return amount
-    raise ReplyError("part of a payment of several invoices was refunded, and Stripe does not tell for which of them")
+    return amount if back and back == whole else 0
+
+
+def _untold(wire: InvoicePaymentWire, currency: str) -> Untold | None:
+    whole, back, called = _gone_back(wire)
+    if whole == _amount(wire) or back in (0, whole):
+        return None
+    problem = f"part of {called}, which paid several invoices, was refunded, and Stripe does not tell for which of them"
+    return Untold(field="refunded", amount=amount_in(back, currency), of=_how(wire)[1], problem=problem)
 
 
 def _disputes(wire: InvoicePaymentWire, currency: str) -> tuple[Dispute, ...]:

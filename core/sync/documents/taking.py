@@ -21,6 +21,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import TO_BE_COPIED, mark_mappings, no_customer_yet
 from core.sync.documents.offering import mapping_id, offer_copies
+from core.sync.documents.untold import as_told, question, settle
 from core.sync.figures import mark_owners
 from core.sync.hub import KIND, Connection, Hub
 
@@ -63,7 +64,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, connection, found)
     moved: list[Paper] = []
-    fresh: list[Paper] = []
+    fresh: list[tuple[Paper, Read]] = []
     for one in found:
         mapping = known.get(one.sighting.id)
         paper = papers.get(mapping.record_id) if mapping else None
@@ -75,15 +76,15 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
             continue
         after = _paper(hub, connection, kind, one, paper, ties)
         if paper is None:
-            fresh.append(after)
-        elif not _accepted(tx, hub, connection, paper, after, known[one.sighting.id], one.trace):
+            fresh.append((after, one))
+        elif not _accepted(tx, hub, connection, paper, after, known[one.sighting.id], one):
             taken.held += 1
             continue
         if paper is None or paper.digest != after.digest:
             moved.append(after)
             journal.write(tx, [_entry(paper, after, connection.name, one)])
     documents.put(tx, moved)
-    mappings.insert(tx, _origin_mappings(tx, hub, connection, fresh))
+    taken.held += _enter(tx, hub, connection, fresh)
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
     _pass_on(tx, hub, connection, moved, found)
     return taken
@@ -148,6 +149,7 @@ def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | 
     now = hub.clock.now()
     document_id = old.id if old else documents.id_of(hub.instance, connection.name, kind, one.sighting.id)
     document = ties.named(one.remote.document, document_id)
+    document = as_told(one.remote, document, old.document if old else None)
     document = remembered(old.document, document) if old else document
     return Paper(
         id=document_id,
@@ -160,6 +162,20 @@ def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | 
         created_at=old.created_at if old else now,
         updated_at=now,
     )
+
+
+def _enter(tx: Tx, hub: Hub, connection: Connection, fresh: Sequence[tuple[Paper, Read]]) -> int:
+    """Mappings of documents that were not known; how many of them are asked about."""
+    rows = _origin_mappings(tx, hub, connection, [paper for paper, _ in fresh])
+    mappings.insert(tx, rows)
+    held = 0
+    for (paper, one), row in zip(fresh, rows, strict=True):
+        if draft := question(tx, connection, one.remote, paper, row):
+            subject = work.mapping_subject(row.id)
+            asked = hold_rows.Held(subject=subject, record_id=paper.customer_id, drafts=[draft], trace=one.trace)
+            settle(tx, hub, connection, asked, {})
+            held += 1
+    return held
 
 
 def _origin_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:
@@ -181,9 +197,7 @@ def _origin_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[
     ]
 
 
-def _accepted(
-    tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, mapping: MappingRow, trace: str
-) -> bool:
+def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, mapping: MappingRow, one: Read) -> bool:
     """False, and a hold, where something changed that was final; a person may accept it."""
     fields = thawed(old.document, new.document)
     if not may_become(old.kind, old.document.status, new.document.status):
@@ -203,9 +217,12 @@ def _accepted(
             drafts = [HoldDraft(reason=holds.DOCUMENT_CHANGED, detail=detail, digest=digest)]
         else:
             hold_rows.spend(tx, connection.name, [(subject, "")])
-    held = hold_rows.Held(subject=subject, record_id=old.customer_id, drafts=drafts, trace=trace)
-    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
-    return not drafts
+    is_accepted = not drafts
+    if is_accepted and (asked := question(tx, connection, one.remote, new, mapping)):
+        drafts = [asked]
+    held = hold_rows.Held(subject=subject, record_id=old.customer_id, drafts=drafts, trace=one.trace)
+    settle(tx, hub, connection, held, known)
+    return is_accepted
 
 
 def _entry(old: Paper | None, new: Paper, connection: str, one: Read) -> journal.Entry:

@@ -12,7 +12,7 @@ import msgspec
 from core.errors import InvalidInputError
 from core.model.documents import KINDS, Document, Payment
 from core.model.entities import Route
-from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS
+from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS, UNTOLD
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
 from core.model.money import ZERO
@@ -28,7 +28,7 @@ from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every, today
 from core.sync.hub import Connection, Hub
 
-REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE)
+REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE, UNTOLD)
 """Holds on what an origin says."""
 MOST: Final = 10_000
 OPEN: Final = ("missing", "differs", "unrouted")

@@ -266,16 +266,37 @@ def test_a_payment_is_read_with_what_went_back_of_it(wire: Any, expected: Any) -
 @pytest.mark.parametrize(
     ("wire", "word"),
     [
-        (payment(by_card(amount=2500, amount_refunded=100)), "several invoices"),
         (payment(by_card(), amount_paid=0), "positive"),
         (payment(by_card(), invoice="in_1"), "not what Stripe documents"),
         (payment(by_card(), status="lost"), "state"),
     ],
 )
 def test_a_payment_that_cannot_be_told_exactly_is_none(wire: Any, word: str) -> None:
-    """Which of several invoices a refund belongs to, Stripe does not tell."""
+    """It is kept as a failure."""
     with pytest.raises(ReplyError, match=word):
         DOCUMENTS.read("payment", json.dumps(wire).encode())
+
+
+@pytest.mark.parametrize(
+    ("wire", "refunded", "untold"),
+    [
+        (payment(by_card(amount=2500, amount_refunded=100)), 0, Decimal(1)),
+        (payment(by_card(amount=2500, amount_refunded=2500)), 10, None),
+        (payment(by_card(amount=2500)), 0, None),
+        (payment(by_card(amount_refunded=100)), 1, None),
+        (payment(by_report(amount={"value": 2500}, amount_refunded={"value": 100})), 0, Decimal(1)),
+    ],
+)
+def test_of_which_of_several_invoices_a_part_went_back_is_not_told(
+    wire: Any, refunded: int, untold: Decimal | None
+) -> None:
+    """All of it is all of each; of a part, the payment says no more than that it went back of what they share."""
+    found = read("payment", wire)
+    assert isinstance(found.document, Payment)
+    assert found.document.refunded == refunded
+    assert (found.untold and found.untold.amount) == untold
+    if found.untold is not None:
+        assert (found.untold.field, found.untold.of) == ("refunded", found.document.reference)
 
 
 def test_the_mark_of_a_payment_stands_on_its_report() -> None:
