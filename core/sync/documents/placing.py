@@ -14,11 +14,12 @@ import msgspec
 from core.errors import BugError, RejectedError, ReplyError
 from core.model import holds
 from core.model.documents import Payment, references, settled_by
-from core.model.holds import Answer, HoldDraft
+from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.store import documents, journal, mappings
 from core.store import holds as hold_rows
 from core.store.database import Tx
+from core.store.holds import Hold
 from core.sync.batch import Report
 from core.sync.documents.copies import close_holds, hold, wait
 from core.sync.documents.deciding import refusal
@@ -31,6 +32,8 @@ from core.sync.hub import Connection, Hub
 
 ACCEPT = "accept"
 REBOOK = "rebook"
+BY_HAND = "by hand"
+"""Who answered, where no name was kept."""
 
 
 def place(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[Copy]:
@@ -91,20 +94,23 @@ def _stays(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes,
     answer = _answer(tx, connection, copy, draft)
     if answer is not None:
         hold_rows.spend(tx, connection.name, [(copy.subject, "")])
-    if answer is not None and answer.choice == ACCEPT:
-        return _accepted(tx, hub, connection, copy, routes)
-    if answer is not None and answer.choice == REBOOK and _is_void(connection, copy):
-        _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor="by hand")
+    if answer is not None and answer.answer == ACCEPT:
+        return _accepted(tx, hub, connection, copy, routes, actor=answer.actor or BY_HAND)
+    if answer is not None and answer.answer == REBOOK and _is_void(connection, copy):
+        _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor=answer.actor or BY_HAND)
         return False
     hold(tx, hub, connection, copy, draft)
     report.held += 1
     return False
 
 
-def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Answer | None:
+def _answer(tx: Tx, connection: Connection, copy: Copy, draft: HoldDraft) -> Hold | None:
+    """The question as a person has answered it."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject]).get(copy.subject, ())
     answer = hold_rows.answers(known).get("")
-    return answer if answer is not None and answer.digest == draft.digest else None
+    if answer is None or answer.digest != draft.digest:
+        return None
+    return next(one for one in reversed(known) if (one.state, one.field, one.answer) == ("answered", "", answer.choice))
 
 
 def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
@@ -127,7 +133,7 @@ def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
     return HoldDraft(reason=holds.ENTITY_CHANGED, detail=detail, digest=digest)
 
 
-def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes) -> bool:
+def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes, *, actor: str) -> bool:
     now = hub.clock.now()
     if not references(copy.paper.document):
         entity = routes.owner(copy.paper).entity
@@ -137,7 +143,7 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Rout
     # what it settles has no object here to be compared with
     excluded = msgspec.structs.replace(copy.mapping, state="excluded", base={}, updated_at=now)
     mappings.update(tx, [excluded])
-    _journal(tx, hub, connection, copy, "stays in these books", actor="by hand")
+    _journal(tx, hub, connection, copy, "stays in these books", actor=actor)
     dealt_with(tx, connection, [copy.row])
     return False
 
@@ -148,10 +154,10 @@ def rebooked(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
     if routes.at(connection.name, copy.paper) != "misplaced":
         return False
     answer = _answer(tx, connection, copy, misplaced(connection, copy, routes))
-    if answer is None or answer.choice != REBOOK:
+    if answer is None or answer.answer != REBOOK:
         return False
     hold_rows.spend(tx, connection.name, [(copy.subject, "")])
-    _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor="by hand")
+    _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor=answer.actor or BY_HAND)
     return True
 
 

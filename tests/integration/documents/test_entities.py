@@ -392,7 +392,7 @@ async def test_a_payment_that_stays_in_books_which_its_invoice_has_left_is_left_
     assert booked(world) == {US: [], EU: ["119.00"]}
     assert booked(world, "payment") == {US: ["119.00"], EU: []}
     assert counts(world, US, "payment") == {"left": 1}
-    assert [(one["connection"], one["kind"], one["amount"]) for one in closed(world)["left"]] == [
-        (US, "payment", "119.00")
+    assert [(one["connection"], one["kind"], one["amount"], one["by"]) for one in closed(world)["left"]] == [
+        (US, "payment", "119.00", "ann")
     ]
     assert closed(world)["is_tied"]
