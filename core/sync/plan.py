@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError
 from core.model.decide import Verdict
+from core.model.entities import routing
 from core.model.family import Kin
 from core.model.match import may_create
 from core.model.merge import digest_of
@@ -111,7 +112,7 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
         account=row.account_title or row.account_id or "",
         calls=calls,
         counts=counts,
-        digest=_digest(connection, row, items, copied),
+        digest=_digest(hub, connection, row, items, copied),
         seconds=round(calls / _calls_per_second(connection), 1),
         foreign_marks=foreign,
         items=items,
@@ -120,7 +121,9 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
     return found, creates
 
 
-def _digest(connection: Connection, row: ConnectionRow, items: Sequence[Item], copied: DocumentPlan | None) -> str:
+def _digest(
+    hub: Hub, connection: Connection, row: ConnectionRow, items: Sequence[Item], copied: DocumentPlan | None
+) -> str:
     shown = [msgspec.to_builtins(item) for item in items]
     if copied is None or row.state != "observing":
         # of an active connection documents flow by themselves, whatever plan is applied
@@ -128,7 +131,8 @@ def _digest(connection: Connection, row: ConnectionRow, items: Sequence[Item], c
     # how many goes beside what must be the same: bills come while a person reads
     sorts = sorted({(one.kind, one.currency) for one in copied.sums if one.outcome == "create"})
     policy = connection.policy.documents
-    told = (policy.mirrors, policy.sources, policy.since, sorts)
+    books = routing(hub.policy, connection.name)
+    told = (sorted(policy.mirrors), sorted(policy.sources), policy.since, books, sorts)
     return f"{digest_of(connection.name, row.account_id, shown, told)}-{copied.number('create')}"
 
 
