@@ -386,9 +386,7 @@ def _uncreated(
         twins = [one for one in doubles.get(emails[customer_id], ()) if not (others and one.startswith(others))]
         if not may_create(customer.fields, connection.policy) or twins:
             continue  # its double shows up above, as a link or a hold
-        row = MappingRow(
-            id="", record_id=customer_id, connection=connection.name, state="pending", created_at=0.0, updated_at=0.0
-        )
+        row = mappings.pending("", customer_id, connection.name, generation=1, now=0.0)
         kin = family.kin(customer, None)
         items += _of_pending(hub, connection, row, customer, kin, subject=f"c:{customer_id}")
     return items, ids[-1] if ids else None
