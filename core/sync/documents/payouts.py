@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from core.abilities import PayoutSource
 from core.errors import GoneError, InvalidInputError, NotFoundError
 from core.model.documents import Payment
 from core.model.payouts import Movement, PaidOut, sums_of
-from core.ports import PayoutSource
 from core.store import customers, documents
 from core.store.database import Tx
 from core.store.documents import Paper
