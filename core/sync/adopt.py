@@ -304,13 +304,4 @@ def _mark_dirty(tx: Tx, hub: Hub, connection: Connection, mapping_ids: Sequence[
 
 def _entry(customer: Customer, row: MappingRow, action: str, rule: str, now: float, trace: str) -> journal.Entry:
     changes = {name: (None, value, rule) for name, value in customer.fields.items()}
-    return journal.Entry(
-        at=now,
-        record_id=customer.id,
-        connection=row.connection,
-        remote_id=row.remote_id,
-        action=action,
-        changes=changes,
-        actor=row.connection,
-        trace=trace,
-    )
+    return journal.about(row, at=now, action=action, changes=changes, actor=row.connection, trace=trace)

@@ -191,16 +191,8 @@ def _make_free(tx: Tx, hub: Hub, other: MappingRow) -> None:
 def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) -> None:
     now = hub.clock.now()
     mappings.update(tx, [msgspec.structs.replace(row, updated_at=now, **values)])
-    entry = journal.Entry(
-        at=now,
-        kind=row.kind,
-        record_id=row.record_id,
-        connection=row.connection,
-        remote_id=row.remote_id,
-        action="relink" if values["state"] == "live" else "unlink",
-        actor=actor,
-    )
-    journal.write(tx, [entry])
+    action = "relink" if values["state"] == "live" else "unlink"
+    journal.write(tx, [journal.about(row, at=now, action=action, actor=actor)])
 
 
 def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:

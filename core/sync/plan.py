@@ -233,34 +233,28 @@ def _of_judged(connection: Connection, one: Judged) -> Iterator[Item]:
         reason = f"{one.match.hold.reason}: {one.match.hold.detail.get('problem', '')}"
         yield Item(kind="hold", subject=subject, remote_id=remote.id, reason=reason)
     elif one.match.kind == "enter":
-        external_id = minted_id(connection, remote)
         changes = [
             Change(name, "registry", None, value, one.match.rung)
             for name, value in sorted(remote.fields.items())
             if value
         ]
-        yield Item(
-            kind="enter",
-            subject=subject,
-            external_id=external_id,
-            remote_id=remote.id,
-            reason=one.match.rung,
-            changes=changes,
-            digest=one.digest,
-        )
+        yield _of_match("enter", one, minted_id(connection, remote), changes)
     elif one.match.kind == "link" and one.customer and one.verdict:
         changes = _changes(connection, one.customer, one.verdict)
-        external_id = one.customer.external_id
-        yield Item(
-            kind="link",
-            subject=subject,
-            external_id=external_id,
-            remote_id=remote.id,
-            reason=one.match.rung,
-            changes=changes,
-            digest=one.digest,
-        )
+        yield _of_match("link", one, one.customer.external_id, changes)
         yield from _held(subject, one.customer, remote.id, one.verdict)
+
+
+def _of_match(kind: Kind, one: Judged, external_id: str, changes: list[Change]) -> Item:
+    return Item(
+        kind=kind,
+        subject=work.remote_subject(one.seen.remote_id),
+        external_id=external_id,
+        remote_id=one.seen.remote.id,
+        reason=one.match.rung,
+        changes=changes,
+        digest=one.digest,
+    )
 
 
 def _changes(
