@@ -135,17 +135,15 @@ class Application:
 
     @cached_property
     def _providers(self) -> Mapping[str, Provider]:
-        from importlib import import_module
+        import connectors
 
-        return {name: import_module(f"connectors.{name}.connector").PROVIDER for name in _folders()}
+        return connectors.providers()
 
     @cached_property
     def _offers(self) -> Mapping[str, Offer]:
-        from importlib import import_module
-        from importlib.util import find_spec
+        import connectors
 
-        with_one = [name for name in _folders() if find_spec(f"connectors.{name}.sandbox")]
-        return {name: import_module(f"connectors.{name}.sandbox.offer").OFFER for name in with_one}
+        return connectors.offers()
 
     def lookalikes(self, *, lag_scale: float, seed: int, enforce_limits: bool) -> Mapping[str, LookAlike]:
         """Fresh look-alikes of every provider that has one."""
@@ -391,14 +389,6 @@ class Application:
         urls = {name: server.url(name) for name in lookalikes}
         await db.run(lambda tx: put_meta_once(tx, SANDBOX_URLS, json.dumps(urls)))
         return SandboxAccess(urls=urls, secrets=self.sandbox_secrets())
-
-
-def _folders() -> list[str]:
-    import pkgutil
-
-    import connectors
-
-    return sorted(one.name for one in pkgutil.iter_modules(connectors.__path__) if one.ispkg)
 
 
 if __name__ == "__main__":

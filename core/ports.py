@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from core.errors import AccordError
 from core.model.paper import RemoteDocument, Step, WantedDocument
-from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest, Patch, Refusal, Remote, Wanted
 from core.model.values import Value
 
@@ -174,7 +173,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 class Written(msgspec.Struct, frozen=True):
     """A write that happened. `sighting` is the write's own response, complete; `is_replay` when it may be older.
 
-    `stamp`: when it was done, as the provider says, where what it replaced can be asked for later (`core.history`).
+    `stamp`: when it was done, as the provider says, where what it replaced can be asked for later (`core.abilities`).
     """
 
     sighting: Sighting
@@ -226,28 +225,6 @@ class Connector(Protocol):
 
     async def aclose(self) -> None:
         """Let go of sockets."""
-        ...
-
-
-@runtime_checkable
-class PayoutSource(Protocol):
-    """A connector whose provider pays out what it collected (`manifest.has_payouts`)."""
-
-    async def payouts(self, limit: int) -> Sequence[Payout]:
-        """The newest ones."""
-        ...
-
-    async def payout(self, payout_id: str) -> PaidOut:
-        """One with all that it is made of. GoneError where there is none."""
-        ...
-
-
-@runtime_checkable
-class Examiner(Protocol):
-    """A connector some of whose settings name what only the account can tell to be there."""
-
-    async def faults(self) -> Sequence[str]:
-        """Settings that cannot work there, each in words that name it; nothing is written."""
         ...
 
 
@@ -396,21 +373,3 @@ class Provider:
     oauth: OAuth | None = None
     documents: Callable[[ConnectionConfig], DocumentTranslator] | None = None
     """For providers whose manifest has `documents`."""
-
-
-# ---- the engine ------------------------------------------------------------------------------------
-
-Lane = str
-"""A lane's name is its connection's name."""
-
-
-class Engine(Protocol):
-    """Wakes lanes. All state is in the registry's rows; a wake is only a hint (see ENGINE in docs)."""
-
-    def wake(self, lane: Lane) -> None:
-        """Ask for a run of `lane` soon; idempotent and coalescing, callable from any thread."""
-        ...
-
-    async def serve(self, run_lane: Callable[[Lane], Awaitable[None]]) -> None:
-        """Run awake lanes, one runner each, until cancelled or drained."""
-        ...

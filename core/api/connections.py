@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query
 
-from core.api import connection_shapes, shapes
+from core.api import connection_shapes, plan_shapes, shapes
 from core.api.context import Actor, HubIn, at_or_none, needs, new_router
 from core.errors import InvalidInputError, NotFoundError
 from core.model.scopes import APPROVE, READ, WRITE
-from core.store import work
-from core.store.work import OneOff
+from core.store import one_offs
+from core.store.one_offs import OneOff
 from core.sync.activation import activate
 from core.sync.explain import status
 from core.sync.oneoffs import ask
@@ -38,7 +38,7 @@ def _connection(one: dict[str, Any]) -> connection_shapes.ConnectionShown:
 @router.get("/connections/{name}/plan", **needs(READ, 404))
 async def connection_plan(
     hub: HubIn, name: str, limit: Annotated[int, Query(ge=0, le=100_000, description="Items shown.")] = ITEMS_SHOWN
-) -> shapes.PlanShown:
+) -> plan_shapes.PlanShown:
     """What would change there, field by field, from what was last seen, and of documents; nothing is written.
 
     Copies of documents that are not known to be equal are read; nothing else is asked of the provider.
@@ -47,16 +47,18 @@ async def connection_plan(
 
 
 @router.post("/connections/{name}/activate", **needs(APPROVE, 404))
-async def activate_connection(hub: HubIn, actor: Actor, name: str, seen: shapes.Activation) -> shapes.PlanShown:
+async def activate_connection(
+    hub: HubIn, actor: Actor, name: str, seen: plan_shapes.Activation
+) -> plan_shapes.PlanShown:
     """Leave observing, if the plan of this very moment is the one that was seen."""
     return _plan(await activate(hub, hub.connection(name), seen.digest, actor=actor), 0)
 
 
-def _plan(found: Plan, limit: int) -> shapes.PlanShown:
+def _plan(found: Plan, limit: int) -> plan_shapes.PlanShown:
     values = msgspec.structs.asdict(found) | {"total_items": len(found.items)}
     values["items"] = [msgspec.to_builtins(item) for item in found.items[:limit]]
     values["documents"] = msgspec.to_builtins(found.documents)
-    return shapes.PlanShown.model_validate(values)
+    return plan_shapes.PlanShown.model_validate(values)
 
 
 @router.post("/syncs", status_code=202, tags=["syncs"], **needs(WRITE, 404))
@@ -68,14 +70,14 @@ async def ask_for_sync(hub: HubIn, wanted: shapes.SyncRequest) -> shapes.SyncSho
             raise InvalidInputError("is empty", field="external_ids", cure="name the customers")
         request["external_ids"] = wanted.external_ids
     one_id = await ask(hub, wanted.connection, request)
-    found = await hub.db.read(lambda tx: work.one_off(tx, one_id))
+    found = await hub.db.read(lambda tx: one_offs.get(tx, one_id))
     return _sync(found, one_id)
 
 
 @router.get("/syncs/{sync_id}", tags=["syncs"], **needs(READ, 404))
 async def get_sync(hub: HubIn, sync_id: str) -> shapes.SyncShown:
     """A one-off and what became of it."""
-    return _sync(await hub.db.read(lambda tx: work.one_off(tx, sync_id)), sync_id)
+    return _sync(await hub.db.read(lambda tx: one_offs.get(tx, sync_id)), sync_id)
 
 
 def _sync(found: OneOff | None, one_id: str) -> shapes.SyncShown:

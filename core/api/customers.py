@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -239,9 +239,3 @@ def version_in(if_match: str | None) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise InvalidInputError("is no version", field="If-Match", limit='a number like "3"', cure="send the ETag back")
     return int(text)
-
-
-def external_ids(tx: Tx, record_ids: Iterable[str | None]) -> dict[str, str]:
-    """External ids by internal id, deleted customers included."""
-    found = customers.by_ids(tx, {one for one in record_ids if one})
-    return {one.id: one.external_id for one in found.values()}

@@ -9,11 +9,11 @@ from fastapi import Query
 
 from core.api import shapes
 from core.api.context import Actor, CallerIn, HubIn, at, needs, new_router
-from core.api.customers import external_ids, failure_shown
+from core.api.customers import failure_shown
 from core.errors import InvalidInputError
 from core.model.holds import APPROVER_REASONS, CHOICES, TEXTS
 from core.model.scopes import APPROVE, READ, WRITE
-from core.store import connections, failures, holds, inbox
+from core.store import connections, customers, failures, holds, inbox
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers, registry
@@ -38,7 +38,7 @@ async def list_holds(
         _check_filters(tx, connection, reason)
         record = registry.get(tx, external_customer_id).id if external_customer_id is not None else None
         found = holds.listing(tx, connection=connection, reason=reason, record_id=record, limit=limit)
-        names = external_ids(tx, [one.record_id for one in found])
+        names = customers.external_ids(tx, [one.record_id for one in found])
         total = sum(holds.counts(tx).values())
         return shapes.Holds(data=[_hold(one, names) for one in found], total=total)
 
@@ -71,7 +71,7 @@ async def answer_hold(hub: HubIn, caller: CallerIn, hold_id: str, given: shapes.
         answers.answer(tx, hub, hold_id, given.choice, actor=caller.actor, digest=given.digest)
         found = holds.get(tx, hold_id)
         assert found is not None  # noqa: S101 - answered just now
-        return _hold(found, external_ids(tx, [found.record_id]))
+        return _hold(found, customers.external_ids(tx, [found.record_id]))
 
     return await hub.db.run(work)
 
@@ -95,7 +95,7 @@ async def list_failures(
     def work(tx: Tx) -> shapes.Failures:
         _check_filters(tx, connection)
         found = failures.listing(tx, connection=connection, state=state, limit=limit)
-        names = external_ids(tx, [one.record_id for one in found])
+        names = customers.external_ids(tx, [one.record_id for one in found])
         shown = [failure_shown(one, names.get(one.record_id or "")) for one in found]
         return shapes.Failures(data=shown, total=sum(failures.counts(tx).values()))
 

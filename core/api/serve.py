@@ -26,9 +26,8 @@ from core.api.edge import LOOPBACK
 from core.api.health import Health
 from core.api.metrics import Metrics
 from core.api.webhooks import WebhookApp
-from core.engine.embedded import EmbeddedEngine
+from core.engine.embedded import EmbeddedEngine, Lane
 from core.errors import AccordError, BusyError, ConfigError
-from core.ports import Lane
 from core.store import api_tokens
 from core.store.database import Database
 from core.store.instance import Instance

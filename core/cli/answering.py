@@ -131,8 +131,7 @@ def _matching(tx: Tx, filters: dict[str, str], choice: str) -> tuple[list[Hold],
         raise InvalidInputError(
             f"{choice!r} is no choice for all of {len(found)}", field="choice", limit=limit, cure=cure
         )
-    owners = customers.by_ids(tx, {one.record_id for one in found if one.record_id})
-    return found, {one.id: one.external_id for one in owners.values()}
+    return found, customers.external_ids(tx, [one.record_id for one in found])
 
 
 def _counted(found: Sequence[Hold]) -> str:

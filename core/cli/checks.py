@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from core.abilities import Examiner
 from core.cli.asking import on_a_loop
 from core.cli.desk import FAILED, OK, Desk
 from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError
-from core.ports import Examiner
 from core.store import connections, schema
 from core.store.connections import ConnectionRow
 from core.sync.hub import Connection, Hub

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from core.cli.desk import Desk
 from core.errors import BusyError
-from core.store import connections, work
+from core.store import connections, one_offs
 from core.store.database import Tx
 from core.sync.hub import Hub
 
@@ -16,7 +16,7 @@ ENDED = ("done", "failed", "reauthorize")
 
 def one_off_state(tx: Tx, name: str, one_off: str) -> str:
     """How far a request is. A connection that a person must authorize again does nothing, however long one waits."""
-    row = work.one_off(tx, one_off)
+    row = one_offs.get(tx, one_off)
     state = row.state if row else "done"
     return "reauthorize" if state == "new" and connections.get(tx, name).state == "reauthorize" else state
 

@@ -46,6 +46,7 @@ def holds(
     from core.cli.hold_ids import open_ids
     from core.errors import InvalidInputError
     from core.model.holds import TEXTS
+    from core.store import customers
     from core.store import holds as rows
 
     if reason is not None and reason not in TEXTS:
@@ -54,7 +55,7 @@ def holds(
     def look(tx: Tx) -> tuple[list[Hold], dict[str, str], dict[str, str]]:
         _check_connection(tx, connection)
         found = rows.listing(tx, connection=connection, reason=reason, limit=limit)
-        return found, _owners(tx, found), open_ids(tx)
+        return found, customers.external_ids(tx, [one.record_id for one in found]), open_ids(tx)
 
     with desk.root.open_hub() as hub:
         found, owners, short = hub.db.read_now(look)
@@ -66,13 +67,6 @@ def _check_connection(tx: Tx, connection: str | None) -> None:
     from core.store import connections
 
     known_row([one.name for one in connections.every(tx)], connection)
-
-
-def _owners(tx: Tx, found: Sequence[Hold | Failure]) -> dict[str, str]:
-    from core.store import customers
-
-    owners = customers.by_ids(tx, {one.record_id for one in found if one.record_id})
-    return {one.id: one.external_id for one in owners.values()}
 
 
 def _hold(one: Hold, owners: dict[str, str]) -> dict[str, object]:
@@ -115,12 +109,13 @@ def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> 
 
     Those that are retrying are tried again by themselves; dead ones wait for `accord retry`.
     """
+    from core.store import customers
     from core.store import failures as rows
 
     def look(tx: Tx) -> tuple[list[Failure], dict[str, str]]:
         _check_connection(tx, connection)
         found = rows.listing(tx, connection=connection, limit=limit)
-        return found, _owners(tx, found)
+        return found, customers.external_ids(tx, [one.record_id for one in found])
 
     with desk.root.open_hub() as hub:
         found, owners = hub.db.read_now(look)

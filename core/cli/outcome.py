@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from core.store import connections, customers, failures, holds, mappings, ownerless, work
+from core.store import connections, customers, failures, holds, mappings, one_offs, ownerless, work
 from core.store.database import Tx
 from core.sync.guard import SUBJECT
 from core.sync.hub import Hub
@@ -32,7 +32,7 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str],
     `asked` are the one-offs by connection: a lane that refused its own has done nothing.
     """
     rows = {one.name: one for one in connections.every(tx)}
-    refused = {name: one.error for name, id_ in asked.items() if (one := work.one_off(tx, id_)) and one.error}
+    refused = {name: one.error for name, id_ in asked.items() if (one := one_offs.get(tx, id_)) and one.error}
     troubled = refused | {name: rows[name].error for name in names if rows[name].error}
     observing = [name for name in names if rows[name].state == "observing"]
     waiting = work.counts(tx)

@@ -1,1 +1,1 @@
-"""Runs lanes: the embedded engine behind the engine port."""
+"""Runs lanes, in this process."""

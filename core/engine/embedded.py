@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from core.ports import Lane
-
+Lane = str
+"""A lane's name is its connection's name."""
 LANES_AT_ONCE = 16
 
 

@@ -45,6 +45,21 @@ def listed(policy: Policy) -> tuple[str, ...]:
     return tuple(sorted({name for one in policy.connections.values() for name in one.documents.entities}))
 
 
+def routing(policy: Policy, books: str) -> list[tuple[str, list[str], str, str]]:
+    """All that policy says of which documents belong in `books`, in one order; nothing where these are of no entity.
+
+    Per connection: the entities whose books it is; the entity of what originates there, and the field that tells it.
+    """
+    told = {name: one.documents for name, one in policy.connections.items()}
+    if books not in told or not told[books].entities:
+        return []
+    return [
+        (name, sorted(set(one.entities)), one.entity, one.entity_field)
+        for name, one in sorted(told.items())
+        if one.entities or one.originates
+    ]
+
+
 def owner_of(policy: Policy, origin: str, customer: str, fields: Fields) -> Owner:
     """The entity of a document that was made at `origin` for a customer (external id, and its fields)."""
     told = policy.connections.get(origin, ConnectionPolicy(name=origin, provider="")).documents

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.errors import InvalidInputError, NotFoundError
 from core.model.scopes import SCOPES
 from core.store.database import Tx
-from core.store.tables import API_TOKENS
+from core.store.secret_tables import API_TOKENS
 
 PREFIX: Final = "accord_"
 """By which people, logs and secret scanners know one."""

@@ -33,3 +33,15 @@ def time(name: str, *, optional: bool = False) -> sa.Column[float]:
 def count(name: str, default: int = 0) -> sa.Column[int]:
     """A whole number."""
     return sa.Column(name, sa.Integer, nullable=False, server_default=str(default))
+
+
+def number(name: str = "id") -> sa.Column[int]:
+    """The primary key: counted up by the database, so that rows are in the order in which they came."""
+    kind = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    return sa.Column(name, kind, primary_key=True, autoincrement=True)
+
+
+def partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    """An index of some rows only."""
+    condition = sa.text(where)
+    return sa.Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)

@@ -62,6 +62,11 @@ def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
     return {one.id: one for one in _found(tx, _BY_ID, ids)}
 
 
+def external_ids(tx: Tx, ids: Iterable[str | None]) -> dict[str, str]:
+    """External ids by internal id, of deleted customers too; None is nobody's."""
+    return {one.id: one.external_id for one in by_ids(tx, {one for one in ids if one}).values()}
+
+
 def by_external_ids(tx: Tx, external_ids: Iterable[str]) -> dict[str, Customer]:
     """Live customers by external_customer_id."""
     return {one.external_id: one for one in _found(tx, _BY_EXTERNAL_ID, external_ids)}

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.model.decide import Lost
 from core.model.values import Value
 from core.store.database import Tx
+from core.store.mappings import MappingRow
 from core.store.tables import JOURNAL
 from core.store.text import SOME, AnyRow, chunks, dump
 from core.store.work import APPROVED_TRACE
@@ -61,6 +62,31 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     lost: Sequence[Lost] = ()
     actor: str
     trace: str = ""
+
+
+def about(
+    row: MappingRow,
+    *,
+    at: float,
+    action: str,
+    actor: str,
+    trace: str = "",
+    changes: Mapping[str, tuple[Value, Value, str]] = {},
+    lost: Sequence[Lost] = (),
+) -> Entry:
+    """A change of one record's object at one connection."""
+    return Entry(
+        at=at,
+        kind=row.kind,
+        record_id=row.record_id,
+        connection=row.connection,
+        remote_id=row.remote_id,
+        action=action,
+        changes=changes,
+        lost=lost,
+        actor=actor,
+        trace=trace,
+    )
 
 
 def write(tx: Tx, entries: Sequence[Entry]) -> None:

@@ -52,6 +52,23 @@ class MappingRow(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: float
 
 
+def pending(
+    name: str, record_id: str, connection: str, *, kind: str = "customer", part: str = "", generation: int, now: float
+) -> MappingRow:
+    """A mapping whose object is to be made; it is not stored."""
+    return MappingRow(
+        id=name,
+        kind=kind,
+        record_id=record_id,
+        connection=connection,
+        part=part,
+        generation=generation,
+        state="pending",
+        created_at=now,
+        updated_at=now,
+    )
+
+
 # as expressions, so that SQLite's planner looks ids up instead of walking the whole connection
 _HERE: Final = (
     MAPPINGS.c.connection.concat("") == sa.bindparam("connection"),

@@ -1,4 +1,6 @@
-"""Every table. Values that the database never looks into are JSON text, so that SQLite and PostgreSQL agree.
+"""Every table but those of secrets.
+
+Values that the database never looks into are JSON text, so that SQLite and PostgreSQL agree.
 
 Times are seconds since 1970 (UTC). Ids are random text: a counter would rewind with a restored backup and
 then name other objects by markers that are already out there.
@@ -10,13 +12,16 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from core.store import columns
+from core.store import secret_tables
 from core.store.columns import count as _count
 from core.store.columns import key as _id
+from core.store.columns import number as _number
+from core.store.columns import partial as _partial
 from core.store.columns import text as _text
 from core.store.columns import time as _time
 
-METADATA: Final = columns.METADATA
+METADATA: Final = secret_tables.METADATA
+"""All of them, those of core.store.secret_tables too."""
 
 META: Final = sa.Table("meta", METADATA, _id("name"), _text("value"))
 
@@ -59,16 +64,8 @@ CUSTOMERS: Final = sa.Table(
     sa.Index("ix_customers_name_key", "name_key"),
     sa.Index("ix_customers_parent", "parent"),
     sa.Index("ix_customers_updated_at", "updated_at", "id"),
-    sa.Index(
-        "uq_customers_live_external_id",
-        "external_id",
-        unique=True,
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    ),
+    _partial("uq_customers_live_external_id", "external_id", where="deleted_at IS NULL", unique=True),
 )
-
-_LIVE_MAPPING: Final = sa.text("state <> 'ended'")
 
 MAPPINGS: Final = sa.Table(
     "mappings",
@@ -86,24 +83,14 @@ MAPPINGS: Final = sa.Table(
     _text("note", default=""),
     _time("created_at"),
     _time("updated_at"),
-    sa.Index(
-        "uq_mappings_record",
-        "kind",
-        "record_id",
-        "connection",
-        "part",
-        unique=True,
-        sqlite_where=_LIVE_MAPPING,
-        postgresql_where=_LIVE_MAPPING,
-    ),
-    sa.Index(
+    _partial("uq_mappings_record", "kind", "record_id", "connection", "part", where="state <> 'ended'", unique=True),
+    _partial(
         "uq_mappings_remote",
         "connection",
         "kind",
         "remote_id",
+        where="state <> 'ended' AND remote_id IS NOT NULL",
         unique=True,
-        sqlite_where=sa.text("state <> 'ended' AND remote_id IS NOT NULL"),
-        postgresql_where=sa.text("state <> 'ended' AND remote_id IS NOT NULL"),
     ),
     sa.Index("ix_mappings_record_id", "record_id"),
     sa.Index("ix_mappings_remote_id", "remote_id"),
@@ -175,12 +162,7 @@ OBSERVATIONS: Final = sa.Table(
     sa.Index("ix_observations_accord_ref", "accord_ref"),
     sa.Index("ix_observations_external_id", "external_id"),
     sa.Index("ix_observations_email_key", "email_key"),
-    sa.Index(
-        "ix_observations_parent_id",
-        "parent_id",
-        sqlite_where=sa.text("parent_id IS NOT NULL"),
-        postgresql_where=sa.text("parent_id IS NOT NULL"),
-    ),
+    _partial("ix_observations_parent_id", "parent_id", where="parent_id IS NOT NULL"),
     comment="What was last seen of a remote object. raw: where updates carry a lock. state: live | gone | erased.",
 )
 
@@ -225,27 +207,16 @@ INTENTS: Final = sa.Table(
     _text("error", default=""),
     _text("trace", default=""),
     _text("stamp", default=""),
-    sa.Index(
-        "uq_intents_open",
-        "mapping_id",
-        unique=True,
-        sqlite_where=sa.text("closed_at IS NULL"),
-        postgresql_where=sa.text("closed_at IS NULL"),
-    ),
+    _partial("uq_intents_open", "mapping_id", where="closed_at IS NULL", unique=True),
     sa.Index("ix_intents_key", "connection", "key"),
-    sa.Index(
-        "ix_intents_stamp",
-        "mapping_id",
-        sqlite_where=sa.text("stamp <> ''"),
-        postgresql_where=sa.text("stamp <> ''"),
-    ),
+    _partial("ix_intents_stamp", "mapping_id", where="stamp <> ''"),
     comment="One remote write that may have been sent. state: sent | ambiguous | done | refused | void.",
 )
 
 JOURNAL: Final = sa.Table(
     "journal",
     METADATA,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _number(),
     _time("at"),
     _text("kind"),
     _text("record_id"),
@@ -278,15 +249,7 @@ HOLDS: Final = sa.Table(
     _time("opened_at"),
     _time("closed_at", optional=True),
     _text("trace", default=""),
-    sa.Index(
-        "uq_holds_open",
-        "connection",
-        "subject",
-        "field",
-        unique=True,
-        sqlite_where=sa.text("state = 'open'"),
-        postgresql_where=sa.text("state = 'open'"),
-    ),
+    _partial("uq_holds_open", "connection", "subject", "field", where="state = 'open'", unique=True),
     sa.Index("ix_holds_subject", "connection", "subject"),
     sa.Index("ix_holds_record_id", "record_id"),
     sa.Index("ix_holds_state", "state", "opened_at"),
@@ -327,7 +290,7 @@ CALLS: Final = sa.Table(
 INBOX: Final = sa.Table(
     "inbox",
     METADATA,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _number(),
     _text("connection"),
     _text("dedupe_key"),
     sa.Column("body", sa.LargeBinary, nullable=False),
@@ -369,40 +332,6 @@ ONE_OFFS: Final = sa.Table(
     _text("trace", default=""),
     sa.Index("ix_one_offs_state", "connection", "state", "asked_at"),
     comment="What operators asked for. state: new | done | failed.",
-)
-
-VAULT: Final = sa.Table(
-    "vault",
-    METADATA,
-    sa.Column("connection", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(64), primary_key=True),
-    _text("sealed"),
-    _time("saved_at"),
-)
-
-VAULT_KEYS: Final = sa.Table(
-    "vault_keys",
-    METADATA,
-    sa.Column("connection", sa.String(64), primary_key=True),
-    _text("key_id"),
-    _text("wrapped"),
-    _time("made_at"),
-    comment="The data key that seals a connection's rows of `vault`, wrapped with the key of this id.",
-)
-
-API_TOKENS: Final = sa.Table(
-    "api_tokens",
-    METADATA,
-    _id("name"),
-    _text("digest"),
-    _text("scope"),
-    _time("created_at"),
-    _text("created_by"),
-    _time("expires_at", optional=True),
-    _time("used_at", optional=True),
-    _time("revoked_at", optional=True),
-    sa.UniqueConstraint("digest"),
-    comment="SHA-256 of each token. Revoked ones stay: a name in the journal must not change hands.",
 )
 
 TOMBSTONES: Final = sa.Table(

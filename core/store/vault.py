@@ -22,7 +22,7 @@ from core.errors import StorageError
 from core.ports import Clock
 from core.store.database import Database, Tx
 from core.store.keyring import KEY_BYTES, Keyring, key_id, unknown_key
-from core.store.tables import VAULT, VAULT_KEYS
+from core.store.secret_tables import VAULT, VAULT_KEYS
 
 _NONCE_BYTES: Final = 12
 _LOCK: Final = "vault"

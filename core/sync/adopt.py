@@ -12,7 +12,7 @@ import msgspec
 
 from core.model.decide import Verdict
 from core.model.family import named
-from core.model.holds import HoldDraft
+from core.model.holds import AMBIGUOUS_MATCH, HoldDraft
 from core.model.match import Match, match
 from core.model.merge import digest_of
 from core.model.values import blank
@@ -74,14 +74,16 @@ def _judged(
         found.customer_id
     )
     if customer is None or customer.deleted_at is not None:
-        draft = HoldDraft(reason="ambiguous_match", detail={"problem": "no such customer to link to"}, digest="")
+        detail: dict[str, object] = {"problem": "no such customer to link to"}
+        draft = HoldDraft(reason=AMBIGUOUS_MATCH, detail=detail, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
     # one that a person named may be on no rung: it may wait to be created here all the same
     rows = ladder.rows[customer.id] if customer.id in ladder.rows else _rows(tx, customer)
     known = ladder.row_of(found, seen.remote, customer)
     slot = known or slot_of(connection, rows, seen.remote_id)
     if isinstance(slot, MappingRow) and known is None and _is_another(slot, seen, ladder):
-        draft = HoldDraft(reason="ambiguous_match", detail={"problem": f"that one is {slot.remote_id} here"}, digest="")
+        detail = {"problem": f"that one is {slot.remote_id} here"}
+        draft = HoldDraft(reason=AMBIGUOUS_MATCH, detail=detail, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
     row = slot if isinstance(slot, MappingRow) else _fresh(hub, connection, customer, slot)
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
@@ -304,13 +306,4 @@ def _mark_dirty(tx: Tx, hub: Hub, connection: Connection, mapping_ids: Sequence[
 
 def _entry(customer: Customer, row: MappingRow, action: str, rule: str, now: float, trace: str) -> journal.Entry:
     changes = {name: (None, value, rule) for name, value in customer.fields.items()}
-    return journal.Entry(
-        at=now,
-        record_id=customer.id,
-        connection=row.connection,
-        remote_id=row.remote_id,
-        action=action,
-        changes=changes,
-        actor=row.connection,
-        trace=trace,
-    )
+    return journal.about(row, at=now, action=action, changes=changes, actor=row.connection, trace=trace)

@@ -161,16 +161,9 @@ def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     now, generation = hub.clock.now(), row.generation + 1
     # a document's copy has the same one always: a database that was put back finds it by its marker
     fixed = mapping_id(row.record_id, row.connection, generation) if row.kind in KINDS else None
-    fresh = MappingRow(
-        id=fixed or hub.ids.new(),
-        kind=row.kind,
-        record_id=row.record_id,
-        connection=row.connection,
-        part=row.part,
-        generation=generation,
-        state="pending",
-        created_at=now,
-        updated_at=now,
+    name = fixed or hub.ids.new()
+    fresh = mappings.pending(
+        name, row.record_id, row.connection, kind=row.kind, part=row.part, generation=generation, now=now
     )
     mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
     mappings.insert(tx, [fresh])
@@ -198,16 +191,8 @@ def _make_free(tx: Tx, hub: Hub, other: MappingRow) -> None:
 def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) -> None:
     now = hub.clock.now()
     mappings.update(tx, [msgspec.structs.replace(row, updated_at=now, **values)])
-    entry = journal.Entry(
-        at=now,
-        kind=row.kind,
-        record_id=row.record_id,
-        connection=row.connection,
-        remote_id=row.remote_id,
-        action="relink" if values["state"] == "live" else "unlink",
-        actor=actor,
-    )
-    journal.write(tx, [entry])
+    action = "relink" if values["state"] == "live" else "unlink"
+    journal.write(tx, [journal.about(row, at=now, action=action, actor=actor)])
 
 
 def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:

@@ -152,20 +152,9 @@ def _not_created(
     if found.kind == "link" and found.remote_id not in mappings.by_remote_ids(
         tx, connection.name, KIND, [found.remote_id]
     ):
-        outcome.mappings.append(
-            msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
-        )
-        outcome.entries.append(
-            journal.Entry(
-                at=now,
-                record_id=mapping.record_id,
-                connection=connection.name,
-                remote_id=found.remote_id,
-                action="link",
-                actor=found.rung,
-                trace=row.trace,
-            )
-        )
+        linked = msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
+        outcome.mappings.append(linked)
+        outcome.entries.append(journal.about(linked, at=now, action="link", actor=found.rung, trace=row.trace))
         return  # still dirty: the next pass reads the object and merges
     if found.kind == "ignore":
         outcome.mappings.append(msgspec.structs.replace(mapping, state="excluded", note=found.rung, updated_at=now))

@@ -7,18 +7,16 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from core.abilities import Examiner, Historian, Past, PayoutSource, Recalled
 from core.errors import AccordError, BugError
-from core.history import Historian, Past, Recalled
 from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
 from core.ports import (
     Account,
     ConnectionConfig,
     Connector,
-    Examiner,
     Missing,
     Page,
-    PayoutSource,
     Probe,
     Provider,
     Receipt,

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import AccordError, RejectedError, RetryError
+from core.ports import Bad
 from core.store import failures, work
 from core.store.database import Tx
 from core.store.work import DirtyRow
-from core.sync.hub import Connection, Hub, Timing
+from core.sync.hub import KIND, Connection, Hub, Timing
 
 RAW_SHOWN = 2000
+BAD_RECORD = "bad_record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,28 @@ class Trouble:
 def back_off(timing: Timing, attempts: int) -> float:
     """Seconds until the next attempt: doubling, capped."""
     return min(timing.longest_back_off, timing.first_back_off * 2.0 ** min(attempts, 30))
+
+
+def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Mapping[str, Bad], trace: str, kind: str = KIND) -> None:
+    """A record that cannot be taken never stops a page: it is stored by its subject, and shown."""
+    now = hub.clock.now()
+    rows = [
+        failures.Failure(
+            connection=connection.name,
+            subject=subject,
+            kind=kind,
+            field=one.field,
+            code=BAD_RECORD,
+            message=f"{one.field}: {one.problem}" if one.field else one.problem,
+            raw=one.raw[:RAW_SHOWN],
+            state="retrying",
+            first_at=now,
+            last_at=now,
+            trace=trace,
+        )
+        for subject, one in bad.items()
+    ]
+    failures.record(tx, rows)
 
 
 def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[DirtyRow, Trouble]) -> None:

@@ -74,15 +74,8 @@ def _mapping_gone(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, missing: Missing
 ) -> None:
     now = hub.clock.now()
-    entry = journal.Entry(
-        at=now,
-        record_id=mapping.record_id,
-        connection=connection.name,
-        remote_id=mapping.remote_id,
-        action="merged" if missing.survivor else "gone",
-        actor=connection.name,
-        trace=row.trace,
-    )
+    action = "merged" if missing.survivor else "gone"
+    entry = journal.about(mapping, at=now, action=action, actor=connection.name, trace=row.trace)
     if missing.survivor:
         other = mappings.by_remote_ids(tx, connection.name, KIND, [missing.survivor]).get(missing.survivor)
         if other is None:

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sqlalchemy.exc import IntegrityError
-
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -23,33 +21,27 @@ from core.errors import (
     RetryError,
     WrongAccountError,
 )
-from core.store import connections, customers, intents, mappings, observations, work
-from core.store.connections import ConnectionRow, Cursor
+from core.store import connections, intents, work
+from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.accounts import check_account
-from core.sync.adopt import adopt
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
 from core.sync.failing import Trouble, back_off, record_trouble, told_of
+from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
-from core.sync.grouping import at_once
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
-from core.sync.notices import mark_objects
 from core.sync.oneoffs import finish_one_off, start_one_off
-from core.sync.parts import offer_parts
 from core.sync.reconcile import reconcile
-from core.sync.registry import offer
 from core.sync.resolve import outlive
 from core.sync.sweep import Listed, sweep_slice
 from core.sync.waiting import ROWS_AT_ONCE, Look, goes_beside, look_around
 
 Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
 
-WALK_AT_ONCE = 250
-"""Unmapped objects per transaction: with fewer of them each page of the file is written more often."""
 BATCHES_PER_SWEEP_SLICE = 10
 TRACES_SHOWN = 20
 
@@ -99,7 +91,7 @@ class Lanes:
         many records one batch has at most; `walked_at_once`: how many unmapped objects one transaction takes.
         """
         self._rows_at_once = rows_at_once
-        self._walked_at_once = walked_at_once
+        self._walks = Walks(hub, rows_at_once=rows_at_once, walked_at_once=walked_at_once)
         self._hub = hub
         self._should_stop = should_stop
         self._states: dict[str, LaneState] = {name: LaneState() for name in hub.connections}
@@ -192,7 +184,7 @@ class Lanes:
         if look.walk == "offer" and not (starved and (look.sweep or look.listing)):
             # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
             state.batches = state.batches + 1 if look.sweep or look.listing else 0
-            await self._walk(connection, look.walk, report)
+            await self._walks.go_on(connection, look.walk, report)
             return Worked.DONE
         if look.listing == OFFER and not (starved and look.sweep):
             state.batches = state.batches + 1 if look.sweep else 0
@@ -216,7 +208,7 @@ class Lanes:
                 await sweep_slice(hub, connection, look.sweep, state.listed, report)
             return Worked.DONE
         if look.walk:
-            await self._walk(connection, look.walk, report)
+            await self._walks.go_on(connection, look.walk, report)
             return Worked.DONE
         if look.listing:
             with connection.meter.sweeping():
@@ -293,64 +285,6 @@ class Lanes:
             for row in rows:
                 await self._reconcile(connection, reconcile_, [row], report)
 
-    async def _walk(self, connection: Connection, mode: str, report: Report) -> None:
-        """One slice of unmapped objects up the ladder, or of unmapped customers offered for creation."""
-        hub = self._hub
-        cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, KIND, mode))
-        if mode == "offer":
-            await hub.db.run(lambda tx: self._offer_slice(tx, connection, cursor))
-            return
-        try:
-            await hub.db.run(lambda tx: self._adopt_slice(tx, connection, cursor, report))
-        except (InvalidInputError, IntegrityError):
-            hub.log.exception("adopt.failed", connection=connection.name)
-            # the same objects one by one: the bad one fails alone, as a waiting subject of its own
-            await hub.db.run(lambda tx: self._adopt_singly(tx, connection, cursor))
-
-    def _adopt_singly(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._walked_at_once)
-        ids = [one.remote_id for one in slice_]
-        mark_objects(tx, self._hub, connection, ids, reason="first contact", trace=cursor.run or "")
-        connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
-
-    def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
-        slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._walked_at_once)
-        if slice_:
-            counts = adopt(tx, self._hub, connection, slice_, cursor.run or "")
-            report.entered += counts.get("enter", 0)
-            report.linked += counts.get("link", 0)
-            report.held += counts.get("hold", 0)
-        else:
-            connections.change(tx, connection.name, restored_at=None)
-        connections.put_cursor(tx, _walked(cursor, slice_[-1].remote_id if slice_ else None))
-
-    def _offer_slice(self, tx: Tx, connection: Connection, cursor: Cursor) -> None:
-        most = at_once(connection, self._rows_at_once)
-        ids = mappings.unmapped_customers(tx, connection.name, KIND, cursor.cursor or "", most)
-        unmapped = list(customers.by_ids(tx, ids).values())
-        subjects = offer(tx, self._hub, connection.name, unmapped)
-        if connection.parts.asked:
-            ids, more = self._offer_parts(tx, connection, cursor.cursor or "", ids, is_full=len(ids) == most)
-            subjects += more
-        now = self._hub.clock.now()
-        work.mark(tx, connection.name, subjects, reason="to be created", trace=cursor.run or "", now=now)
-        connections.put_cursor(tx, _walked(cursor, ids[-1] if ids else None))
-
-    def _offer_parts(
-        self, tx: Tx, connection: Connection, after: str, unmapped: list[str], *, is_full: bool
-    ) -> tuple[list[str], list[str]]:
-        """Parts of customers that were mapped before the part was asked for: how far this slice goes, and subjects."""
-        most = self._walked_at_once
-        names = [part.name for part in connection.parts.asked]
-        lists = [mappings.without_part(tx, connection.name, KIND, name, after, most) for name in names]
-        # a list that is full ends there: whoever comes after its last one is of the next slice
-        ends = [some[-1] for some in lists if len(some) == most] + (unmapped[-1:] if is_full else [])
-        end = min(ends, default="")
-        ids = sorted({one for some in (*lists, unmapped) for one in some if not end or one <= end})
-        rows = mappings.of_records(tx, ids)
-        owners = list(customers.by_ids(tx, ids).values())
-        return ids, offer_parts(tx, self._hub, connection, owners, rows)
-
     async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
         """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""
         hub = self._hub
@@ -389,8 +323,3 @@ def _as_bug(error: Exception) -> AccordError:
         return error
     # the type only: the text of a foreign error may hold a customer's data
     return BugError(f"this is a bug of Accord's ({type(error).__name__}); the log has the details")
-
-
-def _walked(cursor: Cursor, last: str | None) -> Cursor:
-    run = cursor.run if last is not None else None
-    return Cursor(connection=cursor.connection, kind=cursor.kind, mode=cursor.mode, cursor=last, run=run)

@@ -169,13 +169,4 @@ def _close_question(tx: Tx, hub: Hub, name: str, remote_id: str) -> None:
 
 
 def _journal(tx: Tx, hub: Hub, row: MappingRow, action: str, actor: str, trace: str) -> None:
-    entry = journal.Entry(
-        at=hub.clock.now(),
-        record_id=row.record_id,
-        connection=row.connection,
-        remote_id=row.remote_id,
-        action=action,
-        actor=actor,
-        trace=trace,
-    )
-    journal.write(tx, [entry])
+    journal.write(tx, [journal.about(row, at=hub.clock.now(), action=action, actor=actor, trace=trace)])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from core.errors import InvalidInputError
-from core.store import connections, customers, mappings, work
+from core.store import connections, customers, mappings, one_offs, work
 from core.store.database import Tx
-from core.store.work import OneOff
+from core.store.one_offs import OneOff
 from core.sync.batch import Report
 from core.sync.documents.asking import look_again
 from core.sync.hub import KIND, Connection, Hub
@@ -16,16 +16,16 @@ WHATS = ("full", "changes", "customers", "documents")
 
 async def start_one_off(hub: Hub, connection: Connection) -> bool:
     """Begin what was asked for; False when nothing was."""
-    one = await hub.db.read(lambda tx: work.one_off_in(tx, connection.name, "new"))
+    one = await hub.db.read(lambda tx: one_offs.oldest_in(tx, connection.name, "new"))
     if one is None:
         return False
     try:
         await _begin(hub, connection, one)
     except InvalidInputError as error:
         problem = str(error)
-        await hub.db.run(lambda tx: work.finish(tx, one.id, hub.clock.now(), error=problem))
+        await hub.db.run(lambda tx: one_offs.finish(tx, one.id, hub.clock.now(), error=problem))
         return True
-    await hub.db.run(lambda tx: work.running(tx, one.id))
+    await hub.db.run(lambda tx: one_offs.running(tx, one.id))
     return True
 
 
@@ -65,11 +65,11 @@ def _mark_customers(tx: Tx, hub: Hub, connection: Connection, one: OneOff) -> No
 
 async def finish_one_off(hub: Hub, connection: Connection, done: Report) -> bool:
     """The lane has nothing left that may be done now: what runs is done, and `done` is what came of it."""
-    one = await hub.db.read(lambda tx: work.one_off_in(tx, connection.name, "running"))
+    one = await hub.db.read(lambda tx: one_offs.oldest_in(tx, connection.name, "running"))
     if one is None:
         return False
     numbers = {name: getattr(done, name) for name in Report.__slots__}
-    await hub.db.run(lambda tx: work.finish(tx, one.id, hub.clock.now(), result=numbers))
+    await hub.db.run(lambda tx: one_offs.finish(tx, one.id, hub.clock.now(), result=numbers))
     return True
 
 
@@ -79,7 +79,7 @@ async def ask(hub: Hub, name: str, request: dict[str, object]) -> str:
     one = OneOff(id=hub.ids.new(), connection=name, request=request, trace=hub.ids.new())
 
     def put(tx: Tx) -> None:
-        work.ask(tx, one, hub.clock.now())
+        one_offs.ask(tx, one, hub.clock.now())
         tx.after_commit(lambda: hub.wake(name))
 
     await hub.db.run(put)

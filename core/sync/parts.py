@@ -66,15 +66,8 @@ def offer_parts(
     now = hub.clock.now()
     used = mappings.generations(tx, [one.id for one, _ in missing], connection.name)
     fresh = [
-        MappingRow(
-            id=hub.ids.new(),
-            record_id=one.id,
-            connection=connection.name,
-            part=part.name,
-            generation=used.get(one.id, 0) + 1,
-            state="pending",
-            created_at=now,
-            updated_at=now,
+        mappings.pending(
+            hub.ids.new(), one.id, connection.name, part=part.name, generation=used.get(one.id, 0) + 1, now=now
         )
         for one, part in missing
     ]

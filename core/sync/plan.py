@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError
 from core.model.decide import Verdict
+from core.model.entities import routing
 from core.model.family import Kin
 from core.model.match import may_create
 from core.model.merge import digest_of
@@ -111,7 +112,7 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
         account=row.account_title or row.account_id or "",
         calls=calls,
         counts=counts,
-        digest=_digest(connection, row, items, copied),
+        digest=_digest(hub, connection, row, items, copied),
         seconds=round(calls / _calls_per_second(connection), 1),
         foreign_marks=foreign,
         items=items,
@@ -120,7 +121,9 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
     return found, creates
 
 
-def _digest(connection: Connection, row: ConnectionRow, items: Sequence[Item], copied: DocumentPlan | None) -> str:
+def _digest(
+    hub: Hub, connection: Connection, row: ConnectionRow, items: Sequence[Item], copied: DocumentPlan | None
+) -> str:
     shown = [msgspec.to_builtins(item) for item in items]
     if copied is None or row.state != "observing":
         # of an active connection documents flow by themselves, whatever plan is applied
@@ -128,7 +131,8 @@ def _digest(connection: Connection, row: ConnectionRow, items: Sequence[Item], c
     # how many goes beside what must be the same: bills come while a person reads
     sorts = sorted({(one.kind, one.currency) for one in copied.sums if one.outcome == "create"})
     policy = connection.policy.documents
-    told = (policy.mirrors, policy.sources, policy.since, sorts)
+    books = routing(hub.policy, connection.name)
+    told = (sorted(policy.mirrors), sorted(policy.sources), policy.since, books, sorts)
     return f"{digest_of(connection.name, row.account_id, shown, told)}-{copied.number('create')}"
 
 
@@ -229,34 +233,28 @@ def _of_judged(connection: Connection, one: Judged) -> Iterator[Item]:
         reason = f"{one.match.hold.reason}: {one.match.hold.detail.get('problem', '')}"
         yield Item(kind="hold", subject=subject, remote_id=remote.id, reason=reason)
     elif one.match.kind == "enter":
-        external_id = minted_id(connection, remote)
         changes = [
             Change(name, "registry", None, value, one.match.rung)
             for name, value in sorted(remote.fields.items())
             if value
         ]
-        yield Item(
-            kind="enter",
-            subject=subject,
-            external_id=external_id,
-            remote_id=remote.id,
-            reason=one.match.rung,
-            changes=changes,
-            digest=one.digest,
-        )
+        yield _of_match("enter", one, minted_id(connection, remote), changes)
     elif one.match.kind == "link" and one.customer and one.verdict:
         changes = _changes(connection, one.customer, one.verdict)
-        external_id = one.customer.external_id
-        yield Item(
-            kind="link",
-            subject=subject,
-            external_id=external_id,
-            remote_id=remote.id,
-            reason=one.match.rung,
-            changes=changes,
-            digest=one.digest,
-        )
+        yield _of_match("link", one, one.customer.external_id, changes)
         yield from _held(subject, one.customer, remote.id, one.verdict)
+
+
+def _of_match(kind: Kind, one: Judged, external_id: str, changes: list[Change]) -> Item:
+    return Item(
+        kind=kind,
+        subject=work.remote_subject(one.seen.remote_id),
+        external_id=external_id,
+        remote_id=one.seen.remote.id,
+        reason=one.match.rung,
+        changes=changes,
+        digest=one.digest,
+    )
 
 
 def _changes(
@@ -382,9 +380,7 @@ def _uncreated(
         twins = [one for one in doubles.get(emails[customer_id], ()) if not (others and one.startswith(others))]
         if not may_create(customer.fields, connection.policy) or twins:
             continue  # its double shows up above, as a link or a hold
-        row = MappingRow(
-            id="", record_id=customer_id, connection=connection.name, state="pending", created_at=0.0, updated_at=0.0
-        )
+        row = mappings.pending("", customer_id, connection.name, generation=1, now=0.0)
         kin = family.kin(customer, None)
         items += _of_pending(hub, connection, row, customer, kin, subject=f"c:{customer_id}")
     return items, ids[-1] if ids else None

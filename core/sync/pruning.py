@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.store import answers, calls, inbox, work
+from core.store import answers, calls, inbox, one_offs
 from core.store.database import Tx
 from core.sync.hub import Hub
 
@@ -22,11 +22,11 @@ async def prune(hub: Hub) -> dict[str, int]:
     def letters(tx: Tx) -> int:
         return inbox.prune(tx, now - INBOX_SECONDS, AT_ONCE)
 
-    def one_offs(tx: Tx) -> int:
-        return work.prune_one_offs(tx, now - ONE_OFF_SECONDS, AT_ONCE)
+    def requests(tx: Tx) -> int:
+        return one_offs.prune(tx, now - ONE_OFF_SECONDS, AT_ONCE)
 
     dropped = {"letters": 0, "one_offs": 0}
-    for name, step in (("letters", letters), ("one_offs", one_offs)):
+    for name, step in (("letters", letters), ("one_offs", requests)):
         while some := await hub.db.run(step):
             dropped[name] += some
     dropped["calls"] = await hub.db.run(lambda tx: calls.prune(tx, now - CALLS_SECONDS))

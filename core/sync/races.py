@@ -47,11 +47,9 @@ def raced(tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten:
     wins = {name: value for name, value in lost.items() if _stands(hub, connection, customer, intent, name)}
     losers = [Lost(name, value, "remote", "raced") for name, value in lost.items() if name not in wins]
     losers += [Lost(name, intent.wanted[name], "registry", "raced") for name in wins]
-    entry = journal.Entry(
+    entry = journal.about(
+        mapping,
         at=now,
-        record_id=customer.id,
-        connection=connection.name,
-        remote_id=mapping.remote_id,
         action="raced",
         changes={name: (customer.fields.get(name), value, "raced") for name, value in wins.items()},
         lost=losers,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.history import Past, Recalled
+from core.abilities import Past, Recalled
 from core.store import intents, mappings
 from core.store.database import Tx
 from core.store.intents import Intent

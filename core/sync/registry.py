@@ -111,16 +111,7 @@ def offer(tx: Tx, hub: Hub, name: str, unmapped: Sequence[Customer]) -> list[str
     now = hub.clock.now()
     used = mappings.generations(tx, [one.id for one in wanted], name)
     rows = [
-        MappingRow(
-            id=hub.ids.new(),
-            record_id=one.id,
-            connection=name,
-            generation=used.get(one.id, 0) + 1,
-            state="pending",
-            created_at=now,
-            updated_at=now,
-        )
-        for one in wanted
+        mappings.pending(hub.ids.new(), one.id, name, generation=used.get(one.id, 0) + 1, now=now) for one in wanted
     ]
     mappings.insert(tx, rows)
     return [work.mapping_subject(one.id) for one in rows]

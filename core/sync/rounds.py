@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from core.store import connections, work
+from core.store import connections, one_offs
 from core.store.database import Tx
 from core.sync.documents.asking import reconcile_all
 from core.sync.figures import mark_overdue
@@ -56,7 +56,7 @@ def _is_wanted(tx: Tx, hub: Hub, name: str) -> bool:
     row = connections.get(tx, name)
     if row.state == "reauthorize" or row.swept_at is None:
         return False  # a person must act first; or the first complete sweep, which holds the changes, is still to end
-    if work.one_off_in(tx, name, "new") or work.one_off_in(tx, name, "running"):
+    if one_offs.oldest_in(tx, name, "new") or one_offs.oldest_in(tx, name, "running"):
         return False
     swept = connections.cursor(tx, name, KIND, "changes").completed_at
     return swept is None or hub.clock.now() - swept >= hub.timing.changes_every / 2

@@ -299,11 +299,9 @@ def _journal(case: Case, now: float, *, is_sent: bool) -> list[journal.Entry]:
     lost = [one for one in case.verdict.lost if one.side == "remote" and is_sent]
     if lost:
         entries.append(
-            journal.Entry(
+            journal.about(
+                case.mapping,
                 at=now,
-                record_id=case.customer.id,
-                connection=case.mapping.connection,
-                remote_id=case.mapping.remote_id,
                 action="conflict",
                 lost=lost,
                 actor=case.mapping.connection,

@@ -24,7 +24,7 @@ from core.store.observations import Observation
 from core.sync import guard, judge
 from core.sync.batch import Report
 from core.sync.documents.marking import mark_documents
-from core.sync.failing import RAW_SHOWN
+from core.sync.failing import BAD_RECORD, record_bad
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.notices import mark_objects
 from core.sync.races import judge_races
@@ -32,7 +32,6 @@ from core.sync.races import judge_races
 CURSOR_EVERY = 10
 """An unchanged page moves the stored cursor only now and then: an idle sweep need not write for every page."""
 LISTING_SUBJECT = "listing"
-BAD_RECORD = "bad_record"
 
 
 @dataclass(slots=True)
@@ -131,7 +130,7 @@ async def store_page(
         mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in seen])
         mark_objects(tx, hub, connection, mapped, reason="sweep", trace=cursor.run or "", parked=cursor.run)
         failures.resolve(tx, connection.name, [work.remote_subject(one) for one in mended])
-        record_bad(tx, hub, connection, bad, cursor.run or "")
+        record_bad(tx, hub, connection, _by_subject(bad), cursor.run or "")
         connections.put_cursor(tx, msgspec.structs.replace(cursor, cursor=page.cursor))
 
     if seen or bad or not (page.is_last or (listed.pages + 1) % CURSOR_EVERY):
@@ -163,25 +162,8 @@ def _translated(
     return seen, troubles
 
 
-def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Sequence[Bad], trace: str) -> None:
-    """A record that cannot be taken never stops a page: it is stored, shown, and looked at again by itself."""
-    now = hub.clock.now()
-    rows = [
-        failures.Failure(
-            connection=connection.name,
-            subject=work.remote_subject(one.id),
-            field=one.field,
-            code=BAD_RECORD,
-            message=f"{one.field}: {one.problem}" if one.field else one.problem,
-            raw=one.raw[:RAW_SHOWN],
-            state="retrying",
-            first_at=now,
-            last_at=now,
-            trace=trace,
-        )
-        for one in bad
-    ]
-    failures.record(tx, rows)
+def _by_subject(bad: Sequence[Bad]) -> dict[str, Bad]:
+    return {work.remote_subject(one.id): one for one in bad}
 
 
 async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Listed, report: Report) -> None:
@@ -293,7 +275,7 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, liste
         if risky:
             guard.stop(tx, hub, connection, risky, why)
         judge_races(tx, hub, connection, page.notices)
-        record_bad(tx, hub, connection, page.bad, trace)
+        record_bad(tx, hub, connection, _by_subject(page.bad), trace)
         now = hub.clock.now()
         moved = msgspec.structs.replace(cursor, cursor=page.cursor or cursor.cursor)
         ended = msgspec.structs.replace(moved, started_at=now, completed_at=now)

@@ -10,9 +10,9 @@ from core.model.decide import Snapshot, Verdict, decide
 from core.model.family import Kin
 from core.model.values import PART_OF
 from core.store import holds as hold_rows
+from core.store import journal
 from core.store.customers import Customer
 from core.store.holds import Hold
-from core.store.journal import Entry
 from core.store.mappings import MappingRow
 from core.sync.hub import Connection, Hub
 from core.sync.registry import changed, difference
@@ -28,7 +28,7 @@ def verdict_on(
     mapping: MappingRow,
     kin: Kin,
     held: Sequence[Hold] = (),
-    recent: Sequence[Entry] = (),
+    recent: Sequence[journal.Entry] = (),
 ) -> Verdict:
     """Decide one mapping from what was read. Nothing is decided of a part whose whole is not there, or that is off."""
     projection = connection.parts.projection(mapping.part, mapping.remote_id, customer.fields)
@@ -49,7 +49,7 @@ def verdict_on(
     return decide(snapshot, hub.policy, connection.name, projection)
 
 
-def flapping(entries: Sequence[Entry]) -> frozenset[str]:
+def flapping(entries: Sequence[journal.Entry]) -> frozenset[str]:
     """Fields that went A, B, A three times, or were put back to the same value three times, of late."""
     values: dict[str, list[object]] = {}
     put_back: dict[tuple[str, str], int] = {}
@@ -88,15 +88,13 @@ def pulled(customer: Customer, verdict: Verdict, connection: Connection, now: fl
 
 def pull_entry(
     customer: Customer, mapping: MappingRow, verdict: Verdict, now: float, trace: str, action: str = "pull"
-) -> Entry:
+) -> journal.Entry:
     """The journal's line for what a verdict takes into the registry (`customer` is the version before)."""
     changes = difference(customer, verdict.pull, "")
     named = {name: (old, new, verdict.rules.get(name, "")) for name, (old, new, _) in changes.items()}
-    return Entry(
+    return journal.about(
+        mapping,
         at=now,
-        record_id=customer.id,
-        connection=mapping.connection,
-        remote_id=mapping.remote_id,
         action=action,
         changes=named,
         lost=[one for one in verdict.lost if one.side == "registry"],

@@ -45,8 +45,9 @@ MOST_STEPS = 9
 OPEN = {"mirror_open_invoices": "yes"}
 MAPPED = "us, mapped"
 COMPUTE = ("us that computes", "vat")
-BOOKS: Mapping[str, tuple[QuickBooksSettings, Mapping[str, str], Mapping[str, str]]] = {
-    # edition, settings of the connection, its items
+Edition = tuple[QuickBooksSettings, Mapping[str, str], Mapping[str, str]]
+"""The account, settings of the connection, its items."""
+BOOKS: Mapping[str, Edition] = {
     "us": (QuickBooksSettings(), {"default_item": "1"}, {}),
     MAPPED: (QuickBooksSettings(), {"default_item": ""}, {"prod_a": "1", "prod_b": "2"}),
     "us that computes": (
@@ -124,11 +125,20 @@ class Tally:
 class Mill:
     """All translations, built once for each process."""
 
-    def __init__(self) -> None:
-        """As the daemon would."""
-        self.stripe = translator("stripe", OPEN, {})
+    def __init__(
+        self,
+        *,
+        editions: Mapping[str, Edition] = BOOKS,
+        stripe: DocumentTranslator | None = None,
+        sampled: int = SAMPLED,
+    ) -> None:
+        """As the daemon would; `sampled`: copies of one invoice in so many go through the real connectors."""
+        self.stripe = stripe or translator("stripe", OPEN, {})
         self.hubspot = translator("hubspot", {}, {})
-        self.books = {name: translator("quickbooks", settings, items) for name, (_, settings, items) in BOOKS.items()}
+        self.books = {
+            name: translator("quickbooks", settings, items) for name, (_, settings, items) in editions.items()
+        }
+        self._editions, self._sampled = editions, sampled
         self.tally = Tally()
         self._copyists: dict[str, Copyist] = {}
 
@@ -137,7 +147,7 @@ class Mill:
     def grind(self, seed: int) -> None:
         """One seed: told by each origin, copied everywhere else."""
         rng = Random(seed)
-        edition = rng.choice(tuple(BOOKS))
+        edition = rng.choice(tuple(self._editions))
         drawn = draw(rng, seed, rates=RATES.get(edition, ANY))
         self.tally.invoices += 1
         for origin, invoice in self._told(seed, drawn):
@@ -195,14 +205,14 @@ class Mill:
             self.tally.violations.append(f"{place}: should have been held")
         for problem in unequal(wanted, copy, mirror):
             self.tally.violations.append(f"{place}: {problem}")
-        if self.tally.invoices % SAMPLED == 0:
+        if self.tally.invoices % self._sampled == 0:
             self._compare(place, mirror, edition, wanted, copy)
 
     def _compare(self, place: str, mirror: str, edition: str, wanted: Invoice, kept: Invoice) -> None:
         """The look-alike, behind the real connector, tells what `tests.support.kept` does."""
         key = edition if mirror == "quickbooks" else mirror
         if key not in self._copyists:
-            account, settings, items = BOOKS.get(key, (None, OPEN if mirror == "stripe" else {}, {}))
+            account, settings, items = self._editions.get(key, (None, OPEN if mirror == "stripe" else {}, {}))
             self._copyists[key] = Copyist(mirror, settings, items, account)
             asyncio.run(self._copyists[key].prepare())
         seen = asyncio.run(self._copyists[key].copied(wanted))
@@ -218,7 +228,7 @@ class Mill:
 
     def _brought(self, mirror: str, edition: str, wanted: Invoice) -> Invoice:
         kept: Kept = (
-            KeptByQuickBooks(BOOKS[edition][0])
+            KeptByQuickBooks(self._editions[edition][0])
             if mirror == "quickbooks"
             else {"stripe": KeptByStripe, "hubspot": KeptByHubSpot}[mirror]()
         )
@@ -327,9 +337,9 @@ def _where(told: str | None) -> str:
 # ---- running ---------------------------------------------------------------------------------------------
 
 
-def ground(chunk: tuple[int, int]) -> Tally:
+def ground(chunk: tuple[int, int], mill: Mill | None = None) -> Tally:
     """Seeds from the first to the one before the last, in one process."""
-    mill = Mill()
+    mill = mill or Mill()
     for seed in range(*chunk):
         mill.grind(seed)
     return mill.tally

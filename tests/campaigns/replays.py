@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
@@ -24,7 +24,7 @@ import msgspec
 import sqlalchemy as sa
 
 from config.file import AccordConfig
-from core.model.documents import KINDS
+from core.model.documents import KINDS, Document
 from core.model.policy import DocumentPolicy
 from core.ports import Delivery
 from core.sandbox.lookalike import LookAlike
@@ -32,7 +32,9 @@ from core.sandbox.papers import ENDINGS, PLACES, Account, Bill, Biller, invent, 
 from core.store.database import Tx
 from core.store.tables import CUSTOMERS, DOCUMENTS, FAILURES, HOLDS, INBOX, INTENTS, JOURNAL, MAPPINGS
 from core.sync.inbox import InboxWriter
+from core.sync.lanes import Lanes
 from core.sync.pruning import prune
+from tests.support.crashes import retold
 from tests.support.deliveries import signed
 from tests.support.paper import BOOKS, SINCE, with_documents
 from tests.support.world import START, World
@@ -100,6 +102,13 @@ class Replay:
         for name, lookalike in self.world.lookalikes.items():
             lookalike.settings = replace(lookalike.settings, webhook_url=f"{URL}/{name}")
             self.events[name] = []
+        self.writer = InboxWriter(self.world.hub)
+
+    def restart(self, says: Mapping[str, Callable[[Document], Document]] = {}) -> None:
+        """Accord dies and starts again. `says`: what origins say of their documents from then on instead, by kind."""
+        self.world.start()
+        self.world.hub = retold(self.world.hub, says)
+        self.world.lanes = Lanes(self.world.hub)
         self.writer = InboxWriter(self.world.hub)
 
     # ---- the history -------------------------------------------------------------------------------

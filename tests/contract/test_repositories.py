@@ -25,6 +25,7 @@ from core.store import (
     looks,
     mappings,
     observations,
+    one_offs,
     ownerless,
     work,
 )
@@ -262,9 +263,9 @@ def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others
     one = Letter(connection="stripe", dedupe_key="k", body=b"{}", received_at=1.0)
     db.run_now(lambda tx: inbox.add(tx, [one]))
     for name, one_id in (("hubspot", "new"), ("quickbooks", "begun")):
-        asked = work.OneOff(id=one_id, connection=name, request={})
-        db.run_now(lambda tx, a=asked: work.ask(tx, a, 1.0))  # type: ignore[misc]
-    db.run_now(lambda tx: work.running(tx, "begun"))
+        asked = one_offs.OneOff(id=one_id, connection=name, request={})
+        db.run_now(lambda tx, a=asked: one_offs.ask(tx, a, 1.0))  # type: ignore[misc]
+    db.run_now(lambda tx: one_offs.running(tx, "begun"))
     mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
     db.run_now(lambda tx: work.mark(tx, "hubspot", ["a", "b"], **mark, not_before={"a": 9.0, "b": 7.0}))
     db.run_now(lambda tx: work.mark(tx, "quickbooks", ["a"], **mark, parked="run"))
@@ -277,7 +278,7 @@ def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others
     }
     assert [db.read_now(lambda tx, n=one.row.name: looks.at(tx, n)) for one in seen] == seen  # type: ignore[misc]
     db.run_now(lambda tx: inbox.done(tx, [inbox.new(tx, "stripe", 1)[0].id]))
-    db.run_now(lambda tx: work.finish(tx, "begun", 2.0))
+    db.run_now(lambda tx: one_offs.finish(tx, "begun", 2.0))
     assert not any(one.has_letters or one.has_running for one in db.read_now(looks.everywhere))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from core.api import connections, customers, documents, ends, operations, payout
 from core.api.metrics import Metrics
 from core.cli.main import build
 from core.errors import AccordError
+from core.model import holds
 from tests.docs import tables
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +118,40 @@ def test_every_problem_code_is_documented() -> None:
     text = page("docs/api.md")
     mine = [one for one in kinds(AccordError) if one.__module__ == "core.errors" and one is not AccordError]
     assert [one.code for one in mine if f"`{one.code}`" not in text] == []
+
+
+def test_every_kind_of_hold_has_words_choices_and_a_line_in_the_policy() -> None:
+    """Whoever is asked finds what it means, and what each answer does."""
+    kinds = {one for name, one in vars(holds).items() if name.isupper() and isinstance(one, str)}
+    told = {row.split("`")[1] for row in (tables.written("holds") or "").splitlines()[2:]}
+    known = {"TEXTS": holds.TEXTS.keys(), "CHOICES": holds.CHOICES.keys(), "docs/policy.md": told}
+    for place, those in known.items():
+        assert kinds ^ those == set(), (
+            f"{place} is not complete: give each kind a constant, words in TEXTS and answers in CHOICES in"
+            " core/model/holds.py, then run: python -m tests.docs.tables"
+        )
+
+
+def test_no_hold_is_of_a_kind_without_a_name() -> None:
+    """A kind that is spelt out where it is asked is in no table."""
+    spelt = [
+        f"{path.relative_to(ROOT)}:{call.lineno}: name it in core/model/holds.py, and write reason=holds.NAME"
+        for folder in ("core", "connectors", "jobs")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("HoldDraft")
+        for given in call.keywords
+        if given.arg == "reason" and isinstance(given.value, ast.Constant)
+    ]
+    assert spelt == []
+
+
+def test_every_answer_to_a_hold_is_explained_and_no_other() -> None:
+    """By a line of its own, or together with those that do the same."""
+    rows = re.findall(r"^\| (`.+?`) \|", page("docs/policy.md").partition("| choice | does |")[2], re.MULTILINE)
+    explained = {one for row in rows for one in re.findall(r"`([^`]+)`", row)}
+    offered = {one for choices in holds.CHOICES.values() for one in choices}
+    assert explained ^ offered == set(), "say in docs/policy.md, under Holds, what each choice does"
 
 
 @pytest.mark.parametrize("name", tables.BLOCKS)

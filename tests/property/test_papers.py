@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+import msgspec
 
-from tests.campaigns import papers
-from tests.campaigns.papers import BOOKS, Mill, ground
+from core.model.documents import Invoice
+from core.model.paper import RemoteDocument, Step, WantedDocument
+from tests.campaigns.papers import BOOKS, MAPPED, OPEN, Mill, ground, translator
+from tests.support.drawn import PLACES
 
 INVOICES_IN_CI = 300
+_SUMS = ("subtotal", "discount", "tax", "total", "paid", "credited", "written_off", "due")
 
 
-def test_no_pair_of_translations_is_a_smallest_unit_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_pair_of_translations_is_a_smallest_unit_off() -> None:
     """Whole numbers were drawn, and whole numbers must arrive, in all currencies; or the document is held."""
-    monkeypatch.setattr(papers, "SAMPLED", 100)
-    tally = ground((1, INVOICES_IN_CI + 1))
+    tally = ground((1, INVOICES_IN_CI + 1), Mill(sampled=100))
 
     assert tally.violations == []
     pairs = {name.partition(",")[0] for name in tally.copies}
@@ -36,20 +38,40 @@ def test_every_line_whose_product_is_mapped_to_nothing_is_held() -> None:
     assert tally.unmapped_held == tally.unmapped_lines
 
 
-def test_a_mill_that_grinds_too_coarsely_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+class Coarse:
+    """Reads Stripe's yen as if they had hundredths that were left out."""
+
+    def __init__(self) -> None:
+        """Everything else as Stripe's translation does."""
+        self._real = translator("stripe", OPEN, {})
+
+    def read(self, kind: str, raw: bytes) -> RemoteDocument:
+        """A hundred times as much, in sum and in every line."""
+        found = self._real.read(kind, raw)
+        invoice = found.document
+        assert isinstance(invoice, Invoice)
+        if PLACES[invoice.currency]:
+            return found
+        lines = tuple(_hundredfold(one, "amount", "discount", "tax") for one in invoice.lines)
+        invoice = _hundredfold(msgspec.structs.replace(invoice, lines=lines), *_SUMS)
+        return msgspec.structs.replace(found, document=invoice)
+
+    def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
+        """As ever."""
+        return self._real.step(wanted, current)
+
+
+def _hundredfold(struct: Any, *names: str) -> Any:
+    return msgspec.structs.replace(struct, **{name: getattr(struct, name) * 100 for name in names})
+
+
+def test_a_mill_that_grinds_too_coarsely_is_noticed() -> None:
     """A judge that is never wrong may be blind: books that take every line on one item, and yen times a hundred."""
-    account, settings, items = BOOKS[papers.MAPPED]
-    monkeypatch.setitem(BOOKS, papers.MAPPED, (account, {**settings, "default_item": "1"}, items))  # type: ignore[arg-type]
-    booked = ground((1, 101)).violations
-    monkeypatch.undo()
-    monkeypatch.setattr("connectors.stripe.translate.money.places", _two)
-    mill = Mill()
-    for seed in range(1, 31):
-        mill.grind(seed)
+    account, settings, items = BOOKS[MAPPED]
+    lax = {**BOOKS, MAPPED: (account, {**settings, "default_item": "1"}, items)}
+    booked = ground((1, 101), Mill(editions=lax)).violations
+    coarse = ground((1, 31), Mill(stripe=Coarse())).violations
 
     assert any("should have been held" in one for one in booked)
-    assert any("read from stripe: subtotal" in one and "finer than" in one for one in mill.tally.violations)
-
-
-def _two(_currency: Any) -> int:
-    return 2
+    assert any("read from stripe: total is" in one for one in coarse)
+    assert ground((1, 101)).violations == []

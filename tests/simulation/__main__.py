@@ -9,9 +9,9 @@ from pathlib import Path
 
 import core
 from tests.simulation.campaign import as_json, campaign, repeat_command
+from tests.simulation.drawing import tape_of
 from tests.simulation.planted import run_mutant
 from tests.simulation.shrink import shrunk
-from tests.simulation.tape import tape_of
 from tests.simulation.world import Outcome, run_world
 
 REQUIRED_FROM = 500

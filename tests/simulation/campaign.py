@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 import core
-from tests.simulation.tape import tape_of
+from tests.simulation.drawing import tape_of
 from tests.simulation.world import Outcome, run_world
 
 RARE: Final = frozenset(

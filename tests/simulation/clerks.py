@@ -350,4 +350,4 @@ class Clerks:
 
     def _replay(self, system: str, rng: Random) -> None:
         """The provider delivers again what it has delivered, in any order."""
-        self._world.replay(system, rng)
+        self._world.post.replay(system, rng)

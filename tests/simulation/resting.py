@@ -12,6 +12,7 @@ from core.model.documents import KINDS
 from core.store.database import Tx
 from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
 from tests.simulation.clerks import Clerks
+from tests.simulation.lookups import counterpart
 from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown
 from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
 
@@ -143,7 +144,7 @@ class Rest:
         return back | {why for one in bound for why in self.excuses(one, mirror)}
 
     def _counterpart(self, system: str, customer: str, mirror: str) -> str | None:
-        return self._world.checks.counterpart(self.tx, system, customer, mirror)
+        return counterpart(self.tx, system, customer, mirror)
 
     def is_customer_known(self, system: str, customer: str) -> bool:
         """Whether the registry has whom it was billed to."""

@@ -14,10 +14,11 @@ from core.store import connections
 from core.store.database import Database, Tx
 from core.store.tables import METADATA
 from tests.simulation.campaign import RARE, campaign
+from tests.simulation.drawing import tape_of
 from tests.simulation.life import Crash
 from tests.simulation.quick import QuickDatabase
 from tests.simulation.reference import Edit, admissible, heads
-from tests.simulation.tape import Event, tape_of
+from tests.simulation.tape import Event
 from tests.simulation.world import run_world
 
 ROOT = Path(__file__).parents[2]

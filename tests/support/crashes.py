@@ -20,6 +20,7 @@ from core.model.paper import RemoteDocument
 from core.ports import DocumentTranslator, HttpRequest, HttpResponse, Write
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store.database import Database
+from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from tests.simulation.quick import QuickDatabase
 from tests.support.world import NAMES, World, direct_database
@@ -101,6 +102,15 @@ class Retold:
         return msgspec.structs.replace(found, document=retell(found.document)) if retell and not found.mark else found
 
 
+def retold(hub: Hub, says: Mapping[str, Callable[[Document], Document]]) -> Hub:
+    """A hub whose connections are told something else of documents that are no copies, by kind."""
+    connections = {
+        name: replace(one, documents=Retold(one.documents, says)) if one.documents else one  # type: ignore[arg-type]
+        for name, one in hub.connections.items()
+    }
+    return replace(hub, connections=connections)
+
+
 def _steps_of(writes: Sequence[Write]) -> str:
     """`finalize invoice`; nothing for customers, whose writes are of one kind."""
     return ", ".join(sorted({f"{one.action} {one.kind}" for one in writes if one.kind in KINDS}))
@@ -131,11 +141,7 @@ class FragileWorld(World):
             for name, one in self.hub.connections.items()
         }
         db: Database = FusedPort(self.db, "database", self.database_calls, self.fuse)  # type: ignore[assignment]
-        retold = {
-            name: replace(one, documents=Retold(one.documents, self.says)) if one.documents else one  # type: ignore[arg-type]
-            for name, one in connections.items()
-        }
-        self.hub = replace(self.hub, db=db, connections=retold)
+        self.hub = retold(replace(self.hub, db=db, connections=connections), self.says)
         self.lanes = Lanes(self.hub)
 
     def _through(self, name: str) -> Callable[[HttpRequest], HttpResponse]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,8 +52,8 @@ def _settings(name: str, provider: str) -> dict[str, str]:
     return found | {"realm_id": REALMS[name], **BOOKS} if name in REALMS else found
 
 
-async def company(config: AccordConfig | None = None, **entities: str) -> FragileWorld:
-    """Customers by name, each with the entity that its metadata names ("" for none), everywhere."""
+async def company(config: AccordConfig | None = None, active: Sequence[str] = (), **entities: str) -> FragileWorld:
+    """Customers by name, each with the entity that its metadata names ("" for none), everywhere that is `active`."""
     world = FragileWorld(
         names=tuple(PROVIDERS), providers=PROVIDERS, config=config or two_books(), fused=(US,), database_calls=("run",)
     )
@@ -63,7 +63,7 @@ async def company(config: AccordConfig | None = None, **entities: str) -> Fragil
     for name, entity in entities.items():
         fields = {"name": name, "email": f"{name}@example.test"} | ({"metadata.entity": entity} if entity else {})
         world.lookalikes["stripe"].edit("customer", None, fields)
-    await world.activate_all()
+    await world.activate_all(*active)
     return world
 
 

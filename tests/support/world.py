@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
+import connectors
 from config.file import AccordConfig, sandbox_config
 from core.ports import Exchange, HttpRequest, HttpResponse, Provider, Shell
 from core.sandbox.lookalike import LookAlike, Offer
@@ -23,11 +23,10 @@ from core.sync.build import Parts, build_hub
 from core.sync.hub import Hub, Timing
 from core.sync.lanes import Lanes
 from core.sync.plan import plan
-from run_daemon import Application
 
-PROVIDERS: Mapping[str, Provider] = Application({}).providers()
+PROVIDERS: Mapping[str, Provider] = connectors.providers()
 """Every connector folder's offer, as the daemon finds them."""
-OFFERS: Mapping[str, Offer] = {name: import_module(f"connectors.{name}.sandbox.offer").OFFER for name in PROVIDERS}
+OFFERS: Mapping[str, Offer] = connectors.offers()
 NAMES = ("stripe", "hubspot", "quickbooks")
 START = 1_795_000_000.0
 SETTINGS: Mapping[str, Mapping[str, str]] = {

@@ -26,13 +26,13 @@ from connectors.hubspot.wire import (
     judged,
     results_in,
 )
+from core.abilities import Past, Recalled
 from core.errors import (
     ConfigError,
     GoneError,
     InvalidInputError,
     ReplyError,
 )
-from core.history import Past, Recalled
 from core.http.limits import RateLimiter
 from core.model.remote import Manifest
 from core.ports import (

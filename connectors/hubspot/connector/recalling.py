@@ -10,8 +10,8 @@ from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.reading import Reader
 from connectors.hubspot.translate import HubSpotTranslator
 from connectors.hubspot.wire import ObjectType, join_id, split_id
+from core.abilities import Past, Recalled
 from core.errors import RejectedError, ReplyError
-from core.history import Past, Recalled
 from core.model.values import Value
 from core.ports import Sighting
 

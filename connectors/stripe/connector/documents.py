@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from connectors.stripe.client.documents import DocumentApi
-from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
+from connectors.stripe.connector.finding import quoted, searched
+from connectors.stripe.connector.pages import bad_record, cursor_in, objects_in, sighting_of
 from connectors.stripe.connector.together import Turns, first_failure_raised, together
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeDocuments
@@ -58,7 +59,7 @@ class Documents:
 
     async def sweep(self, kind: str, cursor: str | None) -> Page:
         """One page of the list, newest first."""
-        raws, has_more = await self._page(kind, _cursor(cursor))
+        raws, has_more = await self._page(kind, cursor_in(cursor, ListCursor))
         found = await together([partial(self._judged, kind, raw) for raw in raws], self._turns)
         judged = first_failure_raised(found)
         return Page(
@@ -140,7 +141,7 @@ class Documents:
 
     def _candidates(self, kind: str, mark: str, created_after: float | None) -> AsyncIterator[bytes]:
         if kind == "invoice" and created_after is None:
-            return self._searched(f'metadata["{ACCORD_REF}"]:"{_quoted(mark)}"')
+            return searched(self._api.search_invoices, f'metadata["{ACCORD_REF}"]:"{quoted(mark)}"')
         filters: dict[str, Any] = {"payment": {"type": "payment_record"}} if kind == "payment" else {}
         if created_after is not None:
             # Search lags by a minute or more, the list does not; the overlap covers a skewed clock of ours
@@ -149,22 +150,14 @@ class Documents:
 
     async def _numbered(self, kind: str, number: str) -> AsyncIterator[Sighting]:
         # there is no filter by number, and credit notes cannot be searched
-        candidates = self._searched(f'number:"{_quoted(number)}"') if kind == "invoice" else self._listed(kind, {})
+        query = f'number:"{quoted(number)}"'
+        is_invoice = kind == "invoice"
+        candidates = searched(self._api.search_invoices, query) if is_invoice else self._listed(kind, {})
         async for raw in candidates:
             wire = decode_document(kind, raw)
             # Search ignores case
             if not isinstance(wire, InvoicePaymentWire) and wire.number == number:
                 yield await self.sighting(kind, raw)
-
-    async def _searched(self, query: str) -> AsyncIterator[bytes]:
-        params: dict[str, Any] = {"limit": MANIFEST.page_size, "query": query}
-        while True:
-            raws, page = objects_in((await self._api.search_invoices(params)).body)
-            for raw in raws:
-                yield raw
-            if not page.has_more or not page.next_page:
-                return
-            params["page"] = page.next_page
 
     async def _listed(self, kind: str, filters: Mapping[str, Any]) -> AsyncIterator[bytes]:
         params: dict[str, Any] = {"limit": MANIFEST.page_size, **filters}
@@ -257,10 +250,6 @@ class Documents:
             params["starting_after"] = _last(raws).id
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
 def _last(raws: Sequence[bytes]) -> HeadWire:
     try:
         return _head.decode(raws[-1])
@@ -271,12 +260,3 @@ def _last(raws: Sequence[bytes]) -> HeadWire:
 def _next(raws: Sequence[bytes]) -> str:
     last = _last(raws)
     return msgspec.json.encode(ListCursor(last.id, last.created)).decode()
-
-
-def _cursor(text: str | None) -> ListCursor | None:
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=ListCursor)
-    except msgspec.DecodeError as error:
-        raise BugError(f"not a cursor of the Stripe connector: {error}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from connectors.stripe.client import StripeApi
+from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.pages import objects_in, sighting_of
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeTranslator
@@ -51,7 +51,7 @@ class Finder:
         self, key: str, value: str, carried: Callable[[Remote], str | None], created_after: float | None
     ) -> list[Sighting]:
         if created_after is None:
-            candidates = self._searched(f'metadata["{_quoted(key)}"]:"{_quoted(value)}"')
+            candidates = searched(self._api.search_customers, f'metadata["{quoted(key)}"]:"{quoted(value)}"')
         else:
             # Search lags by a minute or more, the list does not
             candidates = self._listed({"created": {"gte": await self._since(created_after)}})
@@ -118,16 +118,6 @@ class Finder:
                 return
             params["starting_after"] = _last_id(raws)
 
-    async def _searched(self, query: str) -> AsyncIterator[bytes]:
-        params: dict[str, Any] = {"limit": MANIFEST.page_size, "query": query}
-        while True:
-            raws, page = objects_in((await self._api.search_customers(params)).body)
-            for raw in raws:
-                yield raw
-            if not page.has_more or not page.next_page:
-                return
-            params["page"] = page.next_page
-
 
 def _mark_of(remote: Remote) -> str | None:
     return remote.accord_ref
@@ -144,5 +134,18 @@ def _last_id(raws: Sequence[bytes]) -> str:
         raise ReplyError("Stripe's list goes on after a page without a usable id") from error
 
 
-def _quoted(text: str) -> str:
+async def searched(search: Callable[[Mapping[str, Any]], Awaitable[Reply]], query: str) -> AsyncIterator[bytes]:
+    """All that a search finds, page by page."""
+    params: dict[str, Any] = {"limit": MANIFEST.page_size, "query": query}
+    while True:
+        raws, page = objects_in((await search(params)).body)
+        for raw in raws:
+            yield raw
+        if not page.has_more or not page.next_page:
+            return
+        params["page"] = page.next_page
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in a query, between double quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"')

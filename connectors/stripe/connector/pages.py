@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from connectors.stripe.manifest import MANIFEST
 from connectors.stripe.translate import StripeTranslator
 from connectors.stripe.wire import UNSTORABLE, HeadsWire, HeadWire, PageWire, compact, encode, is_storable, loads
-from core.errors import ReplyError
+from core.errors import BugError, ReplyError
 from core.ports import Bad, Sighting
+
+T = TypeVar("T")
 
 _VERSION: Final = str(MANIFEST.translation).encode()
 _NUL: Final = b"\\u0000"
@@ -66,6 +68,16 @@ def objects_in(body: bytes) -> tuple[list[bytes], PageWire]:
         records, page = _records(body)
         return [encode(record) for record in records], page
     return [bytes(raw) for raw in page.data], page
+
+
+def cursor_in(text: str | None, kind: type[T]) -> T | None:
+    """A cursor of this connector, as it was stored; None for none."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise BugError(f"not a cursor of the Stripe connector: {error}") from error
 
 
 def bad_record(remote_id: str, field_name: str | None, problem: str, record: object) -> Bad:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.documents import INTENT, Documents
 from connectors.stripe.connector.finding import DELETED
-from connectors.stripe.connector.pages import bad_record, objects_in, sighting_of
+from connectors.stripe.connector.pages import bad_record, cursor_in, objects_in, sighting_of
 from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, FED, MANIFEST
 from connectors.stripe.translate import StripeTranslator
 from connectors.stripe.webhook import StripeWebhooks
 from connectors.stripe.wire import EventWire, HeadWire, is_storable, loads
-from core.errors import BugError, GoneError, ReplyError
+from core.errors import GoneError, ReplyError
 from core.ports import Bad, Notice, Page, Sighting
-
-T = TypeVar("T")
 
 _CUSTOMER: Final = "customer."
 
@@ -41,7 +39,7 @@ class ChangesCursor(msgspec.Struct, omit_defaults=True):
 
 async def list_page(api: StripeApi, translator: StripeTranslator, cursor: str | None) -> Page:
     """Return the next pages of the list."""
-    page, rest = await full_page(api, translator, _cursor(cursor, FullCursor))
+    page, rest = await full_page(api, translator, cursor_in(cursor, FullCursor))
     return page if page.is_last else msgspec.structs.replace(page, cursor=_text(rest))
 
 
@@ -50,7 +48,7 @@ async def changes_page(api: StripeApi, documents: Documents, cursor: str | None)
 
     The same calls tell of invoices, payments and credit notes; only what was refunded has to be asked for.
     """
-    position = _cursor(cursor, ChangesCursor)
+    position = cursor_in(cursor, ChangesCursor)
     if position is None:
         reply = await api.list_events({**_params(), "limit": 1})
         start = _provider_time(reply, _Feed.of(reply).newest or 0)
@@ -191,12 +189,3 @@ def _dict(value: object) -> Mapping[str, object]:
 
 def _text(cursor: FullCursor | ChangesCursor) -> str:
     return msgspec.json.encode(cursor).decode()
-
-
-def _cursor(text: str | None, kind: type[T]) -> T | None:
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
-        raise BugError(f"not a cursor of the Stripe connector: {error}") from error

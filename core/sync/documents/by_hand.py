@@ -66,14 +66,5 @@ def book(tx: Tx, row: MappingRow, detail: Mapping[str, Any], *, actor: str, now:
     before = booked(row).get(field)
     base = {**row.base, _BOOKED + field: (covers, covers)}
     mappings.update(tx, [msgspec.structs.replace(row, base=base, updated_at=now)])
-    entry = journal.Entry(
-        at=now,
-        kind=row.kind,
-        record_id=row.record_id,
-        connection=row.connection,
-        remote_id=row.remote_id,
-        action=BOOKED,
-        changes={field: (None if before is None else str(before), covers, "by hand")},
-        actor=actor,
-    )
-    journal.write(tx, [entry])
+    changes = {field: (None if before is None else str(before), covers, "by hand")}
+    journal.write(tx, [journal.about(row, at=now, action=BOOKED, changes=changes, actor=actor)])

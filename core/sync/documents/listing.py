@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from core.errors import ReplyError
 from core.model.remote import Remote
 from core.ports import Bad
-from core.store import connections, documents, failures, mappings, observations, ownerless, work
+from core.store import connections, documents, mappings, observations, ownerless, work
 from core.store.connections import ConnectionRow, Cursor, Cursors
 from core.store.database import Tx
 from core.store.observations import Observation
@@ -15,9 +15,8 @@ from core.sync.batch import Report
 from core.sync.documents.marking import customer_in, mark_mappings, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
-from core.sync.failing import RAW_SHOWN
+from core.sync.failing import record_bad
 from core.sync.hub import Connection, Hub
-from core.sync.sweep import BAD_RECORD
 
 OFFER = "document"
 """The kind of the cursor that walks the registry's documents for copies."""
@@ -132,29 +131,10 @@ def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, i
 
 
 def _record(tx: Tx, hub: Hub, connection: Connection, kind: str, bad: list[Bad], trace: str) -> None:
-    now = hub.clock.now()
-    failures.record(
-        tx,
-        [
-            failures.Failure(
-                connection=connection.name,
-                subject=subject_of((kind, one.id)),
-                kind=kind,
-                field=one.field,
-                code=BAD_RECORD,
-                message=one.problem,
-                raw=one.raw[:RAW_SHOWN],
-                state="retrying",
-                first_at=now,
-                last_at=now,
-                trace=trace,
-            )
-            for one in bad
-        ],
-    )
+    named = {subject_of((kind, one.id)): one for one in bad}
+    record_bad(tx, hub, connection, named, trace, kind)
     # looked at again by itself, with back-off
-    subjects = [subject_of((kind, one.id)) for one in bad]
-    work.mark(tx, connection.name, subjects, reason="cannot be understood", trace=trace, now=now, kind=kind)
+    work.mark(tx, connection.name, named, reason="cannot be understood", trace=trace, now=hub.clock.now(), kind=kind)
 
 
 def _offer_slice(tx: Tx, hub: Hub, connection: Connection) -> None:

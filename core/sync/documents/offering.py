@@ -115,17 +115,9 @@ def fresh_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Pa
 
 
 def fresh_mapping(paper: Paper, connection: str, generation: int, now: float) -> MappingRow:
-    """A mapping whose object is to be made."""
-    return MappingRow(
-        id=mapping_id(paper.id, connection, generation),
-        kind=paper.kind,
-        record_id=paper.id,
-        connection=connection,
-        generation=generation,
-        state="pending",
-        created_at=now,
-        updated_at=now,
-    )
+    """The mapping of a document's copy that is to be made."""
+    name = mapping_id(paper.id, connection, generation)
+    return mappings.pending(name, paper.id, connection, kind=paper.kind, generation=generation, now=now)
 
 
 def mapping_id(document_id: str, connection: str, generation: int) -> str:

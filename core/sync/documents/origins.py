@@ -117,18 +117,8 @@ def count_as_void(tx: Tx, hub: Hub, mapping: MappingRow, *, actor: str, trace: s
         tx, [msgspec.structs.replace(paper, document=document, digest=digest, version=version, updated_at=now)]
     )
     mappings.update(tx, [msgspec.structs.replace(mapping, state="excluded", note="gone at its origin", updated_at=now)])
-    entry = journal.Entry(
-        at=now,
-        kind=paper.kind,
-        record_id=paper.id,
-        connection=mapping.connection,
-        remote_id=paper.remote_id,
-        action="gone",
-        changes={"status": (paper.document.status, "void", "accepted")},
-        actor=actor,
-        trace=trace,
-    )
-    journal.write(tx, [entry])
+    changes = {"status": (paper.document.status, "void", "accepted")}
+    journal.write(tx, [journal.about(mapping, at=now, action="gone", changes=changes, actor=actor, trace=trace)])
     copies = [one for one in mappings.of_records(tx, [paper.id])[paper.id] if one.id != mapping.id]
     mark_mappings(tx, hub, copies, reason="it is gone at its origin", trace=trace)
     mark_owners(tx, hub, [paper.customer_id], reason="its documents changed", trace=trace)
@@ -140,15 +130,5 @@ def _delete(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, paper
     ended = msgspec.structs.replace(mapping, state=mappings.ENDED, note="deleted at its origin", updated_at=now)
     mappings.update(tx, [ended])
     mark_owners(tx, hub, [paper.customer_id], reason="its documents changed", trace=row.trace)
-    entry = journal.Entry(
-        at=now,
-        kind=paper.kind,
-        record_id=paper.id,
-        connection=connection.name,
-        remote_id=paper.remote_id,
-        action="gone",
-        actor=connection.name,
-        trace=row.trace,
-    )
-    journal.write(tx, [entry])
+    journal.write(tx, [journal.about(mapping, at=now, action="gone", actor=connection.name, trace=row.trace)])
     dealt_with(tx, connection, [row])

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from core.abilities import PayoutSource
 from core.errors import GoneError, InvalidInputError, NotFoundError
 from core.model.documents import Payment
 from core.model.payouts import Movement, PaidOut, sums_of
-from core.ports import PayoutSource
 from core.store import customers, documents
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -52,8 +52,7 @@ def source_of(connection: Connection) -> PayoutSource:
 def told(tx: Tx, connection: str, found: PaidOut) -> dict[str, Any]:
     """A payout with its sums; `payment` of a movement is the registry's, where it is known."""
     known = {one.about: _payment(tx, connection, one.about) for one in found.movements if one.about}
-    owners = customers.by_ids(tx, {one.customer_id for one in known.values() if one})
-    names = {one.id: one.external_id for one in owners.values()}
+    names = customers.external_ids(tx, [one.customer_id for one in known.values() if one])
     numbers = _numbers(tx, [one for one in known.values() if one])
     return {
         "connection": connection,

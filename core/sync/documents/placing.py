@@ -143,7 +143,7 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Rout
     # what it settles has no object here to be compared with
     excluded = msgspec.structs.replace(copy.mapping, state="excluded", base={}, updated_at=now)
     mappings.update(tx, [excluded])
-    _journal(tx, hub, connection, copy, "stays in these books", actor=actor)
+    _journal(tx, hub, copy, "stays in these books", actor=actor)
     dealt_with(tx, connection, [copy.row])
     return False
 
@@ -174,7 +174,7 @@ def _let_go(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, *, a
     """It has no copy here any more, and gets one where it belongs; so does what settles it."""
     ended = msgspec.structs.replace(copy.mapping, state=mappings.ENDED, note=why, updated_at=hub.clock.now())
     mappings.update(tx, [ended])
-    _journal(tx, hub, connection, copy, why, actor=actor)
+    _journal(tx, hub, copy, why, actor=actor)
     close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
     about = mappings.of_records(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, []))
@@ -183,16 +183,8 @@ def _let_go(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, *, a
     offer_copies(tx, hub, [copy.paper], copy.row.trace)
 
 
-def _journal(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, *, actor: str) -> None:
-    entry = journal.Entry(
-        at=hub.clock.now(),
-        kind=copy.paper.kind,
-        record_id=copy.paper.id,
-        connection=connection.name,
-        remote_id=copy.mapping.remote_id,
-        action="unlink",
-        changes={"entity": (None, None, why)},
-        actor=actor,
-        trace=copy.row.trace,
-    )
+def _journal(tx: Tx, hub: Hub, copy: Copy, why: str, *, actor: str) -> None:
+    changes = {"entity": (None, None, why)}
+    now, trace = hub.clock.now(), copy.row.trace
+    entry = journal.about(copy.mapping, at=now, action="unlink", changes=changes, actor=actor, trace=trace)
     journal.write(tx, [entry])

@@ -63,7 +63,7 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
                 report.failed += 1
                 continue
             if len(own) == 1:
-                found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, connection, c, o)))  # type: ignore[misc]
+                found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, c, o)))  # type: ignore[misc]
                 continue
             if not await _is_elsewhere_told(hub, connection, looked_at, report):
                 continue
@@ -102,7 +102,7 @@ async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, repor
             return False
         if own:
             found = replace(copy, mapping=there)
-            await hub.db.run(lambda tx, o=other, f=found, s=own[0]: _known_at(tx, hub, o, f, s))  # type: ignore[misc]
+            await hub.db.run(lambda tx, f=found, s=own[0]: _known_at(tx, hub, f, s))  # type: ignore[misc]
     return True
 
 
@@ -117,10 +117,10 @@ def _mapping_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> Mapping
     return here or fresh_mapping(copy.paper, connection.name, used + 1, hub.clock.now())
 
 
-def _known_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> None:
+def _known_at(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> None:
     if copy.mapping.id not in mappings.by_ids(tx, [copy.mapping.id]):
         mappings.insert(tx, [copy.mapping])
-    linked = _link(tx, hub, connection, copy, own)
+    linked = _link(tx, hub, copy, own)
     mark_mappings(tx, hub, [linked.mapping], reason="found in these books", trace=copy.row.trace)
 
 
@@ -133,19 +133,9 @@ def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
     return not is_fresh
 
 
-def _link(tx: Tx, hub: Hub, connection: Connection, copy: Copy, own: Sighting) -> Copy:
+def _link(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> Copy:
     now = hub.clock.now()
     linked = msgspec.structs.replace(copy.mapping, remote_id=own.id, state="live", updated_at=now)
     mappings.update(tx, [linked])
-    entry = journal.Entry(
-        at=now,
-        kind=copy.paper.kind,
-        record_id=copy.paper.id,
-        connection=connection.name,
-        remote_id=own.id,
-        action="link",
-        actor="accord",
-        trace=copy.row.trace,
-    )
-    journal.write(tx, [entry])
+    journal.write(tx, [journal.about(linked, at=now, action="link", actor="accord", trace=copy.row.trace)])
     return replace(copy, mapping=linked, raw=own.raw)

@@ -17,8 +17,8 @@ EXAMPLES: Final = 3
 Outcome = Literal["take", "create", "change", "look", "wait", "hold", "fail"]
 
 
-class Sum(msgspec.Struct, frozen=True, kw_only=True):
-    """How many documents of one kind and currency come to one outcome for one reason; `amount` is a decimal.
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What documents of one kind and currency come to, and for which reason; `amount` is a decimal.
 
     take: it is taken into the registry, where it originates. create: a copy is made. change: `reason` says how, in the
     connector's word. look: something is looked for, or at, before that can be told. wait, hold, fail: nothing is
@@ -29,20 +29,20 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     reason: str
     currency: str
-    number: int
     amount: str
 
 
-class Example(msgspec.Struct, frozen=True, kw_only=True):
+class Sum(Counted, frozen=True, kw_only=True):
+    """How many documents these are, and what they come to together."""
+
+    number: int
+
+
+class Example(Counted, frozen=True, kw_only=True):
     """One document of a sum. `number` is its own, or its id at its origin; `says`: what exactly is the matter."""
 
-    kind: Kind
-    outcome: Outcome
-    reason: str
     number: str
     origin: str
-    currency: str
-    amount: str
     says: str
 
 

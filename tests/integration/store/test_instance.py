@@ -113,9 +113,11 @@ def test_databases_do_not_share_a_lock(postgres_url: str, open_database: Open, c
     urls = [postgres_url, here.render_as_string(hide_password=False)]
     urls += [f"sqlite:///{tmp_path}/{name}.sqlite3" for name in "ab"]
 
-    for held in [hold(open_database(url), clock) for url in urls]:
+    places = [hold(open_database(url), clock) for url in urls]
+    for number, held in enumerate(places, 1):
         held.confirm()
         held.release()
+        assert [is_held(open_database(url)) for url in urls] == [False] * number + [True] * (len(urls) - number)
 
 
 def test_an_in_memory_database_needs_no_lock(open_database: Open, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from core.errors import ConfigError, StorageError
 from core.ports import Clock
 from core.store.database import Database
 from core.store.keyring import GivenKeys, KeyFile, Keyring, key_id
-from core.store.tables import VAULT, VAULT_KEYS
+from core.store.secret_tables import VAULT, VAULT_KEYS
 from core.store.vault import SealedVault, check_keys, rotate
 
 NAMES = ("us", "eu")

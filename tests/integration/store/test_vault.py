@@ -14,7 +14,7 @@ from core.errors import ConfigError, StorageError
 from core.ports import Clock, Vault
 from core.store.database import Database, Tx
 from core.store.keyring import GivenKeys, Keyring
-from core.store.tables import VAULT, VAULT_KEYS
+from core.store.secret_tables import VAULT, VAULT_KEYS
 from core.store.vault import SealedVault, check_keys, forget
 
 KEY = bytes(range(32))

@@ -10,8 +10,8 @@ from core.model import holds
 from core.model.policy import Rule
 from core.ports import Bad, Notice
 from core.store import connections, inbox
+from core.sync.failing import record_bad
 from core.sync.inbox import InboxWriter
-from core.sync.sweep import record_bad
 from tests.support import deliveries
 from tests.support.acting import (
     agreeing,
@@ -78,7 +78,9 @@ async def test_a_bad_record_that_was_deleted_is_no_trouble_any_more() -> None:
     """Nobody can mend what is not there: a whole listing without it leads to a read, and that ends it."""
     world = await agreeing()
     stripe = world.hub.connections["stripe"]
-    world.db.run_now(lambda tx: record_bad(tx, world.hub, stripe, [Bad("cus_gone", None, "no customer", "{}")], ""))
+    world.db.run_now(
+        lambda tx: record_bad(tx, world.hub, stripe, {"r:cus_gone": Bad("cus_gone", None, "no customer", "{}")}, "")
+    )
     assert len(failing(world)) == 1
     await all_day(world)
     assert failing(world) == []

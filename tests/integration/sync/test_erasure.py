@@ -14,8 +14,9 @@ from core.ports import Bad
 from core.store import inbox, intents, journal, mappings, observations, tombstones
 from core.store.inbox import Letter
 from core.store.tables import HOLDS, METADATA
-from core.sync import registry, sweep
+from core.sync import registry
 from core.sync.erasure import Erased, Remains, erase, preview
+from core.sync.failing import record_bad
 from core.sync.plan import plan
 from tests.support.acting import (
     ADA,
@@ -219,7 +220,7 @@ async def test_of_a_record_that_cannot_be_read_no_more_is_kept_than_that() -> No
     remote_id = only(world, "stripe")
     erased(world)
     bad = Bad(remote_id, "phone", "Lovelace is no phone", "raw Lovelace")
-    world.db.run_now(lambda tx: sweep.record_bad(tx, world.hub, stripe, [bad], "t"))
+    world.db.run_now(lambda tx: record_bad(tx, world.hub, stripe, {f"r:{remote_id}": bad}, "t"))
     (failure,) = failing(world)
     assert (failure.raw, failure.message) == ("", "its customer was erased")
 

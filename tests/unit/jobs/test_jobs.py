@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from core.store import answers, inbox, work
+from core.store import answers, inbox, one_offs
 from core.store.inbox import Letter
 from core.store.tables import INBOX, ONE_OFFS
 from core.sync.pruning import ANSWER_SECONDS, INBOX_SECONDS, ONE_OFF_SECONDS
@@ -104,16 +104,16 @@ async def test_only_what_is_old_and_done_is_pruned() -> None:
         kept = answers.Kept(now - age, "", "")
         world.db.run_now(lambda tx, n=name, k=kept: answers.keep(tx, n, k))  # type: ignore[misc]
     for name, age in (("done long ago", ONE_OFF_SECONDS + 1), ("done", 1.0)):
-        one = work.OneOff(id=name, connection="stripe", request={"what": "changes"})
-        world.db.run_now(lambda tx, o=one: work.ask(tx, o, now))  # type: ignore[misc]
-        world.db.run_now(lambda tx, n=name, a=age: work.finish(tx, n, now - a))  # type: ignore[misc]
+        one = one_offs.OneOff(id=name, connection="stripe", request={"what": "changes"})
+        world.db.run_now(lambda tx, o=one: one_offs.ask(tx, o, now))  # type: ignore[misc]
+        world.db.run_now(lambda tx, n=name, a=age: one_offs.finish(tx, n, now - a))  # type: ignore[misc]
     await prune_inbox(world.hub)
     left = world.db.read_now(lambda tx: sorted(row[0] for row in tx.rows(sa.select(INBOX.c.dedupe_key))))
     assert left == ["done 10.0", "new 10.0", f"new {INBOX_SECONDS + 10}", "poison 10.0", f"poison {INBOX_SECONDS + 10}"]
     assert world.db.read_now(lambda tx: answers.find(tx, "fresh")) is not None
     assert world.db.read_now(lambda tx: answers.find(tx, "old")) is None
-    assert world.db.read_now(lambda tx: work.one_off(tx, "done long ago")) is None
-    assert world.db.read_now(lambda tx: work.one_off(tx, "done")) is not None
+    assert world.db.read_now(lambda tx: one_offs.get(tx, "done long ago")) is None
+    assert world.db.read_now(lambda tx: one_offs.get(tx, "done")) is not None
 
 
 def test_a_jobs_file_function_and_log_line_have_one_name() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.model.entities import Owner, Place, Route, listed, owner_of, route, route_of_settler
+from core.model.entities import Owner, Place, Route, listed, owner_of, route, route_of_settler, routing
 from core.model.policy import ConnectionPolicy, DocumentPolicy, Policy
 
 US, EU = Place(entities=("us", "ca")), Place(entities=("eu",))
@@ -25,6 +25,32 @@ def policy(**changes: str) -> Policy:
 def test_every_entity_that_has_books_is_known() -> None:
     """In order, for people to choose from."""
     assert listed(policy()) == ("ca", "eu", "us")
+
+
+def test_what_policy_says_of_some_books_is_told_in_one_order() -> None:
+    """A plan is approved for exactly this, however the file is sorted."""
+    field = "metadata.entity"
+    told = [("books-eu", ["eu"], "", field), ("books-us", ["ca", "us"], "", field), ("stripe", [], "", field)]
+    assert routing(policy(), "books-us") == told
+    turned = Policy(connections=dict(reversed(policy().connections.items())))
+    assert routing(turned, "books-us") == told
+
+
+def test_another_entity_or_field_of_an_origin_is_another_policy() -> None:
+    """An entity that is called as a field is not that field."""
+    found = [
+        routing(policy(), "books-eu"),
+        routing(policy(entity="eu"), "books-eu"),
+        routing(policy(entity="currency"), "books-eu"),
+        routing(policy(entity_field="currency"), "books-eu"),
+    ]
+    assert len({str(one) for one in found}) == len(found)
+
+
+def test_books_of_no_entity_are_told_of_none() -> None:
+    """They get every document, whoever else has books."""
+    assert routing(policy(), "stripe") == []
+    assert routing(policy(), "gone") == []
 
 
 def test_the_customers_field_says_whose_its_documents_are() -> None:

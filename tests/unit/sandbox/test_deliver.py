@@ -92,7 +92,9 @@ def test_no_receiver_is_told_as_no_answer(client: SandboxClient, toy: Toy) -> No
     """The daemon is down: the provider's redelivery schedule begins."""
     client.settings(webhook_url="http://127.0.0.1:9/hook")
     client.edit({"name": "A"})
-    wait_for(lambda: ("w1", None) in toy.answered)
+    wait_for(lambda: bool(toy.answered))
+    assert toy.answered[0] == ("w1", None)
+    wait_for(lambda: client.stats().webhooks.keys() == {"none"})
 
 
 def test_many_deliveries_share_few_connections(client: SandboxClient, receiver: Receiver, toy: Toy) -> None:

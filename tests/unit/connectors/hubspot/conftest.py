@@ -16,7 +16,7 @@ import pytest
 from connectors.hubspot.connector import HubSpotConnector
 from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
 from connectors.hubspot.translate import HubSpotTranslator
-from core.history import Past
+from core.abilities import Past
 from core.model.remote import Remote, Wanted
 from core.model.values import Value
 from core.ports import (

@@ -15,6 +15,7 @@ import pytest
 
 from connectors.hubspot.connector import PROVIDER, HubSpotConnector
 from connectors.hubspot.sandbox import HubSpotSettings
+from core.abilities import Past, Recalled
 from core.errors import (
     AmbiguousError,
     ConfigError,
@@ -26,7 +27,6 @@ from core.errors import (
     RetryError,
     TakenError,
 )
-from core.history import Past, Recalled
 from core.model.remote import Wanted
 from core.ports import (
     ConnectionConfig,

@@ -869,5 +869,12 @@ async def test_a_throttled_read_waits_as_long_as_documented(world: World) -> Non
 
 
 async def test_aclose_lets_go(world: World) -> None:
-    """A connector that was never used can be closed."""
-    await world.connector().aclose()
+    """A connector that was closed calls nobody, and one that was never used can be closed, too."""
+    used, unused = world.connector(), world.connector()
+    await used.identify()
+    called = len(world.requests)
+    for one in (used, unused):
+        await one.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await one.identify()
+    assert len(world.requests) == called

@@ -1,0 +1,78 @@
+"""The intent behind a write: which of those that were committed it was made by."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from connectors.quickbooks.connector import batch_id, request_id
+from core.ports import Write
+from core.sandbox.lookalike import Mutation
+from core.store.database import Tx
+from core.store.tables import CUSTOMERS, INTENTS, MAPPINGS
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """The intent behind a write."""
+
+    mapping_id: str
+    action: str
+    state: str
+    sent_at: float
+    closed: bool
+    deleted_at: float | None
+    wanted: dict[str, Any]
+
+
+def _behind(*wheres: sa.ColumnElement[bool]) -> sa.Select[*tuple[Any, ...]]:
+    columns = (
+        INTENTS.c.mapping_id, INTENTS.c.action, INTENTS.c.state, INTENTS.c.sent_at, INTENTS.c.closed_at,
+        INTENTS.c.key, INTENTS.c.batch, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at, INTENTS.c.wanted,
+    )  # fmt: skip
+    joined = INTENTS.join(MAPPINGS, MAPPINGS.c.id == INTENTS.c.mapping_id).join(
+        CUSTOMERS, CUSTOMERS.c.id == MAPPINGS.c.record_id
+    )
+    statement = sa.select(*columns).select_from(joined).where(INTENTS.c.connection == sa.bindparam("connection"))
+    return statement.where(*wheres).order_by(INTENTS.c.sent_at.desc())
+
+
+_BEHIND: Final = {
+    "tie": _behind(INTENTS.c.remote_id == sa.bindparam("id")),
+    "key": _behind(INTENTS.c.key == sa.bindparam("key")),
+    "body": _behind(),
+}
+"""Intents that may be behind a write, newest first, by what tells which one it is."""
+
+
+def intent_behind(tx: Tx, name: str, one: Mutation) -> Behind | None:
+    """The committed intent that a change at a system was made by."""
+    is_tie = one.action in ("associate", "dissociate")
+    by = "tie" if is_tie else "key" if name != "quickbooks" else "body"
+    for row in tx.rows(_BEHIND[by], {"connection": name, "id": one.id, "key": one.request_key}):
+        if name == "quickbooks" and not _is_of_quickbooks(row, one):
+            continue
+        if is_tie and not _is_of_tie(row, one):
+            continue
+        return Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[9], msgspec.json.decode(row[10]))
+    return None
+
+
+def _is_of_tie(row: Any, one: Mutation) -> bool:
+    """Associations have no key: the move must name the parent that was put on, or be one that takes some off."""
+    body = msgspec.json.decode(row.body)
+    if "parent" not in body:
+        return False
+    return bool(
+        body["parent"]["from"] if one.changed["parent"] is None else body["parent"]["to"] == one.changed["parent"]
+    )
+
+
+def _is_of_quickbooks(row: Any, one: Mutation) -> bool:
+    """By request id, made of key and body; that of a batch is its name, and there the body must be the same."""
+    body = msgspec.json.decode(row.body)
+    if row.batch and batch_id(row.batch) == one.request_key:
+        return bool(row.remote_id in (None, one.id) and body == dict(one.changed))
+    write = Write(key=row.key, action=row.action, kind="customer", remote_id=row.remote_id, body=body)
+    return request_id(write) == one.request_key

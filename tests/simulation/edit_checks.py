@@ -1,0 +1,114 @@
+"""What people wrote stands in the end, or is on record: M1, M2 and M6."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.store.customers import Customer
+from core.store.database import Tx
+from core.store.mappings import MappingRow
+from tests.simulation.behind import intent_behind
+from tests.simulation.customers_at_rest import Rest
+from tests.simulation.reference import UNCONFIRMED, Edit, admissible, heads, loose
+from tests.simulation.tape import REGISTRY
+
+if TYPE_CHECKING:
+    from tests.simulation.world import SimWorld
+
+
+class EditChecks:
+    """The judge of people's edits in one world."""
+
+    def __init__(self, world: SimWorld) -> None:
+        """Know nothing yet."""
+        self._world = world
+
+    def judge(self, rest: Rest) -> None:
+        """M1, M2 and M6, by customer and field."""
+        for customer in rest.customers.values():
+            rows = rest.rows_of.get(customer.id, [])
+            for field, edits in self._edits_of(rest.tx, customer, rows).items():
+                self._field_stands(rest, customer, rows, field, edits)
+
+    def _edits_of(self, tx: Tx, customer: Customer, rows: list[MappingRow]) -> dict[str, list[Edit]]:
+        places = {(REGISTRY, customer.external_id)}
+        for row in rows:
+            if row.remote_id:
+                places.add((row.connection, row.remote_id))
+        found: dict[str, list[Edit]] = {}
+        for edit in self._world.edits:
+            if (edit.site, edit.target) in places and self._flows_in(edit):
+                seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(tx, edit) else edit
+                found.setdefault(edit.field, []).append(seen)
+        return found
+
+    def _is_on_unconfirmed(self, tx: Tx, edit: Edit) -> bool:
+        """The author saw what a write of Accord's had put there, and Accord never learnt that it had.
+
+        To Accord the two are concurrent: it cannot know that the one was built on the other.
+        """
+        if edit.site == REGISTRY:
+            return False
+        site = self._world.sites[edit.site]
+        before = [
+            one
+            for one in site.overwrites
+            if (one.remote_id, one.field) == (edit.target, edit.field) and one.number < edit.mutation
+        ]
+        if not before or loose(before[-1].new) != loose(edit.replaced):
+            return False
+        behind = intent_behind(tx, edit.site, site.lookalike.mutations[before[-1].number])
+        if behind is None or behind.state == "done":
+            return False
+        self._world.reached["edited on top of an unconfirmed write"] += 1
+        return True
+
+    def _flows_in(self, edit: Edit) -> bool:
+        if edit.site == REGISTRY:
+            return True
+        return self._world.config.policy.rule(edit.site, edit.field).flow in ("both", "in")
+
+    def _field_stands(
+        self, rest: Rest, customer: Customer, rows: list[MappingRow], field: str, edits: list[Edit]
+    ) -> None:
+        if any(rest.is_held(row, field) or row.state in ("gone", "excluded") for row in rows):
+            return
+        if any(row.remote_id in self._world.checks.merged.values() for row in rows):
+            return  # a merge moves values by the provider's rules
+        rule = self._world.config.policy.rule("stripe", field)
+        if rule.clear == "restore" and any(edit.value is None for edit in edits):
+            return
+        final = loose(customer.fields.get(field))
+        if final not in admissible(edits):
+            told = [(one.site, one.value, one.replaced) for one in edits]
+            self._fail(f"M1: {field} of {customer.external_id} is {final!r}; people wrote {told}")
+            return
+        for head in heads(edits):
+            if loose(head.value) not in (final, None):
+                self._on_record(rest, customer, head)
+
+    def _on_record(self, rest: Rest, customer: Customer, head: Edit) -> None:
+        value = loose(head.value)
+        if value in rest.recorded(customer.id, head.field):
+            self._world.reached["a losing value is on record"] += 1
+            return
+        if head.site == REGISTRY:
+            self._fail(f"M2: {head.field}={head.value!r}, written to the registry, is lost without a record")
+            return
+        site = self._world.sites[head.site]
+        raced = [
+            one
+            for one in site.overwrites
+            if (one.remote_id, one.field) == (head.target, head.field) and loose(one.old) == value
+        ]
+        if raced and all(one.unseen for one in raced) and head.site != "quickbooks":
+            told = [one for one in raced if one.key in site.answered_keys]
+            if told:
+                self._fail(f"M2: {head.field}={head.value!r} raced at {head.site}; its webhook came, and no record")
+            self._world.reached["raced and unseen"] += 1
+            self._world.note(f"raced and unseen: {head}")
+            return
+        self._fail(f"M2: {head.field}={head.value!r}, written at {head.site} {head.target}, is lost without a record")
+
+    def _fail(self, problem: str) -> None:
+        self._world.checks.fail(problem)
