@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -26,6 +26,7 @@ from core.sync.documents.offering import is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every, today
+from core.sync.documents.waits import waits_at
 from core.sync.hub import Connection, Hub
 
 REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE, UNTOLD)
@@ -78,12 +79,20 @@ class Sum(msgspec.Struct, kw_only=True):
 
 
 class Untaken(msgspec.Struct, frozen=True, kw_only=True):
-    """A document of an origin whose word could not be taken: its copies match what the registry knows, and no more."""
+    """A document of an origin whose word was not taken: its copies match what the registry knows, and no more.
+
+    Number, day, amount and currency are "" where nobody knows them: it could not be read, or was not yet.
+    """
 
     connection: str
     kind: str
     remote_id: str
     why: str
+    cure: str = ""
+    number: str = ""
+    issued_on: str = ""
+    amount: str = ""
+    currency: str = ""
 
 
 def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
@@ -118,12 +127,14 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
                         sums[name, kind, paper.document.currency].by_hand += 1
     found = [sums[key] for key in sorted(sums)]
     untaken = [one for name in sorted(hub.connections) for one in _untaken(tx, hub.connections[name], period)]
+    waiting, outside = _waiting(tx, hub, period, {(one.connection, one.kind, one.remote_id) for one in untaken})
     shown = {
         "period": period,
         "sums": msgspec.to_builtins(found),
         "differences": msgspec.to_builtins(odd),
         "left": msgspec.to_builtins(left),
-        "untaken": msgspec.to_builtins(untaken),
+        "untaken": msgspec.to_builtins(untaken + waiting),
+        "outside": msgspec.to_builtins(outside),
     }
     return {**shown, "is_over": over, "digest": digest_of("tie_out", shown)}
 
@@ -147,6 +158,29 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
         if kind in connection.policy.documents.originates:
             found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why))
     return found
+
+
+def _waiting(
+    tx: Tx, hub: Hub, period: str, told: Collection[tuple[str, str, str]]
+) -> tuple[list[Untaken], list[Untaken]]:
+    """What waits at its origin to be taken, but for what was `told`; and what policy keeps out with its customer.
+
+    What was named a moment ago and is read any moment is neither: of what happens right now, no close can tell.
+    """
+    now = hub.clock.now()
+    untaken: list[Untaken] = []
+    outside: list[Untaken] = []
+    for _, connection in sorted(hub.connections.items()):
+        for one in waits_at(tx, hub, connection):
+            is_new = not one.is_read and now - one.since < hub.timing.changes_every
+            if is_new or not one.is_counted(period) or (one.connection, one.kind, one.remote_id) in told:
+                continue
+            found = Untaken(
+                connection=one.connection, kind=one.kind, remote_id=one.remote_id, why=one.why, cure=one.cure,
+                number=one.number, issued_on=one.issued_on, amount=one.amount, currency=one.currency,
+            )  # fmt: skip
+            (outside if one.is_outside else untaken).append(found)
+    return untaken, outside
 
 
 def outcome_of(paper: Paper, row: MappingRow | None, route: Route) -> str:
