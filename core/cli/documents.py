@@ -65,7 +65,7 @@ def _showing(kind: str) -> Callable[..., None]:
         from core.sync.documents.telling import told
 
         with desk.root.open_hub() as hub:
-            found = hub.db.read_now(lambda tx: told(tx, kind, document, hub.clock.now()))
+            found = hub.db.read_now(lambda tx: told(tx, hub, kind, document))
         desk.show(found, lambda screen: draw(screen, found))
 
     return show
@@ -123,6 +123,17 @@ def draw(screen: Screen, found: Mapping[str, Any]) -> None:
         for one in (*found["holds"], *of_copies)
     ]
     screen.table(("hold", "connection", "reason", "limit", "what to do"), held, title="held", whole="hold")
+    draw_waiting(screen, found["waits"])
+
+
+def draw_waiting(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
+    """Documents that could not be taken from where they are made, a block of short lines each."""
+    for one in found:
+        number = one["number"] if one["number"] != one["remote_id"] else ""
+        named = (one["connection"], one["kind"].replace("_", " "), one["remote_id"], number)
+        facts = {"waits": one["why"], "what to do": one["cure"], "amount": f"{one['amount']} {one['currency']}".strip()}
+        title = "  ".join([*(part for part in named if part), "is not taken as it is there"])
+        screen.block(title, {name: value for name, value in facts.items() if value})
 
 
 def _problem(copy: Mapping[str, Any]) -> str:
@@ -146,7 +157,8 @@ def ageing(desk: Desk) -> None:
 
 
 LEFT = ("connection", "kind", "id", "number", "amount", "currency", "by")
-UNTAKEN = ("connection", "kind", "remote_id", "why")
+UNTAKEN = ("connection", "kind", "remote_id", "number", "amount", "currency", "why", "cure")
+OUTSIDE_SHOWN = 20
 
 
 def close(
@@ -187,9 +199,12 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
     left = [[one[name] for name in LEFT] for one in found["left"]]
     if left:
         screen.table(LEFT, left, title="let go of by a person", whole="id")
-    untaken = [[one[name] for name in UNTAKEN] for one in found["untaken"]]
-    if untaken:
-        screen.table(UNTAKEN, untaken, title="not taken", whole="remote_id")
+    untaken = found["untaken"]
+    draw_waiting(screen, untaken)
+    outside = [[one[name] for name in UNTAKEN] for one in found["outside"]]
+    if outside:
+        screen.table(UNTAKEN, outside[:OUTSIDE_SHOWN], title="outside, with their customers", whole="remote_id")
+        screen.line(f"{len(outside)} of customers that are kept out of the registry: in no sum above; --json names all")
     if not found["is_over"]:
         screen.line(f"{found['period']} is not over: more may come, so close it again then", "yellow")
     counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken"

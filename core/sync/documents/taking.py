@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import ReplyError
@@ -107,20 +107,28 @@ def _remember(tx: Tx, hub: Hub, connection: Connection, kind: str, waiting: Sequ
         observations.put(tx, connection.name, kind, seen, hub.clock.now())
 
 
-def untaken(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> list[Read]:
-    """Those that `take` would store, now or when what they name is known; nothing is stored."""
+def untaken(
+    tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read], coming: Collection[str] = ()
+) -> list[tuple[Read, str]]:
+    """Those that `take` would store (""), or let wait, with why; nothing is stored.
+
+    `coming`: invoices that are known by then.
+    """
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, connection, found)
-    fresh = []
+    fresh: list[tuple[Read, str]] = []
     for one in found:
-        mapping = known.get(one.sighting.id)
+        mapping, document = known.get(one.sighting.id), one.remote.document
         paper = papers.get(mapping.record_id) if mapping else None
         if _is_copy(hub, connection, one, paper):
             continue
-        is_known = paper is not None and not ties.missing(one.remote.document, paper)
+        if wait := ties.missing(document, paper, coming):
+            fresh.append((one, wait))
+            continue
+        is_known = paper is not None and ties.knows_all(document)
         if not is_known or _paper(hub, connection, kind, one, paper, ties).digest != (paper and paper.digest):
-            fresh.append(one)
+            fresh.append((one, ""))
     return fresh
 
 
@@ -146,12 +154,16 @@ class _Ties:
         self._invoices = mappings.by_remote_ids(tx, connection.name, "invoice", ids)
         self._billed = documents.by_ids(tx, [row.record_id for row in self._invoices.values()] if self._once else [])
 
-    def missing(self, document: Document, paper: Paper | None) -> str:
+    def missing(self, document: Document, paper: Paper | None, coming: Collection[str] = ()) -> str:
         """Why a document cannot be taken yet; "" when it can. `paper` is what is known of it."""
         if self.owner(document, paper) is None:
             return OF_ERASED if document.customer in self._erased else no_customer_yet(document.customer)
-        unknown = [name for name in references(document) if name not in self._invoices]
+        unknown = [name for name in references(document) if name not in self._invoices and name not in coming]
         return no_invoice_yet(unknown[0]) if unknown else ""
+
+    def knows_all(self, document: Document) -> bool:
+        """Whether all invoices that a document names are known."""
+        return self._invoices.keys() >= set(references(document))
 
     def owner(self, document: Document, paper: Paper | None) -> str | None:
         """The customer whose document it is.

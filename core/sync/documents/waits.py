@@ -25,8 +25,8 @@ from core.sync.hub import KIND, Connection, Hub
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """One document that waits at its origin to be taken, as it was when it was last read there.
 
-    `issued_on` is "" where nobody knows the day: it was never read. `is_known`: an older state of it was taken.
-    `is_outside`: policy, or an erasure, keeps all of its customer out of the registry.
+    `issued_on` is "" where nobody knows the day: it was never read. `is_outside`: policy, or an erasure, keeps its
+    customer out of the registry.
     """
 
     connection: str
@@ -41,7 +41,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     attempts: int
     is_read: bool
-    is_known: bool
+    is_failing: bool
     is_outside: bool
     why: str
     cure: str
@@ -91,7 +91,7 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
     for row in rows:
         if row.subject not in named:
             continue
-        remote_id, facts, is_known = named[row.subject]
+        remote_id, facts = named[row.subject]
         of = awaited[row.subject]
         if row.subject in failed:
             cause = _Cause(failed[row.subject].message, FAILING)
@@ -107,7 +107,7 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
                 since=row.since,
                 attempts=row.attempts,
                 is_read=row.attempts > 0 or of is not None,
-                is_known=is_known,
+                is_failing=row.subject in failed,
                 is_outside=cause.is_outside,
                 why=cause.why,
                 cure=cause.cure,
@@ -129,11 +129,11 @@ def in_words(wait: Wait, title: str) -> str:
     return f"{kind} {wait.remote_id}{number} of {title} waits to be taken: {wait.why}"
 
 
-def _named(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> dict[str, tuple[str, dict[str, str], bool]]:
-    """By subject: the remote id, what is known of the document, whether the registry has it. Copies are left out."""
+def _named(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> dict[str, tuple[str, dict[str, str]]]:
+    """By subject: the remote id, and what is known of the document. Copies are left out."""
     mapped = mappings.by_ids(tx, [row.subject[2:] for row in rows if row.subject.startswith("m:")])
     papers = documents.by_ids(tx, [one.record_id for one in mapped.values()])
-    found: dict[str, tuple[str, dict[str, str], bool]] = {}
+    found: dict[str, tuple[str, dict[str, str]]] = {}
     unknown: dict[str, dict[str, str]] = {}
     for row in rows:
         one = mapped.get(row.subject[2:])
@@ -142,12 +142,12 @@ def _named(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> dict[str
             kind, remote_id = named_in(row.subject)
             unknown.setdefault(kind, {})[remote_id] = row.subject
         elif paper and paper.origin == connection.name:
-            found[row.subject] = (paper.remote_id, fields_of(paper.document), True)
+            found[row.subject] = (paper.remote_id, fields_of(paper.document))
     for kind, subjects in unknown.items():
         seen = observations.by_ids(tx, connection.name, kind, subjects)
         for remote_id, subject in subjects.items():
             facts = seen[remote_id].remote.fields if remote_id in seen else {}
-            found[subject] = (remote_id, {name: str(value) for name, value in facts.items()}, False)
+            found[subject] = (remote_id, {name: str(value) for name, value in facts.items()})
     return found
 
 

@@ -216,7 +216,8 @@ def test_a_dry_run_of_documents_tells_what_the_origin_has_that_nobody_took(bille
     result = accord("sync", "stripe", "--kind", "invoices", "--customer", customer_id(billed), "--dry-run", "--json")
     assert _untaken(result.json) == [("stripe", "invoice", "take", 1, "119.00")]
     result = accord("sync", "stripe", "--kind", "payments", "--dry-run", "--json")
-    assert _untaken(result.json) == [("stripe", "payment", "take", 3, "219.00")], "with two that are pending"
+    told = [("stripe", "payment", "take", 2, "100.00"), ("stripe", "payment", "wait", 1, "119.00")]
+    assert _untaken(result.json) == told, "with two that are pending, one of them of an invoice that nobody took"
     assert (_kept(billed), [billed.writes(name) for name in NAMES]) == before
     assert accord("sync", "--kind", "invoices").code in (0, 1)
     assert accord("sync", "--kind", "payments").code == 0
@@ -340,3 +341,39 @@ def test_documents_of_unknown_customers_are_told_apart_and_keep_no_sync_from_agr
     (stripe,) = (one for one in accord("status", "--json").json["connections"] if one["connection"] == "stripe")
     assert (stripe["waiting"], stripe["documents"]["ownerless"]) == (0, 1)
     assert ", 1 of unknown customers" in accord("status").out
+
+
+def test_a_document_that_cannot_be_taken_is_explained_by_its_number_and_by_its_id(
+    billed: World, accord: Accord
+) -> None:
+    """Its customer is asked about: nobody could tell why the books do not have the invoice, or that it is there."""
+    stripe = billed.lookalikes["stripe"]
+    other = stripe.edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    invoice = bill(billed, customer=other, issued_on="2026-11-18")
+    number = stripe.neutral("invoice")[invoice]["number"]
+    accord("sync")
+    sums = _untaken(accord("sync", "stripe", "--kind", "invoices", "--dry-run", "--json").json)
+    assert sums == [("stripe", "invoice", "wait", 1, "119.00")]
+    accord("sync", "--kind", "invoices")
+    (hold,) = accord("holds", "--json").json
+    for name in (number, invoice):
+        (wait,) = accord("explain", name, "--json").json["waits"]
+        assert (wait["connection"], wait["remote_id"], wait["number"]) == ("stripe", invoice, number)
+        assert wait["cure"] == f"answer hold {hold['id']}"
+        assert hold["id"] in accord("explain", name).out
+        missing = accord("invoices", "show", name, "--json")
+        assert (missing.code, missing.error["code"]) == (1, "not_found")
+        assert other in missing.error["problem"]
+        assert missing.error["cure"] == f"answer hold {hold['id']}"
+    waits = [one for one in accord("failures", "--json").json if one["state"] == "waiting"]
+    assert [(one["subject"], one["cure"]) for one in waits] == [(f"d:invoice:{invoice}", f"answer hold {hold['id']}")]
+    assert f"d:invoice:{invoice}" in accord("failures").out
+    found = accord("close", "2026-11", "--json")
+    assert (found.code, [one["remote_id"] for one in found.json["untaken"]]) == (2, [invoice])
+    assert hold["id"] in accord("close", "2026-11").out
+    assert accord("retry", "stripe", f"d:invoice:{invoice}", "--json").json["retried"] == 1
+    accord("holds", "answer", hold["id"], "create")
+    accord("sync")
+    accord("sync", "--kind", "invoices")
+    assert accord("failures", "--json").json == []
+    assert accord("invoices", "show", number, "--json").json["waits"] == []
