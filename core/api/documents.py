@@ -106,7 +106,7 @@ class TieOut(BaseModel):
 
     `differences` and `untaken` (what could not be taken from where it is made, with why and what to do) keep it open.
     `left` is what people let go of, each with who did; `outside`: what is not taken because policy keeps its customer
-    out of the registry.
+    out of the registry. `connections`: what all of it rests on; one that is not sound (`problems`) keeps it open.
     """
 
     period: str
@@ -117,6 +117,7 @@ class TieOut(BaseModel):
     left: list[dict[str, Any]]
     untaken: list[dict[str, Any]]
     outside: list[dict[str, Any]]
+    connections: list[dict[str, Any]]
 
 
 @router.get("/reports/ageing", **needs(READ))

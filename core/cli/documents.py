@@ -156,6 +156,16 @@ def ageing(desk: Desk) -> None:
     desk.show({"ageing": found}, lambda screen: screen.table(columns, rows) if rows else screen.line("nothing is due"))
 
 
+def _draw_grounds(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
+    """What it rests on: a line for each connection, and what is the matter with those that are not sound."""
+    names = ("connection", "state", "error_code", "listed_at", "changes_at")
+    heads = ("connection", "state", "error", "listed in full (UTC)", "changes read (UTC)")
+    screen.table(heads, [[one[name] for name in names] for one in found], title="rests on", whole="connection")
+    for one in found:
+        for problem in one["problems"]:
+            screen.line(f"{one['connection']}: {problem}", "red")
+
+
 LEFT = ("connection", "kind", "id", "number", "amount", "currency", "by")
 UNTAKEN = ("connection", "kind", "remote_id", "number", "amount", "currency", "why", "cure")
 OUTSIDE_SHOWN = 20
@@ -166,7 +176,8 @@ def close(
 ) -> int:
     """Tie a period out: which documents have an equal copy everywhere.
 
-    Exit 0 when all have, 2 when something is missing or differs, or could not be taken from where it is made.
+    Exit 0 when all have; 2 when something is missing or differs, was not taken from where it is made, or a connection
+    was not read since.
     """
     from core.sync.documents.tie_out import is_tied, tie_out
 
@@ -205,6 +216,7 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
     if outside:
         screen.table(UNTAKEN, outside[:OUTSIDE_SHOWN], title="outside, with their customers", whole="remote_id")
         screen.line(f"{len(outside)} of customers that are kept out of the registry: in no sum above; --json names all")
+    _draw_grounds(screen, found["connections"])
     if not found["is_over"]:
         screen.line(f"{found['period']} is not over: more may come, so close it again then", "yellow")
     counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken"

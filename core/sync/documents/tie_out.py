@@ -21,6 +21,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
+from core.sync.documents.grounds import grounds, sound
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
 from core.sync.documents.routing import Routes
@@ -98,16 +99,19 @@ class Untaken(msgspec.Struct, frozen=True, kw_only=True):
 def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     """`2026-10` (or a year, `2026`): sums, what does not match or was not taken, a digest of it all. InvalidInputError.
 
-    Of what was never understood nobody knows the day: it is told of with every period.
+    Of what was never understood nobody knows the day: it is told of with every period. `connections`: what all of it
+    rests on; the digest covers how they stand, and not when they were read.
     """
     check_period(period)
     over = is_over(period, today(hub))
     sums: dict[tuple[str, str, str], Sum] = {}
     odd: list[Line] = []
     left: list[Left] = []
+    origins: set[str] = set()
     standing = {row.name: row for row in connections.every(tx)}
     for kind in KINDS:
         papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
+        origins.update(one.origin for one in papers)
         rows = mappings.of_records(tx, [one.id for one in papers])
         routes = Routes(tx, hub, papers)
         for paper in papers:
@@ -136,7 +140,9 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
         "untaken": msgspec.to_builtins(untaken + waiting),
         "outside": msgspec.to_builtins(outside),
     }
-    return {**shown, "is_over": over, "digest": digest_of("tie_out", shown)}
+    footing = grounds(tx, hub, period, origins)
+    digest = digest_of("tie_out", {**shown, "connections": sound(footing)})
+    return {**shown, "connections": msgspec.to_builtins(footing), "is_over": over, "digest": digest}
 
 
 def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
@@ -249,5 +255,6 @@ def _left(tx: Tx, line: Line) -> Left:
 
 
 def is_tied(found: Mapping[str, Any]) -> bool:
-    """Whether nothing is missing, nothing differs, and everything was taken."""
-    return not found["differences"] and not found["untaken"]
+    """Whether nothing is missing, nothing differs, everything was taken, and every connection was read."""
+    are_sound = all(one["is_sound"] for one in found["connections"])
+    return are_sound and not found["differences"] and not found["untaken"]
