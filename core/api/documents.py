@@ -104,9 +104,10 @@ class AgeingReport(BaseModel):
 class TieOut(BaseModel):
     """Which documents of a period have an equal copy at each connection. `is_over`: by the calendar.
 
-    `differences` and `untaken` (what could not be taken from where it is made, with why and what to do) keep it open.
-    `left` is what people let go of, each with who did; `outside`: what is not taken because policy keeps its customer
-    out of the registry. `connections`: what all of it rests on; one that is not sound (`problems`) keeps it open.
+    `differences`, `untaken` (what could not be taken from where it is made, with why and what to do), `unaccounted`
+    (invoices of which not as much is settled as their payments and credit notes come to) and connections that are not
+    sound (`problems`) keep it open. `left` is what people let go of, each with who did; `outside`: what is not taken
+    because policy keeps its customer out of the registry.
     """
 
     period: str
@@ -117,6 +118,7 @@ class TieOut(BaseModel):
     left: list[dict[str, Any]]
     untaken: list[dict[str, Any]]
     outside: list[dict[str, Any]]
+    unaccounted: list[dict[str, Any]]
     connections: list[dict[str, Any]]
 
 

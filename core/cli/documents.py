@@ -216,8 +216,11 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
     if outside:
         screen.table(UNTAKEN, outside[:OUTSIDE_SHOWN], title="outside, with their customers", whole="remote_id")
         screen.line(f"{len(outside)} of customers that are kept out of the registry: in no sum above; --json names all")
+    names = ("connection", "number", "id", "settled", "known", "currency", "cure")
+    loose = [[one[name] for name in names] for one in found["unaccounted"]]
+    screen.table(names, loose, title="settled, but not by what is known", whole="id")
     _draw_grounds(screen, found["connections"])
     if not found["is_over"]:
         screen.line(f"{found['period']} is not over: more may come, so close it again then", "yellow")
-    counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken"
+    counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken, {len(loose)} not accounted for"
     screen.line(f"{found['period']}: {counts}; digest {found['digest']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -21,6 +22,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
+from core.sync.documents.accounting import unaccounted
 from core.sync.documents.grounds import grounds, sound
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
@@ -104,45 +106,59 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     """
     check_period(period)
     over = is_over(period, today(hub))
-    sums: dict[tuple[str, str, str], Sum] = {}
-    odd: list[Line] = []
-    left: list[Left] = []
-    origins: set[str] = set()
-    standing = {row.name: row for row in connections.every(tx)}
+    counted = _Counted()
     for kind in KINDS:
-        papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
-        origins.update(one.origin for one in papers)
-        rows = mappings.of_records(tx, [one.id for one in papers])
-        routes = Routes(tx, hub, papers)
-        for paper in papers:
-            states = {row.connection: row for row in rows.get(paper.id, ())}
-            for name in sorted(hub.connections):
-                if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
-                    row = states.get(name)
-                    # what was offered with its invoice is wanted, whatever its day
-                    wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
-                    route = routes.at(name, paper) if wanted else "elsewhere"
-                    line = _count(sums, paper, name, outcome_of(paper, row, route))
-                    if line.outcome == "left":
-                        left.append(_left(tx, line))
-                    elif line.outcome in OPEN:
-                        odd.append(line)
-                    if row is not None and is_equal(paper, row) and by_hand.has_any(row):
-                        sums[name, kind, paper.document.currency].by_hand += 1
-    found = [sums[key] for key in sorted(sums)]
+        _count_kind(tx, hub, period, kind, counted)
+    found = [counted.sums[key] for key in sorted(counted.sums)]
     untaken = [one for name in sorted(hub.connections) for one in _untaken(tx, hub.connections[name], period)]
     waiting, outside = _waiting(tx, hub, period, {(one.connection, one.kind, one.remote_id) for one in untaken})
     shown = {
         "period": period,
         "sums": msgspec.to_builtins(found),
-        "differences": msgspec.to_builtins(odd),
-        "left": msgspec.to_builtins(left),
+        "differences": msgspec.to_builtins(counted.odd),
+        "left": msgspec.to_builtins(counted.left),
         "untaken": msgspec.to_builtins(untaken + waiting),
         "outside": msgspec.to_builtins(outside),
+        "unaccounted": msgspec.to_builtins(unaccounted(tx, hub, counted.bills)),
     }
-    footing = grounds(tx, hub, period, origins)
+    footing = grounds(tx, hub, period, counted.origins)
     digest = digest_of("tie_out", {**shown, "connections": sound(footing)})
     return {**shown, "connections": msgspec.to_builtins(footing), "is_over": over, "digest": digest}
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What the copies of a period's documents come to, and which invoices they are of."""
+
+    sums: dict[tuple[str, str, str], Sum] = field(default_factory=dict)
+    odd: list[Line] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    bills: list[Paper] = field(default_factory=list)
+    origins: set[str] = field(default_factory=set)
+
+
+def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> None:
+    standing = {row.name: row for row in connections.every(tx)}
+    papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
+    counted.origins.update(one.origin for one in papers)
+    counted.bills += papers if kind == "invoice" else ()
+    rows = mappings.of_records(tx, [one.id for one in papers])
+    routes = Routes(tx, hub, papers)
+    for paper in papers:
+        states = {row.connection: row for row in rows.get(paper.id, ())}
+        for name in sorted(hub.connections):
+            if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
+                row = states.get(name)
+                # what was offered with its invoice is wanted, whatever its day
+                wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
+                route = routes.at(name, paper) if wanted else "elsewhere"
+                line = _count(counted.sums, paper, name, outcome_of(paper, row, route))
+                if line.outcome == "left":
+                    counted.left.append(_left(tx, line))
+                elif line.outcome in OPEN:
+                    counted.odd.append(line)
+                if row is not None and is_equal(paper, row) and by_hand.has_any(row):
+                    counted.sums[name, kind, paper.document.currency].by_hand += 1
 
 
 def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
@@ -255,6 +271,6 @@ def _left(tx: Tx, line: Line) -> Left:
 
 
 def is_tied(found: Mapping[str, Any]) -> bool:
-    """Whether nothing is missing, nothing differs, everything was taken, and every connection was read."""
+    """Whether nothing is missing, nothing differs, everything was taken and adds up, and every connection was read."""
     are_sound = all(one["is_sound"] for one in found["connections"])
-    return are_sound and not found["differences"] and not found["untaken"]
+    return are_sound and not (found["differences"] or found["untaken"] or found["unaccounted"])
