@@ -19,6 +19,7 @@ Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only of
 Status = Annotated[str, typer.Option(metavar="STATE", help="Only in this state: draft, open, paid, void, ...")]
 After = Annotated[str, typer.Option(metavar="ID", help="Go on after this document.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Documents shown at most.")]
+Out = Annotated[str, typer.Option(metavar="FILE", help="Write it to a CSV file, too; `-` is stdout, and only that.")]
 Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="Its id, its number, or its id at its origin.")]
 
 
@@ -145,15 +146,24 @@ def _said(held: Mapping[str, Any], *parts: str) -> str:
     return " ".join(str(held[part]) for part in parts if held.get(part))
 
 
-def ageing(desk: Desk) -> None:
+def ageing(desk: Desk, out: Out = "") -> None:
     """Show what is due, by how many days it is overdue."""
-    from core.sync.documents.telling import aged
+    from core.cli.report_files import is_shown, write_ageing
+    from core.sync.documents.telling import aged_today
 
     with desk.root.open_hub() as hub:
-        found = hub.db.read_now(lambda tx: aged(tx, hub))
+        found = hub.db.read_now(lambda tx: aged_today(tx, hub))
+    if out:
+        write_ageing(desk, out, found)
+    if is_shown(out):
+        desk.show(found, lambda screen: _draw_ageing(screen, found))
+
+
+def _draw_ageing(screen: Screen, found: Mapping[str, Any]) -> None:
     columns = ("currency", "not yet", "1-30", "31-60", "61-90", "more", "total")
-    rows = [(one["currency"], *one["buckets"], one["total"]) for one in found]
-    desk.show({"ageing": found}, lambda screen: screen.table(columns, rows) if rows else screen.line("nothing is due"))
+    rows = [(one["currency"], *one["buckets"], one["total"]) for one in found["ageing"]]
+    screen.table(columns, rows)
+    screen.line(f"{'due' if rows else 'nothing is due'} on {found['day']}; digest {found['digest']}")
 
 
 def _draw_grounds(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
@@ -172,18 +182,24 @@ OUTSIDE_SHOWN = 20
 
 
 def close(
-    desk: Desk, period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")]
+    desk: Desk,
+    period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")],
+    out: Out = "",
 ) -> int:
     """Tie a period out: which documents have an equal copy everywhere.
 
-    Exit 0 when all have; 2 when something is missing or differs, was not taken from where it is made, or a connection
-    was not read since.
+    Exit 0 when all have; 2 when something is missing or differs, was not taken from where it is made, does not add up,
+    or a connection was not read since.
     """
+    from core.cli.report_files import is_shown, write_tie_out
     from core.sync.documents.tie_out import is_tied, tie_out
 
     with desk.root.open_hub() as hub:
         found = hub.db.read_now(lambda tx: tie_out(tx, hub, period))
-    desk.show(found, lambda screen: _draw_tie_out(screen, found))
+    if out:
+        write_tie_out(desk, out, found, is_tied=is_tied(found))
+    if is_shown(out):
+        desk.show(found, lambda screen: _draw_tie_out(screen, found))
     return OK if is_tied(found) else CHANGES
 
 

@@ -12,6 +12,7 @@ import msgspec
 from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS, Invoice, kind_of
 from core.model.lifecycle import STATES
+from core.model.merge import digest_of
 from core.model.overview import ageing, overviews
 from core.store import connections, customers, documents, failures, holds, intents, journal, mappings, work
 from core.store.connections import ConnectionRow
@@ -219,6 +220,12 @@ def aged(tx: Tx, hub: Hub) -> list[dict[str, Any]]:
     """What is due, by how long it has been so, per currency."""
     invoices = [one.document for one in every(tx, "invoice") if isinstance(one.document, Invoice)]
     return [{**msgspec.to_builtins(one), "total": str(one.total)} for one in ageing(invoices, today(hub))]
+
+
+def aged_today(tx: Tx, hub: Hub) -> dict[str, Any]:
+    """The same with the day it is of, and a digest of both."""
+    shown = {"ageing": aged(tx, hub), "day": today(hub).isoformat()}
+    return {**shown, "digest": digest_of("ageing", msgspec.to_builtins(shown))}
 
 
 def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> list[Paper]:

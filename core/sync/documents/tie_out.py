@@ -22,8 +22,8 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
-from core.sync.documents.accounting import unaccounted
-from core.sync.documents.grounds import grounds, sound
+from core.sync.documents.accounting import Unaccounted, unaccounted
+from core.sync.documents.grounds import Ground, grounds, sound
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
 from core.sync.documents.routing import Routes
@@ -96,6 +96,12 @@ class Untaken(msgspec.Struct, frozen=True, kw_only=True):
     issued_on: str = ""
     amount: str = ""
     currency: str = ""
+
+
+COLUMNS: Final = tuple(
+    dict.fromkeys(name for of in (Sum, Left, Untaken, Unaccounted, Ground) for name in of.__struct_fields__)
+)
+"""Every field that a row of a tie-out may have, in the order in which a file shows them."""
 
 
 def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:

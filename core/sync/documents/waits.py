@@ -106,7 +106,7 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
                 **facts,
                 since=row.since,
                 attempts=row.attempts,
-                is_read=row.attempts > 0 or of is not None,
+                is_read=row.attempts > 0 or of is not None or row.reason == OF_ERASED,
                 is_failing=row.subject in failed,
                 is_outside=cause.is_outside,
                 why=cause.why,

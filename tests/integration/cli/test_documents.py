@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -377,3 +379,62 @@ def test_a_document_that_cannot_be_taken_is_explained_by_its_number_and_by_its_i
     accord("sync", "--kind", "invoices")
     assert accord("failures", "--json").json == []
     assert accord("invoices", "show", number, "--json").json["waits"] == []
+
+
+def _sheet(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.usefixtures("billed")
+def test_a_tie_out_is_a_file_for_the_closing_papers(accord: Accord, tmp_path: Path) -> None:
+    """Every row says what it is; the last one how it came out, and the digest that the screen shows, too."""
+    file = tmp_path / "close.csv"
+    shown_there = accord("close", "2026-11", "--out", str(file), "--json")
+    rows = _sheet(file)
+    assert (shown_there.code, rows[-1]["what"], rows[-1]["is_tied"]) == (0, "close", "yes")
+    assert (rows[-1]["period"], rows[-1]["digest"]) == ("2026-11", shown_there.json["digest"])
+    sums = {(one["connection"], one["kind"]): one for one in rows if one["what"] == "sums"}
+    assert (sums["quickbooks", "invoice"]["matched"], sums["quickbooks", "invoice"]["amount"]) == ("1", "119.00")
+    assert {one["connection"] for one in rows if one["what"] == "connections"} == {"hubspot", "quickbooks", "stripe"}
+    odd = accord("close", "2026-11", "--out", str(tmp_path / "no" / "such" / "place.csv"))
+    assert odd.code == 1
+    assert "cannot be written" in odd.err
+
+
+def test_what_a_provider_wrote_is_no_formula_in_a_tie_out_s_file(billed: World, accord: Accord, tmp_path: Path) -> None:
+    """A number of an invoice is a text that anybody may have typed; an amount stays a number."""
+    file, stripe = tmp_path / "close.csv", billed.lookalikes["stripe"]
+    other = stripe.edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    bill(billed, customer=other, issued_on="2026-11-18", number="=cmd|' /C calc'!A0")
+    bill(billed, "stripe", {"description": "Back", "amount": "-20.00"}, customer=other, issued_on="2026-11-18")
+    accord("sync")
+    accord("sync", "--kind", "invoices")
+    (copy_id,) = billed.lookalikes["quickbooks"].neutral("payment")
+    billed.lookalikes["quickbooks"].edit("payment", copy_id, {"status": "void"})
+    accord("sync")
+    found = accord("close", "2026-11", "--out", str(file))
+    rows = _sheet(file)
+    assert (found.code, rows[-1]["is_tied"]) == (2, "no")
+    assert rows[-1]["digest"] in found.out
+    untaken = {one["number"]: one for one in rows if one["what"] == "untaken"}
+    assert untaken["'=cmd|' /C calc'!A0"]["amount"] == "119.00", "no formula"
+    assert {one["amount"] for one in untaken.values()} == {"119.00", "-20.00"}, "amounts stay numbers"
+    assert all(one["why"] and one["cure"] for one in untaken.values())
+    assert {one["outcome"] for one in rows if one["what"] == "differences"} == {"differs"}
+    on_stdout = accord("close", "2026-11", "--out", "-")
+    assert on_stdout.code == 2
+    assert on_stdout.out.splitlines()[-1].endswith(rows[-1]["digest"])
+
+
+@pytest.mark.usefixtures("billed")
+def test_what_is_due_by_age_is_a_file_with_its_day_and_digest(accord: Accord, tmp_path: Path) -> None:
+    """Of another day it is another report."""
+    file = tmp_path / "ageing.csv"
+    told = accord("invoices", "ageing", "--out", str(file), "--json").json
+    due, last = _sheet(file)
+    assert (due["what"], due["currency"], due["not_yet"], due["more"], due["total"]) == (
+        "due", "USD", "100.00", "0", "100.00"
+    )  # fmt: skip
+    assert (last["what"], last["day"], last["digest"]) == ("ageing", told["day"], told["digest"])
+    assert told["digest"] in accord("invoices", "ageing").out
