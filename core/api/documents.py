@@ -51,9 +51,13 @@ class DocumentShown(BaseModel):
 
 
 class DocumentTold(DocumentShown):
-    """The same with what settles it, what is asked about it, and its story."""
+    """The same with what settles it, what is asked about it, and its story.
+
+    `waits`: why what its origin says now could not be taken, and what to do.
+    """
 
     settled_by: list[DocumentShown]
+    waits: list[dict[str, Any]]
     holds: list[dict[str, Any]]
     journal: list[dict[str, Any]]
 
@@ -100,7 +104,10 @@ class AgeingReport(BaseModel):
 class TieOut(BaseModel):
     """Which documents of a period have an equal copy at each connection. `is_over`: by the calendar.
 
-    `differences` and `untaken` keep it open; `left` is what people let go of, each with who did.
+    `differences`, `untaken` (what could not be taken from where it is made, with why and what to do), `unaccounted`
+    (invoices of which not as much is settled as their payments and credit notes come to) and connections that are not
+    sound (`problems`) keep it open. `left` is what people let go of, each with who did; `outside`: what is not taken
+    because policy keeps its customer out of the registry.
     """
 
     period: str
@@ -110,6 +117,9 @@ class TieOut(BaseModel):
     differences: list[dict[str, Any]]
     left: list[dict[str, Any]]
     untaken: list[dict[str, Any]]
+    outside: list[dict[str, Any]]
+    unaccounted: list[dict[str, Any]]
+    connections: list[dict[str, Any]]
 
 
 @router.get("/reports/ageing", **needs(READ))
@@ -153,8 +163,8 @@ def _routes(kinds: Kinds) -> None:
 
     @router.get(f"/{kinds}/{{name}}", operation_id=f"get_{kind}", **needs(READ, 404))
     async def get_document(hub: HubIn, name: str) -> DocumentTold:
-        """One document by its id, its number, or its id at its origin."""
-        return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, kind, name, hub.clock.now())))
+        """One document by its id, its number, or its id at its origin; of one that waits to be taken 404 says why."""
+        return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, hub, kind, name)))
 
     @router.get(
         f"/customers/{{external_customer_id}}/{kinds}", operation_id=f"list_{kinds}_of_customer", **needs(READ, 404)

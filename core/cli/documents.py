@@ -19,6 +19,7 @@ Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only of
 Status = Annotated[str, typer.Option(metavar="STATE", help="Only in this state: draft, open, paid, void, ...")]
 After = Annotated[str, typer.Option(metavar="ID", help="Go on after this document.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Documents shown at most.")]
+Out = Annotated[str, typer.Option(metavar="FILE", help="Write it to a CSV file, too; `-` is stdout, and only that.")]
 Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="Its id, its number, or its id at its origin.")]
 
 
@@ -65,7 +66,7 @@ def _showing(kind: str) -> Callable[..., None]:
         from core.sync.documents.telling import told
 
         with desk.root.open_hub() as hub:
-            found = hub.db.read_now(lambda tx: told(tx, kind, document, hub.clock.now()))
+            found = hub.db.read_now(lambda tx: told(tx, hub, kind, document))
         desk.show(found, lambda screen: draw(screen, found))
 
     return show
@@ -123,6 +124,17 @@ def draw(screen: Screen, found: Mapping[str, Any]) -> None:
         for one in (*found["holds"], *of_copies)
     ]
     screen.table(("hold", "connection", "reason", "limit", "what to do"), held, title="held", whole="hold")
+    draw_waiting(screen, found["waits"])
+
+
+def draw_waiting(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
+    """Documents that could not be taken from where they are made, a block of short lines each."""
+    for one in found:
+        number = one["number"] if one["number"] != one["remote_id"] else ""
+        named = (one["connection"], one["kind"].replace("_", " "), one["remote_id"], number)
+        facts = {"waits": one["why"], "what to do": one["cure"], "amount": f"{one['amount']} {one['currency']}".strip()}
+        title = "  ".join([*(part for part in named if part), "is not taken as it is there"])
+        screen.block(title, {name: value for name, value in facts.items() if value})
 
 
 def _problem(copy: Mapping[str, Any]) -> str:
@@ -134,33 +146,60 @@ def _said(held: Mapping[str, Any], *parts: str) -> str:
     return " ".join(str(held[part]) for part in parts if held.get(part))
 
 
-def ageing(desk: Desk) -> None:
+def ageing(desk: Desk, out: Out = "") -> None:
     """Show what is due, by how many days it is overdue."""
-    from core.sync.documents.telling import aged
+    from core.cli.report_files import is_shown, write_ageing
+    from core.sync.documents.telling import aged_today
 
     with desk.root.open_hub() as hub:
-        found = hub.db.read_now(lambda tx: aged(tx, hub))
+        found = hub.db.read_now(lambda tx: aged_today(tx, hub))
+    if out:
+        write_ageing(desk, out, found)
+    if is_shown(out):
+        desk.show(found, lambda screen: _draw_ageing(screen, found))
+
+
+def _draw_ageing(screen: Screen, found: Mapping[str, Any]) -> None:
     columns = ("currency", "not yet", "1-30", "31-60", "61-90", "more", "total")
-    rows = [(one["currency"], *one["buckets"], one["total"]) for one in found]
-    desk.show({"ageing": found}, lambda screen: screen.table(columns, rows) if rows else screen.line("nothing is due"))
+    rows = [(one["currency"], *one["buckets"], one["total"]) for one in found["ageing"]]
+    screen.table(columns, rows)
+    screen.line(f"{'due' if rows else 'nothing is due'} on {found['day']}; digest {found['digest']}")
+
+
+def _draw_grounds(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
+    """What it rests on: a line for each connection, and what is the matter with those that are not sound."""
+    names = ("connection", "state", "error_code", "listed_at", "changes_at")
+    heads = ("connection", "state", "error", "listed in full (UTC)", "changes read (UTC)")
+    screen.table(heads, [[one[name] for name in names] for one in found], title="rests on", whole="connection")
+    for one in found:
+        for problem in one["problems"]:
+            screen.line(f"{one['connection']}: {problem}", "red")
 
 
 LEFT = ("connection", "kind", "id", "number", "amount", "currency", "by")
-UNTAKEN = ("connection", "kind", "remote_id", "why")
+UNTAKEN = ("connection", "kind", "remote_id", "number", "amount", "currency", "why", "cure")
+OUTSIDE_SHOWN = 20
 
 
 def close(
-    desk: Desk, period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")]
+    desk: Desk,
+    period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")],
+    out: Out = "",
 ) -> int:
     """Tie a period out: which documents have an equal copy everywhere.
 
-    Exit 0 when all have, 2 when something is missing or differs, or could not be taken from where it is made.
+    Exit 0 when all have; 2 when something is missing or differs, was not taken from where it is made, does not add up,
+    or a connection was not read since.
     """
+    from core.cli.report_files import is_shown, write_tie_out
     from core.sync.documents.tie_out import is_tied, tie_out
 
     with desk.root.open_hub() as hub:
         found = hub.db.read_now(lambda tx: tie_out(tx, hub, period))
-    desk.show(found, lambda screen: _draw_tie_out(screen, found))
+    if out:
+        write_tie_out(desk, out, found, is_tied=is_tied(found))
+    if is_shown(out):
+        desk.show(found, lambda screen: _draw_tie_out(screen, found))
     return OK if is_tied(found) else CHANGES
 
 
@@ -187,10 +226,17 @@ def _draw_tie_out(screen: Screen, found: Mapping[str, Any]) -> None:
     left = [[one[name] for name in LEFT] for one in found["left"]]
     if left:
         screen.table(LEFT, left, title="let go of by a person", whole="id")
-    untaken = [[one[name] for name in UNTAKEN] for one in found["untaken"]]
-    if untaken:
-        screen.table(UNTAKEN, untaken, title="not taken", whole="remote_id")
+    untaken = found["untaken"]
+    draw_waiting(screen, untaken)
+    outside = [[one[name] for name in UNTAKEN] for one in found["outside"]]
+    if outside:
+        screen.table(UNTAKEN, outside[:OUTSIDE_SHOWN], title="outside, with their customers", whole="remote_id")
+        screen.line(f"{len(outside)} of customers that are kept out of the registry: in no sum above; --json names all")
+    names = ("connection", "number", "id", "settled", "known", "currency", "cure")
+    loose = [[one[name] for name in names] for one in found["unaccounted"]]
+    screen.table(names, loose, title="settled, but not by what is known", whole="id")
+    _draw_grounds(screen, found["connections"])
     if not found["is_over"]:
         screen.line(f"{found['period']} is not over: more may come, so close it again then", "yellow")
-    counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken"
+    counts = f"{len(odd)} not equal, {len(left)} left, {len(untaken)} not taken, {len(loose)} not accounted for"
     screen.line(f"{found['period']}: {counts}; digest {found['digest']}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.store.database import Tx
     from core.store.failures import Failure
     from core.store.holds import Hold
+    from core.sync.hub import Hub
 
 Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of one connection.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows shown at most.")]
@@ -105,30 +106,49 @@ def _told(detail: Mapping[str, object]) -> dict[str, object]:
 
 
 def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> None:
-    """Show records that failed.
+    """Show records that failed, and documents that wait to be taken.
 
-    Those that are retrying are tried again by themselves; dead ones wait for `accord retry`.
+    Those that are retrying or waiting are tried again by themselves; dead ones wait for `accord retry`.
     """
     from core.store import customers
     from core.store import failures as rows
 
-    def look(tx: Tx) -> tuple[list[Failure], dict[str, str]]:
+    def look(tx: Tx) -> tuple[list[Failure], dict[str, str], list[dict[str, object]]]:
         _check_connection(tx, connection)
         found = rows.listing(tx, connection=connection, limit=limit)
-        return found, customers.external_ids(tx, [one.record_id for one in found])
+        owners = customers.external_ids(tx, [one.record_id for one in found])
+        return found, owners, _waiting(tx, hub, connection, limit)
 
     with desk.root.open_hub() as hub:
-        found, owners = hub.db.read_now(look)
+        found, owners, waiting = hub.db.read_now(look)
     shown: list[dict[str, object]] = [
         {
             "connection": one.connection, "subject": one.subject,
             "external_customer_id": owners.get(one.record_id or "", ""),
             "state": one.state, "attempts": one.attempts, "code": one.code, "field": one.field, "problem": one.message,
-            "raw": one.raw, "first_at": one.first_at, "last_at": one.last_at, "next_at": one.next_at,
+            "raw": one.raw, "first_at": one.first_at, "last_at": one.last_at, "next_at": one.next_at, "cure": None,
         }
         for one in found
     ]  # fmt: skip
+    shown = (shown + waiting)[:limit]
     desk.show(shown, lambda screen: _draw_failures(screen, shown))
+
+
+def _waiting(tx: Tx, hub: Hub, connection: str | None, limit: int) -> list[dict[str, object]]:
+    """Documents that were read and cannot be taken yet; those that policy keeps out, `accord close` names."""
+    from core.sync.documents.waits import waits_at
+
+    there = [one for name, one in sorted(hub.connections.items()) if connection in (None, name)]
+    found = [one for place in there for one in waits_at(tx, hub, place) if one.is_read and not one.is_outside]
+    return [
+        {
+            "connection": one.connection, "subject": one.subject, "external_customer_id": "", "state": "waiting",
+            "attempts": one.attempts, "code": "waits", "field": None, "problem": one.why, "raw": "",
+            "first_at": one.since, "last_at": None, "next_at": None, "cure": one.cure,
+        }
+        for one in found[:limit]
+        if not one.is_failing
+    ]  # fmt: skip
 
 
 def _draw_failures(screen: Screen, found: Sequence[dict[str, object]]) -> None:
@@ -136,7 +156,11 @@ def _draw_failures(screen: Screen, found: Sequence[dict[str, object]]) -> None:
         screen.line("nothing fails")
         return
     names = ("connection", "subject", "external_customer_id", "state", "attempts", "problem")
-    screen.table(names, [[one[name] for name in names] for one in found])
+    failed = [one for one in found if one["state"] != "waiting"]
+    screen.table(names, [[one[name] for name in names] for one in failed])
+    waiting = [one for one in found if one["state"] == "waiting"]
+    told = ("connection", "subject", "attempts", "problem", "cure")
+    screen.table(told, [[one[name] for name in told] for one in waiting], title="not taken yet", whole="subject")
 
 
 def retry(
@@ -146,7 +170,7 @@ def retry(
         list[str] | None, typer.Argument(metavar="[SUBJECT]...", help="As `accord failures` shows.")
     ] = None,
 ) -> None:
-    """Look at failed records again, now; dead ones too."""
+    """Look at failed records again, now; dead ones too, and documents that wait where they are named."""
     from core.errors import NotFoundError
     from core.sync.answers import retry as look_again
 

@@ -77,22 +77,27 @@ def explain(
 ) -> None:
     """Show one customer, or one document, in every system.
 
-    Every system's value of every field, who owns it, what happened last, what waits and why.
+    Every system's value of every field, who owns it, what happened last, what waits and why; of a document that its
+    origin has and that is not taken, too, by its number or its id there.
     """
-    from core.cli.documents import draw
+    from core.cli.documents import draw, draw_waiting
     from core.cli.hold_ids import open_ids
     from core.errors import NotFoundError
-    from core.sync.documents.telling import told_of_any
+    from core.sync.documents.telling import told_of_any, waiting
     from core.sync.explain import explain as told
 
     with desk.root.open_hub() as hub:
         try:
             found, short = hub.db.read_now(lambda tx: (told(tx, hub, name), open_ids(tx)))
         except NotFoundError:
-            document = hub.db.read_now(lambda tx: told_of_any(tx, name, hub.clock.now()))
-            if document is None:
+            document = hub.db.read_now(lambda tx: told_of_any(tx, hub, name))
+            waits = hub.db.read_now(lambda tx: waiting(tx, hub, name))
+            if document is not None:
+                desk.show(document, lambda screen: draw(screen, document))
+            elif waits:
+                desk.show({"waits": waits}, lambda screen: draw_waiting(screen, waits))
+            else:
                 raise
-            desk.show(document, lambda screen: draw(screen, document))
             return
     desk.show(found, lambda screen: _draw_explained(screen, found, short))
 

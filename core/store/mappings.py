@@ -89,6 +89,19 @@ _ENDED: Final = (
     .where(MAPPINGS.c.remote_id.in_(SOME), *_HERE, MAPPINGS.c.state == ENDED)
     .order_by(MAPPINGS.c.updated_at)
 )
+_EVER: Final = sa.select(MAPPINGS.c.remote_id, MAPPINGS.c.record_id).where(MAPPINGS.c.remote_id.in_(SOME), *_HERE)
+_LAST: Final = (
+    sa.select(MAPPINGS.c.record_id, MAPPINGS.c.remote_id)
+    .where(
+        MAPPINGS.c.record_id.in_(SOME),
+        *_HERE,
+        MAPPINGS.c.part == "",
+        MAPPINGS.c.state == ENDED,
+        MAPPINGS.c.note == sa.bindparam("note"),
+        MAPPINGS.c.remote_id.is_not(None),
+    )
+    .order_by(MAPPINGS.c.generation)
+)
 _GENERATIONS: Final = (
     sa.select(MAPPINGS.c.record_id, sa.func.max(MAPPINGS.c.generation))
     .where(MAPPINGS.c.record_id.in_(SOME), MAPPINGS.c.connection == sa.bindparam("connection"))
@@ -148,6 +161,24 @@ def ended_notes(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -
     found: dict[str, str] = {}
     for some in chunks(sorted(set(remote_ids))):
         rows = tx.rows(_ENDED, {"some": some, "connection": connection, "kind": kind})
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def ever(tx: Tx, connection: str, kind: str, remote_ids: Iterable[str]) -> dict[str, set[str]]:
+    """The records that each object is, or once was; of what was erased nobody knows it any more."""
+    found: dict[str, set[str]] = {}
+    for some in chunks(sorted(set(remote_ids))):
+        for remote_id, record_id in tx.rows(_EVER, {"some": some, "connection": connection, "kind": kind}):
+            found.setdefault(remote_id, set()).add(record_id)
+    return found
+
+
+def last_objects(tx: Tx, connection: str, kind: str, record_ids: Iterable[str], note: str) -> dict[str, str]:
+    """Remote ids of whole objects by record: of the last mapping of each that ended for the reason `note`."""
+    found: dict[str, str] = {}
+    for some in chunks(sorted(set(record_ids))):
+        rows = tx.rows(_LAST, {"some": some, "connection": connection, "kind": kind, "note": note})
         found.update((row[0], row[1]) for row in rows)
     return found
 

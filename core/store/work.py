@@ -132,6 +132,11 @@ _DUE_DOCUMENTS: Final = _DUE.where(~_OF_CUSTOMERS)
 _OF_SOME: Final = sa.select(*(DIRTY.c[name] for name in DirtyRow.__struct_fields__)).where(
     _HERE, DIRTY.c.subject.in_(SOME)
 )
+_OF_KINDS: Final = (
+    sa.select(*(DIRTY.c[name] for name in DirtyRow.__struct_fields__))
+    .where(_HERE, DIRTY.c.kind.in_(SOME))
+    .order_by(DIRTY.c.subject)
+)
 _DUE_OF_SOME: Final = _DUE_CUSTOMERS.where(DIRTY.c.subject.in_(SOME))
 _POSTPONE: Final = (
     sa.update(DIRTY)
@@ -179,6 +184,11 @@ def due_documents(tx: Tx, connection: str, now: float, limit: int) -> list[Dirty
     """Which documents may be looked at now, oldest first."""
     values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
     return [_dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
+
+
+def of_kinds(tx: Tx, connection: str, kinds: Iterable[str]) -> list[DirtyRow]:
+    """All that waits of some kinds at a connection, due or not, by subject."""
+    return [_dirty(row) for row in tx.rows(_OF_KINDS, {"here": connection, "some": sorted(set(kinds))})]
 
 
 def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, DirtyRow]:

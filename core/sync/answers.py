@@ -196,11 +196,16 @@ def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) ->
 
 
 def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:
-    """Look again, now, at subjects that failed (dead ones too); all of the connection's for an empty list."""
+    """Look again, now, at subjects that failed (dead ones too); all of the connection's for an empty list.
+
+    Of what waits, documents that are named.
+    """
     known = failures.listing(tx, connection=connection, limit=100_000)
-    wanted = [one for one in known if not subjects or one.subject in subjects or one.subject[2:] in subjects]
-    for kind in sorted({one.kind for one in wanted}):
-        some = [one.subject for one in wanted if one.kind == kind]
+    failed = [one for one in known if not subjects or one.subject in subjects or one.subject[2:] in subjects]
+    waiting = [one for one in work.of_subjects(tx, connection, subjects).values() if one.kind in KINDS]
+    wanted = {one.subject: one.kind for one in failed} | {one.subject: one.kind for one in waiting}
+    for kind in sorted({*wanted.values()}):
+        some = [name for name, of in wanted.items() if of == kind]
         work.mark(tx, connection, some, reason="retry", trace=hub.ids.new(), now=hub.clock.now(), kind=kind)
     tx.after_commit(lambda: hub.wake(connection))
     return len(wanted)

@@ -92,5 +92,5 @@ def booked(world: FragileWorld, kind: str = "invoice") -> dict[str, list[str]]:
 def copies(world: FragileWorld, kind: str = "invoice") -> Mapping[str, Mapping[str, Any]]:
     """How the copies of the one document of a kind stand, as `accord explain` tells it, by connection."""
     (paper,) = papers(world, kind)
-    found = world.db.read_now(lambda tx: told(tx, kind, paper.id, world.clock.now()))
+    found = world.db.read_now(lambda tx: told(tx, world.hub, kind, paper.id))
     return {one["connection"]: one for one in found["copies"]}

@@ -10,7 +10,7 @@ from core.store import connections, customers, documents, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.listing import OFFER
+from core.sync.documents.listing import LOOK, OFFER
 from core.sync.documents.marking import mark_mappings, owners_found
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
@@ -62,6 +62,10 @@ def look_again(
     owners_found(tx, hub, connection)
     for kind in concerned:
         _mark_copies(tx, hub, connection, kind, trace)
+        if kind in connection.policy.documents.mirrors and not connection.manifest.documents[kind].feeds:
+            # as good as the look of the day
+            seen = connections.Cursor(connection=connection.name, kind=kind, mode=LOOK, completed_at=hub.clock.now())
+            connections.put_cursor(tx, seen)
 
 
 def _mark_copies(

@@ -10,6 +10,7 @@ from core.errors import BugError, ByHandError, RejectedError, ReplyError
 from core.model import holds
 from core.model.documents import references, with_references
 from core.model.holds import HoldDraft
+from core.model.match import CUSTOMER_DELETED
 from core.model.merge import digest_of
 from core.model.paper import Step, WantedDocument
 from core.model.remote import Mark
@@ -92,12 +93,15 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: To
 def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToCome = NOTHING) -> WantedDocument:
     """The document in the connection's own terms; Later while something it names is not there yet."""
     document = copy.paper.document
+    invoices = {**to_come.invoices, **_here(tx, connection, references(document), "invoice")}
+    absent = [name for name in references(document) if name not in invoices]
     customers = {**to_come.customers, **_here(tx, connection, [copy.paper.customer_id], KIND)}
+    if copy.paper.customer_id not in customers and (copy.mapping.remote_id or references(document)) and not absent:
+        # it is booked, or settles what is: an archived customer's object is still whose it is there
+        customers = mappings.last_objects(tx, connection.name, KIND, [copy.paper.customer_id], CUSTOMER_DELETED)
     if copy.paper.customer_id not in customers:
         owner = registry_customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
         raise Later(no_object_yet(owner.external_id if owner else copy.paper.customer_id), CUSTOMER)
-    invoices = {**to_come.invoices, **_here(tx, connection, references(document), "invoice")}
-    absent = [name for name in references(document) if name not in invoices]
     if absent:
         _refuse_let_go(tx, connection, [name for name in absent if name not in to_come.offered])
         raise Later("its invoice has no object here yet", INVOICE)

@@ -12,7 +12,7 @@ from core.store.connections import ConnectionRow, Cursor, Cursors
 from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
-from core.sync.documents.marking import customer_in, mark_mappings, subject_of
+from core.sync.documents.marking import is_ownerless, mark_mappings, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import record_bad
@@ -80,12 +80,13 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report
     def store(tx: Tx) -> None:
         taken = take(tx, hub, connection, kind, read)
         now = hub.clock.now()
-        _mark_waiting(tx, hub, connection, kind, taken.waits, run)
+        _wait(tx, hub, connection, kind, taken.waits, run)
         seen = [
             Observation(
                 remote_id=one.sighting.id, digest=one.sighting.digest, remote=Remote(id=one.sighting.id, fields={})
             )
             for one in read
+            if one.sighting.id not in taken.waits  # of those more is remembered
         ]
         observations.put(tx, connection.name, kind, seen, now)
         _record(tx, hub, connection, kind, bad, run)
@@ -99,20 +100,18 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report
     report.failed += len(bad)
 
 
-def _mark_waiting(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[str, str], trace: str) -> None:
+def _wait(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[str, str], run: str) -> None:
+    """Documents that cannot be taken yet, each with why: what they wait for lets them be looked at again."""
     now = hub.clock.now()
-    subjects = {
-        subject_of((kind, one)): now + hub.timing.first_back_off for one, why in waits.items() if not customer_in(why)
-    }
-    work.mark(
-        tx, connection.name, subjects, reason="not complete yet", trace=trace, now=now, kind=kind, not_before=subjects
-    )
-    for name, why in waits.items():
-        if customer_in(why):
-            subject = subject_of((kind, name))
-            work.mark(
-                tx, connection.name, [subject], reason=why, trace=trace, now=now, kind=kind, parked=ownerless.PARKED
-            )
+    known = mappings.by_remote_ids(tx, connection.name, kind, waits)
+    for remote_id, why in waits.items():
+        row = known.get(remote_id)
+        subject = work.mapping_subject(row.id) if row else subject_of((kind, remote_id))
+        parked = ownerless.PARKED if is_ownerless(why) else None
+        later = {subject: now + hub.timing.first_back_off}
+        work.mark(
+            tx, connection.name, later, reason=why, trace=run, now=now, kind=kind, not_before=later, parked=parked
+        )
 
 
 def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, is_last: bool) -> None:

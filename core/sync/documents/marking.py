@@ -14,10 +14,13 @@ Named = tuple[str, str]
 """A remote document: (kind, remote id). Ids of different kinds may be equal."""
 TO_BE_COPIED: Final = "to be copied"
 """Why a copy waits that was not made yet."""
-_CUSTOMER: Final = "its customer "
-_UNMAPPED: Final = " has no mapping here"
 MOVED_AT_ONCE: Final = 200
 """Documents of one transaction's customers that are marked when their entity changes."""
+
+_NO_CUSTOMER: Final = "its customer {} has no mapping here"
+_NO_INVOICE: Final = "its invoice {} is not known yet"
+OF_ERASED: Final = "its customer was erased"
+"""Why a document is not taken: of the object that it names as its customer not even the id is kept."""
 
 
 def subject_of(named: Named) -> str:
@@ -33,13 +36,32 @@ def named_in(subject: str) -> Named:
 
 def no_customer_yet(remote_id: str) -> str:
     """Why a document cannot be taken: the object that it names as its customer is nobody's so far."""
-    return f"{_CUSTOMER}{remote_id}{_UNMAPPED}"
+    return _NO_CUSTOMER.format(remote_id)
+
+
+def no_invoice_yet(remote_id: str) -> str:
+    """Why a document cannot be taken: the invoice that it settles is not known so far."""
+    return _NO_INVOICE.format(remote_id)
+
+
+def waits_for(reason: str) -> Named | None:
+    """What `no_customer_yet` or `no_invoice_yet` was made of; None for any other reason."""
+    for kind, text in (("customer", _NO_CUSTOMER), ("invoice", _NO_INVOICE)):
+        before, after = text.split("{}")
+        if reason.startswith(before) and reason.endswith(after):
+            return kind, reason.removeprefix(before).removesuffix(after)
+    return None
 
 
 def customer_in(reason: str) -> str | None:
     """The object that `no_customer_yet` was made from; None for another reason."""
-    is_one = reason.startswith(_CUSTOMER) and reason.endswith(_UNMAPPED)
-    return reason[len(_CUSTOMER) : -len(_UNMAPPED)] if is_one else None
+    of = waits_for(reason)
+    return of[1] if of and of[0] == KIND else None
+
+
+def is_ownerless(reason: str) -> bool:
+    """Whether a document waits for its customer, and no look at it would change that."""
+    return reason == OF_ERASED or customer_in(reason) is not None
 
 
 def no_object_yet(external_id: str) -> str:

@@ -21,7 +21,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.copies import hold
-from core.sync.documents.marking import Named, customer_in, mark_documents, mark_mappings
+from core.sync.documents.marking import Named, is_ownerless, mark_documents, mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import Copy, named_of
 from core.sync.documents.taking import Read, take, understood
@@ -66,9 +66,9 @@ def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Repor
     waits = {found.rows[name]: why for name, why in taken.waits.items()}
     dealt_with(tx, connection, [row for one in found.there if (row := found.rows[one.sighting.id]) not in waits])
     # of a customer that is out of scope, say: nothing that is read of it again would change that
-    ownerless.park(tx, connection.name, {row: why for row, why in waits.items() if customer_in(why)})
+    ownerless.park(tx, connection.name, {row: why for row, why in waits.items() if is_ownerless(why)})
     for row, why in waits.items():
-        if not customer_in(why):
+        if not is_ownerless(why):
             until = hub.clock.now() + back_off(hub.timing, row.attempts)
             work.postpone(tx, connection.name, {row.subject: until}, reason=why)
     record_trouble(tx, hub, connection, found.trouble)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import ReplyError
@@ -12,16 +12,18 @@ from core.model.holds import HoldDraft
 from core.model.lifecycle import may_become, remembered, thawed
 from core.model.merge import digest_of as values_digest
 from core.model.paper import RemoteDocument
-from core.model.remote import parse_mark
+from core.model.remote import Remote, parse_mark
 from core.ports import Sighting
-from core.store import documents, journal, mappings, work
+from core.store import documents, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.marking import TO_BE_COPIED, mark_mappings, no_customer_yet
+from core.store.observations import Observation
+from core.sync.documents.marking import OF_ERASED, TO_BE_COPIED, mark_mappings, no_customer_yet, no_invoice_yet
 from core.sync.documents.offering import mapping_id, offer_copies
 from core.sync.documents.untold import as_told, question, settle
+from core.sync.documents.waits import fields_of
 from core.sync.figures import mark_owners
 from core.sync.hub import KIND, Connection, Hub
 
@@ -70,7 +72,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
         paper = papers.get(mapping.record_id) if mapping else None
         if _is_copy(hub, connection, one, paper):
             continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
-        wait = ties.missing(one.remote.document)
+        wait = ties.missing(one.remote.document, paper)
         if wait:
             taken.waits[one.sighting.id] = wait
             continue
@@ -83,6 +85,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
         if paper is None or paper.digest != after.digest:
             moved.append(after)
             journal.write(tx, [_entry(paper, after, connection.name, one)])
+    _remember(tx, hub, connection, kind, [one for one in found if one.sighting.id in taken.waits])
     documents.put(tx, moved)
     taken.held += _enter(tx, hub, connection, fresh)
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
@@ -90,20 +93,42 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     return taken
 
 
-def untaken(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> list[Read]:
-    """Those that `take` would store, now or when what they name is known; nothing is stored."""
+def _remember(tx: Tx, hub: Hub, connection: Connection, kind: str, waiting: Sequence[Read]) -> None:
+    """What was seen of documents that wait: a person can be told which they are, and of what month."""
+    seen = [
+        Observation(
+            remote_id=one.sighting.id,
+            digest=one.sighting.digest,
+            remote=Remote(id=one.sighting.id, fields={**fields_of(one.remote.document)}),
+        )
+        for one in waiting
+    ]
+    if seen:
+        observations.put(tx, connection.name, kind, seen, hub.clock.now())
+
+
+def untaken(
+    tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read], coming: Collection[str] = ()
+) -> list[tuple[Read, str]]:
+    """Those that `take` would store (""), or let wait, with why; nothing is stored.
+
+    `coming`: invoices that are known by then.
+    """
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, connection, found)
-    fresh = []
+    fresh: list[tuple[Read, str]] = []
     for one in found:
-        mapping = known.get(one.sighting.id)
+        mapping, document = known.get(one.sighting.id), one.remote.document
         paper = papers.get(mapping.record_id) if mapping else None
         if _is_copy(hub, connection, one, paper):
             continue
-        is_known = paper is not None and not ties.missing(one.remote.document)
+        if wait := ties.missing(document, paper, coming):
+            fresh.append((one, wait))
+            continue
+        is_known = paper is not None and ties.knows_all(document)
         if not is_known or _paper(hub, connection, kind, one, paper, ties).digest != (paper and paper.digest):
-            fresh.append(one)
+            fresh.append((one, ""))
     return fresh
 
 
@@ -120,27 +145,48 @@ class _Ties:
 
     def __init__(self, tx: Tx, connection: Connection, found: Sequence[Read]) -> None:
         named = [one.remote.document for one in found]
-        self._customers = mappings.by_remote_ids(tx, connection.name, KIND, [one.customer for one in named])
+        rows = mappings.by_remote_ids(tx, connection.name, KIND, [one.customer for one in named])
+        self._customers = {name: row.record_id for name, row in rows.items() if row.state != "excluded"}
+        ended = {one.customer for one in named} - self._customers.keys()
+        self._once = mappings.ever(tx, connection.name, KIND, ended)
+        self._erased = tombstones.erased_objects(tx, connection.name, ended)
         ids = {name for one in named for name in references(one)}
         self._invoices = mappings.by_remote_ids(tx, connection.name, "invoice", ids)
+        self._billed = documents.by_ids(tx, [row.record_id for row in self._invoices.values()] if self._once else [])
 
-    def missing(self, document: Document) -> str:
-        """Why a document cannot be taken yet; "" when it can."""
-        if self._state(self._customers.get(document.customer)) == "":
-            return no_customer_yet(document.customer)
-        unknown = [name for name in references(document) if name not in self._invoices]
-        return f"its invoice {unknown[0]} is not known yet" if unknown else ""
+    def missing(self, document: Document, paper: Paper | None, coming: Collection[str] = ()) -> str:
+        """Why a document cannot be taken yet; "" when it can. `paper` is what is known of it."""
+        if self.owner(document, paper) is None:
+            return OF_ERASED if document.customer in self._erased else no_customer_yet(document.customer)
+        unknown = [name for name in references(document) if name not in self._invoices and name not in coming]
+        return no_invoice_yet(unknown[0]) if unknown else ""
 
-    @staticmethod
-    def _state(row: MappingRow | None) -> str:
-        return row.state if row and row.state != "excluded" else ""
+    def knows_all(self, document: Document) -> bool:
+        """Whether all invoices that a document names are known."""
+        return self._invoices.keys() >= set(references(document))
 
-    def named(self, document: Document, document_id: str) -> Document:
+    def owner(self, document: Document, paper: Paper | None) -> str | None:
+        """The customer whose document it is.
+
+        Where nobody's object by now is named, as of an archived or unlinked customer: whose it was when the document,
+        or the invoices that it settles, became known. What was billed then is still to be settled.
+        """
+        if document.customer in self._customers:
+            return self._customers[document.customer]
+        billed = {self._billed[row.record_id].customer_id for row in self._settled(document)}
+        known = {paper.customer_id} if paper else billed
+        return next(iter(known)) if len(known) == 1 and known <= self._once.get(document.customer, set()) else None
+
+    def _settled(self, document: Document) -> list[MappingRow]:
+        named = [self._invoices[name] for name in references(document) if name in self._invoices]
+        return [row for row in named if row.record_id in self._billed]
+
+    def named(self, document: Document, document_id: str, paper: Paper | None) -> Document:
         """The same document in the registry's terms."""
         return with_references(
             document,
             id=document_id,
-            customer=self._customers[document.customer].record_id,
+            customer=self.owner(document, paper) or "",
             invoice=lambda name: self._invoices[name].record_id,
         )
 
@@ -148,7 +194,7 @@ class _Ties:
 def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | None, ties: _Ties) -> Paper:
     now = hub.clock.now()
     document_id = old.id if old else documents.id_of(hub.instance, connection.name, kind, one.sighting.id)
-    document = ties.named(one.remote.document, document_id)
+    document = ties.named(one.remote.document, document_id, old)
     document = as_told(one.remote, document, old.document if old else None)
     document = remembered(old.document, document) if old else document
     return Paper(

@@ -12,6 +12,7 @@ import msgspec
 from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS, Invoice, kind_of
 from core.model.lifecycle import STATES
+from core.model.merge import digest_of
 from core.model.overview import ageing, overviews
 from core.store import connections, customers, documents, failures, holds, intents, journal, mappings, work
 from core.store.connections import ConnectionRow
@@ -21,6 +22,7 @@ from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.documents.marking import no_object_yet
 from core.sync.documents.standing import is_equal
+from core.sync.documents.waits import in_words, waits_called
 from core.sync.hub import Hub
 
 AT_ONCE = 500
@@ -56,14 +58,21 @@ def check_filters(tx: Tx, kind: str, status: str | None, after: str, field: str)
         raise InvalidInputError(f"{after!r} is no {kind}'s id", field=field, limit=limit, cure=cure)
 
 
-def find(tx: Tx, kind: str, name: str) -> Paper:
-    """A document by its id here, its number, or its id at its origin. NotFoundError; InvalidInputError for several."""
+def find(tx: Tx, hub: Hub, kind: str, name: str) -> Paper:
+    """A document by its id here, its number, or its id at its origin. NotFoundError; InvalidInputError for several.
+
+    Of one that its origin has, and that cannot be taken, the error says why.
+    """
     check_kind(kind)
     here = documents.by_ids(tx, [name]).get(name)
     if here is not None and here.kind == kind:
         return here
     found = {one.id: one for one in documents.named(tx, kind, name)}
     if not found:
+        for wait in waits_called(tx, hub, name, [kind]):
+            raise NotFoundError(
+                in_words(wait, hub.connection(wait.connection).manifest.title), field=kind, cure=wait.cure
+            )
         raise NotFoundError(f"there is no {kind} {name!r}", field=kind, cure=f"`accord {GROUPS[kind]} list` shows them")
     if len(found) > 1:
         limit = ", ".join(f"{one.id} of {one.origin}" for one in found.values())
@@ -150,9 +159,9 @@ def _why(tx: Tx, paper: Paper, row: MappingRow, reason: str) -> str:
     return f"{reason}: {'; '.join(kept)}" if kept else reason
 
 
-def told(tx: Tx, kind: str, name: str, now: float) -> dict[str, Any]:
+def told(tx: Tx, hub: Hub, kind: str, name: str) -> dict[str, Any]:
     """One document with all that is known about it, JSON-able. NotFoundError."""
-    paper = find(tx, kind, name)
+    paper, now = find(tx, hub, kind, name), hub.clock.now()
     about = documents.by_ids(tx, documents.about(tx, [paper.id]).get(paper.id, []))
     found = listed(tx, [paper], now)[0]
     found["settled_by"] = listed(tx, sorted(about.values(), key=lambda one: one.id), now)
@@ -161,6 +170,7 @@ def told(tx: Tx, kind: str, name: str, now: float) -> dict[str, Any]:
          "changes": {field: list(change) for field, change in one.changes.items()}}
         for one in journal.of_record(tx, paper.id, ENTRIES_SHOWN)
     ]  # fmt: skip
+    found["waits"] = [one for one in waiting(tx, hub, paper.remote_id, [kind]) if one["connection"] == paper.origin]
     found["holds"] = [
         {"id": one.id, "connection": one.connection, "reason": one.reason, **one.detail}
         for one in _origin_holds(tx, paper)
@@ -168,12 +178,20 @@ def told(tx: Tx, kind: str, name: str, now: float) -> dict[str, Any]:
     return found
 
 
-def told_of_any(tx: Tx, name: str, now: float) -> dict[str, Any] | None:
+def waiting(tx: Tx, hub: Hub, name: str, kinds: Sequence[str] = KINDS) -> list[dict[str, Any]]:
+    """Documents called so that their origin has, and that could not be taken as they are there now, JSON-able."""
+    names = ("connection", "kind", "remote_id", "number", "issued_on", "amount", "currency", "since", "attempts")
+    return [
+        {name: getattr(one, name) for name in (*names, "why", "cure")} for one in waits_called(tx, hub, name, kinds)
+    ]
+
+
+def told_of_any(tx: Tx, hub: Hub, name: str) -> dict[str, Any] | None:
     """`told` of whatever kind of document is called so; None when none is."""
     for kind in KINDS:
         if name in documents.by_ids(tx, [name]) or documents.named(tx, kind, name):
             try:
-                return told(tx, kind, name, now)
+                return told(tx, hub, kind, name)
             except NotFoundError:
                 continue  # the id of a document of another kind
     return None
@@ -202,6 +220,12 @@ def aged(tx: Tx, hub: Hub) -> list[dict[str, Any]]:
     """What is due, by how long it has been so, per currency."""
     invoices = [one.document for one in every(tx, "invoice") if isinstance(one.document, Invoice)]
     return [{**msgspec.to_builtins(one), "total": str(one.total)} for one in ageing(invoices, today(hub))]
+
+
+def aged_today(tx: Tx, hub: Hub) -> dict[str, Any]:
+    """The same with the day it is of, and a digest of both."""
+    shown = {"ageing": aged(tx, hub), "day": today(hub).isoformat()}
+    return {**shown, "digest": digest_of("ageing", msgspec.to_builtins(shown))}
 
 
 def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> list[Paper]:

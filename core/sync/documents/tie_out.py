@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -21,11 +22,14 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
+from core.sync.documents.accounting import Unaccounted, unaccounted
+from core.sync.documents.grounds import Ground, grounds, sound
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every, today
+from core.sync.documents.waits import waits_at
 from core.sync.hub import Connection, Hub
 
 REFUSED: Final = (DOCUMENT_CHANGED, DOCUMENT_GONE, UNTOLD)
@@ -78,54 +82,89 @@ class Sum(msgspec.Struct, kw_only=True):
 
 
 class Untaken(msgspec.Struct, frozen=True, kw_only=True):
-    """A document of an origin whose word could not be taken: its copies match what the registry knows, and no more."""
+    """A document of an origin whose word was not taken: its copies match what the registry knows, and no more.
+
+    Number, day, amount and currency are "" where nobody knows them: it could not be read, or was not yet.
+    """
 
     connection: str
     kind: str
     remote_id: str
     why: str
+    cure: str = ""
+    number: str = ""
+    issued_on: str = ""
+    amount: str = ""
+    currency: str = ""
+
+
+COLUMNS: Final = tuple(
+    dict.fromkeys(name for of in (Sum, Left, Untaken, Unaccounted, Ground) for name in of.__struct_fields__)
+)
+"""Every field that a row of a tie-out may have, in the order in which a file shows them."""
 
 
 def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     """`2026-10` (or a year, `2026`): sums, what does not match or was not taken, a digest of it all. InvalidInputError.
 
-    Of what was never understood nobody knows the day: it is told of with every period.
+    Of what was never understood nobody knows the day: it is told of with every period. `connections`: what all of it
+    rests on; the digest covers how they stand, and not when they were read.
     """
     check_period(period)
     over = is_over(period, today(hub))
-    sums: dict[tuple[str, str, str], Sum] = {}
-    odd: list[Line] = []
-    left: list[Left] = []
-    standing = {row.name: row for row in connections.every(tx)}
+    counted = _Counted()
     for kind in KINDS:
-        papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
-        rows = mappings.of_records(tx, [one.id for one in papers])
-        routes = Routes(tx, hub, papers)
-        for paper in papers:
-            states = {row.connection: row for row in rows.get(paper.id, ())}
-            for name in sorted(hub.connections):
-                if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
-                    row = states.get(name)
-                    # what was offered with its invoice is wanted, whatever its day
-                    wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
-                    route = routes.at(name, paper) if wanted else "elsewhere"
-                    line = _count(sums, paper, name, outcome_of(paper, row, route))
-                    if line.outcome == "left":
-                        left.append(_left(tx, line))
-                    elif line.outcome in OPEN:
-                        odd.append(line)
-                    if row is not None and is_equal(paper, row) and by_hand.has_any(row):
-                        sums[name, kind, paper.document.currency].by_hand += 1
-    found = [sums[key] for key in sorted(sums)]
+        _count_kind(tx, hub, period, kind, counted)
+    found = [counted.sums[key] for key in sorted(counted.sums)]
     untaken = [one for name in sorted(hub.connections) for one in _untaken(tx, hub.connections[name], period)]
+    waiting, outside = _waiting(tx, hub, period, {(one.connection, one.kind, one.remote_id) for one in untaken})
     shown = {
         "period": period,
         "sums": msgspec.to_builtins(found),
-        "differences": msgspec.to_builtins(odd),
-        "left": msgspec.to_builtins(left),
-        "untaken": msgspec.to_builtins(untaken),
+        "differences": msgspec.to_builtins(counted.odd),
+        "left": msgspec.to_builtins(counted.left),
+        "untaken": msgspec.to_builtins(untaken + waiting),
+        "outside": msgspec.to_builtins(outside),
+        "unaccounted": msgspec.to_builtins(unaccounted(tx, hub, counted.bills)),
     }
-    return {**shown, "is_over": over, "digest": digest_of("tie_out", shown)}
+    footing = grounds(tx, hub, period, counted.origins)
+    digest = digest_of("tie_out", {**shown, "connections": sound(footing)})
+    return {**shown, "connections": msgspec.to_builtins(footing), "is_over": over, "digest": digest}
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What the copies of a period's documents come to, and which invoices they are of."""
+
+    sums: dict[tuple[str, str, str], Sum] = field(default_factory=dict)
+    odd: list[Line] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    bills: list[Paper] = field(default_factory=list)
+    origins: set[str] = field(default_factory=set)
+
+
+def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> None:
+    standing = {row.name: row for row in connections.every(tx)}
+    papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
+    counted.origins.update(one.origin for one in papers)
+    counted.bills += papers if kind == "invoice" else ()
+    rows = mappings.of_records(tx, [one.id for one in papers])
+    routes = Routes(tx, hub, papers)
+    for paper in papers:
+        states = {row.connection: row for row in rows.get(paper.id, ())}
+        for name in sorted(hub.connections):
+            if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
+                row = states.get(name)
+                # what was offered with its invoice is wanted, whatever its day
+                wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
+                route = routes.at(name, paper) if wanted else "elsewhere"
+                line = _count(counted.sums, paper, name, outcome_of(paper, row, route))
+                if line.outcome == "left":
+                    counted.left.append(_left(tx, line))
+                elif line.outcome in OPEN:
+                    counted.odd.append(line)
+                if row is not None and is_equal(paper, row) and by_hand.has_any(row):
+                    counted.sums[name, kind, paper.document.currency].by_hand += 1
 
 
 def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
@@ -147,6 +186,29 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
         if kind in connection.policy.documents.originates:
             found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why))
     return found
+
+
+def _waiting(
+    tx: Tx, hub: Hub, period: str, told: Collection[tuple[str, str, str]]
+) -> tuple[list[Untaken], list[Untaken]]:
+    """What waits at its origin to be taken, but for what was `told`; and what policy keeps out with its customer.
+
+    What was named a moment ago and is read any moment is neither: of what happens right now, no close can tell.
+    """
+    now = hub.clock.now()
+    untaken: list[Untaken] = []
+    outside: list[Untaken] = []
+    for _, connection in sorted(hub.connections.items()):
+        for one in waits_at(tx, hub, connection):
+            is_new = not one.is_read and now - one.since < hub.timing.changes_every
+            if is_new or not one.is_counted(period) or (one.connection, one.kind, one.remote_id) in told:
+                continue
+            found = Untaken(
+                connection=one.connection, kind=one.kind, remote_id=one.remote_id, why=one.why, cure=one.cure,
+                number=one.number, issued_on=one.issued_on, amount=one.amount, currency=one.currency,
+            )  # fmt: skip
+            (outside if one.is_outside else untaken).append(found)
+    return untaken, outside
 
 
 def outcome_of(paper: Paper, row: MappingRow | None, route: Route) -> str:
@@ -215,5 +277,6 @@ def _left(tx: Tx, line: Line) -> Left:
 
 
 def is_tied(found: Mapping[str, Any]) -> bool:
-    """Whether nothing is missing, nothing differs, and everything was taken."""
-    return not found["differences"] and not found["untaken"]
+    """Whether nothing is missing, nothing differs, everything was taken and adds up, and every connection was read."""
+    are_sound = all(one["is_sound"] for one in found["connections"])
+    return are_sound and not (found["differences"] or found["untaken"] or found["unaccounted"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from core.errors import ReplyError
 from core.model.documents import Kind
@@ -10,15 +11,19 @@ from core.ports import Bad, Missing, Sighting
 from core.store import connections, documents
 from core.store.database import Tx
 from core.sync.accounts import check_account
+from core.sync.documents.marking import waits_for
 from core.sync.documents.planning import Scope
 from core.sync.documents.reading import read_all
 from core.sync.documents.taking import Read, understood, untaken
 from core.sync.documents.tally import Tally
 from core.sync.hub import Connection, Hub
 
+WAITS: Final = {"customer": "its customer is nobody's in the registry", "invoice": "its invoice is not known"}
+"""Why a document would not be taken, in short."""
+
 
 async def count_untaken(hub: Hub, connection: Connection, scope: Scope, tally: Tally) -> list[Bad]:
-    """Add to the tally what a run would take in (`take`); returns what cannot be understood.
+    """Add to the tally what a run would take in (`take`), or let wait; returns what cannot be understood.
 
     All that the origin lists; of some customers, what the registry knows of theirs. Nothing where the connection is not
     active: nothing is taken in there. Raises what concerns the connection as a whole.
@@ -29,10 +34,11 @@ async def count_untaken(hub: Hub, connection: Connection, scope: Scope, tally: T
         return []
     await check_account(hub, connection, row)
     bad: list[Bad] = []
+    coming: set[str] = set()
     for kind in kinds:
         async for some, unreadable in _seen(hub, connection, kind, scope):
             bad += unreadable
-            bad += await _count(hub, connection, kind, some, tally)
+            bad += await _count(hub, connection, kind, some, tally, coming)
     return bad
 
 
@@ -57,7 +63,9 @@ def _known(tx: Tx, connection: Connection, kind: Kind, scope: Scope) -> list[str
     return [one.remote_id for one in papers if one.kind == kind and one.origin == connection.name]
 
 
-async def _count(hub: Hub, connection: Connection, kind: Kind, some: Sequence[Sighting], tally: Tally) -> list[Bad]:
+async def _count(
+    hub: Hub, connection: Connection, kind: Kind, some: Sequence[Sighting], tally: Tally, coming: set[str]
+) -> list[Bad]:
     bad: list[Bad] = []
     read: list[Read] = []
     for one in some:
@@ -65,6 +73,13 @@ async def _count(hub: Hub, connection: Connection, kind: Kind, some: Sequence[Si
             read.append(Read(one, understood(connection, kind, one), ""))
         except ReplyError as error:
             bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
-    for fresh in await hub.db.read(lambda tx: untaken(tx, hub, connection, kind, read)):
-        tally.add(fresh.remote.document, connection.name, fresh.sighting.id, "take")
+    for fresh, wait in await hub.db.read(lambda tx: untaken(tx, hub, connection, kind, read, coming)):
+        document, remote_id = fresh.remote.document, fresh.sighting.id
+        if wait:
+            of = waits_for(wait)
+            tally.add(document, connection.name, remote_id, "wait", WAITS[of[0]] if of else wait, wait)
+            continue
+        tally.add(document, connection.name, remote_id, "take")
+        if kind == "invoice":
+            coming.add(remote_id)
     return bad

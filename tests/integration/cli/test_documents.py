@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -216,7 +218,8 @@ def test_a_dry_run_of_documents_tells_what_the_origin_has_that_nobody_took(bille
     result = accord("sync", "stripe", "--kind", "invoices", "--customer", customer_id(billed), "--dry-run", "--json")
     assert _untaken(result.json) == [("stripe", "invoice", "take", 1, "119.00")]
     result = accord("sync", "stripe", "--kind", "payments", "--dry-run", "--json")
-    assert _untaken(result.json) == [("stripe", "payment", "take", 3, "219.00")], "with two that are pending"
+    told = [("stripe", "payment", "take", 2, "100.00"), ("stripe", "payment", "wait", 1, "119.00")]
+    assert _untaken(result.json) == told, "with two that are pending, one of them of an invoice that nobody took"
     assert (_kept(billed), [billed.writes(name) for name in NAMES]) == before
     assert accord("sync", "--kind", "invoices").code in (0, 1)
     assert accord("sync", "--kind", "payments").code == 0
@@ -340,3 +343,98 @@ def test_documents_of_unknown_customers_are_told_apart_and_keep_no_sync_from_agr
     (stripe,) = (one for one in accord("status", "--json").json["connections"] if one["connection"] == "stripe")
     assert (stripe["waiting"], stripe["documents"]["ownerless"]) == (0, 1)
     assert ", 1 of unknown customers" in accord("status").out
+
+
+def test_a_document_that_cannot_be_taken_is_explained_by_its_number_and_by_its_id(
+    billed: World, accord: Accord
+) -> None:
+    """Its customer is asked about: nobody could tell why the books do not have the invoice, or that it is there."""
+    stripe = billed.lookalikes["stripe"]
+    other = stripe.edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    invoice = bill(billed, customer=other, issued_on="2026-11-18")
+    number = stripe.neutral("invoice")[invoice]["number"]
+    accord("sync")
+    sums = _untaken(accord("sync", "stripe", "--kind", "invoices", "--dry-run", "--json").json)
+    assert sums == [("stripe", "invoice", "wait", 1, "119.00")]
+    accord("sync", "--kind", "invoices")
+    (hold,) = accord("holds", "--json").json
+    for name in (number, invoice):
+        (wait,) = accord("explain", name, "--json").json["waits"]
+        assert (wait["connection"], wait["remote_id"], wait["number"]) == ("stripe", invoice, number)
+        assert wait["cure"] == f"answer hold {hold['id']}"
+        assert hold["id"] in accord("explain", name).out
+        missing = accord("invoices", "show", name, "--json")
+        assert (missing.code, missing.error["code"]) == (1, "not_found")
+        assert other in missing.error["problem"]
+        assert missing.error["cure"] == f"answer hold {hold['id']}"
+    waits = [one for one in accord("failures", "--json").json if one["state"] == "waiting"]
+    assert [(one["subject"], one["cure"]) for one in waits] == [(f"d:invoice:{invoice}", f"answer hold {hold['id']}")]
+    assert f"d:invoice:{invoice}" in accord("failures").out
+    found = accord("close", "2026-11", "--json")
+    assert (found.code, [one["remote_id"] for one in found.json["untaken"]]) == (2, [invoice])
+    assert hold["id"] in accord("close", "2026-11").out
+    assert accord("retry", "stripe", f"d:invoice:{invoice}", "--json").json["retried"] == 1
+    accord("holds", "answer", hold["id"], "create")
+    accord("sync")
+    accord("sync", "--kind", "invoices")
+    assert accord("failures", "--json").json == []
+    assert accord("invoices", "show", number, "--json").json["waits"] == []
+
+
+def _sheet(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.usefixtures("billed")
+def test_a_tie_out_is_a_file_for_the_closing_papers(accord: Accord, tmp_path: Path) -> None:
+    """Every row says what it is; the last one how it came out, and the digest that the screen shows, too."""
+    file = tmp_path / "close.csv"
+    shown_there = accord("close", "2026-11", "--out", str(file), "--json")
+    rows = _sheet(file)
+    assert (shown_there.code, rows[-1]["what"], rows[-1]["is_tied"]) == (0, "close", "yes")
+    assert (rows[-1]["period"], rows[-1]["digest"]) == ("2026-11", shown_there.json["digest"])
+    sums = {(one["connection"], one["kind"]): one for one in rows if one["what"] == "sums"}
+    assert (sums["quickbooks", "invoice"]["matched"], sums["quickbooks", "invoice"]["amount"]) == ("1", "119.00")
+    assert {one["connection"] for one in rows if one["what"] == "connections"} == {"hubspot", "quickbooks", "stripe"}
+    odd = accord("close", "2026-11", "--out", str(tmp_path / "no" / "such" / "place.csv"))
+    assert odd.code == 1
+    assert "cannot be written" in odd.err
+
+
+def test_what_a_provider_wrote_is_no_formula_in_a_tie_out_s_file(billed: World, accord: Accord, tmp_path: Path) -> None:
+    """A number of an invoice is a text that anybody may have typed; an amount stays a number."""
+    file, stripe = tmp_path / "close.csv", billed.lookalikes["stripe"]
+    other = stripe.edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    bill(billed, customer=other, issued_on="2026-11-18", number="=cmd|' /C calc'!A0")
+    bill(billed, "stripe", {"description": "Back", "amount": "-20.00"}, customer=other, issued_on="2026-11-18")
+    accord("sync")
+    accord("sync", "--kind", "invoices")
+    (copy_id,) = billed.lookalikes["quickbooks"].neutral("payment")
+    billed.lookalikes["quickbooks"].edit("payment", copy_id, {"status": "void"})
+    accord("sync")
+    found = accord("close", "2026-11", "--out", str(file))
+    rows = _sheet(file)
+    assert (found.code, rows[-1]["is_tied"]) == (2, "no")
+    assert rows[-1]["digest"] in found.out
+    untaken = {one["number"]: one for one in rows if one["what"] == "untaken"}
+    assert untaken["'=cmd|' /C calc'!A0"]["amount"] == "119.00", "no formula"
+    assert {one["amount"] for one in untaken.values()} == {"119.00", "-20.00"}, "amounts stay numbers"
+    assert all(one["why"] and one["cure"] for one in untaken.values())
+    assert {one["outcome"] for one in rows if one["what"] == "differences"} == {"differs"}
+    on_stdout = accord("close", "2026-11", "--out", "-")
+    assert on_stdout.code == 2
+    assert on_stdout.out.splitlines()[-1].endswith(rows[-1]["digest"])
+
+
+@pytest.mark.usefixtures("billed")
+def test_what_is_due_by_age_is_a_file_with_its_day_and_digest(accord: Accord, tmp_path: Path) -> None:
+    """Of another day it is another report."""
+    file = tmp_path / "ageing.csv"
+    told = accord("invoices", "ageing", "--out", str(file), "--json").json
+    due, last = _sheet(file)
+    assert (due["what"], due["currency"], due["not_yet"], due["more"], due["total"]) == (
+        "due", "USD", "100.00", "0", "100.00"
+    )  # fmt: skip
+    assert (last["what"], last["day"], last["digest"]) == ("ageing", told["day"], told["digest"])
+    assert told["digest"] in accord("invoices", "ageing").out

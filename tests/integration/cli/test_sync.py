@@ -12,7 +12,7 @@ from config.file import AccordConfig
 from core.errors import ReauthorizeError, RetryError
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
-from core.store import connections, customers, failures, instance, observations, work
+from core.store import connections, customers, failures, instance, observations, one_offs, work
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
 from tests.support.root import WorldRoot
 from tests.support.world import NAMES, World
@@ -181,7 +181,7 @@ def test_a_kind_that_a_connection_has_not_is_refused(
     assert result.error["problem"] == "no payment comes from hubspot, or is copied there"
     assert result.error["limit"] == "hubspot has invoice"
     assert "HubSpot has no place for it" in result.error["cure"]
-    assert agreed.db.read_now(lambda tx: work.one_off_in(tx, "stripe", "new")) is None, "nothing is begun"
+    assert agreed.db.read_now(lambda tx: one_offs.oldest_in(tx, "stripe", "new")) is None, "nothing is begun"
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",), ("stripe",)])

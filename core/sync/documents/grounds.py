@@ -1,0 +1,146 @@
+"""What a tie-out rests on: how each connection stands that documents come from or go to, and when it was last read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from core.store import connections
+from core.store.connections import ConnectionRow, Cursors
+from core.store.database import Tx
+from core.sync.documents.listing import LOOK
+from core.sync.hub import KIND, Connection, Hub
+
+ABSENT = "not configured"
+"""The state of a connection that documents came from, and that accord.toml does not name any more."""
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection. Times are UTC; "" is never.
+
+    `listed_at`: since when all documents that originate there were listed in full, or all copies looked at that no feed
+    tells of. `changes_at`: up to when its changes were read. `problems`: why nothing can be said by it.
+    """
+
+    connection: str
+    originates: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    state: str
+    error_code: str = ""
+    error: str = ""
+    paused_until: str = ""
+    listed_at: str = ""
+    changes_at: str = ""
+    is_sound: bool
+    problems: tuple[str, ...] = ()
+
+
+def grounds(tx: Tx, hub: Hub, period: str, origins: Collection[str]) -> list[Ground]:
+    """How each connection stands that has to do with documents, or is the origin of some that are counted."""
+    rows, now = {row.name: row for row in connections.every(tx)}, hub.clock.now()
+    cursors = connections.every_cursor(tx, rows)
+    end = _end_of(period)
+    needed = end if end <= now else now - hub.timing.full_every
+    found = []
+    for name, row in sorted(rows.items()):
+        connection = hub.connections.get(name)
+        if connection is None:
+            if name in origins:
+                found.append(_absent(row, cursors[name], needed))
+        elif connection.policy.documents.originates or connection.policy.documents.mirrors or name in origins:
+            found.append(_ground(connection, row, cursors[name], now, needed))
+    return found
+
+
+def sound(found: Collection[Ground]) -> list[dict[str, object]]:
+    """The part of it that is the same until something happens: what a digest may cover. No times."""
+    names = ("connection", "originates", "mirrors", "state", "error_code", "is_sound")
+    return [{name: msgspec.to_builtins(getattr(one, name)) for name in names} for one in found]
+
+
+def _end_of(period: str) -> float:
+    """The first moment after a month, or a year."""
+    year, month = int(period[:4]), int(period[5:] or 12)
+    after = date(year + month // 12, month % 12 + 1, 1)
+    return datetime(after.year, after.month, after.day, tzinfo=UTC).timestamp()
+
+
+def _ground(connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float) -> Ground:
+    policy = connection.policy.documents
+    read_at, listed_at = cursors[KIND, "changes"].started_at, _listed_at(connection, cursors)
+    problems = [*_standing(row, now), *_reading(connection, cursors, needed)]
+    return Ground(
+        connection=row.name,
+        originates=policy.originates,
+        mirrors=policy.mirrors,
+        state=row.state,
+        error_code=row.error_code,
+        error=row.error,
+        paused_until=_moment(row.paused_until if (row.paused_until or 0.0) > now else None),
+        listed_at=_moment(listed_at),
+        changes_at=_moment(read_at),
+        is_sound=not problems,
+        problems=tuple(problems),
+    )
+
+
+def _standing(row: ConnectionRow, now: float) -> Iterator[str]:
+    """What is the matter with a connection as such."""
+    if row.state == "reauthorize":
+        yield f"it must be authorised again: `accord connect {row.name}`"
+    elif row.state != "active":
+        yield f"it observes, and nothing is taken or copied: `accord plan {row.name}`, then `accord activate`"
+    if row.error_code:
+        yield f"{row.error_code}: {row.error}"
+    elif (row.paused_until or 0.0) > now:
+        yield f"it is paused until {_moment(row.paused_until)}"
+
+
+def _reading(connection: Connection, cursors: Cursors, needed: float) -> Iterator[str]:
+    """What was not read since the period's end, or, of one that is not over, for a day."""
+    name, policy, specs = connection.name, connection.policy.documents, connection.manifest.documents
+    unlisted = [kind for kind in policy.originates if specs[kind].lists and not cursors[kind, "full"].completed_at]
+    for kind in unlisted:
+        yield f"its {kind.replace('_', ' ')}s were never listed in full, or are being listed anew: `accord sync {name}`"
+    changes_at = cursors[KIND, "changes"].started_at or 0.0
+    fed = any(specs[kind].feeds for kind in (*policy.originates, *policy.mirrors))
+    if fed and changes_at < needed:
+        since = _moment(changes_at) or "never"
+        yield f"its changes were last read {since}, and are needed up to {_moment(needed)}: `accord sync {name}`"
+    for kind in _unfed(connection):
+        looked_at = cursors[kind, LOOK].completed_at or 0.0
+        if looked_at < needed:
+            since = _moment(looked_at) or "never"
+            yield (
+                f"its copies of {kind}s were last looked at {since}, and that is needed after {_moment(needed)}:"
+                f" `accord sync {name} --kind {kind}s`"
+            )
+
+
+def _unfed(connection: Connection) -> list[str]:
+    specs = connection.manifest.documents
+    return [kind for kind in connection.policy.documents.mirrors if not specs[kind].feeds]
+
+
+def _listed_at(connection: Connection, cursors: Cursors) -> float | None:
+    """The oldest of its complete looks; None when one is still to be."""
+    policy, specs = connection.policy.documents, connection.manifest.documents
+    times = [cursors[kind, "full"].completed_at for kind in policy.originates if specs[kind].lists]
+    times += [cursors[kind, LOOK].completed_at for kind in _unfed(connection)]
+    return min((one or 0.0 for one in times), default=0.0) or None
+
+
+def _absent(row: ConnectionRow, cursors: Cursors, needed: float) -> Ground:
+    """Its documents are still counted; what became of them since it was taken out of accord.toml, nobody knows."""
+    read_at = cursors[KIND, "changes"].started_at or 0.0
+    problem = f"accord.toml does not name it any more; its changes were last read {_moment(read_at) or 'never'}"
+    problems = (problem,) if read_at < needed else ()
+    return Ground(
+        connection=row.name, state=ABSENT, changes_at=_moment(read_at), is_sound=not problems, problems=problems
+    )
+
+
+def _moment(seconds: float | None) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else ""

@@ -1,0 +1,60 @@
+"""A document that is known keeps its customer: what happens to it is taken and booked, whatever became of that one."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.store import customers
+from core.sync import erasure, linking, registry
+from tests.support.paper import bill, billing, is_silent, papers, pay, shown
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def end(world: World, how: str) -> str:
+    """A person ends the only customer, or lets go of its object; returns its external id."""
+    (one,) = world.db.read_now(customers.listing)
+
+    def work(tx: object) -> None:
+        if how == "archive":
+            registry.archive(tx, world.hub, one.external_id, actor="ann", trace="t")  # type: ignore[arg-type]
+        elif how == "erase":
+            erasure.erase(tx, world.hub, one.external_id, actor="ann", trace="t")  # type: ignore[arg-type]
+        else:
+            linking.unlink(tx, world.hub, one.external_id, how, actor="ann", trace="t")  # type: ignore[arg-type]
+
+    world.db.run_now(work)
+    return one.external_id
+
+
+@pytest.mark.parametrize("how", ["archive", "stripe"])
+async def test_what_is_paid_of_a_known_invoice_is_booked_when_its_customer_has_ended(how: str) -> None:
+    """119.00 came in at Stripe after the customer was archived, and the books said for ever that they were due."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    end(world, how)
+    pay(world, invoice, "100.00")
+    await world.next_sweep()
+    (paper,) = papers(world)
+    assert (paper.document.status, str(paper.document.due)) == ("open", "19.00")
+    assert [(str(one.document.amount), one.customer_id) for one in papers(world, "payment")] == [
+        ("100.00", paper.customer_id)
+    ]
+    assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("open", "19.00")]
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("paid", "0.00")]
+    await is_silent(world)
+
+
+async def test_a_void_of_an_archived_customer_s_invoice_is_a_void_in_the_books() -> None:
+    """Its copy is known by its own mapping, and stays that customer's of the books."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    end(world, "archive")
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]
