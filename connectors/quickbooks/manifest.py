@@ -57,7 +57,13 @@ MANIFEST: Final = Manifest(
     hierarchy=Hierarchy(levels=4),
     kinds=tuple(ENTITIES),
     documents={
-        "invoice": DocumentSpec(originates=True, mirrors=True, tells_settled=False, number_length=DOC_NUMBER_MOST),
+        "invoice": DocumentSpec(
+            originates=True,
+            mirrors=True,
+            tells_settled=False,
+            tells_credited=False,
+            number_length=DOC_NUMBER_MOST,
+        ),
         "payment": DocumentSpec(originates=True, mirrors=True, needs=("deposit_account",)),
         "credit_note": DocumentSpec(originates=True, mirrors=True, number_length=DOC_NUMBER_MOST),
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import ReplyError
@@ -21,6 +21,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import TO_BE_COPIED, mark_mappings, no_customer_yet
 from core.sync.documents.offering import mapping_id, offer_copies
+from core.sync.documents.splitting import Split, split_again
 from core.sync.documents.untold import as_told, question, settle
 from core.sync.figures import mark_owners
 from core.sync.hub import KIND, Connection, Hub
@@ -62,7 +63,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     taken = Taken()
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
-    ties = _Ties(tx, connection, found)
+    ties = _Ties(tx, hub, connection, found, papers.values())
     moved: list[Paper] = []
     fresh: list[tuple[Paper, Read]] = []
     for one in found:
@@ -87,6 +88,8 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     taken.held += _enter(tx, hub, connection, fresh)
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
     _pass_on(tx, hub, connection, moved, found)
+    settlers = [one.document for after in moved for one in (after, papers.get(after.id)) if one is not None]
+    split_again(tx, hub, settlers, actor=connection.name, trace=found[0].trace if found else "")
     return taken
 
 
@@ -94,7 +97,7 @@ def untaken(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence
     """Those that `take` would store, now or when what they name is known; nothing is stored."""
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
-    ties = _Ties(tx, connection, found)
+    ties = _Ties(tx, hub, connection, found, papers.values())
     fresh = []
     for one in found:
         mapping = known.get(one.sighting.id)
@@ -118,11 +121,14 @@ def _is_copy(hub: Hub, connection: Connection, one: Read, paper: Paper | None) -
 class _Ties:
     """The registry's customers and invoices that remote documents name."""
 
-    def __init__(self, tx: Tx, connection: Connection, found: Sequence[Read]) -> None:
+    def __init__(
+        self, tx: Tx, hub: Hub, connection: Connection, found: Sequence[Read], papers: Iterable[Paper]
+    ) -> None:
         named = [one.remote.document for one in found]
         self._customers = mappings.by_remote_ids(tx, connection.name, KIND, [one.customer for one in named])
         ids = {name for one in named for name in references(one)}
         self._invoices = mappings.by_remote_ids(tx, connection.name, "invoice", ids)
+        self._split = Split(tx, hub, papers)
 
     def missing(self, document: Document) -> str:
         """Why a document cannot be taken yet; "" when it can."""
@@ -137,12 +143,13 @@ class _Ties:
 
     def named(self, document: Document, document_id: str) -> Document:
         """The same document in the registry's terms."""
-        return with_references(
+        named = with_references(
             document,
             id=document_id,
             customer=self._customers[document.customer].record_id,
             invoice=lambda name: self._invoices[name].record_id,
         )
+        return self._split.of(named)
 
 
 def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | None, ties: _Ties) -> Paper:
@@ -226,7 +233,7 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
 
 
 def _entry(old: Paper | None, new: Paper, connection: str, one: Read) -> journal.Entry:
-    names = ("status", "number", "total", "due", "amount", "refunded", "charged_back", "applied")
+    names = ("status", "number", "total", "paid", "credited", "due", "amount", "refunded", "charged_back", "applied")
     changes = {}
     for name in names:
         was, is_now = (getattr(paper.document, name, None) if paper else None for paper in (old, new))
