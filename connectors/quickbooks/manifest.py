@@ -107,7 +107,7 @@ MANIFEST: Final = Manifest(
         "minor_version": "API minor version (default 75, the lowest that Intuit still honours)",
         "base_url": f"API address (default {LIVE_URL}; development companies: https://sandbox-quickbooks.api.intuit.com)",
         "token_url": "address of the OAuth token endpoint",
-        "deposit_account": "id of the account that mirrored payments are deposited to; without it none is mirrored",
+        "deposit_account": "id of the account for mirrored payments, where `deposits` names none for their route",
         "default_item": "id of the item for lines whose product policy maps to none (default: such a line is refused)",
         "create_items": "yes | no: make a service item named like the product where none is mapped (default no)",
         "income_account": "id of the account that items made by create_items earn for",

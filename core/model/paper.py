@@ -71,10 +71,12 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made).
 
     `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
+    `origin`: the connection that it comes from.
     """
 
     document: Document
     mark: str
+    origin: str = ""
     by_hand: Mapping[str, Decimal] = {}
 
     def left_by_hand(self, field: str) -> Decimal:
