@@ -63,6 +63,7 @@ MANIFEST: Final = Manifest(
             tells_settled=False,
             tells_credited=False,
             number_length=DOC_NUMBER_MOST,
+            asks=("default_item",),
         ),
         "payment": DocumentSpec(originates=True, mirrors=True, needs=("deposit_account",)),
         "credit_note": DocumentSpec(originates=True, mirrors=True, number_length=DOC_NUMBER_MOST),

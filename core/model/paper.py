@@ -22,8 +22,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     once a day. `tells_settled` (of invoices): they name an invoice, too, when something settles it or no longer does;
     without, what settles invoices there is looked at, whoever made it. `tells_credited` (of invoices): they say how
     much of one credits settled; without, all that settled it is read as `paid`, and the registry tells it apart.
-    `number_length`: the longest number that fits.
-    `needs`: settings of a connection without which no copy can be made.
+    `number_length`: the longest number that fits. `needs`: settings of a connection without which no copy can be made;
+    `asks`: others that a person is asked for.
     """
 
     originates: bool = False
@@ -35,6 +35,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     tells_credited: bool = True
     number_length: int | None = None
     needs: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 class Untold(msgspec.Struct, frozen=True, kw_only=True):
