@@ -30,6 +30,7 @@ def check(
     _one_account_once(mistakes, connections)
     _one_variable_once(mistakes, carriers)
     _sources_originate(mistakes, policy)
+    _routes_have_payments(mistakes, policy, connections)
     _entities_have_books(mistakes, policy)
     _books_have_documents(mistakes, policy)
     for name, carrier in carriers.items():
@@ -62,6 +63,22 @@ def _sources_originate(mistakes: Mistakes, policy: Policy) -> None:
                 mistakes.add(
                     ("connections", name, "documents", "mirrors"), f"no {kind} comes from {', '.join(sources)}"
                 )
+
+
+def _routes_have_payments(mistakes: Mistakes, policy: Policy, connections: Mapping[str, ConnectionConfig]) -> None:
+    """An account for payments of a connection whose payments are not copied here is a slip of the hand."""
+    for name, one in connections.items():
+        told = policy.connections[name].documents
+        coming = {
+            other.name
+            for other in policy.connections.values()
+            if "payment" in told.mirrors and policy.connections[name] in _mirrors_of(policy, other.name)
+        }
+        for route in one.deposits:
+            source = route.partition(".")[0]
+            if source not in coming:
+                problem = f"no payment of {source!r} is copied here{did_you_mean(source, coming)}"
+                mistakes.add(("connections", name, "deposits", route), problem)
 
 
 def _entities_have_books(mistakes: Mistakes, policy: Policy) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from config.section import Section, did_you_mean, dotted
+from core.errors import InvalidInputError
 from core.model.customer import FIELDS, NOT_TEXT
 from core.model.documents import KINDS
+from core.model.money import exponent
 from core.model.policy import ENTITY_FIELD, DocumentPolicy
 from core.model.remote import Manifest
 from core.model.values import is_metadata, metadata_key
+
+DEPOSIT_ACCOUNT: Final = "deposit_account"
 
 
 def document_policy(section: Section, manifest: Manifest | None) -> DocumentPolicy:
@@ -77,14 +81,48 @@ def _overview(section: Section, policy: DocumentPolicy, manifest: Manifest | Non
     return told == "yes" and has_places
 
 
-def check_needs(section: Section, policy: DocumentPolicy, settings: Mapping[str, str], manifest: Manifest) -> None:
+def check_needs(
+    section: Section, policy: DocumentPolicy, settings: Mapping[str, str], routes: Mapping[str, str], manifest: Manifest
+) -> None:
     """Copies that could never be made, each of which would be held instead."""
     for kind in policy.mirrors:
         spec = manifest.documents.get(kind)
         for key in spec.needs if spec else ():
-            if key not in settings:
+            if key not in settings and not (key == DEPOSIT_ACCOUNT and _all_routed(policy, routes)):
                 where = f"[{dotted(section.path[:-1])}]"
                 section.mistake("mirrors", f"a copy of a {kind} needs {key} in {where}: {manifest.settings[key]}")
+
+
+def _all_routed(policy: DocumentPolicy, routes: Mapping[str, str]) -> bool:
+    return bool(policy.sources) and set(policy.sources) <= routes.keys()
+
+
+def deposits(section: Section, manifest: Manifest | None) -> dict[str, str]:
+    """[connections.NAME.deposits]: the connection a payment comes from, or that.CURRENCY -> account of these books."""
+    found = {}
+    for key in section:
+        # stripe-eu.EUR without quotes is a table in TOML, and means the same
+        table = section.section(key) if section.is_table(key) else section
+        for name in table if table is not section else (key,):
+            account = table.text(name)
+            route = key if table is section else f"{key}.{name}"
+            currency = route.partition(".")[2]
+            if "." in route and not _is_currency(currency):
+                table.mistake(name, f"{currency!r} is no currency; a route is CONNECTION or CONNECTION.CURRENCY")
+            elif account is not None:
+                found[route] = account
+    spec = manifest.documents.get("payment") if manifest else None
+    if found and manifest and not (spec and DEPOSIT_ACCOUNT in spec.needs):
+        section.mistake(next(iter(section)), f"has no effect: {manifest.title} deposits no payments")
+    return found
+
+
+def _is_currency(text: str) -> bool:
+    try:
+        exponent(text)
+    except InvalidInputError:
+        return False
+    return True
 
 
 def _is_day(text: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from config.check import check
-from config.documents import check_needs, items
+from config.documents import check_needs, deposits, items
 from config.policy import LONGEST_SECONDS, Carrier, connection_policy, field_rules, guard
 from config.section import Mistakes, Section, did_you_mean
 from config.settings import secret_variable
@@ -135,8 +135,9 @@ class _Reading:
         carrier = Carrier(name, manifest, keys) if manifest else None
         self._scopes[name] = connection_policy(section, name, provider, carrier)
         settings = _settings(section, name, manifest)
+        routes = deposits(section.section("deposits"), manifest)
         if manifest:
-            check_needs(section.section("documents"), self._scopes[name].documents, settings, manifest)
+            check_needs(section.section("documents"), self._scopes[name].documents, settings, routes, manifest)
         self._connections[name] = ConnectionConfig(
             name,
             provider,
@@ -144,6 +145,7 @@ class _Reading:
             keys,
             self._scopes[name].external_id_field,
             items(section.section("items"), manifest),
+            deposits=routes,
         )
         if carrier:
             self._carriers[name] = carrier

@@ -323,6 +323,8 @@ class ConnectionConfig:
     """Which item of this connection's books a product of the documents' origin is: product -> item."""
     overview: bool = False
     """Policy wants the customers' billing overview there."""
+    deposits: Mapping[str, str] = field(default_factory=dict)
+    """Which account a payment of a route goes to: connection that it comes from, or that.CURRENCY -> account."""
 
 
 class Vault(Protocol):

@@ -147,6 +147,7 @@ MANIFEST: Final = Manifest(
     settings={
         "base_url": "Where Stripe's API is (default https://api.stripe.com)",
         MIRROR_OPEN: "yes: also copies of open invoices, which whoever has their address can pay (default no)",
+        "time_zone": "zone whose days documents are booked by, like America/New_York (default UTC)",
         "monthly_reads": "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",
     },
     secrets={

@@ -13,8 +13,7 @@ from core.api.context import ExternalId, HubIn, needs, new_router
 from core.model.scopes import READ
 from core.store import documents
 from core.store.database import Tx
-from core.sync import registry
-from core.sync.documents.telling import aged, check_filters, listed, overview, told
+from core.sync.documents.telling import aged, check_filters, listed, overview, told, whose
 from core.sync.documents.tie_out import tie_out
 from core.sync.hub import Hub
 
@@ -23,6 +22,7 @@ router = new_router("documents", prefix="/v1")
 Kinds = Literal["invoices", "payments", "credit_notes"]
 Limit = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[str, Query(max_length=64, description="`next_cursor` of the page before.")]
+Children = Annotated[bool, Query(description="Those of its children, and of theirs, too.")]
 
 
 class CopyShown(BaseModel):
@@ -139,7 +139,7 @@ async def customer_overview(
     hub: HubIn,
     external_customer_id: ExternalId,
     *,
-    children: Annotated[bool, Query(description="Those of its children, and of theirs, too.")] = False,
+    children: Children = False,
 ) -> Overviews:
     """Gross revenue, outstanding, overdue, paid: per currency."""
     found = await hub.db.read(lambda tx: overview(tx, hub, external_customer_id, with_children=children))
@@ -170,13 +170,18 @@ def _routes(kinds: Kinds) -> None:
         f"/customers/{{external_customer_id}}/{kinds}", operation_id=f"list_{kinds}_of_customer", **needs(READ, 404)
     )
     async def customer_documents(
-        hub: HubIn, external_customer_id: ExternalId, limit: Limit = 50, cursor: After = ""
+        hub: HubIn,
+        external_customer_id: ExternalId,
+        limit: Limit = 50,
+        cursor: After = "",
+        *,
+        children: Children = False,
     ) -> DocumentPage:
         """A customer's documents of one kind."""
 
         def work(tx: Tx) -> DocumentPage:
-            owner = registry.get(tx, external_customer_id)
-            return _page(tx, hub, kind, limit, cursor, customer_ids=[owner.id])
+            ids = whose(tx, external_customer_id, with_children=children)
+            return _page(tx, hub, kind, limit, cursor, customer_ids=ids)
 
         return await hub.db.read(work)
 

@@ -114,9 +114,9 @@ async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retr
 async def undo_change(
     hub: HubIn, actor: Actor, change_id: int, wanted: shapes.UndoRequest | None = None
 ) -> shapes.Undone:
-    """Put back what a change replaced; it flows everywhere, as an edit by hand."""
-    field = wanted.field if wanted else None
-    found = await hub.db.run(lambda tx: undo(tx, hub, change_id, field=field, actor=actor))
+    """Put back what a change replaced; it flows everywhere, as an edit by hand. 409 where it has changed since."""
+    asked = wanted or shapes.UndoRequest()
+    found = await hub.db.run(lambda tx: undo(tx, hub, change_id, field=asked.field, actor=actor, anyway=asked.anyway))
     return shapes.Undone.model_validate(found)
 
 

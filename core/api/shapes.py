@@ -275,9 +275,10 @@ class Retried(BaseModel):
 
 
 class UndoRequest(Strict):
-    """Which field to put back; all of the change's without one."""
+    """Which field to put back; all of the change's without one. `anyway`: also what has changed since."""
 
     field: str | None = None
+    anyway: bool = False
 
 
 class Undone(BaseModel):

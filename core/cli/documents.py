@@ -9,6 +9,7 @@ import typer
 
 from core.cli.command import add, new_group
 from core.cli.desk import CHANGES, OK, Desk
+from core.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 KINDS = {"invoices": "invoice", "payments": "payment", "credit-notes": "credit_note"}
 Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only of this external_customer_id.")]
+Children = Annotated[bool, typer.Option("--children", help="With --customer: of its children, and of theirs, too.")]
 Status = Annotated[str, typer.Option(metavar="STATE", help="Only in this state: draft, open, paid, void, ...")]
 After = Annotated[str, typer.Option(metavar="ID", help="Go on after this document.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Documents shown at most.")]
@@ -37,16 +39,26 @@ def add_to(app: typer.Typer) -> None:
 
 def _listing(kind: str) -> Callable[..., None]:
     def listing(
-        desk: Desk, customer: Customer = "", status: Status = "", after: After = "", limit: Limit = 100
+        desk: Desk,
+        customer: Customer = "",
+        status: Status = "",
+        after: After = "",
+        limit: Limit = 100,
+        *,
+        children: Children = False,
     ) -> None:
         """List them, each with where its copies are."""
         from core.store import documents
-        from core.sync import registry
-        from core.sync.documents.telling import check_filters, listed
+        from core.sync.documents.telling import check_filters, listed, whose
+
+        if children and not customer:
+            raise InvalidInputError(
+                "whose children is not said", field="children", cure="name the parent: --customer ID"
+            )
 
         def look(tx: Tx, now: float) -> list[dict[str, Any]]:
             check_filters(tx, kind, status or None, after, "after")
-            owners = [registry.get(tx, customer).id] if customer else None
+            owners = whose(tx, customer, with_children=children) if customer else None
             return listed(
                 tx,
                 documents.page(tx, kind=kind, after=after, limit=limit, customer_ids=owners, status=status or None),

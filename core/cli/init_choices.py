@@ -12,6 +12,7 @@ from core.cli.desk import Desk
 from core.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from core.cli.init_documents import Way
     from core.ports import Provider
 
 ENTERS: Final[Mapping[str, str]] = {
@@ -36,6 +37,9 @@ class Flags:
     match_email: Sequence[str] = ()
     external_id: Sequence[str] = ()
     settings: Sequence[str] = ()
+    originates: Sequence[str] = ()
+    mirrors: Sequence[str] = ()
+    since: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class Choice:
     match_email: bool = False
     external_id_field: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    originates: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    since: str = ""
 
 
 # ---- from flags ------------------------------------------------------------------------------------
@@ -71,7 +78,21 @@ def from_flags(flags: Flags, providers: Mapping[str, Provider]) -> list[Choice]:
         name, _, setting = key.partition(".")
         known = chosen[name].settings if name in chosen else {}
         _change(chosen, "--setting", name, settings={**known, setting: value})
+    _documents(chosen, flags, providers)
     return list(chosen.values())
+
+
+def _documents(chosen: dict[str, Choice], flags: Flags, providers: Mapping[str, Provider]) -> None:
+    from core.cli.init_documents import kinds_of
+
+    ways: tuple[tuple[Way, Sequence[str]], ...] = (("originates", flags.originates), ("mirrors", flags.mirrors))
+    for way, texts in ways:
+        for name, text in _pairs(texts, f"--{way}", "NAME=KINDS"):
+            _change(chosen, f"--{way}", name)
+            manifest = providers[chosen[name].provider].manifest
+            _change(chosen, f"--{way}", name, **{way: kinds_of(f"--{way}", text, manifest, way)})
+    for name, day in _pairs(flags.since, "--since", "NAME=DAY"):
+        _change(chosen, "--since", name, since=day)
 
 
 def _named(texts: Sequence[str], providers: Mapping[str, Provider]) -> dict[str, Choice]:
@@ -116,13 +137,16 @@ def _change(chosen: dict[str, Choice], option: str, name: str, **changes: Any) -
 
 def by_asking(desk: Desk, providers: Mapping[str, Provider]) -> list[Choice]:
     """Ask a person who sits at a terminal."""
+    from core.cli.init_documents import with_documents
+
     desk.note("Which accounts shall agree? A name is 1 to 40 of a-z, 0-9 and -, such as stripe-eu.")
     names = _ask_accounts(desk, providers)
     if not names:
         raise InvalidInputError("no account was named", field="connection", cure="run it again and name one at least")
     desk.note("Where do customers come from? All of its customers enter, and give the registry its external ids.")
     mints = _ask_one(desk, "come from (blank: nobody enters by itself)", (*names, ""), "")
-    return [_ask_connection(desk, name, providers[one], mints == name) for name, one in names.items()]
+    choices = [_ask_connection(desk, name, providers[one], mints == name) for name, one in names.items()]
+    return with_documents(desk, choices, providers)
 
 
 def _ask_accounts(desk: Desk, providers: Mapping[str, Provider]) -> dict[str, str]:
@@ -131,7 +155,7 @@ def _ask_accounts(desk: Desk, providers: Mapping[str, Provider]) -> dict[str, st
         more = typer.confirm(f"an account at {offer.manifest.title}?", default=False, err=True)
         while more:
             default = provider if provider not in names else ""
-            name = _ask(f"  its name{'' if default else ' (say stripe-us)'}", default)
+            name = ask(f"  its name{'' if default else ' (say stripe-us)'}", default)
             if name in names or not name:
                 desk.note(f"  {name!r} is {'taken' if name else 'no name'}")
                 continue
@@ -153,7 +177,7 @@ def _ask_connection(desk: Desk, name: str, provider: Provider, mints: bool) -> C
     place = ""
     if provider.manifest.metadata is not None:
         desk.note("do its customers carry an id of yours already? (metadata.KEY at Stripe, a property at HubSpot)")
-        place = _ask("where (blank: they do not)", "")
+        place = ask("where (blank: they do not)", "")
     return Choice(name, provider.manifest.provider, enters, creates, emails, place or None, _ask_parts(desk, provider))
 
 
@@ -174,12 +198,13 @@ def _explain(desk: Desk, words: Mapping[str, str]) -> None:
 
 def _ask_one(desk: Desk, question: str, choices: Sequence[str], default: str) -> str:
     while True:
-        answer = _ask(question, default)
+        answer = ask(question, default)
         if answer in choices:
             return answer
         desk.note(f"  {answer!r} is none of {', '.join(one for one in choices if one)}")
 
 
-def _ask(question: str, default: str) -> str:
+def ask(question: str, default: str) -> str:
+    """One answer, without blanks around it."""
     answer: str = typer.prompt(question, default=default, show_default=bool(default), err=True)
     return answer.strip()

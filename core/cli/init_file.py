@@ -113,6 +113,27 @@ def _table(choice: Choice, provider: Provider) -> Iterator[str]:
         yield "# the provider's own settings: `accord connect --list` tells what each of them is"
     for key, value in choice.settings.items():
         yield f"{key if _BARE.fullmatch(key) else _quoted(key)} = {_quoted(value)}"
+    yield from _documents(choice)
+
+
+def _documents(choice: Choice) -> Iterator[str]:
+    """Its documents, where it makes any or gets copies."""
+    if not (choice.originates or choice.mirrors or choice.since):
+        return
+    yield ""
+    yield f"[connections.{choice.name if _BARE.fullmatch(choice.name) else _quoted(choice.name)}.documents]"
+    for key, kinds, meaning in (
+        ("originates", choice.originates, "documents that are made here enter the registry"),
+        ("mirrors", choice.mirrors, "copies of documents that were made elsewhere; none is ever payable or mailed"),
+    ):
+        if kinds:
+            yield f"# {meaning}"
+            yield f"{key} = [{', '.join(map(_quoted, kinds))}]"
+    if choice.since:
+        yield "# only documents issued on this day or later"
+        yield f"since = {_quoted(choice.since)}"
+    elif choice.mirrors:
+        yield "# documents issued from the day of the activation on; an earlier day, like 2026-01-01, as since = ..."
 
 
 def _quoted(text: str) -> str:
@@ -132,9 +153,15 @@ def _summary(choices: Sequence[Choice]) -> str:
             f"    enters  {one.enters}: {ENTERS[one.enters]}",
             f"    creates {one.creates}: {CREATES[one.creates]}",
         ]
+        lines += [f"    originates {', '.join(one.originates)}"] if one.originates else []
+        lines += [f"    mirrors {', '.join(one.mirrors)} {_since(one)}"] if one.mirrors else []
     if all(one.enters != "all" for one in choices):
         lines.append("  Nobody enters by itself: --mints NAME says where customers come from.")
     return "\n".join(lines)
+
+
+def _since(one: Choice) -> str:
+    return f"issued since {one.since}" if one.since else "issued since its activation"
 
 
 def _tell(

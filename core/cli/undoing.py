@@ -30,31 +30,34 @@ def undo(
     field: Field = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be put back, write nothing.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Of a change: also what has changed since.")] = False,
 ) -> int:
     """Put back the values that one change, or a whole run, replaced.
 
-    They flow to every system, as an edit by hand does. Of a run only what has not changed since is put back; the
-    rest is listed, and the command exits 1.
+    They flow to every system, as an edit by hand does. A change is refused where one of its fields has changed since;
+    of a run only what has not is put back, the rest is listed, and the command exits 1.
     """
     if what.isascii() and what.isdecimal() and len(what) < TRACE_DIGITS:
         number = int(what)
         if not 1 <= number <= LARGEST_ID:
             raise typer.BadParameter(f"{what} is not in the range 1<=x<={LARGEST_ID}")
-        return _change(desk, number, field, is_dry=dry_run)
+        return _change(desk, number, field, is_dry=dry_run, anyway=anyway)
+    if anyway:
+        raise typer.BadParameter("--anyway is for a change; of a run, what has changed since is left")
     return _run(desk, what, field, is_dry=dry_run)
 
 
-def _change(desk: Desk, change: int, field: str | None, *, is_dry: bool) -> int:
+def _change(desk: Desk, change: int, field: str | None, *, is_dry: bool, anyway: bool) -> int:
     from core.cli.asking import actor
     from core.sync.undo import replaced
     from core.sync.undo import undo as put_back
 
     with desk.root.open_hub() as hub:
         if is_dry:
-            owner, back = hub.db.read_now(lambda tx: replaced(tx, change, field))
+            owner, back = hub.db.read_now(lambda tx: replaced(tx, change, field, anyway=anyway))
             found: dict[str, Any] = {"external_customer_id": owner.external_id, "fields": back}
         else:
-            found = hub.db.run_now(lambda tx: put_back(tx, hub, change, field=field, actor=actor()))
+            found = hub.db.run_now(lambda tx: put_back(tx, hub, change, field=field, actor=actor(), anyway=anyway))
     title = f"change {change} would be undone" if is_dry else f"change {change} undone"
     desk.show(found, lambda screen: _draw_change(screen, found, title))
     return CHANGES if is_dry else OK

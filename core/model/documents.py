@@ -8,7 +8,7 @@ and writes: `with_references` turns the one kind into the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Final, Literal, TypeAlias
@@ -94,7 +94,10 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="payment"):
-    """Money that came in, and what it settles. `refunded` of it went back, and what `disputes` withdrew."""
+    """Money that came in, and what it settles. `refunded` of it went back, and what `disputes` withdrew.
+
+    `received_on` is the day it is booked by; `received_at` the time, in UTC, where its origin tells one.
+    """
 
     id: str
     customer: str
@@ -105,6 +108,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     method: str = ""
     reference: str = ""
     received_on: date | None = None
+    received_at: datetime | None = None
     applications: tuple[Application, ...] = ()
     disputes: tuple[Dispute, ...] = ()
 

@@ -20,8 +20,10 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     `itself`, where it is written on the copy of the invoice. `lists`: all of them can be read page by page.
     `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, copies are looked at
     once a day. `tells_settled` (of invoices): they name an invoice, too, when something settles it or no longer does;
-    without, what settles invoices there is looked at, whoever made it. `number_length`: the longest number that fits.
-    `needs`: settings of a connection without which no copy can be made.
+    without, what settles invoices there is looked at, whoever made it. `tells_credited` (of invoices): they say how
+    much of one credits settled; without, all that settled it is read as `paid`, and the registry tells it apart.
+    `number_length`: the longest number that fits. `needs`: settings of a connection without which no copy can be made;
+    `asks`: others that a person is asked for.
     """
 
     originates: bool = False
@@ -30,8 +32,10 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     lists: bool = True
     feeds: bool = True
     tells_settled: bool = True
+    tells_credited: bool = True
     number_length: int | None = None
     needs: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 class Untold(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +72,12 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made).
 
     `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
+    `origin`: the connection that it comes from.
     """
 
     document: Document
     mark: str
+    origin: str = ""
     by_hand: Mapping[str, Decimal] = {}
 
     def left_by_hand(self, field: str) -> Decimal:

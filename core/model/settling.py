@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from core.model.documents import Invoice
-from core.model.money import total_of
+from core.model.money import ZERO, total_of
 
 Standing = Literal["there", "absent", "moving"]
 """Of what settles an invoice: its copy is made; there is none and nobody is about to make one; or it is on its way."""
@@ -52,3 +52,18 @@ def span_of(invoice: Invoice, copy: Invoice, parts: Sequence[Part]) -> Span | No
 def settled_of(copy: Invoice) -> Decimal:
     """How much of a copy is settled where it is, whatever by."""
     return total_of([copy.total, -copy.written_off, -copy.due])
+
+
+def credited_of(settled: Decimal, known: Sequence[tuple[bool, Decimal]]) -> Decimal:
+    """How much of what settled an invoice credit notes did, where its origin tells one sum.
+
+    `known`: what is known to settle it, (whether it is a credit note, amount), the surest first. Each has what those
+    before it left: the sum and its parts are read one after the other, and need not fit yet.
+    """
+    left, credited = settled, [ZERO]
+    for is_credit, amount in known:
+        taken = min(left, amount)
+        left = total_of([left, -taken])
+        if is_credit:
+            credited.append(taken)
+    return total_of(credited)

@@ -146,12 +146,13 @@ def page(
         DOCUMENTS.c.kind == kind, DOCUMENTS.c.id > after, DOCUMENTS.c.deleted_at.is_(None)
     )
     if customer_ids is not None:
-        statement = statement.where(DOCUMENTS.c.customer_id.in_(customer_ids))
+        statement = statement.where(DOCUMENTS.c.customer_id.in_(SOME))
     if status is not None:
         statement = statement.where(DOCUMENTS.c.status == status)
     if number is not None:
         statement = statement.where(DOCUMENTS.c.number == number)
-    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit))]
+    values = {} if customer_ids is None else {"some": list(customer_ids)}
+    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit), values)]
 
 
 def of_customers(tx: Tx, customer_ids: Iterable[str]) -> list[Paper]:

@@ -114,6 +114,12 @@ def of_record(tx: Tx, record_id: str, limit: int = 100) -> list[Entry]:
     return [_entry(row) for row in tx.rows(statement.limit(limit))]
 
 
+def after(tx: Tx, record_id: str, entry_id: int) -> list[Entry]:
+    """A record's entries that are newer than one of them, oldest first."""
+    statement = sa.select(*_COLUMNS).where(JOURNAL.c.record_id == record_id, JOURNAL.c.id > entry_id)
+    return [_entry(row) for row in tx.rows(statement.order_by(JOURNAL.c.id))]
+
+
 def get(tx: Tx, entry_id: int) -> Entry | None:
     """One entry."""
     row = tx.execute(sa.select(*_COLUMNS).where(JOURNAL.c.id == entry_id)).first()

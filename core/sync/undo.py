@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model.family import PARENT
 from core.model.values import PART_OF, Value
 from core.store import customers, journal
@@ -19,6 +21,7 @@ from core.sync.hub import KIND, Hub
 
 _OF_THE_REGISTRY: Final = frozenset({"edit", "pull", "link", "undo"})
 """Actions that changed values of the registry."""
+_CHANGES: Final = _OF_THE_REGISTRY | {"raced"}
 
 
 class Back(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,16 +41,19 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str) -> dict[str, object]:
-    """Put values back that an entry of the journal replaced; they flow everywhere, as an edit by hand."""
-    owner, back = replaced(tx, change_id, field)
+def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str, anyway: bool = False) -> dict[str, object]:
+    """Put values back that an entry of the journal replaced; they flow everywhere, as an edit by hand.
+
+    VersionConflictError where one of the fields has changed since, unless `anyway`.
+    """
+    owner, back = replaced(tx, change_id, field, anyway=anyway)
     registry.check_parent(tx, owner.external_id, back.get(PARENT))
     registry.put(tx, hub, owner, back, actor=actor, trace=f"undo:{change_id}", action="undo")
     return {"external_customer_id": owner.external_id, "fields": back}
 
 
-def replaced(tx: Tx, change_id: int, field: str | None) -> tuple[Customer, dict[str, Value]]:
-    """Whose values one entry of the journal replaced, and which."""
+def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False) -> tuple[Customer, dict[str, Value]]:
+    """Whose values one entry of the journal replaced, and which. VersionConflictError for what has changed since."""
     entry = journal.get(tx, change_id)
     if entry is None:
         raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
@@ -64,7 +70,37 @@ def replaced(tx: Tx, change_id: int, field: str | None) -> tuple[Customer, dict[
     owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
     if owner.deleted_at is not None:
         raise InvalidInputError("its customer was deleted", field="change", cure="create the customer again")
+    if not anyway:
+        _refuse_newer(tx, entry, owner, back)
     return owner, back
+
+
+def _refuse_newer(tx: Tx, entry: Entry, owner: Customer, back: Mapping[str, Value]) -> None:
+    """Raise where the registry's value is not any more what it was right after the change, nor what it would be."""
+    told = []
+    later = [one for one in journal.after(tx, owner.id, entry.id) if one.action in _CHANGES and not _is_of(one, entry)]
+    for name, value in sorted(back.items()):
+        newer = [one for one in later if name in one.changes]
+        now = owner.fields.get(name)
+        if newer and now not in (value, newer[0].changes[name][0]):
+            at = datetime.fromtimestamp(newer[-1].at, UTC)
+            told.append(f"{name} is {_spoken(now)} since {at:%Y-%m-%d %H:%M:%S} UTC, by {newer[-1].actor}")
+    if told:
+        raise VersionConflictError(
+            "; ".join(told),
+            field="change",
+            limit="nothing newer is overwritten",
+            cure="`--field` (`field`) undoes another field alone, `--anyway` (`anyway`) all of it nevertheless",
+        )
+
+
+def _is_of(one: Entry, entry: Entry) -> bool:
+    """Whether an entry tells of the same decision as another one does."""
+    return (one.trace, one.at, one.connection) == (entry.trace, entry.at, entry.connection)
+
+
+def _spoken(value: Value) -> str:
+    return "blank" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept]]:

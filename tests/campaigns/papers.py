@@ -317,11 +317,13 @@ def must_be_held(wanted: Invoice, mirror: str) -> bool:
     # QuickBooks is told the sum of all taxes, which may be what its parts are not; what is paid, payments tell
     amounts += [line.tax for line in wanted.lines] if mirror == "stripe" else [wanted.tax]
     if mirror == "hubspot":
-        return any(not 0 <= line.discount <= line.amount for line in wanted.lines)
+        return False
     if mirror == "quickbooks" and wanted.status == "uncollectible":
         return True
     is_too_fine = PLACES[wanted.currency] == 3 and any(minor(one, wanted.currency) % 10 for one in amounts)
-    return is_too_fine or (mirror == "stripe" and any(line.tax and line.amount < 0 for line in wanted.lines))
+    return is_too_fine or (
+        mirror == "stripe" and any(line.tax < 0 or (line.tax and line.amount < 0) for line in wanted.lines)
+    )
 
 
 def unmapped_lines(wanted: Invoice) -> list[str]:

@@ -88,12 +88,28 @@ def draw(rng: Random, number: int, *, rates: Sequence[int]) -> Drawn:
     """One invoice, taxed at `rates` (hundredths of a percent). Most with three decimals end with 0: others are held."""
     currency = rng.choice(CURRENCIES)
     step = 10 if PLACES[currency] == 3 and rng.random() < 0.7 else 1
-    rows = tuple(_row(rng, step, rates) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))))
-    if rng.random() < 0.08:
-        amount = rows[0].amount - rows[0].discount
-        rows = (*rows, Row(amount=-step * rng.randint(1, max(1, amount // step)), text="Back", product=rows[0].product))
+    sold = tuple(_row(rng, step, rates) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))))
+    back = tuple(_back(rng, sold, step, rates) for _ in range(rng.choice((1, 1, 2)) if rng.random() < 0.2 else 0))
+    rows = (*back, *sold) if rng.random() < 0.5 else (*sold, *back)
     found = Drawn(number=f"A-{number:07d}", currency=currency, rows=rows)
-    return _settled(rng, found, step) if found.total > 0 else replace(found, rows=rows[:-1] or rows)
+    return _settled(rng, found, step) if found.total > 0 else replace(found, rows=sold)
+
+
+def _back(rng: Random, sold: Sequence[Row], step: int, rates: Sequence[int]) -> Row:
+    """A line below 0, as a plan that ends early leaves one, or a discount that is a line."""
+    one = rng.choice(sold)
+    amount = step * rng.randint(1, max(1, (one.amount - one.discount) // step))
+    discount = step * rng.randint(1, 100) if rng.random() < 0.1 else 0
+    tax = (amount + discount) * rng.choice(rates) // 10_000 // step * step if rng.random() < 0.3 else 0
+    return Row(
+        amount=-amount,
+        discount=discount,
+        tax=-tax,
+        price=Decimal(-amount) if rng.random() < 0.3 else None,
+        text=rng.choice(("Unused time on Seats", "Discount", "")),
+        product=one.product,
+        has_period=rng.random() < 0.5,
+    )
 
 
 def _row(rng: Random, step: int, rates: Sequence[int]) -> Row:

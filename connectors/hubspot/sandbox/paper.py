@@ -166,11 +166,16 @@ def _seen_line(line: Record, places: int) -> dict[str, str]:
         return Decimal(line.properties.get(name) or 0)
 
     quantity = number("quantity") if line.properties.get("quantity") else Decimal(1)
+    amount, discount = number("price") * quantity, number("discount") * quantity
+    ours = number("accord_amount"), number("accord_discount")
+    if ours[0] < 0 or not 0 <= ours[1] <= ours[0]:
+        # no price can say such a line: the columns of the integration do, while the price is still what it set
+        amount, discount = ours if amount - discount == max(ours[0] - ours[1], Decimal(0)) else (amount, discount)
     return {
         "description": line.properties.get("description") or line.properties.get("name", ""),
         "quantity": line.properties.get("accord_quantity") or f"{quantity:f}",
-        "amount": f"{number('price') * quantity:.{places}f}",
-        "discount": f"{number('discount') * quantity:.{places}f}",
+        "amount": f"{amount:.{places}f}",
+        "discount": f"{discount:.{places}f}",
         "tax": f"{number('accord_tax'):.{places}f}",
     }
 

@@ -2,7 +2,8 @@
 
 HubSpot reckons a line from price, quantity and discount by itself. These are set so that nothing is left to round:
 the unit price only where it is a whole number of smallest units and times the quantity gives the amount, else the
-amount as the price of one. What was meant stands beside it, in properties of ours. Tax is in ours alone.
+amount as the price of one. What was meant stands beside it, in properties of ours. Tax is in ours alone, and so is
+what HubSpot has no price for: of a line below 0 the price is 0, and its name tells the amount.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from connectors.hubspot.translate.spelling import (
     text_in,
 )
 from connectors.hubspot.wire import ACCORD_REF, HubSpotObject
-from core.errors import RejectedError, ReplyError
+from core.errors import ReplyError
 from core.model.documents import Line
 from core.model.money import ZERO, is_whole, product, total_of
 
@@ -57,13 +58,12 @@ def ref_of(mark: str, line: Line) -> str:
 def item_of(line: Line, index: int, currency: str) -> dict[str, str]:
     """The properties of a line item, without its marker; RejectedError for a line that HubSpot cannot hold."""
     where = f"lines.{index}"
-    _check_sign(line, where)
     texts = {
         name: checked_text(text, f"{where}.{field}")
         for field, name, text in (
             ("id", ACCORD_REF, line.id),
             ("description", "description", line.description),
-            ("description", "name", " ".join(line.description.split()) or line.product or f"Line {index + 1}"),
+            ("description", "name", _name(line, index, currency)),
             ("product", "hs_sku", line.product),
         )
     }
@@ -71,13 +71,14 @@ def item_of(line: Line, index: int, currency: str) -> dict[str, str]:
     unit = "" if line.unit_amount is None else number_text(line.unit_amount, f"{where}.unit_amount")
     amount = amount_text(line.amount, currency, f"{where}.amount")
     discount = amount_text(line.discount, currency, f"{where}.discount")
+    price, off = _native(line.amount, line.discount)
     is_plain = _multiplies(line, currency)
     del texts[ACCORD_REF]
     return {
         **texts,
-        "price": unit if is_plain else amount,
+        "price": unit if is_plain else amount_text(price, currency, f"{where}.amount"),
         "quantity": quantity if is_plain else "1",
-        "discount": discount,
+        "discount": amount_text(off, currency, f"{where}.discount"),
         CURRENCY: currency,
         "accord_position": str(index),
         "accord_quantity": quantity,
@@ -90,25 +91,24 @@ def item_of(line: Line, index: int, currency: str) -> dict[str, str]:
     }
 
 
-def _check_sign(line: Line, where: str) -> None:
-    if line.amount < 0:
-        problem, field = f"line {line.id} is negative: {line.amount}", "amount"
-    elif not 0 <= line.discount <= line.amount:
-        problem, field = f"line {line.id} of {line.amount} has a discount of {line.discount}", "discount"
-    else:
-        return
-    raise RejectedError(
-        problem,
-        field=f"{where}.{field}",
-        limit="HubSpot takes no negative prices, and no discount beyond the price",
-        cure="leave this document out there",
-    )
+def _native(amount: Decimal, discount: Decimal) -> tuple[Decimal, Decimal]:
+    """What HubSpot reckons a line from: it takes no price below 0, and no discount beyond the price."""
+    if 0 <= discount <= amount:
+        return amount, discount
+    return max(total_of([amount, -discount]), ZERO), ZERO
+
+
+def _name(line: Line, index: int, currency: str) -> str:
+    """What a line is called in HubSpot's lists: with its amount where their price cannot tell it."""
+    name = " ".join(line.description.split()) or line.product or f"Line {index + 1}"
+    net = total_of([line.amount, -line.discount])
+    return f"{name} ({amount_text(net, currency, f'lines.{index}.amount')} {currency})" if net < 0 else name
 
 
 def _multiplies(line: Line, currency: str) -> bool:
     """HubSpot's own reckoning of unit price and quantity is the amount, whatever it rounds."""
     unit = line.unit_amount
-    if unit is None or line.discount or line.quantity <= 0 or not is_whole(unit, currency):
+    if unit is None or unit < 0 or line.discount or line.quantity <= 0 or not is_whole(unit, currency):
         return False
     return product(line.quantity, unit) == line.amount
 
@@ -120,7 +120,8 @@ def difference(item: HubSpotObject, wanted: Mapping[str, str]) -> str | None:
         if not is_same("number", name, there, wanted):
             return f"{name} is {text_in(there, name) or 'blank'}, not {wanted[name]}"
     net = number_in(there, NET)
-    meant = Decimal(wanted["accord_amount"]) - Decimal(wanted["accord_discount"])
+    price, off = _native(Decimal(wanted["accord_amount"]), Decimal(wanted["accord_discount"]))
+    meant = price - off
     return None if net in (None, meant) else f"HubSpot reckons {net}, not {meant}"
 
 
@@ -136,9 +137,7 @@ def line_in(item: HubSpotObject, mark: str) -> Line:
     price, quantity = number_in(properties, "price") or ZERO, number_in(properties, "quantity")
     times = Decimal(1) if quantity is None else quantity
     amount, discount = product(price, times), product(number_in(properties, "discount") or ZERO, times)
-    for name, native in (("accord_amount", amount), ("accord_discount", discount)):
-        if number_in(properties, name) not in (None, native):
-            raise ReplyError(f"line item {item.id} amounts to {native}, but {name} says {text_in(properties, name)}")
+    amount, discount = _meant(item, amount, discount)
     is_ours = bool(text_in(properties, "accord_amount"))
     meant = number_in(properties, "accord_quantity")
     head, _, line_id = text_in(properties, ACCORD_REF).partition(REF_SEPARATOR)
@@ -154,6 +153,20 @@ def line_in(item: HubSpotObject, mark: str) -> Line:
         period_start=date_in(properties, "accord_period_start"),
         period_end=date_in(properties, "accord_period_end"),
     )
+
+
+def _meant(item: HubSpotObject, amount: Decimal, discount: Decimal) -> tuple[Decimal, Decimal]:
+    """Ours, which HubSpot's own must be told from; ReplyError where somebody has changed one of the two."""
+    ours = [number_in(item.properties, name) for name in ("accord_amount", "accord_discount")]
+    meant = (amount if ours[0] is None else ours[0], discount if ours[1] is None else ours[1])
+    for name, native, told in zip(
+        ("accord_amount", "accord_discount"), (amount, discount), _native(*meant), strict=True
+    ):
+        if native != told:
+            raise ReplyError(
+                f"line item {item.id} amounts to {native}, but {name} says {text_in(item.properties, name)}"
+            )
+    return meant
 
 
 def _description(properties: Mapping[str, Any]) -> str:

@@ -69,13 +69,16 @@ class QuickBooksConnector:
         """`batch_size` is a setting because Intuit's own pages disagree about it."""
         self._client = client
         self._reading = Reading(client)
-        self._documents = DocumentWriting(client, self._reading)
         self._finder = Finder(client)
         self._region = region_of(config)
-        self._takes_documents = bool(config.items) or not config.settings.keys().isdisjoint(_OF_DOCUMENTS)
+        self._takes_documents = bool(config.items or config.deposits) or not config.settings.keys().isdisjoint(
+            _OF_DOCUMENTS
+        )
         self._items = {f"items.{product}": item for product, item in config.items.items()}
         self._items |= _set(config, "default_item", "rounding_item")
         self._accounts = _set(config, "deposit_account", "income_account")
+        self._accounts |= {f"deposits.{route}": account for route, account in config.deposits.items()}
+        self._documents = DocumentWriting(client, self._reading, self._accounts)
         self._batch_size = _batch_size(config)
         self._slots = asyncio.Semaphore(MANIFEST.in_flight)
 
@@ -292,7 +295,7 @@ def _translator(config: ConnectionConfig) -> Translator:
 
 def _documents(config: ConnectionConfig) -> DocumentTranslator:
     is_us = region_of(config) == "us"
-    return QuickBooksDocuments(booking_of(config.name, config.settings, config.items, is_us=is_us))
+    return QuickBooksDocuments(booking_of(config, is_us=is_us))
 
 
 def _build(config: ConnectionConfig, vault: Vault, shell: Shell) -> QuickBooksConnector:

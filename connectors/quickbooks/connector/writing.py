@@ -33,9 +33,10 @@ _VOID: Final[Mapping[str, Mapping[str, str]]] = {
 class DocumentWriting:
     """Sends what the translation decided, and nothing else."""
 
-    def __init__(self, client: QuickBooksClient, reading: Reading) -> None:
-        """Write through `client`."""
+    def __init__(self, client: QuickBooksClient, reading: Reading, accounts: Mapping[str, str]) -> None:
+        """Write through `client`; `accounts`: the settings that name one."""
         self._client = client
+        self._accounts = accounts
         self._reading = reading
 
     async def write(self, write: Write) -> Receipt:
@@ -107,6 +108,8 @@ class DocumentWriting:
                 return await self._in_another_currency(write.body, error)
             if error.field == CLOSED:
                 return await self._closed(error)
+            if error.field == "deposit_account":
+                return self._misdirected(write.body, error)
         except (AccordError, ValueError, RecursionError):  # the refusal itself is what matters
             return _unusable(error, {}) if isinstance(error, GoneError) and is_new else error
         return error
@@ -151,6 +154,16 @@ class DocumentWriting:
         through = told.preferences.accounting.through
         problem = f"books closed through {through}" if through else error.problem
         return RejectedError(problem, field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS)
+
+    def _misdirected(self, body: Mapping[str, Any], error: RejectedError) -> RejectedError:
+        account = _referred(body, "DepositToAccountRef")
+        settings = [name for name, one in self._accounts.items() if one == account and name != "income_account"]
+        return RejectedError(
+            error.problem,
+            field=", ".join(settings) or error.field,
+            limit="a bank or clearing account that is there, active, and of the payment's currency",
+            cure=f"name another account than {account} there, or correct it in QuickBooks, then retry",
+        )
 
     # ---- items ---------------------------------------------------------------------------------
 

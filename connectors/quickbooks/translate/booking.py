@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from core.errors import ConfigError
+from core.ports import ConnectionConfig
 
 _SWITCH: Final = {"yes": True, "no": False}
 _MOST_PERCENT: Final = 100
@@ -19,6 +20,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
 
     `items`: product -> item id. `tax_codes`: (percent, tax code), as configured. `overrides_tax`: the company's edition
     takes the tax that it is told; otherwise it computes its own, line by line, and a rounding line makes up for it.
+    `deposits`: route -> account, where it is not `deposit_account`; a route is a connection, or that and a currency.
     """
 
     is_us: bool = True
@@ -28,21 +30,28 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     income_account: str = ""
     rounding_item: str = ""
     deposit_account: str = ""
+    deposits: Mapping[str, str] = {}
     overrides_tax: bool = True
     tax_codes: tuple[tuple[Decimal, str], ...] = ()
 
+    def account_of(self, origin: str, currency: str) -> str:
+        """Where money goes that came in at a connection; "" where nothing says."""
+        routes = (f"{origin}.{currency}", origin)
+        return next((self.deposits[one] for one in routes if one in self.deposits), self.deposit_account)
 
-def booking_of(connection: str, settings: Mapping[str, str], items: Mapping[str, str], *, is_us: bool) -> Booking:
+
+def booking_of(config: ConnectionConfig, *, is_us: bool) -> Booking:
     """Read the settings of a connection that are about documents; ConfigError names the one that is wrong."""
-    at = f"connections.{connection}"
+    at, settings = f"connections.{config.name}", config.settings
     found = Booking(
         is_us=is_us,
-        items=dict(items),
+        items=dict(config.items),
         default_item=settings.get("default_item", ""),
         creates_items=_switch(at, settings, "create_items", default=False),
         income_account=settings.get("income_account", ""),
         rounding_item=settings.get("rounding_item", ""),
         deposit_account=settings.get("deposit_account", ""),
+        deposits=dict(config.deposits),
         overrides_tax=_switch(at, settings, "tax_override", default=is_us),
         tax_codes=_tax_codes(at, settings.get("tax_codes", "")),
     )

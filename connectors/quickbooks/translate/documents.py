@@ -60,7 +60,7 @@ class QuickBooksDocuments:
         if isinstance(document, Invoice):
             return self._invoice_step(document, wanted.mark, current)
         if isinstance(document, Payment):
-            step = self._payment_step(document, wanted.mark, current)
+            step = self._payment_step(wanted, document, current)
             is_void = document.status in _NO_MONEY
         else:
             step = self._credit_step(document, wanted.mark, current)
@@ -82,7 +82,7 @@ class QuickBooksDocuments:
                     amount=left,
                     covers=getattr(document, field),
                     currency=document.currency,
-                    account=self._booking.deposit_account,
+                    account=self._booking.account_of(wanted.origin, document.currency),
                     cure=f"{cure}, then answer `booked`",
                 )
 
@@ -174,10 +174,10 @@ class QuickBooksDocuments:
 
     # ---- payments ------------------------------------------------------------------------------
 
-    def _payment_step(self, payment: Payment, mark: str, current: bytes | None) -> Step | None:
+    def _payment_step(self, wanted: WantedDocument, payment: Payment, current: bytes | None) -> Step | None:
         is_void = payment.status in _NO_MONEY
         if current is None:
-            return self._new_payment(payment, mark)
+            return self._new_payment(wanted, payment)
         there = self.read("payment", current)
         copy = there.document
         assert isinstance(copy, Payment)  # noqa: S101 - what read() gives for this kind
@@ -201,23 +201,25 @@ class QuickBooksDocuments:
         body = {**_lock(there), "sparse": True, "Line": _settling(applied)}
         return Step(action="apply", body={**body, **self._payment_sum(payment)})
 
-    def _new_payment(self, payment: Payment, mark: str) -> Step | None:
+    def _new_payment(self, wanted: WantedDocument, payment: Payment) -> Step | None:
         if payment.status == "failed":
             # not None: a payment may still succeed, and is then made
             raise RejectedError("it failed: no money came in", field="status", cure="it is booked when it succeeds")
-        return None if payment.status == "void" else _creation(self._payment_body(payment, mark))
+        return None if payment.status == "void" else _creation(self._payment_body(wanted, payment))
 
-    def _payment_body(self, payment: Payment, mark: str) -> dict[str, Any]:
-        account = self._booking.deposit_account
+    def _payment_body(self, wanted: WantedDocument, payment: Payment) -> dict[str, Any]:
+        account = self._booking.account_of(wanted.origin, payment.currency)
         if not account:
+            route = f"{wanted.origin}.{payment.currency}"
             raise RejectedError(
-                "where payments are deposited is not set",
-                field="deposit_account",
-                cure="set deposit_account of this connection to the id of a bank or clearing account",
+                f"where payments of {wanted.origin} in {payment.currency} are deposited is not set",
+                field=f"deposits.{route}",
+                cure=f'set "{route}" in deposits of this connection, or its deposit_account for all payments, to the id'
+                " of a bank or clearing account",
             )
         return {
             **self._payment_sum(payment),
-            **self._reference(payment.reference, mark),
+            **self._reference(payment.reference, wanted.mark),
             "TxnDate": _day(payment.received_on, "received_on"),
             "DepositToAccountRef": {"value": account},
             "Line": _settling(_applied(payment)),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from connectors.stripe.manifest import ACCORD_REF
-from connectors.stripe.translate.invoice_copies import seconds_of, spelled, text_out
+from connectors.stripe.translate.days import Days
+from connectors.stripe.translate.invoice_copies import spelled, text_out
 from connectors.stripe.translate.lines import OFF_KEY, QUANTITY_KEY
 from connectors.stripe.translate.money import minor_out
 from connectors.stripe.translate.reading import NUMBER_KEY, mark_of
@@ -24,7 +25,7 @@ _MAX_LINE: Final = 500
 _CREDITED: Final = "Credited"
 
 
-def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWire | None) -> Step | None:
+def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWire | None, days: Days) -> Step | None:
     """Make it, or void it; None when it is what is wanted."""
     if not note.invoice:
         raise RejectedError(
@@ -33,7 +34,7 @@ def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWir
     if current is None and note.status == "void":
         raise RejectedError("it was void before it was copied", field="status")
     if current is None:
-        return Step(action="create", body=_created(wanted, note), adds=True)
+        return Step(action="create", body=_created(wanted, note, days), adds=True)
     _same(wanted, note, current)
     if current.status == note.status:
         return None
@@ -42,7 +43,7 @@ def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWir
     raise _changed("status", "it was voided there")
 
 
-def _created(wanted: WantedDocument, note: CreditNote) -> dict[str, Any]:
+def _created(wanted: WantedDocument, note: CreditNote, days: Days) -> dict[str, Any]:
     total = minor_out(note.total, note.currency, "total")
     applied = minor_out(note.applied, note.currency, "applied")
     if total <= 0:
@@ -62,7 +63,7 @@ def _created(wanted: WantedDocument, note: CreditNote) -> dict[str, Any]:
     if note.reason:
         body["memo"] = text_out(note.reason, "reason", _MAX_TEXT)
     if note.issued_on is not None:
-        body["effective_at"] = seconds_of(note.issued_on)
+        body["effective_at"] = days.seconds_of(note.issued_on)
     return body
 
 

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from connectors.stripe.manifest import MIRROR_OPEN
 from connectors.stripe.translate.credit_copies import credit_step
+from connectors.stripe.translate.days import Days, days_of
 from connectors.stripe.translate.invoice_copies import invoice_step
 from connectors.stripe.translate.payment_copies import payment_step
 from connectors.stripe.translate.reading import mark_of, read_credit_note, read_invoice, read_payment
@@ -34,14 +35,15 @@ def documents(config: ConnectionConfig) -> StripeDocuments:
     told = config.settings.get(MIRROR_OPEN, "")
     if told not in _ANSWERS:
         raise ConfigError(f"{MIRROR_OPEN} is {told!r}; say yes or no", key=f"connections.{config.name}.stripe")
-    return StripeDocuments(items=config.items, may_be_open=_ANSWERS[told])
+    return StripeDocuments(items=config.items, may_be_open=_ANSWERS[told], days=days_of(config))
 
 
 class StripeDocuments:
     """The pure half of one connection's documents."""
 
-    def __init__(self, *, items: Mapping[str, str], may_be_open: bool) -> None:
+    def __init__(self, *, items: Mapping[str, str], may_be_open: bool, days: Days) -> None:
         """`items`: product of the origin -> product of this account."""
+        self._days = days
         self._items = items
         self._may_be_open = may_be_open
 
@@ -49,10 +51,10 @@ class StripeDocuments:
         """Wire bytes of one document, complete with its lines -> neutral; ReplyError for what does not add up."""
         wire = decode_document(kind, raw)
         if isinstance(wire, InvoiceWire):
-            return read_invoice(wire)
+            return read_invoice(wire, self._days)
         if isinstance(wire, CreditNoteWire):
-            return read_credit_note(wire)
-        return read_payment(wire)
+            return read_credit_note(wire, self._days)
+        return read_payment(wire, self._days)
 
     def mark(self, kind: str, raw: bytes) -> str | None:
         """Our marker on a document, whatever else about it cannot be taken; None on the later parts of a payment."""
@@ -73,10 +75,12 @@ class StripeDocuments:
         document = wanted.document
         if isinstance(document, Invoice):
             there = _decoded(current, InvoiceWire)
-            return invoice_step(wanted, document, there, items=self._items, may_be_open=self._may_be_open)
+            return invoice_step(
+                wanted, document, there, items=self._items, may_be_open=self._may_be_open, days=self._days
+            )
         if isinstance(document, Payment):
-            return payment_step(wanted, document, _decoded(current, InvoicePaymentWire))
-        return credit_step(wanted, document, _decoded(current, CreditNoteWire))
+            return payment_step(wanted, document, _decoded(current, InvoicePaymentWire), self._days)
+        return credit_step(wanted, document, _decoded(current, CreditNoteWire), self._days)
 
 
 def _decoded(current: bytes | None, kind: type[T]) -> T | None:

@@ -8,11 +8,11 @@ the address of its page can. So copies of open invoices are made only where the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from connectors.stripe.manifest import ACCORD_REF, MIRROR_OPEN, NUMBER_LENGTH
+from connectors.stripe.translate.days import Days
 from connectors.stripe.translate.lines import DISCOUNT_KEY, LINE_KEY, PRODUCT_KEY, QUANTITY_KEY
 from connectors.stripe.translate.money import minor_out
 from connectors.stripe.translate.reading import DUE_KEY, mark_of
@@ -42,13 +42,14 @@ def invoice_step(
     *,
     items: Mapping[str, str],
     may_be_open: bool,
+    days: Days,
 ) -> Step | None:
     """The next write; None when there is none left but its payments and credit notes."""
-    entries = _entries(invoice, items)
+    entries = _entries(invoice, items, days)
     total = minor_out(invoice.total, invoice.currency, "total")
     _check(invoice, total, is_new=current is None, may_be_open=may_be_open)
     if current is None:
-        return Step(action="create", body=_created(wanted, invoice), adds=True)
+        return Step(action="create", body=_created(wanted, invoice, days), adds=True)
     _same_head(wanted, invoice, current)
     if current.auto_advance and current.status in ("draft", "open"):
         # somebody let Stripe collect it
@@ -136,7 +137,7 @@ _SETTLED_APART: Final = frozenset({("paid", "open"), ("paid", "uncollectible"), 
 # ---- the draft -------------------------------------------------------------------------------------
 
 
-def _created(wanted: WantedDocument, invoice: Invoice) -> dict[str, Any]:
+def _created(wanted: WantedDocument, invoice: Invoice, days: Days) -> dict[str, Any]:
     metadata = {ACCORD_REF: wanted.mark}
     if invoice.due_on is not None:
         metadata[DUE_KEY] = invoice.due_on.isoformat()
@@ -159,7 +160,7 @@ def _created(wanted: WantedDocument, invoice: Invoice) -> dict[str, Any]:
     if invoice.memo:
         body["description"] = text_out(invoice.memo, "memo", _MAX_DESCRIPTION)
     if invoice.issued_on is not None:
-        body["effective_at"] = seconds_of(invoice.issued_on)
+        body["effective_at"] = days.seconds_of(invoice.issued_on)
     return body
 
 
@@ -183,7 +184,7 @@ def _same_head(wanted: WantedDocument, invoice: Invoice, current: InvoiceWire) -
 # ---- lines -----------------------------------------------------------------------------------------
 
 
-def _entries(invoice: Invoice, items: Mapping[str, str]) -> list[Entry]:
+def _entries(invoice: Invoice, items: Mapping[str, str], days: Days) -> list[Entry]:
     found = []
     for line in invoice.lines:
         where = f"lines.{line.id}"
@@ -195,7 +196,7 @@ def _entries(invoice: Invoice, items: Mapping[str, str]) -> list[Entry]:
                 f"a tax of {line.tax} on {line.amount}", field=f"{where}.tax", limit="positive taxes",
                 cure="credit it by a credit note",
             )  # fmt: skip
-        entry = _entry(line, amount, invoice.currency, items.get(line.product))
+        entry = _entry(line, amount, invoice.currency, items.get(line.product), days)
         if tax:
             taxable = str(amount - discount)
             entry["tax_amounts"] = [{"amount": str(tax), "taxable_amount": taxable, "tax_rate_data": dict(_TAX)}]
@@ -205,7 +206,7 @@ def _entries(invoice: Invoice, items: Mapping[str, str]) -> list[Entry]:
     return found
 
 
-def _entry(line: Line, amount: int, currency: str, item: str | None) -> Entry:
+def _entry(line: Line, amount: int, currency: str, item: str | None, days: Days) -> Entry:
     where = f"lines.{line.id}"
     metadata = {LINE_KEY: text_out(line.id, f"{where}.id", _MAX_VALUE)}
     if line.quantity != 1:
@@ -223,7 +224,7 @@ def _entry(line: Line, amount: int, currency: str, item: str | None) -> Entry:
         entry["amount"] = str(amount)
     begin, end = line.period_start or line.period_end, line.period_end or line.period_start
     if begin is not None and end is not None:
-        entry["period"] = {"start": seconds_of(begin), "end": seconds_of(end)}
+        entry["period"] = {"start": days.seconds_of(begin), "end": days.seconds_of(end)}
     return entry
 
 
@@ -294,11 +295,6 @@ def text_out(text: str, field: str, limit: int) -> str:
     if len(text) > limit:
         raise RejectedError(f"is {len(text)} characters long", field=field, limit=f"{limit} characters")
     return text
-
-
-def seconds_of(day: date) -> str:
-    """Noon of a day in UTC, so that it is the same day in nearly every zone."""
-    return str(int(datetime.combine(day, time(12), UTC).timestamp()))
 
 
 def spelled(quantity: Decimal) -> str:

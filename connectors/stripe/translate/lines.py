@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from decimal import Decimal, DecimalException
 from typing import Final
 
 import msgspec
 
+from connectors.stripe.translate.days import Days
 from connectors.stripe.translate.money import amount_in, grain, places
 from connectors.stripe.wire import UNSTORABLE, is_storable
 from connectors.stripe.wire.documents import CreditLineWire, LineWire, PretaxWire, ShippingWire, TaxWire
@@ -38,7 +38,7 @@ SHIPPING: Final = "shipping"
 """Id of the line that stands for an invoice's shipping costs."""
 
 
-def invoice_line(wire: LineWire, currency: str) -> Line:
+def invoice_line(wire: LineWire, currency: str, days: Days) -> Line:
     """One line of an invoice."""
     discount = sum(part.amount for part in wire.discount_amounts or ())
     amount, taken_off, tax = _net(
@@ -58,8 +58,8 @@ def invoice_line(wire: LineWire, currency: str) -> Line:
         amount=amount_in(amount, currency),
         discount=amount_in(taken_off, currency),
         tax=amount_in(tax, currency),
-        period_start=day_of(period.start) if period and has_length else None,
-        period_end=day_of(period.end) if period and has_length else None,
+        period_start=days.day_of(period.start) if period and has_length else None,
+        period_end=days.day_of(period.end) if period and has_length else None,
     )
 
 
@@ -125,16 +125,6 @@ def text_of(value: str | None) -> str:
     if value and not is_storable(value):
         raise ReplyError(f"a text {UNSTORABLE}")
     return value or ""
-
-
-def day_of(seconds: int | None) -> date | None:
-    """The day in UTC of a time; None for none. Stripe does not tell which zone an account lives in."""
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC).date()
-    except (OverflowError, ValueError, OSError) as error:
-        raise ReplyError(f"{seconds} is no time") from error
 
 
 def _granted(parts: Sequence[PretaxWire] | None) -> int:

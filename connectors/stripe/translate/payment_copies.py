@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from connectors.stripe.manifest import ACCORD_REF
-from connectors.stripe.translate.invoice_copies import seconds_of, text_out
+from connectors.stripe.translate.days import Days
+from connectors.stripe.translate.invoice_copies import text_out
 from connectors.stripe.translate.money import amount_in, minor_out
 from connectors.stripe.wire.documents import ALSO_KEY, PART_KEY, InvoicePaymentWire, RecordWire
 from core.errors import ByHandError, RejectedError
@@ -23,7 +24,9 @@ _MAX_TEXT: Final = 5000
 _METHOD: Final = "Recorded elsewhere"
 
 
-def payment_step(wanted: WantedDocument, payment: Payment, current: InvoicePaymentWire | None) -> Step | None:
+def payment_step(
+    wanted: WantedDocument, payment: Payment, current: InvoicePaymentWire | None, days: Days
+) -> Step | None:
     """The next report; None when all of the payment is there, and all that was refunded of it."""
     _check(payment)
     if payment.status != "succeeded":
@@ -34,15 +37,15 @@ def payment_step(wanted: WantedDocument, payment: Payment, current: InvoicePayme
             cure="settle it in Stripe" if current else None,
         )
     if current is None:
-        return Step(action="create", body=_part(wanted, payment, 0), adds=True)
+        return Step(action="create", body=_part(wanted, payment, 0, days), adds=True)
     there = _parts(wanted, current)
     for place, application in enumerate(payment.applications):
         if place not in there:
-            return Step(action="apply", body=_part(wanted, payment, place), adds=True)
+            return Step(action="apply", body=_part(wanted, payment, place, days), adds=True)
         _same(payment, application, there[place])
     if len(there) > len(payment.applications):
         raise _changed("applications", "it settles more invoices at Stripe than it does")
-    step = _refund(wanted, payment, [there[place] for place in range(len(there))])
+    step = _refund(wanted, payment, [there[place] for place in range(len(there))], days)
     if step is None:
         _refuse_charged_back(wanted, payment, current)
     return step
@@ -77,12 +80,12 @@ def _check(payment: Payment) -> None:
         raise RejectedError("nobody knows when it came in", field="received_on", limit="Stripe asks for the day")
 
 
-def _part(wanted: WantedDocument, payment: Payment, place: int) -> dict[str, Any]:
+def _part(wanted: WantedDocument, payment: Payment, place: int, days: Days) -> dict[str, Any]:
     application = payment.applications[place]
     amount = minor_out(application.amount, payment.currency, f"applications.{place}.amount")
     if amount <= 0:
         raise RejectedError(f"is not positive: {application.amount}", field=f"applications.{place}.amount")
-    at = seconds_of(payment.received_on) if payment.received_on else ""
+    at = days.seconds_of(payment.received_on) if payment.received_on else ""
     metadata = {ACCORD_REF: wanted.mark, PART_KEY: str(place)}
     others = [one.invoice for one in payment.applications[1:]]
     if others and not place:
@@ -131,7 +134,7 @@ def _same(payment: Payment, application: Application, there: tuple[InvoicePaymen
 
 
 def _refund(
-    wanted: WantedDocument, payment: Payment, there: list[tuple[InvoicePaymentWire, RecordWire]]
+    wanted: WantedDocument, payment: Payment, there: list[tuple[InvoicePaymentWire, RecordWire]], days: Days
 ) -> Step | None:
     back = minor_out(payment.refunded, payment.currency, "refunded")
     known = [record.amount_refunded.value if record.amount_refunded else 0 for _, record in there]
@@ -154,14 +157,14 @@ def _refund(
         (record.amount.value if len(there) > 1 else back) - was for (_, record), was in zip(there, known, strict=True)
     ]
     place = next(place for place, amount in enumerate(left) if amount > 0)
-    body = _refunded(wanted, payment, there[place][1], left[place], known[place])
+    at = days.seconds_of(payment.received_on) if payment.received_on else ""
+    # the reference is unique at Stripe: the same refund is never reported twice, whatever became of its key
+    reference = f"{wanted.mark}.{there[place][1].id}.{known[place]}"
+    body = _refunded(payment, there[place][1], left[place], reference, at)
     return Step(action="refund", body=body, adds=True)
 
 
-def _refunded(wanted: WantedDocument, payment: Payment, record: RecordWire, amount: int, before: int) -> dict[str, Any]:
-    # the reference is unique at Stripe: the same refund is never reported twice, whatever became of its key
-    reference = f"{wanted.mark}.{record.id}.{before}"
-    at = seconds_of(payment.received_on) if payment.received_on else ""
+def _refunded(payment: Payment, record: RecordWire, amount: int, reference: str, at: str) -> dict[str, Any]:
     return {
         "record": record.id,
         "report": {

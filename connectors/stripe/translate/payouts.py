@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from connectors.stripe.translate.lines import currency_of, day_of, text_of
+from connectors.stripe.translate.days import Days
+from connectors.stripe.translate.lines import currency_of, text_of
 from connectors.stripe.translate.money import amount_in
 from connectors.stripe.wire.payouts import PayoutWire, SourceWire, TransactionWire
 from core.errors import ReplyError
@@ -23,6 +24,7 @@ _KINDS: Final[Mapping[str, MovementKind]] = {
     "network_cost": "fee",
 }
 """Stripe's reporting categories (https://docs.stripe.com/reports/reporting-categories); all others are `other`."""
+_UTC: Final = Days()
 _NOTES: Final = {
     "not_applicable": "sent by a person: Stripe does not tell what it is made of",
     "in_progress": "Stripe has not finished telling what it is made of",
@@ -38,7 +40,7 @@ def read_payout(wire: PayoutWire) -> Payout:
         status=text_of(wire.status),
         currency=currency,
         amount=amount_in(wire.amount, currency),
-        arrives_on=day_of(wire.arrival_date),
+        arrives_on=_UTC.day_of(wire.arrival_date),
         is_itemised=wire.automatic,
         note=_NOTES.get(status, ""),
     )
@@ -58,7 +60,7 @@ def read_movement(wire: TransactionWire, currency: str) -> Movement:
         fee=amount_in(wire.fee, currency),
         about=_charge(wire.source),
         note=text_of(wire.description or (wire.reporting_category if kind == "other" else "")),
-        moved_on=day_of(wire.created),
+        moved_on=_UTC.day_of(wire.created),
     )
 
 

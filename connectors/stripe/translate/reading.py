@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from connectors.stripe.manifest import ACCORD_REF
+from connectors.stripe.translate.days import Days, moment_of
 from connectors.stripe.translate.lines import (
     credit_line,
     currency_of,
-    day_of,
     folded,
     invoice_line,
     shipping_line,
@@ -87,12 +87,12 @@ def mark_of(metadata: Mapping[str, str] | None) -> str | None:
     return (metadata or {}).get(ACCORD_REF) or None
 
 
-def read_invoice(wire: InvoiceWire) -> RemoteDocument:
+def read_invoice(wire: InvoiceWire, days: Days) -> RemoteDocument:
     """One invoice; every line of it must have been read."""
     if wire.lines.has_more:
         raise ReplyError("an invoice without all of its lines")
     currency = currency_of(wire.currency)
-    lines = _invoice_lines(wire, currency)
+    lines = _invoice_lines(wire, currency, days)
     paid, written_off, due = _settled(wire)
     moved = wire.status_transitions
     issued = wire.effective_at or (moved.finalized_at if moved else None)
@@ -102,8 +102,8 @@ def read_invoice(wire: InvoiceWire) -> RemoteDocument:
         customer=_customer(id_of(wire.customer)),
         currency=currency,
         status=_known(_INVOICES, wire.status),
-        issued_on=day_of(issued),
-        due_on=_due_on(wire),
+        issued_on=days.day_of(issued),
+        due_on=_due_on(wire, days),
         lines=tuple(lines),
         **_sums(lines),
         paid=amount_in(paid, currency),
@@ -118,17 +118,17 @@ def read_invoice(wire: InvoiceWire) -> RemoteDocument:
     return RemoteDocument(document=_lawful(invoice), mark=mark_of(wire.metadata), collects=collects)
 
 
-def _due_on(wire: InvoiceWire) -> date | None:
+def _due_on(wire: InvoiceWire, days: Days) -> date | None:
     # of a copy, what the origin says
     told = (wire.metadata or {}).get(DUE_KEY) if mark_of(wire.metadata) else None
     try:
-        return date.fromisoformat(told) if told else day_of(wire.due_date)
+        return date.fromisoformat(told) if told else days.day_of(wire.due_date)
     except ValueError as error:
         raise ReplyError(f"metadata.{DUE_KEY} is no date") from error
 
 
-def _invoice_lines(wire: InvoiceWire, currency: str) -> list[Line]:
-    lines = [(invoice_line(line, currency), line.metadata or {}) for line in wire.lines.data]
+def _invoice_lines(wire: InvoiceWire, currency: str, days: Days) -> list[Line]:
+    lines = [(invoice_line(line, currency, days), line.metadata or {}) for line in wire.lines.data]
     found = folded(lines) if mark_of(wire.metadata) else [line for line, _ in lines]
     return [*found, *shipping_line(wire.shipping_cost, currency)]
 
@@ -153,12 +153,14 @@ def _settled(wire: InvoiceWire) -> tuple[int, int, int]:
     return paid, 0, 0 if wire.status == "void" else left
 
 
-def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
+def read_payment(wire: InvoicePaymentWire, days: Days) -> RemoteDocument:
     """How much of a payment went to one invoice, or, of a copy of ours, to all of its; what was refunded of it."""
     currency = currency_of(wire.currency)
     parts = {one.invoice.id: _amount(one) for one in (wire, *(wire.others or ()))}
-    moved = wire.status_transitions
     method, reference = _how(wire)
+    paid_at = wire.status_transitions.paid_at if wire.status_transitions else None
+    record = wire.payment.payment_record
+    mark = mark_of(record.metadata) if isinstance(record, RecordWire) else None
     payment = Payment(
         id=wire.id,
         customer=_customer(id_of(wire.invoice.customer)),
@@ -168,14 +170,14 @@ def read_payment(wire: InvoicePaymentWire) -> RemoteDocument:
         refunded=amount_in(sum(_refunded(one, _amount(one)) for one in (wire, *(wire.others or ()))), currency),
         method=text_of(method),
         reference=text_of(reference),
-        received_on=day_of(moved.paid_at if moved else None),
+        received_on=days.day_of(paid_at),
+        # of a copy of ours there is a day only
+        received_at=None if mark else moment_of(paid_at),
         applications=tuple(
             Application(invoice=invoice, amount=amount_in(part, currency)) for invoice, part in parts.items()
         ),
         disputes=_disputes(wire, currency),
     )
-    record = wire.payment.payment_record
-    mark = mark_of(record.metadata) if isinstance(record, RecordWire) else None
     return RemoteDocument(document=_lawful(payment), mark=mark, untold=_untold(wire, currency))
 
 
@@ -260,7 +262,7 @@ def _dispute(wire: DisputeWire, about: int, currency: str) -> Dispute:
     )
 
 
-def read_credit_note(wire: CreditNoteWire) -> RemoteDocument:
+def read_credit_note(wire: CreditNoteWire, days: Days) -> RemoteDocument:
     """One credit note; every line of it must have been read."""
     if wire.lines.has_more:
         raise ReplyError("a credit note without all of its lines")
@@ -274,7 +276,7 @@ def read_credit_note(wire: CreditNoteWire) -> RemoteDocument:
         customer=_customer(id_of(wire.customer)),
         currency=currency,
         status=_known(_CREDITS, wire.status),
-        issued_on=day_of(wire.effective_at or wire.created),
+        issued_on=days.day_of(wire.effective_at or wire.created),
         invoice=id_of(wire.invoice),
         lines=tuple(lines),
         **_sums(lines),

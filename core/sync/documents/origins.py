@@ -23,6 +23,7 @@ from core.sync.batch import Report
 from core.sync.documents.copies import hold
 from core.sync.documents.marking import Named, is_ownerless, mark_documents, mark_mappings
 from core.sync.documents.reading import read_all
+from core.sync.documents.splitting import split_again
 from core.sync.documents.standing import Copy, named_of
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
@@ -122,6 +123,7 @@ def count_as_void(tx: Tx, hub: Hub, mapping: MappingRow, *, actor: str, trace: s
     copies = [one for one in mappings.of_records(tx, [paper.id])[paper.id] if one.id != mapping.id]
     mark_mappings(tx, hub, copies, reason="it is gone at its origin", trace=trace)
     mark_owners(tx, hub, [paper.customer_id], reason="its documents changed", trace=trace)
+    split_again(tx, hub, [document], actor=actor, trace=trace)
 
 
 def _delete(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, paper: Paper, row: DirtyRow) -> None:

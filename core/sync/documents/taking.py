@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import ReplyError
@@ -22,6 +22,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.documents.marking import OF_ERASED, TO_BE_COPIED, mark_mappings, no_customer_yet, no_invoice_yet
 from core.sync.documents.offering import mapping_id, offer_copies
+from core.sync.documents.splitting import Split, split_again
 from core.sync.documents.untold import as_told, question, settle
 from core.sync.documents.waits import fields_of
 from core.sync.figures import mark_owners
@@ -64,7 +65,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     taken = Taken()
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
-    ties = _Ties(tx, connection, found)
+    ties = _Ties(tx, hub, connection, found, papers.values())
     moved: list[Paper] = []
     fresh: list[tuple[Paper, Read]] = []
     for one in found:
@@ -72,8 +73,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
         paper = papers.get(mapping.record_id) if mapping else None
         if _is_copy(hub, connection, one, paper):
             continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
-        wait = ties.missing(one.remote.document, paper)
-        if wait:
+        if wait := ties.missing(one.remote.document, paper):
             taken.waits[one.sighting.id] = wait
             continue
         after = _paper(hub, connection, kind, one, paper, ties)
@@ -90,6 +90,8 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     taken.held += _enter(tx, hub, connection, fresh)
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
     _pass_on(tx, hub, connection, moved, found)
+    settlers = [one.document for after in moved for one in (after, papers.get(after.id)) if one is not None]
+    split_again(tx, hub, settlers, actor=connection.name, trace=found[0].trace if found else "")
     return taken
 
 
@@ -116,7 +118,7 @@ def untaken(
     """
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
-    ties = _Ties(tx, connection, found)
+    ties = _Ties(tx, hub, connection, found, papers.values())
     fresh: list[tuple[Read, str]] = []
     for one in found:
         mapping, document = known.get(one.sighting.id), one.remote.document
@@ -143,7 +145,9 @@ def _is_copy(hub: Hub, connection: Connection, one: Read, paper: Paper | None) -
 class _Ties:
     """The registry's customers and invoices that remote documents name."""
 
-    def __init__(self, tx: Tx, connection: Connection, found: Sequence[Read]) -> None:
+    def __init__(
+        self, tx: Tx, hub: Hub, connection: Connection, found: Sequence[Read], papers: Iterable[Paper]
+    ) -> None:
         named = [one.remote.document for one in found]
         rows = mappings.by_remote_ids(tx, connection.name, KIND, [one.customer for one in named])
         self._customers = {name: row.record_id for name, row in rows.items() if row.state != "excluded"}
@@ -153,6 +157,7 @@ class _Ties:
         ids = {name for one in named for name in references(one)}
         self._invoices = mappings.by_remote_ids(tx, connection.name, "invoice", ids)
         self._billed = documents.by_ids(tx, [row.record_id for row in self._invoices.values()] if self._once else [])
+        self._split = Split(tx, hub, papers)
 
     def missing(self, document: Document, paper: Paper | None, coming: Collection[str] = ()) -> str:
         """Why a document cannot be taken yet; "" when it can. `paper` is what is known of it."""
@@ -183,12 +188,13 @@ class _Ties:
 
     def named(self, document: Document, document_id: str, paper: Paper | None) -> Document:
         """The same document in the registry's terms."""
-        return with_references(
+        named = with_references(
             document,
             id=document_id,
             customer=self.owner(document, paper) or "",
             invoice=lambda name: self._invoices[name].record_id,
         )
+        return self._split.of(named)
 
 
 def _paper(hub: Hub, connection: Connection, kind: str, one: Read, old: Paper | None, ties: _Ties) -> Paper:
@@ -272,7 +278,7 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
 
 
 def _entry(old: Paper | None, new: Paper, connection: str, one: Read) -> journal.Entry:
-    names = ("status", "number", "total", "due", "amount", "refunded", "charged_back", "applied")
+    names = ("status", "number", "total", "paid", "credited", "due", "amount", "refunded", "charged_back", "applied")
     changes = {}
     for name in names:
         was, is_now = (getattr(paper.document, name, None) if paper else None for paper in (old, new))

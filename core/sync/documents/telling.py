@@ -206,14 +206,20 @@ def _origin_holds(tx: Tx, paper: Paper) -> list[holds.Hold]:
 
 def overview(tx: Tx, hub: Hub, external_id: str, *, with_children: bool) -> list[dict[str, Any]]:
     """What a customer's documents add up to per currency, those of its children too where asked. NotFoundError."""
-    owner = registry.get(tx, external_id)
-    ids, names = [owner.id], [external_id]
-    while with_children and names:
-        below = [one for one in customers.children(tx, names) if one.id not in ids]
-        ids += [one.id for one in below]
-        names = [one.external_id for one in below]
+    ids = whose(tx, external_id, with_children=with_children)
     papers = [one for kind in KINDS for one in every(tx, kind, customer_ids=ids)]
     return [msgspec.to_builtins(one) for one in overviews([one.document for one in papers], today(hub))]
+
+
+def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:
+    """Ids of a customer and, where asked, of its children and theirs. NotFoundError."""
+    owner = registry.get(tx, external_id)
+    ids, names = {owner.id: None}, [external_id]
+    while with_children and names:
+        below = [one for one in customers.children(tx, names) if one.id not in ids]
+        ids |= dict.fromkeys(one.id for one in below)
+        names = [one.external_id for one in below]
+    return list(ids)
 
 
 def aged(tx: Tx, hub: Hub) -> list[dict[str, Any]]:

@@ -438,3 +438,32 @@ def test_what_is_due_by_age_is_a_file_with_its_day_and_digest(accord: Accord, tm
     )  # fmt: skip
     assert (last["what"], last["day"], last["digest"]) == ("ageing", told["day"], told["digest"])
     assert told["digest"] in accord("invoices", "ageing").out
+
+
+def test_a_customers_documents_are_listed_with_those_of_its_children(agreed: World, accord: Accord) -> None:
+    """A group pays for its subsidiaries."""
+    stripe = agreed.lookalikes["stripe"]
+    child = stripe.edit("customer", None, {"name": "Child", "email": "child@example.test"})
+    ours = next(iter(stripe.neutral("customer")))
+    for customer, amount in ((ours, "19.00"), (child, "20.00")):
+        invoice = bill(agreed, customer=customer)
+        pay(agreed, invoice, amount, customer=customer)
+        stripe.edit("credit_note", None, {"invoice": invoice, "lines": [{"amount": "5.00"}]})
+    accord("sync")
+    for kind in ("invoices", "payments"):
+        accord("sync", "--kind", kind)
+    known = accord("customers", "list", "--json").json["customers"]
+    parent, below = (
+        one["external_customer_id"] for one in sorted(known, key=lambda one: one["fields"]["name"] == "Child")
+    )
+    assert accord("customers", "update", below, "--set", f"parent={parent}").code == 0
+    for group in ("invoices", "payments", "credit-notes"):
+        for asked, owners in (
+            ((parent,), {parent}),
+            ((parent, "--children"), {parent, below}),
+            ((below, "--children"), {below}),
+        ):
+            found = accord(group, "list", "--customer", *asked, "--json").json["documents"]
+            assert {one["customer"] for one in found} == owners, (group, asked)
+    refused = accord("invoices", "list", "--children", "--json")
+    assert (refused.code, refused.error["field"]) == (1, "children")

@@ -15,7 +15,8 @@ from core.cli.desk import Desk
 from core.cli.init_choices import CREATES, ENTERS, Flags
 from core.cli.init_file import write_first
 from core.errors import InvalidInputError
-from core.model.policy import ConnectionPolicy
+from core.model.documents import KINDS
+from core.model.policy import ConnectionPolicy, DocumentPolicy
 from tests.integration.cli.conftest import Accord
 from tests.support.root import WorldRoot
 from tests.support.world import PROVIDERS
@@ -48,6 +49,7 @@ def test_what_is_left_out_is_the_cautious_choice(accord: Accord, file: Path) -> 
 def test_every_option_reaches_the_file(accord: Accord, file: Path) -> None:
     """And its own connection only."""
     options = [
+        *("--originates", "stripe-eu=invoice,payment", "--mirrors", "books=invoice", "--since", "books=2026-02-01"),
         *("--mints", "stripe-eu", "--creates", "books=all", "--enters", "books=none", "--match-email", "books"),
         *("--external-id", "stripe-eu=metadata.customer_no"),
         *("--setting", "books.realm_id=91", "--setting", 'books.base_url=https://x.test/"\\é'),
@@ -58,6 +60,8 @@ def test_every_option_reaches_the_file(accord: Accord, file: Path) -> None:
     assert (scopes["stripe-eu"].enters, scopes["stripe-eu"].creates) == ("all", "none")
     assert scopes["stripe-eu"].external_id_field == "metadata.customer_no"
     assert (scopes["books"].enters, scopes["books"].creates, scopes["books"].match_email) == ("none", "all", True)
+    assert scopes["stripe-eu"].documents == DocumentPolicy(originates=("invoice", "payment"))
+    assert scopes["books"].documents == DocumentPolicy(mirrors=("invoice",), since="2026-02-01")
     assert config.connections["books"].settings == {"realm_id": "91", "base_url": 'https://x.test/"\\é'}
 
 
@@ -92,6 +96,12 @@ def test_a_file_that_is_there_stays_unless_force_is_said(accord: Accord, file: P
         ((*BOTH, "--enters", "books=filter"), "edit the file afterwards"),
         ((*BOTH, "--creates", "books=some"), "all | none"),
         ((*BOTH, "--enters", "books"), "NAME=WHO"),
+        ((*BOTH, "--originates", "stripe-eu=invoices"), "Stripe makes invoice, payment, credit_note; or all"),
+        ((*BOTH, "--originates", "other=all"), "there is no connection 'other'"),
+        (("--connection", "crm=hubspot", "--originates", "crm=all"), "HubSpot makes none"),
+        ((*BOTH, "--mirrors", "books=all"), "no invoice comes from stripe-eu"),
+        ((*BOTH, "--originates", "stripe-eu=all", "--mirrors", "books=all"), "needs deposit_account"),
+        ((*BOTH, "--since", "books=2026-01-01"), "has no effect without mirrors"),
         ((*BOTH, "--connection", "books=stripe"), "twice"),
         (("--connection", "a=stripes"), "hubspot, quickbooks, stripe"),
         (("--connection", "stripe=hubspot"), "rename the connection"),
@@ -152,7 +162,9 @@ def answering(root: WorldRoot, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_person_is_asked_in_plain_words(answering: Any, file: Path) -> None:
     """Wrong answers are asked again; what each choice means stands beside it."""
     accounts = ("n", "n", "y", "", "y", "", "stripe-us", "n")
-    shown = answering(*accounts, "stripes", "stripe-us", "", "", "n", "", "", "some", "all", "y", "metadata.no", "y")
+    shown = answering(
+        *accounts, "stripes", "stripe-us", "", "", "n", "", "", "some", "all", "y", "metadata.no", "", "y"
+    )
     for meaning in (*ENTERS.values(), *CREATES.values()):
         assert meaning in shown
     assert "'stripes' is none of stripe, stripe-us" in shown
@@ -161,6 +173,39 @@ def test_a_person_is_asked_in_plain_words(answering: Any, file: Path) -> None:
     assert (plain.enters, plain.creates, plain.match_email, plain.external_id_field) == ("marked", "none", False, None)
     assert (minting.enters, minting.creates, minting.match_email) == ("all", "all", True)
     assert minting.external_id_field == "metadata.no"
+
+
+BILLED = ("n", "y", "books", "n", "y", "stripe-eu", "n", "stripe-eu", *("", "", "") * 2, "")
+"""Books and an account at Stripe, with nothing but defaults."""
+
+
+def test_a_person_is_asked_who_bills_and_who_gets_copies(answering: Any, file: Path) -> None:
+    """Since when, on which account and which item: what copies would be held for is asked before."""
+    days = ("soon", "2026-01-01")
+    shown = answering(*BILLED, "y", "n", "y", "y", "1", "35", *days, "y")
+    assert "mirrors invoice, payment, credit_note issued since 2026-01-01" in shown
+    config = read(file)
+    assert config.policy.connections["stripe-eu"].documents.originates == KINDS
+    books = config.policy.connections["books"].documents
+    assert (books.mirrors, books.since, books.originates) == (KINDS, "2026-01-01", ())
+    assert config.connections["books"].settings == {"deposit_account": "35", "default_item": "1"}
+
+
+def test_without_an_account_for_payments_the_others_are_copied(answering: Any, file: Path) -> None:
+    """The file would be refused, or each payment held."""
+    shown = answering(*BILLED, "y", "n", "y", "y", "", "", "", "y")
+    assert "payments are not copied" in shown
+    books = read(file).policy.connections["books"].documents
+    assert (books.mirrors, books.since) == (("invoice", "credit_note"), "")
+    assert "from the day of the activation" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("answers", [("",), ("y", "n", "n")])
+def test_nobody_has_to_have_documents(answering: Any, file: Path, answers: tuple[str, ...]) -> None:
+    """Customers only is the default."""
+    answering(*BILLED, *answers, "y")
+    assert "documents" not in tomllib.loads(file.read_text())["connections"]["stripe-eu"]
+    assert read(file).policy.connections["books"].documents == DocumentPolicy()
 
 
 @pytest.mark.parametrize(("said", "settings"), [("y", {"billing_contact": "true"}), ("", {})])

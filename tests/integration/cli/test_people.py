@@ -52,6 +52,39 @@ def test_a_blank_value_is_told_as_one(agreed: World, accord: Accord) -> None:
     assert undone == [["customer", name], ["phone", "(blank)"]]
 
 
+def test_undo_refuses_what_has_changed_since_and_names_what_is_newer(agreed: World, accord: Accord) -> None:
+    """A correction of last week must not take away that of today."""
+    name = customer_id(agreed)
+    accord("customers", "update", name, "--set", "phone=+4930111", "--set", "url=https://ada.test")
+    change = str(agreed.db.read_now(journal.last_id))
+    accord("customers", "update", name, "--set", "phone=+4930222")
+    for arguments in ((), ("--dry-run",), ("--field", "phone")):
+        refused = accord("undo", change, *arguments, "--json")
+        assert (refused.code, refused.error["code"]) == (1, "version_conflict"), arguments
+        assert "phone is +4930222 since 20" in refused.error["problem"]
+        assert "by cli:" in refused.error["problem"]
+        assert "url" not in refused.error["problem"]
+        assert "--anyway" in refused.error["cure"]
+    shown = accord("customers", "show", name, "--json").json["fields"]
+    assert (shown["phone"], shown["url"]) == ("+4930222", "https://ada.test")
+    assert accord("undo", change, "--field", "url").code == 0
+    assert accord("undo", change, "--anyway").code == 0
+    assert "phone" not in accord("customers", "show", name, "--json").json["fields"]
+    assert accord("undo", "a" * 26, "--anyway").code == 64
+
+
+def test_undo_takes_a_value_that_came_back_for_unchanged(agreed: World, accord: Accord) -> None:
+    """What matters is what would be overwritten."""
+    name = customer_id(agreed)
+    accord("customers", "update", name, "--set", "phone=+4930111")
+    change = str(agreed.db.read_now(journal.last_id))
+    for phone in ("+4930222", "+4930111"):
+        accord("customers", "update", name, "--set", f"phone={phone}")
+    assert accord("undo", change).code == 0
+    assert "phone" not in accord("customers", "show", name, "--json").json["fields"]
+    assert accord("undo", change, "--dry-run").code == 2  # it is as it would be: nothing newer is overwritten
+
+
 def test_undo_of_one_field_leaves_the_others(agreed: World, accord: Accord) -> None:
     """A change of two fields may be wrong in one of them."""
     name = customer_id(agreed)

@@ -96,14 +96,24 @@ def test_doctor_names_settings_that_cannot_work(agreed: World, accord: Accord) -
     policy = msgspec.structs.replace(agreed.config.policy, connections=scopes)
     agreed.config = replace(agreed.config, policy=policy)
     agreed.config = with_settings(agreed.config, "quickbooks", default_item="777", deposit_account="nonsense")
+    books = replace(agreed.config.connections["quickbooks"], deposits={"stripe": "4711", "stripe.EUR": "35"})
+    agreed.config = replace(agreed.config, connections={**agreed.config.connections, "quickbooks": books})
     result = accord("doctor", "--json")
     wrong = [one["says"] for one in result.json if one["state"] == "wrong"]
     assert result.code == 1
     assert [
         word
-        for word in ("2999-01-01", "default_item: item 777", "deposit_account: account nonsense")
+        for word in (
+            "2999-01-01",
+            "default_item: item 777",
+            "deposit_account: account nonsense",
+            "deposits.stripe: account 4711",
+        )
         if word not in str(wrong)
     ] == []
+    assert "deposits.stripe.EUR" not in str(wrong)
+    books = replace(books, deposits={"stripe": "79"})
+    agreed.config = replace(agreed.config, connections={**agreed.config.connections, "quickbooks": books})
     agreed.config = with_settings(agreed.config, "quickbooks", default_item="1", deposit_account="35")
     assert "is not there" not in accord("doctor").out
 

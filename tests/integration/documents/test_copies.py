@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +16,7 @@ from core.store.tables import DIRTY
 from core.sync.documents.taking import Read, take, understood
 from core.sync.documents.telling import listed
 from core.sync.documents.tie_out import tie_out
-from tests.support.acting import answer, held
+from tests.support.acting import answer, held, with_settings
 from tests.support.paper import (
     BOOKS,
     LINE,
@@ -34,6 +35,30 @@ from tests.support.paper import (
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "period"), [("America/New_York", "2026-11-30", "2026-11"), ("UTC", "2026-12-01", "2026-12")]
+)
+async def test_a_bill_of_the_evening_is_booked_and_closed_on_the_day_of_its_books(
+    zone: str, day: str, period: str
+) -> None:
+    """Half past eight on 30 November in New York is December in UTC."""
+    evening = int(datetime(2026, 12, 1, 1, 30, tzinfo=UTC).timestamp())
+    world = await billing(with_settings(stripe_to_books(), "stripe", time_zone=zone))
+    customer = next(iter(world.neutral("stripe")))
+    bill_of = {"customer": customer, "currency": "USD", "lines": [LINE], "extra": {"effective_at": evening}}
+    world.lookalikes["stripe"].edit("invoice", None, {**bill_of, "status": "open"})
+    await world.next_sweep()
+    world.clock.time += 30 * 86_400
+    await world.settle()
+
+    (row,) = world.lookalikes["quickbooks"].objects("invoice").values()
+    assert row["TxnDate"] == day
+    for month in ("2026-11", "2026-12"):
+        told = world.db.read_now(lambda tx, of=month: tie_out(tx, world.hub, of))  # type: ignore[misc]
+        counted = sum(one["matched"] for one in told["sums"] if one["kind"] == "invoice")
+        assert counted == (month == period), month
 
 
 async def test_an_invoice_of_stripe_appears_in_the_books_with_its_number_tax_and_total() -> None:

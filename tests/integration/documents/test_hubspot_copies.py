@@ -147,16 +147,20 @@ async def test_who_asks_for_a_look_at_all_invoices_gets_one_at_every_copy() -> N
     assert [one.reason for one in held(world)] == ["remote_gone"]
 
 
-async def test_a_negative_line_is_held_and_nothing_is_made() -> None:
-    """HubSpot takes no negative price."""
+async def test_an_invoice_with_a_line_below_zero_stands_in_the_crm_too() -> None:
+    """What a plan that was left early gives back: HubSpot has no such price, and our columns tell it."""
     world = await billing(CRM)
     bill(world, "stripe", LINE, {"description": "Unused time", "amount": "-10.00", "quantity": "1"})
 
     await world.next_sweep()
 
-    assert shown(world, "hubspot") == []
-    (hold,) = held(world)
-    assert hold.detail["field"] == "lines.1.amount"
+    (there,), (origin,) = shown(world, "hubspot"), shown(world, "stripe")
+    for field in ("number", "subtotal", "tax", "total", "due", "status"):
+        assert there[field] == origin[field], field
+    assert [one["amount"] for one in there["lines"]] == ["100.00", "-10.00"]
+    assert held(world) == []
+    at_rest(world)
+    await is_silent(world)
 
 
 @pytest.fixture(scope="module")

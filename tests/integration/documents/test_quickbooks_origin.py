@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 
 from core.model.documents import KINDS, CreditNote, Invoice, Payment
 from core.model.policy import DocumentPolicy
-from core.sync.documents.tie_out import tie_out
+from core.ports import Sighting
+from core.sync.documents.taking import Read, take, understood
+from core.sync.documents.telling import overview
+from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.erasure import Remains, preview
-from tests.support.acting import all_day, everybody, failing, held
-from tests.support.paper import at_rest, bill, billing, papers, pay, with_documents
+from tests.support.acting import all_day, answer, everybody, failing, held
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +60,7 @@ async def test_an_invoice_what_is_paid_of_it_and_what_is_credited(world: World) 
     assert isinstance(payment, Payment)
     assert isinstance(note, CreditNote)
     assert (known.number, str(known.total), str(known.tax), str(known.due)) == ("QB-1", "119.00", "19.00", "50.00")
+    assert (str(known.paid), str(known.credited)) == ("19.00", "50.00")
     assert [(one.invoice, str(one.amount)) for one in payment.applications] == [(known.id, "19.00")]
     assert (note.invoice, str(note.applied)) == (known.id, "50.00")
     at_rest(world)
@@ -100,6 +105,105 @@ async def test_a_deposit_that_is_entered_later_pays_nothing_here(world: World) -
 def _untaken(world: World) -> list[dict[str, str]]:
     found: list[dict[str, str]] = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))["untaken"]
     return found
+
+
+async def taken(world: World, kind: str, remote_id: str) -> None:
+    """What one read of it does to the registry."""
+    books = world.hub.connections["quickbooks"]
+    sighting = (await books.connector.read(kind, [remote_id]))[remote_id]
+    assert isinstance(sighting, Sighting)
+    one = Read(sighting, understood(books, kind, sighting), "trace")
+    world.db.run_now(lambda tx: take(tx, world.hub, books, kind, [one]))
+
+
+@pytest.mark.parametrize("order", list(permutations(KINDS)))
+async def test_whichever_is_read_first_what_was_paid_and_what_was_credited_end_the_same(
+    world: World, order: tuple[str, ...]
+) -> None:
+    """QuickBooks tells one sum of an invoice, and it was all called paid."""
+    invoice = bill(world, "quickbooks", LINE)
+    await world.next_sweep()
+    made = {"invoice": invoice, "payment": pay(world, invoice, "19.00", "quickbooks"), "credit_note": ""}
+    made["credit_note"] = credited(world, invoice)
+    for kind in order:
+        await taken(world, kind, made[kind])
+
+    (known,) = papers(world)
+    assert isinstance(known.document, Invoice)
+    assert [str(getattr(known.document, one)) for one in ("paid", "credited", "due")] == ["19.00", "50.00", "50.00"]
+
+
+@pytest.mark.parametrize("how", ["void", "delete"])
+async def test_a_credit_that_is_taken_back_is_credited_no_more(world: World, how: str) -> None:
+    """And what was paid meanwhile is paid."""
+    invoice = bill(world, "quickbooks", LINE)
+    note = credited(world, invoice)
+    await world.next_sweep()
+    before = only(world, "invoice")
+    books = world.lookalikes["quickbooks"]
+    if how == "void":
+        books.edit("credit_note", note, {"status": "void"})
+    else:
+        books.delete("credit_note", note)
+    pay(world, invoice, "50.00", "quickbooks")
+    await world.next_sweep()
+    if how == "delete":
+        (hold,) = held(world)
+        await answer(world, hold, "accept")
+
+    after = only(world, "invoice")
+    assert isinstance(before, Invoice)
+    assert isinstance(after, Invoice)
+    assert (str(before.paid), str(before.credited)) == ("0.00", "50.00")
+    assert (str(after.paid), str(after.credited), str(after.due)) == ("50.00", "0.00", "69.00")
+    at_rest(world)
+
+
+async def test_the_crm_and_the_overview_show_what_was_paid_apart_from_what_was_credited() -> None:
+    """A seller who reads 69.00 paid where 19.00 came in believes a customer who did not pay."""
+    policies = {
+        "quickbooks": DocumentPolicy(originates=KINDS),
+        "hubspot": DocumentPolicy(mirrors=("invoice",), since=SINCE),
+    }
+    world = await billing(with_documents(policies, {}, {}))
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    credited(world, invoice)
+    await world.next_sweep()
+    pay(world, invoice, "19.00", "quickbooks")
+    await world.next_sweep()
+
+    (there,) = shown(world, "hubspot")
+    assert [there[one] for one in ("total", "paid", "credited", "due")] == ["119.00", "19.00", "50.00", "50.00"]
+    (ada,) = everybody(world)
+    (told,) = world.db.read_now(lambda tx: overview(tx, world.hub, ada.external_id, with_children=False))
+    assert [told[one] for one in ("gross_revenue", "paid", "outstanding")] == ["69.00", "19.00", "50.00"]
+    closed = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+    assert [(one["connection"], one["kind"], one["matched"]) for one in closed["sums"]] == [("hubspot", "invoice", 1)]
+    assert is_tied(closed)
+    at_rest(world)
+
+
+async def test_a_credit_of_another_system_is_credited_once_it_is_in_the_books() -> None:
+    """A credit note of Stripe's of an invoice that was made in QuickBooks: until it is booked nothing is credited."""
+    both = DocumentPolicy(originates=("payment", "credit_note"), mirrors=KINDS, since=SINCE)
+    policies = {
+        "quickbooks": DocumentPolicy(originates=("invoice",), mirrors=("payment", "credit_note")),
+        "stripe": both,
+    }
+    settings = {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}
+    world = await billing(with_documents(policies, settings, {}))
+    bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    pay(world, copy, "19.00")
+    world.lookalikes["stripe"].edit("credit_note", None, {"invoice": copy, "lines": [{"amount": "50.00"}]})
+    await world.next_sweep()
+    await world.next_sweep()
+
+    known = only(world, "invoice")
+    assert isinstance(known, Invoice)
+    assert [str(getattr(known, one)) for one in ("paid", "credited", "due")] == ["19.00", "50.00", "50.00"]
 
 
 async def test_a_customer_and_an_invoice_of_one_id_are_two(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, VersionConflictError
 from core.model import holds
 from core.model.policy import Rule
 from core.ports import Exchange, HttpRequest, HttpResponse
@@ -376,6 +376,23 @@ async def test_the_loser_of_a_conflict_can_be_put_back() -> None:
     (lost,) = [one for one in entries(world) if one.lost]
     assert [(one.field, one.value, one.side) for one in lost.lost] == [("phone", "+4930222", "remote")]
     world.db.run_now(lambda tx: undo(tx, world.hub, lost.id, field=None, actor="ann"))
+    await world.settle()
+    assert {value(world, name, "phone") for name in (*NAMES, "registry")} == {"+4930222"}
+
+
+async def test_the_loser_of_a_conflict_is_not_put_back_over_what_came_later() -> None:
+    """The winner may have been corrected meanwhile, at any system."""
+    world = await agreeing(phone="+4930100")
+    external_id = everybody(world)[0].external_id
+    edit_only(world, "hubspot", {"phone": "+4930222"})
+    change_only(world, external_id, phone="+4930111")
+    await world.next_sweep()
+    (lost,) = [one for one in entries(world) if one.lost]
+    edit_only(world, "stripe", {"phone": "+4930333"})
+    await world.next_sweep()
+    with pytest.raises(VersionConflictError, match=r"phone is \+4930333 since .* UTC, by stripe"):
+        world.db.run_now(lambda tx: undo(tx, world.hub, lost.id, field=None, actor="ann"))
+    world.db.run_now(lambda tx: undo(tx, world.hub, lost.id, field=None, actor="ann", anyway=True))
     await world.settle()
     assert {value(world, name, "phone") for name in (*NAMES, "registry")} == {"+4930222"}
 

@@ -180,5 +180,14 @@ async def test_a_change_is_undone(api: httpx.AsyncClient) -> None:
     assert undone.json() == {"external_customer_id": "ada", "fields": {"name": "Ada"}}
     read = (await api.get("/v1/customers/ada")).json()
     assert (read["name"], read["phone"]) == ("Ada", "+49307654321")
+    late = await api.post(f"/v1/changes/{change}/undo", json={})
+    assert late.status_code == 200, "what is as it would be is no newer value"
+    await api.patch("/v1/customers/ada", json={"phone": "+49305555555"})
+    newer = await api.post(f"/v1/changes/{change}/undo", json={})
+    assert (newer.status_code, newer.json()["code"]) == (409, "version_conflict")
+    assert "phone is +49305555555 since" in newer.json()["problem"]
+    assert (await api.get("/v1/customers/ada")).json()["phone"] == "+49305555555"
+    assert (await api.post(f"/v1/changes/{change}/undo", json={"anyway": True})).status_code == 200
+    assert (await api.get("/v1/customers/ada")).json()["phone"] == "+49301234567"
     assert (await api.post("/v1/changes/999/undo", json={})).status_code == 404
     assert (await api.post(f"/v1/changes/{change}/undo", json={"field": "email"})).status_code == 422

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.file import load_config, sandbox_config
+from config.file import AccordConfig, load_config, sandbox_config
 from connectors.hubspot import manifest as hubspot
 from connectors.quickbooks import manifest as quickbooks
 from connectors.stripe import manifest as stripe
@@ -179,3 +179,58 @@ def test_copies_of_payments_need_an_account_to_be_deposited_to(tmp_path: Path) -
         load_config(path, PROVIDERS)
     path.write_text(text.replace("ACCOUNT", 'deposit_account = "35"'), encoding="utf-8")
     assert load_config(path, PROVIDERS).policy.connections["other"].documents.mirrors == ("payment",)
+    routed = text.replace("ACCOUNT\n", "") + "RO[connections.other.deposits]\nstripe = '36'\n"
+    path.write_text(routed.replace("RO", ""), encoding="utf-8")
+    with pytest.raises(ConfigError, match="a copy of a payment needs deposit_account"):
+        load_config(path, PROVIDERS)
+    path.write_text(routed.replace("RO", "sources = ['stripe']\n"), encoding="utf-8")
+    assert load_config(path, PROVIDERS).connections["other"].deposits == {"stripe": "36"}
+
+
+def routes(tmp_path: Path, text: str, provider: str = "quickbooks") -> AccordConfig:
+    """A file whose second connection says this of accounts for payments."""
+    path = tmp_path / "accord.toml"
+    account = 'deposit_account = "35"\n' if provider == "quickbooks" else ""
+    kind = "payment" if provider == "quickbooks" else "invoice"
+    path.write_text(
+        ORIGIN.replace('["invoice"]', '["invoice", "payment"]')
+        + '[connections.bills]\nprovider = "quickbooks"\n[connections.bills.documents]\noriginates = ["invoice"]\n'
+        + f'[connections.other]\nprovider = "{provider}"\n{account}'
+        + f'[connections.other.documents]\nmirrors = ["{kind}"]\n[connections.other.deposits]\n{text}\n',
+        encoding="utf-8",
+    )
+    return load_config(path, PROVIDERS)
+
+
+def test_a_route_is_a_connection_or_that_and_a_currency(tmp_path: Path) -> None:
+    """With quotes around the dot or without."""
+    wanted = {"stripe": "36", "stripe.EUR": "37"}
+    assert routes(tmp_path, 'stripe = "36"\n"stripe.EUR" = "37"').connections["other"].deposits == wanted
+    assert routes(tmp_path, 'stripe.EUR = "37"\nstripe.GBP = "38"').connections["other"].deposits == {
+        "stripe.EUR": "37",
+        "stripe.GBP": "38",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('strip = "36"', "no payment of 'strip' is copied here; did you mean \"stripe\""),
+        ('bills = "36"', "no payment of 'bills' is copied here"),
+        ('other = "36"', "no payment of 'other' is copied here"),
+        ('"stripe.EURO" = "36"', "'EURO' is no currency; a route is CONNECTION or CONNECTION.CURRENCY"),
+        ('stripe.EURO = "36"', "'EURO' is no currency"),
+        ('stripe = " "', "is blank"),
+        ("stripe = 36", "must be text in quotes"),
+    ],
+)
+def test_a_route_that_no_payment_takes_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    """A slip of the hand would send the money to the account of all others."""
+    with pytest.raises(ConfigError, match=says):
+        routes(tmp_path, text)
+
+
+def test_where_nothing_is_deposited_no_route_has_an_account(tmp_path: Path) -> None:
+    """HubSpot has none."""
+    with pytest.raises(ConfigError, match="has no effect: HubSpot deposits no payments"):
+        routes(tmp_path, 'stripe = "36"', "hubspot")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+
+import pytest
 
 from core.model.documents import Invoice, InvoiceStatus, Line
 from core.model.money import ZERO
-from core.model.settling import Part, Span, settled_of, span_of
+from core.model.settling import Part, Span, credited_of, settled_of, span_of
 
 
 def invoice(paid: str = "0", written_off: str = "0", status: InvoiceStatus = "open") -> Invoice:
@@ -71,3 +74,24 @@ def test_a_copy_is_settled_by_what_is_neither_due_nor_written_off() -> None:
     """Whatever it is settled by."""
     assert settled_of(invoice("19.00")) == Decimal("19.00")
     assert settled_of(invoice("19.00", "100.00")) == Decimal("19.00")
+
+
+@pytest.mark.parametrize(
+    ("settled", "known", "credited"),
+    [
+        ("69", [(False, "19"), (True, "50")], "50"),
+        ("69", [(True, "50")], "50"),  # the payment is not known yet
+        ("69", [(False, "19")], "0"),  # nor is the credit: it is paid until it is
+        ("69", [], "0"),
+        ("19", [(False, "19"), (True, "50")], "0"),  # the credit is not there yet
+        ("40", [(False, "19"), (True, "50")], "21"),
+        ("0", [(False, "19"), (True, "50")], "0"),
+        ("50", [(True, "20"), (True, "40")], "50"),
+    ],
+)
+def test_of_one_sum_each_has_what_surer_ones_left(
+    settled: str, known: Sequence[tuple[bool, str]], credited: str
+) -> None:
+    """Payments are sure of their money before credits are: a credit may be known that is not applied there yet."""
+    told = [(is_credit, Decimal(amount)) for is_credit, amount in known]
+    assert credited_of(Decimal(settled), told) == Decimal(credited)

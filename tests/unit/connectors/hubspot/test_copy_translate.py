@@ -85,6 +85,7 @@ def test_a_line_has_its_origins_id_where_its_marker_is_this_invoices() -> None:
         (OURS, [{"price": "0.001"}], "finer than EUR's smallest unit"),
         (OURS, [ITEM | {"accord_amount": "21"}], "line item 70 amounts to 20, but accord_amount says 21"),
         (OURS, [ITEM | {"accord_discount": "3"}], "amounts to 2, but accord_discount says 3"),
+        (OURS, [{"price": "5", "accord_amount": "-20"}], "amounts to 5, but accord_amount says -20"),
         ({"hs_currency": "EUR", "hs_invoice_status": "open"}, [], "is no copy of Accord's"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -171,7 +172,8 @@ def test_settings_of_a_connection_are_read_once() -> None:
         "deposit_account": "35",
         "tax_codes": " 19 : 5, 8.25:TAX,,0:2 ",
     }
-    found = booking_of("books", settings, {"prod": "8"}, is_us=False)
+    config = ConnectionConfig("books", "quickbooks", settings, items={"prod": "8"}, deposits={"stripe-eu": "36"})
+    found = booking_of(config, is_us=False)
 
     assert found == Booking(
         is_us=False,
@@ -181,11 +183,13 @@ def test_settings_of_a_connection_are_read_once() -> None:
         income_account="79",
         rounding_item="9",
         deposit_account="35",
+        deposits={"stripe-eu": "36"},
         overrides_tax=False,
         tax_codes=((Decimal(19), "5"), (Decimal("8.25"), "TAX"), (Decimal(0), "2")),
     )
-    assert booking_of("books", {}, {}, is_us=True).overrides_tax
-    assert not booking_of("books", {"tax_override": "no"}, {}, is_us=True).overrides_tax
+    plain = ConnectionConfig("books", "quickbooks")
+    assert booking_of(plain, is_us=True).overrides_tax
+    assert not booking_of(replace(plain, settings={"tax_override": "no"}), is_us=True).overrides_tax
 
 
 @pytest.mark.parametrize(
@@ -490,7 +494,35 @@ def test_a_long_reference_is_kept_whole_in_the_note() -> None:
 
 def test_without_an_account_no_payment_is_mirrored() -> None:
     """QuickBooks would put it into some account of its own choice."""
-    assert refused(payment(), booking=Booking()).field == "deposit_account"
+    wanted = WantedDocument(document=payment(), mark=MARK, origin="stripe-eu")
+    with pytest.raises(RejectedError, match="payments of stripe-eu in USD") as caught:
+        QuickBooksDocuments(Booking(deposits={"stripe-us": "36", "stripe-eu.EUR": "37"})).step(wanted, None)
+    assert caught.value.field == "deposits.stripe-eu.USD"
+
+
+@pytest.mark.parametrize(
+    ("origin", "currency", "account"),
+    [
+        ("stripe-eu", "EUR", "36"),
+        ("stripe-eu", "GBP", "37"),
+        ("stripe-us", "GBP", "38"),
+        ("stripe-us", "USD", "35"),
+        ("stripe", "EUR", "35"),
+    ],
+)
+def test_each_route_of_payments_has_its_account(origin: str, currency: str, account: str) -> None:
+    """Where it was deposited, and what it is paid back out of: nothing of one route stands in another one's account."""
+    routes = {"stripe-eu": "36", "stripe-eu.GBP": "37", "stripe-us.GBP": "38"}
+    documents = QuickBooksDocuments(Booking(deposit_account="35", deposits=routes))
+    came = payment(currency=currency)
+    made = documents.step(WantedDocument(document=came, mark=MARK, origin=origin), None)
+    assert made is not None
+    assert made.body["DepositToAccountRef"] == {"value": account}
+    there = json.dumps(received() | {"CurrencyRef": {"value": currency}}).encode()
+    back = msgspec.structs.replace(came, refunded=Decimal(3))
+    with pytest.raises(ByHandError) as asked:
+        documents.step(WantedDocument(document=back, mark=MARK, origin=origin), there)
+    assert asked.value.account == account
 
 
 def test_a_credit_note_is_applied_by_a_payment_of_nothing() -> None:
