@@ -57,10 +57,10 @@ coverage: $(STAMP)  ## tests of the pure modules, and 100 % of the branches of c
 bench: $(STAMP)  ## measure; prints JSON
 	$(BIN)/python -m tests.benchmarks
 
-sim: $(STAMP)  ## 2,000 simulated worlds
-	$(BIN)/python -m tests.simulation --worlds 2000 --jobs 2
+sim: $(STAMP)  ## 5,000 simulated worlds
+	$(BIN)/python -m tests.simulation --worlds 5000 --jobs 2
 
-crash: $(STAMP)  ## every crash point, every provider, every fault
+crash: $(STAMP)  ## every crash point, every provider, every fault; ends with how many deaths there were at each
 	ACCORD_CRASH_MATRIX=all $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
 
 $(MUTATION_STAMP): requirements.lock requirements-mutation.lock
