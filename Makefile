@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-COVERED := tests/unit/model tests/unit/connectors tests/property
+COVERED := tests/unit/model tests/unit/connectors tests/property tests/contract/test_repositories.py
 MUTATION := $(VENV)/mutation
 MUTATION_STAMP := $(MUTATION)/.installed
 
@@ -50,17 +50,17 @@ types: $(STAMP)  ## mypy, strict
 contracts: $(STAMP)  ## who may import whom
 	$(BIN)/lint-imports --no-cache
 
-coverage: $(STAMP)  ## tests of the pure modules, and 100 % of the branches of core/model and every translate, webhook and errors
-	$(BIN)/python -m pytest -q -n 2 $(COVERED) --cov=core/model --cov=connectors --cov-branch --cov-report=
-	$(BIN)/python -m coverage report --fail-under=100 --include='core/model/*,connectors/*/translate.py,connectors/*/translate/*,connectors/*/webhook.py,connectors/*/webhook/*,connectors/*/errors.py,connectors/*/errors/*' --skip-covered
+coverage: $(STAMP)  ## tests of the pure modules and of intents, and 100 % of their branches: core/model, every translate, webhook and errors
+	$(BIN)/python -m pytest -q -n 2 $(COVERED) --cov=core/model --cov=core/store --cov=connectors --cov-branch --cov-report=
+	$(BIN)/python -m coverage report --fail-under=100 --include='core/model/*,core/store/intents.py,connectors/*/translate.py,connectors/*/translate/*,connectors/*/webhook.py,connectors/*/webhook/*,connectors/*/errors.py,connectors/*/errors/*' --skip-covered
 
 bench: $(STAMP)  ## measure; prints JSON
 	$(BIN)/python -m tests.benchmarks
 
-sim: $(STAMP)  ## 2,000 simulated worlds
-	$(BIN)/python -m tests.simulation --worlds 2000 --jobs 2
+sim: $(STAMP)  ## 5,000 simulated worlds
+	$(BIN)/python -m tests.simulation --worlds 5000 --jobs 2
 
-crash: $(STAMP)  ## every crash point, every provider, every fault
+crash: $(STAMP)  ## every crash point, every provider, every fault; ends with how many deaths there were at each
 	ACCORD_CRASH_MATRIX=all $(BIN)/python -m pytest -n 2 tests/crash tests/integration/daemon
 
 $(MUTATION_STAMP): requirements.lock requirements-mutation.lock

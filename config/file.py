@@ -26,7 +26,10 @@ SANDBOX_DOCUMENTS: Final[Mapping[str, DocumentPolicy]] = {
     "quickbooks": DocumentPolicy(originates=KINDS, mirrors=KINDS, since="2000-01-01"),
     "hubspot": DocumentPolicy(mirrors=("invoice",), since="2000-01-01", overview=True),
 }
-"""What flows between look-alikes: an invoice that is made at one is copied to the others."""
+"""What flows between look-alikes: Stripe's documents to QuickBooks, and the invoices of both to HubSpot.
+
+Nothing is copied to Stripe here: that is for a policy of its own, since customers pay at Stripe what is open there.
+"""
 SANDBOX_METADATA_KEYS: Final[Mapping[str, tuple[str, ...]]] = {"hubspot": ("plan", "segment", "account_manager")}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from core.cli.demo_bills import audited, bill_everybody, copied, look_at_bills
+from core.cli.demo_bills import audited, bill_everybody, copied, look_at_bills, unequal
 from core.cli.quiet import Bell, left_over, paused, run_until_quiet
 from core.cli.root import Root, SandboxAccess
 from core.cli.screen import Screen
@@ -106,7 +106,8 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
     wrote = _writes(stage)
     reads, second_writes = await _second_pass(stage)
     found += _verify(stage)
-    wrong_bills += audited(stage.hub, stage.clients)
+    copies = stage.hub.db.read_now(copied)
+    wrong_bills += audited(stage.hub, stage.clients) + unequal(copies)
     unfinished = stage.hub.db.read_now(lambda tx: left_over(tx, stage.hub)) or unfinished
     _dump(stage, "after")
     held = stage.hub.db.read_now(lambda tx: _held(tx, stage))
@@ -118,7 +119,7 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
         "customers": counts["customers"],
         "mappings": counts["mappings"],
         "invoices": counts["invoices"],
-        "documents": stage.hub.db.read_now(copied),
+        "documents": copies,
         "approved": approved,
         "writes": wrote,
         "holds": [

@@ -1,4 +1,4 @@
-"""The demo's invoices: made where people bill, copied to where the books are, and compared without the engine."""
+"""The demo's documents: made where people bill, copied to where the books are, and compared without the engine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 from core.model.documents import KINDS
 from core.model.holds import MASS_CHANGE
-from core.sandbox.audit import discrepancies
+from core.model.policy import DocumentPolicy
+from core.sandbox.audit import discrepancies, settlement_problems
 from core.sandbox.cast import System
 from core.sandbox.client import SandboxClient
 from core.sandbox.papers import PLACES, Account, Biller, invent, plant_bills
+from core.sandbox.sums import unbalanced, unsettled
 from core.store import holds, mappings
 from core.store.database import Tx
 from core.sync.answers import answer
@@ -81,20 +83,49 @@ def _live(tx: Tx, name: str) -> list[mappings.MappingRow]:
 
 
 def audited(hub: Hub, clients: Mapping[System, SandboxClient]) -> list[str]:
-    """What is wrong about the invoices, read from the systems themselves."""
+    """What is wrong about invoices, payments and credit notes, read from the systems themselves."""
     policies = {name: one.policy.documents for name, one in hub.connections.items()}
-    billing = {name for name, policy in policies.items() if "invoice" in (*policy.originates, *policy.mirrors)}
-    shown: dict[str, Mapping[str, Any]] = {
-        name: client.neutral("invoice") for name, client in clients.items() if name in billing
-    }
-    mirrors = {
-        name: [other for other, policy in policies.items() if other != name and "invoice" in policy.mirrors]
-        for name, policy in policies.items()
-        if "invoice" in policy.originates
+    # HubSpot shows what was paid on the invoice, and knows no payments
+    shown: dict[str, dict[str, Mapping[str, Any]]] = {
+        kind: {name: client.neutral(kind) for name, client in clients.items() if kind in _seen_at(policies[name])}
+        for kind in KINDS
     }
     held = hub.db.read_now(_held)
-    found = [f"{one.system} {one.number}: {one.problem}" for one in discrepancies(shown, mirrors, held)]
+    mirrors = _mirrors(policies, "invoice")
+    found = [f"{one.system} {one.number}: {one.problem}" for one in discrepancies(shown["invoice"], mirrors, held)]
+    for origin, names in _mirrors(policies, "payment").items():
+        for books in names:
+            found += [f"{books}: {problem}" for problem in settlement_problems(shown, (), origin, books)]
+    systems: dict[str, dict[str, Mapping[str, Any]]] = {
+        name: {kind: shown[kind].get(name, {}) for kind in KINDS} for name in clients if name in shown["invoice"]
+    }
+    booked = clients["quickbooks"].objects("payment")
+    found += unbalanced(systems, booked)
+    for mirror in sorted(systems.keys() - shown["payment"].keys()):
+        found += unsettled(systems, booked, mirror)
     return found + [f"nobody expects this to be held: {number}" for number in sorted(held)]
+
+
+def _seen_at(policy: DocumentPolicy) -> set[str]:
+    return {*policy.originates, *policy.mirrors}
+
+
+def _mirrors(policies: Mapping[str, DocumentPolicy], kind: str) -> dict[str, list[str]]:
+    """Where documents of a kind are made -> where their copies are."""
+    return {
+        name: [other for other, policy in policies.items() if other != name and kind in policy.mirrors]
+        for name, policy in policies.items()
+        if kind in policy.originates
+    }
+
+
+def unequal(documents: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What `copied` tells and must not: copies that Accord itself does not take for equal."""
+    return [
+        f"{counts['copies'] - counts['equal']} of {counts['copies']} copies of {kind}s are not known to be equal"
+        for kind, counts in documents.items()
+        if counts["equal"] < counts["copies"]
+    ]
 
 
 def _held(tx: Tx) -> frozenset[str]:

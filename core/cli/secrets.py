@@ -24,9 +24,10 @@ def rotate(desk: Desk) -> None:
     The key file is rewritten. A key of your own comes first in ACCORD_SECRET_KEY, before the old one; take the old one
     away afterwards. It is safe to run again after any interruption.
     """
+    from core.cli.asking import actor
     from core.store.vault import rotate as renew
 
-    done = renew(desk.root.database(), desk.root.keyring(), desk.root.clock())
+    done = renew(desk.root.database(), desk.root.keyring(), desk.root.clock(), actor=actor())
     words = f"{done.secrets} secrets of {done.connections} connections are sealed with the new key {done.key_id}"
     desk.show(done, lambda screen: screen.line(words))
     desk.note("keep a copy of the new key; a backup made before needs the old one")
@@ -42,6 +43,7 @@ def forget(
 
     Connections that need them ask for `accord connect` again. Secrets from the environment are not touched.
     """
+    from core.cli.asking import actor
     from core.store import schema
     from core.store.vault import forget as drop
 
@@ -49,5 +51,5 @@ def forget(
     schema.check(db)
     if not yes:
         desk.confirm(f"Drop the stored secrets of {connection or 'every connection'}?", otherwise="--yes")
-    dropped = drop(db, connection)
+    dropped = drop(db, connection, desk.root.clock(), actor=actor())
     desk.show({"dropped": dropped}, lambda screen: screen.line(f"{dropped} stored secrets dropped"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,9 +11,12 @@ import msgspec
 
 Shown = Mapping[str, Mapping[str, Any]]
 """One system's documents of a kind as neutral values, by id (LookAlike.neutral)."""
+Numbers = Mapping[str, str]
+"""Number by the id of an invoice, at one system."""
 
 _EQUAL: Final = ("currency", "total", "tax", "status", "due")
 _UNCOPIED: Final = frozenset({"draft"})
+_STANDS: Final = frozenset({"succeeded", "issued"})
 
 
 class Discrepancy(msgspec.Struct, frozen=True):
@@ -30,14 +34,67 @@ def discrepancies(
     found: list[Discrepancy] = []
     for system, shown in invoices.items():
         found += (Discrepancy(system, one["number"], problem) for one in shown.values() for problem in _unbalanced(one))
-        originals = [one for one in shown.values() if not one.get("mark") and one["status"] not in _UNCOPIED]
         for mirror in mirrors.get(system, ()):
             copies = _by_number(invoices[mirror])
-            for one in originals:
+            for one in _originals(shown):
                 number = one["number"]
                 if number not in held:
                     found += (Discrepancy(mirror, number, why) for why in _unequal(one, copies.get(number, [])))
+    return found + list(_strays(invoices, mirrors))
+
+
+def _strays(invoices: Mapping[str, Shown], mirrors: Mapping[str, Sequence[str]]) -> Iterator[Discrepancy]:
+    """Copies that nothing was to be copied for: of a draft, of nothing, or of one that has its copy."""
+    for mirror in sorted({one for names in mirrors.values() for one in names}):
+        origins = [system for system, names in mirrors.items() if mirror in names]
+        wanted = Counter(one["number"] for system in origins for one in _originals(invoices[system]))
+        there = {number: len(some) for number, some in _by_number(invoices[mirror]).items()}
+        for number, times in there.items():
+            if times > wanted[number]:
+                yield Discrepancy(mirror, number, f"is there {times} times, and {wanted[number]} times to be copied")
+
+
+def settlement_problems(
+    shown: Mapping[str, Mapping[str, Shown]], held: Collection[str], origin: str, books: str
+) -> list[str]:
+    """Each payment and each credit note of `origin` is in the books once, for its invoice and with its amount.
+
+    `shown`: by kind and system. `held`: ids at the origin of documents that people decide about: they may be there.
+    """
+    found = []
+    numbers = {name: {one: told["number"] for one, told in shown["invoice"][name].items()} for name in (origin, books)}
+    readings: dict[str, Callable[[Mapping[str, Any], Numbers], tuple[object, ...]]] = {
+        "payment": _applied,
+        "credit_note": _credited,
+    }
+    for kind, read in readings.items():
+        there = shown[kind]
+        made = {name: read(one, numbers[origin]) for name, one in there[origin].items() if _is_original(one)}
+        wanted = Counter(told for name, told in made.items() if name not in held)
+        may_be = Counter(told for name, told in made.items() if name in held)
+        copied = [one for one in there[books].values() if one.get("mark") and one["status"] in _STANDS]
+        copies = Counter(read(one, numbers[books]) for one in copied)
+        found += [f"{kind} {told}: missing in the books" for told in (wanted - copies).elements()]
+        found += [f"{kind} {told}: too often in the books" for told in (copies - wanted - may_be).elements()]
     return found
+
+
+def _is_original(one: Mapping[str, Any]) -> bool:
+    return one["status"] in _STANDS and not one.get("mark")
+
+
+def _applied(one: Mapping[str, Any], numbers: Numbers) -> tuple[object, ...]:
+    parts = sorted((numbers[part["invoice"]], Decimal(part["amount"])) for part in one["applications"])
+    return (one["currency"], Decimal(one["amount"]), tuple(parts))
+
+
+def _credited(one: Mapping[str, Any], numbers: Numbers) -> tuple[object, ...]:
+    del numbers  # a credit memo does not tell its invoice: that invoice's balance does
+    return (one["currency"], one["number"], Decimal(one["total"]), Decimal(one["applied"]))
+
+
+def _originals(shown: Shown) -> list[Mapping[str, Any]]:
+    return [one for one in shown.values() if not one.get("mark") and one["status"] not in _UNCOPIED]
 
 
 def _by_number(shown: Shown) -> dict[str, list[Mapping[str, Any]]]:
@@ -51,14 +108,15 @@ def _by_number(shown: Shown) -> dict[str, list[Mapping[str, Any]]]:
 def _unequal(one: Mapping[str, Any], copies: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not copies and one["status"] == "void":
         return  # void before it could be copied
-    if len(copies) != 1:
-        yield f"is there {len(copies)} times"
+    if not copies:
+        yield "is there 0 times"
         return
-    for field in _EQUAL:
-        if one["status"] == "void" and field in ("total", "tax"):
-            continue  # some systems keep the amounts of what is void, others show zero
-        if copies[0][field] != one[field]:
-            yield f"has {field} {copies[0][field]}, not {one[field]}"
+    for copy in copies:
+        for field in _EQUAL:
+            if one["status"] == "void" and field in ("total", "tax"):
+                continue  # some systems keep the amounts of what is void, others show zero
+            if copy[field] != one[field]:
+                yield f"has {field} {copy[field]}, not {one[field]}"
 
 
 def _unbalanced(one: Mapping[str, Any]) -> Iterator[str]:

@@ -19,12 +19,17 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.errors import StorageError
+from core.model.values import Value
 from core.ports import Clock
+from core.store import journal
 from core.store.database import Database, Tx
 from core.store.keyring import KEY_BYTES, Keyring, key_id, unknown_key
 from core.store.secret_tables import VAULT, VAULT_KEYS
 
 _NONCE_BYTES: Final = 12
+_KIND: Final = "secret"
+"""Of the journal's entries about secrets: they are about no customer and no document."""
+_Changes = Mapping[str, tuple[Value, Value, str]]
 _LOCK: Final = "vault"
 """Saves and rotations go one after the other: a value sealed with a data key that is being replaced would be lost."""
 
@@ -121,35 +126,50 @@ def check_keys(db: Database, keys: Keyring) -> None:
             raise unknown_key()
 
 
-def rotate(db: Database, keys: Keyring, clock: Clock) -> Rotated:
+def rotate(db: Database, keys: Keyring, clock: Clock, *, actor: str) -> Rotated:
     """Seal everything anew: a new key around new data keys. A death at any line leaves everything readable.
 
-    The new key is at its source before the transaction that needs it commits, and the old one leaves after that.
+    The new key is at its source before the transaction that needs it commits, and the old one leaves after that. The
+    journal says who did it.
     """
-    done = db.run_now(lambda tx: _rotate(tx, keys, clock.now()))
+    done = db.run_now(lambda tx: _rotate(tx, keys, clock.now(), actor))
     db.run_now(lambda tx: _retire(tx, keys))
     return done
 
 
-def forget(db: Database, connection: str | None) -> int:
-    """Drop the sealed secrets of one connection or of all, for a key that is lost; returns how many there were."""
+def forget(db: Database, connection: str | None, clock: Clock, *, actor: str) -> int:
+    """Drop the sealed secrets of one connection or of all, for a key that is lost; returns how many there were.
+
+    The journal says who did it.
+    """
 
     def drop(tx: Tx) -> int:
         tx.serialize(_LOCK)
         which = [table.c.connection == connection if connection else sa.true() for table in (VAULT_KEYS, VAULT)]
         tx.execute(sa.delete(VAULT_KEYS).where(which[0]))
-        return tx.execute(sa.delete(VAULT).where(which[1])).rowcount
+        dropped = tx.execute(sa.delete(VAULT).where(which[1])).rowcount
+        _note(tx, clock.now(), "forget_secrets", connection, {"secrets": (str(dropped), None, "forget")}, actor)
+        return dropped
 
     return db.run_now(drop)
 
 
-def _rotate(tx: Tx, keys: Keyring, now: float) -> Rotated:
+def _note(tx: Tx, now: float, action: str, connection: str | None, changes: _Changes, actor: str) -> None:
+    entry = journal.Entry(
+        at=now, kind=_KIND, record_id="", connection=connection, action=action, changes=changes, actor=actor
+    )
+    journal.write(tx, [entry])
+
+
+def _rotate(tx: Tx, keys: Keyring, now: float, actor: str) -> Rotated:
     tx.serialize(_LOCK)
     opened = {
         row.connection: _opened(tx, _unwrapped(keys, row.connection, row.key_id, row.wrapped), row.connection)
         for row in tx.rows(sa.select(VAULT_KEYS).order_by(VAULT_KEYS.c.connection))
     }
-    key = keys.source.next(_keys_in_use(tx))
+    before = _keys_in_use(tx)
+    key = keys.source.next(before)
+    _note(tx, now, "rotate", None, {"key": (", ".join(sorted(before)), key_id(key), "rotate")}, actor)
     tx.execute(sa.delete(VAULT))
     tx.execute(sa.delete(VAULT_KEYS))
     for connection, values in opened.items():

@@ -32,6 +32,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, choice, actor, now):
         raise InvalidInputError(_closed_by(hold), field="hold", cure="`accord holds` shows what is open")
+    _note(tx, hold, choice, actor, now)
     if hold.subject in (guard.SUBJECT, LISTING_SUBJECT):
         _answer_connection(tx, hub, hold, choice)
     elif hold.field == "" and hold.subject.startswith("m:"):
@@ -48,6 +49,27 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         _look_again(tx, hub, hold)
     tx.after_commit(lambda: hub.wake(hold.connection))
     return hold
+
+
+def _note(tx: Tx, hold: Hold, choice: str, actor: str, now: float) -> None:
+    """Who said what about a document, or about a whole connection: what comes of it is done later, by a lane."""
+    row = mappings.by_ids(tx, [hold.subject[2:]]).get(hold.subject[2:]) if hold.subject.startswith("m:") else None
+    if row is not None and row.kind not in KINDS:
+        return  # what is answered about a customer is journalled where it is carried out
+    if row is None and hold.subject not in (guard.SUBJECT, LISTING_SUBJECT):
+        return
+    entry = journal.Entry(
+        at=now,
+        kind=row.kind if row else "connection",
+        record_id=row.record_id if row else "",
+        connection=hold.connection,
+        remote_id=row.remote_id if row else None,
+        action="answer",
+        changes={hold.reason: (None, choice, "answer")},
+        actor=actor,
+        trace=hold.id,
+    )
+    journal.write(tx, [entry])
 
 
 def _closed_by(hold: Hold) -> str:

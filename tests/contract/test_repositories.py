@@ -202,6 +202,51 @@ def test_an_intent_is_found_by_its_key(db: Database) -> None:
     assert found == msgspec.structs.replace(intent("i1", "m3"), sent_at=8.0)
 
 
+def test_what_is_under_way_is_told_without_its_body(db: Database) -> None:
+    """Of one connection; what is closed is not under way."""
+    intents_of_three(db)
+    db.run_now(lambda tx: intents.insert(tx, [msgspec.structs.replace(intent("i4", "m4"), trace="t4", sent_at=9.0)]))
+    db.run_now(lambda tx: intents.close(tx, {"i1": "done"}, 2.0))
+    found = db.read_now(lambda tx: intents.open_actions(tx, "stripe"))
+    assert sorted(found) == [("customer", "create", 6.0, ""), ("customer", "create", 9.0, "t4")]
+
+
+def test_the_newest_write_of_which_it_is_not_known_what_it_replaced(db: Database) -> None:
+    """By mapping, until it is known of all of a mapping's writes; of the others it stays asked."""
+    intents_of_three(db)
+    for name in ("i1", "i3"):
+        db.run_now(lambda tx, one=name: intents.stamp(tx, one, f"at {one}"))  # type: ignore[misc]
+    db.run_now(lambda tx: intents.close(tx, {"i3": "done"}, 2.0))
+    later = msgspec.structs.replace(intent("i5", "m1"), sent_at=30.0, stamp="at i5")
+    db.run_now(lambda tx: intents.insert(tx, [later]))
+
+    def stamps() -> dict[str, str]:
+        found = db.read_now(lambda tx: intents.stamped_of(tx, ["m1", "m2", "m3"]))
+        return {name: one.stamp for name, one in found.items()}
+
+    assert stamps() == {"m1": "at i5", "m3": "at i1"}
+    db.run_now(lambda tx: intents.recalled(tx, ["m1"]))
+    assert stamps() == {"m3": "at i1"}
+
+
+def test_an_intent_in_doubt_is_under_way_again_under_its_key_and_time(db: Database) -> None:
+    """Its answer may still come: what may land of the first try is waited for as before."""
+    intents_of_three(db)
+    db.run_now(lambda tx: intents.doubt(tx, "i1", 9.0, "no answer"))
+    db.run_now(lambda tx: intents.under_way(tx, "i1"))
+    told = {one.id: (one.state, one.sent_at, one.resolve_after, one.attempts) for one in db.read_now(intents.all_open)}
+    assert told == {"i1": ("sent", 8.0, 9.0, 1), "i2": ("sent", 7.0, None, 0), "i3": ("sent", 6.0, None, 0)}
+
+
+def test_an_intent_that_outlived_its_sender_waits_from_now_on(db: Database) -> None:
+    """When it was sent is not known: the one that died may have sent it just before."""
+    intents_of_three(db)
+    db.run_now(lambda tx: intents.outlived(tx, "i1", 90.0, 50.0))
+    told = {one.id: (one.state, one.sent_at, one.resolve_after) for one in db.read_now(intents.all_open)}
+    assert told["i1"] == ("ambiguous", 50.0, 90.0)
+    assert told["i3"] == ("sent", 6.0, None)
+
+
 def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:
     """The change it tells of was not seen by the one who clears."""
     mark = {"reason": "t", "trace": "", "now": 5.0}

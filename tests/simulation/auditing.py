@@ -13,6 +13,7 @@ from connectors.quickbooks.connector import batch_id, request_id
 from core.model.documents import KINDS, Invoice
 from core.ports import Write
 from core.sandbox.lookalike import Mutation
+from core.sandbox.sums import unbalanced
 from core.store import documents
 from core.store.database import Tx
 from core.store.tables import HOLDS, INTENTS, MAPPINGS
@@ -21,7 +22,6 @@ from core.sync.hub import KIND
 from tests.simulation.papers import EVERYWHERE, NOT_TOLD, Named, Shown
 from tests.simulation.resting import STANDING, Rest
 from tests.simulation.routes import MIRRORS
-from tests.simulation.sums import unbalanced
 from tests.simulation.tape import SYSTEMS, Billing
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Audit:
         self._unpayable()
         self._strays(rest)
         for problem in unbalanced(rest.shown, self._clerks.lookalike("quickbooks").objects("payment")):
-            self._fail(problem)
+            self._fail(f"F4: {problem}")
         self._spoiled(rest)
         self._registry(rest)
         self._count(rest)

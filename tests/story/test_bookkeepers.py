@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from random import Random
 from typing import Any
 
 import pytest
 
-from core.errors import InvalidInputError
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.sandbox.admin import Edit
-from core.sandbox.lookalike import LookAlike
 from tests.campaigns import kills
+from tests.support.beside import Beside
 from tests.support.bookkeepers import Bookkeepers
 from tests.support.paper import BOOKS, SINCE, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-class Beside:
-    """What `SandboxClient` offers, of a look-alike in this process."""
-
-    def __init__(self, lookalike: LookAlike) -> None:
-        """Without a socket."""
-        self._lookalike = lookalike
-
-    def neutral(self, kind: str = "customer") -> Any:
-        """Every live object as neutral fields."""
-        return dict(self._lookalike.neutral(kind))
-
-    def objects(self, kind: str = "customer") -> Any:
-        """Every live object, provider-shaped."""
-        return dict(self._lookalike.objects(kind))
-
-    def edit(self, changes: Any, remote_id: str | None = None, kind: str = "customer") -> str:
-        """A person's edit."""
-        try:
-            return self._lookalike.edit(kind, remote_id, changes)
-        except ValueError as error:
-            raise InvalidInputError(str(error)) from error
-
-    def bulk(self, edits: Iterable[Edit]) -> list[str]:
-        """Many edits."""
-        return [self._lookalike.edit(one.kind, one.id, one.changes) for one in edits]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.model.documents import KINDS
 from core.model.match import RESTORED
 from core.store import connections, schema
 from core.store.backup import backup
@@ -23,6 +24,7 @@ from core.sync.linking import unlink
 from core.sync.plan import plan
 from core.sync.restoring import notice
 from tests.support.acting import answer, enter, everybody, failing, held, with_policy
+from tests.support.paper import bill, pay
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -174,6 +176,47 @@ async def test_an_older_database_makes_nothing_twice_and_brings_nobody_back(
         assert {name: people(world, name) for name in NAMES} == before
     finally:
         world.db.close()
+
+
+async def test_an_older_database_doubles_no_document_and_follows_what_was_voided_and_credited(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """After the backup: a void, a credit note, a payment, a new invoice, and the erasure of somebody who was billed."""
+    world = begin(sqlite_url, tmp_path)
+    ada, ben = (put(world, "stripe", name=name, email=f"{name}@example.test") for name in ("ada", "ben"))
+    await world.activate_all()
+    voided, credited, bens = (bill(world, customer=one) for one in (ada, ada, ben))
+    await a_day(world)
+    put_back = backed_up(world, tmp_path)
+    stripe = world.lookalikes["stripe"]
+    stripe.edit("invoice", voided, {"status": "void"})
+    note = {"customer": ada, "currency": "USD", "invoice": credited, "applied": "30.00"}
+    stripe.edit("credit_note", None, {**note, "lines": [{"description": "Sorry", "amount": "30.00"}]})
+    pay(world, bens, "19.00", customer=ben)
+    await a_day(world)
+    gone = named(world, "ben")
+    world.db.run_now(lambda tx: erase(tx, world.hub, gone, actor="ann", trace="t"))
+    bill(world, customer=ada)
+    await a_day(world)
+    before = {name: books(world, name) for name in NAMES}
+    assert [one for one in before["quickbooks"] if one[:2] == ("invoice", "void")]
+    assert {one[0] for one in before["quickbooks"]} == {"invoice", "payment", "credit_note"}
+
+    put_back()
+    assert await started_again(world)
+    assert {name: books(world, name) for name in NAMES} == before
+    assert [one.fields["name"] for one in everybody(world)] == ["ada"]
+    assert [one.detail for one in held(world) if "document" in one.detail] == []
+    assert failing(world) == []
+    world.db.close()
+
+
+def books(world: World, name: str) -> list[tuple[str, ...]]:
+    """Every document that a system holds, and what it comes to."""
+    kinds = KINDS if name != "hubspot" else ("invoice",)
+    shown = [(kind, one) for kind in kinds for one in world.lookalikes[name].neutral(kind).values()]
+    fields = ("status", "number", "total", "due", "amount", "applied")
+    return sorted((kind, *(str(one.get(field)) for field in fields)) for kind, one in shown)
 
 
 async def decide_all(world: World) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import InvalidInputError
 from core.sandbox.admin import Edit
-from core.sandbox.audit import Shown, discrepancies
+from core.sandbox.audit import Shown, discrepancies, settlement_problems
 from core.sandbox.client import SandboxClient
 from core.sandbox.papers import PLACES, Account, invent
 from core.store.database import Database
@@ -155,7 +155,8 @@ class Bookkeepers:
             for kind in ("invoice", "payment", "credit_note")
         }
         held = held_documents(db)
-        found = invoice_problems(shown["invoice"], held) + settlement_problems(shown, held)
+        found = invoice_problems(shown["invoice"], held)
+        found += settlement_problems(shown, held, "stripe", "quickbooks")
         items, told = self.clients["hubspot"].objects("line_item"), shown["invoice"]["hubspot"].values()
         on_invoices = sum(len(one["lines"]) for one in told)
         if len(items) != on_invoices:
@@ -196,47 +197,15 @@ def invoice_problems(shown: Mapping[str, Shown], held: Mapping[str, str]) -> lis
     lines = {one["number"]: _lines(one) for one in shown["stripe"].values()}
     for name in MIRRORS["stripe"]:
         copies = [one for one in shown[name].values() if one.get("mark")]
-        times = Counter(one["number"] for one in copies)
-        found += [f"{name} {number}: is there {many} times" for number, many in times.items() if many > 1]
-        for one in copies:
-            if one["status"] != "void" and one["number"] not in numbers and _lines(one) != lines[one["number"]]:
-                found.append(f"{name} {one['number']}: lines {_lines(one)}, not {lines[one['number']]}")
+        judged = [one for one in copies if one["status"] != "void" and one["number"] not in numbers]
+        found += [
+            f"{name} {one['number']}: lines {_lines(one)}, not {lines[one['number']]}"
+            for one in judged
+            if _lines(one) != lines[one["number"]]
+        ]
     return found
 
 
 def _lines(one: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
     # of tax QuickBooks has only the sum, which the audit compares
     return [(Decimal(line["amount"]), Decimal(line["discount"])) for line in one["lines"]]
-
-
-def settlement_problems(shown: Mapping[str, Mapping[str, Shown]], held: Mapping[str, str]) -> list[str]:
-    """Each payment and each credit note of Stripe's is in the books once, for its invoice and with its amount."""
-    found = []
-    numbers = {
-        name: {one: told["number"] for one, told in shown["invoice"][name].items()} for name in ("stripe", "quickbooks")
-    }
-    for kind, read in (("payment", _applied), ("credit_note", _credited)):
-        there = shown[kind]
-        made = {name: read(one, numbers["stripe"]) for name, one in there["stripe"].items() if _stands(one)}
-        wanted = Counter(told for name, told in made.items() if name not in held)
-        may_be = Counter(told for name, told in made.items() if name in held)
-        copies = Counter(
-            read(one, numbers["quickbooks"]) for one in there["quickbooks"].values() if one.get("mark") and _stands(one)
-        )
-        found += [f"{kind} {told}: missing in the books" for told in (wanted - copies).elements()]
-        found += [f"{kind} {told}: too often in the books" for told in (copies - wanted - may_be).elements()]
-    return found
-
-
-def _stands(one: Mapping[str, Any]) -> bool:
-    return one["status"] in ("succeeded", "issued")
-
-
-def _applied(one: Mapping[str, Any], numbers: Mapping[str, str]) -> tuple[object, ...]:
-    parts = sorted((numbers[part["invoice"]], Decimal(part["amount"])) for part in one["applications"])
-    return (one["currency"], Decimal(one["amount"]), tuple(parts))
-
-
-def _credited(one: Mapping[str, Any], numbers: Mapping[str, str]) -> tuple[object, ...]:
-    del numbers  # a credit memo does not tell its invoice: that invoice's balance does
-    return (one["currency"], one["number"], Decimal(one["total"]), Decimal(one["applied"]))

@@ -28,7 +28,8 @@ READS: Mapping[str, str] = {
     "hubspot": r"/(search|batch/read)",
     "quickbooks": r"/(cdc|query|customer/)",
 }
-FAULTS: tuple[FaultKind | None, ...] = (None, "lost_request", "lost_answer", "error_after")
+FAULTS: tuple[FaultKind | None, ...] = (None, "lost_request", "lost_answer", "error_after", "truncated")
+"""With the death itself the five that a write may meet; `truncated` is an answer that breaks off in its body."""
 EMAIL = "grace@example.test"
 HEAD = "head@example.test"
 BEFORE = {"name": "Grace Hopper", "email": EMAIL, "phone": "+4930100"}

@@ -1,4 +1,7 @@
-"""Parent and child companies of the look-alike: one parent at most, no circle; archived ones keep their ties."""
+"""Parent and child companies of the look-alike: one parent at most, no circle; archived ones keep their ties.
+
+PROVIDERS §5: associations (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""HubSpot's own rules for invoices: what it fills in, what it reckons, and which status may follow which."""
+"""HubSpot's own rules for invoices: what it fills in, what it reckons, and which status may follow which.
+
+PROVIDERS §5: invoices (README, "What the look-alike rests on"); which status may follow which is the stricter reading.
+"""
 
 from __future__ import annotations
 

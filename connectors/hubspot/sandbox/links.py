@@ -1,4 +1,7 @@
-"""What an invoice is tied to: contacts, companies, line items. A line item belongs to one invoice only."""
+"""What an invoice is tied to: contacts, companies, line items. A line item belongs to one invoice only.
+
+PROVIDERS §5: associations (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

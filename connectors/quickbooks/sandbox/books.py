@@ -1,4 +1,7 @@
-"""Transactions and items of one company: what QuickBooks keeps, links and enforces beyond single forms."""
+"""Transactions and items of one company: what QuickBooks keeps, links and enforces beyond single forms.
+
+Links, balances, credits: PROVIDERS §5. SyncToken, numbers in use, closing date: §2 (README, its last table).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What QuickBooks takes in a sales form (Invoice, CreditMemo), and what it computes: lines, tax, total."""
+"""What QuickBooks takes in a sales form (Invoice, CreditMemo), and what it computes: lines, tax, total.
+
+Lines, lengths, tax and totals: PROVIDERS §5 (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Products and services: a name space of their own, ids of their own."""
+"""Products and services: a name space of their own, ids of their own.
+
+PROVIDERS §5 (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Amounts as QuickBooks keeps them: two decimals, each rounded for itself."""
+"""Amounts as QuickBooks keeps them: two decimals, each rounded for itself.
+
+PROVIDERS §5: what is reckoned there (README, "What the look-alike rests on"); the rounding is the stricter reading.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Minor units as Stripe writes them, for people at the dashboard. Independent of translate."""
+"""Minor units as Stripe writes them, for people at the dashboard. Independent of translate.
+
+PROVIDERS §5: currencies (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

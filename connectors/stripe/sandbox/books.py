@@ -1,6 +1,8 @@
 """People at the dashboard and at the payment page: what they do to documents, by neutral names.
 
 What Stripe would refuse is a ValueError, what it has no place for a KeyError.
+
+PROVIDERS §5: what the dashboard lets happen is what the API does (README, "What the look-alike rests on").
 """
 
 from __future__ import annotations

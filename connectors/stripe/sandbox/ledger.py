@@ -1,6 +1,8 @@
 """Invoices, their payments and credit notes: the state of one account, how it is rendered, and who is told.
 
 Objects are replaced and never changed in place, so that an event can say what they were before.
+
+States and amounts: PROVIDERS §5. Who is told: §3, §4 (README, "What the look-alike rests on").
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Endpoints of invoices, their payments and credit notes: writes check first and change state when they finish."""
+"""Endpoints of invoices, their payments and credit notes: writes check first and change state when they finish.
+
+Invoices, payments, credit notes: PROVIDERS §5. Keys and refusals: §2 (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

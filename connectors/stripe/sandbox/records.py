@@ -1,4 +1,7 @@
-"""Payments that somebody else carried out and that are reported to Stripe (docs.stripe.com, PaymentRecord)."""
+"""Payments that somebody else carried out and that are reported to Stripe (docs.stripe.com, PaymentRecord).
+
+PROVIDERS §5: payment records (README, "What the look-alike rests on").
+"""
 
 from __future__ import annotations
 

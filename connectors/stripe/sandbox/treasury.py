@@ -2,6 +2,8 @@
 
 https://docs.stripe.com/api/balance_transactions/object, https://docs.stripe.com/api/disputes/object,
 https://docs.stripe.com/api/payouts/object. Every currency settles in itself.
+
+PROVIDERS §5: what moves the balance (README, "What the look-alike rests on").
 """
 
 from __future__ import annotations

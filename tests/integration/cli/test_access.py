@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.store import api_tokens
+from core.cli.asking import actor
+from core.store import api_tokens, journal
 from core.store.vault import SealedVault
 from tests.integration.cli.conftest import Accord
 from tests.support.root import WorldRoot
@@ -88,6 +89,9 @@ def test_a_rotation_changes_the_key_file_and_opens_everything(
     assert key.read_text() != before
     assert key.read_text().strip() not in done.out + done.err
     assert vault.get("refresh_token") == "r1"
+    (entry,) = _journalled(world)
+    assert (entry.action, entry.actor) == ("rotate", actor())
+    assert entry.changes["key"][1] == done.json["key_id"]
 
 
 def test_lost_secrets_are_dropped_only_when_somebody_says_so(world: World, root: WorldRoot, accord: Accord) -> None:
@@ -99,3 +103,10 @@ def test_lost_secrets_are_dropped_only_when_somebody_says_so(world: World, root:
     assert vault.get("refresh_token") == "r1"
     assert accord("secrets", "forget", "quickbooks", "--yes", "--json").json == {"dropped": 1}
     assert vault.get("refresh_token") is None
+    found = [(one.action, one.connection, one.actor, one.changes["secrets"][0]) for one in _journalled(world)]
+    assert found == [("forget_secrets", "stripe", actor(), "0"), ("forget_secrets", "quickbooks", actor(), "1")]
+
+
+def _journalled(world: World) -> list[journal.Entry]:
+    """What the journal has of secrets, oldest first."""
+    return [one for one in reversed(world.db.read_now(lambda tx: journal.of_record(tx, ""))) if one.kind == "secret"]

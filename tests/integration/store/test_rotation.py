@@ -46,7 +46,7 @@ ROTATE_AND_DIE = """
                 os.kill(os.getpid(), signal.SIGKILL)
 
     print("ready", flush=True)
-    rotate(Database(sys.argv[1]), Keyring(Dying(Path(sys.argv[2]))), Clock())
+    rotate(Database(sys.argv[1]), Keyring(Dying(Path(sys.argv[2]))), Clock(), actor="ann")
 """
 
 
@@ -82,7 +82,7 @@ def test_a_rotation_seals_everything_anew_and_drops_the_old_key(filled: Database
     """Whoever has the old key and an old backup gets nothing out of a newer one."""
     before, old = everything(filled), key_file.read_text()
 
-    done = rotate(filled, Keyring(KeyFile(key_file)), clock)
+    done = rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
 
     assert (done.connections, done.secrets) == (2, 4)
     assert not before & everything(filled)
@@ -100,7 +100,7 @@ def test_a_key_file_that_is_a_link_stays_one(filled: Database, key_file: Path, c
     key_file.symlink_to(kept)
     old = kept.read_text()
 
-    rotate(filled, Keyring(KeyFile(key_file)), clock)
+    rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
 
     assert key_file.is_symlink()
     assert kept.read_text() != old
@@ -111,9 +111,9 @@ def test_a_process_that_runs_notices_the_new_key(filled: Database, key_file: Pat
     """The daemon was started with the old one; it reads, writes, and connects something new."""
     daemon = Keyring(KeyFile(key_file))
     for _ in range(3):
-        rotate(filled, Keyring(KeyFile(key_file)), clock)
+        rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
         assert readable(filled, daemon, clock)
-    rotate(filled, Keyring(KeyFile(key_file)), clock)
+    rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
 
     asyncio.run(SealedVault(filled, daemon, "new", clock=clock).save({"api_key": "k"}))
     asyncio.run(SealedVault(filled, daemon, "us", clock=clock).save({"refresh_token": "r2"}))
@@ -137,7 +137,7 @@ def test_a_death_anywhere_leaves_everything_readable(
     assert readable(filled, Keyring(KeyFile(key_file)), clock)
 
     before = everything(filled)
-    rotate(filled, Keyring(KeyFile(key_file)), clock)
+    rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
     assert not before & everything(filled)
     assert len(key_file.read_text().split()) == 1
     assert readable(filled, daemon, clock)
@@ -159,7 +159,7 @@ def test_rotations_and_refreshes_at_once_fail_nothing(filled: Database, key_file
 
     def turn() -> None:
         for _ in range(10):
-            rotate(filled, Keyring(KeyFile(key_file)), clock)
+            rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
 
     is_over = threading.Event()
     vaults = {name: SealedVault(filled, Keyring(KeyFile(key_file)), name, clock=clock) for name in NAMES}
@@ -183,7 +183,7 @@ def test_a_secret_that_does_not_open_stops_the_rotation(filled: Database, key_fi
     filled.run_now(lambda tx: tx.execute(wrong))
 
     with pytest.raises(StorageError, match="'other' of 'eu'"):
-        rotate(filled, Keyring(KeyFile(key_file)), clock)
+        rotate(filled, Keyring(KeyFile(key_file)), clock, actor="ann")
 
     assert key_file.read_text() == old
     assert readable(filled, Keyring(KeyFile(key_file)), clock)
@@ -198,9 +198,9 @@ def test_a_key_of_ones_own_is_rotated_by_putting_a_new_one_first(db: Database, c
         asyncio.run(SealedVault(db, daemon, name, clock=clock).save({"refresh_token": f"r-{name}"}))
 
     with pytest.raises(ConfigError, match="in use already; put a new one before it"):
-        rotate(db, Keyring(GivenKeys(lambda: given[0])), clock)
+        rotate(db, Keyring(GivenKeys(lambda: given[0])), clock, actor="ann")
     given[0] = f"{new} {old}"
-    done = rotate(db, Keyring(GivenKeys(lambda: given[0])), clock)
+    done = rotate(db, Keyring(GivenKeys(lambda: given[0])), clock, actor="ann")
     given[0] = new
 
     assert done.key_id == key_id(base64.b64decode(new))

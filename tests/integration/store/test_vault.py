@@ -185,14 +185,14 @@ def test_whoever_masks_the_log_hears_a_secret_before_it_is_used(db: Database, cl
     assert heard == ["r1", "r1", "r1"]
 
 
-def test_what_a_lost_key_sealed_can_be_forgotten(new_vault: NewVault, db: Database) -> None:
+def test_what_a_lost_key_sealed_can_be_forgotten(new_vault: NewVault, db: Database, clock: Clock) -> None:
     """The cure that the message names: then every connection is authorized again, under the new key."""
     save(new_vault(), refresh_token="r1")
     save(new_vault(connection="eu"), refresh_token="r1", access_token="a1")
 
-    assert forget(db, "eu") == 2
+    assert forget(db, "eu", clock, actor="ann") == 2
     assert new_vault().get("refresh_token") == "r1"
-    assert forget(db, None) == 1
+    assert forget(db, None, clock, actor="ann") == 1
 
     check_keys(db, keys(OTHER_KEY))
     save(new_vault(ring=keys(OTHER_KEY)), refresh_token="r2")

@@ -29,6 +29,7 @@ from core.store.instance import hold
 from core.store.keyring import keyring_for
 from core.store.vault import SealedVault, rotate
 from tests.support import deliveries
+from tests.support.paper import LINE, bill, papers, pay
 from tests.support.receiver import PUBLIC_URL, Receiver
 from tests.support.root import WorldRoot
 from tests.support.world import NAMES, SECRETS, World
@@ -72,6 +73,18 @@ def quoting(request: HttpRequest, status: int) -> HttpResponse:
     return HttpResponse(status, {"content-type": "application/json"}, json.dumps(shape).encode())
 
 
+LOOKS = (["status"], ["doctor"], ["failures"], ["holds"], ["inbox"], ["explain", "stripe:x"])
+DOCUMENT_LOOKS = (
+    ["invoices", "list"], ["payments", "list"], ["credit-notes", "list"], ["invoices", "ageing"], ["close", "2026-11"],
+    ["payouts", "list", "stripe"], ["plan"], ["invoices", "show", "nobody"],
+)  # fmt: skip
+EXPORTS = {"customers.csv": ["customers", "export"], "matches.csv": ["match", "export"]}
+DOCUMENT_PATHS = [
+    "/v1/invoices", "/v1/payments", "/v1/credit_notes", "/v1/invoices/nobody", "/v1/reports/ageing",
+    "/v1/reports/tie_out/2026-11", "/v1/connections/stripe/payouts", "/v1/connections/stripe/plan",
+]  # fmt: skip
+
+
 class Site:
     """A world whose secrets were typed into `accord connect`: they are in the sealed vault and nowhere else."""
 
@@ -112,6 +125,13 @@ class Site:
             for secret in (*SECRETS[name], "access_token"):
                 self.secrets |= {self.world.vaults[name].get(secret) or ""} - {""} - PUBLIC
 
+    async def bill(self) -> None:
+        """An invoice, partly paid, with its copies; and one that no copy can be made of."""
+        pay(self.world, bill(self.world), "19.00")
+        bill(self.world, "stripe", {**LINE, "description": "x" * 4001})
+        await self.world.next_sweep()
+        assert len(papers(self.world)) == 2
+
     async def luckless(self, answer: Mapping[str, Exchange], *, is_told: bool = True) -> None:
         """Work while every call is answered so, and look at what commands say of it."""
         before = dict(self.world.exchanges)
@@ -130,11 +150,24 @@ class Site:
 
     def look(self) -> None:
         """What people look at while it is so."""
-        for words in (["status"], ["doctor"], ["failures"], ["holds"], ["inbox"], ["explain", "stripe:x"]):
+        for words in (*LOOKS, *DOCUMENT_LOOKS):
             run(self.root, words)
             run(self.root, [*words, "--json"])
         for name in NAMES:
             run(self.root, ["connect", name])
+
+    def export(self) -> str:
+        """Every file that a command writes of what is known, and the same commands without one: their texts."""
+        folder = self.folder / "exports"
+        folder.mkdir()
+        plan = folder / "plan.json"
+        run(self.root, ["plan", "--out", str(plan)])
+        for name, words in EXPORTS.items():
+            assert run(self.root, [*words, str(folder / name)]) == 0, name
+        texts = {one.name: one.read_text(encoding="utf-8") for one in folder.iterdir()}
+        assert texts.keys() == {"plan.json", *EXPORTS}
+        assert EMAIL in texts["customers.csv"], "the export has what it is for"
+        return "\n".join(texts.values())
 
     async def ask(self) -> None:
         """Every GET of the API, and what goes wrong with it."""
@@ -147,6 +180,7 @@ class Site:
             for given in (self.token, "canary-api-token", f"{self.token}x"):
                 headers = {"authorization": f"Bearer {given}"}
                 paths = ["/metrics", "/v1/holds", "/v1/failures", "/v1/inbox", "/v1/connections", "/v1/customers"]
+                paths += DOCUMENT_PATHS
                 for path in [*paths, "/openapi.json", "/readyz", "/v1/customers/nobody/explain"]:
                     answer = await api.get(path, headers=headers)
                     self.told.append(f"{answer.headers} {answer.text}")
@@ -176,6 +210,7 @@ async def test_no_secret_is_left_behind_anywhere(
 ) -> None:
     """Logs, commands, answers, metrics, the rows and the backup: 0 hits. E-mail and phone: not in the log."""
     await site.world.activate_all()
+    await site.bill()
     await webhooks(site)
     await asyncio.to_thread(site.look)
     for status in STATUSES:
@@ -194,13 +229,14 @@ async def test_no_secret_is_left_behind_anywhere(
     for secret in {one for one in site.secrets if one not in site.keys}:
         structlog.get_logger().error("library.quotes", problem=f"{secret} was refused")
     await site.ask()
+    exported = await asyncio.to_thread(site.export)
     backup(site.world.db, tmp_path / "backup.sqlite3")
-    rotate(site.world.db, site.ring, site.world.clock)
+    rotate(site.world.db, site.ring, site.world.clock, actor="ann")
     site.secrets |= {base64.b64encode(site.ring.newest()).decode()}
 
     out, err = capsys.readouterr()
     places = {
-        "log": site.log.getvalue(), "stdout": out, "stderr": err, "api": "\n".join(site.told),
+        "log": site.log.getvalue(), "stdout": out, "stderr": err, "api": "\n".join(site.told), "exports": exported,
         "backup": (tmp_path / "backup.sqlite3").read_bytes().decode("latin-1"),
         "database": (tmp_path / "accord.sqlite3").read_bytes().decode("latin-1"),
     }  # fmt: skip

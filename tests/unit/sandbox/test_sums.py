@@ -1,4 +1,4 @@
-"""The judge's sums: an amount that is not accounted for is told, at every system."""
+"""The sums of the demo's and the simulation's judge: an amount that is not accounted for is told, at every system."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tests.simulation.sums import unbalanced
+from core.sandbox.sums import unbalanced, unsettled
 
 OPEN: Mapping[str, Any] = {
     "status": "open", "total": "100.00", "paid": "30.00", "credited": "20.00", "written_off": "0.00", "due": "50.00",
@@ -36,14 +36,38 @@ def test_a_cent_that_nothing_settles_is_told() -> None:
     """Of the invoice's own amounts, of its payments, of its credits, and of what the books' payments say."""
     assert told(stripe={"due": "49.99"})
     assert told(stripe={"paid": "29.99", "due": "50.01"}) == [
-        "F4: stripe 1 says 29.99 is paid, and what settles it is 30.00"
+        "stripe 1 says 29.99 is paid, and what settles it is 30.00"
     ]
     assert told(stripe={"credited": "20.01", "due": "49.99"}) == [
-        "F4: stripe 1 says 20.01 is credited, and what settles it is 20.00"
+        "stripe 1 says 20.01 is credited, and what settles it is 20.00"
     ]
-    assert told(line="49.99") == ["F4: quickbooks 1: 49.99 settles it, and 50.00 of 100.00 is due"]
+    assert told(line="49.99") == ["quickbooks 1: 49.99 settles it, and 50.00 of 100.00 is due"]
 
 
 def test_what_is_void_has_no_sums() -> None:
     """QuickBooks empties it, Stripe keeps its amounts."""
     assert told(stripe={"status": "void", "due": "0.00"}, books={"status": "void", "due": "0.00"}) == []
+
+
+def shown_at_crm(*, due: str = "50.00", amount: str = "100.00", **changes: object) -> list[str]:
+    """What is wrong where the invoice of either biller has a copy that knows no payments."""
+    found: list[str] = []
+    line = {"amount": amount, "discount": "0.00", "tax": "0.00"}
+    for biller in ("stripe", "quickbooks"):
+        kinds = {"payment": {"p": PAID}, "credit_note": {"c": NOTE}}
+        copy = {"number": "B-1", "mark": "m", "status": "open", "due": due, "lines": [line], **changes}
+        systems: dict[str, dict[str, Mapping[str, Any]]] = {
+            biller: {"invoice": {"1": {**OPEN, "number": "B-1"}}, **kinds},
+            "hubspot": {"invoice": {"7": copy}},
+        }
+        found += unsettled(systems, {"p": LINKED}, "hubspot")
+    return found
+
+
+def test_a_copy_without_payments_is_judged_by_those_of_its_original() -> None:
+    """Its lines are what came in for the original and what is due; nothing that was written on it is asked."""
+    assert shown_at_crm() == []
+    settled = "50.00 settled the original of B-1"
+    assert shown_at_crm(due="49.99")[0] == f"hubspot 7: its lines are 100.00; {settled}, and 49.99 is due"
+    assert len(shown_at_crm(due="49.99")) == len(shown_at_crm(amount="100.01")) == 2
+    assert shown_at_crm(status="void", due="0.00") == []
