@@ -1,6 +1,7 @@
 """Invoices, payments and credit memos: what one of QuickBooks' says, and the next write of a copy of ours. Pure.
 
-A copy is made in one write and never edited afterwards; what follows are voids, and links of payments and credits.
+A copy is made in one write, and its amounts are never edited afterwards; what follows are voids, links of payments and
+credits, and the collecting that somebody switched on is switched off.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from typing import Any, Final
 
 from connectors.quickbooks.manifest import DOC_NUMBER_MOST
 from connectors.quickbooks.translate.booking import Booking
-from connectors.quickbooks.translate.forms import form_in, note_with, read_credit_note, read_invoice, read_payment
+from connectors.quickbooks.translate.forms import (
+    TO_BE_MAILED,
+    form_in,
+    note_with,
+    read_credit_note,
+    read_invoice,
+    read_payment,
+)
 from connectors.quickbooks.translate.sales import lines_of, number, text
 from core.errors import ByHandError, RejectedError
 from core.model.documents import Billed, CreditNote, Invoice, Payment
@@ -24,6 +32,7 @@ _REFERENCE: Final = 21
 _NOTE: Final = 3900
 _FINEST: Final = Decimal("0.01")
 _NO_MONEY: Final = frozenset({"void", "failed"})
+_NOT_MAILED: Final = {"EmailStatus": "NotSet"}
 _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "refunded": (
         ("of it went back, which QuickBooks is not told", "book a refund receipt out of that account"),
@@ -94,6 +103,10 @@ class QuickBooksDocuments:
         there = self.read("invoice", current)
         copy = there.document
         assert isinstance(copy, Invoice)  # noqa: S101 - what read() gives for this kind
+        if there.collects and copy.status != "void":
+            # somebody let QuickBooks collect it, or mail it; whatever else differs, an invoice has one collector
+            unsent = _NOT_MAILED if form_in(current).email == TO_BE_MAILED else {}
+            return Step(action="update", body={**_lock(there), "sparse": True, **_NOT_PAYABLE, **unsent})
         if invoice.status == "void" and copy.paid:
             raise RejectedError(
                 f"{copy.paid} of it is settled in QuickBooks",
@@ -119,7 +132,7 @@ class QuickBooksDocuments:
             **due,
             **self._memo(invoice.memo, "memo"),
             **_NOT_PAYABLE,
-            "EmailStatus": "NotSet",
+            **_NOT_MAILED,
             **lines_of(invoice, mark, self._booking),
         }
 
@@ -152,7 +165,7 @@ class QuickBooksDocuments:
         return {
             **self._head(note, mark),
             **self._memo(note.reason, "reason"),
-            "EmailStatus": "NotSet",
+            **_NOT_MAILED,
             **lines_of(note, mark, self._booking),
         }
 

@@ -556,6 +556,32 @@ def test_a_copy_that_agrees_needs_nothing() -> None:
     assert step(credit(), memo()) is None
 
 
+@pytest.mark.parametrize(
+    ("switched", "also"),
+    [
+        ({"AllowOnlineCreditCardPayment": True}, {}),
+        ({"AllowOnlineACHPayment": True, "EmailStatus": "EmailSent"}, {}),
+        ({"EmailStatus": "NeedToSend"}, {"EmailStatus": "NotSet"}),
+    ],
+)
+@pytest.mark.parametrize("differs", [{}, {"Line": [sold("11.00")], "TotalAmt": 11.0, "Balance": 11.0}])
+def test_a_copy_that_somebody_made_payable_is_payable_no_more(
+    switched: dict[str, Any], also: dict[str, str], differs: dict[str, Any]
+) -> None:
+    """Whatever else was edited: an invoice has one collector. What was mailed already stays told as mailed."""
+    found = step(invoice(id="3"), {**form(Id="3", SyncToken="4"), **switched, **differs})
+    assert found is not None
+    assert (found.action, found.adds) == ("update", False)
+    off = {"AllowOnlineCreditCardPayment": False, "AllowOnlineACHPayment": False}
+    assert found.body == {"Id": "3", "SyncToken": "4", "sparse": True, **off, **also}
+
+
+def test_a_void_copy_is_left_as_it_is() -> None:
+    """Nobody pays a void invoice."""
+    there = {**form(Id="3", TotalAmt=0, Balance=0, PrivateNote="Voided", Line=[]), "AllowOnlineACHPayment": True}
+    assert step(invoice(id="3", status="void"), there) is None
+
+
 @pytest.mark.parametrize("document", [invoice(status="void"), payment(status="void"), credit(status="void")])
 def test_what_is_void_and_was_never_here_needs_no_copy(document: Document) -> None:
     """It never was in these books."""
