@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -68,11 +69,13 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made).
 
     `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
+    `closed_through`: the last day of the connection's books that is closed.
     """
 
     document: Document
     mark: str
     by_hand: Mapping[str, Decimal] = {}
+    closed_through: date | None = None
 
     def left_by_hand(self, field: str) -> Decimal:
         """How much of an amount a person has yet to book; negative where more is booked than happened."""

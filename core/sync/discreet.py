@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import date
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
 from core.ports import (
     Account,
+    ClosesBooks,
     ConnectionConfig,
     Connector,
     Examiner,
@@ -130,6 +132,12 @@ class Discreet(Historian):
             if isinstance(one, AccordError):
                 self._hush(one)
         return receipts
+
+    async def closed_through(self) -> date | None:
+        """See ClosesBooks; of a connector that is none nothing is ever closed."""
+        if not isinstance(self._connector, ClosesBooks):
+            return None
+        return await self._hushed(self._connector.closed_through())
 
     async def payouts(self, limit: int) -> Sequence[Payout]:
         """See PayoutSource."""

@@ -6,12 +6,12 @@ credits, and the collecting that somebody switched on is switched off.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from connectors.quickbooks.manifest import DOC_NUMBER_MOST
+from connectors.quickbooks.manifest import CLOSED, DOC_NUMBER_MOST, OPEN_THE_BOOKS
 from connectors.quickbooks.translate.booking import Booking
 from connectors.quickbooks.translate.forms import (
     TO_BE_MAILED,
@@ -23,7 +23,7 @@ from connectors.quickbooks.translate.forms import (
 )
 from connectors.quickbooks.translate.sales import lines_of, number, text
 from core.errors import ByHandError, RejectedError
-from core.model.documents import Billed, CreditNote, Invoice, Payment
+from core.model.documents import Billed, CreditNote, Document, Invoice, Payment, day_of, kind_of
 from core.model.money import ZERO, total_of
 from core.model.paper import RemoteDocument, Step, WantedDocument
 
@@ -65,6 +65,13 @@ class QuickBooksDocuments:
 
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         """The next write; None when the copy is as wanted, and for what is void and was never here."""
+        step = self._next(wanted, current)
+        if step is not None and wanted.closed_through is not None:
+            there = [self.read(kind_of(wanted.document), current).document] if current else []
+            _refuse_closed(wanted.closed_through, [wanted.document, *there])
+        return step
+
+    def _next(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         document = wanted.document
         if isinstance(document, Invoice):
             return self._invoice_step(document, wanted.mark, current)
@@ -274,6 +281,14 @@ def _creation(body: dict[str, Any]) -> Step:
 
 def _lock(there: RemoteDocument) -> dict[str, Any]:
     return {"Id": there.document.id, "SyncToken": there.version}
+
+
+def _refuse_closed(through: date, dated: Sequence[Document]) -> None:
+    """Nothing in a closed period is made, changed or voided, whether QuickBooks would refuse it or only warn."""
+    if any(day is not None and day <= through for day in map(day_of, dated)):
+        raise RejectedError(
+            f"books closed through {through}", field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS
+        )
 
 
 def _void(there: RemoteDocument) -> Step:

@@ -649,6 +649,39 @@ def test_what_is_void_in_both_needs_nothing() -> None:
     assert step(credit(status="void", refunded=Decimal(1)), memo(**{**VOIDED, "RemainingCredit": 0})) is None
 
 
+@pytest.mark.parametrize(
+    ("document", "there", "through", "is_refused"),
+    [
+        (invoice(), None, date(2026, 11, 1), True),
+        (invoice(), None, date(2026, 10, 31), False),
+        (payment(), None, date(2026, 11, 5), True),
+        (credit(applied=Decimal(4), invoice="9"), memo(), date(2026, 11, 1), True),
+        (invoice(status="void"), form(), date(2026, 11, 1), True),
+        # somebody gave the copy another day: that one counts, too
+        (invoice(status="void", issued_on=date(2026, 12, 1)), form(), date(2026, 11, 1), True),
+        (invoice(), form(AllowOnlineACHPayment=True), date(2026, 11, 1), True),
+    ],
+)
+def test_nothing_is_written_into_a_closed_period(
+    document: Document, there: dict[str, Any] | None, through: date, *, is_refused: bool
+) -> None:
+    """Neither made, changed, applied nor voided: on the closing date itself, and before it."""
+    wanted = WantedDocument(document=document, mark=MARK, closed_through=through)
+    raw = json.dumps(there).encode() if there else None
+    if is_refused:
+        with pytest.raises(RejectedError) as caught:
+            QuickBooksDocuments(US).step(wanted, raw)
+        assert (caught.value.field, caught.value.problem) == ("issued_on", f"books closed through {through}")
+    else:
+        assert QuickBooksDocuments(US).step(wanted, raw) is not None
+
+
+def test_what_is_booked_as_it_should_be_is_no_matter_of_closed_books() -> None:
+    """There is nothing to write."""
+    wanted = WantedDocument(document=invoice(), mark=MARK, closed_through=date(2026, 12, 31))
+    assert QuickBooksDocuments(US).step(wanted, json.dumps(form()).encode()) is None
+
+
 def test_a_credit_memo_is_voided_by_hand() -> None:
     """The API has no way to."""
     assert "by hand" in str(refused(credit(status="void"), memo()))
