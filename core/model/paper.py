@@ -19,10 +19,10 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     `originates`: documents that were made there can be read. `mirrors`: copies of others' can be made there.
     `settles` (of invoices): `apart`, where what was paid is told by payments and credit notes of their own, or
     `itself`, where it is written on the copy of the invoice. `lists`: all of them can be read page by page.
-    `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, copies are looked at
-    once a day. `tells_settled` (of invoices): they name an invoice, too, when something settles it or no longer does;
-    without, what settles invoices there is looked at, whoever made it. `number_length`: the longest number that fits.
-    `needs`: settings of a connection without which no copy can be made.
+    `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, the walk over all copies
+    looks at those, too, that were just written. `tells_settled` (of invoices): they name an invoice, too, when
+    something settles it or no longer does; without, what settles invoices there is looked at, whoever made it.
+    `number_length`: the longest number that fits. `needs`: settings of a connection without which no copy can be made.
     """
 
     originates: bool = False

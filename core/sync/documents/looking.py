@@ -5,7 +5,6 @@ Each walk goes through all copies of a kind, a few at a time, and no faster than
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import msgspec
@@ -77,15 +76,13 @@ def look_at_all(tx: Tx, connection: Connection) -> None:
 
 
 def _copies(tx: Tx, hub: Hub, connection: Connection, kind: str, rows: list[MappingRow]) -> list[MappingRow]:
-    """Those that were made here from others' documents, and, where a feed tells of them, were not compared just now."""
+    """Of others' documents; where a feed tells of copies, only those that are there and were not compared just now."""
     papers = documents.by_ids(tx, [row.record_id for row in rows])
-    is_fed = connection.manifest.documents[kind].feeds
-    before = hub.clock.now() - hub.timing.full_every if is_fed else math.inf
-    return [
-        row
-        for row in rows
-        if row.remote_id and row.updated_at <= before and papers[row.record_id].origin != connection.name
-    ]
+    copies = [row for row in rows if papers[row.record_id].origin != connection.name]
+    if not connection.manifest.documents[kind].feeds:
+        return copies
+    before = hub.clock.now() - hub.timing.full_every
+    return [row for row in copies if row.remote_id and row.updated_at <= before]
 
 
 def _calls(connection: Connection, copies: int) -> int:
