@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -55,4 +56,13 @@ class Examiner(Protocol):
 
     async def faults(self) -> Sequence[str]:
         """Settings that cannot work there, each in words that name it; nothing is written."""
+        ...
+
+
+@runtime_checkable
+class ClosesBooks(Protocol):
+    """A connector whose provider closes its books up to a day, and refuses what is dated on it or before."""
+
+    async def closed_through(self) -> date | None:
+        """The last day that is closed; None where the books are open."""
         ...

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.quickbooks.manifest import THROTTLE_SECONDS
+from connectors.quickbooks.manifest import CLOSED, OPEN_THE_BOOKS, THROTTLE_SECONDS
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -24,9 +24,6 @@ from core.errors import (
 
 BATCH_SIZE: Final = "batch_size"
 """The `field` of the error that means: too many payloads in one batch, nothing was executed."""
-CLOSED: Final = "issued_on"
-"""The `field` of the error that means: the date lies in a closed period."""
-OPEN_THE_BOOKS: Final = "open the books in QuickBooks for as long as it takes, or book it there by hand"
 
 FIELD_OF: Final = {
     "DisplayName": "name",

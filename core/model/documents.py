@@ -303,6 +303,11 @@ def called(document: Document) -> str:
     return document.reference if isinstance(document, Payment) else document.number
 
 
+def day_of(document: Document) -> date | None:
+    """The day on which it is booked; None where it has none."""
+    return document.received_on if isinstance(document, Payment) else document.issued_on
+
+
 def amount_of(document: Document) -> Decimal:
     """What it comes to, in its currency."""
     return document.amount if isinstance(document, Payment) else document.total

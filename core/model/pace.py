@@ -1,4 +1,4 @@
-"""How often a connection is swept: looking for changes must not use up what the provider allows per month (pure)."""
+"""How often a connection is swept, and its copies looked at, within what the provider allows per month (pure)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ SHARE: Final = 0.9
 """Of an allowance, for everything that Accord reads: the rest is for other programs and for people."""
 LEAST_SHARE: Final = 0.1
 """Of an allowance, for sweeps: what webhooks make us read must not end them, or a lost webhook would stay lost."""
+LOOKS_SHARE: Final = 0.2
+"""Of what other work leaves of an allowance, for looking at copies of documents of which nothing was told."""
 CHANGES_CALLS: Final = 1
 """A sweep of changes that finds nothing costs one call."""
 
@@ -32,8 +34,17 @@ def paced(wanted: Pace, allowances: Sequence[Allowance], others: Mapping[str, in
     """
     pace = wanted
     for one in allowances:
-        room = max(one.calls * SHARE - others.get(one.name, 0), one.calls * LEAST_SHARE)
+        room = _room(one, others)
         full_every = max(pace.full_every, one.seconds * full_calls / (room / 2))
         left = room - full_calls * one.seconds / full_every
         pace = Pace(max(pace.changes_every, one.seconds * CHANGES_CALLS / left), full_every)
     return pace
+
+
+def looks_every(allowances: Sequence[Allowance], others: Mapping[str, int]) -> float:
+    """Seconds per call of looking at copies again; `others` as for sweeps, those looks included."""
+    return max((one.seconds / (_room(one, others) * LOOKS_SHARE) for one in allowances), default=0.0)
+
+
+def _room(one: Allowance, others: Mapping[str, int]) -> float:
+    return max(one.calls * SHARE - others.get(one.name, 0), one.calls * LEAST_SHARE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -18,12 +19,12 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     `originates`: documents that were made there can be read. `mirrors`: copies of others' can be made there.
     `settles` (of invoices): `apart`, where what was paid is told by payments and credit notes of their own, or
     `itself`, where it is written on the copy of the invoice. `lists`: all of them can be read page by page.
-    `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, copies are looked at
-    once a day. `tells_settled` (of invoices): they name an invoice, too, when something settles it or no longer does;
-    without, what settles invoices there is looked at, whoever made it. `tells_credited` (of invoices): they say how
-    much of one credits settled; without, all that settled it is read as `paid`, and the registry tells it apart.
-    `number_length`: the longest number that fits. `needs`: settings of a connection without which no copy can be made;
-    `asks`: others that a person is asked for.
+    `feeds`: the change feed or webhooks name those that somebody changed or deleted; without, the walk over all copies
+    looks at those, too, that were just written. `tells_settled` (of invoices): they name an invoice, too, when
+    something settles it or no longer does; without, what settles invoices there is looked at, whoever made it.
+    `tells_credited` (of invoices): they say how much of one credits settled; without, all that settled it is read as
+    `paid`, and the registry tells it apart. `number_length`: the longest number that fits. `needs`: settings of a
+    connection without which no copy can be made; `asks`: others that a person is asked for.
     """
 
     originates: bool = False
@@ -72,13 +73,14 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy shall be, every id in the connection's own terms (`document.id` is "" before it is made).
 
     `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
-    `origin`: the connection that it comes from.
+    `origin`: the connection that it comes from. `closed_through`: the last day of these books that is closed.
     """
 
     document: Document
     mark: str
     origin: str = ""
     by_hand: Mapping[str, Decimal] = {}
+    closed_through: date | None = None
 
     def left_by_hand(self, field: str) -> Decimal:
         """How much of an amount a person has yet to book; negative where more is booked than happened."""

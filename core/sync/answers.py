@@ -20,7 +20,6 @@ from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts
-from core.sync.sweep import LISTING_SUBJECT
 
 
 def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: str | None = None) -> Hold:
@@ -33,7 +32,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     if not hold_rows.answer(tx, hold_id, choice, actor, now):
         raise InvalidInputError(_closed_by(hold), field="hold", cure="`accord holds` shows what is open")
     _note(tx, hold, choice, actor, now)
-    if hold.subject in (guard.SUBJECT, LISTING_SUBJECT):
+    if hold.reason in (holds.MASS_CHANGE, holds.LISTING_SHRANK):
         _answer_connection(tx, hub, hold, choice)
     elif hold.field == "" and hold.subject.startswith("m:"):
         _answer_mapping(tx, hub, hold, choice, actor)
@@ -56,7 +55,7 @@ def _note(tx: Tx, hold: Hold, choice: str, actor: str, now: float) -> None:
     row = mappings.by_ids(tx, [hold.subject[2:]]).get(hold.subject[2:]) if hold.subject.startswith("m:") else None
     if row is not None and row.kind not in KINDS:
         return  # what is answered about a customer is journalled where it is carried out
-    if row is None and hold.subject not in (guard.SUBJECT, LISTING_SUBJECT):
+    if row is None and hold.reason not in (holds.MASS_CHANGE, holds.LISTING_SHRANK):
         return
     entry = journal.Entry(
         at=now,
@@ -129,9 +128,9 @@ def _kind_of(tx: Tx, subject: str) -> str:
 
 def _answer_connection(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
     """Approve: exactly what waits passes. Reject: it stays parked until somebody changes it again."""
-    if hold.subject == LISTING_SUBJECT:
+    if hold.reason == holds.LISTING_SHRANK:
         if choice == "approve":
-            connections.touch_cursor(tx, hold.connection, KIND, "full")
+            connections.touch_cursor(tx, hold.connection, hold.subject.partition(":")[2] or KIND, "full")
     elif choice == "approve":
         work.release(tx, hold.connection, guard.PARKED, approval=hold.id)
         connections.change(tx, hold.connection, allowance_from=hub.clock.now())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import date
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from core.abilities import Examiner, Historian, Past, PayoutSource, Recalled
+from core.abilities import ClosesBooks, Examiner, Historian, Past, PayoutSource, Recalled
 from core.errors import AccordError, BugError
 from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
@@ -128,6 +129,12 @@ class Discreet(Historian):
             if isinstance(one, AccordError):
                 self._hush(one)
         return receipts
+
+    async def closed_through(self) -> date | None:
+        """See ClosesBooks; of a connector that is none nothing is ever closed."""
+        if not isinstance(self._connector, ClosesBooks):
+            return None
+        return await self._hushed(self._connector.closed_through())
 
     async def payouts(self, limit: int) -> Sequence[Payout]:
         """See PayoutSource."""

@@ -29,6 +29,7 @@ from core.ports import (
 from core.store.database import Database, Tx
 from core.store.life import LifeFile
 from core.store.observations import Observation
+from core.sync.closing import Closing
 from core.sync.discreet import Discreet, build_discreet
 from core.sync.meter import Meter, allowances_of
 
@@ -53,6 +54,7 @@ class Connection:
     meter: Meter
     clock: Clock
     documents: DocumentTranslator | None = None
+    closing: Closing = field(default_factory=Closing)
     shows_overview: bool = False
     """Each customer's object shows what its documents add up to."""
 

@@ -64,6 +64,7 @@ class LaneState:
     is_checked: bool = False
     is_prepared: bool = False
     listed: Listed = field(default_factory=Listed)
+    listings: dict[str, Listed] = field(default_factory=dict)
     troubles: int = 0
     has_drained: bool = False
     batches: int = 0
@@ -188,7 +189,7 @@ class Lanes:
             return Worked.DONE
         if look.listing == OFFER and not (starved and look.sweep):
             state.batches = state.batches + 1 if look.sweep else 0
-            await list_slice(hub, connection, look.listing, report)
+            await list_slice(hub, connection, look.listing, state.listings, report)
             return Worked.DONE
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
             state.batches += 1
@@ -212,7 +213,7 @@ class Lanes:
             return Worked.DONE
         if look.listing:
             with connection.meter.sweeping():
-                await list_slice(hub, connection, look.listing, report)
+                await list_slice(hub, connection, look.listing, state.listings, report)
             return Worked.DONE
         done = state.total.plus(report).since(state.before)
         return _worked(look.has_running and await finish_one_off(hub, connection, done))

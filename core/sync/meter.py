@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from core.errors import ConfigError
-from core.model.pace import Pace, paced
+from core.model.pace import Pace, looks_every, paced
 from core.model.remote import Allowance
 from core.ports import ConnectionConfig
 from core.store import calls
@@ -31,6 +31,7 @@ class Meter:
         self.allowances = tuple(allowances)
         self._counts: Counter[tuple[str, str]] = Counter()
         self._pace: Pace | None = None
+        self._looks_every = looks_every(self.allowances, {})
         self._recorded_at = -math.inf
 
     def count(self, endpoint: str) -> None:
@@ -70,9 +71,15 @@ class Meter:
         """How often to sweep."""
         return self._pace or wanted
 
+    def looks_every(self) -> float:
+        """Seconds per call of looking at copies again."""
+        return self._looks_every
+
     def set_pace(self, tx: Tx, connection: str, wanted: Pace, full_calls: int, now: float) -> None:
         """Pace by what was used until now."""
-        self._pace = self._paced(self._used(tx, connection, now), wanted, full_calls)
+        used = self._used(tx, connection, now)
+        self._pace = self._paced(used, wanted, full_calls)
+        self._looks_every = looks_every(self.allowances, _worked(used))
 
     def standing(self, tx: Tx, connection: str, wanted: Pace, full_calls: int, now: float) -> list[dict[str, Any]]:
         """Each allowance, what was used of it within its time, and how often sweeps may run because of it."""
@@ -92,7 +99,11 @@ class Meter:
         return found
 
     def _paced(self, used: Mapping[str, Mapping[str, int]], wanted: Pace, full_calls: int) -> Pace:
-        return paced(wanted, self.allowances, {name: within[WORK] for name, within in used.items()}, full_calls)
+        return paced(wanted, self.allowances, _worked(used), full_calls)
+
+
+def _worked(used: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {name: within[WORK] for name, within in used.items()}
 
 
 def allowances_of(allowances: Sequence[Allowance], config: ConnectionConfig) -> list[Allowance]:

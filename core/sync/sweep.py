@@ -23,6 +23,7 @@ from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync import guard, judge
 from core.sync.batch import Report
+from core.sync.documents.looking import look_at_all
 from core.sync.documents.marking import mark_documents
 from core.sync.failing import BAD_RECORD, record_bad
 from core.sync.hub import KIND, Connection, Hub
@@ -32,6 +33,12 @@ from core.sync.races import judge_races
 CURSOR_EVERY = 10
 """An unchanged page moves the stored cursor only now and then: an idle sweep need not write for every page."""
 LISTING_SUBJECT = "listing"
+"""Of the question whether a listing that is implausibly short can be right."""
+
+
+def listing_subject(kind: str) -> str:
+    """What a question about the listing of documents of a kind is about."""
+    return f"{LISTING_SUBJECT}:{kind}"
 
 
 @dataclass(slots=True)
@@ -201,6 +208,9 @@ def _start_changes(tx: Tx, hub: Hub, connection: Connection, cursor: Cursor, now
     """The change feed goes on from where it was before this sweep; from its start if it had none, or too old a one."""
     changes = connections.cursor(tx, connection.name, KIND, "changes")
     if not reaches_back(hub, changes):
+        if changes.cursor is not None and connection.documents is not None:
+            # what happened to copies before the feed begins, nothing tells any more
+            look_at_all(tx, connection)
         fresh = msgspec.structs.replace(changes, cursor=cursor.pending, started_at=cursor.started_at, completed_at=now)
         connections.put_cursor(tx, fresh)
 

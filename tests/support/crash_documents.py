@@ -36,6 +36,11 @@ PAID = "30.90"
 CREDITED = "10.00"
 ORIGINS: Mapping[str, str] = {"quickbooks": "stripe", "hubspot": "stripe", "stripe": "quickbooks"}
 """Where documents come from that are copied to each."""
+COLLECTS: Mapping[str, Mapping[str, Any]] = {
+    "stripe": {"auto_advance": True},
+    "quickbooks": {"AllowOnlineCreditCardPayment": True, "EmailStatus": "NeedToSend"},
+}
+"""What somebody switches on so that a system gets a copy paid."""
 
 
 def config_for(mirror: str) -> AccordConfig:
@@ -166,11 +171,12 @@ async def apply_the_rest(side: Side) -> None:
 
 
 async def collect(side: Side) -> None:
-    """Somebody lets Stripe collect the copy."""
-    (copy,) = side.world.lookalikes["stripe"].neutral("invoice")
-    side.world.lookalikes["stripe"].edit("invoice", copy, {"extra": {"auto_advance": True}})
+    """Somebody lets the other system collect the copy."""
+    mirror = side.world.lookalikes[side.mirror]
+    (copy,) = mirror.neutral("invoice")
+    mirror.edit("invoice", copy, {"extra": COLLECTS[side.mirror]})
     side.world.clock.time += side.world.timing.changes_every + 1
-    await run_lane(side.world, "stripe")
+    await run_lane(side.world, side.mirror)
 
 
 async def long_invoice(side: Side) -> None:
@@ -294,12 +300,13 @@ JOBS: Mapping[str, Job] = {
         long_invoice, nothing, {"hubspot": ("create invoice", "add_lines invoice", "update invoice")}, lines=LONG
     ),
     "untie": Job(untie, invoice, {"hubspot": ("tie invoice",)}),
-    "collect": Job(collect, invoice, {"stripe": ("update invoice",)}),
+    "collect": Job(collect, invoice, dict.fromkeys(COLLECTS, ("update invoice",))),
 }  # fmt: skip
 
 STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     "quickbooks": {
         "create invoice": ((r"/invoice\?", 1),),
+        "update invoice": ((r"/invoice\?", 1),),
         "void invoice": ((r"/invoice\?.*operation=void", 1),),
         "create payment": ((r"/payment\?", 1),),
         "apply payment": ((r"/payment\?", 1),),
@@ -425,6 +432,10 @@ def check(world: FragileWorld, mirror: str, job: Job, place: str) -> None:
         assert [one["total"] for one in notes] == list(job.credits), f"{place}: {notes}"
     if mirror == "stripe":
         assert not any(one["is_collected"] or one["mails"] for one in copies), f"{place}: {copies}"
+    if mirror in COLLECTS:
+        rows = world.lookalikes[mirror].objects("invoice").values()
+        switched = {name: on for name, on in COLLECTS[mirror].items() if any(row.get(name) == on for row in rows)}
+        assert not switched, f"{place}: a copy can be paid: {switched}"
     world.db.read_now(lambda tx: _check_registry(tx, place))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -122,6 +123,10 @@ class QuickBooksConnector:
                         f"{setting}: {entity.lower()} {one} {state} in these books; name the id of another one"
                     )
         return found
+
+    async def closed_through(self) -> date | None:
+        """Until when the books are closed."""
+        return await self._reading.closed_through()
 
     async def prepare(self) -> Sequence[str]:
         """Nothing is needed: QuickBooks has no place for anything of ours."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,8 @@ import msgspec
 from connectors.quickbooks.connector import links, pages
 from connectors.quickbooks.connector.pages import EVERYONE, Position, quoted
 from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE, READ_BATCH
-from core.errors import GoneError
+from connectors.quickbooks.wire import PreferencesReply
+from core.errors import GoneError, ReplyError
 from core.ports import Missing, Notice, Page, Probe, Sighting
 
 if TYPE_CHECKING:
@@ -120,6 +121,17 @@ class Reading:
         if probe.mark and not any(links.is_marked(record, probe.mark) for record in found):
             found += await self._marked(kind, probe.mark, probe.created_after)
         return list(sightings(await self.whole(kind, found)))
+
+    async def closed_through(self) -> date | None:
+        """The closing date of the company's books, whether it refuses what is dated before it or only warns."""
+        try:
+            told = msgspec.json.decode(await self._client.preferences(), type=PreferencesReply)
+            through = told.preferences.accounting.through
+            return date.fromisoformat(through[:10]) if through else None
+        except (ValueError, RecursionError) as error:
+            raise ReplyError(
+                f"the company's preferences do not tell until when its books are closed: {error}"
+            ) from error
 
     async def _marked(self, kind: str, mark: str, created_after: float | None) -> list[bytes]:
         # no query can ask for a private note, so that all that were made since then are looked at

@@ -11,9 +11,7 @@ import msgspec
 from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.pages import quoted
 from connectors.quickbooks.connector.reading import Reading
-from connectors.quickbooks.errors import CLOSED, OPEN_THE_BOOKS
-from connectors.quickbooks.manifest import CUSTOMER, ENTITIES
-from connectors.quickbooks.wire import PreferencesReply
+from connectors.quickbooks.manifest import CLOSED, CUSTOMER, ENTITIES, OPEN_THE_BOOKS
 from core.errors import AccordError, AmbiguousError, GoneError, RejectedError, ReplyError, RetryError, TakenError
 from core.ports import Receipt, Sighting, Write, Written
 
@@ -150,8 +148,7 @@ class DocumentWriting:
         )
 
     async def _closed(self, error: RejectedError) -> RejectedError:
-        told = msgspec.json.decode(await self._client.preferences(), type=PreferencesReply)
-        through = told.preferences.accounting.through
+        through = await self._reading.closed_through()
         problem = f"books closed through {through}" if through else error.problem
         return RejectedError(problem, field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS)
 

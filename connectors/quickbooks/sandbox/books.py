@@ -189,7 +189,8 @@ class Books:
         return row
 
     def _check_open(self, row: Mapping[str, Any]) -> None:
-        through = self._settings().books_closed_through
+        told = self._settings()
+        through = None if told.closing_only_warns else told.books_closed_through
         if through is not None and row["TxnDate"] <= through:
             raise Refused("6210", "Account Period Closed, Cannot Update Through Services API", _CLOSED)
 

@@ -37,6 +37,8 @@ class QuickBooksSettings:
     """Whether a repeated requestid gives an old refusal again, or tries anew."""
     books_closed_through: str | None = None
     """The closing date: nothing dated on it or before can be written, changed or voided."""
+    closing_only_warns: bool = False
+    """Whether people are warned of the closing date, and nothing is refused because of it."""
     has_custom_numbers: bool = True
     """Whether a form without a number stays without; otherwise the next one is drawn."""
     takes_online_payments: bool = True

@@ -1,21 +1,29 @@
 """Invoices, payments and credit memos: what one of QuickBooks' says, and the next write of a copy of ours. Pure.
 
-A copy is made in one write and never edited afterwards; what follows are voids, and links of payments and credits.
+A copy is made in one write, and its amounts are never edited afterwards; what follows are voids, links of payments and
+credits, and the collecting that somebody switched on is switched off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from connectors.quickbooks.manifest import DOC_NUMBER_MOST
+from connectors.quickbooks.manifest import CLOSED, DOC_NUMBER_MOST, OPEN_THE_BOOKS
 from connectors.quickbooks.translate.booking import Booking
-from connectors.quickbooks.translate.forms import form_in, note_with, read_credit_note, read_invoice, read_payment
+from connectors.quickbooks.translate.forms import (
+    TO_BE_MAILED,
+    form_in,
+    note_with,
+    read_credit_note,
+    read_invoice,
+    read_payment,
+)
 from connectors.quickbooks.translate.sales import lines_of, number, text
 from core.errors import ByHandError, RejectedError
-from core.model.documents import Billed, CreditNote, Invoice, Payment
+from core.model.documents import Billed, CreditNote, Document, Invoice, Payment, day_of, kind_of
 from core.model.money import ZERO, total_of
 from core.model.paper import RemoteDocument, Step, WantedDocument
 
@@ -24,6 +32,7 @@ _REFERENCE: Final = 21
 _NOTE: Final = 3900
 _FINEST: Final = Decimal("0.01")
 _NO_MONEY: Final = frozenset({"void", "failed"})
+_NOT_MAILED: Final = {"EmailStatus": "NotSet"}
 _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "refunded": (
         ("of it went back, which QuickBooks is not told", "book a refund receipt out of that account"),
@@ -56,6 +65,13 @@ class QuickBooksDocuments:
 
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         """The next write; None when the copy is as wanted, and for what is void and was never here."""
+        step = self._next(wanted, current)
+        if step is not None and wanted.closed_through is not None:
+            there = [self.read(kind_of(wanted.document), current).document] if current else []
+            _refuse_closed(wanted.closed_through, [wanted.document, *there])
+        return step
+
+    def _next(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         document = wanted.document
         if isinstance(document, Invoice):
             return self._invoice_step(document, wanted.mark, current)
@@ -94,6 +110,10 @@ class QuickBooksDocuments:
         there = self.read("invoice", current)
         copy = there.document
         assert isinstance(copy, Invoice)  # noqa: S101 - what read() gives for this kind
+        if there.collects and copy.status != "void":
+            # somebody let QuickBooks collect it, or mail it; whatever else differs, an invoice has one collector
+            unsent = _NOT_MAILED if form_in(current).email == TO_BE_MAILED else {}
+            return Step(action="update", body={**_lock(there), "sparse": True, **_NOT_PAYABLE, **unsent})
         if invoice.status == "void" and copy.paid:
             raise RejectedError(
                 f"{copy.paid} of it is settled in QuickBooks",
@@ -119,7 +139,7 @@ class QuickBooksDocuments:
             **due,
             **self._memo(invoice.memo, "memo"),
             **_NOT_PAYABLE,
-            "EmailStatus": "NotSet",
+            **_NOT_MAILED,
             **lines_of(invoice, mark, self._booking),
         }
 
@@ -152,7 +172,7 @@ class QuickBooksDocuments:
         return {
             **self._head(note, mark),
             **self._memo(note.reason, "reason"),
-            "EmailStatus": "NotSet",
+            **_NOT_MAILED,
             **lines_of(note, mark, self._booking),
         }
 
@@ -263,6 +283,14 @@ def _creation(body: dict[str, Any]) -> Step:
 
 def _lock(there: RemoteDocument) -> dict[str, Any]:
     return {"Id": there.document.id, "SyncToken": there.version}
+
+
+def _refuse_closed(through: date, dated: Sequence[Document]) -> None:
+    """Nothing in a closed period is made, changed or voided, whether QuickBooks would refuse it or only warn."""
+    if any(day is not None and day <= through for day in map(day_of, dated)):
+        raise RejectedError(
+            f"books closed through {through}", field=CLOSED, limit="books are open", cure=OPEN_THE_BOOKS
+        )
 
 
 def _void(there: RemoteDocument) -> Step:

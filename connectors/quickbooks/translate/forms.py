@@ -24,6 +24,8 @@ from core.model.remote import parse_mark
 VOIDED: Final = "Voided"
 """How the private note of a voided transaction begins."""
 NOT_TAXED: Final = "NON"
+TO_BE_MAILED: Final = "NeedToSend"
+"""An e-mail status: QuickBooks mails the form to the customer soon."""
 DISCOUNT: Final = "Discount on the line above"
 ROUNDING: Final = "Rounding of tax"
 """How lines of ours begin, which are none of the document's."""
@@ -98,7 +100,7 @@ def read_invoice(form: Form) -> RemoteDocument:
         due=balance,
         memo=form.memo.value,
     )
-    collects = form.takes_cards or form.takes_transfers or form.email == "NeedToSend"
+    collects = form.takes_cards or form.takes_transfers or form.email == TO_BE_MAILED
     settled_by = tuple(dict.fromkeys(one.id for one in form.linked if one.type == "Payment"))
     return _checked(invoice, form, collects=collects, settled_by=settled_by)
 

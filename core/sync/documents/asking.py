@@ -10,7 +10,8 @@ from core.store import connections, customers, documents, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.listing import LOOK, OFFER
+from core.sync.documents.listing import OFFER
+from core.sync.documents.looking import LOOK
 from core.sync.documents.marking import mark_mappings, owners_found
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal

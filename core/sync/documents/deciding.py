@@ -112,8 +112,13 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToC
         customer=customers[copy.paper.customer_id],
         invoice=lambda name: invoices[name],
     )
-    booked = by_hand.booked(copy.mapping)
-    return WantedDocument(document=in_its_terms, mark=str(mark), origin=copy.paper.origin, by_hand=booked)
+    return WantedDocument(
+        document=in_its_terms,
+        mark=str(mark),
+        origin=copy.paper.origin,
+        by_hand=by_hand.booked(copy.mapping),
+        closed_through=connection.closing.through,
+    )
 
 
 def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import msgspec
 from core.store import connections
 from core.store.connections import ConnectionRow, Cursors
 from core.store.database import Tx
-from core.sync.documents.listing import LOOK
+from core.sync.documents.looking import LOOK
 from core.sync.hub import KIND, Connection, Hub
 
 ABSENT = "not configured"

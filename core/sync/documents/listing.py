@@ -1,29 +1,32 @@
-"""All documents of a connection, page by page; all that it may want copies of, and its copies that no feed tells of."""
+"""All documents of a connection, page by page; all that it may want copies of, and its copies now and then."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from core.errors import ReplyError
 from core.model.remote import Remote
-from core.ports import Bad
+from core.ports import Bad, Sighting
 from core.store import connections, documents, mappings, observations, ownerless, work
 from core.store.connections import ConnectionRow, Cursor, Cursors
 from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
-from core.sync.documents.marking import is_ownerless, mark_mappings, subject_of
+from core.sync.documents.absence import absent, look_for
+from core.sync.documents.looking import due_look, look_slice
+from core.sync.documents.marking import is_ownerless, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import record_bad
 from core.sync.hub import Connection, Hub
+from core.sync.sweep import Listed
 
 OFFER = "document"
 """The kind of the cursor that walks the registry's documents for copies."""
 COPIES = "copies"
 """What `due_listing` answers where copies are to be looked at again."""
-LOOK = "look"
-"""The mode of the cursors that walk the copies of one kind."""
 WALK_AT_ONCE = 100
 
 
@@ -41,14 +44,7 @@ def due_listing(hub: Hub, connection: Connection, row: ConnectionRow, cursors: C
             return kind
     if policy.mirrors and _is_due(hub, cursors[OFFER, "offer"]):
         return OFFER
-    return COPIES if _to_look_at(hub, connection, cursors) else None
-
-
-def _to_look_at(hub: Hub, connection: Connection, cursors: Cursors) -> str | None:
-    """A kind whose copies no feed tells of when somebody edits or deletes them, not looked at for a day."""
-    specs = connection.manifest.documents
-    unfed = (kind for kind in connection.policy.documents.mirrors if not specs[kind].feeds)
-    return next((kind for kind in unfed if _is_due(hub, cursors[kind, LOOK])), None)
+    return COPIES if due_look(hub, connection, cursors) else None
 
 
 def _is_due(hub: Hub, cursor: Cursor) -> bool:
@@ -57,43 +53,32 @@ def _is_due(hub: Hub, cursor: Cursor) -> bool:
     return cursor.completed_at is None or hub.clock.now() - cursor.completed_at >= hub.timing.full_every
 
 
-async def list_slice(hub: Hub, connection: Connection, kind: str, report: Report) -> None:
-    """One page of a listing, or of the walk for copies."""
-    if walk := {OFFER: _offer_slice, COPIES: _look_slice}.get(kind):
+async def list_slice(hub: Hub, connection: Connection, kind: str, listings: dict[str, Listed], report: Report) -> None:
+    """One page of a listing, or of a walk; `listings`: what this process has seen of those under way, by kind."""
+    if walk := {OFFER: _offer_slice, COPIES: look_slice}.get(kind):
         await hub.db.run(lambda tx: walk(tx, hub, connection))
         return
     cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, kind, "full"))
     run = cursor.run or hub.ids.new()
+    listed = listings.setdefault(kind, Listed())
+    if listed.run != run:
+        listed.begin(msgspec.structs.replace(cursor, run=run))
     page = await connection.connector.sweep(kind, "full", cursor.cursor)
+    # a page that cannot be stored is read again, and what it showed was there
+    listed.ids.update(one.id for some in (page.sightings, page.bad) for one in some)
+    missing = await absent(hub, connection, kind, listed.ids) if page.is_last and listed.is_whole else None
     known = await hub.db.read(
         lambda tx: observations.digests(tx, connection.name, kind, [one.id for one in page.sightings])
     )
-    fresh = [one for one in page.sightings if known.get(one.id) != one.digest]
-    read: list[Read] = []
-    bad = list(page.bad)
-    for one in fresh:
-        try:
-            read.append(Read(one, understood(connection, kind, one), run))
-        except ReplyError as error:
-            bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
+    read, bad = _understood(connection, kind, [one for one in page.sightings if known.get(one.id) != one.digest], run)
+    bad += page.bad
 
     def store(tx: Tx) -> None:
-        taken = take(tx, hub, connection, kind, read)
-        now = hub.clock.now()
-        _wait(tx, hub, connection, kind, taken.waits, run)
-        seen = [
-            Observation(
-                remote_id=one.sighting.id, digest=one.sighting.digest, remote=Remote(id=one.sighting.id, fields={})
-            )
-            for one in read
-            if one.sighting.id not in taken.waits  # of those more is remembered
-        ]
-        observations.put(tx, connection.name, kind, seen, now)
+        _store(tx, hub, connection, kind, read, run, report)
         _record(tx, hub, connection, kind, bad, run)
         _move(tx, hub, cursor, run, page.cursor, is_last=page.is_last)
-        report.entered += taken.entered
-        report.pulled += taken.changed
-        report.held += taken.held
+        if missing is not None:
+            report.held += look_for(tx, hub, connection, kind, missing, len(listed.ids), run)
 
     await hub.db.run(store)
     report.looked += len(page.sightings)
@@ -112,6 +97,32 @@ def _wait(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[st
         work.mark(
             tx, connection.name, later, reason=why, trace=run, now=now, kind=kind, not_before=later, parked=parked
         )
+
+
+def _understood(
+    connection: Connection, kind: str, sightings: Sequence[Sighting], run: str
+) -> tuple[list[Read], list[Bad]]:
+    read, bad = [], []
+    for one in sightings:
+        try:
+            read.append(Read(one, understood(connection, kind, one), run))
+        except ReplyError as error:
+            bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
+    return read, bad
+
+
+def _store(tx: Tx, hub: Hub, connection: Connection, kind: str, read: Sequence[Read], run: str, report: Report) -> None:
+    taken = take(tx, hub, connection, kind, read)
+    _wait(tx, hub, connection, kind, taken.waits, run)
+    seen = [
+        Observation(remote_id=one.sighting.id, digest=one.sighting.digest, remote=Remote(id=one.sighting.id, fields={}))
+        for one in read
+        if one.sighting.id not in taken.waits  # of those more is remembered
+    ]
+    observations.put(tx, connection.name, kind, seen, hub.clock.now())
+    report.entered += taken.entered
+    report.pulled += taken.changed
+    report.held += taken.held
 
 
 def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, is_last: bool) -> None:
@@ -141,16 +152,4 @@ def _offer_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
     some = documents.uncopied(tx, connection.name, cursor.cursor or "", WALK_AT_ONCE)
     run = cursor.run or hub.ids.new()
     offer_copies(tx, hub, some, run)
-    _move(tx, hub, cursor, run, some[-1].id if some else None, is_last=len(some) < WALK_AT_ONCE)
-
-
-def _look_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
-    cursors = connections.cursors(tx, connection.name)
-    kind = _to_look_at(hub, connection, cursors)
-    if kind is None:
-        return
-    cursor = cursors[kind, LOOK]
-    some = mappings.page(tx, connection.name, cursor.cursor or "", WALK_AT_ONCE, kind)
-    run = cursor.run or hub.ids.new()
-    mark_mappings(tx, hub, some, reason="looked at once a day", trace=run)
     _move(tx, hub, cursor, run, some[-1].id if some else None, is_last=len(some) < WALK_AT_ONCE)

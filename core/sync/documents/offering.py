@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from core.model.documents import Document, Invoice, Payment, references
+from core.model.documents import Document, Invoice, day_of, references
 from core.model.lifecycle import is_final
 from core.store import connections, documents, mappings
 from core.store.connections import ConnectionRow
@@ -81,7 +81,7 @@ def is_wanted(
     origin = hub.connections.get(paper.origin)  # one that is not configured any more has a name, and no more
     if policy.sources and not {paper.origin, origin.manifest.provider if origin else ""} & {*policy.sources}:
         return False
-    issued_on = document.received_on if isinstance(document, Payment) else document.issued_on
+    issued_on = day_of(document)
     since = since_of(connection, row)
     is_standing = is_final(document) and document.status not in NOTHING_TO_COPY and not _is_empty(document)
     return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)

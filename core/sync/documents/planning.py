@@ -1,7 +1,8 @@
 """What would become of a connection's documents: the decisions of a run (`verdict_on`), counted, and nothing touched.
 
 Copies that are there and are not known to be equal are read, since nothing of them is kept here; nothing else is asked
-of the provider. What only its answer to a write says (a number that is taken, books that are closed) no plan tells.
+of the provider but until when its books are closed. What only its answer to a write says (a number that is taken) no
+plan tells.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ async def plan_documents(
     `arriving`: customers that will have an object there by then, with its id or one that stands for it.
     """
     walk = await hub.db.read(lambda tx: _Walk(tx, hub, connection, arriving, scope))
+    await walk.look_at_the_books()
     # what settles an invoice can be copied when that is there
     for kinds in (KINDS[:1], KINDS[1:]):
         for kind in kinds:
@@ -110,6 +112,15 @@ class _Walk:
         self._to_come = ToCome(customers=arriving, invoices=self._invoices, offered=self._offered)
         self._unasked: Counter[str] = Counter()
         self._restored_on = restored_on(tx)
+
+    async def look_at_the_books(self) -> None:
+        """What is dated in a closed period is told of as held."""
+        if not self._connection.policy.documents.mirrors:
+            return
+        try:
+            await self._connection.closing.look(self._connection.connector, self._hub.clock.now())
+        except AccordError as error:
+            self.not_read = str(error)
 
     async def mapped(self, kind: Kind) -> None:
         """Documents that have a copy, or a mapping for one."""

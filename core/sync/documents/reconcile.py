@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from core.model.documents import day_of
 from core.store import connections, documents, intents, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -30,7 +31,7 @@ from core.sync.documents.recovering import recover
 from core.sync.documents.resolving import resolve_step
 from core.sync.documents.sending import COPIES_AT_ONCE, send_steps
 from core.sync.documents.settlers import look_at_settled
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, is_equal
 from core.sync.failing import dealt_with
 from core.sync.grouping import joined
 from core.sync.hub import Connection, Hub
@@ -69,6 +70,9 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
         await resolve_step(hub, connection, Copy(dirty, mapping, paper, None), intent, report)
     copies = await recover(hub, connection, await _look(hub, connection, waiting.copies, report), report)
     copies = await with_others(hub, connection, copies)
+    if copies:
+        unequal = [day_of(one.paper.document) for one in copies if not is_equal(one.paper, one.mapping)]
+        await connection.closing.look(connection.connector, hub.clock.now(), unequal)
     made: Mapping[str, str] = {}
     for _ in range(MOST_STEPS):
         rounds: list[list[tuple[Copy, Intent]]] = []

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from core.errors import AccordError, ReplyError
-from core.model.documents import KINDS, Payment
+from core.model.documents import KINDS, day_of
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
@@ -126,8 +126,7 @@ def _known_at(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> None:
 
 def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
     """False only for what is certainly newer than the restore: a document may be dated ahead, or east of UTC."""
-    document = paper.document
-    day = document.received_on if isinstance(document, Payment) else document.issued_on
+    day = day_of(paper.document)
     known_on = datetime.fromtimestamp(paper.created_at, UTC).date()
     is_fresh = known_on - restored_on > RELEARNED and day is not None and restored_on + EAST < day <= known_on
     return not is_fresh

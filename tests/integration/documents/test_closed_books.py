@@ -1,70 +1,169 @@
-"""Books that are closed: whatever is dated in them waits for a person, and nothing is written or moved."""
+"""Nothing is dated inside a closed period: it is told before anything is sent, by a plan as by a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from core.ports import HttpRequest, HttpResponse
+from core.sync.documents.planning import plan_documents
 from tests.support.acting import answer, held
-from tests.support.paper import at_rest, bill, billing, pay, shown
+from tests.support.paper import LINE, an_hour_later, at_rest, bill, billing, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-CLOSED = "2026-11-30"
+
+BOTH = pytest.mark.parametrize("only_warns", [False, True], ids=["refuses", "only warns"])
 
 
-def voided(world: World, invoice: str) -> None:
-    """The origin takes the invoice back."""
-    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
-
-
-def paid(world: World, invoice: str) -> None:
-    """Money came in on a day that is closed by now."""
-    pay(world, invoice, "19.00")
-
-
-def credited(world: World, invoice: str) -> None:
-    """A credit note of the same day."""
-    note = {"customer": next(iter(world.neutral("stripe"))), "currency": "USD", "invoice": invoice, "applied": "30.00"}
-    lines = [{"description": "Sorry", "amount": "30.00"}]
-    world.lookalikes["stripe"].edit("credit_note", None, {**note, "lines": lines})
-
-
-def close(world: World, through: str | None) -> None:
-    """A bookkeeper sets the closing date, or takes it back."""
+def close(world: World, through: str | None, *, only_warns: bool = False) -> None:
+    """Somebody closes the books, or opens them; what was known of it is old by the time Accord looks."""
     books = world.lookalikes["quickbooks"]
-    books.settings = replace(books.settings, books_closed_through=through)
+    books.settings = replace(books.settings, books_closed_through=through, closing_only_warns=only_warns)
+    world.clock.time += 301.0
 
 
-DUE = {voided: "0.00", paid: "100.00", credited: "89.00"}
+def asked(world: World) -> list[str]:
+    """Which requests arrive at QuickBooks from now on."""
+    lines: list[str] = []
+    answering = world.exchanges["quickbooks"]
+
+    def noting(request: HttpRequest) -> HttpResponse:
+        lines.append(f"{request.method} {request.url.partition('?')[0].rpartition('/')[2]}")
+        return answering(request)
+
+    world.exchanges["quickbooks"] = noting
+    return lines
 
 
-@pytest.mark.parametrize(("event", "kind"), [(voided, "invoice"), (paid, "payment"), (credited, "credit_note")])
-async def test_what_is_dated_in_closed_books_is_held_and_follows_when_they_are_opened(
-    event: Callable[[World, str], None], kind: str
-) -> None:
-    """The hold names the document and the day; the copy stays as it was, at its own date."""
+@BOTH
+async def test_what_is_dated_in_a_closed_period_is_held_and_nothing_is_sent(*, only_warns: bool) -> None:
+    """A company that only warns would have taken each of them, into a period whose tax is declared."""
+    world = await billing()
+    close(world, "2026-11-30", only_warns=only_warns)
+    for _ in range(30):
+        bill(world)
+    lines = asked(world)
+
+    await world.next_sweep()
+
+    assert [one.detail["problem"] for one in held(world)] == ["books closed through 2026-11-30"] * 30
+    assert shown(world, "quickbooks") == []
+    assert not any(line.startswith("POST") for line in lines)
+    assert lines.count("GET preferences") == 1
+    close(world, None)
+    await an_hour_later(world)
+    assert len(shown(world, "quickbooks")) == 30
+    at_rest(world)
+
+
+@BOTH
+async def test_payments_credits_and_voids_of_a_closed_period_are_held_too(*, only_warns: bool) -> None:
+    """What was booked before the books were closed stays as it was declared."""
+    world = await billing()
+    void, paid, credited = bill(world), bill(world), bill(world)
+    await world.next_sweep()
+    close(world, "2026-12-31", only_warns=only_warns)
+    before = [(one["status"], one["due"]) for one in shown(world, "quickbooks")]
+    written = world.writes("quickbooks")
+
+    world.lookalikes["stripe"].edit("invoice", void, {"status": "void"})
+    pay(world, paid, "119.00")
+    (customer,) = world.neutral("stripe")
+    credit = {"description": "Sorry", "quantity": "1", "amount": "10.00"}
+    note = {"customer": customer, "currency": "USD", "invoice": credited, "lines": [credit]}
+    world.lookalikes["stripe"].edit("credit_note", None, note)
+    await world.next_sweep()
+
+    told = {(one.detail["document"], one.detail["problem"]) for one in held(world)}
+    assert told == {(kind, "books closed through 2026-12-31") for kind in ("invoice", "payment", "credit_note")}
+    assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == before
+    assert world.writes("quickbooks") == written
+
+
+async def test_what_is_dated_after_the_closing_date_is_booked() -> None:
+    """A payment of today, of an invoice that was declared long ago."""
     world = await billing()
     invoice = bill(world)
     await world.next_sweep()
-    before = world.lookalikes["quickbooks"].objects("invoice")
-    written = {name: dict(row) for name, row in before.items()}
-    close(world, CLOSED)
-    event(world, invoice)
-    for _ in range(3):
-        await world.next_sweep()
-    (hold,) = held(world)
-    assert hold.detail["document"] == kind
-    assert CLOSED in f"{hold.detail['problem']} {hold.detail['limit']}", hold.detail
-    assert hold.detail["cure"]
-    assert dict(world.lookalikes["quickbooks"].objects("invoice")) == written
-    assert [shown(world, "quickbooks", one) for one in ("payment", "credit_note")] == [[], []]
+    close(world, "2026-11-18")
+    pay(world, invoice, "119.00", received_on="2026-11-19")
 
-    close(world, None)
-    await answer(world, hold, "retry")
     await world.next_sweep()
+
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["0.00"]
     at_rest(world)
-    assert [one["due"] for one in shown(world, "quickbooks")] == [DUE[event]]
-    assert [one["status"] for one in shown(world, "quickbooks")] == [one["status"] for one in shown(world, "stripe")]
+
+
+@BOTH
+async def test_a_plan_tells_of_closed_books_what_a_run_finds(*, only_warns: bool) -> None:
+    """It announced copies, of which none could be made."""
+    world = await billing()
+    for _ in range(3):
+        bill(world, lines=[LINE])
+    world.names = ("stripe",)
+    await world.next_sweep()
+    close(world, "2026-11-30", only_warns=only_warns)
+
+    found, creates = await plan_documents(world.hub, world.hub.connections["quickbooks"], {})
+
+    assert creates == {}
+    assert {(one.outcome, one.reason, one.number) for one in found.sums} == {("hold", "rejected: issued_on", 3)}
+    assert found.not_read == ""
+    world.names = ("stripe", "hubspot", "quickbooks")
+    await world.settle()
+    assert len(held(world)) == 3
+
+
+async def test_who_opens_the_books_and_answers_need_not_wait() -> None:
+    """That they are closed was read a minute ago, and is kept for minutes; a refusal is told on fresh word."""
+    world = await billing()
+    close(world, "2026-11-30")
+    bill(world)
+    await world.next_sweep()
+    (hold,) = held(world)
+    books = world.lookalikes["quickbooks"]
+    books.settings = replace(books.settings, books_closed_through=None)
+    world.clock.time += 60
+
+    await answer(world, hold, "retry")
+    await world.settle()
+
+    assert len(shown(world, "quickbooks")) == 1
+    at_rest(world)
+
+
+async def test_where_the_closing_date_cannot_be_read_nothing_is_booked_until_it_is() -> None:
+    """Could not read is not open."""
+    world = await billing()
+    bill(world)
+    answering = world.exchanges["quickbooks"]
+    world.exchanges["quickbooks"] = lambda one: (
+        HttpResponse(503, {}, b"") if "/preferences" in one.url else answering(one)
+    )
+    world.clock.time += 301.0
+    await world.next_sweep()
+    assert shown(world, "quickbooks") == []
+    (plan, _) = await plan_documents(world.hub, world.hub.connections["quickbooks"], {})
+    assert plan.not_read != ""
+
+    world.exchanges["quickbooks"] = answering
+    world.clock.time += 3700.0
+    await world.settle()
+
+    assert len(shown(world, "quickbooks")) == 1
+    at_rest(world)
+
+
+async def test_the_closing_date_is_kept_for_minutes_not_read_for_each_document() -> None:
+    """Reads of a company are metered by the month."""
+    world = await billing()
+    world.clock.time += 301.0
+    lines = asked(world)
+    started = world.clock.now()
+    while world.clock.now() < started + 200:
+        bill(world)
+        await world.next_sweep()
+    assert len(shown(world, "quickbooks")) > 2
+    assert lines.count("GET preferences") == 1

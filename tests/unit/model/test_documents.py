@@ -21,6 +21,7 @@ from core.model.documents import (
     amount_of,
     breaches,
     called,
+    day_of,
     decoded,
     digest_of,
     encoded,
@@ -231,3 +232,11 @@ def test_a_document_is_called_by_its_number_and_a_payment_by_its_reference() -> 
     assert (called(invoice), amount_of(invoice)) == ("RE-7", Decimal("107.10"))
     assert (called(payment), amount_of(payment)) == ("wire 12", Decimal(10))
     assert called(PAYMENT) == ""
+
+
+def test_an_invoice_is_booked_on_the_day_it_was_issued_and_a_payment_when_it_came_in() -> None:
+    """Each may have none."""
+    day = date(2026, 11, 18)
+    assert day_of(changed(PAYMENT, received_on=day)) == day
+    assert day_of(changed(INVOICE, issued_on=day)) == day
+    assert day_of(changed(INVOICE, issued_on=None)) is None

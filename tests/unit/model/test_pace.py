@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.pace import LEAST_SHARE, SHARE, Pace, paced
+from core.model.pace import LEAST_SHARE, LOOKS_SHARE, SHARE, Pace, looks_every, paced
 from core.model.remote import Allowance
 
 MONTH = 30 * 86_400.0
@@ -56,3 +56,23 @@ def test_sweeps_never_use_more_than_their_room(
     assert calls(pace, full_calls) <= room * (1 + 1e-9)
     assert pace.changes_every >= wanted.changes_every
     assert pace.full_every >= wanted.full_every
+
+
+def test_copies_are_looked_at_with_a_fifth_of_what_other_work_leaves() -> None:
+    """1,800 of a default Stripe account's reads in a month; where nothing is metered, as fast as it goes."""
+    assert looks_every([], {}) == 0.0
+    assert round(MONTH / looks_every([READS], {})) == 1800
+    assert round(MONTH / looks_every([READS], {"reads": 8000})) == 200
+    tight = Allowance(name="tight", calls=1000, seconds=MONTH, endpoints=("list",), setting="x")
+    assert looks_every([READS, tight], {}) == looks_every([tight], {})
+
+
+@given(st.integers(0, 8000), st.integers(1, 5000))
+def test_looks_and_sweeps_together_never_use_more_than_there_is(others: int, full_calls: int) -> None:
+    """A month of both at the pace that each had before it was known what the other one used."""
+    looks = MONTH / looks_every([READS], {"reads": others})
+    pace = paced(DEFAULT, [READS], {"reads": others}, full_calls)
+    assert looks <= max(READS.calls * SHARE - others, READS.calls * LEAST_SHARE) * LOOKS_SHARE * (1 + 1e-9)
+    settled = paced(DEFAULT, [READS], {"reads": others + round(looks)}, full_calls)
+    assert others + looks + calls(settled, full_calls) <= READS.calls * SHARE + READS.calls * LEAST_SHARE + 1
+    assert calls(settled, full_calls) <= calls(pace, full_calls) * (1 + 1e-9)

@@ -18,6 +18,7 @@ from core.errors import (
     GoneError,
     InvalidInputError,
     RejectedError,
+    ReplyError,
     RetryError,
     StaleError,
     TakenError,
@@ -228,6 +229,27 @@ async def test_closed_books_are_told_by_their_date_and_no_date_is_shifted(make_w
     assert isinstance(error, RejectedError)
     assert (error.field, error.problem) == ("issued_on", "books closed through 2026-11-30")
     assert books.company.objects("invoice") == {}
+
+
+@pytest.mark.parametrize("day", [None, "2026-11-30"])
+async def test_until_when_the_books_are_closed_is_told_before_anything_is_sent(
+    make_world: MakeWorld, day: str | None
+) -> None:
+    """Whether the company refuses what is dated before, or only warns."""
+    for only_warns in (False, True):
+        books = make_world(books_closed_through=day, closing_only_warns=only_warns)
+        found = await books.connector().closed_through()
+        assert str(found) == str(day)
+
+
+@pytest.mark.parametrize(
+    "told", [b'{"Preferences":[]}', b'{"Preferences":{"AccountingInfoPrefs":{"BookCloseDate":"x"}}}']
+)
+async def test_a_closing_date_that_cannot_be_read_is_not_taken_for_open_books(books: World, told: bytes) -> None:
+    """What could not be read is not known."""
+    fails(books, "/preferences", 200, told)
+    with pytest.raises(ReplyError, match="closed"):
+        await books.connector().closed_through()
 
 
 @pytest.mark.parametrize("answer", [(500, b""), (200, b'{"Preferences":[]}'), (200, b'{"Preferences":{}}')])

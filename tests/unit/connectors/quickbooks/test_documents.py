@@ -588,6 +588,32 @@ def test_a_copy_that_agrees_needs_nothing() -> None:
     assert step(credit(), memo()) is None
 
 
+@pytest.mark.parametrize(
+    ("switched", "also"),
+    [
+        ({"AllowOnlineCreditCardPayment": True}, {}),
+        ({"AllowOnlineACHPayment": True, "EmailStatus": "EmailSent"}, {}),
+        ({"EmailStatus": "NeedToSend"}, {"EmailStatus": "NotSet"}),
+    ],
+)
+@pytest.mark.parametrize("differs", [{}, {"Line": [sold("11.00")], "TotalAmt": 11.0, "Balance": 11.0}])
+def test_a_copy_that_somebody_made_payable_is_payable_no_more(
+    switched: dict[str, Any], also: dict[str, str], differs: dict[str, Any]
+) -> None:
+    """Whatever else was edited: an invoice has one collector. What was mailed already stays told as mailed."""
+    found = step(invoice(id="3"), {**form(Id="3", SyncToken="4"), **switched, **differs})
+    assert found is not None
+    assert (found.action, found.adds) == ("update", False)
+    off = {"AllowOnlineCreditCardPayment": False, "AllowOnlineACHPayment": False}
+    assert found.body == {"Id": "3", "SyncToken": "4", "sparse": True, **off, **also}
+
+
+def test_a_void_copy_is_left_as_it_is() -> None:
+    """Nobody pays a void invoice."""
+    there = {**form(Id="3", TotalAmt=0, Balance=0, PrivateNote="Voided", Line=[]), "AllowOnlineACHPayment": True}
+    assert step(invoice(id="3", status="void"), there) is None
+
+
 @pytest.mark.parametrize("document", [invoice(status="void"), payment(status="void"), credit(status="void")])
 def test_what_is_void_and_was_never_here_needs_no_copy(document: Document) -> None:
     """It never was in these books."""
@@ -653,6 +679,39 @@ def test_what_is_void_in_both_needs_nothing() -> None:
     assert step(invoice(status="void"), form(**VOIDED)) is None
     assert step(payment(status="void"), received(**VOIDED)) is None
     assert step(credit(status="void", refunded=Decimal(1)), memo(**{**VOIDED, "RemainingCredit": 0})) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "there", "through", "is_refused"),
+    [
+        (invoice(), None, date(2026, 11, 1), True),
+        (invoice(), None, date(2026, 10, 31), False),
+        (payment(), None, date(2026, 11, 5), True),
+        (credit(applied=Decimal(4), invoice="9"), memo(), date(2026, 11, 1), True),
+        (invoice(status="void"), form(), date(2026, 11, 1), True),
+        # somebody gave the copy another day: that one counts, too
+        (invoice(status="void", issued_on=date(2026, 12, 1)), form(), date(2026, 11, 1), True),
+        (invoice(), form(AllowOnlineACHPayment=True), date(2026, 11, 1), True),
+    ],
+)
+def test_nothing_is_written_into_a_closed_period(
+    document: Document, there: dict[str, Any] | None, through: date, *, is_refused: bool
+) -> None:
+    """Neither made, changed, applied nor voided: on the closing date itself, and before it."""
+    wanted = WantedDocument(document=document, mark=MARK, closed_through=through)
+    raw = json.dumps(there).encode() if there else None
+    if is_refused:
+        with pytest.raises(RejectedError) as caught:
+            QuickBooksDocuments(US).step(wanted, raw)
+        assert (caught.value.field, caught.value.problem) == ("issued_on", f"books closed through {through}")
+    else:
+        assert QuickBooksDocuments(US).step(wanted, raw) is not None
+
+
+def test_what_is_booked_as_it_should_be_is_no_matter_of_closed_books() -> None:
+    """There is nothing to write."""
+    wanted = WantedDocument(document=invoice(), mark=MARK, closed_through=date(2026, 12, 31))
+    assert QuickBooksDocuments(US).step(wanted, json.dumps(form()).encode()) is None
 
 
 def test_a_credit_memo_is_voided_by_hand() -> None:
