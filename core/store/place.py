@@ -15,8 +15,8 @@ from core.errors import StorageError
 class Place:
     """The file of one database. What was opened first is what has to stay there."""
 
-    def __init__(self, file: Path) -> None:
-        """Nothing was opened yet."""
+    def __init__(self, file: Path | None) -> None:
+        """Nothing was opened yet; None: a database in memory, which nobody can take away."""
         self._file = file
         self._opened: os.stat_result | None = None
 
@@ -39,6 +39,8 @@ class Place:
             raise StorageError(message)
 
     def _found(self) -> os.stat_result | None:
+        if self._file is None:
+            return None
         try:
             return self._file.stat()
         except OSError:

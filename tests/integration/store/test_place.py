@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +71,7 @@ def test_a_backup_that_was_put_over_it_takes_nothing(opened: tuple[Database, Pat
     copy = tmp_path / "copy"
     shutil.copy(file, copy)
     before = copy.read_bytes()
-    os.replace(copy, file)
+    copy.replace(file)
 
     with pytest.raises(StorageError, match="replaced by another file while Accord ran"):
         db.run_now(put("lost"))
