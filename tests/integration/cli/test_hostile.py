@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from core.cli.main import run
 from core.errors import ConfigError, SchemaError
-from core.store import customers
-from core.store.database import Database
+from core.store import customers, journal
+from core.store.database import Database, Tx
+from core.store.tables import JOURNAL
 from tests.integration.cli.conftest import Accord, customer_id
 from tests.support.daemon import ROOT
 from tests.support.root import WorldRoot
@@ -174,3 +176,21 @@ def test_an_output_that_is_full_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "no space left" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, accord: Accord) -> None:
+    """Undoing the change that created a customer cleared its name and e-mail at every provider."""
+    assert accord("customers", "create", "new", "--set", "name=New", "--set", "email=new@example.test").code == 0
+    change = agreed.db.read_now(lambda tx: max(one.id for one in journal.of_trace(tx, _trace(tx))))
+    result = accord("--json", "undo", str(change))
+    assert (result.code, result.error["problem"]) == (
+        1,
+        "the customer was created; `accord customers archive` deletes it",
+    )
+    found = agreed.db.read_now(lambda tx: customers.by_external_ids(tx, ["new"])["new"])
+    assert found.fields["name"] == "New"
+
+
+def _trace(tx: Tx) -> str:
+    """The newest change's."""
+    return str(tx.rows(sa.select(JOURNAL.c.trace).order_by(JOURNAL.c.id.desc()).limit(1))[0][0])
