@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import structlog
 import uvicorn
@@ -22,6 +23,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from core.api.app import build_app
 from core.api.asgi import App
 from core.api.context import Context
+from core.api.door import Crowd, Door
 from core.api.edge import LOOPBACK
 from core.api.health import Health
 from core.api.metrics import Metrics
@@ -244,7 +246,7 @@ def _server(app: App) -> _Server:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", partial(Door, Crowd())),
         ws="none",
         lifespan="off",
         log_config=None,

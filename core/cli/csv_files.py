@@ -117,11 +117,14 @@ def writing(desk: Desk, file: str) -> Iterator[Any]:
             yield _writer(stream)
         return
     target = Path(file)
-    draft = target.with_name(f".{target.name}.draft") if target.name else target
+    # a device, a pipe, a link: to be written to, and never replaced by a file
+    is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
+    draft = target.with_name(f".{target.name}.draft") if is_ours else target
     try:
         with draft.open("w", encoding="utf-8-sig", newline="") as stream:
             yield _writer(stream)
-        draft.replace(target)
+        if draft != target:
+            draft.replace(target)
     except OSError as error:
         raise InvalidInputError(f"{file} cannot be written: {error.strerror}", field="file") from error
     finally:

@@ -6,9 +6,11 @@ Nothing here imports what a command does not need: `accord --help` answers at on
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +57,13 @@ def run(root: Root, argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # whoever read the output has gone (`accord status | head -1`)
         sys.stderr.close()
+        return FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        desk.note("accord: the output cannot be written: no space left on its disk; free some, or name another place")
+        with suppress(OSError):
+            sys.stdout.close()
         return FAILED
 
 

@@ -65,5 +65,8 @@ def _address(error: httpx.HTTPError) -> str:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, httpx.LocalProtocolError) and "header" in str(error).lower():
+        # its words show the value, and that is where credentials are
+        return f"{type(error).__name__}: a header cannot be sent; does a secret hold a line end, or a blank at an end?"
     # the request's path and query stay out: they may carry what a log line must not
     return f"{type(error).__name__} {error}".strip()

@@ -15,6 +15,8 @@ def backup(db: Database, target: Path) -> None:
     if not db.is_sqlite:
         problem = "only SQLite databases are copied by Accord"
         raise InvalidInputError(problem, cure="use pg_dump for PostgreSQL")
+    if not target.name:
+        raise InvalidInputError(f"{target} is a folder", field="file", cure="name a file in it")
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core.errors import AccordError, InvalidInputError, StorageError
+from core.store.place import Place
 
 if TYPE_CHECKING:
     import psycopg
@@ -223,16 +224,24 @@ def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
     arguments = {"check_same_thread": False, "timeout": busy_ms / 1000}
     engine = sa.create_engine(url, connect_args=arguments, hide_parameters=True, **pool)
 
+    place = Place(file)
+
+    @event.listens_for(engine, "do_connect")
+    def look(_dialect: object, _record: object, _args: object, _options: object) -> None:
+        place.check()  # before SQLite makes an empty file where ours has gone
+
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN would come too late and be deferred
         _use_wal(connection)
+        place.opened()
         # an answered webhook must survive power loss
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-32768")
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
+        place.check()
         reads = connection.get_execution_options().get("accord_reads", False)
         # on the driver's own connection: as statements of SQLAlchemy's these two would cost more than a look-up
         driver = cast("sqlite3.Connection", connection.connection.driver_connection)

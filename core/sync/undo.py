@@ -62,6 +62,8 @@ def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False)
             f"what happened to a document ({entry.kind}) is undone where it originates, by a void or a credit note"
         )
         raise InvalidInputError(problem, field="change")
+    if _is_birth(entry):
+        raise InvalidInputError(_no_value(entry), field="change")
     back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
     if field is not None:
         back = {name: value for name, value in back.items() if name == field}
@@ -192,11 +194,16 @@ def _kept(owner: Customer, change: int, field: str, reason: str) -> Kept:
     return Kept(external_id=owner.external_id, change=change, field=field, reason=reason)
 
 
+def _is_birth(entry: Entry) -> bool:
+    """Whether the customer came to be: that replaced nothing, and putting it back would blank it everywhere."""
+    return entry.action == "enter" or (entry.action == "create" and entry.connection is None)
+
+
 def _no_value(entry: Entry) -> str:
     """Why an entry as a whole stays as it is; "" for one that is about values."""
     if entry.action == "delete":
         return "the customer was deleted; create it again"
-    if entry.action == "enter" or (entry.action == "create" and entry.connection is None):
+    if _is_birth(entry):
         return "the customer was created; `accord customers archive` deletes it"
     if entry.action == "create":
         return f"its object at {entry.connection} was created, and stays"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from core.cli.main import run
 from core.errors import ConfigError, SchemaError
-from core.store import customers
-from core.store.database import Database
+from core.store import customers, journal
+from core.store.database import Database, Tx
+from core.store.tables import JOURNAL
 from tests.integration.cli.conftest import Accord, customer_id
+from tests.support.daemon import ROOT
 from tests.support.root import WorldRoot
 from tests.support.world import World
 
@@ -137,3 +145,52 @@ def test_a_locked_database_is_told_after_a_moment(agreed: World, root: WorldRoot
     other.close()
     assert accord("customers", "create", "C-1", "--set", "name=Bob").code == 0
     root.other_database.close()
+
+
+def test_an_export_into_a_pipe_leaves_the_pipe(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """A file took the place of the pipe, or of a device, and whoever read there got nothing."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as other:
+        read = other.submit(pipe.read_bytes)
+        result = accord("customers", "export", str(pipe))
+        found = read.result(20)
+    assert (result.code, pipe.is_fifo()) == (0, True)
+    assert customer_id(agreed).encode() in found
+
+
+def test_an_export_through_a_link_leaves_the_link(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """`/dev/stdout` is a link."""
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(file)
+    result = accord("customers", "export", str(link))
+    assert (result.code, link.is_symlink()) == (0, True)
+    assert customer_id(agreed).encode() in file.read_bytes()
+
+
+def test_an_output_that_is_full_is_one_line(tmp_path: Path) -> None:
+    """A report into a full disk ended in a traceback."""
+    command = [sys.executable, str(ROOT / "run_daemon.py"), "connect", "--list"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "no space left" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, accord: Accord) -> None:
+    """Undoing the change that created a customer cleared its name and e-mail at every provider."""
+    assert accord("customers", "create", "new", "--set", "name=New", "--set", "email=new@example.test").code == 0
+    change = agreed.db.read_now(lambda tx: max(one.id for one in journal.of_trace(tx, _trace(tx))))
+    result = accord("--json", "undo", str(change))
+    assert (result.code, result.error["problem"]) == (
+        1,
+        "the customer was created; `accord customers archive` deletes it",
+    )
+    found = agreed.db.read_now(lambda tx: customers.by_external_ids(tx, ["new"])["new"])
+    assert found.fields["name"] == "New"
+
+
+def _trace(tx: Tx) -> str:
+    """The newest change's."""
+    return str(tx.rows(sa.select(JOURNAL.c.trace).order_by(JOURNAL.c.id.desc()).limit(1))[0][0])

@@ -187,6 +187,23 @@ def test_a_lost_lock_makes_the_daemon_rest(systems: Systems, start: Start) -> No
     assert daemon.events("daemon.lock_regained")
 
 
+def test_a_database_that_is_moved_away_acknowledges_nothing(systems: Systems, start: Start) -> None:
+    """What was answered 200 went into a file without a name, and was gone at the next start."""
+    daemon = start(systems.folder, **systems.environment).ready()
+    good = deliveries.quickbooks(1, time.time())
+    file = systems.folder / "var" / "accord.sqlite3"
+    file.rename(file.with_name("away"))
+    assert daemon.deliver("quickbooks", good.body, good.headers).status == 503
+    entered = daemon.call("POST", "/v1/customers", {"external_customer_id": "ada"})
+    assert (entered.status, entered.json["code"]) == (503, "storage")
+    assert eventually(lambda: "moved away" in daemon.call("GET", "/readyz").json.get("detail", ""))
+    assert not file.exists()
+    file.with_name("away").rename(file)
+    assert eventually(lambda: daemon.call("GET", "/readyz").status == 200)
+    assert daemon.deliver("quickbooks", good.body, good.headers).status == 200
+    assert daemon.stop() == 0
+
+
 def test_a_newer_schema_is_refused_even_with_migrate(systems: Systems, start: Start) -> None:
     """An older program would not know what it destroys."""
     file = _new_database(systems.folder)

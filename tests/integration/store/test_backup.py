@@ -134,3 +134,11 @@ def test_postgresql_is_backed_up_with_its_own_tool(postgres_url: str, open_datab
     """A copy of ours would lack roles, settings and a restore that anyone has practised."""
     with pytest.raises(InvalidInputError, match="pg_dump"):
         backup(open_database(postgres_url), tmp_path / "backup.sqlite3")
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_backup_onto_a_folder_says_so(db: Database, name: str) -> None:
+    """A folder has no name of a file: it ended in a traceback."""
+    if db.is_sqlite:
+        with pytest.raises(InvalidInputError, match="is a folder"):
+            backup(db, Path(name))

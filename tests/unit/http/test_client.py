@@ -8,10 +8,11 @@ from contextlib import suppress
 from threading import Thread
 from typing import TypeVar
 
+import httpx
 import pytest
 
 from core.errors import AmbiguousError, RetryError
-from core.http.client import HttpClient
+from core.http.client import HttpClient, error_of
 from core.ports import HttpRequest, HttpResponse, Shell
 
 pytestmark = pytest.mark.anyio
@@ -134,3 +135,12 @@ async def test_a_lost_request_names_the_address_and_nothing_behind_it() -> None:
             await client.send("GET", "http://user:word@a.example:81/secret?key=1", {})
         await client.aclose()
         assert not any(one in str(caught.value) for one in ("word", "secret", "key"))
+
+
+def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
+    """A key that was pasted with a line end stood whole in the error, and in the log."""
+    error = httpx.LocalProtocolError("Illegal header value b'Bearer sk_live_1\\nsk_live_2'")
+    error.request = httpx.Request("GET", "https://api.example.test/v1")
+    told = str(error_of(error))
+    assert "sk_live" not in told
+    assert "does a secret hold a line end" in told

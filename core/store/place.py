@@ -1,0 +1,47 @@
+"""Whether a SQLite database is still the file that was opened.
+
+SQLite itself goes on in a file that was deleted, or replaced by a backup, under it: every commit succeeds, and is gone
+with the process.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.errors import StorageError
+
+
+class Place:
+    """The file of one database. What was opened first is what has to stay there."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Nothing was opened yet; None: a database in memory, which nobody can take away."""
+        self._file = file
+        self._opened: os.stat_result | None = None
+
+    def opened(self) -> None:
+        """Remember which file that is; the first one counts."""
+        if self._opened is None:
+            self._opened = self._found()
+
+    def check(self) -> None:
+        """Raise StorageError if another file, or none, has the name of the one that was opened."""
+        if self._opened is None:
+            return
+        found = self._found()
+        if found is None or not os.path.samestat(found, self._opened):
+            what = "deleted or moved away" if found is None else "replaced by another file"
+            message = (
+                f"the database cannot be used now: {self._file} was {what} while Accord ran; nothing of this step was "
+                "stored; stop Accord, put back the file or a backup of it, start it again"
+            )
+            raise StorageError(message)
+
+    def _found(self) -> os.stat_result | None:
+        if self._file is None:
+            return None
+        try:
+            return self._file.stat()
+        except OSError:
+            return None

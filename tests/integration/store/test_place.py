@@ -1,0 +1,92 @@
+"""A database file that goes away, or is another one, while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.errors import StorageError
+from core.store import schema
+from core.store.database import Database, Tx
+from core.store.tables import META
+
+Open = Callable[..., Database]
+
+
+def put(name: str) -> Callable[[Tx], None]:
+    """A transaction that stores one row."""
+
+    def work(tx: Tx) -> None:
+        tx.execute(sa.insert(META).values(name=name, value="x"))
+
+    return work
+
+
+def names(tx: Tx) -> list[str]:
+    """The rows there are."""
+    return [name for (name,) in tx.rows(sa.select(META.c.name).order_by(META.c.name))]
+
+
+@pytest.fixture
+def opened(sqlite_url: str, open_database: Open) -> tuple[Database, Path]:
+    """A database that is in use, and its file."""
+    db = open_database(sqlite_url)
+    schema.upgrade(db)
+    db.run_now(put("before"))
+    assert db.file is not None
+    return db, db.file
+
+
+def test_a_deleted_file_takes_nothing_any_more(opened: tuple[Database, Path]) -> None:
+    """Every commit succeeded in a file without a name: webhooks were acknowledged, and gone at the next start."""
+    db, file = opened
+    file.unlink()
+
+    with pytest.raises(StorageError, match=r"deleted or moved away while Accord ran.* put back the file"):
+        db.run_now(put("lost"))
+    with pytest.raises(StorageError, match="deleted or moved away"):
+        asyncio.run(db.read(names))
+    assert not file.exists()
+
+
+def test_no_empty_file_is_made_where_the_database_has_gone(opened: tuple[Database, Path]) -> None:
+    """SQLite makes a file for a connection that finds none; the next start would take it for a new registry."""
+    db, file = opened
+    db.engine.dispose()
+    file.unlink()
+
+    with pytest.raises(StorageError, match="deleted or moved away"):
+        db.run_now(put("lost"))
+    assert not file.exists()
+
+
+def test_a_backup_that_was_put_over_it_takes_nothing(opened: tuple[Database, Path], tmp_path: Path) -> None:
+    """Somebody restores without stopping the daemon: neither file may get a half of what follows."""
+    db, file = opened
+    copy = tmp_path / "copy"
+    shutil.copy(file, copy)
+    before = copy.read_bytes()
+    copy.replace(file)
+
+    with pytest.raises(StorageError, match="replaced by another file while Accord ran"):
+        db.run_now(put("lost"))
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_is_moved_back_goes_on(opened: tuple[Database, Path]) -> None:
+    """It is the same file: nothing was lost, so nothing has to be started anew."""
+    db, file = opened
+    away = file.with_name("away")
+    file.rename(away)
+    with pytest.raises(StorageError):
+        db.run_now(put("refused"))
+    away.rename(file)
+
+    db.run_now(put("after"))
+
+    assert db.read_now(names) == ["after", "before"]
