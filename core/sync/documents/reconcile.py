@@ -99,6 +99,7 @@ def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:
     found = Waiting()
     by_mapping = {row.subject[2:]: row for row in rows if row.subject.startswith("m:")}
     pairs = [(row, mappings.by_ids(tx, [name]).get(name)) for name, row in by_mapping.items()]
+    seen = {one.id for _, one in pairs if one}
     for row in rows:
         if row.subject.startswith("d:"):
             kind, remote_id = named_in(row.subject)
@@ -107,6 +108,9 @@ def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:
                 found.strangers[kind, remote_id] = row
             elif mapped is None:
                 found.origins[kind, remote_id] = row
+            elif mapped.id in seen:
+                # marked by its object, too, from before it had a mapping: two steps of one mapping cannot be under way
+                found.done.append(row)
             else:
                 pairs.append((row, mapped))
     papers = documents.by_ids(tx, [one.record_id for _, one in pairs if one])

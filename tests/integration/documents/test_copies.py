@@ -10,9 +10,11 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse, Sighting
-from core.store import customers, mappings
+from core.store import customers, mappings, work
 from core.store.mappings import MappingRow
 from core.store.tables import DIRTY
+from core.sync.documents.marking import subject_of
+from core.sync.documents.reconcile import reconcile_documents
 from core.sync.documents.taking import Read, take, understood
 from core.sync.documents.telling import listed
 from core.sync.documents.tie_out import tie_out
@@ -452,3 +454,29 @@ async def test_a_copy_that_waits_for_its_customer_names_what_keeps_that_one() ->
     assert hold.reason == "name_taken"
     assert copy["waits"].endswith(f"has no object here: hold {hold.id}")
     assert "candidates" not in hold.detail
+
+
+async def test_a_copy_that_is_marked_by_its_mapping_and_by_its_object_is_written_once() -> None:
+    """A webhook named the object before anything knew whose it was: two steps of one mapping broke the whole batch."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    world.names = ("stripe",)
+    await world.next_sweep()
+    hub, books = world.hub, world.hub.connections["quickbooks"]
+    named = [subject_of(("invoice", copy))]
+    now = world.clock.now()
+    world.db.run_now(lambda tx: work.mark(tx, "quickbooks", named, reason="", trace="t", now=now, kind="invoice"))
+    before = world.writes("quickbooks")
+
+    rows = world.db.read_now(lambda tx: work.due_documents(tx, "quickbooks", world.clock.now(), 100))
+    assert sorted(one.subject[:2] for one in rows) == ["d:", "m:"]
+    report = await reconcile_documents(hub, books, rows)
+
+    assert (report.written, world.writes("quickbooks") - before) == (1, 1)
+    assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]
+    world.names = ("stripe", "hubspot", "quickbooks")
+    await world.settle()
+    at_rest(world)
