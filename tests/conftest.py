@@ -14,6 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# no test asserts how long something takes: on a busy machine an example does not become wrong by being slow
+settings.register_profile("accord", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("accord")
 
 _USUAL_PLACE = "postgresql://postgres@127.0.0.1/test"
 

@@ -75,7 +75,7 @@ def test_a_steady_wire_reaches_the_published_limit_and_not_beyond(way: float, in
     assert seconds <= (500 / 25) * 1.02 + 2 * way
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.floats(0.005, 0.05), min_size=5, max_size=30))
 def test_what_calls_differ_by_is_not_credited_as_travel(wire: list[float]) -> None:
     """The provider counts arrivals: late ones bunch up with those that start after them."""
@@ -144,7 +144,7 @@ def refusals(limits: list[Limit], fates: list[Fate], number: int) -> int:
     return run_virtual(every(), loop)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FATES)
 def test_no_delay_on_the_way_brings_one_call_too_many(fates: list[Fate]) -> None:
     """On a busy machine each of eleven calls a second was an arrival too many, and a minute's silence of the lane."""

@@ -234,7 +234,7 @@ def survive(copyist: Copyist, wanted: Invoice, most: int = 30) -> None:
 
 
 @given(wanted=documents.invoices(), cut=st.integers(1, 60), executed=st.booleans())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_invoice_arrives_to_the_minor_unit_or_is_refused(
     make_world: Callable[..., Any], wanted: Invoice, cut: int, executed: Any
 ) -> None:

@@ -63,7 +63,7 @@ def after(raw: bytes, body: dict[str, Any]) -> bytes:
 
 
 @given(KINDS, PROPERTIES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_writing_what_is_already_there_writes_nothing(kind: str, properties: dict[str, Any]) -> None:
     """GetPut: reading and writing back must not touch the object."""
     raw = raw_of(kind, properties)
@@ -74,7 +74,7 @@ def test_writing_what_is_already_there_writes_nothing(kind: str, properties: dic
 
 
 @given(KINDS, PROPERTIES, WISHES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_written_value_reads_back_in_its_canonical_spelling(
     kind: str, properties: dict[str, Any], wish: dict[str, Any]
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_written_value_reads_back_in_its_canonical_spelling(
 
 
 @given(WISHES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_canonical_is_idempotent(wish: dict[str, Any]) -> None:
     """A spelling of a spelling is itself."""
     for field, value in wish.items():
@@ -102,7 +102,7 @@ def test_canonical_is_idempotent(wish: dict[str, Any]) -> None:
 
 
 @given(WISHES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_patch_is_made_or_refused_and_nothing_in_between(wish: dict[str, Any]) -> None:
     """A refused value never gets into a body; what is let out has strings only."""
     refused = any(TRANSLATOR.refusal(field, value) for field, value in wish.items())
@@ -119,7 +119,7 @@ KEYS = st.text(min_size=1, max_size=12) | st.text("_xX41ab.", min_size=1, max_si
 
 
 @given(KEYS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_metadata_key_can_be_told_from_its_property(key: str) -> None:
     """Injective: what can be undone loses nothing. The look-alike has the same scheme, written apart."""
     name = metadata_property(key)

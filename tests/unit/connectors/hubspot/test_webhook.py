@@ -195,7 +195,7 @@ NAMES = ["x-hubspot-signature-v3", "x-hubspot-request-timestamp", "x-hubspot-sig
     st.dictionaries(st.sampled_from(NAMES), st.text(max_size=20) | st.sampled_from(["v1", "v2", str(int(NOW * 1000))])),
     st.text(max_size=20),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_comes_in_is_refused_and_never_crashes(body: bytes, headers: dict[str, str], url: str) -> None:
     """The door is open to the world."""
     with pytest.raises(SignatureError):

@@ -93,7 +93,7 @@ def same(wanted: Any, copy: Any) -> None:
 
 @pytest.mark.parametrize("edition", EDITIONS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_copied_invoice_is_equal_to_the_smallest_unit_or_is_not_there(edition: str, data: st.DataObject) -> None:
     """QuickBooks rounds tax line by line: what it would make of a document is never what stands in the books."""
     invoice = here(data.draw(invoices(status="open") | taxed()))
@@ -120,7 +120,7 @@ def test_a_copied_invoice_is_equal_to_the_smallest_unit_or_is_not_there(edition:
 
 
 @given(document=invoices(status="void") | payments() | credit_notes())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_cannot_be_booked_is_refused_before_anything_is_written(document: Document) -> None:
     """A void one that was never here needs no copy; a refund has no place."""
     world = company("us", document.currency)
@@ -135,7 +135,7 @@ def test_what_cannot_be_booked_is_refused_before_anything_is_written(document: D
 
 
 @given(note=credit_notes())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_credit_note_settles_its_invoice_to_the_smallest_unit(note: CreditNote) -> None:
     """It is applied by a payment of nothing, which is no payment in the registry's sense."""
     if note.status == "void":
@@ -169,7 +169,7 @@ def test_a_credit_note_settles_its_invoice_to_the_smallest_unit(note: CreditNote
 
 
 @given(payment=payments())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_payment_settles_each_of_its_invoices_by_its_part(payment: Payment) -> None:
     """In part, too much, of several invoices, or of none yet."""
     if payment.status != "succeeded" or payment.refunded:

@@ -32,7 +32,7 @@ from core.ports import HttpRequest, HttpResponse, Probe, Write, Written
 from tests.support.documents import credit_notes, invoices, payments
 
 OPEN = {"mirror_open_invoices": "yes"}
-EACH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 class Desk:

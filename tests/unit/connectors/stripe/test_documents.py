@@ -383,7 +383,7 @@ def bills(draw: st.DrawFn) -> dict[str, Any]:
     return {"currency": currency, "lines": lines, "status": "open"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(bill=bills())
 def test_whatever_people_bill_is_read_to_the_minor_unit(make_world: Callable[..., Any], bill: dict[str, Any]) -> None:
     """Against the look-alike's own truth, which is written apart; more lines than come along at once, too."""

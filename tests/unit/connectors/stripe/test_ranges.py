@@ -120,7 +120,7 @@ def test_deletes_between_the_pages_lose_nobody() -> None:
     assert set(ids) == set(far.ids)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 50_000_000), min_size=1, max_size=900), st.sampled_from([0.02, 0.1, 0.4]))
 def test_no_distribution_of_times_loses_or_repeats_anybody(ago: list[int], way: float) -> None:
     """Bursts, gaps, single days: the guess may be wrong, the result never."""
