@@ -193,11 +193,22 @@ class _PostgresLock:
             self._session.detach()
             name = f"accord pid {os.getpid()} on {socket.gethostname()}"[:63]
             self._session.execute(sa.text("SELECT set_config('application_name', :name, false)"), {"name": name})
-            is_taken = self._session.scalar(sa.text(f"SELECT pg_try_advisory_lock({_KEY})"))
-        if not is_taken:
+        if not self._take(db):
             self.release()
             message = f"another Accord daemon ({_postgres_holder(db) or 'just gone'}) holds the database; {_CURE}"
             raise BusyError(message)
+
+    def _take(self, db: Database) -> bool:
+        """Whether we got it. A session that ended keeps its lock for a moment: wait while nobody is seen to hold it."""
+        pause = threading.Event()
+        for _turn in range(_TURNS):
+            with storage_errors():
+                if self._session.scalar(sa.text(f"SELECT pg_try_advisory_lock({_KEY})")):
+                    return True
+            if _postgres_holder(db):
+                return False
+            pause.wait(_TURN_SECONDS)
+        return False
 
     def is_ours(self) -> bool:
         # the lock and not the session: SQLAlchemy replaces a lost session without a word
@@ -206,6 +217,9 @@ class _PostgresLock:
         return False
 
     def release(self) -> None:
+        with suppress(sa.exc.DBAPIError, sa.exc.InvalidRequestError):
+            # the server notices the end of a session when it comes to it: the next daemon need not wait for that
+            self._session.execute(sa.text("SELECT pg_advisory_unlock_all()"))
         with suppress(sa.exc.DBAPIError):
             self._session.close()
 
