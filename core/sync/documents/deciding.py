@@ -15,7 +15,7 @@ from core.model.merge import digest_of
 from core.model.paper import Step, WantedDocument
 from core.model.remote import Mark
 from core.store import customers as registry_customers
-from core.store import documents, mappings
+from core.store import documents, mappings, observations
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -97,8 +97,7 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToC
     absent = [name for name in references(document) if name not in invoices]
     customers = {**to_come.customers, **_here(tx, connection, [copy.paper.customer_id], KIND)}
     if copy.paper.customer_id not in customers and (copy.mapping.remote_id or references(document)) and not absent:
-        # it is booked, or settles what is: an archived customer's object is still whose it is there
-        customers = mappings.last_objects(tx, connection.name, KIND, [copy.paper.customer_id], CUSTOMER_DELETED)
+        customers = _archived(tx, connection, copy.paper.customer_id)
     if copy.paper.customer_id not in customers:
         owner = registry_customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
         raise Later(no_object_yet(owner.external_id if owner else copy.paper.customer_id), CUSTOMER)
@@ -134,6 +133,13 @@ def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) 
         and row.state == "live"
         and row.remote_id
     }
+
+
+def _archived(tx: Tx, connection: Connection, customer_id: str) -> dict[str, str]:
+    """The object that an archived customer had, unless it is gone: what is booked is still that one's there."""
+    last = mappings.last_objects(tx, connection.name, KIND, [customer_id], CUSTOMER_DELETED)
+    seen = observations.by_ids(tx, connection.name, KIND, last.values())
+    return {record: name for record, name in last.items() if name not in seen or seen[name].state == "live"}
 
 
 def _refuse_let_go(tx: Tx, connection: Connection, invoices: Sequence[str]) -> None:

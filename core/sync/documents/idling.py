@@ -18,14 +18,15 @@ from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 
-def named(intent: Intent) -> str:
+def named(copy: Copy, intent: Intent) -> str:
     """What a write is called when it is compared with the next one of its copy."""
-    return _name(intent.action, intent.body if ADDS in intent.wanted else None)
+    return _name(copy, intent.action, intent.body if ADDS in intent.wanted else None)
 
 
-def _name(action: str, added: Mapping[str, object] | None) -> str:
-    # what adds is another write where it adds something else; the others have a version in their bodies
-    return action if added is None else f"{action} {dump(added)}"
+def _name(copy: Copy, action: str, added: Mapping[str, object] | None) -> str:
+    # of another state of the document it is another write; what adds, also where it adds something else. The bodies of
+    # the others have a version, and are never the same
+    return f"{copy.paper.digest} {action}" if added is None else f"{copy.paper.digest} {action} {dump(added)}"
 
 
 def refuse_idle(
@@ -41,7 +42,7 @@ def refuse_idle(
     found = []
     for copy, step in steps:
         asked = hold_rows.standing(known.get(copy.subject, ())).get("")
-        is_made = made.get(copy.subject) == _name(step.action, step.body if step.adds else None)
+        is_made = made.get(copy.subject) == _name(copy, step.action, step.body if step.adds else None)
         draft = _draft(connection, copy, step) if asked or is_made else None
         if draft is not None and (is_made or asked == (draft.reason, draft.digest)):
             hold(tx, hub, connection, copy, draft)

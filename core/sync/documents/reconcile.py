@@ -81,7 +81,7 @@ async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[D
             rounds += await hub.db.run(again)
         if not rounds:
             break
-        made = {copy.subject: named(intent) for some in rounds for copy, intent in some}
+        made = {copy.subject: named(copy, intent) for some in rounds for copy, intent in some}
         copies = await send_steps(hub, connection, joined(connection, rounds), report)
     return report
 

@@ -6,6 +6,8 @@ import pytest
 
 from core.store import customers
 from core.sync import erasure, linking, registry
+from tests.integration.documents.test_hubspot_copies import CRM
+from tests.support.acting import failing, waiting
 from tests.support.paper import bill, billing, is_silent, papers, pay, shown
 from tests.support.world import World
 
@@ -58,3 +60,24 @@ async def test_a_void_of_an_archived_customer_s_invoice_is_a_void_in_the_books()
     world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
     await world.next_sweep()
     assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]
+
+
+async def test_a_copy_whose_archived_customer_s_object_was_deleted_waits_without_a_call() -> None:
+    """It was tied to that object again and again, which is gone, and each time it failed."""
+    world = await billing(CRM)
+    invoice = bill(world)
+    await world.next_sweep()
+    (contact,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].delete("customer", contact)
+    await world.next_sweep()
+    world.clock.time += 90_000
+    await world.settle()
+    end(world, "archive")
+    pay(world, invoice, "100.00")
+    await world.next_sweep()
+    written = world.writes("hubspot")
+    world.clock.time += 90_000
+    await world.settle()
+    assert failing(world) == []
+    assert world.writes("hubspot") == written
+    assert waiting(world)["hubspot"] == 1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from decimal import Decimal
 
-from core.model.documents import KINDS
+import pytest
+from msgspec.structs import replace
+
+from core.model.documents import KINDS, digest_of
 from core.model.policy import DocumentPolicy
+from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
+from core.store import documents
 from core.sync.documents.asking import look_again
+from core.sync.lanes import Lanes
 from tests.support.acting import held, mapped
 from tests.support.crash_jobs import LONGEST_WAIT
 from tests.support.crashes import Crash, FragileWorld, Fuse
@@ -232,3 +238,30 @@ async def test_an_invoice_of_more_lines_than_a_page_of_ties_is_there_whole() -> 
     assert (there["total"], there["status"], len(there["lines"])) == ("515.10", "open", 510)
     at_rest(world)
     await is_silent(world)
+
+
+async def test_a_copy_is_written_again_where_its_document_changed_while_it_was_written() -> None:
+    """The second write in a row was taken for the first one that had changed nothing, and a person was asked."""
+    world = await billing(CRM)
+    invoice = bill(world)
+    await world.next_sweep()
+    answering, hub = world.exchanges["hubspot"], world.hub
+
+    def meanwhile(request: HttpRequest) -> HttpResponse:
+        answer = answering(request)
+        if "/invoices/batch/update" in request.url:
+            world.exchanges["hubspot"] = answering
+            (known,) = papers(world)
+            paid = replace(known.document, paid=Decimal("30.00"), due=Decimal("89.00"))
+            changed = replace(known, document=paid, digest=digest_of(paid), version=known.version + 1)
+            world.db.run_now(lambda tx: documents.put(tx, [changed]))
+        return answer
+
+    pay(world, invoice, "19.00")
+    world.names = ("stripe",)
+    await world.next_sweep()
+    world.exchanges["hubspot"] = meanwhile
+    await Lanes(hub).run("hubspot")
+
+    assert held(world) == []
+    assert [(one["paid"], one["due"]) for one in shown(world, "hubspot")] == [("30.00", "89.00")]
