@@ -29,7 +29,7 @@ class AtCopies:
         """Copies of invoices whose amounts a person changed, as that person left them."""
         self.retyped: dict[tuple[str, str], Shown] = {}
         """Invoices that a person typed in by hand under the number of another system's."""
-        self.twice: set[Named] = set()
+        self.twice: dict[Named, Named] = {}
         """Payments that people recorded in both systems."""
         self.closed_through = ""
         """The latest day through which the books ever were closed."""
@@ -89,14 +89,17 @@ class AtCopies:
         least = min(due[name], there, key=lambda one: Decimal(one["due"]))
         amount = self._clerks.part(rng, least)
         places = [(system, name, due[name]), (original.system, original.id, there)]
-        for at, invoice, one in rng.sample(places, 2):
-            made = self._clerks.record(
-                at, one, [{"invoice": invoice, "amount": amount}], Decimal(amount), "bank transfer"
-            )
-            self.twice.add(made)
-            self._clerks.blame(made, "recorded in both systems")
-        self._booked(system, original)
-        self._clerks.blame(original, "recorded in both systems")
+        made: list[Named] = []
+        try:
+            for at, invoice, one in rng.sample(places, 2):
+                applied = [{"invoice": invoice, "amount": amount}]
+                made.append(self._clerks.record(at, one, applied, Decimal(amount), "bank transfer"))
+        finally:  # where the other one is refused, this is a payment like any other
+            if any(one.system == system for one in made):
+                self._booked(system, original)
+        self.twice.update(zip(made, reversed(made), strict=True))
+        for one in (*made, original):
+            self._clerks.blame(one, "recorded in both systems")
         self._clerks.count("paid in both systems")
 
     def overpay(self, system: str, rng: Random) -> None:

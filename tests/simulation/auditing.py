@@ -156,7 +156,7 @@ class Audit:
             what = f"{mirror}: payment {one['currency']} {part['amount']} of {named.system}"
             if len(there) > 1:
                 self._fail(f"F4: {what} is there {len(there)} times")
-            elif there and named in self._clerks.at_copies.twice:
+            elif there and rest.stands(self._clerks.at_copies.twice.get(named)):
                 # booked before anybody had read what the person recorded there: nobody but a person can tell by then
                 around = rest.excuses_around(named, mirror)
                 self._excused(rest, named, mirror, f"{what} was recorded there by a person, and is there again", around)

@@ -71,6 +71,11 @@ class Rest:
         """What copies of payments settle: by currency and amount, the invoices' numbers."""
         return self._parts[system]
 
+    def stands(self, named: Named | None) -> bool:
+        """Whether a payment is one, and was not voided or deleted since."""
+        one = self.originals["payment"].get(named) if named else None
+        return one is not None and one["status"] == "succeeded" and named not in self._clerks.gone
+
     def number(self, system: str, invoice: str) -> str:
         """The number of an invoice as a system has it, also of one that was deleted where it was made."""
         gone = self.originals["invoice"].get(Named(system, "invoice", invoice), {})

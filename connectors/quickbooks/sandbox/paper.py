@@ -61,10 +61,13 @@ class People:
         return remote_id
 
     def delete(self, kind: str, remote_id: str, now: float) -> None:
-        """Delete one for good: transactions can be, customers and items cannot."""
+        """Delete one for good: transactions can be, customers and items cannot. ValueError as of `edit`."""
         entity = ENTITY_OF[kind]
-        self._books.unlink(entity, remote_id, now)
-        self._books.delete(entity, self._lock(entity, remote_id), now)
+        try:
+            self._books.unlink(entity, remote_id, now)
+            self._books.delete(entity, self._lock(entity, remote_id), now)
+        except Refused as refused:
+            raise ValueError(f"{refused}: {refused.fault}") from refused
         self._record("delete", entity, remote_id)
 
     def _make(self, entity: str, changes: Mapping[str, Any], now: float) -> str:
