@@ -42,11 +42,13 @@ PAUSES = (0.0, 0.02, 0.1, 0.3, 0.6, 1.5)
 """Longest waits before a kill: what was begun may just have begun, or be nearly done."""
 BUSY = """
 [guard]
+clear_count = 1000000
 overwrite_count = 1000000
 same_value_count = 1000000
 document_count = 1000000
 """
-"""Hundreds of edits of two hundred customers, or as many new copies, within an hour would rightly be stopped."""
+"""Hundreds of edits of two hundred customers, as many new copies, or twenty voids, within an hour would rightly be
+stopped."""
 POSTGRES = os.environ.get("ACCORD_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
