@@ -104,6 +104,14 @@ def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Paper]:
     return found
 
 
+def lock(tx: Tx) -> None:
+    """Let no other transaction that rewrites documents run beside this one: what it read of them would be old.
+
+    An invoice is rewritten by its origin's lane, and by any other's that takes what settles it.
+    """
+    tx.serialize("documents")
+
+
 def put(tx: Tx, papers: Sequence[Paper]) -> None:
     """Insert, or replace as a whole; what they are about with them."""
     if not papers:

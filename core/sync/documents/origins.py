@@ -111,6 +111,7 @@ def _gone(tx: Tx, hub: Hub, connection: Connection, kind: str, remote_id: str, r
 def count_as_void(tx: Tx, hub: Hub, mapping: MappingRow, *, actor: str, trace: str) -> None:
     """A person says that it is right that a final document is gone: from now on it is void, and its copies are, too."""
     now = hub.clock.now()
+    documents.lock(tx)
     paper = documents.by_ids(tx, [mapping.record_id])[mapping.record_id]
     document = msgspec.structs.replace(paper.document, status="void")
     digest, version = digest_of_document(document), paper.version + 1

@@ -62,11 +62,11 @@ def understood(connection: Connection, kind: str, sighting: Sighting) -> RemoteD
 
 def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> Taken:
     """Store what changed, ask about what may not, and let the copies follow."""
-    taken = Taken()
+    documents.lock(tx)
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, hub, connection, found, papers.values())
-    moved: list[Paper] = []
+    taken, moved = Taken(), list[Paper]()
     fresh: list[tuple[Paper, Read]] = []
     for one in found:
         mapping = known.get(one.sighting.id)
@@ -90,7 +90,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     taken.held += _enter(tx, hub, connection, fresh)
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
     _pass_on(tx, hub, connection, moved, found)
-    settlers = [one.document for after in moved for one in (after, papers.get(after.id)) if one is not None]
+    settlers = (one.document for after in moved for one in (after, papers.get(after.id)) if one is not None)
     split_again(tx, hub, settlers, actor=connection.name, trace=found[0].trace if found else "")
     return taken
 
