@@ -31,8 +31,6 @@ class AtCopies:
         """Invoices that a person typed in by hand under the number of another system's."""
         self.twice: dict[Named, Named] = {}
         """Payments that people recorded in both systems."""
-        self.paid_there: set[tuple[str, Named]] = set()
-        """Where people recorded payments of copies, and of which invoices."""
         self.closed_through = ""
         """The latest day through which the books ever were closed."""
         self._meddlers: dict[str, list[Random]] = {}
@@ -117,7 +115,6 @@ class AtCopies:
 
     def _booked(self, system: str, original: Named) -> None:
         """Where the origin is not told of it, the copy's balance is another one, and a person is asked."""
-        self.paid_there.add((system, original))
         if not is_passed_on(self._route, system, original.system):
             self._clerks.blame(original, NOT_TOLD, system)
 

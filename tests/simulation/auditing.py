@@ -17,7 +17,7 @@ from core.sandbox.sums import unbalanced
 from core.store import documents
 from core.store.database import Tx
 from core.store.tables import HOLDS, INTENTS, MAPPINGS
-from core.sync.documents.resolving import KEY_TRIES
+from core.sync.documents.copies import KEY_TRIES
 from core.sync.hub import KIND
 from tests.simulation.papers import EVERYWHERE, NOT_TOLD, Named, Shown
 from tests.simulation.resting import STANDING, Rest
@@ -207,14 +207,25 @@ class Audit:
             }
             for (currency, amount), numbers in rest.parts(system).items():
                 is_less = any(one == currency and amount < whole for one, whole in paid)
-                is_rest = is_less and self._paid_there(rest, system).issuperset(numbers)
-                if (currency, amount) not in paid and not is_rest:
+                known = self._taken_off(rest, system) | (self._paid_there(rest, system) if is_less else set())
+                if (currency, amount) not in paid and not known.issuperset(numbers):
                     self._fail(f"F4: {system} has a payment of {(currency, amount)} that nobody made")
 
-    def _paid_there(self, rest: Rest, system: str) -> set[str]:
-        """Invoices of which a person recorded a payment there: one that lands later takes what that left due."""
-        booked = self._clerks.at_copies.paid_there
-        return {rest.number(one.system, one.id) for where, one in booked if where == system}
+    @staticmethod
+    def _paid_there(rest: Rest, system: str) -> set[str]:
+        """Numbers of invoices that somebody paid there: a payment that lands later takes what that left due."""
+        payments = [one for named, one in rest.originals["payment"].items() if named.system == system]
+        return {rest.number(system, part["invoice"]) for one in payments for part in one["applications"]}
+
+    def _taken_off(self, rest: Rest, system: str) -> set[str]:
+        """Numbers of invoices that a payment elsewhere settled, when it was copied, and does not settle any more."""
+        payments = rest.originals["payment"]
+        return {
+            rest.number(invoice.system, invoice.id)
+            for named, invoices in self._clerks.settles.items()
+            if named.system != system and named in payments and len(payments[named]["applications"]) < len(invoices)
+            for invoice in invoices
+        }
 
     def _spoiled(self, rest: Rest) -> None:
         """What a person made of a copy's amounts stands, and what a person typed in is nobody else's."""
@@ -254,6 +265,7 @@ class Audit:
         is_told = not any(NOT_TOLD in some for some in self._clerks.causes.get(named, {}).values())
         # what is recorded elsewhere and held at the origin is known, and settles nothing there
         is_sound = is_told and not rest.excuses_around(named, EVERYWHERE) and not rest.is_asked(named, named.system)
+        is_sound = is_sound and not rest.waits_elsewhere(named)
         if isinstance(known, Invoice) and known.status != "void" and is_sound:
             settled = documents.settled(rest.tx, known.id)
             if settled != known.paid + known.credited:

@@ -83,13 +83,22 @@ class People:
             return
         after = lookalike.neutral("customer").get(target)
         if after is not None:  # a merged-away id leads to its survivor
-            self._record(system, target, before, after, count)
+            self._record(system, target, before, after, count, told=changes)
 
     def _record(
-        self, system: str, target: str, before: Mapping[str, Any], after: Mapping[str, Any], count: int
+        self,
+        system: str,
+        target: str,
+        before: Mapping[str, Any],
+        after: Mapping[str, Any],
+        count: int,
+        told: Mapping[str, Any] = {},
     ) -> None:
-        for field in sorted({*before, *after}):
-            if before.get(field) == after.get(field) or field in ("customer_type", "currency", "status", "parent"):
+        # who takes out what nobody can read leaves nothing, as there was nothing before
+        covered = {field for field in told if (system, target, field) in self._world.covered}
+        for field in sorted({*before, *after, *covered}):
+            is_same = before.get(field) == after.get(field) and field not in covered
+            if is_same or field in ("customer_type", "currency", "status", "parent"):
                 continue
             self._world.put_at[system, target, field] = count
             odd, replaced = self._world.covered.get((system, target, field), (None, before.get(field)))

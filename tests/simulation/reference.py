@@ -63,5 +63,14 @@ def _is_seen(edit: Edit, one: Edit) -> bool:
 
 
 def admissible(edits: Sequence[Edit]) -> set[Any]:
-    """Values that may stand in the end."""
-    return {loose(one.value) for one in heads(edits)}
+    """Values that may stand in the end: the heads', and what was replaced in one system and written in another one too.
+
+    Of a value that two people wrote, each in a system of their own, a third one has seen only the one.
+    """
+    found = heads(edits)
+    written: dict[Any, set[tuple[str, str]]] = {}
+    for one in edits:
+        if one.replaced is None:
+            written.setdefault(loose(one.value), set()).add((one.site, one.target))
+    twice = {value for value, places in written.items() if value is not None and len(places) > 1}
+    return {loose(one.value) for one in found} | (twice & {loose(one.replaced) for one in found})

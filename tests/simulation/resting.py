@@ -148,6 +148,10 @@ class Rest:
         back = {why for one in bound if one.system == mirror for why in self.excuses(one, named.system)}
         return back | {why for one in bound for why in self.excuses(one, mirror)}
 
+    def waits_elsewhere(self, named: Named) -> bool:
+        """Whether something that settles it was recorded in another system, and cannot come to where it was made."""
+        return any(one.system != named.system and self.excuses(one, named.system) for one in self._bound.get(named, ()))
+
     def _counterpart(self, system: str, customer: str, mirror: str) -> str | None:
         return counterpart(self.tx, system, customer, mirror)
 

@@ -31,6 +31,8 @@ from core.sync.hub import Connection, Hub
 
 ADDS = "adds"
 """In an intent's `wanted`: sent twice, it would be there twice."""
+KEY_TRIES = 4
+"""After so many unanswered ones, what became of a step is looked for."""
 
 
 def decide(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[tuple[Copy, Step]]:
@@ -157,7 +159,7 @@ def hold(
     dealt_with(tx, connection, [copy.row])
 
 
-def intent_of(hub: Hub, connection: Connection, copy: Copy, step: Step) -> Intent:
+def intent_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, step: Step) -> Intent:
     """The committed row of one step."""
     mark = Mark(hub.instance, copy.mapping.id, copy.mapping.generation)
     return Intent(
@@ -166,7 +168,7 @@ def intent_of(hub: Hub, connection: Connection, copy: Copy, step: Step) -> Inten
         kind=copy.mapping.kind,
         mapping_id=copy.mapping.id,
         action=step.action,
-        key=step_key(mark, connection.name, step) if step.adds else hub.ids.new(),
+        key=_unspent(tx, connection, step_key(mark, connection.name, step)) if step.adds else hub.ids.new(),
         body=step.body,
         wanted={ADDS: "yes"} if step.adds else {},
         before={},
@@ -182,11 +184,20 @@ def step_key(mark: Mark, connection: str, step: Step) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _unspent(tx: Tx, connection: Connection, key: str) -> str:
+    """The key, or another one where it was of no help: Stripe would repeat its 500 for a day, and a look told more."""
+    before = intents.by_key(tx, connection.name, key)
+    while before is not None and before.state == "void" and before.attempts >= KEY_TRIES:
+        key = blake2b(f"{key}/again".encode(), digest_size=16).hexdigest()
+        before = intents.by_key(tx, connection.name, key)
+    return key
+
+
 def commit_intents(
     tx: Tx, hub: Hub, connection: Connection, steps: Sequence[tuple[Copy, Step]]
 ) -> list[list[tuple[Copy, Intent]]]:
     """Before the first byte goes out; in rounds, as they go."""
-    found = [(copy, intent_of(hub, connection, copy, step)) for copy, step in steps]
+    found = [(copy, intent_of(tx, hub, connection, copy, step)) for copy, step in steps]
     rounds = steps_in_rounds(connection, hub.ids, found)
     intents.insert(tx, [intent for some in rounds for _, intent in some])
     return rounds

@@ -21,7 +21,7 @@ from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
-from core.sync.documents.copies import ADDS, hold
+from core.sync.documents.copies import ADDS, KEY_TRIES, hold
 from core.sync.documents.finding import find_own
 from core.sync.documents.sending import commit_written, send_steps
 from core.sync.documents.standing import Copy
@@ -29,7 +29,6 @@ from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
 
 CREATE = "create"
-KEY_TRIES = 4
 KEY_MARGIN_SECONDS = 3600.0
 
 

@@ -10,6 +10,7 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.ports import HttpRequest, HttpResponse
 from tests.support.acting import answer, held
 from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, shown, with_documents
 from tests.support.world import World
@@ -80,6 +81,31 @@ async def test_a_payment_of_two_invoices_is_told_for_each() -> None:
     parts = [{"invoice": one, "amount": amount} for one, amount in zip(invoices, ("100.00", "7.00"), strict=True)]
     pay(world, invoices[0], "107.00", "quickbooks", applications=parts)
     await world.next_sweep()
+    assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [7, 100]
+    at_rest(world)
+    await is_silent(world)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+async def test_a_part_of_a_payment_that_stripe_answers_500_for_a_day_is_told_anew(*, executed: bool) -> None:
+    """Stripe repeats its first answer: where a look finds nothing, the old key brings nothing else until tomorrow."""
+    world = await booking()
+    invoices = [bill(world, "quickbooks", LINE, number=f"B-{number}") for number in (1, 2)]
+    await world.next_sweep()
+    parts = [{"invoice": one, "amount": amount} for one, amount in zip(invoices, ("100.00", "7.00"), strict=True)]
+    pay(world, invoices[0], "107.00", "quickbooks", applications=parts)
+    reports: list[str] = []
+
+    def breaking(request: HttpRequest) -> HttpResponse:
+        is_report = "/report_payment" in request.url
+        reports.extend([request.url] if is_report else [])
+        if is_report and len(reports) == 2:
+            stripe(world).break_writes(1, executed=executed)
+        return stripe(world).respond(request)
+
+    world.exchanges["stripe"] = breaking
+    await world.next_sweep()
+    await world.settle(patience=7200.0)
     assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [7, 100]
     at_rest(world)
     await is_silent(world)

@@ -67,7 +67,7 @@ PLANTED = {
         1,
         (
             "core/sync/documents/copies.py",
-            "key=step_key(mark, connection.name, step) if step.adds else hub.ids.new()",
+            "key=_unspent(tx, connection, step_key(mark, connection.name, step)) if step.adds else hub.ids.new()",
             "key=hub.ids.new()",
         ),
     ),
