@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -144,6 +146,22 @@ async def test_the_inbox_shows_what_nobody_understood(api: httpx.AsyncClient, wo
     counts = {(one["connection"], one["state"]): one["deliveries"] for one in shown["counts"]}
     assert counts == {("quickbooks", "poison"): 1, ("quickbooks", "done"): 1}
     assert "customer" in shown["poison"][0]["problem"]
+
+
+async def test_an_object_s_id_of_any_length_is_no_bug(api: httpx.AsyncClient, world: World, receiver: Receiver) -> None:
+    """It went into a look-up, failed as a bug of ours, and every other delivery beside it with it."""
+    now = world.clock.now()
+    event = {"id": "e" * 100_000, "type": "customer.updated", "data": {"object": {"id": "c" * 100_000}}}
+    odd = deliveries.signed("stripe", json.dumps(event).encode(), now)
+    good = deliveries.stripe(1, now)
+    for one in (odd, good):
+        assert await receiver.post("/webhooks/stripe", one.body, one.headers) == 200
+    await world.settle()
+    shown = (await api.get("/v1/inbox")).json()
+    counts = {(one["connection"], one["state"]): one["deliveries"] for one in shown["counts"]}
+    assert counts == {("stripe", "poison"): 1, ("stripe", "done"): 1}
+    assert shown["poison"][0]["problem"] == ("it names an object by an id of 100000 letters; no id has more than 255")
+    assert (await api.get("/v1/failures")).json()["total"] == 0
 
 
 async def test_metrics_tell_every_connection(api: httpx.AsyncClient, world: World) -> None:
