@@ -82,14 +82,15 @@ class Application:
     def _read(self, file: Path) -> AccordConfig:
         from config.file import load_config
 
-        return load_config(file, {name: one.manifest for name, one in self.providers().items()})
+        return load_config(file, {name: one.manifest for name, one in self.providers().items()}, self._judge)
+
+    def _judge(self, one: ConnectionConfig) -> None:
+        offer = self.providers()[one.provider]
+        _ = offer.translator(one), offer.documents and offer.documents(one)
 
     def check_policy(self, file: Path) -> Sequence[str]:
         """Read another file as if it were accord.toml; returns its warnings. Raises ConfigError."""
-        config = self._read(file)
-        for one in config.connections.values():
-            self.providers()[one.provider].translator(one)  # a provider's own settings are its own to judge
-        return config.warnings
+        return self._read(file).warnings
 
     def connections(self) -> Mapping[str, ConnectionConfig]:
         """The configured connections by name."""

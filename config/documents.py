@@ -18,6 +18,7 @@ from core.model.remote import Manifest
 from core.model.values import is_metadata, metadata_key
 
 DEPOSIT_ACCOUNT: Final = "deposit_account"
+DEFAULT_ITEM: Final = "default_item"
 
 
 def document_policy(section: Section, manifest: Manifest | None) -> DocumentPolicy:
@@ -90,7 +91,7 @@ def check_needs(
         for key in spec.needs if spec else ():
             if key not in settings and not (key == DEPOSIT_ACCOUNT and _all_routed(policy, routes)):
                 where = f"[{dotted(section.path[:-1])}]"
-                section.mistake("mirrors", f"a copy of a {kind} needs {key} in {where}: {manifest.settings[key]}")
+                section.mistake("mirrors", f"a copy of a {kind} needs {key} in {where}: {manifest.settings[key].words}")
 
 
 def _all_routed(policy: DocumentPolicy, routes: Mapping[str, str]) -> bool:
@@ -110,6 +111,7 @@ def deposits(section: Section, manifest: Manifest | None) -> dict[str, str]:
             if "." in route and not _is_currency(currency):
                 table.mistake(name, f"{currency!r} is no currency; a route is CONNECTION or CONNECTION.CURRENCY")
             elif account is not None:
+                _check_form(table, name, account, DEPOSIT_ACCOUNT, manifest)
                 found[route] = account
     spec = manifest.documents.get("payment") if manifest else None
     if found and manifest and not (spec and DEPOSIT_ACCOUNT in spec.needs):
@@ -135,6 +137,15 @@ def _is_day(text: str) -> bool:
 def items(section: Section, manifest: Manifest | None) -> dict[str, str]:
     """[connections.NAME.items]: product of a document's origin -> item of the books there."""
     found = {product: item for product in section if (item := section.text(product)) is not None}
+    for product, item in found.items():
+        _check_form(section, product, item, DEFAULT_ITEM, manifest)
     if found and manifest is not None and not any(one.mirrors for one in manifest.documents.values()):
         section.mistake(next(iter(found)), f"has no effect: {manifest.title} gets no copies of documents")
     return found
+
+
+def _check_form(table: Section, key: str, value: str, setting: str, manifest: Manifest | None) -> None:
+    """A value of a table looks like that of the setting which it stands in for."""
+    spec = manifest.settings.get(setting) if manifest else None
+    if spec and (problem := spec.form.problem(value)):
+        table.mistake(key, problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -53,16 +53,26 @@ class AccordConfig:
     warnings: tuple[str, ...] = ()
 
 
-def load_config(path: Path, providers: Mapping[str, Manifest]) -> AccordConfig:
-    """Read and check the file; `providers` are the known ones by name. Raises one ConfigError listing all mistakes."""
+def load_config(
+    path: Path, providers: Mapping[str, Manifest], judge: Callable[[ConnectionConfig], None] = lambda _one: None
+) -> AccordConfig:
+    """Read and check the file; `providers` are the known ones by name. Raises one ConfigError listing all mistakes.
+
+    `judge` raises a ConfigError for what takes more than one setting to judge, which is a provider's own.
+    """
     text = _content(path)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is no TOML: {error}", file=str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"is no TOML: {_said(error)}", file=str(path)) from error
     mistakes = Mistakes(str(path), text)
     config = _Reading(Section(document, (), mistakes), mistakes, providers).config()
     mistakes.raise_any()
+    try:
+        for one in config.connections.values():
+            judge(one)
+    except ConfigError as error:
+        raise ConfigError(error.problem, file=str(path), key=error.key) from error
     return config
 
 
@@ -98,6 +108,13 @@ def _content(path: Path) -> str:
         raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text", file=str(path)) from error
+
+
+def _said(error: Exception) -> str:
+    """Python's words for broken TOML are good; those for what it cannot count or nest are about Python."""
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)
+    return "tables or lists lie too deep in each other" if isinstance(error, RecursionError) else "a number is too long"
 
 
 class _Reading:
@@ -199,4 +216,8 @@ def _settings(section: Section, name: str, manifest: Manifest | None) -> dict[st
     for secret in manifest.secrets:
         section.hint(secret, f"is a secret: keep it out of this file and set {secret_variable(name, secret)}")
     found = {key: section.scalar(key) for key in manifest.settings}
-    return {key: value for key, value in found.items() if value is not None}
+    given = {key: value for key, value in found.items() if value is not None}
+    for key, value in given.items():
+        if problem := manifest.settings[key].form.problem(value):
+            section.mistake(key, problem)
+    return given

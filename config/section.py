@@ -13,6 +13,7 @@ Path = tuple[str, ...]
 Choice = TypeVar("Choice", bound=str)
 T = TypeVar("T")
 
+_MOST: Final = 2**63 - 1
 _PART: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 _DOTTED: Final = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _HEADER: Final = re.compile(rf"\s*\[\[?\s*({_DOTTED})\s*\]")
@@ -174,6 +175,9 @@ class Section:
         value = self._table.get(key)
         # True is an int to Python, and `sweep_every = true` is no number to anyone else
         is_stray_bool = isinstance(value, bool) and kind is not bool and not allows_bool
+        if isinstance(value, int) and abs(value) > _MOST:
+            self.mistake(key, "is a number of more than 64 bits, which TOML does not have")
+            return None
         if value is None or (isinstance(value, kind) and not is_stray_bool):
             return value
         self.mistake(key, f"must be {wanted}, not {_kind(value)}")

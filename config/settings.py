@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from config.section import did_you_mean
 from core.errors import ConfigError
+from core.model.settings import Address, secret_problem
 
 PREFIX: Final = "ACCORD_"
 FILE_SUFFIX: Final = "_FILE"
@@ -88,9 +89,8 @@ class Settings(BaseSettings):
     def _absolute(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("must be an absolute http(s) URL without query, like https://accord.example.com")
+        if Address(example="").fault(value):
+            raise ValueError("must be an absolute http(s) URL without query or user, like https://accord.example.com")
         return value.rstrip("/")
 
     @field_validator("database_url")
@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     def connection_secrets(self, connection: str, names: Iterable[str]) -> dict[str, str]:
         """Those of a connection's secrets (named by its provider's manifest) that the environment holds."""
         found = {name: self._variables.get(secret_variable(connection, name)) for name in names}
+        for name, value in found.items():
+            if value and (problem := secret_problem(value)):
+                raise ConfigError(problem, file=ENVIRONMENT, key=secret_variable(connection, name))
         return {name: value for name, value in found.items() if value}
 
     def unknown_variables(self, secrets: Mapping[str, Iterable[str]]) -> list[str]:

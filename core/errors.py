@@ -14,7 +14,8 @@ AccordError
 ├── SignatureError        a webhook delivery is not authentic
 ├── InvalidInputError     bad input from a person or program; names the field, the problem, the limit, the cure
 │   ├── NotFoundError     the thing named does not exist
-│   └── VersionConflictError   the registry record moved on since it was read
+│   ├── VersionConflictError   the registry record moved on since it was read
+│   └── BadRequestError        a request that no route could read: an unknown name, bytes that are no text
 ├── ForbiddenError        whoever asks may not do this; names the scope that is missing
 ├── ConfigError           accord.toml or the environment is wrong; names file and key
 ├── BusyError             another process holds what this one needs
@@ -169,6 +170,12 @@ class VersionConflictError(InvalidInputError):
     """The registry record moved on since it was read."""
 
     code = "version_conflict"
+
+
+class BadRequestError(InvalidInputError):
+    """A request that no route could read."""
+
+    code = "bad_request"
 
 
 class ForbiddenError(AccordError):

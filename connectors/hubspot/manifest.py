@@ -6,6 +6,7 @@ from typing import Final
 
 from core.model.paper import DocumentSpec
 from core.model.remote import FieldSpec, Hierarchy, Limit, Manifest, MetadataSpec, Part
+from core.model.settings import Address, Choice, Setting, Word
 
 TEXT_LIMIT: Final = 65_536
 NAME_LIMIT: Final = 100
@@ -77,13 +78,30 @@ MANIFEST: Final = Manifest(
     limits=limits_of("pro"),
     unique_fields=("email",),
     settings={
-        "base_url": "where the API is (default https://api.hubapi.com)",
-        "api_version": "date version of the API (default 2026-09)",
-        "untyped": "contact or company: what a customer without customer_type becomes (default contact)",
-        "billing_contact": "true or false: a company's e-mail and phone are kept at a contact that is tied to it as "
-        "its billing contact (default false)",
-        "distribution": "pro, free or oauth: which rate limit the access token has (default pro)",
-        "paid_status": "paid or open: which HubSpot status a paid copy of an invoice has (default paid)",
+        "base_url": Setting(
+            "where the API is (default https://api.hubapi.com)", Address(example="https://api.hubapi.com")
+        ),
+        "api_version": Setting(
+            "date version of the API (default 2026-09)",
+            Word(pattern="[0-9]{4}-[0-9]{2}(-[a-z]+)?", words="a year and a month", example="2026-09"),
+        ),
+        "untyped": Setting(
+            "contact or company: what a customer without customer_type becomes (default contact)",
+            Choice(choices=("contact", "company"), example="contact"),
+        ),
+        "billing_contact": Setting(
+            "true or false: a company's e-mail and phone are kept at a contact that is tied to it as its billing "
+            "contact (default false)",
+            Choice(choices=("true", "false"), example="true"),
+        ),
+        "distribution": Setting(
+            "pro, free or oauth: which rate limit the access token has (default pro)",
+            Choice(choices=tuple(BURSTS), example="pro"),
+        ),
+        "paid_status": Setting(
+            "paid or open: which HubSpot status a paid copy of an invoice has (default paid)",
+            Choice(choices=("paid", "open"), example="paid"),
+        ),
     },
     secrets={
         "access_token": "service key or private app token: Settings > Integrations > Service keys",

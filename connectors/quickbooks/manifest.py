@@ -6,6 +6,7 @@ from typing import Final
 
 from core.model.paper import DocumentSpec
 from core.model.remote import Allowance, FieldSpec, Hierarchy, Limit, Manifest
+from core.model.settings import Address, Choice, Setting, Whole, Word
 
 CUSTOMER: Final = "customer"
 ENTITIES: Final = {
@@ -38,6 +39,11 @@ LIVE_URL: Final = "https://quickbooks.api.intuit.com"
 TOKEN_URL: Final = "https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"  # noqa: S105 - an address
 CONSENT_URL: Final = "https://appcenter.intuit.com/connect/oauth2"
 SCOPE: Final = "com.intuit.quickbooks.accounting"
+
+ACCOUNT: Final = Word(pattern="[0-9]{1,20}", words="an account's id in these books, which is digits", example="35")
+ITEM: Final = Word(pattern="[0-9]{1,20}", words="an item's id in these books, which is digits", example="1")
+SWITCH: Final = Choice(choices=("yes", "no"), example="yes")
+_TAX_CODE: Final = r"\s*[0-9]{1,2}(\.[0-9]{1,6})?\s*:[^,:]*[^,:\s]\s*"
 
 EVERY_CALL: Final = ("query", "read", "cdc", "write", "batch")
 
@@ -104,20 +110,49 @@ MANIFEST: Final = Manifest(
     ),
     unique_fields=("name",),
     settings={
-        "monthly_reads": "metered reads of this connection per month; sweeps slow down to stay within (default 500000)",
-        "realm_id": "the company (realm) id that the consent page returned",
-        "region": "us | other: US companies store ISO-8859-1 only (default us)",
-        "batch_size": "payloads in one batch request, 1 to 30 (default 30; Intuit's own pages say 30 and 10)",
-        "minor_version": "API minor version (default 75, the lowest that Intuit still honours)",
-        "base_url": f"API address (default {LIVE_URL}; development companies: https://sandbox-quickbooks.api.intuit.com)",
-        "token_url": "address of the OAuth token endpoint",
-        "deposit_account": "id of the account for mirrored payments, where `deposits` names none for their route",
-        "default_item": "id of the item for lines whose product policy maps to none (default: such a line is refused)",
-        "create_items": "yes | no: make a service item named like the product where none is mapped (default no)",
-        "income_account": "id of the account that items made by create_items earn for",
-        "tax_override": "yes | no: the company takes the tax it is told (default yes where region is us, else no)",
-        "tax_codes": "PERCENT:CODE, ... as in 19:5, 0:2: tax codes of the company (not needed where region is us)",
-        "rounding_item": "id of the item for the line that makes up for the cents QuickBooks rounds in its own way",
+        "monthly_reads": Setting(
+            "metered reads of this connection per month; sweeps slow down to stay within (default 500000)",
+            Whole(most=1_000_000_000, example="500000"),
+        ),
+        "realm_id": Setting(
+            "the company (realm) id that the consent page returned",
+            Word(pattern="[0-9]{1,20}", words="a company's id, which is digits", example="9130000000000000"),
+        ),
+        "region": Setting(
+            "us | other: US companies store ISO-8859-1 only (default us)", Choice(choices=("us", "other"), example="us")
+        ),
+        "batch_size": Setting(
+            "payloads in one batch request, 1 to 30 (default 30; Intuit's own pages say 30 and 10)",
+            Whole(most=WRITE_BATCH, example=str(WRITE_BATCH)),
+        ),
+        "minor_version": Setting(
+            "API minor version (default 75, the lowest that Intuit still honours)", Whole(most=9999, example="75")
+        ),
+        "base_url": Setting(
+            f"API address (default {LIVE_URL}; development companies: https://sandbox-quickbooks.api.intuit.com)",
+            Address(example=LIVE_URL),
+        ),
+        "token_url": Setting("address of the OAuth token endpoint", Address(example=TOKEN_URL)),
+        "deposit_account": Setting(
+            "id of the account for mirrored payments, where `deposits` names none for their route", ACCOUNT
+        ),
+        "default_item": Setting(
+            "id of the item for lines whose product policy maps to none (default: such a line is refused)", ITEM
+        ),
+        "create_items": Setting(
+            "yes | no: make a service item named like the product where none is mapped (default no)", SWITCH
+        ),
+        "income_account": Setting("id of the account that items made by create_items earn for", ACCOUNT),
+        "tax_override": Setting(
+            "yes | no: the company takes the tax it is told (default yes where region is us, else no)", SWITCH
+        ),
+        "tax_codes": Setting(
+            "PERCENT:CODE, ... as in 19:5, 0:2: tax codes of the company (not needed where region is us)",
+            Word(pattern=f"{_TAX_CODE}(,{_TAX_CODE})*", words="PERCENT:CODE, ...", example="19:5, 0:2"),
+        ),
+        "rounding_item": Setting(
+            "id of the item for the line that makes up for the cents QuickBooks rounds in its own way", ITEM
+        ),
     },
     secrets={
         "client_id": "Intuit developer portal, your app, Keys & credentials",

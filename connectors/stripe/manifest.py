@@ -6,6 +6,7 @@ from typing import Final
 
 from core.model.paper import DocumentSpec
 from core.model.remote import Allowance, FieldSpec, Limit, Manifest, MetadataSpec
+from core.model.settings import Address, Choice, Setting, Whole, Zone
 
 API_VERSION: Final = "2026-10-28.endive"
 """Pinned: another version has other attributes, so it comes with a new translation version."""
@@ -145,10 +146,21 @@ MANIFEST: Final = Manifest(
         ),
     ),
     settings={
-        "base_url": "Where Stripe's API is (default https://api.stripe.com)",
-        MIRROR_OPEN: "yes: also copies of open invoices, which whoever has their address can pay (default no)",
-        "time_zone": "zone whose days documents are booked by, like America/New_York (default UTC)",
-        "monthly_reads": "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",
+        "base_url": Setting(
+            "Where Stripe's API is (default https://api.stripe.com)", Address(example="https://api.stripe.com")
+        ),
+        MIRROR_OPEN: Setting(
+            "yes: also copies of open invoices, which whoever has their address can pay (default no)",
+            Choice(choices=("yes", "no"), example="yes"),
+        ),
+        "time_zone": Setting(
+            "zone whose days documents are booked by, like America/New_York (default UTC)",
+            Zone(example="America/New_York"),
+        ),
+        "monthly_reads": Setting(
+            "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",
+            Whole(most=1_000_000_000, example="10000"),
+        ),
     },
     secrets={
         "api_key": "Restricted key (rk_live_... or rk_test_...): Developers > API keys > Create restricted key",

@@ -34,7 +34,7 @@ IdempotencyKey = Annotated[
 @router.get("", **needs(READ))
 async def list_customers(
     hub: HubIn,
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page: Annotated[int | None, Query(ge=1, le=1_000_000, description="1 if left out; not beside `cursor`.")] = None,
     page_size: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[
         str | None, Query(max_length=255, description="`meta.next_cursor` of the page before, for deep reads.")
@@ -43,14 +43,17 @@ async def list_customers(
     parent: Annotated[str | None, Query(description="Only children of this customer.")] = None,
 ) -> shapes.CustomerPage:
     """Live customers by external_customer_id."""
+    if page is not None and cursor is not None:
+        raise InvalidInputError("means nothing beside cursor", field="page", cure="send one of the two")
+    number = page or 1
 
     def work_(tx: Tx) -> shapes.CustomerPage:
         registry.check_place(tx, cursor or "", "cursor")
-        after, offset = (cursor, 0) if cursor is not None else ("", (page - 1) * page_size)
+        after, offset = (cursor, 0) if cursor is not None else ("", (number - 1) * page_size)
         found = customers.listing(tx, search=search, parent=parent, after=after, offset=offset, limit=page_size + 1)
         total = None if cursor is not None else customers.count(tx, search=search, parent=parent)
         meta = shapes.Meta(
-            page=None if cursor is not None else page,
+            page=None if cursor is not None else number,
             page_size=page_size,
             total=total,
             total_pages=None if total is None else -(-total // page_size),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from core.errors import ForbiddenError, StorageError
+from core.errors import BadRequestError, ForbiddenError, StorageError
 from core.model.scopes import ADMIN, includes
 from core.ports import Clock
 from core.store import api_tokens
@@ -20,6 +20,7 @@ from core.store.database import Database
 OWNER: Final = "api"
 """The actor of ACCORD_API_TOKEN, and of whoever is on this machine while there is no token at all."""
 SCHEME: Final = "token"
+_SHOWN: Final = 100
 USED_SECONDS: Final = 60.0
 """How exactly the last use of a token is known: a write per request would cost more than most requests."""
 
@@ -88,15 +89,27 @@ class ScopedRoute(APIRoute):
         """FastAPI's own, behind the check."""
         inner = super().get_route_handler()
         needed = declared(self.openapi_extra)
+        known = [one.alias for one in self.dependant.query_params]
 
         async def admitted(request: Request) -> Response:
             if needed is None:
                 raise ForbiddenError("this route says nothing about who may use it", scope="none")
             for scope in needed:
                 request.state.caller.require(scope)
+            if needed:
+                check_query([name for name, _ in request.query_params.multi_items()], known)
             return await inner(request)
 
         return admitted
+
+
+def check_query(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise BadRequestError for a name that nothing reads, and for one that is there twice: only one would count."""
+    for place, name in enumerate(names):
+        problem = "is no name of this route's query" if name not in known else "is there twice"
+        if name not in known or name in names[:place]:
+            limit = f"known: {', '.join(known) or 'none'}"
+            raise BadRequestError(problem, field=name[:_SHOWN], limit=limit, cure="leave it out")
 
 
 def declared(extra: Mapping[str, Any] | None) -> list[str] | None:

@@ -39,7 +39,7 @@ async def list_holds(
         record = registry.get(tx, external_customer_id).id if external_customer_id is not None else None
         found = holds.listing(tx, connection=connection, reason=reason, record_id=record, limit=limit)
         names = customers.external_ids(tx, [one.record_id for one in found])
-        total = sum(holds.counts(tx).values())
+        total = holds.count(tx, connection=connection, reason=reason, record_id=record)
         return shapes.Holds(data=[_hold(one, names) for one in found], total=total)
 
     return await hub.db.read(work)
@@ -97,7 +97,9 @@ async def list_failures(
         found = failures.listing(tx, connection=connection, state=state, limit=limit)
         names = customers.external_ids(tx, [one.record_id for one in found])
         shown = [failure_shown(one, names.get(one.record_id or "")) for one in found]
-        return shapes.Failures(data=shown, total=sum(failures.counts(tx).values()))
+        counts = failures.counts(tx).items()
+        total = sum(n for (name, how), n in counts if connection in (None, name) and state in (None, how))
+        return shapes.Failures(data=shown, total=total)
 
     return await hub.db.read(work)
 

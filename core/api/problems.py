@@ -17,6 +17,7 @@ from starlette.responses import Response
 from core.errors import (
     AccordError,
     AmbiguousError,
+    BadRequestError,
     BusyError,
     ConfigError,
     ForbiddenError,
@@ -36,6 +37,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
 
 _STATUS: Final[Sequence[tuple[type[AccordError], int]]] = (
+    (BadRequestError, 400),
     (NotFoundError, 404),
     (VersionConflictError, 409),
     (InvalidInputError, 422),
@@ -156,8 +158,23 @@ def _mistake(one: Mapping[str, Any]) -> dict[str, str]:
 async def http_problem(request: Request, error: Exception) -> Response:
     """No such route, or not that method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if error.status_code == 400:
+        return await accord_problem(request, _unreadable(error.__cause__))
     code = {404: "no_route", 405: "method_not_allowed"}.get(error.status_code, "refused")
     return respond(document(code, error.status_code, str(error.detail), request.state.trace), error.headers)
+
+
+def _unreadable(cause: BaseException | None) -> BadRequestError:
+    """A body that the parser gave up on without a place in it."""
+    if isinstance(cause, UnicodeDecodeError):
+        problem = f"is no UTF-8 at byte {cause.start}: 0x{cause.object[cause.start]:02x}"
+    elif isinstance(cause, RecursionError):
+        problem = "has lists or objects that lie too deep in each other"
+    elif isinstance(cause, ValueError):
+        problem = "has a number of too many digits"
+    else:
+        problem = "ended before it was whole"
+    return BadRequestError(problem, field="body", cure="send JSON in UTF-8, as /openapi.json shows it for this route")
 
 
 async def bug_problem(request: Request, error: Exception) -> Response:

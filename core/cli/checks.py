@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import stat
 from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Final, Literal
@@ -14,12 +16,14 @@ from core.cli.desk import FAILED, OK, Desk
 from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError
 from core.store import connections, schema
 from core.store.connections import ConnectionRow
+from core.store.database import Database
 from core.sync.hub import Connection, Hub
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
 
 
+LEAST_FREE_BYTES: Final = 32 * 2**20
 FAR_DAYS: Final = 366
 """A first day that is further away than that was mistyped."""
 _CONNECT: Final = "`accord connect`"
@@ -101,15 +105,27 @@ def _of_database(desk: Desk) -> Iterator[Finding]:
             return
         schema.check(db)
         yield Finding(about=about, check="schema", state="ok", says=f"revision {revision}")
-        # the same row as every start writes, so that nothing is left behind
-        instance = db.read_now(lambda tx: connections.meta(tx, "instance")) or ""
-        if instance:
-            db.run_now(lambda tx: connections.put_meta_once(tx, "instance", instance))
-        yield Finding(about=about, check="writable", state="ok", says="yes")
+        now = desk.root.clock().now()
+        db.run_now(lambda tx: connections.probe(tx, now))
+        yield from _of_disk(db)
     except SchemaError as error:
         yield Finding(about=about, check="schema", state="wrong", says=str(error))
     except AccordError as error:
         yield Finding(about=about, check="writable", state="wrong", says=str(error))
+
+
+def _of_disk(db: Database) -> Iterator[Finding]:
+    """A write can still find a place in SQLite's own files when the disk has none left; the next one will not."""
+    about, check = "database", "writable"
+    free = shutil.disk_usage(db.file.parent).free if db.file else None
+    if free is not None and free < LEAST_FREE_BYTES:
+        says, cure = f"its disk has {free // 2**20} MiB left", f"free at least {LEAST_FREE_BYTES // 2**20} MiB there"
+        yield Finding(about=about, check=check, state="wrong", says=says, cure=cure)
+    else:
+        yield Finding(about=about, check=check, state="ok", says="yes")
+    if db.file and (mode := db.file.stat().st_mode) & stat.S_IROTH:
+        says = f"every user of this machine may read {db.file} ({stat.filemode(mode)}): customers' data is in it"
+        yield Finding(about=about, check="file", state="note", says=says, cure=f"chmod 600 {db.file}*")
 
 
 def _of_connections(desk: Desk) -> list[Finding]:

@@ -20,6 +20,7 @@ from core.errors import (
     ReauthorizeError,
     WrongAccountError,
 )
+from core.model.settings import secret_problem
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
 from core.store import connections
 from core.store.database import Tx
@@ -95,12 +96,22 @@ def _ask_for(desk: Desk, name: str, provider: Provider, vault: Vault) -> list[st
     given: dict[str, str] = {}
     for one in wanted:
         words = f"{one} ({provider.manifest.secrets.get(one, '')})"
-        answer = typer.prompt(words, hide_input=True, default="", show_default=False, err=True)
-        if answer.strip():
-            given[one] = answer.strip()
+        answer = _secret(desk, words)
+        if answer:
+            given[one] = answer
     if given:
         asyncio.run(_save(vault, given))
     return [one for one in _needed(provider) if not vault.get(one)]
+
+
+def _secret(desk: Desk, words: str) -> str:
+    """What a person types, until it can be one."""
+    while True:
+        answer: str = typer.prompt(words, hide_input=True, default="", show_default=False, err=True).strip()
+        problem = secret_problem(answer)
+        if problem is None:
+            return answer
+        desk.note(f"  it {problem}")
 
 
 def _opened(desk: Desk, config: ConnectionConfig, provider: Provider, vault: Vault, how: Consenting) -> Account:
@@ -144,7 +155,10 @@ def _consent(desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, h
             typer.launch(url)
         query = callback.wait(how.patience)
     learned = asyncio.run(_exchange(desk, config, oauth, vault, query, callback.redirect_uri))
+    forms = desk.root.providers()[config.provider].manifest.settings
     for setting, value in learned.items():
+        if problem := forms[setting].form.problem(value):
+            raise InvalidInputError(f"the consent page told a {setting} that {problem}", field="connection")
         _keep_setting(desk, config, setting, value)
     return replace(config, settings={**config.settings, **learned})
 

@@ -70,7 +70,7 @@ def _mirroring(desk: Desk, choice: Choice, manifest: Manifest, made: set[str]) -
     for kind in kinds:
         spec = manifest.documents[kind]
         for key in (one for one in (*spec.needs, *spec.asks) if one not in settings):
-            told = ask(f"{key}: {manifest.settings[key]} (blank: none)", "")
+            told = _setting(key, manifest)
             settings |= {key: told} if told else {}
         if any(one not in settings for one in spec.needs):
             desk.note(
@@ -78,6 +78,16 @@ def _mirroring(desk: Desk, choice: Choice, manifest: Manifest, made: set[str]) -
             )
             kinds = tuple(one for one in kinds if one != kind)
     return replace(choice, mirrors=kinds, since=_day() if kinds else "", settings=settings)
+
+
+def _setting(key: str, manifest: Manifest) -> str:
+    setting = manifest.settings[key]
+    while told := ask(f"{key}: {setting.words} (blank: none)", ""):
+        problem = setting.form.problem(told)
+        if problem is None:
+            break
+        typer.echo(f"  {problem}", err=True)
+    return told
 
 
 def _day() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -159,7 +160,11 @@ def write_plans(file: Path, plans: Sequence[Plan]) -> None:
         draft.write_bytes(msgspec.json.format(msgspec.json.encode({"accord_plan": FORMAT, "plans": plans})))
         draft.replace(file)
     except OSError as error:
-        raise InvalidInputError(f"{file} cannot be written: {error.strerror}", field="out") from error
+        cure = "free space there, or name another place"
+        raise InvalidInputError(f"{file} cannot be written: {error.strerror}", field="out", cure=cure) from error
+    finally:
+        with suppress(OSError):  # of a folder that is not there, there is no draft either
+            draft.unlink(missing_ok=True)
 
 
 def activate(

@@ -46,7 +46,7 @@ def _told(provider: Provider) -> dict[str, object]:
     manifest = provider.manifest
     return {
         "title": manifest.title,
-        "settings": dict(manifest.settings),
+        "settings": {name: one.words for name, one in manifest.settings.items()},
         "secrets": dict(manifest.secrets),
         "webhook_events": list(manifest.webhook_events),
         "is_oauth": provider.oauth is not None,
@@ -57,7 +57,7 @@ def _told(provider: Provider) -> dict[str, object]:
 def _draw(screen: Screen, name: str, provider: Provider, variables: Mapping[str, Sequence[str]]) -> None:
     manifest = provider.manifest
     screen.line(f'{manifest.title}: provider = "{name}"', "bold")
-    rows = [("setting", setting, meaning, "") for setting, meaning in manifest.settings.items()]
+    rows = [("setting", setting, one.words, "") for setting, one in manifest.settings.items()]
     rows += [("secret", secret, meaning, "\n".join(variables[secret])) for secret, meaning in manifest.secrets.items()]
     screen.table(("what", "name", "meaning", "variable (or with _FILE)"), rows)
     screen.line(f"  webhook events: {', '.join(manifest.webhook_events)}")

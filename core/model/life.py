@@ -23,7 +23,8 @@ def strange(here: Life | None, beside: Life | None, *, home: str, needs_file: bo
     `needs_file`: the file is kept wherever the database is, so that its absence tells something.
     """
     if here is None:
-        return None  # it never ran: nothing of it can be old
+        # it never ran: nothing of it can be old, but what ran here before may be missing
+        return "it is empty, and another one ran here last: nothing of that one is known any more" if beside else None
     if here.home != home:
         return "it was loaded from a dump, or moved to another server"
     if beside is None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from core.model.paper import DocumentSpec
+from core.model.settings import Setting
 from core.model.values import Value
 
 
@@ -222,7 +223,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...]
     allowances: tuple[Allowance, ...] = ()
     unique_fields: tuple[str, ...] = ()
-    settings: Mapping[str, str] = {}
+    settings: Mapping[str, Setting] = {}
     """Settings of a connection of this provider: name -> what it is (shown by `accord connect --list`)."""
     secrets: Mapping[str, str] = {}
     """Secrets of a connection: name -> what it is and where to find it."""

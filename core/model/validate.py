@@ -22,7 +22,7 @@ from core.errors import InvalidInputError
 from core.model.country import country_code
 from core.model.customer import FIELDS
 from core.model.keys import email_key
-from core.model.values import ADDRESS_PARTS, METADATA_PREFIX, Value, is_metadata, metadata_key, tidy
+from core.model.values import ADDRESS_PARTS, METADATA_PREFIX, Fields, Value, blank, is_metadata, metadata_key, tidy
 
 Check = Callable[[str, str], str]
 """(field as named in messages, trimmed text) -> the spelling to store; raises InvalidInputError."""
@@ -36,6 +36,7 @@ MAX_ADDRESS_PART: Final = 500
 MAX_LIST: Final = 100
 MAX_METADATA_KEY: Final = 100
 MAX_METADATA_VALUE: Final = 5000
+MAX_METADATA_KEYS: Final = 200
 
 CUSTOMER_TYPES: Final = ("company", "individual")
 STATUSES: Final = ("active", "inactive")
@@ -60,6 +61,17 @@ def validated(changes: Mapping[str, object]) -> dict[str, Value]:
 def problems(changes: Mapping[str, object]) -> list[InvalidInputError]:
     """Everything that is wrong with `changes`, in their order; empty when they may be stored."""
     return _examined(changes)[1]
+
+
+def check_room(before: Fields, after: Fields) -> None:
+    """Raise InvalidInputError for more metadata keys than a record holds, where this change adds to them.
+
+    What a provider says is never refused for it: how many keys come from there, its own limit says.
+    """
+    had, has = (sum(is_metadata(name) and not blank(value) for name, value in one.items()) for one in (before, after))
+    if has > MAX_METADATA_KEYS and has > had:
+        limit, cure = f"{MAX_METADATA_KEYS} keys", "clear keys that nobody needs, or keep them elsewhere"
+        raise InvalidInputError(f"would have {has} keys", field="metadata", limit=limit, cure=cure)
 
 
 def external_customer_id(text: object) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 from pathlib import Path
+from typing import Final
 
 from core.errors import InvalidInputError, StorageError
 from core.store.database import Database, storage_errors
+
+_OF_THE_COPY: Final = ("disk is full", "disk I/O error")
 
 
 def backup(db: Database, target: Path) -> None:
@@ -33,7 +37,7 @@ def backup(db: Database, target: Path) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidInputError(f"there is no folder {target.parent}", field="file", cure="make it first") from error
     except OSError as error:
-        message = f"the backup was not made: {error}; free space or name another place"
+        message = f"the backup was not made: {error}; free space there, or name another place"
         raise StorageError(message) from error
 
 
@@ -44,7 +48,13 @@ def _copy(db: Database, draft: Path) -> None:
         try:
             cursor = connection.cursor()
             cursor.execute("PRAGMA query_only=0")
-            cursor.execute("VACUUM INTO ?", (str(draft),))
+            try:
+                cursor.execute("VACUUM INTO ?", (str(draft),))
+            except sqlite3.OperationalError as error:
+                if not any(sign in str(error) for sign in _OF_THE_COPY):
+                    raise
+                # SQLite says it of both files alike, and it is the copy that grows
+                raise OSError(f"{error}, while {draft.parent} was written to") from error
         finally:
             connection.close()
 

@@ -229,6 +229,7 @@ def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
     @event.listens_for(engine, "do_connect")
     def look(_dialect: object, _record: object, _args: object, _options: object) -> None:
         place.check()  # before SQLite makes an empty file where ours has gone
+        place.make()
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:

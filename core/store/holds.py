@@ -157,6 +157,14 @@ def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
     return statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(sa.bindparam("most"))
 
 
+def count(tx: Tx, *, connection: str | None = None, reason: str | None = None, record_id: str | None = None) -> int:
+    """How many open holds `listing` would go through with the same filters."""
+    asked = {"connection": connection, "reason": reason, "record_id": record_id}
+    same = [HOLDS.c[name] == value for name, value in asked.items() if value is not None]
+    statement = sa.select(sa.func.count()).select_from(HOLDS).where(HOLDS.c.state == "open", *same)
+    return int(tx.execute(statement).scalar_one())
+
+
 def counts(tx: Tx) -> dict[tuple[str, str], int]:
     """Open holds by connection and reason."""
     statement = sa.select(HOLDS.c.connection, HOLDS.c.reason, sa.func.count()).where(HOLDS.c.state == "open")

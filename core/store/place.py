@@ -7,6 +7,7 @@ with the process.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import StorageError
@@ -24,6 +25,17 @@ class Place:
         """Remember which file that is; the first one counts."""
         if self._opened is None:
             self._opened = self._found()
+
+    def make(self) -> None:
+        """Make a file that is not there yet for its owner's eyes: SQLite would let everybody read customers' data.
+
+        What SQLite puts beside it (-wal, -shm) has the same mode. A file that is there keeps the mode that it has.
+        """
+        if self._file is None or self._opened is not None:
+            return
+        # where it cannot be made, SQLite says why
+        with suppress(OSError):
+            os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def check(self) -> None:
         """Raise StorageError if another file, or none, has the name of the one that was opened."""

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model import sheet
-from core.model.validate import external_customer_id, problems, validated
+from core.model.validate import check_room, external_customer_id, problems, validated
 from core.model.values import Fields, Value, blank
 from core.store import customers
 from core.store.customers import Customer
@@ -75,6 +75,7 @@ def _step(row: Row, current: Customer | None) -> tuple[Step | None, list[Invalid
     values = validated(wanted)
     changes = {name: (before.get(name), value) for name, value in values.items() if before.get(name) != value}
     after = {name: value for name, value in {**before, **values}.items() if not blank(value)}
+    check_room(before, after)
     if current is None:
         return Step(row=row, kind="create", changes=changes, after=after), []
     if changes and row.version not in (None, current.version):

@@ -22,6 +22,7 @@ from core.sync.notices import mark_objects
 from core.sync.races import judge_races
 
 LETTERS_AT_ONCE = 200
+LONGEST_ID = 255
 GATHER_SECONDS = 0.001
 """How long a commit waits for those who were answered just now and have more to deliver."""
 MARKED_AT_ONCE = 50
@@ -140,7 +141,7 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
     poison: list[tuple[Letter, str]] = []
     for letter in letters:
         try:
-            understood.append((letter, connection.webhooks.notices(letter.body)))
+            understood.append((letter, _usable(connection.webhooks.notices(letter.body))))
         except ReplyError as error:
             poison.append((letter, str(error)))
         except Exception as error:
@@ -161,6 +162,14 @@ def _mark(hub: Hub, connection: Connection, some: Sequence[tuple[Letter, Sequenc
     take(tx, hub, connection, some)
     inbox.done(tx, [letter.id for letter, _ in some])
     erasing.empty_letters(tx, _of_the_erased(tx, connection, some))
+
+
+def _usable(notices: Sequence[Notice]) -> Sequence[Notice]:
+    """Refuse what no index holds: it would fail every letter that is marked with it."""
+    longest = max(map(len, named(notices)), default=0)
+    if longest > LONGEST_ID:
+        raise ReplyError(f"it names an object by an id of {longest} letters; no id has more than {LONGEST_ID}")
+    return notices
 
 
 def named(notices: Sequence[Notice]) -> set[str]:

@@ -12,7 +12,7 @@ from core.model.family import LONGEST_CHAIN, PARENT
 from core.model.holds import LOST_CREATE, candidates_of
 from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
-from core.model.validate import external_customer_id, validated
+from core.model.validate import check_room, external_customer_id, validated
 from core.model.values import Fields, Value, blank
 from core.store import connections, customers, failures, holds, journal, mappings, tombstones, work
 from core.store.customers import Customer
@@ -124,6 +124,7 @@ def create(tx: Tx, hub: Hub, external_id: str, values: Mapping[str, object], *, 
     if customers.by_external_ids(tx, [wanted]):
         problem = f"{wanted!r} is taken by another customer"
         raise InvalidInputError(problem, field="external_customer_id", limit="unique", cure="update that one")
+    check_room({}, fields)
     check_parent(tx, wanted, fields.get(PARENT))
     now = hub.clock.now()
     one = Customer(
@@ -161,6 +162,7 @@ def update(
         problem = f"the customer is at version {current.version}, not {version}"
         raise VersionConflictError(problem, field="version", cure="read it again and repeat the change")
     wanted = validated(values)
+    check_room(current.fields, {**current.fields, **wanted})
     check_parent(tx, external_id, wanted.get(PARENT))
     return put(tx, hub, current, wanted, actor=actor, trace=trace, action="edit")
 

@@ -51,18 +51,18 @@ def test_every_option_reaches_the_file(accord: Accord, file: Path) -> None:
     options = [
         *("--originates", "stripe-eu=invoice,payment", "--mirrors", "books=invoice", "--since", "books=2026-02-01"),
         *("--mints", "stripe-eu", "--creates", "books=all", "--enters", "books=none", "--match-email", "books"),
-        *("--external-id", "stripe-eu=metadata.customer_no"),
-        *("--setting", "books.realm_id=91", "--setting", 'books.base_url=https://x.test/"\\é'),
+        *("--external-id", "stripe-eu=metadata.customer_né"),
+        *("--setting", "books.realm_id=91", "--setting", 'books.base_url=https://x.test/"\\'),
     ]
     assert accord("init", *BOTH, *options, "--yes").code == 0
     config = read(file)
     scopes = config.policy.connections
     assert (scopes["stripe-eu"].enters, scopes["stripe-eu"].creates) == ("all", "none")
-    assert scopes["stripe-eu"].external_id_field == "metadata.customer_no"
+    assert scopes["stripe-eu"].external_id_field == "metadata.customer_né"
     assert (scopes["books"].enters, scopes["books"].creates, scopes["books"].match_email) == ("none", "all", True)
     assert scopes["stripe-eu"].documents == DocumentPolicy(originates=("invoice", "payment"))
     assert scopes["books"].documents == DocumentPolicy(mirrors=("invoice",), since="2026-02-01")
-    assert config.connections["books"].settings == {"realm_id": "91", "base_url": 'https://x.test/"\\é'}
+    assert config.connections["books"].settings == {"realm_id": "91", "base_url": 'https://x.test/"\\'}
 
 
 def test_the_file_explains_itself_and_the_next_commands_are_told(accord: Accord, file: Path) -> None:
@@ -232,6 +232,17 @@ def test_a_setting_that_only_the_provider_can_judge_is_judged_too(
     assert run_daemon.main(["--config", str(file), "init", *options]) == 1
     assert "mars" in capsys.readouterr().err
     assert not file.exists()
+
+
+def test_what_takes_two_settings_to_judge_is_told_with_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only a connector can: it was told by the first command that built one, without the file."""
+    file = tmp_path / "accord.toml"
+    file.write_text('[connections.books]\nprovider = "quickbooks"\ncreate_items = "yes"\n')
+    assert run_daemon.main(["--config", str(file), "connect", "books"]) == 1
+    told = f"{file} [connections.books.income_account]: create_items needs the account"
+    assert told in capsys.readouterr().err
 
 
 def test_the_real_entry_writes_a_file_that_the_real_daemon_reads(

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.store import connections, customers, work
 from core.sync import registry
 from tests.integration.cli.conftest import Accord, customer_id, only
+from tests.support.disk import files_end_at
 from tests.support.root import WorldRoot
 from tests.support.world import NAMES, World
 
@@ -169,6 +170,16 @@ def test_what_is_no_plan_is_refused(agreed: World, accord: Accord, tmp_path: Pat
     assert accord("plan", "--out", str(tmp_path / "no" / "folder"), "--json").error["field"] == "out"
     file.write_text(json.dumps({"accord_plan": 1, "plans": [{"connection": "nope", "digest": "x"}]}))
     assert accord("apply", str(file), "--json").error["code"] == "not_found"
+
+
+def test_a_plan_onto_a_full_disk_leaves_nothing_behind(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """The draft of it stayed."""
+    assert agreed.db.read_now(customers.count) == 1
+    with files_end_at(16):
+        told = accord("plan", "stripe", "--out", str(tmp_path / "plan.json"), "--json").error
+    assert (told["field"], told["cure"]) == ("out", "free space there, or name another place")
+    assert list(tmp_path.glob("*plan.json*")) == []
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_with_a_daemon_it_is_the_daemon_that_carries_out(agreed: World, root: WorldRoot, accord: Accord) -> None:

@@ -31,6 +31,7 @@ from core.store import connections, customers, schema
 from core.store.database import Database
 from tests.integration.cli.conftest import Accord
 from tests.support.acting import with_settings
+from tests.support.disk import files_end_at
 from tests.support.root import WorldRoot
 from tests.support.world import OFFERS, PlainVault, World
 
@@ -280,6 +281,26 @@ def test_doctor_says_what_is_wrong_and_what_to_do(agreed: World, root: WorldRoot
     assert wrong[("quickbooks", "credentials")] == "`accord connect quickbooks`"
     assert ("hubspot", "account") in wrong
     assert "read by nothing" in accord("doctor").out
+
+
+def test_doctor_notices_a_disk_without_room_and_a_file_that_everybody_reads(
+    world: World, root: WorldRoot, accord: Accord, tmp_path: Path
+) -> None:
+    """It wrote nothing to find out, and said that the database was writable."""
+    file = tmp_path / "open.sqlite3"
+    file.touch()
+    file.chmod(0o644)
+    db = Database(f"sqlite:///{file}", is_direct=True)
+    schema.upgrade(db)
+    root.other_database = db
+    notes = {one["check"]: one for one in accord("doctor", "--json").json if one["about"] == "database"}
+    assert (notes["writable"]["state"], notes["file"]["state"]) == ("ok", "note")
+    assert notes["file"]["cure"] == f"chmod 600 {file}*"
+    world.clock.time += 1
+    with files_end_at(0):
+        (full,) = [one for one in accord("doctor", "--json").json if one["state"] == "wrong"]
+    assert (full["about"], full["check"]) == ("database", "writable")
+    db.close()
 
 
 class _Sandboxed:

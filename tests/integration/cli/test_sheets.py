@@ -151,6 +151,16 @@ def test_a_dry_run_shows_and_writes_nothing(world: World, accord: Accord, tmp_pa
     assert accord("customers", "import", file, "--dry-run").code == 0
 
 
+def test_a_row_with_more_metadata_than_a_record_holds_is_told(world: World, accord: Accord, tmp_path: Path) -> None:
+    """By the dry run already."""
+    keys = [f"metadata.k{number}" for number in range(201)]
+    text = f"external_customer_id,{','.join(keys)}\nada,{','.join('x' for _ in keys)}\n"
+    result = accord("customers", "import", sheet(tmp_path, text), "--dry-run", "--json")
+    assert result.code == 1
+    assert "would have 201 keys" in result.out
+    assert everything(world) == {}
+
+
 def test_a_row_of_an_old_version_is_refused(world: World, accord: Accord, tmp_path: Path) -> None:
     """Somebody edited the customer while the file lay in a spreadsheet; a row that changes nothing harms nothing."""
     put(world, "C-1", {"name": "Ada"})

@@ -44,3 +44,24 @@ def test_a_backup_that_is_put_back_is_noticed_before_anything_is_written(systems
     assert eventually(lambda: not any(one["restored_at"] for one in daemon.call("GET", "/v1/connections").json["data"]))
     assert all(names == ["Ada Lovelace"] for names in systems.values("name").values())
     assert daemon.stop() == 0
+
+
+def test_an_empty_database_where_one_ran_is_taken_for_a_restored_one(systems: Systems, start: Start) -> None:
+    """A disk that was not mounted, a file that was removed: it began as on a first day, and nobody said so."""
+    systems.clients["stripe"].edit({"name": "Ada Lovelace", "email": "ada@example.test"})
+    daemon = start(systems.folder, **systems.environment).ready()
+    daemon.activate(*systems.names)
+    assert eventually(lambda: all(names == ["Ada Lovelace"] for names in systems.values("name").values()))
+    assert daemon.stop() == 0
+
+    for lost in (systems.folder / "var").glob("accord.sqlite3*"):
+        if lost.suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm"):
+            lost.unlink()
+    daemon = start(systems.folder, **systems.environment).ready()
+    (told,) = daemon.events("database.restored")
+    assert "it is empty, and another one ran here last" in told["problem"]
+    shown = daemon.call("GET", "/v1/connections").json["data"]
+    assert {one["state"] for one in shown} == {"observing"}
+    assert all(one["restored_at"] for one in shown)
+    assert daemon.stop() == 0
+    assert all(names == ["Ada Lovelace"] for names in systems.values("name").values())

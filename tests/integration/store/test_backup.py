@@ -16,6 +16,7 @@ from core.store.backup import backup
 from core.store.database import Database, Tx
 from core.store.keyring import keyring_for
 from core.store.tables import META
+from tests.support.disk import files_end_at
 
 Open = Callable[..., Database]
 
@@ -142,3 +143,15 @@ def test_a_backup_onto_a_folder_says_so(db: Database, name: str) -> None:
     if db.is_sqlite:
         with pytest.raises(InvalidInputError, match="is a folder"):
             backup(db, Path(name))
+
+
+def test_a_backup_onto_a_full_disk_names_the_disk_that_is_full(db: Database, tmp_path: Path) -> None:
+    """It said that the database could not be used, and sent people to the wrong disk."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+
+    with files_end_at(4096), pytest.raises(StorageError, match=r"not made: .*small was written to; free space there"):
+        backup(db, folder / "one.sqlite3")
+
+    assert list(folder.iterdir()) == []
+    assert db.read_now(names) == ["a 1", "a 2"]

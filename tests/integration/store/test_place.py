@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +91,21 @@ def test_a_file_that_is_moved_back_goes_on(opened: tuple[Database, Path]) -> Non
     db.run_now(put("after"))
 
     assert db.read_now(names) == ["after", "before"]
+
+
+def test_a_new_database_is_for_its_owner_s_eyes(opened: tuple[Database, Path]) -> None:
+    """Everybody on the machine could read the customers in it."""
+    _, file = opened
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in file.parent.glob(f"{file.name}*")}
+    assert modes[file.name] == 0o600
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3, "the file, -wal and -shm"
+
+
+def test_a_database_that_is_there_keeps_its_mode(tmp_path: Path, open_database: Open) -> None:
+    """A group that was let in on purpose is not shut out."""
+    file = tmp_path / "shared.sqlite3"
+    file.touch(0o660)
+    file.chmod(0o660)
+    schema.upgrade(open_database(f"sqlite:///{file}"))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o660

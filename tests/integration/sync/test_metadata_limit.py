@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from core.errors import InvalidInputError
+from core.model.validate import MAX_METADATA_KEYS
 from core.model.values import Value
 from core.store import holds
 from core.sync import registry
 from tests.support.world import World
-
-pytestmark = pytest.mark.anyio
 
 ROOM = 48
 """Stripe's fifty keys less Accord's own two."""
@@ -28,6 +28,7 @@ def held_at_stripe(world: World) -> set[str]:
     return {one.field for one in found if one.connection == "stripe"}
 
 
+@pytest.mark.anyio
 async def test_keys_beyond_the_limit_are_held_and_the_rest_arrives() -> None:
     """Stripe refuses a customer with a fifty-first metadata key: name, e-mail and all."""
     world = World()
@@ -53,3 +54,28 @@ async def test_keys_beyond_the_limit_are_held_and_the_rest_arrives() -> None:
     world.clock.time += 90_000
     await world.settle()
     assert world.writes("stripe") == before + 1
+
+
+def test_a_person_adds_no_more_keys_than_a_record_holds_and_a_provider_s_stay() -> None:
+    """A program that made a key of every order grew one customer until nothing could read it."""
+    world = World()
+    full: dict[str, Value] = {f"metadata.k{number:03}": "x" for number in range(MAX_METADATA_KEYS)}
+
+    def enter(name: str, fields: dict[str, Value]) -> None:
+        world.db.run_now(lambda tx: registry.create(tx, world.hub, name, fields, actor="test", trace=""))
+
+    def edit(fields: dict[str, Value]) -> None:
+        world.db.run_now(lambda tx: registry.update(tx, world.hub, "ada", fields, actor="test", trace=""))
+
+    enter("ada", full)
+    for refused in (lambda: enter("bob", {**full, "metadata.more": "x"}), lambda: edit({"metadata.more": "x"})):
+        with pytest.raises(InvalidInputError, match=r"would have 201 keys \(limit: 200 keys\); clear keys") as caught:
+            refused()
+        assert caught.value.field == "metadata"
+    edit({"metadata.k000": None, "metadata.more": "x"})
+    here = world.db.read_now(lambda tx: registry.get(tx, "ada"))
+    many: dict[str, Value] = {f"metadata.p{number}": "x" for number in range(9)}
+    world.db.run_now(lambda tx: registry.put(tx, world.hub, here, many, actor="stripe", trace="", action="pull"))
+    edit({"name": "Ada Lovelace", "metadata.p1": "y", "metadata.p2": None})
+    here = world.db.read_now(lambda tx: registry.get(tx, "ada"))
+    assert here.fields["metadata.p1"] == "y", "what a provider brought is kept, and may be changed"

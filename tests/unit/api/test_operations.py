@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -107,7 +109,9 @@ async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World
     world.lookalikes["hubspot"].edit("customer", None, {"name": "Twin", "email": "twin@example.test"})
     await world.activate_all()
     held = (await api.get("/v1/holds", params={"reason": "ambiguous_match"})).json()
-    assert held["data"]
+    assert len(held["data"]) == held["total"]
+    assert (await api.get("/v1/holds", params={"reason": "conflict"})).json() == {"data": [], "total": 0}
+    assert (await api.get("/v1/holds", params={"connection": "quickbooks"})).json()["total"] == 0
     hold = held["data"][0]
     assert "create" in hold["choices"]
     assert hold["text"]
@@ -142,6 +146,22 @@ async def test_the_inbox_shows_what_nobody_understood(api: httpx.AsyncClient, wo
     counts = {(one["connection"], one["state"]): one["deliveries"] for one in shown["counts"]}
     assert counts == {("quickbooks", "poison"): 1, ("quickbooks", "done"): 1}
     assert "customer" in shown["poison"][0]["problem"]
+
+
+async def test_an_object_s_id_of_any_length_is_no_bug(api: httpx.AsyncClient, world: World, receiver: Receiver) -> None:
+    """It went into a look-up, failed as a bug of ours, and every other delivery beside it with it."""
+    now = world.clock.now()
+    event = {"id": "e" * 100_000, "type": "customer.updated", "data": {"object": {"id": "c" * 100_000}}}
+    odd = deliveries.signed("stripe", json.dumps(event).encode(), now)
+    good = deliveries.stripe(1, now)
+    for one in (odd, good):
+        assert await receiver.post("/webhooks/stripe", one.body, one.headers) == 200
+    await world.settle()
+    shown = (await api.get("/v1/inbox")).json()
+    counts = {(one["connection"], one["state"]): one["deliveries"] for one in shown["counts"]}
+    assert counts == {("stripe", "poison"): 1, ("stripe", "done"): 1}
+    assert shown["poison"][0]["problem"] == ("it names an object by an id of 100000 letters; no id has more than 255")
+    assert (await api.get("/v1/failures")).json()["total"] == 0
 
 
 async def test_metrics_tell_every_connection(api: httpx.AsyncClient, world: World) -> None:
@@ -205,6 +225,54 @@ async def test_a_body_that_is_wrong_says_where_and_what_to_do(
     assert (answer.status_code, found["field"]) == (422, field)
     assert told in found["problem"]
     assert found["cure"] in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "problem", "limit"),
+    [
+        ("holds?raeson=conflict", "raeson", "is no name of", "known: connection, reason, external_customer_id, limit"),
+        ("failures?limit=1&limit=2", "limit", "is there twice", "known: connection, state, limit"),
+        ("customers?q=ada", "q", "is no name of", "page_size"),
+        ("invoices?page=2", "page", "is no name of", "cursor"),
+        ("connections?state=active", "state", "is no name of", "known: none"),
+    ],
+)
+async def test_a_query_that_nobody_would_read_is_refused(
+    api: httpx.AsyncClient, path: str, field: str, problem: str, limit: str
+) -> None:
+    """A filter that was misspelt filtered nothing, and the list was believed."""
+    answer = await api.get(f"/v1/{path}")
+    found = answer.json()
+    assert (answer.status_code, found["code"], found["field"]) == (400, "bad_request", field)
+    assert problem in found["problem"]
+    assert limit in found["limit"]
+    assert found["cure"] == "leave it out"
+
+
+async def test_a_page_beside_a_cursor_is_refused(api: httpx.AsyncClient) -> None:
+    """It was ignored: whoever counted pages read the same one for ever."""
+    answer = await api.get("/v1/customers", params={"page": 2, "cursor": ""})
+    assert (answer.status_code, answer.json()["field"]) == (422, "page")
+    assert answer.json()["cure"] == "send one of the two"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"connection": "\xff"}', "is no UTF-8 at byte 16: 0xff"),
+        (b'{"connection": ' + b"[" * 100_000, "too deep in each other"),
+        (b'{"connection": ' + b"9" * 5000 + b"}", "too many digits"),
+    ],
+)
+async def test_a_body_that_no_parser_takes_says_why_and_what_to_send(
+    api: httpx.AsyncClient, body: bytes, told: str
+) -> None:
+    """It was an error parsing the body, and nothing more."""
+    answer = await api.post("/v1/syncs", content=body, headers={"content-type": "application/json"})
+    found = answer.json()
+    assert (answer.status_code, found["code"], found["field"]) == (400, "bad_request", "body")
+    assert told in found["problem"]
+    assert "JSON in UTF-8" in found["cure"]
 
 
 @pytest.mark.parametrize("path", ["holds", "failures"])

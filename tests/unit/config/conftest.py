@@ -7,6 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from core.model.remote import FieldSpec, Manifest, MetadataSpec
+from core.model.settings import Address, Setting, Word
+
+ADDRESS = Setting("", Address(example="https://api.test"))
+ANYTHING = Setting("", Word(pattern=".*", words="anything", example="x"))
 
 
 def manifest(provider: str, fields: str, metadata: MetadataSpec | None, **more: object) -> Manifest:
@@ -38,7 +42,7 @@ def providers() -> Mapping[str, Manifest]:
         "stripe",
         "name email phone currency timezone billing_address",
         MetadataSpec(),
-        settings={"base_url": "", "livemode": "", "batch": ""},
+        settings={"base_url": ADDRESS, "livemode": ANYTHING, "batch": ANYTHING},
         secrets={"api_key": "", "webhook_secret": ""},
     )
     hubspot = manifest(
@@ -52,7 +56,7 @@ def providers() -> Mapping[str, Manifest]:
         "name legal_name phone currency",
         None,
         has_marker=False,
-        settings={"realm_id": ""},
+        settings={"realm_id": ANYTHING},
         secrets={"client_secret": ""},
     )
     return {"stripe": stripe, "hubspot": hubspot, "quickbooks": quickbooks}

@@ -18,6 +18,7 @@ from core.model.remote import Manifest
 ROOT = Path(__file__).parents[3]
 Load = Callable[[str], AccordConfig]
 
+REAL = {known.provider: known for known in (stripe.MANIFEST, hubspot.MANIFEST, quickbooks.MANIFEST)}
 STRIPE = '[connections.stripe]\nprovider = "stripe"\n'
 HUBSPOT = '[connections.hubspot]\nprovider = "hubspot"\nmetadata_keys = ["plan"]\n'
 QUICKBOOKS = '[connections.quickbooks]\nprovider = "quickbooks"\n'
@@ -56,9 +57,7 @@ def test_the_example_loads_with_the_real_providers_and_shows_every_option() -> N
     """The file that a first user copies must not be refused, and must show every option."""
     path = ROOT / "config" / "accord.example.toml"
 
-    config = load_config(
-        path, {known.provider: known for known in (stripe.MANIFEST, hubspot.MANIFEST, quickbooks.MANIFEST)}
-    )
+    config = load_config(path, REAL)
 
     assert config.warnings == ()
     assert list(config.connections) == ["stripe-eu", "hubspot", "quickbooks-us"]
@@ -260,6 +259,10 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
         (STRIPE + "[guard]\nclear_count = true", "guard.clear_count", "must be a whole number, not true or false"),
         (STRIPE + "[daemon]\nsweep_every = inf", "daemon.sweep_every", "must be more than 0"),
         (STRIPE + "[daemon]\nsweep_every = 3600", "daemon.sweep_every", "remembers changes for 3600 s only"),
+        (STRIPE + f"[guard]\nclear_count = {2**63}", "guard.clear_count", "more than 64 bits"),
+        (STRIPE + f"[daemon]\nsweep_every = 0x{'f' * 9000}", "daemon.sweep_every", "more than 64 bits"),
+        (STRIPE + 'base_url = ""', "connections.stripe.base_url", 'is blank; leave it out, or write one like "https'),
+        (STRIPE + 'base_url = "http://[::1"', "connections.stripe.base_url", "line 3: is no address"),
         (STRIPE + "[deamon]", "deamon", 'did you mean "daemon"?'),
         (STRIPE + "[x]\n", "x", "(known: connections, daemon, fields, guard)"),
     ],
@@ -327,7 +330,7 @@ def test_a_policy_that_cannot_work_is_refused_before_any_call(
         STRIPE + "[fields.email]\nflow = 'out'",
         STRIPE + "[fields.email]\non_conflict = ['registry', 'hubspot']",
         "[connections.a]\nprovider='quickbooks'\nrealm_id='1'\n[connections.b]\nprovider='quickbooks'\nrealm_id='2'",
-        "[connections.a]\nprovider='stripe'\nbase_url='x'\n[connections.b]\nprovider='stripe'\nbase_url='x'",
+        "[connections.a]\nprovider='stripe'\nbase_url='http://x'\n[connections.b]\nprovider='stripe'\nbase_url='http://x'",
         STRIPE + "enters = 'all'\n[connections.stripe.flows]\nname = 'out'",
         STRIPE + "creates = 'all'\n[fields.metadata]\nflow = 'in'\n",
     ],
@@ -386,6 +389,18 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, providers: Mapping[
     path.write_text("[connections.stripe\n")
     with pytest.raises(ConfigError, match=r"is no TOML: .*line 1"):
         load_config(path, providers)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"a = {'9' * 5000}", "a number is too long"),
+        (f"a = {'[' * 9000}", "tables or lists lie too deep in each other"),
+    ],
+)
+def test_toml_that_python_cannot_hold_is_told_in_plain_words(mistakes: Mistakes, text: str, words: str) -> None:
+    """They ended in tracebacks."""
+    assert any(words in line for line in mistakes(text))
 
 
 def test_a_byte_order_mark_is_no_mistake(load: Load) -> None:

@@ -65,6 +65,8 @@ def test_variables_are_read_and_typed() -> None:
         ("ACCORD_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("ACCORD_PUBLIC_URL", "accord.example.com", "must be an absolute http(s) URL"),
         ("ACCORD_PUBLIC_URL", "https://accord.example.com/?x=1", "without query"),
+        ("ACCORD_PUBLIC_URL", "http://[::1", "like https://accord.example.com"),
+        ("ACCORD_PUBLIC_URL", "https://me:pw@accord.example.com", "without query or user"),
         ("ACCORD_API_HOST", " ", "at least 1 character"),
     ],
 )
@@ -127,6 +129,17 @@ def test_secrets_of_a_connection_are_found_by_name() -> None:
     assert settings.connection_secrets("stripe-eu", ["api_key", "webhook_secret", "x"]) == {"api_key": "rk_test_eu"}
     assert settings.connection_secrets("stripe-us", ["api_key"]) == {"api_key": "rk_test_us"}
     assert settings.connection_secrets("hubspot", ["api_key"]) == {}
+
+
+def test_a_secret_that_no_header_takes_is_refused_by_its_variable_and_not_repeated() -> None:
+    """A key that was copied with a letter of another alphabet ended in a traceback, in the middle of a command."""
+    settings = load_settings({"ACCORD_STRIPE_EU_API_KEY": "sk_test_4\u0435C39"})
+
+    with pytest.raises(ConfigError, match="at place 10 of 13; copy it again") as caught:
+        settings.connection_secrets("stripe-eu", ["api_key"])
+
+    assert (caught.value.file, caught.value.key) == ("environment", "ACCORD_STRIPE_EU_API_KEY")
+    assert "sk_test" not in str(caught.value)
 
 
 def test_a_secret_comes_from_a_file_without_its_last_line_break(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ HERE = Life(instance="a", counter=5, home="x")
         (HERE, Life(instance="b", counter=1, home="x"), True, "another"),
         (HERE, None, True, "copy"),
         (HERE, None, False, None),
-        (None, HERE, True, None),
+        (None, HERE, True, "empty"),
+        (None, HERE, False, "empty"),
         (None, None, True, None),
         (Life(instance="a", counter=5, home="y"), HERE, True, "dump"),
     ],
@@ -26,6 +27,6 @@ HERE = Life(instance="a", counter=5, home="x")
 def test_the_two_notes_are_compared(
     here: Life | None, beside: Life | None, word: str | None, *, needs_file: bool
 ) -> None:
-    """The database counts first, so it may be one ahead after a crash; never behind."""
+    """The database counts first, so it may be one ahead after a crash; never behind, and never at nothing."""
     found = strange(here, beside, home="x", needs_file=needs_file)
     assert found is None if word is None else word in str(found)

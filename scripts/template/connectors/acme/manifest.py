@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from core.model.remote import FieldSpec, Limit, Manifest, MetadataSpec
+from core.model.settings import Address, Setting
 
 LIVE_URL: Final = "https://api.acme.example"
 ACCORD_REF: Final = "accord_ref"
@@ -42,7 +43,7 @@ MANIFEST: Final = Manifest(
     changes_window_seconds=30 * 86_400.0,
     sweep_overlap_seconds=300.0,
     limits=(Limit(name="account per second", calls=10, seconds=1.0),),
-    settings={"base_url": f"API address (default {LIVE_URL})"},
+    settings={"base_url": Setting(f"API address (default {LIVE_URL})", Address(example=LIVE_URL))},
     secrets={
         "api_key": "Acme, Settings, API keys: one that may read and write customers",
         "webhook_secret": "Acme, Settings, Webhooks: the endpoint's signing secret",
