@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from core.model.documents import Invoice, settled_by
-from core.model.money import ZERO, total_of
+from core.model.money import ZERO, spelled, total_of
 from core.store import documents, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -62,8 +62,8 @@ def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
                 id=paper.id,
                 number=paper.called,
                 currency=bill.currency,
-                settled=str(settled),
-                known=str(sums),
+                settled=spelled(settled, bill.currency),
+                known=spelled(sums, bill.currency),
                 why=why,
                 cure=cure,
             )

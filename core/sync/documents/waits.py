@@ -12,6 +12,7 @@ from core.model.documents import KINDS, Document, Payment, amount_of, called
 from core.model.holds import TEXTS
 from core.model.lifecycle import UNFINISHED
 from core.model.match import CUSTOMER_DELETED, in_scope
+from core.model.money import spelled
 from core.model.remote import Remote, parse_mark
 from core.store import customers, documents, failures, holds, mappings, observations, tombstones, work
 from core.store.database import Tx
@@ -75,7 +76,7 @@ def fields_of(document: Document) -> dict[str, str]:
         "issued_on": day.isoformat() if day else "",
         "status": document.status,
         "currency": document.currency,
-        "amount": str(amount_of(document)),
+        "amount": spelled(amount_of(document), document.currency),
     }
 
 

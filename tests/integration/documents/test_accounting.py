@@ -45,7 +45,7 @@ async def test_an_invoice_that_is_paid_without_a_payment_is_named_with_both_sums
     assert found["differences"] == []
     (one,) = found["unaccounted"]
     assert (one["connection"], one["id"], one["number"]) == ("stripe", paper.id, paper.called)
-    assert (one["settled"], one["known"], one["currency"]) == ("119.00", "0", "USD")
+    assert (one["settled"], one["known"], one["currency"]) == ("119.00", "0.00", "USD")
     assert "accord sync stripe --kind payments" in one["cure"]
     assert not is_tied(found)
 

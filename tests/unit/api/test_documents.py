@@ -175,7 +175,7 @@ async def test_the_overview_adds_up_what_a_customer_owes_and_paid(billed: World,
     ada, bob = (f"customers/{external(billed, name)}/overview" for name in ("Ada Lovelace", "Bob Boole"))
     (one,) = (await asked(api, ada))["data"]
     assert one == {
-        "currency": "USD", "gross_revenue": "89.00", "outstanding": "70.00", "overdue": "0", "paid": "19.00",
+        "currency": "USD", "gross_revenue": "89.00", "outstanding": "70.00", "overdue": "0.00", "paid": "19.00",
         "last_paid_on": one["last_paid_on"], "invoices": 1,
     }  # fmt: skip
     assert one["last_paid_on"] is not None
