@@ -117,6 +117,16 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
     return found
 
 
+def read_waits(tx: Tx, hub: Hub, connection: str | None) -> list[Wait]:
+    """Documents that were read and cannot be taken yet, at one connection or all: nothing fails, somebody must know.
+
+    Those that policy keeps out, a tie-out names.
+    """
+    there = [one for name, one in sorted(hub.connections.items()) if connection in (None, name)]
+    found = [one for place in there for one in waits_at(tx, hub, place)]
+    return [one for one in found if one.is_read and not one.is_outside and not one.is_failing]
+
+
 def waits_called(tx: Tx, hub: Hub, name: str, kinds: Iterable[str] = KINDS) -> list[Wait]:
     """Documents that wait at any origin and have this id there, or this number."""
     every = [one for _, there in sorted(hub.connections.items()) for one in waits_at(tx, hub, there, kinds)]
