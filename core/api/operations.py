@@ -17,6 +17,7 @@ from core.store import connections, customers, failures, holds, inbox
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers, registry
+from core.sync.documents.waits import Wait, read_waits
 from core.sync.undo import undo
 
 router = new_router("operations", prefix="/v1")
@@ -90,7 +91,7 @@ def _hold(one: Hold, names: dict[str, str]) -> shapes.HoldShown:
 async def list_failures(
     hub: HubIn, connection: str | None = None, state: Literal["retrying", "dead"] | None = None, limit: Limit = 100
 ) -> shapes.Failures:
-    """Records that failed and have not succeeded since, oldest first."""
+    """Records that failed and have not succeeded since, oldest first; and documents that wait to be taken."""
 
     def work(tx: Tx) -> shapes.Failures:
         _check_filters(tx, connection)
@@ -99,9 +100,15 @@ async def list_failures(
         shown = [failure_shown(one, names.get(one.record_id or "")) for one in found]
         counts = failures.counts(tx).items()
         total = sum(n for (name, how), n in counts if connection in (None, name) and state in (None, how))
-        return shapes.Failures(data=shown, total=total)
+        waits = read_waits(tx, hub, connection)[:limit] if state is None else []
+        return shapes.Failures(data=shown, total=total, waiting=[_wait(one) for one in waits])
 
     return await hub.db.read(work)
+
+
+def _wait(one: Wait) -> shapes.WaitShown:
+    values = msgspec.structs.asdict(one) | {"message": one.why, "since": at(one.since)}
+    return shapes.WaitShown.model_validate(values)
 
 
 @router.post("/failures/retry", **needs(WRITE, 404))

@@ -118,6 +118,23 @@ class FailureShown(BaseModel):
     trace: str
 
 
+class WaitShown(BaseModel):
+    """A document that its origin has, and that cannot be taken yet; what is not known of it is ""."""
+
+    connection: str
+    kind: str
+    subject: str
+    remote_id: str
+    number: str
+    issued_on: str
+    amount: str
+    currency: str
+    since: datetime
+    attempts: int
+    message: str
+    cure: str
+
+
 class MappingShown(BaseModel):
     """One customer at one connection. `base` are (registry, remote) as last agreed, by field."""
 
@@ -259,6 +276,7 @@ class Failures(BaseModel):
 
     data: list[FailureShown]
     total: int = Field(description="All failures, whatever the filters.")
+    waiting: list[WaitShown] = Field(description="Documents that wait to be taken; none where a `state` is asked for.")
 
 
 class RetryRequest(Strict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = new_group("The registry's customers.")
     add(group, "list", listing)
-    for function in (show, create, update, archive):
+    for function in (show, overview, create, update, archive):
         add(group, function.__name__, function)
     add(group, "erase", erasing.erase)
     add(group, "export", customer_sheets.export)
@@ -97,6 +97,32 @@ def _show(desk: Desk, one: Customer) -> None:
     told = _told(one) | {"sources": dict(sorted(one.sources.items()))}
     facts: Mapping[str, object] = {"version": one.version, **dict(sorted(one.fields.items()))}
     desk.show(told, lambda screen: screen.facts(facts, title=one.external_id))
+
+
+def overview(
+    desk: Desk,
+    customer: Id,
+    *,
+    children: Annotated[bool, typer.Option("--children", help="With the documents of its children, and of theirs.")] = (
+        False
+    ),
+) -> None:
+    """Show what a customer's documents add up to, per currency.
+
+    Credits are taken off; drafts and what is void count nowhere.
+    """
+    from core.sync.documents.telling import overview as added_up
+
+    with desk.root.open_hub() as hub:
+        found = hub.db.read_now(lambda tx: added_up(tx, hub, customer, with_children=children))
+    desk.show({"overview": found}, lambda screen: _draw_overview(screen, customer, found))
+
+
+def _draw_overview(screen: Screen, customer: str, found: Sequence[Mapping[str, Any]]) -> None:
+    names = ("currency", "gross_revenue", "outstanding", "overdue", "paid", "last_paid_on", "invoices")
+    screen.table([name.replace("_", " ") for name in names], [[one[name] for name in names] for one in found])
+    if not found:
+        screen.line(f"{customer} has no documents that count")
 
 
 def create(desk: Desk, customer: Id, values: Assignments = None) -> None:

@@ -135,19 +135,15 @@ def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> 
 
 
 def _waiting(tx: Tx, hub: Hub, connection: str | None, limit: int) -> list[dict[str, object]]:
-    """Documents that were read and cannot be taken yet; those that policy keeps out, `accord close` names."""
-    from core.sync.documents.waits import waits_at
+    from core.sync.documents.waits import read_waits
 
-    there = [one for name, one in sorted(hub.connections.items()) if connection in (None, name)]
-    found = [one for place in there for one in waits_at(tx, hub, place) if one.is_read and not one.is_outside]
     return [
         {
             "connection": one.connection, "subject": one.subject, "external_customer_id": "", "state": "waiting",
             "attempts": one.attempts, "code": "waits", "field": None, "problem": one.why, "raw": "",
             "first_at": one.since, "last_at": None, "next_at": None, "cure": one.cure,
         }
-        for one in found[:limit]
-        if not one.is_failing
+        for one in read_waits(tx, hub, connection)[:limit]
     ]  # fmt: skip
 
 

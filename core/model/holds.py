@@ -27,6 +27,7 @@ DOCUMENT_CHANGED: Final = "document_changed"
 DOCUMENT_GONE: Final = "document_gone"
 BY_HAND: Final = "by_hand"
 UNTOLD: Final = "untold"
+UNACCOUNTED: Final = "unaccounted"
 BALANCE_DIFFERS: Final = "balance_differs"
 ENTITY_CHANGED: Final = "entity_changed"
 
@@ -51,6 +52,7 @@ TEXTS: Final[Mapping[str, str]] = {
     DOCUMENT_GONE: "a document that was final is not there any more at its origin",
     BY_HAND: "money moved in a way that this connection is not told of: a person books it there, and answers so",
     UNTOLD: "money went back, and its origin does not tell of which document: a person books it, and answers so",
+    UNACCOUNTED: "more, or less, of an invoice is settled at its origin than its payments and credit notes come to",
     BALANCE_DIFFERS: "what is due of a copy is not what is due of its invoice, though all that settles it is copied",
     ENTITY_CHANGED: "a document is booked here, and is another entity's by now",
 }
@@ -76,6 +78,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     DOCUMENT_GONE: ("accept", "retry", "leave"),
     BY_HAND: ("booked", "retry", "leave"),
     UNTOLD: ("booked", "retry"),
+    UNACCOUNTED: ("booked", "retry"),
     BALANCE_DIFFERS: ("retry", "leave"),
     ENTITY_CHANGED: ("accept", "rebook"),
 }

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from iso4217 import Currency
 
 from core.errors import InvalidInputError
 
 ZERO: Final = Decimal(0)
 
+_OTHER: Final = ("quantity", "fee")
+"""Numbers that are no amounts of a document's currency."""
 _EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
 """Wide enough for any product of a quantity and a price; what would have to be rounded raises."""
 
@@ -67,6 +70,24 @@ def spelled(amount: Decimal, currency: str) -> str:
     """An amount as its currency is written: `5` JPY, `5.00` EUR. A finer one stays as it is: nothing is rounded."""
     places = exponent(currency)
     return format(from_minor(to_minor(amount, places), places) if is_whole(amount, currency) else amount, "f")
+
+
+def written(of: msgspec.Struct, currency: str) -> dict[str, Any]:
+    """What a record says, JSON-able, each of its amounts as the currency is written."""
+    found: dict[str, Any] = msgspec.to_builtins(of)
+    return found | {
+        name: _written(value, currency)
+        for name in of.__struct_fields__
+        if name not in _OTHER and (value := getattr(of, name)) is not None
+    }
+
+
+def _written(value: object, currency: str) -> object:
+    if isinstance(value, Decimal):
+        return spelled(value, currency)
+    if isinstance(value, tuple):
+        return [_written(one, currency) for one in value]
+    return written(value, currency) if isinstance(value, msgspec.Struct) else msgspec.to_builtins(value)
 
 
 def total_of(amounts: Sequence[Decimal]) -> Decimal:

@@ -133,6 +133,15 @@ def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
+def touched(tx: Tx, origin: str, since: float) -> list[str]:
+    """Invoices of an origin that became others since then, or that such a payment or credit note is about."""
+    d, r = DOCUMENTS.c, DOCUMENT_REFERENCES.c
+    own = sa.select(d.id).where(d.kind == "invoice", d.origin == origin, d.updated_at >= since)
+    about = sa.select(r.invoice_id).join(DOCUMENTS, r.document_id == d.id).where(d.updated_at >= since)
+    there = sa.select(d.id).where(d.origin == origin, d.id.in_(about))
+    return sorted({row[0] for statement in (own, there) for row in tx.rows(statement)})
+
+
 def settled(tx: Tx, invoice_id: str) -> Decimal:
     """How much of an invoice all known payments and credit notes settle now."""
     statement = sa.select(DOCUMENT_REFERENCES.c.amount).where(DOCUMENT_REFERENCES.c.invoice_id == invoice_id)

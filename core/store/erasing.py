@@ -13,6 +13,7 @@ from core.store.database import Tx
 from core.store.tables import (
     CUSTOMERS,
     DIRTY,
+    DOCUMENTS,
     FAILURES,
     HOLDS,
     INBOX,
@@ -24,6 +25,7 @@ from core.store.tables import (
     ONE_OFFS,
 )
 from core.store.text import chunks, dump
+from core.store.work import APPROVED, REJECTED, STALE, STOPPED
 
 ERASED: Final = "(erased)"
 """Stands where a name or an id was."""
@@ -121,6 +123,43 @@ def _empty_holds(tx: Tx, wanted: sa.ColumnElement[bool], now: float) -> None:
         .where(wanted)
         .values(detail="{}", digest="", answer=is_answered, subject=is_remote, **open_ended)
     )
+
+
+def mappings_of_documents(tx: Tx, record_ids: Iterable[str]) -> list[tuple[str, str]]:
+    """(connection, id) of every mapping that a document of these customers ever had."""
+    m, found = MAPPINGS.c, list[tuple[str, str]]()
+    for some in chunks(sorted(set(record_ids))):
+        statement = sa.select(m.connection, m.id).join(DOCUMENTS, m.record_id == DOCUMENTS.c.id)
+        rows = tx.rows(statement.where(DOCUMENTS.c.customer_id.in_(some)).order_by(m.id))
+        found += [(row[0], row[1]) for row in rows]
+    return found
+
+
+def reword(tx: Tx, connection: str, subjects: Sequence[str], name: str, why: str) -> None:
+    """What waits among these subjects because of `name` waits because of `why`. What a person said of it stays."""
+    kept = (APPROVED, REJECTED, STOPPED, STALE)
+    for some in chunks(subjects):
+        here = (DIRTY.c.connection == connection, DIRTY.c.subject.in_(some), DIRTY.c.reason.not_in(kept))
+        is_told = DIRTY.c.reason.contains(name, autoescape=True)
+        tx.execute(sa.update(DIRTY).where(*here, is_told).values(reason=why))
+
+
+def reword_all(tx: Tx, connection: str, was: Sequence[str], why: str) -> None:
+    """The same of whatever waits there for exactly these reasons."""
+    for some in chunks(was):
+        here = (DIRTY.c.connection == connection, DIRTY.c.reason.in_(some))
+        tx.execute(sa.update(DIRTY).where(*here).values(reason=why))
+
+
+def empty_failures(tx: Tx, connection: str, kinds: Sequence[str], subjects: Sequence[str], ids: Sequence[str]) -> None:
+    """What could not be understood of these subjects is told no more; what quotes one of these objects is not shown."""
+    f = FAILURES.c
+    for some in chunks(subjects):
+        here = (f.connection == connection, f.subject.in_(some))
+        tx.execute(sa.update(FAILURES).where(*here).values(message=ERASED, raw="", record_id=None))
+    for one in ids:
+        told = (f.connection == connection, f.kind.in_(kinds), f.raw.contains(one, autoescape=True))
+        tx.execute(sa.update(FAILURES).where(*told).values(raw=""))
 
 
 def empty_requests(tx: Tx, external_id: str, answer: str) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from core.model.remote import Remote, parse_mark
 from core.store.database import Tx
-from core.store.tables import MAPPINGS, TOMBSTONES
+from core.store.tables import DOCUMENTS, MAPPINGS, TOMBSTONES
 from core.store.text import AnyRow, chunks, dialect_insert
 
 CUSTOMER: Final = "customer"
@@ -99,13 +99,25 @@ def erased_among(tx: Tx, connection: str, kind: str, remotes: Sequence[Remote]) 
 
 
 def erased_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> set[str]:
-    """Which of these subjects are, or were mappings of, something erased."""
+    """Which of these subjects are, or were mappings of, something erased, or of a document of somebody erased."""
     wanted = set(subjects)
     if not wanted or not _is_any(tx):
         return set()
     keys = {one: one[2:] if one.startswith("m:") else object_id(connection, one[2:]) for one in wanted}
-    standing = _standing(tx, keys.values())
-    return {one for one, key in keys.items() if key in standing}
+    owners = _billed(tx, [one[2:] for one in wanted if one.startswith("m:")])
+    standing = _standing(tx, {*keys.values(), *owners.values()})
+    return {one for one, key in keys.items() if key in standing or owners.get(key) in standing}
+
+
+def _billed(tx: Tx, mapping_ids: Iterable[str]) -> dict[str, str]:
+    """Whose documents' mappings these are: mapping -> customer."""
+    found: dict[str, str] = {}
+    for some in chunks(sorted(set(mapping_ids))):
+        statement = sa.select(MAPPINGS.c.id, DOCUMENTS.c.customer_id).join(
+            DOCUMENTS, MAPPINGS.c.record_id == DOCUMENTS.c.id
+        )
+        found.update((row[0], row[1]) for row in tx.rows(statement.where(MAPPINGS.c.id.in_(some))))
+    return found
 
 
 def _is_any(tx: Tx) -> bool:

@@ -13,13 +13,16 @@ from typing import Final
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, ReplyError
+from core.model.documents import KINDS
 from core.model.holds import LOST_CREATE
 from core.model.remote import Mark
+from core.ports import Notice
 from core.store import customers, erasing, holds, intents, journal, mappings, observations, tombstones, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tombstones import Tombstone
+from core.sync.documents.marking import OF_ERASED, no_customer_yet
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import named, take
 from core.sync.life import tell_ends
@@ -73,6 +76,7 @@ def erase(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Eras
     told = _told(tx, external_id, scope)
     now = hub.clock.now()
     tombstones.put(tx, _tombstones(scope, external_id, now, actor))
+    _empty_documents(tx, scope)
     _empty(tx, hub, scope, now)
     erasing.empty_requests(tx, external_id, _answer(external_id, now))
     entries = [
@@ -93,6 +97,7 @@ def erase_again(tx: Tx, hub: Hub, ends: Sequence[Tombstone]) -> None:
     intents.close(tx, {one.id: "void" for one in _open(tx, scope)}, now)
     mine = _tombstones(scope, "", now, "restore")
     tombstones.put(tx, [one for one in mine if one.what != tombstones.CUSTOMER])
+    _empty_documents(tx, scope)
     _empty(tx, hub, scope, now)
     for one in owners.values():
         erasing.empty_requests(tx, one.external_id, _answer(one.external_id, now))
@@ -203,6 +208,20 @@ def _empty(tx: Tx, hub: Hub, scope: _Scope, now: float) -> None:
         _empty_letters(tx, hub, connection, remote_ids)
 
 
+def _empty_documents(tx: Tx, scope: _Scope) -> None:
+    """Documents stay, as books must; why one waits, and what could not be understood of one, may name the person."""
+    objects = _by_connection(scope.objects)
+    subjects: dict[str, list[str]] = {name: [] for name in objects}
+    for name, mapping_id in erasing.mappings_of_documents(tx, [one.id for one in scope.owners]):
+        subjects.setdefault(name, []).append(work.mapping_subject(mapping_id))
+    for name, theirs in subjects.items():
+        for external_id in {one.external_id for one in scope.owners}:
+            erasing.reword(tx, name, theirs, external_id, OF_ERASED)
+        ids = objects.get(name, [])
+        erasing.reword_all(tx, name, [no_customer_yet(one) for one in ids], OF_ERASED)
+        erasing.empty_failures(tx, name, KINDS, theirs, ids)
+
+
 def _empty_letters(tx: Tx, hub: Hub, name: str, remote_ids: Sequence[str]) -> None:
     """Deliveries about these objects. One that is not read yet is read first: it may be about others too."""
     connection = hub.connections.get(name)
@@ -225,13 +244,22 @@ def _is_about(
     except ReplyError:
         notices = None
     if notices is None or connection is None:
-        return re.search(rb"(?<![\w-])" + re.escape(core.encode()) + rb"(?![\w-])", body) is not None
-    if remote_id not in named(notices):
+        return _quotes(body, core)
+    if remote_id not in named(notices) and not (_is_of_documents(notices) and _quotes(body, core)):
         return False
     if state == "new":
         read = Letter(id=letter_id, connection=connection.name, dedupe_key="", body=body, received_at=0.0, trace=trace)
         take(tx, hub, connection, [(read, notices)])
     return True
+
+
+def _is_of_documents(notices: Sequence[Notice]) -> bool:
+    """An invoice's event may say whose it is, by name and address."""
+    return any(one.kind != KIND for one in notices)
+
+
+def _quotes(body: bytes, core: str) -> bool:
+    return re.search(rb"(?<![\w-])" + re.escape(core.encode()) + rb"(?![\w-])", body) is not None
 
 
 def _answer(external_id: str, now: float) -> str:

@@ -12,6 +12,7 @@ from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.pages import quoted
 from connectors.quickbooks.connector.reading import Reading
 from connectors.quickbooks.manifest import CLOSED, CUSTOMER, ENTITIES, OPEN_THE_BOOKS
+from connectors.quickbooks.translate.documents import in_another_currency
 from core.errors import AccordError, AmbiguousError, GoneError, RejectedError, ReplyError, RetryError, TakenError
 from core.ports import Receipt, Sighting, Write, Written
 
@@ -140,12 +141,7 @@ class DocumentWriting:
         ours = _referred(body, "CurrencyRef")
         if not theirs or theirs == ours:
             return error
-        return RejectedError(
-            f"it is in {ours}, and its customer {customer} in QuickBooks is in {theirs}",
-            field="currency",
-            limit=f"{theirs}: a customer there has one currency, for good",
-            cure=f"book it by hand on another customer there that is in {ours}, and leave it; or leave it unbooked",
-        )
+        return in_another_currency(ours, theirs, customer)
 
     async def _closed(self, error: RejectedError) -> RejectedError:
         through = await self._reading.closed_through()

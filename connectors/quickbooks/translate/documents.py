@@ -47,6 +47,16 @@ _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
 _NOT_PAYABLE: Final = {"AllowOnlineCreditCardPayment": False, "AllowOnlineACHPayment": False}
 
 
+def in_another_currency(ours: str, theirs: str, customer: str) -> RejectedError:
+    """A new document that its customer there cannot have: asked about before it is sent, where that is known."""
+    return RejectedError(
+        f"it is in {ours}, and its customer {customer} in QuickBooks is in {theirs}",
+        field="currency",
+        limit=f"{theirs}: a customer there has one currency, for good",
+        cure=f"book it by hand on another customer there that is in {ours}, and leave it; or leave it unbooked",
+    )
+
+
 class QuickBooksDocuments:
     """Both directions for one connection."""
 
@@ -66,6 +76,9 @@ class QuickBooksDocuments:
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         """The next write; None when the copy is as wanted, and for what is void and was never here."""
         step = self._next(wanted, current)
+        theirs, ours = wanted.customer_currency, wanted.document.currency
+        if step is not None and current is None and theirs not in ("", ours):
+            raise in_another_currency(ours, theirs, wanted.document.customer)
         if step is not None and wanted.closed_through is not None:
             there = [self.read(kind_of(wanted.document), current).document] if current else []
             _refuse_closed(wanted.closed_through, [wanted.document, *there])

@@ -1,27 +1,44 @@
-"""Whether what an invoice says is settled of it is the sum of the payments and credit notes that its origin has."""
+"""Whether what an invoice says is settled of it is the sum of the payments and credit notes that its origin has.
+
+A tie-out tells at once; a person is asked when nothing of the invoice has moved for a while.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
+from core.model import holds as reasons
 from core.model.documents import Invoice, settled_by
-from core.model.money import ZERO, total_of
-from core.store import documents, mappings
+from core.model.holds import HoldDraft
+from core.model.lifecycle import is_final
+from core.model.merge import digest_of
+from core.model.money import ZERO, spelled, total_of
+from core.store import documents, holds, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.hub import Hub
+from core.sync.documents import by_hand
+from core.sync.documents.standing import named_of
+from core.sync.hub import Connection, Hub
 
 SETTLING: Final = frozenset({"payment", "credit_note"})
 """Both must be taken from an origin: what one of them settles, some origins count with the other."""
 
 
+QUIET_SECONDS: Final = 3600.0
+CHANGED_SECONDS: Final = 3 * 86_400.0
+"""What has not changed for so long was asked about then, or adds up."""
+MOST: Final = 10_000
+
+
 class Unaccounted(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice of which more, or less, is settled at its origin than all that settles it there comes to.
+
+    What a person has booked by hand of it is part of `known`.
 
     `settled`: paid and credited as its origin says, but for what came off a balance there; `known`: the sum of its
     payments and credit notes that were made or copied there. What of them is still to be copied there is a difference
@@ -45,10 +62,10 @@ def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
         for one in papers
         if (origin := hub.connections.get(one.origin)) and SETTLING.issubset(origin.policy.documents.originates)
     ]
-    known = _known(tx, told)
+    known, by_hands = _known(tx, told), _booked(tx, told)
     found = []
     for paper in told:
-        bill, sums = paper.document, known[paper.id]
+        bill, sums = paper.document, total_of([known[paper.id], by_hands[paper.id]])
         if not isinstance(bill, Invoice):
             continue
         settled = total_of([bill.paid, bill.credited, -bill.by_balance])
@@ -62,13 +79,103 @@ def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
                 id=paper.id,
                 number=paper.called,
                 currency=bill.currency,
-                settled=str(settled),
-                known=str(sums),
+                settled=spelled(settled, bill.currency),
+                known=spelled(sums, bill.currency),
                 why=why,
                 cure=cure,
             )
         )
     return found
+
+
+def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
+    """Let one question stand about each invoice of this origin that does not add up; the others' are moot."""
+    asked = holds.listing(tx, connection=connection.name, reason=reasons.UNACCOUNTED, limit=MOST)
+    ids = {row.record_id for row in mappings.by_ids(tx, [one.subject[2:] for one in asked]).values()}
+    ids |= set(documents.touched(tx, connection.name, hub.clock.now() - CHANGED_SECONDS))
+    papers = {name: one for name, one in documents.by_ids(tx, ids).items() if one.deleted_at is None}
+    final = [one for one in papers.values() if is_final(one.document)]
+    odd = {one.id: one for one in unaccounted(tx, hub, final)}
+    resting = _resting(tx, hub, [papers[name] for name in odd])
+    rows = _own(tx, papers.values())
+    known = holds.of_subjects(tx, connection.name, [work.mapping_subject(row.id) for row in rows.values()])
+    for name, row in rows.items():
+        there = [one for one in known.get(work.mapping_subject(row.id), ()) if one.state == "open"]
+        if any(one.reason != reasons.UNACCOUNTED for one in there) or row.state != "live":
+            continue  # something else is asked of it first
+        if name not in odd or name in resting:
+            draft = _draft(connection, papers[name], odd[name], row) if name in odd else None
+            _stand(tx, hub, connection, papers[name], row, there, draft, trace)
+
+
+def _stand(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    paper: Paper,
+    row: MappingRow,
+    there: Sequence[holds.Hold],
+    draft: HoldDraft | None,
+    trace: str,
+) -> None:
+    subject, now = work.mapping_subject(row.id), hub.clock.now()
+    known = {subject: list(there)}
+    nothing = holds.Held(subject=subject, record_id=paper.customer_id, drafts=[], trace=trace)
+    if any(draft is None or one.digest != draft.digest for one in there):
+        # a question of its own: who booked what the old one named must not be taken to have booked this
+        holds.settle(tx, hub.ids, connection.name, [nothing], known, now)
+        known = {}
+    if draft is not None:
+        held = msgspec.structs.replace(nothing, drafts=[draft])
+        holds.settle(tx, hub.ids, connection.name, [held], known, now)
+
+
+def _draft(connection: Connection, paper: Paper, odd: Unaccounted, row: MappingRow) -> HoldDraft:
+    left = total_of([Decimal(odd.settled), -Decimal(odd.known)])
+    covers = total_of([left, by_hand.booked(row).get(by_hand.SETTLED, ZERO)])
+    title, currency = connection.manifest.title, odd.currency
+    detail: dict[str, object] = {
+        **named_of(paper),
+        "problem": f"{odd.settled} {currency} of it is settled in {title}, {odd.known} {currency} is known of",
+        "field": by_hand.SETTLED,
+        "amount": spelled(left, currency),
+        "covers": spelled(covers, currency),
+        "limit": f"{odd.known} {currency}",
+        "cure": f"{odd.cure}; what is booked by hand, answer `booked`",
+    }
+    return HoldDraft(
+        reason=reasons.UNACCOUNTED, detail=detail, digest=digest_of(reasons.UNACCOUNTED, odd.settled, odd.known)
+    )
+
+
+def _resting(tx: Tx, hub: Hub, bills: Sequence[Paper]) -> set[str]:
+    """Those of which nothing has moved for a while: an invoice and what settles it are told of one after the other."""
+    until = hub.clock.now() - QUIET_SECONDS
+    about = documents.about(tx, [one.id for one in bills])
+    papers = documents.by_ids(tx, {name for some in about.values() for name in some})
+    rows = mappings.of_records(tx, papers)
+    found = set()
+    for bill in bills:
+        some = [papers[name] for name in about.get(bill.id, ())]
+        at_origin = [row for one in some for row in rows.get(one.id, ()) if row.connection == bill.origin]
+        is_moving = any(row.remote_id is None and row.state == "pending" for row in at_origin)
+        if not is_moving and all(one.updated_at <= until for one in (bill, *some)):
+            found.add(bill.id)
+    return found
+
+
+def _own(tx: Tx, bills: Iterable[Paper]) -> dict[str, MappingRow]:
+    """Each invoice's mapping at its origin."""
+    origins = {one.id: one.origin for one in bills}
+    rows = mappings.of_records(tx, origins)
+    return {name: row for name, some in rows.items() for row in some if row.connection == origins[name]}
+
+
+def _booked(tx: Tx, bills: Sequence[Paper]) -> dict[str, Decimal]:
+    """What a person has booked of each, in the place of what nobody tells of."""
+    rows = _own(tx, bills)
+    told = {name: by_hand.booked(row).get(by_hand.SETTLED, ZERO) for name, row in rows.items()}
+    return {one.id: told.get(one.id, ZERO) for one in bills}
 
 
 def _known(tx: Tx, bills: Sequence[Paper]) -> dict[str, Decimal]:

@@ -10,6 +10,7 @@ from core.store import connections, customers, documents, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
+from core.sync.documents.accounting import ask
 from core.sync.documents.listing import OFFER
 from core.sync.documents.looking import LOOK
 from core.sync.documents.marking import mark_mappings, owners_found
@@ -98,4 +99,5 @@ def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
     owners_found(tx, hub, connection)
     for kind in kinds:
         _mark_copies(tx, hub, connection, kind, trace, is_unequal_only=True)
+    ask(tx, hub, connection, trace)
     return True

@@ -24,6 +24,8 @@ from core.store.mappings import MappingRow
 
 BOOKED: Final = "booked"
 """The answer of a person who booked what a hold named."""
+SETTLED: Final = "settled"
+"""What is booked of an invoice that its origin counts as settled, and of which no payment or credit note tells."""
 _BOOKED: Final = "booked."
 """In a copy's base: how much of an amount of its document a person has booked there."""
 

@@ -117,7 +117,14 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToC
         origin=copy.paper.origin,
         by_hand=by_hand.booked(copy.mapping),
         closed_through=connection.closing.through,
+        customer_currency="" if copy.mapping.remote_id else _currency(tx, connection, in_its_terms.customer),
     )
+
+
+def _currency(tx: Tx, connection: Connection, customer: str) -> str:
+    """What a customer's object was last seen to be in: at some providers it takes documents in no other."""
+    seen = observations.by_ids(tx, connection.name, KIND, [customer]).get(customer)
+    return str(seen.remote.fields.get("currency") or "") if seen else ""
 
 
 def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) -> dict[str, str]:

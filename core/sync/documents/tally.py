@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from core.model.documents import KINDS, Document, Kind, amount_of, called, kind_of
-from core.model.money import ZERO, total_of
+from core.model.money import ZERO, spelled, total_of
 
 EXAMPLES: Final = 3
 """Shown of each kind, outcome and reason."""
@@ -90,7 +90,7 @@ class Tally:
                 number=called(document) or remote_id,
                 origin=origin,
                 currency=document.currency,
-                amount=str(amount),
+                amount=spelled(amount, document.currency),
                 says=says,
             )
             self.examples.append(one)
@@ -98,7 +98,14 @@ class Tally:
     def sums(self) -> list[Sum]:
         """By kind, outcome, reason and currency."""
         return [
-            Sum(kind=kind, outcome=outcome, reason=reason, currency=currency, number=number, amount=str(amount))
+            Sum(
+                kind=kind,
+                outcome=outcome,
+                reason=reason,
+                currency=currency,
+                number=number,
+                amount=spelled(amount, currency),
+            )
             for (kind, outcome, reason, currency), (number, amount) in sorted(
                 self._sums.items(), key=lambda one: (KINDS.index(one[0][0]), *one[0][1:])
             )

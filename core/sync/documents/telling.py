@@ -13,6 +13,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS, Invoice, kind_of
 from core.model.lifecycle import STATES
 from core.model.merge import digest_of
+from core.model.money import spelled, written
 from core.model.overview import ageing, overviews
 from core.store import connections, customers, documents, failures, holds, intents, journal, mappings, work
 from core.store.connections import ConnectionRow
@@ -107,7 +108,7 @@ def listed(tx: Tx, papers: Sequence[Paper], now: float) -> list[dict[str, Any]]:
 
 
 def _plain(one: Paper) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(one.document)
+    found = written(one.document, one.document.currency)
     del found["id"], found["customer"]
     return {"kind": kind_of(one.document), **found}
 
@@ -208,7 +209,7 @@ def overview(tx: Tx, hub: Hub, external_id: str, *, with_children: bool) -> list
     """What a customer's documents add up to per currency, those of its children too where asked. NotFoundError."""
     ids = whose(tx, external_id, with_children=with_children)
     papers = [one for kind in KINDS for one in every(tx, kind, customer_ids=ids)]
-    return [msgspec.to_builtins(one) for one in overviews([one.document for one in papers], today(hub))]
+    return [written(one, one.currency) for one in overviews([one.document for one in papers], today(hub))]
 
 
 def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:
@@ -225,7 +226,10 @@ def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:
 def aged(tx: Tx, hub: Hub) -> list[dict[str, Any]]:
     """What is due, by how long it has been so, per currency."""
     invoices = [one.document for one in every(tx, "invoice") if isinstance(one.document, Invoice)]
-    return [{**msgspec.to_builtins(one), "total": str(one.total)} for one in ageing(invoices, today(hub))]
+    return [
+        {**written(one, one.currency), "total": spelled(one.total, one.currency)}
+        for one in ageing(invoices, today(hub))
+    ]
 
 
 def aged_today(tx: Tx, hub: Hub) -> dict[str, Any]:

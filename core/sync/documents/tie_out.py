@@ -16,7 +16,7 @@ from core.model.entities import Route
 from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS, UNTOLD
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
-from core.model.money import ZERO
+from core.model.money import ZERO, spelled, written
 from core.store import connections, documents, failures, holds, journal, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -120,7 +120,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     waiting, outside = _waiting(tx, hub, period, {(one.connection, one.kind, one.remote_id) for one in untaken})
     shown = {
         "period": period,
-        "sums": msgspec.to_builtins(found),
+        "sums": [written(one, one.currency) for one in found],
         "differences": msgspec.to_builtins(counted.odd),
         "left": msgspec.to_builtins(counted.left),
         "untaken": msgspec.to_builtins(untaken + waiting),
@@ -265,7 +265,7 @@ def _count(sums: dict[tuple[str, str, str], Sum], paper: Paper, connection: str,
         id=paper.id,
         number=paper.called,
         currency=document.currency,
-        amount=str(amount),
+        amount=spelled(amount, document.currency),
         outcome=outcome,
     )
 

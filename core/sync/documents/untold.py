@@ -40,7 +40,7 @@ def as_told(remote: RemoteDocument, document: Document, old: Document | None) ->
 
 def question(tx: Tx, connection: Connection, remote: RemoteDocument, paper: Paper, row: MappingRow) -> HoldDraft | None:
     """What a person is to book, or to take back; None for nothing, and where another part of it is asked about."""
-    own = by_hand.booked(row)
+    own = {name: one for name, one in by_hand.booked(row).items() if name != by_hand.SETTLED}
     if remote.untold is None:
         # it is told by now, in the documents themselves, or did not go back after all
         booked = next(((name, one) for name, one in own.items() if one), None)

@@ -12,6 +12,7 @@ from core.model.documents import KINDS, Document, Payment, amount_of, called
 from core.model.holds import TEXTS
 from core.model.lifecycle import UNFINISHED
 from core.model.match import CUSTOMER_DELETED, in_scope
+from core.model.money import spelled
 from core.model.remote import Remote, parse_mark
 from core.store import customers, documents, failures, holds, mappings, observations, tombstones, work
 from core.store.database import Tx
@@ -75,7 +76,7 @@ def fields_of(document: Document) -> dict[str, str]:
         "issued_on": day.isoformat() if day else "",
         "status": document.status,
         "currency": document.currency,
-        "amount": str(amount_of(document)),
+        "amount": spelled(amount_of(document), document.currency),
     }
 
 
@@ -114,6 +115,16 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
             )
         )
     return found
+
+
+def read_waits(tx: Tx, hub: Hub, connection: str | None) -> list[Wait]:
+    """Documents that were read and cannot be taken yet, at one connection or all: nothing fails, somebody must know.
+
+    Those that policy keeps out, a tie-out names.
+    """
+    there = [one for name, one in sorted(hub.connections.items()) if connection in (None, name)]
+    found = [one for place in there for one in waits_at(tx, hub, place)]
+    return [one for one in found if one.is_read and not one.is_outside and not one.is_failing]
 
 
 def waits_called(tx: Tx, hub: Hub, name: str, kinds: Iterable[str] = KINDS) -> list[Wait]:

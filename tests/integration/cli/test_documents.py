@@ -434,14 +434,14 @@ def test_what_is_due_by_age_is_a_file_with_its_day_and_digest(accord: Accord, tm
     told = accord("invoices", "ageing", "--out", str(file), "--json").json
     due, last = _sheet(file)
     assert (due["what"], due["currency"], due["not_yet"], due["more"], due["total"]) == (
-        "due", "USD", "100.00", "0", "100.00"
+        "due", "USD", "100.00", "0.00", "100.00"
     )  # fmt: skip
     assert (last["what"], last["day"], last["digest"]) == ("ageing", told["day"], told["digest"])
     assert told["digest"] in accord("invoices", "ageing").out
 
 
-def test_a_customers_documents_are_listed_with_those_of_its_children(agreed: World, accord: Accord) -> None:
-    """A group pays for its subsidiaries."""
+def _group(agreed: World, accord: Accord) -> tuple[str, str]:
+    """A parent and its child, each billed 119.00, with 5.00 credited; 19.00 and 20.00 are paid."""
     stripe = agreed.lookalikes["stripe"]
     child = stripe.edit("customer", None, {"name": "Child", "email": "child@example.test"})
     ours = next(iter(stripe.neutral("customer")))
@@ -457,6 +457,12 @@ def test_a_customers_documents_are_listed_with_those_of_its_children(agreed: Wor
         one["external_customer_id"] for one in sorted(known, key=lambda one: one["fields"]["name"] == "Child")
     )
     assert accord("customers", "update", below, "--set", f"parent={parent}").code == 0
+    return parent, below
+
+
+def test_a_customers_documents_are_listed_with_those_of_its_children(agreed: World, accord: Accord) -> None:
+    """A group pays for its subsidiaries."""
+    parent, below = _group(agreed, accord)
     for group in ("invoices", "payments", "credit-notes"):
         for asked, owners in (
             ((parent,), {parent}),
@@ -467,3 +473,22 @@ def test_a_customers_documents_are_listed_with_those_of_its_children(agreed: Wor
             assert {one["customer"] for one in found} == owners, (group, asked)
     refused = accord("invoices", "list", "--children", "--json")
     assert (refused.code, refused.error["field"]) == (1, "children")
+
+
+def test_what_a_customers_documents_add_up_to_is_shown_with_its_childrens(agreed: World, accord: Accord) -> None:
+    """What a person at the phone is asked: how much is open, and since when did nobody pay."""
+    parent, below = _group(agreed, accord)
+    (own,) = accord("customers", "overview", below, "--json").json["overview"]
+    assert own == {
+        "currency": "USD", "gross_revenue": "114.00", "outstanding": "94.00", "overdue": "0.00", "paid": "20.00",
+        "last_paid_on": own["last_paid_on"], "invoices": 1,
+    }  # fmt: skip
+    assert accord("customers", "overview", below, "--children", "--json").json["overview"] == [own]
+    (both,) = accord("customers", "overview", parent, "--children", "--json").json["overview"]
+    assert (both["outstanding"], both["paid"], both["invoices"]) == ("189.00", "39.00", 2)
+    seen = accord("customers", "overview", parent, "--children").out
+    assert all(part in seen for part in ("gross revenue", "228.00", "189.00"))
+    assert accord("customers", "create", "quiet", "--set", "name=Quiet").code == 0
+    assert "quiet has no documents that count" in accord("customers", "overview", "quiet").out
+    missing = accord("customers", "overview", "nobody", "--json")
+    assert (missing.code, missing.error["code"]) == (1, "not_found")

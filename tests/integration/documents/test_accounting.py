@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.sync.documents.accounting import ask
+from core.sync.documents.asking import reconcile_all
+from core.sync.documents.telling import told
 from core.sync.documents.tie_out import is_tied, tie_out
-from tests.support.acting import held
+from tests.support.acting import answer, held
 from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
@@ -45,7 +49,7 @@ async def test_an_invoice_that_is_paid_without_a_payment_is_named_with_both_sums
     assert found["differences"] == []
     (one,) = found["unaccounted"]
     assert (one["connection"], one["id"], one["number"]) == ("stripe", paper.id, paper.called)
-    assert (one["settled"], one["known"], one["currency"]) == ("119.00", "0", "USD")
+    assert (one["settled"], one["known"], one["currency"]) == ("119.00", "0.00", "USD")
     assert "accord sync stripe --kind payments" in one["cure"]
     assert not is_tied(found)
 
@@ -105,3 +109,96 @@ async def test_where_policy_takes_no_payments_nothing_can_be_said_of_them() -> N
     (paper,) = papers(world)
     assert paper.document.status == "paid"
     assert closed(world)["unaccounted"] == []
+
+
+async def unpaid(world: World) -> str:
+    """An invoice that is marked as paid at Stripe, and open in the books; returns its id there."""
+    invoice = bill(world)
+    await world.next_sweep()
+    mark_as_paid(world, invoice)
+    world.clock.time += 90_000
+    await world.settle()
+    return invoice
+
+
+def hourly(world: World) -> None:
+    """An hour later, the job that looks at what is not known to be equal."""
+    world.clock.time += 3600
+    for one in world.hub.connections.values():
+        world.db.run_now(lambda tx, c=one: reconcile_all(tx, world.hub, c, "hourly"))  # type: ignore[misc]
+
+
+async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested() -> None:
+    """A payment comes a moment after its invoice says so: the question waits for it, and then stands once."""
+    world = await billing()
+    await unpaid(world)
+    (paper,) = papers(world)
+    world.db.run_now(lambda tx: ask(tx, world.hub, world.hub.connections["stripe"], "t"))
+    assert held(world) == [], "just now it became so"
+    for _ in range(3):
+        hourly(world)
+        await world.settle()
+    hourly(world)
+    (one,) = held(world)
+    assert (one.connection, one.reason, one.record_id) == ("stripe", holds.UNACCOUNTED, paper.customer_id)
+    assert one.detail["problem"] == "119.00 USD of it is settled in Stripe, 0.00 USD is known of"
+    assert one.detail["number"] == paper.called
+    told_now = world.db.read_now(lambda tx: told(tx, world.hub, "invoice", paper.called))
+    assert [asked["id"] for asked in told_now["holds"]] == [one.id], "`accord explain` shows it, with its cure"
+
+
+async def test_the_question_goes_by_itself_when_the_origin_tells_of_the_payment() -> None:
+    """Somebody records at Stripe what was only marked before."""
+    world = await billing()
+    invoice = await unpaid(world)
+    hourly(world)
+    assert [one.reason for one in held(world)] == [holds.UNACCOUNTED]
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things[invoice] = {
+        **things[invoice], "status": "open", "amount_paid": 0, "amount_remaining": things[invoice]["total"]
+    }  # fmt: skip
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    hourly(world)
+    assert held(world) == []
+    assert closed(world)["unaccounted"] == []
+    assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("paid", "0.00")]
+
+
+async def test_what_a_person_booked_by_hand_is_accounted_for_and_the_period_is_tied_out() -> None:
+    """The answer covers what was seen: what else is marked as paid later is a question of its own."""
+    world = await billing()
+    await unpaid(world)
+    (copy_id,) = world.lookalikes["quickbooks"].neutral("invoice")
+    pay(world, copy_id, "119.00", "quickbooks")
+    await world.next_sweep()
+    hourly(world)
+    (one,) = held(world)
+    await answer(world, one, "booked")
+    for _ in range(2):
+        hourly(world)
+        await world.settle()
+    assert held(world) == []
+    found = closed(world)
+    assert found["unaccounted"] == []
+    assert is_tied(found), found
+
+
+async def test_what_was_booked_by_hand_and_is_told_of_after_all_is_to_be_taken_back() -> None:
+    """Else it would be there twice."""
+    world = await billing()
+    invoice = await unpaid(world)
+    hourly(world)
+    (one,) = held(world)
+    await answer(world, one, "booked")
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things[invoice] = {
+        **things[invoice], "status": "open", "amount_paid": 0, "amount_remaining": things[invoice]["total"]
+    }  # fmt: skip
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    hourly(world)
+    hourly(world)
+    (again,) = [asked for asked in held(world) if asked.reason == holds.UNACCOUNTED]
+    assert (again.detail["amount"], again.detail["covers"]) == ("-119.00", "0.00")
+    assert again.id != one.id

@@ -27,8 +27,19 @@ from core.sync.documents.guarding import digest_of_copy
 from core.sync.documents.tally import DocumentPlan
 from core.sync.plan import Plan, plan
 from core.sync.restoring import begin_observing
+from tests.integration.documents.test_closed_books import close
 from tests.support.acting import all_day, answer, change_only, everybody, held, with_policy
-from tests.support.paper import BOOKS, LINE, SINCE, bill, papers, pay, shown, with_documents
+from tests.support.paper import (
+    BOOKS,
+    LINE,
+    SINCE,
+    bill,
+    billing,
+    papers,
+    pay,
+    shown,
+    with_documents,
+)
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -401,3 +412,39 @@ async def test_a_document_of_another_amount_was_not_told_of() -> None:
     await world.settle()
     assert shown(world, "hubspot") == []
     assert held(world)[0].detail["records"] == 2
+
+
+async def test_a_plan_says_held_of_what_the_books_would_only_refuse() -> None:
+    """It said that a copy is made: a person saw it refused, and asked what else was not true."""
+    world = await billing()
+    bill(world, currency="EUR")
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    found = await copies_of(world, "quickbooks")
+    assert [(one.outcome, one.reason, one.number, one.amount, one.currency) for one in found.sums] == [
+        ("hold", "rejected: currency", 1, "119.00", "EUR")
+    ]
+    (why,) = found.examples
+    assert "it is in EUR, and its customer" in why.says
+    sent = world.writes("quickbooks")
+    await world.settle()
+    assert world.writes("quickbooks") == sent, "what is known to be refused is not sent"
+    (asked,) = held(world)
+    assert asked.detail["limit"] == "USD: a customer there has one currency, for good"
+
+
+async def test_a_plan_says_held_of_lines_without_an_item_and_of_closed_books() -> None:
+    """Both are known before anything is sent: the counts are what a run does."""
+    policies = {"stripe": DocumentPolicy(originates=KINDS), "quickbooks": DocumentPolicy(mirrors=KINDS, since=SINCE)}
+    world = await billing(with_documents(policies, {"quickbooks": {**BOOKS, "default_item": ""}}, {}))
+    bill(world)
+    close(world, "2026-10-31")
+    bill(world, issued_on="2026-10-18", due_on="2026-11-18")
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    found = await copies_of(world, "quickbooks")
+    assert {one.outcome for one in found.sums} == {"hold"}, found
+    assert sum(one.number for one in found.sums) == 2
+    sent = world.writes("quickbooks")
+    await world.settle()
+    assert (len(held(world)), world.writes("quickbooks")) == (2, sent)

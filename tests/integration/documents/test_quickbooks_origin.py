@@ -11,7 +11,7 @@ from core.model.documents import KINDS, CreditNote, Invoice, Payment
 from core.model.policy import DocumentPolicy
 from core.ports import Sighting
 from core.sync.documents.taking import Read, take, understood
-from core.sync.documents.telling import overview
+from core.sync.documents.telling import listed, overview
 from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.erasure import Remains, preview
 from tests.support.acting import all_day, answer, everybody, failing, held
@@ -64,6 +64,18 @@ async def test_an_invoice_what_is_paid_of_it_and_what_is_credited(world: World) 
     assert [(one.invoice, str(one.amount)) for one in payment.applications] == [(known.id, "19.00")]
     assert (note.invoice, str(note.applied)) == (known.id, "50.00")
     at_rest(world)
+
+
+async def test_amounts_are_shown_in_one_form_whichever_system_tells_them(world: World) -> None:
+    """QuickBooks leaves out what is 0: who compares texts found 0 here and 0.00 there."""
+    bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    found = papers(world)
+    (one,) = world.db.read_now(lambda tx: listed(tx, found, world.clock.now()))
+    names = ("total", "paid", "credited", "written_off", "by_balance", "discount")
+    assert [one["document"][name] for name in names] == ["119.00", *["0.00"] * 5]
+    (line,) = one["document"]["lines"]
+    assert (line["amount"], line["discount"], line["tax"]) == ("100.00", "0.00", "19.00")
 
 
 async def test_an_invoice_with_a_deposit_is_not_taken_until_a_payment_tells_of_it(world: World) -> None:

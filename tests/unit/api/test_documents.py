@@ -175,7 +175,7 @@ async def test_the_overview_adds_up_what_a_customer_owes_and_paid(billed: World,
     ada, bob = (f"customers/{external(billed, name)}/overview" for name in ("Ada Lovelace", "Bob Boole"))
     (one,) = (await asked(api, ada))["data"]
     assert one == {
-        "currency": "USD", "gross_revenue": "89.00", "outstanding": "70.00", "overdue": "0", "paid": "19.00",
+        "currency": "USD", "gross_revenue": "89.00", "outstanding": "70.00", "overdue": "0.00", "paid": "19.00",
         "last_paid_on": one["last_paid_on"], "invoices": 1,
     }  # fmt: skip
     assert one["last_paid_on"] is not None
@@ -209,3 +209,17 @@ async def test_a_period_is_tied_out_with_its_sums_or_its_differences(billed: Wor
     await billed.settle()
     (wrong,) = (await asked(api, "reports/tie_out/2026-08"))["differences"]
     assert (wrong["connection"], wrong["number"]) == ("hubspot", "QB-7"), wrong
+
+
+async def test_documents_that_wait_to_be_taken_are_listed_too(billed: World, api: httpx.AsyncClient) -> None:
+    """As `accord failures` does: whoever only watched the API never heard of an invoice that nobody took."""
+    assert (await asked(api, "failures"))["waiting"] == []
+    other = billed.lookalikes["stripe"].edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    invoice = bill(billed, customer=other)
+    await billed.next_sweep()
+    (one,) = (await asked(api, "failures"))["waiting"]
+    assert (one["connection"], one["kind"], one["remote_id"], one["amount"]) == ("stripe", "invoice", invoice, "119.00")
+    assert other in one["message"]
+    assert one["cure"].startswith("answer hold ")
+    assert (await asked(api, "failures", connection="hubspot"))["waiting"] == []
+    assert (await asked(api, "failures", state="dead"))["waiting"] == []

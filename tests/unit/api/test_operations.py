@@ -128,7 +128,7 @@ async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World
 async def test_failures_are_listed_and_retried(api: httpx.AsyncClient, world: World) -> None:
     """Nothing fails in a quiet world; a retry says how much it looks at."""
     await world.activate_all()
-    assert (await api.get("/v1/failures", params={"state": "dead"})).json() == {"data": [], "total": 0}
+    assert (await api.get("/v1/failures", params={"state": "dead"})).json() == {"data": [], "total": 0, "waiting": []}
     assert (await api.post("/v1/failures/retry", json={"connection": "stripe"})).json() == {"retried": 0}
     assert (await api.get("/v1/failures", params={"state": "alive"})).status_code == 422
 

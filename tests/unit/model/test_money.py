@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from core.errors import InvalidInputError
-from core.model.money import allocated, exponent, from_minor, is_whole, product, spelled, to_minor, total_of
+from core.model.documents import Application, CreditNote, Dispute, Line, Payment
+from core.model.money import allocated, exponent, from_minor, is_whole, product, spelled, to_minor, total_of, written
 
 
 @pytest.mark.parametrize(("currency", "places"), [("JPY", 0), ("EUR", 2), ("KWD", 3), ("CLF", 4)])
@@ -95,3 +96,29 @@ def test_an_amount_cannot_be_divided_among_nobody() -> None:
 def test_an_amount_is_written_with_its_currencys_decimals(amount: str, currency: str, text: str) -> None:
     """Nobody asks whether 0 and 0.00 differ; what is finer is shown as it is."""
     assert spelled(Decimal(amount), currency) == text
+
+
+def test_a_record_is_written_in_one_form_whatever_its_origin_sends() -> None:
+    """One system says 0, another one 0.00 and a third 0.0: nobody who compares texts may see a difference."""
+    line = Line(id="1", quantity=Decimal("2.5"), unit_amount=Decimal("0.125"), amount=Decimal("5.0"))
+    note = CreditNote(
+        id="1", customer="2", currency="USD", status="issued", lines=(line,), subtotal=Decimal("5.0"), total=Decimal(5)
+    )
+    told = written(note, "USD")
+    assert (told["kind"], told["total"], told["subtotal"], told["applied"]) == ("credit_note", "5.00", "5.00", "0.00")
+    (shown,) = told["lines"]
+    assert (shown["quantity"], shown["unit_amount"], shown["amount"], shown["tax"]) == ("2.5", "0.125", "5.00", "0.00")
+    assert shown["period_start"] is None
+
+
+def test_a_fee_in_another_currency_stays_as_it_is_told() -> None:
+    """Half a yen there is none: a dispute about yen may cost fifteen dollars and a half."""
+    dispute = Dispute(id="1", status="lost", amount=Decimal(500), fee=Decimal("15.50"), fee_currency="USD")
+    paid = (Application(invoice="3", amount=Decimal("500.0")),)
+    payment = Payment(
+        id="1", customer="2", currency="JPY", status="succeeded", amount=Decimal("500.00"), applications=paid,
+        disputes=(dispute,),
+    )  # fmt: skip
+    told = written(payment, "JPY")
+    assert (told["amount"], told["applications"][0]["amount"]) == ("500", "500")
+    assert (told["disputes"][0]["amount"], told["disputes"][0]["fee"]) == ("500", "15.50")

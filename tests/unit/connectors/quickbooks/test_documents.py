@@ -525,6 +525,25 @@ def test_each_route_of_payments_has_its_account(origin: str, currency: str, acco
     assert asked.value.account == account
 
 
+@pytest.mark.parametrize("document", [invoice(), credit(), payment()], ids=["invoice", "credit_note", "payment"])
+def test_what_is_in_another_currency_than_its_customer_is_refused_before_it_is_sent(document: Document) -> None:
+    """A customer of QuickBooks has one currency: where it was seen, nobody need ask."""
+    for known, is_refused in (("", False), ("USD", False), ("EUR", True)):
+        wanted = WantedDocument(document=document, mark=MARK, customer_currency=known)
+        if not is_refused:
+            assert QuickBooksDocuments(US).step(wanted, None) is not None
+            continue
+        with pytest.raises(RejectedError, match=r"it is in USD, and its customer .* is in EUR") as caught:
+            QuickBooksDocuments(US).step(wanted, None)
+        assert caught.value.field == "currency"
+
+
+def test_what_was_void_before_there_was_a_copy_is_in_no_wrong_currency() -> None:
+    """Nothing is made of it anyway."""
+    wanted = WantedDocument(document=invoice(status="void"), mark=MARK, customer_currency="EUR")
+    assert QuickBooksDocuments(US).step(wanted, None) is None
+
+
 def test_a_credit_note_is_applied_by_a_payment_of_nothing() -> None:
     """That is how QuickBooks links the two."""
     wanted = credit(id="12", invoice="7", applied=Decimal(4))

@@ -1,0 +1,116 @@
+"""Documents of an erased customer stay, as books must; nothing that is kept about them names the person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.ports import Bad
+from core.store import inbox, mappings
+from core.store.inbox import Letter
+from core.store.tables import METADATA
+from core.sync import linking
+from core.sync.failing import record_bad
+from tests.integration.documents.test_ended_customers import end
+from tests.support.acting import everybody, failing
+from tests.support.paper import bill, billing, papers
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+NAME = "Ada Lovelace"
+
+
+def everything(world: World) -> str:
+    """Every row of every table, as text."""
+
+    def look(tx: Any) -> str:
+        return "\n".join(repr(tuple(row)) for table in METADATA.sorted_tables for row in tx.rows(table.select()))
+
+    return world.db.read_now(look)
+
+
+async def days(world: World) -> None:
+    """Two whole sweeps, one a day."""
+    for _ in range(2):
+        world.clock.time += 90_000
+        await world.settle()
+
+
+async def test_why_an_invoice_waits_names_nobody_who_was_erased() -> None:
+    """The copy waited for "its customer ada has no object here", and said so after ada was erased."""
+    world = await billing()
+    (one,) = everybody(world)
+
+    def leave(tx: Any) -> None:
+        linking.unlink(tx, world.hub, one.external_id, "quickbooks", actor="ann", trace="t")
+
+    world.db.run_now(leave)
+    bill(world)
+    await world.next_sweep()
+    assert f"its customer {one.external_id} has no object here" in everything(world)
+    end(world, "erase")
+    assert one.external_id not in everything(world)
+    await days(world)
+    assert [text for text in (one.external_id, NAME) if text in everything(world)] == []
+    assert len(papers(world)) == 1
+
+
+async def test_an_invoice_that_waits_to_be_taken_does_not_name_the_object_of_the_erased() -> None:
+    """It waited for "its customer cus_1 has no mapping here": nothing but the bare id of an object is kept."""
+    world = await billing()
+    (customer,) = world.neutral("stripe")
+    end(world, "stripe")
+    bill(world)
+    await world.next_sweep()
+    assert f"its customer {customer} has no mapping here" in everything(world)
+    end(world, "erase")
+    assert f"its customer {customer}" not in everything(world)
+    await days(world)
+    assert f"its customer {customer}" not in everything(world)
+    assert papers(world) == []
+
+
+async def test_what_could_not_be_understood_of_their_invoices_is_shown_no_more() -> None:
+    """Stripe's invoices say whose they are, by name: what was kept to be mended was the person's."""
+    world = await billing()
+    (customer,) = world.neutral("stripe")
+    known = bill(world)
+    await world.next_sweep()
+    (row,) = world.db.read_now(lambda tx: mappings.by_remote_ids(tx, "stripe", "invoice", [known])).values()
+    raw = f'{{"customer": "{customer}", "customer_name": "{NAME}"}}'
+    bad = {f"m:{row.id}": Bad(known, None, NAME, raw), "d:invoice:in_new": Bad("in_new", None, "it is odd", raw)}
+
+    def fail(tx: Any) -> None:
+        record_bad(tx, world.hub, world.hub.connections["stripe"], bad, "t", "invoice")
+
+    world.db.run_now(fail)
+    assert NAME in everything(world)
+    end(world, "erase")
+    assert NAME not in everything(world)
+    assert sorted((one.subject, one.message) for one in failing(world)) == [
+        ("d:invoice:in_new", "it is odd"), (f"m:{row.id}", "(erased)"),
+    ]  # fmt: skip
+    del bad["d:invoice:in_new"]
+    world.db.run_now(fail)
+    assert NAME not in everything(world), "of what is known to be theirs only the code is kept"
+
+
+async def test_deliveries_about_their_invoices_are_emptied_and_those_of_others_stay() -> None:
+    """An invoice's event carries name, address and e-mail of whoever is billed; one that waits is read first."""
+    world = await billing()
+    (customer,) = world.neutral("stripe")
+    invoice = bill(world)
+
+    def letter(key: str, whose: str, name: str) -> Letter:
+        about = {"object": "invoice", "id": invoice, "customer": whose, "customer_name": name}
+        event = {"id": key, "object": "event", "type": "invoice.paid", "data": {"object": about}}
+        return Letter(connection="stripe", dedupe_key=key, body=msgspec.json.encode(event), received_at=1.0)
+
+    letters = [letter("evt_1", customer, NAME), letter("evt_2", f"{customer}x", "Bob Boole")]
+    world.db.run_now(lambda tx: inbox.add(tx, letters))
+    end(world, "erase")
+    text = everything(world)
+    assert (NAME in text, "Bob Boole" in text) == (False, True)
+    assert "d:invoice:" in text, "it was read before it was emptied"
