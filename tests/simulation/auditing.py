@@ -123,6 +123,8 @@ class Audit:
             self._world.reached["a copy is equal to its document"] += 1
             for state in _states(one):
                 self._world.reached[f"an equal copy, {state}"] += 1
+            if any(Decimal(line["amount"]) < 0 for line in one["lines"]):
+                self._world.reached[f"an equal copy with a line below 0 at {mirror}"] += 1
         if rest.is_held(named, mirror) and not around:
             self._fail(f"F: {what} is held for no reason: {rest.told(named)}")
 

@@ -91,6 +91,7 @@ def with_documents(tape: Tape, rng: Random) -> Tape:
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
         events.insert(rng.randint(0, len(events)), _clerk(rng, route, what, after))
     _add_moves(events, route, Random(f"moves {tape.seed}"))
+    billing = msgspec.structs.replace(billing, credits=Random(f"lines below 0 {tape.seed}").random() < 0.25)
     profile = msgspec.structs.replace(tape.profile, billing=billing)
     return msgspec.structs.replace(tape, profile=profile, people=people, events=events)
 

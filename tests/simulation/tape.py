@@ -29,6 +29,8 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     mirrors_open: bool = True
     """Whether Stripe may have copies of invoices that are open."""
+    credits: bool = False
+    """Whether invoices may have lines below 0."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

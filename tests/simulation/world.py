@@ -125,7 +125,7 @@ class SimWorld:
         self.checks, self.people = Checks(self), People(self)
         self.operators, self.post = Operators(self), Post(self)
         profile = tape.profile
-        self.clerks = Clerks(self, profile.billing.route if profile.billing else "")
+        self.clerks = Clerks(self, profile.billing)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
