@@ -9,6 +9,7 @@ import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
 from tests.simulation.drawn_clerks import with_documents
+from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
 TREED: Final = ("registry", "hubspot", "quickbooks")
@@ -62,7 +63,8 @@ def tape_of(seed: int) -> Tape:
     rows_at_once = Random(f"rows {seed}").choice([2, 4, 100])
     profile = msgspec.structs.replace(profile, rows_at_once=rows_at_once)
     tape = Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
-    return with_documents(tape, Random(f"documents {seed}"))
+    tape = with_documents(tape, Random(f"documents {seed}"))
+    return with_entities(tape, Random(f"entities {seed}"))
 
 
 def _profile(rng: Random) -> Profile:

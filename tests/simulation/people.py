@@ -11,6 +11,7 @@ from connectors.hubspot.sandbox import HubSpotLookAlike
 from connectors.quickbooks.sandbox import QuickBooksLookAlike
 from connectors.stripe.sandbox import StripeLookAlike
 from core.errors import AccordError, TakenError
+from core.model.policy import ENTITY_FIELD
 from core.store import customers
 from core.sync import registry
 from tests.simulation.life import Crash
@@ -159,6 +160,25 @@ class People:
         above = there[pick % len(there)] if pick is not None else None
         self._world.reached[f"parent set at {event.system}"] += 1
         self._edit(event.system, target, {"parent": above})
+
+    def _on_assign(self, event: Event) -> None:
+        """Whose a customer is who was nobody's."""
+        self._say_whose(event, is_somebodys=False)
+
+    def _on_reassign(self, event: Event) -> None:
+        """Whose one is who was another one's."""
+        self._say_whose(event, is_somebodys=True)
+
+    def _say_whose(self, event: Event, *, is_somebodys: bool) -> None:
+        if event.system == REGISTRY:
+            live = self._world.db.read_now(live_customers)
+            there = {one.external_id: one.fields for one in live}
+        else:
+            there = dict(self._world.sites[event.system].lookalike.neutral("customer"))
+        found = sorted(name for name, one in there.items() if bool(one.get(ENTITY_FIELD)) == is_somebodys)
+        if found:
+            self._world.reached["an entity changed" if is_somebodys else "an entity told"] += 1
+            self._edit(event.system, found[event.pick % len(found)], event.changes)
 
     def _on_delete(self, event: Event) -> None:
         target = self._target(event)

@@ -47,7 +47,7 @@ STABILISE_ROUNDS = 30
 _WAITS = sa.select(sa.func.min(DIRTY.c.not_before)).where(
     DIRTY.c.connection == sa.bindparam("connection"),
     DIRTY.c.parked.is_(None),
-    *(DIRTY.c.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice")),
+    *(DIRTY.c.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice", "entity")),
 )
 
 
@@ -303,7 +303,7 @@ class SimWorld:
 def _next_due(tx: Tx, name: str) -> float | None:
     """When something is due; a child may wait for its parent as long as a person lets the parent wait.
 
-    So may a document for its customer, and a payment for its invoice.
+    So may a document for its customer, or for its customer's entity, and a payment for its invoice.
     """
     due: float | None = tx.execute(_WAITS, {"connection": name}).scalar_one()
     return due
