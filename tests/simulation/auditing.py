@@ -86,6 +86,10 @@ class Audit:
 
     def at_rest(self, tx: Tx) -> None:
         """Everything that must hold of documents once the world has come to rest."""
+        self._count(self.agree(tx))
+
+    def agree(self, tx: Tx) -> Rest:
+        """Copies are what their documents are, or there is a reason; so is what the registry has."""
         rest = Rest(self._world, self._clerks, self._billing, tx)
         for named, one in rest.originals["invoice"].items():
             self._invoice_everywhere(rest, named, one)
@@ -103,7 +107,7 @@ class Audit:
             self._fail(f"F4: {problem}")
         self._spoiled(rest)
         self._registry(rest)
-        self._count(rest)
+        return rest
 
     # ---- invoices --------------------------------------------------------------------------------------
 

@@ -33,10 +33,11 @@ from tests.simulation.operators import Operators
 from tests.simulation.people import People
 from tests.simulation.post import Post
 from tests.simulation.quick import QuickDatabase
+from tests.simulation.quiet import Quiet
 from tests.simulation.reference import Edit
 from tests.simulation.routes import with_billing
 from tests.simulation.site import Site
-from tests.simulation.tape import SYSTEMS, Tape
+from tests.simulation.tape import SYSTEMS, Event, Tape
 from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
 from tests.support.world import SECRETS, PlainVault, config_of
 
@@ -106,6 +107,9 @@ def _empty_database() -> Database:
 
 class SimWorld:
     """One world."""
+
+    longest_tick = 100.0
+    """Seconds from one look for due lanes to the next, where nothing is due."""
 
     def __init__(self, tape: Tape, loop: VirtualLoop, database: Database) -> None:
         """Nothing runs yet."""
@@ -196,7 +200,10 @@ class SimWorld:
         self._let_loose()
         for event in self.tape.events:
             await asyncio.sleep(event.after)
-            self.people.perform(event)
+            if event.what == "quiet":
+                await self._be_quiet(event)
+            else:
+                self.people.perform(event)
             self.look_for_bugs()
         self._calm_down()
         await self._stabilise()
@@ -205,6 +212,12 @@ class SimWorld:
         self.note(self.checks.final_state())
         if self.life:
             await self.life.bury()
+
+    async def _be_quiet(self, event: Event) -> None:
+        self._calm_down()
+        await self._stabilise()
+        await Quiet(self).pass_days(event)
+        self._let_loose()
 
     def _calm_down(self) -> None:
         self.is_chaos = False
