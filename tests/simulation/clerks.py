@@ -223,13 +223,12 @@ class Clerks:
         is_bold = system == "quickbooks" and rng.random() < 0.3
         found = self.some(rng, self.own(system), lambda one: is_due(one) and (is_bold or one["due"] == one["total"]))
         if found:
-            self._forget_applied(system, found[0])
+            self.forget_applied(system, Named(system, "invoice", found[0]))
             self.edit(system, "invoice", found[0], {"status": "void"})
             self.count("voided" if found[1]["due"] == found[1]["total"] else "voided after a part was paid")
 
-    def _forget_applied(self, system: str, invoice: str) -> None:
-        """What settles an invoice of the books is about to be taken off it; the copies of that cannot all follow."""
-        named = Named(system, "invoice", invoice)
+    def forget_applied(self, system: str, named: Named) -> None:
+        """What settles an invoice, or its copy, is about to be taken off it; the copies of that cannot all follow."""
         for kind in ("payment", "credit_note"):
             for name, one in self.own(system, kind).items():
                 settler = Named(system, kind, name)
@@ -261,7 +260,7 @@ class Clerks:
         if found and system == "quickbooks":
             named = Named(system, kind, found[0])
             if kind == "invoice":
-                self._forget_applied(system, found[0])
+                self.forget_applied(system, Named(system, "invoice", found[0]))
             self._world.sites[system].lookalike.delete(kind, found[0])
             self.gone[named] = found[1]
             self.blame(named, DELETED)

@@ -114,7 +114,9 @@ def with_quiet_days(tape: Tape, rng: Random) -> Tape:
     if billing is None or rng.random() >= 0.125:
         return tape
     acts = [_clerk(rng, billing.route, f"clerk {what}", 0.0) for what in rng.choices(_UNHEARD, k=rng.randint(2, 4))]
-    changes = {"days": rng.choice([1.5, 2.5, 3.0]), "acts": [[one.what, one.system, one.pick] for one in acts]}
+    # a copy that was written within the day before a walk is left to the next one
+    days = rng.choice([2.5, 3.0] if any(one.what in _AT_COPIES for one in acts) else [1.5, 2.5])
+    changes = {"days": days, "acts": [[one.what, one.system, one.pick] for one in acts]}
     events = list(tape.events)
     at = len(events) if rng.random() < 0.5 else rng.randint(len(events) // 2, len(events))
     events.insert(at, Event(after=0.0, what="quiet", changes=changes))

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
 
 DAY: Final = 86_400.0
-WALKED_AFTER: Final = 2.2
-"""Days: a copy that was written within the day before a walk is left to the next one."""
 LONGEST_WAIT: Final = 3_600.0
-CALM: Final = Timing(changes_every=DAY / 4, full_every=DAY, first_back_off=1, longest_back_off=LONGEST_WAIT)
+CALM: Final = Timing(changes_every=DAY / 2, full_every=DAY, first_back_off=1, longest_back_off=LONGEST_WAIT)
 """How often people without hurry have Accord look."""
 
 Pair = tuple[Named, str]
@@ -54,7 +52,7 @@ class Quiet:
                 silences.enter_context(site.lost.silence())
             for what, system, pick in acts:
                 self._world.people.perform(Event(after=0.0, what=what, system=system, pick=pick))
-        copies = [one for one in self._blamed(before) if one in clean] if days >= WALKED_AFTER else []
+        copies = [one for one in self._blamed(before) if one in clean]
         gone = sorted(known - self._known())
         await self._sleep(days)
         self._world.db.read_now(lambda tx: self._judge(tx, copies, gone, days))
