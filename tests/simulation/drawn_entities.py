@@ -49,15 +49,16 @@ class _Said:
 
     def of_nobodys(self) -> Event:
         """Somebody says whose a customer is who was nobody's."""
-        return self._saying("assign", self._one(6, 3, 1))
+        one, rng = self._one(6, 3, 1), self._rng
+        return self._saying("assign", one, [0.0, rng.uniform(0, 5), rng.uniform(5, 90)])
 
     def of_somebodys(self) -> Event:
         """It is another entity's by now, or nobody knows any more."""
-        value = None if self._rng.random() < 0.2 else self._one(3, 3, 1)
-        return self._saying("reassign", value)
+        value = None if self._rng.random() < 0.2 else self._one(2, 5, 1)
+        # time enough for a document to be booked before
+        return self._saying("reassign", value, [self._rng.uniform(0, 90), self._rng.uniform(90, 900)])
 
-    def _saying(self, what: str, value: str | None) -> Event:
+    def _saying(self, what: str, value: str | None, after: list[float]) -> Event:
         rng = self._rng
-        after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 90)])
         system, pick = rng.choice(SAID_AT), rng.randrange(1000)
-        return Event(after=after, what=what, system=system, pick=pick, changes={ENTITY_FIELD: value})
+        return Event(after=rng.choice(after), what=what, system=system, pick=pick, changes={ENTITY_FIELD: value})

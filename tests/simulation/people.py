@@ -15,7 +15,7 @@ from core.model.policy import ENTITY_FIELD
 from core.store import customers
 from core.sync import registry
 from tests.simulation.life import Crash
-from tests.simulation.lookups import counterpart, live_customers
+from tests.simulation.lookups import billed_customers, counterpart, live_customers
 from tests.simulation.reference import Edit
 from tests.simulation.tape import REGISTRY, Event
 
@@ -163,22 +163,24 @@ class People:
 
     def _on_assign(self, event: Event) -> None:
         """Whose a customer is who was nobody's."""
-        self._say_whose(event, is_somebodys=False)
-
-    def _on_reassign(self, event: Event) -> None:
-        """Whose one is who was another one's."""
-        self._say_whose(event, is_somebodys=True)
-
-    def _say_whose(self, event: Event, *, is_somebodys: bool) -> None:
         if event.system == REGISTRY:
-            live = self._world.db.read_now(live_customers)
-            there = {one.external_id: one.fields for one in live}
+            there = {one.external_id: one.fields for one in self._world.db.read_now(live_customers)}
         else:
             there = dict(self._world.sites[event.system].lookalike.neutral("customer"))
-        found = sorted(name for name, one in there.items() if bool(one.get(ENTITY_FIELD)) == is_somebodys)
+        self._say_whose(event, [name for name, one in there.items() if not one.get(ENTITY_FIELD)])
+
+    def _on_reassign(self, event: Event) -> None:
+        """Whose one is by now who was another one's, and is billed."""
+        found = self._world.db.read_now(lambda tx: billed_customers(tx, ENTITY_FIELD))
+        if event.system != REGISTRY:
+            there = self._world.db.read_now(lambda tx: [counterpart(tx, REGISTRY, one, event.system) for one in found])
+            found = [one for one in there if one is not None]
+        self._say_whose(event, found)
+
+    def _say_whose(self, event: Event, found: list[str]) -> None:
         if found:
-            self._world.reached["an entity changed" if is_somebodys else "an entity told"] += 1
-            self._edit(event.system, found[event.pick % len(found)], event.changes)
+            self._world.reached["an entity told" if event.what == "assign" else "an entity changed"] += 1
+            self._edit(event.system, sorted(found)[event.pick % len(found)], event.changes)
 
     def _on_delete(self, event: Event) -> None:
         target = self._target(event)
