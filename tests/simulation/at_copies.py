@@ -208,6 +208,8 @@ class AtCopies:
         name, one, original = found
         states = ("open", "paid", "void") if system == "hubspot" else ("void",)
         status = rng.choice([other for other in states if other != one["status"]] or ["void"])
+        if status == "void":
+            self._clerks.forget_applied(system, original)
         self._clerks.edit(system, "invoice", name, {"status": status})
         self._clerks.count(f"a copy's state changed at {system}")
         if status == "void" and original in self._clerks.originals("invoice"):
@@ -219,6 +221,8 @@ class AtCopies:
         found = self._copy(rng, system, kind)
         if found is None or system == "stripe":
             return
+        if kind == "invoice":
+            self._clerks.forget_applied(system, found[2])
         self._clerks.lookalike(system).delete(kind, found[0])
         self.spoiled.pop((system, found[0]), None)
         self._clerks.blame(found[2], "a person deleted the copy", system)

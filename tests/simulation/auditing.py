@@ -21,8 +21,9 @@ from core.sync.documents.copies import KEY_TRIES
 from core.sync.hub import KIND
 from tests.simulation.papers import EVERYWHERE, NOT_TOLD, Named, Shown
 from tests.simulation.resting import STANDING, Rest
-from tests.simulation.routes import MIRRORS
+from tests.simulation.routes import MIRRORS, books_of
 from tests.simulation.tape import SYSTEMS, Billing
+from tests.simulation.whose import Whose
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
@@ -56,9 +57,21 @@ class Audit:
             self._fail(f"I2: {one.action} of {key} has no committed intent (key {one.request_key})")
         if one.action == "create":
             self._clerks.ours.add(key)
+            if books_of(self._billing) and one.kind == "invoice":
+                self._is_at_home(site.name, one.id)
             self._clerks.at_copies.made(site.name, one)
         elif one.kind in KINDS and key not in self._clerks.ours and not self._is_allowed(one, Named(*key)):
             self._fail(f"F3: {one.action} of {key}, which people made")
+
+    def _is_at_home(self, system: str, copy: str) -> None:
+        """An entity's books get what is its, or was when that was decided."""
+        original = self._clerks.at_copies.original(system, copy)
+        is_its = self._world.db.read_now(
+            lambda tx: Whose(self._billing, tx, lambda _, __: False).was_of(original, system)
+        )
+        if not is_its:
+            self._fail(f"E: {system} got a copy of {original}, which was never of the entities whose books it is")
+        self._world.reached[f"made in an entity's books at {system}"] += 1
 
     def _is_allowed(self, one: Mutation, named: Named) -> bool:
         """A payment that people recorded elsewhere settles what people made; nothing else of that is touched."""
@@ -73,10 +86,13 @@ class Audit:
 
     def at_rest(self, tx: Tx) -> None:
         """Everything that must hold of documents once the world has come to rest."""
+        self._count(self.agree(tx))
+
+    def agree(self, tx: Tx) -> Rest:
+        """Copies are what their documents are, or there is a reason; so is what the registry has."""
         rest = Rest(self._world, self._clerks, self._billing, tx)
         for named, one in rest.originals["invoice"].items():
-            for mirror in self._mirrors.get(named.system, ()):
-                self._invoice(rest, named, one, mirror)
+            self._invoice_everywhere(rest, named, one)
         for named, one in rest.originals["payment"].items():
             for mirror in (
                 rest.books_among(self._mirrors.get(named.system, ())) if named in self._clerks.settles else ()
@@ -91,9 +107,16 @@ class Audit:
             self._fail(f"F4: {problem}")
         self._spoiled(rest)
         self._registry(rest)
-        self._count(rest)
+        return rest
 
     # ---- invoices --------------------------------------------------------------------------------------
+
+    def _invoice_everywhere(self, rest: Rest, named: Named, one: Shown) -> None:
+        mirrors = self._mirrors.get(named.system, ())
+        if mirrors and (twice := rest.whose.twice(named)):
+            self._fail(f"E: {named} is in the books of two entities, {' and '.join(twice)}")
+        for mirror in mirrors:
+            self._invoice(rest, named, one, mirror)
 
     def _invoice(self, rest: Rest, named: Named, one: Shown, mirror: str) -> None:
         copies = rest.copies(mirror, "invoice", one["number"])
@@ -104,13 +127,18 @@ class Audit:
             if copies:
                 self._fail(f"F: {what} is a draft and was copied")
         elif not copies:
-            if one["status"] != "void":
+            place = rest.place(named, mirror)
+            if place in ("elsewhere", "nowhere"):
+                self._world.reached[f"an invoice is not booked: {place}"] += 1
+            elif one["status"] != "void":
                 self._excused(rest, named, mirror, f"{what} is not there", rest.excuses(named, mirror))
         else:
             self._equal(rest, named, one, mirror, copies[0], what)
 
     def _equal(self, rest: Rest, named: Named, one: Shown, mirror: str, copy: Shown, what: str) -> None:
         own, around = rest.excuses(named, mirror), rest.excuses_around(named, mirror)
+        if rest.place(named, mirror) == "moved" and one["status"] != "void" and not rest.is_held(named, mirror):
+            self._fail(f"E: {what} is another entity's by now, and nobody is asked")
         wrong = [*_fixed(one, copy), *rest.wrong_customer(named, one, mirror, copy)] if one["status"] != "void" else []
         if wrong:
             self._excused(rest, named, mirror, f"{what} has {', '.join(wrong)}", own)
@@ -123,6 +151,8 @@ class Audit:
             self._world.reached["a copy is equal to its document"] += 1
             for state in _states(one):
                 self._world.reached[f"an equal copy, {state}"] += 1
+            if any(Decimal(line["amount"]) < 0 for line in one["lines"]):
+                self._world.reached[f"an equal copy with a line below 0 at {mirror}"] += 1
         if rest.is_held(named, mirror) and not around:
             self._fail(f"F: {what} is held for no reason: {rest.told(named)}")
 
@@ -149,7 +179,8 @@ class Audit:
     # ---- payments and credit notes ---------------------------------------------------------------------
 
     def _payment(self, rest: Rest, named: Named, one: Shown, mirror: str) -> None:
-        is_wanted = one["status"] == "succeeded" and named not in self._clerks.gone
+        is_at_home = rest.place(named, mirror) not in ("elsewhere", "nowhere")
+        is_wanted = one["status"] == "succeeded" and named not in self._clerks.gone and is_at_home
         for part in one["applications"]:
             there = rest.parts(mirror).get((one["currency"], Decimal(part["amount"])), [])
             number = rest.number(named.system, part["invoice"])
@@ -172,7 +203,8 @@ class Audit:
 
     def _note(self, rest: Rest, named: Named, one: Shown, mirror: str) -> None:
         there = [copy for copy in rest.copies(mirror, "credit_note", one["number"]) if copy["status"] in STANDING]
-        is_wanted = one["status"] == "issued" and named not in self._clerks.gone
+        is_at_home = rest.place(named, mirror) not in ("elsewhere", "nowhere")
+        is_wanted = one["status"] == "issued" and named not in self._clerks.gone and is_at_home
         what = f"{mirror}: credit note {one['number']} of {named.system}"
         around = rest.excuses_around(named, mirror)
         if len(there) > 1:

@@ -28,8 +28,11 @@ RARE: Final = frozenset(
         "document held: document_changed",
         "document held: document_gone",
         "document held: remote_gone",
+        "found after quiet days: a copy at quickbooks",
+        "found after quiet days: a copy at stripe",
         "an answer got lost, the copy was adopted by looking",
         "an equal copy, uncollectible",
+        "not equal: it is booked here, and is another entity's by now",
         "not equal: taken off its invoice",
         "not equal: voided after it was told",
     }
@@ -52,9 +55,22 @@ DOCUMENTS: Final[tuple[str, ...]] = (
     "clerk: voided",
     "clerk: voided after a part was paid",
     "clerk: billed by hand in both systems",
+    "clerk: a line below 0",
     "clerk: books closed",
     "clerk: books opened",
     "clerk: a draft of a copy changed at stripe",
+    "an entity told",
+    "an entity changed",
+    "made in an entity's books at stripe",
+    "made in an entity's books at hubspot",
+    "made in an entity's books at quickbooks",
+    "an invoice is not booked: elsewhere",
+    "an invoice is not booked: nowhere",
+    "quiet days",
+    "found after quiet days: a deletion at the origin",
+    "found after quiet days: a copy at stripe",
+    "found after quiet days: a copy at hubspot",
+    "found after quiet days: a copy at quickbooks",
     "journal: add_lines",
     "journal: finalize",
     "journal: apply",
@@ -65,6 +81,9 @@ DOCUMENTS: Final[tuple[str, ...]] = (
     "an equal copy, credited",
     "an equal copy, void",
     "an equal copy, uncollectible",
+    "an equal copy with a line below 0 at stripe",
+    "an equal copy with a line below 0 at hubspot",
+    "an equal copy with a line below 0 at quickbooks",
     "a payment's copy is as it is",
     "a credit note's copy is as it is",
     "an answer got lost, the copy was adopted by its key",
@@ -75,6 +94,8 @@ DOCUMENTS: Final[tuple[str, ...]] = (
     "document held: remote_gone",
     "document held: document_changed",
     "document held: document_gone",
+    "document held: entity_changed",
+    "not equal: it is booked here, and is another entity's by now",
     "not equal: recorded in both systems",
     "not equal: more came in than its invoices take",
     "not equal: more came in than its total, at different systems",
@@ -85,7 +106,10 @@ DOCUMENTS: Final[tuple[str, ...]] = (
     "not equal: taken off its invoice",
     "not equal: voided after it was told",
 )
-"""Paths of documents: billed, changed, paid in part and whole, credited, voided; copied, adopted, held by a reason."""
+"""Paths of documents: billed, changed, paid in part and whole, credited, voided; copied, adopted, held by a reason.
+
+In some worlds their books are of entities; in some, days pass.
+"""
 
 REQUIRED: Final[tuple[str, ...]] = (
     "crash: on the wire",

@@ -16,7 +16,7 @@ from core.sandbox.papers import PLACES
 from core.store import mappings
 from tests.simulation.at_copies import AtCopies
 from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown, is_due, whose
-from tests.simulation.tape import BILLERS, Event
+from tests.simulation.tape import BILLERS, Billing, Event
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -28,8 +28,8 @@ SOLD: Final = ("Seats", "API calls", "Onboarding", "Größe L")
 class Clerks:
     """Everybody who touches documents in a world."""
 
-    def __init__(self, world: SimWorld, route: str) -> None:
-        """Nobody has done anything; `route`: one of `routes.MIRRORS`, or "" where nobody bills."""
+    def __init__(self, world: SimWorld, billing: Billing | None) -> None:
+        """Nobody has done anything; without `billing` nobody will."""
         self._world = world
         self.causes: dict[Named, dict[str, set[str]]] = {}
         """Why a document may be held, or not be equal: by document and mirror, or EVERYWHERE."""
@@ -43,7 +43,8 @@ class Clerks:
         """Documents that were deleted where they were made, as they were last."""
         self.unpaid: dict[Named, Shown] = {}
         """Payments that were voided, or lost an invoice, where they were made, as they were before."""
-        self.at_copies = AtCopies(self, route)
+        self.at_copies = AtCopies(self, billing.route if billing else "")
+        self._credits = Random(f"lines below 0 of {world.tape.seed}") if billing and billing.credits else None
         self._used: set[tuple[str, Decimal]] = set()
 
     # ---- looking ---------------------------------------------------------------------------------------
@@ -158,6 +159,27 @@ class Clerks:
         return str(customer.get("currency") or "USD")
 
     def lines(self, rng: Random, currency: str) -> Iterator[dict[str, str]]:
+        """One to four lines, and perhaps one below 0 that takes a part of them back."""
+        given = list(self._sold(rng, currency))
+        if self._credits and self._credits.random() < 0.6:
+            self._give_back(self._credits, given, self.unit(currency))
+        yield from given
+
+    def _give_back(self, rng: Random, given: list[dict[str, str]], unit: Decimal) -> None:
+        """A line without tax, at any place: what is left of all of them is above 0."""
+        net = sum(
+            (Decimal(one["quantity"]) * Decimal(one["unit_amount"]) - Decimal(one["discount"]) for one in given),
+            Decimal(0),
+        )
+        quantity = rng.randint(1, 3)
+        most = min(int(net / unit / quantity), 9_000)
+        if most > 1:
+            price = -unit * rng.randint(1, most - 1)
+            back = {"description": "Unused", "quantity": str(quantity), "unit_amount": str(price)}
+            given.insert(rng.randint(0, len(given)), back | {"discount": "0", "tax": "0"})
+            self.count("a line below 0")
+
+    def _sold(self, rng: Random, currency: str) -> Iterator[dict[str, str]]:
         """One to four lines."""
         unit = self.unit(currency)
         for _ in range(rng.randint(1, 4)):
@@ -201,13 +223,12 @@ class Clerks:
         is_bold = system == "quickbooks" and rng.random() < 0.3
         found = self.some(rng, self.own(system), lambda one: is_due(one) and (is_bold or one["due"] == one["total"]))
         if found:
-            self._forget_applied(system, found[0])
+            self.forget_applied(system, Named(system, "invoice", found[0]))
             self.edit(system, "invoice", found[0], {"status": "void"})
             self.count("voided" if found[1]["due"] == found[1]["total"] else "voided after a part was paid")
 
-    def _forget_applied(self, system: str, invoice: str) -> None:
-        """What settles an invoice of the books is about to be taken off it; the copies of that cannot all follow."""
-        named = Named(system, "invoice", invoice)
+    def forget_applied(self, system: str, named: Named) -> None:
+        """What settles an invoice, or its copy, is about to be taken off it; the copies of that cannot all follow."""
         for kind in ("payment", "credit_note"):
             for name, one in self.own(system, kind).items():
                 settler = Named(system, kind, name)
@@ -239,7 +260,7 @@ class Clerks:
         if found and system == "quickbooks":
             named = Named(system, kind, found[0])
             if kind == "invoice":
-                self._forget_applied(system, found[0])
+                self.forget_applied(system, Named(system, "invoice", found[0]))
             self._world.sites[system].lookalike.delete(kind, found[0])
             self.gone[named] = found[1]
             self.blame(named, DELETED)

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
-from tests.simulation.drawn_clerks import with_documents
+from tests.simulation.drawn_clerks import with_documents, with_quiet_days
+from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
 TREED: Final = ("registry", "hubspot", "quickbooks")
@@ -62,7 +63,9 @@ def tape_of(seed: int) -> Tape:
     rows_at_once = Random(f"rows {seed}").choice([2, 4, 100])
     profile = msgspec.structs.replace(profile, rows_at_once=rows_at_once)
     tape = Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
-    return with_documents(tape, Random(f"documents {seed}"))
+    tape = with_documents(tape, Random(f"documents {seed}"))
+    tape = with_entities(tape, Random(f"entities {seed}"))
+    return with_quiet_days(tape, Random(f"quiet days {seed}"))
 
 
 def _profile(rng: Random) -> Profile:

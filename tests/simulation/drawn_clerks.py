@@ -73,6 +73,8 @@ _AROUND_COPIES: Final = {
     "redraft": 2,
 }
 
+_UNHEARD: Final = ("delete", "delete", "drop", "finalise", "pay", "void", "spoil", "spoil", "restate", "lose", "lose")
+
 
 def with_documents(tape: Tape, rng: Random) -> Tape:
     """In every other world there are clerks; the others are what they would be if there never were any."""
@@ -91,6 +93,7 @@ def with_documents(tape: Tape, rng: Random) -> Tape:
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
         events.insert(rng.randint(0, len(events)), _clerk(rng, route, what, after))
     _add_moves(events, route, Random(f"moves {tape.seed}"))
+    billing = msgspec.structs.replace(billing, credits=Random(f"lines below 0 {tape.seed}").random() < 0.25)
     profile = msgspec.structs.replace(tape.profile, billing=billing)
     return msgspec.structs.replace(tape, profile=profile, people=people, events=events)
 
@@ -103,6 +106,21 @@ def _add_moves(events: list[Event], route: str, rng: Random) -> None:
         # who waits for a draft of a copy has to be there before it is made
         least, most = (0, len(events) // 2) if what == "clerk meddle" else (len(events) // 4, len(events))
         events.insert(rng.randint(least, most), _clerk(rng, route, what, after))
+
+
+def with_quiet_days(tape: Tape, rng: Random) -> Tape:
+    """In one of eight worlds with documents days pass, and nothing told of what was done just before them."""
+    billing = tape.profile.billing
+    if billing is None or rng.random() >= 0.125:
+        return tape
+    acts = [_clerk(rng, billing.route, f"clerk {what}", 0.0) for what in rng.choices(_UNHEARD, k=rng.randint(2, 4))]
+    # a copy that was written within the day before a walk is left to the next one
+    days = rng.choice([2.5, 3.0] if any(one.what in _AT_COPIES for one in acts) else [1.5, 2.5])
+    changes = {"days": days, "acts": [[one.what, one.system, one.pick] for one in acts]}
+    events = list(tape.events)
+    at = len(events) if rng.random() < 0.5 else rng.randint(len(events) // 2, len(events))
+    events.insert(at, Event(after=0.0, what="quiet", changes=changes))
+    return msgspec.structs.replace(tape, events=events)
 
 
 def _accounts(rng: Random) -> list[Event]:

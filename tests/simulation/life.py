@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_TICK = 100.0
-
 
 def _providers(rows_at_once: int) -> Mapping[str, Provider]:
     """Where lanes take few rows, a batch has to be worth its while for few writes."""
@@ -141,6 +139,13 @@ class Life:
             self.world.crashes += 1
         raise Crash(point)
 
+    def end(self) -> None:
+        """As systemd wants it to, for a restart."""
+        if not self.is_dead:
+            self.is_dead = True
+            self.died.set()
+            self.world.note("END")
+
     def check(self) -> None:
         """A dead process does nothing more."""
         if self.is_dead:
@@ -231,7 +236,7 @@ class Life:
             due = await self.hub.db.read(lambda tx: due_lanes(tx, self.hub))
             for name in sorted(due):
                 self.engine.wake(name)
-            wait = 1.0 if due else min(wait * 3, LONGEST_TICK)
+            wait = 1.0 if due else min(wait * 3, self.world.longest_tick)
 
     async def bury(self) -> None:
         """Take everything down that belonged to this process."""

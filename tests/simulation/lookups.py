@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from core.store import customers, mappings
 from core.store.customers import Customer
 from core.store.database import Tx
-from core.store.tables import CUSTOMERS
+from core.store.tables import CUSTOMERS, DOCUMENTS
 from tests.simulation.tape import REGISTRY
 
 
@@ -15,6 +15,12 @@ def live_customers(tx: Tx) -> list[Customer]:
     """Customers that are not archived."""
     ids = [row[0] for row in tx.rows(sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.deleted_at.is_(None)))]
     return sorted(customers.by_ids(tx, ids).values(), key=lambda one: one.external_id)
+
+
+def billed_customers(tx: Tx, field: str) -> list[str]:
+    """External ids of customers with documents who have a value in a field."""
+    ids = {row[0] for row in tx.rows(sa.select(DOCUMENTS.c.customer_id).distinct())}
+    return [one.external_id for one in live_customers(tx) if one.id in ids and one.fields.get(field)]
 
 
 def counterpart(tx: Tx, system: str, target: str, other: str) -> str | None:

@@ -115,6 +115,14 @@ class Operators:
             self._world.reached["retried a dead one"] += 1
             answers.retry(tx, hub, one.connection, [one.subject])
 
+    async def restart(self) -> None:
+        """End the process; it is started again."""
+
+        async def end(life: Life) -> None:
+            life.end()
+
+        await self._in_life(end)
+
     async def sweep_fully(self, *, is_of_documents: bool = True) -> None:
         """Ask for everything to be read again."""
         for name in SYSTEMS:

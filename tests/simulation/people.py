@@ -11,10 +11,11 @@ from connectors.hubspot.sandbox import HubSpotLookAlike
 from connectors.quickbooks.sandbox import QuickBooksLookAlike
 from connectors.stripe.sandbox import StripeLookAlike
 from core.errors import AccordError, TakenError
+from core.model.policy import ENTITY_FIELD
 from core.store import customers
 from core.sync import registry
 from tests.simulation.life import Crash
-from tests.simulation.lookups import counterpart, live_customers
+from tests.simulation.lookups import billed_customers, counterpart, live_customers
 from tests.simulation.reference import Edit
 from tests.simulation.tape import REGISTRY, Event
 
@@ -168,6 +169,27 @@ class People:
         above = there[pick % len(there)] if pick is not None else None
         self._world.reached[f"parent set at {event.system}"] += 1
         self._edit(event.system, target, {"parent": above})
+
+    def _on_assign(self, event: Event) -> None:
+        """Whose a customer is who was nobody's."""
+        if event.system == REGISTRY:
+            there = {one.external_id: one.fields for one in self._world.db.read_now(live_customers)}
+        else:
+            there = dict(self._world.sites[event.system].lookalike.neutral("customer"))
+        self._say_whose(event, [name for name, one in there.items() if not one.get(ENTITY_FIELD)])
+
+    def _on_reassign(self, event: Event) -> None:
+        """Whose one is by now who was another one's, and is billed."""
+        found = self._world.db.read_now(lambda tx: billed_customers(tx, ENTITY_FIELD))
+        if event.system != REGISTRY:
+            there = self._world.db.read_now(lambda tx: [counterpart(tx, REGISTRY, one, event.system) for one in found])
+            found = [one for one in there if one is not None]
+        self._say_whose(event, found)
+
+    def _say_whose(self, event: Event, found: list[str]) -> None:
+        if found:
+            self._world.reached["an entity told" if event.what == "assign" else "an entity changed"] += 1
+            self._edit(event.system, sorted(found)[event.pick % len(found)], event.changes)
 
     def _on_delete(self, event: Event) -> None:
         target = self._target(event)

@@ -34,6 +34,7 @@ class Post:
     def __init__(self, world: SimWorld) -> None:
         """Nothing was sent."""
         self._world = world
+        self.longest_wait = 16.0
 
     async def deliver_all(self) -> None:
         """Webhooks, as the providers deliver them."""
@@ -57,7 +58,7 @@ class Post:
                         asyncio.create_task(self._deliver(site, sending.outgoing, late, is_double=sending.is_double))
                     )
                 sent += len(due)
-            wait = 1.0 if sent else min(wait * 1.5, 16.0)
+            wait = 1.0 if sent else min(wait * 1.5, self.longest_wait)
 
     async def _deliver(self, site: Site, outgoing: Outgoing, late: float, *, is_double: bool) -> None:
         sent = self._world.clock.now()

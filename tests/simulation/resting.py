@@ -15,6 +15,7 @@ from tests.simulation.clerks import Clerks
 from tests.simulation.lookups import counterpart
 from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown
 from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
+from tests.simulation.whose import EXCUSES, UNKNOWN, Place, Whose
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -25,7 +26,7 @@ STANDING: Final = ("succeeded", "issued")
 class Rest:
     """The documents of all systems at rest, looked up once."""
 
-    UNASKED: Final = frozenset({"its customer is not there", DELETED})
+    UNASKED: Final = frozenset({"its customer is not there", DELETED, UNKNOWN})
     """Nobody needs to be asked: it waits, or was deleted before anybody saw it."""
 
     def __init__(self, world: SimWorld, clerks: Clerks, billing: Billing, tx: Tx) -> None:
@@ -42,6 +43,7 @@ class Rest:
         self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {name: self._parts_at(name) for name in SYSTEMS}
         self._bound = self._bonds()
         self._claimed = self._claims()
+        self.whose = Whose(billing, tx, self._is_booked)
 
     def _parts_at(self, system: str) -> dict[tuple[str, Decimal], list[str]]:
         found: dict[tuple[str, Decimal], list[str]] = {}
@@ -62,6 +64,16 @@ class Rest:
             for member in group:
                 found[member] = group
         return found
+
+    def _is_booked(self, invoice: Named, system: str) -> bool:
+        number = self.originals["invoice"].get(invoice, {}).get("number", "")
+        return bool(self.copies(system, "invoice", number)) or self.is_held(invoice, system)
+
+    def place(self, named: Named, mirror: str) -> Place:
+        """Whether a document belongs in the books of a mirror."""
+        if named.kind == "invoice":
+            return self.whose.place(named, mirror)
+        return self.whose.place_of_settler(self._clerks.settles.get(named, ()), mirror)
 
     def copies(self, system: str, kind: str, number: str) -> Sequence[Shown]:
         """Those with our marker and this number."""
@@ -96,6 +108,8 @@ class Rest:
         if one is None or mirror == EVERYWHERE:
             return found
         found = found | self._about_customer(named, one, mirror)
+        if why := EXCUSES.get(self.place(named, mirror)):
+            found = found | {why}
         if mirror == "stripe" and any(_has_three_decimals(line) for line in one.get("lines", ())):
             found = found | {"Stripe has no third decimal"}
         if mirror == "stripe" and named.kind == "invoice" and one["status"] in ("open", "uncollectible"):

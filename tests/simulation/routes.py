@@ -23,6 +23,22 @@ MIRRORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 }
 """By route and by the system where documents are made: the systems that get copies."""
 
+HOME: Final = tuple(f"us{number}" for number in range(30))
+ABROAD: Final = tuple(f"eu{number}" for number in range(30))
+NOBODY: Final = tuple(f"mars{number}" for number in range(30))
+"""Texts that no books list."""
+SHAPES: Final[Mapping[str, tuple[str, ...]]] = {"apart": ABROAD, "shared": (*HOME, *ABROAD), "alone": ()}
+"""Whose books HubSpot's copies are, where the other ones are of those at home; of nobody, it gets every document."""
+
+
+def books_of(billing: Billing) -> Mapping[str, tuple[str, ...]]:
+    """The systems whose copies are of entities, and of which."""
+    if not billing.entities:
+        return {}
+    first = "stripe" if billing.route == "books" else "quickbooks"
+    found = {first: HOME, "hubspot": SHAPES[billing.entities]}
+    return {name: entities for name, entities in found.items() if entities}
+
 
 def originates(route: str, system: str) -> bool:
     """Whether documents of a system enter the registry."""
@@ -36,12 +52,13 @@ def is_passed_on(route: str, system: str, origin: str) -> bool:
 
 def with_billing(config: AccordConfig, billing: Billing) -> AccordConfig:
     """The same connections, with documents flowing along one route."""
-    mirrors = MIRRORS[billing.route]
+    mirrors, books = MIRRORS[billing.route], books_of(billing)
     copied = {mirror for some in mirrors.values() for mirror in some}
     scopes = {}
     for name, one in config.policy.connections.items():
         kinds = () if name not in copied else ("invoice",) if name == "hubspot" else KINDS
         policy = DocumentPolicy(originates=KINDS if name in mirrors else (), mirrors=kinds, since=SINCE)
+        policy = msgspec.structs.replace(policy, entities=books.get(name, ()))
         scopes[name] = msgspec.structs.replace(one, documents=policy)
     stripe = config.connections["stripe"]
     told = {**stripe.settings, "mirror_open_invoices": "yes" if billing.mirrors_open else "no"}

@@ -11,6 +11,7 @@ import msgspec
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import FaultPlan, Faults, FaultyExchange
 from core.sandbox.lookalike import LookAlike, Outgoing
+from tests.simulation.unheard import Lost
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
@@ -41,6 +42,7 @@ class Site:
         self._rng = rng
         self._faulty = FaultyExchange(lookalike, world.tape.profile.plan, rng=rng, clock=world.clock)
         self.webhook_faults: Faults = self._faulty.faults
+        self.lost = Lost(lookalike)
         self.seen: dict[str, int] = {}
         """By remote id: how many mutations there were when Accord last read the object."""
         self.overwrites: list[Overwrite] = []
@@ -94,7 +96,7 @@ class Site:
                 life.heat()
         if answer.status == 200 and not struck:
             self._saw(request, answer)
-        return answer
+        return self.lost.told(request, answer)
 
     def _customers(self) -> Mapping[str, Mapping[str, Any]]:
         """What is there now; looked up again only after something changed, since most requests change nothing."""

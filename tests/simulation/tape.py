@@ -29,6 +29,10 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     mirrors_open: bool = True
     """Whether Stripe may have copies of invoices that are open."""
+    credits: bool = False
+    """Whether invoices may have lines below 0."""
+    entities: str = ""
+    """Which copies are in whose books: a shape of `routes.SHAPES`; "": books are of nobody in particular."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

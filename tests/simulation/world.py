@@ -33,10 +33,11 @@ from tests.simulation.operators import Operators
 from tests.simulation.people import People
 from tests.simulation.post import Post
 from tests.simulation.quick import QuickDatabase
+from tests.simulation.quiet import Quiet
 from tests.simulation.reference import Edit
 from tests.simulation.routes import with_billing
 from tests.simulation.site import Site
-from tests.simulation.tape import SYSTEMS, Tape
+from tests.simulation.tape import SYSTEMS, Event, Tape
 from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
 from tests.support.world import SECRETS, PlainVault, config_of
 
@@ -47,7 +48,7 @@ STABILISE_ROUNDS = 30
 _WAITS = sa.select(sa.func.min(DIRTY.c.not_before)).where(
     DIRTY.c.connection == sa.bindparam("connection"),
     DIRTY.c.parked.is_(None),
-    *(DIRTY.c.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice")),
+    *(DIRTY.c.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice", "entity")),
 )
 
 
@@ -107,6 +108,9 @@ def _empty_database() -> Database:
 class SimWorld:
     """One world."""
 
+    longest_tick = 100.0
+    """Seconds from one look for due lanes to the next, where nothing is due."""
+
     def __init__(self, tape: Tape, loop: VirtualLoop, database: Database) -> None:
         """Nothing runs yet."""
         self.tape, self.loop = tape, loop
@@ -125,7 +129,7 @@ class SimWorld:
         self.checks, self.people = Checks(self), People(self)
         self.operators, self.post = Operators(self), Post(self)
         profile = tape.profile
-        self.clerks = Clerks(self, profile.billing.route if profile.billing else "")
+        self.clerks = Clerks(self, profile.billing)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
@@ -196,7 +200,10 @@ class SimWorld:
         self._let_loose()
         for event in self.tape.events:
             await asyncio.sleep(event.after)
-            self.people.perform(event)
+            if event.what == "quiet":
+                await self._be_quiet(event)
+            else:
+                self.people.perform(event)
             self.look_for_bugs()
         self._calm_down()
         await self._stabilise()
@@ -205,6 +212,12 @@ class SimWorld:
         self.note(self.checks.final_state())
         if self.life:
             await self.life.bury()
+
+    async def _be_quiet(self, event: Event) -> None:
+        self._calm_down()
+        await self._stabilise()
+        await Quiet(self).pass_days(event)
+        self._let_loose()
 
     def _calm_down(self) -> None:
         self.is_chaos = False
@@ -303,7 +316,7 @@ class SimWorld:
 def _next_due(tx: Tx, name: str) -> float | None:
     """When something is due; a child may wait for its parent as long as a person lets the parent wait.
 
-    So may a document for its customer, and a payment for its invoice.
+    So may a document for its customer, or for its customer's entity, and a payment for its invoice.
     """
     due: float | None = tx.execute(_WAITS, {"connection": name}).scalar_one()
     return due

@@ -43,13 +43,19 @@ COLLECTS: Mapping[str, Mapping[str, Any]] = {
 """What somebody switches on so that a system gets a copy paid."""
 
 
-def config_for(mirror: str) -> AccordConfig:
-    """One system's documents are copied to one other."""
+ENTITY = "metadata.entity"
+
+
+def config_for(mirror: str, *, has_entities: bool = False) -> AccordConfig:
+    """One system's documents are copied to one other; with entities, that is one's books, and a third another one's."""
     kinds = ("invoice",) if mirror == "hubspot" else KINDS
     policies = {
         ORIGINS[mirror]: DocumentPolicy(originates=KINDS),
         mirror: DocumentPolicy(mirrors=kinds, since=SINCE),
     }
+    if has_entities:
+        policies[mirror] = replace(policies[mirror], entities=("us",))
+        policies["hubspot"] = DocumentPolicy(mirrors=("invoice",), since=SINCE, entities=("eu",))
     return with_documents(policies, {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}, {})
 
 
@@ -185,6 +191,13 @@ async def long_invoice(side: Side) -> None:
     await side.follow()
 
 
+async def belong(side: Side) -> None:
+    """Somebody says at the origin whose customer it is."""
+    (customer,) = side.world.neutral(side.origin)
+    side.world.lookalikes[side.origin].edit("customer", customer, {ENTITY: "us"})
+    await side.follow()
+
+
 async def untie(side: Side) -> None:
     """Somebody ties the copy to another contact instead."""
     hubspot = side.world.lookalikes["hubspot"]
@@ -257,6 +270,8 @@ class Job:
     credits: tuple[str, ...] = ()
     refunded: str = "0.00"
     lines: int = len(LINES)
+    has_entities: bool = False
+    """Whether the books are one entity's, and the customer is nobody's before."""
 
 
 MADE = {
@@ -301,6 +316,7 @@ JOBS: Mapping[str, Job] = {
     ),
     "untie": Job(untie, invoice, {"hubspot": ("tie invoice",)}),
     "collect": Job(collect, invoice, dict.fromkeys(COLLECTS, ("update invoice",))),
+    "entity": Job(belong, invoice, {"quickbooks": ("create invoice",)}, has_entities=True),
 }  # fmt: skip
 
 STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
@@ -353,19 +369,20 @@ class DocumentMatrix:
 
     def __init__(self, *, is_whole: bool) -> None:
         """Not whole: no deaths at database reads."""
-        self._worlds: dict[tuple[str, Act], FragileWorld] = {}
+        self._worlds: dict[tuple[str, Act, bool], FragileWorld] = {}
         self._is_whole = is_whole
 
-    async def world(self, mirror: str, before: Act) -> FragileWorld:
+    async def world(self, mirror: str, before: Act, *, has_entities: bool = False) -> FragileWorld:
         """A world in agreement."""
-        if (mirror, before) not in self._worlds:
-            world = FragileWorld(config=config_for(mirror), opens=database_of(is_whole=self._is_whole))
+        if (mirror, before, has_entities) not in self._worlds:
+            config = config_for(mirror, has_entities=has_entities)
+            world = FragileWorld(config=config, opens=database_of(is_whole=self._is_whole))
             world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
             await world.activate_all()
             await before(Side(world, mirror))
             await world.settle()
-            self._worlds[mirror, before] = world
-        return self._worlds[mirror, before]
+            self._worlds[mirror, before, has_entities] = world
+        return self._worlds[mirror, before, has_entities]
 
     async def run(
         self, mirror: str, job: str, kind: FaultKind | None = None, strike: tuple[str, int] = ("", 1), *,
@@ -380,7 +397,7 @@ class DocumentMatrix:
         return tally
 
     async def _die_at(self, blows_at: int, mirror: str, job: str, fault: Fault | None, tally: Reached) -> bool:
-        base = await self.world(mirror, JOBS[job].before)
+        base = await self.world(mirror, JOBS[job].before, has_entities=JOBS[job].has_entities)
         base.fused = (ORIGINS[mirror], mirror)
         base.database_calls = ("run", "read") if self._is_whole else ("run",)
         fuse = Fuse(blows_at=blows_at, is_armed=True)
@@ -421,6 +438,8 @@ def check(world: FragileWorld, mirror: str, job: Job, place: str) -> None:
             assert (one["total"], len(one["lines"])) == (TOTAL, job.lines), f"{place}: {one}"
             settled = [Decimal(one.get(name, 0)) for name in ("paid", "credited", "written_off", "due")]
             assert sum(settled) == Decimal(TOTAL), f"{place}: {one}"
+    if job.has_entities:
+        assert not shown(world, "hubspot"), f"{place}: it is in another entity's books, too"
     if mirror == "hubspot":
         lines = world.lookalikes["hubspot"].objects("line_item")
         assert len(lines) == job.invoices * job.lines, f"{place}: {len(lines)} line items"

@@ -1,0 +1,94 @@
+"""In whose books a document belongs at rest, by whose its customer is and where it is booked; and when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from core.model.policy import ENTITY_FIELD
+from core.store import customers, documents
+from core.store.database import Tx
+from core.store.tables import INTENTS, JOURNAL, MAPPINGS
+from core.store.text import SOME
+from tests.simulation.papers import Named
+from tests.simulation.routes import books_of
+from tests.simulation.tape import Billing
+
+Place = Literal["here", "elsewhere", "nowhere", "moved", "split"]
+"""nowhere: nobody knows whose it is. moved: it is here, and another entity's by now.
+
+split: what it settles is in the books of several.
+"""
+
+MOVED: Final = "it is booked here, and is another entity's by now"
+SPLIT: Final = "it settles invoices in the books of several entities"
+UNKNOWN: Final = "nobody knows whose books it belongs in"
+EXCUSES: Final[Mapping[Place, str]] = {"moved": MOVED, "split": SPLIT, "nowhere": UNKNOWN}
+
+_SENT: Final = sa.select(sa.func.max(INTENTS.c.sent_at)).where(
+    INTENTS.c.connection == sa.bindparam("connection"),
+    INTENTS.c.action == "create",
+    INTENTS.c.mapping_id.in_(sa.select(MAPPINGS.c.id).where(MAPPINGS.c.record_id == sa.bindparam("document"))),
+)
+_CHANGES: Final = sa.select(JOURNAL.c.changes).where(
+    JOURNAL.c.record_id.in_(SOME), JOURNAL.c.at >= sa.bindparam("since")
+)
+
+
+class Whose:
+    """The entities of all invoices, looked up once."""
+
+    def __init__(self, billing: Billing, tx: Tx, is_booked: Callable[[Named, str], bool]) -> None:
+        """`is_booked`: whether something of a document is at a system, or a person was asked about it there."""
+        self._books, self._tx, self._is_booked = books_of(billing), tx, is_booked
+        self._listed = {one for some in self._books.values() for one in some}
+        papers = documents.page(tx, kind="invoice", limit=10_000) if self._books else []
+        self._papers = {Named(one.origin, "invoice", one.remote_id): one for one in papers}
+        self._customers = customers.by_ids(tx, {one.customer_id for one in papers})
+
+    def place(self, invoice: Named, system: str) -> Place:
+        """Where no books are of entities, and where the registry does not know it, an invoice is at home."""
+        if system not in self._books or system == invoice.system or invoice not in self._papers:
+            return "here"
+        entity = self._entity(invoice)
+        booked = [name for name in self._books if name == invoice.system or self._is_booked(invoice, name)]
+        if system in booked:
+            return "here" if entity in ("", *self._books[system]) else "moved"
+        if not entity and not booked:
+            return "nowhere"
+        return "here" if all(entity in self._books[name] for name in (system, *booked)) else "elsewhere"
+
+    def place_of_settler(self, invoices: Collection[Named], system: str) -> Place:
+        """A payment or credit note is where its invoices are, whoever its customer belongs to by now."""
+        found = {self.place(one, system) for one in invoices}
+        if {"here", "moved"} & found:
+            return "split" if "elsewhere" in found else "nowhere" if "nowhere" in found else "here"
+        return "nowhere" if "nowhere" in found else "elsewhere" if found else "here"
+
+    def twice(self, invoice: Named) -> tuple[str, str] | None:
+        """Two books that have no entity in common, and have it both."""
+        booked = [name for name in self._books if name == invoice.system or self._is_booked(invoice, name)]
+        apart = [(a, b) for a in booked for b in booked if a < b and not {*self._books[a]} & {*self._books[b]}]
+        return apart[0] if apart else None
+
+    def was_of(self, invoice: Named, system: str) -> bool:
+        """Whether books may have got what they got just now: when that was decided, or since, it was theirs."""
+        if system not in self._books or invoice not in self._papers:
+            return True
+        return not {*self._books[system]}.isdisjoint(self._since_decided(invoice, system))
+
+    def _since_decided(self, invoice: Named, system: str) -> Iterator[str]:
+        paper = self._papers[invoice]
+        yield self._entity(invoice)
+        since = self._tx.execute(_SENT, {"connection": system, "document": paper.id}).scalar_one()
+        for row in self._tx.rows(_CHANGES, {"some": [paper.customer_id], "since": since or 0.0}):
+            before = msgspec.json.decode(row.changes).get(ENTITY_FIELD, [None])[0]
+            yield str(before or "")
+
+    def _entity(self, invoice: Named) -> str:
+        customer = self._customers.get(self._papers[invoice].customer_id)
+        entity = customer.fields.get(ENTITY_FIELD) if customer else None
+        return str(entity) if entity in self._listed else ""
