@@ -37,7 +37,9 @@ class EditChecks:
                 places.add((row.connection, row.remote_id))
         found: dict[str, list[Edit]] = {}
         for edit in self._world.edits:
-            if (edit.site, edit.target) in places and self._flows_in(edit):
+            # what was said of another customer, who had the same external id and was archived
+            is_of_another = edit.site == REGISTRY and edit.at < customer.created_at
+            if (edit.site, edit.target) in places and not is_of_another and self._flows_in(edit):
                 seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(tx, edit) else edit
                 found.setdefault(edit.field, []).append(seen)
         return found
