@@ -90,8 +90,10 @@ def check_needs(
         spec = manifest.documents.get(kind)
         for key in spec.needs if spec else ():
             if key not in settings and not (key == DEPOSIT_ACCOUNT and _all_routed(policy, routes)):
-                where = f"[{dotted(section.path[:-1])}]"
-                section.mistake("mirrors", f"a copy of a {kind} needs {key} in {where}: {manifest.settings[key].words}")
+                where, article = f"[{dotted(section.path[:-1])}]", "an" if kind[0] in "aeiou" else "a"
+                section.mistake(
+                    "mirrors", f"a copy of {article} {kind} needs {key} in {where}: {manifest.settings[key].words}"
+                )
 
 
 def _all_routed(policy: DocumentPolicy, routes: Mapping[str, str]) -> bool:

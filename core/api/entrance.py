@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from core.api.body import StrictRequest
 from core.errors import BadRequestError, ForbiddenError, StorageError
 from core.model.scopes import ADMIN, includes
 from core.ports import Clock
@@ -97,15 +98,20 @@ class ScopedRoute(APIRoute):
             for scope in needed:
                 request.state.caller.require(scope)
             if needed:
-                check_query([name for name, _ in request.query_params.multi_items()], known)
-            return await inner(request)
+                check_query(request.query_params.multi_items(), known)
+            return await inner(StrictRequest(request.scope, request.receive))
 
         return admitted
 
 
-def check_query(names: Sequence[str], known: Sequence[str]) -> None:
-    """Raise BadRequestError for a name that nothing reads, and for one that is there twice: only one would count."""
-    for place, name in enumerate(names):
+def check_query(items: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
+    """Raise BadRequestError for a name that nothing reads, for one that is there twice, of which only one would count,
+    and for a value with U+0000, where SQLite ends a text and PostgreSQL stops.
+    """
+    names = [name for name, _ in items]
+    for place, (name, value) in enumerate(items):
+        if "\0" in value:
+            raise BadRequestError("has U+0000 in it", field=name[:_SHOWN], cure="leave it out")
         problem = "is no name of this route's query" if name not in known else "is there twice"
         if name not in known or name in names[:place]:
             limit = f"known: {', '.join(known) or 'none'}"

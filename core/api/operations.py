@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import Query
+from fastapi import Path, Query
 
 from core.api import shapes
 from core.api.context import Actor, CallerIn, HubIn, at, needs, new_router
@@ -22,6 +22,7 @@ from core.sync.undo import undo
 
 router = new_router("operations", prefix="/v1")
 
+ChangeId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -121,7 +122,7 @@ async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retr
 
 @router.post("/changes/{change_id}/undo", **needs(WRITE, 404, 409))
 async def undo_change(
-    hub: HubIn, actor: Actor, change_id: int, wanted: shapes.UndoRequest | None = None
+    hub: HubIn, actor: Actor, change_id: ChangeId, wanted: shapes.UndoRequest | None = None
 ) -> shapes.Undone:
     """Put back what a change replaced; it flows everywhere, as an edit by hand. 409 where it has changed since."""
     asked = wanted or shapes.UndoRequest()

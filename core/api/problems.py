@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.api.body import unreadable
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -142,6 +143,9 @@ async def refused_problem(request: Request, error: Exception) -> Response:
     first = found[0]
     is_json = error.errors()[0]["type"] != "json_invalid"
     cure = f"correct {first['field']}: /openapi.json says what it takes" if is_json else "send a body that is JSON"
+    if first["field"] == "body" and "json" not in (sent_as := request.headers.get("content-type", "")).lower():
+        first |= {"problem": f"is sent as {sent_as[:100]!r}"}
+        cure = "send the header content-type: application/json"
     detail = "; ".join(f"{one['field']}: {one['problem']}" for one in found)
     return respond(document("invalid", 422, f"{detail}; {cure}", request.state.trace, **first, cure=cure, errors=found))
 
@@ -159,22 +163,10 @@ async def http_problem(request: Request, error: Exception) -> Response:
     """No such route, or not that method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == 400:
-        return await accord_problem(request, _unreadable(error.__cause__))
+        return await accord_problem(request, unreadable(error.__cause__))
     code = {404: "no_route", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    return respond(document(code, error.status_code, str(error.detail), request.state.trace), error.headers)
-
-
-def _unreadable(cause: BaseException | None) -> BadRequestError:
-    """A body that the parser gave up on without a place in it."""
-    if isinstance(cause, UnicodeDecodeError):
-        problem = f"is no UTF-8 at byte {cause.start}: 0x{cause.object[cause.start]:02x}"
-    elif isinstance(cause, RecursionError):
-        problem = "has lists or objects that lie too deep in each other"
-    elif isinstance(cause, ValueError):
-        problem = "has a number of too many digits"
-    else:
-        problem = "ended before it was whole"
-    return BadRequestError(problem, field="body", cure="send JSON in UTF-8, as /openapi.json shows it for this route")
+    cure = "/openapi.json lists the routes, and what each of them takes"
+    return respond(document(code, error.status_code, str(error.detail), request.state.trace, cure=cure), error.headers)
 
 
 async def bug_problem(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STDOUT: Final = "-"
 _DELIMITERS: Final = (",", ";", "\t")
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARK: Final = "\ufeff"
 _CURE: Final = "save it as `CSV UTF-8`"
 
 
@@ -70,11 +71,16 @@ def _text(file: Path) -> str:
     if raw.startswith(_UTF_16):
         raise InvalidInputError(f"{file} is UTF-16", field="file", limit="UTF-8", cure=_CURE)
     try:
-        return raw.decode("utf-8-sig")
+        # a program that adds a mark to a file that has one makes two
+        text = raw.decode("utf-8").lstrip(_MARK)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         problem = f"line {line} of {file} is not UTF-8 (byte 0x{raw[error.start]:02X})"
         raise InvalidInputError(problem, field="file", limit="UTF-8", cure=_CURE) from error
+    if "\0" in text.partition("\n")[0]:
+        problem = f"the first line of {file} has U+0000 in it, as UTF-16 does"
+        raise InvalidInputError(problem, field="file", limit="UTF-8", cure=_CURE)
+    return text
 
 
 def _delimiter(text: str, key: str) -> str:
@@ -97,6 +103,14 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            limit, cure = (
+                f"{csv.field_size_limit()} letters",
+                "shorten it, or see whether a quote before it is not closed",
+            )
+            raise InvalidInputError(
+                f"a cell on line {number} is too long", field="file", limit=limit, cure=cure
+            ) from error
         raise InvalidInputError(
             f"the row on line {number} is no CSV: {error}", field="file", cure="see the quotes there"
         ) from error

@@ -67,6 +67,9 @@ def from_flags(flags: Flags, providers: Mapping[str, Provider]) -> list[Choice]:
     if flags.mints is not None:
         _change(chosen, "--mints", flags.mints, enters="all")
     for name, scope in _pairs(flags.enters, "--enters", "NAME=WHO"):
+        if name == flags.mints and scope != "all":
+            cure = "leave out one of the two options"
+            raise InvalidInputError(f"is {scope!r} for {name}, where customers come from", field="--enters", cure=cure)
         _change(chosen, "--enters", name, enters=_scope("--enters", scope, ENTERS))
     for name, scope in _pairs(flags.creates, "--creates", "NAME=WHO"):
         _change(chosen, "--creates", name, creates=_scope("--creates", scope, CREATES))

@@ -10,6 +10,7 @@ import typer
 from core.cli.answering import next_step
 from core.cli.command import add, new_group
 from core.cli.desk import FAILED, OK, Desk, known_row
+from core.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from core.cli.csv_files import Table
@@ -55,7 +56,11 @@ def export(
     def look(tx: Tx) -> list[Question]:
         from core.store import connections
 
-        known_row([one.name for one in connections.every(tx)], connection)
+        names = [one.name for one in connections.every(tx)]
+        known_row(names, connection)
+        if connection is None and file in names:
+            cure = f"`accord match export {file} FILE`, or ./{file} for a file of that name"
+            raise InvalidInputError(f"no file is named, only the connection {file!r}", field="file", cure=cure)
         return questions(tx, connection)
 
     with desk.root.open_hub() as hub:

@@ -29,13 +29,15 @@ async def payouts(connection: Connection, limit: int) -> list[dict[str, Any]]:
 async def payout(hub: Hub, connection: Connection, payout_id: str) -> dict[str, Any]:
     """One payout with its sums, and each movement with the payment that it belongs to, JSON-able. NotFoundError."""
     source = source_of(connection)
+    cure = f"`accord payouts list {connection.name}` shows them"
+    if not payout_id.strip():
+        # without an id, the provider's answer would be the list
+        raise InvalidInputError("is blank", field="payout", cure=cure)
     try:
         found = await source.payout(payout_id)
     except GoneError as error:
-        cure = f"`accord payouts list {connection.name}` shows them"
-        raise NotFoundError(
-            f"there is no payout {payout_id!r} at {connection.name}", field="payout", cure=cure
-        ) from error
+        problem = f"there is no payout {payout_id!r} at {connection.name}"
+        raise NotFoundError(problem, field="payout", cure=cure) from error
     return await hub.db.read(lambda tx: told(tx, connection.name, found))
 
 

@@ -50,7 +50,7 @@ def check_filters(tx: Tx, kind: str, status: str | None, after: str, field: str)
     states = tuple(STATES[kind])  # type: ignore[index]
     if status is not None and status not in states:
         raise InvalidInputError(
-            f"{status!r} is no state of a {kind}", field="status", limit=", ".join(states), cure="name one of these"
+            f"no {kind} has the state {status!r}", field="status", limit=", ".join(states), cure="name one of these"
         )
     at = documents.by_ids(tx, [after]).get(after) if _ID.fullmatch(after) else None
     if after and (at is None or at.kind != kind):

@@ -93,6 +93,7 @@ def test_a_file_that_is_there_stays_unless_force_is_said(accord: Accord, file: P
         ((), "--connection"),
         (("--mints", "stripe-eu"), "--mints"),
         ((*BOTH, "--mints", "other"), "--mints"),
+        ((*BOTH, "--mints", "stripe-eu", "--enters", "stripe-eu=none"), "--enters"),
         ((*BOTH, "--enters", "books=filter"), "edit the file afterwards"),
         ((*BOTH, "--creates", "books=some"), "all | none"),
         ((*BOTH, "--enters", "books"), "NAME=WHO"),

@@ -169,3 +169,13 @@ def test_a_link_to_nothing_is_refused_at_every_door(asked: World, accord: Accord
         result = accord("holds", "answer", hold.id, "link:nobody", "--json")
         assert (result.code, result.error["field"]) == (1, "choice")
     assert len(open_holds(asked)) == 4
+
+
+def test_a_connection_alone_is_no_name_of_a_file(asked: World, accord: Accord) -> None:
+    """It wrote all questions to a file called stripe."""
+    assert open_holds(asked)
+    told = accord("match", "export", "stripe", "--json").error
+    assert (told["field"], told["cure"]) == (
+        "file", "`accord match export stripe FILE`, or ./stripe for a file of that name",
+    )  # fmt: skip
+    assert not Path("stripe").exists()

@@ -61,5 +61,7 @@ def test_a_payout_that_is_not_there_is_told(accord: Accord) -> None:
     """And a connection that has none."""
     missing = accord("payouts", "show", "stripe", "po_x", "--json")
     assert (missing.code, missing.error["code"]) == (1, "not_found")
+    blank = accord("payouts", "show", "stripe", " ", "--json")
+    assert (blank.error["field"], blank.error["problem"]) == ("payout", "is blank")
     other = accord("payouts", "list", "quickbooks", "--json")
     assert (other.code, other.error["field"]) == (1, "connection")

@@ -213,6 +213,11 @@ def test_circles_and_children_of_bad_rows_are_refused(world: World, accord: Acco
     [
         ("external_customer_id,name\nC-1,Müller\n".encode("cp1252"), "line 2 .* is not UTF-8 .byte 0xFC.*CSV UTF-8"),
         ("external_customer_id\tname\n".encode("utf-16"), "is UTF-16 .*CSV UTF-8"),
+        ("external_customer_id\tname\n".encode("utf-16-le"), "U\\+0000 in it, as UTF-16 does .*CSV UTF-8"),
+        (
+            f"external_customer_id,name\nC-1,{'x' * 140_000}\n".encode(),
+            "a cell on line 2 is too long .*131072",
+        ),
         (b'external_customer_id,name\nC-1,"open\nC-2,x\n', "the row on line 2 is no CSV"),
         (b'external_customer_id,name\nC-0,x\nC-1,"a"b\n', "the row on line 3 is no CSV"),
         (b"", "there is no column 'external_customer_id'"),
@@ -231,6 +236,13 @@ def test_a_file_that_cannot_be_trusted_is_refused_with_the_cure(
     assert re.search(words, result.err)
     assert everything(world) == {}
     assert accord("customers", "import", str(tmp_path / "none.csv"), "--json").error["field"] == "file"
+
+
+def test_a_mark_at_the_beginning_may_be_there_twice(world: World, accord: Accord, tmp_path: Path) -> None:
+    """The second one was taken for a part of the first column's name."""
+    file = sheet(tmp_path, "\ufeff\ufeffexternal_customer_id,name\nc-1,Ada\n")
+    assert accord("customers", "import", file).code == 0
+    assert everything(world) == {"c-1": {"name": "Ada"}}
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

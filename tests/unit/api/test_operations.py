@@ -262,6 +262,7 @@ async def test_a_page_beside_a_cursor_is_refused(api: httpx.AsyncClient) -> None
         (b'{"connection": "\xff"}', "is no UTF-8 at byte 16: 0xff"),
         (b'{"connection": ' + b"[" * 100_000, "too deep in each other"),
         (b'{"connection": ' + b"9" * 5000 + b"}", "too many digits"),
+        (b'{"connection": NaN}', "has NaN, which is no JSON"),
     ],
 )
 async def test_a_body_that_no_parser_takes_says_why_and_what_to_send(
@@ -273,6 +274,33 @@ async def test_a_body_that_no_parser_takes_says_why_and_what_to_send(
     assert (answer.status_code, found["code"], found["field"]) == (400, "bad_request", "body")
     assert told in found["problem"]
     assert "JSON in UTF-8" in found["cure"]
+
+
+async def test_a_member_that_is_there_twice_is_refused(api: httpx.AsyncClient) -> None:
+    """The last one counted, and what reads the first one signed for another customer."""
+    body = b'{"external_customer_id": "a", "metadata": {"plan": "x", "plan": "y"}}'
+    answer = await api.post("/v1/customers", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["field"], answer.json()["limit"]) == (400, "plan", "once")
+    assert (await api.get("/v1/customers")).json()["data"] == []
+
+
+async def test_a_body_that_is_not_sent_as_json_says_so(api: httpx.AsyncClient) -> None:
+    """It was told to be an object, which it was."""
+    answer = await api.post(
+        "/v1/customers", content=b'{"external_customer_id": "a"}', headers={"content-type": "text/x"}
+    )
+    assert (answer.status_code, answer.json()["problem"]) == (422, "is sent as 'text/x'")
+    assert answer.json()["cure"] == "send the header content-type: application/json"
+
+
+async def test_numbers_and_letters_that_no_database_has_are_refused(api: httpx.AsyncClient) -> None:
+    """The first was a bug of ours; the second found every customer."""
+    beyond = await api.post(f"/v1/changes/{10**25}/undo", json={})
+    assert (beyond.status_code, beyond.json()["field"]) == (422, "change_id")
+    nul = await api.get("/v1/customers?search=%00")
+    assert (nul.status_code, nul.json()["field"], nul.json()["problem"]) == (400, "search", "has U+0000 in it")
+    lost = await api.get("/v1/customer")
+    assert "/openapi.json lists the routes" in lost.json()["cure"]
 
 
 @pytest.mark.parametrize("path", ["holds", "failures"])
