@@ -6,12 +6,12 @@ Deliveries that arrive together are committed together (one fsync for many).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
-from core.store import erasing, inbox, tombstones
+from core.store import erasing, inbox, mappings, tombstones, work
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.text import chunks
@@ -180,7 +180,18 @@ def named(notices: Sequence[Notice]) -> set[str]:
 def _of_the_erased(tx: Tx, connection: Connection, letters: Sequence[tuple[Letter, Sequence[Notice]]]) -> list[int]:
     about = {letter.id: named(notices) for letter, notices in letters}
     erased = tombstones.erased_objects(tx, connection.name, set().union(*about.values()))
-    return [one for one, objects in about.items() if objects & erased]
+    papers = {one.id: {(of.kind, of.remote_id) for of in notices if of.kind != KIND} for one, notices in letters}
+    billed = _billed_to_the_erased(tx, connection, set().union(*papers.values()))
+    return [one for one, objects in about.items() if objects & erased or papers[one] & billed]
+
+
+def _billed_to_the_erased(tx: Tx, connection: Connection, papers: Collection[Named]) -> set[Named]:
+    """Those known to be theirs of these documents: an invoice's event may say whose it is, by name and address."""
+    subjects: dict[str, Named] = {}
+    for kind in {kind for kind, _ in papers}:
+        rows = mappings.by_remote_ids(tx, connection.name, kind, [name for of, name in papers if of == kind])
+        subjects |= {work.mapping_subject(row.id): (kind, name) for name, row in rows.items()}
+    return {subjects[one] for one in tombstones.erased_subjects(tx, connection.name, subjects)}
 
 
 def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> None:

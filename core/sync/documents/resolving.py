@@ -24,7 +24,7 @@ from core.sync.batch import Report
 from core.sync.documents.copies import ADDS, KEY_TRIES, hold
 from core.sync.documents.finding import find_own
 from core.sync.documents.sending import commit_written, send_steps
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, named_of
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
 
@@ -84,8 +84,9 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
             commit_written(tx, hub, connection, copy, intent, Written(ours[0]), report)
         elif ours:
             detail: dict[str, object] = {
-                "document": copy.paper.kind,
+                **named_of(copy.paper),
                 "problem": "several objects carry this copy's mark",
+                "cure": "take out there those that are not it, then retry: the one that is left is the copy",
                 "candidates": sorted(one.id for one in ours),
             }
             digest = digest_of(holds.REJECTED, sorted(one.id for one in ours))

@@ -30,7 +30,7 @@ from core.sync.batch import Report
 from core.sync.documents.copies import hold
 from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, named_of
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import Connection, Hub
 
@@ -144,8 +144,9 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, copy: Copy, remote_id: str)
     if other is None or other.id == copy.mapping.id:
         return True
     detail: dict[str, object] = {
-        "document": copy.paper.kind,
+        **named_of(copy.paper),
         "problem": f"the provider answered with {remote_id}, which is another document's",
+        "cure": "look there for a copy of it: where there is none, retry; book it by hand and leave it otherwise",
     }
     digest = digest_of(holds.REJECTED, remote_id, copy.paper.digest)
     hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))

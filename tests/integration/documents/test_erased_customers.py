@@ -97,20 +97,39 @@ async def test_what_could_not_be_understood_of_their_invoices_is_shown_no_more()
     assert NAME not in everything(world), "of what is known to be theirs only the code is kept"
 
 
+def letter(key: str, invoice: str, whose: str, name: str) -> Letter:
+    """An event of Stripe's about an invoice, with whoever is billed by it."""
+    about = {"object": "invoice", "id": invoice, "customer": whose, "customer_name": name}
+    event = {"id": key, "object": "event", "type": "invoice.paid", "data": {"object": about}}
+    return Letter(connection="stripe", dedupe_key=key, body=msgspec.json.encode(event), received_at=1.0)
+
+
 async def test_deliveries_about_their_invoices_are_emptied_and_those_of_others_stay() -> None:
     """An invoice's event carries name, address and e-mail of whoever is billed; one that waits is read first."""
     world = await billing()
     (customer,) = world.neutral("stripe")
     invoice = bill(world)
-
-    def letter(key: str, whose: str, name: str) -> Letter:
-        about = {"object": "invoice", "id": invoice, "customer": whose, "customer_name": name}
-        event = {"id": key, "object": "event", "type": "invoice.paid", "data": {"object": about}}
-        return Letter(connection="stripe", dedupe_key=key, body=msgspec.json.encode(event), received_at=1.0)
-
-    letters = [letter("evt_1", customer, NAME), letter("evt_2", f"{customer}x", "Bob Boole")]
+    letters = [
+        letter("evt_1", invoice, customer, NAME), letter("evt_2", "in_other", f"{customer}x", "Bob Boole")
+    ]  # fmt: skip
     world.db.run_now(lambda tx: inbox.add(tx, letters))
     end(world, "erase")
     text = everything(world)
     assert (NAME in text, "Bob Boole" in text) == (False, True)
-    assert "d:invoice:" in text, "it was read before it was emptied"
+    assert f"d:invoice:{invoice}" in text, "it was read before it was emptied"
+
+
+async def test_a_delivery_that_comes_after_the_erasure_is_read_and_emptied() -> None:
+    """The invoice is known, and is paid after its customer was erased: Stripe still names whoever was billed."""
+    world = await billing()
+    (customer,) = world.neutral("stripe")
+    invoice = bill(world)
+    await world.next_sweep()
+    end(world, "erase")
+    letters = [
+        letter("evt_1", invoice, customer, NAME), letter("evt_2", "in_other", f"{customer}x", "Bob Boole")
+    ]  # fmt: skip
+    world.db.run_now(lambda tx: inbox.add(tx, letters))
+    await world.settle()
+    text = everything(world)
+    assert (NAME in text, "Bob Boole" in text) == (False, True)

@@ -133,6 +133,22 @@ async def test_an_implausibly_short_listing_asks_before_everything_is_looked_for
     assert len(reads) == 130
 
 
+async def test_a_short_listing_that_a_person_rejects_is_not_asked_about_again() -> None:
+    """The provider is known to be broken: nothing is looked for, and nobody is woken for the same page each day."""
+    world = await billing(stripe_alone())
+    for one in range(130):
+        bill(world, status="draft", number=f"N-{one}")
+    await days(world, 1)
+    reads = count(world, "stripe", LOOKS["stripe"])
+    with left_out(world, "stripe"):
+        await days(world, 1)
+        (hold,) = held(world)
+        await answer(world, hold, "reject")
+        await days(world, 2)
+        assert (held(world), reads) == ([], [])
+    assert len(papers(world)) == 130
+
+
 async def test_a_listing_that_another_process_began_proves_nothing_missing() -> None:
     """What its first pages showed, nobody knows any more."""
     world = await billing(stripe_alone())

@@ -10,8 +10,9 @@ from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault
 from core.store import failures, intents
 from core.sync.answers import retry
+from core.sync.plan import plan
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.support.acting import failing, held
+from tests.support.acting import answer, failing, held
 from tests.support.paper import bill, billing, pay, shown
 from tests.support.world import World
 
@@ -57,6 +58,39 @@ async def test_a_copy_that_cannot_be_read_is_not_made_again() -> None:
     assert len(payments(world)) == 1
     assert [one.code for one in failing(world)] == ["bad_reply"]
     assert "cannot be read" in failing(world)[0].message
+
+
+async def test_which_of_two_objects_with_our_mark_is_the_copy_is_asked_and_neither_is_made_again() -> None:
+    """Somebody copied the payment in the books, private note and all, while nobody knew whether it was made."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    weather(world, BOOKS, Fault(kind="lost_answer", method="POST", path=r"/payment\?", count=4))
+    pay(world, invoice, "50.00")
+    world.clock.time += 61
+    await world.lanes.run("stripe")
+    await world.lanes.run(BOOKS)
+    (first,) = payments(world).values()
+    found = await plan(world.hub, world.hub.connections[BOOKS])
+    assert found.documents is not None
+    told = [(one.kind, one.outcome, one.reason) for one in found.documents.sums]
+    assert told == [("payment", "wait", "a write of it has no known outcome")], "a plan promises nothing of it"
+    (customer,) = world.neutral(BOOKS)
+    twin = {"customer": customer, "currency": "USD", "amount": "50.00", "received_on": "2026-11-20"}
+    world.lookalikes[BOOKS].edit("payment", None, {**twin, "extra": {"PrivateNote": first["PrivateNote"]}})
+    for _ in range(4):
+        await world.next_sweep()
+        await world.settle(patience=3600.0)
+    asked = [one for one in held(world) if one.detail.get("candidates")]
+    assert [one.detail["candidates"] for one in asked] == [sorted(payments(world))]
+    assert [one.detail["problem"] for one in asked] == ["several objects carry this copy's mark"]
+    assert "take out there those that are not it" in asked[0].detail["cure"]
+    assert len(payments(world)) == 2
+    world.lookalikes[BOOKS].delete("payment", next(one for one in payments(world) if one != first["Id"]))
+    await answer(world, asked[0], "retry")
+    await world.settle(patience=3600.0)
+    assert (held(world), failing(world), world.db.read_now(intents.all_open)) == ([], [], [])
+    assert [one["due"] for one in shown(world, BOOKS)] == ["69.00"]
 
 
 async def test_it_is_adopted_as_soon_as_it_can_be_read() -> None:

@@ -1,0 +1,111 @@
+"""What was final stays as it was: a change of it at its origin is asked about, and taken when a person says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.model import holds
+from core.sync.documents.tie_out import is_tied, tie_out
+from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
+from tests.support.acting import answer, failing, held
+from tests.support.paper import at_rest, bill, billing, papers, shown
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+DEARER = {**SOLD, "unit_amount": "60.00"}
+
+
+def sell_at(world: World, invoice: str, line: dict[str, str]) -> None:
+    """Somebody edits the line of an invoice in QuickBooks, which lets them."""
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"lines": [line]})
+
+
+def closed(world: World) -> dict[str, Any]:
+    """The tie-out of the month."""
+    return world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+
+
+async def edited() -> tuple[World, str]:
+    """An invoice of 119.00 that is copied, and is 139.00 where it was made by now."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    at_rest(world)
+    sell_at(world, invoice, DEARER)
+    await world.next_sweep()
+    return world, invoice
+
+
+async def test_an_amount_that_changed_when_it_was_final_is_asked_about_with_both() -> None:
+    """The customer has the other one in hand. Until somebody says so nothing moves, and the month is not tied out."""
+    world, _ = await edited()
+    (one,) = held(world)
+    assert (one.connection, one.reason) == ("quickbooks", holds.DOCUMENT_CHANGED)
+    assert one.detail["total"] == {"was": "119.00", "is": "139.00"}
+    assert "lines" in one.detail["fields"]
+    assert [str(paper.document.total) for paper in papers(world)] == ["119.00"]
+    for name in ("hubspot", "stripe"):
+        assert [str(copy["total"]) for copy in shown(world, name)] == ["119.00"], name
+    assert not is_tied(closed(world))
+
+
+async def test_it_is_asked_about_until_it_is_undone_or_accepted() -> None:
+    """`retry` looks again, and finds the same; an edit that is taken back was none."""
+    world, invoice = await edited()
+    (one,) = held(world)
+    await answer(world, one, "retry")
+    assert [asked.reason for asked in held(world)] == [holds.DOCUMENT_CHANGED]
+    sell_at(world, invoice, SOLD)
+    await world.next_sweep()
+    at_rest(world)
+    assert is_tied(closed(world))
+
+
+async def test_what_a_person_accepts_is_taken_and_its_copies_are_not_overwritten() -> None:
+    """An answer is good for what was seen: the next edit is a question of its own."""
+    world, invoice = await edited()
+    (one,) = held(world)
+    await answer(world, one, "accept")
+    assert [str(paper.document.total) for paper in papers(world)] == ["139.00"]
+    for name in ("hubspot", "stripe"):
+        assert [str(copy["total"]) for copy in shown(world, name)] == ["119.00"], name
+    assert {asked.connection for asked in held(world)} == {"hubspot", "stripe"}
+    sell_at(world, invoice, SOLD)
+    await world.next_sweep()
+    (again,) = [asked for asked in held(world) if asked.connection == "quickbooks"]
+    assert again.detail["total"] == {"was": "139.00", "is": "119.00"}
+
+
+async def test_a_void_invoice_that_is_open_again_is_asked_about() -> None:
+    """No state follows void: its copies are void, and would stay so."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things[invoice] = {**things[invoice], "status": "open"}
+    world.clock.time += 90_000
+    await world.settle()
+    (one,) = held(world)
+    assert (one.reason, one.detail["fields"]) == (holds.DOCUMENT_CHANGED, ["status"])
+    assert one.detail["status"] == {"was": "void", "is": "open"}
+    assert [paper.document.status for paper in papers(world)] == ["void"]
+    assert [copy["status"] for copy in shown(world, "quickbooks")] == ["void"]
+
+
+async def test_an_invoice_that_does_not_add_up_is_not_taken_and_keeps_its_month_open() -> None:
+    """What is paid and what is due come to more than the total: whichever of them is wrong, a copy would be, too."""
+    world = await billing()
+    invoice = bill(world)
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things[invoice] = {**things[invoice], "amount_paid": 100}
+    world.clock.time += 90_000
+    await world.settle()
+    assert papers(world) == []
+    assert shown(world, "quickbooks") == []
+    (one,) = failing(world)
+    assert "119" in one.message
+    assert [odd["remote_id"] for odd in closed(world)["untaken"]] == [invoice]
