@@ -89,6 +89,23 @@ async def test_one_of_two_records_of_a_payment_that_is_voided_frees_the_other() 
     assert [one["amount"] for one in shown(world, "stripe", "payment") if one["status"] == "succeeded"] == ["50.00"]
 
 
+async def test_a_credit_of_the_same_amount_is_no_second_record_of_a_payment() -> None:
+    """50.00 were taken off the price, and 50.00 came in: 19.00 are left, wherever one looks."""
+    both = DocumentPolicy(originates=KINDS, mirrors=("payment", "credit_note"), since=SINCE)
+    world, invoice, copy = await billed(both)
+    (customer,) = world.neutral("quickbooks")
+    head = {"customer": customer, "currency": "USD", "issued_on": "2026-11-20", "invoice": copy, "applied": "50.00"}
+    world.lookalikes["quickbooks"].edit("credit_note", None, {**head, "lines": [{"amount": "50.00", "product": "1"}]})
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+    for _ in range(3):
+        await world.next_sweep()
+    assert held(world) == []
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["19.00"], name
+    assert [one["amount"] for one in shown(world, "quickbooks", "payment") if one["status"] == "succeeded"] == ["50.00"]
+
+
 async def test_a_payment_that_is_recorded_once_more_where_its_copy_is_goes_nowhere() -> None:
     """The bookkeeper did not see that it was booked: her record is asked about, and not passed on."""
     world, invoice, copy = await billed(BACK)

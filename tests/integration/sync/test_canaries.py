@@ -77,6 +77,7 @@ LOOKS = (["status"], ["doctor"], ["failures"], ["holds"], ["inbox"], ["explain",
 DOCUMENT_LOOKS = (
     ["invoices", "list"], ["payments", "list"], ["credit-notes", "list"], ["invoices", "ageing"], ["close", "2026-11"],
     ["payouts", "list", "stripe"], ["plan"], ["invoices", "show", "nobody"],
+    ["customers", "overview", "nobody"],
 )  # fmt: skip
 EXPORTS = {"customers.csv": ["customers", "export"], "matches.csv": ["match", "export"]}
 DOCUMENT_PATHS = [
