@@ -138,8 +138,14 @@ class Rest:
             return {"its customer is not there"}
         if self._is_inactive(mirror, there):
             return {"its customer is inactive there"}
-        is_other = mirror == "quickbooks" and self._customers(mirror)[there]["currency"] != one["currency"]
-        return {"its customer has another currency there"} if is_other else set()
+        return {"its customer has another currency there"} if self._is_billed_otherwise(mirror, there, one) else set()
+
+    def _is_billed_otherwise(self, mirror: str, there: str, one: Shown) -> bool:
+        """The books have a customer in one currency; Stripe, in that of the first invoice."""
+        if mirror == "quickbooks":
+            return bool(self._customers(mirror)[there]["currency"] != one["currency"])
+        billed = self.shown["stripe"]["invoice"].values() if mirror == "stripe" else ()
+        return any(other["customer"] == there and other["currency"] != one["currency"] for other in billed)
 
     def _claims(self) -> dict[Named, Decimal]:
         """What people paid and credited of each invoice, wherever they did."""
