@@ -20,6 +20,7 @@ from core.model.policy import REGISTRY, ConnectionPolicy, DocumentPolicy, Policy
 from core.model.remote import Manifest
 from core.ports import ConnectionConfig
 
+MOST_BYTES: Final = 4 * 1024 * 1024
 NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
 SANDBOX_DOCUMENTS: Final[Mapping[str, DocumentPolicy]] = {
     "stripe": DocumentPolicy(originates=KINDS),
@@ -103,7 +104,11 @@ def sandbox_config(urls: Mapping[str, Mapping[str, str]]) -> AccordConfig:
 
 def _content(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigError(f"is larger than {MOST_BYTES} bytes, so it is another file", file=str(path))
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from error
     except UnicodeDecodeError as error:

@@ -403,6 +403,12 @@ def test_toml_that_python_cannot_hold_is_told_in_plain_words(mistakes: Mistakes,
     assert any(words in line for line in mistakes(text))
 
 
+def test_a_file_without_an_end_is_refused(providers: Mapping[str, Manifest]) -> None:
+    """It was read until the memory was full."""
+    with pytest.raises(ConfigError, match="is larger than"):
+        load_config(Path("/dev/zero"), providers)
+
+
 def test_a_byte_order_mark_is_no_mistake(load: Load) -> None:
     """Editors on Windows write one."""
     assert list(load("\ufeff" + STRIPE).connections) == ["stripe"]
