@@ -263,6 +263,12 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
         (STRIPE + f"[daemon]\nsweep_every = 0x{'f' * 9000}", "daemon.sweep_every", "more than 64 bits"),
         (STRIPE + 'base_url = ""', "connections.stripe.base_url", 'is blank; leave it out, or write one like "https'),
         (STRIPE + 'base_url = "http://[::1"', "connections.stripe.base_url", "line 3: is no address"),
+        ("".join(f"[connections.c{n}]\n" for n in range(201)), "connections", "there are more than 200; run a second"),
+        (
+            STRIPE + '[connections.stripe.documents]\nmirrors = ["invoice"]',
+            "connections.stripe.documents.mirrors",
+            "no invoice comes from here: there is no other connection",
+        ),
         (STRIPE + "[deamon]", "deamon", 'did you mean "daemon"?'),
         (STRIPE + "[x]\n", "x", "(known: connections, daemon, fields, guard)"),
     ],
