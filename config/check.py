@@ -61,7 +61,8 @@ def _sources_originate(mistakes: Mistakes, policy: Policy) -> None:
                 if other in policy.connections
             ):
                 mistakes.add(
-                    ("connections", name, "documents", "mirrors"), f"no {kind} comes from {', '.join(sources)}"
+                    ("connections", name, "documents", "mirrors"),
+                    f"no {kind} comes from {', '.join(sources) or 'here: there is no other connection'}",
                 )
 
 

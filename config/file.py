@@ -20,6 +20,8 @@ from core.model.policy import REGISTRY, ConnectionPolicy, DocumentPolicy, Policy
 from core.model.remote import Manifest
 from core.ports import ConnectionConfig
 
+MOST_CONNECTIONS: Final = 200
+MOST_BYTES: Final = 4 * 1024 * 1024
 NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
 SANDBOX_DOCUMENTS: Final[Mapping[str, DocumentPolicy]] = {
     "stripe": DocumentPolicy(originates=KINDS),
@@ -103,11 +105,15 @@ def sandbox_config(urls: Mapping[str, Mapping[str, str]]) -> AccordConfig:
 
 def _content(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigError(f"is larger than {MOST_BYTES} bytes, so it is another file", file=str(path))
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from error
     except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8 text", file=str(path)) from error
+        raise ConfigError("is not UTF-8 text; save it as UTF-8", file=str(path)) from error
 
 
 def _said(error: Exception) -> str:
@@ -131,6 +137,11 @@ class _Reading:
 
     def config(self) -> AccordConfig:
         connections = self._document.section("connections")
+        if len(list(connections)) > MOST_CONNECTIONS:
+            self._document.mistake(
+                "connections", f"there are more than {MOST_CONNECTIONS}; run a second daemon for the rest"
+            )
+            self._mistakes.raise_any()
         for name in connections:
             self._connection(connections, name)
         if not self._scopes:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
+from core.cli.drafts import drafted
 from core.errors import AccordError, InvalidInputError
 from core.model.values import METADATA_PREFIX
 
@@ -130,20 +131,8 @@ def writing(desk: Desk, file: str) -> Iterator[Any]:
         with desk.raw_output() as stream:
             yield _writer(stream)
         return
-    target = Path(file)
-    # a device, a pipe, a link: to be written to, and never replaced by a file
-    is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
-    draft = target.with_name(f".{target.name}.draft") if is_ours else target
-    try:
-        with draft.open("w", encoding="utf-8-sig", newline="") as stream:
-            yield _writer(stream)
-        if draft != target:
-            draft.replace(target)
-    except OSError as error:
-        raise InvalidInputError(f"{file} cannot be written: {error.strerror}", field="file") from error
-    finally:
-        if draft != target:
-            draft.unlink(missing_ok=True)
+    with drafted(Path(file), "file") as place, place.open("w", encoding="utf-8-sig", newline="") as stream:
+        yield _writer(stream)
 
 
 def _writer(stream: TextIO) -> Any:  # noqa: ANN401 - csv's writer has no public name

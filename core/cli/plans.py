@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from core.cli.command import add
 from core.cli.desk import CHANGES, FAILED, HELD, OK, Desk
+from core.cli.drafts import drafted
 from core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -155,16 +155,8 @@ def write_plans(file: Path, plans: Sequence[Plan]) -> None:
     """Write a plan file, whole or not at all."""
     import msgspec
 
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode({"accord_plan": FORMAT, "plans": plans})))
-        draft.replace(file)
-    except OSError as error:
-        cure = "free space there, or name another place"
-        raise InvalidInputError(f"{file} cannot be written: {error.strerror}", field="out", cure=cure) from error
-    finally:
-        with suppress(OSError):  # of a folder that is not there, there is no draft either
-            draft.unlink(missing_ok=True)
+    with drafted(file, "out") as place:
+        place.write_bytes(msgspec.json.format(msgspec.json.encode({"accord_plan": FORMAT, "plans": plans})))
 
 
 def activate(

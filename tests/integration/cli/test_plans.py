@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 from core.store import connections, customers, work
@@ -177,9 +178,25 @@ def test_a_plan_onto_a_full_disk_leaves_nothing_behind(agreed: World, accord: Ac
     assert agreed.db.read_now(customers.count) == 1
     with files_end_at(16):
         told = accord("plan", "stripe", "--out", str(tmp_path / "plan.json"), "--json").error
-    assert (told["field"], told["cure"]) == ("out", "free space there, or name another place")
+    assert (told["field"], told["cure"]) == ("out", "name another place, or free space there")
     assert list(tmp_path.glob("*plan.json*")) == []
     assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_plan_into_a_pipe_leaves_the_pipe_and_an_empty_name_is_refused(
+    agreed: World, accord: Accord, tmp_path: Path
+) -> None:
+    """A file took the place of the device; the empty name ended in a traceback."""
+    assert agreed.db.read_now(customers.count) == 1
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert accord("plan", "stripe", "--out", str(pipe)).code in (0, 2)
+    assert b"accord_plan" in os.read(reader, 65536)
+    os.close(reader)
+    assert pipe.is_fifo()
+    told = accord("plan", "stripe", "--out", "", "--json").error
+    assert (told["field"], told["cure"]) == ("out", "name a file")
 
 
 def test_with_a_daemon_it_is_the_daemon_that_carries_out(agreed: World, root: WorldRoot, accord: Accord) -> None:

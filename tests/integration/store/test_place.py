@@ -15,6 +15,7 @@ from core.errors import StorageError
 from core.store import schema
 from core.store.database import Database, Tx
 from core.store.tables import META
+from tests.support.disk import files_end_at
 
 Open = Callable[..., Database]
 
@@ -109,3 +110,11 @@ def test_a_database_that_is_there_keeps_its_mode(tmp_path: Path, open_database: 
     file.chmod(0o660)
     schema.upgrade(open_database(f"sqlite:///{file}"))
     assert stat.S_IMODE(file.stat().st_mode) == 0o660
+
+
+def test_a_file_that_may_not_grow_says_what_to_look_at(opened: tuple[Database, Path]) -> None:
+    """A quota is an I/O error to SQLite, and was told without a cure."""
+    db, _ = opened
+    with files_end_at(0), pytest.raises(StorageError, match="see whether its disk is full, fails or has a quota"):
+        db.run_now(put("beyond"))
+    assert db.read_now(names) == ["before"]

@@ -263,6 +263,12 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
         (STRIPE + f"[daemon]\nsweep_every = 0x{'f' * 9000}", "daemon.sweep_every", "more than 64 bits"),
         (STRIPE + 'base_url = ""', "connections.stripe.base_url", 'is blank; leave it out, or write one like "https'),
         (STRIPE + 'base_url = "http://[::1"', "connections.stripe.base_url", "line 3: is no address"),
+        ("".join(f"[connections.c{n}]\n" for n in range(201)), "connections", "there are more than 200; run a second"),
+        (
+            STRIPE + '[connections.stripe.documents]\nmirrors = ["invoice"]',
+            "connections.stripe.documents.mirrors",
+            "no invoice comes from here: there is no other connection",
+        ),
         (STRIPE + "[deamon]", "deamon", 'did you mean "daemon"?'),
         (STRIPE + "[x]\n", "x", "(known: connections, daemon, fields, guard)"),
     ],
@@ -401,6 +407,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, providers: Mapping[
 def test_toml_that_python_cannot_hold_is_told_in_plain_words(mistakes: Mistakes, text: str, words: str) -> None:
     """They ended in tracebacks."""
     assert any(words in line for line in mistakes(text))
+
+
+def test_a_file_without_an_end_is_refused(providers: Mapping[str, Manifest]) -> None:
+    """It was read until the memory was full."""
+    with pytest.raises(ConfigError, match="is larger than"):
+        load_config(Path("/dev/zero"), providers)
 
 
 def test_a_byte_order_mark_is_no_mistake(load: Load) -> None:

@@ -1,0 +1,32 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from core.errors import InvalidInputError
+
+
+@contextmanager
+def drafted(target: Path, field: str) -> Iterator[Path]:
+    """Where to write what shall stand at `target`: beside it, and in its place at the end.
+
+    A device, a pipe or a link is written to itself: a file would take its place. OSError is InvalidInputError.
+    """
+    if not target.name:
+        raise InvalidInputError(f"{str(target)!r} is no name of a file", field=field, cure="name a file")
+    is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
+    draft = target.with_name(f".{target.name}.draft") if is_ours else target
+    try:
+        yield draft
+        if is_ours:
+            draft.replace(target)
+    except OSError as error:
+        cure = "name another place, or free space there"
+        raise InvalidInputError(f"{target} cannot be written: {error.strerror}", field=field, cure=cure) from error
+    finally:
+        if is_ours:
+            with suppress(OSError):  # of a folder that is not there, there is no draft either
+                draft.unlink(missing_ok=True)
