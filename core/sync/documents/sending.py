@@ -36,6 +36,7 @@ from core.sync.hub import Connection, Hub
 
 COPIES_AT_ONCE = 100
 """In one transaction: webhooks that come meanwhile wait for its end."""
+_DRAFT = "draft"
 NOT_EXECUTED = (RetryError, StaleError, GoneError, ReauthorizeError)
 
 
@@ -118,7 +119,7 @@ def commit_written(
     if connection.documents is None:
         raise BugError(f"{connection.manifest.title} has no documents")
     try:
-        connection.documents.read(copy.mapping.kind, receipt.sighting.raw)
+        there = connection.documents.read(copy.mapping.kind, receipt.sighting.raw)
     except ReplyError as error:
         doubt(tx, hub, connection, copy, intent, AmbiguousError(f"answered with something unreadable: {error}"))
         return None
@@ -131,6 +132,11 @@ def commit_written(
         state = mapping.state if mapping.state in (mappings.ENDED, "excluded") else "live"
         mapping = msgspec.structs.replace(mapping, remote_id=remote_id, state=state, updated_at=now)
         mappings.update(tx, [mapping])
+        _wake_those_about_it(tx, hub, connection, copy)
+    elif (
+        copy.raw is not None and there.document.status != _DRAFT and _was_draft(connection, copy.mapping.kind, copy.raw)
+    ):
+        # what settles it may have been refused meanwhile, as nothing settles a draft
         _wake_those_about_it(tx, hub, connection, copy)
     if intent.action == "create":
         announced.made(tx, connection.name, copy.paper.id)
@@ -151,6 +157,13 @@ def _claim(tx: Tx, hub: Hub, connection: Connection, copy: Copy, remote_id: str)
     digest = digest_of(holds.REJECTED, remote_id, copy.paper.digest)
     hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))
     return False
+
+
+def _was_draft(connection: Connection, kind: str, raw: bytes) -> bool:
+    try:
+        return connection.documents is not None and connection.documents.read(kind, raw).document.status == _DRAFT
+    except ReplyError:
+        return False  # of what could not be understood nobody knows
 
 
 def _wake_those_about_it(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:

@@ -17,6 +17,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
+LOCKED = b'{"error": {"type": "invalid_request_error", "code": "lock_timeout", "message": "busy"}}'
 LINE = {"description": "Seats", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"}
 
 
@@ -129,6 +130,38 @@ async def test_a_copy_that_somebody_pays_at_stripe_is_asked_about(amount: str, l
     await world.next_sweep()
     assert [(one.reason, one.detail["document"]) for one in held(world)] == [("rejected", "payment")]
     assert world.writes("stripe") == before
+
+
+async def test_a_payment_that_comes_before_its_copy_is_final_settles_it_once_it_is() -> None:
+    """The two are under way at once: refused by a draft, it stayed held until somebody looked, up to an hour later."""
+    world = await booking()
+    through, busy = world.exchanges["stripe"], [True]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if busy[0] and request.url.endswith("/finalize"):
+            return HttpResponse(429, {"content-type": "application/json"}, LOCKED)
+        return through(request)
+
+    world.exchanges["stripe"] = exchange
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    pay(world, invoice, "50.00", "quickbooks")
+    note = {
+        "number": "C-1",
+        "invoice": invoice,
+        "applied": "9.00",
+        "lines": [{"description": "Sorry", "amount": "9.00"}],
+    }
+    customer = next(iter(world.neutral("quickbooks")))
+    world.lookalikes["quickbooks"].edit("credit_note", None, {"customer": customer, "currency": "USD", **note})
+    world.clock.time += world.timing.changes_every + 1
+    await world.settle(patience=30)
+    assert [one["status"] for one in shown(world, "stripe")] == ["draft"]
+    assert {one.detail["document"] for one in held(world)} == {"payment", "credit_note"}
+    busy[0] = False
+    await world.settle(patience=60)
+    (there,) = shown(world, "stripe")
+    assert (there["paid"], there["credited"], there["due"], there["status"]) == ("50.00", "9.00", "60.00", "open")
+    at_rest(world)
 
 
 async def test_an_open_invoice_waits_until_it_is_paid_where_it_may_not_be_open() -> None:
