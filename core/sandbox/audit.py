@@ -14,7 +14,11 @@ Shown = Mapping[str, Mapping[str, Any]]
 Numbers = Mapping[str, str]
 """Number by the id of an invoice, at one system."""
 
+Belongs = Callable[[str, Mapping[str, Any], str], bool]
+"""(system, document, mirror) -> whether the mirror is to have a copy of what was made at the system."""
+
 _EQUAL: Final = ("currency", "total", "tax", "status", "due")
+_OF_LINE: Final = ("amount", "discount")
 _UNCOPIED: Final = frozenset({"draft"})
 _STANDS: Final = frozenset({"succeeded", "issued"})
 
@@ -27,8 +31,17 @@ class Discrepancy(msgspec.Struct, frozen=True):
     problem: str
 
 
+def everywhere(system: str, one: Mapping[str, Any], mirror: str) -> bool:
+    """Books that are nobody's in particular: every mirror gets every document."""
+    del system, one, mirror
+    return True
+
+
 def discrepancies(
-    invoices: Mapping[str, Shown], mirrors: Mapping[str, Sequence[str]], held: frozenset[str]
+    invoices: Mapping[str, Shown],
+    mirrors: Mapping[str, Sequence[str]],
+    held: frozenset[str],
+    belongs: Belongs = everywhere,
 ) -> list[Discrepancy]:
     """Everything that is wrong. `mirrors`: system -> where its copies are; `held`: numbers that people decide about."""
     found: list[Discrepancy] = []
@@ -38,16 +51,20 @@ def discrepancies(
             copies = _by_number(invoices[mirror])
             for one in _originals(shown):
                 number = one["number"]
-                if number not in held:
+                if number not in held and belongs(system, one, mirror):
                     found += (Discrepancy(mirror, number, why) for why in _unequal(one, copies.get(number, [])))
-    return found + list(_strays(invoices, mirrors))
+    return found + list(_strays(invoices, mirrors, belongs))
 
 
-def _strays(invoices: Mapping[str, Shown], mirrors: Mapping[str, Sequence[str]]) -> Iterator[Discrepancy]:
-    """Copies that nothing was to be copied for: of a draft, of nothing, or of one that has its copy."""
+def _strays(
+    invoices: Mapping[str, Shown], mirrors: Mapping[str, Sequence[str]], belongs: Belongs
+) -> Iterator[Discrepancy]:
+    """Copies that nothing was to be copied for: of a draft, of nothing, of another's, or of one that has its copy."""
     for mirror in sorted({one for names in mirrors.values() for one in names}):
         origins = [system for system, names in mirrors.items() if mirror in names]
-        wanted = Counter(one["number"] for system in origins for one in _originals(invoices[system]))
+        wanted = Counter(
+            one["number"] for system in origins for one in _originals(invoices[system]) if belongs(system, one, mirror)
+        )
         there = {number: len(some) for number, some in _by_number(invoices[mirror]).items()}
         for number, times in there.items():
             if times > wanted[number]:
@@ -55,7 +72,11 @@ def _strays(invoices: Mapping[str, Shown], mirrors: Mapping[str, Sequence[str]])
 
 
 def settlement_problems(
-    shown: Mapping[str, Mapping[str, Shown]], held: Collection[str], origin: str, books: str
+    shown: Mapping[str, Mapping[str, Shown]],
+    held: Collection[str],
+    origin: str,
+    books: str,
+    belongs: Belongs = everywhere,
 ) -> list[str]:
     """Each payment and each credit note of `origin` is in the books once, for its invoice and with its amount.
 
@@ -69,7 +90,11 @@ def settlement_problems(
     }
     for kind, read in readings.items():
         there = shown[kind]
-        made = {name: read(one, numbers[origin]) for name, one in there[origin].items() if _is_original(one)}
+        made = {
+            name: read(one, numbers[origin])
+            for name, one in there[origin].items()
+            if _is_original(one) and belongs(origin, one, books)
+        }
         wanted = Counter(told for name, told in made.items() if name not in held)
         may_be = Counter(told for name, told in made.items() if name in held)
         copied = [one for one in there[books].values() if one.get("mark") and one["status"] in _STANDS]
@@ -84,7 +109,7 @@ def _is_original(one: Mapping[str, Any]) -> bool:
 
 
 def _applied(one: Mapping[str, Any], numbers: Numbers) -> tuple[object, ...]:
-    parts = sorted((numbers[part["invoice"]], Decimal(part["amount"])) for part in one["applications"])
+    parts = sorted((numbers.get(part["invoice"], ""), Decimal(part["amount"])) for part in one["applications"])
     return (one["currency"], Decimal(one["amount"]), tuple(parts))
 
 
@@ -117,6 +142,13 @@ def _unequal(one: Mapping[str, Any], copies: Sequence[Mapping[str, Any]]) -> Ite
                 continue  # some systems keep the amounts of what is void, others show zero
             if copy[field] != one[field]:
                 yield f"has {field} {copy[field]}, not {one[field]}"
+        if one["status"] != "void" and _lines(copy) != _lines(one):
+            yield f"has the lines {_lines(copy)}, not {_lines(one)}"
+
+
+def _lines(one: Mapping[str, Any]) -> list[str]:
+    """Each with its sign, in order. Of tax some systems have the sum only."""
+    return [" - ".join(line[name] for name in _OF_LINE) for line in one.get("lines", ())]
 
 
 def _unbalanced(one: Mapping[str, Any]) -> Iterator[str]:

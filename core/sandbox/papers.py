@@ -1,7 +1,7 @@
 """Invents the invoices of a demo, as what people type into the systems that bill; pure: chance is injected.
 
-Every kind of ending is there: paid, paid in parts, credited, voided, overdue, a draft; and amounts with no, two and
-three decimals, with discounts and with tax.
+Every kind of ending is there: paid, paid in parts, credited, voided, overdue, a draft, and where it is asked for money
+that goes back; and amounts with no, two and three decimals, with discounts, with tax and with lines below zero.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 Biller = Literal["stripe", "quickbooks"]
-Ending = Literal["open", "paid", "in parts", "part paid", "credited", "void", "draft"]
+Ending = Literal[
+    "open", "paid", "in parts", "part paid", "credited", "void", "draft", "refunded", "part refunded", "charged back"
+]
 
 PLACES: Final = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
 """Decimals of the demo's currencies, written down a second time."""
@@ -24,7 +26,10 @@ ENDINGS: Final[tuple[Ending, ...]] = (
     "draft",
 )  # fmt: skip
 """What becomes of an invoice, each as often as it is here."""
+MONEY_BACK: Final[tuple[Ending, ...]] = ("refunded", "part refunded", "charged back")
+"""Paid at Stripe, and then money goes back, which a person books by hand. What is billed at QuickBooks stays paid."""
 _SOLD: Final = ("Seats", "API calls", "Onboarding", "Premium support", "Größe L")
+_ALLOWED: Final = ("Allowance", "Unused time on Seats")
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -51,20 +56,26 @@ Edit = Callable[[Biller, str, str | None, Mapping[str, Any]], str]
 """(system, kind, id or None, changes) -> id: a person's edit (LookAlike.edit)."""
 
 
-def invent(rng: Random, accounts: Sequence[Account], number: int) -> list[Bill]:
+def invent(rng: Random, accounts: Sequence[Account], number: int, endings: Sequence[Ending] = ENDINGS) -> list[Bill]:
     """`number` bills, in every account's own currency."""
-    return [_bill(rng, rng.choice(accounts), place) for place in range(number)]
+    return [_bill(rng, rng.choice(accounts), place, endings[place % len(endings)]) for place in range(number)]
 
 
-def _bill(rng: Random, account: Account, place: int) -> Bill:
-    system: Biller = rng.choice(("stripe", "quickbooks"))
-    ending = ENDINGS[place % len(ENDINGS)]
+def _bill(rng: Random, account: Account, place: int, ending: Ending) -> Bill:
+    system: Biller = rng.choices(("stripe", "quickbooks"), (4, 1))[0]
     if ending == "draft" and system == "quickbooks":
         ending = "open"  # QuickBooks has no drafts
+    if ending in MONEY_BACK and system == "quickbooks":
+        ending = "paid"
     places = PLACES[account.currency]
     rows, total = [], Decimal(0)
-    for _ in range(rng.randint(1, 4)):
+    # QuickBooks divides tax and discount among lines, here to a third decimal, which Stripe does not take
+    for _ in range(1 if (system, places) == ("quickbooks", 3) else rng.randint(1, 4)):
         row, amount = _line(rng, places)
+        rows.append(row)
+        total += amount
+    if rng.random() < 0.2 and len(rows) > 1:
+        row, amount = _allowance(rng, places, total)
         rows.append(row)
         total += amount
     day = rng.randint(1, 28)
@@ -81,9 +92,7 @@ def _bill(rng: Random, account: Account, place: int) -> Bill:
 
 
 def _line(rng: Random, places: int) -> tuple[dict[str, str], Decimal]:
-    smallest = Decimal(1).scaleb(-places)
-    # Stripe's amounts with three decimals end in 0
-    step = smallest * 10 if places == 3 else smallest
+    step = _step(places)
     quantity, price = rng.randint(1, 12), step * rng.randint(1, 40_000)
     amount = price * quantity
     discount = step * rng.randint(1, 9) if rng.random() < 0.2 else Decimal(0)
@@ -96,6 +105,19 @@ def _line(rng: Random, places: int) -> tuple[dict[str, str], Decimal]:
         "tax": str(tax),
     }
     return row, amount - discount + tax
+
+
+def _allowance(rng: Random, places: int, total: Decimal) -> tuple[dict[str, str], Decimal]:
+    """A line below zero, of up to a third of what the others come to."""
+    step = _step(places)
+    amount = -step * rng.randint(1, max(1, int(total / 3 / step)))
+    row = {"description": rng.choice(_ALLOWED), "quantity": "1", "amount": str(amount), "discount": "0", "tax": "0"}
+    return row, amount
+
+
+def _step(places: int) -> Decimal:
+    """The smallest unit that can be paid: Stripe's amounts with three decimals end in 0."""
+    return Decimal(1).scaleb(-places) * (10 if places == 3 else 1)
 
 
 def plant_bills(bills: Sequence[Bill], edit: Edit) -> list[str]:
@@ -120,26 +142,34 @@ def _plant(bill: Bill, edit: Edit) -> str:
     for amount in _payments(bill):
         applied = [{"invoice": invoice, "amount": str(amount)}]
         paid = {**same, "amount": str(amount), "received_on": bill.due_on, "applications": applied}
-        edit(bill.system, "payment", None, paid)
+        payment = edit(bill.system, "payment", None, paid)
+        if bill.ending in MONEY_BACK:
+            edit(bill.system, "payment", payment, _back(bill))
     if bill.ending == "void":
         edit(bill.system, "invoice", invoice, {"status": "void"})
     elif bill.ending == "credited":
         credited = str(_part(bill))
         lines = [{"description": "Credit", "quantity": "1", "amount": credited}]
-        note = {**same, "invoice": invoice, "lines": lines, "applied": credited}
+        named = {"number": f"C-{bill.number}"} if numbered else {}
+        note = {**same, **named, "invoice": invoice, "lines": lines, "applied": credited}
         edit(bill.system, "credit_note", None, note)
     return invoice
 
 
 def _payments(bill: Bill) -> list[Decimal]:
-    if bill.ending == "paid":
+    if bill.ending == "paid" or bill.ending in MONEY_BACK:
         return [bill.total]
     part = _part(bill)
     return {"part paid": [part], "in parts": [part, bill.total - part]}.get(bill.ending, [])
 
 
+def _back(bill: Bill) -> dict[str, Any]:
+    if bill.ending == "charged back":
+        return {"dispute": {"amount": str(_part(bill))}}
+    return {"refunded": str(bill.total if bill.ending == "refunded" else _part(bill))}
+
+
 def _part(bill: Bill) -> Decimal:
     """About a third, in units that the currency can pay."""
-    places = PLACES[bill.account.currency]
-    step = Decimal(1).scaleb(-places) * (10 if places == 3 else 1)
+    step = _step(PLACES[bill.account.currency])
     return max(step, (bill.total / 3 // step) * step)

@@ -13,8 +13,8 @@ from typing import Any
 Document = Mapping[str, Any]
 Systems = Mapping[str, Mapping[str, Mapping[str, Document]]]
 """Documents in neutral names: by system, kind and id."""
-Booked = Mapping[str, Mapping[str, Any]]
-"""QuickBooks' payments as it has them, by id: those of nothing, which apply a credit, are among them."""
+Booked = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Payments as QuickBooks has them, by company and id: those of nothing, which apply a credit, are among them."""
 
 _ZERO = Decimal(0)
 
@@ -31,11 +31,12 @@ def unbalanced(systems: Systems, booked: Booked) -> Iterator[str]:
                 yield f"{system} {name}: {parts} are not {one['total']}"
     if "stripe" in systems:
         yield from _at_stripe(systems["stripe"])
-    linked = _linked(booked)
-    for name, one in systems.get("quickbooks", {}).get("invoice", {}).items():
-        settled = linked.get(name, _ZERO)
-        if one["status"] != "void" and settled + Decimal(one["due"]) != Decimal(one["total"]):
-            yield f"quickbooks {name}: {settled} settles it, and {one['due']} of {one['total']} is due"
+    for books, payments in booked.items():
+        linked = _linked(payments)
+        for name, one in systems[books]["invoice"].items():
+            settled = linked.get(name, _ZERO)
+            if one["status"] != "void" and settled + Decimal(one["due"]) != Decimal(one["total"]):
+                yield f"{books} {name}: {settled} settles it, and {one['due']} of {one['total']} is due"
 
 
 def unsettled(systems: Systems, booked: Booked, mirror: str) -> Iterator[str]:
@@ -46,7 +47,7 @@ def unsettled(systems: Systems, booked: Booked, mirror: str) -> Iterator[str]:
     settled: dict[str, Decimal] = {}
     for system, shown in systems.items():
         if system != mirror:
-            by_name = _linked(booked) if system == "quickbooks" else _settled_at_stripe(shown)
+            by_name = _linked(booked[system]) if system in booked else _settled_at_stripe(shown)
             for name, one in shown["invoice"].items():
                 if not one.get("mark"):
                     written_off = Decimal(one.get("written_off") or 0)
@@ -98,7 +99,7 @@ def _credited(shown: Mapping[str, Mapping[str, Document]]) -> dict[str, Decimal]
     return credited
 
 
-def _linked(booked: Booked) -> dict[str, Decimal]:
+def _linked(booked: Mapping[str, Mapping[str, Any]]) -> dict[str, Decimal]:
     """What the books' payments settle of each invoice, money and credits alike."""
     found: dict[str, Decimal] = {}
     for payment in booked.values():

@@ -103,7 +103,7 @@ class Audit:
                 self._note(rest, named, one, mirror)
         self._unpayable()
         self._strays(rest)
-        for problem in unbalanced(rest.shown, self._clerks.lookalike("quickbooks").objects("payment")):
+        for problem in unbalanced(rest.shown, {"quickbooks": self._clerks.lookalike("quickbooks").objects("payment")}):
             self._fail(f"F4: {problem}")
         self._spoiled(rest)
         self._registry(rest)

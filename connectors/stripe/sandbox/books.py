@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 from connectors.stripe.sandbox import crediting, records
-from connectors.stripe.sandbox.amounts import digits, minor
+from connectors.stripe.sandbox.amounts import digits, minor, spoken
 from connectors.stripe.sandbox.customers import metadata_in
 from connectors.stripe.sandbox.drafts import blank_invoice, line_of, number_is_free
 from connectors.stripe.sandbox.invoicing import Invoicing, must_be_draft, must_be_open, must_not_be_final
@@ -52,7 +52,18 @@ class Books:
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """The same in neutral names."""
-        return {remote_id: TRUTHS[kind](self._ledger, thing) for remote_id, thing in self.objects(kind).items()}
+        told = {remote_id: TRUTHS[kind](self._ledger, thing) for remote_id, thing in self.objects(kind).items()}
+        if kind == "payment":
+            for remote_id, payment in told.items():
+                payment["charged_back"] = self._charged_back(self._ledger.things["invoice_payment"][remote_id])
+        return told
+
+    def _charged_back(self, payment: Thing) -> str:
+        """What banks took and did not give back of the whole charge."""
+        intent = self._ledger.intents.get(payment["payment"].get("payment_intent", ""), {})
+        disputes = self._treasury.disputes_of(intent.get("latest_charge", ""))
+        taken = -sum(moved["amount"] for one in disputes for moved in one["balance_transactions"])
+        return spoken(taken, payment["currency"])
 
     def edit(self, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         """Make or change a document; returns its id."""
