@@ -162,6 +162,9 @@ class Application:
         """Settings of a connection to each look-alike, by name; `urls` are their base URLs."""
         return {name: self._offers[name].settings(url) for name, url in urls.items()}
 
+    def _settings_of(self, access: SandboxAccess) -> Mapping[str, Mapping[str, str]]:
+        return access.settings or self.sandbox_settings(access.urls)
+
     def clock(self) -> Clock:
         """The machine's clock."""
         from core.clock import SystemClock
@@ -274,7 +277,7 @@ class Application:
         from core.sync.build import Parts, build_hub
         from core.sync.hub import Timing
 
-        config = self.config if access is None else sandbox_config(self.sandbox_settings(access.urls))
+        config = self.config if access is None else sandbox_config(self._settings_of(access), access.policies)
         parts = Parts(
             configs=config.connections,
             policy=config.policy,

@@ -78,18 +78,14 @@ def load_config(
     return config
 
 
-def sandbox_config(urls: Mapping[str, Mapping[str, str]]) -> AccordConfig:
-    """Connect local look-alikes, everything flowing: `urls` is provider -> settings of its connection."""
-    connections = {
-        name: ConnectionConfig(
-            name=name,
-            provider=name,
-            settings=dict(settings),
-            metadata_keys=SANDBOX_METADATA_KEYS.get(name, ()),
-        )
-        for name, settings in urls.items()
-    }
-    scopes = {
+def sandbox_config(
+    urls: Mapping[str, Mapping[str, str]], told: Mapping[str, ConnectionPolicy] | None = None
+) -> AccordConfig:
+    """Connect local look-alikes: `urls` is connection -> its settings.
+
+    Everything flows, and a connection is called as its provider, but for those of which `told` says otherwise.
+    """
+    usual = {
         name: ConnectionPolicy(
             name=name,
             provider=name,
@@ -99,6 +95,16 @@ def sandbox_config(urls: Mapping[str, Mapping[str, str]]) -> AccordConfig:
             documents=SANDBOX_DOCUMENTS.get(name, DocumentPolicy()),
         )
         for name in urls
+    }
+    scopes = usual | dict(told or {})
+    connections = {
+        name: ConnectionConfig(
+            name=name,
+            provider=scopes[name].provider,
+            settings=dict(settings),
+            metadata_keys=SANDBOX_METADATA_KEYS.get(name, ()),
+        )
+        for name, settings in urls.items()
     }
     return AccordConfig(connections=connections, policy=Policy(connections=scopes))
 

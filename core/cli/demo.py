@@ -1,7 +1,8 @@
 """The main job, shown and proved on the sandbox.
 
 Three look-alikes are filled with a realistic mess; `expected.json` is derived from the seed alone. Accord plans,
-is activated, and reconciles over real HTTP. Then the look-alikes are read directly, without the engine, and
+is activated, and reconciles over real HTTP. Then some customers become those of a second legal entity, whose books are
+a fourth look-alike, and everybody is billed. At last the look-alikes are read directly, without the engine, and
 compared with what was expected; and once more, after a second pass that must not have written anything.
 """
 
@@ -20,7 +21,18 @@ from typing import Any
 
 import msgspec
 
-from core.cli.demo_bills import audited, bill_everybody, copied, look_at_bills, unequal
+from core.cli.demo_bills import (
+    audited,
+    bill_everybody,
+    billed,
+    by_hand,
+    choose_accounts,
+    copied,
+    divide,
+    is_of_documents,
+    look_at_bills,
+    unequal,
+)
 from core.cli.quiet import Bell, left_over, paused, run_until_quiet
 from core.cli.root import Root, SandboxAccess
 from core.cli.screen import Screen
@@ -28,6 +40,8 @@ from core.sandbox.admin import Edit
 from core.sandbox.background import serving
 from core.sandbox.cast import SYSTEMS, System
 from core.sandbox.client import SandboxClient
+from core.sandbox.company import BRANCH, POLICIES, SETTINGS
+from core.sandbox.lookalike import LookAlike
 from core.sandbox.seed import Seed, demo_seed, plant
 from core.sandbox.verify import Difference, differences
 from core.store import customers, documents, holds, mappings
@@ -58,7 +72,7 @@ class Stage:
     hub: Hub
     lanes: Lanes
     bell: Bell
-    clients: Mapping[System, SandboxClient]
+    clients: Mapping[str, SandboxClient]
     seed: Seed
     bills: int
     ids: Mapping[System, Sequence[str]]
@@ -72,19 +86,21 @@ def demo(root: Root, *, customers: int, bills: int, seed: int, dump: Path | None
     folder = dump or FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     story = demo_seed(random.Random(seed), customers)  # noqa: S311 - a seed, not a secret
-    lookalikes = root.lookalikes(lag_scale=LAG_SCALE, seed=seed, enforce_limits=True)
+    lookalikes = _lookalikes(root, seed)
     with ExitStack() as stack:
         server = stack.enter_context(serving(lookalikes, clock=root.clock(), rng=random.Random(seed)))  # noqa: S311
-        clients: dict[System, SandboxClient] = {name: SandboxClient(server.url(name)) for name in SYSTEMS}
-        for client in clients.values():
+        clients = {name: SandboxClient(server.url(name)) for name in lookalikes}
+        for name, client in clients.items():
             stack.callback(client.close)
+            if "realm_id" in SETTINGS.get(name, {}):
+                client.settings(realm_id=SETTINGS[name]["realm_id"])
         ids = plant(story, lambda name, rows: clients[name].bulk([Edit(changes=dict(row)) for row in rows]))
+        divide(clients, random.Random(seed), ids["stripe"], _plain(story, ids))  # noqa: S311
         database = folder / "registry.sqlite3"
         for old in folder.glob("registry.sqlite3*"):
             old.unlink()
         bell = Bell()
-        urls: dict[str, str] = {name: server.url(name) for name in SYSTEMS}
-        access = SandboxAccess(urls=urls, secrets=root.sandbox_secrets())
+        access = _access(root, {name: server.url(name) for name in lookalikes})
         hub = stack.enter_context(
             root.open_hub(sandbox=access, wake=bell.ring, is_direct=False, database_url=f"sqlite:///{database}")
         )
@@ -93,12 +109,37 @@ def demo(root: Root, *, customers: int, bills: int, seed: int, dump: Path | None
         return asyncio.run(_play(stage, random.Random(seed), as_json=as_json))  # noqa: S311 - a seed
 
 
+def _lookalikes(root: Root, seed: int) -> dict[str, LookAlike]:
+    """The three, and the books of the second entity."""
+    built = root.lookalikes(lag_scale=LAG_SCALE, seed=seed, enforce_limits=True)
+    branch = root.lookalikes(lag_scale=LAG_SCALE, seed=seed + 1, enforce_limits=True)
+    return {**{name: built[name] for name in SYSTEMS}, BRANCH: branch[POLICIES[BRANCH].provider]}
+
+
+def _access(root: Root, urls: Mapping[str, str]) -> SandboxAccess:
+    providers = {name: POLICIES[name].provider for name in urls}
+    usual = {name: root.sandbox_settings({providers[name]: url})[providers[name]] for name, url in urls.items()}
+    secrets = root.sandbox_secrets()
+    return SandboxAccess(
+        urls=urls,
+        secrets={name: secrets[provider] for name, provider in providers.items()},
+        settings={name: {**told, **SETTINGS.get(name, {})} for name, told in usual.items()},
+        policies=POLICIES,
+    )
+
+
 async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
     _introduce(stage)
     _write(stage, "expected.json", _expected(stage))
     _dump(stage, "before")
-    await _agree(stage)
-    approved = await bill_everybody(stage.hub, stage.clients, rng, stage.bills, lambda: _settle(stage))
+    await _settle(stage)
+    for name in SYSTEMS:
+        await _agree(stage, name)
+    accounts = choose_accounts(stage.hub, stage.clients, rng)
+    await ask(stage.hub, "stripe", {"what": "changes"})
+    await _settle(stage)
+    await _agree(stage, BRANCH)
+    approved = await bill_everybody(stage.hub, stage.clients, rng, accounts, stage.bills, lambda: _settle(stage))
     for one in approved:
         stage.screen.line(f"Too much at once, approved: {one}")
     unfinished = stage.hub.db.read_now(lambda tx: left_over(tx, stage.hub))
@@ -126,6 +167,8 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
             {"connection": one[0], "reason": one[1], "field": one[2], "person": one[3]}
             for one in sorted(held.elements())
         ],
+        "by_hand": stage.hub.db.read_now(by_hand),
+        "billed": billed(stage.clients),
         "second_pass_reads": reads,
         "second_pass_writes": second_writes,
         "unfinished": [] if is_good else unfinished,
@@ -139,35 +182,33 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
 def _introduce(stage: Stage) -> None:
     screen = stage.screen
     screen.line("Three systems, each with its own idea of who the customers are:", style="bold")
-    screen.table(["system", "objects"], [[name, len(client.objects())] for name, client in stage.clients.items()])
+    screen.table(["system", "objects"], [[name, len(stage.clients[name].objects())] for name in SYSTEMS])
 
 
-async def _agree(stage: Stage) -> None:
-    """One connection after the other: list it, show its plan, activate it, and let everything flow."""
+async def _agree(stage: Stage, name: str) -> None:
+    """Show a connection's plan, activate it, and let everything flow."""
     hub, screen = stage.hub, stage.screen
-    await _settle(stage)
-    for name in SYSTEMS:
-        connection = hub.connections[name]
-        seen = await plan(hub, connection)
-        counts = ", ".join(f"{kind} {times}" for kind, times in sorted(seen.counts.items())) or "nothing"
-        screen.line(f"\nPlan for {name}: {counts}; {seen.calls} write calls (digest {seen.digest})", style="bold")
-        rows = [
-            [
-                item.kind,
-                item.external_id or item.remote_id,
-                change.field,
-                change.where,
-                change.old,
-                change.new,
-                change.rule,
-            ]
-            for item in seen.items
-            if item.kind in ("link", "update", "take")
-            for change in item.changes
+    connection = hub.connections[name]
+    seen = await plan(hub, connection)
+    counts = ", ".join(f"{kind} {times}" for kind, times in sorted(seen.counts.items())) or "nothing"
+    screen.line(f"\nPlan for {name}: {counts}; {seen.calls} write calls (digest {seen.digest})", style="bold")
+    rows = [
+        [
+            item.kind,
+            item.external_id or item.remote_id,
+            change.field,
+            change.where,
+            change.old,
+            change.new,
+            change.rule,
         ]
-        screen.table(["what", "record", "field", "where", "old", "new", "rule"], rows[:ROWS_SHOWN])
-        await activate(hub, connection, seen.digest, actor="demo")
-        await _settle(stage)
+        for item in seen.items
+        if item.kind in ("link", "update", "take")
+        for change in item.changes
+    ]
+    screen.table(["what", "record", "field", "where", "old", "new", "rule"], rows[:ROWS_SHOWN])
+    await activate(hub, connection, seen.digest, actor="demo")
+    await _settle(stage)
 
 
 async def _settle(stage: Stage) -> None:
@@ -186,7 +227,7 @@ async def _second_pass(stage: Stage) -> tuple[int, int]:
     """List everything again; the look-alikes themselves say what was read and written."""
     before = {name: client.stats() for name, client in stage.clients.items()}
     mutations = _writes(stage)
-    for name in SYSTEMS:
+    for name in stage.clients:
         await ask(stage.hub, name, {"what": "full"})
     await _settle(stage)
     await look_at_bills(stage.hub, lambda: _settle(stage))
@@ -203,15 +244,17 @@ def _writes(stage: Stage) -> dict[str, int]:
 
 
 def _verify(stage: Stage) -> list[Difference]:
-    shown = {name: client.neutral() for name, client in stage.clients.items()}
+    shown = {name: stage.clients[name].neutral() for name in SYSTEMS}
     return differences(stage.seed, stage.ids, shown)
 
 
 def _held(tx: Tx, stage: Stage) -> Counter[HoldKey]:
-    """Open holds, each with the person of the seed it is about."""
+    """Open holds of customers, each with the person of the seed it is about."""
     persons = _persons_by_id(stage)
     found: Counter[HoldKey] = Counter()
     for hold in holds.listing(tx, limit=100_000):
+        if is_of_documents(hold):
+            continue
         person = persons.get((hold.connection, hold.subject[2:]), "")
         if hold.record_id:
             rows = mappings.of_records(tx, [hold.record_id]).get(hold.record_id, [])
@@ -219,6 +262,17 @@ def _held(tx: Tx, stage: Stage) -> Counter[HoldKey]:
             person = min(names, default="nobody of the seed")
         found[hold.connection, hold.reason, hold.field, person] += 1
     return found
+
+
+def _plain(seed: Seed, ids: Mapping[System, Sequence[str]]) -> set[str]:
+    """Ids at Stripe of people of whom nothing is held, who are active and below nobody."""
+    rivals = {one for rivalry in seed.rivalries for one in rivalry.persons}
+    return {
+        ids["stripe"][person.rows["stripe"]]
+        for person in seed.persons
+        if "stripe" in person.rows
+        and not (person.holds or person.parent or person.key in rivals or person.final.get("status") == "inactive")
+    }
 
 
 def _persons_by_id(stage: Stage) -> dict[tuple[str, str], str]:

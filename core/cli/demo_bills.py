@@ -3,47 +3,85 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from core.model.documents import KINDS
-from core.model.holds import MASS_CHANGE
-from core.model.policy import DocumentPolicy
-from core.sandbox.audit import discrepancies, settlement_problems
-from core.sandbox.cast import System
+from core.model.holds import BY_HAND, MASS_CHANGE
+from core.model.policy import ENTITY_FIELD, DocumentPolicy
+from core.sandbox.admin import Edit
+from core.sandbox.audit import Belongs, Shown, discrepancies, settlement_problems
+from core.sandbox.branches import branch_problems
 from core.sandbox.client import SandboxClient
-from core.sandbox.papers import PLACES, Account, Biller, invent, plant_bills
+from core.sandbox.company import BRANCH, INC, LABS
+from core.sandbox.money_back import Question, questions, wrong_questions
+from core.sandbox.papers import ENDINGS, MONEY_BACK, PLACES, Account, Biller, invent, plant_bills
 from core.sandbox.sums import unbalanced, unsettled
-from core.store import holds, mappings
+from core.store import documents, holds, mappings
 from core.store.database import Tx
+from core.store.holds import Hold
 from core.sync.answers import answer
 from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every
 from core.sync.hub import Hub
 from core.sync.oneoffs import ask
 
-BILLERS: tuple[Biller, ...] = ("stripe", "quickbooks")
+Clients = Mapping[str, SandboxClient]
+Settle = Callable[[], Awaitable[None]]
+
+BILLERS: Final[tuple[Biller, ...]] = ("stripe", "quickbooks")
+BOOKS: Final = ("quickbooks", BRANCH)
+_MAPPED: Final = "m:"
+"""How the subject of a hold about a copy begins; its mapping's id follows."""
+HOME: Final = "USD"
+ACCOUNTS: Final = 150
+"""So many customers are billed at most, and those abroad."""
+BRANCH_SHARE: Final = 4
+ABROAD_SHARE: Final = 3
+"""One in so many of those who may be is the branch's customer."""
+
+
+def divide(clients: Clients, rng: Random, known: Sequence[str], plain: Collection[str]) -> None:
+    """People say at Stripe of which entity each customer is: those in `known`, by their ids there.
+
+    Only of `plain` ones some are the branch's: nothing of them is held in the main books, and so not in its own.
+    """
+    labs = set(rng.sample(sorted(plain), len(plain) // BRANCH_SHARE))
+    edits = [Edit(id=one, changes={ENTITY_FIELD: LABS if one in labs else INC}) for one in known]
+    clients["stripe"].bulk(edits)
+
+
+def choose_accounts(hub: Hub, clients: Clients, rng: Random) -> list[Account]:
+    """Who is billed: everybody of whom it is known which entity it belongs to, and by now also who is billed abroad."""
+    found = _accounts(hub, clients)
+    people = clients["stripe"].neutral()
+    known = [one for one in found if people[one.ids["stripe"]].get(ENTITY_FIELD)]
+    abroad = [one for one in found if one.currency != HOME and one not in known]
+    entities = [LABS if place % ABROAD_SHARE == 0 else INC for place in range(len(abroad))]
+    edits = [
+        Edit(id=one.ids["stripe"], changes={ENTITY_FIELD: entity}) for one, entity in zip(abroad, entities, strict=True)
+    ]
+    clients["stripe"].bulk(edits)
+    return rng.sample(known, min(ACCOUNTS, len(known))) + abroad
 
 
 async def bill_everybody(
-    hub: Hub,
-    clients: Mapping[System, SandboxClient],
-    rng: Random,
-    number: int,
-    settle: Callable[[], Awaitable[None]],
+    hub: Hub, clients: Clients, rng: Random, accounts: Sequence[Account], number: int, settle: Settle
 ) -> list[str]:
     """Make `number` invoices for customers that both billers know, and let them flow.
 
     So many copies at once wait for a person, whom the demo plays. Returns what was approved, in words.
     """
-    accounts = _accounts(hub, clients)
 
     def edit(system: Biller, kind: str, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         return clients[system].edit(changes, remote_id, kind)
 
     if accounts:
-        plant_bills(invent(rng, accounts, number), edit)
+        plant_bills(invent(rng, accounts, number, (*ENDINGS, *MONEY_BACK)), edit)
         await look_at_bills(hub, settle)
     approved = []
     while stops := hub.db.read_now(lambda tx: holds.listing(tx, reason=MASS_CHANGE)):
@@ -55,7 +93,7 @@ async def bill_everybody(
     return approved
 
 
-async def look_at_bills(hub: Hub, settle: Callable[[], Awaitable[None]]) -> None:
+async def look_at_bills(hub: Hub, settle: Settle) -> None:
     """List all documents where they originate, and see to their copies."""
     for name, connection in sorted(hub.connections.items()):
         if connection.policy.documents.originates or connection.policy.documents.mirrors:
@@ -64,7 +102,7 @@ async def look_at_bills(hub: Hub, settle: Callable[[], Awaitable[None]]) -> None
     await settle()
 
 
-def _accounts(hub: Hub, clients: Mapping[System, SandboxClient]) -> list[Account]:
+def _accounts(hub: Hub, clients: Clients) -> list[Account]:
     """Customers with an object at each biller, each in the currency of its books."""
     books = clients["quickbooks"].neutral()
     at_stripe = {row.record_id: row for row in hub.db.read_now(lambda tx: _live(tx, "stripe"))}
@@ -82,28 +120,43 @@ def _live(tx: Tx, name: str) -> list[mappings.MappingRow]:
     return [row for row in mappings.page(tx, name, "", 100_000) if row.state == "live" and row.remote_id]
 
 
-def audited(hub: Hub, clients: Mapping[System, SandboxClient]) -> list[str]:
-    """What is wrong about invoices, payments and credit notes, read from the systems themselves."""
+# ---- the judge ---------------------------------------------------------------------------------------
+
+
+def audited(hub: Hub, clients: Clients) -> list[str]:
+    """What is wrong about invoices, payments and credit notes, read from the systems themselves.
+
+    Of Accord it is asked only which questions are open; which must be is told by the systems.
+    """
     policies = {name: one.policy.documents for name, one in hub.connections.items()}
     # HubSpot shows what was paid on the invoice, and knows no payments
-    shown: dict[str, dict[str, Mapping[str, Any]]] = {
+    shown: dict[str, dict[str, Shown]] = {
         kind: {name: client.neutral(kind) for name, client in clients.items() if kind in _seen_at(policies[name])}
         for kind in KINDS
     }
-    held = hub.db.read_now(_held)
-    mirrors = _mirrors(policies, "invoice")
-    found = [f"{one.system} {one.number}: {one.problem}" for one in discrepancies(shown["invoice"], mirrors, held)]
-    for origin, names in _mirrors(policies, "payment").items():
+    belongs = _belonging(policies, clients)
+    copies = _mirrors(policies, "invoice")
+    found = [
+        f"{one.system} {one.number}: {one.problem}"
+        for one in discrepancies(shown["invoice"], copies, frozenset(), belongs)
+    ]
+    settled = _mirrors(policies, "payment")
+    for origin, names in settled.items():
         for books in names:
-            found += [f"{books}: {problem}" for problem in settlement_problems(shown, (), origin, books)]
-    systems: dict[str, dict[str, Mapping[str, Any]]] = {
+            found += [f"{books}: {problem}" for problem in settlement_problems(shown, (), origin, books, belongs)]
+    systems: dict[str, dict[str, Shown]] = {
         name: {kind: shown[kind].get(name, {}) for kind in KINDS} for name in clients if name in shown["invoice"]
     }
-    booked = clients["quickbooks"].objects("payment")
+    booked = {name: clients[name].objects("payment") for name in BOOKS if name in clients}
     found += unbalanced(systems, booked)
     for mirror in sorted(systems.keys() - shown["payment"].keys()):
         found += unsettled(systems, booked, mirror)
-    return found + [f"nobody expects this to be held: {number}" for number in sorted(held)]
+    if BRANCH in clients:
+        named, main, branch = (clients[name].neutral() for name in ("stripe", *BOOKS))
+        found += branch_problems(named, main, branch, LABS)
+    asked, others = hub.db.read_now(_asked)
+    found += wrong_questions(questions(shown["payment"], settled, belongs), asked)
+    return found + [f"nobody expects this to be held: {one}" for one in others]
 
 
 def _seen_at(policy: DocumentPolicy) -> set[str]:
@@ -113,30 +166,67 @@ def _seen_at(policy: DocumentPolicy) -> set[str]:
 def _mirrors(policies: Mapping[str, DocumentPolicy], kind: str) -> dict[str, list[str]]:
     """Where documents of a kind are made -> where their copies are."""
     return {
-        name: [other for other, policy in policies.items() if other != name and kind in policy.mirrors]
+        name: [
+            other
+            for other, policy in policies.items()
+            if other != name and kind in policy.mirrors and name in (policy.sources or policies)
+        ]
         for name, policy in policies.items()
         if kind in policy.originates
     }
 
 
+def _belonging(policies: Mapping[str, DocumentPolicy], clients: Clients) -> Belongs:
+    """In whose books what was made for whom belongs, by what stands on the customer where it was made."""
+    people = {name: clients[name].neutral() for name, policy in policies.items() if policy.originates}
+
+    def belongs(system: str, one: Mapping[str, Any], mirror: str) -> bool:
+        entities, told = policies[mirror].entities, policies[system]
+        entity = told.entity or people[system][one["customer"]].get(told.entity_field)
+        return not entities or entity in entities
+
+    return belongs
+
+
+def is_of_documents(hold: Hold) -> bool:
+    """Whether a hold is about a document, and not about a customer."""
+    return "document" in hold.detail
+
+
+def _asked(tx: Tx) -> tuple[Counter[Question], list[str]]:
+    """What people are asked to book by hand; and what else of documents is held, in words."""
+    found = [one for one in holds.listing(tx, limit=100_000) if is_of_documents(one)]
+    rows = mappings.by_ids(tx, [one.subject.removeprefix(_MAPPED) for one in found])
+    papers = documents.by_ids(tx, {row.record_id for row in rows.values()})
+    asked: Counter[Question] = Counter()
+    others = []
+    for one in found:
+        row, told = rows.get(one.subject.removeprefix(_MAPPED)), one.detail
+        paper = papers.get(row.record_id) if row else None
+        if one.reason == BY_HAND and paper is not None:
+            amount = Decimal(told["amount"])
+            way = str(told["field"])
+            asked[Question(one.connection, paper.origin, paper.remote_id, way, amount, told["currency"])] += 1
+        else:
+            others.append(f"{one.connection} {told.get('number', '')} {one.reason}: {told.get('problem', '')}")
+    return asked, sorted(others)
+
+
 def unequal(documents: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """What `copied` tells and must not: copies that Accord itself does not take for equal."""
+    """What `copied` tells and must not: copies that Accord itself takes for equal no more, and asks nobody about."""
     return [
-        f"{counts['copies'] - counts['equal']} of {counts['copies']} copies of {kind}s are not known to be equal"
+        f"{rest} of {counts['copies']} copies of {kind}s are not known to be equal"
         for kind, counts in documents.items()
-        if counts["equal"] < counts["copies"]
+        if (rest := counts["copies"] - counts["equal"] - counts["by_hand"])
     ]
 
 
-def _held(tx: Tx) -> frozenset[str]:
-    """Numbers of invoices that a person must decide about."""
-    return frozenset(
-        str(one.detail.get("number", "")) for one in holds.listing(tx, limit=100_000) if "document" in one.detail
-    )
-
-
 def copied(tx: Tx) -> dict[str, dict[str, int]]:
-    """How many documents of each kind there are, how many copies, and how many of those are equal."""
+    """How many documents of each kind there are, how many copies, and how many of those are equal.
+
+    Of the others, how many wait for a person who books by hand what went back.
+    """
+    asked = {one.subject.removeprefix(_MAPPED) for one in holds.listing(tx, reason=BY_HAND, limit=100_000)}
     found: dict[str, dict[str, int]] = {}
     for kind in KINDS:
         papers = every(tx, kind)
@@ -146,5 +236,32 @@ def copied(tx: Tx) -> dict[str, dict[str, int]]:
             copies = [row for row in rows.get(one.id, ()) if row.connection != one.origin]
             counts["copies"] += len(copies)
             counts["equal"] += sum(is_equal(one, row) for row in copies)
-        found[kind] = {name: counts[name] for name in ("documents", "copies", "equal")}
+            counts["by_hand"] += sum(row.id in asked and not is_equal(one, row) for row in copies)
+        found[kind] = {name: counts[name] for name in ("documents", "copies", "equal", "by_hand")}
     return found
+
+
+def billed(clients: Clients) -> dict[str, dict[str, int]]:
+    """What the systems show of documents, by system: what was made there, and the copies there."""
+    found = {}
+    for name, client in clients.items():
+        shown = {kind: client.neutral(kind).values() for kind in KINDS if kind == "invoice" or name != "hubspot"}
+        own = [one for one in shown["invoice"] if not one.get("mark")]
+        below = [one for one in shown["invoice"] if any(Decimal(line["amount"]) < 0 for line in one["lines"])]
+        counts = {
+            "invoices": len(own),
+            "with_lines_below_zero": sum(not one.get("mark") for one in below),
+            "copies_with_lines_below_zero": sum(bool(one.get("mark")) for one in below),
+        }
+        for kind, some in shown.items():
+            counts[f"copies_of_{kind}s"] = sum(bool(one.get("mark")) for one in some)
+        for way in ("refunded", "charged_back"):
+            counts[way] = sum(Decimal(one.get(way) or 0) != 0 for one in shown.get("payment", ()))
+        found[name] = counts
+    return found
+
+
+def by_hand(tx: Tx) -> list[dict[str, Any]]:
+    """Every question about money that went back, for the verdict."""
+    asked, _ = _asked(tx)
+    return [msgspec.to_builtins(one) for one in sorted(asked.elements())]

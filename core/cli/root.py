@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     # `accord --help` must not wait for SQLAlchemy
+    from core.model.policy import ConnectionPolicy
     from core.ports import Clock, ConnectionConfig, Provider, Shell, Vault
     from core.sandbox.lookalike import LookAlike
     from core.store.database import Database
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SandboxAccess:
-    """A running sandbox: base URLs and secrets by look-alike name (`stripe`, `hubspot`, `quickbooks`)."""
+    """A running sandbox: base URLs and secrets by connection, which is called as its look-alike (`stripe`, ...).
+
+    `settings` and `policies`: of connections that are not set up as usual, with whatever names.
+    """
 
     urls: Mapping[str, str]
     secrets: Mapping[str, Mapping[str, str]]
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    policies: Mapping[str, ConnectionPolicy] = field(default_factory=dict)
 
 
 class Root(Protocol):
