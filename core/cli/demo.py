@@ -135,10 +135,8 @@ async def _play(stage: Stage, rng: random.Random, *, as_json: bool) -> int:
     await _settle(stage)
     for name in SYSTEMS:
         await _agree(stage, name)
-    accounts = choose_accounts(stage.hub, stage.clients, rng)
-    await ask(stage.hub, "stripe", {"what": "changes"})
-    await _settle(stage)
     await _agree(stage, BRANCH)
+    accounts = choose_accounts(stage.hub, stage.clients, rng)
     approved = await bill_everybody(stage.hub, stage.clients, rng, accounts, stage.bills, lambda: _settle(stage))
     for one in approved:
         stage.screen.line(f"Too much at once, approved: {one}")

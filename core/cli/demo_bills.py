@@ -38,10 +38,9 @@ BOOKS: Final = ("quickbooks", BRANCH)
 _MAPPED: Final = "m:"
 """How the subject of a hold about a copy begins; its mapping's id follows."""
 HOME: Final = "USD"
-ACCOUNTS: Final = 150
+ACCOUNTS: Final = 80
 """So many customers are billed at most, and those abroad."""
 BRANCH_SHARE: Final = 4
-ABROAD_SHARE: Final = 3
 """One in so many of those who may be is the branch's customer."""
 
 
@@ -56,17 +55,12 @@ def divide(clients: Clients, rng: Random, known: Sequence[str], plain: Collectio
 
 
 def choose_accounts(hub: Hub, clients: Clients, rng: Random) -> list[Account]:
-    """Who is billed: everybody of whom it is known which entity it belongs to, and by now also who is billed abroad."""
-    found = _accounts(hub, clients)
+    """Who is billed: some of those of whom it is known which entity they belong to, and everybody abroad."""
     people = clients["stripe"].neutral()
-    known = [one for one in found if people[one.ids["stripe"]].get(ENTITY_FIELD)]
-    abroad = [one for one in found if one.currency != HOME and one not in known]
-    entities = [LABS if place % ABROAD_SHARE == 0 else INC for place in range(len(abroad))]
-    edits = [
-        Edit(id=one.ids["stripe"], changes={ENTITY_FIELD: entity}) for one, entity in zip(abroad, entities, strict=True)
-    ]
-    clients["stripe"].bulk(edits)
-    return rng.sample(known, min(ACCOUNTS, len(known))) + abroad
+    known = [one for one in _accounts(hub, clients) if people[one.ids["stripe"]].get(ENTITY_FIELD)]
+    at_home = [one for one in known if one.currency == HOME]
+    abroad = [one for one in known if one.currency != HOME]
+    return rng.sample(at_home, min(ACCOUNTS, len(at_home))) + abroad
 
 
 async def bill_everybody(

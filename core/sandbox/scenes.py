@@ -231,9 +231,9 @@ def name_in_use(cast: Cast) -> Scene:
 
 
 def billed_abroad(cast: Cast) -> Scene:
-    """Known to the books, in a currency of its own: its invoices have no decimals, two or three."""
-    currency = cast.rng.choice(("EUR", "JPY", "KWD"))
-    return Scene((Case(rows={"quickbooks": row("quickbooks", cast.company(), currency=currency)}),))
+    """Known to both billers, in a currency of its own: its invoices have no decimals, two or three."""
+    record = cast.company() | {"currency": cast.rng.choice(("EUR", "JPY", "KWD"))}
+    return Scene((_everywhere(record, "stripe", "quickbooks"),))
 
 
 SCENES: Final[tuple[tuple[Callable[[Cast], Scene], int], ...]] = (

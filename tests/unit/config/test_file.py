@@ -420,6 +420,16 @@ def test_a_byte_order_mark_is_no_mistake(load: Load) -> None:
     assert list(load("\ufeff" + STRIPE).connections) == ["stripe"]
 
 
+def test_a_sandbox_connection_may_have_a_policy_and_a_name_of_its_own() -> None:
+    """The demo's second set of books; the others stay as usual."""
+    branch = ConnectionPolicy(name="quickbooks-labs", provider="quickbooks")
+    config = sandbox_config({"stripe": {}, "quickbooks-labs": {"realm_id": "2"}}, {"quickbooks-labs": branch})
+    one = config.connections["quickbooks-labs"]
+    assert (one.provider, one.settings) == ("quickbooks", {"realm_id": "2"})
+    assert config.policy.connections["quickbooks-labs"] is branch
+    assert config.policy.connections["stripe"].creates == "all"
+
+
 def test_the_sandbox_lets_everything_flow() -> None:
     """Without accord.toml the daemon runs on the built-in look-alikes, and shows the whole job."""
     urls = {
