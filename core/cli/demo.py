@@ -13,7 +13,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from core.cli.demo_bills import (
     by_hand,
     choose_accounts,
     copied,
-    divide,
+    divided,
     is_of_documents,
     look_at_bills,
     unequal,
@@ -94,8 +94,7 @@ def demo(root: Root, *, customers: int, bills: int, seed: int, dump: Path | None
             stack.callback(client.close)
             if "realm_id" in SETTINGS.get(name, {}):
                 client.settings(realm_id=SETTINGS[name]["realm_id"])
-        ids = plant(story, lambda name, rows: clients[name].bulk([Edit(changes=dict(row)) for row in rows]))
-        divide(clients, random.Random(seed), ids["stripe"], _plain(story, ids))  # noqa: S311
+        ids = plant(story, _typing(clients, divided(story, random.Random(seed))))  # noqa: S311 - a seed
         database = folder / "registry.sqlite3"
         for old in folder.glob("registry.sqlite3*"):
             old.unlink()
@@ -114,6 +113,18 @@ def _lookalikes(root: Root, seed: int) -> dict[str, LookAlike]:
     built = root.lookalikes(lag_scale=LAG_SCALE, seed=seed, enforce_limits=True)
     branch = root.lookalikes(lag_scale=LAG_SCALE, seed=seed + 1, enforce_limits=True)
     return {**{name: built[name] for name in SYSTEMS}, BRANCH: branch[POLICIES[BRANCH].provider]}
+
+
+def _typing(
+    clients: Mapping[str, SandboxClient], besides: Sequence[Mapping[str, str]]
+) -> Callable[[System, Sequence[Mapping[str, Any]]], list[str]]:
+    """People type rows in; `besides` is what stands on those at Stripe, too."""
+
+    def typed(name: System, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        told = besides if name == "stripe" else [{}] * len(rows)
+        return clients[name].bulk([Edit(changes={**row, **more}) for row, more in zip(rows, told, strict=True)])
+
+    return typed
 
 
 def _access(root: Root, urls: Mapping[str, str]) -> SandboxAccess:
@@ -260,17 +271,6 @@ def _held(tx: Tx, stage: Stage) -> Counter[HoldKey]:
             person = min(names, default="nobody of the seed")
         found[hold.connection, hold.reason, hold.field, person] += 1
     return found
-
-
-def _plain(seed: Seed, ids: Mapping[System, Sequence[str]]) -> set[str]:
-    """Ids at Stripe of people of whom nothing is held, who are active and below nobody."""
-    rivals = {one for rivalry in seed.rivalries for one in rivalry.persons}
-    return {
-        ids["stripe"][person.rows["stripe"]]
-        for person in seed.persons
-        if "stripe" in person.rows
-        and not (person.holds or person.parent or person.key in rivals or person.final.get("status") == "inactive")
-    }
 
 
 def _persons_by_id(stage: Stage) -> dict[tuple[str, str], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
@@ -13,13 +13,13 @@ import msgspec
 from core.model.documents import KINDS
 from core.model.holds import BY_HAND, MASS_CHANGE
 from core.model.policy import ENTITY_FIELD, DocumentPolicy
-from core.sandbox.admin import Edit
 from core.sandbox.audit import Belongs, Shown, discrepancies, settlement_problems
 from core.sandbox.branches import branch_problems
 from core.sandbox.client import SandboxClient
 from core.sandbox.company import BRANCH, INC, LABS
 from core.sandbox.money_back import Question, questions, wrong_questions
 from core.sandbox.papers import ENDINGS, MONEY_BACK, PLACES, Account, Biller, invent, plant_bills
+from core.sandbox.seed import Seed
 from core.sandbox.sums import unbalanced, unsettled
 from core.store import documents, holds, mappings
 from core.store.database import Tx
@@ -44,14 +44,21 @@ BRANCH_SHARE: Final = 4
 """One in so many of those who may be is the branch's customer."""
 
 
-def divide(clients: Clients, rng: Random, known: Sequence[str], plain: Collection[str]) -> None:
-    """People say at Stripe of which entity each customer is: those in `known`, by their ids there.
+def divided(seed: Seed, rng: Random) -> list[dict[str, str]]:
+    """What stands on each row at Stripe, besides: of which entity the customer is.
 
-    Only of `plain` ones some are the branch's: nothing of them is held in the main books, and so not in its own.
+    Only of those of whom nothing is held, who are active and below nobody, some are the branch's: there nothing is
+    held either.
     """
-    labs = set(rng.sample(sorted(plain), len(plain) // BRANCH_SHARE))
-    edits = [Edit(id=one, changes={ENTITY_FIELD: LABS if one in labs else INC}) for one in known]
-    clients["stripe"].bulk(edits)
+    rivals = {one for rivalry in seed.rivalries for one in rivalry.persons}
+    plain = [
+        person.rows["stripe"]
+        for person in seed.persons
+        if "stripe" in person.rows
+        and not (person.holds or person.parent or person.key in rivals or person.final.get("status") == "inactive")
+    ]
+    labs = set(rng.sample(plain, len(plain) // BRANCH_SHARE))
+    return [{ENTITY_FIELD: LABS if place in labs else INC} for place in range(len(seed.rows["stripe"]))]
 
 
 def choose_accounts(hub: Hub, clients: Clients, rng: Random) -> list[Account]:

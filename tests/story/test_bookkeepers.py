@@ -28,7 +28,7 @@ async def billed() -> tuple[World, Bookkeepers]:
     }
     world = World(config=with_documents(policies, {"quickbooks": BOOKS}, {}))
     clients: Any = {name: Beside(one) for name, one in world.lookalikes.items()}
-    people = Bookkeepers(clients, Random(3))
+    people = Bookkeepers(clients, Random(6))
     await world.activate_all()
     people.begin()
     for _ in range(9):
