@@ -107,7 +107,7 @@ class Rest:
         one = self.originals[named.kind].get(named)
         if one is None or mirror == EVERYWHERE:
             return found
-        found = found | self._about_customer(named, one, mirror)
+        found = found | self._about_customer(named, one, mirror) | self._about_application(named, one)
         if why := EXCUSES.get(self.place(named, mirror)):
             found = found | {why}
         if mirror == "stripe" and any(_has_three_decimals(line) for line in one.get("lines", ())):
@@ -122,6 +122,11 @@ class Rest:
         if named.kind == "invoice" and self._claimed.get(named, Decimal(0)) > Decimal(one["total"]):
             found = found | {"more came in than its total, at different systems"}
         return found
+
+    def _about_application(self, named: Named, one: Shown) -> set[str]:
+        """In the books a credit is taken off its invoice by deleting the payment that applied it."""
+        is_off = named.kind == "credit_note" and self._clerks.settles.get(named) and not Decimal(one["applied"])
+        return {"taken off its invoice"} if is_off else set()
 
     def _about_void(self, named: Named, one: Shown, mirror: str) -> set[str]:
         """Nothing settles a void invoice, and a draft cannot become one."""

@@ -307,5 +307,15 @@ def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], f
     mark_mappings(tx, hub, made, reason="the document changed", trace=trace)
     # a copy that was never made did not change: what it waits for is to be made
     mark_mappings(tx, hub, [row for row in copies if row.remote_id is None], reason=TO_BE_COPIED, trace=trace)
+    mark_mappings(tx, hub, _refused(tx, connection, moved), reason=TO_BE_COPIED, trace=trace)
     offer_copies(tx, hub, moved, trace)
     mark_owners(tx, hub, [one.customer_id for one in moved], reason="its documents changed", trace=trace)
+
+
+def _refused(tx: Tx, connection: Connection, moved: Sequence[Paper]) -> list[MappingRow]:
+    """What settles these invoices and was not taken where they were made: what is due there is another sum by now."""
+    known = [one.id for one in moved if one.kind == "invoice" and one.version > 1]
+    about = documents.about(tx, known)
+    rows = mappings.of_records(tx, {name for some in about.values() for name in some})
+    here = [row for some in rows.values() for row in some if row.connection == connection.name]
+    return [row for row in here if row.remote_id is None and row.state == "pending"]

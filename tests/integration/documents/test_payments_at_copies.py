@@ -130,3 +130,28 @@ async def test_another_amount_or_a_day_far_off_is_another_payment(amount: str, d
     assert held(world) == []
     due = {"50.00": "19.00", "49.00": "20.00"}[amount]
     assert [shown(world, name)[0]["due"] for name in ("stripe", "quickbooks")] == [due, due]
+
+
+async def test_a_payment_that_was_too_much_at_its_origin_is_told_once_the_invoice_is_open_again() -> None:
+    """A credit had settled all of it; when that was taken back, nothing looked at the payment any more."""
+    stripe = DocumentPolicy(originates=("payment",), mirrors=KINDS, since=SINCE)
+    books = DocumentPolicy(originates=KINDS, mirrors=("payment",), since=SINCE)
+    settings = {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}
+    world = await billing(with_documents({"stripe": stripe, "quickbooks": books}, settings, {}))
+    invoice = bill(world, "quickbooks", {"description": "Seats", "quantity": "2", "unit_amount": "50.00"}, number="B-1")
+    await world.next_sweep()
+    (copy,), (customer,) = world.lookalikes["stripe"].neutral("invoice"), world.neutral("quickbooks")
+    head = {"customer": customer, "currency": "USD", "issued_on": "2026-11-20", "invoice": invoice, "applied": "100.00"}
+    note = {**head, "lines": [{"amount": "100.00", "product": "1"}]}
+    credit = world.lookalikes["quickbooks"].edit("credit_note", None, note)
+    pay(world, copy, "40.00")
+    await world.next_sweep()
+    assert {one.connection for one in held(world)} == {"quickbooks", "stripe"}
+
+    world.lookalikes["quickbooks"].edit("credit_note", credit, {"status": "void"})
+    for _ in range(3):
+        await world.next_sweep()
+
+    assert held(world) == []
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["60.00"], name
