@@ -67,7 +67,7 @@ class Audit:
         """An entity's books get what is its, or was when that was decided."""
         original = self._clerks.at_copies.original(system, copy)
         is_its = self._world.db.read_now(
-            lambda tx: Whose(self._billing, tx, lambda _, __: False).was_of(original, system)
+            lambda tx: Whose(self._billing, tx, lambda _, __: False, lambda _, __: False).was_of(original, system)
         )
         if not is_its:
             self._fail(f"E: {system} got a copy of {original}, which was never of the entities whose books it is")

@@ -43,7 +43,7 @@ class Rest:
         self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {name: self._parts_at(name) for name in SYSTEMS}
         self._bound = self._bonds()
         self._claimed = self._claims()
-        self.whose = Whose(billing, tx, self._is_booked)
+        self.whose = Whose(billing, tx, self._is_there, self.is_held)
 
     def _parts_at(self, system: str) -> dict[tuple[str, Decimal], list[str]]:
         found: dict[tuple[str, Decimal], list[str]] = {}
@@ -65,9 +65,9 @@ class Rest:
                 found[member] = group
         return found
 
-    def _is_booked(self, invoice: Named, system: str) -> bool:
+    def _is_there(self, invoice: Named, system: str) -> bool:
         number = self.originals["invoice"].get(invoice, {}).get("number", "")
-        return bool(self.copies(system, "invoice", number)) or self.is_held(invoice, system)
+        return bool(self.copies(system, "invoice", number))
 
     def place(self, named: Named, mirror: str) -> Place:
         """Whether a document belongs in the books of a mirror."""

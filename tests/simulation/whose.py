@@ -17,6 +17,8 @@ from tests.simulation.papers import Named
 from tests.simulation.routes import books_of
 from tests.simulation.tape import Billing
 
+Told = Callable[[Named, str], bool]
+"""Something about a document at a system."""
 Place = Literal["here", "elsewhere", "nowhere", "moved", "split"]
 """nowhere: nobody knows whose it is. moved: it is here, and another entity's by now.
 
@@ -41,9 +43,9 @@ _CHANGES: Final = sa.select(JOURNAL.c.changes).where(
 class Whose:
     """The entities of all invoices, looked up once."""
 
-    def __init__(self, billing: Billing, tx: Tx, is_booked: Callable[[Named, str], bool]) -> None:
-        """`is_booked`: whether something of a document is at a system, or a person was asked about it there."""
-        self._books, self._tx, self._is_booked = books_of(billing), tx, is_booked
+    def __init__(self, billing: Billing, tx: Tx, is_there: Told, is_held: Told) -> None:
+        """Whether something of a document is at a system, and whether a person was asked about it there."""
+        self._books, self._tx, self._is_there, self._is_held = books_of(billing), tx, is_there, is_held
         self._listed = {one for some in self._books.values() for one in some}
         papers = documents.page(tx, kind="invoice", limit=10_000) if self._books else []
         self._papers = {Named(one.origin, "invoice", one.remote_id): one for one in papers}
@@ -55,6 +57,8 @@ class Whose:
             return "here"
         entity = self._entity(invoice)
         booked = [name for name in self._books if name == invoice.system or self._is_booked(invoice, name)]
+        if system in booked and not entity and not self._is_there(invoice, system):
+            return "nowhere"  # asked about before its entity was taken off: it waits for another one
         if system in booked:
             return "here" if entity in ("", *self._books[system]) else "moved"
         if not entity and not booked:
@@ -87,6 +91,9 @@ class Whose:
         for row in self._tx.rows(_CHANGES, {"some": [paper.customer_id], "since": since or 0.0}):
             before = msgspec.json.decode(row.changes).get(ENTITY_FIELD, [None])[0]
             yield str(before or "")
+
+    def _is_booked(self, invoice: Named, system: str) -> bool:
+        return self._is_there(invoice, system) or self._is_held(invoice, system)
 
     def _entity(self, invoice: Named) -> str:
         customer = self._customers.get(self._papers[invoice].customer_id)
