@@ -178,7 +178,9 @@ def test_open_intents_are_listed_oldest_first(db: Database) -> None:
 def test_an_intent_that_is_sent_again_waits_anew_and_no_other_does(db: Database) -> None:
     """What may still land is waited for from the last time it went out."""
     intents_of_three(db)
+    db.run_now(lambda tx: intents.doubt(tx, "i1", 9.0, "no answer"))
     db.run_now(lambda tx: intents.sent_again(tx, "i1", 20.0))
+    assert {one.id: one.state for one in db.read_now(intents.all_open)}["i1"] == "sent"
     sent = {one.id: one.sent_at for one in db.read_now(intents.all_open)}
     assert sent == {"i1": 20.0, "i2": 7.0, "i3": 6.0}
 

@@ -257,6 +257,11 @@ def test_an_event_about_no_document_is_told_and_does_not_stop_the_feed(world: An
         ),
         ("refund.created", {"id": "re_1", "object": "refund", "payment_intent": "pi_1"}, [("payment", "pi_1")]),
         ("charge.refunded", {"id": "ch_1", "object": "charge", "payment_intent": "pi_1"}, [("payment", "pi_1")]),
+        (
+            "charge.dispute.created",
+            {"id": "du_1", "object": "dispute", "payment_intent": "pi_1"},
+            [("payment", "pi_1")],
+        ),
         ("refund.created", {"id": "re_1", "object": "refund", "payment_intent": None}, []),
     ],
 )
@@ -266,6 +271,21 @@ def test_webhooks_name_the_documents_they_concern(kind: str, about: Any, named: 
     found = StripeWebhooks().notices(json.dumps(event).encode())
     assert [(one.kind, one.remote_id) for one in found] == named
     assert all(one.our_key == "k" for one in found)
+
+
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        ({"object": "invoice"}, "a document's event names no document"),
+        ({"id": "qt_1", "object": "quote"}, "a document's event is about none"),
+    ],
+)
+def test_a_webhook_about_no_document_says_so(about: Any, says: str) -> None:
+    """It is kept with these words; a person reads them."""
+    event = {"id": "evt_1", "type": "invoice.paid", "data": {"object": about}}
+    with pytest.raises(ReplyError) as refused:
+        StripeWebhooks().notices(json.dumps(event).encode())
+    assert str(refused.value) == says
 
 
 def test_a_refunds_webhook_leads_to_the_payment(world: Any) -> None:
