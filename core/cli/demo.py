@@ -53,7 +53,7 @@ from core.sync.oneoffs import ask
 from core.sync.plan import plan
 
 KINDS = ("customer", "invoice", "payment", "credit_note")
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 20.0
 PATIENT_TIMES = 5
 """So many times that patience, while a provider has asked for silence; what waits for a person is not waited for."""
 LAG_SCALE = 0.02
