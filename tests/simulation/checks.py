@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from core.model import holds as reasons
 from core.model.documents import KINDS
+from core.model.holds import candidates_of
 from core.model.remote import parse_mark
 from core.model.values import Value, blank
 from core.sandbox.lookalike import Mutation
@@ -256,9 +257,11 @@ class Checks:
         if hold.reason in (reasons.MASS_CHANGE, reasons.LISTING_SHRANK):
             return "an operator approved it"
         row = rest.by_id.get(hold.subject[2:]) if hold.subject.startswith("m:") else None
-        if row is not None and row.state == "ended":
-            return "its mapping has ended"
         live = self._world.sites[hold.connection].lookalike.neutral("customer")
+        if row is not None and row.state == "ended":
+            # whose object a lost create made is still to be said: else it would enter as a new customer
+            is_asked = hold.reason == reasons.LOST_CREATE and not live.keys().isdisjoint(candidates_of(hold.detail))
+            return "" if is_asked else "its mapping has ended"
         if hold.reason == reasons.REMOTE_GONE and row is not None and row.remote_id in live:
             return "the object is there"
         if row is None or row.remote_id not in live or hold.reason not in reasons.FIELD_REASONS:
