@@ -54,8 +54,10 @@ from core.sync.plan import plan
 
 KINDS = ("customer", "invoice", "payment", "credit_note")
 PATIENCE_SECONDS = 20.0
+"""What waits for longer waits for what a person is asked, and is looked at again when that was answered."""
+OUTAGE_SECONDS = 120.0
 PATIENT_TIMES = 5
-"""So many times that patience, while a provider has asked for silence; what waits for a person is not waited for."""
+"""So many times that long, while a provider has asked for silence."""
 LAG_SCALE = 0.02
 """The look-alikes' lags, shrunk: a second of the demo is most of a minute there."""
 ROWS_SHOWN = 12
@@ -227,7 +229,9 @@ async def _settle(stage: Stage) -> None:
 async def settled(hub: Hub, lanes: Lanes, bell: Bell) -> None:
     """Run all lanes until nothing is due, or it would take too long; a pause of a connection is waited out."""
     for _ in range(PATIENT_TIMES):
-        await run_until_quiet(hub, lanes, hub.connections, patience=PATIENCE_SECONDS, bell=bell)
+        await run_until_quiet(
+            hub, lanes, hub.connections, patience=PATIENCE_SECONDS, outage_patience=OUTAGE_SECONDS, bell=bell
+        )
         if not hub.db.read_now(lambda tx: paused(tx, hub.clock.now())):
             return
 
