@@ -228,12 +228,12 @@ async def _settle(stage: Stage) -> None:
 
 async def settled(hub: Hub, lanes: Lanes, bell: Bell) -> None:
     """Run all lanes until nothing is due, or it would take too long; a pause of a connection is waited out."""
-    for _ in range(PATIENT_TIMES):
-        await run_until_quiet(
-            hub, lanes, hub.connections, patience=PATIENCE_SECONDS, outage_patience=OUTAGE_SECONDS, bell=bell
-        )
+    patience = PATIENCE_SECONDS
+    for _ in range(1 + PATIENT_TIMES):
+        await run_until_quiet(hub, lanes, hub.connections, patience=patience, bell=bell)
         if not hub.db.read_now(lambda tx: paused(tx, hub.clock.now())):
             return
+        patience = OUTAGE_SECONDS
 
 
 async def _second_pass(stage: Stage) -> tuple[int, int]:
