@@ -23,6 +23,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.standing import named_of
+from core.sync.documents.untold import settle
 from core.sync.hub import Connection, Hub
 
 SETTLING: Final = frozenset({"payment", "credit_note"})
@@ -104,30 +105,10 @@ def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
         if any(one.reason != reasons.UNACCOUNTED for one in there) or row.state != "live":
             continue  # something else is asked of it first
         if name not in odd or name in resting:
-            draft = _draft(connection, papers[name], odd[name], row) if name in odd else None
-            _stand(tx, hub, connection, papers[name], row, there, draft, trace)
-
-
-def _stand(
-    tx: Tx,
-    hub: Hub,
-    connection: Connection,
-    paper: Paper,
-    row: MappingRow,
-    there: Sequence[holds.Hold],
-    draft: HoldDraft | None,
-    trace: str,
-) -> None:
-    subject, now = work.mapping_subject(row.id), hub.clock.now()
-    known = {subject: list(there)}
-    nothing = holds.Held(subject=subject, record_id=paper.customer_id, drafts=[], trace=trace)
-    if any(draft is None or one.digest != draft.digest for one in there):
-        # a question of its own: who booked what the old one named must not be taken to have booked this
-        holds.settle(tx, hub.ids, connection.name, [nothing], known, now)
-        known = {}
-    if draft is not None:
-        held = msgspec.structs.replace(nothing, drafts=[draft])
-        holds.settle(tx, hub.ids, connection.name, [held], known, now)
+            subject = work.mapping_subject(row.id)
+            drafts = [_draft(connection, papers[name], odd[name], row)] if name in odd else []
+            wanted = holds.Held(subject=subject, record_id=papers[name].customer_id, drafts=drafts, trace=trace)
+            settle(tx, hub, connection, wanted, {subject: there}, reason=reasons.UNACCOUNTED)
 
 
 def _draft(connection: Connection, paper: Paper, odd: Unaccounted, row: MappingRow) -> HoldDraft:

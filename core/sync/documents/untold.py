@@ -57,10 +57,21 @@ def question(tx: Tx, connection: Connection, remote: RemoteDocument, paper: Pape
     return _draft(paper, field, left, remote.untold.amount, remote.untold.problem, names) if left else None
 
 
-def settle(tx: Tx, hub: Hub, connection: Connection, held: Held, known: Mapping[str, Sequence[Hold]]) -> None:
-    """Let exactly these questions stand about a document at its origin; `known` holds were read in this transaction."""
+def settle(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    held: Held,
+    known: Mapping[str, Sequence[Hold]],
+    *,
+    reason: str = holds.UNTOLD,
+) -> None:
+    """Let exactly these questions stand about a document at its origin; `known` holds were read in this transaction.
+
+    `reason`: of the question that names what to book, and is another one with every amount.
+    """
     wanted = {one.digest for one in held.drafts}
-    standing = [one for one in known.get(held.subject, ()) if one.state == "open" and one.reason == holds.UNTOLD]
+    standing = [one for one in known.get(held.subject, ()) if one.state == "open" and one.reason == reason]
     if any(one.digest not in wanted for one in standing):
         # a question of its own: who booked what the old one named must not be taken to have booked this
         nothing = msgspec.structs.replace(held, drafts=[])

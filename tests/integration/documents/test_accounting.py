@@ -147,22 +147,49 @@ async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested()
     assert [asked["id"] for asked in told_now["holds"]] == [one.id], "`accord explain` shows it, with its cure"
 
 
+def reopen(world: World, invoice: str) -> None:
+    """The mark at Stripe is taken off again."""
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things[invoice] = {
+        **things[invoice], "status": "open", "amount_paid": 0, "amount_remaining": things[invoice]["total"]
+    }  # fmt: skip
+
+
+async def told_after_all(world: World, invoice: str) -> None:
+    """Somebody records at Stripe what was only marked before."""
+    reopen(world, invoice)
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+
+
 async def test_the_question_goes_by_itself_when_the_origin_tells_of_the_payment() -> None:
     """Somebody records at Stripe what was only marked before."""
     world = await billing()
     invoice = await unpaid(world)
     hourly(world)
     assert [one.reason for one in held(world)] == [holds.UNACCOUNTED]
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
-    things[invoice] = {
-        **things[invoice], "status": "open", "amount_paid": 0, "amount_remaining": things[invoice]["total"]
-    }  # fmt: skip
-    pay(world, invoice, "119.00")
-    await world.next_sweep()
+    await told_after_all(world, invoice)
     hourly(world)
     assert held(world) == []
     assert closed(world)["unaccounted"] == []
     assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("paid", "0.00")]
+
+
+async def test_another_amount_that_nobody_tells_of_is_another_question() -> None:
+    """Whoever booked what the first one named, and answers it late, must not be taken to have booked this."""
+    world = await billing()
+    invoice = await unpaid(world)
+    hourly(world)
+    (first,) = held(world)
+    reopen(world, invoice)
+    pay(world, invoice, "50.00")
+    mark_as_paid(world, invoice)
+    world.clock.time += 90_000
+    await world.settle()
+    hourly(world)
+    (second,) = [one for one in held(world) if one.reason == holds.UNACCOUNTED]
+    assert [one.detail["amount"] for one in (first, second)] == ["119.00", "69.00"]
+    assert second.id != first.id
 
 
 async def test_what_a_person_booked_by_hand_is_accounted_for_and_the_period_is_tied_out() -> None:
@@ -191,12 +218,7 @@ async def test_what_was_booked_by_hand_and_is_told_of_after_all_is_to_be_taken_b
     hourly(world)
     (one,) = held(world)
     await answer(world, one, "booked")
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
-    things[invoice] = {
-        **things[invoice], "status": "open", "amount_paid": 0, "amount_remaining": things[invoice]["total"]
-    }  # fmt: skip
-    pay(world, invoice, "119.00")
-    await world.next_sweep()
+    await told_after_all(world, invoice)
     hourly(world)
     hourly(world)
     (again,) = [asked for asked in held(world) if asked.reason == holds.UNACCOUNTED]
