@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import ReplyError
@@ -113,14 +113,18 @@ class Report:
         return Report(*(getattr(self, name) - getattr(earlier, name) for name in Report.__slots__))
 
 
-def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Batch:
-    """Find out what each subject is by now."""
+def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow], claimed: Collection[str] | None) -> Batch:
+    """Find out what each subject is by now. An object that was given a mapping since it was claimed is left for later.
+
+    The batch that gave it one may still be writing to it: what is under way is not in doubt.
+    """
     by_remote = {row.subject[2:]: row for row in rows if row.subject.startswith("r:")}
     mapped = mappings.by_remote_ids(tx, connection.name, KIND, by_remote)
     by_mapping = {row.subject[2:]: row for row in rows if row.subject.startswith("m:")}
     known = mappings.by_ids(tx, by_mapping)
     pairs = [(row, known.get(name)) for name, row in by_mapping.items()]
-    pairs += [(row, mapped[name]) for name, row in by_remote.items() if name in mapped]
+    of_objects = [(row, mapped[name]) for name, row in by_remote.items() if name in mapped]
+    pairs += [(row, one) for row, one in of_objects if claimed is None or work.mapping_subject(one.id) in claimed]
     unknown = intents.open_of(tx, [one.id for _, one in pairs if one])
     live: dict[str, tuple[DirtyRow, MappingRow]] = {}
     pending: dict[str, tuple[DirtyRow, MappingRow]] = {}

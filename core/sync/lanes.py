@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from core.errors import (
     AccordError,
@@ -180,7 +181,8 @@ class Lanes:
             return _worked(await start_one_off(hub, connection))
         if look.dirty and not (starved and (look.walk or look.sweep)):
             state.batches += 1
-            state.flights.start(self._fly(connection, reconcile, look.dirty, report), look.claimed)
+            batch = self._fly(connection, partial(reconcile, claimed=look.claimed), look.dirty, report)
+            state.flights.start(batch, look.claimed)
             return Worked.BEGUN
         if look.walk == "offer" and not (starved and (look.sweep or look.listing)):
             # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
@@ -193,7 +195,8 @@ class Lanes:
             return Worked.DONE
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
             state.batches += 1
-            batch = self._fly(connection, reconcile_documents, look.papers, report)
+            reconcile_ = partial(reconcile_documents, claimed=look.claimed_papers)
+            batch = self._fly(connection, reconcile_, look.papers, report)
             size = -(-len(look.papers) // self._rows_at_once)
             state.flights.start(batch, look.claimed_papers, size=size)
             return Worked.BEGUN

@@ -6,7 +6,7 @@ else; what happened is read, never told. Runs only in the connection's own lane.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from core.store import work
@@ -22,10 +22,15 @@ from core.sync.send import send
 from core.sync.settle import left_parents, settle
 
 
-async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
-    """Bring one batch of subjects as far as it goes now. Raises only what concerns the whole connection."""
+async def reconcile(
+    hub: Hub, connection: Connection, rows: Sequence[DirtyRow], *, claimed: Collection[str] | None = None
+) -> Report:
+    """Bring one batch of subjects as far as it goes now. Raises only what concerns the whole connection.
+
+    `claimed`: the subjects that no other batch works on meanwhile; None where none is under way.
+    """
     report = Report(looked=len(rows))
-    batch, remembered, past = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows))
+    batch, remembered, past = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows, claimed))
     if batch.state.state == "active":
         await resolve(hub, connection, batch.open, report)
     elif batch.open:
@@ -50,7 +55,7 @@ async def reconcile(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) 
 
 
 def _look_up(
-    tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]
+    tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow], claimed: Collection[str] | None
 ) -> tuple[Batch, dict[str, Found], dict[str, Intent]]:
-    batch = sort(tx, connection, rows)
+    batch = sort(tx, connection, rows, claimed)
     return batch, remembered_of(tx, hub, connection, batch), past_of(tx, batch)

@@ -5,7 +5,7 @@ Safe to run at any time, any number of times, and to die at any line. Runs only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -52,11 +52,16 @@ class Waiting:
     done: list[DirtyRow] = field(default_factory=list)
 
 
-async def reconcile_documents(hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> Report:
-    """Bring one batch of documents as far as it goes now. Raises only what concerns the whole connection."""
+async def reconcile_documents(
+    hub: Hub, connection: Connection, rows: Sequence[DirtyRow], *, claimed: Collection[str] | None = None
+) -> Report:
+    """Bring one batch of documents as far as it goes now. Raises only what concerns the whole connection.
+
+    `claimed`: the subjects that no other batch works on meanwhile; None where none is under way.
+    """
     report = Report(looked=len(rows))
     state, waiting = await hub.db.read(
-        lambda tx: (connections.get(tx, connection.name).state, sort(tx, connection, rows))
+        lambda tx: (connections.get(tx, connection.name).state, sort(tx, connection, rows, claimed))
     )
     if state != "active":
         # neither taken nor written before a person has said so, and looked at again then
@@ -94,8 +99,11 @@ def _decide(
     return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
 
 
-def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:
-    """Find out what each subject is by now."""
+def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow], claimed: Collection[str] | None) -> Waiting:
+    """Find out what each subject is by now. An object that was given a mapping since it was claimed is left for later.
+
+    The batch that gave it one may still be at it: its steps are not in doubt, and two cannot be under way.
+    """
     found = Waiting()
     by_mapping = {row.subject[2:]: row for row in rows if row.subject.startswith("m:")}
     pairs = [(row, mappings.by_ids(tx, [name]).get(name)) for name, row in by_mapping.items()]
@@ -111,7 +119,7 @@ def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> Waiting:
             elif mapped.id in seen:
                 # marked by its object, too, from before it had a mapping: two steps of one mapping cannot be under way
                 found.done.append(row)
-            else:
+            elif claimed is None or work.mapping_subject(mapped.id) in claimed:
                 pairs.append((row, mapped))
     papers = documents.by_ids(tx, [one.record_id for _, one in pairs if one])
     unknown = intents.open_of(tx, [one.id for _, one in pairs if one])

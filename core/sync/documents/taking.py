@@ -273,6 +273,9 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
     if is_accepted and (asked := question(tx, connection, one.remote, new, mapping)):
         drafts = [asked]
     held = hold_rows.Held(subject=subject, record_id=old.customer_id, drafts=drafts, trace=one.trace)
+    if not drafts and old.digest == new.digest:
+        # closed here, it would be asked again within the hour, and be another question to whoever is about to answer
+        known = {subject: [asked for asked in known.get(subject, ()) if asked.reason != holds.UNACCOUNTED]}
     settle(tx, hub, connection, held, known)
     return is_accepted
 

@@ -9,8 +9,9 @@ import pytest
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.store import customers
 from core.sync.documents.accounting import ask
-from core.sync.documents.asking import reconcile_all
+from core.sync.documents.asking import look_again, reconcile_all
 from core.sync.documents.telling import told
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
@@ -145,6 +146,21 @@ async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested()
     assert one.detail["number"] == paper.called
     told_now = world.db.read_now(lambda tx: told(tx, world.hub, "invoice", paper.called))
     assert [asked["id"] for asked in told_now["holds"]] == [one.id], "`accord explain` shows it, with its cure"
+
+
+async def test_the_question_stands_while_the_invoice_is_read_again_and_is_what_it_was() -> None:
+    """Closed by every reading and opened anew by the next hour, it was another question each day."""
+    world = await billing()
+    await unpaid(world)
+    hourly(world)
+    (first,) = held(world)
+    stripe, name = world.hub.connections["stripe"], papers(world)[0].customer_id
+    owner = world.db.read_now(lambda tx: customers.by_ids(tx, [name]))[name].external_id
+    for _ in range(2):
+        world.db.run_now(lambda tx: look_again(tx, world.hub, stripe, ["invoice"], [owner], "t"))
+        await world.settle()
+    (still,) = held(world)
+    assert (still.id, still.opened_at) == (first.id, first.opened_at)
 
 
 def reopen(world: World, invoice: str) -> None:

@@ -480,3 +480,32 @@ async def test_a_copy_that_is_marked_by_its_mapping_and_by_its_object_is_written
     world.names = ("stripe", "hubspot", "quickbooks")
     await world.settle()
     at_rest(world)
+
+
+async def test_an_object_that_was_given_a_mapping_since_it_was_claimed_is_left_to_the_batch_that_gave_it_one() -> None:
+    """That batch was at its next step: this one took it for a write in doubt, or wrote one of its own beside it."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
+    found = world.db.read_now(lambda tx: mappings.by_remote_ids(tx, "quickbooks", "invoice", [copy]))
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    world.names = ("stripe",)
+    await world.next_sweep()
+    hub, books, now = world.hub, world.hub.connections["quickbooks"], world.clock.now()
+    name, mapping = subject_of(("invoice", copy)), work.mapping_subject(found[copy].id)
+    marked = world.db.read_now(lambda tx: work.due_documents(tx, "quickbooks", now, 100))
+    world.db.run_now(lambda tx: work.clear(tx, "quickbooks", marked))
+    world.db.run_now(lambda tx: work.mark(tx, "quickbooks", [name], reason="", trace="t", now=now, kind="invoice"))
+    before = world.writes("quickbooks")
+    rows = world.db.read_now(lambda tx: work.due_documents(tx, "quickbooks", now, 100))
+
+    await reconcile_documents(hub, books, rows, claimed={name})
+    assert world.writes("quickbooks") == before
+    assert [one.subject for one in world.db.read_now(lambda tx: work.due_documents(tx, "quickbooks", now, 100))] == [
+        name
+    ]
+
+    await reconcile_documents(hub, books, rows, claimed={name, mapping})
+    assert world.writes("quickbooks") == before + 1
+    assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]

@@ -17,10 +17,12 @@ from core.store import connections, intents, work
 from core.store.connections import Cursor
 from core.store.database import Tx
 from core.store.tables import MAPPINGS
+from core.store.work import DirtyRow
 from core.sync import registry
 from core.sync.batch import Report
 from core.sync.flights import Flights
 from core.sync.lanes import BATCHES_PER_SWEEP_SLICE, Lanes
+from core.sync.reconcile import reconcile
 from core.sync.waiting import look_around
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import all_day, held, mapped
@@ -102,6 +104,31 @@ async def test_an_object_that_was_begun_with_before_it_was_mapped_is_in_no_secon
     assert [one.subject for one in free.dirty] == [subject]
     taken = world.db.read_now(lambda tx: look_around(tx, world.hub, connection, 10, busy))
     assert (taken.dirty, taken.claimed) == ([], set())
+
+
+async def test_an_object_that_was_given_a_mapping_since_it_was_claimed_is_left_for_later() -> None:
+    """The batch that gave it one was still writing to it, and this one took that write for one in doubt."""
+    world = World()
+    await world.activate_all()
+    enter_many(world, 1)
+    await world.settle()
+    (row,) = mapped(world, "hubspot")
+    assert row.remote_id is not None
+    name, subject = work.remote_subject(row.remote_id), work.mapping_subject(row.id)
+    world.db.run_now(lambda tx: registry.update(tx, world.hub, "person-0", {"name": "Ada"}, actor="ann", trace="t"))
+    connection, before = world.hub.connections["hubspot"], world.writes("hubspot")
+
+    def marked(tx: Tx) -> list[DirtyRow]:
+        work.clear(tx, "hubspot", work.due(tx, "hubspot", world.clock.now(), 10))
+        work.mark(tx, "hubspot", [name], reason="webhook", trace="t", now=0.0)
+        return work.due(tx, "hubspot", world.clock.now(), 10)
+
+    rows = world.db.run_now(marked)
+    await reconcile(world.hub, connection, rows, claimed={name})
+    assert world.writes("hubspot") == before
+    assert world.db.read_now(lambda tx: work.due(tx, "hubspot", world.clock.now(), 10)) == rows
+    await reconcile(world.hub, connection, rows, claimed={name, subject})
+    assert world.writes("hubspot") == before + 1
 
 
 async def test_one_trouble_of_many_batches_is_one_trouble() -> None:
