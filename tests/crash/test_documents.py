@@ -15,7 +15,8 @@ import pytest
 
 from connectors.stripe.connector.copies import Copies
 from core.sandbox.faults import FaultKind
-from tests.support.crash_documents import JOBS, ORIGINS, STRIKES, DocumentMatrix, Reached
+from tests.support.crash_acts import ORIGINS
+from tests.support.crash_documents import JOBS, STRIKES, DocumentMatrix, Reached
 from tests.support.crash_jobs import FAULTS
 
 pytestmark = pytest.mark.anyio
