@@ -53,13 +53,18 @@ def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Mapping[str, Bad],
 
 
 def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[DirtyRow, Trouble]) -> None:
-    """Store what failed, and when to look again; a wait that the provider asked for is no attempt."""
+    """Store what failed, and when to look again; a wait that the provider asked for is no attempt.
+
+    Nor is a look at what waits for something else: what waited for long, and fails once, is not given up for that.
+    """
     now = hub.clock.now()
     dead, rows = [], []
+    known = failures.known(tx, connection.name, [row.subject for row in troubled])
     for row, trouble in troubled.items():
         told = trouble.error.retry_after if isinstance(trouble.error, RetryError) else None
-        is_dead = told is None and row.attempts + 1 >= hub.timing.attempts_before_dead
-        next_at = None if is_dead else now + (told if told is not None else back_off(hub.timing, row.attempts))
+        failed = min(row.attempts, known[row.subject].attempts) if row.subject in known else 0
+        is_dead = told is None and failed + 1 >= hub.timing.attempts_before_dead
+        next_at = None if is_dead else now + (told if told is not None else back_off(hub.timing, failed))
         rows.append(
             failures.Failure(
                 connection=connection.name,

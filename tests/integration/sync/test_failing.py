@@ -1,0 +1,82 @@
+"""When a record is given up: after so many failures of its own, and not before."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import AmbiguousError, RetryError
+from core.store import failures, work
+from core.store.database import Tx
+from core.store.failures import Failure
+from core.store.work import DirtyRow
+from core.sync.failing import Trouble, record_trouble
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+SUBJECT = "m:somebody"
+BROKEN = Trouble(AmbiguousError("the connection broke"))
+
+
+def mark(world: World) -> None:
+    """Somebody names it."""
+    world.db.run_now(lambda tx: work.mark(tx, "stripe", [SUBJECT], reason="test", trace="t", now=0.0))
+
+
+def waiting(tx: Tx) -> DirtyRow | None:
+    """Its row, while it has one."""
+    return work.of_subjects(tx, "stripe", [SUBJECT]).get(SUBJECT)
+
+
+def fail(world: World, trouble: Trouble = BROKEN) -> Failure:
+    """It fails once more; how that stands."""
+
+    def work_on(tx: Tx) -> Failure:
+        row = waiting(tx)
+        assert row is not None
+        record_trouble(tx, world.hub, world.hub.connections["stripe"], {row: trouble})
+        return failures.known(tx, "stripe", [SUBJECT])[SUBJECT]
+
+    return world.db.run_now(work_on)
+
+
+async def test_what_fails_again_and_again_is_given_up_and_waits_for_a_person() -> None:
+    """Eight times, at ever longer intervals; then it stands as dead, and nothing looks at it."""
+    world = World()
+    mark(world)
+    now, times = world.clock.now(), world.timing.attempts_before_dead
+    told = [fail(world) for _ in range(times - 1)]
+    assert {one.state for one in told} == {"retrying"}
+    assert [one.next_at for one in told] == [now + 2**number for number in range(times - 1)]
+    last = fail(world)
+    assert (last.state, last.attempts, last.next_at) == ("dead", times, None)
+    assert world.db.read_now(waiting) is None
+
+
+async def test_what_waited_for_long_is_not_given_up_for_its_first_failure() -> None:
+    """A copy was looked at for days while its customer was nobody's: the first broken connection ended it."""
+    world = World()
+    mark(world)
+    for _ in range(50):
+        world.db.run_now(lambda tx: work.postpone(tx, "stripe", {SUBJECT: 0.0}, reason="its customer is not there"))
+    first = fail(world)
+    assert (first.state, first.next_at) == ("retrying", world.clock.now() + 1)
+    assert world.db.read_now(waiting) is not None
+
+
+async def test_waits_that_the_provider_asks_for_are_no_attempts() -> None:
+    """However often it says so."""
+    world = World()
+    mark(world)
+    asked = [fail(world, Trouble(RetryError("busy", retry_after=30.0))) for _ in range(20)]
+    assert {(one.state, one.next_at) for one in asked} == {("retrying", world.clock.now() + 30)}
+    assert fail(world).state == "retrying"
+
+
+async def test_what_was_given_up_and_is_named_again_begins_anew() -> None:
+    """A person retries it, or its webhook comes: one more failure is the first one."""
+    world = World()
+    mark(world)
+    for _ in range(world.timing.attempts_before_dead):
+        fail(world)
+    mark(world)
+    assert fail(world).state == "retrying"
