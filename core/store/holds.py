@@ -141,10 +141,11 @@ def listing(
     record_id: str | None = None,
     field: str | None = None,
     state: str = "open",
+    answer: str | None = None,
     limit: int = 1000,
 ) -> list[Hold]:
-    """Open holds (or those of another state), oldest first."""
-    asked = {"connection": connection, "reason": reason, "record_id": record_id, "field": field}
+    """Open holds (or those of another state, or with an answer), oldest first."""
+    asked = {"connection": connection, "reason": reason, "record_id": record_id, "field": field, "answer": answer}
     wanted: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     rows = tx.rows(_listing(tuple(wanted)), {**wanted, "state": state, "most": limit})
     return [_hold(row) for row in rows]

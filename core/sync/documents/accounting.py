@@ -91,7 +91,9 @@ def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
 
 def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
     """Let one question stand about each invoice of this origin that does not add up; the others' are moot."""
-    asked = holds.listing(tx, connection=connection.name, reason=reasons.UNACCOUNTED, limit=MOST)
+    here, reason = connection.name, reasons.UNACCOUNTED
+    asked = holds.listing(tx, connection=here, reason=reason, limit=MOST)
+    asked += holds.listing(tx, connection=here, reason=reason, state="answered", answer="retry", limit=MOST)
     ids = {row.record_id for row in mappings.by_ids(tx, [one.subject[2:] for one in asked]).values()}
     ids |= set(documents.touched(tx, connection.name, hub.clock.now() - CHANGED_SECONDS))
     papers = {name: one for name, one in documents.by_ids(tx, ids).items() if one.deleted_at is None}

@@ -227,6 +227,21 @@ async def test_what_a_person_booked_by_hand_is_accounted_for_and_the_period_is_t
     assert is_tied(found), found
 
 
+async def test_who_has_it_looked_at_again_is_asked_again_however_old_it_is() -> None:
+    """After three days without any change, an answer that books nothing was the end of the question."""
+    world = await billing()
+    await unpaid(world)
+    hourly(world)
+    world.clock.time += 4 * 86_400
+    (first,) = held(world)
+    await answer(world, first, "retry")
+    await world.settle()
+    hourly(world)
+    (second,) = held(world)
+    assert (second.reason, second.detail["amount"]) == (holds.UNACCOUNTED, "119.00")
+    assert second.id != first.id
+
+
 async def test_what_was_booked_by_hand_and_is_told_of_after_all_is_to_be_taken_back() -> None:
     """Else it would be there twice."""
     world = await billing()
