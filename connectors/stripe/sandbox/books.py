@@ -203,6 +203,10 @@ class Books:
         elif status == "uncollectible":
             must_be_open(invoice)
             self._invoicing.write_off(invoice, PERSON)
+        elif status == "paid":
+            must_be_open(invoice, "uncollectible")
+            # as it was before there were payment records: no payment tells of the money
+            self._invoicing.paid(invoice, invoice["amount_remaining"], PERSON)
         else:
             raise ValueError(f"no button makes an invoice {status}")
 

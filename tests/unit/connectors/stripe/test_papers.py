@@ -480,6 +480,17 @@ def test_people_edit_what_can_still_be_edited(world: Any, customer: str) -> None
         world.stripe.edit("invoice", part_paid, {"status": "void"})
 
 
+def test_people_mark_as_paid_what_no_payment_tells_of(world: Any, customer: str) -> None:
+    """As older accounts have it: the invoice is paid, nothing came in, and it cannot be paid any more."""
+    invoice = opened(world, customer)["id"]
+    world.stripe.edit("invoice", invoice, {"status": "paid"})
+    marked = world.stripe.neutral("invoice")[invoice]
+    assert (marked["status"], marked["paid"], marked["due"]) == ("paid", marked["total"], "0.00")
+    assert [one["status"] for one in world.stripe.neutral("payment").values()] == ["void"]
+    with pytest.raises(ValueError, match="already paid"):
+        world.stripe.edit("invoice", invoice, {"status": "paid"})
+
+
 # ---- lists, events, keys ---------------------------------------------------------------------------
 
 
