@@ -7,6 +7,8 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from core.errors import TakenError
+from core.sandbox.papers import PLACES
 from tests.simulation.papers import NOT_TOLD, Named, Shown, is_due, token, whose
 from tests.simulation.routes import is_passed_on, originates
 from tests.simulation.tape import BILLERS
@@ -108,6 +110,23 @@ class AtCopies:
         if found:
             self._clerks.paid(system, rng, [found], extra=True)
             self._clerks.count("overpaid")
+
+    def book(self, system: str, original: Named, amount: Decimal) -> bool:
+        """Somebody books on a copy what nobody tells of; False where there is no such copy, or the books refuse."""
+        due = {name: one for name, one in self._due(system).items() if self.original(system, name) == original}
+        name = min((name for name, one in due.items() if Decimal(one["due"]) >= amount > 0), default="")
+        if not name:
+            return False
+        try:
+            applied = [{"invoice": name, "amount": f"{amount:.{PLACES[due[name]['currency']]}f}"}]
+            made = self._clerks.record(system, due[name], applied, amount, "")
+        except (TakenError, ValueError, KeyError) as refused:
+            self._clerks.count(f"not booked by hand: {type(refused).__name__}")
+            return False
+        self._booked(system, original)
+        self._clerks.blame(made, "booked by hand of what was marked as paid", original.system)
+        self._clerks.count("booked by hand what was marked as paid")
+        return True
 
     def _due(self, system: str) -> dict[str, Shown]:
         there = self._clerks.copies(system, "invoice").items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,13 +101,23 @@ class Audit:
         for named, one in rest.originals["credit_note"].items():
             for mirror in rest.books_among(self._mirrors.get(named.system, ())):
                 self._note(rest, named, one, mirror)
+        self._world.across.judge_parts(rest, "quickbooks")
         self._unpayable()
         self._strays(rest)
-        for problem in unbalanced(rest.shown, {"quickbooks": self._clerks.lookalike("quickbooks").objects("payment")}):
+        booked = {"quickbooks": self._clerks.lookalike("quickbooks").objects("payment")}
+        for problem in unbalanced(self._told(rest), booked):
             self._fail(f"F4: {problem}")
         self._spoiled(rest)
         self._registry(rest)
+        life = self._world.life
+        self._world.accounts.judge(rest, life.hub if life else None)
         return rest
+
+    def _told(self, rest: Rest) -> Mapping[str, Mapping[str, Mapping[str, Shown]]]:
+        """What all systems say; what was marked as paid counts as if a payment told of it."""
+        stripe = rest.shown["stripe"]
+        payments = self._world.accounts.with_marked(stripe["payment"])
+        return {**rest.shown, "stripe": {**stripe, "payment": payments}}
 
     # ---- invoices --------------------------------------------------------------------------------------
 
@@ -179,6 +189,8 @@ class Audit:
     # ---- payments and credit notes ---------------------------------------------------------------------
 
     def _payment(self, rest: Rest, named: Named, one: Shown, mirror: str) -> None:
+        if rest.place(named, mirror) == "split":
+            self._world.across.judge(rest, named, one, mirror)
         is_at_home = rest.place(named, mirror) not in ("elsewhere", "nowhere")
         is_wanted = one["status"] == "succeeded" and named not in self._clerks.gone and is_at_home
         for part in one["applications"]:
@@ -301,7 +313,7 @@ class Audit:
         is_sound = is_told and not rest.excuses_around(named, EVERYWHERE) and not rest.is_asked(named, named.system)
         is_sound = is_sound and not rest.waits_elsewhere(named)
         if isinstance(known, Invoice) and known.status != "void" and is_sound:
-            settled = documents.settled(rest.tx, known.id)
+            settled = documents.settled(rest.tx, known.id) + self._world.accounts.marked(named)
             if settled != known.paid + known.credited:
                 self._fail(f"F4: the registry has {named} settled by {settled}, and {known.paid + known.credited}")
 

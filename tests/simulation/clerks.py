@@ -92,7 +92,7 @@ class Clerks:
             "delete": self._delete, "spoil": there.spoil, "restate": there.restate, "lose": there.lose,
             "replay": self._replay, "pay there": there.pay, "pay twice": there.pay_twice, "overpay": there.overpay,
             "bill twice": there.bill_twice, "close books": there.close_books, "open books": there.open_books,
-            "meddle": there.meddle,
+            "meddle": there.meddle, "mark paid": self._mark_paid,
         }  # fmt: skip
         what = event.what.removeprefix("clerk ")
         try:
@@ -131,7 +131,11 @@ class Clerks:
         found = self.some(rng, people, lambda one: one.get("status") != "inactive")
         if found is None:
             return None
-        changes = self.bill_of(system, rng, *found) | {"status": "draft" if is_draft else "open"}
+        return self.bill_somebody(system, rng, *found, is_draft=is_draft)
+
+    def bill_somebody(self, system: str, rng: Random, customer: str, one: Shown, *, is_draft: bool = False) -> str:
+        """Bill this customer."""
+        changes = self.bill_of(system, rng, customer, one) | {"status": "draft" if is_draft else "open"}
         made = self.edit(system, "invoice", None, changes)
         self.count(f"billed at {system} with {PLACES[changes['currency']]} decimals")
         return made
@@ -244,6 +248,20 @@ class Clerks:
             self.edit(system, "invoice", found[0], {"status": "uncollectible"})
             self.blame(Named(system, "invoice", found[0]), "written off", "quickbooks")
             self.count("written off")
+
+    def _mark_paid(self, system: str, rng: Random) -> None:
+        """As somebody does who saw the money come in elsewhere: no payment tells of it."""
+        found = self.some(rng, self.own(system), is_due)
+        if found is None or system != "stripe":
+            return
+        name, one = found
+        told = (one["currency"], Decimal(one["due"]))
+        if told in self._used:
+            raise ValueError("a payment of that amount could not be told from it")
+        self.edit(system, "invoice", name, {"status": "paid"})
+        self._used.add(told)
+        self._world.accounts.mark(Named(system, "invoice", name), told[1])
+        self.count("marked as paid")
 
     def _amend(self, system: str, rng: Random) -> None:
         """The books let people change what was final."""

@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
-from tests.simulation.drawn_clerks import with_documents, with_quiet_days
+from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
 from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
@@ -65,7 +65,8 @@ def tape_of(seed: int) -> Tape:
     tape = Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
     tape = with_documents(tape, Random(f"documents {seed}"))
     tape = with_entities(tape, Random(f"entities {seed}"))
-    return with_quiet_days(tape, Random(f"quiet days {seed}"))
+    tape = with_quiet_days(tape, Random(f"quiet days {seed}"))
+    return with_marks(tape, Random(f"marks {seed}"))
 
 
 def _profile(rng: Random) -> Profile:

@@ -26,6 +26,7 @@ _ONLY: Final = {
     "clerk drop": "stripe",
     "clerk write off": "stripe",
     "clerk refund": "stripe",
+    "clerk mark paid": "stripe",
     "clerk unpay": "quickbooks",
     "clerk amend": "quickbooks",
     "clerk delete": "quickbooks",
@@ -121,6 +122,28 @@ def with_quiet_days(tape: Tape, rng: Random) -> Tape:
     at = len(events) if rng.random() < 0.5 else rng.randint(len(events) // 2, len(events))
     events.insert(at, Event(after=0.0, what="quiet", changes=changes))
     return msgspec.structs.replace(tape, events=events)
+
+
+def with_marks(tape: Tape, rng: Random) -> Tape:
+    """In some worlds with documents somebody marks invoices as paid, without a payment, and hours pass."""
+    billing = tape.profile.billing
+    if billing is None or rng.random() >= 0.2:
+        return tape
+    events = list(tape.events)
+    if "stripe" in _MIRRORS[billing.route][0]:
+        for _ in range(rng.randint(1, 3)):
+            marks = _clerk(rng, billing.route, "clerk mark paid", rng.uniform(0, 30))
+            events.insert(rng.randint(len(events) // 3, len(events)), marks)
+        if rng.random() < 0.4:
+            events.insert(rng.randint(len(events) * 2 // 3, len(events)), _hours(rng))
+    events.append(_hours(rng))
+    return msgspec.structs.replace(tape, events=events)
+
+
+def _hours(rng: Random) -> Event:
+    """Longer than it takes until a question is asked; sometimes so long that nothing has changed for days."""
+    hours = rng.choice([[2.5, 2.5], [2.5, 2.5], [2.5, 2.5, 2.5], [80.0, 2.5]])
+    return Event(after=0.0, what="hours", changes={"hours": hours})
 
 
 def _accounts(rng: Random) -> list[Event]:

@@ -26,6 +26,7 @@ def with_entities(tape: Tape, rng: Random) -> Tape:
         events.insert(rng.randint(0, len(events) // 3), said.of_nobodys())
     for _ in range(rng.randint(1, 4)):
         events.insert(rng.randint(len(events) // 3, len(events)), said.of_somebodys())
+    said.add_across(events, billing.route, Random(f"across {tape.seed}"))
     shape = rng.choice(list(SHAPES))
     profile = msgspec.structs.replace(tape.profile, billing=msgspec.structs.replace(billing, entities=shape))
     return msgspec.structs.replace(tape, profile=profile, people=people, events=events)
@@ -57,6 +58,25 @@ class _Said:
         value = None if self._rng.random() < 0.2 else self._one(2, 5, 1)
         # time enough for a document to be booked before
         return self._saying("reassign", value, [self._rng.uniform(0, 90), self._rng.uniform(90, 900)])
+
+    def add_across(self, events: list[Event], route: str, rng: Random) -> None:
+        """In most worlds one customer is billed for one entity, then for another, and pays both at once."""
+        if rng.random() < 0.3:
+            return
+        system, names = "quickbooks" if route == "books" else "stripe", ["us", "eu"]
+        rng.shuffle(names)
+        # time enough for the first one to be booked, and for both
+        places = sorted(rng.randint(0, len(events)) for _ in range(3))
+        across = [
+            Event(after=after, what=what, system=system, pick=rng.randrange(10**9), changes=changes)
+            for what, after, changes in (
+                ("bill_across", rng.uniform(0, 60), {ENTITY_FIELD: self._left[names[0]].pop(0)}),
+                ("bill_across", rng.uniform(60, 900), {ENTITY_FIELD: self._left[names[1]].pop(0)}),
+                ("pay_across", rng.choice([rng.uniform(0, 5), rng.uniform(60, 900)]), {}),
+            )
+        ]
+        for number, one in enumerate(across):
+            events.insert(places[number] + number, one)
 
     def _saying(self, what: str, value: str | None, after: list[float]) -> Event:
         rng = self._rng

@@ -18,6 +18,8 @@ from core.sync.build import Parts, build_hub
 from core.sync.inbox import InboxWriter
 from core.sync.lanes import Lanes
 from core.sync.waiting import due_lanes
+from jobs import HOURLY
+from jobs.reconcile_invoices import reconcile_invoices
 from tests.support.world import PROVIDERS, SeededIds
 
 if TYPE_CHECKING:
@@ -202,9 +204,11 @@ class Life:
     # ---- what runs ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """As the daemon does: the engine serves, the planner ticks."""
+        """As the daemon does: the engine serves, the planner ticks, every hour documents are looked after."""
         self.task(self.engine.serve(self._run_lane))
         self.task(self._tick())
+        if self.world.tape.profile.billing is not None:
+            self.task(self._look_after_documents())
 
     def task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task of this process: it ends with it."""
@@ -237,6 +241,12 @@ class Life:
             for name in sorted(due):
                 self.engine.wake(name)
             wait = 1.0 if due else min(wait * 3, self.world.longest_tick)
+
+    async def _look_after_documents(self) -> None:
+        while True:
+            await asyncio.sleep(HOURLY)
+            await reconcile_invoices(self.hub)
+            self.world.reached["job: reconcile_invoices"] += 1
 
     async def bury(self) -> None:
         """Take everything down that belonged to this process."""

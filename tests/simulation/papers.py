@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 EVERYWHERE: Final = "*"
 DELETED: Final = "deleted where it was made"
 NOT_TOLD: Final = "a person booked a payment of the copy, and the origin is not told"
+MARKED: Final = "marked as paid, without a payment"
 
 Shown = Mapping[str, Any]
 """A document in neutral names, as a look-alike shows it."""

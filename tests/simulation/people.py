@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,7 +52,7 @@ class People:
     def _on_edit(self, event: Event) -> None:
         target = self._target(event)
         if target is not None:
-            self._edit(event.system, target, event.changes)
+            self.edit(event.system, target, event.changes)
             self._last = (event.system, target)
 
     def _on_edit_same(self, event: Event) -> None:
@@ -61,14 +61,15 @@ class People:
             return
         before = self._last
         if before[0] == event.system:
-            self._edit(event.system, before[1], event.changes)
+            self.edit(event.system, before[1], event.changes)
             return
         target = self._world.db.read_now(lambda tx: counterpart(tx, *before, event.system))
         if target is not None:
             self._world.reached["concurrent edits"] += 1
-            self._edit(event.system, target, event.changes)
+            self.edit(event.system, target, event.changes)
 
-    def _edit(self, system: str, target: str, changes: Mapping[str, Any]) -> None:
+    def edit(self, system: str, target: str, changes: Mapping[str, Any]) -> None:
+        """Somebody changes a customer there."""
         if system == REGISTRY:
             self._edit_registry(target, changes)
             return
@@ -168,7 +169,7 @@ class People:
             return
         above = there[pick % len(there)] if pick is not None else None
         self._world.reached[f"parent set at {event.system}"] += 1
-        self._edit(event.system, target, {"parent": above})
+        self.edit(event.system, target, {"parent": above})
 
     def _on_assign(self, event: Event) -> None:
         """Whose a customer is who was nobody's."""
@@ -189,7 +190,21 @@ class People:
     def _say_whose(self, event: Event, found: list[str]) -> None:
         if found:
             self._world.reached["an entity told" if event.what == "assign" else "an entity changed"] += 1
-            self._edit(event.system, sorted(found)[event.pick % len(found)], event.changes)
+            self.edit(event.system, sorted(found)[event.pick % len(found)], event.changes)
+
+    def _on_bill_across(self, event: Event) -> None:
+        """A customer is another entity's from now on, and is billed."""
+        self._tried(self._world.across.bill, event)
+
+    def _on_pay_across(self, event: Event) -> None:
+        """That customer pays all of it at once."""
+        self._tried(self._world.across.pay, event)
+
+    def _tried(self, act: Callable[[Event], None], event: Event) -> None:
+        try:
+            act(event)
+        except (TakenError, ValueError, KeyError) as refused:
+            self._world.note(f"refused: {type(refused).__name__} {refused}")
 
     def _on_delete(self, event: Event) -> None:
         target = self._target(event)

@@ -17,7 +17,7 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 PATCHES: Final = HERE / "mutants"
 TABLE: Final = PATCHES / "README.md"
-COPIED: Final = ("core", "connectors", "config", "tests/simulation", "tests/support")
+COPIED: Final = ("core", "connectors", "config", "jobs", "tests/simulation", "tests/support")
 REFRESH: Final = (
     "make the same change by hand in a copy of the tree and store `diff -U2 --label a/PATH --label b/PATH old new`"
 )

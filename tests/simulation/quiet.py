@@ -57,6 +57,25 @@ class Quiet:
         await self._sleep(days)
         self._world.db.read_now(lambda tx: self._judge(tx, copies, gone, days))
 
+    async def pass_hours(self, event: Event) -> None:
+        """Everything is at rest, until somebody is asked what nobody tells of; it rests again after the answers."""
+        world = self._world
+        hurry = (world.timing, world.longest_tick, world.post.longest_wait)
+        await self._restart(CALM, LONGEST_WAIT, LONGEST_WAIT)
+        for hours in event.changes["hours"]:
+            await asyncio.sleep(hours * 3600.0)
+            world.look_for_bugs()
+            await world.operators.operate()
+            world.db.read_now(self._judge_accounts)
+            if world.life:
+                world.accounts.answer(world.life.hub)
+        world.reached["quiet hours"] += 1
+        await self._restart(*hurry)
+
+    def _judge_accounts(self, tx: Tx) -> None:
+        life = self._world.life
+        self._world.accounts.judge(self._rest(tx), life.hub if life else None, has_rested=True)
+
     # ---- before ------------------------------------------------------------------------------------------
 
     def _rest(self, tx: Tx) -> Rest:

@@ -13,7 +13,7 @@ from core.store.database import Tx
 from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
 from tests.simulation.clerks import Clerks
 from tests.simulation.lookups import counterpart
-from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown
+from tests.simulation.papers import DELETED, EVERYWHERE, MARKED, Named, Shown
 from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
 from tests.simulation.whose import EXCUSES, UNKNOWN, Place, Whose
 
@@ -26,8 +26,8 @@ STANDING: Final = ("succeeded", "issued")
 class Rest:
     """The documents of all systems at rest, looked up once."""
 
-    UNASKED: Final = frozenset({"its customer is not there", DELETED, UNKNOWN})
-    """Nobody needs to be asked: it waits, or was deleted before anybody saw it."""
+    UNASKED: Final = frozenset({"its customer is not there", DELETED, UNKNOWN, MARKED})
+    """Nobody needs to be asked: it waits, or was deleted before anybody saw it; or not yet (`Accounts` knows when)."""
 
     def __init__(self, world: SimWorld, clerks: Clerks, billing: Billing, tx: Tx) -> None:
         """Look at everything."""
@@ -43,6 +43,7 @@ class Rest:
         self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {name: self._parts_at(name) for name in SYSTEMS}
         self._bound = self._bonds()
         self._claimed = self._claims()
+        self._marked = world.accounts.marked
         self.whose = Whose(billing, tx, self._is_there, self.is_held)
 
     def _parts_at(self, system: str) -> dict[tuple[str, Decimal], list[str]]:
@@ -64,6 +65,10 @@ class Rest:
             for member in group:
                 found[member] = group
         return found
+
+    def bound(self, named: Named) -> set[Named]:
+        """Documents that settle each other with this one, and itself."""
+        return self._bound.get(named, {named})
 
     def _is_there(self, invoice: Named, system: str) -> bool:
         number = self.originals["invoice"].get(invoice, {}).get("number", "")
@@ -175,7 +180,9 @@ class Rest:
 
     def waits_elsewhere(self, named: Named) -> bool:
         """Whether something that settles it was recorded in another system, and cannot come to where it was made."""
-        return any(one.system != named.system and self.excuses(one, named.system) for one in self._bound.get(named, ()))
+        others = [one for one in self.bound(named) if one.system != named.system]
+        # what was marked as paid there takes no payment any more
+        return any(self.excuses(one, named.system) for one in others) or bool(others and self._marked(named))
 
     def _counterpart(self, system: str, customer: str, mirror: str) -> str | None:
         return counterpart(self.tx, system, customer, mirror)
@@ -207,6 +214,10 @@ class Rest:
         """Whether a person is asked about the copy, the document, or what is settled with it."""
         bound = self._bound.get(named, {named})
         return any({mirror, one.system, named.system} & self.holds.get(one, {}).keys() for one in bound)
+
+    def told_at(self, named: Named, mirror: str) -> str:
+        """What a person is asked about it there."""
+        return self.holds.get(named, {}).get(mirror, "")
 
     def told(self, named: Named) -> str:
         """What people are asked."""

@@ -25,6 +25,8 @@ from core.store import intents, looks
 from core.store.database import Database, Tx
 from core.store.tables import DIRTY
 from core.sync.hub import Timing
+from tests.simulation.accounts import Accounts
+from tests.simulation.across import Across
 from tests.simulation.auditing import Audit
 from tests.simulation.checks import Checks, FailedError
 from tests.simulation.clerks import Clerks
@@ -129,6 +131,7 @@ class SimWorld:
         self.checks, self.people = Checks(self), People(self)
         self.operators, self.post = Operators(self), Post(self)
         profile = tape.profile
+        self.accounts, self.across = Accounts(self), Across(self)
         self.clerks = Clerks(self, profile.billing)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
@@ -200,7 +203,7 @@ class SimWorld:
         self._let_loose()
         for event in self.tape.events:
             await asyncio.sleep(event.after)
-            if event.what == "quiet":
+            if event.what in ("quiet", "hours"):
                 await self._be_quiet(event)
             else:
                 self.people.perform(event)
@@ -216,7 +219,8 @@ class SimWorld:
     async def _be_quiet(self, event: Event) -> None:
         self._calm_down()
         await self._stabilise()
-        await Quiet(self).pass_days(event)
+        quiet = Quiet(self)
+        await (quiet.pass_days(event) if event.what == "quiet" else quiet.pass_hours(event))
         self._let_loose()
 
     def _calm_down(self) -> None:
