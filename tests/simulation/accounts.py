@@ -47,6 +47,8 @@ class Accounts:
         self._marked: dict[Named, Decimal] = {}
         self._booked: dict[Named, Decimal] = {}
         """What a person said is booked by hand."""
+        self._by_hand: set[Named] = set()
+        """Payments of copies, in the place of what nobody tells of: no origin will."""
         self._asked: dict[Named, Asked] = {}
 
     # ---- people ----------------------------------------------------------------------------------------
@@ -84,7 +86,9 @@ class Accounts:
                 self._booked[invoice] = Decimal(str(hold.detail["covers"]))
 
     def _is_booked_by_hand(self, invoice: Named, amount: Decimal) -> bool:
-        return invoice in self._marked and self._world.clerks.at_copies.book(BOOKS, invoice, amount)
+        made = self._world.clerks.at_copies.book(BOOKS, invoice, amount) if invoice in self._marked else None
+        self._by_hand |= {made} if made else set()
+        return made is not None
 
     # ---- at rest ---------------------------------------------------------------------------------------
 
@@ -133,7 +137,7 @@ class Accounts:
 
     def _is_sound(self, rest: Rest, invoice: Named) -> bool:
         """Whether all that settles an invoice where it was made is known as it is there."""
-        settlers = rest.bound(invoice)
+        settlers = rest.bound(invoice) - self._by_hand
         causes = self._world.clerks.causes
         is_odd = any(EVERYWHERE in causes.get(one, {}) or invoice.system in causes.get(one, {}) for one in settlers)
         is_held = any(rest.is_held(one, invoice.system) for one in settlers if one != invoice)

@@ -81,7 +81,7 @@ class Across:
         told = rest.told_at(named, mirror)
         if SEVERAL not in told:
             # something else keeps it first
-            if not rest.excuses_around(named, mirror) - {SPLIT, MOVED}:
+            if not rest.excuses(named, mirror) - {SPLIT, MOVED}:
                 self._world.checks.fail(f"E: {named} is of several entities, and nobody is told so at {mirror}: {told}")
             return
         said = told.partition(SEVERAL)[2].partition("elsewhere")

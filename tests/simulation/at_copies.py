@@ -111,22 +111,22 @@ class AtCopies:
             self._clerks.paid(system, rng, [found], extra=True)
             self._clerks.count("overpaid")
 
-    def book(self, system: str, original: Named, amount: Decimal) -> bool:
-        """Somebody books on a copy what nobody tells of; False where there is no such copy, or the books refuse."""
+    def book(self, system: str, original: Named, amount: Decimal) -> Named | None:
+        """Somebody books on a copy what nobody tells of; None where there is no such copy, or the books refuse."""
         due = {name: one for name, one in self._due(system).items() if self.original(system, name) == original}
         name = min((name for name, one in due.items() if Decimal(one["due"]) >= amount > 0), default="")
         if not name:
-            return False
+            return None
         try:
             applied = [{"invoice": name, "amount": f"{amount:.{PLACES[due[name]['currency']]}f}"}]
             made = self._clerks.record(system, due[name], applied, amount, "")
         except (TakenError, ValueError, KeyError) as refused:
             self._clerks.count(f"not booked by hand: {type(refused).__name__}")
-            return False
+            return None
         self._booked(system, original)
         self._clerks.blame(made, "booked by hand of what was marked as paid", original.system)
         self._clerks.count("booked by hand what was marked as paid")
-        return True
+        return made
 
     def _due(self, system: str) -> dict[str, Shown]:
         there = self._clerks.copies(system, "invoice").items()

@@ -92,7 +92,7 @@ class Clerks:
             "delete": self._delete, "spoil": there.spoil, "restate": there.restate, "lose": there.lose,
             "replay": self._replay, "pay there": there.pay, "pay twice": there.pay_twice, "overpay": there.overpay,
             "bill twice": there.bill_twice, "close books": there.close_books, "open books": there.open_books,
-            "meddle": there.meddle, "mark paid": self._mark_paid,
+            "meddle": there.meddle, "mark paid": self._mark_paid, "note": self._note,
         }  # fmt: skip
         what = event.what.removeprefix("clerk ")
         try:
@@ -262,6 +262,13 @@ class Clerks:
         self._used.add(told)
         self._world.accounts.mark(Named(system, "invoice", name), told[1])
         self.count("marked as paid")
+
+    def _note(self, system: str, rng: Random) -> None:
+        """A word for colleagues, on what is paid: the invoice is told of again, and is as it was."""
+        found = self.some(rng, self.own(system), lambda one: bool(one["status"] == "paid"))
+        if found and system == "stripe":
+            self.edit(system, "invoice", found[0], {"metadata": {"note": str(rng.randrange(10**6))}})
+            self.count("a word noted on an invoice")
 
     def _amend(self, system: str, rng: Random) -> None:
         """The books let people change what was final."""

@@ -27,6 +27,7 @@ _ONLY: Final = {
     "clerk write off": "stripe",
     "clerk refund": "stripe",
     "clerk mark paid": "stripe",
+    "clerk note": "stripe",
     "clerk unpay": "quickbooks",
     "clerk amend": "quickbooks",
     "clerk delete": "quickbooks",
@@ -137,6 +138,7 @@ def with_marks(tape: Tape, rng: Random) -> Tape:
         if rng.random() < 0.4:
             events.insert(rng.randint(len(events) * 2 // 3, len(events)), _hours(rng))
     events.append(_hours(rng))
+    events += [_clerk(rng, billing.route, "clerk note", rng.uniform(0, 30)) for _ in range(rng.randint(0, 3))]
     return msgspec.structs.replace(tape, events=events)
 
 

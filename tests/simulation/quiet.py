@@ -58,17 +58,17 @@ class Quiet:
         self._world.db.read_now(lambda tx: self._judge(tx, copies, gone, days))
 
     async def pass_hours(self, event: Event) -> None:
-        """Everything is at rest, until somebody is asked what nobody tells of; it rests again after the answers."""
+        """Everything is at rest, until somebody is asked what nobody tells of; after the answers it rests again."""
         world = self._world
         hurry = (world.timing, world.longest_tick, world.post.longest_wait)
         await self._restart(CALM, LONGEST_WAIT, LONGEST_WAIT)
-        for hours in event.changes["hours"]:
+        for number, hours in enumerate(event.changes["hours"]):
+            if number and world.life:
+                world.accounts.answer(world.life.hub)
             await asyncio.sleep(hours * 3600.0)
             world.look_for_bugs()
             await world.operators.operate()
             world.db.read_now(self._judge_accounts)
-            if world.life:
-                world.accounts.answer(world.life.hub)
         world.reached["quiet hours"] += 1
         await self._restart(*hurry)
 
