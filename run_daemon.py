@@ -37,8 +37,10 @@ SANDBOX_SCALE: Final = 0.1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    from core.cli.main import run
-
+    try:
+        from core.cli.main import run
+    except KeyboardInterrupt:
+        return 130
     return run(Application(), argv)
 
 
@@ -162,9 +164,6 @@ class Application:
         """Settings of a connection to each look-alike, by name; `urls` are their base URLs."""
         return {name: self._offers[name].settings(url) for name, url in urls.items()}
 
-    def _settings_of(self, access: SandboxAccess) -> Mapping[str, Mapping[str, str]]:
-        return access.settings or self.sandbox_settings(access.urls)
-
     def clock(self) -> Clock:
         """The machine's clock."""
         from core.clock import SystemClock
@@ -277,7 +276,8 @@ class Application:
         from core.sync.build import Parts, build_hub
         from core.sync.hub import Timing
 
-        config = self.config if access is None else sandbox_config(self._settings_of(access), access.policies)
+        urls = self.sandbox_settings(access.urls) if access else {}
+        config = self.config if access is None else sandbox_config(access.settings or urls, access.policies)
         parts = Parts(
             configs=config.connections,
             policy=config.policy,

@@ -101,6 +101,7 @@ def _all(desk: Desk, filters: dict[str, str], choice: str, *, is_dry: bool, is_s
         if found and not is_dry and not is_sure:
             desk.confirm(f"Answer {_counted(found)} with {choice}?", otherwise="--yes")
         who = actor()
+        desk.if_ended = "answers that were given stay; the same command again gives the rest"
         done, late = carry_out(
             hub.db,
             [] if is_dry else found,

@@ -93,6 +93,7 @@ def import_(
         due = [one for one in steps if one.kind != "same"]
         who, trace = actor(), hub.ids.new()
         if not dry_run and (skip_bad or not bad):
+            desk.if_ended = f"import the file again for the rest; `accord undo {trace}` puts back what is in by now"
             done, late = carry_out(
                 hub.db, due, lambda tx, one: apply(tx, hub, one, actor=who, trace=trace), goes_on=skip_bad
             )

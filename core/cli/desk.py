@@ -31,6 +31,8 @@ class Desk:
         """`streams` are stdin, stdout and stderr. Nothing is opened before a command asks for it."""
         self.root = root
         self.as_json = False
+        self.if_ended = ""
+        """What to do if the command is told to end now: where it stands, and how to go on."""
         self._in, self._out, self._err = streams
 
     def show(self, data: object, human: Callable[[Screen], None]) -> None:

@@ -1,6 +1,7 @@
 """`accord ...`: the one entry of every command.
 
-Exit codes: 0 all agree, 1 something failed, 2 a plan has changes, 3 something is held for a person, 64 wrong usage.
+Exit codes: 0 all agree, 1 something failed, 2 a plan has changes, 3 something is held for a person, 64 wrong usage,
+130 and 143 it was told to end.
 Nothing here imports what a command does not need: `accord --help` answers at once.
 """
 
@@ -38,6 +39,7 @@ from core.cli import (
 )
 from core.cli.command import Json, new_group
 from core.cli.desk import FAILED, OK, USAGE, Desk
+from core.cli.ending import INTERRUPTED, Ending
 from core.errors import AccordError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -49,8 +51,19 @@ def run(root: Root, argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _never_fail_to_print()
     desk = Desk(root, (sys.stdin, sys.stdout, sys.stderr))
+    with Ending() as ending:
+        code = _code(desk, arguments)
+    if code == INTERRUPTED:
+        desk.fail(ending.error(desk.if_ended))
+        return ending.code
+    return code
+
+
+def _code(desk: Desk, arguments: list[str]) -> int:
     try:
         return _run(desk, arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except AccordError as error:
         desk.fail(error)
         return FAILED

@@ -125,6 +125,7 @@ def import_(
         bad += [bad_line(one.item.line, {"hold": one.item.hold}, one.error) for one in refused]
         due = [one for one in found if not one.is_given]
         who = actor()
+        desk.if_ended = "import the file again for the rest: answers that were given stay"
         done, late = carry_out(
             hub.db,
             due if skip_bad or not bad else [],

@@ -80,6 +80,7 @@ def _run(desk: Desk, trace: str, field: str | None, *, is_dry: bool) -> int:
         left = [_kept(one) for one in kept]
         who = actor()
         if not is_dry:
+            desk.if_ended = f"`accord undo {trace}` again puts back the rest"
             backs, late = carry_out(
                 hub.db, backs, lambda tx, one: put_back(tx, hub, one, trace=trace, actor=who), goes_on=True
             )
