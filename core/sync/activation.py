@@ -13,15 +13,7 @@ from core.sync.sweep import start_first_contact
 
 async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str) -> Plan:
     """Activate if the plan of this very moment is the one that was seen; else InvalidInputError, nothing done."""
-    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
-    if row.state == "active":
-        raise InvalidInputError(f"{connection.name} is active already", field="connection")
-    if row.state == "reauthorize":
-        raise InvalidInputError(
-            f"{connection.name} cannot be used: {row.error}",
-            field="connection",
-            cure=f"`accord connect {connection.name}`",
-        )
+    await hub.db.read(lambda tx: _require_usable(tx, connection))
     today, copies = await plan_and_copies(hub, connection)
     require_like(hub.policy.guard, today, digest)
     if today.foreign_marks and not connection.policy.accept_foreign_marks:
@@ -34,6 +26,8 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
     run = hub.ids.new()
 
     def work(tx: Tx) -> None:
+        # somebody else may have been first meanwhile: what is announced, and looked for, counts once
+        _require_usable(tx, connection)
         creates = today.counts.get("create", 0)
         now = hub.clock.now()
         connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
@@ -46,6 +40,18 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
     await hub.db.run(work)
     hub.log.info("connection.activated", connection=connection.name, actor=actor, digest=digest, **today.counts)
     return today
+
+
+def _require_usable(tx: Tx, connection: Connection) -> None:
+    row = connections.get(tx, connection.name)
+    if row.state == "active":
+        raise InvalidInputError(f"{connection.name} is active already", field="connection")
+    if row.state == "reauthorize":
+        raise InvalidInputError(
+            f"{connection.name} cannot be used: {row.error}",
+            field="connection",
+            cure=f"`accord connect {connection.name}`",
+        )
 
 
 def require_like(limits: Guard, today: Plan, digest: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from core.store import connections, customers, work
+from core.store.database import Database
 from core.sync import registry
+from core.sync.activation import activate
 from tests.integration.cli.conftest import Accord, customer_id, only
 from tests.support.disk import files_end_at
 from tests.support.root import WorldRoot
@@ -79,6 +82,24 @@ def test_activation_needs_the_plan_of_today(world: World, accord: Accord) -> Non
     assert accord("activate", "stripe", "--plan", digest).code == 0
     assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).state == "active"
     assert accord("activate", "stripe", "--plan", digest).code == 1
+
+
+def test_of_two_who_activate_at_once_one_is_refused(world: World, accord: Accord) -> None:
+    """Both were told that it is active now, and what the plan announced was announced twice."""
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    assert accord("sync", "stripe", "--dry-run").code == 2
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    threads = Database(world.url)
+    hub = replace(world.hub, db=threads)
+
+    async def both() -> list[object]:
+        each = (activate(hub, hub.connections["stripe"], digest, actor=who) for who in ("ada", "bob"))
+        return list(await asyncio.gather(*each, return_exceptions=True))
+
+    done = asyncio.run(both())
+    threads.close()
+    assert [str(one) for one in done if isinstance(one, Exception)] == ["connection: stripe is active already"]
+    assert len(done) == 2
 
 
 def test_apply_does_exactly_what_the_plan_says(agreed: World, accord: Accord, tmp_path: Path) -> None:
