@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import InvalidInputError
+
+
+@contextmanager
+def redrafted(file: Path) -> Iterator[Path]:
+    """Where to write the next text of a file that people keep: in its place once it is put there with `put`.
+
+    What a link leads to is meant: a file in the link's place would leave the one that is kept as it was.
+    """
+    draft = _real(file).with_name(f".{_real(file).name}.draft")
+    try:
+        yield draft
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def put(draft: Path, file: Path) -> None:
+    """Let the draft stand in the file's place, as readable as that was, and of the same owner where that can be."""
+    target = _real(file)
+    if target.exists():
+        before = target.stat()
+        with suppress(PermissionError):
+            os.chown(draft, before.st_uid, before.st_gid)
+        draft.chmod(before.st_mode & 0o7777)
+    draft.replace(target)
+
+
+def _real(file: Path) -> Path:
+    return Path(os.path.realpath(file))
 
 
 @contextmanager

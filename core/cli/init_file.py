@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from core.cli.desk import OK, Desk
+from core.cli.drafts import put, redrafted
 from core.cli.init_choices import CREATES, ENTERS, Choice, Flags, by_asking, from_flags
 from core.errors import ConfigError, InvalidInputError, StorageError
 
@@ -31,18 +32,16 @@ def write_first(desk: Desk, flags: Flags, *, force: bool, yes: bool) -> int:
     providers = desk.root.providers()
     choices = _chosen(desk, flags, providers)
     text = text_of(choices, providers)
-    draft = file.with_name(f".{file.name}.draft")
     try:
-        warnings = _checked(desk, draft, file, text)
-        if not yes:
-            desk.note(_summary(choices))
-            desk.confirm(f"write {file}?", otherwise="--yes")
-        _refuse_to_overwrite(file, force=force)
-        draft.replace(file)
+        with redrafted(file) as draft:
+            warnings = _checked(desk, draft, file, text)
+            if not yes:
+                desk.note(_summary(choices))
+                desk.confirm(f"write {file}?", otherwise="--yes")
+            _refuse_to_overwrite(file, force=force)
+            put(draft, file)
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
     _tell(desk, file, choices, providers, warnings)
     return OK
 

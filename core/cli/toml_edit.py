@@ -6,8 +6,12 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Final
 
+from core.cli.drafts import put, redrafted
 from core.errors import ConfigError
+
+_MARK: Final = "\ufeff"
 
 
 def with_setting(file: Path, connection: str, setting: str, value: str) -> None:
@@ -16,21 +20,22 @@ def with_setting(file: Path, connection: str, setting: str, value: str) -> None:
     key = f"connections.{connection}"
     by_hand = ConfigError(f"add this line yourself: {line}", file=str(file), key=key)
     try:
-        text = file.read_text(encoding="utf-8")
+        content = file.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise by_hand from error
-    heading = rf"""^[ \t]*\[\s*connections\s*\.\s*(["']?){re.escape(connection)}\1\s*\][^\n]*$"""
+    text = content.removeprefix(_MARK)
+    heading = rf"""^[ \t]*\[\s*connections\s*\.\s*(["']?){re.escape(connection)}\1\s*\][^\n]*\n?"""
     places = list(re.finditer(heading, text, re.MULTILINE))
     if len(places) != 1:
         raise by_hand
-    end = places[0].end()
-    changed = f"{text[:end]}\n{line}{text[end:]}"
+    ends = "\r\n" if "\r\n" in text else "\n"
+    before, after = text[: places[0].end()], text[places[0].end() :]
+    changed = before + ("" if before.endswith("\n") else ends) + line + ends + after
     try:
         if tomllib.loads(changed)["connections"][connection][setting] != value:
             raise by_hand
-        draft = file.with_name(f".{file.name}.draft")
-        draft.write_text(changed, encoding="utf-8")
-        draft.chmod(file.stat().st_mode)
-        draft.replace(file)
+        with redrafted(file) as draft:
+            draft.write_bytes((content[: len(content) - len(text)] + changed).encode())
+            put(draft, file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise by_hand from error

@@ -87,6 +87,19 @@ def test_a_file_that_is_there_stays_unless_force_is_said(accord: Accord, file: P
     assert set(tomllib.loads(file.read_text())["connections"]) == {"stripe-eu", "books"}
 
 
+def test_a_link_stays_a_link_to_the_file_that_is_overwritten(accord: Accord, file: Path, tmp_path: Path) -> None:
+    """A file took the link's place, and the one it led to stayed as it was."""
+    kept = tmp_path / "kept.toml"
+    kept.write_text("# mine\n")
+    kept.chmod(0o640)
+    file.symlink_to(kept)
+    assert accord("init", *BOTH, "--yes").code == 1
+    assert kept.read_text() == "# mine\n"
+    assert accord("init", *BOTH, "--yes", "--force").code == 0
+    assert (file.is_symlink(), kept.stat().st_mode & 0o777) == (True, 0o640)
+    assert set(tomllib.loads(kept.read_text())["connections"]) == {"stripe-eu", "books"}
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
