@@ -73,8 +73,8 @@ class Application:
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether there is no accord.toml; one that was named and is missing is a mistake, and not a sandbox."""
-        return "config" not in self.settings.model_fields_set and not self.settings.config.exists()
+        """Whether there is no accord.toml; one that was named, or is linked to, and is missing is a mistake."""
+        return "config" not in self.settings.model_fields_set and not os.path.lexists(self.settings.config)
 
     @cached_property
     def config(self) -> AccordConfig:

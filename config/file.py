@@ -22,6 +22,8 @@ from core.ports import ConnectionConfig
 
 MOST_CONNECTIONS: Final = 200
 MOST_BYTES: Final = 4 * 1024 * 1024
+SHORTEST_SECONDS: Final = 1.0
+"""Between two sweeps: what is asked for more often is never done asking."""
 NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
 SANDBOX_DOCUMENTS: Final[Mapping[str, DocumentPolicy]] = {
     "stripe": DocumentPolicy(originates=KINDS),
@@ -117,7 +119,8 @@ def _content(path: Path) -> str:
             raise ConfigError(f"is larger than {MOST_BYTES} bytes, so it is another file", file=str(path))
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from error
+        leads = f"; it is a link to {path.readlink()}" if path.is_symlink() else ""
+        raise ConfigError(f"cannot be read: {error.strerror}{leads}", file=str(path)) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text; save it as UTF-8", file=str(path)) from error
 
@@ -214,8 +217,12 @@ class _Reading:
     def _daemon(self, section: Section) -> Daemon:
         default = Daemon()
         daemon = Daemon(
-            sweep_every=section.number("sweep_every", default.sweep_every, most=LONGEST_SECONDS),
-            full_sweep_every=section.number("full_sweep_every", default.full_sweep_every, most=LONGEST_SECONDS),
+            sweep_every=section.number(
+                "sweep_every", default.sweep_every, least=SHORTEST_SECONDS, most=LONGEST_SECONDS
+            ),
+            full_sweep_every=section.number(
+                "full_sweep_every", default.full_sweep_every, least=SHORTEST_SECONDS, most=LONGEST_SECONDS
+            ),
         )
         for carrier in self._carriers.values():
             window = carrier.manifest.changes_window_seconds

@@ -96,13 +96,17 @@ class Section:
         value = self._take(key, bool, "true or false")
         return default if value is None else value
 
-    def number(self, key: str, default: float, *, most: float | None = None, above: float = 0.0) -> float:
-        """A finite number greater than `above`, at most `most`."""
+    def number(
+        self, key: str, default: float, *, most: float | None = None, above: float = 0.0, least: float | None = None
+    ) -> float:
+        """A finite number greater than `above`, or from `least` on where that is given, at most `most`."""
         value = self._take(key, (int, float), "a number")
         if value is None:
             return default
-        if not above < value < float("inf") or (most is not None and value > most):
-            bounds = f"more than {above:g}" + (f" and at most {most:.15g}" if most is not None else "")
+        is_enough = value > above if least is None else value >= least
+        if not is_enough or value >= float("inf") or (most is not None and value > most):
+            from_ = f"more than {above:g}" if least is None else f"at least {least:g}"
+            bounds = from_ + (f" and at most {most:.15g}" if most is not None else "")
             self.mistake(key, f"must be {bounds}, not {value}")
             return default
         return float(value)

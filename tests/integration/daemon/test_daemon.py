@@ -225,6 +225,14 @@ def test_a_foreign_database_is_refused(systems: Systems, start: Start) -> None:
     assert "not Accord's" in "".join(daemon.lines)
 
 
+def test_a_config_whose_link_leads_nowhere_is_no_sandbox(tmp_path: Path, start: Start) -> None:
+    """A volume that was not mounted made a sandbox of the real daemon."""
+    (tmp_path / "accord.toml").symlink_to(tmp_path / "gone" / "accord.toml")
+    daemon = start(tmp_path)
+    assert daemon.wait(20) == 1
+    assert f"cannot be read: No such file or directory; it is a link to {tmp_path}/gone/accord.toml" in daemon.lines[-1]
+
+
 def test_a_config_that_was_named_and_is_missing_is_no_sandbox(tmp_path: Path, start: Start) -> None:
     """A slip in a path must not quietly run on toys."""
     daemon = start(tmp_path, ACCORD_CONFIG=str(tmp_path / "acord.toml"))

@@ -136,7 +136,7 @@ sweep_every = -5
         "accord.toml [connections.stripe.match_email]: line 4: must be true or false, not text",
         "accord.toml [connections.hubspot.provider]: line 7: 'hubspt' is no provider; did you mean \"hubspot\"?",
         "accord.toml [fields.emial]: line 9: 'emial' is no field of a customer; did you mean \"email\"?",
-        "accord.toml [daemon.sweep_every]: line 13: must be more than 0 and at most 31622400, not -5",
+        "accord.toml [daemon.sweep_every]: line 13: must be at least 1 and at most 31622400, not -5",
         'accord.toml [connections.stripe.entrs]: line 3: is not known here; did you mean "enters"?',
     ]
 
@@ -257,7 +257,10 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
         (STRIPE + "[guard]\nclear_count = -1", "guard.clear_count", "must be 0 or more, not -1"),
         (STRIPE + "[guard]\nclear_count = 1.5", "guard.clear_count", "must be a whole number, not a number"),
         (STRIPE + "[guard]\nclear_count = true", "guard.clear_count", "must be a whole number, not true or false"),
-        (STRIPE + "[daemon]\nsweep_every = inf", "daemon.sweep_every", "must be more than 0"),
+        (STRIPE + "[daemon]\nsweep_every = inf", "daemon.sweep_every", "must be at least 1"),
+        (STRIPE + "[daemon]\nsweep_every = nan", "daemon.sweep_every", "must be at least 1"),
+        (STRIPE + "[daemon]\nsweep_every = 1e-300", "daemon.sweep_every", "must be at least 1 and at most 31622400"),
+        (STRIPE + "[daemon]\nfull_sweep_every = 0.5", "daemon.full_sweep_every", "must be at least 1"),
         (STRIPE + "[daemon]\nsweep_every = 3600", "daemon.sweep_every", "remembers changes for 3600 s only"),
         (STRIPE + f"[guard]\nclear_count = {2**63}", "guard.clear_count", "more than 64 bits"),
         (STRIPE + f"[daemon]\nsweep_every = 0x{'f' * 9000}", "daemon.sweep_every", "more than 64 bits"),
