@@ -190,7 +190,8 @@ def own_variables() -> frozenset[str]:
 
 
 def _ours(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    # a line end at the end is of whatever wrote the variable, as it is in a secret's file
+    return {name: value.strip() or value for name, value in environ.items() if name.startswith(PREFIX)}
 
 
 def _read_files(variables: Mapping[str, str]) -> dict[str, str]:

@@ -154,6 +154,22 @@ def test_a_secret_comes_from_a_file_without_its_last_line_break(tmp_path: Path) 
     assert settings.connection_secrets("stripe", ["api_key"]) == {"api_key": "s3cret"}
 
 
+def test_a_line_end_at_the_end_of_a_variable_is_not_of_its_value() -> None:
+    """A secret of a container often ends in one; a database was made whose file's name did."""
+    settings = load_settings(
+        {
+            "ACCORD_DATABASE_URL": "sqlite:////tmp/a.sqlite3\n",
+            "ACCORD_LOG_LEVEL": "debug\r\n",
+            "ACCORD_API_TOKEN": "t0ken\n",
+            "ACCORD_STRIPE_API_KEY": " rk_live_1\n",
+        }
+    )
+    assert (settings.database, settings.log_level) == ("sqlite:////tmp/a.sqlite3", "debug")
+    assert settings.api_token is not None
+    assert settings.api_token.get_secret_value() == "t0ken"
+    assert settings.connection_secrets("stripe", ["api_key"]) == {"api_key": "rk_live_1"}
+
+
 def test_a_secret_file_is_read_once(tmp_path: Path) -> None:
     """A file that vanishes after the start (systemd credentials) must not break a running daemon."""
     path = tmp_path / "key"
