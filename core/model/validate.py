@@ -83,7 +83,11 @@ def external_customer_id(text: object) -> str:
         raise InvalidInputError("is blank", field=field, limit=limit, cure="give the customer an id")
     if wanted != wanted.strip():
         raise InvalidInputError("begins or ends with a blank", field=field, limit=limit, cure="trim it")
+    if wanted in (".", ".."):
+        problem = "is a step of a path, which programs take out of an address before they call it"
+        raise InvalidInputError(problem, field=field, limit='not "." or ".."', cure="give the customer another id")
     _no_controls(field, wanted)
+    _nothing_unseen(field, wanted)
     return _no_longer(field, wanted, MAX_EXTERNAL_ID)
 
 
@@ -190,6 +194,14 @@ def _no_controls(field: str, text: str) -> None:
             raise InvalidInputError(
                 f"contains the control character U+{ord(char):04X}", field=field, limit="one line", cure="remove it"
             )
+
+
+def _nothing_unseen(field: str, text: str) -> None:
+    """Two ids that look alike are two customers, and nobody sees why: a mark of a spreadsheet, a turn of direction."""
+    for char in text:
+        if unicodedata.category(char) == "Cf":
+            problem = f"contains U+{ord(char):04X}, which nobody sees"
+            raise InvalidInputError(problem, field=field, limit="letters that show", cure="remove it, or type it anew")
 
 
 def _no_longer(field: str, text: str, most: int) -> str:

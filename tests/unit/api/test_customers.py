@@ -13,7 +13,7 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 ADA = {"external_customer_id": "ada", "name": "Ada Lovelace", "email": "ada@example.test", "metadata": {"plan": "pro"}}
-ODD_IDS = ["a/b c:ä", "a%2Fb", "x/mappings", "100%", "?#&=+", "山田 太郎", "..", "a//b", "C-1/../C-2"]
+ODD_IDS = ["a/b c:ä", "a%2Fb", "x/mappings", "100%", "?#&=+", "山田 太郎", "...", "a//b", "C-1/../C-2"]
 
 
 async def enter(api: httpx.AsyncClient, external_id: str, **fields: object) -> dict[str, object]:
@@ -51,6 +51,15 @@ async def test_an_id_of_any_characters_has_its_own_address(api: httpx.AsyncClien
     assert (await api.get(below)).json() == {"data": []}
     assert (await api.patch(place, json={"name": "Odder"})).json()["name"] == "Odder"
     assert (await api.delete(place)).status_code == 200
+
+
+@pytest.mark.parametrize("external_id", [".", ".."])
+async def test_an_id_that_programs_take_out_of_an_address_is_refused(api: httpx.AsyncClient, external_id: str) -> None:
+    """`DELETE /v1/customers/./data`, which erases one, leaves most programs as `DELETE /v1/customers/data`."""
+    refused = await api.post("/v1/customers", json={"external_customer_id": external_id, "name": "Odd"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "external_customer_id")
+    assert "is a step of a path" in refused.json()["problem"]
+    assert (await api.get("/v1/customers")).json()["data"] == []
 
 
 async def test_a_change_that_was_decided_on_an_older_version_is_refused(api: httpx.AsyncClient) -> None:

@@ -181,7 +181,7 @@ def test_a_long_bad_value_is_shown_cut() -> None:
     assert len(str(problem("email", "x" * 100_000))) < 300
 
 
-@pytest.mark.parametrize("good", ["1", "stripe:cus_123", "a b", "x" * 255, "Ünïcode"])
+@pytest.mark.parametrize("good", ["1", "stripe:cus_123", "a b", "x" * 255, "Ünïcode", "...", "%2e", "a/../b"])
 def test_an_external_id_is_taken_exactly_as_given(good: str) -> None:
     """It is compared byte for byte with what other systems carry."""
     assert external_customer_id(good) == good
@@ -197,6 +197,11 @@ def test_an_external_id_is_taken_exactly_as_given(good: str) -> None:
         ("a\0", "U+0000"),
         ("\ud800", "surrogate"),
         ("x" * 256, "limit: 255 characters"),
+        (".", "is a step of a path"),
+        ("..", 'limit: not "." or ".."'),
+        ("\ufeffC-1", "contains U+FEFF, which nobody sees"),
+        ("\u202eC-1", "contains U+202E"),
+        ("\u200b", "contains U+200B"),
         (7, "is a number"),
     ],
 )
