@@ -23,6 +23,7 @@ _DELIMITERS: Final = (",", ";", "\t")
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARK: Final = "\ufeff"
 _CURE: Final = "save it as `CSV UTF-8`"
+_SHOWN: Final = 100
 
 
 class Line(NamedTuple):
@@ -145,7 +146,14 @@ def bad_line(number: int, of: Mapping[str, str], error: AccordError) -> dict[str
     return {"line": number, **of, "code": error.code, **parts, "problem": parts["problem"] or str(error)}
 
 
+def shortened(text: str) -> str:
+    """As much of a cell as tells which it is."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def draw_bad(screen: Screen, bad: Sequence[Mapping[str, Any]], of: str) -> None:
     """Every problem of a file."""
     names = ("line", of, "field", "problem", "limit", "cure")
-    screen.table(names, [[one[name] for name in names] for one in bad], title="bad rows")
+    # a cell that took a row's place may be the rest of the file: it would push all else out of sight
+    rows = [[one["line"], shortened(one[of]), *(one[name] for name in names[2:])] for one in bad]
+    screen.table(names, rows, title="bad rows")

@@ -22,6 +22,8 @@ HELD: Final = 3
 USAGE: Final = 64
 
 _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029)}
+_TURNED: Final = _CONTROL | {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Turns of the direction of writing: what stands behind one is read as something else."""
 
 
 class Desk:
@@ -104,7 +106,7 @@ class Desk:
 
 def printable(text: str) -> str:
     """Nothing in a customer's name may drive the terminal of whoever reads it."""
-    return text.translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.translate(_TURNED).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def known_row(names: list[str], wanted: str | None) -> None:

@@ -191,6 +191,27 @@ def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, acco
     assert found.fields["name"] == "New"
 
 
+def test_a_name_that_turns_the_direction_of_writing_is_shown_escaped(agreed: World, accord: Accord) -> None:
+    """`evil\u202egpj.exe` reads as another name than it is, and so does all that stands behind it in the table."""
+    assert accord("customers", "update", customer_id(agreed), "--set", "name=evil\u202egpj.exe\u2066").code == 0
+    shown = accord("customers", "list").out
+    assert "evil\\u202egpj.exe\\u2066" in shown
+    assert not {"\u202e", "\u2066"} & set(shown)
+
+
+def test_a_cell_as_long_as_a_file_does_not_push_the_problem_out_of_sight(
+    agreed: World, accord: Accord, tmp_path: Path
+) -> None:
+    """A quote that is not closed makes one cell of all that follows: the table was as wide."""
+    file = tmp_path / "in.csv"
+    file.write_text(f"external_customer_id,name\n{'x' * 10_000},Ada\n")
+    result = accord("customers", "import", str(file))
+    assert result.code == 1
+    assert "has 10000 characters" in result.out
+    assert max(map(len, result.out.splitlines())) < 300
+    assert agreed.db.read_now(customers.count) == 1
+
+
 def _trace(tx: Tx) -> str:
     """The newest change's."""
     return str(tx.rows(sa.select(JOURNAL.c.trace).order_by(JOURNAL.c.id.desc()).limit(1))[0][0])
