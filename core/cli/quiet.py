@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from core.store import connections, looks, work
 from core.store.database import Tx
 from core.store.looks import Seen
+from core.sync.ahead import set_right
 from core.sync.batch import Report
 from core.sync.hub import KIND, Hub
 from core.sync.lanes import Lanes
@@ -123,6 +124,7 @@ async def run_until_quiet(
     left to the next run. Where only outages are waited for, `outage_patience` is enough; `tell` hears once what for.
     Connections that a person must authorize again are left alone.
     """
+    await set_right(hub)
     run = _Run(hub, lanes, sorted(set(names)), progress, bell)
     waited = 0.0
     waiting = Waiting(hub, patience, outage_patience, tell)

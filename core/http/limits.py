@@ -62,6 +62,10 @@ class Window:
         self._under_way -= 1
         heapq.heappush(self._arrived, arrived_by)
 
+    def set_back(self, seconds: float) -> None:
+        """The clock was set back: what arrived did so as long ago as before."""
+        self._arrived = [at - seconds for at in self._arrived]
+
     def told(self, most: int, remaining: int, now: float, travel: float) -> None:
         """Take over what the provider says of this window: its size, and what other programs have used of it."""
         self.most = most
@@ -83,6 +87,7 @@ class RateLimiter:
         self._count = shell.count
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
+        self._seen_at = -math.inf
         self._fastest = math.inf
         self._answered = 0
         self._last: deque[float] = deque(maxlen=LAST_CALLS)
@@ -110,20 +115,21 @@ class RateLimiter:
         arrived_by = started + DEADLINE_SECONDS
         try:
             yield
-            arrived_by = self._clock.now()
+            arrived_by = self._now()
             self._learn(arrived_by - started)
         except Exception:
             # refused, broken off, or waited for until its time-out
-            arrived_by = self._clock.now()
+            arrived_by = self._now()
             raise
         finally:
+            latest = self._now() + DEADLINE_SECONDS
             for window in windows:
-                window.end(arrived_by)
+                window.end(min(arrived_by, latest))
             self._ended.set()
 
     async def _started(self, windows: Sequence[Window]) -> float:
         while True:
-            now = self._clock.now()
+            now = self._now()
             wait = max([self._paused_until - now, *(window.wait(now, self._travel) for window in windows)])
             if wait <= 0:
                 break
@@ -147,15 +153,28 @@ class RateLimiter:
 
     def pause(self, seconds: float) -> None:
         """The provider asked for silence (429 with a wait): no call of this connection before that."""
-        self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+        self._paused_until = max(self._paused_until, self._now() + seconds)
 
     def told(self, name: str, most: int, remaining: int) -> None:
         """The provider says what the limit `name` is by now, and what is left of its window."""
         window = self._windows.get((name, ""))
         if window is not None and most > 0:
-            window.told(most, remaining, self._clock.now(), self._travel)
+            window.told(most, remaining, self._now(), self._travel)
+
+    def _now(self) -> float:
+        """The clock's time. Where it was set back, every wait would last as much longer: they go back with it."""
+        now = self._clock.now()
+        back = self._seen_at - now
+        if 0 < back < math.inf:
+            self._paused_until -= back
+            for window in self._windows.values():
+                window.set_back(back)
+        self._seen_at = now
+        return now
 
     def _learn(self, took: float) -> None:
+        if took < 0:
+            return  # the clock was set back meanwhile
         self._answered += 1
         self._fastest = min(self._fastest, took)
         self._last.append(took)

@@ -23,7 +23,7 @@ _USED: Final = (
 def add(tx: Tx, connection: str, counts: Mapping[tuple[str, str], int], now: float) -> None:
     """Add to today's numbers: (allowance, purpose) -> calls. purpose: sweep | work."""
     rows = [
-        {"connection": connection, "allowance": name, "day": _day(now), "purpose": purpose, "calls": calls}
+        {"connection": connection, "allowance": name, "day": day_of(now), "purpose": purpose, "calls": calls}
         for (name, purpose), calls in sorted(counts.items())
     ]
     tx.many(_add(tx.dialect), rows)
@@ -40,14 +40,15 @@ def _add(dialect: str) -> Insert:
 
 def used(tx: Tx, connection: str, seconds: float, now: float) -> dict[tuple[str, str], int]:
     """Calls of the last `seconds`, in whole days: (allowance, purpose) -> calls."""
-    rows = tx.rows(_USED, {"here": connection, "after": _day(now - seconds)})
+    rows = tx.rows(_USED, {"here": connection, "after": day_of(now - seconds)})
     return {(row[0], row[1]): int(row[2]) for row in rows}
 
 
 def prune(tx: Tx, before: float) -> int:
     """Forget the days before a time."""
-    return tx.execute(sa.delete(CALLS).where(CALLS.c.day < _day(before))).rowcount
+    return tx.execute(sa.delete(CALLS).where(CALLS.c.day < day_of(before))).rowcount
 
 
-def _day(at: float) -> int:
+def day_of(at: float) -> int:
+    """The day of a time, counted since 1970."""
     return int(at // DAY_SECONDS)

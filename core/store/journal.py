@@ -20,21 +20,21 @@ _NAMES = "id at kind record_id connection remote_id action changes lost actor tr
 _COLUMNS = tuple(JOURNAL.c[name] for name in _NAMES.split())
 _INSERT: Final = sa.insert(JOURNAL)
 _CHANGED_BY: Final = sa.select(*_COLUMNS).where(
-    JOURNAL.c.at >= sa.bindparam("since"),
+    JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
     JOURNAL.c.connection == sa.bindparam("connection"),
     JOURNAL.c.kind == "customer",
     JOURNAL.c.action.in_(("pull", "push", "link", "create")),
 )
 _SINCE: Final = (
     sa.select(*_COLUMNS)
-    .where(JOURNAL.c.record_id.in_(SOME), JOURNAL.c.at >= sa.bindparam("since"))
+    .where(JOURNAL.c.record_id.in_(SOME), JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")))
     .order_by(JOURNAL.c.id)
 )
 _OF_DOCUMENTS: Final = (
     sa.select(sa.func.count())
     .select_from(JOURNAL)
     .where(
-        JOURNAL.c.at >= sa.bindparam("since"),
+        JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
         JOURNAL.c.connection == sa.bindparam("connection"),
         JOURNAL.c.kind != "customer",
         JOURNAL.c.action == sa.bindparam("action"),
@@ -99,11 +99,11 @@ def write(tx: Tx, entries: Sequence[Entry]) -> None:
     tx.load(_INSERT, rows)
 
 
-def since(tx: Tx, record_ids: Iterable[str], at: float) -> dict[str, list[Entry]]:
-    """Entries of records since a time, oldest first."""
+def since(tx: Tx, record_ids: Iterable[str], at: float, until: float) -> dict[str, list[Entry]]:
+    """Entries of records since a time, oldest first. What a clock that ran ahead wrote after `until` is no news."""
     found: dict[str, list[Entry]] = {}
     for some in chunks(sorted(set(record_ids))):
-        for row in tx.rows(_SINCE, {"some": some, "since": at}):
+        for row in tx.rows(_SINCE, {"some": some, "since": at, "until": until}):
             found.setdefault(row.record_id, []).append(_entry(row))
     return found
 
@@ -133,14 +133,14 @@ def of_trace(tx: Tx, trace: str) -> list[Entry]:
     return [_entry(row) for row in tx.rows(statement)]
 
 
-def changed_by(tx: Tx, connection: str, at: float) -> list[Entry]:
+def changed_by(tx: Tx, connection: str, at: float, until: float) -> list[Entry]:
     """What a connection's lane changed of customers since a time: the mass-change guard counts it."""
-    return [_entry(row) for row in tx.rows(_CHANGED_BY, {"since": at, "connection": connection})]
+    return [_entry(row) for row in tx.rows(_CHANGED_BY, {"since": at, "until": until, "connection": connection})]
 
 
-def count_of_documents(tx: Tx, connection: str, action: str, at: float) -> int:
+def count_of_documents(tx: Tx, connection: str, action: str, at: float, until: float) -> int:
     """How many documents a lane made or voided (`action`) since a time, without what a person approved."""
-    values = {"connection": connection, "action": action, "since": at}
+    values = {"connection": connection, "action": action, "since": at, "until": until}
     return int(tx.execute(_OF_DOCUMENTS, values).scalar_one())
 
 

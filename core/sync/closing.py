@@ -25,7 +25,7 @@ class Closing:
     async def look(self, connector: ClosesBooks, now: float, days: Collection[date | None] = ()) -> None:
         """Ask again, if that was long ago, or if something of these `days` would be refused. Raises as reading does."""
         is_closed = self.through is not None and any(day and day <= self.through for day in days)
-        if now - self._told_at < (SURE_SECONDS if is_closed else KEPT_SECONDS):
+        if 0 <= now - self._told_at < (SURE_SECONDS if is_closed else KEPT_SECONDS):
             return
         self.through = await connector.closed_through()
         self._told_at = now

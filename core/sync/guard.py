@@ -53,11 +53,16 @@ def counted_from(hub: Hub, state: ConnectionRow) -> float:
     return max(hub.clock.now() - hub.policy.guard.window_seconds, state.allowance_from or 0.0)
 
 
+def counted_until(hub: Hub) -> float:
+    """What a clock that ran ahead wrote down later than this would be counted until it gets there again."""
+    return hub.clock.now() + hub.policy.guard.window_seconds
+
+
 def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
     """Count the journal's window and what is under way of customers: that of other batches too."""
     since = counted_from(hub, state)
     found = Spent()
-    for entry in journal.changed_by(tx, state.name, since):
+    for entry in journal.changed_by(tx, state.name, since, counted_until(hub)):
         if entry.trace.startswith(work.APPROVED_TRACE):
             continue  # a person has seen it
         if entry.action == "create":

@@ -55,7 +55,7 @@ class Meter:
 
     def is_due(self, now: float) -> bool:
         """Whether there is anything to record, and none was recorded of late: each time costs a commit."""
-        return self.has_counted() and now >= self._recorded_at + RECORD_SECONDS
+        return self.has_counted() and not 0 <= now - self._recorded_at < RECORD_SECONDS
 
     def record(self, tx: Tx, connection: str, now: float) -> None:
         """Store what was counted; it counts as stored once `tx` commits."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from core.store import connections, one_offs
 from core.store.database import Tx
+from core.sync.ahead import set_right
 from core.sync.documents.asking import reconcile_all
 from core.sync.figures import mark_overdue
 from core.sync.hub import KIND, Hub
@@ -25,7 +26,8 @@ class Job:
 
 
 async def wake_due_lanes(hub: Hub) -> int:
-    """Wake the lanes in which something may be done now; how many."""
+    """Wake the lanes in which something may be done now; how many. A clock that was set back has a say in that."""
+    await set_right(hub)
     due = await hub.db.read(lambda tx: due_lanes(tx, hub))
     for name in sorted(due):
         hub.wake(name)

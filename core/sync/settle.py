@@ -119,7 +119,7 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     held = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one) for one in current])
     since = hub.clock.now() - FLIP_WINDOW_SECONDS
     lively = [one.id for _, one in current.values() if one.version > QUIET_VERSIONS]
-    recent = journal.since(tx, lively, since)
+    recent = journal.since(tx, lively, since, since + 2 * FLIP_WINDOW_SECONDS)
     remotes = [seen.there[name].observation.remote for name in rows]
     merged = gone.merged_customers(tx, connection, remotes)
     family = Family(tx, connection, [one for _, one in current.values()], remotes)

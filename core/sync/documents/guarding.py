@@ -99,7 +99,8 @@ def documents_there(tx: Tx, connection: Connection) -> int:
 def begun(tx: Tx, hub: Hub, connection: Connection) -> dict[str, int]:
     """Copies made and voided within the window that no person has seen, those under way included."""
     since = guard.counted_from(hub, connections.get(tx, connection.name))
-    found = {action: journal.count_of_documents(tx, connection.name, action, since) for action in COUNTED}
+    name, until = connection.name, guard.counted_until(hub)
+    found = {action: journal.count_of_documents(tx, name, action, since, until) for action in COUNTED}
     for kind, action, sent_at, trace in intents.open_actions(tx, connection.name):
         is_ours = kind in KINDS and action in COUNTED and sent_at >= since
         if is_ours and not trace.startswith(work.APPROVED_TRACE):

@@ -241,3 +241,47 @@ def test_a_pause_silences_every_endpoint() -> None:
             return clock.now() - started
 
     assert run_virtual(play(), loop) == pytest.approx(7.0)
+
+
+class SetClock(VirtualClock):
+    """A clock that somebody sets."""
+
+    back = 0.0
+
+    def now(self) -> float:
+        """What it shows."""
+        return super().now() - self.back
+
+
+def test_a_clock_that_is_set_back_makes_no_wait_longer() -> None:
+    """A machine that woke with a wrong clock, and was corrected, called nobody for as long as it had been wrong."""
+    loop = VirtualLoop()
+    clock = SetClock(loop)
+    limiter = RateLimiter([Limit(name="ten seconds", calls=1, seconds=10.0)], Shell(clock, here))
+
+    async def waited() -> float:
+        started = loop.time()
+        async with limiter.call("objects"):
+            return loop.time() - started
+
+    async def cut_off() -> None:
+        async with limiter.call("objects"):
+            clock.back += 3600.0
+            await clock.sleep(99.0)
+
+    async def play() -> list[float]:
+        found = [await waited()]
+        clock.back += 3600.0
+        found.append(await waited())
+        limiter.pause(30.0)
+        clock.back += 3600.0
+        found.append(await waited())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(cut_off(), 20.0)
+        return [*found, await waited()]
+
+    first, after, paused, last = run_virtual(play(), loop)
+    assert first == 0.0
+    assert after == pytest.approx(10.0, abs=0.1)
+    assert paused == pytest.approx(30.0, abs=0.1)
+    assert last <= 45.0

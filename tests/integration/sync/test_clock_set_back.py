@@ -1,0 +1,160 @@
+"""The machine's clock ran years ahead for a while, and was set right: nothing waits until it gets there again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from core.cli.quiet import run_until_quiet
+from core.ports import HttpRequest, HttpResponse
+from core.sandbox.faults import FaultKind
+from core.store import connections, intents
+from core.sync import guard
+from core.sync.lanes import Lanes
+from jobs.tick_lanes import tick_lanes
+from tests.integration.sync.test_creates_in_doubt import create_in_doubt
+from tests.support.acting import everybody, held, waiting
+from tests.support.world import NAMES, StillClock, World
+
+pytestmark = pytest.mark.anyio
+
+TWO_YEARS = 730 * 86_400.0
+
+
+@dataclass
+class Ahead:
+    """Another clock, wrong."""
+
+    clock: StillClock
+    seconds: float = TWO_YEARS
+
+    def now(self) -> float:
+        """What it shows."""
+        return self.clock.now() + self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """No longer than with the right one."""
+        await self.clock.sleep(seconds)
+
+
+def run_ahead(world: World) -> None:
+    """Accord is started on a machine whose clock is wrong; the providers' clocks are not."""
+    world.start()
+    world.hub = replace(world.hub, clock=Ahead(world.clock))
+    world.lanes = Lanes(world.hub)
+
+
+async def a_while_ahead(world: World) -> None:
+    """What is due is done."""
+    for _ in range(5):
+        for name in NAMES:
+            await world.lanes.run(name)
+
+
+async def set_right(world: World, *, is_restarted: bool) -> None:
+    """The clock is right again, for a new process or for the one that runs."""
+    if is_restarted:
+        world.start()
+    else:
+        world.hub = replace(world.hub, clock=world.clock)
+        world.lanes._hub = world.hub  # lanes that remember what they did see the clock set
+    await tick_lanes(world.hub)
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_an_edit_whose_webhook_never_came_is_found_after_the_clock_was_set_back(*, is_restarted: bool) -> None:
+    """The last sweep was in two years' time, so the next one was due after that."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    run_ahead(world)
+    await a_while_ahead(world)
+    await set_right(world, is_restarted=is_restarted)
+    await world.settle()
+    (remote_id,) = world.neutral("stripe")
+    world.lookalikes["stripe"].edit("customer", remote_id, {"phone": "+49301234567"})
+    for _ in range(2):
+        await world.next_sweep()
+    phones = {name: [one["phone"] for one in world.neutral(name).values()] for name in NAMES}
+    assert phones == {name: ["+49301234567"] for name in NAMES}
+    world.clock.time += world.timing.full_every
+    await world.settle()
+    last = world.db.read_now(lambda tx: connections.cursor(tx, "stripe", "customer", "full").completed_at)
+    assert last is not None
+    assert world.clock.now() - world.timing.full_every < last <= world.clock.now()
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_a_lane_that_was_paused_ahead_works_at_once(*, is_restarted: bool) -> None:
+    """An outage met under the wrong clock paused the connection for two years, as if its provider had asked for it."""
+    world = World()
+    await world.activate_all()
+    whole = world.exchanges["hubspot"]
+    world.exchanges["hubspot"] = _down
+    run_ahead(world)
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await a_while_ahead(world)
+    world.exchanges["hubspot"] = whole
+    paused = world.db.read_now(lambda tx: connections.get(tx, "hubspot").paused_until)
+    assert paused is not None
+    assert paused > world.clock.now() + TWO_YEARS
+    await set_right(world, is_restarted=is_restarted)
+    for _ in range(3):
+        await world.next_sweep()
+    assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
+    assert (waiting(world), held(world)) == ({}, [])
+
+
+def _down(request: HttpRequest) -> HttpResponse:
+    del request
+    return HttpResponse(503, {}, b"")
+
+
+async def test_what_was_changed_ahead_is_not_counted_for_years() -> None:
+    """The guard took it for changes of the last hour: every sweep would have asked, whatever was approved."""
+    world = World()
+    for number in range(5):
+        world.lookalikes["stripe"].edit("customer", None, {"name": f"P {number}", "email": f"p{number}@example.test"})
+    await world.activate_all("stripe")
+    run_ahead(world)
+    await world.activate_all("hubspot")
+    ahead = world.db.read_now(lambda tx: guard.spent(tx, world.hub, connections.get(tx, "hubspot")))
+    assert ahead.creates == 5
+    await set_right(world, is_restarted=True)
+    await world.settle()
+    right = world.db.read_now(lambda tx: guard.spent(tx, world.hub, connections.get(tx, "hubspot")))
+    assert (right.creates, len(world.neutral("hubspot"))) == (0, 5)
+
+
+@pytest.mark.parametrize("fault", ["error_before", "error_after"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_create_that_was_in_doubt_ahead_is_cleared_up_and_made_once(name: str, fault: FaultKind) -> None:
+    """Its key counted as remembered for two years more, and its outcome could not be told before."""
+    world = World()
+    await world.activate_all()
+    run_ahead(world)
+    await create_in_doubt(world, name, {"name": "Ada Lovelace", "email": "ada@example.test"}, fault)
+    await set_right(world, is_restarted=True)
+    for _ in range(10):
+        await world.next_sweep()
+    asked = [one.reason for one in held(world)]
+    assert asked in ([], ["lost_create"])
+    assert (len(world.neutral(name)), len(everybody(world))) == (1 if fault == "error_after" or not asked else 0, 1)
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def test_a_sync_without_a_daemon_does_not_wait_for_years() -> None:
+    """No tick runs there: the connection was paused, and said until when."""
+    world = World()
+    await world.activate_all()
+    whole = world.exchanges["hubspot"]
+    world.exchanges["hubspot"] = _down
+    run_ahead(world)
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await a_while_ahead(world)
+    world.exchanges["hubspot"] = whole
+    world.start()
+    world.clock.time += 300
+    await run_until_quiet(world.hub, world.lanes, NAMES, patience=300)
+    assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
