@@ -27,6 +27,7 @@ from core.api.door import Crowd, Door
 from core.api.edge import LOOPBACK
 from core.api.health import Health
 from core.api.metrics import Metrics
+from core.api.rhythm import keep_on
 from core.api.webhooks import WebhookApp
 from core.engine.embedded import EmbeddedEngine, Lane
 from core.errors import AccordError, BusyError, ConfigError
@@ -127,6 +128,7 @@ class Daemon:
         lanes = asyncio.create_task(self._engine.serve(self._run_lane))
         scheduler = self._scheduler()
         scheduler.start()
+        rhythm = asyncio.create_task(keep_on(scheduler, self._hub.clock.now, asyncio.get_running_loop().time))
         stopping = asyncio.create_task(self._stop.wait())
         with self._signals():
             told = {"api": url_of(doors[0]), "webhooks": url_of(doors[1]), "public_url": self._doors.public_url}
@@ -136,6 +138,7 @@ class Daemon:
         self._health.is_stopping = True
         self._stop.set()
         self._engine.stop_starting()
+        rhythm.cancel()
         scheduler.shutdown(wait=False)
         for one in servers:
             one.should_exit = True
