@@ -165,8 +165,11 @@ def _mark(hub: Hub, connection: Connection, some: Sequence[tuple[Letter, Sequenc
 
 
 def _usable(notices: Sequence[Notice]) -> Sequence[Notice]:
-    """Refuse what no index holds: it would fail every letter that is marked with it."""
-    longest = max(map(len, named(notices)), default=0)
+    """Refuse what no index or database holds: it would fail every letter that is marked with it."""
+    ids = named(notices)
+    if any("\0" in one for one in ids):
+        raise ReplyError("it names an object by an id with U+0000 in it; no id has that")
+    longest = max(map(len, ids), default=0)
     if longest > LONGEST_ID:
         raise ReplyError(f"it names an object by an id of {longest} letters; no id has more than {LONGEST_ID}")
     return notices

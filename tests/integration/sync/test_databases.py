@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from core.store import holds, intents
+from core.store import holds, inbox, intents
+from core.store.inbox import Letter
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -33,3 +36,32 @@ async def test_three_systems_agree_and_stay_silent_on_every_database(database_ur
         assert world.db.read_now(intents.all_open) == []
     finally:
         world.db.close()
+
+
+async def test_a_delivery_whose_id_no_database_holds_keeps_no_other_from_being_read(database_url: str) -> None:
+    """PostgreSQL refused it, again and again: the lane did nothing else any more."""
+    world = World(url=database_url)
+    try:
+        world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+        await world.activate_all()
+        (remote_id,) = world.neutral("quickbooks")
+        world.lookalikes["quickbooks"].edit("customer", remote_id, {"phone": "+4930123456"})
+        now = world.clock.now()
+        letters = [
+            Letter(connection="quickbooks", dedupe_key=f"letter {number}", body=_told(name), received_at=now, trace="t")
+            for number, name in enumerate(("1\0", remote_id))
+        ]
+        world.db.run_now(lambda tx: inbox.add(tx, letters))
+        await world.lanes.run("quickbooks")
+        world.clock.time += 10
+        await world.settle()
+        assert [one["phone"] for one in world.neutral("stripe").values()] == ["+4930123456"]
+        (poison,) = world.db.read_now(lambda tx: inbox.poisoned(tx, 10))
+        assert poison.problem == "it names an object by an id with U+0000 in it; no id has that"
+    finally:
+        world.db.close()
+
+
+def _told(remote_id: str) -> bytes:
+    event = {"specversion": "1.0", "id": f"e{len(remote_id)}", "type": "qbo.customer.updated.v1"}
+    return json.dumps([event | {"intuitentityid": remote_id, "intuitaccountid": "9341453908059321"}]).encode()
