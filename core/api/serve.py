@@ -27,7 +27,7 @@ from core.api.door import Crowd, Door
 from core.api.edge import LOOPBACK
 from core.api.health import Health
 from core.api.metrics import Metrics
-from core.api.rhythm import keep_on
+from core.api.rhythm import Every, keep_on
 from core.api.webhooks import WebhookApp
 from core.engine.embedded import EmbeddedEngine, Lane
 from core.errors import AccordError, BusyError, ConfigError
@@ -165,8 +165,8 @@ class Daemon:
         )
         for job in self._jobs:
             soon = {"next_run_time": datetime.fromtimestamp(self._hub.clock.now(), UTC)} if job.at_start else {}
-            scheduler.add_job(self._run_job, "interval", seconds=job.every_seconds, args=[job], **soon)
-        scheduler.add_job(self._health.confirm, "interval", seconds=CONFIRM_SECONDS)
+            scheduler.add_job(self._run_job, Every(seconds=job.every_seconds, timezone=UTC), args=[job], **soon)
+        scheduler.add_job(self._health.confirm, Every(seconds=CONFIRM_SECONDS, timezone=UTC))
         return scheduler
 
     @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core.api.rhythm import keep_on
+from core.api.rhythm import Every, keep_on
 
 
 def test_jobs_go_on_when_the_clock_is_set_back() -> None:
@@ -37,3 +38,30 @@ def test_jobs_go_on_when_the_clock_is_set_back() -> None:
         return [before, len(times)]
 
     assert asyncio.run(play()) == [0, 1]
+
+
+def test_a_clock_that_leaps_ahead_is_made_up_for_by_one_run() -> None:
+    """A machine that starts in 1970 is set right: all seconds between were counted, one by one, and kept in memory."""
+    counts = [0]
+
+    async def tick() -> None:
+        counts[0] += 1
+
+    async def play() -> None:
+        scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
+        every = Every(seconds=60, timezone=UTC)
+        scheduler.add_job(tick, every, next_run_time=datetime(1970, 1, 1, tzinfo=UTC))
+        scheduler.start()
+        await asyncio.sleep(0.2)
+        scheduler.shutdown(wait=False)
+
+    started = time.monotonic()
+    asyncio.run(play())
+    assert (counts, time.monotonic() - started < 5) == ([1], True)
+
+
+def test_a_job_is_due_every_so_many_seconds() -> None:
+    """Whatever was missed."""
+    every, noon = Every(seconds=60, timezone=UTC), datetime(2026, 11, 29, 12, tzinfo=UTC)
+    assert every.get_next_fire_time(noon, noon + timedelta(seconds=1)) == noon + timedelta(seconds=60)
+    assert every.get_next_fire_time(noon, noon + timedelta(days=900)) == noon + timedelta(days=900, seconds=60)
