@@ -99,6 +99,7 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str
         for name in request.names:
             await refresh_metadata(hub, hub.connection(name))
     asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
+    desk.if_ended = "the daemon goes on with it; `accord status` shows how far it is"
     started = hub.clock.now()
     waiting = Waiting(hub, request.patience, request.outage_patience, desk.note)
     with desk.counting() as count:
@@ -122,6 +123,7 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str
 
 async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Mapping[str, str]:
     """Ask, and run the lanes; returns the ids of what was asked, by connection."""
+    desk.if_ended = "`accord sync` goes on where it ended"
     lanes = Lanes(hub)
     with desk.counting() as count:
 

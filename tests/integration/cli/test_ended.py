@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from core.cli.main import run
+from core.ports import HttpRequest, HttpResponse
 from core.sync.hub import Hub
+from tests.integration.cli.conftest import Accord
 from tests.support.daemon import ROOT
 from tests.support.root import WorldRoot
+from tests.support.world import NAMES, World
 
 ROWS = 1000
 CONFIG = '[connections.stripe]\nprovider = "stripe"\nbase_url = "http://127.0.0.1:9"\n'
@@ -144,3 +147,26 @@ def test_the_end_of_a_command_is_json_where_that_was_asked_for(
     assert '"code": "ended"' in out
     assert '"problem": "ended by Ctrl-C"' in out
     assert err == ""
+
+
+def test_a_sync_that_is_ended_is_gone_on_with_by_the_next_one(agreed: World, accord: Accord) -> None:
+    """What was under way is found again, and made once."""
+    agreed.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    agreed.clock.time += 300
+    whole = agreed.exchanges["hubspot"]
+    told: list[HttpRequest] = []
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        answer = whole(request)
+        if "upsert" in request.url and not told:
+            told.append(request)
+            signal.raise_signal(signal.SIGTERM)
+        return answer
+
+    agreed.exchanges["hubspot"] = exchange
+    result = accord("sync")
+    assert (result.code, result.out) == (143, "")
+    assert result.err.endswith("accord: ended by SIGTERM; `accord sync` goes on where it ended\n")
+    agreed.clock.time += 300
+    assert accord("sync").code == 0
+    assert [len(agreed.neutral(name)) for name in NAMES] == [2, 2, 2]
