@@ -276,8 +276,8 @@ class Application:
         from core.sync.build import Parts, build_hub
         from core.sync.hub import Timing
 
-        urls = self.sandbox_settings(access.urls) if access else {}
-        config = self.config if access is None else sandbox_config(access.settings or urls, access.policies)
+        settings = (access.settings or self.sandbox_settings(access.urls)) if access else {}
+        config = sandbox_config(settings, access.policies) if access else self.config
         parts = Parts(
             configs=config.connections,
             policy=config.policy,
