@@ -14,7 +14,7 @@ from connectors.quickbooks.connector.reading import Reading
 from connectors.quickbooks.manifest import CLOSED, CUSTOMER, ENTITIES, OPEN_THE_BOOKS
 from connectors.quickbooks.translate.documents import in_another_currency
 from core.errors import AccordError, AmbiguousError, GoneError, RejectedError, ReplyError, RetryError, TakenError
-from core.ports import Receipt, Sighting, Write, Written
+from core.ports import Missing, Receipt, Sighting, Write, Written
 
 if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
@@ -101,8 +101,9 @@ class DocumentWriting:
     async def _explained(self, write: Write, error: RejectedError) -> RejectedError:
         is_new = "Id" not in write.body
         try:
-            if isinstance(error, GoneError) and is_new:
-                return _unusable(error, await self._gone_of(write.body))
+            if isinstance(error, GoneError):
+                is_itself = not is_new and await self._is_gone(write)
+                return error if is_itself else _unusable(error, await self._gone_of(write.body))
             if error.field == "currency" and is_new:
                 return await self._in_another_currency(write.body, error)
             if error.field == CLOSED:
@@ -113,8 +114,12 @@ class DocumentWriting:
             return _unusable(error, {}) if isinstance(error, GoneError) and is_new else error
         return error
 
+    async def _is_gone(self, write: Write) -> bool:
+        """Whether what was written to is not there: QuickBooks says the same of a customer that is inactive."""
+        return isinstance(await self._reading.alone(write.kind, str(write.body["Id"])), Missing)
+
     async def _gone_of(self, body: Mapping[str, Any]) -> dict[str, list[str]]:
-        """What a new document names of customers and items that is not there, or not active: by field, in words."""
+        """What a document names of customers and items that is not there, or not active: by field, in words."""
         customer, items = (
             _referred(body, "CustomerRef"),
             {one["value"] for one in map(_item, _lines(body)) if "value" in one},
@@ -235,7 +240,7 @@ def receipt_for(raw: bytes) -> Receipt:
 
 
 def _unusable(error: GoneError, gone: Mapping[str, Sequence[str]]) -> RejectedError:
-    """What a new object refers to is inactive or gone, not the object itself."""
+    """What an object refers to is inactive or gone, not the object itself."""
     named = ", ".join(one for some in gone.values() for one in some)
     return RejectedError(
         f"{error.problem} ({named})" if named else error.problem,

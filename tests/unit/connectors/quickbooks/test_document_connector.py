@@ -297,6 +297,35 @@ async def test_what_a_new_document_refers_to_and_is_inactive_is_no_gone_document
     assert "item 1" in str(error.cure)
 
 
+async def test_what_a_known_document_refers_to_and_is_inactive_is_no_gone_document_either(books: World) -> None:
+    """QuickBooks says the same of both, so that a payment was tried again every hour and nobody was asked."""
+    await books.bring(invoice())
+    paid = await books.bring(payment("3.00"))
+    (remote_id,) = books.company.neutral("payment")
+    books.company.edit("customer", "1", {"status": "inactive"})
+    step = books.documents.step(WantedDocument(document=payment("3.00", i1="3.00"), mark=MARK), paid)
+    assert step is not None
+
+    write = Write(key="p", action=step.action, kind="payment", remote_id=remote_id, body=step.body)
+    error = await sent(books, write)
+
+    assert isinstance(error, RejectedError)
+    assert not isinstance(error, GoneError)
+    assert (error.field, error.limit) == ("customer", "active and there")
+
+
+async def test_whether_a_document_is_gone_is_left_open_where_it_cannot_be_read(books: World) -> None:
+    """It is looked at again."""
+    raw = await books.bring(invoice())
+    step = books.documents.step(WantedDocument(document=invoice(status="void"), mark=MARK), raw)
+    books.company.delete("invoice", "1")
+    fails(books, "/invoice/1", 500, b"")
+    assert step is not None
+
+    write = Write(key="v", action="void", kind="invoice", remote_id="1", body=step.body)
+    assert isinstance(await sent(books, write), GoneError)
+
+
 async def test_which_of_them_is_inactive_is_left_open_where_it_cannot_be_read(books: World) -> None:
     """The refusal itself is what matters."""
     books.company.books.items.deactivate("1")
