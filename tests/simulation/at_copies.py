@@ -33,6 +33,8 @@ class AtCopies:
         """Invoices that a person typed in by hand under the number of another system's."""
         self.twice: dict[Named, Named] = {}
         """Payments that people recorded in both systems."""
+        self.restated: set[tuple[Named, str]] = set()
+        """Invoices of which a person changed a copy's state: what had just been written there may seem to be idle."""
         self.closed_through = ""
         """The latest day through which the books ever were closed."""
         self._meddlers: dict[str, list[Random]] = {}
@@ -231,6 +233,7 @@ class AtCopies:
             self._clerks.forget_applied(system, original)
         self._clerks.edit(system, "invoice", name, {"status": status})
         self._clerks.count(f"a copy's state changed at {system}")
+        self.restated.add((original, system))
         if status == "void" and original in self._clerks.originals("invoice"):
             self._clerks.blame(original, "a person voided the copy", system)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
 
 STANDING: Final = ("succeeded", "issued")
+IDLE: Final = "the copy is as it was before"
+"""What is asked of a write that changed nothing."""
 
 
 class Rest:
@@ -113,6 +115,7 @@ class Rest:
         if one is None or mirror == EVERYWHERE:
             return found
         found = found | self._about_customer(named, one, mirror) | self._about_application(named, one)
+        found = found | self._about_state(named, mirror)
         if why := EXCUSES.get(self.place(named, mirror)):
             found = found | {why}
         if mirror == "stripe" and any(_has_three_decimals(line) for line in one.get("lines", ())):
@@ -132,6 +135,11 @@ class Rest:
         """In the books a credit is taken off its invoice by deleting the payment that applied it."""
         is_off = named.kind == "credit_note" and self._clerks.settles.get(named) and not Decimal(one["applied"])
         return {"taken off its invoice"} if is_off else set()
+
+    def _about_state(self, named: Named, mirror: str) -> set[str]:
+        """What a person puts back just after it was written looks as if nothing had been."""
+        is_asked = IDLE in self.holds.get(named, {}).get(mirror, "")
+        return {"put back at once"} if is_asked and (named, mirror) in self._clerks.at_copies.restated else set()
 
     def _about_void(self, named: Named, one: Shown, mirror: str) -> set[str]:
         """Nothing settles a void invoice, and a draft cannot become one."""
