@@ -256,8 +256,18 @@ async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, in
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {row.subject: settled}, is_attempt=False))
         report.waiting += 1
         return
-    await hub.db.run(lambda tx: intents.sent_again(tx, intent.id, hub.clock.now()))
-    await send(hub, connection, [(row, intent)], report, is_repeat=True)
+
+    def begin(tx: Tx) -> bool:
+        if not still_wanted(tx, intent):  # its customer was deleted while it was looked for
+            work.postpone(tx, connection.name, {row.subject: hub.clock.now()}, is_attempt=False)
+            return False
+        intents.sent_again(tx, intent.id, hub.clock.now())
+        return True
+
+    if await hub.db.run(begin):
+        await send(hub, connection, [(row, intent)], report, is_repeat=True)
+    else:
+        report.waiting += 1
 
 
 def _commit_found(

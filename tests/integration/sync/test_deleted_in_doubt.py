@@ -6,6 +6,7 @@ import pytest
 
 from connectors.hubspot.sandbox import HubSpotLookAlike
 from core.store import intents
+from tests.integration.sync.test_approvals import beside
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for, told
 from tests.integration.sync.test_meanwhile import archive
 from tests.support.acting import all_day, answer, entries, everybody, failing, held, mapped, waiting
@@ -123,3 +124,17 @@ async def test_another_s_deleted_object_does_not_answer_a_create_in_doubt() -> N
     await world.settle()
     assert [one["name"] for one in world.neutral("hubspot").values()] == ["Ada Lovelace"]
     assert (held(world), world.db.read_now(intents.all_open)) == ([], [])
+
+
+async def test_a_customer_archived_while_its_create_is_looked_for_is_not_made() -> None:
+    """The look takes seconds, and whether it was still wanted was asked before it alone."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(world, "hubspot", {"name": "Ada Lovelace"}, "error_before")
+    not_for(world, doubtful, 1.0)
+    world.clock.time += 600.0
+    beside(world, "hubspot", "archived=true", lambda: archive(world))
+    for _ in range(3):
+        await all_day(world)
+    assert [*world.neutral("hubspot")] == []
+    assert world.db.read_now(intents.all_open) == []
