@@ -85,9 +85,8 @@ async def test_an_edit_whose_webhook_never_came_is_found_after_the_clock_was_set
     assert world.clock.now() - world.timing.full_every < last <= world.clock.now()
 
 
-@pytest.mark.parametrize("is_restarted", [True, False])
-async def test_a_lane_that_was_paused_ahead_works_at_once(*, is_restarted: bool) -> None:
-    """An outage met under the wrong clock paused the connection for two years, as if its provider had asked for it."""
+async def out_of_reach_ahead() -> World:
+    """HubSpot could not be reached while the clock ran ahead, and a customer waits to be made there."""
     world = World()
     await world.activate_all()
     whole = world.exchanges["hubspot"]
@@ -96,6 +95,18 @@ async def test_a_lane_that_was_paused_ahead_works_at_once(*, is_restarted: bool)
     world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
     await a_while_ahead(world)
     world.exchanges["hubspot"] = whole
+    return world
+
+
+def _down(request: HttpRequest) -> HttpResponse:
+    del request
+    return HttpResponse(503, {}, b"")
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_a_lane_that_was_paused_ahead_works_at_once(*, is_restarted: bool) -> None:
+    """An outage met under the wrong clock paused the connection for two years, as if its provider had asked for it."""
+    world = await out_of_reach_ahead()
     paused = world.db.read_now(lambda tx: connections.get(tx, "hubspot").paused_until)
     assert paused is not None
     assert paused > world.clock.now() + TWO_YEARS
@@ -104,11 +115,6 @@ async def test_a_lane_that_was_paused_ahead_works_at_once(*, is_restarted: bool)
         await world.next_sweep()
     assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
     assert (waiting(world), held(world)) == ({}, [])
-
-
-def _down(request: HttpRequest) -> HttpResponse:
-    del request
-    return HttpResponse(503, {}, b"")
 
 
 async def test_what_was_changed_ahead_is_not_counted_for_years() -> None:
@@ -146,14 +152,7 @@ async def test_a_create_that_was_in_doubt_ahead_is_cleared_up_and_made_once(name
 
 async def test_a_sync_without_a_daemon_does_not_wait_for_years() -> None:
     """No tick runs there: the connection was paused, and said until when."""
-    world = World()
-    await world.activate_all()
-    whole = world.exchanges["hubspot"]
-    world.exchanges["hubspot"] = _down
-    run_ahead(world)
-    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
-    await a_while_ahead(world)
-    world.exchanges["hubspot"] = whole
+    world = await out_of_reach_ahead()
     world.start()
     world.clock.time += 300
     await run_until_quiet(world.hub, world.lanes, NAMES, patience=300)

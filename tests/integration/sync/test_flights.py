@@ -88,16 +88,21 @@ async def test_many_batches_make_every_customer_once() -> None:
     assert world.db.read_now(intents.all_open) == []
 
 
-async def test_an_object_that_was_begun_with_before_it_was_mapped_is_in_no_second_batch() -> None:
-    """Both would have written to it: one as the object, one as its mapping."""
+async def one_customer() -> tuple[World, str, str]:
+    """One everywhere; what it may be marked by at HubSpot: its object, and its mapping."""
     world = World()
     await world.activate_all()
     enter_many(world, 1)
     await world.settle()
     (row,) = mapped(world, "hubspot")
     assert row.remote_id is not None
-    busy = {work.remote_subject(row.remote_id)}
-    subject = work.mapping_subject(row.id)
+    return world, work.remote_subject(row.remote_id), work.mapping_subject(row.id)
+
+
+async def test_an_object_that_was_begun_with_before_it_was_mapped_is_in_no_second_batch() -> None:
+    """Both would have written to it: one as the object, one as its mapping."""
+    world, name, subject = await one_customer()
+    busy = {name}
     world.db.run_now(lambda tx: work.mark(tx, "hubspot", [subject], reason="test", trace="t", now=0.0))
     connection = world.hub.connections["hubspot"]
     free = world.db.read_now(lambda tx: look_around(tx, world.hub, connection, 10))
@@ -108,13 +113,7 @@ async def test_an_object_that_was_begun_with_before_it_was_mapped_is_in_no_secon
 
 async def test_an_object_that_was_given_a_mapping_since_it_was_claimed_is_left_for_later() -> None:
     """The batch that gave it one was still writing to it, and this one took that write for one in doubt."""
-    world = World()
-    await world.activate_all()
-    enter_many(world, 1)
-    await world.settle()
-    (row,) = mapped(world, "hubspot")
-    assert row.remote_id is not None
-    name, subject = work.remote_subject(row.remote_id), work.mapping_subject(row.id)
+    world, name, subject = await one_customer()
     world.db.run_now(lambda tx: registry.update(tx, world.hub, "person-0", {"name": "Ada"}, actor="ann", trace="t"))
     connection, before = world.hub.connections["hubspot"], world.writes("hubspot")
 
