@@ -87,15 +87,15 @@ async def applied(world: World, name: str, shown: Plan, patience: float = 60.0) 
     return world.db.read_now(lambda tx: carry_out.standing(tx, connection, subjects))
 
 
-def beside(world: World, name: str, path: str, act: Callable[[], None]) -> None:
-    """Something happens once, right after the first request to `path` was answered."""
+def beside(world: World, name: str, path: str, act: Callable[[], None], method: str | None = None) -> None:
+    """Something happens once, right after the first request to `path` (by `method`, else any) was answered."""
     plain = world.exchanges[name]
     is_over = False
 
     def exchange(request: HttpRequest) -> HttpResponse:
         nonlocal is_over
         response = plain(request)
-        if path in request.url and not is_over:
+        if path in request.url and method in (None, request.method) and not is_over:
             is_over = True
             act()
         return response

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from connectors.hubspot.sandbox import HubSpotLookAlike
+from core.sandbox.faults import Fault
 from core.store import intents
+from core.sync import registry
 from tests.integration.sync.test_approvals import beside
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for, told
+from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.integration.sync.test_meanwhile import archive
 from tests.support.acting import all_day, answer, entries, everybody, failing, held, mapped, waiting
 from tests.support.world import World
@@ -137,4 +140,34 @@ async def test_a_customer_archived_while_its_create_is_looked_for_is_not_made() 
     for _ in range(3):
         await all_day(world)
     assert [*world.neutral("hubspot")] == []
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def test_a_customer_archived_while_another_s_create_is_repeated_is_not_made() -> None:
+    """Whether they were still wanted was asked once, before the first of them was sent again."""
+    world = World()
+    await world.activate_all()
+    weather(world, "stripe", Fault(kind="error_before", method="POST", path=CREATES["stripe"], count=2))
+    names = ("Ada Lovelace", "Bea Ball")
+    for name in names:
+        world.lookalikes["hubspot"].edit("customer", None, {"name": name})
+    world.clock.time += 61
+    for connection in ("hubspot", "stripe"):
+        await world.lanes.run(connection)
+    doubtful = world.db.read_now(lambda tx: intents.all_open(tx, "stripe"))
+    assert len(doubtful) == 2
+    for intent in doubtful:
+        not_for(world, intent, 30.0)
+    world.clock.time += 31
+
+    def archive_who_is_not_there() -> None:
+        (made,) = [one["name"] for one in world.neutral("stripe").values()]
+        (left,) = [one for one in everybody(world) if one.fields["name"] != made]
+        world.db.run_now(lambda tx: registry.archive(tx, world.hub, left.external_id, actor="ann", trace="t"))
+
+    beside(world, "stripe", "/v1/customers", archive_who_is_not_there, "POST")
+    await world.lanes.run("stripe")
+    for _ in range(3):
+        await all_day(world)
+    assert len(world.neutral("stripe")) == 1
     assert world.db.read_now(intents.all_open) == []
