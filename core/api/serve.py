@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -165,8 +165,10 @@ class Daemon:
         )
         for job in self._jobs:
             soon = {"next_run_time": datetime.fromtimestamp(self._hub.clock.now(), UTC)} if job.at_start else {}
-            scheduler.add_job(self._run_job, Every(seconds=job.every_seconds, timezone=UTC), args=[job], **soon)
-        scheduler.add_job(self._health.confirm, Every(seconds=CONFIRM_SECONDS, timezone=UTC))
+            every = Every(seconds=job.every_seconds, timezone=UTC)
+            scheduler.add_job(_until_stopped, every, args=[partial(self._run_job, job)], **soon)
+        every = Every(seconds=CONFIRM_SECONDS, timezone=UTC)
+        scheduler.add_job(_until_stopped, every, args=[self._health.confirm])
         return scheduler
 
     @contextmanager
@@ -236,6 +238,12 @@ class Daemon:
         closing = [asyncio.create_task(one.connector.aclose()) for one in self._hub.connections.values()]
         if closing:
             await asyncio.wait(closing, timeout=CLOSE_SECONDS)
+
+
+async def _until_stopped(run: Callable[[], Awaitable[None]]) -> None:
+    """What the daemon's end cuts off is run again after the next start: else the scheduler tells of an error."""
+    with suppress(asyncio.CancelledError):
+        await run()
 
 
 class _Server(uvicorn.Server):
