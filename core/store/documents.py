@@ -124,6 +124,11 @@ def put(tx: Tx, papers: Sequence[Paper]) -> None:
     tx.many(_INSERT_REFERENCES, [row for one in papers for row in _references(one)])
 
 
+def touch(tx: Tx, document_id: str, now: float) -> None:
+    """Let a document count as changed at `now`, in seconds since 1970."""
+    tx.execute(sa.update(DOCUMENTS).where(DOCUMENTS.c.id == document_id).values(updated_at=now))
+
+
 def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
     """Ids of payments and credit notes by the invoice that they are about."""
     found: dict[str, list[str]] = {}

@@ -255,3 +255,20 @@ async def test_what_was_booked_by_hand_and_is_told_of_after_all_is_to_be_taken_b
     (again,) = [asked for asked in held(world) if asked.reason == holds.UNACCOUNTED]
     assert (again.detail["amount"], again.detail["covers"]) == ("-119.00", "0.00")
     assert again.id != one.id
+
+
+async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_that_one_goes() -> None:
+    """The invoice was as it had been, and nothing of it had changed for days: nobody was asked any more."""
+    world = await billing()
+    invoice = await unpaid(world)
+    hourly(world)
+    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    number = things[invoice]["number"]
+    for called, reasons in (("ANOTHER-1", [holds.DOCUMENT_CHANGED]), (number, [])):
+        things[invoice] = {**things[invoice], "number": called}
+        world.clock.time += 4 * 86_400
+        await world.settle()
+        assert [one.reason for one in held(world)] == reasons
+    for _ in range(2):
+        hourly(world)
+    assert [one.reason for one in held(world)] == [holds.UNACCOUNTED]
