@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -28,6 +29,8 @@ from core.sync.outcome import Outcome
 from core.sync.refusals import refusal_in
 from core.sync.unsure import Unsure
 from core.sync.verdicts import verdict_on
+
+IN_QUESTION: Final = "its object there may be another customer's, about which a person is asked (lost_create)"
 
 
 def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome: Outcome) -> list[Case]:
@@ -134,13 +137,17 @@ def _without_unsure(
     now = hub.clock.now()
     ids = {one.remote_id for some in doubles.values() for one in some}
     whys = {name: unsure.why(one.remote) for name, one in observations.by_ids(tx, connection.name, KIND, ids).items()}
-    waits = {}
+    soon, asked = {}, {}
     for name, some in doubles.items():
-        if why := {whys.get(one.remote_id, "") for one in some} - {""}:
-            soon = max(now + hub.timing.first_back_off, unsure.until)
-            waits[name] = now + hub.timing.longest_back_off if why == {"asked"} else soon
-    work.postpone(tx, connection.name, {rows[name].subject: until for name, until in waits.items()}, is_attempt=False)
-    return {name: pair for name, pair in current.items() if name not in waits}
+        why = {whys.get(one.remote_id, "") for one in some} - {""}
+        if why == {"asked"}:
+            asked[name] = now + hub.timing.longest_back_off
+        elif why:
+            soon[name] = max(now + hub.timing.first_back_off, unsure.until)
+    for waits, reason in ((soon, None), (asked, IN_QUESTION)):
+        until = {rows[name].subject: at for name, at in waits.items()}
+        work.postpone(tx, connection.name, until, is_attempt=False, reason=reason)
+    return {name: pair for name, pair in current.items() if name not in soon and name not in asked}
 
 
 def _not_created(

@@ -10,6 +10,7 @@ from core.store import intents, work
 from core.store.intents import Intent
 from core.sync import registry
 from core.sync.erasure import erase
+from core.sync.explain import explain
 from core.sync.linking import link, unlink
 from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.integration.sync.test_meanwhile import archive, lost_create_found_two_days_later
@@ -403,3 +404,21 @@ async def test_an_object_that_a_person_called_another_customer_s_is_not_linked_b
     (mine,) = [row for row in mapped(world, "quickbooks") if f"m:{row.id}" == question.subject]
     assert mine.remote_id is None
     assert len(everybody(world)) == 2
+
+
+async def test_who_waits_until_somebody_says_whose_an_object_is_tells_so() -> None:
+    """It waited as one that had just changed, for as long as nobody answered, and `explain` said no more."""
+    world = World()
+    await lost_create_found_two_days_later(world, "Ada Lovelace")
+    (made,) = world.neutral("quickbooks")
+    (question,) = held(world)
+    edit_only(world, "quickbooks", {"email": "ada@example.test"})
+    await world.next_sweep()
+    await enter(world, "second", name="Ada King", email="ada@example.test")
+    there = world.db.read_now(lambda tx: explain(tx, world.hub, "second"))["mappings"]
+    (shown,) = [one for one in there if one["connection"] == "quickbooks"]
+    assert "a person is asked (lost_create)" in shown["waits"]["reason"]
+    await answer(world, question, f"link:{made}")
+    for _ in range(2):
+        await all_day(world)
+    assert len(world.neutral("quickbooks")) == 2
