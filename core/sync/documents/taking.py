@@ -272,11 +272,11 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
     is_accepted = not drafts
     if is_accepted and (asked := question(tx, connection, one.remote, new, mapping)):
         drafts = [asked]
-    held = hold_rows.Held(subject=subject, record_id=old.customer_id, drafts=drafts, trace=one.trace)
     others = [asked for asked in known.get(subject, ()) if asked.state == "open" and asked.reason != holds.UNACCOUNTED]
     if others and not drafts:
         # what one of them stood in the place of is asked about what changed of late: nothing did, by its digest
         documents.touch(tx, old.id, hub.clock.now())
+    held = hold_rows.Held(subject=subject, record_id=old.customer_id, drafts=drafts, trace=one.trace)
     if not drafts and old.digest == new.digest:
         # closed here, it would be asked again within the hour, and be another question to whoever is about to answer
         known = {subject: [asked for asked in known.get(subject, ()) if asked.reason != holds.UNACCOUNTED]}
