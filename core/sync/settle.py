@@ -57,7 +57,7 @@ def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, r
     cases = _live_cases(tx, hub, connection, batch, seen)
     cases += create_cases(tx, hub, connection, batch, outcome)
     _first_contact(tx, hub, connection, batch, seen, report, outcome)
-    cases = _as_approved(tx, connection, cases)
+    cases = _as_approved(tx, connection, _still_to_create(tx, batch, cases))
     creates = [case.row for case in cases if case.found is None]
     parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
     # in one order at every connection: two lanes that wait for each other's customers would wait for ever
@@ -78,6 +78,14 @@ def _keep_for_activation(tx: Tx, connection: Connection, batch: Batch, seen: See
     readable = [row for name, (row, _) in batch.live.items() if name not in seen.trouble]
     work.keep(tx, connection.name, [*readable, *(row for row, _ in batch.pending)], work.OBSERVED)
     work.clear(tx, connection.name, _unmapped(batch, seen))
+
+
+def _still_to_create(tx: Tx, batch: Batch, cases: Sequence[Case]) -> Sequence[Case]:
+    """Without customers to which an object of this very batch was linked just now: those are sorted anew."""
+    if not batch.unmapped:
+        return cases
+    rows = mappings.by_ids(tx, [case.mapping.id for case in cases if case.found is None])
+    return [case for case in cases if case.found or rows[case.mapping.id].state == "pending"]
 
 
 def _as_approved(tx: Tx, connection: Connection, cases: Sequence[Case]) -> list[Case]:
