@@ -50,8 +50,9 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str],
 
 
 def _unparked(tx: Tx, name: str, waiting: int) -> int:
-    """What the mass-change stop keeps is held, and does not wait; nor does what is of customers nobody knows."""
-    return waiting - sum(work.count_parked(tx, name, by) for by in ("guard", "rejected", ownerless.PARKED))
+    """What a person is to say a word about does not wait; nor does what is of customers nobody knows."""
+    parked = ("guard", "rejected", work.OBSERVED, ownerless.PARKED)
+    return waiting - sum(work.count_parked(tx, name, by) for by in parked)
 
 
 def _of_customers(tx: Tx, names: Sequence[str], external_ids: Sequence[str]) -> tuple[int, int, int]:

@@ -24,6 +24,8 @@ APPROVED_TRACE: Final = "approved:"
 """What begins the trace of approved work: the mass-change stop does not count it again."""
 STALE: Final = "not what was approved"
 """The reason of one whose change had become another one by the time it was to be made."""
+OBSERVED: Final = "activation"
+"""What those are parked by that were looked at while their connection was observing."""
 
 
 class DirtyRow(msgspec.Struct, frozen=True):
@@ -164,6 +166,11 @@ _PARK: Final = (
     .where(_HERE, DIRTY.c.subject == sa.bindparam("late_subject"))
     .values(parked=sa.bindparam("now_parked"), shown=sa.bindparam("now_shown"), reason=sa.bindparam("now_reason"))
 )
+_KEEP: Final = (
+    sa.update(DIRTY)
+    .where(_HERE, DIRTY.c.subject == sa.bindparam("late_subject"), DIRTY.c.seq == sa.bindparam("late_seq"))
+    .values(parked=sa.bindparam("now_parked"))
+)
 _REJECTED: Final = sa.select(DIRTY.c.subject, DIRTY.c.shown).where(
     _HERE, DIRTY.c.subject.in_(SOME), DIRTY.c.reason == REJECTED, DIRTY.c.shown.is_not(None)
 )
@@ -238,6 +245,12 @@ def park(tx: Tx, connection: str, shown: Mapping[str, str], parked_by: str, reas
     """Let these subjects wait until `release`: subject -> digest of the change that a person is shown."""
     same = {"here": connection, "now_parked": parked_by, "now_reason": reason}
     tx.many(_PARK, [{**same, "late_subject": name, "now_shown": digest} for name, digest in shown.items()])
+
+
+def keep(tx: Tx, connection: str, rows: Sequence[DirtyRow], parked_by: str) -> None:
+    """Let these wait until `release`, as they are; a subject that was marked again meanwhile is looked at once more."""
+    same = {"here": connection, "now_parked": parked_by}
+    tx.many(_KEEP, [{**same, "late_subject": row.subject, "late_seq": row.seq} for row in rows])
 
 
 def disapprove(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import InvalidInputError
 from core.model.policy import Guard
-from core.store import announced, connections
+from core.store import announced, connections, work
 from core.store.database import Tx
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.plan import Plan, plan_and_copies
@@ -25,7 +25,7 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         )
     run = hub.ids.new()
 
-    def work(tx: Tx) -> None:
+    def begin(tx: Tx) -> None:
         # somebody else may have been first meanwhile: what is announced, and looked for, counts once
         _require_usable(tx, connection)
         creates = today.counts.get("create", 0)
@@ -35,9 +35,10 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         # asked before anything is created: what was made there since the listing must not be made a second time
         connections.touch_cursor(tx, connection.name, KIND, "changes")
         start_first_contact(tx, connection, run)
+        work.release(tx, connection.name, work.OBSERVED)
         tx.after_commit(lambda: hub.wake(connection.name))
 
-    await hub.db.run(work)
+    await hub.db.run(begin)
     hub.log.info("connection.activated", connection=connection.name, actor=actor, digest=digest, **today.counts)
     return today
 

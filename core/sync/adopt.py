@@ -176,6 +176,8 @@ def _kind_of(one: Judged, unsure: Unsure) -> str:
     why = unsure.why(one.seen.remote) if kind != "ignore" else ""
     if why == "under way" or (why == "perhaps" and kind != "hold"):
         return "wait"  # linked when the intent is resolved, if it is the one
+    if one.mapping is not None and one.mapping.id in unsure.creating:
+        return "wait"  # its create may have made another object, which would take the mapping from this one
     if why != "asked" and one.mapping is not None:
         if one.mapping.id in unsure.askers:
             return "wait for a person"

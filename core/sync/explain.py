@@ -119,6 +119,8 @@ def _why(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
     parked = work.parked_by(tx, row.connection, subject)
     if parked is None:
         return reason
+    if parked == work.OBSERVED:
+        return f"{reason}; until {row.connection} is activated"
     if parked != guard.PARKED:
         return f"{reason}; until its sweep ends"
     found = holds.of_subjects(tx, row.connection, [guard.SUBJECT]).get(guard.SUBJECT, ())

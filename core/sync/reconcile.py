@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from core.store import work
+from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.work import DirtyRow
-from core.sync.batch import Batch, Found, Report, observe, sort
+from core.sync.batch import Batch, Found, Report, as_of_now, observe, sort
+from core.sync.grouping import Outgoing
 from core.sync.hub import Connection, Hub
 from core.sync.recall import past_of, recall
 from core.sync.remembered import remembered_of
@@ -49,9 +50,32 @@ async def reconcile(
             seen = replace(seen, above={**dict.fromkeys(parents.there, True), **dict.fromkeys(parents.trouble, False)})
     rounds = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
     current = {name: one.raw for name, one in seen.there.items()}
-    for outgoing in rounds:
-        await send(hub, connection, outgoing, report, current=current)
+    for number, outgoing in enumerate(rounds):
+        some = await _still_to_send(hub, outgoing) if number else outgoing
+        if some:
+            await send(hub, connection, some, report, current=current)
     return report
+
+
+async def _still_to_send(hub: Hub, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    """The rounds before took their time: nothing is written any more for whom was archived, let go or tied elsewhere.
+
+    Their intents are void, for nothing has left; they are still dirty, and sorted anew.
+    """
+    void = await hub.db.read(lambda tx: _not_wanted(tx, outgoing))
+    if void:
+        await hub.db.run(lambda tx: intents.close(tx, dict.fromkeys(void, "void"), hub.clock.now()))
+    return [(row, intent) for row, intent in outgoing if intent.id not in void]
+
+
+def _not_wanted(tx: Tx, outgoing: Sequence[Outgoing]) -> set[str]:
+    rows = mappings.by_ids(tx, [intent.mapping_id for _, intent in outgoing])
+    current = as_of_now(tx, [row for row in rows.values() if row.state != "excluded"])
+    return {
+        intent.id
+        for _, intent in outgoing
+        if intent.mapping_id not in current or current[intent.mapping_id][0].remote_id != intent.remote_id
+    }
 
 
 def _look_up(

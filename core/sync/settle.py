@@ -11,7 +11,7 @@ from core.model.decide import Verdict
 from core.model.family import PARENT, Kin, without
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.store import customers, intents, journal, mappings, observations, work
+from core.store import connections, customers, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -47,9 +47,7 @@ def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, r
     observations.put(tx, connection.name, KIND, fresh, now)
     _record_unreadable(tx, hub, connection, batch, seen, report)
     if batch.state.state != "active":
-        # an observing connection is looked at, and planned for, but nothing of it is written anywhere
-        readable = [row for name, (row, _) in batch.live.items() if name not in seen.trouble]
-        work.clear(tx, connection.name, [*readable, *(row for row, _ in batch.pending), *_unmapped(batch, seen)])
+        _keep_for_activation(tx, connection, batch, seen)
         return []
     if any(one.observation.remote.parent_id for one in seen.there.values()):
         tx.serialize(FAMILIES)
@@ -59,7 +57,7 @@ def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, r
     cases = _live_cases(tx, hub, connection, batch, seen)
     cases += create_cases(tx, hub, connection, batch, outcome)
     _first_contact(tx, hub, connection, batch, seen, report, outcome)
-    cases = _as_approved(tx, connection, cases)
+    cases = _as_approved(tx, connection, _still_to_create(tx, batch, cases))
     creates = [case.row for case in cases if case.found is None]
     parked = guard.admit(tx, hub, connection, batch.state, {case.row: case.verdict for case in cases}, creates)
     # in one order at every connection: two lanes that wait for each other's customers would wait for ever
@@ -71,6 +69,23 @@ def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, r
     _commit(tx, hub, connection, outcome)
     report.held += sum(bool(one.drafts) for one in outcome.held)
     return rounds
+
+
+def _keep_for_activation(tx: Tx, connection: Connection, batch: Batch, seen: Seen) -> None:
+    """An observing connection is looked at, and planned for; what its mappings need is done when it is activated."""
+    if connections.get(tx, connection.name).state != "observing":
+        return  # activated, or stopped, during the read: still dirty
+    readable = [row for name, (row, _) in batch.live.items() if name not in seen.trouble]
+    work.keep(tx, connection.name, [*readable, *(row for row, _ in batch.pending)], work.OBSERVED)
+    work.clear(tx, connection.name, _unmapped(batch, seen))
+
+
+def _still_to_create(tx: Tx, batch: Batch, cases: Sequence[Case]) -> Sequence[Case]:
+    """Without customers to which an object of this very batch was linked just now: those are sorted anew."""
+    if not batch.unmapped:
+        return cases
+    rows = mappings.by_ids(tx, [case.mapping.id for case in cases if case.found is None])
+    return [case for case in cases if case.found or rows[case.mapping.id].state == "pending"]
 
 
 def _as_approved(tx: Tx, connection: Connection, cases: Sequence[Case]) -> list[Case]:

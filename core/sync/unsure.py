@@ -20,6 +20,8 @@ class Unsure:
         self._connection = connection
         open_ = [one for one in intents.all_open(tx, connection.name) if one.action == "create"]
         self._waiting = {one.mapping_id: name_as_there(connection, one.wanted) for one in open_}
+        self.creating = self._waiting.keys()
+        """Mappings whose own create is under way or in doubt."""
         self.until = min((one.resolve_after or 0.0 for one in open_), default=0.0)
         """When the first of them is looked into: before that, another look would only cost its call."""
         asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)

@@ -20,6 +20,7 @@ from tests.support.acting import (
     change,
     edit_only,
     enter,
+    entries,
     everybody,
     failing,
     held,
@@ -422,3 +423,23 @@ async def test_who_waits_until_somebody_says_whose_an_object_is_tells_so() -> No
     for _ in range(2):
         await all_day(world)
     assert len(world.neutral("quickbooks")) == 2
+
+
+async def test_another_object_is_not_linked_while_the_customer_s_own_create_is_in_doubt() -> None:
+    """The create's object took the mapping with all that had been agreed with the other: its phone was cleared."""
+    world = World()
+    await world.activate_all()
+    doubtful = await create_in_doubt(
+        world, "stripe", {"name": "Ada Lovelace", "email": "ada@example.test"}, "lost_answer"
+    )
+    not_for(world, doubtful, 10.0)
+    (made,) = world.neutral("stripe")
+    another = {"email": "ada@example.test", "phone": "+49301111111"}
+    remote_id = world.lookalikes["stripe"].edit("customer", None, another)
+    await told(world, "stripe", remote_id)
+    for _ in range(3):
+        await world.next_sweep()
+    (row,) = mapped(world, "stripe")
+    assert (row.id, row.remote_id) == (doubtful.mapping_id, made)
+    assert [(one.reason, one.subject) for one in held(world)] == [("ambiguous_match", f"r:{remote_id}")]
+    assert [one.changes["phone"] for one in entries(world) if "phone" in one.changes] == []

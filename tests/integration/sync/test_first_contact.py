@@ -14,7 +14,7 @@ from core.model.policy import FieldFilter
 from core.ports import ConnectionConfig
 from core.store import connections, mappings
 from core.store.database import Tx
-from core.sync import registry
+from core.sync import answers, registry
 from core.sync.activation import activate
 from core.sync.plan import plan
 from tests.support.acting import (
@@ -267,3 +267,19 @@ async def test_marks_of_another_writer_must_be_accepted_before_activation() -> N
     world.start()
     await world.activate_all("stripe")
     assert len(everybody(world)) == 1
+
+
+async def test_a_customer_to_be_created_is_not_made_beside_the_object_that_a_person_links_to_it() -> None:
+    """Looked at in one batch, the customer got a second object, and the person's link was gone without a word."""
+    world = World(config=with_policy(World().config, "stripe", match_email=False))
+    await world.activate_all()
+    await enter(world, "bob", name="Bob", email="bob@example.test")
+    double = world.lookalikes["stripe"].edit("customer", None, {"name": "A.", "email": "bob@example.test"})
+    await world.next_sweep()
+    (hold,) = held(world)
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "ada", {"name": "Ada"}, actor="ann", trace="t"))
+    world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "link:ada", actor="ann"))
+    await world.lanes.run("stripe")
+    (ada,) = [one for one in everybody(world) if one.external_id == "ada"]
+    assert [row.remote_id for row in mapped(world, "stripe") if row.record_id == ada.id] == [double]
+    assert sorted(str(one["name"]) for one in world.neutral("stripe").values()) == ["Ada", "Bob"]

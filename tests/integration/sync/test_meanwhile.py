@@ -12,7 +12,7 @@ import pytest
 from core.errors import StorageError
 from core.model import holds
 from core.ports import HttpRequest, HttpResponse
-from core.store import connections, observations, work
+from core.store import connections, intents, observations, work
 from core.store.database import Tx
 from core.sync import answers, registry
 from core.sync.batch import Report
@@ -315,3 +315,26 @@ async def test_an_object_that_is_not_the_lost_creates_becomes_a_customer_once_so
     await all_day(world)
     assert len(everybody(world)) == 2
     assert [one.reason for one in held(world)] == ["name_taken"]
+
+
+async def test_what_is_archived_while_others_of_its_batch_are_written_is_not_written() -> None:
+    """Decided on together, they go out some at a time: the last ones were made for customers that were gone."""
+    world = World()
+    await world.activate_all()
+    names = [f"Person {number}" for number in range(60)]
+
+    def enter_all(tx: Tx) -> None:
+        for name in names:
+            registry.create(tx, world.hub, name, {"name": name}, actor="ann", trace="t")
+
+    def archive_all(tx: Tx) -> None:
+        for name in names:
+            registry.archive(tx, world.hub, name, actor="ann", trace="t")
+
+    world.db.run_now(enter_all)
+    before_next(world, "quickbooks", lambda r: r.method == "POST", lambda: world.db.run_now(archive_all))
+    for _ in range(2):
+        await all_day(world)
+    manifest = world.hub.connection("quickbooks").manifest
+    assert len(world.neutral("quickbooks")) == manifest.write_batch + manifest.singles_per_batch
+    assert (everybody(world), held(world), world.db.read_now(intents.all_open)) == ([], [], [])
