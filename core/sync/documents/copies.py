@@ -153,6 +153,12 @@ def hold(
     `others`: what is booked on it by hand; None where nobody looked. Then what was seen last stands: forgotten, it
     would be booked a second time.
     """
+    mappings.lock(tx, [copy.mapping.id])
+    copy = replace(copy, mapping=mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id])
+    if copy.mapping.state in (mappings.ENDED, "excluded"):
+        # let go of while a provider was asked: what was read before that must not undo it
+        dealt_with(tx, connection, [copy.row])
+        return
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     if draft.reason == holds.BY_HAND and hold_rows.standing(known.get(copy.subject, ())) != {
         draft.field: (draft.reason, draft.digest)
