@@ -186,6 +186,9 @@ def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     fresh = mappings.pending(
         name, row.record_id, row.connection, kind=row.kind, part=row.part, generation=generation, now=now
     )
+    if row.kind in KINDS:
+        # what a person booked beside the old one stands there still
+        fresh = msgspec.structs.replace(fresh, base=by_hand.kept(row))
     mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
     mappings.insert(tx, [fresh])
     return fresh

@@ -37,6 +37,7 @@ from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.candidates import OFFERED, has_value, made_until, perhaps_made
+from core.sync.documents.sending import settling
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
@@ -105,10 +106,17 @@ def outlive(tx: Tx, hub: Hub, connection: Connection) -> None:
     for one in intents.all_open(tx, connection.name):
         if one.state != "sent":
             continue
-        is_unguarded = one.action == "update" and not manifest.is_conditional
-        until = now + (manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0)
+        until = now + _outlived_by(hub, connection, one)
         is_natural = one.action == "create" and manifest.create_key_seconds is None
         intents.outlived(tx, one.id, max(one.resolve_after or 0.0, until), now if is_natural else one.sent_at)
+
+
+def _outlived_by(hub: Hub, connection: Connection, intent: Intent) -> float:
+    """How long a write that may have left a moment ago is not asked about."""
+    if intent.kind != KIND:
+        return settling(hub, connection, intent)
+    is_unguarded = intent.action == "update" and not connection.manifest.is_conditional
+    return connection.manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0
 
 
 def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_wanted: bool) -> float:

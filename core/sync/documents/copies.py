@@ -61,7 +61,8 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
         wait(tx, connection, copy, report, why=str(verdict.later), until=until)
     elif verdict.draft is not None:
-        hold(tx, hub, connection, copy, verdict.draft)
+        seen = base_of(verdict.balance) if verdict.balance is not None else None
+        hold(tx, hub, connection, copy, verdict.draft, seen)
         report.held += 1
     elif verdict.trouble is not None:
         raw = ascii(copy.raw) if copy.raw else ""
@@ -87,8 +88,7 @@ def _compared(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Ver
     if verdict.stays_asked:
         dealt_with(tx, connection, [copy.row])
     elif balance is None:
-        kept = {name: pair for name, pair in copy.mapping.base.items() if name == OTHERS}
-        _agree(tx, hub, connection, copy, kept)
+        _agree(tx, hub, connection, copy, _others_seen(copy.mapping))
     elif balance.draft is None:
         _agree(tx, hub, connection, copy, base_of(balance))
     else:
@@ -126,6 +126,10 @@ def _kept(row: MappingRow) -> dict[str, tuple[Value, Value]]:
     return by_hand.kept(row) | {name: pair for name, pair in row.base.items() if name == ENTITY}
 
 
+def _others_seen(row: MappingRow) -> dict[str, tuple[Value, Value]]:
+    return {name: pair for name, pair in row.base.items() if name == OTHERS}
+
+
 def close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     """Whatever was asked about a copy is moot."""
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
@@ -137,9 +141,24 @@ def close_holds(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
 
 
 def hold(
-    tx: Tx, hub: Hub, connection: Connection, copy: Copy, draft: HoldDraft, base: Mapping[str, tuple[Value, Value]] = {}
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    copy: Copy,
+    draft: HoldDraft,
+    others: Mapping[str, tuple[Value, Value]] | None = None,
 ) -> None:
-    """Ask a person about a copy; it is looked at again when its document or the answer changes."""
+    """Ask a person about a copy; it is looked at again when its document or the answer changes.
+
+    `others`: what is booked on it by hand; None where nobody looked. Then what was seen last stands: forgotten, it
+    would be booked a second time.
+    """
+    mappings.lock(tx, [copy.mapping.id])
+    copy = replace(copy, mapping=mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id])
+    if copy.mapping.state in (mappings.ENDED, "excluded"):
+        # let go of while a provider was asked: what was read before that must not undo it
+        dealt_with(tx, connection, [copy.row])
+        return
     known = hold_rows.of_subjects(tx, connection.name, [copy.subject])
     if draft.reason == holds.BY_HAND and hold_rows.standing(known.get(copy.subject, ())) != {
         draft.field: (draft.reason, draft.digest)
@@ -148,7 +167,7 @@ def hold(
         close_holds(tx, hub, connection, copy)
         known = {}
     held = hold_rows.Held(subject=copy.subject, record_id=copy.paper.customer_id, drafts=[draft], trace=copy.row.trace)
-    base = {**_kept(copy.mapping), **base}
+    base = {**_kept(copy.mapping), **(_others_seen(copy.mapping) if others is None else others)}
     is_new = bool(hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now()))
     if is_new or copy.mapping.base != base:
         wake_its_invoices(tx, hub, connection, copy)

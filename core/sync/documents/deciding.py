@@ -55,8 +55,8 @@ class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
 class Verdict:
     """About one copy: the next write; or what it waits for; or what a person is asked; or why it is not understood.
 
-    None of these: nothing is to be written. Then `balance` is how the copy's balance stands, None while that cannot be
-    told; `is_over`: the document was void before there was a copy, and there will be none.
+    None of these: nothing is to be written. Then, and beside a question, `balance` is how the copy's balance stands,
+    None while that cannot be told; `is_over`: the document was void before there was a copy, and there will be none.
     """
 
     step: Step | None = None
@@ -83,11 +83,19 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: To
     except Later as wait:
         return Verdict(later=wait)
     except RejectedError as error:
-        return Verdict(draft=refusal(error, copy.paper))
+        return Verdict(draft=refusal(error, copy.paper), balance=_balance_beside(tx, connection, copy))
     except ReplyError as error:
         return Verdict(trouble=error)
     is_asked = step is None and balance is None and _is_off_balance(tx, connection, copy)
     return Verdict(step=step, balance=balance, stays_asked=is_asked)
+
+
+def _balance_beside(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
+    """How much of a copy is booked by hand is looked at whatever else is asked of it; None where it cannot be told."""
+    try:
+        return judged(tx, connection, copy)
+    except ReplyError:
+        return None
 
 
 def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToCome = NOTHING) -> WantedDocument:

@@ -21,15 +21,12 @@ from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
-from core.sync.documents.copies import ADDS, KEY_TRIES, hold
+from core.sync.documents.copies import hold
 from core.sync.documents.finding import find_own
-from core.sync.documents.sending import commit_written, send_steps
+from core.sync.documents.sending import CREATE, commit_written, key_helps, send_steps
 from core.sync.documents.standing import Copy, named_of
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
-
-CREATE = "create"
-KEY_MARGIN_SECONDS = 3600.0
 
 
 async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
@@ -38,7 +35,7 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
     if hub.clock.now() < until:
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False))
         report.waiting += 1
-    elif _key_helps(hub, connection, intent):
+    elif key_helps(hub, connection, intent):
         await send_steps(hub, connection, [[(copy, intent)]], report, is_repeat=True)
     elif intent.action == CREATE:
         await _look_for_it(hub, connection, copy, intent, report)
@@ -47,21 +44,12 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
         await hub.db.run(lambda tx: intents.close(tx, {intent.id: "void"}, hub.clock.now()))
 
 
-def _key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
-    lifetime = connection.manifest.create_key_seconds
-    if ADDS not in intent.wanted or intent.attempts >= KEY_TRIES or intent.batch:
-        return False
-    if lifetime is None:
-        return intent.action == CREATE  # an upsert by our marker
-    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
-
-
 def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
     """When the outcome can be told: a request may still land after our time-out."""
     manifest, patience = connection.manifest, hub.timing.patience
-    if intent.resolve_after is not None and _key_helps(hub, connection, intent):
+    if intent.resolve_after is not None and key_helps(hub, connection, intent):
         return intent.resolve_after
-    if _key_helps(hub, connection, intent) and manifest.create_key_seconds is not None:
+    if key_helps(hub, connection, intent) and manifest.create_key_seconds is not None:
         return 0.0
     lag = manifest.lookup_lag_seconds if intent.action == CREATE else 0.0
     settled = intent.sent_at + (manifest.settle_seconds + lag) * patience

@@ -27,7 +27,7 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.text import chunks
 from core.sync.batch import Report
-from core.sync.documents.copies import hold
+from core.sync.documents.copies import ADDS, KEY_TRIES, hold
 from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import Copy, named_of
@@ -36,6 +36,8 @@ from core.sync.hub import Connection, Hub
 
 COPIES_AT_ONCE = 100
 """In one transaction: webhooks that come meanwhile wait for its end."""
+CREATE = "create"
+KEY_MARGIN_SECONDS = 3600.0
 _DRAFT = "draft"
 NOT_EXECUTED = (RetryError, StaleError, GoneError, ReauthorizeError)
 
@@ -138,7 +140,7 @@ def commit_written(
     ):
         # what settles it may have been refused meanwhile, as nothing settles a draft
         _wake_those_about_it(tx, hub, connection, copy)
-    if intent.action == "create":
+    if intent.action == CREATE:
         announced.made(tx, connection.name, copy.paper.id)
     journal.write(tx, [_entry(copy, intent, remote_id, now)])
     report.written += 1
@@ -201,12 +203,31 @@ def _not_executed(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: 
 
 def doubt(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, error: AccordError) -> None:
     """Nobody knows whether it happened: nothing else is written to this copy before that is found out."""
-    manifest = connection.manifest
-    until = hub.clock.now() + back_off(hub.timing, intent.attempts)
-    if manifest.create_key_seconds is None or not intent.wanted:
-        # no key makes a repeat harmless: it may still land until then
-        until = max(until, hub.clock.now() + manifest.settle_seconds * hub.timing.patience)
+    tried = msgspec.structs.replace(intent, attempts=intent.attempts + 1)
+    until = hub.clock.now() + max(back_off(hub.timing, intent.attempts), settling(hub, connection, tried))
     if isinstance(error, RetryError) and error.retry_after is not None:
         until = max(until, hub.clock.now() + error.retry_after)
     intents.doubt(tx, intent.id, until, str(error))
     work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False)
+
+
+def settling(hub: Hub, connection: Connection, intent: Intent) -> float:
+    """For how long a step that was just sent may still land, and be found: 0 where a repeat under its key tells.
+
+    Not counted from when it was decided on: it may have waited in line, and have been sent several times.
+    """
+    manifest, is_repeated = connection.manifest, key_helps(hub, connection, intent)
+    if is_repeated and manifest.create_key_seconds is not None:
+        return 0.0
+    lag = manifest.lookup_lag_seconds if intent.action == CREATE and not is_repeated else 0.0
+    return (manifest.settle_seconds + lag) * hub.timing.patience
+
+
+def key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
+    """Whether it is sent again under its key to learn what became of it."""
+    lifetime = connection.manifest.create_key_seconds
+    if ADDS not in intent.wanted or intent.attempts >= KEY_TRIES or intent.batch:
+        return False
+    if lifetime is None:
+        return intent.action == CREATE  # an upsert by our marker
+    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)

@@ -228,6 +228,40 @@ async def test_a_part_payment_that_was_booked_by_hand_is_not_booked_again_when_t
     at_rest(world)
 
 
+async def test_a_payment_by_hand_is_remembered_while_something_else_is_asked_of_its_copy() -> None:
+    """The day of the copy was edited, and what the bookkeeper had booked was forgotten: 50.00 stood there twice."""
+    world, invoice, copy = await billed("19.00")
+    by_hand = pay(world, copy, "50.00", BOOKS)
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+    world.lookalikes[BOOKS].edit("invoice", copy, {"issued_on": "2026-11-19"})
+    await world.next_sweep()
+    await an_hour_later(world)
+    assert {(one.reason, one.detail["document"]) for one in held(world)} == {
+        ("rejected", "invoice"),
+        ("rejected", "payment"),
+    }
+    assert sorted(one["amount"] for one in shown(world, BOOKS, "payment")) == ["19.00", "50.00"]
+    world.lookalikes[BOOKS].delete("payment", by_hand)
+    await world.next_sweep()
+    assert [one.detail["document"] for one in held(world)] == ["invoice"], "booked by itself, as ever"
+    assert sorted(one["amount"] for one in shown(world, BOOKS, "payment")) == ["19.00", "50.00"]
+
+
+async def test_a_payment_by_hand_on_a_copy_that_is_held_already_is_not_booked_again() -> None:
+    """Nobody compares the balance of such a copy, but a second payment of the same money must not be made."""
+    world, invoice, copy = await billed("19.00")
+    world.lookalikes[BOOKS].edit("invoice", copy, {"issued_on": "2026-11-19"})
+    await world.next_sweep()
+    pay(world, copy, "50.00", BOOKS)
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+    assert {one.detail["document"] for one in held(world)} == {"invoice", "payment"}
+    assert sorted(one["amount"] for one in shown(world, BOOKS, "payment")) == ["19.00", "50.00"]
+
+
 async def test_what_comes_in_after_that_is_booked() -> None:
     """Only what may be there already is asked about."""
     world, invoice, copy = await billed()

@@ -112,6 +112,22 @@ async def test_a_further_refund_is_asked_about_again_and_only_for_what_is_new() 
     assert closed(world) == BY_HAND
 
 
+async def test_what_was_booked_is_not_asked_about_again_when_the_copy_is_made_anew() -> None:
+    """The refund receipt stands in the books by itself: booked once more, 19.00 would have gone back twice."""
+    world, payment = await paid()
+    await refund(world, payment, "19.00")
+    await answer(world, asked(world), "booked")
+    (copy,) = world.lookalikes["quickbooks"].neutral("payment")
+    world.lookalikes["quickbooks"].delete("payment", copy)
+    await world.next_sweep()
+    (gone,) = [one for one in held(world) if one.reason == "remote_gone"]
+    await answer(world, gone, "recreate")
+    assert held(world) == []
+    assert closed(world) == BY_HAND
+    await refund(world, payment, "30.00")
+    assert to_book(world)[:2] == ("refunded", "11.00")
+
+
 async def test_looking_again_without_booking_asks_again() -> None:
     """`retry` is no `booked`."""
     world, payment = await paid()

@@ -1,0 +1,77 @@
+"""A person answers while a provider is asked: what was read before that must not undo the answer, or ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from core.ports import HttpRequest, HttpResponse
+from core.store import mappings
+from core.store.holds import Hold
+from core.sync import answers
+from core.sync.documents.asking import look_again
+from tests.integration.documents.test_balances import BOOKS, billed, only_hold
+from tests.support.acting import everybody, held
+from tests.support.paper import bill, papers, pay
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def meanwhile(world: World, name: str, asked_for: str, act: Callable[[], object]) -> None:
+    """This happens once, while a system is asked for something: before its answer is there."""
+    plain, acts = world.exchanges[name], [act]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        response = plain(request)
+        if asked_for in request.url and acts:
+            acts.pop()()
+        return response
+
+    world.exchanges[name] = exchange
+
+
+def says(world: World, hold: Hold, choice: str) -> Callable[[], object]:
+    """What a person answers; the lanes have not looked at it yet."""
+    return lambda: world.db.run_now(
+        lambda tx: answers.answer(tx, world.hub, hold.id, choice, actor="ann", digest=hold.digest)
+    )
+
+
+def states(world: World, name: str) -> list[str]:
+    """How the mappings of the invoices at a connection stand."""
+    return [one.state for one in world.db.read_now(lambda tx: mappings.page(tx, name, "", 10, "invoice"))]
+
+
+async def test_a_copy_that_is_let_go_of_while_it_is_found_to_be_gone_is_not_asked_about_again() -> None:
+    """Its row was put back as it had been read: whoever had left it was asked anew, and could have made it again."""
+    world, _, copy = await billed()
+    pay(world, copy, "50.00", BOOKS)
+    await world.next_sweep()
+    hold = only_hold(world)
+    world.lookalikes[BOOKS].delete("invoice", copy)
+    meanwhile(world, BOOKS, f"/invoice/{copy}", says(world, hold, "leave"))
+    await world.next_sweep()
+    assert held(world) == []
+    assert states(world, BOOKS) == ["excluded"]
+
+
+async def test_an_invoice_that_counts_as_void_while_it_is_looked_for_is_not_asked_about_again() -> None:
+    """`accept` had been said; a question about a void invoice stood there for ever."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    line = {"description": "Seats", "product": "1", "quantity": "1", "unit_amount": "50.00"}
+    invoice = bill(world, BOOKS, line, number="QB-1")
+    await world.next_sweep()
+    world.lookalikes[BOOKS].delete("invoice", invoice)
+    await world.next_sweep()
+    (hold,), (ada,) = held(world), everybody(world)
+    books = world.hub.connections[BOOKS]
+    world.db.run_now(lambda tx: look_again(tx, world.hub, books, ["invoice"], [ada.external_id], "t"))
+    meanwhile(world, BOOKS, f"/invoice/{invoice}", says(world, hold, "accept"))
+    await world.settle()
+    assert [one.document.status for one in papers(world)] == ["void"]
+    assert held(world) == []
+    assert states(world, BOOKS) == ["excluded"]
