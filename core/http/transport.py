@@ -23,8 +23,10 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         headers = {name.lower(): value for name, value in request.headers.items()}
         plain = HttpRequest(request.method, str(request.url), headers, body)
         await _pause(self._shell)
-        answer = self._exchange(plain, request)
-        await _pause(self._shell)
+        try:
+            answer = self._exchange(plain, request)
+        finally:
+            await _pause(self._shell)
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
     def _exchange(self, plain: HttpRequest, request: httpx.Request) -> HttpResponse:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from core.engine.embedded import EmbeddedEngine
+from core.http.transport import TIMEOUT_SECONDS
 from core.ports import HttpRequest, HttpResponse, Provider, Shell
 from core.store.database import Database, Tx
 from core.sync.build import Parts, build_hub
@@ -110,6 +111,7 @@ class Life:
         self.bugs: list[BaseException] = []
         self._rng = Random(f"life {world.tape.seed} {number}")
         self._is_hot = False
+        self._is_overdue = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self.engine = EmbeddedEngine()
         parts = Parts(
@@ -177,8 +179,12 @@ class Life:
         return self._rng.choice(["before commit", "after commit"])
 
     async def pause(self) -> None:
-        """Time on the wire."""
+        """Time on the wire; who is not answered waits for as long as a client does."""
         self.check()
+        # nobody else runs between the exchange and this
+        is_overdue, self._is_overdue = self._is_overdue, False
+        if is_overdue:
+            await asyncio.sleep(TIMEOUT_SECONDS)
         profile = self.world.tape.profile
         probability = profile.hot_crash if self._is_hot else profile.crash
         was_hot, self._is_hot = self._is_hot, False
@@ -197,7 +203,11 @@ class Life:
     def _shell(self, name: str) -> Shell:
         def exchange(request: HttpRequest) -> HttpResponse:
             self.check()
-            return self.world.sites[name].exchange(request, self)
+            try:
+                return self.world.sites[name].exchange(request, self)
+            except TimeoutError:
+                self._is_overdue = True
+                raise
 
         return Shell(clock=self.world.clock, hop=self._here, exchange=exchange, pause=self.pause)
 
