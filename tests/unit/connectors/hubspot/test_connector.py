@@ -1021,6 +1021,24 @@ def test_the_published_limits_are_kept_without_a_single_429(make_world: Any) -> 
     assert world.clock.now() - started >= 20
 
 
+def test_what_one_account_has_used_up_slows_no_other_account_down(make_world: Any) -> None:
+    """A limit that all accounts of a provider share makes every company wait for the busiest one."""
+    busy, other = (make_world(HubSpotSettings(enforce_limits=True)) for _ in range(2))
+
+    async def used_up() -> None:
+        for _ in range(190):
+            await busy.connector.identify()
+
+    busy.run(used_up())
+    busy.exchange = saying(429, {"policyName": "DAILY", "message": "enough"})
+    (receipt,) = busy.run(busy.connector.write([busy.as_write("update", {"type": "contact", "properties": {}}, "1")]))
+    assert isinstance(receipt, RetryError)
+    slept = other.clock.slept
+    other.run(other.connector.identify())
+
+    assert other.clock.slept == slept
+
+
 def test_a_smaller_window_than_configured_is_learned_before_it_is_passed(make_world: Any) -> None:
     """A free account's token, configured as a Pro one: HubSpot says so with its first answer."""
     world = make_world(HubSpotSettings(enforce_limits=True, burst=100))
