@@ -92,14 +92,25 @@ def error_from_fault(fault: Fault, *, is_write: bool) -> AccordError:
     return decide(fault, is_write)
 
 
+def has_fault(body: bytes) -> bool:
+    """Whether an answer carries a fault, also one that cannot be read."""
+    return any(part.get("fault") is not None for part in _parts(body))
+
+
 def fault_in(body: bytes) -> Fault | None:
     """Read the fault an answer carries: `{"Fault": {"Error": [...]}}`, in either of Intuit's two letter cases."""
+    return next(filter(None, (fault_of(part.get("fault")) for part in _parts(body))), None)
+
+
+def _parts(body: bytes) -> list[dict[str, object]]:
+    """An answer and what of it stands for objects: each may be a fault instead (PROVIDERS, section 1)."""
     try:
-        answer = msgspec.json.decode(body)
+        whole = _lower(msgspec.json.decode(body))
     except _UNREADABLE:
-        return None
-    outer = _lower(answer)
-    return fault_of(outer.get("fault"))
+        return []
+    sets = [_lower(one) for one in _listed(whole.get("cdcresponse"))]
+    results = [_lower(one) for part in (whole, *sets) for one in _listed(part.get("queryresponse"))]
+    return [whole, *sets, *results]
 
 
 def fault_of(value: object) -> Fault | None:
@@ -246,6 +257,10 @@ _UNDERSTANDABLE: Final[Mapping[int, _Decide]] = {
 
 def _lower(value: object) -> dict[str, object]:
     return {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _text(value: object) -> str:

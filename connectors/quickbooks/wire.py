@@ -279,12 +279,6 @@ class Form(Struct):
     email: str = field(name="EmailStatus", default="")
 
 
-class MaybeFault(Struct):
-    """Any answer: HTTP 200 may carry a fault instead of what was asked for."""
-
-    fault: Raw | UnsetType = field(name="Fault", default=msgspec.UNSET)
-
-
 class TokenReply(Struct):
     """Answer of the OAuth token endpoint."""
 

@@ -36,6 +36,9 @@ _FIELDS: Final = {
     "preferred_locales": "locale",
 }
 
+_KEPT_HERE: Final = (None, "customer", "customer_details", "invoice", "payment_record")
+"""Fields that refer to an object of Accord's own, which is asked about by itself when it is gone."""
+
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
@@ -138,10 +141,21 @@ def _forbidden(problem: Problem) -> ReauthorizeError:
     return ReauthorizeError(f"Stripe: the API key {missing}: {problem.message or 'no reason was given'}")
 
 
+def _missing(message: str, status: int, param: str | None, *, is_write: bool) -> RejectedError:
+    """What is not there: the object of a call, which Stripe answers with 404, or what a write only refers to.
+
+    An object that Accord keeps itself is looked at again; what policy names comes back by no look at all.
+    """
+    field = neutral_field(param)
+    if not is_write or status == _NOT_FOUND or field in _KEPT_HERE:
+        return GoneError(message, field=field)
+    return RejectedError(message, field=field, cure="make it at Stripe, or name another one in policy, then retry")
+
+
 def _refused(status: int, problem: Problem, *, is_write: bool) -> AccordError:
     message = problem.message or f"refused with status {status}"
     if problem.code == "resource_missing":
-        return GoneError(message, field=neutral_field(problem.param))
+        return _missing(message, status, problem.param, is_write=is_write)
     if status == _NOT_FOUND and not is_write:
         # a path that Stripe does not know is not an object that is not there
         return ReplyError(f"Stripe does not know this path: {message}")

@@ -47,6 +47,10 @@ READS: Final = (
     "credit_note",
     "credit_note_lines",
     "list_credit_notes",
+    "list_disputes",
+    "payout",
+    "list_payouts",
+    "list_balance_transactions",
 )
 _LIVE_CALLS: Final = 100
 _TEST_CALLS: Final = 25

@@ -136,9 +136,9 @@ class HubSpotConnector:
         overlap = int(self._manifest.sweep_overlap_seconds * 1000)
         at = feed.begun(kind, feed.changes(kind, cursor), now, overlap)
         object_type = at.type or feed.TYPES_OF[kind][0]
-        hits = decoded(await self._client.search(object_type, feed.query(object_type, at)), feed.Hits).results
+        hits = decoded(await self._client.search(object_type, feed.query(object_type, at)), feed.Hits)
         onward = feed.onward(kind, at, hits)
-        changed = [join_id(object_type, hit.id) for hit in hits]
+        changed = [join_id(object_type, hit.id) for hit in hits.results]
         return Page(changed=changed, cursor=feed.encoded(onward), is_last=onward.type is None)
 
     # ---- reading and writing ---------------------------------------------------------------------------

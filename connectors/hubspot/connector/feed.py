@@ -6,13 +6,13 @@ never pages by offset: it goes on from the last stamp seen, and through the obje
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from connectors.hubspot.wire import MODIFIED, TYPES, ObjectType
+from connectors.hubspot.wire import MODIFIED, TYPES, ObjectType, Paging
 from core.errors import InvalidInputError, ReplyError
 
 T = TypeVar("T")
@@ -54,9 +54,15 @@ class Stamped(msgspec.Struct, frozen=True):
 
 
 class Hits(msgspec.Struct, frozen=True):
-    """A page of a search."""
+    """A page of a search. It may be short and not the last one: objects go after they were indexed."""
 
     results: list[Stamped]
+    paging: Paging | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything follows this page."""
+        return self.paging is not None and self.paging.next is not None
 
 
 def encoded(cursor: FullCursor | ChangesCursor) -> str:
@@ -124,15 +130,17 @@ def query(object_type: ObjectType, at: ChangesCursor) -> Mapping[str, Any]:
     }
 
 
-def onward(kind: str, at: ChangesCursor, hits: Sequence[Stamped]) -> ChangesCursor:
-    """Where to go on after this page."""
-    object_type = at.type or TYPES_OF[kind][0]
-    is_full = len(hits) >= SEARCH_PAGE
+def onward(kind: str, at: ChangesCursor, page: Hits) -> ChangesCursor:
+    """Where to go on after this page; ReplyError where more follows nothing."""
+    object_type, hits = at.type or TYPES_OF[kind][0], page.results
+    has_more = page.has_more or len(hits) >= SEARCH_PAGE
+    if has_more and not hits:
+        raise ReplyError("HubSpot's search goes on after an empty page")
     if at.beyond is not None:
-        if is_full:
+        if has_more:
             return msgspec.structs.replace(at, beyond=hits[-1].id)
         return msgspec.structs.replace(at, at=at.at + 1, beyond=None)
-    if is_full:
+    if has_more:
         last = _milliseconds(hits[-1].properties.get(MODIFIED[object_type]))
         # a page full of one stamp would be asked for over and over: go through that stamp by id
         return msgspec.structs.replace(at, at=last, beyond=None if last > at.at else "0")

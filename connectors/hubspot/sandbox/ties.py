@@ -16,8 +16,8 @@ from connectors.hubspot.sandbox.links import tie_in
 from connectors.hubspot.sandbox.types import NAMES
 from core.ports import HttpResponse
 
-MOST: Final[Mapping[str, int]] = {"read": 1_000, "create": 2_000, "labels/archive": 2_000}
-"""Inputs of one batch (PROVIDERS §1)."""
+MOST: Final[Mapping[str, int]] = {"read": 1_000, "create": 2_000, "labels/archive": 100}
+"""Inputs of one batch (PROVIDERS §1); that the last counts inputs and not only their `from` is the stricter reading."""
 _OF_INVOICES: Final = ("contact", "company", "line_item")
 
 

@@ -9,9 +9,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from connectors.quickbooks.client.oauth import Tokens, authorize_url
-from connectors.quickbooks.errors import error_from
+from connectors.quickbooks.errors import error_from, has_fault
 from connectors.quickbooks.manifest import LIVE_URL, MANIFEST, THROTTLE_SECONDS, WRITE_TIMEOUT_SECONDS
-from connectors.quickbooks.wire import MaybeFault
 from core.errors import AmbiguousError, ConfigError, RetryError
 from core.http.client import HttpClient
 from core.http.limits import RateLimiter
@@ -135,12 +134,7 @@ class QuickBooksClient:
 
 def _has_fault(body: bytes) -> bool:
     # the search is a thousand times cheaper than the parse, and nearly always says no
-    if b'"Fault"' not in body:
-        return False
-    try:
-        return msgspec.json.decode(body, type=MaybeFault).fault is not msgspec.UNSET
-    except (ValueError, RecursionError):
-        return False
+    return b'"Fault"' in body and has_fault(body)
 
 
 async def exchange_code(config: ConnectionConfig, vault: Vault, shell: Shell, code: str, redirect_uri: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
-from tests.support.acting import answer, held
+from tests.support.acting import answer, failing, held
 from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, shown, with_documents
 from tests.support.world import World
 
@@ -209,3 +210,25 @@ async def test_a_refund_at_stripe_reaches_the_books_by_the_event_of_the_refund()
     await world.next_sweep()
     (paper,) = papers(world, "payment")
     assert str(paper.document.refunded) == "19.00"  # type: ignore[union-attr]
+
+
+async def test_a_product_that_is_not_at_stripe_is_asked_about_and_not_tried_again_and_again() -> None:
+    """It was taken for the invoice that is gone: 26 writes later the copy was given up, with a draft left behind."""
+    config = books_to_stripe(mirror_open_invoices="yes")
+    mistaken = replace(config.connections["stripe"], items={"1": "plan_of_old"})
+    world = await billing(replace(config, connections={**config.connections, "stripe": mistaken}))
+    bill(world, "quickbooks", {**LINE, "product": "1"}, number="QB-1")
+    await world.next_sweep()
+    (question,) = held(world)
+    assert (question.connection, question.reason, question.detail["field"]) == ("stripe", "rejected", "lines")
+    assert "plan_of_old" in str(question.detail["problem"])
+    assert failing(world) == []
+    await is_silent(world)
+    assert [one.id for one in held(world)] == [question.id]
+
+    world.config = replace(config, connections={**config.connections, "stripe": replace(mistaken, items={})})
+    world.start()
+    await answer(world, question, "retry")
+    await world.next_sweep()
+    assert [(one["total"], one["status"]) for one in shown(world, "stripe")] == [("119.00", "open")]
+    at_rest(world)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.ports import Delivery, HttpResponse
+from core.errors import ReplyError
+from core.ports import Delivery, HttpResponse, Notice, Webhooks
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store import inbox, journal
 from core.sync.inbox import InboxWriter
@@ -174,3 +175,30 @@ async def test_a_lost_webhook_is_made_good_by_the_next_sweep() -> None:
     assert due(world, "stripe")
     await world.next_sweep()
     assert {value(world, other, "phone") for other in NAMES} == {"+4930111"}
+
+
+class Deaf:
+    """Verifies deliveries, and understands none of them."""
+
+    def __init__(self, webhooks: Webhooks) -> None:
+        """Of one provider."""
+        self.verify, self.dedupe_key = webhooks.verify, webhooks.dedupe_key
+
+    def notices(self, _: bytes) -> list[Notice]:
+        """Nothing."""
+        raise ReplyError("of a shape that nobody knows")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_was_told_by_a_delivery_that_nobody_understood_is_found_by_the_next_sweep(name: str) -> None:
+    """Failed deliveries are kept and shown, and what they were about does not wait for a person."""
+    world = await agreeing()
+    await webhooks_on(world)
+    connection = world.hub.connections[name]
+    world.hub.connections[name] = replace(connection, webhooks=Deaf(connection.webhooks))  # type: ignore[index]
+    edit_only(world, name, {"phone": "+4930111"})
+    await receive(world, name, due(world, name))
+    assert world.db.read_now(inbox.counts)[name, "poison"]
+    await world.next_sweep()
+    assert {value(world, other, "phone") for other in NAMES} == {"+4930111"}
+    assert failing(world) == []

@@ -8,9 +8,11 @@ import pytest
 
 from core.errors import RejectedError
 from core.ports import HttpRequest, HttpResponse
+from core.sandbox.faults import Fault, FaultKind
 from core.store import journal
 from core.sync.oneoffs import ask
 from core.sync.refusals import A_CREATE, refused
+from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import agreeing, all_day, answer, change, edit_only, enter, everybody, held, mapped
 from tests.support.world import World
 
@@ -95,6 +97,22 @@ async def test_a_refused_write_is_sent_again_when_somebody_wants_it(how: str) ->
     for _ in range(6):
         await world.next_sweep()
     assert len(sent) == 2
+
+
+@pytest.mark.parametrize("kind", [None, "too_many", "error_before", "lost_request", "html", "truncated"])
+async def test_a_create_that_fails_for_whatever_reason_takes_no_namesake_s_object(kind: FaultKind | None) -> None:
+    """Others look the name up after any error, a 429 too, and make one customer of two strangers."""
+    world = await agreeing()
+    before = world.neutral("quickbooks")
+    if kind:
+        weather(world, "quickbooks", Fault(kind=kind, method="POST", path=r"/(customer|batch)\?", count=1))
+    stranger = {"name": "Ada Lovelace", "email": "stranger@example.test", "phone": "+4930999"}
+    world.lookalikes["stripe"].edit("customer", None, stranger)
+    await all_day(world)
+    assert len(everybody(world)) == 2
+    assert world.neutral("quickbooks") == before
+    assert len([one for one in mapped(world, "quickbooks") if one.remote_id]) == 1
+    assert [(one.connection, one.reason) for one in held(world)] == [("quickbooks", "name_taken")]
 
 
 async def test_a_refused_create_is_not_sent_again_as_it_was() -> None:

@@ -304,6 +304,42 @@ def test_a_thousand_objects_with_one_stamp_are_all_found(world: Any) -> None:
     assert len(pages) < 14
 
 
+def short_pages(world: Any, size: int) -> None:
+    """Pages of a search with fewer hits than were asked for, as where objects went since they were indexed."""
+
+    def shortened(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        told = json.loads(answer.body)
+        told["results"] = told["results"][:size] if told.get("paging") else told["results"]
+        return HttpResponse(answer.status, answer.headers, json.dumps(told).encode())
+
+    on("/search", shortened, world)
+
+
+def test_a_search_goes_on_after_a_page_that_is_not_full(world: Any) -> None:
+    """Only HubSpot knows whether more follows: a short page that was taken for the last one lost every change after."""
+    (start,) = world.sweep("changes")
+    ids = {world.hubspot.edit("customer", None, {"name": f"A {number}"}) for number in range(300)}
+    world.clock.time += 0.001
+    ids |= {world.hubspot.edit("customer", None, {"name": f"B {number}"}) for number in range(300)}
+    world.clock.time += 20
+    short_pages(world, 199)
+
+    assert {one for page in world.sweep("changes", start.cursor) for one in page.changed} == ids
+
+
+def test_a_search_that_goes_on_after_nothing_is_a_bad_reply(world: Any) -> None:
+    """The cursor stays where it is: where it would go on nobody says."""
+    (start,) = world.sweep("changes")
+    for number in range(201):
+        world.hubspot.edit("customer", None, {"name": f"A {number}"})
+    world.clock.time += 20
+    short_pages(world, 0)
+
+    with pytest.raises(ReplyError):
+        world.sweep("changes", start.cursor)
+
+
 @pytest.mark.parametrize("stamp", ["1790000000123", "2026-09-21T14:13:20.123Z"])
 def test_both_spellings_of_a_time_are_understood(world: Any, stamp: str) -> None:
     """Search returns ISO times; older properties are milliseconds."""
@@ -983,6 +1019,24 @@ def test_the_published_limits_are_kept_without_a_single_429(make_world: Any) -> 
     world.run(hurry())
 
     assert world.clock.now() - started >= 20
+
+
+def test_what_one_account_has_used_up_slows_no_other_account_down(make_world: Any) -> None:
+    """A limit that all accounts of a provider share makes every company wait for the busiest one."""
+    busy, other = (make_world(HubSpotSettings(enforce_limits=True)) for _ in range(2))
+
+    async def used_up() -> None:
+        for _ in range(190):
+            await busy.connector.identify()
+
+    busy.run(used_up())
+    busy.exchange = saying(429, {"policyName": "DAILY", "message": "enough"})
+    (receipt,) = busy.run(busy.connector.write([busy.as_write("update", {"type": "contact", "properties": {}}, "1")]))
+    assert isinstance(receipt, RetryError)
+    slept = other.clock.slept
+    other.run(other.connector.identify())
+
+    assert other.clock.slept == slept
 
 
 def test_a_smaller_window_than_configured_is_learned_before_it_is_passed(make_world: Any) -> None:

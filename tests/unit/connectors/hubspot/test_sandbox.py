@@ -836,6 +836,17 @@ def test_a_tie_is_told_from_either_end(world: Any) -> None:
     assert tie(world, one, two, what="unheard/of")[0] == 404
 
 
+@pytest.mark.parametrize(("what", "most"), [("read", 1_000), ("create", 2_000), ("labels/archive", 100)])
+def test_a_batch_of_ties_has_a_size_of_its_own_for_each_verb(world: Any, what: str, most: int) -> None:
+    """One more, and nothing of it is executed."""
+    types = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 14}]
+    one = {"id": "1"} if what == "read" else {"from": {"id": "1"}, "to": {"id": "2"}, "types": types}
+    path = f"/crm/associations/2026-09/companies/companies/batch/{what}"
+    assert world.call("POST", path, {"inputs": [one] * most})[0] < 300
+    status, told, _ = world.call("POST", path, {"inputs": [one] * (most + 1)})
+    assert (status, told["message"]) == (400, f"The maximum batch size is {most}")
+
+
 def test_a_batch_of_ties_has_pages_and_names_who_has_none(world: Any) -> None:
     """A parent of many has its own parent on the last page."""
     top, middle, lonely, *children = companies(world, "Top", "Middle", "Lonely", *map(str, range(501)))

@@ -822,6 +822,28 @@ async def test_a_fault_inside_http_200_is_no_success(world: World) -> None:
     assert len(world.company.objects("customer")) == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"QueryResponse":{"Fault":%s},"time":"2026-11-20T00:00:00-08:00"}',
+        '{"CDCResponse":[{"Fault":%s}],"time":"2026-11-20T00:00:00-08:00"}',
+        '{"CDCResponse":[{"QueryResponse":[{},{"Fault":%s}]}],"time":"2026-11-20T00:00:00-08:00"}',
+    ],
+)
+async def test_a_fault_in_place_of_objects_is_no_empty_page(world: World, answer: str) -> None:
+    """Intuit's answers may carry a fault where the objects would be: taken for none, changes are lost for good."""
+    world.seed(1)
+    connector = world.connector()
+    cursor = (await swept(connector, "changes"))[-1].cursor
+    fault = '{"Error":[{"Message":"ThrottleExceeded","Detail":"d","code":"003001"}],"type":"SERVICE"}'
+    world.before = lambda _: HttpResponse(200, {}, (answer % fault).encode())
+
+    mode = "changes" if "CDC" in answer else "full"
+    with pytest.raises(RetryError) as caught:
+        await connector.sweep("customer", mode, cursor if mode == "changes" else None)
+    assert caught.value.retry_after == 60
+
+
 async def test_the_word_fault_in_a_name_is_no_fault(world: World) -> None:
     """A customer may be called anything."""
     world.company.edit("customer", None, {"name": '"Fault"'})

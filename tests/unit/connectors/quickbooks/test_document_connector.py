@@ -447,6 +447,20 @@ async def test_a_missing_item_is_made_once_for_its_product(books: World) -> None
     assert used == ["4", "4", there]
 
 
+async def test_the_items_of_an_invoice_are_asked_for_once_however_many_lines_it_has(books: World) -> None:
+    """Asked for line by line, a long invoice alone uses up a minute's calls."""
+    makes_items(books)
+    products = [f"Product {number}" for number in range(60)]
+    for one in products:
+        books.company.books.items.add(one, "79", 0)
+    before = len(books.requests)
+    await books.bring(hosting(*products))
+
+    assert [one.url.split("?")[0].rpartition("/")[2] for one in books.requests[before:]][-2:] == ["query", "invoice"]
+    assert len(books.paths("/query")) == len(books.paths("/invoice")) == 1
+    assert len(books.company.objects("invoice")["1"]["Line"]) == 60 + 1
+
+
 async def test_an_item_that_is_no_service_is_not_sold(books: World) -> None:
     """A category of the same name would be refused by QuickBooks, without saying why."""
     makes_items(books)

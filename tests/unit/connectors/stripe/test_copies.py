@@ -316,6 +316,19 @@ def test_a_step_that_is_lost_or_repeated_bills_nothing_twice(desk: Desk, lost: i
     assert desk.copy(document, remote_id) == remote_id
 
 
+def test_a_copy_of_many_lines_is_made_in_three_writes(desk: Desk) -> None:
+    """Line by line it would be a call each, and a draft with a part of its lines for as long as that takes."""
+    lines = tuple(Line(id=f"l{number}", amount=Decimal(1)) for number in range(250))
+    document = invoice(lines=lines, subtotal=Decimal(250), tax=ZERO, total=Decimal(250), due=Decimal(250))
+    before = len(desk.world.requests)
+    remote_id = desk.copy(document)
+    calls = [one.method for one in desk.world.requests[before:]]
+    assert desk.steps == ["create", "add_lines", "finalize"]
+    # the lines themselves are read by the hundred, after each of the last two
+    assert (calls.count("POST"), calls.count("GET")) == (3, 6)
+    assert desk.truth("invoice", remote_id)["total"] == "250.00"
+
+
 def test_a_create_is_found_again_by_its_mark_when_its_key_is_too_old(desk: Desk) -> None:
     """A key lives a day; an outage may last longer."""
     step = desk.documents.step(desk.wanted(invoice()), None)

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from connectors.stripe.connector import PROVIDER
+from connectors.stripe.manifest import MANIFEST
 from core.errors import GoneError, ReplyError
 from core.model.payouts import sums_of
 from core.ports import HttpResponse
@@ -60,6 +63,20 @@ def test_a_payout_of_more_than_a_page_is_read_to_its_end(world: Any) -> None:
     found = read(world, paid_out(world))
     assert len({one.id for one in found.movements}) == 120
     assert sums_of(found.payout, found.movements).difference == 0
+
+
+def test_every_read_draws_on_the_months_reads(world: Any) -> None:
+    payment = paid(world, "10.00", billed(world))
+    payout = paid_out(world)
+    world.stripe.edit("payment", payment, {"dispute": {"amount": "4.00"}})
+    counted: list[str] = []
+    connector: Any = PROVIDER.build(world.config, world.vault, replace(world.shell, count=counted.append))
+    world.run(connector.read("payment", [payment]))
+    world.run(connector.payouts(10))
+    world.run(connector.payout(payout))
+    (allowance,) = MANIFEST.allowances
+    assert [one for one in counted if one not in allowance.endpoints] == []
+    assert len(counted) == len(world.requests) == 5
 
 
 def test_the_newest_payouts_are_listed(world: Any) -> None:
