@@ -11,7 +11,7 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.match import RESTORED
-from core.store import api_tokens, connections, schema
+from core.store import api_tokens, connections, mappings, schema
 from core.store.backup import backup
 from core.store.database import Database
 from core.store.life import life_file
@@ -396,4 +396,23 @@ async def test_while_older_nothing_may_hide_that_it_is(sqlite_url: str, tmp_path
     assert told
     assert [one.actor for one in told.tombstones][:1] == ["ann"]
     assert notice(world.hub)
+    world.db.close()
+
+
+async def test_what_was_unlinked_at_a_connection_that_is_gone_by_now_ends_all_the_same(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """The connection was taken out of accord.toml since: the daemon that found the older database did not start."""
+    world = begin(sqlite_url, tmp_path)
+    put(world, "stripe", name="ada", email="ada@example.test")
+    await world.activate_all()
+    put_back = backed_up(world, tmp_path)
+    (ada,) = everybody(world)
+    world.db.run_now(lambda tx: unlink(tx, world.hub, ada.external_id, "hubspot", actor="ann", trace="t"))
+    put_back()
+    world.config = config_of([name for name in NAMES if name != "hubspot"])
+    world.start()
+    assert notice(world.hub)
+    rows = world.db.read_now(lambda tx: mappings.page(tx, "hubspot", "", 10))
+    assert [row.state for row in rows] == ["excluded"]
     world.db.close()
