@@ -57,7 +57,8 @@ Trace = Annotated[str, Depends(_trace)]
 CallerIn = Annotated[Caller, Depends(_caller)]
 Actor = Annotated[str, Depends(_actor)]
 # the edge routes the path as it was sent
-ExternalId = Annotated[str, Path(description="Percent-encoded, a slash as %2F."), AfterValidator(unquote)]
+Named = Annotated[str, Path(description="Percent-encoded, a slash as %2F."), AfterValidator(unquote)]
+ExternalId = Named
 
 
 def at(seconds: float) -> datetime:

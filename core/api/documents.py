@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import Query
 from pydantic import BaseModel
 
-from core.api.context import ExternalId, HubIn, needs, new_router
+from core.api.context import ExternalId, HubIn, Named, needs, new_router
 from core.model.scopes import READ
 from core.store import documents
 from core.store.database import Tx
@@ -162,7 +162,7 @@ def _routes(kinds: Kinds) -> None:
         return await hub.db.read(lambda tx: _page(tx, hub, kind, limit, cursor, status=status, number=number))
 
     @router.get(f"/{kinds}/{{name}}", operation_id=f"get_{kind}", **needs(READ, 404))
-    async def get_document(hub: HubIn, name: str) -> DocumentTold:
+    async def get_document(hub: HubIn, name: Named) -> DocumentTold:
         """One document by its id, its number, or its id at its origin; of one that waits to be taken 404 says why."""
         return DocumentTold.model_validate(await hub.db.read(lambda tx: told(tx, hub, kind, name)))
 

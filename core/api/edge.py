@@ -77,7 +77,7 @@ class Edge:
     async def _caller(self, scope: Scope, path: str) -> Caller | None:
         """Who asks; None for a stranger's address. Raises UnauthorizedError, StorageError."""
         if path in OPEN_PATHS:
-            is_known = self._entrance.has_own_token or self._is_addressed(scope)
+            is_known = self._is_addressed(scope) or await self._entrance.is_guarded()
             return Caller(OWNER, "") if is_known else None
         found = await self._entrance.caller(header(scope, b"authorization") or "")
         if found is None and self._is_addressed(scope):

@@ -51,11 +51,16 @@ class Entrance:
         self._db = db
         self._clock = clock
         self._token = token.encode("utf-8", "surrogateescape") if token else None
+        self._is_guarded = self._token is not None
 
-    @property
-    def has_own_token(self) -> bool:
-        """Whether the environment has one."""
-        return self._token is not None
+    async def is_guarded(self) -> bool:
+        """Whether there is a token at all; once there was, there always is. A lost database lets nobody in either."""
+        if not self._is_guarded:
+            try:
+                self._is_guarded = await self._db.read(api_tokens.is_any)
+            except StorageError:
+                return True
+        return self._is_guarded
 
     async def caller(self, authorization: str) -> Caller | None:
         """Who asks; None: nobody needs a token, because there is none. Raises UnauthorizedError, StorageError."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel
 
-from core.api.context import HubIn, needs, new_router
+from core.api.context import HubIn, Named, needs, new_router
 from core.model.scopes import READ
 from core.sync.documents.payouts import payout, payouts
 
@@ -51,6 +51,6 @@ async def list_payouts(hub: HubIn, name: str, limit: Annotated[int, Query(ge=1, 
 
 
 @router.get("/connections/{name}/payouts/{payout_id}", **needs(READ, 404))
-async def get_payout(hub: HubIn, name: str, payout_id: str) -> PayoutTold:
+async def get_payout(hub: HubIn, name: str, payout_id: Named) -> PayoutTold:
     """One payout with what it is made of."""
     return PayoutTold.model_validate(await payout(hub, hub.connection(name), payout_id))

@@ -85,9 +85,9 @@ def _draw(screen: Screen, found: list[ApiToken], now: float) -> None:
 
 def revoke(desk: Desk, name: Name) -> None:
     """End a token, at once."""
-    from core.store import api_tokens
+    from core.sync.tokens import end_token
 
     with desk.root.open_hub() as hub:
-        done = hub.db.run_now(lambda tx: api_tokens.revoke(tx, name, hub.clock.now()))
+        done = hub.db.run_now(lambda tx: end_token(tx, hub, name))
     found = {"name": done.name, "revoked_at": done.revoked_at}
     desk.show(found, lambda screen: screen.line(f"{name} is revoked"))

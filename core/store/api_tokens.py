@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.model.scopes import SCOPES
 from core.store.database import Tx
 from core.store.secret_tables import API_TOKENS
+from core.store.text import chunks
 
 PREFIX: Final = "accord_"
 """By which people, logs and secret scanners know one."""
@@ -89,6 +91,18 @@ def revoke(tx: Tx, name: str, now: float) -> ApiToken:
     if ends:
         tx.execute(sa.update(API_TOKENS).where(API_TOKENS.c.name == name).values(ends))
     return msgspec.structs.replace(_token(rows[0]), **ends)
+
+
+def revoked_digests(tx: Tx) -> list[str]:
+    """What an older database must be told of those that were revoked."""
+    return [row[0] for row in tx.rows(sa.select(API_TOKENS.c.digest).where(API_TOKENS.c.revoked_at.is_not(None)))]
+
+
+def revoke_again(tx: Tx, digests: Sequence[str], now: float) -> None:
+    """End those among these that an older database takes for live."""
+    for some in chunks(digests):
+        is_one = (API_TOKENS.c.digest.in_(some), API_TOKENS.c.revoked_at.is_(None))
+        tx.execute(sa.update(API_TOKENS).where(*is_one).values(revoked_at=now))
 
 
 def _digest(token: str) -> str:

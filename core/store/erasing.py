@@ -8,7 +8,9 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from core.model.family import PARENT
 from core.model.match import CUSTOMER_ERASED
+from core.model.match import CUSTOMERS as ARE_CUSTOMERS
 from core.store.database import Tx
 from core.store.tables import (
     CUSTOMERS,
@@ -31,6 +33,9 @@ ERASED: Final = "(erased)"
 """Stands where a name or an id was."""
 MARKER: Final = dump({ERASED: (None, None, "erased")})
 """The journal's changes of an erased customer: there were some."""
+
+_NAMING_FIELDS: Final = frozenset({PARENT, "external_customer_id"})
+"""Fields whose values are external ids."""
 
 _INSTR: Final = sa.text("instr(inbox.body, :wanted) > 0")
 _POSITION: Final = sa.text("position(CAST(:wanted AS bytea) IN inbox.body) > 0")
@@ -164,21 +169,58 @@ def empty_failures(tx: Tx, connection: str, kinds: Sequence[str], subjects: Sequ
 
 def empty_requests(tx: Tx, external_id: str, answer: str) -> None:
     """What operators and programs asked for by this external id; a repeated request of theirs gets `answer`."""
-    quoted = dump(external_id)
-    asked = ONE_OFFS.c.request.contains(quoted, autoescape=True)
-    ended = ONE_OFFS.c.state.in_(("done", "failed"))
-    tx.execute(sa.update(ONE_OFFS).where(asked, ended).values(request="{}", error=""))
-    unnamed = sa.func.replace(ONE_OFFS.c.request, quoted, dump(ERASED))
-    tx.execute(sa.update(ONE_OFFS).where(asked).values(request=unnamed))
-    about_others = HOLDS.c.detail.contains(quoted, autoescape=True)
-    tx.execute(
-        sa.update(HOLDS).where(about_others).values(detail=sa.func.replace(HOLDS.c.detail, quoted, dump(ERASED)))
-    )
-    named = META.c.value.contains(dump(f'"external_customer_id":{quoted}')[1:-1], autoescape=True)
-    rows = tx.rows(sa.select(META.c.name, META.c.value).where(META.c.name.startswith("answer:"), named))
-    kept = [{"kept_name": name, "kept_value": _answered(value, answer)} for name, value in rows]
-    statement = sa.update(META).where(META.c.name == sa.bindparam("kept_name"))
-    tx.many(statement.values(value=sa.bindparam("kept_value")), kept)
+    _empty_one_offs(tx, external_id)
+    _unname_in_holds(tx, external_id)
+    _replace_answers(tx, external_id, answer)
+
+
+def _empty_one_offs(tx: Tx, external_id: str) -> None:
+    o = ONE_OFFS.c
+    for one_id, state, text in tx.rows(sa.select(o.id, o.state, o.request).where(_may_name(o.request, external_id))):
+        request = msgspec.json.decode(text)
+        named = request.get("external_ids", [])
+        if external_id not in named:
+            continue
+        is_ended = state in ("done", "failed")
+        rest = {} if is_ended else {**request, "external_ids": _unnamed(named, external_id)}
+        told = {"request": dump(rest), **({"error": ""} if is_ended else {})}
+        tx.execute(sa.update(ONE_OFFS).where(o.id == one_id).values(told))
+
+
+def _unname_in_holds(tx: Tx, external_id: str) -> None:
+    h = HOLDS.c
+    for hold_id, field, text in tx.rows(sa.select(h.id, h.field, h.detail).where(_may_name(h.detail, external_id))):
+        detail = dump(_without_customer(field, msgspec.json.decode(text), external_id))
+        tx.execute(sa.update(HOLDS).where(h.id == hold_id).values(detail=detail))
+
+
+def _without_customer(field: str, detail: Mapping[str, Any], external_id: str) -> dict[str, Any]:
+    """A hold's detail with this external id in it no more: a number, an amount or a remote id may read just like it."""
+    told, values = dict(detail), detail.get("values")
+    if detail.get("candidates_are") == ARE_CUSTOMERS:
+        told["candidates"] = _unnamed(detail.get("candidates", []), external_id)
+    if field in _NAMING_FIELDS:
+        told |= {side: ERASED for side in ("registry", "remote") if detail.get(side) == external_id}
+    if isinstance(values, dict) and values.get(PARENT) == external_id:
+        told["values"] = {**values, PARENT: ERASED}
+    return told
+
+
+def _unnamed(names: Iterable[str], external_id: str) -> list[str]:
+    return [ERASED if one == external_id else one for one in names]
+
+
+def _replace_answers(tx: Tx, external_id: str, answer: str) -> None:
+    named = META.c.value.contains(dump(f'"external_customer_id":{dump(external_id)}')[1:-1], autoescape=True)
+    for name, text in tx.rows(sa.select(META.c.name, META.c.value).where(META.c.name.startswith("answer:"), named)):
+        kept = msgspec.json.decode(text)
+        if msgspec.json.decode(kept["answer"])["external_customer_id"] == external_id:
+            tx.execute(sa.update(META).where(META.c.name == name).values(value=dump({**kept, "answer": answer})))
+
+
+def _may_name(column: sa.ColumnElement[str], external_id: str) -> sa.ColumnElement[bool]:
+    """Rows among which those are that name it; others too, since SQLite takes ADA for ada."""
+    return column.contains(dump(external_id), autoescape=True)
 
 
 def letters_with(tx: Tx, connection: str, text: str) -> list[tuple[int, bytes, str, str]]:
@@ -194,7 +236,3 @@ def empty_letters(tx: Tx, ids: Sequence[int]) -> None:
     """Nothing is left of these deliveries but that they came: a redelivery is still known as one."""
     for some in chunks(ids):
         tx.execute(sa.update(INBOX).where(INBOX.c.id.in_(some)).values(body=b"", state="done", error=""))
-
-
-def _answered(value: str, answer: str) -> str:
-    return dump({**msgspec.json.decode(value), "answer": answer})

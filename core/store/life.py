@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from core.model.life import Life
+from core.store import api_tokens, tombstones
 from core.store.connections import meta, put_meta
 from core.store.database import Database, Tx, sqlite_file
 from core.store.tombstones import Tombstone
@@ -30,6 +31,15 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     life: Life
     tombstones: list[Tombstone] = []
+    revoked: list[str] = []
+    """Digests of tokens of the API."""
+
+
+class Ends(msgspec.Struct, frozen=True):
+    """What a database knows that must not come back with an older one."""
+
+    tombstones: Sequence[Tombstone]
+    revoked: Sequence[str]
 
 
 class LifeFile:
@@ -50,11 +60,15 @@ class LifeFile:
             cure = "put a copy of it back, or remove it: every connection then begins observing"
             raise StorageError(f"{self.path} cannot be read: {error}; {cure}") from error
 
-    def write(self, life: Life, tombstones: Sequence[Tombstone]) -> None:
-        """Replace it, whole or not at all. No tombstone that stands in it is ever left out."""
+    def write(self, life: Life, ends: Ends) -> None:
+        """Replace it, whole or not at all. No end that stands in it is ever left out."""
         before = self.read()
-        known = {(one.id, one.why): one for one in (*(before.tombstones if before else ()), *tombstones)}
-        told = Told(life=life, tombstones=sorted(known.values(), key=lambda one: (one.at, one.id)))
+        known = {(one.id, one.why): one for one in (*(before.tombstones if before else ()), *ends.tombstones)}
+        told = Told(
+            life=life,
+            tombstones=sorted(known.values(), key=lambda one: (one.at, one.id)),
+            revoked=sorted({*(before.revoked if before else ()), *ends.revoked}),
+        )
         if told != before:
             self._replace(msgspec.json.encode(told))
 
@@ -90,6 +104,11 @@ def life_file(db: Database, state_folder: Path | None) -> LifeFile | None:
     schema = str(db.url.query.get("options", ""))
     safe = "".join(one if one.isalnum() else "-" for one in place + schema)
     return LifeFile(state_folder / f"{safe}.life", is_kept=False)
+
+
+def ends(tx: Tx) -> Ends:
+    """All of them."""
+    return Ends(tombstones.every(tx), api_tokens.revoked_digests(tx))
 
 
 def note(tx: Tx) -> Life | None:

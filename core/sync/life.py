@@ -8,7 +8,7 @@ import msgspec
 
 from core.errors import StorageError
 from core.model.life import strange
-from core.store import life, tombstones
+from core.store import life
 from core.store.database import Database, Tx
 from core.store.life import LifeFile
 from core.sync.hub import Hub
@@ -37,7 +37,7 @@ def move_on(db: Database, file: LifeFile) -> None:
     if db.run_now(move):
         write(db, file)
     elif told:
-        file.write(told.life, db.read_now(tombstones.every))
+        file.write(told.life, db.read_now(life.ends))
 
 
 async def remembered(hub: Hub) -> None:
@@ -46,7 +46,7 @@ async def remembered(hub: Hub) -> None:
 
 
 def tell_ends(hub: Hub, tx: Tx) -> None:
-    """Once this transaction is durable, the file knows its tombstones too; the scheduled job makes up for a failure."""
+    """Once this transaction is durable, the file knows what it ended, too; the scheduled job makes up for a failure."""
 
     def tell() -> None:
         try:
@@ -59,6 +59,6 @@ def tell_ends(hub: Hub, tx: Tx) -> None:
 
 def write(db: Database, file: LifeFile) -> None:
     """Let the file say what the database says."""
-    here, ends = db.read_now(lambda tx: (life.note(tx), tombstones.every(tx)))
+    here, ends = db.read_now(lambda tx: (life.note(tx), life.ends(tx)))
     if here is not None:
         file.write(here, ends)

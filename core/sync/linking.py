@@ -133,8 +133,10 @@ def _let_go(tx: Tx, hub: Hub, row: MappingRow, actor: str) -> MappingRow:
     left_out = msgspec.structs.replace(row, state="excluded", note=UNLINKED, base={}, updated_at=now)
     mappings.update(tx, [left_out])
     registry.forget(tx, hub, row)
-    if not row.part:
-        parent_left(tx, hub, hub.connection(row.connection), row.record_id, "")
+    # an older database may be from before the connection was taken out of accord.toml
+    connection = hub.connections.get(row.connection)
+    if connection is not None and not row.part:
+        parent_left(tx, hub, connection, row.record_id, "")
     end = Tombstone(
         id=row.id, what=tombstones.MAPPING, why=tombstones.UNLINKED, connection=row.connection,
         record_id=row.record_id, generation=row.generation, at=now, actor=actor,

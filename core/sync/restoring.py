@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import msgspec
 
 from core.model.life import Life, strange
-from core.store import connections, instance, life, tombstones
+from core.store import api_tokens, connections, instance, life, tombstones
 from core.store.database import Tx
 from core.store.tombstones import Tombstone
 from core.sync import erasure, linking
@@ -34,6 +34,7 @@ def notice(hub: Hub) -> str | None:
         why = strange(here, told.life if told else None, home=now_home, needs_file=needs_file)
         if told:
             _end_again(tx, hub, told.tombstones)
+            api_tokens.revoke_again(tx, told.revoked, hub.clock.now())
         if why:
             begin_observing(tx, hub)
         counter = max(here.counter if here else 0, told.life.counter if told else 0) + 1

@@ -11,7 +11,7 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.match import RESTORED
-from core.store import connections, schema
+from core.store import api_tokens, connections, mappings, schema
 from core.store.backup import backup
 from core.store.database import Database
 from core.store.life import life_file
@@ -23,6 +23,7 @@ from core.sync.life import remember
 from core.sync.linking import unlink
 from core.sync.plan import plan
 from core.sync.restoring import notice
+from core.sync.tokens import end_token
 from tests.support.acting import answer, enter, everybody, failing, held, with_policy
 from tests.support.paper import bill, pay
 from tests.support.world import NAMES, World, config_of
@@ -176,6 +177,24 @@ async def test_an_older_database_makes_nothing_twice_and_brings_nobody_back(
         assert {name: people(world, name) for name in NAMES} == before
     finally:
         world.db.close()
+
+
+async def test_a_token_that_was_revoked_since_the_backup_opens_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    """It may have leaked: with the older database its finder was let in again, and nobody was told."""
+    world = begin(sqlite_url, tmp_path)
+    kept, leaked = (
+        world.db.run_now(lambda tx, n=name: api_tokens.make(tx, n, "admin", now=1.0, expires_at=None, actor="ann"))  # type: ignore[misc]
+        for name in ("kept", "leaked")
+    )
+    put_back = backed_up(world, tmp_path)
+    world.db.run_now(lambda tx: end_token(tx, world.hub, "leaked"))
+    put_back()
+    world.start()
+    assert notice(world.hub)
+    now = world.clock.now()
+    states = [world.db.read_now(lambda tx, t=token: api_tokens.find(tx, t)).state(now) for token in (kept, leaked)]  # type: ignore[misc]
+    assert states == ["live", "revoked"]
+    world.db.close()
 
 
 async def test_an_older_database_doubles_no_document_and_follows_what_was_voided_and_credited(
@@ -377,4 +396,23 @@ async def test_while_older_nothing_may_hide_that_it_is(sqlite_url: str, tmp_path
     assert told
     assert [one.actor for one in told.tombstones][:1] == ["ann"]
     assert notice(world.hub)
+    world.db.close()
+
+
+async def test_what_was_unlinked_at_a_connection_that_is_gone_by_now_ends_all_the_same(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """The connection was taken out of accord.toml since: the daemon that found the older database did not start."""
+    world = begin(sqlite_url, tmp_path)
+    put(world, "stripe", name="ada", email="ada@example.test")
+    await world.activate_all()
+    put_back = backed_up(world, tmp_path)
+    (ada,) = everybody(world)
+    world.db.run_now(lambda tx: unlink(tx, world.hub, ada.external_id, "hubspot", actor="ann", trace="t"))
+    put_back()
+    world.config = config_of([name for name in NAMES if name != "hubspot"])
+    world.start()
+    assert notice(world.hub)
+    rows = world.db.read_now(lambda tx: mappings.page(tx, "hubspot", "", 10))
+    assert [row.state for row in rows] == ["excluded"]
     world.db.close()

@@ -7,15 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.model import holds
 from core.ports import Bad
 from core.store import inbox, mappings
 from core.store.inbox import Letter
 from core.store.tables import METADATA
 from core.sync import linking
+from core.sync.erasure import erase
 from core.sync.failing import record_bad
+from tests.integration.documents.test_accounting import mark_as_paid
 from tests.integration.documents.test_ended_customers import end
-from tests.support.acting import everybody, failing
-from tests.support.paper import bill, billing, papers
+from tests.support.acting import answer, enter, everybody, failing, held
+from tests.support.paper import an_hour_later, bill, billing, papers
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +136,23 @@ async def test_a_delivery_that_comes_after_the_erasure_is_read_and_emptied() -> 
     await world.settle()
     text = everything(world)
     assert (NAME in text, "Bob Boole" in text) == (False, True)
+
+
+async def test_an_amount_that_reads_like_the_id_of_the_erased_stays_in_a_question_of_money() -> None:
+    """Customer 11900 was erased, 11900 yen of Ada's became "(erased)", and once booked no lane got past that."""
+    world = await billing()
+    invoice = bill(world, "stripe", {"description": "Seats", "quantity": "1", "unit_amount": "11900"}, currency="JPY")
+    await world.next_sweep()
+    await enter(world, "11900", name="Bob Boole")
+    mark_as_paid(world, invoice)
+    world.clock.time += 90_000
+    await world.settle()
+    await an_hour_later(world)
+    await an_hour_later(world)
+    (asked,) = held(world, holds.UNACCOUNTED)
+    assert asked.detail["covers"] == "11900"
+    world.db.run_now(lambda tx: erase(tx, world.hub, "11900", actor="ann", trace="t"))
+    assert held(world, holds.UNACCOUNTED) == [asked]
+    await answer(world, asked, "booked")
+    await an_hour_later(world)
+    assert held(world, holds.UNACCOUNTED) == []

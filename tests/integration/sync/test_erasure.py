@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
 from core.ports import Bad
-from core.store import inbox, intents, journal, mappings, observations, tombstones
+from core.store import inbox, intents, journal, mappings, observations, one_offs, tombstones
 from core.store.inbox import Letter
+from core.store.one_offs import OneOff
 from core.store.tables import HOLDS, METADATA
 from core.sync import registry
 from core.sync.erasure import Erased, Remains, erase, preview
@@ -260,6 +261,31 @@ async def test_what_was_unlinked_before_is_erased_too() -> None:
     found = {end.id: end.why for end in world.db.read_now(tombstones.every)}
     assert found[mapping.id] == tombstones.ERASED
     assert set(found.values()) == {tombstones.ERASED}
+
+
+async def test_a_question_about_another_object_does_not_name_the_erased_as_a_candidate() -> None:
+    """It stays open, without the one who was erased."""
+    world = await known()
+    name = everybody(world)[0].external_id
+    world.lookalikes["stripe"].edit("customer", None, {"name": "A. L.", "email": "ada@example.test"})
+    await all_day(world)
+    assert [one.detail["candidates"] for one in held(world)] == [[name]]
+    erased(world, name)
+    assert [one.detail["candidates"] for one in held(world)] == [["(erased)"]]
+
+
+async def test_a_request_that_waits_is_still_what_was_asked_for() -> None:
+    """A customer called `full` was erased, and with it every waiting request for a full sweep."""
+    world = await agreeing()
+    for name in ("full", "ann"):
+        await enter(world, name, name=name)
+    asked = {"full": {"what": "full"}, "some": {"what": "customers", "external_ids": ["full", "ann"]}}
+    for one_id, request in asked.items():
+        one = OneOff(id=one_id, connection="stripe", request=request)
+        world.db.run_now(lambda tx, one=one: one_offs.ask(tx, one, 1.0))  # type: ignore[misc]
+    erased(world, "full")
+    found = {name: world.db.read_now(lambda tx, n=name: one_offs.get(tx, n)).request for name in asked}  # type: ignore[misc]
+    assert found == {"full": {"what": "full"}, "some": {"what": "customers", "external_ids": ["(erased)", "ann"]}}
 
 
 async def test_an_edit_that_races_with_the_erasure_loses(database_url: str) -> None:

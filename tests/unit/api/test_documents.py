@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -130,6 +131,18 @@ async def test_an_invoice_is_told_by_id_number_or_id_at_its_origin(billed: World
     assert (actions[-1], sorted(actions[:-1])) == ("enter", ["create", "create"])
     assert (await api.get("/v1/invoices/nobody")).status_code == 404
     assert (await api.get(f"/v1/payments/{listed['id']}")).status_code == 404, "an invoice is no payment"
+
+
+async def test_a_document_is_told_by_a_number_that_an_address_has_to_escape(
+    billed: World, api: httpx.AsyncClient
+) -> None:
+    """Many number by year and slash."""
+    books = billed.lookalikes["quickbooks"]
+    (bob,) = (name for name, one in books.neutral("customer").items() if one["name"] == "Bob Boole")
+    bill(billed, "quickbooks", BOOKED, customer=bob, currency="EUR", number="2026/0 7")
+    await billed.next_sweep()
+    told = await asked(api, f"invoices/{quote('2026/0 7', safe='')}")
+    assert told["document"]["number"] == "2026/0 7"
 
 
 async def test_payments_and_credit_notes_are_listed_and_told(billed: World, api: httpx.AsyncClient) -> None:

@@ -46,3 +46,13 @@ async def test_an_erased_customer_is_not_made_again_by_a_repeated_request(api: h
     made = await api.post("/v1/customers", json=ADA)
     assert made.status_code == 201
     assert world.db.read_now(lambda tx: registry.get(tx, "ada")).version == 1
+
+
+async def test_an_erasure_leaves_the_answers_that_another_customer_s_program_waits_for(api: httpx.AsyncClient) -> None:
+    """SQLite compares without regard to case: after `ada` was erased, ADA's program heard that its own was."""
+    other = {"external_customer_id": "ADA", "name": "American Dental Association"}
+    await api.post("/v1/customers", json=ADA, headers={"idempotency-key": "k1"})
+    first = await api.post("/v1/customers", json=other, headers={"idempotency-key": "k2"})
+    assert (await api.delete("/v1/customers/ada/data")).status_code == 200
+    again = await api.post("/v1/customers", json=other, headers={"idempotency-key": "k2"})
+    assert again.json() == first.json()

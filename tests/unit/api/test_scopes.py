@@ -205,6 +205,16 @@ async def test_a_token_that_ended_opens_nothing(site: Site, world: World) -> Non
         assert "'a-read' is revoked" in (await api.get("/v1/holds")).json()["detail"]
 
 
+async def test_probes_answer_under_any_name_where_tokens_guard_the_rest(site: Site, world: World) -> None:
+    """A supervisor asks by the machine's address; with tokens of the database alone it restarted it for ever."""
+    async with site.client() as api:
+        for path in ("/healthz", "/readyz"):
+            assert (await api.get(path)).status_code == 200, path
+        assert (await api.get("/v1/holds")).status_code == 401
+        world.db.run_now(lambda tx: tx.connection.exec_driver_sql("ALTER TABLE api_tokens RENAME TO away"))
+        assert (await api.get("/healthz")).status_code == 200
+
+
 async def test_when_all_tokens_have_ended_the_api_stays_shut(world: World, health: Health) -> None:
     """A revoked last token must not open the door to everybody on the machine."""
     app = application(world, health)
