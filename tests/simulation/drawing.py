@@ -66,7 +66,8 @@ def tape_of(seed: int) -> Tape:
     tape = with_documents(tape, Random(f"documents {seed}"))
     tape = with_entities(tape, Random(f"entities {seed}"))
     tape = with_quiet_days(tape, Random(f"quiet days {seed}"))
-    return with_marks(tape, Random(f"marks {seed}"))
+    tape = with_marks(tape, Random(f"marks {seed}"))
+    return _with_answers(tape, Random(f"answers {seed}"))
 
 
 def _profile(rng: Random) -> Profile:
@@ -104,6 +105,18 @@ def _with_repeats(profile: Profile, rng: Random) -> Profile:
     again = Fault(kind=kind, method="POST", path=CREATES, probability=0.7, count=rng.randint(1, 6), on_repeat=True)
     plan = FaultPlan(requests=(again, *profile.plan.requests), webhooks=profile.plan.webhooks)
     return msgspec.structs.replace(profile, plan=plan)
+
+
+def _with_answers(tape: Tape, rng: Random) -> Tape:
+    """In half of the worlds somebody answers what is asked about customers, at any time."""
+    if rng.random() < 0.5:
+        return tape
+    events = list(tape.events)
+    for _ in range(rng.randint(1, 5)):
+        after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 90)])
+        at = rng.randint(len(events) // 3, len(events))
+        events.insert(at, Event(after=after, what="answer", pick=rng.randrange(10**9)))
+    return msgspec.structs.replace(tape, events=events)
 
 
 def _fault(rng: Random, kind: FaultKind) -> Fault:

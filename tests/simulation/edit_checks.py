@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -14,6 +14,8 @@ from tests.simulation.tape import REGISTRY
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
+
+_CHOSEN: Final = frozenset({"registry", "remote"})
 
 
 class EditChecks:
@@ -27,10 +29,10 @@ class EditChecks:
         """M1, M2 and M6, by customer and field."""
         for customer in rest.customers.values():
             rows = rest.rows_of.get(customer.id, [])
-            for field, edits in self._edits_of(rest.tx, customer, rows).items():
+            for field, edits in self._edits_of(rest, customer, rows).items():
                 self._field_stands(rest, customer, rows, field, edits)
 
-    def _edits_of(self, tx: Tx, customer: Customer, rows: list[MappingRow]) -> dict[str, list[Edit]]:
+    def _edits_of(self, rest: Rest, customer: Customer, rows: list[MappingRow]) -> dict[str, list[Edit]]:
         places = {(REGISTRY, customer.external_id)}
         for row in rows:
             if row.remote_id:
@@ -40,7 +42,7 @@ class EditChecks:
             # what was said of another customer, who had the same external id and was archived
             is_of_another = edit.site == REGISTRY and edit.at < customer.created_at
             if (edit.site, edit.target) in places and not is_of_another and self._flows_in(edit):
-                seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(tx, edit) else edit
+                seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(rest.tx, edit) else edit
                 found.setdefault(edit.field, []).append(seen)
         return found
 
@@ -75,18 +77,22 @@ class EditChecks:
     ) -> None:
         if any(rest.is_held(row, field) or row.state in ("gone", "excluded") for row in rows):
             return
-        if any(row.remote_id in self._world.checks.merged.values() for row in rows):
-            return  # a merge moves values by the provider's rules
+        if self._is_made_of_others(rest, customer, rows):
+            return
         rule = self._world.config.policy.rule("stripe", field)
         if rule.clear == "restore" and any(edit.value is None for edit in edits):
             return
         final = loose(customer.fields.get(field))
-        if final not in admissible(edits):
+        said = self._world.answering.on(rows, field)
+        chosen = {loose(edit.value) for edit in edits} | self._there(rows, field) if said & _CHOSEN else set()
+        if final not in admissible(edits) | chosen:
             told = [(one.site, one.value, one.replaced) for one in edits]
             self._fail(f"M1: {field} of {customer.external_id} is {final!r}; people wrote {told}")
             return
         for head in heads(edits):
             if loose(head.value) not in (final, None):
+                if "accept" in said and self._stays_there(head):
+                    continue
                 self._on_record(rest, customer, head)
 
     def _on_record(self, rest: Rest, customer: Customer, head: Edit) -> None:
@@ -111,6 +117,25 @@ class EditChecks:
             self._world.note(f"raced and unseen: {head}")
             return
         self._fail(f"M2: {head.field}={head.value!r}, written at {head.site} {head.target}, is lost without a record")
+
+    def _is_made_of_others(self, rest: Rest, customer: Customer, rows: list[MappingRow]) -> bool:
+        """A merge moves values by the provider's rules; what is made anew is without what only the object before had."""
+        is_merged = any(row.remote_id in self._world.checks.merged.values() for row in rows)
+        return is_merged or any(row.state == "ended" and row.record_id == customer.id for row in rest.mappings)
+
+    def _there(self, rows: list[MappingRow], field: str) -> set[Any]:
+        """What stands at the systems: it may never have been anybody's word."""
+        shown = [
+            self._world.sites[row.connection].lookalike.neutral("customer").get(row.remote_id or "", {}) for row in rows
+        ]
+        return {loose(one.get(field)) for one in shown}
+
+    def _stays_there(self, head: Edit) -> bool:
+        """Somebody said that it may be another one there than in the registry."""
+        if head.site == REGISTRY:
+            return False
+        shown = self._world.sites[head.site].lookalike.neutral("customer").get(head.target, {})
+        return loose(shown.get(head.field)) == loose(head.value)
 
     def _fail(self, problem: str) -> None:
         self._world.checks.fail(problem)

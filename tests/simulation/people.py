@@ -171,6 +171,10 @@ class People:
         self._world.reached[f"parent set at {event.system}"] += 1
         self.edit(event.system, target, {"parent": above})
 
+    def _on_answer(self, event: Event) -> None:
+        """Somebody answers a question."""
+        self._world.answering.answer(event)
+
     def _on_assign(self, event: Event) -> None:
         """Whose a customer is who was nobody's."""
         if event.system == REGISTRY:

@@ -27,6 +27,7 @@ from core.store.tables import DIRTY
 from core.sync.hub import Timing
 from tests.simulation.accounts import Accounts
 from tests.simulation.across import Across
+from tests.simulation.answering import Answering
 from tests.simulation.auditing import Audit
 from tests.simulation.checks import Checks, FailedError
 from tests.simulation.clerks import Clerks
@@ -129,7 +130,7 @@ class SimWorld:
         """What nobody can take, and the value it was written over: whoever replaces the one replaces the other."""
         self.put_at: dict[tuple[str, str, str], int] = {}
         self.checks, self.people = Checks(self), People(self)
-        self.operators, self.post = Operators(self), Post(self)
+        self.operators, self.post, self.answering = Operators(self), Post(self), Answering(self)
         profile = tape.profile
         self.accounts, self.across = Accounts(self), Across(self)
         self.clerks = Clerks(self, profile.billing)
