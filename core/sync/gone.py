@@ -59,7 +59,9 @@ def _look_at(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: st
 def merged_customers(tx: Tx, connection: Connection, remotes: Sequence[Remote]) -> dict[str, HoldDraft]:
     """Objects into which another customer's object was merged, by id: both customers wait for a person."""
     absorbed = {alias for one in remotes for alias in one.aliases}
-    theirs = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    # one that was let go of waits for nobody, and no answer would ever take it out of the question
+    rows = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    theirs = {name for name, row in rows.items() if row.state != "excluded"}
     found = {}
     for one in remotes:
         others = sorted(alias for alias in one.aliases if alias in theirs and alias != one.id)
