@@ -6,6 +6,8 @@ import pytest
 
 from core.model import holds
 from core.model.policy import Rule
+from core.sync import registry
+from tests.integration.sync.test_guards import cleared, crowd
 from tests.support.acting import agreeing, all_day, answer, change, edit_only, everybody, held, waiting, with_policy
 
 pytestmark = pytest.mark.anyio
@@ -25,3 +27,29 @@ async def test_whoever_leaves_an_object_alone_is_not_asked_about_its_fields_any_
     assert (held(world), waiting(world)) == ([], {})
     await all_day(world)
     assert (held(world), waiting(world)) == ([], {})
+
+
+async def test_a_mass_change_that_is_put_back_there_is_not_asked_about_any_more() -> None:
+    """Whoever undid the import at the provider was asked about it all the same, for ever."""
+    world = await crowd()
+    before = dict(world.neutral("hubspot"))
+    some = await cleared(world)
+    assert [one.reason for one in held(world)] == [holds.MASS_CHANGE]
+    phones = {one.fields["name"]: one.fields["phone"] for one in everybody(world)}
+    for number, remote_id in enumerate(some):
+        if number == len(some) - 1:
+            await all_day(world)
+            assert [one.reason for one in held(world)] == [holds.MASS_CHANGE]
+        edit_only(world, "hubspot", {"phone": phones[before[remote_id]["name"]]}, remote_id)
+    await all_day(world)
+    assert (held(world), sum(waiting(world).values())) == ([], 0)
+
+
+async def test_a_mass_change_of_customers_that_are_deleted_is_not_asked_about_any_more() -> None:
+    """They are not written any more whatever the answer is."""
+    world = await crowd()
+    gone = {world.neutral("hubspot")[one]["name"] for one in await cleared(world)}
+    for one in [one for one in everybody(world) if one.fields["name"] in gone]:
+        world.db.run_now(lambda tx, name=one.external_id: registry.archive(tx, world.hub, name, actor="ann", trace="t"))
+    await all_day(world)
+    assert (held(world), sum(waiting(world).values())) == ([], 0)
