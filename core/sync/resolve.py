@@ -149,7 +149,9 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
             for name, sent in intent.wanted.items()
             if remote and same(name, sent) == same(name, remote.fields.get(name))
         }
-        if seen and len(landed) == len(intent.wanted):
+        if seen is None and isinstance(found, Sighting) and still_wanted(tx, intent):
+            doubt(tx, hub, connection, row, intent, "its object cannot be understood now")
+        elif seen and len(landed) == len(intent.wanted):
             commit_written(tx, hub, connection, row, intent, seen, landed)
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
