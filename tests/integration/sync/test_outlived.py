@@ -7,8 +7,23 @@ import pytest
 from core.model import holds
 from core.model.policy import Rule
 from core.sync import registry
+from core.sync.linking import link, unlink
 from tests.integration.sync.test_guards import cleared, crowd
-from tests.support.acting import agreeing, all_day, answer, change, edit_only, everybody, held, waiting, with_policy
+from tests.support.acting import (
+    ADA,
+    agreeing,
+    all_day,
+    answer,
+    change,
+    edit_only,
+    enter,
+    everybody,
+    held,
+    mapped,
+    waiting,
+    with_policy,
+)
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -53,3 +68,37 @@ async def test_a_mass_change_of_customers_that_are_deleted_is_not_asked_about_an
         world.db.run_now(lambda tx, name=one.external_id: registry.archive(tx, world.hub, name, actor="ann", trace="t"))
     await all_day(world)
     assert (held(world), sum(waiting(world).values())) == ([], 0)
+
+
+async def one_that_may_be_there() -> tuple[World, str]:
+    """A customer that is not made at Stripe before somebody says that none of its objects there is it."""
+    world = World(config=with_policy(config_of(NAMES), "stripe", enters="none", match_email=False))
+    for number in range(10):
+        world.lookalikes["stripe"].edit("customer", None, {"name": f"Other {number}"})
+    remote_id = world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.activate_all()
+    await enter(world, "ada", **ADA)
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["candidates"]) == (holds.AMBIGUOUS_MATCH, [remote_id])
+    return world, remote_id
+
+
+async def test_whose_only_candidate_is_deleted_is_made_without_an_answer() -> None:
+    """There was nothing left that it could be, and it waited for an answer all the same."""
+    world, remote_id = await one_that_may_be_there()
+    world.lookalikes["stripe"].delete("customer", remote_id)
+    for _ in range(2):
+        await all_day(world)
+    assert (held(world), waiting(world)) == ([], {})
+    assert [one.state for one in mapped(world, "stripe")] == ["live"]
+
+
+async def test_whose_only_candidate_is_somebody_elses_by_now_is_made_without_an_answer() -> None:
+    """A person had linked that object to another customer; the first one waited to be told that it is not it."""
+    world, remote_id = await one_that_may_be_there()
+    await enter(world, "eve", name="Eve")
+    world.db.run_now(lambda tx: unlink(tx, world.hub, "eve", "stripe", actor="ann", trace="t"))
+    world.db.run_now(lambda tx: link(tx, world.hub, "eve", "stripe", remote_id, actor="ann", trace="t"))
+    await world.settle()
+    assert [one for one in held(world) if one.connection == "stripe"] == []
+    assert [one.state for one in mapped(world, "stripe")] == ["live", "live"]
