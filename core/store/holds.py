@@ -158,6 +158,13 @@ def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
     return statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(sa.bindparam("most"))
 
 
+def of_mappings(tx: Tx, connection: str, reason: str) -> list[Hold]:
+    """Open holds of a reason on mappings as a whole, not on objects that have none."""
+    same = (HOLDS.c.state == "open", HOLDS.c.connection == connection, HOLDS.c.reason == reason)
+    statement = sa.select(*_COLUMNS).where(*same, HOLDS.c.subject.startswith("m:"), HOLDS.c.field == "")
+    return [_hold(row) for row in tx.rows(statement)]
+
+
 def count(tx: Tx, *, connection: str | None = None, reason: str | None = None, record_id: str | None = None) -> int:
     """How many open holds `listing` would go through with the same filters."""
     asked = {"connection": connection, "reason": reason, "record_id": record_id}

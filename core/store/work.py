@@ -253,6 +253,12 @@ def keep(tx: Tx, connection: str, rows: Sequence[DirtyRow], parked_by: str) -> N
     tx.many(_KEEP, [{**same, "late_subject": row.subject, "late_seq": row.seq} for row in rows])
 
 
+def unpark(tx: Tx, connection: str, subject: str) -> None:
+    """Whatever this one waits for, it need not: it is looked at."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.subject == subject, DIRTY.c.parked.is_not(None))
+    tx.execute(sa.update(DIRTY).where(*here).values(parked=None, not_before=NOW))
+
+
 def disapprove(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
     """What would be done to these is not what was approved: they wait like anything else."""
     tx.many(_DISAPPROVE, [{"here": connection, "stale_subject": one.subject, "stale_shown": one.shown} for one in rows])
@@ -296,6 +302,12 @@ def count_parked(tx: Tx, connection: str, parked_by: str) -> int:
     statement = sa.select(sa.func.count()).select_from(DIRTY)
     found = tx.execute(statement.where(DIRTY.c.connection == connection, DIRTY.c.parked == parked_by))
     return int(found.scalar_one())
+
+
+def is_any_asked(tx: Tx, connection: str) -> bool:
+    """Whether a person was shown a change of something that waits, and has not answered yet."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.shown.is_not(None), DIRTY.c.reason.not_in((APPROVED, REJECTED)))
+    return tx.execute(sa.select(DIRTY.c.subject).where(*here).limit(1)).first() is not None
 
 
 def counts(tx: Tx) -> dict[str, int]:

@@ -20,6 +20,7 @@ from core.sync.batch import Batch, Seen, as_of_now
 from core.sync.failing import dealt_with
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.taken import look_again_without
 
 
 def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> None:
@@ -41,7 +42,9 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
                 _mapping_gone(tx, hub, connection, row, current[old.id][0], missing)
         elif missing.survivor:
             _look_at(tx, hub, connection, missing.survivor, batch.unmapped[remote_id].trace)
-    _close_holds_of_unmapped(tx, hub, connection, [one for one in seen.gone if one in batch.unmapped])
+    unmapped = [one for one in seen.gone if one in batch.unmapped]
+    _close_holds_of_unmapped(tx, hub, connection, unmapped)
+    look_again_without(tx, hub, connection, unmapped, "")
 
 
 def _close_holds_of_unmapped(tx: Tx, hub: Hub, connection: Connection, remote_ids: list[str]) -> None:
@@ -59,7 +62,9 @@ def _look_at(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: st
 def merged_customers(tx: Tx, connection: Connection, remotes: Sequence[Remote]) -> dict[str, HoldDraft]:
     """Objects into which another customer's object was merged, by id: both customers wait for a person."""
     absorbed = {alias for one in remotes for alias in one.aliases}
-    theirs = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    # one that was let go of waits for nobody, and no answer would ever take it out of the question
+    rows = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    theirs = {name for name, row in rows.items() if row.state != "excluded"}
     found = {}
     for one in remotes:
         others = sorted(alias for alias in one.aliases if alias in theirs and alias != one.id)

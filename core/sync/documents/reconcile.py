@@ -34,6 +34,7 @@ from core.sync.documents.settlers import look_at_settled
 from core.sync.documents.standing import Copy, is_equal
 from core.sync.failing import dealt_with
 from core.sync.grouping import joined
+from core.sync.guard import end_question
 from core.sync.hub import Connection, Hub
 
 MOST_STEPS = 40
@@ -88,6 +89,7 @@ async def reconcile_documents(
             break
         made = {copy.subject: named(copy, intent) for some in rounds for copy, intent in some}
         copies = await send_steps(hub, connection, joined(connection, rounds), report)
+    await end_question(hub, connection, rows)
     return report
 
 
