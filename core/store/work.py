@@ -285,6 +285,12 @@ def count_parked(tx: Tx, connection: str, parked_by: str) -> int:
     return int(found.scalar_one())
 
 
+def is_anything_shown(tx: Tx, connection: str) -> bool:
+    """Whether a change that a person was shown, and that nobody has decided on, is still wanted: parked or not."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.shown.is_not(None), DIRTY.c.reason.not_in((APPROVED, REJECTED)))
+    return tx.execute(sa.select(DIRTY.c.subject).where(*here).limit(1)).first() is not None
+
+
 def counts(tx: Tx) -> dict[str, int]:
     """How much waits at each connection."""
     rows = tx.rows(sa.select(DIRTY.c.connection, sa.func.count()).group_by(DIRTY.c.connection))
