@@ -144,10 +144,13 @@ def _sort_mapped(
     unknown: Mapping[str, Intent],
 ) -> None:
     paper = papers.get(mapping.record_id) if mapping else None
-    if mapping is None or paper is None or mapping.state in (mappings.ENDED, "excluded"):
+    if mapping is None or paper is None:
         found.done.append(row)
     elif mapping.id in unknown:
+        # of what was let go of, too: it may have been made
         found.open.append((row, mapping, paper, unknown[mapping.id]))
+    elif mapping.state in (mappings.ENDED, "excluded"):
+        found.done.append(row)
     elif paper.origin == connection.name:
         found.origins[paper.kind, paper.remote_id] = row
     else:

@@ -18,7 +18,7 @@ from tests.integration.documents.test_balances import BOOKS, billed, only_hold
 from tests.integration.documents.test_closed_books import close
 from tests.support.acting import everybody, held
 from tests.support.crashes import copy_sqlite
-from tests.support.paper import an_hour_later, bill, billing, papers, pay, shown
+from tests.support.paper import an_hour_later, at_rest, bill, billing, papers, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -103,3 +103,35 @@ async def test_a_forgotten_copy_that_is_let_go_of_while_it_is_looked_for_stays_l
     assert world.db.read_now(lambda tx: holds.get(tx, hold.id).answer) == "leave"  # type: ignore[union-attr]
     assert states(world, BOOKS) == ["excluded"]
     assert held(world) == []
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+async def test_what_became_of_a_create_is_found_out_although_its_copy_was_let_go_of(*, is_made: bool) -> None:
+    """It stayed in doubt for ever, and what it had made was nobody's; sent again, it would be made after all."""
+    world = await billing()
+    close(world, "2026-11-30")
+    bill(world)
+    await world.next_sweep()
+    (hold,) = held(world)
+    close(world, None)
+    plain = world.exchanges[BOOKS]
+
+    def unanswered(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and "/invoice" in request.url:
+            world.exchanges[BOOKS] = plain
+            says(world, hold, "leave")()
+            if is_made:
+                plain(request)
+            raise TimeoutError
+        return plain(request)
+
+    world.exchanges[BOOKS] = unanswered
+    await an_hour_later(world)
+    for _ in range(3):
+        world.clock.time += 3_700
+        await world.settle()
+    (row,) = world.db.read_now(lambda tx: mappings.page(tx, BOOKS, "", 10, "invoice"))
+    made = list(world.lookalikes[BOOKS].neutral("invoice"))
+    assert (row.state, [row.remote_id] if row.remote_id else []) == ("excluded", made)
+    assert len(made) == is_made
+    at_rest(world)
