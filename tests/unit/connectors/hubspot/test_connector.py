@@ -449,7 +449,7 @@ def test_an_archived_object_is_missing_however_it_is_returned(world: Any) -> Non
     [
         (saying(500), RetryError),
         (saying(200, b"garbage"), ReplyError),
-        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RejectedError),
+        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RetryError),
         (saying(200, {"results": [{"no": "id"}]}), ReplyError),
         (raising(TimeoutError()), RetryError),
         (raising(ConnectionResetError()), RetryError),
@@ -814,6 +814,29 @@ def test_a_failed_write_says_whether_it_may_have_happened(
 
     assert type(receipt) is error
     assert len([one for one in world.requests if "/batch/up" in one.url]) == 1
+
+
+@pytest.mark.parametrize("action", ["create", "update"])
+@pytest.mark.parametrize(
+    ("category", "error"),
+    [("INTERNAL", AmbiguousError), ("RATE_LIMITS", RetryError), ("VALIDATION_ERROR", RejectedError)],
+)
+def test_one_failure_in_a_batch_is_a_refusal_only_where_hubspot_says_so(
+    world: Any, action: str, category: str, error: type[Exception]
+) -> None:
+    """What was taken for refused, and had happened, would be made a second time under another marker."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada"}))
+
+    def failing(request: HttpRequest) -> HttpResponse:
+        (one,) = json.loads(request.body)["inputs"]
+        told = {"category": category, "message": "no", "context": {"objectWriteTraceId": [one["objectWriteTraceId"]]}}
+        return saying(207, {"results": [], "errors": [told]})(request)
+
+    on("/batch/upsert" if action == "create" else "/batch/update", failing, world)
+
+    receipt = world.create({"name": "B"}, "i.m.1") if action == "create" else world.update(seen, {"phone": "1"})
+
+    assert type(receipt) is error
 
 
 @pytest.mark.parametrize(("fault", "error"), [(saying(500), AmbiguousError), (saying(401, {}), AmbiguousError)])
