@@ -145,7 +145,7 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
         except ReplyError as error:
             poison.append((letter, str(error)))
         except Exception as error:
-            # kept and shown, to be replayed once it is mended: it must not keep the others from being read
+            # kept and shown, and read again when it is sent again: it must not keep the others from being read
             hub.log.exception("inbox.bug", connection=connection.name, trace=letter.trace)
             poison.append((letter, f"a bug of Accord's ({type(error).__name__}); the log has the details"))
 
