@@ -210,3 +210,12 @@ def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Le
         judge_races(tx, hub, connection, notices)
     mark_documents(tx, hub, connection, papers, reason="webhook")
     mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces, may_be_echoes=True)
+    for absorbed, survivor in _merges(understood).items():
+        reason = f"{work.MERGED_INTO}{survivor}"
+        mark_objects(tx, hub, connection, [absorbed], reason=reason, trace=traces[absorbed])
+
+
+def _merges(understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> dict[str, str]:
+    """Absorbed customer -> survivor: not every provider's reads tell it."""
+    notices = [notice for _, some in understood for notice in some if notice.kind == KIND]
+    return {absorbed: notice.remote_id for notice in notices for absorbed in notice.merged}
