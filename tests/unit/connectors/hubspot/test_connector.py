@@ -1162,6 +1162,23 @@ def test_real_sockets_are_kept_alive_and_carry_what_the_sdk_built(world: Any, cl
     assert type(receipt) is RetryError
 
 
+@pytest.mark.parametrize("token", ["pat-eu1-\u2022\u2022", "pat-eu1\n-x"])
+def test_a_token_with_a_letter_that_no_token_has_is_a_persons_to_correct(world: Any, clock: Any, token: str) -> None:
+    """Copied as a page shows it; nothing was sent, so that a write is not in doubt."""
+
+    async def here(call: Any) -> Any:
+        return call()
+
+    world.vault.values["access_token"] = token
+    config = ConnectionConfig("crm", "hubspot", {"base_url": "http://127.0.0.1:9"})
+    connector = PROVIDER.build(config, world.vault, Shell(clock, here))
+    with pytest.raises(ReauthorizeError, match="the access token holds a character") as caught:
+        world.run(connector.identify())
+    assert "pat" not in str(caught.value)
+    write = world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, "contact:7")
+    assert type(world.run(connector.write([write]))[0]) is ReauthorizeError
+
+
 def test_importing_the_connector_imports_no_sdk() -> None:
     """The command line must start quickly; the SDK is loaded when a connection is built."""
     code = (
