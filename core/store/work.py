@@ -26,6 +26,8 @@ STALE: Final = "not what was approved"
 """The reason of one whose change had become another one by the time it was to be made."""
 OBSERVED: Final = "activation"
 """What those are parked by that were looked at while their connection was observing."""
+MERGED_INTO: Final = "merged into "
+"""What begins the reason of an object of which a delivery says that another one absorbed it; then that one's id."""
 
 
 class DirtyRow(msgspec.Struct, frozen=True):
@@ -79,7 +81,7 @@ def mark(  # noqa: PLR0913 - the columns of a row
     """Mark subjects dirty. One that waits already is looked at again from then on, and is no longer parked.
 
     `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed, and what
-    was approved or rejected stays so: `shown` has the digests of the changes.
+    was approved or rejected stays so: `shown` has the digests of the changes. So does what it was merged into.
     """
     rows = [
         {
@@ -109,11 +111,12 @@ def _mark(dialect: str) -> Insert:
     is_noticed = sa.case((DIRTY.c.noticed == 0, new.noticed), else_=1)
     has_answer = sa.or_(DIRTY.c.reason == APPROVED, DIRTY.c.reason == REJECTED)
     is_decided = sa.and_(has_answer, DIRTY.c.shown.is_not(None), new.shown.is_(None))
+    is_merged = sa.and_(DIRTY.c.reason.startswith(MERGED_INTO), new.shown.is_(None))
     changes = {
         "seq": DIRTY.c.seq + 1,
         "not_before": sooner,
         "noticed": is_noticed,
-        "reason": sa.case((is_decided, DIRTY.c.reason), else_=new.reason),
+        "reason": sa.case((sa.or_(is_decided, is_merged), DIRTY.c.reason), else_=new.reason),
         "shown": sa.func.coalesce(new.shown, DIRTY.c.shown),
         "trace": sa.case((is_decided, DIRTY.c.trace), else_=new.trace),
         "parked": still_parked,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -32,7 +32,7 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     vanished = [msgspec.structs.replace(one, state="gone") for one in known.values()]
     observations.put(tx, connection.name, KIND, vanished, now)
     current = as_of_now(tx, [batch.live[name][1] for name in seen.gone if name in batch.live])
-    for remote_id, missing in seen.gone.items():
+    for remote_id, missing in _with_survivors(batch, seen.gone).items():
         if remote_id in batch.live:
             row, old = batch.live[remote_id]
             if old.id not in current:
@@ -45,6 +45,23 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     unmapped = [one for one in seen.gone if one in batch.unmapped]
     _close_holds_of_unmapped(tx, hub, connection, unmapped)
     look_again_without(tx, hub, connection, unmapped, "")
+
+
+def _with_survivors(batch: Batch, gone: Mapping[str, Missing]) -> dict[str, Missing]:
+    """The same, also where the read named no survivor and a delivery did."""
+    rows = {**batch.unmapped, **{name: row for name, (row, _) in batch.live.items()}}
+    return {
+        name: missing if missing.survivor else Missing(name, survivor=_survivor_told(name, rows[name]))
+        for name, missing in gone.items()
+    }
+
+
+def _survivor_told(remote_id: str, row: DirtyRow) -> str | None:
+    if not row.reason.startswith(work.MERGED_INTO):
+        return None
+    told = row.reason.removeprefix(work.MERGED_INTO)
+    # its mapping is at the survivor by now, and that one is gone, too
+    return None if told == remote_id else told
 
 
 def _close_holds_of_unmapped(tx: Tx, hub: Hub, connection: Connection, remote_ids: list[str]) -> None:

@@ -357,6 +357,23 @@ def test_a_delivery_is_stored_once(db: Database) -> None:
     assert db.read_now(lambda tx: inbox.new(tx, "stripe", 10)) == []
 
 
+def test_a_redelivery_of_what_was_not_understood_is_looked_at_again(db: Database) -> None:
+    """With the bytes that came last; what waits or was worked off is left alone."""
+    first = Letter(connection="stripe", dedupe_key="k", body=b"1", received_at=1.0, trace="t1")
+    again = Letter(connection="stripe", dedupe_key="k", body=b"2", received_at=2.0, trace="t2")
+    db.run_now(lambda tx: inbox.add(tx, [first]))
+    db.run_now(lambda tx: inbox.add(tx, [again]))
+    (one,) = db.read_now(lambda tx: inbox.new(tx, "stripe", 10))
+    assert (one.body, one.trace) == (b"1", "t1")
+    db.run_now(lambda tx: inbox.poison(tx, {one.id: "no JSON"}))
+    db.run_now(lambda tx: inbox.add(tx, [again, again]))
+    (back,) = db.read_now(lambda tx: inbox.new(tx, "stripe", 10))
+    assert (back.id, back.body, back.received_at, back.trace) == (one.id, b"2", 2.0, "t2")
+    assert db.read_now(lambda tx: inbox.poisoned(tx, 10)) == []
+    db.run_now(lambda tx: inbox.done(tx, [one.id]))
+    assert db.read_now(inbox.counts) == {("stripe", "done"): 1}
+
+
 def draft(digest: str = "d1", field: str = "phone") -> HoldDraft:
     """A hold as decide asks for it."""
     return HoldDraft(reason="conflict", field=field, detail={"registry": "a"}, digest=digest)
