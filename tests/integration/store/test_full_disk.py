@@ -1,0 +1,25 @@
+"""A disk that is full leaves the small files beside a database whole, and nothing of a try that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import StorageError
+from core.model.life import Life
+from core.store.life import Ends, LifeFile
+from tests.support.disk import files_end_at
+
+MANY = [f"{number:064x}" for number in range(200)]
+
+
+def test_a_life_that_is_not_written_whole_takes_nobodys_place(tmp_path: Path) -> None:
+    """What was erased and revoked stands there only, once an older database is put back."""
+    file = LifeFile(tmp_path / "accord.life", is_kept=True)
+    file.write(Life(instance="one", counter=1, home=""), Ends([], MANY[:1]))
+    before = file.read()
+    with files_end_at(4096), pytest.raises(StorageError, match="cannot be written"):
+        file.write(Life(instance="one", counter=2, home=""), Ends([], MANY))
+    assert file.read() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["accord.life"]
