@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.errors import StorageError
 from core.model.life import Life
+from core.ports import Clock
+from core.store.database import Database
+from core.store.instance import hold
 from core.store.life import Ends, LifeFile
 from tests.support.disk import files_end_at
 
+Open = Callable[..., Database]
 MANY = [f"{number:064x}" for number in range(200)]
 
 
@@ -23,3 +28,11 @@ def test_a_life_that_is_not_written_whole_takes_nobodys_place(tmp_path: Path) ->
         file.write(Life(instance="one", counter=2, home=""), Ends([], MANY))
     assert file.read() == before
     assert [one.name for one in tmp_path.iterdir()] == ["accord.life"]
+
+
+def test_a_lock_that_cannot_say_whose_it_is_is_let_go(tmp_path: Path, open_database: Open, clock: Clock) -> None:
+    """The process would be in its own way from then on."""
+    db = open_database(f"sqlite:///{tmp_path}/accord.sqlite3")
+    with files_end_at(0), pytest.raises(StorageError, match="lock file cannot be written"):
+        hold(db, clock)
+    hold(db, clock).release()
