@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import StorageError
+from core.errors import ConfigError, StorageError
 from core.model.life import Life
 from core.ports import Clock
 from core.store.database import Database
 from core.store.instance import hold
+from core.store.keyring import KeyFile
 from core.store.life import Ends, LifeFile
 from tests.support.disk import files_end_at
 
@@ -36,3 +37,15 @@ def test_a_lock_that_cannot_say_whose_it_is_is_let_go(tmp_path: Path, open_datab
     with files_end_at(0), pytest.raises(StorageError, match="lock file cannot be written"):
         hold(db, clock)
     hold(db, clock).release()
+
+
+def test_a_key_that_has_no_room_leaves_no_draft(tmp_path: Path) -> None:
+    """A supervisor tries again every few seconds; and a draft that was nearly whole is a key lying about."""
+    keys = KeyFile(tmp_path / "accord.key")
+    with files_end_at(20), pytest.raises(ConfigError, match="cannot be used"):
+        keys.read()
+    assert list(tmp_path.iterdir()) == []
+    before = keys.read()
+    with files_end_at(60), pytest.raises(ConfigError, match="nothing was changed"):
+        keys.next([])
+    assert (keys.read(), [one.name for one in tmp_path.iterdir()]) == (before, ["accord.key"])
