@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -188,6 +189,9 @@ def test_only_the_right_state_is_taken_for_the_answer() -> None:
         assert _get(f"{base}?code=evil&state=guess") == 400
         assert _get(f"{base}?code=evil") == 400
         assert _get(f"{base.replace('callback', 'other')}?code=evil&state={callback.state}") == 400
+        with socket.create_connection(("127.0.0.1", int(base.split(":")[2].partition("/")[0])), timeout=5) as odd:
+            odd.sendall(f"GET http://[?code=evil&state={callback.state} HTTP/1.0\r\n\r\n".encode())
+            assert b" 400 " in odd.recv(100)
         assert _get(f"{base}?code=good&state={callback.state}&realmId=91") == 200
         waiter.join()
     assert (found["code"], found["realmId"]) == ("good", "91")
