@@ -82,8 +82,9 @@ def _named(text: str, today: dict[str, Plan]) -> list[tuple[str, str]]:
         raise NotFoundError(problem, field="plan", cure="it may be stale: look at `accord plan` again") from error
     try:
         file = msgspec.json.decode(content, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{text} is no plan: {error}", field="plan", cure="`accord plan --out FILE`") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        why = "it nests too deep" if isinstance(error, RecursionError) else error
+        raise InvalidInputError(f"{text} is no plan: {why}", field="plan", cure="`accord plan --out FILE`") from error
     if file.accord_plan != FORMAT:
         raise InvalidInputError(f"{text} has another format", field="plan", limit=f"accord_plan {FORMAT}")
     return [(one.connection, one.digest) for one in file.plans]

@@ -86,6 +86,13 @@ def test_a_customer_reads_back_as_it_was_written(db: Database) -> None:
     assert db.read_now(lambda tx: customers.by_ids(tx, ["c1"])) == {"c1": one}
 
 
+def test_a_name_with_a_zero_character_is_nobodys_and_keeps_no_other_from_being_found(db: Database) -> None:
+    """One such cell of a spreadsheet, and PostgreSQL refused all of its rows, without a word on which."""
+    db.run_now(lambda tx: customers.insert(tx, [customer()]))
+    found = db.read_now(lambda tx: (customers.by_external_ids(tx, ["ada", "a\0"]), holds.get(tx, "h\0")))
+    assert (list(found[0]), found[1]) == (["ada"], None)
+
+
 def test_an_external_id_is_unique_among_the_living(db: Database) -> None:
     """And free again after deletion."""
     db.run_now(lambda tx: customers.insert(tx, [customer()]))

@@ -183,7 +183,8 @@ def test_an_observing_connection_is_never_written_to(world: World, accord: Accor
 def test_what_is_no_plan_is_refused(agreed: World, accord: Accord, tmp_path: Path) -> None:
     """Any file may be named by mistake."""
     assert agreed.db.read_now(customers.count) == 1
-    for content in (b"", b"\xff\xfe", b"[]", b'{"accord_plan": 99, "plans": []}', b"\0" * 10):
+    deep = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for content in (b"", b"\xff\xfe", b"[]", b'{"accord_plan": 99, "plans": []}', b"\0" * 10, deep):
         file = tmp_path / "odd"
         file.write_bytes(content)
         assert accord("apply", str(file), "--json").error["field"] == "plan"
