@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from core.cli import consent
+from core.cli.asking import actor
 from core.cli.desk import FAILED, OK, Desk
 from core.cli.toml_edit import with_setting
 from core.errors import (
@@ -22,7 +23,7 @@ from core.errors import (
 )
 from core.model.settings import secret_problem
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
-from core.store import connections
+from core.store import connections, journal
 from core.store.database import Tx
 from core.sync.accounts import pin
 from core.sync.discreet import build_discreet
@@ -54,7 +55,8 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
         return FAILED
     account = _opened(desk, config, provider, vault, consenting)
-    state = desk.root.database().run_now(lambda tx: _works(tx, config, account))
+    now = desk.root.clock().now()
+    state = desk.root.database().run_now(lambda tx: _works(tx, config, account, now))
     missing = _optional(desk, name, provider, vault)
     found = {
         "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
@@ -192,13 +194,15 @@ async def _account(desk: Desk, config: ConnectionConfig, provider: Provider, vau
         await connector.aclose()
 
 
-def _works(tx: Tx, config: ConnectionConfig, account: Account) -> str:
+def _works(tx: Tx, config: ConnectionConfig, account: Account, now: float) -> str:
     """Pin the account or compare it with the pinned one; good credentials end what waited for them. The state then."""
+    told = {"account": (None, account.id, "connect")}
     connections.ensure(tx, config.name, config.provider)
     pin(tx, config.name, account)
     row = connections.get(tx, config.name)
     state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
     connections.change(tx, config.name, error="", error_code="", paused_until=None, **state)
+    journal.note(tx, "connection", "connect", told, at=now, actor=actor(), connection=config.name)
     return connections.get(tx, config.name).state
 
 

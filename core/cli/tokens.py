@@ -85,9 +85,10 @@ def _draw(screen: Screen, found: list[ApiToken], now: float) -> None:
 
 def revoke(desk: Desk, name: Name) -> None:
     """End a token, at once."""
+    from core.cli.asking import actor
     from core.store import api_tokens
 
     with desk.root.open_hub() as hub:
-        done = hub.db.run_now(lambda tx: api_tokens.revoke(tx, name, hub.clock.now()))
+        done = hub.db.run_now(lambda tx: api_tokens.revoke(tx, name, hub.clock.now(), actor=actor()))
     found = {"name": done.name, "revoked_at": done.revoked_at}
     desk.show(found, lambda screen: screen.line(f"{name} is revoked"))

@@ -8,7 +8,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from core.store import connections, customers, work
+from core.cli.asking import actor
+from core.store import connections, customers, journal, work
 from core.store.database import Database
 from core.sync import registry
 from core.sync.activation import activate
@@ -82,6 +83,9 @@ def test_activation_needs_the_plan_of_today(world: World, accord: Accord) -> Non
     assert accord("activate", "stripe", "--plan", digest).code == 0
     assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).state == "active"
     assert accord("activate", "stripe", "--plan", digest).code == 1
+    (entry,) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
+    assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "activate", actor())
+    assert entry.changes == {"plan": (None, digest, "activate")}
 
 
 def test_of_two_who_activate_at_once_one_is_refused(world: World, accord: Accord) -> None:
