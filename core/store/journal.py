@@ -108,9 +108,19 @@ def note(
     at: float,
     actor: str,
     connection: str | None = None,
+    trace: str = "",
 ) -> None:
     """Append what a person did that is about no record: to a connection, a secret, a token."""
-    entry = Entry(at=at, kind=kind, record_id="", connection=connection, action=action, changes=changes, actor=actor)
+    entry = Entry(
+        at=at,
+        kind=kind,
+        record_id="",
+        connection=connection,
+        action=action,
+        changes=changes,
+        actor=actor,
+        trace=trace,
+    )
     write(tx, [entry])
 
 

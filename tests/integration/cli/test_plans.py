@@ -118,6 +118,9 @@ def test_apply_does_exactly_what_the_plan_says(agreed: World, accord: Accord, tm
     assert agreed.neutral("stripe")[only(agreed, "stripe")]["phone"] == "+4930123456"
     assert {name: agreed.writes(name) - before[name] for name in NAMES} == {"stripe": 1, "hubspot": 0, "quickbooks": 0}
     assert set(agreed.db.read_now(work.counts)) == {"hubspot", "quickbooks"}
+    entry = agreed.db.read_now(lambda tx: journal.of_record(tx, ""))[0]
+    assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "apply", actor())
+    assert entry.changes["plan"][1] in file.read_text()
 
 
 def test_a_stale_plan_is_refused_as_a_whole(agreed: World, accord: Accord, tmp_path: Path) -> None:
