@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.cli.asking import on_a_loop
+from core.cli.asking import actor, on_a_loop
 from core.cli.desk import FAILED, HELD, OK, Desk
 from core.cli.follow import followed
 from core.cli.plans import FORMAT, planned
@@ -101,7 +101,7 @@ def _require_active(hub: Hub, plan: Plan) -> None:
 
 async def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
     connection = hub.connection(plan.connection)
-    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan))
+    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan, actor=actor()))
     with desk.counting() as count:
         await carry_out(
             hub, connection, subjects, patience=patience,
@@ -112,7 +112,7 @@ async def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
 
 async def _by_daemon(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
     connection = hub.connection(plan.connection)
-    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan))
+    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan, actor=actor()))
 
     def is_done() -> bool:
         return not hub.db.read_now(lambda tx: still_waiting(tx, connection, subjects))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from core.cli import consent
+from core.cli.asking import actor
 from core.cli.desk import FAILED, OK, Desk
 from core.cli.toml_edit import with_setting
 from core.errors import (
@@ -22,7 +23,7 @@ from core.errors import (
 )
 from core.model.settings import secret_problem
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
-from core.store import connections
+from core.store import connections, journal
 from core.store.database import Tx
 from core.sync.accounts import pin
 from core.sync.discreet import build_discreet
@@ -78,10 +79,10 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
         return FAILED
     account = _opened(desk, config, provider, vault, consenting)
-    db = desk.root.database()
+    db, now = desk.root.database(), desk.root.clock().now()
     db.run_now(lambda tx: _pin(tx, config, account))
     asyncio.run(vault.keep())
-    state = db.run_now(lambda tx: _works(tx, name))
+    state = db.run_now(lambda tx: _works(tx, name, account, now))
     missing = _optional(desk, name, provider, vault)
     found = {
         "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
@@ -217,11 +218,13 @@ def _pin(tx: Tx, config: ConnectionConfig, account: Account) -> None:
     pin(tx, config.name, account)
 
 
-def _works(tx: Tx, name: str) -> str:
+def _works(tx: Tx, name: str, account: Account, now: float) -> str:
     """Good credentials end what waited for them. The state then."""
     row = connections.get(tx, name)
     state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
     connections.change(tx, name, error="", error_code="", paused_until=None, **state)
+    told = {"account": (None, account.id, "connect")}
+    journal.note(tx, "connection", "connect", told, at=now, actor=actor(), connection=name)
     return connections.get(tx, name).state
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from core.errors import InvalidInputError
 from core.model.policy import Guard
-from core.store import announced, connections, work
+from core.store import announced, connections, journal, work
 from core.store.database import Tx
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.plan import Plan, plan_and_copies
@@ -37,6 +37,8 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         now = hub.clock.now()
         connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
         announced.replace(tx, connection.name, copies)
+        told = {"plan": (None, digest, "activate")}
+        journal.note(tx, "connection", "activate", told, at=now, actor=actor, connection=connection.name)
         # asked before anything is created: what was made there since the listing must not be made a second time
         connections.touch_cursor(tx, connection.name, KIND, "changes")
         start_first_contact(tx, connection, run)

@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 
 import run_daemon
+from core.cli.asking import actor
 from core.cli.consent import Callback
 from core.cli.credentials import Consenting, connect_one
 from core.cli.desk import Desk
@@ -28,7 +29,7 @@ from core.errors import ConfigError, ReauthorizeError, RetryError, StorageError,
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.client import SandboxClient
-from core.store import connections, customers, schema
+from core.store import connections, customers, journal, schema
 from core.store.database import Database
 from tests.integration.cli.conftest import Accord
 from tests.support.acting import with_settings
@@ -49,6 +50,9 @@ def test_keys_connect_and_pin_the_account(world: World, accord: Accord) -> None:
     world.db.run_now(lambda tx: connections.change(tx, "stripe", account_id="acct_other:live"))
     other = accord("connect", "stripe", "--json")
     assert (other.code, other.error["code"]) == (1, "wrong_account")
+    (entry,) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
+    assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "connect", actor())
+    assert entry.changes == {"account": (None, result.json["account"], "connect")}
 
 
 def test_a_missing_key_is_named_with_its_variable(world: World, accord: Accord) -> None:
