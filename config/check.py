@@ -30,6 +30,7 @@ def check(
     _one_account_once(mistakes, connections)
     _one_variable_once(mistakes, carriers)
     _sources_originate(mistakes, policy)
+    _copies_are_settled(mistakes, policy, connections, carriers)
     _routes_have_payments(mistakes, policy, connections)
     _entities_have_books(mistakes, policy)
     _books_have_documents(mistakes, policy)
@@ -64,6 +65,27 @@ def _sources_originate(mistakes: Mistakes, policy: Policy) -> None:
                     ("connections", name, "documents", "mirrors"),
                     f"no {kind} comes from {', '.join(sources) or 'here: there is no other connection'}",
                 )
+
+
+def _copies_are_settled(
+    mistakes: Mistakes,
+    policy: Policy,
+    connections: Mapping[str, ConnectionConfig],
+    carriers: Mapping[str, Carrier],
+) -> None:
+    """A copy can be paid until what settled its invoice is copied: without that, the customer could pay twice."""
+    for name, carrier in carriers.items():
+        mirrors = policy.connections[name].documents.mirrors
+        for kind in mirrors:
+            spec = carrier.manifest.documents.get(kind)
+            if spec is None or connections[name].settings.get(spec.unless) == "yes":
+                continue
+            if lacking := [one for one in spec.settled_by if one not in mirrors]:
+                title, more = carrier.manifest.title, " and ".join(lacking)
+                problem = (
+                    f"a paid {kind}'s copy could be paid again at {title} until {more} are copied, too: add {more}"
+                )
+                mistakes.add(("connections", name, "documents", "mirrors"), problem)
 
 
 def _routes_have_payments(mistakes: Mistakes, policy: Policy, connections: Mapping[str, ConnectionConfig]) -> None:

@@ -29,8 +29,11 @@ _SECRET_TEXT: Final = re.compile(
     r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]+",
     re.IGNORECASE,
 )
-_EMAIL: Final = re.compile(r"([^\s@<>()\[\]{},;:\"'=*/])[^\s@<>()\[\]{},;:\"'=/]{0,63}(@[\w-]+(?:\.[\w-]+)+)")
-_PHONE: Final = re.compile(r"(\+\d{2})\d{5,13}\b")
+_EMAIL: Final = re.compile(r"([^\s@<>()\[\]{},;:\"'=*/])[^\s@<>()\[\]{},;:\"'=/]{0,63}((?:@|%40)[\w%-]+(?:\.[\w%-]+)+)")
+_PHONE: Final = re.compile(
+    r"((?:\+|%2B)\d{1,2})(?:(?:[ \t\xa0\u2010-\u2015().+/-]|%(?:20|28|29|2F)){0,3}\d){5,13}(?!\d)", re.IGNORECASE
+)
+"""Both as people write them, and as an address of the web does: its paths and queries are logged."""
 _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029)}
 """Escape sequences in a customer's name must not drive the terminal of whoever reads the log."""
 

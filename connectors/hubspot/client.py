@@ -250,6 +250,9 @@ def _send(session: requests.Session, request: Any, *, is_write: bool) -> HttpRes
             allow_redirects=False,
             **request.get_options_for_sending(),
         )
+    except (UnicodeError, exceptions.InvalidHeader):
+        # not shown: the header is where the token is
+        return ReauthorizeError("HubSpot: the access token holds a character that no token has; store it anew, whole")
     except exceptions.RequestException as error:
         problem = f"HubSpot: {type(error).__name__}"
         return AmbiguousError(problem) if is_write and _may_have_left(error) else RetryError(problem)

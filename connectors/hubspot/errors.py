@@ -33,6 +33,17 @@ LOCK_SECONDS: Final = 2.0
 MIGRATION_SECONDS: Final = 3_600.0
 LONGEST_TOLD_SECONDS: Final = 86_400.0
 
+_REFUSALS: Final = frozenset(
+    {
+        "VALIDATION_ERROR",
+        "CONFLICT",
+        "OBJECT_ALREADY_EXISTS",
+        "MISSING_REQUIRED_PROPERTY",
+        "MISSING_CONDITIONAL_REQUIRED_PROPERTY",
+    }
+)
+"""Categories that mean: this input is refused, nothing of it was done (PROVIDERS §2). No list tells all the others."""
+
 _NOT_EXECUTED: Final = frozenset({423, 429, 477})
 _EXISTING: Final = re.compile(r"Existing ID:\s*(\d+)")
 _HOLDER: Final = re.compile(r"(\d+) already has that value")
@@ -59,13 +70,16 @@ def error_from(
     return refused(problem.message or "", problem.category or "", object_type)
 
 
-def item_error(item: Problem, object_type: ObjectType) -> AccordError:
-    """The error of one input of a batch that was answered with 207."""
+def item_error(item: Problem, object_type: ObjectType, *, is_write: bool) -> AccordError:
+    """The error of one input of a batch that was answered with 207. What is no known refusal leaves a write open."""
     if item.category == "OBJECT_NOT_FOUND":
         return GoneError(item.message or "HubSpot: not found")
     if item.category in ("RATE_LIMITS", "LOCKED"):
         return RetryError(item.message or "HubSpot asks to wait", retry_after=LOCK_SECONDS)
-    return refused(item.message or "", item.category or "", object_type)
+    if item.category in _REFUSALS:
+        return refused(item.message or "", item.category, object_type)
+    told = f"HubSpot failed at it ({item.category or 'no category'}): {item.message or 'no reason given'}"
+    return AmbiguousError(told) if is_write else RetryError(told)
 
 
 def refused(message: str, category: str, object_type: ObjectType) -> RejectedError:

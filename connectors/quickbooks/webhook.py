@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from connectors.quickbooks.manifest import ENTITIES
-from connectors.quickbooks.wire import CloudEvent, OldWebhook
+from connectors.quickbooks.wire import CloudEvent, OldWebhook, Typed
 from core.errors import ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
@@ -59,7 +59,7 @@ class QuickBooksWebhooks:
         """Objects that the delivery concerns; entities of no kind and unknown event types give none."""
         try:
             if body.lstrip()[:1] == b"[":
-                return list(_from_cloud_events(msgspec.json.decode(body, type=list[CloudEvent])))
+                return list(_from_cloud_events(msgspec.json.decode(body, type=list[msgspec.Raw])))
             return list(_from_old_format(msgspec.json.decode(body, type=OldWebhook)))
         except _UNREADABLE as error:
             msg = f"a webhook of no known shape: {error}"
@@ -70,10 +70,12 @@ def _signature(key: str, body: bytes) -> bytes:
     return b64encode(hmac.digest(key.encode("utf-8", "surrogateescape"), body, "sha256"))
 
 
-def _from_cloud_events(events: Sequence[CloudEvent]) -> Iterator[Notice]:
-    for event in events:
-        known = EVENT.fullmatch(event.type)
+def _from_cloud_events(events: Sequence[msgspec.Raw]) -> Iterator[Notice]:
+    for raw in events:
+        # of other entities' events nothing but the type is looked at: one app has one address for all of them
+        known = EVENT.fullmatch(msgspec.json.decode(raw, type=Typed).type)
         if known:
+            event = msgspec.json.decode(raw, type=CloudEvent)
             yield _notice(known[1], event.entity_id, event.data.merged_id if event.data else None)
 
 

@@ -299,6 +299,12 @@ class Change(Struct):
     merged_id: str | None = field(name="deletedid", default=None)
 
 
+class Typed(Struct):
+    """What every element of a webhook's array has."""
+
+    type: str
+
+
 class CloudEvent(Struct):
     """One element of a webhook's array."""
 

@@ -122,7 +122,13 @@ MANIFEST: Final = Manifest(
     ),
     kinds=("customer", "invoice", "payment", "credit_note"),
     documents={
-        "invoice": DocumentSpec(originates=True, mirrors=True, number_length=NUMBER_LENGTH),
+        "invoice": DocumentSpec(
+            originates=True,
+            mirrors=True,
+            number_length=NUMBER_LENGTH,
+            settled_by=("payment", "credit_note"),
+            unless=MIRROR_OPEN,
+        ),
         "payment": DocumentSpec(originates=True, mirrors=True),
         "credit_note": DocumentSpec(originates=True, mirrors=True),
     },

@@ -50,13 +50,19 @@ class DocumentShown(BaseModel):
     copies: list[CopyShown]
 
 
+class SettlingShown(DocumentShown):
+    """A payment or credit note of an invoice, with what is asked about it where it is made."""
+
+    holds: list[dict[str, Any]]
+
+
 class DocumentTold(DocumentShown):
     """The same with what settles it, what is asked about it, and its story.
 
     `waits`: why what its origin says now could not be taken, and what to do.
     """
 
-    settled_by: list[DocumentShown]
+    settled_by: list[SettlingShown]
     waits: list[dict[str, Any]]
     holds: list[dict[str, Any]]
     journal: list[dict[str, Any]]

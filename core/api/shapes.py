@@ -261,7 +261,7 @@ class Holds(BaseModel):
     """Open holds, oldest first."""
 
     data: list[HoldShown]
-    total: int = Field(description="All open holds, whatever the filters.")
+    total: int = Field(description="All open holds that the filters let through, beyond `limit`, too.")
 
 
 class AnswerGiven(Strict):
@@ -275,7 +275,7 @@ class Failures(BaseModel):
     """Failures that stand, oldest first."""
 
     data: list[FailureShown]
-    total: int = Field(description="All failures, whatever the filters.")
+    total: int = Field(description="All failures that the filters let through, beyond `limit`, too.")
     waiting: list[WaitShown] = Field(description="Documents that wait to be taken; none where a `state` is asked for.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.cli.asking import on_a_loop
+from core.cli.asking import actor, on_a_loop
 from core.cli.desk import FAILED, HELD, OK, Desk
 from core.cli.follow import followed
 from core.cli.plans import FORMAT, planned
@@ -82,8 +82,9 @@ def _named(text: str, today: dict[str, Plan]) -> list[tuple[str, str]]:
         raise NotFoundError(problem, field="plan", cure="it may be stale: look at `accord plan` again") from error
     try:
         file = msgspec.json.decode(content, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{text} is no plan: {error}", field="plan", cure="`accord plan --out FILE`") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        why = "it nests too deep" if isinstance(error, RecursionError) else error
+        raise InvalidInputError(f"{text} is no plan: {why}", field="plan", cure="`accord plan --out FILE`") from error
     if file.accord_plan != FORMAT:
         raise InvalidInputError(f"{text} has another format", field="plan", limit=f"accord_plan {FORMAT}")
     return [(one.connection, one.digest) for one in file.plans]
@@ -100,7 +101,7 @@ def _require_active(hub: Hub, plan: Plan) -> None:
 
 async def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
     connection = hub.connection(plan.connection)
-    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan))
+    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan, actor=actor()))
     with desk.counting() as count:
         await carry_out(
             hub, connection, subjects, patience=patience,
@@ -111,7 +112,7 @@ async def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
 
 async def _by_daemon(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:
     connection = hub.connection(plan.connection)
-    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan))
+    subjects = hub.db.run_now(lambda tx: begin(tx, hub, connection, plan, actor=actor()))
 
     def is_done() -> bool:
         return not hub.db.read_now(lambda tx: still_waiting(tx, connection, subjects))

@@ -10,7 +10,7 @@ from hmac import compare_digest
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Final, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from core.errors import ReauthorizeError, StorageError
 
@@ -52,9 +52,9 @@ class Callback:
 
     def take(self, target: str) -> bool:
         """One request came in; whether it is the answer."""
-        parts = urlsplit(target)
-        query = dict(parse_qsl(parts.query))
-        if parts.path != PATH or not compare_digest(query.get("state", "").encode(), self.state.encode()):
+        path, _, rest = target.partition("?")
+        query = dict(parse_qsl(rest))
+        if path != PATH or not compare_digest(query.get("state", "").encode(), self.state.encode()):
             return False
         self._query = query
         self._arrived.set()

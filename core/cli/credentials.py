@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from core.cli import consent
+from core.cli.asking import actor
 from core.cli.desk import FAILED, OK, Desk
 from core.cli.toml_edit import with_setting
 from core.errors import (
@@ -22,7 +23,7 @@ from core.errors import (
 )
 from core.model.settings import secret_problem
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
-from core.store import connections
+from core.store import connections, journal
 from core.store.database import Tx
 from core.sync.accounts import pin
 from core.sync.discreet import build_discreet
@@ -40,6 +41,30 @@ class Consenting:
     patience: float
 
 
+class _Trial:
+    """A vault, and on top of it what a person types: stored once it is known whose account that opens.
+
+    A running daemon uses what is stored at once, and must not write to another account.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._typed: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        return self._typed.get(name) or self._vault.get(name)
+
+    async def save(self, values: Mapping[str, str]) -> None:
+        await self._vault.save(values)
+
+    def type(self, name: str, value: str) -> None:
+        self._typed[name] = value
+
+    async def keep(self) -> None:
+        if self._typed:
+            await self._vault.save(self._typed)
+
+
 def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
     """Connect one configured connection; returns the exit code."""
     configs = _configured(desk)
@@ -47,14 +72,17 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
         known = ", ".join(sorted(configs)) or "none"
         raise NotFoundError(f"there is no connection {name!r}", field="connection", cure=f"known: {known}; accord.toml")
     config = configs[name]
-    provider, vault = desk.root.providers()[config.provider], desk.root.vault(name)
+    provider, vault = desk.root.providers()[config.provider], _Trial(desk.root.vault(name))
     lacking = _ask_for(desk, name, provider, vault)
     if lacking:
         told = {"connection": name, "missing": {one: desk.root.variable(name, one) for one in lacking}}
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
         return FAILED
     account = _opened(desk, config, provider, vault, consenting)
-    state = desk.root.database().run_now(lambda tx: _works(tx, config, account))
+    db, now = desk.root.database(), desk.root.clock().now()
+    db.run_now(lambda tx: _pin(tx, config, account))
+    asyncio.run(vault.keep())
+    state = db.run_now(lambda tx: _works(tx, name, account, now))
     missing = _optional(desk, name, provider, vault)
     found = {
         "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
@@ -86,28 +114,24 @@ def _needed(provider: Provider) -> list[str]:
     return [one for one in provider.manifest.secrets if one != provider.manifest.webhook_secret]
 
 
-def _ask_for(desk: Desk, name: str, provider: Provider, vault: Vault) -> list[str]:
+def _ask_for(desk: Desk, name: str, provider: Provider, vault: _Trial) -> list[str]:
     """Ask for missing secrets, hidden, where a person sits; returns those that are still missing."""
     hook = provider.manifest.webhook_secret
     wanted = [one for one in (*_needed(provider), *([hook] if hook else [])) if not vault.get(one)]
     if not desk.is_terminal:
         return [one for one in wanted if one != hook]
     desk.note(f"{name} ({provider.manifest.title}); what you type is not shown, and sealed in the database")
-    given: dict[str, str] = {}
     for one in wanted:
-        words = f"{one} ({provider.manifest.secrets.get(one, '')})"
-        answer = _secret(desk, words)
+        answer = _secret(desk, f"{one} ({provider.manifest.secrets.get(one, '')})")
         if answer:
-            given[one] = answer
-    if given:
-        asyncio.run(_save(vault, given))
+            vault.type(one, answer)
     return [one for one in _needed(provider) if not vault.get(one)]
 
 
 def _secret(desk: Desk, words: str) -> str:
     """What a person types, until it can be one."""
     while True:
-        answer: str = typer.prompt(words, hide_input=True, default="", show_default=False, err=True).strip()
+        answer = desk.ask_hidden(words)
         problem = secret_problem(answer)
         if problem is None:
             return answer
@@ -140,10 +164,6 @@ def _require_person(
     variables = ", ".join(desk.root.variable(config.name, one) for one in lacking)
     cure = f"run it in a terminal{f', or set {variables}' if variables else ''}"
     raise InvalidInputError(f"nobody can be asked to consent here, and {problem}", field="connection", cure=cure)
-
-
-async def _save(vault: Vault, values: Mapping[str, str]) -> None:
-    await vault.save(values)
 
 
 def _consent(desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, how: Consenting) -> ConnectionConfig:
@@ -192,14 +212,20 @@ async def _account(desk: Desk, config: ConnectionConfig, provider: Provider, vau
         await connector.aclose()
 
 
-def _works(tx: Tx, config: ConnectionConfig, account: Account) -> str:
-    """Pin the account or compare it with the pinned one; good credentials end what waited for them. The state then."""
+def _pin(tx: Tx, config: ConnectionConfig, account: Account) -> None:
+    """Pin the account, or compare it with the pinned one. Raises WrongAccountError."""
     connections.ensure(tx, config.name, config.provider)
     pin(tx, config.name, account)
-    row = connections.get(tx, config.name)
+
+
+def _works(tx: Tx, name: str, account: Account, now: float) -> str:
+    """Good credentials end what waited for them. The state then."""
+    row = connections.get(tx, name)
     state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
-    connections.change(tx, config.name, error="", error_code="", paused_until=None, **state)
-    return connections.get(tx, config.name).state
+    connections.change(tx, name, error="", error_code="", paused_until=None, **state)
+    told = {"account": (None, account.id, "connect")}
+    journal.note(tx, "connection", "connect", told, at=now, actor=actor(), connection=name)
+    return connections.get(tx, name).state
 
 
 def _optional(desk: Desk, name: str, provider: Provider, vault: Vault) -> dict[str, str]:

@@ -68,13 +68,14 @@ def adopt(desk: Desk, *, yes: Annotated[bool, typer.Option("--yes", help="Do not
 
     Every connection starts observing: it is read and planned for, and written to once it is activated again.
     """
+    from core.cli.asking import actor
     from core.store import instance
     from core.sync.restoring import adopt_copy
 
     with desk.root.open_hub() as hub, instance.hold(hub.db, hub.clock):
         if not yes:
             desk.confirm("Let every connection start observing?", otherwise="--yes")
-        adopt_copy(hub)
+        adopt_copy(hub, actor=actor())
         names = sorted(hub.connections)
     words = "every connection is observing: `accord plan NAME`, then `accord activate NAME --plan DIGEST`"
     desk.show({"observing": names}, lambda screen: screen.line(words))

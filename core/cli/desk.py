@@ -97,6 +97,13 @@ class Desk:
 
         typer.confirm(question, abort=True, err=True)
 
+    def ask_hidden(self, words: str) -> str:
+        """What a person types, which is not shown."""
+        import typer
+
+        answer: str = typer.prompt(words, hide_input=True, default="", show_default=False, err=True)
+        return answer.strip()
+
     def known(self, hub: Hub, names: list[str]) -> list[str]:
         """Connections by name, each once; every one for an empty list."""
         from core.sync.hub import require_known

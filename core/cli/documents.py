@@ -93,9 +93,10 @@ def _draw_list(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
     for one in found:
         document = one["document"]
         amount = document.get("total", document.get("amount"))
-        copies = ", ".join(f"{copy['connection']}: {_stands(copy)}" for copy in one["copies"])
         number = document.get("number") or document.get("reference") or one["remote_id"]
-        rows.append((one["id"], number, one["customer"], document["status"], amount, document["currency"], copies))
+        rows.append(
+            (one["id"], number, one["customer"], document["status"], amount, document["currency"], _copies(one))
+        )
     screen.table(("id", "number", "customer", "state", "amount", "currency", "copies"), rows, whole="id")
     screen.line(f"{len(found)} shown")
 
@@ -127,16 +128,27 @@ def draw(screen: Screen, found: Mapping[str, Any]) -> None:
     ]
     screen.table(("connection", "object", "stands", "why", "in doubt"), copies, title="copies")
     settling = [
-        (one["id"], one["document"]["kind"], one["document"]["status"], one["origin"]) for one in found["settled_by"]
+        (one["id"], one["document"]["kind"], one["document"]["status"], one["origin"], _copies(one))
+        for one in found["settled_by"]
     ]
-    screen.table(("id", "kind", "state", "origin"), settling, title="settled by")
-    of_copies = [{**one, "connection": copy["connection"]} for copy in found["copies"] for one in copy["held"]]
+    screen.table(("id", "kind", "state", "origin", "copies"), settling, title="settled by")
     held = [
-        (one["id"], one["connection"], one["reason"], _said(one, "limit"), _said(one, "cure"))
-        for one in (*found["holds"], *of_copies)
+        (one["id"], one["document"], one["connection"], one["reason"], _said(one, "limit"), _said(one, "cure"))
+        for document in (found, *found["settled_by"])
+        for one in _asked(document)
     ]
-    screen.table(("hold", "connection", "reason", "limit", "what to do"), held, title="held", whole="hold")
+    screen.table(("hold", "of", "connection", "reason", "limit", "what to do"), held, title="held", whole="hold")
     draw_waiting(screen, found["waits"])
+
+
+def _asked(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What people are asked about one document, where it is made and at its copies."""
+    of_copies = [{**one, "connection": copy["connection"]} for copy in found["copies"] for one in copy["held"]]
+    return [{"document": found["document"]["kind"], **one} for one in (*found["holds"], *of_copies)]
+
+
+def _copies(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{copy['connection']}: {_stands(copy)}" for copy in found["copies"])
 
 
 def draw_waiting(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:

@@ -85,9 +85,10 @@ def _draw(screen: Screen, found: list[ApiToken], now: float) -> None:
 
 def revoke(desk: Desk, name: Name) -> None:
     """End a token, at once."""
+    from core.cli.asking import actor
     from core.sync.tokens import end_token
 
     with desk.root.open_hub() as hub:
-        done = hub.db.run_now(lambda tx: end_token(tx, hub, name))
+        done = hub.db.run_now(lambda tx: end_token(tx, hub, name, actor=actor()))
     found = {"name": done.name, "revoked_at": done.revoked_at}
     desk.show(found, lambda screen: screen.line(f"{name} is revoked"))

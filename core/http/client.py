@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import httpx
 
-from core.errors import AmbiguousError, RetryError
+from core.errors import AmbiguousError, ReauthorizeError, RetryError
 from core.http.transport import TIMEOUT_SECONDS, async_transport
 from core.ports import HttpResponse, Shell
 
+UNANSWERED = (httpx.HTTPError, UnicodeEncodeError)
+"""What sending raises instead of an answer; the latter for a header that holds more than ASCII."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -20,8 +22,11 @@ def async_client(shell: Shell) -> httpx.AsyncClient:
     )
 
 
-def error_of(error: httpx.HTTPError) -> RetryError | AmbiguousError:
-    """RetryError: the request never left this machine; AmbiguousError: it may have arrived and been executed."""
+def error_of(error: httpx.HTTPError | UnicodeEncodeError) -> RetryError | AmbiguousError | ReauthorizeError:
+    """AmbiguousError: the request may have arrived and been executed; the others: it never left this machine."""
+    if isinstance(error, UnicodeEncodeError):
+        # not shown: headers are where credentials are
+        return ReauthorizeError("a secret holds a character that no key has; copy it anew, whole, and store it")
     if isinstance(error, _NEVER_SENT):
         return RetryError(f"no connection to {_address(error)}: {_words(error)}")
     return AmbiguousError(f"no answer from {_address(error)}: {_words(error)}")
@@ -42,11 +47,11 @@ class HttpClient:
         content: bytes = b"",
         timeout: float = TIMEOUT_SECONDS,  # noqa: ASYNC109 - the transport's own time-outs, one per phase
     ) -> HttpResponse:
-        """Send once. RetryError: never left this machine; AmbiguousError: it may have arrived and been executed."""
+        """Send once. AmbiguousError: it may have been executed; RetryError, ReauthorizeError: it never left here."""
         try:
             answer = await self._client.request(method, url, headers=headers, content=content, timeout=timeout)
-        except httpx.HTTPError as error:
-            raise error_of(error) from error
+        except UNANSWERED as error:
+            raise error_of(error) from (error if isinstance(error, httpx.HTTPError) else None)
         found = {name.lower(): value for name, value in answer.headers.items()}
         return HttpResponse(answer.status_code, found, answer.content)
 

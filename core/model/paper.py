@@ -24,7 +24,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     something settles it or no longer does; without, what settles invoices there is looked at, whoever made it.
     `tells_credited` (of invoices): they say how much of one credits settled; without, all that settled it is read as
     `paid`, and the registry tells it apart. `number_length`: the longest number that fits. `needs`: settings of a
-    connection without which no copy can be made; `asks`: others that a person is asked for.
+    connection without which no copy can be made; `asks`: others that a person is asked for. `settled_by` (of invoices):
+    kinds that must be copied, too, since a copy could be paid until they are, `unless` this setting lets it.
     """
 
     originates: bool = False
@@ -37,6 +38,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     number_length: int | None = None
     needs: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    settled_by: tuple[str, ...] = ()
+    unless: str = ""
 
 
 class Untold(msgspec.Struct, frozen=True, kw_only=True):

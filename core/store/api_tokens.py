@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model.scopes import SCOPES
+from core.store import journal
 from core.store.database import Tx
 from core.store.secret_tables import API_TOKENS
 from core.store.text import chunks
@@ -22,6 +23,8 @@ PREFIX: Final = "accord_"
 """By which people, logs and secret scanners know one."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _BYTES: Final = 32
+_KIND: Final = "token"
+"""Of the journal's entries about tokens."""
 
 
 class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +59,7 @@ def make(tx: Tx, name: str, scope: str, *, now: float, expires_at: float | None,
     token = PREFIX + secrets.token_urlsafe(_BYTES)
     row = {"name": name, "digest": _digest(token), "scope": scope, "created_at": now, "created_by": actor}
     tx.execute(sa.insert(API_TOKENS).values(row | {"expires_at": expires_at}))
+    journal.note(tx, _KIND, "make_token", {name: (None, scope, "tokens")}, at=now, actor=actor)
     return token
 
 
@@ -82,14 +86,15 @@ def used(tx: Tx, name: str, now: float) -> None:
     tx.execute(sa.update(API_TOKENS).where(API_TOKENS.c.name == name).values(used_at=now))
 
 
-def revoke(tx: Tx, name: str, now: float) -> ApiToken:
-    """End one, at once. Raises NotFoundError; a second time changes nothing."""
+def revoke(tx: Tx, name: str, now: float, *, actor: str) -> ApiToken:
+    """End one, at once; the journal says who did. Raises NotFoundError; a second time changes nothing."""
     rows = tx.rows(sa.select(API_TOKENS).where(API_TOKENS.c.name == name))
     if not rows:
         raise NotFoundError(f"there is no token {name!r}", field="name", cure="`accord tokens list` shows them")
     ends = {"revoked_at": now} if rows[0].revoked_at is None else {}
     if ends:
         tx.execute(sa.update(API_TOKENS).where(API_TOKENS.c.name == name).values(ends))
+        journal.note(tx, _KIND, "revoke_token", {name: (rows[0].scope, None, "tokens")}, at=now, actor=actor)
     return msgspec.structs.replace(_token(rows[0]), **ends)
 
 

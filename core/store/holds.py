@@ -129,6 +129,8 @@ def spend(tx: Tx, connection: str, carried_out: Iterable[tuple[str, str]]) -> No
 
 def get(tx: Tx, hold_id: str) -> Hold | None:
     """One hold."""
+    if "\0" in hold_id:
+        return None  # where SQLite finds nothing, PostgreSQL would end the transaction
     row = tx.execute(sa.select(*_COLUMNS).where(HOLDS.c.id == hold_id)).first()
     return _hold(row) if row else None
 
@@ -156,6 +158,13 @@ def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
     same = [HOLDS.c[name] == sa.bindparam(name) for name in ("state", *columns)]
     statement = sa.select(*_COLUMNS).where(*same)
     return statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(sa.bindparam("most"))
+
+
+def of_mappings(tx: Tx, connection: str, reason: str) -> list[Hold]:
+    """Open holds of a reason on mappings as a whole, not on objects that have none."""
+    same = (HOLDS.c.state == "open", HOLDS.c.connection == connection, HOLDS.c.reason == reason)
+    statement = sa.select(*_COLUMNS).where(*same, HOLDS.c.subject.startswith("m:"), HOLDS.c.field == "")
+    return [_hold(row) for row in tx.rows(statement)]
 
 
 def count(tx: Tx, *, connection: str | None = None, reason: str | None = None, record_id: str | None = None) -> int:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.store.database import Tx
 from core.store.tables import INBOX
-from core.store.text import DIALECTS, chunks, insert_or_ignore
+from core.store.text import DIALECTS, Insert, chunks, dialect_insert
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,19 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
-_ADD: Final = {name: insert_or_ignore(name, INBOX) for name in DIALECTS}
+def _added(dialect: str) -> Insert:
+    """INSERT that leaves an existing delivery alone, but for one that was not understood: that one is new again."""
+    statement = dialect_insert(dialect, INBOX)
+    again = {name: statement.excluded[name] for name in ("body", "received_at", "trace")}
+    # as literals: a statement for `load` has no values of its own
+    return statement.on_conflict_do_update(
+        index_elements=["connection", "dedupe_key"],
+        set_={**again, "state": sa.literal_column("'new'"), "error": sa.literal_column("''")},
+        where=INBOX.c.state == sa.literal_column("'poison'"),
+    )
+
+
+_ADD: Final = {name: _added(name) for name in DIALECTS}
 
 _NEW: Final = (
     sa.select(*(INBOX.c[name] for name in ("id", "connection", "dedupe_key", "body", "received_at", "trace")))
@@ -46,7 +58,7 @@ _DONE: Final = sa.update(INBOX).where(INBOX.c.id.in_(sa.bindparam("some", expand
 
 
 def add(tx: Tx, letters: Sequence[Letter]) -> None:
-    """Store deliveries; one that is there already is left alone."""
+    """Store deliveries; one that is there already is left alone, unless it was not understood then."""
     rows = [
         {
             "connection": one.connection,

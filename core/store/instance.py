@@ -107,9 +107,18 @@ class _FileLock:
             os.close(self._file)
             message = f"another Accord daemon ({holder}) holds {path}; {_CURE}"
             raise BusyError(message)
+        self._sign(clock)
+
+    def _sign(self, clock: Clock) -> None:
+        """Say in the file who holds it. Where there is no room for that, let go: we would be in our own way."""
         since = datetime.fromtimestamp(clock.now(), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"pid {os.getpid()}, since {since}\n".encode(), 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"pid {os.getpid()}, since {since}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            message = f"the lock file cannot be written: {error}; free space on its disk"
+            raise StorageError(message) from error
 
     def is_ours(self) -> bool:
         try:

@@ -99,6 +99,31 @@ def write(tx: Tx, entries: Sequence[Entry]) -> None:
     tx.load(_INSERT, rows)
 
 
+def note(
+    tx: Tx,
+    kind: str,
+    action: str,
+    changes: Mapping[str, tuple[Value, Value, str]],
+    *,
+    at: float,
+    actor: str,
+    connection: str | None = None,
+    trace: str = "",
+) -> None:
+    """Append what a person did that is about no record: to a connection, a secret, a token."""
+    entry = Entry(
+        at=at,
+        kind=kind,
+        record_id="",
+        connection=connection,
+        action=action,
+        changes=changes,
+        actor=actor,
+        trace=trace,
+    )
+    write(tx, [entry])
+
+
 def since(tx: Tx, record_ids: Iterable[str], at: float, until: float) -> dict[str, list[Entry]]:
     """Entries of records since a time, oldest first. What a clock that ran ahead wrote after `until` is no news."""
     found: dict[str, list[Entry]] = {}

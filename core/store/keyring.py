@@ -155,10 +155,14 @@ class KeyFile:
         place = self.path.resolve()
         draft = place.with_name(f"{place.name}.{secrets.token_hex(8)}")
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "wb") as stream:
-            stream.writelines(base64.b64encode(key) + b"\n" for key in keys)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with os.fdopen(file, "wb") as stream:
+                stream.writelines(base64.b64encode(key) + b"\n" for key in keys)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
         return draft
 
     def _sync_folder(self) -> None:

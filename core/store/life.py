@@ -77,11 +77,11 @@ class LifeFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                os.write(file, content)
-                os.fsync(file)
-            finally:
-                os.close(file)
+            # a disk that is nearly full takes a part of one write without a word
+            with os.fdopen(file, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
             draft.replace(self.path)
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:

@@ -19,7 +19,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.errors import StorageError
-from core.model.values import Value
 from core.ports import Clock
 from core.store import journal
 from core.store.database import Database, Tx
@@ -29,7 +28,6 @@ from core.store.secret_tables import VAULT, VAULT_KEYS
 _NONCE_BYTES: Final = 12
 _KIND: Final = "secret"
 """Of the journal's entries about secrets: they are about no customer and no document."""
-_Changes = Mapping[str, tuple[Value, Value, str]]
 _LOCK: Final = "vault"
 """Saves and rotations go one after the other: a value sealed with a data key that is being replaced would be lost."""
 
@@ -148,17 +146,11 @@ def forget(db: Database, connection: str | None, clock: Clock, *, actor: str) ->
         which = [table.c.connection == connection if connection else sa.true() for table in (VAULT_KEYS, VAULT)]
         tx.execute(sa.delete(VAULT_KEYS).where(which[0]))
         dropped = tx.execute(sa.delete(VAULT).where(which[1])).rowcount
-        _note(tx, clock.now(), "forget_secrets", connection, {"secrets": (str(dropped), None, "forget")}, actor)
+        changes = {"secrets": (str(dropped), None, "forget")}
+        journal.note(tx, _KIND, "forget_secrets", changes, at=clock.now(), actor=actor, connection=connection)
         return dropped
 
     return db.run_now(drop)
-
-
-def _note(tx: Tx, now: float, action: str, connection: str | None, changes: _Changes, actor: str) -> None:
-    entry = journal.Entry(
-        at=now, kind=_KIND, record_id="", connection=connection, action=action, changes=changes, actor=actor
-    )
-    journal.write(tx, [entry])
 
 
 def _rotate(tx: Tx, keys: Keyring, now: float, actor: str) -> Rotated:
@@ -169,7 +161,8 @@ def _rotate(tx: Tx, keys: Keyring, now: float, actor: str) -> Rotated:
     }
     before = _keys_in_use(tx)
     key = keys.source.next(before)
-    _note(tx, now, "rotate", None, {"key": (", ".join(sorted(before)), key_id(key), "rotate")}, actor)
+    changes = {"key": (", ".join(sorted(before)), key_id(key), "rotate")}
+    journal.note(tx, _KIND, "rotate", changes, at=now, actor=actor)
     tx.execute(sa.delete(VAULT))
     tx.execute(sa.delete(VAULT_KEYS))
     for connection, values in opened.items():

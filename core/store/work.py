@@ -26,6 +26,8 @@ STALE: Final = "not what was approved"
 """The reason of one whose change had become another one by the time it was to be made."""
 OBSERVED: Final = "activation"
 """What those are parked by that were looked at while their connection was observing."""
+MERGED_INTO: Final = "merged into "
+"""What begins the reason of an object of which a delivery says that another one absorbed it; then that one's id."""
 
 
 class DirtyRow(msgspec.Struct, frozen=True):
@@ -79,7 +81,7 @@ def mark(  # noqa: PLR0913 - the columns of a row
     """Mark subjects dirty. One that waits already is looked at again from then on, and is no longer parked.
 
     `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed, and what
-    was approved or rejected stays so: `shown` has the digests of the changes.
+    was approved or rejected stays so: `shown` has the digests of the changes. So does what it was merged into.
     """
     rows = [
         {
@@ -109,11 +111,12 @@ def _mark(dialect: str) -> Insert:
     is_noticed = sa.case((DIRTY.c.noticed == 0, new.noticed), else_=1)
     has_answer = sa.or_(DIRTY.c.reason == APPROVED, DIRTY.c.reason == REJECTED)
     is_decided = sa.and_(has_answer, DIRTY.c.shown.is_not(None), new.shown.is_(None))
+    is_merged = sa.and_(DIRTY.c.reason.startswith(MERGED_INTO), new.shown.is_(None))
     changes = {
         "seq": DIRTY.c.seq + 1,
         "not_before": sooner,
         "noticed": is_noticed,
-        "reason": sa.case((is_decided, DIRTY.c.reason), else_=new.reason),
+        "reason": sa.case((sa.or_(is_decided, is_merged), DIRTY.c.reason), else_=new.reason),
         "shown": sa.func.coalesce(new.shown, DIRTY.c.shown),
         "trace": sa.case((is_decided, DIRTY.c.trace), else_=new.trace),
         "parked": still_parked,
@@ -253,6 +256,12 @@ def keep(tx: Tx, connection: str, rows: Sequence[DirtyRow], parked_by: str) -> N
     tx.many(_KEEP, [{**same, "late_subject": row.subject, "late_seq": row.seq} for row in rows])
 
 
+def unpark(tx: Tx, connection: str, subject: str) -> None:
+    """Whatever this one waits for, it need not: it is looked at."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.subject == subject, DIRTY.c.parked.is_not(None))
+    tx.execute(sa.update(DIRTY).where(*here).values(parked=None, not_before=NOW))
+
+
 def disapprove(tx: Tx, connection: str, rows: Sequence[DirtyRow]) -> None:
     """What would be done to these is not what was approved: they wait like anything else."""
     tx.many(_DISAPPROVE, [{"here": connection, "stale_subject": one.subject, "stale_shown": one.shown} for one in rows])
@@ -296,6 +305,12 @@ def count_parked(tx: Tx, connection: str, parked_by: str) -> int:
     statement = sa.select(sa.func.count()).select_from(DIRTY)
     found = tx.execute(statement.where(DIRTY.c.connection == connection, DIRTY.c.parked == parked_by))
     return int(found.scalar_one())
+
+
+def is_any_asked(tx: Tx, connection: str) -> bool:
+    """Whether a person was shown a change of something that waits, and has not answered yet."""
+    here = (DIRTY.c.connection == connection, DIRTY.c.shown.is_not(None), DIRTY.c.reason.not_in((APPROVED, REJECTED)))
+    return tx.execute(sa.select(DIRTY.c.subject).where(*here).limit(1)).first() is not None
 
 
 def counts(tx: Tx) -> dict[str, int]:

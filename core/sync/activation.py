@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from core.errors import InvalidInputError
 from core.model.policy import Guard
-from core.store import announced, connections, work
+from core.store import announced, connections, journal, work
 from core.store.database import Tx
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.plan import Plan, plan_and_copies
 from core.sync.sweep import start_first_contact
+
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str) -> Plan:
@@ -32,6 +37,8 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
         now = hub.clock.now()
         connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
         announced.replace(tx, connection.name, copies)
+        told = {"plan": (None, digest, "activate")}
+        journal.note(tx, "connection", "activate", told, at=now, actor=actor, connection=connection.name)
         # asked before anything is created: what was made there since the listing must not be made a second time
         connections.touch_cursor(tx, connection.name, KIND, "changes")
         start_first_contact(tx, connection, run)
@@ -59,7 +66,7 @@ def require_like(limits: Guard, today: Plan, digest: str) -> None:
     """Refuse a plan that the world has moved on from; more documents may have come, as many as would ask nobody."""
     seen, _, told = digest.partition("-")
     same, _, number = today.digest.partition("-")
-    if seen != same or not number or not told.isascii() or not told.isdecimal():
+    if seen != same or not number or not _NUMBER.fullmatch(told):
         require_same(today, digest)
         return
     most = int(told) + max(limits.document_count, limits.document_share * int(told))

@@ -26,6 +26,7 @@ from core.sync.hub import Connection, Hub
 from core.sync.ladder import Ladder, minted_id
 from core.sync.parts import placed, slot_of
 from core.sync.registry import Moved, fan_out
+from core.sync.taken import look_again_without
 from core.sync.unsure import Unsure
 from core.sync.verdicts import pull_entry, pulled, verdict_on, with_base
 
@@ -261,6 +262,7 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, entered: Sequence[Judged], 
     strange = [row.id for row, one in zip(rows, entered, strict=True) if one.seen.remote.unreadable]
     _mark_dirty(tx, hub, connection, strange, "entered with a value that cannot be taken", trace)
     placed(tx, hub, connection, {one.external_id: row.remote_id for one, row in zip(new, rows, strict=True)}, trace)
+    look_again_without(tx, hub, connection, [remote.id for remote in coming.values()], trace)
     fan_out(tx, hub, [Moved(one, one.fields) for one in new], but=connection.name, trace=trace, are_new=True)
 
 
@@ -297,6 +299,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     # writing, and holding, happen after a fresh read: what a listing showed may be old
     _mark_dirty(tx, hub, connection, unfinished, "linked", trace)
     placed(tx, hub, connection, got_place, trace)
+    look_again_without(tx, hub, connection, [str(row.remote_id) for row in (*moved, *fresh)], trace)
     fan_out(tx, hub, changed_customers, but=connection.name, trace=trace)
 
 

@@ -20,6 +20,7 @@ from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts
+from core.sync.registry import forget
 
 
 def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: str | None = None) -> Hold:
@@ -152,6 +153,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         if row.kind == KIND and not row.part:
             let_go_parts(tx, hub, row, actor)
         if row.kind == KIND:
+            forget(tx, hub, row)
             parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
         return
     elif hold.reason == holds.DOCUMENT_GONE and choice == "accept":

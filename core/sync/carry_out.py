@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from core.errors import InvalidInputError
-from core.store import connections, customers, failures, holds, mappings, work
+from core.store import connections, customers, failures, holds, journal, mappings, work
 from core.store.database import Tx
 from core.store.text import chunks
 from core.store.work import DirtyRow
@@ -33,8 +33,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Not done: by the time of the fresh read, the change was another one than the plan's."""
 
 
-def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
-    """Mark what the plan names; returns the subjects that wait now.
+def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan, *, actor: str) -> list[str]:
+    """Mark what the plan names; returns the subjects that wait now. The journal says who did it.
 
     Whoever applies a plan has seen its changes one by one: the mass-change stop lets these pass, and no others.
     """
@@ -57,6 +57,8 @@ def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan) -> list[str]:
     now = hub.clock.now()
     trace = f"{work.APPROVED_TRACE}{hub.ids.new()}"
     work.mark(tx, connection.name, subjects, reason=work.APPROVED, trace=trace, now=now, shown=shown)
+    told = {"plan": (None, plan.digest, "apply")}
+    journal.note(tx, "connection", "apply", told, at=now, actor=actor, connection=connection.name, trace=trace)
     subjects += [item.subject for item in plan.items if item.subject.startswith("p:")]
     creates = max(row.announced_creates, plan.counts.get("create", 0))
     connections.change(tx, connection.name, announced_creates=creates, allowance_from=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from core.sync.batch import Batch, Seen, as_of_now
 from core.sync.failing import dealt_with
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.taken import look_again_without
 
 
 def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> None:
@@ -31,7 +32,7 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     vanished = [msgspec.structs.replace(one, state="gone") for one in known.values()]
     observations.put(tx, connection.name, KIND, vanished, now)
     current = as_of_now(tx, [batch.live[name][1] for name in seen.gone if name in batch.live])
-    for remote_id, missing in seen.gone.items():
+    for remote_id, missing in _with_survivors(batch, seen.gone).items():
         if remote_id in batch.live:
             row, old = batch.live[remote_id]
             if old.id not in current:
@@ -41,7 +42,26 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
                 _mapping_gone(tx, hub, connection, row, current[old.id][0], missing)
         elif missing.survivor:
             _look_at(tx, hub, connection, missing.survivor, batch.unmapped[remote_id].trace)
-    _close_holds_of_unmapped(tx, hub, connection, [one for one in seen.gone if one in batch.unmapped])
+    unmapped = [one for one in seen.gone if one in batch.unmapped]
+    _close_holds_of_unmapped(tx, hub, connection, unmapped)
+    look_again_without(tx, hub, connection, unmapped, "")
+
+
+def _with_survivors(batch: Batch, gone: Mapping[str, Missing]) -> dict[str, Missing]:
+    """The same, also where the read named no survivor and a delivery did."""
+    rows = {**batch.unmapped, **{name: row for name, (row, _) in batch.live.items()}}
+    return {
+        name: missing if missing.survivor else Missing(name, survivor=_survivor_told(name, rows[name]))
+        for name, missing in gone.items()
+    }
+
+
+def _survivor_told(remote_id: str, row: DirtyRow) -> str | None:
+    if not row.reason.startswith(work.MERGED_INTO):
+        return None
+    told = row.reason.removeprefix(work.MERGED_INTO)
+    # its mapping is at the survivor by now, and that one is gone, too
+    return None if told == remote_id else told
 
 
 def _close_holds_of_unmapped(tx: Tx, hub: Hub, connection: Connection, remote_ids: list[str]) -> None:
@@ -59,7 +79,9 @@ def _look_at(tx: Tx, hub: Hub, connection: Connection, remote_id: str, trace: st
 def merged_customers(tx: Tx, connection: Connection, remotes: Sequence[Remote]) -> dict[str, HoldDraft]:
     """Objects into which another customer's object was merged, by id: both customers wait for a person."""
     absorbed = {alias for one in remotes for alias in one.aliases}
-    theirs = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    # one that was let go of waits for nobody, and no answer would ever take it out of the question
+    rows = mappings.by_remote_ids(tx, connection.name, KIND, absorbed)
+    theirs = {name for name, row in rows.items() if row.state != "excluded"}
     found = {}
     for one in remotes:
         others = sorted(alias for alias in one.aliases if alias in theirs and alias != one.id)

@@ -188,3 +188,19 @@ def stop(
     draft = HoldDraft(reason=holds.MASS_CHANGE, detail=detail, digest=digest)
     held = hold_rows.Held(subject=SUBJECT, record_id=None, drafts=[draft])
     hold_rows.settle(tx, hub.ids, connection.name, [held], known, now)
+
+
+async def end_question(hub: Hub, connection: Connection, rows: Collection[DirtyRow]) -> None:
+    """Close the question once nothing that it is about waits any more: put back meanwhile, say, or nobody's by now.
+
+    `rows`: what was looked at just now; only of what a person was shown can it be the last.
+    """
+    if any(row.shown for row in rows):
+        await hub.db.run(lambda tx: _end_if_moot(tx, hub, connection))
+
+
+def _end_if_moot(tx: Tx, hub: Hub, connection: Connection) -> None:
+    if not work.is_any_asked(tx, connection.name):
+        known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])
+        nothing = hold_rows.Held(subject=SUBJECT, record_id=None, drafts=[])
+        hold_rows.settle(tx, hub.ids, connection.name, [nothing], known, hub.clock.now())

@@ -145,7 +145,7 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
         except ReplyError as error:
             poison.append((letter, str(error)))
         except Exception as error:
-            # kept and shown, to be replayed once it is mended: it must not keep the others from being read
+            # kept and shown, and read again when it is sent again: it must not keep the others from being read
             hub.log.exception("inbox.bug", connection=connection.name, trace=letter.trace)
             poison.append((letter, f"a bug of Accord's ({type(error).__name__}); the log has the details"))
 
@@ -210,3 +210,12 @@ def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Le
         judge_races(tx, hub, connection, notices)
     mark_documents(tx, hub, connection, papers, reason="webhook")
     mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces, may_be_echoes=True)
+    for absorbed, survivor in _merges(understood).items():
+        reason = f"{work.MERGED_INTO}{survivor}"
+        mark_objects(tx, hub, connection, [absorbed], reason=reason, trace=traces[absorbed])
+
+
+def _merges(understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> dict[str, str]:
+    """Absorbed customer -> survivor: not every provider's reads tell it."""
+    notices = [notice for _, some in understood for notice in some if notice.kind == KIND]
+    return {absorbed: notice.remote_id for notice in notices for absorbed in notice.merged}

@@ -37,7 +37,9 @@ class Ladder:
         keys = {key_of(one.remote) for one in slice_}
         self._by_email = customers.by_email_keys(tx, keys)
         aliases = {alias for one in slice_ for alias in one.remote.aliases}
-        self._absorbed = mappings.by_remote_ids(tx, name, KIND, aliases)
+        absorbed = mappings.by_remote_ids(tx, name, KIND, aliases)
+        # what a person let go of is not tied again, whatever it was merged with
+        self._absorbed = {alias: row for alias, row in absorbed.items() if row.state != "excluded"}
         marked_or_absorbed = (*self._by_mapping.values(), *self._absorbed.values())
         owners = customers.by_ids(tx, {one.record_id for one in marked_or_absorbed})
         known = {one.id: one for one in (*self._by_external.values(), *owners.values())}

@@ -1,8 +1,8 @@
 """Lanes: one runner per connection. After every piece of work, the most urgent one is looked for again.
 
-inbox, one-offs, dirty mappings (in the provider's batches), sweep slices, first contact; sweeps get a share,
-so that a stream of changes does not starve them. Several batches are under way at once, so that answer times do not
-keep a lane from using its limits; a complete sweep sees none of them half done.
+inbox, one-offs, dirty mappings (in the provider's batches), sweep slices, first contact; documents get a share beside
+customers, and sweeps beside both, so that a stream of changes does not starve them. Several batches are under way at
+once, so that answer times do not keep a lane from using its limits; a complete sweep sees none of them half done.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class LaneState:
     troubles: int = 0
     has_drained: bool = False
     batches: int = 0
+    of_customers: int = 0
+    """Batches of customers since the last one of documents."""
     flights: Flights = field(default_factory=Flights)
     total: Report = field(default_factory=Report)
     """A counter: monitoring takes one that falls for a restart."""
@@ -179,11 +181,10 @@ class Lanes:
         if look.has_one_off:
             state.before = state.total.plus(report)  # what it will be told to have done counts from here
             return _worked(await start_one_off(hub, connection))
-        if look.dirty and not (starved and (look.walk or look.sweep)):
-            state.batches += 1
-            batch = self._fly(connection, partial(reconcile, claimed=look.claimed), look.dirty, report)
-            state.flights.start(batch, look.claimed)
-            return Worked.BEGUN
+        if look.dirty and not (starved and (look.walk or look.sweep or look.listing)):
+            is_papers_turn = look.papers and state.of_customers >= BATCHES_PER_SWEEP_SLICE
+            begin = self._begin_papers if is_papers_turn else self._begin_customers
+            return begin(connection, look, state, report)
         if look.walk == "offer" and not (starved and (look.sweep or look.listing)):
             # as urgent as what it leads to: a sweep of many pages would leave the lane without anything to create
             state.batches = state.batches + 1 if look.sweep or look.listing else 0
@@ -194,16 +195,27 @@ class Lanes:
             await list_slice(hub, connection, look.listing, state.listings, report)
             return Worked.DONE
         if look.papers and not (starved and (look.walk or look.sweep or look.listing)):
-            state.batches += 1
-            reconcile_ = partial(reconcile_documents, claimed=look.claimed_papers)
-            batch = self._fly(connection, reconcile_, look.papers, report)
-            size = -(-len(look.papers) // self._rows_at_once)
-            state.flights.start(batch, look.claimed_papers, size=size)
-            return Worked.BEGUN
+            return self._begin_papers(connection, look, state, report)
         if state.flights and not goes_beside(look):
             return Worked.WAITS
         state.batches = 0
         return await self._less_urgent(connection, look, state, report)
+
+    def _begin_customers(self, connection: Connection, look: Look, state: LaneState, report: Report) -> Worked:
+        state.batches += 1
+        state.of_customers += 1
+        batch = self._fly(connection, partial(reconcile, claimed=look.claimed), look.dirty, report)
+        state.flights.start(batch, look.claimed)
+        return Worked.BEGUN
+
+    def _begin_papers(self, connection: Connection, look: Look, state: LaneState, report: Report) -> Worked:
+        state.batches += 1
+        state.of_customers = 0
+        reconcile_ = partial(reconcile_documents, claimed=look.claimed_papers)
+        batch = self._fly(connection, reconcile_, look.papers, report)
+        size = -(-len(look.papers) // self._rows_at_once)
+        state.flights.start(batch, look.claimed_papers, size=size)
+        return Worked.BEGUN
 
     async def _less_urgent(self, connection: Connection, look: Look, state: LaneState, report: Report) -> Worked:
         hub = self._hub

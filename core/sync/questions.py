@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,8 @@ from core.sync.hub import KIND
 
 EVERY: Final = 1_000_000
 LINK: Final = "link"
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_SHOWN: Final = 100
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,10 +192,10 @@ def _choice(hold: Hold, said: Choice) -> str:
     if said.choice != LINK:
         return said.choice
     ids = candidates_of(hold)
-    number = int(said.candidate) if said.candidate.isascii() and said.candidate.isdecimal() else 0
+    number = int(said.candidate) if _NUMBER.fullmatch(said.candidate) else 0
     if not 1 <= number <= len(ids):
         limit = f"1 to {len(ids)}" if ids else "none"
-        raise InvalidInputError(f"there is no candidate {said.candidate!r}", field="candidate", limit=limit)
+        raise InvalidInputError(f"there is no candidate {said.candidate[:_SHOWN]!r}", field="candidate", limit=limit)
     if hold.subject.startswith("r:") and _are_objects(hold):
         problem = "the candidate is an object like this one"
         raise InvalidInputError(problem, field="choice", limit="link:<external_customer_id>, create, leave")

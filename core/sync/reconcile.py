@@ -15,6 +15,7 @@ from core.store.intents import Intent
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Found, Report, as_of_now, observe, sort
 from core.sync.grouping import Outgoing
+from core.sync.guard import end_question
 from core.sync.hub import Connection, Hub
 from core.sync.recall import past_of, recall
 from core.sync.remembered import remembered_of
@@ -54,6 +55,7 @@ async def reconcile(
         some = await _still_to_send(hub, outgoing) if number else outgoing
         if some:
             await send(hub, connection, some, report, current=current)
+    await end_question(hub, connection, rows)
     return report
 
 

@@ -212,6 +212,7 @@ def forget(tx: Tx, hub: Hub, row: MappingRow, *, found: str = "") -> None:
     nothing = [holds.Held(subject=subject, record_id=row.record_id, drafts=[])]
     holds.settle(tx, hub.ids, row.connection, nothing, known, hub.clock.now())
     failures.resolve(tx, row.connection, [subject])
+    work.unpark(tx, row.connection, subject)
 
 
 def get(tx: Tx, external_id: str) -> Customer:

@@ -171,7 +171,9 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
             for name, sent in intent.wanted.items()
             if remote and same(name, sent) == same(name, remote.fields.get(name))
         }
-        if seen and len(landed) == len(intent.wanted):
+        if seen is None and isinstance(found, Sighting) and still_wanted(tx, intent):
+            doubt(tx, hub, connection, row, intent, "its object cannot be understood now")
+        elif seen and len(landed) == len(intent.wanted):
             commit_written(tx, hub, connection, row, intent, seen, landed)
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
@@ -187,13 +189,17 @@ def _agree_partly(
 
     Else a value of ours that did land would look like an edit there, and win against a newer one.
     """
+    now = hub.clock.now()
     mappings.lock(tx, [intent.mapping_id])
     for mapping in mappings.by_ids(tx, [intent.mapping_id]).values():
+        if landed:
+            # it arrived as a whole: what it overwrote is gone, also where somebody has written something else since
+            journal.write(tx, [entry_of(intent, str(intent.remote_id), mapping.record_id, connection.name, now)])
         kept = connection.projection.still_agreed(mapping.base, mapping.translation)
         base = {name: pair for name, pair in kept.items() if name != PARENT or not _is_half_moved(intent, remote)}
         base |= landed
         if mapping.state == "live" and mapping.remote_id == intent.remote_id and base != mapping.base:
-            now, translation = hub.clock.now(), connection.projection.translation
+            translation = connection.projection.translation
             mappings.update(tx, [msgspec.structs.replace(mapping, base=base, translation=translation, updated_at=now)])
 
 
@@ -321,7 +327,7 @@ def _commit_deleted(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, int
     intents.close(tx, {intent.id: "done"}, now)
     mappings.lock(tx, [intent.mapping_id])
     if not still_wanted(tx, intent):
-        leave_alone(tx, connection, intent, remote_id)
+        leave_alone(tx, connection, intent, remote_id, now)
         dealt_with(tx, connection, [row])
         return
     mapping = mappings.by_ids(tx, [intent.mapping_id])[intent.mapping_id]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import msgspec
 
 from core.model.life import Life, strange
-from core.store import api_tokens, connections, instance, life, tombstones
+from core.store import api_tokens, connections, instance, journal, life, tombstones
 from core.store.database import Tx
 from core.store.tombstones import Tombstone
 from core.sync import erasure, linking
@@ -58,9 +58,14 @@ def own(hub: Hub) -> Iterator[None]:
         yield
 
 
-def adopt_copy(hub: Hub) -> None:
+def adopt_copy(hub: Hub, *, actor: str) -> None:
     """A person says that this database was restored, where nothing could tell."""
-    hub.db.run_now(lambda tx: begin_observing(tx, hub))
+
+    def adopt(tx: Tx) -> None:
+        begin_observing(tx, hub)
+        journal.note(tx, "database", "adopt", {}, at=hub.clock.now(), actor=actor)
+
+    hub.db.run_now(adopt)
     notice(hub)
 
 

@@ -165,7 +165,7 @@ def commit_written(
     mappings.lock(tx, [intent.mapping_id])
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current or current[intent.mapping_id][0].state == "excluded":
-        leave_alone(tx, connection, intent, remote.id)
+        leave_alone(tx, connection, intent, remote.id, now)
         dealt_with(tx, connection, [row])
         return
     mapping, customer = current[intent.mapping_id]
@@ -244,11 +244,17 @@ def _agreed(connection: Connection, intent: Intent, kin: Kin) -> tuple[dict[str,
     return after_write(wanted, kin.remote, connection.projection)
 
 
-def leave_alone(tx: Tx, connection: Connection, intent: Intent, remote_id: str) -> None:
-    """Deleted, or let go of, meanwhile: remember whose object it was, or it would enter as a new customer."""
+def leave_alone(tx: Tx, connection: Connection, intent: Intent, remote_id: str, now: float) -> None:
+    """Deleted, or let go of, meanwhile: remember whose object it was, or it would enter as a new customer.
+
+    What was written there all the same is in the journal, as anything that is overwritten.
+    """
     row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
-    if row and row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]):
+    if row is None:
+        return
+    if row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]):
         mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote_id)])
+    journal.write(tx, [entry_of(intent, remote_id, row.record_id, connection.name, now)])
 
 
 def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, Value]]:

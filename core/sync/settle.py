@@ -32,6 +32,7 @@ from core.sync.parts import look_at_whole, placed
 from core.sync.refusals import refusal_in
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import only_pushes
+from core.sync.taken import look_again_without
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
 
 EXTERNAL_ID_FIELD = "external_customer_id"
@@ -338,4 +339,5 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     dealt_with(tx, connection, outcome.done)
     trace = outcome.held[0].trace if outcome.held else ""
     placed(tx, hub, connection, outcome.placed, trace)
+    look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

@@ -9,8 +9,8 @@ from core.sync.hub import Hub
 from core.sync.life import tell_ends
 
 
-def end_token(tx: Tx, hub: Hub, name: str) -> ApiToken:
-    """Revoke one, at once and for good. Raises NotFoundError."""
-    done = api_tokens.revoke(tx, name, hub.clock.now())
+def end_token(tx: Tx, hub: Hub, name: str, *, actor: str) -> ApiToken:
+    """Revoke one, at once and for good; the journal says who did. Raises NotFoundError."""
+    done = api_tokens.revoke(tx, name, hub.clock.now(), actor=actor)
     tell_ends(hub, tx)
     return done

@@ -86,6 +86,13 @@ def test_a_customer_reads_back_as_it_was_written(db: Database) -> None:
     assert db.read_now(lambda tx: customers.by_ids(tx, ["c1"])) == {"c1": one}
 
 
+def test_a_name_with_a_zero_character_is_nobodys_and_keeps_no_other_from_being_found(db: Database) -> None:
+    """One such cell of a spreadsheet, and PostgreSQL refused all of its rows, without a word on which."""
+    db.run_now(lambda tx: customers.insert(tx, [customer()]))
+    found = db.read_now(lambda tx: (customers.by_external_ids(tx, ["ada", "a\0"]), holds.get(tx, "h\0")))
+    assert (list(found[0]), found[1]) == (["ada"], None)
+
+
 def test_an_external_id_is_unique_among_the_living(db: Database) -> None:
     """And free again after deletion."""
     db.run_now(lambda tx: customers.insert(tx, [customer()]))
@@ -355,6 +362,23 @@ def test_a_delivery_is_stored_once(db: Database) -> None:
     db.run_now(lambda tx: inbox.done(tx, [one.id]))
     db.run_now(lambda tx: inbox.add(tx, [letter]))
     assert db.read_now(lambda tx: inbox.new(tx, "stripe", 10)) == []
+
+
+def test_a_redelivery_of_what_was_not_understood_is_looked_at_again(db: Database) -> None:
+    """With the bytes that came last; what waits or was worked off is left alone."""
+    first = Letter(connection="stripe", dedupe_key="k", body=b"1", received_at=1.0, trace="t1")
+    again = Letter(connection="stripe", dedupe_key="k", body=b"2", received_at=2.0, trace="t2")
+    db.run_now(lambda tx: inbox.add(tx, [first]))
+    db.run_now(lambda tx: inbox.add(tx, [again]))
+    (one,) = db.read_now(lambda tx: inbox.new(tx, "stripe", 10))
+    assert (one.body, one.trace) == (b"1", "t1")
+    db.run_now(lambda tx: inbox.poison(tx, {one.id: "no JSON"}))
+    db.run_now(lambda tx: inbox.add(tx, [again, again]))
+    (back,) = db.read_now(lambda tx: inbox.new(tx, "stripe", 10))
+    assert (back.id, back.body, back.received_at, back.trace) == (one.id, b"2", 2.0, "t2")
+    assert db.read_now(lambda tx: inbox.poisoned(tx, 10)) == []
+    db.run_now(lambda tx: inbox.done(tx, [one.id]))
+    assert db.read_now(inbox.counts) == {("stripe", "done"): 1}
 
 
 def draft(digest: str = "d1", field: str = "phone") -> HoldDraft:

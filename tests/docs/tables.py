@@ -1,4 +1,4 @@
-"""The tables in docs/policy.md that say what the code says. `python -m tests.docs.tables` writes them anew."""
+"""Tables and diagrams in docs that say what the code says. `python -m tests.docs.tables` writes them anew."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 
 from core.model.holds import CHOICES, TEXTS
+from core.model.lifecycle import STATES
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, Guard
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "docs" / "policy.md"
+DOCUMENTS = ROOT / "docs" / "documents.md"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -42,7 +44,23 @@ def holds() -> str:
     return _table(("reason", "what it means", "choices"), rows)
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = {"default rules": default_rules, "guard": guard, "holds": holds}
+def states() -> str:
+    """What may become of a document of each kind, drawn."""
+    return "\n\n".join(f"{kind.capitalize().replace('_', ' ')}s:\n\n{_drawn(table)}" for kind, table in STATES.items())
+
+
+def _drawn(table: Mapping[str, Sequence[str]]) -> str:
+    steps = [(state, after) for state, some in table.items() for after in some or ("[*]",)]
+    arrows = [f"    {state} --> {after}" for state, after in (("[*]", next(iter(table))), *steps)]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    direction LR", *arrows, "```"])
+
+
+BLOCKS: Mapping[str, tuple[Path, Callable[[], str]]] = {
+    "default rules": (POLICY, default_rules),
+    "guard": (POLICY, guard),
+    "holds": (POLICY, holds),
+    "states": (DOCUMENTS, states),
+}
 
 
 def _block(name: str) -> re.Pattern[str]:
@@ -51,17 +69,18 @@ def _block(name: str) -> re.Pattern[str]:
 
 def written(name: str) -> str | None:
     """What stands in the document now; None where the block is missing."""
-    found = _block(name).search(POLICY.read_text(encoding="utf-8"))
+    found = _block(name).search(BLOCKS[name][0].read_text(encoding="utf-8"))
     return found[2].strip() if found else None
 
 
 def main() -> None:
     """Write every block anew."""
-    text = POLICY.read_text(encoding="utf-8")
-    for name, build in BLOCKS.items():
+    for name, (page, build) in BLOCKS.items():
         table = build()
-        text = _block(name).sub(lambda found, table=table: f"{found[1]}{table}\n{found[3]}", text)
-    POLICY.write_text(text, encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+        page.write_text(
+            _block(name).sub(lambda found, table=table: f"{found[1]}{table}\n{found[3]}", text), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -156,8 +156,8 @@ def test_every_answer_to_a_hold_is_explained_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", tables.BLOCKS)
 def test_tables_say_what_the_code_says(name: str) -> None:
-    """Ownership, thresholds and holds are copied by a program, never by hand."""
-    assert tables.written(name) == tables.BLOCKS[name](), "run: python -m tests.docs.tables"
+    """Ownership, thresholds, holds and states are copied by a program, never by hand."""
+    assert tables.written(name) == tables.BLOCKS[name][1](), "run: python -m tests.docs.tables"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=id_of)

@@ -187,7 +187,7 @@ async def test_a_token_that_was_revoked_since_the_backup_opens_nothing(sqlite_ur
         for name in ("kept", "leaked")
     )
     put_back = backed_up(world, tmp_path)
-    world.db.run_now(lambda tx: end_token(tx, world.hub, "leaked"))
+    world.db.run_now(lambda tx: end_token(tx, world.hub, "leaked", actor="ann"))
     put_back()
     world.start()
     assert notice(world.hub)

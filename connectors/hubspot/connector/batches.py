@@ -158,7 +158,7 @@ def tied(
     """
     for error in answer.errors or ():
         if error.category != "OBJECT_NOT_FOUND":
-            raise item_error(error, object_type)
+            raise item_error(error, object_type, is_write=False)
     onward = []
     for one in answer.results:
         kinds = {str(other.to_object_id): other.association_types for other in one.to}
@@ -233,7 +233,7 @@ def outcomes(object_type: ObjectType, writes: Sequence[Write], body: bytes) -> d
         return found
     for error in answer.errors or ():
         for key in error.told(TRACE):
-            found[key] = item_error(error, object_type)
+            found[key] = item_error(error, object_type, is_write=True)
     untraced = {_natural_key(write): write.key for write in writes}
     for saved in answer.results:
         natural = saved.properties.get(ACCORD_REF) if writes[0].action == "create" else saved.id

@@ -53,6 +53,7 @@ class InvoiceWriter:
         acts = {
             "tie": self._tie,
             "add_lines": self._add_lines,
+            "unbill": self._update,
             "update": self._update,
             "void": self._update,
         }

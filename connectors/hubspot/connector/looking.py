@@ -29,7 +29,7 @@ async def read_batch(
     answer = results_in(body)
     for error in answer.errors or ():
         if error.category != "OBJECT_NOT_FOUND":
-            raise item_error(error, object_type)
+            raise item_error(error, object_type, is_write=False)
     return answer
 
 

@@ -72,5 +72,5 @@ async def tie(
 
 def _of_tie(problem: Problem, object_type: ObjectType) -> AccordError:
     """One failure in a batch: the others may have been done, so that only a refusal is certain."""
-    error = item_error(problem, object_type)
+    error = item_error(problem, object_type, is_write=True)
     return error if isinstance(error, RejectedError | GoneError) else AmbiguousError(str(error))

@@ -182,6 +182,9 @@ class HubSpotDocuments:
 
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:
         """Make it, whole where its lines fit in one batch, else go on with what is missing; later keep it so."""
+        if current is not None and _is_billed(_framed("invoice", current)):
+            # somebody let HubSpot bill it; whatever else is to be said of it, an invoice has one collector
+            return Step(action="unbill", body={"properties": {BILLABLE: "false"}})
         invoice = _sound(wanted)
         items = [item_of(line, index, invoice.currency) for index, line in enumerate(invoice.lines)]
         head, amounts = self._head(wanted, invoice), self._amounts(invoice)
@@ -252,6 +255,12 @@ def _sound(wanted: WantedDocument) -> Invoice:
     for one in breaches(invoice):
         raise RejectedError(one.problem, field=one.field, limit="a document must add up", cure="correct its origin")
     return invoice
+
+
+def _is_billed(copy: FramedInvoice) -> bool:
+    """Whether HubSpot may ask anybody to pay it: it asks nobody for what is void."""
+    there = copy.object.properties
+    return text_in(there, BILLABLE).lower() != "false" and text_in(there, STATUS).lower() != NATIVE["void"]
 
 
 def _paired(invoice: Invoice, items: Sequence[dict[str, str]]) -> Iterable[tuple[Line, dict[str, str]]]:

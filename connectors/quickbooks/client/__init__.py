@@ -133,8 +133,9 @@ class QuickBooksClient:
 
 
 def _has_fault(body: bytes) -> bool:
-    # the search is a thousand times cheaper than the parse, and nearly always says no
-    return b'"Fault"' in body and has_fault(body)
+    # in either of Intuit's two letter cases; the search is a thousand times cheaper than the parse, and nearly always
+    # says no
+    return (b'"Fault"' in body or b'"fault"' in body) and has_fault(body)
 
 
 async def exchange_code(config: ConnectionConfig, vault: Vault, shell: Shell, code: str, redirect_uri: str) -> None:

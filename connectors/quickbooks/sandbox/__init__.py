@@ -94,7 +94,7 @@ class QuickBooksLookAlike:
     # ---- the truth -----------------------------------------------------------------------------
 
     def objects(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every object, inactive customers too: inactive is a status, only a merged one is gone."""
+        """Every object, inactive customers too: inactive is a status, only a merged one may be gone."""
         return self.books.rows[ENTITY_OF[kind]] if kind in ENTITY_OF else self._customers.rows
 
     def neutral(self, kind: str) -> Mapping[str, Mapping[str, Any]]:

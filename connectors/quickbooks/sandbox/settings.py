@@ -58,3 +58,5 @@ class QuickBooksSettings:
     is_old_webhook_format: bool = False
     is_webhook_data_filled: bool = True
     """Whether a merge names the absorbed customer: Intuit does not guarantee it."""
+    keeps_absorbed: bool = False
+    """Whether a customer that was merged away stays, inactive, or is not found any more: PROVIDERS §3 has both."""

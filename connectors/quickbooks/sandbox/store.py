@@ -162,14 +162,21 @@ class Customers:
         self._touched(row, now)
 
     def absorb(self, survivor: str, absorbed: str, now: float) -> None:
-        """Merge: the absorbed customer is not found any more, its name is free, the survivor changed."""
-        gone = self.rows.pop(absorbed)
-        self._count_name(gone["DisplayName"], -1)
-        self._children.get(gone.get("ParentRef", {}).get("value", ""), {}).pop(absorbed, None)
+        """Merge: the absorbed customer is inactive, or not found any more; its name is free, the survivor changed."""
         self._follow(survivor, absorbed)
-        del self._seconds[absorbed]
-        self._encoded.pop(absorbed, None)
+        if self._settings().keeps_absorbed:
+            self.change(absorbed, {"Active": False}, now)
+        else:
+            self._drop(absorbed)
         self.change(survivor, {}, now)
+
+    def _drop(self, remote_id: str) -> None:
+        gone = self.rows.pop(remote_id)
+        self._count_name(gone["DisplayName"], -1)
+        self._children.get(gone.get("ParentRef", {}).get("value", ""), {}).pop(remote_id, None)
+        del self._seconds[remote_id]
+        self._encoded.pop(remote_id, None)
+        self._order = None
 
     def _follow(self, survivor: str, absorbed: str) -> None:
         """Sub-customers of the absorbed one hang below the survivor; the survivor itself below nobody it absorbed."""

@@ -76,16 +76,25 @@ def text(value: str, field: str, most: int, booking: Booking) -> str:
 def lines_of(document: Billed, mark: str, booking: Booking) -> dict[str, Any]:
     """Attributes `Line`, `TxnTaxDetail` and `GlobalTaxCalculation` of the form to create, which carries `mark`."""
     rows = _rows(document, booking)
-    most = TAXED_LINES_MOST if document.tax else LINES_MOST
-    if len(rows) > most:
-        raise RejectedError(
-            f"has {len(rows)} lines, discounts included", field="lines", limit=f"{most} lines", cure="split it"
-        )
+    rounding = [] if booking.overrides_tax else _rounding(document, rows, mark, booking)
+    _check_count(rows, len(rows) + len(rounding))
     written = [_written(row, mark, booking) for row in rows]
     body: dict[str, Any] = {} if booking.is_us else {"GlobalTaxCalculation": _calculation(rows)}
     if booking.overrides_tax:
         return {**body, "Line": written, "TxnTaxDetail": {"TotalTax": number(document.tax, "tax")}}
-    return {**body, "Line": [*written, *_rounding(document, rows, mark, booking)]}
+    return {**body, "Line": [*written, *rounding]}
+
+
+def _check_count(rows: Sequence[Row], lines: int) -> None:
+    """Refuse more than QuickBooks takes (PROVIDERS, section 1); a line with a tax code is taxable, at 0 percent too."""
+    most = TAXED_LINES_MOST if any(row.code not in ("", NOT_TAXED) for row in rows) else LINES_MOST
+    if lines > most:
+        raise RejectedError(
+            f"has {lines} lines, discounts and rounding included",
+            field="lines",
+            limit=f"{most} lines",
+            cure="split it",
+        )
 
 
 def _rows(document: Billed, booking: Booking) -> list[Row]:

@@ -11,7 +11,7 @@ import stripe
 from connectors.stripe.client.reply import Reply
 from connectors.stripe.manifest import API_VERSION
 from core.errors import AmbiguousError, RetryError
-from core.http.client import async_client, error_of
+from core.http.client import UNANSWERED, async_client, error_of
 from core.http.transport import TIMEOUT_SECONDS
 from core.ports import Shell
 
@@ -70,12 +70,12 @@ class ShellHttpxClient(stripe.HTTPXClient):
         """Send; a Reply takes the place of the body, so that the SDK neither parses nor logs it."""
         try:
             answer = await self._client_async.request(method, url, headers=headers, content=post_data)
-        except httpx.HTTPError as error:
+        except UNANSWERED as error:
             meaning = error_of(error)
             if method == "get" and isinstance(meaning, AmbiguousError):
                 # a read changes nothing: its lost answer can be asked for again
                 meaning = RetryError(str(meaning))
-            raise meaning from error
+            raise meaning from (error if isinstance(error, httpx.HTTPError) else None)
         found = dict(answer.headers.items())
         return Reply(answer.status_code, found, answer.content), answer.status_code, found
 

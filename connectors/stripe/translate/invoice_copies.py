@@ -45,15 +45,15 @@ def invoice_step(
     days: Days,
 ) -> Step | None:
     """The next write; None when there is none left but its payments and credit notes."""
+    if current is not None and current.auto_advance and current.status in ("draft", "open"):
+        # somebody let Stripe collect it; whatever else is to be said of it, an invoice has one collector
+        return Step(action="update", body={"auto_advance": "false"})
     entries = _entries(invoice, items, days)
     total = minor_out(invoice.total, invoice.currency, "total")
     _check(invoice, total, is_new=current is None, may_be_open=may_be_open)
     if current is None:
         return Step(action="create", body=_created(wanted, invoice, days), adds=True)
     _same_head(wanted, invoice, current)
-    if current.auto_advance and current.status in ("draft", "open"):
-        # somebody let Stripe collect it
-        return Step(action="update", body={"auto_advance": "false"})
     if invoice.status == "void":
         # amounts are no matter any more; QuickBooks, for one, puts them to nothing
         return _void_step(current)

@@ -13,19 +13,26 @@ from typing import Final
 
 import msgspec
 
+from core.model import holds
 from core.model.documents import KINDS
+from core.model.holds import HoldDraft
 from core.model.merge import digest_of
+from core.model.money import spelled
 from core.model.paper import Step
 from core.model.policy import Guard
-from core.store import announced, connections, intents, journal, mappings, work
+from core.store import announced, connections, documents, intents, journal, mappings, work
+from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.holds import Hold
+from core.store.work import DirtyRow
 from core.sync import guard
 from core.sync.batch import Report
 from core.sync.documents.standing import Copy
 from core.sync.hub import Connection, Hub
 
 COUNTED: Final = ("create", "void")
+AT_ONCE: Final = 1000
 
 
 def admit(
@@ -86,9 +93,53 @@ def _stopped(
         reasons += [why or "asked about before, and not answered"] if why or asked else []
     if waiting:
         shown = {name: digests[name] for name in sorted(waiting)}
-        fresh = [one.paper for name, one in waiting.items() if one.row.shown != shown[name]]
-        guard.stop(tx, hub, connection, shown, "; ".join(dict.fromkeys(reasons)), amounts=_amounts(fresh))
+        fresh = [one for one in waiting.values() if one.row.shown is None]
+        papers = [one.paper for one in fresh]
+        guard.stop(tx, hub, connection, shown, "; ".join(dict.fromkeys(reasons)), amounts=_amounts(papers))
+        if len(fresh) < len(waiting):
+            # asked about before: perhaps by another question, or with another amount
+            _tell_again(tx, hub, connection)
     return set(waiting)
+
+
+def count_again(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> None:
+    """Of what was stopped and is not wanted any more the question tells no longer; of nothing, nobody is asked."""
+    asked = [row.subject for row in rows if row.shown is not None and row.reason not in (work.APPROVED, work.REJECTED)]
+    waiting = work.of_subjects(tx, connection.name, asked) if asked else {}
+    if any(name not in waiting or waiting[name].shown is None for name in asked):
+        _tell_again(tx, hub, connection)
+
+
+def _tell_again(tx: Tx, hub: Hub, connection: Connection) -> None:
+    known = hold_rows.of_subjects(tx, connection.name, [guard.SUBJECT])
+    hold = next((one for one in known.get(guard.SUBJECT, ()) if one.state == "open"), None)
+    stopped = _stopped_now(tx, connection) if hold else []
+    if hold is None or (not stopped and work.is_any_asked(tx, connection.name)):
+        return  # those that are being looked at ask again by themselves
+    drafts = [_told_again(tx, hold, stopped)] if stopped else []
+    held = hold_rows.Held(subject=guard.SUBJECT, record_id=None, drafts=drafts)
+    hold_rows.settle(tx, hub.ids, connection.name, [held], known, hub.clock.now())
+
+
+def _told_again(tx: Tx, hold: Hold, stopped: Sequence[str]) -> HoldDraft:
+    rows = mappings.by_ids(tx, [one[2:] for one in stopped if one.startswith("m:")])
+    papers = documents.by_ids(tx, [row.record_id for row in rows.values() if row.kind in KINDS])
+    amounts = _amounts(list(papers.values()))
+    told = {name: spelled(amount, name.rsplit(" ", 1)[-1]) for name, amount in amounts.items()}
+    why, still = hold.detail["problem"], [one for one in hold.detail["subjects"] if one in {*stopped}]
+    sample = [*dict.fromkeys([*still, *stopped])][: guard.SHOWN]
+    detail = {"problem": why, "records": len(stopped), "subjects": sample} | ({"amounts": told} if told else {})
+    return HoldDraft(
+        reason=holds.MASS_CHANGE, detail=detail, digest=digest_of(holds.MASS_CHANGE, why, len(stopped), told)
+    )
+
+
+def _stopped_now(tx: Tx, connection: Connection) -> list[str]:
+    """All subjects that the answer to the question decides on."""
+    found: list[str] = []
+    while some := work.parked(tx, connection.name, guard.PARKED, found[-1] if found else "", AT_ONCE):
+        found += some
+    return found
 
 
 def documents_there(tx: Tx, connection: Connection) -> int:

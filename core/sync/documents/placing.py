@@ -16,6 +16,7 @@ from core.model import holds
 from core.model.documents import Payment, references, settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
+from core.model.paper import RemoteDocument
 from core.store import documents, journal, mappings
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -55,7 +56,8 @@ def _belongs(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Route
         return True  # let go of meanwhile; or to be voided, wherever it is
     where = routes.at(connection.name, copy.paper)
     if where == "misplaced":
-        return _stays(tx, hub, connection, copy, routes, report)
+        # nobody is to pay a copy wherever it belongs: its next write is to say so
+        return _is_collected(connection, copy) or _stays(tx, hub, connection, copy, routes, report)
     if where == "elsewhere":
         _let_go(tx, hub, connection, copy, "belongs in other books", actor="accord")
     elif where == "unknown":
@@ -162,12 +164,23 @@ def rebooked(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
 
 
 def _is_void(connection: Connection, copy: Copy) -> bool:
+    there = _seen(connection, copy)
+    return there is not None and there.document.status == "void"
+
+
+def _is_collected(connection: Connection, copy: Copy) -> bool:
+    there = _seen(connection, copy)
+    return there is not None and there.collects and there.document.status != "void"
+
+
+def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
+    """The copy as it was read; None for what cannot be understood, and may still be there."""
     if connection.documents is None:
         raise BugError(f"{connection.manifest.title} has no documents")
     try:
-        return copy.raw is not None and connection.documents.read(copy.paper.kind, copy.raw).document.status == "void"
+        return connection.documents.read(copy.paper.kind, copy.raw) if copy.raw is not None else None
     except ReplyError:
-        return False  # what cannot be understood may still be there
+        return None
 
 
 def _let_go(tx: Tx, hub: Hub, connection: Connection, copy: Copy, why: str, *, actor: str) -> None:

@@ -21,7 +21,7 @@ from core.sync.batch import Report
 from core.sync.documents.balances import with_others
 from core.sync.documents.copies import commit_intents, decide, hold
 from core.sync.documents.deciding import gone
-from core.sync.documents.guarding import admit
+from core.sync.documents.guarding import admit, count_again
 from core.sync.documents.idling import named, refuse_idle
 from core.sync.documents.marking import Named, named_in
 from core.sync.documents.origins import take_origins
@@ -34,6 +34,7 @@ from core.sync.documents.settlers import look_at_settled
 from core.sync.documents.standing import Copy, is_equal
 from core.sync.failing import dealt_with
 from core.sync.grouping import joined
+from core.sync.guard import end_question
 from core.sync.hub import Connection, Hub
 
 MOST_STEPS = 40
@@ -68,7 +69,7 @@ async def reconcile_documents(
         later = dict.fromkeys((row.subject for row in rows), hub.clock.now() + hub.timing.changes_every)
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, later, is_attempt=False))
         return report
-    await hub.db.run(lambda tx: dealt_with(tx, connection, waiting.done))
+    await hub.db.run(lambda tx: _done(tx, hub, connection, waiting.done))
     await take_origins(hub, connection, waiting.origins, report)
     await look_at_settled(hub, connection, waiting.strangers)
     for dirty, mapping, paper, intent in waiting.open:
@@ -88,7 +89,13 @@ async def reconcile_documents(
             break
         made = {copy.subject: named(copy, intent) for some in rounds for copy, intent in some}
         copies = await send_steps(hub, connection, joined(connection, rounds), report)
+    await end_question(hub, connection, rows)
     return report
+
+
+def _done(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> None:
+    dealt_with(tx, connection, rows)
+    count_again(tx, hub, connection, rows)
 
 
 def _decide(
@@ -96,7 +103,9 @@ def _decide(
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, place(tx, hub, connection, copies, report), report)
     steps = refuse_idle(tx, hub, connection, steps, made, report)
-    return commit_intents(tx, hub, connection, admit(tx, hub, connection, steps, report))
+    admitted = admit(tx, hub, connection, steps, report)
+    count_again(tx, hub, connection, [one.row for one in copies])
+    return commit_intents(tx, hub, connection, admitted)
 
 
 def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow], claimed: Collection[str] | None) -> Waiting:
@@ -137,10 +146,13 @@ def _sort_mapped(
     unknown: Mapping[str, Intent],
 ) -> None:
     paper = papers.get(mapping.record_id) if mapping else None
-    if mapping is None or paper is None or mapping.state in (mappings.ENDED, "excluded"):
+    if mapping is None or paper is None:
         found.done.append(row)
     elif mapping.id in unknown:
+        # of what was let go of, too: it may have been made
         found.open.append((row, mapping, paper, unknown[mapping.id]))
+    elif mapping.state in (mappings.ENDED, "excluded"):
+        found.done.append(row)
     elif paper.origin == connection.name:
         found.origins[paper.kind, paper.remote_id] = row
     else:
@@ -162,3 +174,4 @@ def _copies_gone(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy
     for copy in copies:
         if not rebooked(tx, hub, connection, copy):
             hold(tx, hub, connection, copy, gone(connection, copy))
+    count_again(tx, hub, connection, [one.row for one in copies])

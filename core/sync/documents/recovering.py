@@ -63,7 +63,8 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
                 report.failed += 1
                 continue
             if len(own) == 1:
-                found.append(await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, c, o)))  # type: ignore[misc]
+                linked = await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, c, o))  # type: ignore[misc]
+                found += [linked] if linked else []
                 continue
             if not await _is_elsewhere_told(hub, connection, looked_at, report):
                 continue
@@ -120,8 +121,8 @@ def _mapping_at(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> Mapping
 def _known_at(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> None:
     if copy.mapping.id not in mappings.by_ids(tx, [copy.mapping.id]):
         mappings.insert(tx, [copy.mapping])
-    linked = _link(tx, hub, copy, own)
-    mark_mappings(tx, hub, [linked.mapping], reason="found in these books", trace=copy.row.trace)
+    if linked := _link(tx, hub, copy, own):
+        mark_mappings(tx, hub, [linked.mapping], reason="found in these books", trace=copy.row.trace)
 
 
 def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
@@ -132,9 +133,13 @@ def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
     return not is_fresh
 
 
-def _link(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> Copy:
-    now = hub.clock.now()
-    linked = msgspec.structs.replace(copy.mapping, remote_id=own.id, state="live", updated_at=now)
+def _link(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> Copy | None:
+    """The copy with its object; None where it was let go of, or linked, while that was asked for."""
+    mappings.lock(tx, [copy.mapping.id])
+    mapping, now = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id], hub.clock.now()
+    if mapping.state in (mappings.ENDED, "excluded") or mapping.remote_id is not None:
+        return None
+    linked = msgspec.structs.replace(mapping, remote_id=own.id, state="live", updated_at=now)
     mappings.update(tx, [linked])
     journal.write(tx, [journal.about(linked, at=now, action="link", actor="accord", trace=copy.row.trace)])
     return replace(copy, mapping=linked, raw=own.raw)

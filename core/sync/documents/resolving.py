@@ -5,6 +5,7 @@
 | something that adds, within its key's time       | the same key and body again: the provider answers as it did      |
 | a create whose key is too old, or was of no help | after the look-up lag: our marker, or the document's number      |
 | a create that shared its request with others     | the same: its own key was never told to the provider             |
+| any of these whose copy was let go of since      | the same: it is not sent again                                   |
 | anything else                                    | after the settling time, a fresh look decides what is left to do |
 """
 
@@ -23,7 +24,7 @@ from core.store.intents import Intent
 from core.sync.batch import Report
 from core.sync.documents.copies import hold
 from core.sync.documents.finding import find_own
-from core.sync.documents.sending import CREATE, commit_written, key_helps, send_steps
+from core.sync.documents.sending import CREATE, commit_written, is_repeatable, key_helps, send_steps
 from core.sync.documents.standing import Copy, named_of
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
@@ -31,11 +32,12 @@ from core.sync.hub import Connection, Hub
 
 async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
     """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
-    until = _not_before(hub, connection, intent)
+    is_repeated = key_helps(hub, connection, intent) and await hub.db.read(lambda tx: _is_wanted(tx, copy))
+    until = _not_before(hub, connection, intent, is_repeated=is_repeated)
     if hub.clock.now() < until:
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False))
         report.waiting += 1
-    elif key_helps(hub, connection, intent):
+    elif is_repeated:
         await send_steps(hub, connection, [[(copy, intent)]], report, is_repeat=True)
     elif intent.action == CREATE:
         await _look_for_it(hub, connection, copy, intent, report)
@@ -44,16 +46,22 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
         await hub.db.run(lambda tx: intents.close(tx, {intent.id: "void"}, hub.clock.now()))
 
 
-def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
+def _is_wanted(tx: Tx, copy: Copy) -> bool:
+    """Not what a person has let go of: sent again, it would be made after all."""
+    return mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id].state not in (mappings.ENDED, "excluded")
+
+
+def _not_before(hub: Hub, connection: Connection, intent: Intent, *, is_repeated: bool) -> float:
     """When the outcome can be told: a request may still land after our time-out."""
     manifest, patience = connection.manifest, hub.timing.patience
-    if intent.resolve_after is not None and key_helps(hub, connection, intent):
-        return intent.resolve_after
-    if key_helps(hub, connection, intent) and manifest.create_key_seconds is not None:
-        return 0.0
+    told = intent.resolve_after or 0.0
+    if is_repeated and (told or manifest.create_key_seconds is not None):
+        return told
     lag = manifest.lookup_lag_seconds if intent.action == CREATE else 0.0
-    settled = intent.sent_at + (manifest.settle_seconds + lag) * patience
-    return max(settled, intent.resolve_after or 0.0)
+    settling = (manifest.settle_seconds + lag) * patience
+    # where a repeat was to tell, the wait was for that alone
+    is_counted = is_repeated or not is_repeatable(connection, intent)
+    return max(intent.sent_at + settling, told if is_counted or not told else told + settling)
 
 
 async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:

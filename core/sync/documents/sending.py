@@ -226,8 +226,13 @@ def settling(hub: Hub, connection: Connection, intent: Intent) -> float:
 def key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     """Whether it is sent again under its key to learn what became of it."""
     lifetime = connection.manifest.create_key_seconds
+    is_known = lifetime is None or hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+    return is_known and is_repeatable(connection, intent)
+
+
+def is_repeatable(connection: Connection, intent: Intent) -> bool:
+    """Whether it went out under a key of its own, and was not repeated too often: however old that key is."""
     if ADDS not in intent.wanted or intent.attempts >= KEY_TRIES or intent.batch:
         return False
-    if lifetime is None:
-        return intent.action == CREATE  # an upsert by our marker
-    return hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+    # without keys, an upsert by our marker
+    return connection.manifest.create_key_seconds is not None or intent.action == CREATE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS, Invoice, kind_of
+from core.model.holds import UNTOLD
 from core.model.lifecycle import STATES
 from core.model.merge import digest_of
 from core.model.money import spelled, written
@@ -23,6 +24,7 @@ from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.documents.marking import no_object_yet
 from core.sync.documents.standing import is_equal
+from core.sync.documents.untold import named_invoices
 from core.sync.documents.waits import in_words, waits_called
 from core.sync.hub import Hub
 
@@ -165,17 +167,18 @@ def told(tx: Tx, hub: Hub, kind: str, name: str) -> dict[str, Any]:
     paper, now = find(tx, hub, kind, name), hub.clock.now()
     about = documents.by_ids(tx, documents.about(tx, [paper.id]).get(paper.id, []))
     found = listed(tx, [paper], now)[0]
-    found["settled_by"] = listed(tx, sorted(about.values(), key=lambda one: one.id), now)
+    settling = sorted(about.values(), key=lambda one: one.id)
+    found["settled_by"] = [
+        {**one, "holds": _origin_holds(tx, of)} for one, of in zip(listed(tx, settling, now), settling, strict=True)
+    ]
     found["journal"] = [
         {"at": one.at, "action": one.action, "connection": one.connection, "actor": one.actor,
          "changes": {field: list(change) for field, change in one.changes.items()}}
         for one in journal.of_record(tx, paper.id, ENTRIES_SHOWN)
     ]  # fmt: skip
     found["waits"] = [one for one in waiting(tx, hub, paper.remote_id, [kind]) if one["connection"] == paper.origin]
-    found["holds"] = [
-        {"id": one.id, "connection": one.connection, "reason": one.reason, **one.detail}
-        for one in _origin_holds(tx, paper)
-    ]
+    shown = {hold["id"] for one in found["settled_by"] for hold in one["holds"]}
+    found["holds"] = [*_origin_holds(tx, paper), *_holds_on_shared_money(tx, paper, shown)]
     return found
 
 
@@ -198,11 +201,22 @@ def told_of_any(tx: Tx, hub: Hub, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _origin_holds(tx: Tx, paper: Paper) -> list[holds.Hold]:
+def _origin_holds(tx: Tx, paper: Paper) -> list[dict[str, Any]]:
+    """What is asked about it where it is made."""
     rows = [row for row in mappings.of_records(tx, [paper.id]).get(paper.id, ()) if row.connection == paper.origin]
     subjects = [work.mapping_subject(row.id) for row in rows]
     found = holds.of_subjects(tx, paper.origin, subjects)
-    return [one for some in found.values() for one in some if one.state == "open"]
+    return [_hold(one) for some in found.values() for one in some if one.state == "open"]
+
+
+def _holds_on_shared_money(tx: Tx, paper: Paper, shown: Collection[str]) -> list[dict[str, Any]]:
+    """What is asked about another part of a payment that was for this invoice, too, but for what is `shown`."""
+    asked = holds.listing(tx, connection=paper.origin, reason=UNTOLD, limit=AT_ONCE)
+    return [_hold(one) for one in asked if one.id not in shown and paper.called in named_invoices(one)]
+
+
+def _hold(one: holds.Hold) -> dict[str, Any]:
+    return {"id": one.id, "connection": one.connection, "reason": one.reason, **one.detail}
 
 
 def overview(tx: Tx, hub: Hub, external_id: str, *, with_children: bool) -> list[dict[str, Any]]:

@@ -57,6 +57,12 @@ def question(tx: Tx, connection: Connection, remote: RemoteDocument, paper: Pape
     return _draft(paper, field, left, remote.untold.amount, remote.untold.problem, names) if left else None
 
 
+def named_invoices(hold: Hold) -> list[str]:
+    """What the invoices are called that a question names."""
+    named = hold.detail.get("invoices")
+    return [str(one) for one in named] if isinstance(named, list) else []
+
+
 def settle(
     tx: Tx,
     hub: Hub,

@@ -55,6 +55,19 @@ def test_a_revoked_token_stays_in_the_list_and_its_name_is_not_given_again(world
     assert accord("tokens", "revoke", "nobody", "--json").error["code"] == "not_found"
 
 
+def test_who_made_and_who_revoked_a_token_stands_in_the_journal(world: World, accord: Accord) -> None:
+    """Each once, without the token; what was revoked before is not revoked again."""
+    token = accord("tokens", "create", "ada", "--scope", "admin", "--json").json["token"]
+    for _ in range(2):
+        accord("tokens", "revoke", "ada")
+    entries = _journalled(world, "token")
+    assert [(one.action, one.actor, one.changes) for one in entries] == [
+        ("make_token", actor(), {"ada": (None, "admin", "tokens")}),
+        ("revoke_token", actor(), {"ada": ("admin", None, "tokens")}),
+    ]
+    assert token not in str(entries)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -107,6 +120,6 @@ def test_lost_secrets_are_dropped_only_when_somebody_says_so(world: World, root:
     assert found == [("forget_secrets", "stripe", actor(), "0"), ("forget_secrets", "quickbooks", actor(), "1")]
 
 
-def _journalled(world: World) -> list[journal.Entry]:
-    """What the journal has of secrets, oldest first."""
-    return [one for one in reversed(world.db.read_now(lambda tx: journal.of_record(tx, ""))) if one.kind == "secret"]
+def _journalled(world: World, kind: str = "secret") -> list[journal.Entry]:
+    """What the journal has of secrets, or of tokens, oldest first."""
+    return [one for one in reversed(world.db.read_now(lambda tx: journal.of_record(tx, ""))) if one.kind == kind]

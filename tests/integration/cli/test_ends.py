@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from core.store import connections, customers, instance
+from core.cli.asking import actor
+from core.store import connections, customers, instance, journal
 from tests.integration.cli.conftest import Accord, customer_id, only
 from tests.support.acting import with_settings
 from tests.support.world import World
@@ -85,6 +86,8 @@ def test_a_database_of_which_nobody_could_tell_is_adopted_by_word(agreed: World,
     done = accord("db", "adopt", "--yes", "--json")
     assert (done.code, done.json["observing"]) == (0, ["hubspot", "quickbooks", "stripe"])
     assert {one.state for one in agreed.db.read_now(connections.every)} == {"observing"}
+    last = agreed.db.read_now(lambda tx: journal.of_record(tx, ""))[0]
+    assert (last.kind, last.action, last.actor) == ("database", "adopt", actor())
     assert "restored" in accord("status").out
     assert "restored from an older backup" in accord("doctor").out
     asyncio.run(agreed.activate_all())

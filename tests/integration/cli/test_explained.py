@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -141,6 +142,57 @@ def test_explain_tells_what_keeps_a_document_from_agreeing_and_what_to_do(
     # cells are wrapped: word by word
     for word in str(hold["cure"]).split()[:6]:
         assert word in out, (word, out)
+
+
+def refunded(world: World) -> str:
+    """A payment went back in part, which the books are not told of."""
+    invoice, _ = copied(world)
+    payment = pay(world, invoice, "119.00")
+    swept(world)
+    world.lookalikes["stripe"].edit("payment", payment, {"refunded": "20.00"})
+    swept(world)
+    return invoice
+
+
+def refunded_untold(world: World, place: int) -> str:
+    """Part of a payment of two invoices went back, and Stripe does not tell of which."""
+    both = invoice, _ = bill(world), bill(world)
+    payment = pay(world, invoice, "238.00", applications=[{"invoice": one, "amount": "119.00"} for one in both])
+    swept(world)
+    world.lookalikes["stripe"].edit("payment", payment, {"refunded": "19.00"})
+    swept(world)
+    return both[place]
+
+
+def paid_in_both(world: World) -> str:
+    """By its invoice, in the books."""
+    payment_in_both(world)
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice").values()
+    return str(copy["number"])
+
+
+@pytest.mark.parametrize(
+    ("situation", "where", "reason"),
+    [
+        (paid_in_both, "stripe", "rejected"),
+        (refunded, "quickbooks", "by_hand"),
+        (partial(refunded_untold, place=0), "stripe", "untold"),
+        (partial(refunded_untold, place=1), "stripe", "untold"),
+    ],
+    ids=["paid_in_both", "refunded", "first_refunded_untold", "second_refunded_untold"],
+)
+def test_explain_tells_of_an_invoice_what_is_asked_about_its_payments(
+    billing: World, accord: Accord, situation: Situation, where: str, reason: str
+) -> None:
+    """Who looks at an invoice, all copies of which are equal, must not think that nothing is left to do."""
+    name = situation(billing)
+    found = accord("explain", name, "--json").json
+    assert [one["agrees"] for one in found["copies"]] == [True, True]
+    (hold,) = [hold for one in (found, *found["settled_by"]) for hold in _asked(one)]
+    assert (hold["connection"], hold["reason"]) == (where, reason)
+    out = " ".join(accord("explain", name).out.split())
+    for part in (hold["id"], "payment", where, reason, *str(hold["cure"]).split()[:6]):
+        assert part in out, (part, out)
 
 
 def _asked(found: Any) -> list[dict[str, Any]]:

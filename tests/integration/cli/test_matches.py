@@ -118,12 +118,14 @@ def test_what_is_wrong_is_told_by_line_and_nothing_is_answered(asked: World, acc
         {**twins[1], "choice": "leave"},
         {**twins[0], "choice": "link:nobody"},
         {**ada[0], "candidate": "7", "choice": "link"},
+        {**ada[0], "candidate": "7" * 5000, "choice": "link"},
     ]
     name = filled(file, wrong, lambda row: row["choice"])
     result = accord("match", "import", name, "--json")
     told = [(one["line"], one["field"]) for one in result.json["bad"]]
     assert told == [
         (2, "digest"), (3, "hold"), (4, "choice"), (5, "choice"), (7, "choice"), (8, "candidate"),
+        (9, "candidate"),
     ]  # fmt: skip
     assert (result.code, result.json["not_answered"], len(open_holds(asked))) == (1, 1, 4)
     some = accord("match", "import", name, "--skip-bad", "--json")

@@ -8,7 +8,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from core.store import connections, customers, work
+from core.cli.asking import actor
+from core.store import connections, customers, journal, work
 from core.store.database import Database
 from core.sync import registry
 from core.sync.activation import activate
@@ -82,6 +83,9 @@ def test_activation_needs_the_plan_of_today(world: World, accord: Accord) -> Non
     assert accord("activate", "stripe", "--plan", digest).code == 0
     assert world.db.read_now(lambda tx: connections.get(tx, "stripe")).state == "active"
     assert accord("activate", "stripe", "--plan", digest).code == 1
+    (entry,) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
+    assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "activate", actor())
+    assert entry.changes == {"plan": (None, digest, "activate")}
 
 
 def test_of_two_who_activate_at_once_one_is_refused(world: World, accord: Accord) -> None:
@@ -114,6 +118,9 @@ def test_apply_does_exactly_what_the_plan_says(agreed: World, accord: Accord, tm
     assert agreed.neutral("stripe")[only(agreed, "stripe")]["phone"] == "+4930123456"
     assert {name: agreed.writes(name) - before[name] for name in NAMES} == {"stripe": 1, "hubspot": 0, "quickbooks": 0}
     assert set(agreed.db.read_now(work.counts)) == {"hubspot", "quickbooks"}
+    entry = agreed.db.read_now(lambda tx: journal.of_record(tx, ""))[0]
+    assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "apply", actor())
+    assert entry.changes["plan"][1] in file.read_text()
 
 
 def test_a_stale_plan_is_refused_as_a_whole(agreed: World, accord: Accord, tmp_path: Path) -> None:
@@ -183,7 +190,8 @@ def test_an_observing_connection_is_never_written_to(world: World, accord: Accor
 def test_what_is_no_plan_is_refused(agreed: World, accord: Accord, tmp_path: Path) -> None:
     """Any file may be named by mistake."""
     assert agreed.db.read_now(customers.count) == 1
-    for content in (b"", b"\xff\xfe", b"[]", b'{"accord_plan": 99, "plans": []}', b"\0" * 10):
+    deep = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for content in (b"", b"\xff\xfe", b"[]", b'{"accord_plan": 99, "plans": []}', b"\0" * 10, deep):
         file = tmp_path / "odd"
         file.write_bytes(content)
         assert accord("apply", str(file), "--json").error["field"] == "plan"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,15 +20,16 @@ import pytest
 import sqlalchemy as sa
 
 import run_daemon
+from core.cli.asking import actor
 from core.cli.consent import Callback
 from core.cli.credentials import Consenting, connect_one
 from core.cli.desk import Desk
 from core.cli.main import run
-from core.errors import ConfigError, ReauthorizeError, RetryError, StorageError
+from core.errors import ConfigError, ReauthorizeError, RetryError, StorageError, WrongAccountError
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.client import SandboxClient
-from core.store import connections, customers, schema
+from core.store import connections, customers, journal, schema
 from core.store.database import Database
 from tests.integration.cli.conftest import Accord
 from tests.support.acting import with_settings
@@ -48,6 +50,9 @@ def test_keys_connect_and_pin_the_account(world: World, accord: Accord) -> None:
     world.db.run_now(lambda tx: connections.change(tx, "stripe", account_id="acct_other:live"))
     other = accord("connect", "stripe", "--json")
     assert (other.code, other.error["code"]) == (1, "wrong_account")
+    (entry,) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
+    assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "connect", actor())
+    assert entry.changes == {"account": (None, result.json["account"], "connect")}
 
 
 def test_a_missing_key_is_named_with_its_variable(world: World, accord: Accord) -> None:
@@ -63,6 +68,22 @@ def test_a_missing_webhook_secret_stops_nothing_and_is_told(world: World, accord
     del world.vaults["stripe"].values["webhook_secret"]
     result = accord("connect", "stripe", "--json")
     assert (result.code, result.json["missing"]) == (0, {"webhook_secret": "ACCORD_STRIPE_WEBHOOK_SECRET"})
+
+
+def test_a_key_that_is_typed_is_stored_once_it_opens_the_pinned_account(agreed: World, root: WorldRoot) -> None:
+    """A running daemon takes what is stored at once, and would write into the other account."""
+    old, account = agreed.vaults["stripe"].values.pop("api_key"), _row(agreed, "stripe").account_id
+    agreed.db.run_now(lambda tx: connections.change(tx, "stripe", account_id="acct_of_before"))
+    terminal = _Terminal()
+    desk = _Typing(root, (terminal, terminal, terminal))
+    consenting = Consenting(port=0, has_browser=False, patience=1)
+    desk.types = old
+    with pytest.raises(WrongAccountError):
+        connect_one(desk, "stripe", consenting)
+    assert agreed.vaults["stripe"].get("api_key") is None
+    agreed.db.run_now(lambda tx: connections.change(tx, "stripe", account_id=account))
+    assert connect_one(desk, "stripe", consenting) == 0
+    assert agreed.vaults["stripe"].get("api_key") == old
 
 
 def test_good_credentials_end_what_waited_for_them(agreed: World, accord: Accord) -> None:
@@ -172,6 +193,9 @@ def test_only_the_right_state_is_taken_for_the_answer() -> None:
         assert _get(f"{base}?code=evil&state=guess") == 400
         assert _get(f"{base}?code=evil") == 400
         assert _get(f"{base.replace('callback', 'other')}?code=evil&state={callback.state}") == 400
+        with socket.create_connection(("127.0.0.1", int(base.split(":")[2].partition("/")[0])), timeout=5) as odd:
+            odd.sendall(f"GET http://[?code=evil&state={callback.state} HTTP/1.0\r\n\r\n".encode())
+            assert b" 400 " in odd.recv(100)
         assert _get(f"{base}?code=good&state={callback.state}&realmId=91") == 200
         waiter.join()
     assert (found["code"], found["realmId"]) == ("good", "91")
@@ -225,6 +249,17 @@ class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         """Yes."""
         return True
+
+
+class _Typing(Desk):
+    """A person types the same secret whatever is asked for."""
+
+    types = ""
+
+    def ask_hidden(self, words: str) -> str:
+        """The secret."""
+        del words
+        return self.types
 
 
 class _Person:

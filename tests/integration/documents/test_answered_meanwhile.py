@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
-from core.store import mappings
+from core.store import holds, mappings
+from core.store.database import Database
 from core.store.holds import Hold
 from core.sync import answers
 from core.sync.documents.asking import look_again
+from core.sync.restoring import begin_observing
 from tests.integration.documents.test_balances import BOOKS, billed, only_hold
+from tests.integration.documents.test_closed_books import close
 from tests.support.acting import everybody, held
-from tests.support.paper import bill, papers, pay
+from tests.support.crashes import copy_sqlite
+from tests.support.paper import an_hour_later, at_rest, bill, billing, papers, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 
-def meanwhile(world: World, name: str, asked_for: str, act: Callable[[], object]) -> None:
+def meanwhile(world: World, name: str, asked_for: str, act: Callable[[], object], named: str = "") -> None:
     """This happens once, while a system is asked for something: before its answer is there."""
     plain, acts = world.exchanges[name], [act]
 
     def exchange(request: HttpRequest) -> HttpResponse:
         response = plain(request)
-        if asked_for in request.url and acts:
+        if asked_for in request.url and named in unquote(request.url) and acts:
             acts.pop()()
         return response
 
@@ -75,3 +80,58 @@ async def test_an_invoice_that_counts_as_void_while_it_is_looked_for_is_not_aske
     assert [one.document.status for one in papers(world)] == ["void"]
     assert held(world) == []
     assert states(world, BOOKS) == ["excluded"]
+
+
+async def test_a_forgotten_copy_that_is_let_go_of_while_it_is_looked_for_stays_let_go() -> None:
+    """After a restore it was tied again, as if nobody had said anything: voids and payments would have gone there."""
+    world = await billing()
+    close(world, "2026-11-30")
+    bill(world)
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    close(world, None)
+    await an_hour_later(world)
+    assert len(shown(world, BOOKS)) == 1
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    (hold,) = held(world)
+    meanwhile(world, BOOKS, "query?", says(world, hold, "leave"), named="Invoice")
+    await world.activate_all()
+    await an_hour_later(world)
+    assert world.db.read_now(lambda tx: holds.get(tx, hold.id).answer) == "leave"  # type: ignore[union-attr]
+    assert states(world, BOOKS) == ["excluded"]
+    assert held(world) == []
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+async def test_what_became_of_a_create_is_found_out_although_its_copy_was_let_go_of(*, is_made: bool) -> None:
+    """It stayed in doubt for ever, and what it had made was nobody's; sent again, it would be made after all."""
+    world = await billing()
+    close(world, "2026-11-30")
+    bill(world)
+    await world.next_sweep()
+    (hold,) = held(world)
+    close(world, None)
+    plain = world.exchanges[BOOKS]
+
+    def unanswered(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and "/invoice" in request.url:
+            world.exchanges[BOOKS] = plain
+            says(world, hold, "leave")()
+            if is_made:
+                plain(request)
+            raise TimeoutError
+        return plain(request)
+
+    world.exchanges[BOOKS] = unanswered
+    await an_hour_later(world)
+    for _ in range(3):
+        world.clock.time += 3_700
+        await world.settle()
+    (row,) = world.db.read_now(lambda tx: mappings.page(tx, BOOKS, "", 10, "invoice"))
+    made = list(world.lookalikes[BOOKS].neutral("invoice"))
+    assert (row.state, [row.remote_id] if row.remote_id else []) == ("excluded", made)
+    assert len(made) == is_made
+    at_rest(world)

@@ -123,6 +123,29 @@ async def test_what_is_booked_and_is_another_entitys_by_now_is_asked_about_and_s
     assert booked(world) == {US: ["119.00"], EU: ["70.00"]}
 
 
+async def test_a_copy_in_other_books_that_somebody_made_payable_is_payable_no_more() -> None:
+    """It waited for a person's word on where it belongs, and could be paid there meanwhile."""
+    world = await company(ada="us")
+    bill(world)
+    await world.next_sweep()
+    belongs(world, "ada", "eu")
+    await world.next_sweep()
+    (hold,) = held(world)
+    books = world.lookalikes[US]
+    (copy,) = books.neutral("invoice")
+    books.edit("invoice", copy, {"extra": {"AllowOnlineCreditCardPayment": True}})
+    await world.next_sweep()
+    (row,) = books.objects("invoice").values()
+    assert row["AllowOnlineCreditCardPayment"] is False
+    assert [(one.id, one.digest) for one in held(world)] == [(hold.id, hold.digest)]
+    # of what is void nobody is asked to pay anything
+    books.edit("invoice", copy, {"extra": {"AllowOnlineCreditCardPayment": True}})
+    books.edit("invoice", copy, {"status": "void"})
+    await answer(world, hold, "rebook")
+    assert booked(world)[EU] == ["119.00"]
+    at_rest(world)
+
+
 async def test_what_is_its_entitys_again_is_asked_about_no_more() -> None:
     """A slip, put right where it was made."""
     world = await company(ada="us")

@@ -118,6 +118,24 @@ async def test_an_amount_that_a_person_changed_is_asked_about_and_kept() -> None
     assert (there["total"], there["paid"]) == ("1.00", "0.00")
 
 
+async def test_a_copy_whose_amount_was_edited_is_billed_by_nobody_while_that_is_asked_about() -> None:
+    """It waited for a person and was payable meanwhile: its customer could have paid twice."""
+    world = await billing(CRM)
+    bill(world)
+    await world.next_sweep()
+    (remote_id,) = world.lookalikes["hubspot"].neutral("invoice")
+    edited = {"accord_total": "1.00", "hs_invoice_billable": "true"}
+    world.lookalikes["hubspot"].edit("invoice", remote_id, {"extra": edited})
+
+    world.clock.time += 90_000
+    await world.settle()
+
+    (there,) = shown(world, "hubspot")
+    assert (there["is_payable"], there["total"]) == (False, "1.00")
+    (hold,) = held(world)
+    assert "accord_total is 1 at HubSpot" in str(hold.detail["problem"])
+
+
 async def test_what_people_do_to_copies_is_found_within_a_day_though_nothing_tells_of_it() -> None:
     """Neither a state that somebody put by hand nor a copy that somebody deleted stays equal in the registry."""
     world = await billing(CRM)

@@ -230,7 +230,8 @@ async def test_a_digest_that_was_cut_short_or_made_up_is_stale() -> None:
     """Not a number that nobody saw."""
     world = await billed(3)
     seen = (await planned(world, "hubspot")).digest
-    for wrong in (seen.partition("-")[0], f"{seen}0x", seen.partition("-")[0] + "-", "0" * 24 + "-5"):
+    cut = seen.partition("-")[0]
+    for wrong in (cut, f"{seen}0x", f"{cut}-", "0" * 24 + "-5", f"{cut}-{'9' * 400}", f"{cut}-{'9' * 5000}"):
         with pytest.raises(InvalidInputError, match="stale"):
             await activated(world, "hubspot", wrong)
 

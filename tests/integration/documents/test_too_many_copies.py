@@ -11,6 +11,7 @@ from config.file import AccordConfig
 from core.model import holds
 from core.model.policy import DocumentPolicy, Guard
 from core.store.holds import Hold
+from core.sync.documents.asking import look_again
 from core.sync.documents.guarding import too_many
 from tests.support.acting import all_day, answer, enter, failing, held
 from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books
@@ -117,6 +118,51 @@ async def test_a_payment_between_question_and_answer_spoils_no_approval() -> Non
     await world.next_sweep()
     assert sorted(one["status"] for one in shown(world, "quickbooks")) == ["open"] * 5 + ["paid"]
     assert held(world) == []
+
+
+async def test_nobody_is_asked_about_copies_that_are_not_wanted_any_more() -> None:
+    """They were voided meanwhile: the question stood there, and its answer did nothing."""
+    world, ids = await many(6)
+    for one in ids:
+        world.lookalikes["stripe"].edit("invoice", one, {"status": "void"})
+    await world.next_sweep()
+    assert held(world) == []
+    for _ in range(6):
+        bill(world)
+    await world.next_sweep()
+    assert (stopped(world).detail["records"], stopped(world).detail["amounts"]) == (6, {"invoice USD": "714.00"})
+
+
+async def test_the_question_tells_of_those_copies_alone_that_still_wait_for_its_answer() -> None:
+    """Of what is void by now it told the money still, and added to it whatever came later."""
+    world, ids = await many(6)
+    before = stopped(world)
+    for one in ids[:2]:
+        world.lookalikes["stripe"].edit("invoice", one, {"status": "void"})
+    await world.next_sweep()
+    hold = stopped(world)
+    assert (hold.id, hold.detail["records"], hold.detail["amounts"]) == (before.id, 4, {"invoice USD": "476.00"})
+    assert len(hold.detail["subjects"]) == 4
+    for _ in range(6):
+        bill(world, lines=[{"description": "Seats", "amount": "4.00"}])
+    await world.next_sweep()
+    hold = stopped(world)
+    assert (hold.detail["records"], hold.detail["amounts"]) == (10, {"invoice USD": "500.00"})
+    await answer(world, hold, "approve")
+    assert len(shown(world, "quickbooks")) == 10
+    assert held(world) == []
+
+
+async def test_copies_that_are_asked_about_a_second_time_are_told_with_their_money() -> None:
+    """They were being looked at when the answer came, which was not theirs then."""
+    world, _ = await many(6)
+    hold, books = stopped(world), world.hub.connections["quickbooks"]
+    world.db.run_now(lambda tx: look_again(tx, world.hub, books, ["invoice"], [], "t"))
+    await answer(world, hold, "approve")
+    again = stopped(world)
+    assert (again.detail["records"], again.detail["amounts"]) == (6, {"invoice USD": "714.00"})
+    await answer(world, again, "approve")
+    assert len(shown(world, "quickbooks")) == 6
 
 
 async def test_too_many_voids_wait_too() -> None:

@@ -82,7 +82,7 @@ async def seen(world: World, name: str, remote_ids: Sequence[str]) -> None:
 async def applied(world: World, name: str, shown: Plan, patience: float = 60.0) -> Standing:
     """A person applies this plan; what has become of it."""
     connection = world.hub.connections[name]
-    subjects = world.db.run_now(lambda tx: carry_out.begin(tx, world.hub, connection, shown))
+    subjects = world.db.run_now(lambda tx: carry_out.begin(tx, world.hub, connection, shown, actor="ann"))
     await carry_out.carry_out(world.hub, connection, subjects, patience=patience)
     return world.db.read_now(lambda tx: carry_out.standing(tx, connection, subjects))
 
@@ -126,7 +126,7 @@ async def test_what_the_guard_stops_is_not_approved_by_a_plan_that_did_not_show_
     assert {one.reason for one in held(world)} == {"unreadable_value"}
     clear(world, "hubspot")
     shown = await plan(world.hub, world.hub.connections["hubspot"])
-    world.db.run_now(lambda tx: carry_out.begin(tx, world.hub, world.hub.connections["hubspot"], shown))
+    world.db.run_now(lambda tx: carry_out.begin(tx, world.hub, world.hub.connections["hubspot"], shown, actor="ann"))
     await world.lanes.run("hubspot")
     assert with_phone(world) == MANY
     assert held(world, holds.MASS_CHANGE)

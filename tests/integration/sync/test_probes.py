@@ -202,3 +202,21 @@ async def test_what_was_told_by_a_delivery_that_nobody_understood_is_found_by_th
     await world.next_sweep()
     assert {value(world, other, "phone") for other in NAMES} == {"+4930111"}
     assert failing(world) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_delivery_that_is_sent_again_after_accord_learnt_to_read_it_is_read(name: str) -> None:
+    """Whoever has installed the version that understands it sends it again from the provider's page."""
+    world = await agreeing()
+    await webhooks_on(world)
+    connection = world.hub.connections[name]
+    world.hub.connections[name] = replace(connection, webhooks=Deaf(connection.webhooks))  # type: ignore[index]
+    edit_only(world, name, {"phone": "+4930111"})
+    deliveries = due(world, name)
+    await receive(world, name, deliveries)
+    assert world.db.read_now(inbox.counts) == {(name, "poison"): len(deliveries)}
+    await receive(world, name, deliveries)
+    assert world.db.read_now(inbox.counts) == {(name, "poison"): len(deliveries)}
+    world.hub.connections[name] = connection  # type: ignore[index]
+    await receive(world, name, deliveries)
+    assert world.db.read_now(inbox.counts) == {(name, "done"): len(deliveries)}

@@ -114,6 +114,15 @@ async def test_lists_are_paged_and_counted(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/customers", params={"page_size": 101})).status_code == 422
 
 
+@pytest.mark.parametrize("external_id", ["KÖLN-7", "straße 2", "ΑΘΗΝΑ"])
+async def test_a_customer_is_found_by_its_id_as_it_is_written(api: httpx.AsyncClient, external_id: str) -> None:
+    """SQLite folds the letters of ASCII only, and nobody's database makes ss of ß."""
+    await enter(api, external_id)
+    found = (await api.get("/v1/customers", params={"search": external_id})).json()
+    assert [one["external_customer_id"] for one in found["data"]] == [external_id]
+    assert found["meta"]["total"] == 1
+
+
 async def test_a_list_goes_on_after_a_customer_that_was_listed_and_nothing_else(api: httpx.AsyncClient) -> None:
     """Nonsense was a place in the alphabet: a page was skipped, and nobody told."""
     for name in ("a", "b", "c", "d"):

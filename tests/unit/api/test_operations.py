@@ -125,6 +125,22 @@ async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World
     assert (await api.get("/v1/holds", params={"external_customer_id": "nobody"})).status_code == 404
 
 
+async def test_a_total_is_of_what_the_filters_let_through_and_openapi_says_so(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """A program that pages by it would ask for rows that never come."""
+    for number in range(2):
+        world.lookalikes["stripe"].edit("customer", None, {"name": f"Twin {number}", "email": "twin@example.test"})
+    await world.activate_all()
+    asked = {"connection": "stripe", "limit": "1"}
+    held = (await api.get("/v1/holds", params=asked)).json()
+    assert (len(held["data"]), held["total"]) == (1, 2)
+    assert (await api.get("/v1/holds", params={**asked, "connection": "hubspot"})).json()["total"] == 0
+    schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
+    for name in ("Holds", "Failures"):
+        assert "that the filters let through" in schemas[name]["properties"]["total"]["description"]
+
+
 async def test_failures_are_listed_and_retried(api: httpx.AsyncClient, world: World) -> None:
     """Nothing fails in a quiet world; a retry says how much it looks at."""
     await world.activate_all()

@@ -201,7 +201,7 @@ async def test_a_token_that_ended_opens_nothing(site: Site, world: World) -> Non
         assert (late.status_code, "'short' is expired" in late.json()["detail"]) == (401, True)
     async with site.client("read") as api:
         assert (await api.get("/v1/holds")).status_code == 200
-        world.db.run_now(lambda tx: api_tokens.revoke(tx, "a-read", world.clock.now()))
+        world.db.run_now(lambda tx: api_tokens.revoke(tx, "a-read", world.clock.now(), actor="ann"))
         assert "'a-read' is revoked" in (await api.get("/v1/holds")).json()["detail"]
 
 
@@ -223,7 +223,7 @@ async def test_when_all_tokens_have_ended_the_api_stays_shut(world: World, healt
         assert (await api.get("/v1/holds")).status_code == 200
         token(world, "only", "admin")
         assert (await api.get("/v1/holds")).status_code == 401
-        world.db.run_now(lambda tx: api_tokens.revoke(tx, "only", world.clock.now()))
+        world.db.run_now(lambda tx: api_tokens.revoke(tx, "only", world.clock.now(), actor="ann"))
         assert (await api.get("/v1/holds")).status_code == 401
         assert (await api.get("/healthz")).status_code == 200
 

@@ -70,6 +70,49 @@ def test_the_sandbox_shows_it() -> None:
     assert not config.policy.connections["stripe"].documents.overview
 
 
+# ---- a copy that somebody could pay ----------------------------------------------------------------
+
+BILLED_IN_BOOKS = """
+[connections.books]
+provider = "quickbooks"
+[connections.books.documents]
+originates = ["invoice", "payment", "credit_note"]
+[connections.stripe]
+provider = "stripe"
+{setting}
+[connections.stripe.documents]
+mirrors = [{kinds}]
+"""
+
+
+def mirrored(tmp_path: Path, kinds: str, setting: str = "") -> tuple[str, ...]:
+    """What Stripe gets copies of by such a file."""
+    path = tmp_path / "accord.toml"
+    path.write_text(BILLED_IN_BOOKS.format(kinds=kinds, setting=setting), encoding="utf-8")
+    return load_config(path, PROVIDERS).policy.connections["stripe"].documents.mirrors
+
+
+@pytest.mark.parametrize(
+    ("kinds", "lacking"),
+    [
+        ('"invoice"', "payment and credit_note"),
+        ('"invoice", "payment"', "credit_note"),
+        ('"credit_note", "invoice"', "payment"),
+    ],
+)
+def test_a_copy_that_would_stay_payable_for_ever_is_refused(tmp_path: Path, kinds: str, lacking: str) -> None:
+    """An invoice that was paid in the books was open at Stripe, with an address where it could be paid once more."""
+    with pytest.raises(ConfigError, match=f"could be paid again at Stripe until .*: add {lacking}$"):
+        mirrored(tmp_path, kinds)
+
+
+def test_what_settles_a_copy_at_stripe_is_copied_or_open_copies_are_wanted(tmp_path: Path) -> None:
+    """Who says that copies may be open has said so of these, too."""
+    assert len(mirrored(tmp_path, '"invoice", "payment", "credit_note"')) == 3
+    assert mirrored(tmp_path, '"invoice"', 'mirror_open_invoices = "yes"') == ("invoice",)
+    assert mirrored(tmp_path, '"payment"') == ("payment",)
+
+
 # ---- entities ---------------------------------------------------------------------------------------
 
 HEAD = """

@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from core.errors import AmbiguousError, RetryError
+from core.errors import AmbiguousError, ReauthorizeError, RetryError
 from core.http.client import HttpClient, error_of
 from core.ports import HttpRequest, HttpResponse, Shell
 
@@ -144,3 +144,13 @@ def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
     told = str(error_of(error))
     assert "sk_live" not in told
     assert "does a secret hold a line end" in told
+
+
+async def test_a_secret_with_a_letter_that_no_header_has_is_a_persons_to_correct() -> None:
+    """A key copied as the provider's page shows it, with dots in place of letters, looked like a bug of Accord's."""
+    client = HttpClient(shell(lambda _: HttpResponse(200, {}, b"")))
+    with pytest.raises(ReauthorizeError, match="a secret holds a character that no key has") as caught:
+        await client.send("GET", "http://a.example/", {"authorization": "Bearer sk_live_\u2022\u2022"})
+    await client.aclose()
+    assert "sk_live" not in str(caught.value)
+    assert caught.value.__cause__ is None

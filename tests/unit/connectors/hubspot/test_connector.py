@@ -449,7 +449,7 @@ def test_an_archived_object_is_missing_however_it_is_returned(world: Any) -> Non
     [
         (saying(500), RetryError),
         (saying(200, b"garbage"), ReplyError),
-        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RejectedError),
+        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RetryError),
         (saying(200, {"results": [{"no": "id"}]}), ReplyError),
         (raising(TimeoutError()), RetryError),
         (raising(ConnectionResetError()), RetryError),
@@ -816,6 +816,29 @@ def test_a_failed_write_says_whether_it_may_have_happened(
     assert len([one for one in world.requests if "/batch/up" in one.url]) == 1
 
 
+@pytest.mark.parametrize("action", ["create", "update"])
+@pytest.mark.parametrize(
+    ("category", "error"),
+    [("INTERNAL", AmbiguousError), ("RATE_LIMITS", RetryError), ("VALIDATION_ERROR", RejectedError)],
+)
+def test_one_failure_in_a_batch_is_a_refusal_only_where_hubspot_says_so(
+    world: Any, action: str, category: str, error: type[Exception]
+) -> None:
+    """What was taken for refused, and had happened, would be made a second time under another marker."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada"}))
+
+    def failing(request: HttpRequest) -> HttpResponse:
+        (one,) = json.loads(request.body)["inputs"]
+        told = {"category": category, "message": "no", "context": {"objectWriteTraceId": [one["objectWriteTraceId"]]}}
+        return saying(207, {"results": [], "errors": [told]})(request)
+
+    on("/batch/upsert" if action == "create" else "/batch/update", failing, world)
+
+    receipt = world.create({"name": "B"}, "i.m.1") if action == "create" else world.update(seen, {"phone": "1"})
+
+    assert type(receipt) is error
+
+
 @pytest.mark.parametrize(("fault", "error"), [(saying(500), AmbiguousError), (saying(401, {}), AmbiguousError)])
 def test_a_write_that_cannot_be_read_back_may_have_happened(world: Any, fault: Any, error: type[Exception]) -> None:
     """It has; but what it made of the object is unknown."""
@@ -1137,6 +1160,23 @@ def test_real_sockets_are_kept_alive_and_carry_what_the_sdk_built(world: Any, cl
     write = world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, "contact:7")
     (receipt,) = world.run(connector.write([write]))
     assert type(receipt) is RetryError
+
+
+@pytest.mark.parametrize("token", ["pat-eu1-\u2022\u2022", "pat-eu1\n-x"])
+def test_a_token_with_a_letter_that_no_token_has_is_a_persons_to_correct(world: Any, clock: Any, token: str) -> None:
+    """Copied as a page shows it; nothing was sent, so that a write is not in doubt."""
+
+    async def here(call: Any) -> Any:
+        return call()
+
+    world.vault.values["access_token"] = token
+    config = ConnectionConfig("crm", "hubspot", {"base_url": "http://127.0.0.1:9"})
+    connector = PROVIDER.build(config, world.vault, Shell(clock, here))
+    with pytest.raises(ReauthorizeError, match="the access token holds a character") as caught:
+        world.run(connector.identify())
+    assert "pat" not in str(caught.value)
+    write = world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, "contact:7")
+    assert type(world.run(connector.write([write]))[0]) is ReauthorizeError
 
 
 def test_importing_the_connector_imports_no_sdk() -> None:

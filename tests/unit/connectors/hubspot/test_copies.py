@@ -427,19 +427,41 @@ def test_a_customer_that_is_gone_is_refused(world: Any, copyist: Copyist, contac
         {"extra": {"accord_total": ""}},
         {"extra": {"accord_status": "banana"}},
         {"extra": {"accord_ref": ""}},
-        {"extra": {"hs_invoice_billable": "true"}},
         {"due_on": "2030-01-01"},
         {"memo": "changed"},
     ],
 )
 def test_what_a_person_changes_is_put_back(world: Any, copyist: Copyist, contact: str, changes: Any) -> None:
-    """Status, balance, our own properties, and that HubSpot never bills it."""
+    """Status, balance, our own properties."""
     copyist.bring(invoice(contact))
     before = copyist.seen
     world.hubspot.edit("invoice", copyist.remote_id, changes)
 
     assert copyist.bring(invoice(contact)) == ["update"]
     assert copyist.seen == before
+
+
+@pytest.mark.parametrize("billable", ["true", ""])
+def test_a_copy_that_hubspot_was_told_to_bill_is_billed_no_more(
+    world: Any, copyist: Copyist, contact: str, billable: str
+) -> None:
+    """Before anything else is done about it: what else was changed is put back by a write of its own."""
+    copyist.bring(invoice(contact))
+    before = copyist.seen
+    world.hubspot.edit("invoice", copyist.remote_id, {"extra": {"hs_invoice_billable": billable}, "memo": "changed"})
+
+    assert copyist.bring(invoice(contact)) == ["unbill", "update"]
+    assert copyist.seen == before
+
+
+def test_what_is_void_is_billed_to_nobody(world: Any, copyist: Copyist, contact: str) -> None:
+    """It has no step of its own: what HubSpot would refuse of a void copy is not asked of it first."""
+    void = invoice(contact, status="void", due=Decimal(0))
+    copyist.bring(invoice(contact))
+    copyist.bring(void)
+    world.hubspot.edit("invoice", copyist.remote_id, {"extra": {"hs_invoice_billable": "true"}})
+
+    assert copyist.bring(void) == ["update"]
 
 
 def test_what_the_document_leaves_blank_is_somebodys_to_fill_in(world: Any, copyist: Copyist, contact: str) -> None:

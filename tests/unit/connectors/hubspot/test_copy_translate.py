@@ -17,7 +17,12 @@ from core.model.paper import WantedDocument
 from core.ports import ConnectionConfig
 
 DOCUMENTS = HubSpotDocuments(ConnectionConfig("crm", "hubspot"))
-OURS = {"accord_ref": "instance.mapping.1", "hs_currency": "EUR", "hs_invoice_status": "draft"}
+OURS = {
+    "accord_ref": "instance.mapping.1",
+    "hs_currency": "EUR",
+    "hs_invoice_billable": "false",
+    "hs_invoice_status": "draft",
+}
 OPEN = OURS | {"hs_invoice_status": "open", "accord_status": "open"}
 ITEM = {"name": "Seat", "price": "10", "quantity": "2", "discount": "1"}
 

@@ -150,23 +150,31 @@ def test_a_message_that_cannot_be_taken_apart_is_shown_whole(listed: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("category", "kind"),
+    ("category", "on_read", "on_write"),
     [
-        ("OBJECT_NOT_FOUND", GoneError),
-        ("RATE_LIMITS", RetryError),
-        ("LOCKED", RetryError),
-        ("VALIDATION_ERROR", RejectedError),
+        ("OBJECT_NOT_FOUND", GoneError, GoneError),
+        ("RATE_LIMITS", RetryError, RetryError),
+        ("LOCKED", RetryError, RetryError),
+        ("VALIDATION_ERROR", RejectedError, RejectedError),
+        ("CONFLICT", RejectedError, RejectedError),
+        ("OBJECT_ALREADY_EXISTS", TakenError, TakenError),
+        ("MISSING_REQUIRED_PROPERTY", RejectedError, RejectedError),
+        ("INTERNAL", RetryError, AmbiguousError),
+        (None, RetryError, AmbiguousError),
     ],
 )
-def test_one_input_of_a_batch_fails_in_its_own_way(category: str, kind: type[AccordError]) -> None:
-    """A 207 carries an error for each input."""
-    assert type(item_error(Problem("told", category), "contact")) is kind
+def test_one_input_of_a_batch_fails_in_its_own_way(
+    category: str | None, on_read: type[AccordError], on_write: type[AccordError]
+) -> None:
+    """A 207 carries an error for each input; one that is no known refusal does not say that nothing was done."""
+    assert type(item_error(Problem("told", category), "contact", is_write=False)) is on_read
+    assert type(item_error(Problem("told", category), "contact", is_write=True)) is on_write
 
 
-@pytest.mark.parametrize("category", ["OBJECT_NOT_FOUND", "LOCKED", None])
+@pytest.mark.parametrize("category", ["OBJECT_NOT_FOUND", "LOCKED", "VALIDATION_ERROR", None])
 def test_an_error_without_words_is_an_error_too(category: str | None) -> None:
     """Null where words should be must not turn a refusal into a riddle."""
-    assert str(item_error(Problem(None, category), "contact"))
+    assert str(item_error(Problem(None, category), "contact", is_write=True))
 
 
 @pytest.mark.parametrize(

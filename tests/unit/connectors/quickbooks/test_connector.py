@@ -828,6 +828,8 @@ async def test_a_fault_inside_http_200_is_no_success(world: World) -> None:
         '{"QueryResponse":{"Fault":%s},"time":"2026-11-20T00:00:00-08:00"}',
         '{"CDCResponse":[{"Fault":%s}],"time":"2026-11-20T00:00:00-08:00"}',
         '{"CDCResponse":[{"QueryResponse":[{},{"Fault":%s}]}],"time":"2026-11-20T00:00:00-08:00"}',
+        '{"CDCResponse":[{"QueryResponse":[{},{"fault":%s}]}],"time":"2026-11-20T00:00:00-08:00"}',
+        '{"QueryResponse":{},"fault":%s,"time":"2026-11-20T00:00:00-08:00"}',
     ],
 )
 async def test_a_fault_in_place_of_objects_is_no_empty_page(world: World, answer: str) -> None:

@@ -379,6 +379,17 @@ def test_too_many_lines_are_refused_before_they_are_sent() -> None:
     assert len(body_of(invoice(*many))["Line"]) == 752
 
 
+def test_lines_at_no_percent_and_the_rounding_line_are_counted_as_quickbooks_counts_them() -> None:
+    """A line with a tax code is taxable, whatever its percentage; what would be refused is not sent."""
+    free = [line("1.00", id=f"l{number}") for number in range(751)]
+    rounded = [line("0.13", id=f"l{number}", tax="0.02") for number in range(749)] + [line("0.13", tax="0.03")]
+
+    assert len(body_of(invoice(*free[:-1]), VAT)["Line"]) == 750
+    assert len(body_of(invoice(*rounded[1:]), VAT)["Line"]) == 750
+    assert refused(invoice(*free), booking=VAT).limit == "750 lines"
+    assert refused(invoice(*rounded), booking=VAT).limit == "750 lines"
+
+
 def test_a_line_break_is_allowed_and_other_letters_outside_of_the_us() -> None:
     """Only US companies store ISO-8859-1."""
     assert body_of(invoice(line(description="a\nb")))["Line"][0]["Description"] == "a\nb"

@@ -447,6 +447,18 @@ def test_a_merged_customer_is_not_found(api: Api) -> None:
     assert api.post({"DisplayName": "Customer 1"})[0] == 200
 
 
+def test_a_merged_customer_may_stay_inactive(api: Api) -> None:
+    """PROVIDERS has both; as with anybody who is made inactive, the name is free again."""
+    api.world.seed(2)
+    api.world.company.settings = dataclasses.replace(api.world.company.settings, keeps_absorbed=True)
+    api.world.company.merge("customer", "1", "2")
+
+    shown = api.world.company.objects("customer")
+    assert (shown["2"]["Active"], shown["2"]["DisplayName"]) == (False, "Customer 1 (deleted)")
+    assert shown["1"]["Active"]
+    assert api.post({"DisplayName": "Customer 1"})[0] == 200
+
+
 def test_reads_are_counted(api: Api) -> None:
     """CorePlus counts successful reads; writes are free."""
     api.world.seed(1)

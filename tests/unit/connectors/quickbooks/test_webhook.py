@@ -171,6 +171,18 @@ def test_events_of_other_entities_give_no_notice() -> None:
     assert HOOKS.notices(b" []") == []
 
 
+@pytest.mark.parametrize(
+    "odd", [{"data": []}, {"data": "x"}, {"data": {"deletedid": 5}}, {"intuitentityid": 5}, {"id": 5}]
+)
+def test_an_odd_event_of_another_entity_hides_no_customer(odd: dict[str, object]) -> None:
+    """What bills and vendors look like is not our business; with one of them the whole delivery was not understood."""
+    body = events({"type": "qbo.vendor.updated.v1", **odd}, {})
+
+    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
+    with pytest.raises(ReplyError):
+        HOOKS.notices(events({"type": "qbo.customer.merged.v1", **odd}, {}))
+
+
 def test_the_older_format_is_understood() -> None:
     """Apps that were not moved to CloudEvents still send it."""
     entities = [

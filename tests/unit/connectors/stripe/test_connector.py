@@ -113,6 +113,15 @@ def test_a_rotated_key_is_used_at_once(world: Any) -> None:
         world.sweep()
 
 
+def test_a_key_with_a_letter_that_no_key_has_is_a_persons_to_correct(world: Any) -> None:
+    """Copied as a page shows it, with dots in place of letters; nothing was sent, so that a write is not in doubt."""
+    write = update(world, *seed(world, 1), name="B")
+    world.vault.values["api_key"] = "rk_live_\u2022\u2022"
+    with pytest.raises(ReauthorizeError, match="a secret holds a character that no key has"):
+        world.sweep()
+    assert type(written(world, write)[0]) is ReauthorizeError
+
+
 def test_calls_of_a_batch_begin_one_after_the_other(world: Any) -> None:
     """Twenty that begin in one turn of the loop would keep a webhook waiting for all of them."""
     ids = seed(world, 6)

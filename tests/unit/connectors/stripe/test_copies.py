@@ -642,6 +642,22 @@ def test_a_copy_that_stripe_was_told_to_collect_is_stopped(desk: Desk) -> None:
     assert desk.world.stripe.ledger.mails == []
 
 
+def test_a_copy_that_is_collected_is_stopped_whatever_else_is_to_be_said_of_it(make_world: Callable[..., Any]) -> None:
+    """Edited, or not wanted open any more by policy: it waited for a person, and was collected meanwhile."""
+    desk = Desk(make_world(connection=OPEN))
+    remote_id = desk.copy(invoice())
+    there = json.loads(desk.raw("invoice", remote_id) or b"")
+    stopped = Step(action="update", body={"auto_advance": "false"})
+    for edit in ({}, {"currency": "usd"}, {"customer": "cus_x"}, {"metadata": {}}, {"number": "B-1"}):
+        raw = json.dumps({**there, "auto_advance": True, **edit}).encode()
+        assert desk.documents.step(desk.wanted(invoice()), raw) == stopped
+    closed = Desk(make_world())
+    raw = json.dumps({**there, "auto_advance": True}).encode()
+    assert closed.documents.step(closed.wanted(invoice()), raw) == stopped
+    with pytest.raises(RejectedError, match="can be paid there"):
+        closed.documents.step(closed.wanted(invoice()), json.dumps(there).encode())
+
+
 @pytest.mark.parametrize(
     ("says", "field"),
     [({"currency": "USD"}, "currency"), ({"customer": "other"}, "customer"), ({"number": "B-1"}, "number"),
