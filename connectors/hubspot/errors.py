@@ -117,7 +117,8 @@ def _problem_in(body: bytes) -> Problem | None:
 
 def _wait(status: int, headers: Mapping[str, str], problem: Problem | None) -> float:
     told = headers.get("retry-after", "")
-    if told.isascii() and told.isdecimal() and len(told) <= 6:
+    # 0 would be no wait at all: call after call, each of them refused
+    if told.isascii() and told.isdecimal() and len(told) <= 6 and float(told):
         return min(float(told), LONGEST_TOLD_SECONDS)
     if status == 423:
         return LOCK_SECONDS

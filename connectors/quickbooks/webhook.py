@@ -76,18 +76,22 @@ def _from_cloud_events(events: Sequence[msgspec.Raw]) -> Iterator[Notice]:
         known = EVENT.fullmatch(msgspec.json.decode(raw, type=Typed).type)
         if known:
             event = msgspec.json.decode(raw, type=CloudEvent)
-            yield _notice(known[1], event.entity_id, event.data.merged_id if event.data else None)
+            merged_id = event.data.merged_id if event.data else None
+            yield _notice(known[1], event.entity_id, merged_id, event.realm)
 
 
 def _from_old_format(webhook: OldWebhook) -> Iterator[Notice]:
     for notification in webhook.notifications:
         for entity in notification.change.entities:
             if entity.name.lower() in _KIND_OF:
-                yield _notice(entity.name.lower(), entity.id, entity.merged_id)
+                yield _notice(entity.name.lower(), entity.id, entity.merged_id, notification.realm)
 
 
-def _notice(entity: str, remote_id: str | None, merged_id: str | None) -> Notice:
+def _notice(entity: str, remote_id: str | None, merged_id: str | None, realm: str | int | None) -> Notice:
     if not remote_id:
         msg = f"a {entity} event names no {entity}"
         raise ReplyError(msg)
-    return Notice(kind=_KIND_OF[entity], remote_id=remote_id, merged=(merged_id,) if merged_id else ())
+    found = Notice(kind=_KIND_OF[entity], remote_id=remote_id)
+    if not merged_id:
+        return found
+    return msgspec.structs.replace(found, merged=(merged_id,), account=str(realm or ""))

@@ -311,6 +311,7 @@ class CloudEvent(Struct):
     type: str
     id: str | None = None
     entity_id: str | None = field(name="intuitentityid", default=None)
+    realm: str | int | None = field(name="intuitaccountid", default=None)
     data: Change | None = None
 
 
@@ -332,6 +333,7 @@ class OldNotification(Struct):
     """One realm in the older webhook format."""
 
     change: OldChange = field(name="dataChangeEvent", default_factory=OldChange)
+    realm: str | int | None = field(name="realmId", default=None)
 
 
 class OldWebhook(Struct):

@@ -11,7 +11,7 @@ from functools import partial
 
 from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
-from core.store import erasing, inbox, mappings, tombstones, work
+from core.store import connections, erasing, inbox, mappings, tombstones, work
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.text import chunks
@@ -210,12 +210,13 @@ def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Le
         judge_races(tx, hub, connection, notices)
     mark_documents(tx, hub, connection, papers, reason="webhook")
     mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces, may_be_echoes=True)
-    for absorbed, survivor in _merges(understood).items():
+    for absorbed, survivor in _merges(tx, connection, understood).items():
         reason = f"{work.MERGED_INTO}{survivor}"
         mark_objects(tx, hub, connection, [absorbed], reason=reason, trace=traces[absorbed])
 
 
-def _merges(understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> dict[str, str]:
-    """Absorbed customer -> survivor: not every provider's reads tell it."""
-    notices = [notice for _, some in understood for notice in some if notice.kind == KIND]
-    return {absorbed: notice.remote_id for notice in notices for absorbed in notice.merged}
+def _merges(tx: Tx, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> dict[str, str]:
+    """Absorbed customer -> survivor: not every provider's reads tell it. In another account an id is another object."""
+    merges = [notice for _, some in understood for notice in some if notice.kind == KIND and notice.merged]
+    ours = (connections.get(tx, connection.name).account_id or "").partition(":")[0] if merges else ""
+    return {absorbed: one.remote_id for one in merges if one.account in ("", ours) for absorbed in one.merged}

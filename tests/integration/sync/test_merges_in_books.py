@@ -31,6 +31,7 @@ async def told(world: World) -> None:
         for one in found:
             company.webhook_answered(one.id, 200, world.clock.time)
             await writer.receive(connection, one.delivery)
+    world.clock.time += 5
     for _ in range(4):
         for lane in NAMES:
             await world.lanes.run(lane)
@@ -90,6 +91,21 @@ async def test_a_merge_that_no_webhook_tells_of_leaves_a_customer_that_is_gone()
     await all_day(world)
     assert holds.REMOTE_GONE in {one.reason for one in held(world)}
     assert len(world.neutral("quickbooks")) == 1
+
+
+async def test_a_merge_in_another_company_moves_nothing() -> None:
+    """One app has one address for all of its companies, whose ids are alike."""
+    world = await books(is_told=False)
+    company = world.lookalikes["quickbooks"]
+    ours = only_of(world)
+    double(world)
+    other, here = company.edit("customer", None, {"name": "Cid"}), company.settings
+    company.settings = replace(here, webhook_url="https://accord.test/webhooks/quickbooks", realm_id="another")
+    company._record("person", "merge", "customer", other, {"absorbed": ours})  # type: ignore[attr-defined]
+    company.settings = replace(company.settings, realm_id=here.realm_id)
+    await told(world)
+    (row,) = [one for one in mapped(world, "quickbooks") if one.remote_id == ours]
+    assert (row.state, [one.reason for one in held(world, holds.REMOTE_GONE)]) == ("gone", [holds.REMOTE_GONE])
 
 
 async def test_a_survivor_that_is_gone_as_well_is_asked_about() -> None:

@@ -76,6 +76,8 @@ def test_every_answer_has_its_error(
         (429, {"retry-after": "999999"}, HTML, 86_400.0),
         (429, {"retry-after": "9999999"}, HTML, 10.0),
         (429, {"retry-after": "Wed, 21 Oct"}, HTML, 10.0),
+        (429, {"retry-after": "0"}, body_of(policyName="DAILY"), 900.0),
+        (423, {"retry-after": "0"}, HTML, 2.0),
         (423, {}, HTML, 2.0),
         (477, {}, HTML, 3_600.0),
         (477, {"retry-after": "86400"}, HTML, 86_400.0),

@@ -672,7 +672,7 @@ def test_deliveries_are_signed_and_say_whom_they_concern(make_world: MakeWorld, 
     notices = sorted(hooks.notices(outgoing.delivery.body), key=lambda notice: (notice.merged, notice.remote_id))
     assert notices == [
         *[Notice(kind="customer", remote_id=n) for n in ("1", "2", "2", "3")],
-        Notice(kind="customer", remote_id="1", merged=("2",)),
+        Notice(kind="customer", remote_id="1", merged=("2",), account=world.company.settings.realm_id),
     ]
     assert delivered(world) == []
 

@@ -153,7 +153,9 @@ def test_a_merge_names_whom_the_survivor_absorbed() -> None:
     """The mapping of the absorbed customer moves to the survivor."""
     body = events({"type": "qbo.customer.merged.v1", "data": {"deletedid": "55"}})
 
-    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234", merged=("55",))]
+    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234", merged=("55",), account="9341")]
+    untold = events({"type": "qbo.customer.merged.v1", "data": {"deletedid": "55"}, "intuitaccountid": None})
+    assert HOOKS.notices(untold) == [Notice(kind="customer", remote_id="1234", merged=("55",))]
 
 
 def test_events_of_other_entities_give_no_notice() -> None:
@@ -200,7 +202,7 @@ def test_the_older_format_is_understood() -> None:
         Notice(kind="invoice", remote_id="1"),
         Notice(kind="payment", remote_id="2"),
         Notice(kind="credit_note", remote_id="2"),
-        Notice(kind="customer", remote_id="3", merged=("4",)),
+        Notice(kind="customer", remote_id="3", merged=("4",), account="9"),
     ]
 
 
