@@ -209,7 +209,8 @@ class Checks:
             owner = rest.customers.get(by_remote[there].record_id) if there else None
             named = owner.external_id if owner else None
             self._world.reached["a parent on both sides"] += named is not None
-            self._field_agrees(rest, row, customer, "parent", named)
+            if not self._is_accepted(row, "parent", customer.fields.get("parent"), named):
+                self._field_agrees(rest, row, customer, "parent", named)
 
     def _hangs_above(self, row: MappingRow, ours: list[MappingRow]) -> bool:
         """The registry's parent is below this very object there: it waits for the hold on that to be answered."""
