@@ -66,7 +66,11 @@ async def resolve(hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyR
             # in one request, as before: its first answer tells of all of them
             again.setdefault(intent.batch or intent.id, []).append((row, intent))
     for some in again.values():
-        await _send_again(hub, connection, some, report)
+        # others were asked about first: whose customer was deleted meanwhile stays in doubt, and is looked for
+        wanted = await hub.db.read(lambda tx, some=some: [one for one in some if still_wanted(tx, one[1])])  # type: ignore[misc]
+        report.waiting += len(some) - len(wanted)
+        if wanted:
+            await _send_again(hub, connection, wanted, report)
 
 
 async def _is_to_be_sent(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> bool:
