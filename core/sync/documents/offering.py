@@ -80,10 +80,24 @@ def is_wanted(
     document = paper.document
     if not _takes(hub, connection, paper) or paper.deleted_at is not None:
         return False
-    issued_on = day_of(document)
-    since = since_of(connection, row)
     is_standing = is_final(document) and document.status not in NOTHING_TO_COPY and not _is_empty(document)
-    return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)
+    return is_standing and (is_of_any_day or _is_in_time(paper, connection, row))
+
+
+def _is_in_time(paper: Paper, connection: Connection, row: ConnectionRow) -> bool:
+    issued_on = day_of(paper.document)
+    return issued_on is None or issued_on.isoformat() >= since_of(connection, row)
+
+
+def is_of_outside(
+    hub: Hub, connection: Connection, row: ConnectionRow, settled: Collection[Paper], mapped: Collection[str]
+) -> bool:
+    """Whether none of the invoices that a document settles has a copy at a connection (`mapped`), or is to have one.
+
+    Then the document gets none there either: whoever keeps those invoices there by hand books what settles them.
+    """
+    coming = [one for one in settled if _takes(hub, connection, one) and _is_in_time(one, connection, row)]
+    return bool(settled) and not coming and not any(one.id in mapped for one in settled)
 
 
 def _takes(hub: Hub, connection: Connection, paper: Paper) -> bool:
