@@ -46,6 +46,7 @@ class Desk:
         from core.cli.screen import Screen
 
         human(Screen(self._out))
+        self._out.flush()
 
     def note(self, text: str) -> None:
         """Tell a person something beside the result."""
