@@ -202,7 +202,7 @@ def intent_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, step: Step) 
 
 def step_key(mark: Mark, connection: str, step: Step) -> str:
     """Equal for the same step of the same copy, whenever it is taken; another one where the body is (32 hex digits)."""
-    text = f"{mark}@{connection}/{step.action}/{dump(step.body)}"
+    text = f"{mark}@{connection}/{step.action}/{dump(step.body)}" + (f"/{step.onto}" if step.onto else "")
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
