@@ -14,6 +14,10 @@ CURE: Final = "send JSON in UTF-8, as /openapi.json shows it for this route"
 _SHOWN: Final = 100
 
 
+class TooLargeError(Exception):
+    """More came than a body may hold; `str(error)` says how much that is."""
+
+
 class StrictRequest(Request):
     """A request whose body is read as RFC 8259 has it: Python takes NaN, and of two members of one name the last."""
 

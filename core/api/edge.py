@@ -11,12 +11,14 @@ import structlog
 
 from core.api import problems
 from core.api.asgi import App, Message, Receive, Scope, Send, header, raw_path
+from core.api.body import TooLargeError
 from core.api.entrance import OWNER, Caller, Entrance, UnauthorizedError
 from core.errors import AccordError
 from core.model.scopes import ADMIN
 from core.ports import Ids
 
 MOST_BYTES: Final = 4 * 1024 * 1024
+TOO_LARGE: Final = f"the body is larger than {MOST_BYTES} bytes"
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """What a supervisor asks, which has no token."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -69,7 +71,7 @@ class Edge:
             await answered.refuse(421, "misdirected", "this API answers to its own address only")
             return
         if int(_length(scope)) > MOST_BYTES:
-            await answered.refuse(413, "too_large", f"the body is larger than {MOST_BYTES} bytes")
+            await answered.refuse(413, "too_large", TOO_LARGE)
             return
         state = {**scope.get("state", {}), "trace": trace, "caller": caller}
         await self._app({**scope, "path": path, "state": state}, _Capped(receive), answered)
@@ -97,7 +99,7 @@ def _length(scope: Scope) -> str:
 
 
 class _Capped:
-    """A body without a length is cut off where it becomes too long: the rest is as good as a hung-up sender."""
+    """A body without a length is cut off where it becomes too long."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -106,7 +108,9 @@ class _Capped:
     async def __call__(self) -> Message:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
-        return message if self._left >= 0 else {"type": "http.disconnect"}
+        if self._left < 0:
+            raise TooLargeError(TOO_LARGE)
+        return message
 
 
 class _Answered:

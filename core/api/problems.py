@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.api.body import unreadable
+from core.api.body import TooLargeError, unreadable
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -162,6 +162,8 @@ def _mistake(one: Mapping[str, Any]) -> dict[str, str]:
 async def http_problem(request: Request, error: Exception) -> Response:
     """No such route, or not that method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if isinstance(error.__cause__, TooLargeError):
+        return respond(document("too_large", 413, str(error.__cause__), request.state.trace))
     if error.status_code == 400:
         return await accord_problem(request, unreadable(error.__cause__))
     code = {404: "no_route", 405: "method_not_allowed"}.get(error.status_code, "refused")

@@ -46,6 +46,7 @@ class Desk:
         from core.cli.screen import Screen
 
         human(Screen(self._out))
+        self._out.flush()
 
     def note(self, text: str) -> None:
         """Tell a person something beside the result."""
@@ -55,9 +56,7 @@ class Desk:
     def fail(self, error: AccordError) -> None:
         """One clear line on stderr, or the error as JSON."""
         if self.as_json:
-            parts = {name: getattr(error, name, None) for name in ("field", "problem", "limit", "cure")}
-            told = {"code": error.code, **parts, "problem": parts["problem"] or str(error)}
-            self._out.write(f"{json.dumps({'error': told}, indent=2)}\n")
+            self._out.write(f"{json.dumps({'error': told_of(error)}, indent=2)}\n")
             self._out.flush()
         else:
             self.note(f"accord: {error}")
@@ -109,6 +108,12 @@ class Desk:
         from core.sync.hub import require_known
 
         return list(dict.fromkeys(one.name for one in require_known(hub, names)))
+
+
+def told_of(error: AccordError) -> dict[str, str | None]:
+    """An error as JSON has it."""
+    parts = {name: getattr(error, name, None) for name in ("field", "problem", "limit", "cure")}
+    return {"code": error.code, **parts, "problem": parts["problem"] or str(error)}
 
 
 def printable(text: str) -> str:

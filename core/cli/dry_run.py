@@ -37,9 +37,7 @@ def dry_run(desk: Desk, hub: Hub, request: Request) -> int:
     """Look, plan, show; returns the exit code."""
     plans, problems = on_a_loop(hub, lambda: _looked_and_planned(desk, hub, request))
     plans = [_narrowed(one, request) for one in plans]
-    show_plans(desk, plans, SHOWN)
-    for problem in problems:
-        desk.note(f"accord: {problem}")
+    show_plans(desk, plans, problems, SHOWN)
     return FAILED if problems else verdict_of(plans)
 
 

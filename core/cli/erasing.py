@@ -42,7 +42,13 @@ def erase(
         "likely": found.likely,
         "children": found.children,
     }
-    desk.show(told, lambda screen: _draw(screen, found))
+    try:
+        desk.show(told, lambda screen: _draw(screen, found))
+    except OSError:
+        # this once it can be told: whoever reads neither of the two has to look for them
+        for one in (*found.remains, *found.likely):
+            desk.note(f"erase it there, or look at it: {one.connection} {one.remote_id}")
+        raise
 
 
 def _draw(screen: Screen, found: Erased) -> None:

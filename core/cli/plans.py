@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli.command import add
-from core.cli.desk import CHANGES, FAILED, HELD, OK, Desk
+from core.cli.desk import CHANGES, FAILED, HELD, OK, Desk, told_of
 from core.cli.drafts import drafted
-from core.errors import InvalidInputError
+from core.errors import AccordError, InvalidInputError
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
@@ -53,9 +53,7 @@ def plan(
             raise problems[0]
     if out is not None:
         write_plans(out, plans)
-    show_plans(desk, plans, limit)
-    for problem in problems:
-        desk.note(f"accord: {problem}")
+    show_plans(desk, plans, problems, limit)
     return verdict_of(plans) or (FAILED if problems else OK)
 
 
@@ -88,14 +86,16 @@ def verdict_of(plans: Sequence[Plan]) -> int:
     return HELD if kinds else OK
 
 
-def show_plans(desk: Desk, plans: Sequence[Plan], limit: int) -> None:
-    """Print plans; JSON has every item, a table `limit` of them."""
+def show_plans(desk: Desk, plans: Sequence[Plan], problems: Sequence[AccordError], limit: int) -> None:
+    """Print plans, and why there are no others; JSON has every item, a table `limit` of them."""
 
     def draw(screen: Screen) -> None:
         for one in plans:
             _draw(screen, one, limit)
 
-    desk.show({"accord_plan": FORMAT, "plans": plans}, draw)
+    desk.show({"accord_plan": FORMAT, "plans": plans, "problems": [told_of(one) for one in problems]}, draw)
+    for problem in problems:
+        desk.note(f"accord: {problem}")
 
 
 def _draw(screen: Screen, one: Plan, limit: int) -> None:

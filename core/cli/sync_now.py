@@ -13,7 +13,8 @@ from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
 from core.cli.quiet import Bell, Waiting, due_at, run_until_quiet
 from core.errors import InvalidInputError, NotFoundError
-from core.store import customers
+from core.store import connections, customers
+from core.sync.accounts import check_account
 from core.sync.batch import Report
 from core.sync.documents.asking import concerned_with
 from core.sync.hub import Hub
@@ -93,11 +94,20 @@ def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:
         raise NotFoundError(problem, field="customer", cure="`accord customers list` shows them")
 
 
+async def _refresh(hub: Hub, names: Sequence[str]) -> None:
+    """Definitions are made with the credentials of this process: first it is asked whose account these open."""
+    for name in names:
+        connection = hub.connection(name)
+        row = hub.db.read_now(lambda tx, one=name: connections.get(tx, one))  # type: ignore[misc]
+        if row.state == "active":
+            await check_account(hub, connection, row)
+        await refresh_metadata(hub, connection)
+
+
 async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str]:
     """Ask, and follow; returns the ids of what was asked, by connection."""
     if request.is_metadata:
-        for name in request.names:
-            await refresh_metadata(hub, hub.connection(name))
+        await _refresh(hub, request.names)
     asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
     desk.if_ended = "the daemon goes on with it; `accord status` shows how far it is"
     started = hub.clock.now()
@@ -131,8 +141,7 @@ async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Mapping[s
             count(name, report.looked, f"{report.looked} looked at, {report.written} written, {report.pulled} taken in")
 
         if request.is_metadata:
-            for name in request.names:
-                await refresh_metadata(hub, hub.connection(name))
+            await _refresh(hub, request.names)
         asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
         await run_until_quiet(
             hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell,

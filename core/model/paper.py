@@ -98,8 +98,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     `action` is the connector's own word (`create` where it makes the object, `void` where it voids it: the mass-change
     stop counts these). `body` is JSON-able and is frozen.
     `adds`: done twice, it would be there twice, so that it goes out under a key of its own that a repeat has again.
+    `onto`: what it adds to, where the same may rightly be added once more: that is another step, with another key.
     """
 
     action: str
     body: dict[str, Any]
     adds: bool = False
+    onto: str = ""

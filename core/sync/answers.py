@@ -15,7 +15,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.documents import by_hand
-from core.sync.documents.offering import mapping_id
+from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
@@ -190,7 +190,7 @@ def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     )
     if row.kind in KINDS:
         # what a person booked beside the old one stands there still
-        fresh = msgspec.structs.replace(fresh, base=by_hand.kept(row))
+        fresh = msgspec.structs.replace(fresh, base=by_hand.kept(row), note=RECREATED)
     mappings.update(tx, [msgspec.structs.replace(row, state="ended", updated_at=now)])
     mappings.insert(tx, [fresh])
     return fresh

@@ -67,21 +67,11 @@ async def resolve(hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyR
             # in one request, as before: its first answer tells of all of them
             again.setdefault(intent.batch or intent.id, []).append((row, intent))
     for some in again.values():
-        wanted = await hub.db.run(partial(_wanted_still, connection=connection, some=some, now=hub.clock.now()))
+        # others were asked about first: whose customer was deleted meanwhile stays in doubt, and is looked for
+        wanted = await hub.db.read(lambda tx, some=some: [one for one in some if still_wanted(tx, one[1])])  # type: ignore[misc]
         report.waiting += len(some) - len(wanted)
         if wanted:
             await _send_again(hub, connection, wanted, report)
-
-
-def _wanted_still(
-    tx: Tx, *, connection: Connection, some: Sequence[tuple[DirtyRow, Intent]], now: float
-) -> list[tuple[DirtyRow, Intent]]:
-    """Whose customer was deleted while others were looked for or sent again: only looked for, by the next pass."""
-    wanted = [(row, intent) for row, intent in some if still_wanted(tx, intent)]
-    kept = {row.subject for row, _ in wanted}
-    later = {row.subject: now for row, _ in some if row.subject not in kept}
-    work.postpone(tx, connection.name, later, is_attempt=False)
-    return wanted
 
 
 async def _is_to_be_sent(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from core.errors import AccordError, BugError
 from core.store import connections, one_offs
 from core.store.database import Tx
 from core.sync.ahead import set_right
 from core.sync.documents.asking import reconcile_all
 from core.sync.figures import mark_overdue
 from core.sync.hub import KIND, Hub
+from core.sync.metadata import refresh_metadata
 from core.sync.oneoffs import ask
 from core.sync.waiting import due_lanes
 
@@ -45,13 +48,55 @@ async def ask_for_changes(hub: Hub) -> list[str]:
 async def reconcile_documents_everywhere(hub: Hub) -> list[str]:
     """Look after documents at every connection that has any; which ones."""
     looked = []
+    bugs = _Bugs(hub)
     for name, connection in sorted(hub.connections.items()):
         trace = hub.ids.new()
-        if await hub.db.run(lambda tx, one=connection, t=trace: reconcile_all(tx, hub, one, t)):  # type: ignore[misc]
-            looked.append(name)
+        with bugs.at(name):
+            if await hub.db.run(lambda tx, one=connection, t=trace: reconcile_all(tx, hub, one, t)):  # type: ignore[misc]
+                looked.append(name)
     today = datetime.fromtimestamp(hub.clock.now(), UTC).date()
     await hub.db.run(lambda tx: mark_overdue(tx, hub, today, hub.ids.new()))
+    bugs.tell()
     return looked
+
+
+async def refresh_metadata_everywhere(hub: Hub) -> tuple[dict[str, int], dict[str, str]]:
+    """How many were marked at each connection, and what trouble there was at others, which stops nothing."""
+    marked: dict[str, int] = {}
+    troubled: dict[str, str] = {}
+    bugs = _Bugs(hub)
+    for name, connection in sorted(hub.connections.items()):
+        try:
+            with bugs.at(name):
+                marked[name] = await refresh_metadata(hub, connection)
+        except AccordError as error:
+            troubled[name] = str(error)
+    bugs.tell()
+    return marked, troubled
+
+
+class _Bugs:
+    """Those that a round meets: each is logged with its story, and none keeps the other connections waiting."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._met_at: list[str] = []
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[None]:
+        """What is done for one connection."""
+        try:
+            yield
+        except AccordError:
+            raise
+        except Exception:
+            self._hub.log.exception("round.bug", connection=name)
+            self._met_at.append(name)
+
+    def tell(self) -> None:
+        """At the end: the job has failed. Raises BugError."""
+        if self._met_at:
+            raise BugError(f"a bug of Accord's at {', '.join(self._met_at)}; the log has the story of each")
 
 
 def _is_wanted(tx: Tx, hub: Hub, name: str) -> bool:

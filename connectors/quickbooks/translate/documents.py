@@ -179,7 +179,10 @@ class QuickBooksDocuments:
                 limit=f"{note.applied} to invoice {note.invoice}" if note.applied else "not applied",
                 cure="undo that in QuickBooks; if it does so by itself, switch off applying credits automatically",
             )
-        return Step(action="apply", body=self._applied_body(note, mark, left), adds=True) if left else None
+        if not left:
+            return None
+        onto = str(copy.applied) if copy.applied else ""
+        return Step(action="apply", body=self._applied_body(note, mark, left), adds=True, onto=onto)
 
     def _credit_body(self, note: CreditNote, mark: str) -> dict[str, Any]:
         return {

@@ -86,18 +86,20 @@ def _mark_copies(
 
 def _is_open(connection: Connection, routes: Routes, row: MappingRow, paper: Paper) -> bool:
     """Whether anything is left to do, or to ask: who its customer belongs to may have changed, or policy."""
+    if row.remote_id and paper.kind not in connection.policy.documents.mirrors:
+        return False  # what is there stays there
     return not is_equal(paper, row) or routes.at(connection.name, paper) == "misplaced"
 
 
 def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
     """What `reconcile_invoices` does by itself; False where the connection has nothing to do with documents."""
     policy = connection.policy.documents
-    kinds = [kind for kind in KINDS if kind in (*policy.originates, *policy.mirrors)]
-    if not kinds or connections.get(tx, connection.name).state != "active":
+    if not (policy.originates or policy.mirrors) or connections.get(tx, connection.name).state != "active":
         return False
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     owners_found(tx, hub, connection)
-    for kind in kinds:
+    for kind in KINDS:
+        # of what policy has dropped, too: that it is not to be made any more
         _mark_copies(tx, hub, connection, kind, trace, is_unequal_only=True)
     ask(tx, hub, connection, trace)
     return True

@@ -24,6 +24,7 @@ from core.sync.batch import Report
 from core.sync.documents import by_hand
 from core.sync.documents.balances import base_of, wake_its_invoices, wake_what_settles_it
 from core.sync.documents.deciding import Verdict, verdict_on
+from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import BASE, ENTITY, OTHERS, Copy
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
@@ -97,10 +98,12 @@ def _compared(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Ver
 
 
 def _end(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
-    note = "void before it was copied"
-    mappings.update(
-        tx, [msgspec.structs.replace(copy.mapping, state=mappings.ENDED, note=note, updated_at=hub.clock.now())]
-    )
+    note = "void before it was copied" if copy.paper.document.status == "void" else "not wanted here by policy any more"
+    ended = msgspec.structs.replace(copy.mapping, state=mappings.ENDED, note=note, updated_at=hub.clock.now())
+    mappings.update(tx, [ended])
+    about = mappings.of_records(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
+    here = [row for rows in about.values() for row in rows if row.connection == connection.name]
+    mark_mappings(tx, hub, here, reason="its invoice gets no copy here", trace=copy.row.trace)
     close_holds(tx, hub, connection, copy)
     dealt_with(tx, connection, [copy.row])
 
@@ -199,7 +202,7 @@ def intent_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, step: Step) 
 
 def step_key(mark: Mark, connection: str, step: Step) -> str:
     """Equal for the same step of the same copy, whenever it is taken; another one where the body is (32 hex digits)."""
-    text = f"{mark}@{connection}/{step.action}/{dump(step.body)}"
+    text = f"{mark}@{connection}/{step.action}/{dump(step.body)}" + (f"/{step.onto}" if step.onto else "")
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 

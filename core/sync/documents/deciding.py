@@ -22,6 +22,7 @@ from core.store.documents import Paper
 from core.sync.documents import by_hand
 from core.sync.documents.balances import Balance, judged, refuse_second
 from core.sync.documents.marking import no_object_yet
+from core.sync.documents.offering import RECREATED, is_dropped
 from core.sync.documents.standing import Copy, named_of
 from core.sync.hub import KIND, Connection, Hub
 
@@ -56,7 +57,8 @@ class Verdict:
     """About one copy: the next write; or what it waits for; or what a person is asked; or why it is not understood.
 
     None of these: nothing is to be written. Then, and beside a question, `balance` is how the copy's balance stands,
-    None while that cannot be told; `is_over`: the document was void before there was a copy, and there will be none.
+    None while that cannot be told; `is_over`: the document was void, or policy dropped it, before there was a copy, and
+    there will be none.
     """
 
     step: Step | None = None
@@ -73,7 +75,7 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: To
     """Decide on one copy as it was read."""
     if connection.documents is None:
         raise BugError(f"{connection.manifest.title} has no documents")
-    if copy.mapping.remote_id is None and copy.paper.document.status == "void":
+    if copy.mapping.remote_id is None and _is_over(tx, hub, connection, copy):
         return Verdict(is_over=True)
     try:
         wanted = wanted_of(tx, hub, connection, copy, to_come)
@@ -88,6 +90,11 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: To
         return Verdict(trouble=error)
     is_asked = step is None and balance is None and _is_off_balance(tx, connection, copy)
     return Verdict(step=step, balance=balance, stays_asked=is_asked)
+
+
+def _is_over(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
+    is_asked_for = copy.mapping.note == RECREATED
+    return copy.paper.document.status == "void" or (not is_asked_for and is_dropped(tx, hub, connection, copy.paper))
 
 
 def _balance_beside(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:

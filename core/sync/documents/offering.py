@@ -17,6 +17,8 @@ from core.sync.documents.marking import TO_BE_COPIED, mark_mappings
 from core.sync.documents.routing import Routes
 from core.sync.hub import Connection, Hub
 
+RECREATED = "recreated"
+"""The note of a mapping whose copy a person wants made anew."""
 NOTHING_TO_COPY = frozenset({"void", "failed"})
 """States of a document in which there is nothing to make a copy of, and no longer or not yet anything to tell."""
 
@@ -75,16 +77,54 @@ def is_wanted(
     paper: Paper, hub: Hub, connection: Connection, row: ConnectionRow, *, is_of_any_day: bool = False
 ) -> bool:
     """Whether policy wants a copy of a document at a connection; drafts, and what is void already, are not copied."""
-    policy, document = connection.policy.documents, paper.document
-    if paper.kind not in policy.mirrors or paper.origin == connection.name or paper.deleted_at is not None:
+    document = paper.document
+    if not _takes(hub, connection, paper) or paper.deleted_at is not None:
         return False
-    origin = hub.connections.get(paper.origin)  # one that is not configured any more has a name, and no more
-    if policy.sources and not {paper.origin, origin.manifest.provider if origin else ""} & {*policy.sources}:
-        return False
-    issued_on = day_of(document)
-    since = since_of(connection, row)
     is_standing = is_final(document) and document.status not in NOTHING_TO_COPY and not _is_empty(document)
-    return is_standing and (is_of_any_day or issued_on is None or issued_on.isoformat() >= since)
+    return is_standing and (is_of_any_day or _is_in_time(paper, connection, row))
+
+
+def _is_in_time(paper: Paper, connection: Connection, row: ConnectionRow) -> bool:
+    issued_on = day_of(paper.document)
+    return issued_on is None or issued_on.isoformat() >= since_of(connection, row)
+
+
+def is_of_outside(
+    hub: Hub, connection: Connection, row: ConnectionRow, settled: Collection[Paper], mapped: Collection[str]
+) -> bool:
+    """Whether none of the invoices that a document settles has a copy at a connection (`mapped`), or is to have one.
+
+    Then the document gets none there either: whoever keeps those invoices there by hand books what settles them.
+    """
+    coming = [one for one in settled if _takes(hub, connection, one) and _is_in_time(one, connection, row)]
+    return bool(settled) and not coming and not any(one.id in mapped for one in settled)
+
+
+def _takes(hub: Hub, connection: Connection, paper: Paper) -> bool:
+    """Whether documents of this kind and origin are copied to a connection."""
+    policy, origin = connection.policy.documents, hub.connections.get(paper.origin)
+    if paper.kind not in policy.mirrors or paper.origin == connection.name:
+        return False
+    # one that is not configured any more has a name, and no more
+    named = {paper.origin, origin.manifest.provider if origin else ""}
+    return not policy.sources or bool(named & {*policy.sources})
+
+
+def is_dropped(tx: Tx, hub: Hub, connection: Connection, paper: Paper) -> bool:
+    """Whether policy, changed since it was offered, wants no copy of a document at a connection any more.
+
+    A day that the connection's activation set drops nothing: it may have been activated anew since.
+    """
+    if not _takes(hub, connection, paper):
+        return True
+    if settled := references(paper.document):
+        mapped = mappings.of_records(tx, settled)
+        is_there = any(row.connection == connection.name for rows in mapped.values() for row in rows)
+        return not is_there and all(
+            is_dropped(tx, hub, connection, one) for one in documents.by_ids(tx, settled).values()
+        )
+    day, since = day_of(paper.document), connection.policy.documents.since
+    return bool(since) and day is not None and day.isoformat() < since
 
 
 def _is_empty(document: Document) -> bool:

@@ -20,7 +20,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
-from core.sync.documents.copies import hold
+from core.sync.documents.copies import close_holds, hold
 from core.sync.documents.marking import Named, is_ownerless, mark_documents, mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.splitting import split_again
@@ -91,6 +91,11 @@ def _gone(tx: Tx, hub: Hub, connection: Connection, kind: str, remote_id: str, r
     mapping = mappings.by_remote_ids(tx, connection.name, kind, [remote_id]).get(remote_id)
     paper = documents.by_ids(tx, [mapping.record_id]).get(mapping.record_id) if mapping else None
     if mapping is None or paper is None:
+        dealt_with(tx, connection, [row])
+    elif paper.document.status == "void" and mapping.state == "live":
+        # it is as void as it can be: a person has nothing to decide
+        count_as_void(tx, hub, mapping, actor=connection.name, trace=row.trace)
+        close_holds(tx, hub, connection, Copy(row, mapping, paper, None))
         dealt_with(tx, connection, [row])
     elif is_final(paper.document):
         title = connection.manifest.title

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from core.errors import InvalidInputError
-from core.model.documents import KINDS, Document, Payment
+from core.model.documents import KINDS, Document, Payment, references
 from core.model.entities import Route
 from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS, UNTOLD
 from core.model.lifecycle import is_final
@@ -25,7 +25,7 @@ from core.sync.documents import by_hand
 from core.sync.documents.accounting import Unaccounted, unaccounted
 from core.sync.documents.grounds import Ground, grounds, sound
 from core.sync.documents.marking import named_in
-from core.sync.documents.offering import is_wanted
+from core.sync.documents.offering import is_of_outside, is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.documents.telling import every, today
@@ -150,13 +150,20 @@ def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> 
     counted.bills += papers if kind == "invoice" else ()
     rows = mappings.of_records(tx, [one.id for one in papers])
     routes = Routes(tx, hub, papers)
+    bills = mappings.of_records(tx, {name for one in papers for name in references(one.document)})
+    billed = {
+        name: {one for one, some in bills.items() if any(row.connection == name for row in some)} for name in standing
+    }
     for paper in papers:
         states = {row.connection: row for row in rows.get(paper.id, ())}
         for name in sorted(hub.connections):
             if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
                 row = states.get(name)
                 # what was offered with its invoice is wanted, whatever its day
-                wanted = is_wanted(paper, hub, hub.connections[name], standing[name], is_of_any_day=row is not None)
+                connection, state = hub.connections[name], standing[name]
+                wanted = is_wanted(paper, hub, connection, state, is_of_any_day=row is not None) and (
+                    row is not None or not is_of_outside(hub, connection, state, routes.invoices(paper), billed[name])
+                )
                 route = routes.at(name, paper) if wanted else "elsewhere"
                 line = _count(counted.sums, paper, name, outcome_of(paper, row, route))
                 if line.outcome == "left":

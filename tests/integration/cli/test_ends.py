@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
 
 from core.cli.asking import actor
+from core.cli.desk import Desk
+from core.cli.erasing import erase
 from core.store import connections, customers, instance, journal
 from tests.integration.cli.conftest import Accord, customer_id, only
 from tests.support.acting import with_settings
+from tests.support.root import WorldRoot
 from tests.support.world import World
 
 
@@ -35,6 +43,23 @@ def test_an_erasure_reads_as_a_table(agreed: World, accord: Accord) -> None:
     shown = accord("customers", "erase", customer_id(agreed), "--yes").out
     assert "erase these at their providers" in shown
     assert remote_id in shown
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_an_erasure_leaves_is_told_elsewhere_where_the_output_is_full(
+    agreed: World, root: WorldRoot, *, as_json: bool
+) -> None:
+    """It is told this once: nothing here knows the objects any more, and somebody has to erase them."""
+    remote_ids = [only(agreed, name) for name in ("stripe", "hubspot", "quickbooks")]
+    told = io.StringIO()
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails, too
+    desk = Desk(root, (io.StringIO(), full, told))
+    desk.as_json = as_json
+    with pytest.raises(OSError, match="No space left"):
+        erase(desk, customer_id(agreed), yes=True)
+    with suppress(OSError):
+        full.close()
+    assert [one for one in remote_ids if one not in told.getvalue()] == []
 
 
 def test_unlink_and_link(agreed: World, accord: Accord) -> None:

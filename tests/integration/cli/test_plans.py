@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.cli.asking import actor
+from core.ports import HttpRequest, HttpResponse
 from core.store import connections, customers, journal, work
 from core.store.database import Database
 from core.sync import registry
@@ -55,6 +56,23 @@ def test_a_connection_that_was_never_listed_has_no_plan(world: World, accord: Ac
     assert result.code == 1
     assert "listed completely" in result.error["problem"]
     assert accord("plan").code == 1
+    every = accord("plan", "--json")
+    assert (every.code, every.json["plans"]) == (1, [])
+    assert [one["field"] for one in every.json["problems"]] == ["connection"] * 3
+    assert "listed completely" in every.json["problems"][0]["problem"]
+
+
+def test_what_a_dry_run_could_not_read_is_in_its_json(agreed: World, accord: Accord) -> None:
+    """A program sees nothing but that document, and the exit code."""
+
+    def away(_request: HttpRequest) -> HttpResponse:
+        raise ConnectionRefusedError
+
+    agreed.exchanges["stripe"] = away
+    result = accord("sync", "--dry-run", "--json")
+    assert result.code == 1
+    assert {one["connection"] for one in result.json["plans"]} == {"hubspot", "quickbooks", "stripe"}
+    assert [one["code"] for one in result.json["problems"]] == ["retry"]
 
 
 def test_a_held_create_is_planned_as_a_hold(world: World, accord: Accord) -> None:

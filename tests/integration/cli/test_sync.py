@@ -161,6 +161,29 @@ def test_metadata_is_refreshed_when_asked_for(agreed: World, accord: Accord) -> 
     assert next(iter(agreed.neutral("hubspot").values()))["metadata.plan"] == "gold"
 
 
+@pytest.mark.parametrize("has_daemon", [False, True])
+def test_no_definition_is_made_in_an_account_that_is_another_one(
+    agreed: World, root: WorldRoot, accord: Accord, *, has_daemon: bool
+) -> None:
+    """A command has the credentials of its own environment, and its lanes would have looked whose they are."""
+    one = agreed.config.connections["hubspot"]
+    there = {**agreed.config.connections, "hubspot": replace(one, metadata_keys=(*one.metadata_keys, "brand_new"))}
+    agreed.config = replace(agreed.config, connections=there)
+    agreed.db.run_now(lambda tx: connections.change(tx, "hubspot", account_id="another"))
+    made: list[str] = []
+    answer = agreed.exchanges["hubspot"]
+
+    def watched(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and "/properties/" in request.url:
+            made.append(request.url)
+        return answer(request)
+
+    agreed.exchanges["hubspot"] = watched
+    root.daemon = (lambda: True) if has_daemon else None
+    result = accord("sync", "hubspot", "--kind", "metadata", "--patience", "0", "--json")
+    assert (result.code, made) == (1, [])
+
+
 def test_kinds_are_checked_before_anything_is_done(agreed: World, accord: Accord) -> None:
     """Doing customers instead of what was asked for would look like success."""
     assert agreed.db.read_now(customers.count) == 1

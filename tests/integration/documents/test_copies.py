@@ -509,3 +509,18 @@ async def test_an_object_that_was_given_a_mapping_since_it_was_claimed_is_left_t
     await reconcile_documents(hub, books, rows, claimed={name, mapping})
     assert world.writes("quickbooks") == before + 1
     assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]
+
+
+async def test_a_payment_of_an_invoice_that_is_not_to_be_copied_is_missing_nowhere() -> None:
+    """It gets no copy, and nobody could say so: the first month with such a payment was never tied out."""
+    early = DocumentPolicy(mirrors=KINDS, since="2026-11-19")
+    world = await billing(stripe_to_books(quickbooks=early))
+    pay(world, bill(world), "119.00")
+    pay(world, bill(world, issued_on="2026-11-19"), "119.00")
+    await world.next_sweep()
+    assert len(shown(world, "quickbooks", "payment")) == 1
+    at_rest(world)
+    found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+    sums = {one["kind"]: (one["matched"], one["missing"], one["outside"]) for one in found["sums"]}
+    assert sums == {"invoice": (1, 0, 1), "payment": (1, 0, 1)}
+    assert found["differences"] == []

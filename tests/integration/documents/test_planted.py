@@ -61,9 +61,9 @@ PLANTED = {
     ),
     "an unanswered create that is given up": Planted(
         "core/sync/documents/resolving.py",
-        "    until = _not_before(hub, connection, intent)\n",
+        "    until = _not_before(hub, connection, intent, is_repeated=is_repeated)\n",
         "    await hub.db.run(lambda tx: intents.close(tx, {intent.id: 'void'}, hub.clock.now()))\n    return\n"
-        "    until = _not_before(hub, connection, intent)\n",
+        "    until = _not_before(hub, connection, intent, is_repeated=is_repeated)\n",
         1,
         (
             "core/sync/documents/copies.py",
@@ -79,7 +79,7 @@ PLANTED = {
     ),
     "a credit note that settles nothing": Planted(
         "connectors/quickbooks/translate/documents.py",
-        'return Step(action="apply", body=self._applied_body(note, mark, left), adds=True) if left else None',
+        'return Step(action="apply", body=self._applied_body(note, mark, left), adds=True, onto=onto)',
         "return None",
         1,
     ),

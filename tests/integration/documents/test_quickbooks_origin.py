@@ -290,3 +290,17 @@ async def test_an_invoice_hides_no_customer_of_the_same_id_from_an_erasure(world
     assert twin in {paper.remote_id for paper in papers(world)}
     found = world.db.read_now(lambda tx: preview(tx, world.hub, ada.external_id))
     assert found.likely == [Remains("quickbooks", str(twin))]
+
+
+async def test_what_was_void_and_is_deleted_then_is_asked_about_by_nobody(world: World) -> None:
+    """People tidy up: there was nothing to decide, and the question kept the month open."""
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].delete("invoice", invoice)
+    await world.next_sweep()
+    await all_day(world)
+    assert [one.document.status for one in papers(world)] == ["void"]
+    at_rest(world)
+    assert is_tied(world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11")))

@@ -11,8 +11,19 @@ from core.sync import registry
 from tests.integration.sync.test_approvals import beside
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for, told
 from tests.integration.sync.test_found_by_simulation import CREATES, weather
-from tests.integration.sync.test_meanwhile import archive
-from tests.support.acting import all_day, answer, entries, everybody, failing, held, mapped, waiting
+from tests.integration.sync.test_meanwhile import archive, before_next
+from tests.support.acting import (
+    agreeing,
+    all_day,
+    answer,
+    change_only,
+    entries,
+    everybody,
+    failing,
+    held,
+    mapped,
+    waiting,
+)
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -170,4 +181,29 @@ async def test_a_customer_archived_while_another_s_create_is_repeated_is_not_mad
     for _ in range(3):
         await all_day(world)
     assert len(world.neutral("stripe")) == 1
+    assert world.db.read_now(intents.all_open) == []
+
+
+async def test_a_customer_archived_while_another_write_is_looked_into_is_not_made() -> None:
+    """Its create was to be sent again in the same batch, and whether it was still wanted had been asked before."""
+    world = await agreeing()
+    faults = [
+        Fault(kind="lost_answer", method="POST", path="customers/", count=1),
+        Fault(kind="error_before", method="POST", path="customers$", count=1),
+    ]
+    weather(world, "stripe", *faults)
+    change_only(world, everybody(world)[0].external_id, phone="+49301111111")
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "bea", {"name": "Bea"}, actor="ann", trace="t"))
+    await world.lanes.run("stripe")
+    assert {one.action for one in world.db.read_now(intents.all_open)} == {"create", "update"}
+
+    def act() -> None:
+        world.db.run_now(lambda tx: registry.archive(tx, world.hub, "bea", actor="ann", trace="t"))
+
+    before_next(world, "stripe", lambda request: "customers/" in request.url, act)
+    world.clock.time += 600.0
+    await world.lanes.run("stripe")
+    for _ in range(2):
+        await all_day(world)
+    assert [one["name"] for one in world.neutral("stripe").values()] == ["Ada Lovelace"]
     assert world.db.read_now(intents.all_open) == []

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
+from time import sleep
 from typing import TypeVar
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from core.errors import AmbiguousError, ReauthorizeError, RetryError
 from core.http.client import HttpClient, error_of
+from core.http.transport import async_transport
 from core.ports import HttpRequest, HttpResponse, Shell
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +123,29 @@ def _answer_once(server: socket.socket, reply: bytes) -> None:
     with connection, suppress(OSError):
         connection.recv(65536)
         connection.sendall(reply)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: "])
+async def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_without_end(head: bytes) -> None:
+    """No silence is ever long enough for a time-out: one such call would keep its lane from everything else."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=_drip, args=(server, head), daemon=True)
+        thread.start()
+        async with httpx.AsyncClient(transport=async_transport(shell(None), whole_seconds=0.5), timeout=0.4) as client:
+            with pytest.raises(httpx.ReadTimeout, match=r"took over 0\.5 s in all") as caught:
+                await client.get(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert isinstance(error_of(caught.value), AmbiguousError)
+        thread.join()
+
+
+def _drip(server: socket.socket, head: bytes) -> None:
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(head)
+        for _ in range(60):
+            sleep(0.05)
+            connection.sendall(b"x")
 
 
 async def test_a_lost_request_names_the_address_and_nothing_behind_it() -> None:

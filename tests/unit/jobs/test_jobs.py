@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import structlog
 
+from core.errors import BugError
 from core.store import answers, inbox, one_offs
 from core.store.inbox import Letter
 from core.store.tables import INBOX, ONE_OFFS
 from core.sync.pruning import ANSWER_SECONDS, INBOX_SECONDS, ONE_OFF_SECONDS
 from jobs.prune_inbox import prune_inbox
 from jobs.reconcile_customers import reconcile_customers
+from jobs.reconcile_invoices import reconcile_invoices
 from jobs.reconcile_metadata import reconcile_metadata
 from jobs.tick_lanes import tick_lanes
 from tests.support.world import NAMES, World
@@ -81,6 +85,52 @@ async def test_metadata_reaches_a_property_that_was_allowed_later() -> None:
         await reconcile_metadata(world.hub)
     assert [line["event"] for line in lines if line["event"].startswith("reconcile")] == ["reconcile_metadata.done"]
     assert lines[-1]["troubled"] == {}
+
+
+class _Odd:
+    """A connector that tells whether it was prepared; with `bug`, there is one of ours in that."""
+
+    def __init__(self, connector: Any, bug: Exception | None) -> None:
+        self._connector = connector
+        self._bug = bug
+        self.is_prepared = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connector, name)
+
+    async def prepare(self) -> Any:
+        """Note it, or fail in a way that nobody foresaw."""
+        if self._bug is not None:
+            raise self._bug
+        self.is_prepared = True
+        return await self._connector.prepare()
+
+
+async def test_a_bug_at_one_connection_keeps_no_other_from_its_metadata() -> None:
+    """The job goes by the alphabet: those behind it would have waited until the bug was mended."""
+    world = World()
+    await world.activate_all()
+    odd: dict[str, Any] = {
+        name: _Odd(one.connector, KeyError("surprise") if name == "hubspot" else None)
+        for name, one in world.hub.connections.items()
+    }
+    there = {name: replace(one, connector=odd[name]) for name, one in world.hub.connections.items()}
+    with structlog.testing.capture_logs() as lines, pytest.raises(BugError, match="hubspot"):
+        await reconcile_metadata(replace(world.hub, connections=there))
+    assert odd["stripe"].is_prepared
+    assert [line["connection"] for line in lines if line["event"] == "round.bug"] == ["hubspot"]
+
+
+async def test_a_bug_at_one_connection_keeps_no_other_from_its_documents() -> None:
+    """Each of them is gone through, and what is overdue by now is marked."""
+    world = World()
+    await world.activate_all()
+    broken: Any = None
+    there = {name: replace(one, policy=broken) for name, one in world.hub.connections.items() if name != "stripe"}
+    hub = replace(world.hub, connections={**world.hub.connections, **there})
+    with structlog.testing.capture_logs() as lines, pytest.raises(BugError, match="at hubspot, quickbooks;"):
+        await reconcile_invoices(hub)
+    assert [line["connection"] for line in lines if line["event"] == "round.bug"] == ["hubspot", "quickbooks"]
 
 
 async def test_only_what_is_old_and_done_is_pruned() -> None:

@@ -1,0 +1,74 @@
+"""Policy of documents is changed, and Accord is started again: what was only to be made follows the new one."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.file import AccordConfig
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from tests.integration.documents.test_closed_books import close
+from tests.integration.documents.test_too_many_copies import careful, many, stopped
+from tests.support.acting import answer, held
+from tests.support.paper import SINCE, an_hour_later, at_rest, bill, billing, pay, shown, stripe_to_books
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def started_again(world: World, config: AccordConfig) -> None:
+    """With another accord.toml."""
+    world.config = config
+    world.start()
+
+
+async def test_a_kind_that_policy_copies_no_more_is_not_made_where_it_still_waited() -> None:
+    """Whoever had taken payments out of the books' policy found them there all the same."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    close(world, "2026-11-30")
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    assert [one.detail["document"] for one in held(world)] == ["payment"]
+    invoices_only = DocumentPolicy(mirrors=("invoice",), since=SINCE)
+    started_again(world, stripe_to_books(quickbooks=invoices_only))
+    close(world, None)
+    await an_hour_later(world)
+    assert shown(world, "quickbooks", "payment") == []
+    at_rest(world)
+    started_again(world, stripe_to_books())
+    await an_hour_later(world)
+    assert [one["amount"] for one in shown(world, "quickbooks", "payment")] == ["19.00"]
+    at_rest(world)
+
+
+async def test_a_since_that_was_too_early_is_put_right_before_the_books_are_full() -> None:
+    """The question about too many of them showed it; after it was put right, all of them were still to be made."""
+    world, (first, *_) = await many(6)
+    pay(world, first, "19.00")
+    late = DocumentPolicy(mirrors=KINDS, since="2026-11-19")
+    bill(world, issued_on="2026-11-19")
+    assert stopped(world).detail["records"] == 6
+    started_again(world, careful(stripe_to_books(quickbooks=late)))
+    await an_hour_later(world)
+    await world.next_sweep()
+    assert held(world) == []
+    assert [one["issued_on"] for one in shown(world, "quickbooks")] == ["2026-11-19"]
+    at_rest(world)
+
+
+async def test_a_copy_that_a_person_wants_made_anew_is_made_whatever_policy_wants_by_now() -> None:
+    """It was there already, and somebody has said so."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    books = world.lookalikes["quickbooks"]
+    (copy,) = books.neutral("invoice")
+    books.delete("invoice", copy)
+    await world.next_sweep()
+    (hold,) = held(world)
+    started_again(world, stripe_to_books(quickbooks=DocumentPolicy(mirrors=KINDS, since="2026-11-19")))
+    await answer(world, hold, "recreate")
+    assert [one["total"] for one in shown(world, "quickbooks")] == ["119.00"]
+    at_rest(world)
