@@ -1,4 +1,4 @@
-"""A tie-out and an ageing report as CSV files: every row says what it is, and the last one names the digest."""
+"""Reports and the journal as CSV files: every row says what it is; a report's last one names its digest."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from core.cli.desk import Desk
 
 AGEING: Final = ("what", "currency", "not_yet", "to_30", "to_60", "to_90", "more", "total", "day", "digest")
+JOURNAL: Final = (
+    "change", "at", "what", "action", "actor", "kind", "external_customer_id", "record_id", "connection", "remote_id",
+    "field", "old", "new", "rule", "trace",
+)  # fmt: skip
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -35,6 +39,21 @@ def write_ageing(desk: Desk, file: str, found: Mapping[str, Any]) -> None:
     ]
     rows.append({"what": "ageing", "day": found["day"], "digest": found["digest"]})
     _write(desk, file, AGEING, rows)
+
+
+def write_journal(stream: Any, entries: Iterable[Mapping[str, Any]]) -> int:  # noqa: ANN401 - csv's writer
+    """A row for each field that changed and each value that was lost, one for what is about no field."""
+    stream.writerow(JOURNAL)
+    number = 0
+    for one in entries:
+        number += 1
+        told = {name: one[name] for name in JOURNAL if name in one}
+        changed = [{"what": "change", "field": name, **values} for name, values in one["changes"].items()]
+        lost = [{"what": "lost", "field": it["field"], "old": it["value"], "rule": it["rule"]} for it in one["lost"]]
+        for row in [*changed, *lost] or [{"what": "entry"}]:
+            cells = {**told, **row}
+            stream.writerow([_cell(cells.get(name, "")) for name in JOURNAL])
+    return number
 
 
 def is_shown(file: str) -> bool:
