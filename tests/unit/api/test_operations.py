@@ -102,6 +102,24 @@ async def test_a_one_off_runs_in_its_lane(api: httpx.AsyncClient, world: World) 
         assert (await api.post("/v1/syncs", json={"connection": "stripe", **body})).status_code == 422
 
 
+async def test_documents_are_asked_for_by_kind(api: httpx.AsyncClient, world: World) -> None:
+    """As `accord sync --kind` does; what the lane would refuse is refused at once."""
+    await world.activate_all()
+    asked = await api.post("/v1/syncs", json={"connection": "stripe", "what": "documents", "kinds": ["invoice"]})
+    assert (asked.status_code, asked.json()["kinds"]) == (202, ["invoice"])
+    every = await api.post("/v1/syncs", json={"connection": "stripe", "what": "documents"})
+    assert "payment" in every.json()["kinds"]
+    await world.settle()
+    for one in (asked, every):
+        assert (await api.get(f"/v1/syncs/{one.json()['id']}")).json()["state"] == "done"
+    unknown = {"connection": "stripe", "what": "documents", "external_ids": ["nobody"]}
+    assert (await api.post("/v1/syncs", json=unknown)).status_code == 404
+    for body in (
+        {"what": "full", "kinds": ["invoice"]}, {"what": "documents", "kinds": ["quote"]},
+    ):  # fmt: skip
+        assert (await api.post("/v1/syncs", json={"connection": "stripe", **body})).status_code == 422
+
+
 async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World) -> None:
     """With its choices in words; an answer to values that have changed since is refused."""
     for number in range(2):
