@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 
-from core.api import connections, customers, documents, ends, operations, payouts, probes, problems
+from core.api import connections, customers, documents, ends, journals, operations, payouts, probes, problems
 from core.api.asgi import App
 from core.api.context import Context
 from core.api.edge import Edge
@@ -49,7 +49,7 @@ def build_app(context: Context, *, token: str | None, host: str) -> App:
         },
     )
     app.state.context = context
-    for part in (customers, ends, connections, operations, documents, payouts, probes):
+    for part in (customers, ends, connections, operations, journals, documents, payouts, probes):
         app.include_router(part.router)
     hub = context.hub
     return Edge(app, hub.ids, Entrance(hub.db, hub.clock, token), host)

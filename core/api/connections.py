@@ -10,11 +10,15 @@ from fastapi import Query
 from core.api import connection_shapes, plan_shapes, shapes
 from core.api.context import Actor, HubIn, at_or_none, needs, new_router
 from core.errors import InvalidInputError, NotFoundError
+from core.model.documents import KINDS
 from core.model.scopes import APPROVE, READ, WRITE
 from core.store import one_offs
 from core.store.one_offs import OneOff
+from core.sync import registry
 from core.sync.activation import activate
+from core.sync.documents.asking import concerned_with
 from core.sync.explain import status
+from core.sync.hub import Hub
 from core.sync.oneoffs import ask
 from core.sync.plan import Plan, plan
 
@@ -64,14 +68,27 @@ def _plan(found: Plan, limit: int) -> plan_shapes.PlanShown:
 @router.post("/syncs", status_code=202, tags=["syncs"], **needs(WRITE, 404))
 async def ask_for_sync(hub: HubIn, wanted: shapes.SyncRequest) -> shapes.SyncShown:
     """Put a one-off into a connection's lane."""
-    request: dict[str, object] = {"what": wanted.what}
-    if wanted.what == "customers":
-        if not wanted.external_ids:
-            raise InvalidInputError("is empty", field="external_ids", cure="name the customers")
-        request["external_ids"] = wanted.external_ids
+    request = _request(hub, wanted)
+    if wanted.what == "documents":
+        # the lane would find no document of whom there is not, and call it done
+        await hub.db.read(lambda tx: [registry.get(tx, one) for one in wanted.external_ids])
     one_id = await ask(hub, wanted.connection, request)
     found = await hub.db.read(lambda tx: one_offs.get(tx, one_id))
     return _sync(found, one_id)
+
+
+def _request(hub: Hub, wanted: shapes.SyncRequest) -> dict[str, object]:
+    """The request as a lane understands it. Refused here is what the lane would refuse later."""
+    if wanted.kinds and wanted.what != "documents":
+        raise InvalidInputError("are of documents", field="kinds", cure='ask for "documents"')
+    if wanted.what == "documents":
+        kinds = concerned_with(hub.connection(wanted.connection), wanted.kinds or KINDS)
+        return {"what": wanted.what, "kinds": wanted.kinds or kinds, "external_ids": wanted.external_ids}
+    if wanted.what != "customers":
+        return {"what": wanted.what}
+    if not wanted.external_ids:
+        raise InvalidInputError("is empty", field="external_ids", cure="name the customers")
+    return {"what": wanted.what, "external_ids": wanted.external_ids}
 
 
 @router.get("/syncs/{sync_id}", tags=["syncs"], **needs(READ, 404))
@@ -89,6 +106,7 @@ def _sync(found: OneOff | None, one_id: str) -> shapes.SyncShown:
             "connection": found.connection,
             "what": found.request.get("what", ""),
             "external_ids": found.request.get("external_ids", []),
+            "kinds": found.request.get("kinds", []),
             "state": found.state,
             "result": found.result,
             "error": found.error,

@@ -13,7 +13,8 @@ from core.api.context import ExternalId, HubIn, Named, needs, new_router
 from core.model.scopes import READ
 from core.store import documents
 from core.store.database import Tx
-from core.sync.documents.telling import aged, check_filters, listed, overview, told, whose
+from core.sync.documents.ageing import aged
+from core.sync.documents.telling import check_filters, listed, overview, told, whose
 from core.sync.documents.tie_out import tie_out
 from core.sync.hub import Hub
 
@@ -101,10 +102,36 @@ class AgeingShown(BaseModel):
     total: Decimal
 
 
-class AgeingReport(BaseModel):
-    """By currency."""
+class AgeingOfCustomer(AgeingShown):
+    """The same of one customer."""
 
+    customer: str
+    name: str
+
+
+class AgedInvoice(BaseModel):
+    """One invoice that is due. `bucket`: not_yet, to_30, to_60, to_90, more."""
+
+    customer: str
+    name: str
+    currency: str
+    id: str
+    number: str
+    origin: str
+    due_on: date | None
+    days_overdue: int
+    bucket: str
+    due: Decimal
+
+
+class AgeingReport(BaseModel):
+    """By currency; of each customer, whoever owes most first; and each invoice where asked. The digest is of it all."""
+
+    day: date
+    digest: str
     data: list[AgeingShown]
+    customers: list[AgeingOfCustomer]
+    invoices: list[AgedInvoice]
 
 
 class TieOut(BaseModel):
@@ -129,9 +156,12 @@ class TieOut(BaseModel):
 
 
 @router.get("/reports/ageing", **needs(READ))
-async def ageing_report(hub: HubIn) -> AgeingReport:
-    """What is due, by how long it has been so."""
-    return AgeingReport.model_validate({"data": await hub.db.read(lambda tx: aged(tx, hub))})
+async def ageing_report(
+    hub: HubIn, *, invoices: Annotated[bool, Query(description="Each invoice, too.")] = False
+) -> AgeingReport:
+    """What is due and whose it is, by how long it has been so."""
+    found = await hub.db.read(lambda tx: aged(tx, hub, with_invoices=invoices))
+    return AgeingReport.model_validate({"invoices": [], **found, "data": found["ageing"]})
 
 
 @router.get("/reports/tie_out/{period}", **needs(READ))

@@ -18,7 +18,7 @@ from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers, registry
 from core.sync.documents.waits import Wait, read_waits
-from core.sync.undo import undo
+from core.sync.undo import look_first, undo
 
 router = new_router("operations", prefix="/v1")
 
@@ -124,8 +124,12 @@ async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retr
 async def undo_change(
     hub: HubIn, actor: Actor, change_id: ChangeId, wanted: shapes.UndoRequest | None = None
 ) -> shapes.Undone:
-    """Put back what a change replaced; it flows everywhere, as an edit by hand. 409 where it has changed since."""
+    """Put back what a change replaced; it flows everywhere, as an edit by hand.
+
+    409 where it has changed since, here or in a system that is read for that, or where that cannot be read.
+    """
     asked = wanted or shapes.UndoRequest()
+    await look_first(hub, change_id, asked.field, anyway=asked.anyway)
     found = await hub.db.run(lambda tx: undo(tx, hub, change_id, field=asked.field, actor=actor, anyway=asked.anyway))
     return shapes.Undone.model_validate(found)
 

@@ -218,11 +218,14 @@ class Explained(BaseModel):
 
 
 class SyncRequest(Strict):
-    """A one-off: all of a connection, its changes, or some customers."""
+    """A one-off: all of a connection, its changes, some customers, or documents."""
 
     connection: str
-    what: Literal["full", "changes", "customers"]
-    external_ids: list[str] = Field([], max_length=1000, description="For `customers`.")
+    what: Literal["full", "changes", "customers", "documents"]
+    external_ids: list[str] = Field([], max_length=1000, description="For `customers`; of `documents` only theirs.")
+    kinds: list[Literal["invoice", "payment", "credit_note"]] = Field(
+        [], max_length=3, description="For `documents`; none: all that the connection has."
+    )
 
 
 class SyncShown(BaseModel):
@@ -232,6 +235,7 @@ class SyncShown(BaseModel):
     connection: str
     what: str
     external_ids: list[str]
+    kinds: list[str]
     state: Literal["new", "running", "done", "failed"]
     result: dict[str, int]
     error: str

@@ -170,13 +170,18 @@ def _said(held: Mapping[str, Any], *parts: str) -> str:
     return " ".join(str(held[part]) for part in parts if held.get(part))
 
 
-def ageing(desk: Desk, out: Out = "") -> None:
-    """Show what is due, by how many days it is overdue."""
+def ageing(
+    desk: Desk,
+    out: Out = "",
+    *,
+    invoices: Annotated[bool, typer.Option("--invoices", help="Show each invoice, too.")] = False,
+) -> None:
+    """Show what is due and whose it is, by how many days it is overdue."""
     from core.cli.report_files import is_shown, write_ageing
-    from core.sync.documents.telling import aged_today
+    from core.sync.documents.ageing import aged
 
     with desk.root.open_hub() as hub:
-        found = hub.db.read_now(lambda tx: aged_today(tx, hub))
+        found = hub.db.read_now(lambda tx: aged(tx, hub, with_invoices=invoices))
     if out:
         write_ageing(desk, out, found)
     if is_shown(out):
@@ -184,9 +189,17 @@ def ageing(desk: Desk, out: Out = "") -> None:
 
 
 def _draw_ageing(screen: Screen, found: Mapping[str, Any]) -> None:
-    columns = ("currency", "not yet", "1-30", "31-60", "61-90", "more", "total")
+    ages = ("not yet", "1-30", "31-60", "61-90", "more", "total")
     rows = [(one["currency"], *one["buckets"], one["total"]) for one in found["ageing"]]
-    screen.table(columns, rows)
+    screen.table(("currency", *ages), rows)
+    owing = [
+        (one["customer"], one["name"], one["currency"], *one["buckets"], one["total"]) for one in found["customers"]
+    ]
+    screen.table(("customer", "name", "currency", *ages), owing, title="who owes it")
+    names = ("number", "customer", "name", "origin", "due_on", "days_overdue", "due", "currency")
+    bills = [[one[name] for name in names] for one in found.get("invoices", ())]
+    if bills:
+        screen.table(names, bills, title="by invoice", whole="number")
     screen.line(f"{'due' if rows else 'nothing is due'} on {found['day']}; digest {found['digest']}")
 
 

@@ -1,4 +1,4 @@
-"""A tie-out and an ageing report as CSV files: every row says what it is, and the last one names the digest."""
+"""Reports and the journal as CSV files: every row says what it is; a report's last one names its digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from core.model.sheet import defused
 if TYPE_CHECKING:
     from core.cli.desk import Desk
 
-AGEING: Final = ("what", "currency", "not_yet", "to_30", "to_60", "to_90", "more", "total", "day", "digest")
+_AGES: Final = ("not_yet", "to_30", "to_60", "to_90", "more")
+AGEING: Final = (
+    "what", "currency", "customer", "name", "number", "id", "origin", "due_on", "days_overdue", *_AGES, "total", "day",
+    "digest",
+)  # fmt: skip
+JOURNAL: Final = (
+    "change", "at", "what", "action", "actor", "kind", "external_customer_id", "record_id", "connection", "remote_id",
+    "field", "old", "new", "rule", "trace",
+)  # fmt: skip
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -28,13 +36,34 @@ def write_tie_out(desk: Desk, file: str, found: Mapping[str, Any], *, is_tied: b
 
 
 def write_ageing(desk: Desk, file: str, found: Mapping[str, Any]) -> None:
-    """A row for each currency, then the day and the digest."""
-    rows: list[dict[str, Any]] = [
-        dict(zip(AGEING, ("due", one["currency"], *one["buckets"], one["total"]), strict=False))
-        for one in found["ageing"]
-    ]
+    """A row for each currency, each customer and each invoice that is shown, then the day and the digest."""
+    rows = [{"what": "due", **_aged(one)} for one in found["ageing"]]
+    rows += [{"what": "customer", **_aged(one)} for one in found["customers"]]
+    for one in found.get("invoices", ()):
+        told = {name: value for name, value in one.items() if name in AGEING}
+        rows.append({"what": "invoice", **told, one["bucket"]: one["due"], "total": one["due"]})
     rows.append({"what": "ageing", "day": found["day"], "digest": found["digest"]})
     _write(desk, file, AGEING, rows)
+
+
+def _aged(one: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in one.items() if name != "buckets"}
+    return {**rest, **dict(zip(_AGES, one["buckets"], strict=True))}
+
+
+def write_journal(stream: Any, entries: Iterable[Mapping[str, Any]]) -> int:  # noqa: ANN401 - csv's writer
+    """A row for each field that changed and each value that was lost, one for what is about no field."""
+    stream.writerow(JOURNAL)
+    number = 0
+    for one in entries:
+        number += 1
+        told = {name: one[name] for name in JOURNAL if name in one}
+        changed = [{"what": "change", "field": name, **values} for name, values in one["changes"].items()]
+        lost = [{"what": "lost", "field": it["field"], "old": it["value"], "rule": it["rule"]} for it in one["lost"]]
+        for row in [*changed, *lost] or [{"what": "entry"}]:
+            cells = {**told, **row}
+            stream.writerow([_cell(cells.get(name, "")) for name in JOURNAL])
+    return number
 
 
 def is_shown(file: str) -> bool:

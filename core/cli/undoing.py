@@ -34,8 +34,9 @@ def undo(
 ) -> int:
     """Put back the values that one change, or a whole run, replaced.
 
-    They flow to every system, as an edit by hand does. A change is refused where one of its fields has changed since;
-    of a run only what has not is put back, the rest is listed, and the command exits 1.
+    They flow to every system, as an edit by hand does. A change is refused where one of its fields has changed since,
+    here or in a system, which is read for that; of a run only what has not is put back, the rest is listed, and the
+    command exits 1.
     """
     if what.isascii() and what.isdecimal() and len(what) < TRACE_DIGITS:
         number = int(what)
@@ -48,15 +49,14 @@ def undo(
 
 
 def _change(desk: Desk, change: int, field: str | None, *, is_dry: bool, anyway: bool) -> int:
-    from core.cli.asking import actor
-    from core.sync.undo import replaced
+    from core.cli.asking import actor, on_a_loop
+    from core.sync.undo import look_first
     from core.sync.undo import undo as put_back
 
     with desk.root.open_hub() as hub:
-        if is_dry:
-            owner, back = hub.db.read_now(lambda tx: replaced(tx, change, field, anyway=anyway))
-            found: dict[str, Any] = {"external_customer_id": owner.external_id, "fields": back}
-        else:
+        owner, back = on_a_loop(hub, lambda: look_first(hub, change, field, anyway=anyway))
+        found: dict[str, Any] = {"external_customer_id": owner.external_id, "fields": back}
+        if not is_dry:
             found = hub.db.run_now(lambda tx: put_back(tx, hub, change, field=field, actor=actor(), anyway=anyway))
     title = f"change {change} would be undone" if is_dry else f"change {change} undone"
     desk.show(found, lambda screen: _draw_change(screen, found, title))
@@ -71,12 +71,12 @@ def _draw_change(screen: Screen, found: Mapping[str, Any], title: str) -> None:
 
 
 def _run(desk: Desk, trace: str, field: str | None, *, is_dry: bool) -> int:
-    from core.cli.asking import actor
+    from core.cli.asking import actor, on_a_loop
     from core.sync.bulk import carry_out
-    from core.sync.undo import of_run, put_back
+    from core.sync.undo import look_first_of_run, put_back
 
     with desk.root.open_hub() as hub:
-        backs, kept = hub.db.read_now(lambda tx: of_run(tx, trace, field))
+        backs, kept = on_a_loop(hub, lambda: look_first_of_run(hub, trace, field))
         left = [_kept(one) for one in kept]
         who = actor()
         if not is_dry:

@@ -90,8 +90,18 @@ def ageing(invoices: Iterable[Invoice], today: date) -> list[Ageing]:
     """What is due, by how long it has been so, for each currency by its code."""
     found: dict[str, list[Decimal]] = {}
     for one in invoices:
-        due = _collectable(one)
-        if due and one.status != "void" and is_final(one):
+        if (due := awaited(one)) is not None:
             buckets = found.setdefault(one.currency, [ZERO] * (len(AGES) + 1))
-            buckets[sum(days_overdue(one, today) > age for age in AGES)] += due
+            buckets[bucket_of(one, today)] += due
     return [Ageing(currency=currency, buckets=tuple(found[currency])) for currency in sorted(found)]
+
+
+def awaited(invoice: Invoice) -> Decimal | None:
+    """What the ageing report counts of an invoice; None: it is not in it."""
+    due = _collectable(invoice)
+    return due if due and invoice.status != "void" and is_final(invoice) else None
+
+
+def bucket_of(invoice: Invoice, today: date) -> int:
+    """Which bucket of the ageing report an invoice is in."""
+    return sum(days_overdue(invoice, today) > age for age in AGES)

@@ -23,7 +23,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     looks at those, too, that were just written. `tells_settled` (of invoices): they name an invoice, too, when
     something settles it or no longer does; without, what settles invoices there is looked at, whoever made it.
     `tells_credited` (of invoices): they say how much of one credits settled; without, all that settled it is read as
-    `paid`, and the registry tells it apart. `number_length`: the longest number that fits. `needs`: settings of a
+    `paid`, and the registry tells it apart. `number_length`: the longest number that fits. `id_length`: how long ids
+    are, about. `needs`: settings of a
     connection without which no copy can be made; `asks`: others that a person is asked for. `settled_by` (of invoices):
     kinds that must be copied, too, since a copy could be paid until they are, `unless` this setting lets it.
     """
@@ -36,6 +37,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     tells_settled: bool = True
     tells_credited: bool = True
     number_length: int | None = None
+    id_length: int | None = None
     needs: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     settled_by: tuple[str, ...] = ()

@@ -176,6 +176,36 @@ def is_traced(tx: Tx, record_id: str, action: str, trace: str) -> bool:
     return tx.execute(statement.limit(1)).first() is not None
 
 
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries are asked for; both times are included. `record_ids` None: of everybody."""
+
+    since: float | None = None
+    until: float | None = None
+    actor: str | None = None
+    connection: str | None = None
+    record_ids: Sequence[str] | None = None
+
+    def clauses(self) -> list[sa.ColumnElement[bool]]:
+        """What SQL asks."""
+        here = JOURNAL.c
+        given = {here.actor: self.actor, here.connection: self.connection}
+        found = [column == value for column, value in given.items() if value is not None]
+        found += [here.at >= self.since] if self.since is not None else []
+        found += [here.at <= self.until] if self.until is not None else []
+        return found + ([here.record_id.in_(self.record_ids)] if self.record_ids is not None else [])
+
+
+def page(tx: Tx, wanted: Filter, after: int, limit: int) -> list[Entry]:
+    """Entries behind one of them, oldest first."""
+    statement = sa.select(*_COLUMNS).where(JOURNAL.c.id > after, *wanted.clauses()).order_by(JOURNAL.c.id)
+    return [_entry(row) for row in tx.rows(statement.limit(limit))]
+
+
+def is_actor(tx: Tx, actor: str) -> bool:
+    """Whether anybody of this name did anything."""
+    return tx.execute(sa.select(JOURNAL.c.id).where(JOURNAL.c.actor == actor).limit(1)).first() is not None
+
+
 def last_id(tx: Tx) -> int:
     """The newest entry's id; 0 for an empty journal."""
     return int(tx.execute(sa.select(sa.func.max(JOURNAL.c.id))).scalar_one() or 0)

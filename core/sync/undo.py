@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +16,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.journal import Entry
 from core.sync import registry
+from core.sync.elsewhere import newer_elsewhere, spoken
 from core.sync.hub import KIND, Hub
 
 _OF_THE_REGISTRY: Final = frozenset({"edit", "pull", "link", "undo"})
@@ -30,6 +30,8 @@ class Back(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str
     external_id: str
     fields: dict[str, tuple[Value, Value]]
+    changes: Mapping[str, int]
+    """Field -> the number of the run's last change of it."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,18 @@ def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False)
     return owner, back
 
 
+async def look_first(
+    hub: Hub, change_id: int, field: str | None, *, anyway: bool = False
+) -> tuple[Customer, dict[str, Value]]:
+    """The same as `replaced`, and the systems are asked, too: what somebody changed there since is newer as well."""
+    owner, back = await hub.db.read(lambda tx: replaced(tx, change_id, field, anyway=anyway))
+    if not anyway:
+        pairs = {name: (owner.fields.get(name), value) for name, value in back.items()}
+        newer = await newer_elsewhere(hub, {owner.id: pairs})
+        _refuse([f"{name}: {reason}" for name, reason in sorted(newer.get(owner.id, {}).items())])
+    return owner, back
+
+
 def _refuse_newer(tx: Tx, entry: Entry, owner: Customer, back: Mapping[str, Value]) -> None:
     """Raise where the registry's value is not any more what it was right after the change, nor what it would be."""
     told = []
@@ -86,7 +100,11 @@ def _refuse_newer(tx: Tx, entry: Entry, owner: Customer, back: Mapping[str, Valu
         now = owner.fields.get(name)
         if newer and now not in (value, newer[0].changes[name][0]):
             at = datetime.fromtimestamp(newer[-1].at, UTC)
-            told.append(f"{name} is {_spoken(now)} since {at:%Y-%m-%d %H:%M:%S} UTC, by {newer[-1].actor}")
+            told.append(f"{name} is {spoken(now)} since {at:%Y-%m-%d %H:%M:%S} UTC, by {newer[-1].actor}")
+    _refuse(told)
+
+
+def _refuse(told: Sequence[str]) -> None:
     if told:
         raise VersionConflictError(
             "; ".join(told),
@@ -101,8 +119,15 @@ def _is_of(one: Entry, entry: Entry) -> bool:
     return (one.trace, one.at, one.connection) == (entry.trace, entry.at, entry.connection)
 
 
-def _spoken(value: Value) -> str:
-    return "blank" if value is None else value if isinstance(value, str) else json.dumps(value)
+async def look_first_of_run(hub: Hub, trace: str, field: str | None) -> tuple[list[Back], list[Kept]]:
+    """The same as `of_run`, and the systems are asked, too: what somebody changed there since is kept."""
+    backs, kept = await hub.db.read(lambda tx: of_run(tx, trace, field))
+    newer = await newer_elsewhere(hub, {one.record_id: one.fields for one in backs})
+    for one in backs:
+        for name, reason in newer.get(one.record_id, {}).items():
+            del one.fields[name]
+            kept.append(Kept(external_id=one.external_id, change=one.changes[name], field=name, reason=reason))
+    return [one for one in backs if one.fields], kept
 
 
 def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept]]:
@@ -122,13 +147,13 @@ def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept
     kept: list[Kept] = []
     for record_id, some in by_record.items():
         back, rest = _of_customer(owners[record_id], some, field)
-        kept += [*rest, *_homeless(tx, back, some)]
+        kept += [*rest, *_homeless(tx, back)]
         if back.fields:
             backs.append(back)
     return backs, kept
 
 
-def _homeless(tx: Tx, back: Back, entries: Sequence[Entry]) -> list[Kept]:
+def _homeless(tx: Tx, back: Back) -> list[Kept]:
     """A parent that is not there any more, or would close a circle by now, is not put back."""
     if PARENT not in back.fields:
         return []
@@ -136,8 +161,7 @@ def _homeless(tx: Tx, back: Back, entries: Sequence[Entry]) -> list[Kept]:
         registry.check_above(tx, back.external_id, back.fields[PARENT][1])
     except InvalidInputError as error:
         del back.fields[PARENT]
-        change = max(one.id for one in entries if PARENT in one.changes)
-        return [Kept(external_id=back.external_id, change=change, field=PARENT, reason=str(error))]
+        return [Kept(external_id=back.external_id, change=back.changes[PARENT], field=PARENT, reason=str(error))]
     return []
 
 
@@ -162,7 +186,8 @@ def _of_customer(owner: Customer, entries: Sequence[Entry], field: str | None) -
             back[name] = (new, old)
     if not is_new:
         kept += _written_elsewhere(owner, entries, own, field)
-    return Back(record_id=owner.id, external_id=owner.external_id, fields=back), kept
+    changes = {name: own[name][0] for name in back}
+    return Back(record_id=owner.id, external_id=owner.external_id, fields=back, changes=changes), kept
 
 
 def _own(entries: Sequence[Entry]) -> dict[str, tuple[int, Value, Value]]:

@@ -13,7 +13,7 @@ import typer.main
 from fastapi.routing import APIRoute
 
 from config.settings import own_variables
-from core.api import connections, customers, documents, ends, operations, payouts, probes
+from core.api import connections, customers, documents, ends, journals, operations, payouts, probes
 from core.api.metrics import Metrics
 from core.cli.main import build
 from core.errors import AccordError
@@ -96,7 +96,9 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [customers, ends, connections, operations, documents, payouts, probes], ids=lambda one: one.__name__
+    "part",
+    [customers, ends, connections, operations, journals, documents, payouts, probes],
+    ids=lambda one: one.__name__,
 )
 def test_every_route_is_documented(part: object) -> None:
     """Method and path, as OpenAPI names them."""

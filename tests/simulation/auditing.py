@@ -141,12 +141,14 @@ class Audit:
             if place in ("elsewhere", "nowhere"):
                 self._world.reached[f"an invoice is not booked: {place}"] += 1
             elif one["status"] != "void":
-                self._excused(rest, named, mirror, f"{what} is not there", rest.excuses(named, mirror))
+                self._excused(rest, named, mirror, f"{what} is not there", rest.excuses_unmade(named, mirror))
         else:
             self._equal(rest, named, one, mirror, copies[0], what)
+            if rest.is_left_payable(named, mirror, copies[0]):
+                self._fail(f"F: {what} is paid, and its copy can be paid once more ({rest.told(named)})")
 
     def _equal(self, rest: Rest, named: Named, one: Shown, mirror: str, copy: Shown, what: str) -> None:
-        own, around = rest.excuses(named, mirror), rest.excuses_around(named, mirror)
+        own, around = rest.excuses_of_copy(named, mirror, copy), rest.excuses_around(named, mirror)
         if rest.place(named, mirror) == "moved" and one["status"] != "void" and not rest.is_held(named, mirror):
             self._fail(f"E: {what} is another entity's by now, and nobody is asked")
         wrong = [*_fixed(one, copy), *rest.wrong_customer(named, one, mirror, copy)] if one["status"] != "void" else []

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 STANDING: Final = ("succeeded", "issued")
 IDLE: Final = "the copy is as it was before"
 """What is asked of a write that changed nothing."""
+UNTELLABLE: Final = "could not be told of its copy"
+"""What is asked of an invoice, where only settled ones are copied, of which something that settles it is refused."""
+REFUSED: Final = frozenset({"more came in than its invoices take", "it may not be open there"})
+"""Known before a copy is made: where only settled invoices are copied, none that is open stands since then."""
 
 
 class Rest:
@@ -185,6 +189,26 @@ class Rest:
         # what was recorded at the mirror itself may not have come to where the invoice was made
         back = {why for one in bound if one.system == mirror for why in self.excuses(one, named.system)}
         return back | {why for one in bound for why in self.excuses(one, mirror)}
+
+    def excuses_unmade(self, named: Named, mirror: str) -> set[str]:
+        """Why an invoice may have no final copy: where that would be payable, what settles it may keep it, too."""
+        own = self.excuses(named, mirror)
+        if not self._is_settled_only(mirror):
+            return own
+        kept = {why for one in self.bound(named) for why in self.excuses(one, mirror)}
+        return own | (kept if UNTELLABLE in self.told_at(named, mirror) else kept & self.UNASKED)
+
+    def excuses_of_copy(self, named: Named, mirror: str, copy: Shown) -> set[str]:
+        """Why one that is there may differ."""
+        return self.excuses_unmade(named, mirror) if copy["status"] == "draft" else self.excuses(named, mirror)
+
+    def is_left_payable(self, named: Named, mirror: str, copy: Shown) -> bool:
+        """Whether a paid invoice's copy is open although nothing happened to it after it was made."""
+        is_open = copy["status"] == "open" and self.originals["invoice"][named]["status"] == "paid"
+        return is_open and self._is_settled_only(mirror) and self.excuses_around(named, mirror) <= REFUSED
+
+    def _is_settled_only(self, mirror: str) -> bool:
+        return mirror == "stripe" and not self._billing.mirrors_open
 
     def waits_elsewhere(self, named: Named) -> bool:
         """Whether something that settles it was recorded in another system, and cannot come to where it was made."""

@@ -32,6 +32,7 @@ ORIGINS: Mapping[str, str] = {"quickbooks": "stripe", "hubspot": "stripe", "stri
 COLLECTS: Mapping[str, Mapping[str, Any]] = {
     "stripe": {"auto_advance": True},
     "quickbooks": {"AllowOnlineCreditCardPayment": True, "EmailStatus": "NeedToSend"},
+    "hubspot": {"hs_invoice_billable": "true"},
 }
 """What somebody switches on so that a system gets a copy paid."""
 
@@ -175,7 +176,16 @@ async def collect(side: Side) -> None:
     (copy,) = mirror.neutral("invoice")
     mirror.edit("invoice", copy, {"extra": COLLECTS[side.mirror]})
     side.world.clock.time += side.world.timing.changes_every + 1
+    if side.mirror == "hubspot":
+        _look_at(side.world, copy)
     await run_lane(side.world, side.mirror)
+
+
+def _look_at(world: FragileWorld, copy: str) -> None:
+    """HubSpot tells of no edit of an invoice."""
+    hub = world.hub
+    rows = world.db.read_now(lambda tx: mappings.by_remote_ids(tx, "hubspot", "invoice", [copy])).values()
+    world.db.run_now(lambda tx: mark_mappings(tx, hub, list(rows), reason="a person says so", trace="t"))
 
 
 async def long_invoice(side: Side) -> None:
@@ -196,9 +206,7 @@ async def untie(side: Side) -> None:
     hubspot = side.world.lookalikes["hubspot"]
     (copy,) = hubspot.neutral("invoice")
     hubspot.edit("invoice", copy, {"customer": hubspot.edit("customer", None, {"name": "Grace"})})
-    hub = side.world.hub
-    rows = side.world.db.read_now(lambda tx: mappings.by_remote_ids(tx, "hubspot", "invoice", [copy])).values()
-    side.world.db.run_now(lambda tx: mark_mappings(tx, hub, list(rows), reason="a person says so", trace="t"))
+    _look_at(side.world, copy)
     await run_lane(side.world, "hubspot")
 
 

@@ -112,7 +112,9 @@ JOBS: Mapping[str, Job] = {
         long_invoice, nothing, {"hubspot": ("create invoice", "add_lines invoice", "update invoice")}, lines=LONG
     ),
     "untie": Job(untie, invoice, {"hubspot": ("tie invoice",)}),
-    "collect": Job(collect, invoice, dict.fromkeys(COLLECTS, ("update invoice",))),
+    "collect": Job(
+        collect, invoice, {**dict.fromkeys(COLLECTS, ("update invoice",)), "hubspot": ("unbill invoice",)}
+    ),
     "entity": Job(belong, invoice, {"quickbooks": ("create invoice",)}, has_entities=True),
 }  # fmt: skip
 
@@ -132,6 +134,7 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
         "tie invoice": ((r"/invoices/contacts/batch/create", 1),),
         "add_lines invoice": ((r"/line_items/batch/upsert", 2), (r"/invoices/line_items/batch/create", 1)),
         "update invoice": ((r"/invoices/batch/update", 1),),
+        "unbill invoice": ((r"/invoices/batch/update", 1),),
         "void invoice": ((r"/invoices/batch/update", 1),),
     },
     "stripe": {
@@ -249,7 +252,7 @@ def check(world: FragileWorld, mirror: str, job: Job, place: str) -> None:
     if mirror == "stripe":
         assert not any(one["is_collected"] or one["mails"] for one in copies), f"{place}: {copies}"
     if mirror in COLLECTS:
-        rows = world.lookalikes[mirror].objects("invoice").values()
+        rows = [one.get("properties", one) for one in world.lookalikes[mirror].objects("invoice").values()]
         switched = {name: on for name, on in COLLECTS[mirror].items() if any(row.get(name) == on for row in rows)}
         assert not switched, f"{place}: a copy can be paid: {switched}"
     world.db.read_now(lambda tx: _check_registry(tx, place))

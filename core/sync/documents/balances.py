@@ -35,7 +35,7 @@ from core.sync.hub import Connection, Hub
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
 SAME_WITHIN_DAYS = 7
 """Two records of one payment bear the day it was sent, came in, or was typed in."""
-_KINDS = {"payment": "payment", "credit_note": "credit note"}
+KINDS = {"payment": "payment", "credit_note": "credit note"}
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -86,7 +86,7 @@ def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
 
 def _parts(tx: Tx, connection: Connection, copy: Copy) -> list[Part] | None:
     """What settles the invoice in the registry; None where some of it was copied after the copy was read."""
-    about = _told_to_origin(tx, copy.paper)
+    about = told_to_origin(tx, copy.paper)
     rows = {one.record_id: one for one in _here(tx, connection, [one.id for one in about])}
     if any(one.updated_at > copy.seen_at for one in rows.values()):
         return None  # whoever did that has this copy looked at again
@@ -96,7 +96,7 @@ def _parts(tx: Tx, connection: Connection, copy: Copy) -> list[Part] | None:
     ]
 
 
-def _told_to_origin(tx: Tx, invoice: Paper) -> list[Paper]:
+def told_to_origin(tx: Tx, invoice: Paper) -> list[Paper]:
     """What settles an invoice and is recorded at its origin, or on its way there.
 
     A payment that is recorded elsewhere, and that policy takes to no origin, settles only what it was booked on: were
@@ -148,7 +148,7 @@ def _draft(connection: Connection, copy: Copy, there: Invoice, ours: Sequence[tu
     assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is no balance
     title, currency = connection.manifest.title, invoice.currency
     is_due, is_due_there = spelled(invoice.due, currency), spelled(there.due, currency)
-    by = "".join(f"; the copy of {_KINDS[one.kind]} {one.called} is held by itself ({hold.id})" for one, hold in ours)
+    by = "".join(f"; the copy of {KINDS[one.kind]} {one.called} is held by itself ({hold.id})" for one, hold in ours)
     by += f"; not from here: {', '.join(copy.others)}" if copy.others else ""
     if invoice.by_balance:
         of_balance = f"{spelled(invoice.by_balance, currency)} {currency} of the invoice"
@@ -175,7 +175,7 @@ def _cure(invoice: Invoice, there: Invoice, ours: Sequence[tuple[Paper, Hold]], 
         return BOOK
     if not ours:
         return CURE
-    first = f"do what the hold of {' and of '.join(f'{_KINDS[one.kind]} {one.called}' for one, _ in ours)} asks for"
+    first = f"do what the hold of {' and of '.join(f'{KINDS[one.kind]} {one.called}' for one, _ in ours)} asks for"
     return f"{first}; then {CURE}" if others else f"{first}: this goes by itself then"
 
 
@@ -279,7 +279,7 @@ def _strange(tx: Tx, connection: Connection, copy: Copy) -> _Strange:
     if told is None or not told.settled_by:
         return _Strange()
     known = mappings.by_remote_ids(tx, connection.name, "payment", told.settled_by)
-    counted = {one.id for one in _told_to_origin(tx, copy.paper)}
+    counted = {one.id for one in told_to_origin(tx, copy.paper)}
     found = [one for one in told.settled_by if one not in known or known[one].record_id not in counted]
     balance = judged(tx, connection, copy) if found else None
     if not balance or not balance.draft:

@@ -24,8 +24,10 @@ from core.sync.batch import Report
 from core.sync.documents import by_hand
 from core.sync.documents.balances import base_of, wake_its_invoices, wake_what_settles_it
 from core.sync.documents.deciding import Verdict, verdict_on
+from core.sync.documents.foreseeing import wake_unmade
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import BASE, ENTITY, OTHERS, Copy
+from core.sync.documents.wanting import INVOICE
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
 from core.sync.hub import Connection, Hub
@@ -61,6 +63,8 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict
     if verdict.later is not None:
         until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
         wait(tx, connection, copy, report, why=str(verdict.later), until=until)
+        if verdict.later.of == INVOICE:
+            wake_unmade(tx, hub, connection, copy)
     elif verdict.draft is not None:
         seen = base_of(verdict.balance) if verdict.balance is not None else None
         hold(tx, hub, connection, copy, verdict.draft, seen)

@@ -26,7 +26,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import guard
 from core.sync.accounts import check_account
-from core.sync.documents.deciding import ToCome, Verdict, gone, refusal, verdict_on
+from core.sync.documents.deciding import Verdict, gone, refusal, verdict_on
 from core.sync.documents.guarding import COUNTED, begun, digest_of_copy, documents_there, too_many
 from core.sync.documents.offering import fresh_mappings, offerable, since_of
 from core.sync.documents.placing import misplaced, split
@@ -35,10 +35,15 @@ from core.sync.documents.recovering import may_be_forgotten, restored_on
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import Copy, is_equal
 from core.sync.documents.tally import DocumentPlan, Outcome, Tally
+from core.sync.documents.wanting import ToCome, stand_in
 from core.sync.hub import Connection, Hub
 
 AT_ONCE: Final = 200
-WAITS: Final = {"customer": "its customer has no object there", "invoice": "its invoice has no object there"}
+WAITS: Final = {
+    "customer": "its customer has no object there",
+    "invoice": "its invoice has no object there",
+    "settler": "what settled it is not known",
+}
 NO_ENTITY: Final = "its entity is not known"
 IN_DOUBT: Final = "a write of it has no known outcome"
 UNREADABLE: Final = "it cannot be understood"
@@ -197,7 +202,7 @@ class _Walk:
         asked = [one for one in some if one.kind in kinds]
         wanted = offerable(tx, self._hub, self._connection, self.row, asked, self._offered)
         papers = {one.id: one for one in wanted}
-        self._offered |= papers.keys()
+        self._offered.update(papers)
         rows = fresh_mappings(tx, self._hub, self._connection, wanted)
         self._decide(tx, [_unmade(_idle(row), row, papers[row.record_id]) for row in rows])
         return some[-1].id if some else None
@@ -272,7 +277,7 @@ class _Walk:
 
     def _is_to_come(self, paper: Paper) -> None:
         if paper.kind == "invoice":
-            self._invoices[paper.id] = paper.id
+            self._invoices[paper.id] = stand_in(self._connection, paper.id)
 
 
 def _unmade(row: DirtyRow, mapping: MappingRow, paper: Paper) -> Copy:

@@ -7,15 +7,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-import msgspec
-
 from core.errors import InvalidInputError, NotFoundError
-from core.model.documents import KINDS, Invoice, kind_of
+from core.model.documents import KINDS, kind_of
 from core.model.holds import UNTOLD
 from core.model.lifecycle import STATES
-from core.model.merge import digest_of
-from core.model.money import spelled, written
-from core.model.overview import ageing, overviews
+from core.model.money import written
+from core.model.overview import overviews
 from core.store import connections, customers, documents, failures, holds, intents, journal, mappings, work
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
@@ -235,21 +232,6 @@ def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:
         ids |= dict.fromkeys(one.id for one in below)
         names = [one.external_id for one in below]
     return list(ids)
-
-
-def aged(tx: Tx, hub: Hub) -> list[dict[str, Any]]:
-    """What is due, by how long it has been so, per currency."""
-    invoices = [one.document for one in every(tx, "invoice") if isinstance(one.document, Invoice)]
-    return [
-        {**written(one, one.currency), "total": spelled(one.total, one.currency)}
-        for one in ageing(invoices, today(hub))
-    ]
-
-
-def aged_today(tx: Tx, hub: Hub) -> dict[str, Any]:
-    """The same with the day it is of, and a digest of both."""
-    shown = {"ageing": aged(tx, hub), "day": today(hub).isoformat()}
-    return {**shown, "digest": digest_of("ageing", msgspec.to_builtins(shown))}
 
 
 def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> list[Paper]:

@@ -432,12 +432,47 @@ def test_what_is_due_by_age_is_a_file_with_its_day_and_digest(accord: Accord, tm
     """Of another day it is another report."""
     file = tmp_path / "ageing.csv"
     told = accord("invoices", "ageing", "--out", str(file), "--json").json
-    due, last = _sheet(file)
+    due, owing, last = _sheet(file)
     assert (due["what"], due["currency"], due["not_yet"], due["more"], due["total"]) == (
         "due", "USD", "100.00", "0.00", "100.00"
     )  # fmt: skip
+    assert (owing["what"], owing["customer"], owing["total"]) == (
+        "customer",
+        told["customers"][0]["customer"],
+        "100.00",
+    )
     assert (last["what"], last["day"], last["digest"]) == ("ageing", told["day"], told["digest"])
     assert told["digest"] in accord("invoices", "ageing").out
+
+
+def test_what_is_due_tells_who_owes_it_and_by_which_invoices(
+    billed: World, agreed: World, accord: Accord, tmp_path: Path
+) -> None:
+    """Nobody could collect by the sums alone."""
+    name = customer_id(agreed)
+    accord("customers", "update", name, "--set", "name==Ada")
+    (listed,) = accord("invoices", "list", "--json").json["documents"]
+    short = accord("invoices", "ageing", "--json").json
+    assert short["customers"] == [
+        {"customer": name, "name": "=Ada", "currency": "USD", "buckets": ["100.00", *["0.00"] * 4], "total": "100.00"}
+    ]
+    assert "invoices" not in short
+    file = tmp_path / "ageing.csv"
+    told = accord("invoices", "ageing", "--invoices", "--out", str(file), "--json").json
+    (one,) = told["invoices"]
+    assert (one["id"], one["customer"], one["bucket"], one["due"], one["days_overdue"]) == (
+        listed["id"], name, "not_yet", "100.00", 0
+    )  # fmt: skip
+    assert told["digest"] != short["digest"], "it is of what is shown"
+    bill = next(row for row in _sheet(file) if row["what"] == "invoice")
+    assert (bill["number"], bill["name"], bill["not_yet"], bill["to_30"], bill["total"]) == (
+        one["number"], "'=Ada", "100.00", "", "100.00"
+    )  # fmt: skip
+    drawn = accord("invoices", "ageing", "--invoices").out
+    assert one["number"] in drawn
+    assert "who owes it" in drawn
+    billed.clock.time += 86400 * 400
+    assert accord("invoices", "ageing", "--invoices", "--json").json["digest"] != told["digest"]
 
 
 def _group(agreed: World, accord: Accord) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import Exchange, HttpRequest, HttpResponse
-from core.sync.documents.telling import aged
+from core.sync.documents.ageing import aged
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
 from tests.support.paper import BOOKS as SETTINGS
@@ -210,7 +210,7 @@ async def test_an_invoice_that_was_deleted_where_it_was_made_is_void_everywhere_
     (hold,) = held(world, "document_gone")
     await answer(world, hold, "accept")
     assert [one["status"] for one in shown(world, "stripe")] == ["void"]
-    assert world.db.read_now(lambda tx: aged(tx, world.hub)) == []
+    assert world.db.read_now(lambda tx: aged(tx, world.hub))["ageing"] == []
     assert is_tied(closed(world))
     at_rest(world)
     await is_silent(world)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from core.ports import HttpResponse
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -209,3 +210,27 @@ async def test_a_change_is_undone(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/customers/ada")).json()["phone"] == "+49301234567"
     assert (await api.post("/v1/changes/999/undo", json={})).status_code == 404
     assert (await api.post(f"/v1/changes/{change}/undo", json={"field": "email"})).status_code == 422
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_a_newer_value_at_a_system_is_not_undone(
+    api: httpx.AsyncClient,
+    world: World,
+    is_down: bool,  # noqa: FBT001 - a parameter of pytest's
+) -> None:
+    """It is asked for it; one that does not answer may have one. `anyway` puts the old value back."""
+    await enter(api, "ada", name="Ada", phone="+49301234567")
+    await world.activate_all()
+    await api.patch("/v1/customers/ada", json={"phone": "+49307654321"})
+    change = (await api.get("/v1/customers/ada/timeline")).json()["data"][0]["change"]
+    await world.settle()
+    if is_down:
+        world.exchanges["stripe"] = lambda _request: HttpResponse(503, {}, b"")
+    else:
+        (remote_id,) = world.neutral("stripe")
+        world.lookalikes["stripe"].edit("customer", remote_id, {"phone": "+49305555555"})
+    refused = await api.post(f"/v1/changes/{change}/undo", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "version_conflict")
+    said = "stripe could not be read: " if is_down else "it was changed at stripe since, and is +49305555555 there"
+    assert f"phone: {said}" in refused.json()["problem"]
+    assert (await api.post(f"/v1/changes/{change}/undo", json={"anyway": True})).status_code == 200

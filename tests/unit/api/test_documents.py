@@ -203,6 +203,13 @@ async def test_what_is_due_is_reported_by_age(api: httpx.AsyncClient) -> None:
     assert {name: one["total"] for name, one in found.items()} == {"EUR": "119.00", "USD": "70.00"}
     assert [Decimal(amount) for amount in found["USD"]["buckets"]] == [70, 0, 0, 0, 0]
     assert [Decimal(amount) for amount in found["EUR"]["buckets"]] == [0, 0, 0, 119, 0]
+    told = await asked(api, "reports/ageing", invoices="true")
+    assert [(one["currency"], one["total"]) for one in told["customers"]] == [("EUR", "119.00"), ("USD", "70.00")]
+    late = told["invoices"][0]
+    assert (late["currency"], late["bucket"], late["days_overdue"], late["due"]) == ("EUR", "to_90", 69, "119.00")
+    short = await asked(api, "reports/ageing")
+    assert (short["invoices"], short["customers"], short["day"]) == ([], told["customers"], "2026-11-18")
+    assert short["digest"] != told["digest"]
 
 
 async def test_a_period_is_tied_out_with_its_sums_or_its_differences(billed: World, api: httpx.AsyncClient) -> None:

@@ -102,6 +102,24 @@ async def test_a_one_off_runs_in_its_lane(api: httpx.AsyncClient, world: World) 
         assert (await api.post("/v1/syncs", json={"connection": "stripe", **body})).status_code == 422
 
 
+async def test_documents_are_asked_for_by_kind(api: httpx.AsyncClient, world: World) -> None:
+    """As `accord sync --kind` does; what the lane would refuse is refused at once."""
+    await world.activate_all()
+    asked = await api.post("/v1/syncs", json={"connection": "stripe", "what": "documents", "kinds": ["invoice"]})
+    assert (asked.status_code, asked.json()["kinds"]) == (202, ["invoice"])
+    every = await api.post("/v1/syncs", json={"connection": "stripe", "what": "documents"})
+    assert "payment" in every.json()["kinds"]
+    await world.settle()
+    for one in (asked, every):
+        assert (await api.get(f"/v1/syncs/{one.json()['id']}")).json()["state"] == "done"
+    unknown = {"connection": "stripe", "what": "documents", "external_ids": ["nobody"]}
+    assert (await api.post("/v1/syncs", json=unknown)).status_code == 404
+    for body in (
+        {"what": "full", "kinds": ["invoice"]}, {"what": "documents", "kinds": ["quote"]},
+    ):  # fmt: skip
+        assert (await api.post("/v1/syncs", json={"connection": "stripe", **body})).status_code == 422
+
+
 async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World) -> None:
     """With its choices in words; an answer to values that have changed since is refused."""
     for number in range(2):
@@ -338,3 +356,22 @@ async def test_a_list_of_documents_that_nothing_can_be_in_is_refused(api: httpx.
         assert answer.json()["cure"]
     later = await api.get("/v1/reports/tie_out/2999")
     assert (later.status_code, later.json()["field"]) == (422, "period")
+
+
+async def test_the_journal_is_read_page_by_page(api: httpx.AsyncClient) -> None:
+    """Oldest first; who never did anything, and what is no time, is refused."""
+    await api.post("/v1/customers", json={"external_customer_id": "ada", "name": "Ada"})
+    await api.patch("/v1/customers/ada", json={"name": "Wrong"})
+    first = (await api.get("/v1/journal?limit=1")).json()
+    assert [(one["action"], one["external_customer_id"]) for one in first["data"]] == [("create", "ada")]
+    rest = (await api.get(f"/v1/journal?limit=1&cursor={first['next_cursor']}")).json()
+    assert (rest["data"][0]["action"], rest["next_cursor"]) == ("edit", None)
+    assert rest["data"][0]["changes"]["name"]["old"] == "Ada"
+    mine = (
+        await api.get("/v1/journal", params={"actor": rest["data"][0]["actor"], "external_customer_id": "ada"})
+    ).json()
+    assert len(mine["data"]) == 2
+    assert (await api.get("/v1/journal?until=2020-01-01")).json()["data"] == []
+    for wrong in ("actor=nobody", "connection=nope", "since=soon", "limit=0", "colour=red"):
+        assert (await api.get(f"/v1/journal?{wrong}")).status_code in (400, 422), wrong
+    assert (await api.get("/v1/journal?external_customer_id=nobody")).status_code == 404

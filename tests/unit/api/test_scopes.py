@@ -12,7 +12,7 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
-from core.api import connections, customers, ends, operations, probes
+from core.api import connections, customers, ends, journals, operations, probes
 from core.api.app import build_app
 from core.api.context import Context, new_router
 from core.api.edge import OPEN_PATHS, Edge
@@ -158,7 +158,7 @@ async def test_a_route_that_declares_nothing_lets_nobody_in(site: Site, world: W
 
 async def test_every_route_there_is_stands_behind_the_check() -> None:
     """One of FastAPI's own kind would let everybody in who has any token at all."""
-    for part in (customers, ends, connections, operations, probes):
+    for part in (customers, ends, connections, operations, journals, probes):
         assert {type(one) for one in part.router.routes} == {ScopedRoute}
 
 
