@@ -15,7 +15,7 @@ from tests.simulation.tape import REGISTRY
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
 
-_CHOSEN: Final = frozenset({"registry", "remote"})
+_CHOSEN: Final = frozenset({"registry", "remote", "accept"})
 
 
 class EditChecks:
@@ -91,7 +91,7 @@ class EditChecks:
             return
         for head in heads(edits):
             if loose(head.value) not in (final, None):
-                if "accept" in said and self._stays_there(head):
+                if ("accept" in said and self._stays_there(head)) or (said and self._was_covered(head)):
                     continue
                 self._on_record(rest, customer, head)
 
@@ -129,6 +129,11 @@ class EditChecks:
             self._world.sites[row.connection].lookalike.neutral("customer").get(row.remote_id or "", {}) for row in rows
         ]
         return {loose(one.get(field)) for one in shown}
+
+    def _was_covered(self, head: Edit) -> bool:
+        """Made unreadable where it stood before anybody had seen it, and decided on as that."""
+        _, replaced = self._world.covered.get((head.site, head.target, head.field), (None, None))
+        return loose(replaced) == loose(head.value)
 
     def _stays_there(self, head: Edit) -> bool:
         """Somebody said that it may be another one there than in the registry."""
