@@ -81,7 +81,7 @@ def mark(  # noqa: PLR0913 - the columns of a row
     """Mark subjects dirty. One that waits already is looked at again from then on, and is no longer parked.
 
     `trace` and `not_before`: one for all, or each subject's own. Whatever was noticed once stays noticed, and what
-    was approved or rejected stays so: `shown` has the digests of the changes. So does what it was merged into.
+    was approved or rejected stays so: `shown` has the digests of the changes. So does what it was merged into last.
     """
     rows = [
         {
@@ -111,7 +111,8 @@ def _mark(dialect: str) -> Insert:
     is_noticed = sa.case((DIRTY.c.noticed == 0, new.noticed), else_=1)
     has_answer = sa.or_(DIRTY.c.reason == APPROVED, DIRTY.c.reason == REJECTED)
     is_decided = sa.and_(has_answer, DIRTY.c.shown.is_not(None), new.shown.is_(None))
-    is_merged = sa.and_(DIRTY.c.reason.startswith(MERGED_INTO), new.shown.is_(None))
+    is_newer_merge = new.reason.startswith(MERGED_INTO)
+    is_merged = sa.and_(DIRTY.c.reason.startswith(MERGED_INTO), new.shown.is_(None), sa.not_(is_newer_merge))
     changes = {
         "seq": DIRTY.c.seq + 1,
         "not_before": sooner,

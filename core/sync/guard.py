@@ -170,6 +170,7 @@ def stop(
     be added to those that the hold tells, such as "invoice EUR".
     """
     now = hub.clock.now()
+    serialize_question(tx, connection)
     known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])
     open_before = [one for one in known.get(SUBJECT, ()) if one.state == "open"]
     shown = list(open_before[0].detail.get("subjects", [])) if open_before else []
@@ -195,11 +196,18 @@ async def end_question(hub: Hub, connection: Connection, rows: Collection[DirtyR
 
     `rows`: what was looked at just now; only of what a person was shown can it be the last.
     """
-    if any(row.shown for row in rows):
+    # an answered one is no question any more: to look for others with each of its batches would cost a scan of all
+    if any(row.shown and row.reason not in (work.APPROVED, work.REJECTED) for row in rows):
         await hub.db.run(lambda tx: _end_if_moot(tx, hub, connection))
 
 
+def serialize_question(tx: Tx, connection: Connection) -> None:
+    """Batches fly side by side: one must not close the question that another one is just adding to."""
+    tx.serialize(f"mass change {connection.name}")
+
+
 def _end_if_moot(tx: Tx, hub: Hub, connection: Connection) -> None:
+    serialize_question(tx, connection)
     if not work.is_any_asked(tx, connection.name):
         known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])
         nothing = hold_rows.Held(subject=SUBJECT, record_id=None, drafts=[])

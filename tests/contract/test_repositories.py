@@ -267,6 +267,15 @@ def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:
     assert [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))] == ["m:2"]
 
 
+def test_the_last_merge_that_was_told_of_an_object_is_kept(db: Database) -> None:
+    """Its survivor may be absorbed itself before anybody looks; whatever else is noticed meanwhile says less."""
+    told = []
+    for reason in ("webhook", f"{work.MERGED_INTO}2", "sweep", f"{work.MERGED_INTO}3", "sweep"):
+        db.run_now(lambda tx, why=reason: work.mark(tx, "stripe", ["m:1"], reason=why, trace="", now=5.0))  # type: ignore[misc]
+        told += [row.reason for row in db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))]
+    assert told == ["webhook", "merged into 2", "merged into 2", "merged into 3", "merged into 3"]
+
+
 def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
     """Until its time, or its release; a new mark ends the wait, but a sweep parks nothing that was asked for."""
     for name in ("stripe", "hubspot"):

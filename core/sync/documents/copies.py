@@ -24,7 +24,7 @@ from core.sync.batch import Report
 from core.sync.documents import by_hand
 from core.sync.documents.balances import base_of, wake_its_invoices, wake_what_settles_it
 from core.sync.documents.deciding import Verdict, verdict_on
-from core.sync.documents.foreseeing import wake_unmade
+from core.sync.documents.foreseeing import Foresight, wake_unmade
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import BASE, ENTITY, OTHERS, Copy
 from core.sync.documents.wanting import INVOICE
@@ -43,13 +43,13 @@ def decide(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], rep
     mappings.lock(tx, [one.mapping.id for one in copies])
     now_mapped = mappings.by_ids(tx, [one.mapping.id for one in copies])
     papers = documents.by_ids(tx, [one.paper.id for one in copies])
-    found = []
+    found, foresight = [], Foresight(tx, hub, connection)
     for one in copies:
         mapping, paper = now_mapped[one.mapping.id], papers[one.paper.id]
         if mapping.state in (mappings.ENDED, "excluded") or mapping.remote_id != one.mapping.remote_id:
             continue  # let go of, or linked elsewhere, meanwhile: sorted anew
         copy = replace(one, mapping=mapping, paper=paper)
-        verdict = verdict_on(tx, hub, connection, copy)
+        verdict = verdict_on(tx, hub, connection, copy, foresight)
         if verdict.is_over:
             _end(tx, hub, connection, copy)
             continue

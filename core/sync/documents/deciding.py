@@ -14,10 +14,10 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.sync.documents import by_hand
 from core.sync.documents.balances import Balance, judged, refuse_second
-from core.sync.documents.foreseeing import refuse_unsettled
+from core.sync.documents.foreseeing import Foresight
 from core.sync.documents.offering import RECREATED, is_dropped
 from core.sync.documents.standing import Copy, named_of
-from core.sync.documents.wanting import NOTHING, Later, ToCome, wanted_of
+from core.sync.documents.wanting import Later, wanted_of
 from core.sync.hub import Connection, Hub
 
 
@@ -40,17 +40,17 @@ class Verdict:
     """Its balance was asked about already, and is looked at again when it can be told."""
 
 
-def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToCome = NOTHING) -> Verdict:
+def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: Foresight) -> Verdict:
     """Decide on one copy as it was read."""
     if connection.documents is None:
         raise BugError(f"{connection.manifest.title} has no documents")
     if copy.mapping.remote_id is None and _is_over(tx, hub, connection, copy):
         return Verdict(is_over=True)
     try:
-        wanted = wanted_of(tx, hub, connection, copy, to_come)
+        wanted = wanted_of(tx, hub, connection, copy, foresight.to_come)
         step = connection.documents.step(wanted, copy.raw)
         refuse_second(tx, connection, copy)
-        refuse_unsettled(tx, hub, connection, copy, to_come)
+        foresight.refuse_unsettled(copy)
         balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:
         return Verdict(later=wait)

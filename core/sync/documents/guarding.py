@@ -111,6 +111,7 @@ def count_again(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRo
 
 
 def _tell_again(tx: Tx, hub: Hub, connection: Connection) -> None:
+    guard.serialize_question(tx, connection)
     known = hold_rows.of_subjects(tx, connection.name, [guard.SUBJECT])
     hold = next((one for one in known.get(guard.SUBJECT, ()) if one.state == "open"), None)
     stopped = _stopped_now(tx, connection) if hold else []

@@ -27,13 +27,14 @@ from core.store.work import DirtyRow
 from core.sync import guard
 from core.sync.accounts import check_account
 from core.sync.documents.deciding import Verdict, gone, refusal, verdict_on
+from core.sync.documents.foreseeing import Foresight
 from core.sync.documents.guarding import COUNTED, begun, digest_of_copy, documents_there, too_many
 from core.sync.documents.offering import fresh_mappings, offerable, since_of
 from core.sync.documents.placing import misplaced, split
 from core.sync.documents.reading import look_at
 from core.sync.documents.recovering import may_be_forgotten, restored_on
 from core.sync.documents.routing import Routes
-from core.sync.documents.standing import Copy, is_equal
+from core.sync.documents.standing import Copy, idle, is_equal
 from core.sync.documents.tally import DocumentPlan, Outcome, Tally
 from core.sync.documents.wanting import ToCome, stand_in
 from core.sync.hub import Connection, Hub
@@ -175,9 +176,9 @@ class _Walk:
             elif asked is not None and waits is None:
                 self._count_hold(paper, asked.reason, asked.detail)
             elif row.remote_id is None:
-                page.unmade.append((waits or _idle(row), row, paper))
+                page.unmade.append((waits or idle(row), row, paper))
             elif self._scope.has(paper) and (waits or self._scope.is_whole or not is_equal(paper, row)):
-                page.to_read.append((waits or _idle(row), row, paper))
+                page.to_read.append((waits or idle(row), row, paper))
         return page
 
     async def _read(self, some: Sequence[Candidate]) -> list[Copy]:
@@ -204,17 +205,18 @@ class _Walk:
         papers = {one.id: one for one in wanted}
         self._offered.update(papers)
         rows = fresh_mappings(tx, self._hub, self._connection, wanted)
-        self._decide(tx, [_unmade(_idle(row), row, papers[row.record_id]) for row in rows])
+        self._decide(tx, [_unmade(idle(row), row, papers[row.record_id]) for row in rows])
         return some[-1].id if some else None
 
     def _decide(self, tx: Tx, copies: Sequence[Copy]) -> None:
+        foresight = Foresight(tx, self._hub, self._connection, self._to_come)
         for copy in self._at_home(tx, copies):
             day = self._restored_on
             if copy.mapping.remote_id is None and day is not None and may_be_forgotten(copy.paper, day):
                 self._count(copy.paper, "look", FORGOTTEN)
                 self._is_to_come(copy.paper)
                 continue
-            verdict = verdict_on(tx, self._hub, self._connection, copy, self._to_come)
+            verdict = verdict_on(tx, self._hub, self._connection, copy, foresight)
             if verdict.step is not None:
                 self._count_step(copy, verdict.step)
             else:
@@ -282,11 +284,3 @@ class _Walk:
 
 def _unmade(row: DirtyRow, mapping: MappingRow, paper: Paper) -> Copy:
     return Copy(row, mapping, paper, None)
-
-
-def _idle(mapping: MappingRow) -> DirtyRow:
-    """Stands for the row of what nobody has marked."""
-    subject = work.mapping_subject(mapping.id)
-    return DirtyRow(
-        subject=subject, kind=mapping.kind, seq=0, reason="", trace="", since=0.0, attempts=0, noticed=False
-    )

@@ -76,9 +76,10 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
         return
 
     def commit(tx: Tx) -> None:
+        mappings.lock(tx, [copy.mapping.id])
         if len(ours) == 1:
             commit_written(tx, hub, connection, copy, intent, Written(ours[0]), report)
-        elif ours:
+        elif ours and _is_wanted(tx, copy):
             detail: dict[str, object] = {
                 **named_of(copy.paper),
                 "problem": "several objects carry this copy's mark",
@@ -88,6 +89,7 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
             digest = digest_of(holds.REJECTED, sorted(one.id for one in ours))
             hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))
         else:
+            # none; or several of a copy that was let go of, and nobody is asked which of them it is
             intents.close(tx, {intent.id: "void"}, hub.clock.now())
             # the old key could bring an old answer back
             again = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id]

@@ -41,6 +41,14 @@ class Copy:
         return work.mapping_subject(self.mapping.id)
 
 
+def idle(mapping: MappingRow) -> DirtyRow:
+    """Stands for the row of what nobody has marked."""
+    subject = work.mapping_subject(mapping.id)
+    return DirtyRow(
+        subject=subject, kind=mapping.kind, seq=0, reason="", trace="", since=0.0, attempts=0, noticed=False
+    )
+
+
 def is_equal(paper: Paper, row: MappingRow) -> bool:
     """Whether a copy was last seen to be what the document is now."""
     return row.state == "live" and row.base.get(BASE) == (paper.digest, paper.digest)

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
-from core.store import holds, mappings
+from core.store import holds, intents, mappings
 from core.store.database import Database
 from core.store.holds import Hold
 from core.sync import answers
@@ -135,3 +135,37 @@ async def test_what_became_of_a_create_is_found_out_although_its_copy_was_let_go
     assert (row.state, [row.remote_id] if row.remote_id else []) == ("excluded", made)
     assert len(made) == is_made
     at_rest(world)
+
+
+async def test_a_create_of_which_there_are_two_is_in_doubt_no_longer_once_its_copy_was_let_go_of() -> None:
+    """Which of them is the copy is asked of nobody; with its write in doubt, it was looked for after every start."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    close(world, "2026-11-30")
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    (hold,) = held(world)
+    close(world, None)
+    plain, books = world.exchanges[BOOKS], world.lookalikes[BOOKS]
+
+    def unanswered(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and "/payment" in request.url:
+            world.exchanges[BOOKS] = plain
+            says(world, hold, "leave")()
+            plain(request)
+            (first,) = books.objects("payment").values()
+            (customer,) = world.neutral(BOOKS)
+            twin = {"customer": customer, "currency": "USD", "amount": "19.00", "received_on": "2026-11-20"}
+            books.edit("payment", None, {**twin, "extra": {"PrivateNote": first["PrivateNote"]}})
+            raise TimeoutError
+        return plain(request)
+
+    world.exchanges[BOOKS] = unanswered
+    await an_hour_later(world)
+    for _ in range(3):
+        world.clock.time += 3_700
+        await world.settle()
+    assert len(books.neutral("payment")) == 2
+    assert [one for one in held(world) if one.detail.get("candidates")] == []
+    assert world.db.read_now(lambda tx: intents.all_open(tx, BOOKS)) == []

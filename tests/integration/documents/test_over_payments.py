@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import event
 
 from config.file import AccordConfig
 from core.model.documents import KINDS, Invoice, Payment
@@ -201,3 +202,19 @@ async def test_a_plan_tells_of_no_copy_that_will_not_be_made() -> None:
         ("payment", "create", 1),
         ("payment", "wait", 1),
     ]
+
+
+async def test_what_is_settled_together_is_looked_through_once_and_not_for_each_invoice() -> None:
+    """A payment of fifty invoices had all fifty asked for, fifty times in one transaction: the database stood still."""
+    asked = {}
+    for number in (4, 16):
+        world = await billing(settled_only())
+        invoices = [bill(world, "quickbooks", LINE, number=f"QB-{one}") for one in range(number)]
+        applied = [{"invoice": one, "amount": "119.00"} for one in invoices]
+        pay(world, invoices[0], str(119 * number), "quickbooks", applications=applied)
+        counted: list[str] = []
+        event.listen(world.db.engine, "before_cursor_execute", lambda *told, c=counted: c.append(told[2]))
+        await world.next_sweep()
+        assert [one["status"] for one in shown(world, "stripe")] == ["paid"] * number
+        asked[number] = len(counted)
+    assert asked[16] < 3.5 * asked[4], asked
