@@ -66,13 +66,13 @@ def _plan(found: Plan, limit: int) -> plan_shapes.PlanShown:
 
 
 @router.post("/syncs", status_code=202, tags=["syncs"], **needs(WRITE, 404))
-async def ask_for_sync(hub: HubIn, wanted: shapes.SyncRequest) -> shapes.SyncShown:
+async def ask_for_sync(hub: HubIn, actor: Actor, wanted: shapes.SyncRequest) -> shapes.SyncShown:
     """Put a one-off into a connection's lane."""
     request = _request(hub, wanted)
     if wanted.what == "documents":
         # the lane would find no document of whom there is not, and call it done
         await hub.db.read(lambda tx: [registry.get(tx, one) for one in wanted.external_ids])
-    one_id = await ask(hub, wanted.connection, request)
+    one_id = await ask(hub, wanted.connection, request, actor=actor)
     found = await hub.db.read(lambda tx: one_offs.get(tx, one_id))
     return _sync(found, one_id)
 

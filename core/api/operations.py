@@ -113,10 +113,10 @@ def _wait(one: Wait) -> shapes.WaitShown:
 
 
 @router.post("/failures/retry", **needs(WRITE, 404))
-async def retry_failures(hub: HubIn, wanted: shapes.RetryRequest) -> shapes.Retried:
+async def retry_failures(hub: HubIn, actor: Actor, wanted: shapes.RetryRequest) -> shapes.Retried:
     """Look again, now, at what failed; dead ones too."""
     hub.connection(wanted.connection)
-    times = await hub.db.run(lambda tx: answers.retry(tx, hub, wanted.connection, wanted.subjects))
+    times = await hub.db.run(lambda tx: answers.retry(tx, hub, wanted.connection, wanted.subjects, actor=actor))
     return shapes.Retried(retried=times)
 
 

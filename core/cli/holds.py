@@ -6,6 +6,7 @@ Only rows of the registry are written: a running daemon finds them at its next l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -167,15 +168,16 @@ def retry(
     ] = None,
 ) -> None:
     """Look at failed records again, now; dead ones too, and documents that wait where they are named."""
+    from core.cli.asking import actor
     from core.errors import NotFoundError
     from core.sync.answers import retry as look_again
 
+    def work(tx: Tx, hub: Hub, name: str) -> int:
+        return look_again(tx, hub, name, subjects or [], actor=actor())
+
     with desk.root.open_hub() as hub:
         names = desk.known(hub, [] if connection is None else [connection])
-        marked = {
-            name: hub.db.run_now(lambda tx, one=name: look_again(tx, hub, one, subjects or []))  # type: ignore[misc]
-            for name in names
-        }
+        marked = {name: hub.db.run_now(partial(work, hub=hub, name=name)) for name in names}
     if subjects and not any(marked.values()):
         raise NotFoundError("none of these fails", field="subject", cure="`accord failures` shows what does")
     total = sum(marked.values())

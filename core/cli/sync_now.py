@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.cli.asking import on_a_loop
+from core.cli.asking import actor, on_a_loop
 from core.cli.desk import CHANGES, FAILED, HELD, OK, Desk
 from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
@@ -108,7 +108,7 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str
     """Ask, and follow; returns the ids of what was asked, by connection."""
     if request.is_metadata:
         await _refresh(hub, request.names)
-    asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
+    asked = {name: await ask(hub, name, request.one_off(), actor=actor()) for name in request.names}
     desk.if_ended = "the daemon goes on with it; `accord status` shows how far it is"
     started = hub.clock.now()
     waiting = Waiting(hub, request.patience, request.outage_patience, desk.note)
@@ -142,7 +142,7 @@ async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Mapping[s
 
         if request.is_metadata:
             await _refresh(hub, request.names)
-        asked = {name: await ask(hub, name, request.one_off()) for name in request.names}
+        asked = {name: await ask(hub, name, request.one_off(), actor=actor()) for name in request.names}
         await run_until_quiet(
             hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell,
             outage_patience=request.outage_patience, tell=desk.note,

@@ -221,10 +221,10 @@ def _replace(tx: Tx, hub: Hub, row: MappingRow, actor: str, **values: object) ->
     journal.write(tx, [journal.about(row, at=now, action=action, actor=actor)])
 
 
-def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:
+def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str], *, actor: str | None = None) -> int:
     """Look again, now, at subjects that failed (dead ones too); all of the connection's for an empty list.
 
-    Of what waits, documents that are named.
+    Of what waits, documents that are named. Of whoever asked, if it was a person, the journal knows.
     """
     known = failures.listing(tx, connection=connection, limit=100_000)
     failed = [one for one in known if not subjects or one.subject in subjects or one.subject[2:] in subjects]
@@ -232,6 +232,10 @@ def retry(tx: Tx, hub: Hub, connection: str, subjects: list[str]) -> int:
     wanted = {one.subject: one.kind for one in failed} | {one.subject: one.kind for one in waiting}
     for kind in sorted({*wanted.values()}):
         some = [name for name, of in wanted.items() if of == kind]
-        work.mark(tx, connection, some, reason="retry", trace=hub.ids.new(), now=hub.clock.now(), kind=kind)
+        trace, now = hub.ids.new(), hub.clock.now()
+        work.mark(tx, connection, some, reason="retry", trace=trace, now=now, kind=kind)
+        if actor is not None:
+            told = {kind: (None, str(len(some)), "retry")}
+            journal.note(tx, "connection", "retry", told, at=now, actor=actor, connection=connection, trace=trace)
     tx.after_commit(lambda: hub.wake(connection))
     return len(wanted)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.errors import InvalidInputError
-from core.store import connections, customers, mappings, one_offs, work
+from core.model.values import Value
+from core.store import connections, customers, journal, mappings, one_offs, work
 from core.store.database import Tx
 from core.store.one_offs import OneOff
 from core.sync.batch import Report
@@ -73,14 +74,27 @@ async def finish_one_off(hub: Hub, connection: Connection, done: Report) -> bool
     return True
 
 
-async def ask(hub: Hub, name: str, request: dict[str, object]) -> str:
-    """Put a request into a lane; returns its id."""
+async def ask(hub: Hub, name: str, request: dict[str, object], *, actor: str | None = None) -> str:
+    """Put a request into a lane; returns its id. Of whoever asked, if it was a person, the journal knows."""
     hub.connection(name)
     one = OneOff(id=hub.ids.new(), connection=name, request=request, trace=hub.ids.new())
 
     def put(tx: Tx) -> None:
-        one_offs.ask(tx, one, hub.clock.now())
+        now = hub.clock.now()
+        one_offs.ask(tx, one, now)
+        if actor is not None:
+            journal.note(tx, "connection", "sync", _told(one), at=now, actor=actor, connection=name, trace=one.trace)
         tx.after_commit(lambda: hub.wake(name))
 
     await hub.db.run(put)
     return one.id
+
+
+def _told(one: OneOff) -> dict[str, tuple[Value, Value, str]]:
+    """What was asked for. Of customers their number: the journal outlives who is erased."""
+    values: dict[str, Value] = {"what": str(one.request.get("what", ""))}
+    if kinds := one.request.get("kinds"):
+        values["kinds"] = [str(kind) for kind in kinds]
+    if some := one.request.get("external_ids"):
+        values["customers"] = str(len(some))
+    return {name: (None, value, "sync") for name, value in values.items()}

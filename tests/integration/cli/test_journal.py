@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from core.store import journal
+from core.store import failures, journal
 from tests.integration.cli.conftest import Accord, Result, customer_id, edit
-from tests.support.world import World
+from tests.support.world import NAMES, World
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
@@ -54,6 +54,27 @@ def test_filters_let_through_what_is_asked_for(agreed: World, accord: Accord) ->
     who = every[-1]["actor"]
     assert {one["actor"] for one in lines(accord("journal", "export", "--actor", who))} == {who}
     assert {one["external_customer_id"] for one in lines(accord("journal", "export", "--customer", name))} == {name}
+
+
+def test_who_asked_for_a_sync_or_a_retry_is_told(agreed: World, accord: Accord) -> None:
+    """Of every connection that was asked, and nothing of one where nothing failed."""
+    row = failures.Failure(
+        connection="stripe", subject="r:cus_odd", code="bad_record", message="no JSON", state="dead",
+        first_at=1, last_at=1,
+    )  # fmt: skip
+    agreed.db.run_now(lambda tx: failures.record(tx, [row]))
+    accord("retry")
+    accord("sync", "--full")
+    accord("sync", "stripe", "--kind", "invoices", "--customer", customer_id(agreed))
+    theirs = [one for one in lines(accord("journal", "export")) if one["action"] in ("sync", "retry")]
+    told = [(one["action"], one["connection"], [it["new"] for it in one["changes"].values()]) for one in theirs]
+    assert told == [
+        ("retry", "stripe", ["1"]),
+        *(("sync", name, ["full"]) for name in sorted(NAMES)),
+        ("sync", "stripe", ["documents", ["invoice", "credit_note"], "1"]),
+    ]
+    assert {one["actor"][:4] for one in theirs} == {"cli:"}
+    assert all(one["trace"] for one in theirs)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,18 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.store import failures, work
+from core.sync.oneoffs import ask
 from tests.support import deliveries
 from tests.support.paper import bill, shown
 from tests.support.receiver import Receiver
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
+
+FAILED = failures.Failure(
+    connection="stripe", subject="r:cus_odd", code="bad_record", message="no JSON", state="dead", first_at=1, last_at=1
+)  # fmt: skip
 
 
 async def test_a_connection_is_activated_by_the_plan_that_was_seen(api: httpx.AsyncClient, world: World) -> None:
@@ -375,3 +381,35 @@ async def test_the_journal_is_read_page_by_page(api: httpx.AsyncClient) -> None:
     for wrong in ("actor=nobody", "connection=nope", "since=soon", "limit=0", "colour=red"):
         assert (await api.get(f"/v1/journal?{wrong}")).status_code in (400, 422), wrong
     assert (await api.get("/v1/journal?external_customer_id=nobody")).status_code == 404
+
+
+async def test_the_journal_says_who_asked_a_lane(api: httpx.AsyncClient, world: World) -> None:
+    """For a sync and for a retry, with its trace and without a customer's id; a retry of nothing is no entry."""
+    await world.activate_all()
+    await api.post("/v1/customers", json={"external_customer_id": "ada", "name": "Ada"})
+    wanted = {"connection": "stripe", "what": "customers", "external_ids": ["ada"]}
+    asked = (await api.post("/v1/syncs", json=wanted)).json()
+    world.db.run_now(lambda tx: failures.record(tx, [FAILED]))
+    for times in (1, 0):
+        body = {"connection": "stripe", "subjects": ["r:cus_odd" if times else "r:nothing"]}
+        assert (await api.post("/v1/failures/retry", json=body)).json() == {"retried": times}
+    await ask(world.hub, "stripe", {"what": "changes"})
+    found = (await api.get("/v1/journal?actor=api&connection=stripe")).json()["data"]
+    shown = [(one["kind"], one["action"], {name: it["new"] for name, it in one["changes"].items()}) for one in found]
+    assert shown == [
+        ("connection", "sync", {"what": "customers", "customers": "1"}),
+        ("connection", "retry", {"customer": "1"}),
+    ]
+    assert found[0]["trace"] == asked["trace"]
+    marked = world.db.read_now(lambda tx: work.of_subjects(tx, "stripe", ["r:cus_odd"]))
+    assert found[1]["trace"] == marked["r:cus_odd"].trace != ""
+
+
+async def test_the_journal_says_which_documents_were_asked_for(api: httpx.AsyncClient, world: World) -> None:
+    """By their kinds."""
+    await world.activate_all()
+    await api.post("/v1/syncs", json={"connection": "stripe", "what": "documents", "kinds": ["invoice", "payment"]})
+    (entry,) = (await api.get("/v1/journal?actor=api")).json()["data"]
+    assert {name: it["new"] for name, it in entry["changes"].items()} == {
+        "what": "documents", "kinds": ["invoice", "payment"]
+    }  # fmt: skip
