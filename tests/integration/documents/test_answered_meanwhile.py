@@ -15,7 +15,7 @@ from core.sync import answers
 from core.sync.documents.asking import look_again
 from core.sync.restoring import begin_observing
 from tests.integration.documents.test_balances import BOOKS, billed, only_hold
-from tests.integration.documents.test_closed_books import close
+from tests.integration.documents.test_closed_books import close, refused_payment
 from tests.support.acting import everybody, held
 from tests.support.crashes import copy_sqlite
 from tests.support.paper import an_hour_later, at_rest, bill, billing, papers, pay, shown
@@ -35,6 +35,14 @@ def meanwhile(world: World, name: str, asked_for: str, act: Callable[[], object]
         return response
 
     world.exchanges[name] = exchange
+
+
+async def found_out(world: World) -> None:
+    """Whatever went unanswered within the next hour is looked into."""
+    await an_hour_later(world)
+    for _ in range(3):
+        world.clock.time += 3_700
+        await world.settle()
 
 
 def says(world: World, hold: Hold, choice: str) -> Callable[[], object]:
@@ -126,10 +134,7 @@ async def test_what_became_of_a_create_is_found_out_although_its_copy_was_let_go
         return plain(request)
 
     world.exchanges[BOOKS] = unanswered
-    await an_hour_later(world)
-    for _ in range(3):
-        world.clock.time += 3_700
-        await world.settle()
+    await found_out(world)
     (row,) = world.db.read_now(lambda tx: mappings.page(tx, BOOKS, "", 10, "invoice"))
     made = list(world.lookalikes[BOOKS].neutral("invoice"))
     assert (row.state, [row.remote_id] if row.remote_id else []) == ("excluded", made)
@@ -139,12 +144,7 @@ async def test_what_became_of_a_create_is_found_out_although_its_copy_was_let_go
 
 async def test_a_create_of_which_there_are_two_is_in_doubt_no_longer_once_its_copy_was_let_go_of() -> None:
     """Which of them is the copy is asked of nobody; with its write in doubt, it was looked for after every start."""
-    world = await billing()
-    invoice = bill(world)
-    await world.next_sweep()
-    close(world, "2026-11-30")
-    pay(world, invoice, "19.00")
-    await world.next_sweep()
+    world = await refused_payment()
     (hold,) = held(world)
     close(world, None)
     plain, books = world.exchanges[BOOKS], world.lookalikes[BOOKS]
@@ -162,10 +162,7 @@ async def test_a_create_of_which_there_are_two_is_in_doubt_no_longer_once_its_co
         return plain(request)
 
     world.exchanges[BOOKS] = unanswered
-    await an_hour_later(world)
-    for _ in range(3):
-        world.clock.time += 3_700
-        await world.settle()
+    await found_out(world)
     assert len(books.neutral("payment")) == 2
     assert [one for one in held(world) if one.detail.get("candidates")] == []
     assert world.db.read_now(lambda tx: intents.all_open(tx, BOOKS)) == []

@@ -24,6 +24,17 @@ def close(world: World, through: str | None, *, only_warns: bool = False) -> Non
     world.clock.time += 301.0
 
 
+async def refused_payment() -> World:
+    """An invoice is in the books, which were closed before a part of it was paid: a person is asked about that."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    close(world, "2026-11-30")
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    return world
+
+
 def asked(world: World) -> list[str]:
     """Which requests arrive at QuickBooks from now on."""
     lines: list[str] = []

@@ -7,7 +7,7 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from tests.integration.documents.test_closed_books import close
+from tests.integration.documents.test_closed_books import close, refused_payment
 from tests.integration.documents.test_too_many_copies import careful, many, stopped
 from tests.support.acting import answer, held
 from tests.support.paper import SINCE, an_hour_later, at_rest, bill, billing, pay, shown, stripe_to_books
@@ -24,12 +24,7 @@ def started_again(world: World, config: AccordConfig) -> None:
 
 async def test_a_kind_that_policy_copies_no_more_is_not_made_where_it_still_waited() -> None:
     """Whoever had taken payments out of the books' policy found them there all the same."""
-    world = await billing()
-    invoice = bill(world)
-    await world.next_sweep()
-    close(world, "2026-11-30")
-    pay(world, invoice, "19.00")
-    await world.next_sweep()
+    world = await refused_payment()
     assert [one.detail["document"] for one in held(world)] == ["payment"]
     invoices_only = DocumentPolicy(mirrors=("invoice",), since=SINCE)
     started_again(world, stripe_to_books(quickbooks=invoices_only))
