@@ -218,3 +218,21 @@ async def test_what_is_settled_together_is_looked_through_once_and_not_for_each_
         assert [one["status"] for one in shown(world, "stripe")] == ["paid"] * number
         asked[number] = len(counted)
     assert asked[16] < 3.5 * asked[4], asked
+
+
+async def test_what_no_payment_is_known_of_keeps_a_paid_invoice_from_being_copied() -> None:
+    """Payments of the books are not taken: the copy could be told of none, and would have been due whole."""
+    stripe = DocumentPolicy(mirrors=KINDS, since=SINCE)
+    policies = {"quickbooks": DocumentPolicy(originates=("invoice",)), "stripe": stripe}
+    world = await billing(with_documents(policies, {"quickbooks": BOOKS}, {}))
+    pay(world, bill(world, "quickbooks", LINE, number="QB-1"), "119.00", "quickbooks")
+    for _ in range(2):
+        await world.next_sweep()
+    assert [one.document.status for one in papers(world)] == ["paid"]
+    assert (shown(world, "stripe"), held(world)) == ([], [])
+    for _ in range(2):
+        world.clock.time += 3_700
+        await world.settle()
+    assert shown(world, "stripe") == []
+    (asked,) = held(world)
+    assert "no payment or credit note is known that settled 119.00 USD of invoice QB-1" in str(asked.detail["problem"])
