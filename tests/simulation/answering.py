@@ -37,12 +37,12 @@ class Answering:
 
     def on(self, rows: Iterable[MappingRow], field: str) -> set[str]:
         """What was ever said about a field of these mappings."""
-        places = [
-            (row.connection, one, field)
-            for row in rows
-            for one in (work.mapping_subject(row.id), work.remote_subject(row.remote_id or ""))
-        ]
-        return {choice for place in places for choice in self.said.get(place, ())}
+        return {choice for row in rows for choice in self.about(row.connection, row.id, row.remote_id or "", field)}
+
+    def about(self, connection: str, mapping_id: str, remote_id: str, field: str) -> set[str]:
+        """What was ever said about a field of one mapping, or of its object before it had one."""
+        subjects = (work.mapping_subject(mapping_id), work.remote_subject(remote_id))
+        return {choice for one in subjects for choice in self.said.get((connection, one, field), ())}
 
     def answer(self, event: Event) -> None:
         """One open question about a customer gets one of the answers that it offers."""

@@ -98,10 +98,14 @@ class Checks:
         if intent.deleted_at is not None and intent.deleted_at < intent.sent_at:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
 
-    def field_written(self, site: Site, remote_id: str, field: str) -> None:
-        """M3: only fields whose flow lets values out."""
+    def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
+        """M3: only fields whose flow lets values out, or of which a person said that the registry's value counts."""
         policy = self._world.config.policy
         if field == "customer_type":
+            return
+        if behind is not None and "registry" in self._world.answering.about(
+            site.name, behind.mapping_id, remote_id, field
+        ):
             return
         if policy.rule(site.name, field).flow in ("in", "off"):
             self.fail(f"M3: {field} of {site.name} {remote_id} was written against policy")
