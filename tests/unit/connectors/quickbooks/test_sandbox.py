@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -411,6 +412,35 @@ def test_queries_find_order_and_page(api: Api) -> None:
     assert api.names(since)[:2] == ["N10", "N11"]
     assert api.names("select * from Customer where PrimaryEmailAddr = '3@b.example'") == ["N03"]
     assert api.names(f"{EVERY} where Metadata.CreateTime < '{times}' and Id > '8'") == ["N09"]
+
+
+def test_paging_by_offset_misses_who_moved_up_when_somebody_was_edited(api: Api) -> None:
+    """PROVIDERS, section 3: a position counts what is there now. Who goes on from a time misses nobody."""
+    for number in range(1, 7):
+        api.world.clock.time += 1
+        api.world.company.edit("customer", None, {"name": f"N{number}"})
+    by_time = "select * from Customer orderby Metadata.LastUpdatedTime"
+    first = api.names(f"{by_time} startposition 1 maxresults 3")
+    last = api.world.company.objects("customer")["3"]["MetaData"]["LastUpdatedTime"]
+    api.world.clock.time += 1
+    api.world.company.edit("customer", "1", {"phone": "1"})
+
+    second = api.names(f"{by_time} startposition 4 maxresults 3")
+    assert {f"N{number}" for number in range(1, 7)} - {*first, *second} == {"N4"}
+    since = f"{EVERY} where Metadata.LastUpdatedTime >= '{last}' orderby Metadata.LastUpdatedTime"
+    assert api.names(since) == ["N3", "N4", "N5", "N6", "N1"]
+
+
+def test_the_feed_does_not_tell_of_a_customer_that_was_merged_away(api: Api) -> None:
+    """Names are never deleted there, so no entry says Deleted: who asks only for changes keeps it for ever."""
+    api.world.seed(3)
+    api.world.clock.time += 10
+    since = datetime.fromtimestamp(api.world.clock.now() - 5, UTC).isoformat()
+    api.world.company.merge("customer", "1", "2")
+
+    cdc = f"{REALM}/cdc?entities=Customer&changedSince={quote(since)}"
+    told = api.call("GET", cdc)[1]["CDCResponse"][0]["QueryResponse"][0]["Customer"]
+    assert [one["Id"] for one in told] == ["1"]
 
 
 def test_a_query_may_be_posted(api: Api) -> None:
