@@ -132,6 +132,8 @@ class QuickBooksLookAlike:
             remote_id = self._customers.add(attributes, now)
             self._record("person", "create", kind, remote_id, attributes)
         else:
+            if attributes.get("Active") is False:
+                self._people.write_off(remote_id, now)
             self._customers.change(remote_id, attributes, now)
             self._record("person", "update", kind, remote_id, attributes)
         return remote_id
@@ -141,6 +143,7 @@ class QuickBooksLookAlike:
         if kind in ENTITY_OF:
             self._people.delete(kind, remote_id, self._clock.now())
             return
+        self._people.write_off(remote_id, self._clock.now())
         self._customers.change(remote_id, {"Active": False}, self._clock.now())
         self._record("person", "delete", kind, remote_id, {"Active": False})
 
