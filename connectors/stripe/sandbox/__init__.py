@@ -134,7 +134,7 @@ class StripeLookAlike:
         replayed = self._keys.replay(key, request, now, self.settings.lag_scale)
         if replayed is not None:
             return replayed
-        # refused here: nothing began to execute, so nothing is stored under the key
+        # refused here: nothing began to execute, so nothing is stored under the key (PROVIDERS §2)
         finish = write(form_in(_text(request.body)), remote_id)
         response = self._finished(finish, caller, key, request_id)
         self._keys.store(key, request, response, now)

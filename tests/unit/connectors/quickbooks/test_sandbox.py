@@ -100,7 +100,7 @@ def test_a_refresh_token_that_nobody_used_dies_after_a_hundred_days(world: World
 
 
 def test_a_consent_ends_after_five_years_however_often_its_tokens_rotate(world: World) -> None:
-    """PROVIDERS, section 6: whoever counts on a refresh for ever stops one day without a warning."""
+    """PROVIDERS §6: whoever counts on a refresh for ever stops one day without a warning."""
     ends = world.clock.time + 5 * 365 * 86_400
     while world.clock.time < ends - 90 * 86_400:
         world.token()
@@ -415,7 +415,7 @@ def test_queries_find_order_and_page(api: Api) -> None:
 
 
 def test_paging_by_offset_misses_who_moved_up_when_somebody_was_edited(api: Api) -> None:
-    """PROVIDERS, section 3: a position counts what is there now. Who goes on from a time misses nobody."""
+    """PROVIDERS §3: a position counts what is there now. Who goes on from a time misses nobody."""
     for number in range(1, 7):
         api.world.clock.time += 1
         api.world.company.edit("customer", None, {"name": f"N{number}"})
@@ -589,7 +589,7 @@ def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: World) -> None
 
 
 def test_an_item_of_a_batch_may_be_throttled_inside_http_200_under_another_spelling(api: Api) -> None:
-    """PROVIDERS, section 1: whoever looks for status 429, or for code 3001, takes it for refused for good."""
+    """PROVIDERS §1: whoever looks for status 429, or for code 3001, takes it for refused for good."""
     api.world.company.fail_next("throttled_item")
     items = [{"bId": name, "operation": "create", "Customer": {"DisplayName": name}} for name in ("a", "b")]
     status, body = api.batch(items)
