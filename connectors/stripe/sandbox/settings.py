@@ -28,6 +28,8 @@ class StripeSettings:
     webhook_url: str | None = None
     webhook_secrets: tuple[str, ...] = ("whsec_lookalike",)
     """Several while a secret is being rolled: every delivery carries a signature of each (PROVIDERS §4)."""
+    keeps_refusals: bool = False
+    """Whether a refusal is given again under its key for a day, or judged anew: not verified (PROVIDERS §2)."""
     search_lag_seconds: float = 30.0
     external_id_key: str = "external_customer_id"
     """The metadata key that `edit(..., {"external_id": ...})` sets."""
