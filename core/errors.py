@@ -27,12 +27,17 @@ AccordError
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 
 class AccordError(Exception):
     """Base of all of Accord's errors; `str(error)` is fit to be shown to a person."""
 
     code = "error"
+
+
+LONG_SECONDS: Final = 60.0
+"""Nobody sleeps through a longer wait: it is the connection's, and stands in the registry."""
 
 
 class RetryError(AccordError):
@@ -44,6 +49,11 @@ class RetryError(AccordError):
         """Keep the provider's own wait, if it told one."""
         super().__init__(message)
         self.retry_after = retry_after
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the provider told the connection as a whole to wait, and for long."""
+        return self.retry_after is not None and self.retry_after > LONG_SECONDS
 
 
 class AmbiguousError(AccordError):

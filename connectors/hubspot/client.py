@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.hubspot.errors import error_from
+from connectors.hubspot.errors import Day, error_from
 from connectors.hubspot.manifest import BURST, BURST_MILLISECONDS
 from connectors.hubspot.wire import PATHS, ObjectType
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RetryError
@@ -39,6 +39,8 @@ class HubSpotClient:
         import hubspot  # noqa: PLC0415
         from hubspot.utils.requests.http_request_builder import Request  # noqa: PLC0415
 
+        self.zone = ""
+        """The account's time zone, once it was asked for."""
         self._vault = vault
         self._shell = shell
         self._limiter = limiter
@@ -189,10 +191,12 @@ class HubSpotClient:
         self._learn(answer.headers)
         if 200 <= answer.status < 300:
             return answer.body
-        error = error_from(answer.status, answer.headers, answer.body, is_write=is_write, object_type=object_type)
+        day = Day(self.zone, self._shell.clock.now())
+        told = answer.status, answer.headers, answer.body
+        error = error_from(*told, is_write=is_write, object_type=object_type, day=day)
         if isinstance(error, RetryError) and error.retry_after is not None:
             # every other call of this connection would be refused as well
-            self._limiter.pause(error.retry_after)
+            self._limiter.pause(error.retry_after, str(error))
         raise error
 
     def _learn(self, headers: Mapping[str, str]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -21,17 +24,21 @@ from core.errors import (
     TakenError,
 )
 
+DAILY: Final = "DAILY"
 WAITS: Final[Mapping[str, float]] = {
     "SECONDLY": 1.0,
     "TEN_SECONDLY_ROLLING": 10.0,
-    # resets at midnight of the account's time zone, which the answer does not tell: ask again now and then
-    "DAILY": 900.0,
+    # until midnight of the account's time zone; where that is not known: ask again now and then
+    DAILY: 900.0,
 }
 """How long to be silent, by the policy that a 429 names; HubSpot documents no Retry-After for it."""
 
 LOCK_SECONDS: Final = 2.0
 MIGRATION_SECONDS: Final = 3_600.0
 LONGEST_TOLD_SECONDS: Final = 86_400.0
+JUST_BEGUN_SECONDS: Final = 3_600.0
+LATE_SECONDS: Final = 60.0
+"""By so much HubSpot's clock may be behind ours."""
 
 _REFUSALS: Final = frozenset(
     {
@@ -50,15 +57,41 @@ _HOLDER: Final = re.compile(r"(\d+) already has that value")
 _INVALID: Final = "Property values were not valid: "
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The day that it is now in a time zone; "": the account's is not known."""
+
+    zone: str = ""
+    now: float = 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until it is over at HubSpot, too; None where nobody knows."""
+        try:
+            here = datetime.fromtimestamp(self.now, ZoneInfo(self.zone))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return None
+        began = here.replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.now - began.timestamp() < JUST_BEGUN_SECONDS:
+            # a day that is used up as soon as it begins is yesterday, by HubSpot's clock or in another zone
+            return None
+        return (began + timedelta(days=1)).timestamp() - self.now + LATE_SECONDS
+
+
 def error_from(
-    status: int, headers: Mapping[str, str], body: bytes, *, is_write: bool, object_type: ObjectType = "contact"
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    is_write: bool,
+    object_type: ObjectType = "contact",
+    day: Day = Day(),
 ) -> AccordError:
-    """The error that an answer with `status` stands for. Header names are lower case."""
+    """The error that an answer with `status` stands for. Header names are lower case; `day`: that of the account."""
     problem = _problem_in(body)
     if status in _NOT_EXECUTED:
-        # which limit it was tells a person whether seconds help, or a night
-        policy = f" {problem.policy_name}" if problem and problem.policy_name else ""
-        return RetryError(f"HubSpot asks to wait ({status}{policy})", retry_after=_wait(status, headers, problem))
+        policy = (problem.policy_name if problem else None) or ""
+        return RetryError(_asked(status, policy, day), retry_after=_wait(status, headers, policy, day))
     if status >= 500 or problem is None:
         return _unclear(status, is_write=is_write)
     if status == 401:
@@ -115,7 +148,15 @@ def _problem_in(body: bytes) -> Problem | None:
         return None
 
 
-def _wait(status: int, headers: Mapping[str, str], problem: Problem | None) -> float:
+def _asked(status: int, policy: str, day: Day) -> str:
+    """Which limit it was tells a person whether seconds help, or a night."""
+    if policy != DAILY:
+        return f"HubSpot asks to wait ({status} {policy})" if policy else f"HubSpot asks to wait ({status})"
+    where = day.zone or "its time zone"
+    return f"HubSpot: the calls of a day that all apps of the account share are used up, until midnight in {where}"
+
+
+def _wait(status: int, headers: Mapping[str, str], policy: str, day: Day) -> float:
     told = headers.get("retry-after", "")
     # 0 would be no wait at all: call after call, each of them refused
     if told.isascii() and told.isdecimal() and len(told) <= 6 and float(told):
@@ -124,7 +165,8 @@ def _wait(status: int, headers: Mapping[str, str], problem: Problem | None) -> f
         return LOCK_SECONDS
     if status == 477:
         return MIGRATION_SECONDS
-    policy = (problem.policy_name if problem else None) or ""
+    if policy == DAILY and day.left is not None:
+        return day.left
     return WAITS.get(policy, WAITS["TEN_SECONDLY_ROLLING"])
 
 

@@ -19,7 +19,7 @@ BURSTS: Final = {"pro": 190, "free": 100, "oauth": 110}
 
 
 def limits_of(distribution: str) -> tuple[Limit, ...]:
-    """The windows of one access token. The daily allowance cannot bind while everything is batched."""
+    """The windows of one access token. Batches do not use up the day, and what other apps use of it no window knows."""
     return (
         Limit(name=BURST, calls=BURSTS[distribution], seconds=10.0),
         Limit(name="search", calls=5, seconds=1.0, endpoints=("search",)),

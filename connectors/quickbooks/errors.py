@@ -1,4 +1,4 @@
-"""QuickBooks' faults as our errors: one table, by error code, then by HTTP status (PROVIDERS, sections 1 and 2)."""
+"""QuickBooks' faults as our errors: one table, by error code, then by HTTP status (PROVIDERS §1, §2)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def fault_in(body: bytes) -> Fault | None:
 
 
 def _parts(body: bytes) -> list[dict[str, object]]:
-    """An answer and what of it stands for objects: each may be a fault instead (PROVIDERS, section 1)."""
+    """An answer and what of it stands for objects: each may be a fault instead (PROVIDERS §1)."""
     try:
         whole = _lower(msgspec.json.decode(body))
     except _UNREADABLE:

@@ -1,4 +1,4 @@
-"""What QuickBooks Online can and cannot do, as data (sources: PROVIDERS, sections 1 to 6)."""
+"""What QuickBooks Online can and cannot do, as data (sources: PROVIDERS §1 to §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QuickBooks webhooks: who signed, what repeats, whom it concerns (PROVIDERS, section 4)."""
+"""QuickBooks webhooks: who signed, what repeats, whom it concerns (PROVIDERS §4)."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from core.errors import LONG_SECONDS, RetryError
 from core.model.remote import Limit
 from core.ports import Shell
 
@@ -87,6 +88,8 @@ class RateLimiter:
         self._count = shell.count
         self._windows: dict[tuple[str, str], Window] = {}
         self._paused_until = 0.0
+        self._silent_until = 0.0
+        self._why = ""
         self._seen_at = -math.inf
         self._fastest = math.inf
         self._answered = 0
@@ -105,7 +108,8 @@ class RateLimiter:
     async def call(self, endpoint: str) -> AsyncIterator[None]:
         """Wait until every window that `endpoint` draws on has room; the call is what happens inside.
 
-        Calls of one endpoint start in the order in which they came. What raises inside had no answer.
+        Calls of one endpoint start in the order in which they came. What raises inside had no answer. RetryError: the
+        provider has just asked for a silence that is too long to be slept through.
         """
         windows = self._drawn_on(endpoint)
         async with self._line(endpoint):
@@ -130,6 +134,8 @@ class RateLimiter:
     async def _started(self, windows: Sequence[Window]) -> float:
         while True:
             now = self._now()
+            if now < self._paused_until < self._silent_until:
+                raise RetryError(self._why, retry_after=self._silent_until - now)
             wait = max([self._paused_until - now, *(window.wait(now, self._travel) for window in windows)])
             if wait <= 0:
                 break
@@ -151,9 +157,17 @@ class RateLimiter:
             self._loop, self._lines, self._ended = running, {}, asyncio.Event()
         return self._lines.setdefault(endpoint, asyncio.Lock())
 
-    def pause(self, seconds: float) -> None:
-        """The provider asked for silence (429 with a wait): no call of this connection before that."""
-        self._paused_until = max(self._paused_until, self._now() + seconds)
+    def pause(self, seconds: float, why: str = "") -> None:
+        """The provider asked for silence (429 with a wait): no call of this connection before that.
+
+        A long one is told to whoever calls within a minute, and is the connection's to keep: a person may end it.
+        """
+        now = self._now()
+        if now >= self._paused_until:
+            self._silent_until = 0.0
+        if now + seconds > self._silent_until:
+            self._silent_until, self._why = now + seconds, why
+        self._paused_until = max(self._paused_until, now + min(seconds, LONG_SECONDS))
 
     def told(self, name: str, most: int, remaining: int) -> None:
         """The provider says what the limit `name` is by now, and what is left of its window."""
@@ -167,6 +181,7 @@ class RateLimiter:
         back = self._seen_at - now
         if 0 < back < math.inf:
             self._paused_until -= back
+            self._silent_until -= back
             for window in self._windows.values():
                 window.set_back(back)
         self._seen_at = now

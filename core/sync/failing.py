@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import AccordError, RejectedError, RetryError
+from core.errors import AccordError, ReauthorizeError, RejectedError, RetryError
 from core.ports import Bad
 from core.store import failures, work
 from core.store.database import Tx
@@ -23,6 +23,11 @@ class Trouble:
     error: AccordError
     raw: str = ""
     record_id: str | None = None
+
+
+def concerns_all(receipt: object) -> bool:
+    """Whether the connection as a whole must stop, or wait for long: that is no record's failure."""
+    return isinstance(receipt, ReauthorizeError) or (isinstance(receipt, RetryError) and receipt.is_long)
 
 
 def back_off(timing: Timing, attempts: int) -> float:

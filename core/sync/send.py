@@ -36,7 +36,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
-from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
+from core.sync.failing import Trouble, back_off, concerns_all, dealt_with, record_trouble
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import placed
@@ -91,7 +91,7 @@ async def send(
 
     await hub.db.run(work_)
     for receipt in receipts:
-        if isinstance(receipt, ReauthorizeError):
+        if isinstance(receipt, AccordError) and concerns_all(receipt):
             raise receipt
     return receipts
 
@@ -311,7 +311,7 @@ def next_generation(tx: Tx, mapping: MappingRow, now: float) -> None:
 def _not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError) -> None:
     """Certainly not done: the intent is void, the mapping stays dirty and is decided again after a wait."""
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
-    if isinstance(error, ReauthorizeError):
+    if concerns_all(error):
         return
     if isinstance(error, StaleError) and not row.attempts:
         # somebody was faster, or what was remembered was old: no trouble yet, it is read and decided at once

@@ -86,6 +86,7 @@ class HubSpotConnector:
         except (ReplyError, GoneError):
             body = await self._client.account_by_old_path()
         found = decoded(body, AccountDetails)
+        self._client.zone = found.time_zone
         return Account(str(found.portal_id), f"HubSpot {found.portal_id} ({found.account_type.lower() or 'unknown'})")
 
     async def aclose(self) -> None:

@@ -81,7 +81,7 @@ def iso(milliseconds: int) -> str:
 
 
 def inputs_in(body: Mapping[str, Any], most: int = BATCH) -> list[dict[str, Any]]:
-    """The inputs of a batch; too many, or none, are refused."""
+    """The inputs of a batch; too many (PROVIDERS §1), or none, are refused."""
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
         raise bad_request("Invalid input JSON: inputs must be a list of objects")

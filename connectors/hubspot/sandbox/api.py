@@ -77,7 +77,7 @@ class Api:
         return rate_limited("SECONDLY" if urlsplit(request.url).path.endswith("/search") else "TEN_SECONDLY_ROLLING")
 
     def keep_busy(self, object_type: str, seconds: float) -> None:
-        """Bulk writes to one type of object are locked for so long."""
+        """Bulk writes to one type of object are locked for so long (PROVIDERS §1)."""
         self._busy_until[object_type] = self._state.clock.now() + seconds
 
     # ---- routes ----------------------------------------------------------------------------------------
@@ -110,6 +110,7 @@ class Api:
         return next((self._state.tables[kind] for kind, names in NAMES.items() if name in names), None)
 
     def _check_scope(self, area: str, table: Table, *, is_reading: bool) -> None:
+        """403 names the scope that the token lacks (PROVIDERS §6)."""
         scope = f"crm.{area}.{NAMES[table.type][1]}.{'read' if is_reading else 'write'}"
         if scope not in self._state.settings.scopes:
             words = "This app hasn't been granted all required scopes to make this call."
@@ -309,7 +310,7 @@ class Api:
         return answer(200, {"status": "COMPLETE", "results": results})
 
     def _written_each(self, table: Table, inputs: Sequence[dict[str, Any]], write: BatchWrite) -> HttpResponse:
-        """With trace ids every input has its own outcome."""
+        """With trace ids every input has its own outcome (PROVIDERS §2)."""
         results, errors = [], []
         for one in inputs:
             try:

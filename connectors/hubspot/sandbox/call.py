@@ -1,4 +1,4 @@
-"""One request to the look-alike's API, taken apart."""
+"""One request to the look-alike's API, taken apart: bodies are JSON objects (PROVIDERS §5)."""
 
 from __future__ import annotations
 

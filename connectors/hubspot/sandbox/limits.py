@@ -41,8 +41,7 @@ class Limits:
         ]
         policy = next((name for name, is_full in full if is_full), None)
         if policy and told.enforce_limits:
-            self.errors_today += 1
-            return rate_limited(policy)
+            return self.told(rate_limited(policy), is_search=is_search)
         self.calls_today += 1
         self._burst.append(now)
         if is_search:

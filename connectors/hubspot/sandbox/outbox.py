@@ -17,6 +17,8 @@ from core.ports import Delivery
 from core.sandbox.lookalike import Outgoing
 
 BATCH: Final = 100
+AT_ONCE: Final = 10
+"""Deliveries under way at the same time (PROVIDERS §4)."""
 WAITS: Final = (60, 180, 600, 1_800, 3_600, 7_200, 10_800, 14_400, 18_000, 21_600)
 """Ten redeliveries spread over a day (PROVIDERS §4: at most 10 over 24 h; the steps are unpublished)."""
 
@@ -56,6 +58,7 @@ class Outbox:
             self._parcels[f"hubspot-{self._made}"] = _Parcel(self._waiting[start : start + BATCH], now)
         self._waiting = []
         ready = [(name, one) for name, one in self._parcels.items() if not one.is_away and one.due_at <= now]
+        ready = ready[: AT_ONCE - sum(one.is_away for one in self._parcels.values())]
         for _, parcel in ready:
             parcel.is_away = True
         return [Outgoing(name, _delivery(parcel, settings, now), parcel.attempt) for name, parcel in ready]

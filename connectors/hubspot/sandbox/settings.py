@@ -33,13 +33,13 @@ class HubSpotSettings:
     search_lag_seconds: float = 10.0
     enforce_limits: bool = False
     burst: int = 190
-    """Calls per ten seconds: 190 (Professional, Enterprise), 100 (Free, Starter), 110 (OAuth)."""
+    """Calls per ten seconds: 190 (Professional, Enterprise), 100 (Free, Starter), 110 (OAuth): PROVIDERS §1."""
     daily: int | None = 625_000
-    """Calls until midnight: 250,000 (Free, Starter), 625,000 (Professional), 1,000,000 (Enterprise), None (OAuth)."""
+    """Calls until midnight: 250,000 (Free, Starter), 625,000 (Professional), 1,000,000 (Enterprise). OAuth: None."""
     follows_merges: bool = True
     """Whether an id that was merged away leads to its survivor, or to nothing: not verified (PROVIDERS §3)."""
     rules: tuple[Rule, ...] = ()
-    """What administrators require of contacts and companies."""
+    """What administrators require of contacts and companies (PROVIDERS §2)."""
     billing_types: tuple[int, int] = (930, 931)
     """What a billing contact is numbered, from the contact, and from the company on; 0: there is no such label."""
     external_property: str = "external_customer_id"

@@ -1,4 +1,4 @@
-"""OAuth tokens of one company: refreshed once for all who wait, stored before they are used (PROVIDERS, section 6)."""
+"""OAuth tokens of one company: refreshed once for all who wait, stored before they are used (PROVIDERS §6)."""
 
 from __future__ import annotations
 

@@ -132,6 +132,8 @@ class QuickBooksLookAlike:
             remote_id = self._customers.add(attributes, now)
             self._record("person", "create", kind, remote_id, attributes)
         else:
+            if attributes.get("Active") is False:
+                self._people.write_off(remote_id, now)
             self._customers.change(remote_id, attributes, now)
             self._record("person", "update", kind, remote_id, attributes)
         return remote_id
@@ -141,6 +143,7 @@ class QuickBooksLookAlike:
         if kind in ENTITY_OF:
             self._people.delete(kind, remote_id, self._clock.now())
             return
+        self._people.write_off(remote_id, self._clock.now())
         self._customers.change(remote_id, {"Active": False}, self._clock.now())
         self._record("person", "delete", kind, remote_id, {"Active": False})
 
@@ -275,7 +278,7 @@ class QuickBooksLookAlike:
         items = _batch_items(body, self.settings.batch_most)
         if key is not None and any(len(item["bId"]) > _BATCH_ID_MOST for item in items):
             raise Refused("2050", "bId is too long for a batch with a requestid", f"Max:{_BATCH_ID_MOST}")
-        # the items of a batch do not see each other: a query finds nothing that was written beside it
+        # the items of a batch do not see each other (PROVIDERS §1): a query finds nothing that was written beside it
         order = sorted(range(len(items)), key=lambda place: "Query" not in items[place])
         told = {place: self._batch_item(items[place], key) for place in order}
         return b'"BatchItemResponse":[%b]' % b",".join(told[place] for place in range(len(items)))
@@ -306,7 +309,7 @@ class QuickBooksLookAlike:
     # ---- around every call ---------------------------------------------------------------------
 
     def _once(self, params: Mapping[str, str], most: int, execute: Any) -> HttpResponse:  # noqa: ANN401
-        """The same requestid gives the first answer again, whatever the body (PROVIDERS, section 2)."""
+        """The same requestid gives the first answer again, whatever the body (PROVIDERS §2)."""
         key = params.get("requestid")
         if key is not None and len(key) > most:
             raise Refused("2050", "requestid is too long", f"Max:{most} supported. Supplied length:{len(key)}")

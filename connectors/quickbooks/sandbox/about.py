@@ -14,7 +14,7 @@ def company(told: QuickBooksSettings) -> bytes:
 
 
 def preferences(told: QuickBooksSettings) -> bytes:
-    """Preferences: closing date, numbers, currencies."""
+    """Preferences: closing date (PROVIDERS §2), numbers, currencies."""
     found = {
         "AccountingInfoPrefs": {"BookCloseDate": told.books_closed_through} if told.books_closed_through else {},
         "SalesFormsPrefs": {"CustomTxnNumbers": told.has_custom_numbers, "AutoApplyCredit": told.applies_credits},

@@ -104,7 +104,7 @@ class Desk:
         return b'{"%b":[%b],"startPosition":%d,"maxResults":%d}' % told
 
     def changes(self, entities: Sequence[str], since: float) -> Iterator[bytes]:
-        """A QueryResponse for each entity. There is no paging: beyond the first 1,000 of all nothing is there."""
+        """A QueryResponse for each entity, without pages: beyond the first 1,000 nothing is there (PROVIDERS §3)."""
         left = CDC_MOST
         for entity in entities:
             rows = [self.tables[entity].encoded(one) for one in islice(self.tables[entity].by_time(since), left)]
@@ -119,7 +119,7 @@ class Desk:
     def saved(
         self, entity: str, body: Mapping[str, Any], params: Mapping[str, str], key: str | None, now: float
     ) -> bytes:
-        """Create, update, void or delete; each entity has its own way of voiding, credit memos have none."""
+        """Create, update, void or delete (PROVIDERS §5); each entity has its own way of voiding, credit memos none."""
         name = _NAMES[entity]
         asked = params.get("operation"), params.get("include")
         if name == "Item":

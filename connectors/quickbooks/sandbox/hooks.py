@@ -19,9 +19,9 @@ from core.ports import Delivery
 from core.sandbox.lookalike import Outgoing
 
 SCHEDULE: Final = (10.0, 20.0, 30.0, 300.0, 1200.0, 7200.0, 14400.0, 21600.0)
-"""Seconds before each further try; the last one repeats (PROVIDERS, section 4)."""
+"""Seconds before each further try; the last one repeats (PROVIDERS §4)."""
 PATIENCE_SECONDS: Final = 3.0
-"""An acknowledgement that comes later is none (PROVIDERS, section 4)."""
+"""An acknowledgement that comes later is none (PROVIDERS §4)."""
 _MOST_EVENTS: Final = 100
 _OLD_OPERATIONS: Final = {
     "created": "Create",
@@ -76,7 +76,7 @@ class Hooks:
             return ()
         if self._flight is None and self._waiting:
             events, self._waiting = self._waiting[:_MOST_EVENTS], self._waiting[_MOST_EVENTS:]
-            # in no order (PROVIDERS, section 4): the last event of an array is not the newest
+            # in no order (PROVIDERS §4): the last event of an array is not the newest
             self._rng.shuffle(events)
             self._flight = _Flight(events[0]["id"], self._body(events), now)
         flight = self._flight

@@ -1,4 +1,4 @@
-"""What a company lets an app do: calls in rolling windows, and metered reads in a month (PROVIDERS, section 1)."""
+"""What a company lets an app do: calls in rolling windows, and metered reads in a month (PROVIDERS §1)."""
 
 from __future__ import annotations
 

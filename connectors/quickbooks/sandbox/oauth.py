@@ -1,4 +1,4 @@
-"""The token endpoint: Basic auth, one-hour access tokens, refresh tokens that rotate (PROVIDERS, section 6)."""
+"""The token endpoint: Basic auth, one-hour access tokens, refresh tokens that rotate (PROVIDERS §6)."""
 
 from __future__ import annotations
 

@@ -70,6 +70,22 @@ class People:
             raise ValueError(f"{refused}: {refused.fault}") from refused
         self._record("delete", entity, remote_id)
 
+    def write_off(self, customer: str, now: float) -> None:
+        """Whoever is made inactive in the UI owes nothing any more: a credit memo balances it (PROVIDERS §5)."""
+        mine = [
+            (entity, row)
+            for entity in ENTITY_OF.values()
+            for row in self._books.rows[entity].values()
+            if row["CustomerRef"]["value"] == customer
+        ]
+        owed = sum((row["Balance"] for entity, row in mine if entity == "Invoice"), _ZERO)
+        owed -= sum((row["UnappliedAmt"] for entity, row in mine if entity == "Payment"), _ZERO)
+        owed -= sum((row["RemainingCredit"] for entity, row in mine if entity == "CreditMemo"), _ZERO)
+        if owed > 0:
+            line = {"description": "Created by QB Online to adjust balance for deletion", "amount": str(owed)}
+            currency = mine[0][1]["CurrencyRef"]["value"]
+            self._make("CreditMemo", {"customer": customer, "currency": currency, "lines": [line]}, now)
+
     def _make(self, entity: str, changes: Mapping[str, Any], now: float) -> str:
         body = self._body(entity, changes)
         customer = changes["customer"]

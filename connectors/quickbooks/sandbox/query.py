@@ -1,4 +1,4 @@
-"""The query language, as little of it as QuickBooks has: no OR, no projection, no join (PROVIDERS, section 3)."""
+"""The query language, as little of it as QuickBooks has: no OR, no projection, no join (PROVIDERS §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What QuickBooks refuses in a customer, and how it spells what it takes (PROVIDERS, sections 2 and 5)."""
+"""What QuickBooks refuses in a customer, and how it spells what it takes (PROVIDERS §2, §5)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class QuickBooksSettings:
     """Read anew at every call, so that a running sandbox can be changed.
 
-    Only what PROVIDERS.md calls unverified has a choice between kinds of strictness.
+    Only what PROVIDERS calls unverified has a choice between kinds of strictness.
     """
 
     lag_scale: float = 1.0
@@ -27,12 +27,12 @@ class QuickBooksSettings:
     refresh_grace_seconds: float = 0.0
     """How long a refresh token that was rotated away still works."""
     request_id_seconds: float = 86_400.0
-    """How long an answer is kept under its requestid. Not documented: no longer than the manifest trusts it."""
+    """How long an answer is kept under its requestid. Not documented (PROVIDERS §2); the manifest trusts an hour."""
     batch_most: int = 30
     monthly_reads: int = 500_000
-    """Metered ("CorePlus") reads of the Builder tier in a calendar month; with `enforce_limits`, 429 beyond them."""
+    """Metered ("CorePlus") reads of the Builder tier in a month; with `enforce_limits`, 429 beyond (PROVIDERS §1)."""
     other_names: frozenset[str] = frozenset()
-    """Display names of vendors and employees, which share the customers' name space."""
+    """Display names of vendors and employees, which share the customers' name space (PROVIDERS §2)."""
     keeps_refusals: bool = False
     """Whether a repeated requestid gives an old refusal again, or tries anew."""
     books_closed_through: str | None = None

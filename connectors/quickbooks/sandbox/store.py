@@ -87,7 +87,7 @@ class Customers:
         return self.add({**attributes, "DisplayName": name, "CurrencyRef": {"value": currency}}, now)
 
     def update(self, body: Mapping[str, Any], now: float) -> str:
-        """Sparse or full update through the API, behind the SyncToken lock."""
+        """Sparse or full update through the API, behind the SyncToken lock (PROVIDERS §2)."""
         row = self.row(str(body["Id"]))
         if "SyncToken" not in body:
             raise Refused("2020", "Required param missing, need to supply the required value for the API", "SyncToken")
@@ -162,7 +162,7 @@ class Customers:
         self._touched(row, now)
 
     def absorb(self, survivor: str, absorbed: str, now: float) -> None:
-        """Merge: the absorbed customer is inactive, or not found any more; its name is free, the survivor changed."""
+        """Merge (PROVIDERS §3): the absorbed one is inactive, or not found; its name is free, the survivor changed."""
         self._follow(survivor, absorbed)
         if self._settings().keeps_absorbed:
             self.change(absorbed, {"Active": False}, now)
@@ -191,7 +191,7 @@ class Customers:
             self._named(row)
 
     def check_free(self, name: str) -> None:
-        """Refuse a name in use: one name space for all customers, vendors and employees, inactive ones too."""
+        """Refuse a name in use: one for all customers, vendors and employees, inactive ones too (PROVIDERS §2)."""
         others = {other.casefold() for other in self._settings().other_names}
         if self._names.get(name.casefold(), 0) > 0 or name.casefold() in others:
             raise Refused("6240", "Duplicate Name Exists Error", "The name supplied already exists. : null")

@@ -86,7 +86,7 @@ def lines_of(document: Billed, mark: str, booking: Booking) -> dict[str, Any]:
 
 
 def _check_count(rows: Sequence[Row], lines: int) -> None:
-    """Refuse more than QuickBooks takes (PROVIDERS, section 1); a line with a tax code is taxable, at 0 percent too."""
+    """Refuse more than QuickBooks takes (PROVIDERS §1); a line with a tax code is taxable, at 0 percent too."""
     most = TAXED_LINES_MOST if any(row.code not in ("", NOT_TAXED) for row in rows) else LINES_MOST
     if lines > most:
         raise RejectedError(

@@ -96,10 +96,11 @@ class StripeApi:
             reply = await self._sdk.exchange(method, path, params, api_key=api_key, idempotency_key=key)
         if reply.status in _OK:
             return reply
+        error = self._error(reply, is_write=method == "post")
         pause = pause_for(reply.status, reply.headers)
         if pause is not None:
-            self._limiter.pause(pause)
-        raise self._error(reply, is_write=method == "post")
+            self._limiter.pause(pause, str(error))
+        raise error
 
     def _error(self, reply: Reply, *, is_write: bool) -> AccordError:
         return error_from(reply.status, reply.headers, reply.body, is_write=is_write)

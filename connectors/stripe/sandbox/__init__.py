@@ -134,8 +134,13 @@ class StripeLookAlike:
         replayed = self._keys.replay(key, request, now, self.settings.lag_scale)
         if replayed is not None:
             return replayed
-        # refused here: nothing began to execute, so nothing is stored under the key
-        finish = write(form_in(_text(request.body)), remote_id)
+        try:
+            finish = write(form_in(_text(request.body)), remote_id)
+        except RefusedError as refused:
+            # nothing began to execute, so nothing is stored under the key (PROVIDERS §2), unless the settings say so
+            if self.settings.keeps_refusals:
+                self._keys.store(key, request, self._refusal(refused), now)
+            raise
         response = self._finished(finish, caller, key, request_id)
         self._keys.store(key, request, response, now)
         return response

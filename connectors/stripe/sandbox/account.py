@@ -79,7 +79,7 @@ class StripeAccount:
     def tell(
         self, kind: str, text: bytes, previous: Mapping[str, Any] | None, key: str | None, request_id: str | None
     ) -> None:
-        """An event for the feed and for the webhooks."""
+        """An event for the feed and for the webhooks (PROVIDERS §3, §4)."""
         now = self._clock.now()
         event_id = "evt_1" + "".join(self._rng.choices(LETTERS, k=23))
         version = self.settings.api_version

@@ -1,4 +1,4 @@
-"""Endpoints of disputes, balance transactions and payouts; reads only."""
+"""Endpoints of disputes, balance transactions and payouts (PROVIDERS §5); reads only."""
 
 from __future__ import annotations
 

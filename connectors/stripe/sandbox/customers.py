@@ -159,7 +159,7 @@ def _shipping(value: object, _: Customer) -> dict[str, Any] | None:
 
 
 def metadata_in(value: object, customer: Mapping[str, Any]) -> dict[str, str]:
-    """Metadata after a request: keys merge, "" takes one away."""
+    """Metadata after a request: keys merge, "" takes one away (PROVIDERS §2)."""
     if value == "":
         return {}
     if not isinstance(value, dict):

@@ -67,7 +67,7 @@ class Endpoints:
         return self._listing([self._account.texts[remote_id] for remote_id in ids], "/v1/customers", has_more=has_more)
 
     def event_list(self, form: Form, _: str) -> HttpResponse:
-        """List events of the last 30 days, newest first."""
+        """List events of the last 30 days, newest first, of at most 20 types (PROVIDERS §3)."""
         known(form, _EVENT_PARAMS)
         types = list_in(form["types"], "types") if "types" in form else []
         if len(types) > _MAX_TYPES:
@@ -85,7 +85,7 @@ class Endpoints:
         return self._listing([self._account.event_text(event_id) for event_id in ids], "/v1/events", has_more=has_more)
 
     def search(self, form: Form, _: str) -> HttpResponse:
-        """Search an index that lags behind the list."""
+        """Search an index that lags behind the list (PROVIDERS §1)."""
         known(form, frozenset({"query", "limit", "page", "expand"}))
         if not isinstance(form.get("query"), str):
             raise RefusedError("Missing required param: query.", code="parameter_missing", param="query")

@@ -19,7 +19,7 @@ _ALLOTTED_HOURS: Final = 30 * 24
 
 
 def caller_of(headers: Mapping[str, str], settings: StripeSettings) -> str:
-    """Return who calls, by key; 401 otherwise."""
+    """Return who calls, by key; 401 otherwise (PROVIDERS §6)."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     key = ""
     if scheme.lower() == "bearer":
@@ -39,7 +39,7 @@ def caller_of(headers: Mapping[str, str], settings: StripeSettings) -> str:
 
 
 def permit(permission: str, account: str, settings: StripeSettings) -> None:
-    """403 where the key lacks a permission; the message names it."""
+    """403 where the key lacks a permission; the message names it (PROVIDERS §6)."""
     if permission in settings.denied_permissions:
         raise RefusedError(
             f"The provided key does not have the required permissions for this endpoint on account '{account}'. "
@@ -49,13 +49,13 @@ def permit(permission: str, account: str, settings: StripeSettings) -> None:
 
 
 def too_many(reason: str) -> RefusedError:
-    """Stripe's 429 for a rate; no header tells how long to wait."""
+    """Stripe's 429 for a rate (PROVIDERS §1); no header tells how long to wait."""
     headers = {"stripe-rate-limited-reason": reason, "stripe-should-retry": "true"}
     return RefusedError("Request rate limit exceeded.", status=429, code="rate_limit", headers=headers)
 
 
 class Throttle:
-    """Rolling seconds: 100 calls (25 in test mode), 25 per endpoint, 20 searches."""
+    """Rolling seconds: 100 calls (25 in test mode), 25 per endpoint, 20 searches (PROVIDERS §1)."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -78,7 +78,7 @@ class Throttle:
 
 
 class ReadMeter:
-    """Reads of the last thirty days. Stripe allots them and refuses none beyond; they are counted here to be seen."""
+    """Reads of the last thirty days (PROVIDERS §1). Stripe allots them and refuses none; counted to be seen."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -97,7 +97,7 @@ class ReadMeter:
 
 
 class Busy:
-    """Requests of others that are still at work: on a customer, or under an idempotency key."""
+    """Requests of others that are still at work: on a customer (PROVIDERS §1), or under an idempotency key (§2)."""
 
     def __init__(self) -> None:
         """Nobody is at work."""
@@ -129,7 +129,7 @@ class _Stored:
 
 
 class IdempotencyKeys:
-    """Results of requests that began to execute, for a day; another request with the same key is refused."""
+    """Results of requests that began to execute, for a day (PROVIDERS §2); another one with the same key is refused."""
 
     def __init__(self) -> None:
         """Start empty."""

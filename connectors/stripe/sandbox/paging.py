@@ -1,4 +1,4 @@
-"""Stripe's lists: newest first, with cursors on both sides and a filter by time of creation."""
+"""Stripe's lists: newest first, by cursors, at most 100 (PROVIDERS §1), and a filter by time of creation."""
 
 from __future__ import annotations
 

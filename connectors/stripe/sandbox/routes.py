@@ -10,7 +10,7 @@ _LITERALS: Final = frozenset({"search", "report_payment"})
 
 
 def endpoint_of(method: str, path: str) -> tuple[str, str]:
-    """Method and path with `{id}` in the id's place, and the id ("" for none)."""
+    """Method and path with `{id}` in the id's place, and the id ("" for none): ids share a limit (PROVIDERS §1)."""
     parts = path.rstrip("/").split("/")
     if len(parts) < 4 or parts[3] in _LITERALS:
         return f"{method} {'/'.join(parts)}", ""
@@ -18,7 +18,7 @@ def endpoint_of(method: str, path: str) -> tuple[str, str]:
 
 
 def permission_of(method: str, path: str) -> str:
-    """The permission that a restricted key needs."""
+    """The permission that a restricted key needs (PROVIDERS §6)."""
     place = path.split("/")[2] if path.count("/") > 1 else ""
     if place in _SPECIAL:
         return _SPECIAL[place]

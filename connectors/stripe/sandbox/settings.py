@@ -17,7 +17,7 @@ class StripeSettings:
     enforce_limits: bool = False
     """Answer 429 beyond the published limits."""
     is_live: bool = True
-    """Live mode has four times the calls of test mode."""
+    """Live mode has four times the calls of test mode (PROVIDERS §1)."""
     api_version: str = API_VERSION
     """Of the account, not of the requests: its events are rendered in it."""
     api_key: str = "rk_live_lookalike"
@@ -27,7 +27,9 @@ class StripeSettings:
     """Permissions the keys lack, by Stripe's names (`rak_customer_write`)."""
     webhook_url: str | None = None
     webhook_secrets: tuple[str, ...] = ("whsec_lookalike",)
-    """Several while a secret is being rolled: every delivery carries a signature of each."""
+    """Several while a secret is being rolled: every delivery carries a signature of each (PROVIDERS §4)."""
+    keeps_refusals: bool = False
+    """Whether a refusal is given again under its key for a day, or judged anew: not verified (PROVIDERS §2)."""
     search_lag_seconds: float = 30.0
     external_id_key: str = "external_customer_id"
     """The metadata key that `edit(..., {"external_id": ...})` sets."""

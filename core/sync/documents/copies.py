@@ -211,12 +211,18 @@ def step_key(mark: Mark, connection: str, step: Step) -> str:
 
 
 def _unspent(tx: Tx, connection: Connection, key: str) -> str:
-    """The key, or another one where it was of no help: Stripe would repeat its 500 for a day, and a look told more."""
+    """The key, or another one where it was of no help: a provider may repeat a 500, or a refusal, for as long as it
+    keeps the key, whatever has become possible meanwhile; and a look told more.
+    """
     before = intents.by_key(tx, connection.name, key)
-    while before is not None and before.state == "void" and before.attempts >= KEY_TRIES:
+    while before is not None and (before.state == "refused" or _is_given_up(before)):
         key = blake2b(f"{key}/again".encode(), digest_size=16).hexdigest()
         before = intents.by_key(tx, connection.name, key)
     return key
+
+
+def _is_given_up(intent: Intent) -> bool:
+    return intent.state == "void" and intent.attempts >= KEY_TRIES
 
 
 def commit_intents(

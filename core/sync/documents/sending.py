@@ -31,7 +31,7 @@ from core.sync.documents.copies import ADDS, KEY_TRIES, hold
 from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import Copy, named_of
-from core.sync.failing import Trouble, back_off, record_trouble
+from core.sync.failing import Trouble, back_off, concerns_all, record_trouble
 from core.sync.hub import Connection, Hub
 
 COPIES_AT_ONCE = 100
@@ -65,7 +65,7 @@ async def send_steps(
             committed = await hub.db.run(lambda tx, these=pairs: commit(tx, these))  # type: ignore[misc]
             written += [one for one in committed if one is not None]
         for receipt in receipts:
-            if isinstance(receipt, ReauthorizeError):
+            if isinstance(receipt, AccordError) and concerns_all(receipt):
                 raise receipt
     return written
 
@@ -197,7 +197,7 @@ def _not_executed(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: 
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
     if isinstance(error, StaleError) and not copy.row.attempts:
         work.postpone(tx, connection.name, {copy.row.subject: hub.clock.now()})
-    elif not isinstance(error, ReauthorizeError):
+    elif not concerns_all(error):
         record_trouble(tx, hub, connection, {copy.row: Trouble(error, record_id=copy.paper.customer_id)})
 
 

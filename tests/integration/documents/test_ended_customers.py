@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from core.store import customers
 from core.sync import erasure, linking, registry
 from tests.integration.documents.test_hubspot_copies import CRM
-from tests.support.acting import failing, waiting
-from tests.support.paper import bill, billing, is_silent, papers, pay, shown
+from tests.support.acting import failing, held, waiting
+from tests.support.paper import an_hour_later, at_rest, bill, billing, is_silent, papers, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -81,3 +83,30 @@ async def test_a_copy_whose_archived_customer_s_object_was_deleted_waits_without
     assert failing(world) == []
     assert world.writes("hubspot") == written
     assert waiting(world)["hubspot"] == 1
+
+
+@pytest.mark.parametrize("applies", [False, True])
+async def test_what_quickbooks_credits_when_a_customer_is_made_inactive_is_no_payment_and_nothing_is_lost(
+    *, applies: bool
+) -> None:
+    """It balances the account by a credit memo of its own; the 119.00 that come in are booked once it is undone."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    books = world.lookalikes["quickbooks"]
+    books.settings = dataclasses.replace(books.settings, applies_credits=applies)
+    (customer,) = world.neutral("quickbooks")
+    books.delete("customer", customer)
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    assert [one["due"] for one in shown(world, "stripe")] == ["0.00"]
+    assert shown(world, "quickbooks", "payment") == []
+    assert {one.detail["document"] for one in held(world)} >= {"payment"}
+    (memo,) = books.neutral("credit_note")
+    books.delete("credit_note", memo)
+    books.edit("customer", customer, {"status": "active"})
+    await world.next_sweep()
+    await an_hour_later(world)
+    assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("paid", "0.00")]
+    assert [one["amount"] for one in shown(world, "quickbooks", "payment")] == ["119.00"]
+    at_rest(world)

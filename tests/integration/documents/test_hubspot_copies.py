@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
 
+from connectors.hubspot.sandbox.answers import rate_limited
 from core.model.documents import KINDS, digest_of
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
 from core.store import documents
 from core.sync.documents.asking import look_again
+from core.sync.explain import status
 from core.sync.lanes import Lanes
 from tests.support.acting import held, mapped
 from tests.support.crash_jobs import LONGEST_WAIT
@@ -204,6 +208,31 @@ def is_right(world: World, place: object) -> None:
     assert (there["total"], there["status"], len(there["lines"])) == ("119.00", "open", 1), place
     assert len(papers(world)) == 1, place
     assert len(world.lookalikes["hubspot"].objects("line_item")) == 1, place
+    at_rest(world)
+
+
+async def test_copies_wait_for_the_next_day_where_the_account_s_calls_are_used_up_and_none_of_them_fails() -> None:
+    """It is the connection that waits, and says until when; a copy that failed would be a copy's own trouble."""
+    world = await billing(CRM)
+    account = world.lookalikes["hubspot"]
+    bill(world)
+    used_up = rate_limited("DAILY")
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        return used_up if "batch/create" in request.url else account.respond(request)
+
+    world.exchanges["hubspot"] = exchange
+    world.clock.time += 61
+    for name in ("stripe", "hubspot"):
+        await world.lanes.run(name)
+    (lane,) = [one for one in world.db.read_now(lambda tx: status(tx, world.hub))["connections"] if one["error"]]
+    assert (lane["connection"], lane["failing"]) == ("hubspot", 0)
+    assert "until midnight in Europe/Rome" in lane["error"]
+    assert datetime.fromtimestamp(lane["paused_until"], ZoneInfo("Europe/Rome")).hour == 0
+    world.exchanges["hubspot"] = account.respond
+    world.clock.time = lane["paused_until"] + 1
+    await world.settle()
+    assert [one["total"] for one in shown(world, "hubspot")] == ["119.00"]
     at_rest(world)
 
 

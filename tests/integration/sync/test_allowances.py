@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from core.errors import ConfigError
 from core.ports import HttpRequest, HttpResponse
 from core.store import calls
+from core.sync import registry
 from core.sync.explain import status
 from core.sync.meter import allowances_of
 from core.sync.pruning import prune
@@ -27,6 +31,21 @@ def metered(reads: str = "10000", name: str = "stripe") -> World:
     settings = {**one.settings, "monthly_reads": reads}
     connections = {name: dataclasses.replace(one, settings=settings)}
     return World(names=[name], config=dataclasses.replace(config, connections=connections))
+
+
+def refusals_counted(world: World, name: str) -> list[float]:
+    """When each call was refused that was one too many."""
+    times: list[float] = []
+    answer: Callable[[HttpRequest], HttpResponse] = world.exchanges[name]
+
+    def watch(request: HttpRequest) -> HttpResponse:
+        answered = answer(request)
+        if answered.status == 429:
+            times.append(world.clock.now())
+        return answered
+
+    world.exchanges[name] = watch
+    return times
 
 
 def reads_counted(world: World) -> list[float]:
@@ -76,16 +95,7 @@ async def test_sweeping_a_company_for_six_weeks_never_meets_the_end_of_its_month
     company.settings = dataclasses.replace(company.settings, enforce_limits=True, monthly_reads=1000)
     for number in range(50):
         company.edit("customer", None, {"name": f"Ada {number}"})
-    refused: list[int] = []
-    answer = world.exchanges["quickbooks"]
-
-    def watch(request: HttpRequest) -> HttpResponse:
-        answered = answer(request)
-        if answered.status == 429:
-            refused.append(answered.status)
-        return answered
-
-    world.exchanges["quickbooks"] = watch
+    refused = refusals_counted(world, "quickbooks")
     started, used = world.clock.now(), 0
     while world.clock.now() < started + 42 * DAY:
         await world.lanes.run("quickbooks")
@@ -116,3 +126,33 @@ def test_a_number_of_reads_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError) as raised:
         allowances_of(PROVIDERS["stripe"].manifest.allowances, config)
     assert raised.value.key == "connections.stripe.monthly_reads"
+
+
+async def test_a_used_up_day_at_hubspot_is_waited_out_with_a_reason_and_not_asked_about_all_day() -> None:
+    """Other apps use it, too. It was asked about every quarter of an hour, and nobody was told when it ends."""
+    world = World(names=["hubspot"], config=config_of(["hubspot"]))
+    account = world.lookalikes["hubspot"]
+    await world.activate_all()
+    for number in range(190):
+        person = {"name": f"Ada Number{number}", "email": f"ada{number}@example.test", "customer_type": "individual"}
+        change = partial(
+            registry.create, hub=world.hub, external_id=f"ada-{number}", values=person, actor="ann", trace="t"
+        )
+        world.db.run_now(change)
+    account.settings = dataclasses.replace(account.settings, enforce_limits=True, daily=0)
+    refused = refusals_counted(world, "hubspot")
+    started = world.clock.now()
+    await world.lanes.run("hubspot")
+    assert world.clock.now() - started < 60.0
+    (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
+    reset = shown["paused_until"]
+    account.settings = dataclasses.replace(account.settings, daily=1000)
+    for step in range(1, 200):
+        world.clock.time = started + step * 600.0
+        await world.lanes.run("hubspot")
+    assert datetime.fromtimestamp(reset, ZoneInfo("Europe/Rome")).hour == 0
+    assert 0 < reset - started < DAY + 120
+    assert "used up" in shown["error"]
+    assert "midnight in Europe/Rome" in shown["error"]
+    assert len(refused) == 1
+    assert len(world.neutral("hubspot")) == 190

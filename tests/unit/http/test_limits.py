@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.clock import SystemClock
+from core.errors import RetryError
 from core.http.limits import RateLimiter
 from core.model.remote import Limit
 from core.ports import Shell
@@ -241,6 +242,31 @@ def test_a_pause_silences_every_endpoint() -> None:
             return clock.now() - started
 
     assert run_virtual(play(), loop) == pytest.approx(7.0)
+
+
+def test_a_long_silence_is_told_to_whoever_calls_and_not_slept_through() -> None:
+    """Batches beside the one that was refused lay asleep for the rest of the day, and their lane told nobody why."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+    limiter = RateLimiter([], Shell(clock, here))
+
+    async def waited() -> float:
+        started = clock.now()
+        async with limiter.call("anything"):
+            return clock.now() - started
+
+    async def play() -> tuple[float, float, float]:
+        limiter.pause(7200.0, "the day is used up")
+        await clock.sleep(30.0)
+        limiter.pause(10.0, "the second is used up")
+        with pytest.raises(RetryError, match="the day is used up") as raised:
+            await waited()
+        await clock.sleep(60.0)
+        free = await waited()  # whoever asks again is let through: how long to wait is kept with the connection
+        limiter.pause(10.0)
+        return raised.value.retry_after or 0.0, free, await waited()
+
+    assert run_virtual(play(), loop) == pytest.approx((7170.0, 0.0, 10.0))
 
 
 class SetClock(VirtualClock):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from connectors.hubspot.errors import error_from, item_error, refused
+from connectors.hubspot.errors import Day, error_from, item_error, refused
 from connectors.hubspot.wire import Problem
 from core.errors import (
     AccordError,
@@ -93,9 +94,34 @@ def test_the_wait_is_the_one_told_or_documented(
     assert error.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("zone", "clock", "seconds"),
+    [
+        ("Europe/Rome", "2026-11-30T20:00:00+01:00", 4 * 3600 + 60.0),
+        ("America/New_York", "2026-11-01T00:30:00-04:00", 900.0),  # just begun here: at HubSpot it has not
+        ("America/New_York", "2026-11-01T01:00:00-04:00", 24 * 3600 + 60.0),  # an hour more on this night
+        ("", "2026-11-30T20:00:00+01:00", 900.0),
+        ("Europe", "2026-11-30T20:00:00+01:00", 900.0),
+        ("Mars/Olympus", "2026-11-30T20:00:00+01:00", 900.0),
+    ],
+)
+def test_a_used_up_day_is_waited_out_until_midnight_of_the_account(zone: str, clock: str, seconds: float) -> None:
+    """Where its zone is known; else it is asked again every quarter of an hour."""
+    day = Day(zone, datetime.fromisoformat(clock).timestamp())
+    error = error_from(429, {}, body_of(policyName="DAILY"), is_write=False, day=day)
+
+    assert isinstance(error, RetryError)
+    assert error.retry_after == seconds
+    assert f"until midnight in {zone or 'its time zone'}" in str(error)
+
+
 def test_the_limit_that_was_met_is_named() -> None:
     """`accord status` shows it: ten seconds or a night."""
-    assert str(error_from(429, {}, body_of(policyName="DAILY"), is_write=False)) == "HubSpot asks to wait (429 DAILY)"
+    assert (
+        str(error_from(429, {}, body_of(policyName="SECONDLY"), is_write=False))
+        == "HubSpot asks to wait (429 SECONDLY)"
+    )
+    assert "used up, until midnight in its" in str(error_from(429, {}, body_of(policyName="DAILY"), is_write=False))
     assert str(error_from(423, {}, HTML, is_write=False)) == "HubSpot asks to wait (423)"
 
 

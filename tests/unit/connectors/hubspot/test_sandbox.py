@@ -327,6 +327,39 @@ def test_search_compares_and_sorts(world: Any) -> None:
     assert world.call("POST", CONTACTS + "/search", {"limit": 2})[1]["paging"]["next"]["after"] == "2"
 
 
+def test_search_by_offset_misses_what_moved_up_when_something_was_edited(world: Any) -> None:
+    """Sorted by the time of the change: whoever was edited meanwhile is at the end, and all others are one place up."""
+    ids = []
+    for number in range(6):
+        world.clock.time += 1
+        ids.append(new(world, firstname=f"N{number}")[1]["id"])
+    world.clock.time += 20
+    by_time = {"sorts": [{"propertyName": "lastmodifieddate", "direction": "ASCENDING"}], "limit": 3}
+    first = world.call("POST", CONTACTS + "/search", by_time)[1]
+    world.hubspot.edit("customer", f"contact:{ids[0]}", {"phone": "1"})
+    world.clock.time += 20
+
+    second = world.call("POST", CONTACTS + "/search", by_time | {"after": first["paging"]["next"]["after"]})[1]
+    found = {one["id"] for one in (*first["results"], *second["results"])}
+    assert set(ids) - found == {ids[3]}
+
+
+def test_search_ends_at_ten_thousand_and_leaves_the_newest_out(world: Any) -> None:
+    """The total counts all of them; whoever goes on by the offset is refused, and never sees the last ones."""
+    for number in range(10_001):
+        world.hubspot.edit("customer", None, {"name": f"A{number}"})
+    world.clock.time += 20
+    by_id = {"sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}], "limit": 200}
+
+    status, last, _ = world.call("POST", CONTACTS + "/search", by_id | {"after": "9800"})
+    assert (status, last["total"], len(last["results"])) == (200, 10_001, 200)
+    assert world.call("POST", CONTACTS + "/search", by_id | {"after": last["paging"]["next"]["after"]})[0] == 400
+    beyond = [{"filters": [flt("hs_object_id", "GT", last["results"][-1]["id"])]}]
+    rest = world.call("POST", CONTACTS + "/search", by_id | {"filterGroups": beyond})[1]["results"]
+    newest = max(int(one.removeprefix("contact:")) for one in world.hubspot.objects("customer"))
+    assert [one["id"] for one in rest] == [str(newest)]
+
+
 @pytest.mark.parametrize("inputs", [None, [], [1], [{"id": str(number)} for number in range(101)]])
 @pytest.mark.parametrize("action", ["read", "create", "update", "upsert", "archive"])
 def test_batches_hold_one_to_a_hundred(world: Any, action: str, inputs: Any) -> None:
@@ -505,10 +538,12 @@ def test_too_many_calls_are_refused_with_the_published_bodies(make_world: Any) -
 
     assert [one[0] for one in answers] == [200] * 185 + [429]
     assert answers[-1][1]["policyName"] == "TEN_SECONDLY_ROLLING"
+    assert answers[-1][2]["x-hubspot-ratelimit-remaining"] == "0"
+    assert "retry-after" not in answers[-1][2]
     assert answers[4][2]["x-hubspot-ratelimit-remaining"] == "180"
     assert [one[0] for one in searches] == [200] * 5 + [429]
     assert searches[-1][1]["policyName"] == "SECONDLY"
-    assert not [name for name in searches[0][2] if "ratelimit" in name]
+    assert not [name for one in searches for name in one[2] if "ratelimit" in name]
     world.clock.time += 10
     assert world.call("GET", CONTACTS)[0] == 200
 
@@ -526,8 +561,9 @@ def test_a_daily_allowance_refuses_the_next_call_until_midnight_where_the_accoun
     midnight = (rome.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).timestamp()
     for now in (world.clock.now() + 10, midnight - 1):
         world.clock.time = now
-        status, body, _ = world.call("GET", CONTACTS)
+        status, body, headers = world.call("GET", CONTACTS)
         assert (status, body["policyName"], body["errorType"]) == (429, "DAILY", "RATE_LIMIT")
+        assert headers["x-hubspot-ratelimit-daily-remaining"] == "0"
     world.clock.time = midnight
     assert world.call("GET", CONTACTS)[0] == 200
 
@@ -628,6 +664,21 @@ def test_an_unanswered_webhook_comes_again_ten_times_over_a_day(make_world: Any)
 
     assert attempts == list(range(11))
     assert len(keys) == 1
+
+
+def test_ten_webhooks_are_under_way_at_once_and_the_others_wait_for_an_answer(make_world: Any) -> None:
+    """A receiver that works before it answers hears of the next hundred only when it is done with one."""
+    world = make_world(HOOKED)
+    for number in range(600):
+        world.hubspot.edit("customer", None, {"name": f"A{number}"})
+
+    first = world.hubspot.due_webhooks(world.clock.now())
+    assert len(first) == 10
+    assert not world.hubspot.due_webhooks(world.clock.now() + 3600)
+    assert [one.patience_seconds for one in first] == [5.0] * 10
+    world.hubspot.webhook_answered(first[3].id, 200, world.clock.now())
+    (eleventh,) = world.hubspot.due_webhooks(world.clock.now())
+    assert eleventh.id not in {one.id for one in first}
 
 
 def test_an_acknowledged_webhook_is_done(make_world: Any) -> None:

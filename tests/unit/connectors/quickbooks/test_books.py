@@ -575,6 +575,24 @@ def test_people_apply_credits_to_an_invoice(api: Api) -> None:
     assert api.world.company.neutral("invoice")[made]["due"] == "10.00"
 
 
+@pytest.mark.parametrize("by", ["delete", "edit"])
+def test_who_is_made_inactive_by_people_gets_a_credit_memo_over_what_is_owed(api: Api, by: str) -> None:
+    """Nobody wrote it, and nobody is told why: who takes each credit memo for a credit takes this one."""
+    edit(api, lines=[{"amount": "10.00"}, {"amount": "9.00"}])
+    edit(api, "payment", amount="4.00")
+    edit(api, "credit_note", lines=[{"amount": "3.00"}])
+    if by == "edit":
+        api.world.company.edit("customer", "1", {"status": "inactive"})
+    else:
+        api.world.company.delete("customer", "1")
+    api.world.company.delete("customer", "2")
+
+    memo = api.get("CreditMemo", max(api.world.company.objects("credit_note"), key=int))
+    assert (memo["CustomerRef"]["value"], memo["TotalAmt"], memo["Balance"]) == ("1", 12, 12)
+    assert len(api.world.company.objects("credit_note")) == 2
+    assert api.get("Customer", "1")["Active"] is False
+
+
 def test_a_credit_within_a_payment_goes_to_the_first_invoices(api: Api) -> None:
     """QuickBooks does not say to which."""
     one, two = (edit(api, lines=[{"amount": "5.00"}], number=number) for number in "AB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -99,7 +100,7 @@ def test_a_refresh_token_that_nobody_used_dies_after_a_hundred_days(world: World
 
 
 def test_a_consent_ends_after_five_years_however_often_its_tokens_rotate(world: World) -> None:
-    """PROVIDERS, section 6: whoever counts on a refresh for ever stops one day without a warning."""
+    """PROVIDERS §6: whoever counts on a refresh for ever stops one day without a warning."""
     ends = world.clock.time + 5 * 365 * 86_400
     while world.clock.time < ends - 90 * 86_400:
         world.token()
@@ -175,6 +176,18 @@ def test_a_created_customer_has_all_that_quickbooks_computes(api: Api) -> None:
         ({"DisplayName": "a", "PrimaryPhone": {"FreeFormNumber": "1" * 31}}, "2050"),
         ({"DisplayName": "a", "PrimaryEmailAddr": {"Address": "nobody"}}, "2210"),
         ({"DisplayName": "a", "BillAddr": {"PostalCode": "1" * 31}}, "2050"),
+        ({"DisplayName": "a", "BillAddr": {"Line1": "1" * 501}}, "2050"),
+        ({"DisplayName": "a", "ShipAddr": {"City": "c" * 256}}, "2050"),
+        ({"DisplayName": "a", "ShipAddr": {"CountrySubDivisionCode": "c" * 256}}, "2050"),
+        ({"DisplayName": "a", "ShipAddr": {"City": "Łódź"}}, "2040"),
+        ({"DisplayName": "a", "Title": "t" * 17}, "2050"),
+        ({"DisplayName": "a", "FamilyName": "n" * 101}, "2050"),
+        ({"DisplayName": "a", "FamilyName": "a:b"}, "2040"),
+        ({"DisplayName": "a", "PrintOnCheckName": "n" * 111}, "2050"),
+        ({"DisplayName": "a", "PrimaryEmailAddr": {"Address": "a" * 95 + "@b.com"}}, "2050"),
+        ({"DisplayName": "a", "WebAddr": {"URI": "https://" + "w" * 993}}, "2050"),
+        ({"DisplayName": "a", "Notes": "n" * 2001}, "2050"),
+        ({"DisplayName": "a", "ResaleNum": "1" * 17}, "2050"),
         ({"DisplayName": "a", "TaxExemptionReasonId": "16"}, "2010"),
         ({"DisplayName": "vendor inc"}, "6240"),
         ([], "2010"),
@@ -413,6 +426,35 @@ def test_queries_find_order_and_page(api: Api) -> None:
     assert api.names(f"{EVERY} where Metadata.CreateTime < '{times}' and Id > '8'") == ["N09"]
 
 
+def test_paging_by_offset_misses_who_moved_up_when_somebody_was_edited(api: Api) -> None:
+    """PROVIDERS §3: a position counts what is there now. Who goes on from a time misses nobody."""
+    for number in range(1, 7):
+        api.world.clock.time += 1
+        api.world.company.edit("customer", None, {"name": f"N{number}"})
+    by_time = "select * from Customer orderby Metadata.LastUpdatedTime"
+    first = api.names(f"{by_time} startposition 1 maxresults 3")
+    last = api.world.company.objects("customer")["3"]["MetaData"]["LastUpdatedTime"]
+    api.world.clock.time += 1
+    api.world.company.edit("customer", "1", {"phone": "1"})
+
+    second = api.names(f"{by_time} startposition 4 maxresults 3")
+    assert {f"N{number}" for number in range(1, 7)} - {*first, *second} == {"N4"}
+    since = f"{EVERY} where Metadata.LastUpdatedTime >= '{last}' orderby Metadata.LastUpdatedTime"
+    assert api.names(since) == ["N3", "N4", "N5", "N6", "N1"]
+
+
+def test_the_feed_does_not_tell_of_a_customer_that_was_merged_away(api: Api) -> None:
+    """Names are never deleted there, so no entry says Deleted: who asks only for changes keeps it for ever."""
+    api.world.seed(3)
+    api.world.clock.time += 10
+    since = datetime.fromtimestamp(api.world.clock.now() - 5, UTC).isoformat()
+    api.world.company.merge("customer", "1", "2")
+
+    cdc = f"{REALM}/cdc?entities=Customer&changedSince={quote(since)}"
+    told = api.call("GET", cdc)[1]["CDCResponse"][0]["QueryResponse"][0]["Customer"]
+    assert [one["Id"] for one in told] == ["1"]
+
+
 def test_a_query_may_be_posted(api: Api) -> None:
     """Long ones do not fit an address."""
     api.world.seed(1)
@@ -559,7 +601,7 @@ def test_a_429_can_be_had_for_the_asking_and_tells_no_wait(world: World) -> None
 
 
 def test_an_item_of_a_batch_may_be_throttled_inside_http_200_under_another_spelling(api: Api) -> None:
-    """PROVIDERS, section 1: whoever looks for status 429, or for code 3001, takes it for refused for good."""
+    """PROVIDERS §1: whoever looks for status 429, or for code 3001, takes it for refused for good."""
     api.world.company.fail_next("throttled_item")
     items = [{"bId": name, "operation": "create", "Customer": {"DisplayName": name}} for name in ("a", "b")]
     status, body = api.batch(items)

@@ -286,6 +286,21 @@ def test_a_refused_request_is_not_stored(world: Any) -> None:
     assert world.call("POST", "/v1/customers", {"email": "x@example.com"}, idempotency_key="k")[0] == 200
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_whether_a_refusal_is_repeated_is_a_setting(make_world: Callable[..., Any], *, keeps: bool) -> None:
+    """Nobody says it of what is refused for what else is there: whoever keeps his key is refused for a day."""
+    world = make_world(StripeSettings(keeps_refusals=keeps))
+    form = {"customer": world.stripe.edit("customer", None, {"name": "Ada"}), "number": "N-1", "currency": "usd"}
+    _, taken, _ = world.call("POST", "/v1/invoices", form)
+    assert world.call("POST", "/v1/invoices", form, idempotency_key="k")[0] == 400
+    world.call("DELETE", f"/v1/invoices/{taken['id']}")
+
+    status, _, headers = world.call("POST", "/v1/invoices", form, idempotency_key="k")
+    assert (status, headers.get("idempotent-replayed")) == ((400, "true") if keeps else (200, None))
+    world.clock.time += DAY
+    assert world.call("POST", "/v1/invoices", form | {"number": "N-2"}, idempotency_key="k")[0] == 200
+
+
 def test_search_lags_behind(world: Any) -> None:
     """PROVIDERS §2: a search right after a create finds nothing; a naive client creates twice."""
     world.call("POST", "/v1/customers", {"metadata[accord_ref]": "i.m.1", "email": "A@example.com"})
