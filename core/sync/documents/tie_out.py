@@ -23,7 +23,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.accounting import Unaccounted, unaccounted
-from core.sync.documents.grounds import Ground, grounds, sound
+from core.sync.documents.grounds import Ground, grounds, is_over, sound
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_of_outside, is_wanted
 from core.sync.documents.routing import Routes
@@ -111,7 +111,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     rests on; the digest covers how they stand, and not when they were read.
     """
     check_period(period)
-    over = is_over(period, today(hub))
+    check_begun(period, today(hub))
     counted = _Counted()
     for kind in KINDS:
         _count_kind(tx, hub, period, kind, counted)
@@ -129,7 +129,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     }
     footing = grounds(tx, hub, period, counted.origins)
     digest = digest_of("tie_out", {**shown, "connections": sound(footing)})
-    return {**shown, "connections": msgspec.to_builtins(footing), "is_over": over, "digest": digest}
+    return {**shown, "connections": msgspec.to_builtins(footing), "is_over": is_over(hub, period), "digest": digest}
 
 
 @dataclass(slots=True)
@@ -239,14 +239,13 @@ def check_period(period: str) -> None:
         ) from None
 
 
-def is_over(period: str, day: date) -> bool:
-    """Whether a period has ended by a day (UTC); InvalidInputError for one that has not begun."""
+def check_begun(period: str, day: date) -> None:
+    """Refuse a period that has not begun by a day (UTC)."""
     current = day.isoformat()[: len(period)]
     if period > current:
         raise InvalidInputError(
             f"{period} has not begun", field="period", limit=f"{current} at the latest", cure="close it when it is over"
         )
-    return period < current
 
 
 def is_counted(document: Document, period: str) -> bool:
