@@ -20,6 +20,7 @@ from core.model.money import ZERO, spelled, written
 from core.store import connections, documents, failures, holds, journal, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.accounting import Unaccounted, unaccounted
@@ -28,6 +29,7 @@ from core.sync.documents.marking import named_in
 from core.sync.documents.offering import is_of_outside, is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
+from core.sync.documents.taking import DAY
 from core.sync.documents.telling import every, today
 from core.sync.documents.waits import waits_at
 from core.sync.hub import Connection, Hub
@@ -179,6 +181,7 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
     failed = [one for one in failures.listing(tx, connection=name, limit=MOST) if one.kind in KINDS]
     asked = [one for why in REFUSED for one in holds.listing(tx, connection=name, reason=why, limit=MOST)]
     told = {one.subject: one.message for one in failed} | {one.subject: TEXTS[one.reason] for one in asked}
+    moved = {one.subject for one in asked if _is_moved_into(one, period)}
     rows = mappings.by_ids(tx, [one[2:] for one in told if one.startswith("m:")])
     papers = documents.by_ids(tx, [row.record_id for row in rows.values()])
     found = []
@@ -187,12 +190,20 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
             kind, remote_id = named_in(subject)
         else:
             paper = papers.get(rows[subject[2:]].record_id) if subject[2:] in rows else None
-            if paper is None or paper.origin != name or not is_counted(paper.document, period):
+            if paper is None or paper.origin != name:
                 continue  # of a copy it is told above
+            if not is_counted(paper.document, period) and subject not in moved:
+                continue
             kind, remote_id = paper.kind, paper.remote_id
         if kind in connection.policy.documents.originates:
             found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why))
     return found
+
+
+def _is_moved_into(hold: Hold, period: str) -> bool:
+    """Whether what is asked about changed its day, too, and is of a period by now."""
+    day = hold.detail.get(DAY)
+    return isinstance(day, dict) and str(day["is"]).startswith(f"{period}-")
 
 
 def _waiting(

@@ -8,6 +8,8 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_grounds import at, closed, ground
+from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
+from tests.support.acting import answer, held
 from tests.support.paper import BOOKS, SINCE, bill, billing, papers, with_documents
 from tests.support.world import World
 
@@ -63,3 +65,21 @@ async def test_a_month_of_books_that_tell_no_zone_is_over_when_it_is_over_everyw
     for hour, is_over in ((9, False), (12, True)):
         world.clock.time = at(2026, 12, 1, hour)
         assert closed(world)["is_over"] is is_over
+
+
+async def test_a_final_invoice_that_moved_into_a_month_keeps_that_month_open_too() -> None:
+    """Its amount and its day were changed at once: December has an invoice there, of which its close did not know."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    dearer = {"lines": [{**SOLD, "unit_amount": "60.00"}], "issued_on": "2026-12-02"}
+    world.lookalikes["quickbooks"].edit("invoice", invoice, dearer)
+    world.clock.time = at(2026, 12, 10)
+    await world.settle()
+    (hold,) = held(world)
+    assert hold.detail["day"] == {"was": "2026-11-18", "is": "2026-12-02"}
+    for period in ("2026-11", "2026-12"):
+        assert [one["remote_id"] for one in closed(world, period)["untaken"]] == [invoice], period
+        assert not is_tied(closed(world, period))
+    await answer(world, hold, "accept")
+    assert [sum(one["matched"] + one["differs"] for one in closed(world, "2026-11")["sums"])] == [0]
