@@ -62,8 +62,8 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
     provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
-    as it names them. What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`,
-    which a person books.
+    as it names them. `came_in` (of an invoice): how much the provider took in, which nobody booked by hand.
+    What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`, which a person books.
     """
 
     document: Document
@@ -71,6 +71,7 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     collects: bool = False
     settled_by: tuple[str, ...] = ()
+    came_in: Decimal = ZERO
     untold: Untold | None = None
 
 

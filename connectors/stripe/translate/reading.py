@@ -115,7 +115,17 @@ def read_invoice(wire: InvoiceWire, days: Days) -> RemoteDocument:
     )
     _same(invoice.total, amount_in(wire.total, currency), "lines, taxes and discounts")
     collects = bool(wire.auto_advance) and wire.status in ("draft", "open")
-    return RemoteDocument(document=_lawful(invoice), mark=mark_of(wire.metadata), collects=collects)
+    return RemoteDocument(
+        document=_lawful(invoice),
+        mark=mark_of(wire.metadata),
+        collects=collects,
+        came_in=amount_in(_came_in(wire), currency),
+    )
+
+
+def _came_in(wire: InvoiceWire) -> int:
+    """What was paid, but for what Stripe was only told of."""
+    return max(wire.amount_paid - (wire.amount_paid_off_stripe or 0), 0)
 
 
 def _due_on(wire: InvoiceWire, days: Days) -> date | None:
