@@ -21,6 +21,10 @@ ENTITY = "entity"
 """In the base of a copy: the entity that its document is of by now, where a person let it stay in other books."""
 
 
+UNFOUND = "unfound"
+"""In the base of a copy: a step that nobody answered and no look finds, and when it was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """One copy under way; `raw` is the object as it was at `seen_at` or later, None before it is made.
