@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
-from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent
+from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent, stripe
 from tests.support.acting import answer, held
 from tests.support.crashes import Crash
 from tests.support.paper import at_rest, bill, pay, shown
@@ -18,19 +18,19 @@ DAYS = 2 * 86_400
 
 def records(world: World) -> list[dict[str, object]]:
     """What Stripe was told of payments, attached or not."""
-    return list(world.lookalikes["stripe"].ledger.things["payment_record"].values())  # type: ignore[attr-defined]
+    return list(stripe(world).ledger.things["payment_record"].values())
 
 
 def attach(world: World, invoice: str, record: dict[str, object]) -> None:
     """Somebody ties a report to the copy of its invoice, with a key of the account."""
     told = {
-        "authorization": f"Bearer {world.lookalikes['stripe'].settings.api_key}",  # type: ignore[attr-defined]
+        "authorization": f"Bearer {stripe(world).settings.api_key}",
         "content-type": "application/x-www-form-urlencoded",
-        "stripe-version": world.lookalikes["stripe"].settings.api_version,  # type: ignore[attr-defined]
+        "stripe-version": stripe(world).settings.api_version,
     }
     url = f"https://api.stripe.com/v1/invoices/{invoice}/attach_payment"
     request = HttpRequest("POST", url, told, f"payment_record={record['id']}".encode())
-    response = world.lookalikes["stripe"].respond(request)
+    response = stripe(world).respond(request)
     assert response.status == 200, response.body
 
 
@@ -89,7 +89,7 @@ async def test_a_report_that_somebody_attached_is_found_after_retry_and_not_made
     pay(world, invoice, "50.00", "quickbooks")
     await died_after(world, 1)
     (asked,), (record,) = held(world), records(world)
-    (copy,) = [name for name, one in world.lookalikes["stripe"].neutral("invoice").items() if one["number"] == "B-1"]
+    (copy,) = [name for name, one in stripe(world).neutral("invoice").items() if one["number"] == "B-1"]
     attach(world, copy, record)
     await answer(world, asked, "retry")
     await world.next_sweep()
