@@ -126,6 +126,7 @@ MANIFEST: Final = Manifest(
             originates=True,
             mirrors=True,
             number_length=NUMBER_LENGTH,
+            numbered_with=("invoice",),
             id_length=27,
             settled_by=("payment", "credit_note"),
             unless=MIRROR_OPEN,

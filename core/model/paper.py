@@ -27,6 +27,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     are, about. `needs`: settings of a
     connection without which no copy can be made; `asks`: others that a person is asked for. `settled_by` (of invoices):
     kinds that must be copied, too, since a copy could be paid until they are, `unless` this setting lets it.
+    `numbered_with`: kinds of which no two documents there may have the same number, this one among them.
     `unfound`: steps that may leave something behind which no look finds: unanswered, they are not repeated unasked.
     """
 
@@ -43,6 +44,7 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...] = ()
     settled_by: tuple[str, ...] = ()
     unless: str = ""
+    numbered_with: tuple[str, ...] = ()
     unfound: tuple[str, ...] = ()
 
 
