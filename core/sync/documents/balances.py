@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from core.errors import RejectedError, ReplyError
 from core.model import holds
-from core.model.documents import Document, Invoice, Payment, references, settled_by
+from core.model.documents import Invoice, references, settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.money import ZERO, spelled, total_of
@@ -30,11 +30,10 @@ from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import OTHERS, Copy, is_equal
+from core.sync.documents.twins import refuse_twin
 from core.sync.hub import Connection, Hub
 
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
-SAME_WITHIN_DAYS = 7
-"""Two records of one payment bear the day it was sent, came in, or was typed in."""
 KINDS = {"payment": "payment", "credit_note": "credit note"}
 _NONE = (ZERO, ZERO)
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
@@ -202,7 +201,7 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
     """Raise RejectedError for a new copy of what may be booked there by hand already: it would be there twice."""
     document = copy.paper.document
     for invoice_id in settled_by(document) if copy.raw is None else ():
-        _refuse_twin(tx, connection, document, invoice_id)
+        refuse_twin(tx, connection, copy.paper, invoice_id)
         left = _booked_by_others(tx, connection, invoice_id, copy.paper.id) if is_compared(connection) else ZERO
         if left > 0:
             number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
@@ -214,35 +213,6 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
                 cure="delete there what was booked by hand, and this is booked instead; or leave it: it is the same, or"
                 " what came in there is paid back",
             )
-
-
-def _refuse_twin(tx: Tx, connection: Connection, document: Document, invoice_id: str) -> None:
-    """Where payments are recorded at both sides, the same one may have been: neither is copied to the other side."""
-    for one in documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ())).values():
-        other = one.document
-        if one.origin != connection.name or not _may_be_one(document, other, invoice_id):
-            continue
-        assert isinstance(other, Payment)  # noqa: S101 - what may be one payment is two of them
-        amount, day = settled_by(other)[invoice_id], other.received_on
-        number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
-        raise RejectedError(
-            f"{connection.manifest.title} has a payment of its own, {one.remote_id}, of the same {amount}"
-            f" {other.currency} of invoice {number}, received on {day}: it may be the same",
-            field="applications",
-            limit="nothing is booked twice",
-            cure="void one of the two where it was recorded; if both came in, record both in one of the systems",
-        )
-
-
-def _may_be_one(one: Document, other: Document, invoice_id: str) -> bool:
-    if not isinstance(one, Payment) or not isinstance(other, Payment):
-        return False
-    if (one.status, other.status) != ("succeeded", "succeeded"):
-        return False
-    if settled_by(one).get(invoice_id) != settled_by(other).get(invoice_id):
-        return False
-    days = (one.received_on, other.received_on)
-    return None in days or abs(days[0] - days[1]).days <= SAME_WITHIN_DAYS  # type: ignore[operator]
 
 
 def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:
