@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from core.errors import InvalidInputError
-from core.model.documents import KINDS, Document, Payment, references
+from core.model.documents import KINDS, Document, day_of, references
 from core.model.entities import Route
 from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS, UNTOLD
 from core.model.lifecycle import is_final
@@ -26,7 +26,7 @@ from core.sync.documents import by_hand
 from core.sync.documents.accounting import Unaccounted, unaccounted
 from core.sync.documents.grounds import Ground, grounds, is_over, sound
 from core.sync.documents.marking import named_in
-from core.sync.documents.offering import is_of_outside, is_wanted
+from core.sync.documents.offering import NOTHING_TO_COPY, is_of_outside, is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.documents.taking import DAY
@@ -260,9 +260,11 @@ def check_begun(period: str, day: date) -> None:
 
 
 def is_counted(document: Document, period: str) -> bool:
-    """Whether a document is final and of the period."""
-    day = document.received_on if isinstance(document, Payment) else document.issued_on
-    return day is not None and day.isoformat().startswith(f"{period}-") and is_final(document)
+    """Whether a document is final and of the period. One that nothing says the day of may be of any."""
+    day = day_of(document)
+    if day is None:
+        return is_final(document) and document.status not in NOTHING_TO_COPY
+    return day.isoformat().startswith(f"{period}-") and is_final(document)
 
 
 def _count(sums: dict[tuple[str, str, str], Sum], paper: Paper, connection: str, outcome: str) -> Line:

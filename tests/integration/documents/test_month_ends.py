@@ -10,7 +10,7 @@ from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_grounds import at, closed, ground
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, held
-from tests.support.paper import BOOKS, SINCE, bill, billing, papers, with_documents
+from tests.support.paper import BOOKS, SINCE, bill, billing, papers, pay, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +83,19 @@ async def test_a_final_invoice_that_moved_into_a_month_keeps_that_month_open_too
         assert not is_tied(closed(world, period))
     await answer(world, hold, "accept")
     assert [sum(one["matched"] + one["differs"] for one in closed(world, "2026-11")["sums"])] == [0]
+
+
+async def test_a_payment_of_no_day_keeps_every_month_open_until_it_is_booked() -> None:
+    """Stripe told of no time: the books cannot take it, and no month missed it."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    payment = pay(world, invoice, "119.00")
+    things = world.lookalikes["stripe"].ledger.things["invoice_payment"]  # type: ignore[attr-defined]
+    things[payment] = {**things[payment], "status_transitions": {"paid_at": None, "canceled_at": None}}
+    await world.next_sweep()
+    assert [one.detail["field"] for one in held(world)] == ["received_on"]
+    for period in ("2026-11", "2026-10"):
+        missing = [(one["kind"], one["outcome"]) for one in closed(world, period)["differences"]]
+        assert ("payment", "missing") in missing, period
+        assert not is_tied(closed(world, period))
