@@ -18,6 +18,7 @@ ENTITIES: Final = {
 """Kind -> QuickBooks' entity. Ids of different entities may be equal: a kind goes with each."""
 DOCUMENTS: Final = tuple(kind for kind in ENTITIES if kind != CUSTOMER)
 DOC_NUMBER_MOST: Final = 21
+NUMBERED: Final = ("invoice", "credit_note")
 LINES_MOST: Final = 10_000
 TAXED_LINES_MOST: Final = 750
 QUERY_PAGE: Final = 1000
@@ -72,10 +73,13 @@ MANIFEST: Final = Manifest(
             tells_settled=False,
             tells_credited=False,
             number_length=DOC_NUMBER_MOST,
+            numbered_with=NUMBERED,
             asks=("default_item",),
         ),
         "payment": DocumentSpec(originates=True, mirrors=True, needs=("deposit_account",)),
-        "credit_note": DocumentSpec(originates=True, mirrors=True, number_length=DOC_NUMBER_MOST),
+        "credit_note": DocumentSpec(
+            originates=True, mirrors=True, number_length=DOC_NUMBER_MOST, numbered_with=NUMBERED
+        ),
     },
     metadata=None,
     page_size=QUERY_PAGE,

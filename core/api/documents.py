@@ -135,7 +135,7 @@ class AgeingReport(BaseModel):
 
 
 class TieOut(BaseModel):
-    """Which documents of a period have an equal copy at each connection. `is_over`: by the calendar.
+    """Which documents of a period have an equal copy at each connection. `is_over`: at every origin.
 
     `differences`, `untaken` (what could not be taken from where it is made, with why and what to do), `unaccounted`
     (invoices of which not as much is settled as their payments and credit notes come to) and connections that are not

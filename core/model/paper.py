@@ -27,6 +27,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     are, about. `needs`: settings of a
     connection without which no copy can be made; `asks`: others that a person is asked for. `settled_by` (of invoices):
     kinds that must be copied, too, since a copy could be paid until they are, `unless` this setting lets it.
+    `numbered_with`: kinds of which no two documents there may have the same number, this one among them.
+    `unfound`: steps that may leave something behind which no look finds: unanswered, they are not repeated unasked.
     """
 
     originates: bool = False
@@ -42,6 +44,8 @@ class DocumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...] = ()
     settled_by: tuple[str, ...] = ()
     unless: str = ""
+    numbered_with: tuple[str, ...] = ()
+    unfound: tuple[str, ...] = ()
 
 
 class Untold(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +66,8 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
     provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
-    as it names them. What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`,
-    which a person books.
+    as it names them. `came_in` (of an invoice): how much the provider took in, which nobody booked by hand.
+    What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`, which a person books.
     """
 
     document: Document
@@ -71,6 +75,7 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     collects: bool = False
     settled_by: tuple[str, ...] = ()
+    came_in: Decimal = ZERO
     untold: Untold | None = None
 
 

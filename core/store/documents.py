@@ -41,6 +41,11 @@ _OF_CUSTOMERS: Final = (
     .where(DOCUMENTS.c.customer_id.in_(SOME), DOCUMENTS.c.deleted_at.is_(None))
     .order_by(DOCUMENTS.c.customer_id, DOCUMENTS.c.id)
 )
+_NUMBERED: Final = (
+    sa.select(*_COLUMNS)
+    .where(DOCUMENTS.c.number.in_(SOME), DOCUMENTS.c.deleted_at.is_(None))
+    .order_by(DOCUMENTS.c.created_at, DOCUMENTS.c.id)
+)
 _INSERT: Final = sa.insert(DOCUMENTS)
 _INSERT_REFERENCES: Final = sa.insert(DOCUMENT_REFERENCES)
 _DELETE: Final = sa.delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(SOME))
@@ -217,6 +222,11 @@ def named(tx: Tx, kind: str, name: str) -> list[Paper]:
         DOCUMENTS.c.deleted_at.is_(None),
     )
     return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(10))]
+
+
+def numbered(tx: Tx, numbers: Iterable[str]) -> list[Paper]:
+    """Documents of any kind that have one of these numbers; deleted ones left out."""
+    return [_paper(row) for some in chunks(sorted(set(numbers))) for row in tx.rows(_NUMBERED, {"some": some})]
 
 
 def counts(tx: Tx) -> dict[tuple[str, str], int]:

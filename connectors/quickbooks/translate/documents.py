@@ -35,7 +35,10 @@ _NO_MONEY: Final = frozenset({"void", "failed"})
 _NOT_MAILED: Final = {"EmailStatus": "NotSet"}
 _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "refunded": (
-        ("of it went back, which QuickBooks is not told", "book a refund receipt out of that account"),
+        (
+            "of it went back, which QuickBooks is not told",
+            "book a refund receipt out of that account, or, where a credit memo was made for it, pay out its credit",
+        ),
         ("of a refund failed after it was booked", "void the refund receipt, or make it smaller"),
     ),
     "charged_back": (

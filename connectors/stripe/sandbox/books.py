@@ -27,7 +27,7 @@ _INVOICE: Final = frozenset(
     "auto_advance currency customer due_on extra issued_on lines memo metadata number status".split()
 )
 _PAYMENT: Final = frozenset("amount applications currency customer method received_on reference".split())
-_NOTE: Final = frozenset("applied currency customer invoice lines reason refunded".split())
+_NOTE: Final = frozenset("applied currency customer invoice lines paid_back reason refunded".split())
 _LINE: Final = frozenset(
     "amount description discount metadata period product quantity tax tax_inside unit_amount".split()
 )
@@ -371,7 +371,16 @@ class Books:
             raise ValueError("not more is paid back than was paid")
         # what is not paid back goes to the customer's balance
         crediting.check(invoice, note, note["post_payment_amount"])
+        if "paid_back" in changes:
+            note["refunds"] = [self._paid_back(invoice, minor(changes["paid_back"], currency))]
         return str(crediting.issue(self._ledger, self._invoicing, note, lines, PERSON)["id"])
+
+    def _paid_back(self, invoice: Thing, amount: int) -> Thing:
+        """A refund of the charge that paid the invoice, made with its credit note."""
+        (paid,) = [one for one in self._ledger.payments_of(invoice["id"]) if one["status"] == "paid"]
+        charge = self._ledger.charges[self._ledger.intents[paid["payment"]["payment_intent"]]["latest_charge"]]
+        self._refund(charge, charge["amount_refunded"] + amount)
+        return {"amount_refunded": amount, "refund": next(reversed(self._ledger.refunds)), "type": "refund"}
 
     def _change_note(self, note: Thing, changes: Mapping[str, Any]) -> None:
         _known(changes, frozenset({"status"}))

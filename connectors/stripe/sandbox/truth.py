@@ -128,7 +128,6 @@ def _note(_: Ledger, note: Thing) -> dict[str, Any]:
         amount, discount, tax = line["minor"]
         line["minor"] = (amount + off, discount + off, tax)
         line["quantity"] = line["key"].get("accord_quantity", line["quantity"])
-    back = sum(one["amount_refunded"] for one in note["refunds"]) + (note["out_of_band_amount"] or 0)
     return {
         "customer": note["customer"],
         "number": note["metadata"].get("accord_number", note["number"]),
@@ -139,7 +138,7 @@ def _note(_: Ledger, note: Thing) -> dict[str, Any]:
         **_sums(lines, code),
         "total": spoken(note["amount"], code),
         "applied": spoken(note["pre_payment_amount"], code),
-        "refunded": spoken(back, code),
+        "refunded": spoken(note["out_of_band_amount"] or 0, code),
         "reason": note["memo"] or note["reason"] or "",
         "mark": note["metadata"].get("accord_ref"),
     }

@@ -115,7 +115,17 @@ def read_invoice(wire: InvoiceWire, days: Days) -> RemoteDocument:
     )
     _same(invoice.total, amount_in(wire.total, currency), "lines, taxes and discounts")
     collects = bool(wire.auto_advance) and wire.status in ("draft", "open")
-    return RemoteDocument(document=_lawful(invoice), mark=mark_of(wire.metadata), collects=collects)
+    return RemoteDocument(
+        document=_lawful(invoice),
+        mark=mark_of(wire.metadata),
+        collects=collects,
+        came_in=amount_in(_came_in(wire), currency),
+    )
+
+
+def _came_in(wire: InvoiceWire) -> int:
+    """What was paid, but for what Stripe was only told of."""
+    return max(wire.amount_paid - (wire.amount_paid_off_stripe or 0), 0)
 
 
 def _due_on(wire: InvoiceWire, days: Days) -> date | None:
@@ -269,7 +279,6 @@ def read_credit_note(wire: CreditNoteWire, days: Days) -> RemoteDocument:
     currency = currency_of(wire.currency)
     lines = [credit_line(line, currency) for line in wire.lines.data]
     lines += shipping_line(wire.shipping_cost, currency)
-    refunded = sum(one.amount_refunded for one in wire.refunds or ()) + (wire.out_of_band_amount or 0)
     note = CreditNote(
         id=wire.id,
         number=text_of((wire.metadata or {}).get(NUMBER_KEY) or wire.number),
@@ -281,7 +290,8 @@ def read_credit_note(wire: CreditNoteWire, days: Days) -> RemoteDocument:
         lines=tuple(lines),
         **_sums(lines),
         applied=amount_in(wire.pre_payment_amount, currency),
-        refunded=amount_in(refunded, currency),
+        # a refund that was made with it is its payment's, which tells of it, too
+        refunded=amount_in(wire.out_of_band_amount or 0, currency),
         reason=text_of(wire.memo or wire.reason),
     )
     _same(note.total, amount_in(wire.amount, currency), "lines, taxes and discounts")

@@ -164,12 +164,6 @@ class CreditLinesWire(_Struct, kw_only=True):
     has_more: bool = False
 
 
-class LinkedRefundWire(_Struct, kw_only=True):
-    """A refund that a credit note stands for."""
-
-    amount_refunded: int = 0
-
-
 class CreditNoteWire(_Struct, kw_only=True):
     """One credit note."""
 
@@ -182,7 +176,6 @@ class CreditNoteWire(_Struct, kw_only=True):
     pre_payment_amount: int = 0
     post_payment_amount: int = 0
     out_of_band_amount: int | None = None
-    refunds: list[LinkedRefundWire] | None = None
     customer: Expandable = None
     invoice: Expandable = None
     number: str | None = None

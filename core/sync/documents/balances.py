@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from core.errors import RejectedError, ReplyError
 from core.model import holds
-from core.model.documents import Document, Invoice, Payment, references, settled_by
+from core.model.documents import Invoice, references, settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.money import ZERO, spelled, total_of
@@ -30,12 +30,12 @@ from core.store.mappings import MappingRow
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import OTHERS, Copy, is_equal
+from core.sync.documents.twins import refuse_twin
 from core.sync.hub import Connection, Hub
 
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
-SAME_WITHIN_DAYS = 7
-"""Two records of one payment bear the day it was sent, came in, or was typed in."""
 KINDS = {"payment": "payment", "credit_note": "credit note"}
+_NONE = (ZERO, ZERO)
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -46,10 +46,14 @@ def is_compared(connection: Connection) -> bool:
 
 
 class Balance(NamedTuple):
-    """`others`: how much of a copy is settled by what is no copy of ours. `draft`: the question where that is wrong."""
+    """`others`: how much of a copy is settled by what is no copy of ours. `draft`: the question where that is wrong.
+
+    `came_in`: how much of it the provider took in itself.
+    """
 
     others: Decimal
     draft: HoldDraft | None
+    came_in: Decimal = ZERO
 
 
 def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
@@ -66,13 +70,24 @@ def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
     settled = settled_of(there)
     ours = total_of([one.amount for one in parts if one.standing == "there"])
     draft = None if settled in span else _draft(connection, copy, there, _held_of_ours(tx, connection, copy))
-    return Balance(_others(total_of([settled, -ours]), invoice, there), draft)
+    others = _others(total_of([settled, -ours]), invoice, there)
+    return Balance(others, draft, _came_in(tx, connection, copy, told.came_in))
 
 
 def _others(settled: Decimal, invoice: Invoice, there: Invoice) -> Decimal:
     """Of what is settled by no copy of ours, what may be a payment that is yet to be copied."""
     by_balance = max(total_of([invoice.by_balance, -there.by_balance]), ZERO)
     return max(total_of([settled, -by_balance]), min(settled, ZERO))
+
+
+def _came_in(tx: Tx, connection: Connection, copy: Copy, told: Decimal) -> Decimal:
+    """What a provider took in itself, but for what originates there: that is known, and is nobody else's payment."""
+    known = [
+        settled_by(one.document).get(copy.paper.id, ZERO)
+        for one in told_to_origin(tx, copy.paper)
+        if one.origin == connection.name
+    ]
+    return max(total_of([told, -total_of(known)]), ZERO)
 
 
 def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
@@ -186,67 +201,42 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
     """Raise RejectedError for a new copy of what may be booked there by hand already: it would be there twice."""
     document = copy.paper.document
     for invoice_id in settled_by(document) if copy.raw is None else ():
-        _refuse_twin(tx, connection, document, invoice_id)
+        refuse_twin(tx, connection, copy.paper, invoice_id)
         left = _booked_by_others(tx, connection, invoice_id, copy.paper.id) if is_compared(connection) else ZERO
         if left > 0:
             number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
             raise RejectedError(
                 f"{left} {document.currency} of invoice {number} is settled in {connection.manifest.title} already,"
-                " by something that was booked there by hand",
+                " by something that was booked or paid there",
                 field="applications",
                 limit="nothing is booked twice",
-                cure="delete there what was booked by hand, and this is booked instead; or leave it, if it is the same",
+                cure="delete there what was booked by hand, and this is booked instead; or leave it: it is the same, or"
+                " what came in there is paid back",
             )
-
-
-def _refuse_twin(tx: Tx, connection: Connection, document: Document, invoice_id: str) -> None:
-    """Where payments are recorded at both sides, the same one may have been: neither is copied to the other side."""
-    for one in documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ())).values():
-        other = one.document
-        if one.origin != connection.name or not _may_be_one(document, other, invoice_id):
-            continue
-        assert isinstance(other, Payment)  # noqa: S101 - what may be one payment is two of them
-        amount, day = settled_by(other)[invoice_id], other.received_on
-        number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
-        raise RejectedError(
-            f"{connection.manifest.title} has a payment of its own, {one.remote_id}, of the same {amount}"
-            f" {other.currency} of invoice {number}, received on {day}: it may be the same",
-            field="applications",
-            limit="nothing is booked twice",
-            cure="void one of the two where it was recorded; if both came in, record both in one of the systems",
-        )
-
-
-def _may_be_one(one: Document, other: Document, invoice_id: str) -> bool:
-    if not isinstance(one, Payment) or not isinstance(other, Payment):
-        return False
-    if (one.status, other.status) != ("succeeded", "succeeded"):
-        return False
-    if settled_by(one).get(invoice_id) != settled_by(other).get(invoice_id):
-        return False
-    days = (one.received_on, other.received_on)
-    return None in days or abs(days[0] - days[1]).days <= SAME_WITHIN_DAYS  # type: ignore[operator]
 
 
 def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:
     """Of an invoice's copy, as it was last seen; what else has no copy may be just that."""
     (row,) = _here(tx, connection, [invoice_id]) or (None,)
-    others = Decimal(str(row.base[OTHERS][1])) if row and OTHERS in row.base else ZERO
+    came_in, others = (Decimal(str(one) or 0) for one in row.base[OTHERS]) if row and OTHERS in row.base else _NONE
     if not others:
         return ZERO
     about = documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ()))
     rows = {one.record_id: one for one in _here(tx, connection, about)}
-    absent = [
-        settled_by(one.document).get(invoice_id, ZERO)
+    absent = {
+        one.id: settled_by(one.document).get(invoice_id, ZERO)
         for one in about.values()
         if one.id != but and _standing(tx, connection, one, rows.get(one.id)) == "absent"
-    ]
-    return total_of([others, -total_of(absent)])
+    }
+    # what came in there is what a person let go of, or policy does not copy; of what is held nobody has said so
+    let_go = [amount for name, amount in absent.items() if name not in rows or rows[name].state == "excluded"]
+    return max(total_of([others, -total_of(list(absent.values()))]), total_of([came_in, -total_of(let_go)]))
 
 
 def base_of(balance: Balance) -> dict[str, tuple[Value, Value]]:
     """What a mapping remembers of a balance."""
-    return {OTHERS: ("", str(balance.others))} if balance.others else {}
+    came_in = str(balance.came_in) if balance.came_in else ""
+    return {OTHERS: (came_in, str(balance.others))} if balance.others else {}
 
 
 # ---- who it was ------------------------------------------------------------------------------------

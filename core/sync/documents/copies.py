@@ -26,7 +26,7 @@ from core.sync.documents.balances import base_of, wake_its_invoices, wake_what_s
 from core.sync.documents.deciding import Verdict, verdict_on
 from core.sync.documents.foreseeing import Foresight, wake_unmade
 from core.sync.documents.marking import mark_mappings
-from core.sync.documents.standing import BASE, ENTITY, OTHERS, Copy
+from core.sync.documents.standing import BASE, ENTITY, OTHERS, UNFOUND, Copy
 from core.sync.documents.wanting import INVOICE
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
@@ -129,8 +129,8 @@ def _agree(tx: Tx, hub: Hub, connection: Connection, copy: Copy, more: Mapping[s
 
 
 def _kept(row: MappingRow) -> dict[str, tuple[Value, Value]]:
-    """What a person has said stays in a base, whatever becomes of the comparison."""
-    return by_hand.kept(row) | {name: pair for name, pair in row.base.items() if name == ENTITY}
+    """What a person has said, or is asked, stays in a base, whatever becomes of the comparison."""
+    return by_hand.kept(row) | {name: pair for name, pair in row.base.items() if name in (ENTITY, UNFOUND)}
 
 
 def _others_seen(row: MappingRow) -> dict[str, tuple[Value, Value]]:

@@ -48,8 +48,8 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
         return Verdict(is_over=True)
     try:
         wanted = wanted_of(tx, hub, connection, copy, foresight.to_come)
-        step = connection.documents.step(wanted, copy.raw)
         refuse_second(tx, connection, copy)
+        step = connection.documents.step(wanted, copy.raw)
         foresight.refuse_unsettled(copy)
         balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from core.model.settings import Zone
 from core.store import connections
 from core.store.connections import ConnectionRow, Cursors
 from core.store.database import Tx
@@ -15,6 +18,8 @@ from core.sync.hub import KIND, Connection, Hub
 
 ABSENT = "not configured"
 """The state of a connection that documents came from, and that accord.toml does not name any more."""
+LAST: Final = timezone(timedelta(hours=-12))
+"""Where a day ends last: that of an origin that tells days, and not where they are."""
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +46,11 @@ def grounds(tx: Tx, hub: Hub, period: str, origins: Collection[str]) -> list[Gro
     """How each connection stands that has to do with documents, or is the origin of some that are counted."""
     rows, now = {row.name: row for row in connections.every(tx)}, hub.clock.now()
     cursors = connections.every_cursor(tx, rows)
-    end = _end_of(period)
-    needed = end if end <= now else now - hub.timing.full_every
     found = []
     for name, row in sorted(rows.items()):
         connection = hub.connections.get(name)
+        end = _end_of(period, _zone_of(connection))
+        needed = end if end <= now else now - hub.timing.full_every
         if connection is None:
             if name in origins:
                 found.append(_absent(row, cursors[name], needed))
@@ -60,11 +65,26 @@ def sound(found: Collection[Ground]) -> list[dict[str, object]]:
     return [{name: msgspec.to_builtins(getattr(one, name)) for name in names} for one in found]
 
 
-def _end_of(period: str) -> float:
-    """The first moment after a month, or a year."""
+def is_over(hub: Hub, period: str) -> bool:
+    """Whether a month, or a year, has ended wherever documents originate: until then there may be more of it."""
+    origins = [one for one in hub.connections.values() if one.policy.documents.originates]
+    zones = [UTC, *(_zone_of(one) for one in origins)]
+    return hub.clock.now() >= max(_end_of(period, zone) for zone in zones)
+
+
+def _end_of(period: str, zone: tzinfo) -> float:
+    """The first moment after a month, or a year, in a zone."""
     year, month = int(period[:4]), int(period[5:] or 12)
     after = date(year + month // 12, month % 12 + 1, 1)
-    return datetime(after.year, after.month, after.day, tzinfo=UTC).timestamp()
+    return datetime(after.year, after.month, after.day, tzinfo=zone).timestamp()
+
+
+def _zone_of(connection: Connection | None) -> tzinfo:
+    """The zone whose days documents are dated by that originate at a connection."""
+    if connection is None or not connection.policy.documents.originates:
+        return UTC
+    setting = next((name for name, one in connection.manifest.settings.items() if isinstance(one.form, Zone)), None)
+    return LAST if setting is None else ZoneInfo(connection.config.settings.get(setting) or "UTC")
 
 
 def _ground(connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float) -> Ground:

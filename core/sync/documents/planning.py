@@ -1,8 +1,8 @@
 """What would become of a connection's documents: the decisions of a run (`verdict_on`), counted, and nothing touched.
 
 Copies that are there and are not known to be equal are read, since nothing of them is kept here; nothing else is asked
-of the provider but until when its books are closed. What only its answer to a write says (a number that is taken) no
-plan tells.
+of the provider but until when its books are closed. What only its answer to a write says (a number that something
+has of which the registry does not know) no plan tells.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from core.sync.accounts import check_account
 from core.sync.documents.deciding import Verdict, gone, refusal, verdict_on
 from core.sync.documents.foreseeing import Foresight
 from core.sync.documents.guarding import COUNTED, begun, digest_of_copy, documents_there, too_many
+from core.sync.documents.numbers import Numbers
 from core.sync.documents.offering import fresh_mappings, offerable, since_of
 from core.sync.documents.placing import misplaced, split
 from core.sync.documents.reading import look_at
@@ -116,6 +117,7 @@ class _Walk:
         self._invoices: dict[str, str] = {}
         self._offered: set[str] = set()
         self._to_come = ToCome(customers=arriving, invoices=self._invoices, offered=self._offered)
+        self._numbers = Numbers(connection)
         self._unasked: Counter[str] = Counter()
         self._restored_on = restored_on(tx)
 
@@ -210,6 +212,7 @@ class _Walk:
 
     def _decide(self, tx: Tx, copies: Sequence[Copy]) -> None:
         foresight = Foresight(tx, self._hub, self._connection, self._to_come)
+        self._numbers.look(tx, [copy.paper for copy in copies if copy.mapping.remote_id is None])
         for copy in self._at_home(tx, copies):
             day = self._restored_on
             if copy.mapping.remote_id is None and day is not None and may_be_forgotten(copy.paper, day):
@@ -251,6 +254,11 @@ class _Walk:
         if copy.mapping.remote_id is not None:
             self._count(copy.paper, "change", step.action)
             return
+        if (refused := self._numbers.refusal(copy.paper)) is not None:
+            draft = refusal(refused, copy.paper)
+            self._count_hold(copy.paper, draft.reason, draft.detail)
+            return
+        self._numbers.take(copy.paper)
         self._count(copy.paper, "create")
         self._is_to_come(copy.paper)
         if self._scope.has(copy.paper):

@@ -32,6 +32,7 @@ from core.sync.documents.resolving import resolve_step
 from core.sync.documents.sending import COPIES_AT_ONCE, send_steps
 from core.sync.documents.settlers import look_at_settled
 from core.sync.documents.standing import Copy, is_equal
+from core.sync.documents.unfound import refuse_unfound
 from core.sync.failing import dealt_with
 from core.sync.grouping import joined
 from core.sync.guard import end_question
@@ -103,6 +104,7 @@ def _decide(
 ) -> list[list[tuple[Copy, Intent]]]:
     steps = decide(tx, hub, connection, place(tx, hub, connection, copies, report), report)
     steps = refuse_idle(tx, hub, connection, steps, made, report)
+    steps = refuse_unfound(tx, hub, connection, steps, report)
     admitted = admit(tx, hub, connection, steps, report)
     count_again(tx, hub, connection, [one.row for one in copies])
     return commit_intents(tx, hub, connection, admitted)

@@ -26,6 +26,7 @@ from core.sync.documents.copies import hold
 from core.sync.documents.finding import find_own
 from core.sync.documents.sending import CREATE, commit_written, is_repeatable, key_helps, send_steps
 from core.sync.documents.standing import Copy, named_of
+from core.sync.documents.unfound import may_be_there, remember
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
 
@@ -43,7 +44,14 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
         await _look_for_it(hub, connection, copy, intent, report)
     else:
         # still dirty: a fresh look tells what of it is there
-        await hub.db.run(lambda tx: intents.close(tx, {intent.id: "void"}, hub.clock.now()))
+        await hub.db.run(lambda tx: _give_up(tx, hub, connection, copy, intent))
+
+
+def _give_up(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent) -> None:
+    intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    if may_be_there(connection, intent):
+        mappings.lock(tx, [copy.mapping.id])
+        remember(tx, hub, copy, intent)
 
 
 def _is_wanted(tx: Tx, copy: Copy) -> bool:
@@ -90,9 +98,10 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
             hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))
         else:
             # none; or several of a copy that was let go of, and nobody is asked which of them it is
-            intents.close(tx, {intent.id: "void"}, hub.clock.now())
-            # the old key could bring an old answer back
-            again = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id]
-            mappings.update(tx, [msgspec.structs.replace(again, generation=again.generation + 1)])
+            _give_up(tx, hub, connection, copy, intent)
+            if not may_be_there(connection, intent):
+                # the old key could bring an old answer back
+                again = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id]
+                mappings.update(tx, [msgspec.structs.replace(again, generation=again.generation + 1)])
 
     await hub.db.run(commit)

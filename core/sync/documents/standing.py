@@ -14,11 +14,15 @@ BASE = "document"
 """In a mapping's base: the digest of the document that the copy was last seen to be equal to."""
 
 OTHERS = "others"
-"""In the base of a copy of an invoice: how much of it was last seen settled by what is no copy of ours; "" of ours."""
-
+"""In the base of a copy of an invoice: how much of it was last seen settled by what is no copy of ours, and before that
+how much of this came in there, which nobody booked by hand ("" for none)."""
 
 ENTITY = "entity"
 """In the base of a copy: the entity that its document is of by now, where a person let it stay in other books."""
+
+
+UNFOUND = "unfound"
+"""In the base of a copy: a step that nobody answered and no look finds, and when it was sent."""
 
 
 @dataclass(frozen=True, slots=True)

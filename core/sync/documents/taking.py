@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from core.errors import ReplyError
 from core.model import holds
-from core.model.documents import Document, breaches, digest_of, references, with_references
+from core.model.documents import Document, breaches, day_of, digest_of, references, with_references
 from core.model.holds import HoldDraft
 from core.model.lifecycle import may_become, remembered, thawed
 from core.model.merge import digest_of as values_digest
@@ -27,6 +28,9 @@ from core.sync.documents.untold import as_told, question, settle
 from core.sync.documents.waits import fields_of
 from core.sync.figures import mark_owners
 from core.sync.hub import KIND, Connection, Hub
+
+DAY: Final = "day"
+"""In the detail of what changed: the day that it was booked on, and the day by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +270,8 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
                 for name in fields
                 if name != "lines"
             }
+            was, is_now = day_of(old.document), day_of(new.document)
+            detail |= {DAY: {"was": str(was), "is": str(is_now)}} if was != is_now else {}
             drafts = [HoldDraft(reason=holds.DOCUMENT_CHANGED, detail=detail, digest=digest)]
         else:
             hold_rows.spend(tx, connection.name, [(subject, "")])

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from core.errors import InvalidInputError
-from core.model.documents import KINDS, Document, Payment, references
+from core.model.documents import KINDS, Document, day_of, references
 from core.model.entities import Route
 from core.model.holds import DOCUMENT_CHANGED, DOCUMENT_GONE, TEXTS, UNTOLD
 from core.model.lifecycle import is_final
@@ -20,14 +20,16 @@ from core.model.money import ZERO, spelled, written
 from core.store import connections, documents, failures, holds, journal, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.accounting import Unaccounted, unaccounted
-from core.sync.documents.grounds import Ground, grounds, sound
+from core.sync.documents.grounds import Ground, grounds, is_over, sound
 from core.sync.documents.marking import named_in
-from core.sync.documents.offering import is_of_outside, is_wanted
+from core.sync.documents.offering import NOTHING_TO_COPY, is_of_outside, is_wanted
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
+from core.sync.documents.taking import DAY
 from core.sync.documents.telling import every, today
 from core.sync.documents.waits import waits_at
 from core.sync.hub import Connection, Hub
@@ -111,7 +113,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     rests on; the digest covers how they stand, and not when they were read.
     """
     check_period(period)
-    over = is_over(period, today(hub))
+    check_begun(period, today(hub))
     counted = _Counted()
     for kind in KINDS:
         _count_kind(tx, hub, period, kind, counted)
@@ -129,7 +131,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
     }
     footing = grounds(tx, hub, period, counted.origins)
     digest = digest_of("tie_out", {**shown, "connections": sound(footing)})
-    return {**shown, "connections": msgspec.to_builtins(footing), "is_over": over, "digest": digest}
+    return {**shown, "connections": msgspec.to_builtins(footing), "is_over": is_over(hub, period), "digest": digest}
 
 
 @dataclass(slots=True)
@@ -179,6 +181,7 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
     failed = [one for one in failures.listing(tx, connection=name, limit=MOST) if one.kind in KINDS]
     asked = [one for why in REFUSED for one in holds.listing(tx, connection=name, reason=why, limit=MOST)]
     told = {one.subject: one.message for one in failed} | {one.subject: TEXTS[one.reason] for one in asked}
+    moved = {one.subject for one in asked if _is_moved_into(one, period)}
     rows = mappings.by_ids(tx, [one[2:] for one in told if one.startswith("m:")])
     papers = documents.by_ids(tx, [row.record_id for row in rows.values()])
     found = []
@@ -187,12 +190,20 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
             kind, remote_id = named_in(subject)
         else:
             paper = papers.get(rows[subject[2:]].record_id) if subject[2:] in rows else None
-            if paper is None or paper.origin != name or not is_counted(paper.document, period):
+            if paper is None or paper.origin != name:
                 continue  # of a copy it is told above
+            if not is_counted(paper.document, period) and subject not in moved:
+                continue
             kind, remote_id = paper.kind, paper.remote_id
         if kind in connection.policy.documents.originates:
             found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why))
     return found
+
+
+def _is_moved_into(hold: Hold, period: str) -> bool:
+    """Whether what is asked about changed its day, too, and is of a period by now."""
+    day = hold.detail.get(DAY)
+    return isinstance(day, dict) and str(day["is"]).startswith(f"{period}-")
 
 
 def _waiting(
@@ -239,20 +250,21 @@ def check_period(period: str) -> None:
         ) from None
 
 
-def is_over(period: str, day: date) -> bool:
-    """Whether a period has ended by a day (UTC); InvalidInputError for one that has not begun."""
+def check_begun(period: str, day: date) -> None:
+    """Refuse a period that has not begun by a day (UTC)."""
     current = day.isoformat()[: len(period)]
     if period > current:
         raise InvalidInputError(
             f"{period} has not begun", field="period", limit=f"{current} at the latest", cure="close it when it is over"
         )
-    return period < current
 
 
 def is_counted(document: Document, period: str) -> bool:
-    """Whether a document is final and of the period."""
-    day = document.received_on if isinstance(document, Payment) else document.issued_on
-    return day is not None and day.isoformat().startswith(f"{period}-") and is_final(document)
+    """Whether a document is final and of the period. One that nothing says the day of may be of any."""
+    day = day_of(document)
+    if day is None:
+        return is_final(document) and document.status not in NOTHING_TO_COPY
+    return day.isoformat().startswith(f"{period}-") and is_final(document)
 
 
 def _count(sums: dict[tuple[str, str, str], Sum], paper: Paper, connection: str, outcome: str) -> Line:

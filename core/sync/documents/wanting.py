@@ -78,14 +78,23 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToC
         origin=copy.paper.origin,
         by_hand=by_hand.booked(copy.mapping),
         closed_through=connection.closing.through,
-        customer_currency="" if copy.mapping.remote_id else _currency(tx, connection, in_its_terms.customer),
+        customer_currency="" if copy.mapping.remote_id else _currency(tx, connection, copy, customers, to_come),
     )
 
 
-def _currency(tx: Tx, connection: Connection, customer: str) -> str:
-    """What a customer's object was last seen to be in: at some providers it takes documents in no other."""
-    seen = observations.by_ids(tx, connection.name, KIND, [customer]).get(customer)
-    return str(seen.remote.fields.get("currency") or "") if seen else ""
+def _currency(tx: Tx, connection: Connection, copy: Copy, customers: Mapping[str, str], to_come: ToCome) -> str:
+    """What a customer's object was last seen to be in: at some providers it takes documents in no other.
+
+    Of one that is to come, what it will be made in.
+    """
+    name = customers[copy.paper.customer_id]
+    seen = observations.by_ids(tx, connection.name, KIND, [name]).get(name)
+    if seen is not None:
+        return str(seen.remote.fields.get("currency") or "")
+    if to_come.customers.get(copy.paper.customer_id) != name or "currency" not in connection.manifest.fields:
+        return ""
+    owner = registry_customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
+    return str(owner.fields.get("currency") or "") if owner else ""
 
 
 def _here(tx: Tx, connection: Connection, record_ids: Sequence[str], kind: str) -> dict[str, str]:

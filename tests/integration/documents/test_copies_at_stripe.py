@@ -90,7 +90,10 @@ async def test_a_payment_of_two_invoices_is_told_for_each() -> None:
 
 @pytest.mark.parametrize("executed", [True, False])
 async def test_a_part_of_a_payment_that_stripe_answers_500_for_a_day_is_told_anew(*, executed: bool) -> None:
-    """Stripe repeats its first answer: where a look finds nothing, the old key brings nothing else until tomorrow."""
+    """Stripe repeats its first answer: where a look finds nothing, the old key brings nothing else until tomorrow.
+
+    Whether the first one was taken nobody can tell: a person is asked before the second.
+    """
     world = await booking()
     invoices = [bill(world, "quickbooks", LINE, number=f"B-{number}") for number in (1, 2)]
     await world.next_sweep()
@@ -108,6 +111,11 @@ async def test_a_part_of_a_payment_that_stripe_answers_500_for_a_day_is_told_ane
     world.exchanges["stripe"] = breaking
     await world.next_sweep()
     await world.settle(patience=7200.0)
+    (asked,) = [one for one in held(world) if one.detail["document"] == "payment"]
+    assert asked.detail["limit"] == "nothing is told twice"
+    assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [0, 100]
+    await answer(world, asked, "retry")
+    await world.next_sweep()
     assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [7, 100]
     at_rest(world)
     await is_silent(world)

@@ -297,3 +297,20 @@ async def test_hubspots_copy_stays_paid_as_its_invoice_does() -> None:
     assert (copy["status"], copy["due"]) == (origin["status"], origin["due"]) == ("paid", "0.00")
     assert world.writes("hubspot") == before
     assert {one.connection for one in held(world)} == {"quickbooks"}
+
+
+async def test_what_a_credit_note_refunded_of_a_payment_is_asked_about_once() -> None:
+    """Stripe tells of one refund with the charge and with the note: it was to be booked out of the account twice."""
+    world, _ = await paid()
+    (invoice,), (customer,) = world.lookalikes["stripe"].neutral("invoice"), world.neutral("stripe")
+    line = {"description": "Sorry", "quantity": "1", "amount": "30.00"}
+    note = {"customer": customer, "currency": "USD", "invoice": invoice, "lines": [line]}
+    world.lookalikes["stripe"].edit("credit_note", None, {**note, "paid_back": "19.00", "refunded": "11.00"})
+    for _ in range(2):
+        await world.next_sweep()
+    to_be_booked = {(one.detail["document"], one.detail["amount"]) for one in held(world)}
+    assert to_be_booked == {("payment", "19.00"), ("credit_note", "11.00")}
+    for one in held(world):
+        await answer(world, one, "booked")
+    assert held(world) == []
+    assert closed(world) == closed(world, "credit_note") == BY_HAND

@@ -1,0 +1,101 @@
+"""A period ends where its documents are dated: it is not closed before it has ended at each origin."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.sync.documents.tie_out import is_tied
+from tests.integration.documents.test_grounds import at, closed, ground
+from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
+from tests.support.acting import answer, held
+from tests.support.paper import BOOKS, SINCE, bill, billing, papers, pay, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def in_new_york() -> World:
+    """Stripe's documents are dated by New York's days, and copied to QuickBooks."""
+    policies = {
+        "stripe": DocumentPolicy(originates=KINDS),
+        "quickbooks": DocumentPolicy(mirrors=KINDS, since=SINCE),
+    }
+    settings = {"quickbooks": BOOKS, "stripe": {"time_zone": "America/New_York"}}
+    return await billing(with_documents(policies, settings, {}))
+
+
+async def test_a_month_is_not_over_before_it_has_ended_where_its_bills_are_dated() -> None:
+    """In New York it is the 30th until five in the morning UTC: that evening's bill came after the close."""
+    world = await in_new_york()
+    world.clock.time = at(2026, 12, 1, 3)
+    await world.settle()
+    assert not closed(world)["is_over"]
+    bill(world, issued_on=None)
+    await world.next_sweep()
+    assert [str(one.document.issued_on) for one in papers(world)] == ["2026-11-30"]  # type: ignore[union-attr]
+    world.clock.time = at(2026, 12, 1, 6)
+    await world.settle()
+    assert closed(world)["is_over"]
+    assert is_tied(closed(world))
+
+
+async def test_a_month_is_not_tied_out_on_what_was_read_before_its_end_in_the_origins_zone() -> None:
+    """Stripe was last read at ten in the evening of New York's 30th: what came after that is November's."""
+    world = await in_new_york()
+    world.clock.time = at(2026, 12, 1, 3)
+    await world.settle()
+    world.names = tuple(one for one in world.names if one != "stripe")
+    bill(world, issued_on=None)
+    world.clock.time = at(2026, 12, 1, 13)
+    await world.settle()
+    assert not is_tied(closed(world))
+    (problem,) = ground(world, "stripe")["problems"]
+    assert "2026-12-01 05:00:00" in problem
+
+
+async def test_a_month_of_books_that_tell_no_zone_is_over_when_it_is_over_everywhere() -> None:
+    """QuickBooks tells days: on Hawaii the 30th goes on until ten in the morning UTC."""
+    policies = {
+        "quickbooks": DocumentPolicy(originates=KINDS),
+        "stripe": DocumentPolicy(mirrors=KINDS, since=SINCE),
+    }
+    world = await billing(with_documents(policies, {"quickbooks": BOOKS, "stripe": {}}, {}))
+    for hour, is_over in ((9, False), (12, True)):
+        world.clock.time = at(2026, 12, 1, hour)
+        assert closed(world)["is_over"] is is_over
+
+
+async def test_a_final_invoice_that_moved_into_a_month_keeps_that_month_open_too() -> None:
+    """Its amount and its day were changed at once: December has an invoice there, of which its close did not know."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    dearer = {"lines": [{**SOLD, "unit_amount": "60.00"}], "issued_on": "2026-12-02"}
+    world.lookalikes["quickbooks"].edit("invoice", invoice, dearer)
+    world.clock.time = at(2026, 12, 10)
+    await world.settle()
+    (hold,) = held(world)
+    assert hold.detail["day"] == {"was": "2026-11-18", "is": "2026-12-02"}
+    for period in ("2026-11", "2026-12"):
+        assert [one["remote_id"] for one in closed(world, period)["untaken"]] == [invoice], period
+        assert not is_tied(closed(world, period))
+    await answer(world, hold, "accept")
+    assert [sum(one["matched"] + one["differs"] for one in closed(world, "2026-11")["sums"])] == [0]
+
+
+async def test_a_payment_of_no_day_keeps_every_month_open_until_it_is_booked() -> None:
+    """Stripe told of no time: the books cannot take it, and no month missed it."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    payment = pay(world, invoice, "119.00")
+    things = world.lookalikes["stripe"].ledger.things["invoice_payment"]  # type: ignore[attr-defined]
+    things[payment] = {**things[payment], "status_transitions": {"paid_at": None, "canceled_at": None}}
+    await world.next_sweep()
+    assert [one.detail["field"] for one in held(world)] == ["received_on"]
+    for period in ("2026-11", "2026-10"):
+        missing = [(one["kind"], one["outcome"]) for one in closed(world, period)["differences"]]
+        assert ("payment", "missing") in missing, period
+        assert not is_tied(closed(world, period))

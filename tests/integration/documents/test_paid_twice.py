@@ -1,0 +1,58 @@
+"""A copy that can be paid is paid at Stripe, while what settled its invoice is held there: it was paid twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.documents.test_copies_at_stripe import LINE, booking
+from tests.support.acting import answer, held
+from tests.support.paper import at_rest, bill, pay, shown
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def over_paid_in_the_books() -> tuple[World, str]:
+    """150.00 came in for an invoice of 119.00, which Stripe has no place for: the copy stays open. Its id, too."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    pay(world, invoice, "150.00", "quickbooks", applications=[{"invoice": invoice, "amount": "119.00"}])
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    (asked,) = held(world)
+    assert "31.00 of 150.00 settle no invoice" in str(asked.detail["problem"])
+    return world, copy
+
+
+@pytest.mark.parametrize("amount", ["119.00", "19.00"])
+async def test_a_copy_that_is_paid_at_stripe_while_its_payment_is_held_is_asked_about(amount: str) -> None:
+    """It counted as that payment, booked by hand: the customer had paid twice, and nobody was told."""
+    world, copy = await over_paid_in_the_books()
+    pay(world, copy, amount)
+    for _ in range(2):
+        await world.next_sweep()
+    (asked,) = held(world)
+    assert asked.detail["problem"] == (
+        f"{amount} USD of invoice B-1 is settled in Stripe already, by something that was booked or paid there"
+    )
+    await answer(world, asked, "leave")
+    await world.next_sweep()
+    at_rest(world)
+    assert [one["paid"] for one in shown(world, "stripe")] == [amount]
+
+
+async def test_a_copy_that_is_paid_at_stripe_while_two_payments_are_held_is_asked_about() -> None:
+    """Each was taken for the one that was booked by hand, when the other one was looked at."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
+        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
+    await world.next_sweep()
+    assert len(held(world)) == 2
+    pay(world, copy, "50.00")
+    for _ in range(2):
+        await world.next_sweep()
+    assert any("is settled in Stripe already" in str(one.detail["problem"]) for one in held(world))
