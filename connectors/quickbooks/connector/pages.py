@@ -111,6 +111,17 @@ def earlier(time: str, seconds: float) -> str:
         raise ReplyError(msg) from error
 
 
+def midway(start: str, end: str) -> str:
+    """The time between two of `time_of`, to the whole second; `start` again where no second is between them."""
+    first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    return (first + (last - first) / 2).replace(microsecond=0).isoformat()
+
+
+def deleted(records: Sequence[bytes]) -> list[bytes]:
+    """Those that a change feed calls deleted."""
+    return [one for one in records if (row := row_of(one)) is not None and row.status == "Deleted"]
+
+
 def timestamp(time: str) -> float:
     """A time of `time_of` as seconds since 1970."""
     return datetime.fromisoformat(time).timestamp()

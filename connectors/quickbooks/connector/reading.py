@@ -76,21 +76,48 @@ class Reading:
         self._told = told
         now = pages.time_of(body)
         if sum(map(len, found.values())) >= CDC_MOST:
-            # the feed has no pages: what did not fit is lost in it, and queries page through the same window; what
-            # was deleted is in no query, so that those it did tell of are kept
+            # the feed has no pages, and what did not fit is not in it: each kind is asked for alone
             page = await self._window_page(Position(at=since, since=since, until=now))
             return pages.joined(page, others)
         cursor = Position(since=now, told=told.name)
         return pages.joined(pages.page_of(found[CUSTOMER], cursor=cursor, is_last=True), others)
 
     async def _window_page(self, position: Position) -> Page:
-        records = await self._records(position.kind, position)
-        following = pages.next_position(position, records) or _next_kind(position)
+        """A kind's changes from its own feed; where that is full too, queries page through the same window."""
+        kind, records, cut = position.kind, [], ()
+        following: Position | None = None
+        is_full = True
+        if (position.at, position.start) == (position.since, 1):
+            records, cut, is_full = await self._feed_of(position)
+        if is_full:
+            queried = await self._records(kind, position)
+            following = pages.next_position(position, queried)
+            records = [*records, *queried]
+        following = following or _next_kind(position)
         cursor, is_last = following or Position(since=position.until), following is None
-        if position.kind == CUSTOMER:
+        if kind == CUSTOMER:
             return pages.page_of(records, cursor=cursor, is_last=is_last)
-        others = Told.of({position.kind: records}).beyond(Told())
-        return Page(others=others, cursor=pages.encoded(cursor), is_last=is_last)
+        others = Told.of({kind: records}).beyond(Told())
+        return Page(others=others, cut=cut, cursor=pages.encoded(cursor), is_last=is_last)
+
+    async def _feed_of(self, position: Position) -> tuple[list[bytes], tuple[str, ...], bool]:
+        """What the feed tells of one kind; of a feed that is full, what was deleted, which no query shows.
+
+        In which order it tells, and so what a full answer leaves out, is not documented: only an answer that is not
+        full is complete. Later and later ones are asked for, up to such a one; what was before it stays cut.
+        """
+        kind, since = position.kind, position.since
+        records = pages.changed(await self._client.changes((ENTITIES[kind],), since), ENTITIES[kind])
+        if len(records) < CDC_MOST:
+            return records, (), False
+        if kind == CUSTOMER:  # never deleted
+            return [], (), True
+        gone = pages.deleted(records)
+        while len(records) >= CDC_MOST and (later := pages.midway(since, position.until)) != since:
+            since = later
+            records = pages.changed(await self._client.changes((ENTITIES[kind],), since), ENTITIES[kind])
+            gone += pages.deleted(records)
+        return gone, (kind,), True
 
     async def _records(self, kind: str, position: Position) -> list[bytes]:
         since = [f"Metadata.LastUpdatedTime >= {quoted([position.at])}"] if position.at else []

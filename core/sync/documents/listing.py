@@ -15,7 +15,7 @@ from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
 from core.sync.documents.absence import absent, look_for
-from core.sync.documents.looking import due_look, look_slice
+from core.sync.documents.looking import AGAIN, due_look, look_slice
 from core.sync.documents.marking import is_ownerless, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
@@ -134,10 +134,15 @@ def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, i
             mode=cursor.mode,
             cursor=None if is_last else position,
             run=None if is_last else run,
+            pending=None if is_last else cursor.pending,
             started_at=cursor.started_at,
-            completed_at=hub.clock.now() if is_last else cursor.completed_at,
+            completed_at=_completed(hub, cursor) if is_last else cursor.completed_at,
         ),
     )
+
+
+def _completed(hub: Hub, cursor: Cursor) -> float | None:
+    return None if cursor.pending == AGAIN else hub.clock.now()
 
 
 def _record(tx: Tx, hub: Hub, connection: Connection, kind: str, bad: list[Bad], trace: str) -> None:

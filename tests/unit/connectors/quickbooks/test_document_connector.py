@@ -745,6 +745,92 @@ async def test_a_feed_that_is_full_is_paged_through_for_every_kind(books: World)
     assert (len(pages), len(again)) == (4, 1)
 
 
+@pytest.mark.parametrize("tells_newest", [False, True])
+async def test_five_thousand_changes_and_edits_between_the_pages_lose_no_change_and_no_deletion(
+    make_world: MakeWorld, *, tells_newest: bool
+) -> None:
+    """A deletion is in no query: it is in a feed that is not full, or the feed says that it was cut."""
+    books = ready(make_world(tells_newest_changes=tells_newest))
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 1000
+    many = {"customer": 1500, "invoice": 2500, "payment": 700, "credit_note": 300}
+    made = {kind: [_made(books, kind, number) for number in range(count)] for kind, count in many.items()}
+    gone = {kind: set(made[kind][::50]) for kind in KINDS}
+    for one in made["customer"][::3]:
+        books.company.delete("customer", one)
+    _delete(books, gone)
+
+    pages = [await connector.sweep("customer", "changes", first.cursor)]
+    while not pages[-1].is_last:
+        number = len(pages)
+        late = {kind: {made[kind][number]} for kind in KINDS}
+        _delete(books, late)
+        gone = {kind: gone[kind] | late[kind] for kind in KINDS}
+        for kind in KINDS:  # what is edited moves to the end, and the others up
+            for one in made[kind][number * 50 + 10 : number * 50 + 20]:
+                books.company.edit(kind, one, {"memo" if kind == "invoice" else "note": "seen"})
+        pages.append(await connector.sweep("customer", "changes", pages[-1].cursor))
+    pages += await changes(connector, pages[-1].cursor)
+
+    seen = {one.id for page in pages for one in page.sightings}
+    assert set(made["customer"]) <= seen
+    named = others(pages)
+    assert {(kind, one) for kind in KINDS for one in books.company.objects(kind)} <= named
+    unnamed = {kind for kind in KINDS for one in gone[kind] if (kind, one) not in named}
+    assert unnamed <= {kind for page in pages for kind in page.cut} == {"invoice"}
+
+
+async def test_a_full_feed_tells_of_late_deletions_and_says_that_earlier_ones_may_be_missing(books: World) -> None:
+    """It is asked for later and later times, up to an answer that is not full."""
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 1000
+    early, late = (by_person(books, number=number) for number in ("early", "late"))
+    books.company.delete("invoice", early)
+    for number in range(1200):
+        books.clock.time += 1
+        by_person(books, number=f"N-{number}")
+    books.company.delete("invoice", late)
+    asked = len(books.paths("/cdc"))
+
+    pages = await changes(connector, first.cursor)
+
+    assert ("invoice", late) in others(pages)
+    assert ("invoice", early) not in others(pages)
+    assert [page.cut for page in pages if page.cut] == [("invoice",)]
+    assert len(books.paths("/cdc")) - asked == 1 + 4 + 2
+
+
+async def test_a_full_feed_of_one_second_ends(books: World) -> None:
+    """There is no later time to ask for."""
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 400
+    for number in range(1001):
+        by_person(books, number=f"N-{number}")
+
+    pages = await changes(connector, first.cursor)
+
+    assert others(pages) == {("invoice", one) for one in books.company.objects("invoice")}
+    assert [page.cut for page in pages if page.cut] == [("invoice",)]
+
+
+def _made(books: World, kind: str, number: int) -> str:
+    """A second passes with every seventh: some share one."""
+    books.clock.time += not number % 7
+    if kind == "customer":
+        return books.company.edit("customer", None, {"name": f"C-{number}"})
+    named = {"amount": "1.00"} if kind == "payment" else {"number": f"{kind}-{number}"}
+    return by_person(books, kind, **named)
+
+
+def _delete(books: World, some: dict[str, set[str]]) -> None:
+    for kind, ids in some.items():
+        for one in ids:
+            books.company.delete(kind, one)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_documents_have_no_feed_of_their_own(books: World, kind: str) -> None:
     """The customers' names them."""
