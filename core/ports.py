@@ -286,7 +286,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str
     merged: tuple[str, ...] = ()
     account: str = ""
-    """In whose account it absorbed them, where that is told: an app may tell one connection of several accounts."""
+    """Whose object it is, where that is told: an app may have one address for several accounts."""
     our_key: str | None = None
     """The idempotency key of the write that caused it, when the provider says so (ours: an echo)."""
     overwritten: Mapping[str, Value] = {}

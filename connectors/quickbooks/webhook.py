@@ -91,7 +91,5 @@ def _notice(entity: str, remote_id: str | None, merged_id: str | None, realm: st
     if not remote_id:
         msg = f"a {entity} event names no {entity}"
         raise ReplyError(msg)
-    found = Notice(kind=_KIND_OF[entity], remote_id=remote_id)
-    if not merged_id:
-        return found
-    return msgspec.structs.replace(found, merged=(merged_id,), account=str(realm or ""))
+    merged = (merged_id,) if merged_id else ()
+    return Notice(kind=_KIND_OF[entity], remote_id=remote_id, merged=merged, account=str(realm or ""))

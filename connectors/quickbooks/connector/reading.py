@@ -84,9 +84,9 @@ class Reading:
 
     async def _window_page(self, position: Position) -> Page:
         """A kind's changes from its own feed; where that is full too, queries page through the same window."""
-        kind, records, cut = position.kind, [], ()
-        following: Position | None = None
-        is_full = True
+        kind, following, is_full = position.kind, None, True
+        records: list[bytes] = []
+        cut: tuple[str, ...] = ()
         if (position.at, position.start) == (position.since, 1):
             records, cut, is_full = await self._feed_of(position)
         if is_full:

@@ -870,4 +870,5 @@ async def test_webhooks_of_documents_are_understood(make_world: MakeWorld) -> No
     }
     assert ["payment", "deleted"] in events
     assert ["creditmemo", "voided"] in events
-    assert Notice(kind="invoice", remote_id=owed) in PROVIDER.webhooks.notices(outgoing.delivery.body)
+    found = Notice(kind="invoice", remote_id=owed, account=books.company.settings.realm_id)
+    assert found in PROVIDER.webhooks.notices(outgoing.delivery.body)
