@@ -63,7 +63,8 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
     provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
     as it names them. What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`,
-    which a person books.
+    which a person books, and for `unclear`: what such a document gives back is not told at all, so that it is never
+    taken; it says what a person does about it.
     """
 
     document: Document
@@ -72,6 +73,7 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     collects: bool = False
     settled_by: tuple[str, ...] = ()
     untold: Untold | None = None
+    unclear: str = ""
 
 
 class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from core.store.observations import Observation
 from core.sync.batch import Report
 from core.sync.documents.absence import absent, look_for
 from core.sync.documents.looking import AGAIN, due_look, look_slice
-from core.sync.documents.marking import is_ownerless, subject_of
+from core.sync.documents.marking import rests, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import record_bad
@@ -92,7 +92,7 @@ def _wait(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[st
     for remote_id, why in waits.items():
         row = known.get(remote_id)
         subject = work.mapping_subject(row.id) if row else subject_of((kind, remote_id))
-        parked = ownerless.PARKED if is_ownerless(why) else None
+        parked = ownerless.PARKED if rests(why) else None
         later = {subject: now + hub.timing.first_back_off}
         work.mark(
             tx, connection.name, later, reason=why, trace=run, now=now, kind=kind, not_before=later, parked=parked
