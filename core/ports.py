@@ -107,7 +107,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     `changed` are ids that a change feed named without a usable snapshot. `gone` are ids the feed calls
     deleted or merged away (to be confirmed by a read). `notices` are those of the feed that carry `our_key`
     and `overwritten`: what our own writes replaced; they mark nothing. `others` are objects of other kinds that
-    the same feed named. `cursor` continues the sweep, or, when
+    the same feed named. `cut` are kinds of documents of which the feed tells less than happened, and no read of
+    it can tell more: what was deleted among them only a listing shows. `cursor` continues the sweep, or, when
     `is_last`, starts the next incremental one (None after the last page of a full sweep: keep the old one).
     """
 
@@ -117,6 +118,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     bad: Sequence[Bad] = ()
     notices: Sequence[Notice] = ()
     others: Sequence[Notice] = ()
+    cut: Sequence[str] = ()
     cursor: str | None
     is_last: bool
 
@@ -284,7 +286,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str
     merged: tuple[str, ...] = ()
     account: str = ""
-    """In whose account it absorbed them, where that is told: an app may tell one connection of several accounts."""
+    """Whose object it is, where that is told: an app may have one address for several accounts."""
     our_key: str | None = None
     """The idempotency key of the write that caused it, when the provider says so (ours: an echo)."""
     overwritten: Mapping[str, Value] = {}

@@ -16,6 +16,12 @@ ENTITIES: Final = {
     "credit_note": "CreditMemo",
 }
 """Kind -> QuickBooks' entity. Ids of different entities may be equal: a kind goes with each."""
+REFUND: Final = "refund"
+"""Refund receipts, an entity of their own: of the kind `credit_note`, by ids that begin so."""
+FEEDS: Final = {**ENTITIES, REFUND: "RefundReceipt"}
+"""What the change feed is asked for, each of a kind or a part of one."""
+BOOKED: Final = "accord:booked"
+"""What a person writes into the private note of a refund receipt that is booked wherever it belongs."""
 DOCUMENTS: Final = tuple(kind for kind in ENTITIES if kind != CUSTOMER)
 DOC_NUMBER_MOST: Final = 21
 NUMBERED: Final = ("invoice", "credit_note")
@@ -174,7 +180,7 @@ MANIFEST: Final = Manifest(
         "qbo.customer.merged.v1",
         *(
             f"qbo.{entity}.{change}.v1"
-            for entity in ("invoice", "payment", "creditmemo")
+            for entity in ("invoice", "payment", "creditmemo", "refundreceipt")
             for change in ("created", "updated", "deleted", "voided")
         ),
     ),

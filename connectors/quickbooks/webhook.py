@@ -11,16 +11,16 @@ from typing import Final
 
 import msgspec
 
-from connectors.quickbooks.manifest import ENTITIES
+from connectors.quickbooks.manifest import FEEDS, REFUND
 from connectors.quickbooks.wire import CloudEvent, OldWebhook, Typed
 from core.errors import ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
 SIGNATURE_HEADER: Final = "intuit-signature"
 EVENT: Final = re.compile(
-    r"qbo\.(customer|invoice|payment|creditmemo)\.(created|updated|deleted|merged|voided|emailed)\.v\d+"
+    r"qbo\.(customer|invoice|payment|creditmemo|refundreceipt)\.(created|updated|deleted|merged|voided|emailed)\.v\d+"
 )
-_KIND_OF: Final = {entity.lower(): kind for kind, entity in ENTITIES.items()}
+_FEED_OF: Final = {entity.lower(): feed for feed, entity in FEEDS.items()}
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -83,7 +83,7 @@ def _from_cloud_events(events: Sequence[msgspec.Raw]) -> Iterator[Notice]:
 def _from_old_format(webhook: OldWebhook) -> Iterator[Notice]:
     for notification in webhook.notifications:
         for entity in notification.change.entities:
-            if entity.name.lower() in _KIND_OF:
+            if entity.name.lower() in _FEED_OF:
                 yield _notice(entity.name.lower(), entity.id, entity.merged_id, notification.realm)
 
 
@@ -91,7 +91,8 @@ def _notice(entity: str, remote_id: str | None, merged_id: str | None, realm: st
     if not remote_id:
         msg = f"a {entity} event names no {entity}"
         raise ReplyError(msg)
-    found = Notice(kind=_KIND_OF[entity], remote_id=remote_id)
-    if not merged_id:
-        return found
-    return msgspec.structs.replace(found, merged=(merged_id,), account=str(realm or ""))
+    merged = (merged_id,) if merged_id else ()
+    feed, account = _FEED_OF[entity], str(realm or "")
+    if feed == REFUND:
+        return Notice(kind="credit_note", remote_id=f"{REFUND}-{remote_id}", account=account)
+    return Notice(kind=feed, remote_id=remote_id, merged=merged, account=account)

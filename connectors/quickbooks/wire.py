@@ -19,6 +19,8 @@ ADDRESS_PARTS: Final = {
 """Neutral address part -> attribute of BillAddr and ShipAddr."""
 APPLIED: Final = "AccordAppliedTo"
 """The attribute of a credit memo's bytes that the reading adds."""
+GIVEN_BACK: Final = "AccordRefundReceipt"
+"""The attribute that the reading adds to a refund receipt's bytes: nothing else in them says what it is."""
 EXTRA_LINES: Final = ("Line3", "Line4", "Line5")
 
 
@@ -27,6 +29,7 @@ _PLURALS: Final = {
     "Invoice": "invoices",
     "Payment": "payments",
     "CreditMemo": "credit_memos",
+    "RefundReceipt": "refund_receipts",
     "Item": "items",
     "Account": "accounts",
 }
@@ -37,6 +40,7 @@ class Row(Struct):
 
     id: str = field(name="Id")
     status: str | None = None
+    gives_back: bool = field(name=GIVEN_BACK, default=False)
 
 
 class Stamp(Struct):
@@ -72,6 +76,7 @@ class Entities(Struct):
     invoices: list[Raw] = field(name="Invoice", default_factory=list)
     payments: list[Raw] = field(name="Payment", default_factory=list)
     credit_memos: list[Raw] = field(name="CreditMemo", default_factory=list)
+    refund_receipts: list[Raw] = field(name="RefundReceipt", default_factory=list)
     items: list[Raw] = field(name="Item", default_factory=list)
     accounts: list[Raw] = field(name="Account", default_factory=list)
 
@@ -112,6 +117,7 @@ class ObjectReply(Struct):
     invoice: Raw | UnsetType = field(name="Invoice", default=msgspec.UNSET)
     payment: Raw | UnsetType = field(name="Payment", default=msgspec.UNSET)
     credit_memo: Raw | UnsetType = field(name="CreditMemo", default=msgspec.UNSET)
+    refund_receipt: Raw | UnsetType = field(name="RefundReceipt", default=msgspec.UNSET)
     item: Raw | UnsetType = field(name="Item", default=msgspec.UNSET)
 
     def of(self, entity: str) -> Raw:
@@ -121,6 +127,7 @@ class ObjectReply(Struct):
             "Invoice": self.invoice,
             "Payment": self.payment,
             "CreditMemo": self.credit_memo,
+            "RefundReceipt": self.refund_receipt,
             "Item": self.item,
         }[entity]
         if told is msgspec.UNSET:
@@ -268,6 +275,7 @@ class Form(Struct):
     remaining: Decimal | None = field(name="RemainingCredit", default=None)
     linked: list[LinkedTxn] = field(name="LinkedTxn", default_factory=list)
     applied: list[Applied] = field(name=APPLIED, default_factory=list)
+    gives_back: bool = field(name=GIVEN_BACK, default=False)
     meta: Birth = field(name="MetaData", default_factory=Birth)
     unapplied: Decimal | None = field(name="UnappliedAmt", default=None)
     note: str = field(name="PrivateNote", default="")

@@ -66,8 +66,9 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
     provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
-    as it names them. `came_in` (of an invoice): how much the provider took in, which nobody booked by hand.
-    What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`, which a person books.
+    as it names them. `came_in` (of an invoice): how much the provider took in, which nobody booked by hand. What cannot be
+    told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`, which a person books, and for `unclear`:
+    what such a document gives back is not told at all, so that it is never taken; it says what a person does about it.
     """
 
     document: Document
@@ -77,6 +78,7 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     settled_by: tuple[str, ...] = ()
     came_in: Decimal = ZERO
     untold: Untold | None = None
+    unclear: str = ""
 
 
 class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,6 +92,20 @@ def poison(tx: Tx, problems: Mapping[int, str]) -> None:
         tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state="poison", error=problem))
 
 
+def poison_once(tx: Tx, connection: str, letter_id: int, problem: str) -> None:
+    """Keep and show the first delivery of a connection that has a problem; those after it only tell it."""
+    same = [INBOX.c.connection == connection, INBOX.c.state == "poison", INBOX.c.error == problem]
+    is_known = tx.execute(sa.select(INBOX.c.id).where(*same).limit(1)).first() is not None
+    state = "done" if is_known else "poison"
+    tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state=state, error=problem))
+
+
+def settle(tx: Tx, problem: str) -> None:
+    """Deliveries with this problem have none any more."""
+    same = [INBOX.c.state == "poison", INBOX.c.error == problem]
+    tx.execute(sa.update(INBOX).where(*same).values(state="done"))
+
+
 def poisoned(tx: Tx, limit: int) -> list[Poison]:
     """Deliveries that could not be understood, newest first."""
     i = INBOX.c

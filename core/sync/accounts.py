@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from core.errors import WrongAccountError
 from core.ports import Account
-from core.store import connections
+from core.store import connections, inbox
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.sync.hub import Connection, Hub
+
+
+def of_nobody(account: str) -> str:
+    """What is the matter with a delivery that tells of an account which no connection has."""
+    return f"it tells of account {account}, which no connection has; connect it, or take its webhooks out of the app"
 
 
 async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
@@ -22,6 +27,8 @@ def pin(tx: Tx, name: str, account: Account) -> None:
     row = connections.get(tx, name)
     if row.account_id is None:
         connections.change(tx, name, account_id=account.id, account_title=account.title)
+        # what deliveries told of it meanwhile, the first sweep finds
+        inbox.settle(tx, of_nobody(account.id.partition(":")[0]))
     elif row.account_id != account.id:
         raise WrongAccountError(
             f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "

@@ -15,11 +15,15 @@ from core.store import connections, erasing, inbox, mappings, tombstones, work
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.text import chunks
+from core.sync.accounts import of_nobody
 from core.sync.batch import Report
 from core.sync.documents.marking import Named, mark_documents
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.notices import mark_objects
 from core.sync.races import judge_races
+
+Read = tuple[Letter, Sequence[Notice]]
+"""A delivery, and what it names."""
 
 LETTERS_AT_ONCE = 200
 LONGEST_ID = 255
@@ -137,7 +141,7 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
     letters = await hub.db.read(lambda tx: inbox.new(tx, connection.name, LETTERS_AT_ONCE))
     if not letters:
         return False
-    understood: list[tuple[Letter, Sequence[Notice]]] = []
+    understood: list[Read] = []
     poison: list[tuple[Letter, str]] = []
     for letter in letters:
         try:
@@ -158,10 +162,13 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
     return True
 
 
-def _mark(hub: Hub, connection: Connection, some: Sequence[tuple[Letter, Sequence[Notice]]], tx: Tx) -> None:
-    take(tx, hub, connection, some)
+def _mark(hub: Hub, connection: Connection, some: Sequence[Read], tx: Tx) -> None:
+    strangers = take(tx, hub, connection, some)
     inbox.done(tx, [letter.id for letter, _ in some])
-    erasing.empty_letters(tx, _of_the_erased(tx, connection, some))
+    for letter_id, account in strangers.items():
+        inbox.poison_once(tx, connection.name, letter_id, of_nobody(account))
+    for name, read in _by_connection(tx, hub, connection, some)[0].items():
+        erasing.empty_letters(tx, _of_the_erased(tx, hub.connections[name], read))
 
 
 def _usable(notices: Sequence[Notice]) -> Sequence[Notice]:
@@ -180,7 +187,7 @@ def named(notices: Sequence[Notice]) -> set[str]:
     return {one for notice in notices for one in (notice.remote_id, *notice.merged)}
 
 
-def _of_the_erased(tx: Tx, connection: Connection, letters: Sequence[tuple[Letter, Sequence[Notice]]]) -> list[int]:
+def _of_the_erased(tx: Tx, connection: Connection, letters: Sequence[Read]) -> list[int]:
     about = {letter.id: named(notices) for letter, notices in letters}
     erased = tombstones.erased_objects(tx, connection.name, set().union(*about.values()))
     papers = {one.id: {(of.kind, of.remote_id) for of in notices if of.kind != KIND} for one, notices in letters}
@@ -197,8 +204,50 @@ def _billed_to_the_erased(tx: Tx, connection: Connection, papers: Collection[Nam
     return {subjects[one] for one in tombstones.erased_subjects(tx, connection.name, subjects)}
 
 
-def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> None:
-    """Mark what the letters name, all at once: while this runs, no other delivery is stored."""
+def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -> dict[int, str]:
+    """Mark what the letters name, all at once: while this runs, no other delivery is stored.
+
+    Each at the connection whose account it is of. Returns the letters that name an account which is nobody's.
+    """
+    found, strangers = _by_connection(tx, hub, connection, understood)
+    for name, read in found.items():
+        _take_at(tx, hub, hub.connections[name], read)
+    return strangers
+
+
+def _by_connection(
+    tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]
+) -> tuple[dict[str, list[Read]], dict[int, str]]:
+    """What concerns each connection: an app has one address, and an id in one account is another object elsewhere."""
+    here, others = _accounts(tx, hub, connection)
+    found: dict[str, list[Read]] = {}
+    strangers: dict[int, str] = {}
+    for letter, notices in understood:
+        parts: dict[str, list[Notice]] = {}
+        for one in notices:
+            owners = here.get(one.account, others) if one.account else [connection.name]
+            if not owners:
+                strangers[letter.id] = one.account
+            for name in owners:
+                parts.setdefault(name, []).append(one)
+        for name, some in parts.items():
+            found.setdefault(name, []).append((letter, some))
+    return found, strangers
+
+
+def _accounts(tx: Tx, hub: Hub, connection: Connection) -> tuple[dict[str, list[str]], list[str]]:
+    """Account -> connections of it, of this provider; and whom all other accounts may be of: who never told its own."""
+    found: dict[str, list[str]] = {}
+    others = [connection.name]
+    for row in connections.every(tx):
+        one = hub.connections.get(row.name)
+        if one is not None and one.manifest.provider == connection.manifest.provider and row.account_id:
+            found.setdefault(row.account_id.partition(":")[0], []).append(row.name)
+            others = [] if row.name == connection.name else others
+    return found, others
+
+
+def _take_at(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -> None:
     traces: dict[str, str] = {}
     papers: dict[Named, str] = {}
     for letter, notices in understood:
@@ -210,13 +259,12 @@ def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[tuple[Le
         judge_races(tx, hub, connection, notices)
     mark_documents(tx, hub, connection, papers, reason="webhook")
     mark_objects(tx, hub, connection, traces, reason="webhook", trace=traces, may_be_echoes=True)
-    for absorbed, survivor in _merges(tx, connection, understood).items():
+    for absorbed, survivor in _merges(understood).items():
         reason = f"{work.MERGED_INTO}{survivor}"
         mark_objects(tx, hub, connection, [absorbed], reason=reason, trace=traces[absorbed])
 
 
-def _merges(tx: Tx, connection: Connection, understood: Sequence[tuple[Letter, Sequence[Notice]]]) -> dict[str, str]:
-    """Absorbed customer -> survivor: not every provider's reads tell it. In another account an id is another object."""
-    merges = [notice for _, some in understood for notice in some if notice.kind == KIND and notice.merged]
-    ours = (connections.get(tx, connection.name).account_id or "").partition(":")[0] if merges else ""
-    return {absorbed: one.remote_id for one in merges if one.account in ("", ours) for absorbed in one.merged}
+def _merges(understood: Sequence[Read]) -> dict[str, str]:
+    """Absorbed customer -> survivor: not every provider's reads tell it."""
+    merges = [notice for _, some in understood for notice in some if notice.kind == KIND]
+    return {absorbed: one.remote_id for one in merges for absorbed in one.merged}

@@ -23,7 +23,7 @@ from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync import guard, judge
 from core.sync.batch import Report
-from core.sync.documents.looking import look_at_all
+from core.sync.documents.looking import look_at_all, look_beyond
 from core.sync.documents.marking import mark_documents
 from core.sync.failing import BAD_RECORD, record_bad
 from core.sync.hub import KIND, Connection, Hub
@@ -210,7 +210,7 @@ def _start_changes(tx: Tx, hub: Hub, connection: Connection, cursor: Cursor, now
     if not reaches_back(hub, changes):
         if changes.cursor is not None and connection.documents is not None:
             # what happened to copies before the feed begins, nothing tells any more
-            look_at_all(tx, connection)
+            look_at_all(tx, connection, connection.policy.documents.mirrors)
         fresh = msgspec.structs.replace(changes, cursor=cursor.pending, started_at=cursor.started_at, completed_at=now)
         connections.put_cursor(tx, fresh)
 
@@ -280,6 +280,7 @@ async def _changes_slice(hub: Hub, connection: Connection, cursor: Cursor, liste
         mark_objects(tx, hub, connection, named, reason="changed", trace=trace)
         papers = {(one.kind, one.remote_id): trace for one in page.others}
         mark_documents(tx, hub, connection, papers, reason="changed")
+        look_beyond(tx, connection, page.cut)
         fresh = [one for one in page.sightings if known.get(one.id) != one.digest and one.id not in listed.named]
         risky, why = judge.judge_page(tx, hub, connection, connections.get(tx, connection.name), fresh, asked_at)
         if risky:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.quickbooks.manifest import CUSTOMER, MANIFEST, QUERY_PAGE
-from connectors.quickbooks.wire import CdcReply, Made, ObjectReply, QueryReply, Row, Stamped, Timed
+from connectors.quickbooks.manifest import CUSTOMER, FEEDS, MANIFEST, QUERY_PAGE, REFUND
+from connectors.quickbooks.wire import GIVEN_BACK, CdcReply, Made, ObjectReply, QueryReply, Row, Stamped, Timed
 from core.errors import ReplyError
 from core.ports import Bad, Notice, Page, Sighting
 
@@ -52,6 +52,7 @@ def queried(body: bytes, entity: str = "Customer") -> list[bytes]:
         body,
         lambda text: msgspec.json.decode(text, type=QueryReply).result.of(entity),
         lambda found: found["QueryResponse"].get(entity, []),
+        entity,
     )
 
 
@@ -71,6 +72,7 @@ def changed(body: bytes, entity: str = "Customer") -> list[bytes]:
             for result in entry["QueryResponse"]
             for record in result.get(entity, [])
         ],
+        entity,
     )
 
 
@@ -85,6 +87,7 @@ def single(body: bytes, entity: str = "Customer") -> bytes:
         body,
         lambda text: [msgspec.json.decode(text, type=ObjectReply).of(entity)],
         lambda found: [found[entity]],
+        entity,
     )
     return records[0]
 
@@ -109,6 +112,17 @@ def earlier(time: str, seconds: float) -> str:
     except ValueError as error:
         msg = f"a cursor without a time: {time!r}"
         raise ReplyError(msg) from error
+
+
+def midway(start: str, end: str) -> str:
+    """The time between two of `time_of`, to the whole second; `start` again where no second is between them."""
+    first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    return (first + (last - first) / 2).replace(microsecond=0).isoformat()
+
+
+def deleted(records: Sequence[bytes]) -> list[bytes]:
+    """Those that a change feed calls deleted."""
+    return [one for one in records if (row := row_of(one)) is not None and row.status == "Deleted"]
 
 
 def timestamp(time: str) -> float:
@@ -156,13 +170,16 @@ def row_of(record: bytes) -> Row | None:
         row = msgspec.json.decode(record, type=Row)
     except (ValueError, RecursionError):
         row = _row_leniently(record)
-    return row if row is not None and row.id else None
+    if row is None or not row.id:
+        return None
+    return msgspec.structs.replace(row, id=f"{REFUND}-{row.id}") if row.gives_back else row
 
 
 def _row_leniently(record: bytes) -> Row | None:
     # half a surrogate pair anywhere makes msgspec refuse the record; its id is still its id
     try:
-        return msgspec.convert({"Id": json.loads(record)["Id"]}, Row)
+        found = json.loads(record)
+        return Row(id=msgspec.convert(found["Id"], str), gives_back=GIVEN_BACK in found)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -222,12 +239,18 @@ def _cut(
     body: bytes,
     fast: Callable[[bytes], Sequence[msgspec.Raw]],
     slow: Callable[[Any], list[object]],
+    entity: str,
 ) -> list[bytes]:
     try:
         body.decode()  # msgspec does not look at what it skips, and a record with a broken byte must be found
-        return [bytes(raw) for raw in fast(body)]
+        found = [bytes(raw) for raw in fast(body)]
     except (ValueError, RecursionError):
-        return list(_cut_leniently(body, slow))
+        found = list(_cut_leniently(body, slow))
+    return [_given_back(one) for one in found] if entity == FEEDS[REFUND] else found
+
+
+def _given_back(record: bytes) -> bytes:
+    return b'%b,"%b":true}' % (record.rstrip()[:-1], GIVEN_BACK.encode())
 
 
 def _cut_leniently(body: bytes, slow: Callable[[Any], list[object]]) -> Iterator[bytes]:

@@ -11,7 +11,16 @@ import msgspec
 
 from connectors.quickbooks.connector import links, pages
 from connectors.quickbooks.connector.pages import EVERYONE, Position, quoted
-from connectors.quickbooks.manifest import CDC_MOST, CUSTOMER, DOCUMENTS, ENTITIES, MANIFEST, QUERY_PAGE, READ_BATCH
+from connectors.quickbooks.manifest import (
+    CDC_MOST,
+    CUSTOMER,
+    ENTITIES,
+    FEEDS,
+    MANIFEST,
+    QUERY_PAGE,
+    READ_BATCH,
+    REFUND,
+)
 from connectors.quickbooks.wire import PreferencesReply
 from core.errors import GoneError, ReplyError
 from core.ports import Missing, Notice, Page, Probe, Sighting
@@ -19,7 +28,9 @@ from core.ports import Missing, Notice, Page, Probe, Sighting
 if TYPE_CHECKING:
     from connectors.quickbooks.client import QuickBooksClient
 
-_KINDS: Final = tuple(ENTITIES)
+_FEEDS: Final = tuple(FEEDS)
+_PAPERS: Final = tuple(one for one in FEEDS if one != CUSTOMER)
+_REFUND_ID: Final = f"{REFUND}-"
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -30,10 +41,10 @@ class Told(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, records: Mapping[str, Sequence[bytes]]) -> Told:
-        """The documents among records, by kind."""
+        """The documents among records, by feed."""
         found = {
-            (kind, row.id): pages.sighting(row.id, one).digest
-            for kind, some in records.items()
+            (_kind_of(feed), row.id): pages.sighting(row.id, one).digest
+            for feed, some in records.items()
             for one in some
             if (row := pages.row_of(one)) is not None
         }
@@ -58,9 +69,12 @@ class Reading:
         self._told = Told()
 
     async def full_page(self, kind: str, position: Position) -> Page:
-        """One page of everything of a kind, by a keyset on LastUpdatedTime."""
-        records = await self._records(kind, position)
+        """One page of everything of a kind, by a keyset on LastUpdatedTime; after credit memos, refund receipts."""
+        feed = REFUND if position.kind == REFUND else kind
+        records = await self._records(feed, position)
         following = pages.next_position(position, records)
+        if following is None and feed == "credit_note":
+            following = Position(kind=REFUND)
         return pages.page_of(await self.whole(kind, records), cursor=following, is_last=following is None)
 
     async def change_page(self, position: Position) -> Page:
@@ -68,29 +82,56 @@ class Reading:
         if position.until:
             return await self._window_page(position)
         since = pages.earlier(position.since, MANIFEST.sweep_overlap_seconds)
-        body = await self._client.changes(tuple(ENTITIES.values()), since)
-        found = {kind: pages.changed(body, entity) for kind, entity in ENTITIES.items()}
-        told = Told.of({kind: found[kind] for kind in DOCUMENTS})
+        body = await self._client.changes(tuple(FEEDS.values()), since)
+        found = {feed: pages.changed(body, entity) for feed, entity in FEEDS.items()}
+        told = Told.of({feed: found[feed] for feed in _PAPERS})
         # answers overlap by minutes: a document that the last one told of as it is now was looked at since
         others = told.beyond(self._told if position.told == self._told.name else Told())
         self._told = told
         now = pages.time_of(body)
         if sum(map(len, found.values())) >= CDC_MOST:
-            # the feed has no pages: what did not fit is lost in it, and queries page through the same window; what
-            # was deleted is in no query, so that those it did tell of are kept
+            # the feed has no pages, and what did not fit is not in it: each kind is asked for alone
             page = await self._window_page(Position(at=since, since=since, until=now))
             return pages.joined(page, others)
         cursor = Position(since=now, told=told.name)
         return pages.joined(pages.page_of(found[CUSTOMER], cursor=cursor, is_last=True), others)
 
     async def _window_page(self, position: Position) -> Page:
-        records = await self._records(position.kind, position)
-        following = pages.next_position(position, records) or _next_kind(position)
+        """A kind's changes from its own feed; where that is full too, queries page through the same window."""
+        feed, following, is_full = position.kind, None, True
+        records: list[bytes] = []
+        cut: tuple[str, ...] = ()
+        if (position.at, position.start) == (position.since, 1):
+            records, cut, is_full = await self._feed_of(position)
+        if is_full:
+            queried = await self._records(feed, position)
+            following = pages.next_position(position, queried)
+            records = [*records, *queried]
+        following = following or _next_feed(position)
         cursor, is_last = following or Position(since=position.until), following is None
-        if position.kind == CUSTOMER:
+        if feed == CUSTOMER:
             return pages.page_of(records, cursor=cursor, is_last=is_last)
-        others = Told.of({position.kind: records}).beyond(Told())
-        return Page(others=others, cursor=pages.encoded(cursor), is_last=is_last)
+        others = Told.of({feed: records}).beyond(Told())
+        return Page(others=others, cut=cut, cursor=pages.encoded(cursor), is_last=is_last)
+
+    async def _feed_of(self, position: Position) -> tuple[list[bytes], tuple[str, ...], bool]:
+        """What the feed tells of one kind; of a feed that is full, what was deleted, which no query shows.
+
+        In which order it tells, and so what a full answer leaves out, is not documented: only an answer that is not
+        full is complete. Later and later ones are asked for, up to such a one; what was before it stays cut.
+        """
+        entity, since = FEEDS[position.kind], position.since
+        records = pages.changed(await self._client.changes((entity,), since), entity)
+        if len(records) < CDC_MOST:
+            return records, (), False
+        if position.kind == CUSTOMER:  # never deleted
+            return [], (), True
+        gone = pages.deleted(records)
+        while len(records) >= CDC_MOST and (later := pages.midway(since, position.until)) != since:
+            since = later
+            records = pages.changed(await self._client.changes((entity,), since), entity)
+            gone += pages.deleted(records)
+        return gone, (_kind_of(position.kind),), True
 
     async def _records(self, kind: str, position: Position) -> list[bytes]:
         since = [f"Metadata.LastUpdatedTime >= {quoted([position.at])}"] if position.at else []
@@ -98,14 +139,17 @@ class Reading:
 
     async def chunk(self, kind: str, ids: Sequence[str]) -> dict[str, Sighting]:
         """Those of the ids that a query finds."""
-        records = await self.select(kind, [f"Id in ({quoted(ids)})"])
+        receipts = [one.removeprefix(_REFUND_ID) for one in ids if one.startswith(_REFUND_ID)]
+        others = [one for one in ids if not one.startswith(_REFUND_ID)]
+        records = await self.select(kind, [f"Id in ({quoted(others)})"]) if others else []
+        records += await self.select(REFUND, [f"Id in ({quoted(receipts)})"]) if receipts else []
         return {seen.id: seen for seen in sightings(await self.whole(kind, records)) if seen.id in ids}
 
     async def alone(self, kind: str, remote_id: str) -> Sighting | Missing:
         """One object by its address: only this can tell that it is not there."""
-        entity = ENTITIES[kind]
+        entity = FEEDS[REFUND] if remote_id.startswith(_REFUND_ID) else ENTITIES[kind]
         try:
-            raw = pages.single(await self._client.one(entity, remote_id), entity)
+            raw = pages.single(await self._client.one(entity, remote_id.removeprefix(_REFUND_ID)), entity)
         except GoneError:
             return Missing(remote_id)
         row = pages.row_of(raw)
@@ -145,11 +189,17 @@ class Reading:
         return []
 
     async def whole(self, kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
-        """Documents as the registry means them: no mere links among payments, credit memos with what they settle."""
+        """Documents as the registry means them: no mere links among payments, credit memos with what they settle.
+
+        No refund receipts that are void, or of which a person says that they are booked.
+        """
         if kind == "payment":
             # a payment of nothing links a credit memo to an invoice: in the registry's sense it is none
             return [one for one in records if not links.is_link(one)]
-        told = links.applied_in(records) if kind == "credit_note" else None
+        if kind != "credit_note":
+            return records
+        records = [one for one in records if not links.is_booked(one)]
+        told = links.applied_in(records)
         if told is None:
             return records
         since = f"Metadata.LastUpdatedTime >= {quoted([told.since])}"
@@ -174,8 +224,8 @@ class Reading:
         self, kind: str, conditions: Sequence[str], *, order: str | None = None, start: int = 1
     ) -> list[bytes]:
         """Run one query for objects of a kind."""
-        entity = ENTITIES.get(kind, kind)
-        every = [*conditions, *([] if kind in DOCUMENTS else [EVERYONE])]
+        entity = FEEDS.get(kind, kind)
+        every = [*conditions, *([] if kind in _PAPERS else [EVERYONE])]
         where = f" where {' and '.join(every)}" if every else ""
         ordered = f" orderby {order}" if order else ""
         text = f"select * from {entity}{where}{ordered} startposition {start} maxresults {QUERY_PAGE}"  # noqa: S608
@@ -190,8 +240,12 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
             yield pages.sighting(row.id, record)
 
 
-def _next_kind(position: Position) -> Position | None:
-    following = _KINDS[_KINDS.index(position.kind) + 1 :]
+def _kind_of(feed: str) -> str:
+    return "credit_note" if feed == REFUND else feed
+
+
+def _next_feed(position: Position) -> Position | None:
+    following = _FEEDS[_FEEDS.index(position.kind) + 1 :]
     if not following:
         return None
     return Position(at=position.since, since=position.since, until=position.until, kind=following[0])

@@ -21,8 +21,10 @@ from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import NOT_FOUND, PACIFIC, Customers, stamp
 
-TRANSACTIONS: Final = ("Invoice", "Payment", "CreditMemo")
 SALES: Final = ("Invoice", "CreditMemo")
+FORMS: Final = (*SALES, "RefundReceipt")
+"""What has lines. A refund receipt is settled by nothing: the money went back with it."""
+TRANSACTIONS: Final = ("Invoice", "Payment", "CreditMemo", "RefundReceipt")
 VOIDED: Final = "Voided"
 _CLOSED: Final = "The account period has closed and the account books cannot be updated through the QBO Services API."
 _STALE: Final = "Stale Object Error : You and someone else were working on this at the same time."
@@ -86,7 +88,7 @@ class Books:
         row.setdefault("TxnDate", datetime.fromtimestamp(now, PACIFIC).date().isoformat())
         self._check_open(row)
         row["CurrencyRef"] = {"value": self._currency(row)}
-        if entity in SALES:
+        if entity in FORMS:
             self._number(row, allows_twin=allows_twin)
             row |= forms.computed(row, told, self.items.check)
             row.setdefault("EmailStatus", "NotSet")
@@ -97,6 +99,7 @@ class Books:
         remote_id = str(self._last_id)
         if entity == "Payment":
             row |= self._payment(row, None)
+        if entity in {"Payment", "RefundReceipt"}:
             row.setdefault("DepositToAccountRef", {"value": "4"})
         time = stamp(now)
         self.rows[entity][remote_id] = {
@@ -125,11 +128,11 @@ class Books:
         self._check_open(after)
         if self._currency(after) != row["CurrencyRef"]["value"] or after["CustomerRef"] != row["CustomerRef"]:
             raise Refused("6000", BUSINESS, "CustomerRef and CurrencyRef cannot be changed", element="CustomerRef")
-        if entity in SALES:
+        if entity in FORMS:
             if after.get("DocNumber") != row.get("DocNumber"):
                 self._number(after, allows_twin=False)
             after |= forms.computed(after, told, self.items.check)
-            settled = row["TotalAmt"] - row.get("Deposit", _ZERO) - _open(row)
+            settled = row["TotalAmt"] - row.get("Deposit", _ZERO) - _open(row) if entity in SALES else _ZERO
             if after["TotalAmt"] < settled:
                 raise Refused("6000", BUSINESS, "Line: less than what is paid", element="Line")
             after |= self._deposit(after, settled=settled)
@@ -218,7 +221,7 @@ class Books:
                 self._last_number += 1
                 row["DocNumber"] = str(self._last_number)
             return
-        for entity in SALES:
+        for entity in FORMS:
             for other in self.rows[entity].values():
                 if other.get("DocNumber") == number and not allows_twin:
                     raise Refused(
@@ -302,7 +305,7 @@ class Books:
             for link in links:
                 self._payments.setdefault(link, {})[remote_id] = None
             self._refresh({**before, **links}, now)
-        else:
+        elif entity in SALES:
             self._balance(entity, row)
 
     def _refresh(self, links: Mapping[tuple[str, str], Decimal], now: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -86,6 +85,7 @@ class Desk:
         """Show `customers` and the accounts of `settings`, show and write `books`."""
         self._books = books
         self._record = record
+        self._settings = settings
         self.tables: dict[str, Table] = {
             "customer": _Customers(customers),
             "item": books.items,
@@ -107,7 +107,10 @@ class Desk:
         """A QueryResponse for each entity, without pages: beyond the first 1,000 nothing is there (PROVIDERS §3)."""
         left = CDC_MOST
         for entity in entities:
-            rows = [self.tables[entity].encoded(one) for one in islice(self.tables[entity].by_time(since), left)]
+            ids = list(self.tables[entity].by_time(since))
+            if self._settings().tells_newest_changes:
+                ids.reverse()
+            rows = [self.tables[entity].encoded(one) for one in ids[:left]]
             left -= len(rows)
             if _NAMES[entity] in TRANSACTIONS:
                 gone = [msgspec.json.encode(one) for one in self._books.gone_since(_NAMES[entity], since)][:left]

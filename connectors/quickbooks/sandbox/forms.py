@@ -31,6 +31,7 @@ _COMMON: Final = frozenset({"PrivateNote", "TxnDate", "CustomerRef", "CurrencyRe
 _OF: Final = {
     "Invoice": _SALES | _COMMON | {"DueDate", "SalesTermRef", "Deposit", "DepositToAccountRef", *_FLAGS},
     "CreditMemo": _SALES | _COMMON,
+    "RefundReceipt": _SALES | _COMMON | {"PaymentRefNum", "PaymentMethodRef", "DepositToAccountRef"},
     "Payment": _COMMON | {"PaymentRefNum", "PaymentMethodRef", "DepositToAccountRef", "Line", "TotalAmt"},
 }
 _IGNORED: Final = frozenset(

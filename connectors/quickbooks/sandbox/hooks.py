@@ -30,7 +30,7 @@ _OLD_OPERATIONS: Final = {
     "merged": "Merge",
     "voided": "Void",
 }
-_OLD_NAMES: Final = {one.lower(): one for one in ("Customer", "Invoice", "Payment", "CreditMemo")}
+_OLD_NAMES: Final = {one.lower(): one for one in ("Customer", "Invoice", "Payment", "CreditMemo", "RefundReceipt")}
 
 
 @dataclass(slots=True)

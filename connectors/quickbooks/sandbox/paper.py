@@ -10,13 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from connectors.quickbooks.sandbox.books import SALES, VOIDED, Books
+from connectors.quickbooks.sandbox.books import FORMS, VOIDED, Books
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from core.errors import TakenError
 from core.model.money import exponent
 
-ENTITY_OF: Final = {"invoice": "Invoice", "payment": "Payment", "credit_note": "CreditMemo"}
+ENTITY_OF: Final = {
+    "invoice": "Invoice",
+    "payment": "Payment",
+    "credit_note": "CreditMemo",
+    "refund_receipt": "RefundReceipt",
+}
 _ZERO: Final = Decimal(0)
 _LINES: Final = frozenset({"SalesItemLineDetail", "DescriptionOnly"})
 _TAKEN: Final = "6140"
@@ -120,7 +125,7 @@ class People:
         memo = changes.get("memo") or changes.get("reason")
         if memo:
             body["CustomerMemo"] = {"value": memo}
-        if entity in SALES and "lines" in changes:
+        if entity in FORMS and "lines" in changes:
             body |= self._lines(changes["lines"])
         if entity == "Payment":
             body |= {"TotalAmt": Decimal(changes["amount"])} if "amount" in changes else {}
@@ -218,6 +223,8 @@ def _sale(entity: str, row: Row) -> dict[str, Any]:
     if entity == "CreditMemo":
         memo = {"reason": row.get("CustomerMemo", {}).get("value", ""), "refunded": _ZERO}
         return {**told, **memo, "status": "issued", "applied": row["TotalAmt"] - row["RemainingCredit"]}
+    if entity == "RefundReceipt":
+        return {**told, "status": "issued", "refunded": row["TotalAmt"]}
     due = row["Balance"]
     told |= {"status": "open" if due else "paid", "due_on": row["DueDate"], "paid": row["TotalAmt"] - due, "due": due}
     return {**told, "credited": _ZERO, "memo": row.get("CustomerMemo", {}).get("value", "")}

@@ -34,6 +34,7 @@ _COLUMNS: Final = {
     "invoice": "Id DocNumber TxnDate DueDate TotalAmt Balance CustomerRef".split(),
     "payment": "Id PaymentRefNum TxnDate TotalAmt CustomerRef".split(),
     "creditmemo": "Id DocNumber TxnDate TotalAmt Balance CustomerRef".split(),
+    "refundreceipt": "Id DocNumber TxnDate TotalAmt CustomerRef".split(),
 }
 """What a query can ask for. A private note is in none of them."""
 _PLAIN: Final = {name.lower(): name for columns in _COLUMNS.values() for name in columns}

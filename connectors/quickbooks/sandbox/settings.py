@@ -54,6 +54,8 @@ class QuickBooksSettings:
     tax_rates: tuple[tuple[str, str], ...] = (("TAX", "8.25"), ("NON", "0"), ("5", "19"), ("7", "7"), ("2", "0"))
     """Tax code and its percents; US companies know TAX and NON, the others know the others."""
     accounts: frozenset[str] = frozenset({"4", "35", "79"})
+    tells_newest_changes: bool = False
+    """Which of more than 1,000 changes the change feed tells: the newest or the oldest of an entity. Not documented."""
     webhook_url: str | None = None
     is_old_webhook_format: bool = False
     is_webhook_data_filled: bool = True

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from connectors.quickbooks.manifest import CLOSED, DOC_NUMBER_MOST, OPEN_THE_BOOKS
+from connectors.quickbooks.manifest import BOOKED, CLOSED, DOC_NUMBER_MOST, OPEN_THE_BOOKS
 from connectors.quickbooks.translate.booking import Booking
 from connectors.quickbooks.translate.forms import (
     TO_BE_MAILED,
@@ -20,6 +20,7 @@ from connectors.quickbooks.translate.forms import (
     read_credit_note,
     read_invoice,
     read_payment,
+    read_refund,
 )
 from connectors.quickbooks.translate.sales import lines_of, number, text
 from core.errors import ByHandError, RejectedError
@@ -37,7 +38,8 @@ _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "refunded": (
         (
             "of it went back, which QuickBooks is not told",
-            "book a refund receipt out of that account, or, where a credit memo was made for it, pay out its credit",
+            f"book a refund receipt out of that account, with {BOOKED} in its private note, or, where a credit memo was made for it, "
+            "pay out its credit",
         ),
         ("of a refund failed after it was booked", "void the refund receipt, or make it smaller"),
     ),
@@ -73,7 +75,7 @@ class QuickBooksDocuments:
         if kind == "invoice":
             return read_invoice(form)
         if kind == "credit_note":
-            return read_credit_note(form)
+            return read_refund(form) if form.gives_back else read_credit_note(form)
         return read_payment(form)
 
     def step(self, wanted: WantedDocument, current: bytes | None) -> Step | None:

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from connectors.quickbooks.manifest import BOOKED, REFUND
 from connectors.quickbooks.wire import Form, FormLine
 from core.errors import InvalidInputError, ReplyError
 from core.model.documents import Application, CreditNote, Document, Invoice, Line, Payment, breaches
@@ -29,6 +30,10 @@ TO_BE_MAILED: Final = "NeedToSend"
 DISCOUNT: Final = "Discount on the line above"
 ROUNDING: Final = "Rounding of tax"
 """How lines of ours begin, which are none of the document's."""
+_UNCLEAR: Final = (
+    "book it by hand where the payment or sale is booked that it gives back, unless it is booked there; then write "
+    f"{BOOKED} into the private note of the refund receipt in QuickBooks"
+)
 _MARK: Final = re.compile(r"accord:([0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9]+)")
 _MOST: Final = Decimal(10) ** 15
 _FINEST: Final = Decimal("1e-12")
@@ -128,6 +133,27 @@ def read_credit_note(form: Form) -> RemoteDocument:
         reason=form.memo.value,
     )
     return _checked(note, form)
+
+
+def read_refund(form: Form) -> RemoteDocument:
+    """A refund receipt: it names neither a payment nor an invoice, so that what it gives back a person says."""
+    lines, discount, tax = _lines(form)
+    receipt = CreditNote(
+        id=f"{REFUND}-{form.id}",
+        number=form.number,
+        customer=form.customer.value,
+        currency=_currency(form),
+        status="void" if is_void(form) else "issued",
+        issued_on=_day(form.dated, "TxnDate"),
+        lines=lines,
+        subtotal=total_of([one.amount for one in lines]),
+        discount=discount,
+        tax=tax,
+        total=_finite(form.total, "TotalAmt"),
+        refunded=_finite(form.total, "TotalAmt"),
+        reason=form.memo.value,
+    )
+    return msgspec.structs.replace(_checked(receipt, form), mark=None, unclear=_UNCLEAR)
 
 
 def read_payment(form: Form) -> RemoteDocument:

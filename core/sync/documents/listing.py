@@ -15,8 +15,8 @@ from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
 from core.sync.documents.absence import absent, look_for
-from core.sync.documents.looking import due_look, look_slice
-from core.sync.documents.marking import is_ownerless, subject_of
+from core.sync.documents.looking import AGAIN, due_look, look_slice
+from core.sync.documents.marking import rests, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import record_bad
@@ -92,7 +92,7 @@ def _wait(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[st
     for remote_id, why in waits.items():
         row = known.get(remote_id)
         subject = work.mapping_subject(row.id) if row else subject_of((kind, remote_id))
-        parked = ownerless.PARKED if is_ownerless(why) else None
+        parked = ownerless.PARKED if rests(why) else None
         later = {subject: now + hub.timing.first_back_off}
         work.mark(
             tx, connection.name, later, reason=why, trace=run, now=now, kind=kind, not_before=later, parked=parked
@@ -134,10 +134,15 @@ def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, i
             mode=cursor.mode,
             cursor=None if is_last else position,
             run=None if is_last else run,
+            pending=None if is_last else cursor.pending,
             started_at=cursor.started_at,
-            completed_at=hub.clock.now() if is_last else cursor.completed_at,
+            completed_at=_completed(hub, cursor) if is_last else cursor.completed_at,
         ),
     )
+
+
+def _completed(hub: Hub, cursor: Cursor) -> float | None:
+    return None if cursor.pending == AGAIN else hub.clock.now()
 
 
 def _record(tx: Tx, hub: Hub, connection: Connection, kind: str, bad: list[Bad], trace: str) -> None:

@@ -5,6 +5,7 @@ Each walk goes through all copies of a kind, a few at a time, and no faster than
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -21,6 +22,8 @@ LOOK: Final = "look"
 AT_ONCE: Final = 100
 SINGLY_AT_ONCE: Final = 25
 """Where each read is a call of its own."""
+AGAIN: Final = "again"
+"""In `pending` of a listing's cursor: once more when it is done."""
 SOON: Final = "soon"
 """In `pending` of such a cursor: at full speed."""
 SOON_SHARE: Final = 0.5
@@ -62,12 +65,25 @@ def look_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
     connections.put_cursor(tx, moved)
 
 
-def look_at_all(tx: Tx, connection: Connection) -> None:
+def look_beyond(tx: Tx, connection: Connection, cut: Sequence[str]) -> None:
+    """List documents of these kinds, and look at their copies: a feed told of less than happened to them.
+
+    What is under way goes on, however often that happens: a listing is followed by another one.
+    """
+    policy, specs = connection.policy.documents, connection.manifest.documents
+    for kind in (one for one in cut if one in policy.originates and specs[one].lists):
+        cursor = connections.cursor(tx, connection.name, kind, "full")
+        due = msgspec.structs.replace(cursor, completed_at=None)
+        connections.put_cursor(tx, due if cursor.run is None else msgspec.structs.replace(cursor, pending=AGAIN))
+    idle = [one for one in cut if connections.cursor(tx, connection.name, one, LOOK).run is None]
+    look_at_all(tx, connection, [one for one in idle if one in policy.mirrors])
+
+
+def look_at_all(tx: Tx, connection: Connection, kinds: Sequence[str]) -> None:
     """Every copy once, from now on: a time has passed of which no feed tells any more.
 
     At once, where that takes no more than half of a month's calls.
     """
-    kinds = connection.policy.documents.mirrors
     calls = sum(_calls(connection, mappings.count(tx, connection.name, "live", kind=kind)) for kind in kinds)
     is_cheap = all(calls <= one.calls * SOON_SHARE for one in connection.meter.allowances)
     for kind in kinds:

@@ -22,6 +22,9 @@ _NO_INVOICE: Final = "its invoice {} is not known yet"
 OF_ERASED: Final = "its customer was erased"
 """Why a document is not taken: of the object that it names as its customer not even the id is kept."""
 
+UNCLEAR: Final = "which payment or sale it gives back is not told"
+"""Why a document is not taken: a person says what is to become of it."""
+
 
 def subject_of(named: Named) -> str:
     """The subject of a remote document that has no mapping."""
@@ -59,9 +62,20 @@ def customer_in(reason: str) -> str | None:
     return of[1] if of and of[0] == KIND else None
 
 
-def is_ownerless(reason: str) -> bool:
-    """Whether a document waits for its customer, and no look at it would change that."""
-    return reason == OF_ERASED or customer_in(reason) is not None
+def unclear(cure: str) -> str:
+    """Why a document is not taken, and what a person does about it."""
+    return f"{UNCLEAR}: {cure}"
+
+
+def cure_in(reason: str) -> str:
+    """What `unclear` was made from; "" for another reason."""
+    why, _, cure = reason.partition(": ")
+    return cure if why == UNCLEAR else ""
+
+
+def rests(reason: str) -> bool:
+    """Whether a document waits for its customer or for a person, and no look at it would change that."""
+    return reason == OF_ERASED or customer_in(reason) is not None or bool(cure_in(reason))
 
 
 def no_object_yet(external_id: str) -> str:

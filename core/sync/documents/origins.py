@@ -21,7 +21,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Report
 from core.sync.documents.copies import close_holds, hold
-from core.sync.documents.marking import Named, is_ownerless, mark_documents, mark_mappings
+from core.sync.documents.marking import Named, mark_documents, mark_mappings, rests
 from core.sync.documents.reading import read_all
 from core.sync.documents.splitting import split_again
 from core.sync.documents.standing import Copy, named_of
@@ -67,9 +67,9 @@ def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Repor
     waits = {found.rows[name]: why for name, why in taken.waits.items()}
     dealt_with(tx, connection, [row for one in found.there if (row := found.rows[one.sighting.id]) not in waits])
     # of a customer that is out of scope, say: nothing that is read of it again would change that
-    ownerless.park(tx, connection.name, {row: why for row, why in waits.items() if is_ownerless(why)})
+    ownerless.park(tx, connection.name, {row: why for row, why in waits.items() if rests(why)})
     for row, why in waits.items():
-        if not is_ownerless(why):
+        if not rests(why):
             until = hub.clock.now() + back_off(hub.timing, row.attempts)
             work.postpone(tx, connection.name, {row.subject: until}, reason=why)
     record_trouble(tx, hub, connection, found.trouble)

@@ -21,7 +21,14 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
-from core.sync.documents.marking import OF_ERASED, TO_BE_COPIED, mark_mappings, no_customer_yet, no_invoice_yet
+from core.sync.documents.marking import (
+    OF_ERASED,
+    TO_BE_COPIED,
+    mark_mappings,
+    no_customer_yet,
+    no_invoice_yet,
+    unclear,
+)
 from core.sync.documents.offering import mapping_id, offer_copies
 from core.sync.documents.splitting import Split, split_again
 from core.sync.documents.untold import as_told, question, settle
@@ -77,7 +84,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
         paper = papers.get(mapping.record_id) if mapping else None
         if _is_copy(hub, connection, one, paper):
             continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
-        if wait := ties.missing(one.remote.document, paper):
+        if wait := ties.missing(one.remote.document, paper) or _unclear(one.remote):
             taken.waits[one.sighting.id] = wait
             continue
         after = _paper(hub, connection, kind, one, paper, ties)
@@ -129,7 +136,7 @@ def untaken(
         paper = papers.get(mapping.record_id) if mapping else None
         if _is_copy(hub, connection, one, paper):
             continue
-        if wait := ties.missing(document, paper, coming):
+        if wait := ties.missing(document, paper, coming) or _unclear(one.remote):
             fresh.append((one, wait))
             continue
         is_known = paper is not None and ties.knows_all(document)
@@ -144,6 +151,10 @@ def _is_copy(hub: Hub, connection: Connection, one: Read, paper: Paper | None) -
         return paper.origin != connection.name
     mark = parse_mark(one.remote.mark)
     return mark is not None and mark.instance == hub.instance
+
+
+def _unclear(remote: RemoteDocument) -> str:
+    return unclear(remote.unclear) if remote.unclear else ""
 
 
 class _Ties:

@@ -19,7 +19,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
-from core.sync.documents.marking import OF_ERASED, Named, named_in, waits_for
+from core.sync.documents.marking import OF_ERASED, UNCLEAR, Named, cure_in, named_in, rests, waits_for
 from core.sync.hub import KIND, Connection, Hub
 
 
@@ -107,7 +107,7 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
                 **facts,
                 since=row.since,
                 attempts=row.attempts,
-                is_read=row.attempts > 0 or of is not None or row.reason == OF_ERASED,
+                is_read=row.attempts > 0 or rests(row.reason) or of is not None,
                 is_failing=row.subject in failed,
                 is_outside=cause.is_outside,
                 why=cause.why,
@@ -168,6 +168,8 @@ def _other_cause(connection: Connection, row: DirtyRow, of: Named | None) -> _Ca
         return _Cause(f"its invoice {of[1]} is not known here", f"see `accord explain {of[1]}`: it is taken after that")
     if row.reason == OF_ERASED:
         return _OF_ERASED
+    if cure := cure_in(row.reason):
+        return _Cause(UNCLEAR, cure)
     at = datetime.fromtimestamp(row.since, UTC)
     return _Cause(f"it is named since {at:%Y-%m-%d %H:%M} UTC and was not read yet", f"`accord sync {connection.name}`")
 

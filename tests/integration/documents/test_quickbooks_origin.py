@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import pytest
 
 from core.model.documents import KINDS, CreditNote, Invoice, Payment
 from core.model.policy import DocumentPolicy
-from core.ports import Sighting
+from core.ports import HttpRequest, HttpResponse, Sighting
 from core.sync.documents.taking import Read, take, understood
 from core.sync.documents.telling import listed, overview
 from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.erasure import Remains, preview
 from tests.support.acting import all_day, answer, everybody, failing, held
 from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, shown, with_documents
+from tests.support.unheard import count
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -304,3 +308,112 @@ async def test_what_was_void_and_is_deleted_then_is_asked_about_by_nobody(world:
     assert [one.document.status for one in papers(world)] == ["void"]
     at_rest(world)
     assert is_tied(world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11")))
+
+
+# ---- money that goes back --------------------------------------------------------------------------
+
+
+def refunded(world: World, day: str = "2026-11-19") -> str:
+    """A person gives money back, by a refund receipt of 50.00."""
+    line = {"amount": "50.00", "product": "1"}
+    changes = {"customer": customer(world), "currency": "USD", "issued_on": day, "number": "R-7", "lines": [line]}
+    return world.lookalikes["quickbooks"].edit("refund_receipt", None, changes)
+
+
+def month(world: World, period: str = "2026-11") -> dict[str, Any]:
+    """The tie-out of a month."""
+    return world.db.read_now(lambda tx: tie_out(tx, world.hub, period))
+
+
+async def test_a_refund_receipt_waits_for_a_person_and_keeps_its_month_open(world: World) -> None:
+    """It names no payment, and may be the one that was booked for a refund elsewhere: it was never seen."""
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    pay(world, invoice, "119.00", "quickbooks")
+    receipt = refunded(world)
+    await world.next_sweep()
+
+    assert papers(world, "credit_note") == []
+    (payment,) = papers(world, "payment")
+    assert payment.document.refunded == 0  # type: ignore[union-attr]
+    (waits,) = month(world)["untaken"]
+    told = (waits["kind"], waits["remote_id"], waits["number"], waits["amount"], waits["issued_on"])
+    assert told == ("credit_note", f"refund-{receipt}", "R-7", "50.00", "2026-11-19")
+    assert "which payment or sale it gives back is not told" in waits["why"]
+    assert "accord:booked" in waits["cure"]
+    assert (is_tied(month(world)), is_tied(month(world, "2026-10"))) == (False, True)
+
+    reads = count(world, "quickbooks", "GET .*(RefundReceipt%20where%20Id|/refundreceipt/)")
+    await all_day(world)
+    assert reads == [], "nothing but an edit changes what it says"
+
+
+@pytest.mark.parametrize("how", ["booked", "void", "deleted"])
+async def test_a_refund_receipt_that_a_person_has_dealt_with_keeps_nothing_open(world: World, how: str) -> None:
+    """Whoever books what it gives back says so in its private note."""
+    receipt, books = refunded(world), world.lookalikes["quickbooks"]
+    await world.next_sweep()
+    assert not is_tied(month(world))
+    if how == "deleted":
+        books.delete("refund_receipt", receipt)
+    else:
+        note = {"extra": {"PrivateNote": "see Stripe\naccord:booked"}}
+        books.edit("refund_receipt", receipt, {"status": "void"} if how == "void" else note)
+
+    await world.next_sweep()
+
+    assert is_tied(month(world))
+    assert papers(world, "credit_note") == []
+    at_rest(world)
+
+
+async def test_a_refund_receipt_found_by_the_listing_waits_as_well() -> None:
+    """Those that were there before Accord was."""
+    world = World(config=with_documents({"quickbooks": DocumentPolicy(originates=KINDS)}, {}, {}))
+    ada = {"name": "Ada Lovelace", "email": "ada@example.test"}
+    world.lookalikes["quickbooks"].edit("customer", None, ada)
+    refunded(world)
+    await world.activate_all()
+    await all_day(world)
+
+    (waits,) = month(world)["untaken"]
+    assert waits["number"] == "R-7"
+
+
+async def test_where_quickbooks_has_copies_only_its_refund_receipts_are_nobodys() -> None:
+    """There they are what a person books by hand."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    refunded(world)
+    await world.next_sweep()
+    assert is_tied(month(world))
+    at_rest(world)
+
+
+@contextmanager
+def answered(world: World, name: str, change: Callable[[bytes], bytes]) -> Iterator[None]:
+    """A system's answers, changed."""
+    answering = world.exchanges[name]
+
+    def changing(request: HttpRequest) -> HttpResponse:
+        answer = answering(request)
+        return HttpResponse(answer.status, answer.headers, change(answer.body))
+
+    world.exchanges[name] = changing
+    yield
+    world.exchanges[name] = answering
+
+
+async def test_a_payment_that_settles_a_cheque_is_told_and_keeps_its_month_open(world: World) -> None:
+    """Money given back, or a cost that was passed on: QuickBooks does not say which."""
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    payment = pay(world, invoice, "119.00", "quickbooks")
+    linked = b'"LinkedTxn":[{"TxnId":"%b","TxnType":"Invoice"}]' % invoice.encode()
+    cheque = b'"LinkedTxn":[{"TxnId":"77","TxnType":"Check"}]'
+    with answered(world, "quickbooks", lambda body: body.replace(linked, cheque)):
+        await world.next_sweep()
+        (untaken,) = month(world)["untaken"]
+        assert (untaken["kind"], untaken["remote_id"]) == ("payment", payment)
+        assert "linked to Check, not an invoice" in untaken["why"]
+        assert not is_tied(month(world))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.store import connections
+from core.store.database import Tx
+from core.sync.documents.looking import look_beyond
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held, with_settings
 from tests.support.paper import (
@@ -21,7 +25,7 @@ from tests.support.paper import (
     shown,
     with_documents,
 )
-from tests.support.unheard import count, left_out, unheard
+from tests.support.unheard import LISTS, count, left_out, unheard
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +79,43 @@ async def test_an_invoice_that_was_deleted_unheard_is_asked_about_and_its_copies
     await world.settle()
     for name in ("hubspot", "stripe"):
         assert sorted(one["status"] for one in shown(world, name)) == ["open", "void"], name
+    at_rest(world)
+
+
+@pytest.mark.parametrize("role", ["origin", "copy"])
+async def test_what_was_deleted_before_a_thousand_changes_is_asked_about_without_a_days_wait(role: str) -> None:
+    """The change feed stops at a thousand, and no query shows what was deleted."""
+    world, origin = await copied("stripe" if role == "origin" else "quickbooks")
+    await billed(world, origin, 2)
+    await days(world, 1.5, DAY / 2)
+    gone, *_ = world.lookalikes["quickbooks"].neutral("invoice")
+    world.lookalikes["quickbooks"].delete("invoice", gone)
+    for number in range(1001):
+        bill(world, "quickbooks", SOLD, number=f"D-{number}")
+
+    await world.next_sweep()
+
+    asked = [one for one in held(world) if one.reason in ("document_gone", "remote_gone")]
+    assert [one.detail["remote_id"] for one in asked] == [gone]
+
+
+async def test_a_listing_under_way_while_the_feed_was_cut_is_followed_by_another_one() -> None:
+    """It may have shown what was deleted just before; begun anew each time, it would never end."""
+    world, origin = await copied("stripe")
+    await billed(world, origin, 2)
+    connection = world.hub.connection(origin)
+    cursor = world.db.read_now(lambda tx: connections.cursor(tx, origin, "invoice", "full"))
+    begun = msgspec.structs.replace(cursor, run="begun")
+
+    def cut(tx: Tx) -> None:
+        connections.put_cursor(tx, begun)
+        look_beyond(tx, connection, ["invoice"])
+
+    world.db.run_now(cut)
+    lists = count(world, origin, LISTS[origin].pattern)
+    await world.settle()
+
+    assert len(lists) == 2
     at_rest(world)
 
 

@@ -104,6 +104,8 @@ async def test_a_merge_in_another_company_moves_nothing() -> None:
     company._record("person", "merge", "customer", other, {"absorbed": ours})  # type: ignore[attr-defined]
     company.settings = replace(company.settings, realm_id=here.realm_id)
     await told(world)
+    assert [one.state for one in mapped(world, "quickbooks") if one.remote_id == ours] == ["live"]
+    await all_day(world)
     (row,) = [one for one in mapped(world, "quickbooks") if one.remote_id == ours]
     assert (row.state, [one.reason for one in held(world, holds.REMOTE_GONE)]) == ("gone", [holds.REMOTE_GONE])
 

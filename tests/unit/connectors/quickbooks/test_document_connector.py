@@ -94,6 +94,9 @@ def fails(world: World, fragment: str, status: int = 500, body: bytes = b"") -> 
     world.after = lambda request, answer: HttpResponse(status, {}, body) if fragment in request.url else answer
 
 
+BILLED = {"customer": "1", "currency": "USD", "issued_on": "2026-11-18", "lines": [{"amount": "10.00"}]}
+
+
 def by_person(world: World, kind: str = "invoice", **changes: Any) -> str:
     """A document that somebody made in QuickBooks."""
     lines = {"lines": [{"description": "Seats", "amount": "10.00"}]} if kind != "payment" else {}
@@ -742,7 +745,144 @@ async def test_a_feed_that_is_full_is_paged_through_for_every_kind(books: World)
     every = {(kind, one) for kind in KINDS for one in books.company.objects(kind)}
     assert len(every) == 1011
     assert others(pages) == every | {("invoice", gone)}
-    assert (len(pages), len(again)) == (4, 1)
+    assert (len(pages), len(again)) == (5, 1)
+
+
+async def test_a_refund_receipt_is_named_read_and_listed_beside_credit_memos(books: World) -> None:
+    """An entity of its own, whose ids may be those of credit memos."""
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 1000
+    memo = by_person(books, "credit_note")
+    receipt, booked, void = (by_person(books, "refund_receipt", number=f"R-{number}") for number in range(3))
+    books.company.edit("refund_receipt", booked, {"extra": {"PrivateNote": "of May\naccord:booked"}})
+    books.company.edit("refund_receipt", void, {"status": "void"})
+    gone = by_person(books, "refund_receipt", number="gone")
+    books.company.delete("refund_receipt", gone)
+    refunds = {f"refund-{one}" for one in (receipt, booked, void, gone)}
+
+    (page,) = await changes(connector, first.cursor)
+    assert others([page]) == {("credit_note", one) for one in (memo, *refunds)}
+
+    found = await connector.read("credit_note", [memo, *refunds])
+    there = {one for one, seen in found.items() if isinstance(seen, Sighting)}
+    assert there == {memo, f"refund-{receipt}"}
+    seen = found[f"refund-{receipt}"]
+    assert isinstance(seen, Sighting)
+    told = books.documents.read("credit_note", seen.raw)
+    assert isinstance(told.document, CreditNote)
+    assert (told.document.id, told.document.number) == (f"refund-{receipt}", "R-0")
+    assert (str(told.document.total), str(told.document.refunded)) == ("10.00", "10.00")
+    assert "accord:booked" in told.unclear
+
+    pages = [await connector.sweep("credit_note", "full", None)]
+    while not pages[-1].is_last:
+        pages.append(await connector.sweep("credit_note", "full", pages[-1].cursor))
+    assert {one.id for page in pages for one in page.sightings} == there
+
+
+async def test_a_refund_receipt_that_cannot_be_understood_is_named(books: World) -> None:
+    """Half a letter anywhere hides neither which one it is nor the others."""
+    books.company.edit("refund_receipt", None, BILLED)
+    books.company.edit("refund_receipt", None, {**BILLED, "number": "odd"})
+    books.after = lambda _, answer: HttpResponse(
+        200, answer.headers, answer.body.replace(b'"DocNumber":"odd"', b'"DocNumber":"\\udfff"')
+    )
+    first = await books.connector().sweep("credit_note", "full", None)
+    page = await books.connector().sweep("credit_note", "full", first.cursor)
+
+    assert ([one.id for one in page.sightings], [one.id for one in page.bad]) == (["refund-1"], ["refund-2"])
+
+
+@pytest.mark.parametrize("tells_newest", [False, True])
+async def test_five_thousand_changes_and_edits_between_the_pages_lose_no_change_and_no_deletion(
+    make_world: MakeWorld, *, tells_newest: bool
+) -> None:
+    """A deletion is in no query: it is in a feed that is not full, or the feed says that it was cut."""
+    books = ready(make_world(tells_newest_changes=tells_newest))
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 1000
+    many = {"customer": 1500, "invoice": 2500, "payment": 700, "credit_note": 200, "refund_receipt": 100}
+    made = {kind: [_made(books, kind, number) for number in range(count)] for kind, count in many.items()}
+    papers = (*KINDS, "refund_receipt")
+    gone = {kind: set(made[kind][::50]) for kind in papers}
+    for one in made["customer"][::3]:
+        books.company.delete("customer", one)
+    _delete(books, gone)
+
+    pages = [await connector.sweep("customer", "changes", first.cursor)]
+    while not pages[-1].is_last:
+        number = len(pages)
+        late = {kind: {made[kind][number]} for kind in papers}
+        _delete(books, late)
+        gone = {kind: gone[kind] | late[kind] for kind in papers}
+        for kind in papers:  # what is edited moves to the end, and the others up
+            for one in made[kind][number * 50 + 10 : number * 50 + 20]:
+                books.company.edit(kind, one, {"memo" if kind == "invoice" else "note": "seen"})
+        pages.append(await connector.sweep("customer", "changes", pages[-1].cursor))
+    pages += await changes(connector, pages[-1].cursor)
+
+    seen = {one.id for page in pages for one in page.sightings}
+    assert set(made["customer"]) <= seen
+    named = others(pages)
+    assert {_named(kind, one) for kind in papers for one in books.company.objects(kind)} <= named
+    unnamed = {kind for kind in papers for one in gone[kind] if _named(kind, one) not in named}
+    assert unnamed <= {kind for page in pages for kind in page.cut} == {"invoice"}
+
+
+async def test_a_full_feed_tells_of_late_deletions_and_says_that_earlier_ones_may_be_missing(books: World) -> None:
+    """It is asked for later and later times, up to an answer that is not full."""
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 1000
+    early, late = (by_person(books, number=number) for number in ("early", "late"))
+    books.company.delete("invoice", early)
+    for number in range(1200):
+        books.clock.time += 1
+        by_person(books, number=f"N-{number}")
+    books.company.delete("invoice", late)
+    asked = len(books.paths("/cdc"))
+
+    pages = await changes(connector, first.cursor)
+
+    assert ("invoice", late) in others(pages)
+    assert ("invoice", early) not in others(pages)
+    assert [page.cut for page in pages if page.cut] == [("invoice",)]
+    assert len(books.paths("/cdc")) - asked == 1 + 5 + 2
+
+
+async def test_a_full_feed_of_one_second_ends(books: World) -> None:
+    """There is no later time to ask for."""
+    connector = books.connector()
+    (first,) = await changes(connector, None)
+    books.clock.time += 400
+    for number in range(1001):
+        by_person(books, number=f"N-{number}")
+
+    pages = await changes(connector, first.cursor)
+
+    assert others(pages) == {("invoice", one) for one in books.company.objects("invoice")}
+    assert [page.cut for page in pages if page.cut] == [("invoice",)]
+
+
+def _named(kind: str, remote_id: str) -> tuple[str, str]:
+    return ("credit_note", f"refund-{remote_id}") if kind == "refund_receipt" else (kind, remote_id)
+
+
+def _made(books: World, kind: str, number: int) -> str:
+    """A second passes with every seventh: some share one."""
+    books.clock.time += not number % 7
+    if kind == "customer":
+        return books.company.edit("customer", None, {"name": f"C-{number}"})
+    named = {"amount": "1.00"} if kind == "payment" else {"number": f"{kind}-{number}"}
+    return by_person(books, kind, **named)
+
+
+def _delete(books: World, some: dict[str, set[str]]) -> None:
+    for kind, ids in some.items():
+        for one in ids:
+            books.company.delete(kind, one)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -784,4 +924,5 @@ async def test_webhooks_of_documents_are_understood(make_world: MakeWorld) -> No
     }
     assert ["payment", "deleted"] in events
     assert ["creditmemo", "voided"] in events
-    assert Notice(kind="invoice", remote_id=owed) in PROVIDER.webhooks.notices(outgoing.delivery.body)
+    found = Notice(kind="invoice", remote_id=owed, account=books.company.settings.realm_id)
+    assert found in PROVIDER.webhooks.notices(outgoing.delivery.body)

@@ -712,9 +712,10 @@ def test_deliveries_are_signed_and_say_whom_they_concern(make_world: MakeWorld, 
     hooks.verify(outgoing.delivery, ["sandbox-verifier-token"], 0)
 
     notices = sorted(hooks.notices(outgoing.delivery.body), key=lambda notice: (notice.merged, notice.remote_id))
+    realm = world.company.settings.realm_id
     assert notices == [
-        *[Notice(kind="customer", remote_id=n) for n in ("1", "2", "2", "3")],
-        Notice(kind="customer", remote_id="1", merged=("2",), account=world.company.settings.realm_id),
+        *[Notice(kind="customer", remote_id=n, account=realm) for n in ("1", "2", "2", "3")],
+        Notice(kind="customer", remote_id="1", merged=("2",), account=realm),
     ]
     assert delivered(world) == []
 
@@ -741,7 +742,8 @@ def test_a_merge_may_not_name_the_absorbed_customer(make_world: MakeWorld, *, is
     world.company.merge("customer", "1", "2")
 
     (outgoing,) = delivered(world)
-    assert QuickBooksWebhooks().notices(outgoing.delivery.body) == [Notice(kind="customer", remote_id="1")]
+    found = Notice(kind="customer", remote_id="1", account=world.company.settings.realm_id)
+    assert QuickBooksWebhooks().notices(outgoing.delivery.body) == [found]
 
 
 def test_later_events_wait_for_the_first_to_be_acknowledged(make_world: MakeWorld) -> None:

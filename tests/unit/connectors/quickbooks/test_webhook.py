@@ -125,28 +125,37 @@ def test_two_thousand_mutated_deliveries_are_refused() -> None:
 # ---- notices ---------------------------------------------------------------------------------------
 
 
+def named(entity: str, remote_id: str) -> Notice:
+    """What an event about one object names."""
+    if entity == "refundreceipt":
+        return Notice(kind="credit_note", remote_id=f"refund-{remote_id}", account="9341")
+    return Notice(kind=KINDS[entity], remote_id=remote_id, account="9341")
+
+
 def test_each_event_the_manifest_names_is_understood() -> None:
     """An event that is subscribed to and not understood is an edit lost until the next sweep."""
     for event_type in MANIFEST.webhook_events:
         entity = event_type.split(".")[1]
-        assert HOOKS.notices(events({"type": event_type})) == [Notice(kind=KINDS[entity], remote_id="1234")]
+        assert HOOKS.notices(events({"type": event_type})) == [named(entity, "1234")]
 
 
-@pytest.mark.parametrize("entity", ["invoice", "payment", "creditmemo"])
+@pytest.mark.parametrize("entity", ["invoice", "payment", "creditmemo", "refundreceipt"])
 @pytest.mark.parametrize("change", ["created", "updated", "deleted", "voided", "emailed"])
 def test_a_document_of_the_same_id_as_a_customer_is_another_object(entity: str, change: str) -> None:
     """Ids are of each entity; a delete or void that is ignored leaves an invoice open that nobody owes."""
     body = events({}, {"type": f"qbo.{entity}.{change}.v1"})
 
     assert HOOKS.notices(body) == [
-        Notice(kind="customer", remote_id="1234"),
-        Notice(kind=KINDS[entity], remote_id="1234"),
+        Notice(kind="customer", remote_id="1234", account="9341"),
+        named(entity, "1234"),
     ]
 
 
 def test_an_event_of_a_later_version_is_understood() -> None:
     """It names the customer in the same place; what it says of him is not used."""
-    assert HOOKS.notices(events({"type": "qbo.customer.updated.v12"})) == [Notice(kind="customer", remote_id="1234")]
+    assert HOOKS.notices(events({"type": "qbo.customer.updated.v12"})) == [
+        Notice(kind="customer", remote_id="1234", account="9341")
+    ]
 
 
 def test_a_merge_names_whom_the_survivor_absorbed() -> None:
@@ -169,7 +178,7 @@ def test_events_of_other_entities_give_no_notice() -> None:
     )
     body = events(*({"type": one} for one in odd), {"data": None})
 
-    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
+    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234", account="9341")]
     assert HOOKS.notices(b" []") == []
 
 
@@ -180,7 +189,7 @@ def test_an_odd_event_of_another_entity_hides_no_customer(odd: dict[str, object]
     """What bills and vendors look like is not our business; with one of them the whole delivery was not understood."""
     body = events({"type": "qbo.vendor.updated.v1", **odd}, {})
 
-    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234")]
+    assert HOOKS.notices(body) == [Notice(kind="customer", remote_id="1234", account="9341")]
     with pytest.raises(ReplyError):
         HOOKS.notices(events({"type": "qbo.customer.merged.v1", **odd}, {}))
 
@@ -198,10 +207,10 @@ def test_the_older_format_is_understood() -> None:
     body = json.dumps({"eventNotifications": [{"realmId": "9", "dataChangeEvent": {"entities": entities}}]}).encode()
 
     assert HOOKS.notices(body) == [
-        Notice(kind="customer", remote_id="1"),
-        Notice(kind="invoice", remote_id="1"),
-        Notice(kind="payment", remote_id="2"),
-        Notice(kind="credit_note", remote_id="2"),
+        Notice(kind="customer", remote_id="1", account="9"),
+        Notice(kind="invoice", remote_id="1", account="9"),
+        Notice(kind="payment", remote_id="2", account="9"),
+        Notice(kind="credit_note", remote_id="2", account="9"),
         Notice(kind="customer", remote_id="3", merged=("4",), account="9"),
     ]
 
