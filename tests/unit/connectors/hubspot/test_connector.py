@@ -449,7 +449,7 @@ def test_an_archived_object_is_missing_however_it_is_returned(world: Any) -> Non
     [
         (saying(500), RetryError),
         (saying(200, b"garbage"), ReplyError),
-        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RetryError),
+        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RejectedError),
         (saying(200, {"results": [{"no": "id"}]}), ReplyError),
         (raising(TimeoutError()), RetryError),
         (raising(ConnectionResetError()), RetryError),
