@@ -153,7 +153,7 @@ class Associations(msgspec.Struct, frozen=True, rename={"origin": "from"}):
 class AssociationResults(msgspec.Struct, frozen=True):
     """The answer to a batch of associations; `errors` also name objects that have none."""
 
-    results: list[Associations] = []
+    results: list[Associations]
     errors: list[Problem] | None = None
 
 
@@ -171,8 +171,9 @@ class Labels(msgspec.Struct, frozen=True):
 
 
 class AssociationErrors(msgspec.Struct, frozen=True):
-    """What went wrong in a batch of new or removed associations."""
+    """What went wrong in a batch of new or removed associations. `status` tells such an answer from any other one."""
 
+    status: str
     errors: list[Problem] | None = None
 
 

@@ -85,11 +85,14 @@ def around(
         for name, versions in told.items()
         if versions[0].timestamp == at
     }
-    whole = json.loads(seen.raw)
-    whole["object"]["properties"] |= {name: versions[0].value or "" for name, versions in told.items()}
-    after = msgspec.json.encode(whole)
-    whole["object"]["properties"] |= replaced
-    return msgspec.json.encode(whole), after
+    try:
+        whole = json.loads(seen.raw)
+        whole["object"]["properties"] |= {name: versions[0].value or "" for name, versions in told.items()}
+        after = msgspec.json.encode(whole)
+        whole["object"]["properties"] |= replaced
+        return msgspec.json.encode(whole), after
+    except ValueError as error:
+        raise ReplyError("an object of HubSpot's is no text, or holds half a letter") from error
 
 
 def _since(versions: Sequence[Version], value: str, stamp: str) -> Sequence[Version]:
@@ -126,9 +129,12 @@ def _plain(raw: msgspec.Raw) -> bytes:
     """Without the history, which is asked for now and then: the same object has the same bytes, however it was read."""
     if b'"propertiesWithHistory"' not in bytes(raw):
         return bytes(raw)
-    whole = json.loads(bytes(raw))
-    whole.pop("propertiesWithHistory", None)
-    return msgspec.json.encode(whole)
+    try:
+        whole = json.loads(bytes(raw))
+        whole.pop("propertiesWithHistory", None)
+        return msgspec.json.encode(whole)
+    except ValueError:  # no text, or half a letter: who looks at it says so
+        return bytes(raw)
 
 
 def survivor(remote_id: str, answer: Results) -> Missing | None:

@@ -105,7 +105,7 @@ class Reader:
                 told = await self._client.associations(object_type, "company", asked[: MANIFEST.read_batch])
                 answer = decoded(told, AssociationResults)
             except GoneError:
-                answer = AssociationResults()
+                answer = AssociationResults([])
             asked = asked[MANIFEST.read_batch :] + batches.tied(answer, found, types, object_type)
         return found
 

@@ -1024,6 +1024,22 @@ def test_objects_are_read_even_if_their_history_is_refused(world: Any) -> None:
     assert (world.remote(told.now).fields["phone"], told.overwritten) == ("2", {})
 
 
+@pytest.mark.parametrize("half", [b"\xff", b"\\ud83d"])
+def test_an_object_with_half_a_letter_in_its_history_is_handed_on(world: Any, half: bytes) -> None:
+    """Who looks at it says what is wrong; it was taken for a bug of Accord's."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"}))
+    world.update(seen, {"phone": "2"})
+
+    def halved(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        return HttpResponse(answer.status, answer.headers, answer.body.replace(b"Ada", half))
+
+    world.exchange = halved
+    told = world.run(world.connector.recall("customer", [world.past]))[seen.id]
+    assert told.overwritten == {}
+    assert half in told.now.raw
+
+
 # ---- limits and transport ------------------------------------------------------------------------------
 
 
