@@ -236,6 +236,27 @@ def decoded(body: bytes, shape: type[T]) -> T:
         raise ReplyError(f"HubSpot's answer could not be understood: {error}") from error
 
 
+def identified(raw: bytes) -> Identified:
+    """Which object it is, also of one with half a letter somewhere: who looks at that says what is wrong with it."""
+    try:
+        return msgspec.json.decode(raw, type=Identified)
+    except UNDECODABLE:
+        pass
+    try:
+        return msgspec.convert(json.loads(bytes(raw)), Identified)
+    except (ValueError, RecursionError) as error:  # of msgspec too
+        raise ReplyError(f"HubSpot's answer could not be understood: {error}") from error
+
+
+def is_text(seen: Sighting) -> bool:
+    """Whether an object's bytes can be read at all."""
+    try:
+        object_in(seen)
+    except UNDECODABLE:
+        return False
+    return True
+
+
 def join_id(object_type: ObjectType, hubspot_id: str) -> str:
     """`contact`, `101` -> `contact:101`."""
     return f"{object_type}:{hubspot_id}"

@@ -1040,6 +1040,31 @@ def test_an_object_with_half_a_letter_in_its_history_is_handed_on(world: Any, ha
     assert half in told.now.raw
 
 
+HALF = b"\\ud83d"
+"""Half a surrogate pair, escaped: JSON may carry it, and no database stores it."""
+
+
+@pytest.mark.parametrize("kind", ["contact", "company"])
+def test_an_object_with_half_a_letter_does_not_block_its_batch(world: Any, kind: str) -> None:
+    """Its bytes are handed on, and that field is held; it kept the whole connection from being read."""
+    whole = {"customer_type": "company"} if kind == "company" else {}
+    odd, good = (world.hubspot.edit("customer", None, {"name": name, **whole}) for name in ("ODD", "Good"))
+
+    def halved(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        return HttpResponse(answer.status, answer.headers, answer.body.replace(b"ODD", HALF))
+
+    world.exchange = halved
+    found = world.run(world.connector.read("customer", [odd, good]))
+    assert world.remote(found[good]).fields["name"] == "Good"
+    told = world.remote(found[odd])
+    assert "name" not in told.fields
+    assert "parent" not in told.fields  # nothing was asked about it, so that nothing is said
+    seen = found[good]
+    world.hubspot.edit("customer", good, {"name": "ODD"})
+    assert type(world.update(seen, {"phone": "2"}, is_known=False)) is AmbiguousError
+
+
 # ---- limits and transport ------------------------------------------------------------------------------
 
 
