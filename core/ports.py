@@ -354,6 +354,8 @@ class Shell:
     """Simulation only: awaited before and after each exchange, so that time passes and crashes can strike."""
     count: Callable[[str], None] = lambda _endpoint: None
     """Told of every call, by its endpoint class."""
+    whole_seconds: float = 120.0
+    """Of one exchange in all: a time-out is of one silence, and who sends a letter now and then is never silent."""
 
 
 @dataclass(frozen=True, slots=True)

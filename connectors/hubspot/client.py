@@ -16,6 +16,7 @@ from connectors.hubspot.errors import Day, error_from
 from connectors.hubspot.manifest import BURST, BURST_MILLISECONDS
 from connectors.hubspot.wire import PATHS, ObjectType
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RetryError
+from core.http.bounds import MOST_BYTES, hurried
 from core.http.limits import RateLimiter
 from core.http.retry import with_retries
 from core.ports import Exchange, HttpRequest, HttpResponse, Shell, Vault
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 30.0
+CHUNK: Final = 65_536
 DEFAULT_URL: Final = "https://api.hubapi.com"
 DEFAULT_VERSION: Final = "2026-09"
 
@@ -47,7 +49,7 @@ class HubSpotClient:
         self._version = settings.get("api_version", DEFAULT_VERSION)
         self._request_class = Request
         self._sdk = hubspot.Client.create(base_url=settings.get("base_url", DEFAULT_URL).rstrip("/"))
-        self._session = _session(shell.exchange, connections)
+        self._session = _session(shell, connections)
 
     async def account(self) -> bytes:
         """Who the access token belongs to."""
@@ -218,21 +220,16 @@ class HubSpotClient:
             await self._shell.pause()
 
 
-def _session(exchange: Exchange | None, connections: int) -> requests.Session:
+def _session(shell: Shell, connections: int) -> requests.Session:
     """Sends from several threads at once: no cookies, no redirects, nothing from the environment."""
     from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
 
     import requests  # noqa: PLC0415
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = (
-        HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
-        if exchange is None
-        else _exchange_adapter(exchange)
-    )
+    adapter = _exchange_adapter(shell.exchange) if shell.exchange else _socket_adapter(connections, shell.whole_seconds)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -271,6 +268,40 @@ def _may_have_left(error: requests.exceptions.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     return not isinstance(error, ConnectTimeout) and not isinstance(reason, NewConnectionError)
+
+
+def _socket_adapter(connections: int, whole_seconds: float) -> requests.adapters.BaseAdapter:
+    """Real sockets; an answer that comes drop by drop, or is larger than any of HubSpot's, is not read to its end."""
+    import requests  # noqa: PLC0415
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+    response_class = hurried(whole_seconds)
+
+    class AnswerTooLargeError(requests.RequestException):
+        """Its name is what is told."""
+
+    class SocketAdapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 -- handed through
+            super().init_poolmanager(*args, **options)
+            pools: dict[str, Any] = self.poolmanager.pool_classes_by_scheme
+            for scheme, pool in pools.items():
+                connection = type("Connection", (pool.ConnectionCls,), {"response_class": response_class})
+                pools = {**pools, scheme: type("Pool", (pool,), {"ConnectionCls": connection})}
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+            answer = super().send(request, *args, **{**options, "stream": True})
+            parts, size = [], 0
+            for part in answer.iter_content(CHUNK):
+                size += len(part)
+                if size > MOST_BYTES:
+                    answer.close()
+                    raise AnswerTooLargeError
+                parts.append(part)
+            answer._content = b"".join(parts)  # noqa: SLF001 -- requests has no public way to give what was read
+            return answer
+
+    return SocketAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
 
 def _exchange_adapter(exchange: Exchange) -> requests.adapters.BaseAdapter:

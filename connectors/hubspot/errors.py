@@ -104,7 +104,10 @@ def error_from(
 
 
 def item_error(item: Problem, object_type: ObjectType, *, is_write: bool) -> AccordError:
-    """The error of one input of a batch that was answered with 207. What is no known refusal leaves a write open."""
+    """The error of one input of a batch that was answered with 207. What is no known refusal leaves a write open.
+
+    A read that fails for one input alone is that object's own trouble: taken for the connection's, it would stop all.
+    """
     if item.category == "OBJECT_NOT_FOUND":
         return GoneError(item.message or "HubSpot: not found")
     if item.category in ("RATE_LIMITS", "LOCKED"):
@@ -112,7 +115,7 @@ def item_error(item: Problem, object_type: ObjectType, *, is_write: bool) -> Acc
     if item.category in _REFUSALS:
         return refused(item.message or "", item.category, object_type)
     told = f"HubSpot failed at it ({item.category or 'no category'}): {item.message or 'no reason given'}"
-    return AmbiguousError(told) if is_write else RetryError(told)
+    return AmbiguousError(told) if is_write else RejectedError(told)
 
 
 def refused(message: str, category: str, object_type: ObjectType) -> RejectedError:

@@ -153,7 +153,7 @@ class Associations(msgspec.Struct, frozen=True, rename={"origin": "from"}):
 class AssociationResults(msgspec.Struct, frozen=True):
     """The answer to a batch of associations; `errors` also name objects that have none."""
 
-    results: list[Associations] = []
+    results: list[Associations]
     errors: list[Problem] | None = None
 
 
@@ -171,8 +171,9 @@ class Labels(msgspec.Struct, frozen=True):
 
 
 class AssociationErrors(msgspec.Struct, frozen=True):
-    """What went wrong in a batch of new or removed associations."""
+    """What went wrong in a batch of new or removed associations. `status` tells such an answer from any other one."""
 
+    status: str
     errors: list[Problem] | None = None
 
 
@@ -233,6 +234,27 @@ def decoded(body: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(body, type=shape)
     except UNDECODABLE as error:
         raise ReplyError(f"HubSpot's answer could not be understood: {error}") from error
+
+
+def identified(raw: bytes) -> Identified:
+    """Which object it is, also of one with half a letter somewhere: who looks at that says what is wrong with it."""
+    try:
+        return msgspec.json.decode(raw, type=Identified)
+    except UNDECODABLE:
+        pass
+    try:
+        return msgspec.convert(json.loads(bytes(raw)), Identified)
+    except (ValueError, RecursionError) as error:  # of msgspec too
+        raise ReplyError(f"HubSpot's answer could not be understood: {error}") from error
+
+
+def is_text(seen: Sighting) -> bool:
+    """Whether an object's bytes can be read at all."""
+    try:
+        object_in(seen)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 def join_id(object_type: ObjectType, hubspot_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from connectors.stripe.wire import UNDECODABLE
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -105,7 +106,7 @@ def neutral_field(param: str | None) -> str | None:
 def _problem_in(body: bytes) -> Problem | None:
     try:
         return msgspec.json.decode(body, type=_Refusal).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 

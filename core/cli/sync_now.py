@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from core.cli.asking import actor, on_a_loop
 from core.cli.desk import CHANGES, FAILED, HELD, OK, Desk
@@ -12,11 +14,12 @@ from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
 from core.cli.quiet import Bell, Waiting, due_at, run_until_quiet
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import AccordError, InvalidInputError, NotFoundError, StorageError
 from core.store import connections, customers
 from core.sync.accounts import check_account
 from core.sync.batch import Report
 from core.sync.documents.asking import concerned_with
+from core.sync.failing import told_of
 from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.metadata import refresh_metadata
@@ -49,6 +52,13 @@ class Request:
         return {"what": "full" if self.is_full else "changes"}
 
 
+class Asked(NamedTuple):
+    """What was asked of lanes: its ids, and what there was no asking for, both by connection."""
+
+    ids: Mapping[str, str]
+    troubled: Mapping[str, str]
+
+
 def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
     """Do it, show what came of it, return the exit code."""
     bell = Bell()
@@ -63,7 +73,8 @@ def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
         else:
             with own(hub):
                 asked = on_a_loop(hub, lambda: _here(desk, hub, request, bell))
-        found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers, asked))
+        found = hub.db.read_now(lambda tx: outcome(tx, hub, request.names, request.customers, asked.ids))
+    found = msgspec.structs.replace(found, troubled={**found.troubled, **asked.troubled})
     desk.show(found, lambda screen: _draw(screen, found))
     return _exit_code(found)
 
@@ -94,20 +105,29 @@ def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:
         raise NotFoundError(problem, field="customer", cure="`accord customers list` shows them")
 
 
-async def _refresh(hub: Hub, names: Sequence[str]) -> None:
-    """Definitions are made with the credentials of this process: first it is asked whose account these open."""
+async def _refresh(hub: Hub, names: Sequence[str]) -> dict[str, str]:
+    """What kept it from being done where; elsewhere it is done all the same.
+
+    Definitions are made with the credentials of this process: first it is asked whose account these open.
+    """
+    troubled = {}
     for name in names:
         connection = hub.connection(name)
         row = hub.db.read_now(lambda tx, one=name: connections.get(tx, one))  # type: ignore[misc]
-        if row.state == "active":
-            await check_account(hub, connection, row)
-        await refresh_metadata(hub, connection)
+        try:
+            if row.state == "active":
+                await check_account(hub, connection, row)
+            await refresh_metadata(hub, connection)
+        except StorageError:
+            raise
+        except AccordError as error:
+            troubled[name] = told_of(error, name)
+    return troubled
 
 
-async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str]:
-    """Ask, and follow; returns the ids of what was asked, by connection."""
-    if request.is_metadata:
-        await _refresh(hub, request.names)
+async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Asked:
+    """Ask, and follow."""
+    troubled = await _refresh(hub, request.names) if request.is_metadata else {}
     asked = {name: await ask(hub, name, request.one_off(), actor=actor()) for name in request.names}
     desk.if_ended = "the daemon goes on with it; `accord status` shows how far it is"
     started = hub.clock.now()
@@ -128,11 +148,11 @@ async def _by_daemon(desk: Desk, hub: Hub, request: Request) -> Mapping[str, str
             return all(due is None or due > started + request.patience for due in dues)
 
         await followed(desk, hub, is_done, patience=request.patience)
-    return asked
+    return Asked(asked, troubled)
 
 
-async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Mapping[str, str]:
-    """Ask, and run the lanes; returns the ids of what was asked, by connection."""
+async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Asked:
+    """Ask, and run the lanes."""
     desk.if_ended = "`accord sync` goes on where it ended"
     lanes = Lanes(hub)
     with desk.counting() as count:
@@ -140,14 +160,13 @@ async def _here(desk: Desk, hub: Hub, request: Request, bell: Bell) -> Mapping[s
         def progress(name: str, report: Report) -> None:
             count(name, report.looked, f"{report.looked} looked at, {report.written} written, {report.pulled} taken in")
 
-        if request.is_metadata:
-            await _refresh(hub, request.names)
+        troubled = await _refresh(hub, request.names) if request.is_metadata else {}
         asked = {name: await ask(hub, name, request.one_off(), actor=actor()) for name in request.names}
         await run_until_quiet(
             hub, lanes, request.names, patience=request.patience, progress=progress, bell=bell,
             outage_patience=request.outage_patience, tell=desk.note,
         )  # fmt: skip
-    return asked
+    return Asked(asked, troubled)
 
 
 def _draw(screen: Screen, found: Outcome) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
 from core.errors import AmbiguousError, ReauthorizeError, RetryError
+from core.http.bounds import MOST_BYTES
 from core.http.transport import TIMEOUT_SECONDS, async_transport
 from core.ports import HttpResponse, Shell
 
@@ -20,6 +22,25 @@ def async_client(shell: Shell) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=async_transport(shell), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
     )
+
+
+async def exchanged(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    **options: Any,  # noqa: ANN401 - as httpx takes them
+) -> HttpResponse:
+    """Send once and read the answer, which is refused once it is larger than any provider's."""
+    parts, size = [], 0
+    async with client.stream(method, url, headers=headers, **options) as answer:
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise httpx.ReadError(f"the answer has more than {MOST_BYTES} bytes", request=answer.request)
+            parts.append(part)
+    found = {name.lower(): value for name, value in answer.headers.items()}
+    return HttpResponse(answer.status_code, found, b"".join(parts))
 
 
 def error_of(error: httpx.HTTPError | UnicodeEncodeError) -> RetryError | AmbiguousError | ReauthorizeError:
@@ -49,11 +70,9 @@ class HttpClient:
     ) -> HttpResponse:
         """Send once. AmbiguousError: it may have been executed; RetryError, ReauthorizeError: it never left here."""
         try:
-            answer = await self._client.request(method, url, headers=headers, content=content, timeout=timeout)
+            return await exchanged(self._client, method, url, headers, content=content, timeout=timeout)
         except UNANSWERED as error:
             raise error_of(error) from (error if isinstance(error, httpx.HTTPError) else None)
-        found = {name.lower(): value for name, value in answer.headers.items()}
-        return HttpResponse(answer.status_code, found, answer.content)
 
     async def aclose(self) -> None:
         """Let go of sockets."""

@@ -10,8 +10,6 @@ import httpx
 from core.ports import Exchange, HttpRequest, HttpResponse, Shell
 
 TIMEOUT_SECONDS = 15.0
-WHOLE_SECONDS = 120.0
-"""Of one exchange in all: a time-out is of one silence, and who sends a letter now and then is never silent so long."""
 
 
 class ExchangeTransport(httpx.AsyncBaseTransport):
@@ -88,11 +86,9 @@ async def _pause(shell: Shell) -> None:
         await shell.pause()
 
 
-def async_transport(
-    shell: Shell, *, connections: int = 16, whole_seconds: float = WHOLE_SECONDS
-) -> httpx.AsyncBaseTransport:
+def async_transport(shell: Shell, *, connections: int = 16) -> httpx.AsyncBaseTransport:
     """A transport for one connection's client: keep-alive sockets, no proxies, no redirects."""
     if shell.exchange is not None:
         return ExchangeTransport(shell, shell.exchange)
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    return SocketTransport(whole_seconds, limits)
+    return SocketTransport(shell.whole_seconds, limits)

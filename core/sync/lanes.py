@@ -18,6 +18,7 @@ from core.errors import (
     BugError,
     InvalidInputError,
     ReauthorizeError,
+    RejectedError,
     ReplyError,
     RetryError,
     WrongAccountError,
@@ -290,9 +291,10 @@ class Lanes:
             traces = sorted({row.trace for row in rows if row.trace})[:TRACES_SHOWN]
             hub.log.info("reconcile.done", connection=connection.name, traces=traces, **numbers_of(done))
         except Exception as error:
-            if isinstance(error, AccordError) and not isinstance(error, BugError | InvalidInputError):
+            if isinstance(error, AccordError) and not isinstance(error, BugError | InvalidInputError | RejectedError):
                 raise
-            hub.log.exception("reconcile.failed", connection=connection.name, records=len(rows))
+            is_bug = not isinstance(error, RejectedError)
+            hub.log.exception("reconcile.failed", connection=connection.name, records=len(rows), exc_info=is_bug)
             if len(rows) == 1:
                 trouble = {rows[0]: Trouble(_as_bug(error))}
                 await hub.db.run(lambda tx: record_trouble(tx, hub, connection, trouble))

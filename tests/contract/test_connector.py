@@ -304,7 +304,9 @@ class TestConnector:
         with pytest.raises(expected):
             await bench.connector.read("customer", [made.id])
 
-    @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"[]", b'{"id":', b"\xff\xfe", b"null"])
+    @pytest.mark.parametrize(
+        "body", [b"", b"<html>busy</html>", b"[]", b'{"id":', b"\xff\xfe", b"null", b"[" * 100_000]
+    )
     async def test_garbage_is_never_taken_for_an_answer(self, bench: Bench, body: bytes) -> None:
         """A proxy's page with status 200; not one object is missing for that."""
         made = await bench.created()

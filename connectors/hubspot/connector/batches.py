@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -18,7 +19,6 @@ from connectors.hubspot.wire import (
     AssociationResults,
     Framed,
     HubSpotObject,
-    Identified,
     Labels,
     ObjectType,
     PropertyDetails,
@@ -26,6 +26,7 @@ from connectors.hubspot.wire import (
     Saved,
     SavedResults,
     decoded,
+    identified,
     join_id,
     sighting,
     with_billed,
@@ -35,6 +36,7 @@ from core.errors import AccordError, AmbiguousError, RejectedError, ReplyError
 from core.ports import Missing, Sighting, Write
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 TRACE: Final = "objectWriteTraceId"
 STAMP_SLACK: Final = 60.0
@@ -64,7 +66,14 @@ def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def histories(answer: Results) -> dict[str, dict[str, list[Version]]]:
     """By HubSpot id and property: the values it had, newest first."""
-    return {one.id: one.properties_with_history for one in (decoded(raw, Historic) for raw in answer.results)}
+    return {one.id: one.properties_with_history for one in _texts(answer, Historic)}
+
+
+def _texts(answer: Results, shape: type[S]) -> Iterator[S]:
+    """Those that can be read. Who looks at one of the others says what is wrong with it."""
+    for raw in answer.results:
+        with suppress(ReplyError):
+            yield decoded(raw, shape)
 
 
 def around(
@@ -85,11 +94,14 @@ def around(
         for name, versions in told.items()
         if versions[0].timestamp == at
     }
-    whole = json.loads(seen.raw)
-    whole["object"]["properties"] |= {name: versions[0].value or "" for name, versions in told.items()}
-    after = msgspec.json.encode(whole)
-    whole["object"]["properties"] |= replaced
-    return msgspec.json.encode(whole), after
+    try:
+        whole = json.loads(seen.raw)
+        whole["object"]["properties"] |= {name: versions[0].value or "" for name, versions in told.items()}
+        after = msgspec.json.encode(whole)
+        whole["object"]["properties"] |= replaced
+        return msgspec.json.encode(whole), after
+    except ValueError as error:
+        raise ReplyError("an object of HubSpot's is no text, or holds half a letter") from error
 
 
 def _since(versions: Sequence[Version], value: str, stamp: str) -> Sequence[Version]:
@@ -116,7 +128,7 @@ def by_id(object_type: ObjectType, answer: Results) -> dict[str, Sighting | Miss
     """Objects of an answer by HubSpot id. An object that cannot be understood is still one: its bytes say so later."""
     found: dict[str, Sighting | Missing] = {}
     for raw in answer.results:
-        one = decoded(raw, Identified)
+        one = identified(raw)
         remote_id = join_id(object_type, one.id)
         found[one.id] = Missing(remote_id) if one.archived else sighting(object_type, one.id, _plain(raw))
     return found
@@ -126,16 +138,18 @@ def _plain(raw: msgspec.Raw) -> bytes:
     """Without the history, which is asked for now and then: the same object has the same bytes, however it was read."""
     if b'"propertiesWithHistory"' not in bytes(raw):
         return bytes(raw)
-    whole = json.loads(bytes(raw))
-    whole.pop("propertiesWithHistory", None)
-    return msgspec.json.encode(whole)
+    try:
+        whole = json.loads(bytes(raw))
+        whole.pop("propertiesWithHistory", None)
+        return msgspec.json.encode(whole)
+    except ValueError:  # no text, or half a letter: who looks at it says so
+        return bytes(raw)
 
 
 def survivor(remote_id: str, answer: Results) -> Missing | None:
     """`remote_id` was merged into an object of this answer; None when no object says so."""
     object_type, _, hubspot_id = remote_id.partition(":")
-    for raw in answer.results:
-        one = decoded(raw, HubSpotObject)
+    for one in _texts(answer, HubSpotObject):
         merged = one.properties.get(MERGED)
         if isinstance(merged, str) and hubspot_id in merged.split(";"):
             return Missing(remote_id, survivor=f"{object_type}:{one.id}")

@@ -20,10 +20,10 @@ from connectors.hubspot.wire import (
     TYPES,
     AssociationResults,
     FramedInvoice,
-    Identified,
     ObjectType,
     Results,
     decoded,
+    identified,
     invoice_id,
     invoice_sighting,
     join_id,
@@ -67,7 +67,7 @@ class InvoiceReader:
             raw = await self._client.get("invoice", hubspot_id, self._documents.properties("invoice"))
         except GoneError:
             return {}
-        return {} if decoded(raw, Identified).archived else {hubspot_id: raw}
+        return {} if identified(raw).archived else {hubspot_id: raw}
 
     async def find(self, probe: Probe) -> Sequence[Sighting]:
         """By our marker: read-after-write safe. By number: the lagging search."""
@@ -148,5 +148,5 @@ def _remote_id(hubspot_id: str) -> str:
 
 
 def _by_id(answer: Results) -> dict[str, bytes]:
-    known = [(decoded(raw, Identified), bytes(raw)) for raw in answer.results]
+    known = [(identified(raw), bytes(raw)) for raw in answer.results]
     return {one.id: raw for one, raw in known if not one.archived}

@@ -16,11 +16,12 @@ from connectors.hubspot.wire import (
     CHILD_TO_PARENT,
     TYPES,
     AssociationResults,
-    Identified,
     Labels,
     ObjectType,
     Results,
     decoded,
+    identified,
+    is_text,
     join_id,
     results_in,
     sighting,
@@ -81,7 +82,8 @@ class Reader:
 
         One call for a hundred of each; where nobody asks for billing contacts, contacts are as they are.
         """
-        ids = {kind: [one.id.partition(":")[2] for one in seen if one.id.startswith(f"{kind}:")] for kind in TYPES}
+        texts = [one.id for one in seen if is_text(one)]
+        ids = {kind: [one.partition(":")[2] for one in texts if one.startswith(f"{kind}:")] for kind in TYPES}
         above = await self._ties(ids["company"], "company", (CHILD_TO_PARENT,))
         found = {one.id: one for one in seen}
         found |= {
@@ -105,7 +107,7 @@ class Reader:
                 told = await self._client.associations(object_type, "company", asked[: MANIFEST.read_batch])
                 answer = decoded(told, AssociationResults)
             except GoneError:
-                answer = AssociationResults()
+                answer = AssociationResults([])
             asked = asked[MANIFEST.read_batch :] + batches.tied(answer, found, types, object_type)
         return found
 
@@ -130,7 +132,7 @@ class Reader:
             raw = await self._client.get(object_type, hubspot_id, self._translator.properties(object_type))
         except GoneError:
             return Missing(remote_id)
-        found = decoded(raw, Identified)
+        found = identified(raw)
         if found.archived:
             return Missing(remote_id)
         if found.id != hubspot_id:

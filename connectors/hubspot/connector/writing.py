@@ -19,6 +19,7 @@ from connectors.hubspot.wire import (
     TYPES,
     ObjectType,
     Saved,
+    is_text,
     join_id,
     reframed,
     with_billed,
@@ -144,12 +145,12 @@ class Writer:
         receipts: dict[str, Receipt] = {}
         for write, saved in done:
             found = seen[join_id(object_type, saved.id)]
-            if isinstance(found, Sighting):
+            if isinstance(found, Sighting) and is_text(found):
                 whole = batches.joined(found, saved, write.body["properties"])
                 stamp = (saved.updated_at or "") if write.action == "update" else ""
                 receipts[write.key] = Written(whole, stamp=stamp)
             else:
-                receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
+                receipts[write.key] = AmbiguousError(UNSEEN)
         return receipts
 
     async def _move(self, writes: Sequence[Write]) -> dict[str, Receipt]:
@@ -194,10 +195,10 @@ class Writer:
         receipts: dict[str, Receipt] = {}
         for write in writes:
             found = there[str(write.remote_id)]
-            if isinstance(found, Sighting):
+            if isinstance(found, Sighting) and is_text(found):
                 receipts[write.key] = Written(joined(found, write))
             else:
-                receipts[write.key] = AmbiguousError(f"{UNSEEN}: it is not there")
+                receipts[write.key] = AmbiguousError(UNSEEN)
         return receipts
 
 

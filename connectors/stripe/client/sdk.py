@@ -11,7 +11,7 @@ import stripe
 from connectors.stripe.client.reply import Reply
 from connectors.stripe.manifest import API_VERSION
 from core.errors import AmbiguousError, RetryError
-from core.http.client import UNANSWERED, async_client, error_of
+from core.http.client import UNANSWERED, async_client, error_of, exchanged
 from core.http.transport import TIMEOUT_SECONDS
 from core.ports import Shell
 
@@ -69,15 +69,14 @@ class ShellHttpxClient(stripe.HTTPXClient):
     ) -> tuple[Reply, int, Mapping[str, str]]:
         """Send; a Reply takes the place of the body, so that the SDK neither parses nor logs it."""
         try:
-            answer = await self._client_async.request(method, url, headers=headers, content=post_data)
+            answer = await exchanged(self._client_async, method, url, headers, content=post_data)
         except UNANSWERED as error:
             meaning = error_of(error)
             if method == "get" and isinstance(meaning, AmbiguousError):
                 # a read changes nothing: its lost answer can be asked for again
                 meaning = RetryError(str(meaning))
             raise meaning from (error if isinstance(error, httpx.HTTPError) else None)
-        found = dict(answer.headers.items())
-        return Reply(answer.status_code, found, answer.content), answer.status_code, found
+        return Reply(answer.status, answer.headers, answer.body), answer.status, answer.headers
 
     async def close_async(self) -> None:
         """Let go of sockets."""

@@ -21,7 +21,7 @@ from connectors.stripe.errors import lost_reply
 from connectors.stripe.manifest import MANIFEST, limits
 from connectors.stripe.translate import documents, translator
 from connectors.stripe.webhook import StripeWebhooks
-from connectors.stripe.wire import HeadWire, compact, decode_customer
+from connectors.stripe.wire import UNDECODABLE, HeadWire, compact, decode_customer
 from core.errors import AccordError, BugError, GoneError, ReplyError
 from core.http.limits import RateLimiter
 from core.model.payouts import PaidOut, Payout
@@ -146,9 +146,11 @@ class StripeConnector:
         raw = compact(reply.body)
         try:
             head = msgspec.json.decode(raw, type=HeadWire)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             # the translator says what is wrong with it; the other objects of the batch flow
             return sighting_of(remote_id, raw)
+        if head.id != remote_id:
+            raise ReplyError("Stripe's answer shows another customer")
         return Missing(remote_id) if head.deleted else sighting_of(remote_id, raw)
 
     async def _write_one(self, write: Write) -> Written:
@@ -179,7 +181,7 @@ def _known(kind: str) -> None:
 def _decoded(reply: Reply, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ReplyError(f"Stripe's answer is not what it should be: {error}") from error
 
 

@@ -15,7 +15,7 @@ from connectors.stripe.client.documents import DocumentApi
 from connectors.stripe.connector.documents import Documents
 from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.lines import DISCOUNT_KEY, LINE_KEY
-from connectors.stripe.wire import HeadWire
+from connectors.stripe.wire import UNDECODABLE, HeadWire
 from connectors.stripe.wire.documents import (
     PART_KEY,
     InvoicePaymentWire,
@@ -206,5 +206,5 @@ def _of(write: Write) -> str:
 def _id_in(reply: Reply) -> str:
     try:
         return msgspec.json.decode(reply.body, type=HeadWire).id
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise AmbiguousError(f"the write's answer is garbage: {error}") from error

@@ -15,7 +15,7 @@ from connectors.stripe.connector.together import Turns, first_failure_raised, to
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeDocuments
 from connectors.stripe.translate.reading import charge_of
-from connectors.stripe.wire import HeadWire, is_storable, loads
+from connectors.stripe.wire import UNDECODABLE, HeadWire, compact, is_storable, loads
 from connectors.stripe.wire.documents import (
     ALSO_KEY,
     CreditLineWire,
@@ -110,7 +110,9 @@ class Documents:
             return Missing(remote_id, survivor=found[0] if found else None)
         try:
             reply = await self._api.one(kind, remote_id)
-            return await self.sighting(kind, reply.body)
+            wire = _shown(kind, remote_id, reply.body)
+            # of an odd one the translator says what is wrong with it; the other documents of the batch flow
+            return await self._whole(kind, wire) if wire else sighting_of(remote_id, compact(reply.body))
         except GoneError:
             return Missing(remote_id)
 
@@ -176,29 +178,27 @@ class Documents:
 
     async def sighting(self, kind: str, raw: bytes) -> Sighting:
         """The document with all of its lines, and nothing that is not looked at."""
-        wire = await self.completed(kind, raw)
+        return await self._whole(kind, decode_document(kind, raw))
+
+    async def _whole(self, kind: str, wire: DocumentWire) -> Sighting:
+        await self._complete(kind, wire)
         if not is_storable(wire.id):
             raise ReplyError("it has no usable id")
-        try:
-            return sighting_of(wire.id, encode_document(wire))
-        except UnicodeEncodeError as error:
-            raise ReplyError("a text contains a lone surrogate") from error
+        return sighting_of(wire.id, encode_document(wire))
 
-    async def completed(self, kind: str, raw: bytes) -> DocumentWire:
+    async def _complete(self, kind: str, wire: DocumentWire) -> None:
         """Lists bring the first ten lines only."""
-        wire = decode_document(kind, raw)
         if isinstance(wire, InvoicePaymentWire):
             wire.others = await self._other_parts(wire)
             wire.disputes = await self._disputes(wire)
-            return wire
+            return
         if not wire.lines.has_more:
-            return wire
+            return
         if isinstance(wire, InvoiceWire):
             wire.lines.data = [decode_as(one, LineWire) for one in await self._lines(kind, wire)]
         else:
             wire.lines.data = [decode_as(one, CreditLineWire) for one in await self._lines(kind, wire)]
         wire.lines.has_more = False
-        return wire
 
     async def _other_parts(self, wire: InvoicePaymentWire) -> list[InvoicePaymentWire] | None:
         """The parts of a copy of ours that settle other invoices than its first one does."""
@@ -250,10 +250,24 @@ class Documents:
             params["starting_after"] = _last(raws).id
 
 
+def _shown(kind: str, remote_id: str, body: bytes) -> DocumentWire | None:
+    """The document of an answer; None where it cannot be understood. ReplyError where the answer is another one."""
+    try:
+        wire = decode_document(kind, body)
+    except ReplyError:
+        found = loads(body)
+        if not isinstance(found, dict) or found.get("id") != remote_id:
+            raise
+        return None
+    if wire.id != remote_id:
+        raise ReplyError("Stripe's answer shows another document")
+    return wire
+
+
 def _last(raws: Sequence[bytes]) -> HeadWire:
     try:
         return _head.decode(raws[-1])
-    except (IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (IndexError, *UNDECODABLE) as error:
         raise ReplyError("Stripe's list goes on after a page without a usable id") from error
 
 

@@ -11,7 +11,7 @@ from connectors.stripe.client import Reply, StripeApi
 from connectors.stripe.connector.pages import objects_in, sighting_of
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
 from connectors.stripe.translate import StripeTranslator
-from connectors.stripe.wire import EventWire, HeadWire
+from connectors.stripe.wire import UNDECODABLE, EventWire, HeadWire
 from core.errors import BugError, GoneError, ReplyError, RetryError
 from core.model.remote import Remote
 from core.ports import Missing, Probe, Sighting
@@ -92,7 +92,7 @@ class Finder:
             return None
         try:
             about = bytes(_event.decode(raw).data.snapshot)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise ReplyError(f"Stripe's event of a deletion is not what it should be: {error}") from error
         return self._remote(about, mark)
 
@@ -130,7 +130,7 @@ def _external_id_of(remote: Remote) -> str | None:
 def _last_id(raws: Sequence[bytes]) -> str:
     try:
         return _head.decode(raws[-1]).id
-    except (IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (IndexError, *UNDECODABLE) as error:
         raise ReplyError("Stripe's list goes on after a page without a usable id") from error
 
 

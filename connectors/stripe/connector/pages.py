@@ -12,7 +12,17 @@ import msgspec
 
 from connectors.stripe.manifest import MANIFEST
 from connectors.stripe.translate import StripeTranslator
-from connectors.stripe.wire import UNSTORABLE, HeadsWire, HeadWire, PageWire, compact, encode, is_storable, loads
+from connectors.stripe.wire import (
+    UNDECODABLE,
+    UNSTORABLE,
+    HeadsWire,
+    HeadWire,
+    PageWire,
+    compact,
+    encode,
+    is_storable,
+    loads,
+)
 from core.errors import BugError, ReplyError
 from core.ports import Bad, Sighting
 
@@ -50,7 +60,7 @@ def customers_in(body: bytes, translator: StripeTranslator) -> Listed:
         if _NUL in text:
             return _judged(text, translator)
         page, heads = _page.decode(text), _heads.decode(text).data
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return _judged(body, translator)
     sightings = [sighting_of(head.id, bytes(raw)) for head, raw in zip(heads, page.data, strict=True)]
     return Listed(sightings, [], page.has_more, page.next_page, *_ends(heads))
@@ -64,7 +74,7 @@ def objects_in(body: bytes) -> tuple[list[bytes], PageWire]:
     """Return the objects of any list as compact bytes, and the page they came in."""
     try:
         page = _page.decode(compact(body))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         records, page = _records(body)
         return [encode(record) for record in records], page
     return [bytes(raw) for raw in page.data], page

@@ -16,7 +16,7 @@ from connectors.stripe.connector.ranges import FullCursor, full_page
 from connectors.stripe.manifest import API_VERSION, FED, MANIFEST
 from connectors.stripe.translate import StripeTranslator
 from connectors.stripe.webhook import StripeWebhooks
-from connectors.stripe.wire import EventWire, HeadWire, is_storable, loads
+from connectors.stripe.wire import UNDECODABLE, EventWire, HeadWire, is_storable, loads
 from core.errors import GoneError, ReplyError
 from core.ports import Bad, Notice, Page, Sighting
 
@@ -122,7 +122,7 @@ class _Feed:
             event = _event.decode(raw)
             about = bytes(event.data.snapshot)
             remote_id = _head.decode(about).id
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             self._add_odd(raw)
             return
         if not is_storable(remote_id):

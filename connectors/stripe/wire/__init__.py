@@ -14,6 +14,9 @@ from core.model.country import country_code
 from core.model.values import ADDRESS_PARTS, Value, tidy
 
 _COUNTRY_LENGTH: Final = 2
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading bytes raises that are not what they should be; the last one for lists in lists without end."""
+
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 UNSTORABLE: Final = "contains U+0000 or a lone surrogate"
@@ -91,7 +94,7 @@ def compact(body: bytes) -> bytes:
     """One spelling of a JSON text. Stripe indents: the same object in a list and alone differs in blanks only."""
     try:
         return msgspec.json.format(body, indent=-1)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return encode(loads(body))
 
 
@@ -109,7 +112,7 @@ def decode_customer(raw: bytes) -> CustomerWire:
         customer = _customer.decode(raw)
     except msgspec.ValidationError as error:
         raise ReplyError(f"not a Stripe customer: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         customer = _decode_slowly(raw)
     if customer.kind != "customer" or customer.deleted or not customer.id:
         raise ReplyError("not a live Stripe customer")

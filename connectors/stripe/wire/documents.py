@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from connectors.stripe.wire import loads
+from connectors.stripe.wire import UNDECODABLE, loads
 from core.errors import ReplyError
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
@@ -325,12 +325,16 @@ def decode_as(raw: bytes, kind: type[_T]) -> _T:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         raise ReplyError(f"not what Stripe documents: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         pass
     try:
-        return msgspec.convert(loads(raw), kind)
+        found = msgspec.convert(loads(raw), kind)
+        _encoder.encode(found)
     except msgspec.ValidationError as error:
         raise ReplyError(f"not what Stripe documents: {error}") from error
+    except UnicodeEncodeError as error:
+        raise ReplyError("a text contains a lone surrogate") from error
+    return found
 
 
 def decode_document(kind: str, raw: bytes) -> DocumentWire:

@@ -184,6 +184,19 @@ def test_no_definition_is_made_in_an_account_that_is_another_one(
     assert (result.code, made) == (1, [])
 
 
+def test_metadata_goes_on_elsewhere_while_one_provider_is_down(agreed: World, accord: Accord) -> None:
+    """The first one that was down ended it for those after it, with nothing said of them."""
+    edit(agreed, "quickbooks", phone="+4930123456")
+    agreed.exchanges["hubspot"] = _down
+    result = accord("sync", "--kind", "metadata", "--patience", "0", "--json")
+    assert (result.code, list(result.json["troubled"])) == (1, ["hubspot"])
+    assert "does not answer" in result.json["troubled"]["hubspot"]
+    assert next(iter(agreed.neutral("stripe").values()))["phone"] == "+4930123456"
+    told = accord("sync", "--kind", "metadata", "--patience", "0")
+    assert told.code == 1
+    assert "hubspot: " in told.out
+
+
 def test_kinds_are_checked_before_anything_is_done(agreed: World, accord: Accord) -> None:
     """Doing customers instead of what was asked for would look like success."""
     assert agreed.db.read_now(customers.count) == 1

@@ -131,7 +131,8 @@ async def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_without_end(h
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = Thread(target=_drip, args=(server, head), daemon=True)
         thread.start()
-        async with httpx.AsyncClient(transport=async_transport(shell(None), whole_seconds=0.5), timeout=0.4) as client:
+        hasty = Shell(StillClock(), hop, whole_seconds=0.5)
+        async with httpx.AsyncClient(transport=async_transport(hasty), timeout=0.4) as client:
             with pytest.raises(httpx.ReadTimeout, match=r"took over 0\.5 s in all") as caught:
                 await client.get(f"http://127.0.0.1:{server.getsockname()[1]}/")
         assert isinstance(error_of(caught.value), AmbiguousError)

@@ -13,7 +13,16 @@ from connectors.hubspot.sandbox import HubSpotSettings
 from connectors.hubspot.sandbox.billing import PRIMARY
 from connectors.hubspot.sandbox.settings import SCOPES
 from connectors.hubspot.translate import HubSpotTranslator
-from core.errors import AmbiguousError, BugError, ConfigError, GoneError, ReauthorizeError, RejectedError, RetryError
+from core.errors import (
+    AmbiguousError,
+    BugError,
+    ConfigError,
+    GoneError,
+    ReauthorizeError,
+    RejectedError,
+    ReplyError,
+    RetryError,
+)
 from core.model.remote import Wanted
 from core.ports import ConnectionConfig, HttpRequest, HttpResponse, Missing, Probe, Written
 
@@ -379,6 +388,17 @@ def test_a_tie_that_cannot_be_read_back_is_unclear(billing: Any) -> None:
     assert isinstance(tied(billing, first.sighting, firm), AmbiguousError)
     billing.exchange = None
     assert isinstance(billing.run(billing.connector.read("customer", [first.sighting.id]))[first.sighting.id], Missing)
+
+
+def test_an_answer_that_says_nothing_of_ties_does_not_say_that_there_are_none(billing: Any) -> None:
+    """A contact lost its company, and an invoice its lines, by an empty answer; a tie counted as made by one."""
+    firm = pair(billing)[1]
+    first = made(billing, firm)[0]
+    on(f"{BOTH}/batch/create", saying(200, {}), billing)
+    assert isinstance(tied(billing, first.sighting, firm), AmbiguousError)
+    on(f"{BOTH}/batch/read", saying(200, {}), billing)
+    with pytest.raises(ReplyError):
+        billing.run(billing.connector.read("customer", [first.sighting.id]))
 
 
 def test_without_the_setting_nothing_more_is_asked(world: Any) -> None:

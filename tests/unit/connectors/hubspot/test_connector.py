@@ -449,7 +449,7 @@ def test_an_archived_object_is_missing_however_it_is_returned(world: Any) -> Non
     [
         (saying(500), RetryError),
         (saying(200, b"garbage"), ReplyError),
-        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RetryError),
+        (saying(207, {"results": [], "errors": [{"category": "INTERNAL", "message": "no"}]}), RejectedError),
         (saying(200, {"results": [{"no": "id"}]}), ReplyError),
         (raising(TimeoutError()), RetryError),
         (raising(ConnectionResetError()), RetryError),
@@ -1022,6 +1022,47 @@ def test_objects_are_read_even_if_their_history_is_refused(world: Any) -> None:
     world.exchange = refused
     told = world.run(world.connector.recall("customer", [world.past]))[seen.id]
     assert (world.remote(told.now).fields["phone"], told.overwritten) == ("2", {})
+
+
+@pytest.mark.parametrize("half", [b"\xff", b"\\ud83d"])
+def test_an_object_with_half_a_letter_in_its_history_is_handed_on(world: Any, half: bytes) -> None:
+    """Who looks at it says what is wrong; it was taken for a bug of Accord's."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"}))
+    world.update(seen, {"phone": "2"})
+
+    def halved(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        return HttpResponse(answer.status, answer.headers, answer.body.replace(b"Ada", half))
+
+    world.exchange = halved
+    told = world.run(world.connector.recall("customer", [world.past]))[seen.id]
+    assert told.overwritten == {}
+    assert half in told.now.raw
+
+
+HALF = b"\\ud83d"
+"""Half a surrogate pair, escaped: JSON may carry it, and no database stores it."""
+
+
+@pytest.mark.parametrize("kind", ["contact", "company"])
+def test_an_object_with_half_a_letter_does_not_block_its_batch(world: Any, kind: str) -> None:
+    """Its bytes are handed on, and that field is held; it kept the whole connection from being read."""
+    whole = {"customer_type": "company"} if kind == "company" else {}
+    odd, good = (world.hubspot.edit("customer", None, {"name": name, **whole}) for name in ("ODD", "Good"))
+
+    def halved(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        return HttpResponse(answer.status, answer.headers, answer.body.replace(b"ODD", HALF))
+
+    world.exchange = halved
+    found = world.run(world.connector.read("customer", [odd, good]))
+    assert world.remote(found[good]).fields["name"] == "Good"
+    told = world.remote(found[odd])
+    assert "name" not in told.fields
+    assert "parent" not in told.fields  # nothing was asked about it, so that nothing is said
+    seen = found[good]
+    world.hubspot.edit("customer", good, {"name": "ODD"})
+    assert type(world.update(seen, {"phone": "2"}, is_known=False)) is AmbiguousError
 
 
 # ---- limits and transport ------------------------------------------------------------------------------

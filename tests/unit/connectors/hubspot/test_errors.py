@@ -187,8 +187,8 @@ def test_a_message_that_cannot_be_taken_apart_is_shown_whole(listed: str) -> Non
         ("CONFLICT", RejectedError, RejectedError),
         ("OBJECT_ALREADY_EXISTS", TakenError, TakenError),
         ("MISSING_REQUIRED_PROPERTY", RejectedError, RejectedError),
-        ("INTERNAL", RetryError, AmbiguousError),
-        (None, RetryError, AmbiguousError),
+        ("INTERNAL", RejectedError, AmbiguousError),
+        (None, RejectedError, AmbiguousError),
     ],
 )
 def test_one_input_of_a_batch_fails_in_its_own_way(

@@ -2,6 +2,7 @@
 """The connector over the look-alike, with the production client code and no sockets."""
 
 import asyncio
+import dataclasses
 import json
 import subprocess
 import sys
@@ -532,6 +533,16 @@ def test_could_not_read_is_not_missing(world: Any, answer: HttpResponse, error: 
     world.tamper = lambda *_: answer
     with pytest.raises(error):
         world.run(world.connector.read("customer", [remote_id]))
+
+
+def test_an_answer_that_shows_another_customer_is_none(world: Any) -> None:
+    """Its values would be written to whom was asked for."""
+    one, other = seed(world, 2)
+    world.tamper = lambda request, _: world.stripe.respond(
+        dataclasses.replace(request, url=request.url.replace(one, other))
+    )
+    with pytest.raises(ReplyError, match="another customer"):
+        world.run(world.connector.read("customer", [one]))
 
 
 def test_one_unreadable_object_does_not_block_its_batch(world: Any) -> None:

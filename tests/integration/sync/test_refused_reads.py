@@ -1,0 +1,107 @@
+"""One object whose read is refused for good is its own trouble: nobody else at its connection waits for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from core.ports import HttpRequest, HttpResponse
+from core.store import connections
+from tests.support.acting import change_only, everybody, failing
+from tests.support.world import NAMES, World
+
+pytestmark = pytest.mark.anyio
+
+STRIPE = {"error": {"type": "invalid_request_error", "message": "Invalid id"}}
+HUBSPOT = {"status": "error", "category": "VALIDATION_ERROR", "message": "Invalid input JSON: no such id can be"}
+QUICKBOOKS = {"Fault": {"Error": [{"Message": "Invalid Id", "code": "2030", "Detail": "x"}], "type": "ValidationFault"}}
+PHONE = "+1 415 555 0100"
+REFUSALS = {"stripe": STRIPE, "hubspot": HUBSPOT, "quickbooks": QUICKBOOKS}
+
+
+async def two_customers() -> World:
+    """In agreement everywhere."""
+    world = World()
+    for name in ("Ada", "Bob"):
+        world.lookalikes["stripe"].edit("customer", None, {"name": name, "email": f"{name}@example.test".lower()})
+    await world.activate_all()
+    return world
+
+
+def id_of(world: World, name: str, who: str) -> str:
+    """Whose object it is at a look-alike."""
+    return next(one for one, fields in world.neutral(name).items() if fields["name"] == who)
+
+
+def is_read_of(request: HttpRequest, remote_id: str) -> bool:
+    """Whether a request reads this object, alone or with others."""
+    number = remote_id.rpartition(":")[2]
+    if request.method == "POST":
+        inputs = json.loads(request.body).get("inputs", ()) if request.url.endswith("/batch/read") else ()
+        return number in [one["id"] for one in inputs]
+    told = request.url.partition("?")
+    return told[0].endswith(f"/{number}") or f"%27{number}%27" in told[2]
+
+
+def refuse(world: World, name: str, remote_id: str, status: int, told: object) -> None:
+    """From now on, whatever reads this object is answered so."""
+    inner = world.exchanges[name]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if is_read_of(request, remote_id):
+            return HttpResponse(status, {"content-type": "application/json"}, json.dumps(told).encode())
+        return inner(request)
+
+    world.exchanges[name] = exchange
+
+
+def edit_both(world: World, name: str, phone: str) -> None:
+    """What only a read at `name` carries on: an edit there, of both, which its own feed tells."""
+    for one in world.neutral(name):
+        world.lookalikes[name].edit("customer", one, {"phone": phone})
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_object_whose_read_is_refused_stops_nobody_else(name: str) -> None:
+    """One id that the provider takes for nonsense paused the whole connection, again and again."""
+    world = await two_customers()
+    bad = id_of(world, name, "Ada")
+    refuse(world, name, bad, 400, REFUSALS[name])
+    edit_both(world, name, PHONE)
+    for one in everybody(world):
+        change_only(world, one.external_id, email=f"{one.fields['name']}.new@example.test".lower())
+    await world.next_sweep()
+    assert {one.fields["name"]: one.fields.get("phone") for one in everybody(world)}["Bob"] == PHONE
+    assert world.neutral(name)[id_of(world, name, "Bob")]["email"] == "bob.new@example.test"
+    row = world.db.read_now(lambda tx: connections.get(tx, name))
+    assert (row.error, row.paused_until) == ("", None)
+    (told,) = failing(world)
+    assert (told.connection, told.code) == (name, "rejected")
+
+
+async def test_an_object_that_hubspot_fails_at_stops_nobody_else() -> None:
+    """One input of a batch fails again and again, in words that no list names; the others of the batch are answered."""
+    world = await two_customers()
+    bad = id_of(world, "hubspot", "Ada").rpartition(":")[2]
+    inner = world.exchanges["hubspot"]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if not is_read_of(request, bad):
+            return inner(request)
+        asked = json.loads(request.body)
+        asked["inputs"].remove({"id": bad})
+        told = json.loads(inner(replace(request, body=json.dumps(asked).encode())).body) if asked["inputs"] else {}
+        failed = {"status": "error", "category": "INTERNAL", "message": "no", "context": {"ids": [bad]}}
+        body = {"results": [], **told, "errors": [failed]}
+        return HttpResponse(207, {"content-type": "application/json"}, json.dumps(body).encode())
+
+    world.exchanges["hubspot"] = exchange
+    edit_both(world, "hubspot", PHONE)
+    await world.next_sweep()
+    assert {one.fields["name"]: one.fields.get("phone") for one in everybody(world)} == {"Ada": None, "Bob": PHONE}
+    row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+    assert (row.error, row.paused_until) == ("", None)
+    (told,) = failing(world)
+    assert (told.connection, told.code) == ("hubspot", "rejected")
