@@ -164,6 +164,8 @@ REQUIRED: Final[tuple[str, ...]] = (
     "hold: unrepresentable",
     "hold: ambiguous_match",
     "unreadable value",
+    "erased",
+    "edited what stays of the erased",
     *DOCUMENTS,
 )
 """Paths that a campaign of some size must reach: a check whose case never comes up proves nothing."""

@@ -77,6 +77,7 @@ class Checks:
     def mutation(self, site: Site, one: Mutation) -> Behind | None:
         """I2: a committed intent with this key (or body) was there before the write. Returns it."""
         intent = self._world.db.read_now(lambda tx: intent_behind(tx, site.name, one))
+        self._world.erasures.written(site.name, one)
         if intent is None:
             self.fail(f"I2: {site.name} {one.action} {one.id} has no committed intent (key {one.request_key})")
             return None
@@ -125,6 +126,7 @@ class Checks:
         """Everything that must hold once the world has come to rest."""
         self.raise_bugs()
         self._world.db.read_now(self._judge)
+        self._world.db.read_now(self._world.erasures.at_rest)
         if self._world.audit is not None:
             self._world.db.read_now(self._world.audit.at_rest)
         if self.problems:
@@ -320,7 +322,8 @@ class Checks:
         gone = (JOURNAL.c.action.in_(("gone", "merged")), JOURNAL.c.kind == KIND)
         statement = sa.select(JOURNAL.c.connection, JOURNAL.c.remote_id).where(*gone)
         for connection, remote_id in rest.tx.rows(statement):
-            if remote_id not in self.deleted.get(connection, ()) and remote_id not in self.merged:
+            is_erased = remote_id is None
+            if not is_erased and remote_id not in self.deleted.get(connection, ()) and remote_id not in self.merged:
                 self.fail(f"S3: {connection} {remote_id} was taken for gone while it was there")
 
     def final_state(self) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
 from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
+from tests.simulation.drawn_ends import with_erasures
 from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
@@ -67,7 +68,8 @@ def tape_of(seed: int) -> Tape:
     tape = with_entities(tape, Random(f"entities {seed}"))
     tape = with_quiet_days(tape, Random(f"quiet days {seed}"))
     tape = with_marks(tape, Random(f"marks {seed}"))
-    return _with_answers(tape, Random(f"answers {seed}"))
+    tape = _with_answers(tape, Random(f"answers {seed}"))
+    return with_erasures(tape, Random(f"erasures {seed}"))
 
 
 def _profile(rng: Random) -> Profile:

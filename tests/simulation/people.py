@@ -175,6 +175,14 @@ class People:
         """Somebody answers a question."""
         self._world.answering.answer(event)
 
+    def _on_erase(self, event: Event) -> None:
+        """Somebody is erased."""
+        self._world.erasures.erase(event)
+
+    def _on_edit_erased(self, event: Event) -> None:
+        """What stays of one who was erased is changed where it is."""
+        self._world.erasures.edit(event)
+
     def _on_assign(self, event: Event) -> None:
         """Whose a customer is who was nobody's."""
         if event.system == REGISTRY:

@@ -31,6 +31,7 @@ from tests.simulation.answering import Answering
 from tests.simulation.auditing import Audit
 from tests.simulation.checks import Checks, FailedError
 from tests.simulation.clerks import Clerks
+from tests.simulation.erasures import Erasures
 from tests.simulation.life import Crash, Life
 from tests.simulation.operators import Operators
 from tests.simulation.people import People
@@ -132,7 +133,7 @@ class SimWorld:
         self.checks, self.people = Checks(self), People(self)
         self.operators, self.post, self.answering = Operators(self), Post(self), Answering(self)
         profile = tape.profile
-        self.accounts, self.across = Accounts(self), Across(self)
+        self.accounts, self.across, self.erasures = Accounts(self), Across(self), Erasures(self)
         self.clerks = Clerks(self, profile.billing)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(

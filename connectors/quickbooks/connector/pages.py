@@ -18,6 +18,7 @@ from core.ports import Bad, Notice, Page, Sighting
 _PREFIX: Final = str(MANIFEST.translation).encode()
 _SUSPECTS: Final = (b"\\u0000", b"\\ud", b"\\uD")
 """Escapes that may stand for characters that no database stores; a pair of surrogates is innocent."""
+_ABOVE: Final = b'"ParentRef"'
 EVERYONE: Final = "Active in (true, false)"
 """A query without this condition leaves inactive customers out, and they would look deleted."""
 FIRST_VERSION: Final = "0"
@@ -42,8 +43,22 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def sighting(remote_id: str, raw: bytes) -> Sighting:
-    """Name one object's bytes."""
+    """Name one object's bytes; who is above it is named by id alone: that one's name is nothing of its own."""
+    if _ABOVE in raw:
+        raw = _without_names_above(raw)
     return Sighting(remote_id, blake2b(_PREFIX + raw, digest_size=16).hexdigest(), raw)
+
+
+def _without_names_above(raw: bytes) -> bytes:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw
+    if not isinstance(found, dict) or not isinstance(found.get("ParentRef"), dict):
+        return raw
+    own = {name: value for name, value in found.items() if name != "FullyQualifiedName"}
+    own["ParentRef"] = {name: value for name, value in found["ParentRef"].items() if name != "name"}
+    return json.dumps(own, separators=(",", ":")).encode()
 
 
 def queried(body: bytes, entity: str = "Customer") -> list[bytes]:

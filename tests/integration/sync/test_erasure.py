@@ -250,6 +250,23 @@ async def test_likely_objects_and_children_are_told_and_left_alone() -> None:
     assert (found.likely, found.children) == ([Remains("stripe", str(twin))], ["child"])
 
 
+async def test_a_child_in_the_books_does_not_name_its_erased_parent() -> None:
+    """QuickBooks spells out who is above whom in the child's own object: that is the parent's name, not the child's."""
+    world = await known()
+    books, (parent,) = world.lookalikes["quickbooks"], everybody(world)
+    above = only(world, "quickbooks")
+    child = books.edit("customer", None, {"name": "Basement"})
+    await all_day(world)
+    books.edit("customer", child, {"parent": above})
+    await all_day(world)
+    assert any(one.fields.get("parent") == parent.external_id for one in everybody(world))
+    erased(world, parent.external_id)
+    assert [one for one in SECRETS if one in everything(world)] == []
+    books.edit("customer", child, {"phone": "+49301234569"})
+    await all_day(world)
+    assert [one for one in SECRETS if one in everything(world)] == []
+
+
 async def test_what_was_unlinked_before_is_erased_too() -> None:
     """A tombstone of the weaker kind becomes one of the stronger."""
     world = await known()

@@ -1,0 +1,43 @@
+"""Draws what befalls the registry in some worlds: erasures."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from tests.simulation.tape import Event, Tape
+
+SHARE: Final = 0.125
+FIRST_NUMBER: Final = 5000
+"""Values are told apart by their numbers: others begin at 0."""
+
+
+def with_erasures(tape: Tape, rng: Random) -> Tape:
+    """In some worlds customers are erased, and somebody changes what stays of them at the systems."""
+    if rng.random() >= SHARE:
+        return tape
+    events, number = list(tape.events), FIRST_NUMBER
+    for _ in range(rng.randint(1, 2)):
+        at = rng.randint(len(events) // 3, len(events))
+        events.insert(at, Event(after=_after(rng), what="erase", pick=rng.randrange(10**9)))
+        for _ in range(rng.randint(0, 2)):
+            number += 1
+            edit = Event(after=_after(rng), what="edit_erased", pick=rng.randrange(1000), changes=_change(rng, number))
+            events.insert(rng.randint(at + 1, len(events)), edit)
+    return msgspec.structs.replace(tape, events=events)
+
+
+def _after(rng: Random) -> float:
+    return rng.choice([0.0, rng.uniform(0, 2), rng.uniform(0, 5), rng.uniform(5, 90)])
+
+
+def _change(rng: Random, number: int) -> dict[str, Any]:
+    changes = {
+        "name": f"Di Number{number}",
+        "email": f"mail{number}@example.test",
+        "phone": f"+4930{1_000_000 + number}",
+    }
+    field = rng.choice(sorted(changes))
+    return {field: changes[field]}
