@@ -167,6 +167,8 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         return
     elif choice == by_hand.BOOKED:
         by_hand.book(tx, row, hold.detail, actor=actor, now=now)
+    elif choice in ("create", "retry"):
+        _ask_for(tx, row, now)
     elif choice == "recreate":
         fresh = _made_anew(tx, hub, row)
         hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
@@ -196,6 +198,12 @@ def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None
     _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
 
 
+def _ask_for(tx: Tx, row: MappingRow, now: float) -> None:
+    """A person wants this customer's object made, whatever policy creates by the time it is."""
+    if row.kind == KIND and row.state == "pending":
+        mappings.update(tx, [msgspec.structs.replace(row, note=mappings.ASKED, updated_at=now)])
+
+
 def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     """The next generation of a mapping, whose object is to be made."""
     now, generation = hub.clock.now(), row.generation + 1
@@ -205,6 +213,7 @@ def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     fresh = mappings.pending(
         name, row.record_id, row.connection, kind=row.kind, part=row.part, generation=generation, now=now
     )
+    fresh = msgspec.structs.replace(fresh, note=mappings.ASKED)
     if row.kind in KINDS:
         # what a person booked beside the old one stands there still
         fresh = msgspec.structs.replace(fresh, base=by_hand.kept(row), note=RECREATED)
