@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from core.api import shapes
 from core.api.context import Actor, CallerIn, HubIn, at, needs, new_router
 from core.api.customers import failure_shown
 from core.errors import InvalidInputError
-from core.model.holds import APPROVER_REASONS, CHOICES, TEXTS
+from core.model.holds import APPROVER_REASONS, TEXTS
 from core.model.scopes import APPROVE, READ, WRITE
 from core.store import connections, customers, failures, holds, inbox
 from core.store.database import Tx
@@ -42,7 +43,8 @@ async def list_holds(
         found = holds.listing(tx, connection=connection, reason=reason, record_id=record, limit=limit)
         names = customers.external_ids(tx, [one.record_id for one in found])
         total = holds.count(tx, connection=connection, reason=reason, record_id=record)
-        return shapes.Holds(data=[_hold(one, names) for one in found], total=total)
+        offered = answers.choices(tx, found)
+        return shapes.Holds(data=[_hold(one, names, offered[one.id]) for one in found], total=total)
 
     return await hub.db.read(work)
 
@@ -73,15 +75,15 @@ async def answer_hold(hub: HubIn, caller: CallerIn, hold_id: str, given: shapes.
         answers.answer(tx, hub, hold_id, given.choice, actor=caller.actor, digest=given.digest)
         found = holds.get(tx, hold_id)
         assert found is not None  # noqa: S101 - answered just now
-        return _hold(found, customers.external_ids(tx, [found.record_id]))
+        return _hold(found, customers.external_ids(tx, [found.record_id]), answers.choices(tx, [found])[found.id])
 
     return await hub.db.run(work)
 
 
-def _hold(one: Hold, names: dict[str, str]) -> shapes.HoldShown:
+def _hold(one: Hold, names: dict[str, str], offered: Sequence[str]) -> shapes.HoldShown:
     values = msgspec.structs.asdict(one) | {
         "text": TEXTS.get(one.reason, ""),
-        "choices": list(CHOICES.get(one.reason, ())),
+        "choices": list(offered),
         "external_customer_id": names.get(one.record_id or ""),
         "opened_at": at(one.opened_at),
     }

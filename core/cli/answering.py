@@ -118,16 +118,17 @@ def _all(desk: Desk, filters: dict[str, str], choice: str, *, is_dry: bool, is_s
 
 def _matching(tx: Tx, filters: dict[str, str], choice: str) -> tuple[list[Hold], dict[str, str]]:
     """Open holds, all of which know the choice, and whose they are."""
-    from core.model.holds import CHOICES
     from core.store import connections, customers
     from core.store import holds as rows
+    from core.sync.answers import choices
 
     known_row([one.name for one in connections.every(tx)], filters.get("connection"))
     found = rows.listing(tx, limit=_EVERY, **filters)
     # one candidate for many holds would be a slip, so `link:<id>` is no choice here
-    odd = sorted({one.reason for one in found if choice not in CHOICES[one.reason] or "<" in choice})
+    offered = choices(tx, found)
+    odd = {one.reason: offered[one.id] for one in found if choice not in offered[one.id] or "<" in choice}
     if odd:
-        limit = "; ".join(f"{one}: {', '.join(CHOICES[one])}" for one in odd)
+        limit = "; ".join(f"{one}: {', '.join(odd[one])}" for one in sorted(odd))
         cure = "narrow it down with --where reason=..., and answer links one by one"
         raise InvalidInputError(
             f"{choice!r} is no choice for all of {len(found)}", field="choice", limit=limit, cure=cure

@@ -50,18 +50,19 @@ def holds(
     from core.model.holds import TEXTS
     from core.store import customers
     from core.store import holds as rows
+    from core.sync.answers import choices
 
     if reason is not None and reason not in TEXTS:
         raise InvalidInputError(f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS))
 
-    def look(tx: Tx) -> tuple[list[Hold], dict[str, str], dict[str, str]]:
+    def look(tx: Tx) -> tuple[list[dict[str, object]], dict[str, str]]:
         _check_connection(tx, connection)
         found = rows.listing(tx, connection=connection, reason=reason, limit=limit)
-        return found, customers.external_ids(tx, [one.record_id for one in found]), open_ids(tx)
+        owners, offered = customers.external_ids(tx, [one.record_id for one in found]), choices(tx, found)
+        return [_hold(one, owners, offered[one.id]) for one in found], open_ids(tx)
 
     with desk.root.open_hub() as hub:
-        found, owners, short = hub.db.read_now(look)
-    shown = [_hold(one, owners) for one in found]
+        shown, short = hub.db.read_now(look)
     desk.show(shown, lambda screen: _draw_holds(screen, shown, short))
 
 
@@ -71,8 +72,8 @@ def _check_connection(tx: Tx, connection: str | None) -> None:
     known_row([one.name for one in connections.every(tx)], connection)
 
 
-def _hold(one: Hold, owners: dict[str, str]) -> dict[str, object]:
-    from core.model.holds import CHOICES, TEXTS
+def _hold(one: Hold, owners: dict[str, str], offered: Sequence[str]) -> dict[str, object]:
+    from core.model.holds import TEXTS
 
     return {
         "id": one.id,
@@ -84,7 +85,7 @@ def _hold(one: Hold, owners: dict[str, str]) -> dict[str, object]:
         "why": TEXTS[one.reason],
         "detail": one.detail,
         "digest": one.digest,
-        "choices": list(CHOICES[one.reason]),
+        "choices": list(offered),
         "opened_at": one.opened_at,
     }
 

@@ -51,7 +51,7 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str],
 
 def _unparked(tx: Tx, name: str, waiting: int) -> int:
     """What a person is to say a word about does not wait; nor does what is of customers nobody knows."""
-    parked = ("guard", "rejected", work.OBSERVED, ownerless.PARKED)
+    parked = ("guard", "rejected", work.OBSERVED, work.UNWANTED, ownerless.PARKED)
     return waiting - sum(work.count_parked(tx, name, by) for by in parked)
 
 

@@ -79,7 +79,7 @@ async def planned(
 
 def verdict_of(plans: Sequence[Plan]) -> int:
     """The exit code of a dry run."""
-    kinds: set[str] = {kind for one in plans for kind in one.counts}
+    kinds: set[str] = {kind for one in plans for kind in one.counts if kind != "wait"}
     kinds |= {some.outcome for one in plans if one.documents for some in one.documents.sums}
     if kinds - {"hold"}:
         return CHANGES

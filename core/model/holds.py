@@ -67,7 +67,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     AMBIGUOUS_MATCH: ("link:<id>", "create", "leave"),
     NAME_TAKEN: ("link:<id>", "retry", "leave"),
     REJECTED: ("retry", "leave"),
-    REMOTE_GONE: ("recreate", "unlink"),
+    REMOTE_GONE: ("recreate", "unlink", "archive"),
     EXTERNAL_ID_CHANGED: ("accept", "registry"),
     MERGED: ("link:<id>", "unlink"),
     MASS_CHANGE: ("approve", "reject"),
@@ -82,6 +82,12 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     BALANCE_DIFFERS: ("retry", "leave"),
     ENTITY_CHANGED: ("accept", "rebook"),
 }
+
+
+def offered(reason: str, *, is_customer: bool) -> tuple[str, ...]:
+    """The choices of a hold: of a document or a part there is no customer who could end."""
+    return tuple(one for one in CHOICES.get(reason, ()) if is_customer or one != "archive")
+
 
 APPROVER_REASONS: Final = frozenset({MASS_CHANGE, LISTING_SHRANK})
 """Many records hang on one answer to these."""

@@ -14,6 +14,8 @@ from core.store.tables import CUSTOMERS, MAPPINGS
 from core.store.text import SOME, AnyRow, chunks, dump
 
 ENDED = "ended"
+ASKED: Final = "asked for"
+"""The note of one whose object a person wants made, whatever policy creates by itself."""
 IS_LIVE: Final = MAPPINGS.c.state != sa.literal_column("'ended'")
 """As a literal, not a parameter: only so may the planner use the partial indexes."""
 _COLUMNS = (

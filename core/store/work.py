@@ -26,6 +26,8 @@ STALE: Final = "not what was approved"
 """The reason of one whose change had become another one by the time it was to be made."""
 OBSERVED: Final = "activation"
 """What those are parked by that were looked at while their connection was observing."""
+UNWANTED: Final = "creates"
+"""What those are parked by that policy does not create any more."""
 MERGED_INTO: Final = "merged into "
 """What begins the reason of an object of which a delivery says that another one absorbed it; then that one's id."""
 

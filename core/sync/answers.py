@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError
@@ -20,7 +22,7 @@ from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts
-from core.sync.registry import forget
+from core.sync.registry import archive, forget
 
 
 def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: str | None = None) -> Hold:
@@ -80,7 +82,7 @@ def _closed_by(hold: Hold) -> str:
 
 def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
     """Refuse a choice that the hold does not offer, or one for values that are not there any more."""
-    allowed = holds.CHOICES[hold.reason]
+    allowed = choices(tx, [hold])[hold.id]
     is_link = choice.startswith("link:") and len(choice) > len("link:") and "link:<id>" in allowed
     if choice not in allowed and not is_link:
         raise InvalidInputError(f"{choice!r} is no choice here", field="choice", limit=", ".join(allowed))
@@ -95,6 +97,13 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
         owner = ", ".join(holds.candidates_of(hold.detail))
         cure = "give the object another one there, link it, or leave it"
         raise InvalidInputError(f"its external id is that of customer {owner}", field="choice", cure=cure)
+
+
+def choices(tx: Tx, some: Sequence[Hold]) -> dict[str, tuple[str, ...]]:
+    """What each of some holds offers, by its id."""
+    rows = mappings.by_ids(tx, [one.subject[2:] for one in some if one.reason == holds.REMOTE_GONE])
+    own = {work.mapping_subject(row.id) for row in rows.values() if row.kind == KIND and not row.part}
+    return {one.id: holds.offered(one.reason, is_customer=one.subject in own) for one in some}
 
 
 def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
@@ -147,24 +156,34 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
     if choice.startswith("link:"):
         _link(tx, hub, row, choice[len("link:") :], actor)
     elif choice in ("leave", "unlink"):
-        # its object stays known as its own: else it would enter as a new customer, and be made everywhere
-        kept = None if hold.reason == holds.MERGED else row.remote_id
-        _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
-        if row.kind == KIND and not row.part:
-            let_go_parts(tx, hub, row, actor)
-        if row.kind == KIND:
-            forget(tx, hub, row)
-            parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
+        _let_go(tx, hub, row, hold, actor)
         return
     elif hold.reason == holds.DOCUMENT_GONE and choice == "accept":
         count_as_void(tx, hub, row, actor=actor, trace=hold.id)
         return
+    elif choice == "archive":
+        owner = customers.by_ids(tx, [row.record_id])[row.record_id]
+        archive(tx, hub, owner.external_id, actor=actor, trace=hold.id)
+        return
     elif choice == by_hand.BOOKED:
         by_hand.book(tx, row, hold.detail, actor=actor, now=now)
+    elif choice in ("create", "retry"):
+        _ask_for(tx, row, now)
     elif choice == "recreate":
         fresh = _made_anew(tx, hub, row)
         hold = msgspec.structs.replace(hold, subject=work.mapping_subject(fresh.id))
     _look_again(tx, hub, hold)
+
+
+def _let_go(tx: Tx, hub: Hub, row: MappingRow, hold: Hold, actor: str) -> None:
+    # its object stays known as its own: else it would enter as a new customer, and be made everywhere
+    kept = None if hold.reason == holds.MERGED else row.remote_id
+    _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
+    if row.kind == KIND and not row.part:
+        let_go_parts(tx, hub, row, actor)
+    if row.kind == KIND:
+        forget(tx, hub, row)
+        parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
 
 
 def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None:
@@ -179,6 +198,12 @@ def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None
     _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
 
 
+def _ask_for(tx: Tx, row: MappingRow, now: float) -> None:
+    """A person wants this customer's object made, whatever policy creates by the time it is."""
+    if row.kind == KIND and row.state == "pending":
+        mappings.update(tx, [msgspec.structs.replace(row, note=mappings.ASKED, updated_at=now)])
+
+
 def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     """The next generation of a mapping, whose object is to be made."""
     now, generation = hub.clock.now(), row.generation + 1
@@ -188,6 +213,7 @@ def _made_anew(tx: Tx, hub: Hub, row: MappingRow) -> MappingRow:
     fresh = mappings.pending(
         name, row.record_id, row.connection, kind=row.kind, part=row.part, generation=generation, now=now
     )
+    fresh = msgspec.structs.replace(fresh, note=mappings.ASKED)
     if row.kind in KINDS:
         # what a person booked beside the old one stands there still
         fresh = msgspec.structs.replace(fresh, base=by_hand.kept(row), note=RECREATED)

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from core.model.family import Kin
 from core.model.holds import LOST_CREATE
 from core.model.keys import email_key
 from core.model.match import ANSWERED, NEVER_AGAIN, Double, Match, match_before_create
@@ -29,6 +30,7 @@ from core.sync.outcome import Outcome
 from core.sync.refusals import refusal_in
 from core.sync.unsure import Unsure
 from core.sync.verdicts import verdict_on
+from core.sync.wanted import is_wanted, set_aside
 
 IN_QUESTION: Final = "its object there may be another customer's, about which a person is asked (lost_create)"
 
@@ -59,16 +61,34 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
         holds_here = held.get(work.mapping_subject(name), ())
         there, answer = doubles.get(name, ()), hold_rows.answers(holds_here).get("")
         found = match_before_create(there, _policy(tx, connection, mapping, customer, there), answer)
-        if found.kind == "enter" and not mapping.part and (why := family.must_wait(customer)):
-            until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
-            work.postpone(tx, connection.name, {rows[name].subject: until}, is_attempt=False, reason=why)
+        if found.kind == "enter" and not is_wanted(connection, customer, mapping):
+            set_aside(tx, hub, connection, rows[name], mapping, holds_here)
+        elif found.kind == "enter" and not mapping.part and (why := family.must_wait(customer)):
+            _wait_for_parent(tx, hub, connection, rows[name], why)
         elif found.kind == "enter":
             kin = family.kin(customer, None)
-            verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here)
-            cases.append(Case(rows[name], mapping, customer, None, kin, verdict, refusal=refusal_in(holds_here)))
+            cases.append(_case(hub, connection, rows[name], mapping, customer, kin, holds_here))
         else:
             _not_created(tx, hub, connection, rows[name], mapping, found, outcome)
     return cases
+
+
+def _case(
+    hub: Hub,
+    connection: Connection,
+    row: DirtyRow,
+    mapping: MappingRow,
+    customer: Customer,
+    kin: Kin,
+    held: Sequence[Hold],
+) -> Case:
+    verdict = verdict_on(hub, connection, customer, mapping, kin, held)
+    return Case(row, mapping, customer, None, kin, verdict, refusal=refusal_in(held))
+
+
+def _wait_for_parent(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, why: str) -> None:
+    until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
+    work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False, reason=why)
 
 
 def _without_asked(

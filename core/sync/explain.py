@@ -33,6 +33,7 @@ from core.sync.documents.standing import BASE
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
+from core.sync.wanted import NOT_WANTED
 
 ENTRIES_SHOWN = 30
 EVERY = 1_000_000
@@ -119,6 +120,8 @@ def _why(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
     parked = work.parked_by(tx, row.connection, subject)
     if parked is None:
         return reason
+    if parked == work.UNWANTED:
+        return NOT_WANTED
     if parked == work.OBSERVED:
         return f"{reason}; until {row.connection} is activated"
     if parked != guard.PARKED:
@@ -174,7 +177,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "documents": _documents(tx, hub, name),
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
-                "waiting": waiting.get(name, 0) - work.count_parked(tx, name, ownerless.PARKED),
+                "waiting": waiting.get(name, 0) - _parked(tx, name),
                 "inbox": letters.get((name, "new"), 0),
                 "poison": letters.get((name, "poison"), 0),
                 "held": sum(times for (where, _), times in held.items() if where == name),
@@ -195,6 +198,11 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
         "holds": sum(held.values()),
         "failures": sum(failed.values()),
     }
+
+
+def _parked(tx: Tx, name: str) -> int:
+    """What waits for no time and no answer: for its customer to be known, or for policy to want it."""
+    return work.count_parked(tx, name, ownerless.PARKED) + work.count_parked(tx, name, work.UNWANTED)
 
 
 def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:

@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from core.model.family import LONGEST_CHAIN, PARENT, Kin, chain_above, circle, named, without
-from core.model.match import may_create
 from core.model.parts import belonging
 from core.model.remote import Hierarchy, Refusal, Remote
 from core.model.values import Value
@@ -22,6 +21,7 @@ from core.store.mappings import MappingRow
 from core.sync.documents.marking import customers_placed
 from core.sync.figures import figures_here
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.wanted import is_wanted
 
 FAMILIES: Final = "families"
 """Two transactions that each set a parent could together close a circle: they run one after the other."""
@@ -104,8 +104,7 @@ class Family:
         if hierarchy is None or hierarchy.is_apart or not isinstance(ours, str) or ours not in self._known:
             return ""
         row, owner = self._row_of(ours), self._known[ours]
-        comes = may_create(owner.fields, self._connection.policy) if row is None else row.state == "pending"
-        return self._why(ours, row) if comes else ""
+        return self._why(ours, row) if is_wanted(self._connection, owner, row) else ""
 
     def entering(self, new: Mapping[str, Remote]) -> dict[str, str]:
         """The parents of objects that enter together, by the external ids they get; circles are left for a person."""
@@ -128,6 +127,8 @@ class Family:
     def _why(self, parent: str, row: MappingRow | None) -> str:
         if parent not in self._known:
             return f"its parent {parent} is not in the registry"
+        if row and row.state == "pending" and not is_wanted(self._connection, self._known[parent], row):
+            return f"its parent {parent} is not there, and policy does not create it"
         told = {"pending": "is to be created there first", "gone": "is gone there", "excluded": "is left out there"}
         return f"its parent {parent} {told[row.state] if row else 'is not there'}"
 

@@ -27,6 +27,7 @@ from core.store import connections, intents, work
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
+from core.sync import wanted
 from core.sync.accounts import check_account
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
@@ -272,6 +273,7 @@ class Lanes:
         # webhooks of the time when nobody listened may never come again: ask the change feed at once
         connections.touch_cursor(tx, connection.name, KIND, "changes")
         outlive(tx, self._hub, connection)
+        wanted.look_again(tx, connection)
         kinds = {work.mapping_subject(one.mapping_id): one.kind for one in intents.all_open(tx, connection.name)}
         waiting = work.waiting(tx, connection.name, kinds)
         now = self._hub.clock.now()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from core.model.match import may_create
 from core.model.remote import Part
 from core.model.values import PART_OF, blank
 from core.store import connections, customers, mappings, work
@@ -13,6 +12,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.family import look_again
 from core.sync.hub import Connection, Hub
+from core.sync.wanted import is_wanted
 
 CAME_OFF = "its part is to be tied once more"
 FOLLOWS = "what it is a part of has got its place there"
@@ -105,7 +105,7 @@ def awaits(connection: Connection, part: Part, customer: Customer, rows: Sequenc
         return row.state == "pending" and row.remote_id is None
     if whole is not None and whole.state not in ("live", "pending"):
         return False
-    is_expected = whole is not None or may_create(customer.fields, connection.policy)
+    is_expected = (whole is not None and whole.state == "live") or is_wanted(connection, customer, whole)
     return is_expected and part in connection.parts.of_whole(whole.remote_id if whole else None, customer.fields)
 
 

@@ -28,9 +28,10 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import minted_id
 from core.sync.parts import whole_of
 from core.sync.verdicts import verdict_on
+from core.sync.wanted import NOT_WANTED, is_wanted
 
 SLICE = 200
-Kind = Literal["enter", "link", "create", "update", "take", "hold"]
+Kind = Literal["enter", "link", "create", "update", "take", "hold", "wait"]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """What would happen to one record or object.
 
     enter: a new registry customer; link: a mapping to a known one; create: a new object there; update: values
-    written there; take: values taken into the registry; hold: a person is asked, and why.
+    written there; take: values taken into the registry; hold: a person is asked, and why; wait: not created, and why.
     """
 
     kind: Kind
@@ -347,6 +348,9 @@ def _of_pending(
         return  # it waits for what it is to be a part of
     waits = [one for one in held if one.state == "open" and not one.field]
     is_known = part.key in verdict.push if part else not any(one.field == "name" for one in verdict.holds)
+    if not waits and not is_wanted(connection, customer, row):
+        yield Item(kind="wait", subject=subject, external_id=customer.external_id, reason=NOT_WANTED)
+        return
     if not waits and is_known:
         changes = _changes(connection, customer, verdict)
         yield Item(

@@ -180,6 +180,7 @@ def commit_written(
         mapping,
         remote_id=remote.id,
         state="live",
+        note="",
         updated_at=now,
         translation=connection.projection.translation,
         base={**connection.projection.still_agreed(mapping.base, mapping.translation), **pairs},

@@ -74,7 +74,9 @@ class Answering:
         there = candidates_of(hold.detail) or [str(one) for one in [hold.detail.get("remote_id")] if one]
         may_link = hold.subject.startswith("m:") or hold.detail.get("candidates_are") == CUSTOMERS
         # whose objects these are decides whose documents: the judge of documents knows nobody who changes that
-        barred = {"leave", "unlink", "recreate", "link:<id>"} if self._world.audit is not None else set[str]()
+        barred = (
+            {"leave", "unlink", "recreate", "archive", "link:<id>"} if self._world.audit is not None else set[str]()
+        )
         if not (there and may_link):
             barred.add("link:<id>")
         offered = [one for one in reasons.CHOICES[hold.reason] if one not in barred]

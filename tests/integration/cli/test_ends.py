@@ -7,14 +7,17 @@ import io
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.cli.asking import actor
 from core.cli.desk import Desk
 from core.cli.erasing import erase
-from core.store import connections, customers, instance, journal
+from core.model.holds import HoldDraft
+from core.store import connections, customers, holds, instance, journal, mappings
+from core.store.holds import Held
 from tests.integration.cli.conftest import Accord, customer_id, only
-from tests.support.acting import with_settings
+from tests.support.acting import mapped, with_settings
 from tests.support.root import WorldRoot
 from tests.support.world import World
 
@@ -117,3 +120,22 @@ def test_a_database_of_which_nobody_could_tell_is_adopted_by_word(agreed: World,
     assert "restored from an older backup" in accord("doctor").out
     asyncio.run(agreed.activate_all())
     assert {one.restored_at for one in agreed.db.read_now(connections.every)} == {None}
+
+
+def test_only_a_gone_object_that_is_a_customer_offers_to_archive_one(agreed: World, accord: Accord) -> None:
+    """Of a document's copy, or a contact, it would end somebody who is still there: neither is it shown, nor taken."""
+    agreed.lookalikes["hubspot"].delete("customer", only(agreed, "hubspot"))
+    accord("sync", "--full")
+    (hold,) = accord("holds", "--json").json
+    assert (hold["reason"], hold["choices"]) == ("remote_gone", ["recreate", "unlink", "archive"])
+    part = msgspec.structs.replace(mapped(agreed, "hubspot")[0], id="part", part="contact", remote_id="contacts:1")
+    draft = HoldDraft(reason="remote_gone", detail={"remote_id": "contacts:1"}, digest="d")
+    some = [Held(subject="m:part", record_id=part.record_id, drafts=[draft])]
+    agreed.db.run_now(lambda tx: mappings.insert(tx, [part]))
+    agreed.db.run_now(lambda tx: holds.settle(tx, agreed.hub.ids, "hubspot", some, {}, agreed.clock.now()))
+    assert [one["choices"][2:] for one in accord("holds", "--json").json] == [["archive"], []]
+    both = accord("holds", "answer", "--where", "reason=remote_gone", "archive", "--yes", "--json")
+    assert (both.code, both.error["limit"]) == (1, "remote_gone: recreate, unlink")
+    done = accord("holds", "answer", hold["id"], "archive", "--json")
+    assert (done.code, done.json["answer"]) == (0, "archive")
+    assert agreed.db.read_now(customers.count) == 0

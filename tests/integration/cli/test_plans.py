@@ -15,6 +15,7 @@ from core.store.database import Database
 from core.sync import registry
 from core.sync.activation import activate
 from tests.integration.cli.conftest import Accord, customer_id, only
+from tests.support.acting import with_policy
 from tests.support.disk import files_end_at
 from tests.support.root import WorldRoot
 from tests.support.world import NAMES, World
@@ -47,6 +48,26 @@ def test_a_plan_without_changes_exits_0(agreed: World, accord: Accord) -> None:
     """Scripts ask by the exit code."""
     assert agreed.db.read_now(customers.count) == 1
     assert accord("plan").code == 0
+
+
+def test_who_policy_creates_no_more_is_told_and_is_nothing_to_do(agreed: World, accord: Accord) -> None:
+    """A script that goes by the exit codes would wait for them for ever."""
+    values = {"name": "Bea", "email": "bea@example.test"}
+    agreed.db.run_now(lambda tx: registry.create(tx, agreed.hub, "bea", values, actor="test", trace="t"))
+    agreed.config = with_policy(agreed.config, "hubspot", creates="none")
+    agreed.start()
+    assert accord("sync").code == 0
+    assert len(agreed.neutral("hubspot")) == 1
+    told = accord("plan", "hubspot", "--json")
+    assert (told.code, told.json["plans"][0]["counts"], told.json["plans"][0]["calls"]) == (0, {"wait": 1}, 0)
+    why = "policy does not create it there"
+    assert why in " ".join(accord("plan", "hubspot").out.split())
+    assert why in " ".join(accord("explain", "bea").out.split())
+    agreed.config = with_policy(agreed.config, "hubspot", creates="all")
+    agreed.start()
+    assert accord("plan", "hubspot").code == 2
+    assert accord("sync").code == 0
+    assert len(agreed.neutral("hubspot")) == 2
 
 
 def test_a_connection_that_was_never_listed_has_no_plan(world: World, accord: Accord) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.errors import InvalidInputError
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse, Sighting
@@ -256,6 +257,8 @@ async def test_a_copy_that_somebody_deleted_is_asked_about_and_made_again_on_req
     assert hold.detail["number"] == papers(world)[0].document.number  # type: ignore[union-attr]
     assert "recreate" in hold.detail["cure"]
     assert shown(world, "quickbooks") == []
+    with pytest.raises(InvalidInputError, match="recreate, unlink"):  # its customer is still there
+        await answer(world, hold, "archive")
     await answer(world, hold, "recreate")
     (there,) = shown(world, "quickbooks")
     assert there["total"] == "119.00"

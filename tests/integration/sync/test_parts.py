@@ -307,6 +307,8 @@ async def test_a_deleted_contact_is_asked_about_and_made_again_on_a_person_s_wor
     (question,) = held(world)
     assert question.reason == "remote_gone"
     assert objects(world, "contact") == {}
+    with pytest.raises(InvalidInputError, match="recreate, unlink"):  # a contact is no customer that could end
+        await answer(world, question, "archive")
     await answer(world, question, "recreate")
     await all_day(world)
     name, person = contact(world)

@@ -149,6 +149,21 @@ async def test_a_hold_is_shown_and_answered(api: httpx.AsyncClient, world: World
     assert (await api.get("/v1/holds", params={"external_customer_id": "nobody"})).status_code == 404
 
 
+async def test_a_customer_whose_object_is_gone_is_archived_by_an_answer(api: httpx.AsyncClient, world: World) -> None:
+    """The choice is named where there is a customer to end."""
+    stripe = world.lookalikes["stripe"]
+    remote_id = stripe.edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    stripe.delete("customer", remote_id)
+    world.clock.time += 86_500
+    await world.settle()
+    (hold,) = (await api.get("/v1/holds", params={"reason": "remote_gone"})).json()["data"]
+    assert hold["choices"] == ["recreate", "unlink", "archive"]
+    given = await api.post(f"/v1/holds/{hold['id']}/answer", json={"choice": "archive", "digest": hold["digest"]})
+    assert (given.json()["state"], given.json()["answer"]) == ("answered", "archive")
+    assert (await api.get("/v1/customers")).json()["data"] == []
+
+
 async def test_a_total_is_of_what_the_filters_let_through_and_openapi_says_so(
     api: httpx.AsyncClient, world: World
 ) -> None:
