@@ -87,6 +87,7 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
     `origin`: the connection that it comes from. `closed_through`: the last day of these books that is closed.
     `customer_currency`: that of its customer there, of a copy that is to be made; "" where nobody has seen one.
+    `parts`: the objects there that its customer is made of besides its own; None where what is there stays as it is.
     """
 
     document: Document
@@ -95,6 +96,7 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     by_hand: Mapping[str, Decimal] = {}
     closed_through: date | None = None
     customer_currency: str = ""
+    parts: tuple[str, ...] | None = None
 
     def left_by_hand(self, field: str) -> Decimal:
         """How much of an amount a person has yet to book; negative where more is booked than happened."""

@@ -22,6 +22,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Case, as_of_now
+from core.sync.documents.marking import part_placed
 from core.sync.failing import dealt_with
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
@@ -182,6 +183,8 @@ def _not_created(
         linked = msgspec.structs.replace(mapping, remote_id=found.remote_id, state="live", updated_at=now)
         outcome.mappings.append(linked)
         outcome.entries.append(journal.about(linked, at=now, action="link", actor=found.rung, trace=row.trace))
+        if linked.part:
+            part_placed(tx, hub, connection, linked.record_id, row.trace)
         return  # still dirty: the next pass reads the object and merges
     if found.kind == "ignore":
         outcome.mappings.append(msgspec.structs.replace(mapping, state="excluded", note=found.rung, updated_at=now))

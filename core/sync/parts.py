@@ -10,6 +10,7 @@ from core.store import connections, customers, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.sync.documents.marking import part_placed
 from core.sync.family import look_again
 from core.sync.hub import Connection, Hub
 from core.sync.wanted import is_wanted
@@ -31,6 +32,14 @@ def part_in(rows: Iterable[MappingRow], connection: str, part: str) -> MappingRo
 def parts_in(rows: Iterable[MappingRow], connection: str) -> list[MappingRow]:
     """All of a customer's parts at a connection."""
     return [one for one in rows if one.connection == connection and one.part]
+
+
+def got_place(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, customer: Customer, trace: str) -> None:
+    """A customer, or one of its parts, got its object: whatever waited for that is looked at."""
+    if mapping.part:
+        part_placed(tx, hub, connection, customer.id, trace)
+    else:
+        placed(tx, hub, connection, {customer.external_id: mapping.remote_id}, trace)
 
 
 def placed(tx: Tx, hub: Hub, connection: Connection, objects: Mapping[str, str | None], trace: str) -> None:

@@ -39,7 +39,7 @@ from core.sync.batch import Report, as_of_now
 from core.sync.failing import Trouble, back_off, concerns_all, dealt_with, record_trouble
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.parts import placed
+from core.sync.parts import got_place
 from core.sync.refusals import A_CREATE, refused
 from core.sync.verdicts import verdict_on, with_base
 
@@ -189,8 +189,8 @@ def commit_written(
     _remember(tx, connection, intent, seen, customer.id, now)
     known = _settle_questions(tx, hub, connection, row, mapping, pairs, drafts)
     failures.resolve(tx, connection.name, [work.mapping_subject(mapping.id), row.subject])
-    if not mapping.part and (intent.action == "create" or PARENT in intent.wanted):
-        placed(tx, hub, connection, {customer.external_id: remote.id}, row.trace)
+    if intent.action == "create" or PARENT in intent.wanted:
+        got_place(tx, hub, connection, mapping, customer, row.trace)
     work.carried_out(tx, connection.name, row)
     again = verdict_on(hub, connection, customer, mapping, kin, known)
     asked = {(one.field, one.digest) for one in known if one.state == "open"}

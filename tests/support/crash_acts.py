@@ -12,7 +12,10 @@ from config.file import AccordConfig
 from core.model.documents import KINDS, Document, Payment
 from core.model.policy import DocumentPolicy
 from core.store import mappings
+from core.store.database import Tx
 from core.sync.documents.marking import mark_documents, mark_mappings
+from core.sync.linking import link, unlink
+from tests.support.acting import everybody, mapped, with_policy
 from tests.support.crash_jobs import run_lane
 from tests.support.crashes import FragileWorld
 from tests.support.paper import BOOKS, SINCE, bill, pay, with_documents
@@ -38,10 +41,15 @@ COLLECTS: Mapping[str, Mapping[str, Any]] = {
 
 
 ENTITY = "metadata.entity"
+GRACE = "Grace Hopper"
+"""The contact who is billed instead."""
 
 
-def config_for(mirror: str, *, has_entities: bool = False) -> AccordConfig:
-    """One system's documents are copied to one other; with entities, that is one's books, and a third another one's."""
+def config_for(mirror: str, *, has_entities: bool = False, has_contacts: bool = False) -> AccordConfig:
+    """One system's documents are copied to one other; with entities, that is one's books, and a third another one's.
+
+    With contacts, a customer is a company at HubSpot, and has a billing contact.
+    """
     kinds = ("invoice",) if mirror == "hubspot" else KINDS
     policies = {
         ORIGINS[mirror]: DocumentPolicy(originates=KINDS),
@@ -50,7 +58,11 @@ def config_for(mirror: str, *, has_entities: bool = False) -> AccordConfig:
     if has_entities:
         policies[mirror] = replace(policies[mirror], entities=("us",))
         policies["hubspot"] = DocumentPolicy(mirrors=("invoice",), since=SINCE, entities=("eu",))
-    return with_documents(policies, {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}, {})
+    settings = {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}
+    if not has_contacts:
+        return with_documents(policies, settings, {})
+    contacts = {"hubspot": {"untyped": "company", "billing_contact": "true"}}
+    return with_policy(with_documents(policies, {**settings, **contacts}, {}), "hubspot", enters="marked")
 
 
 # ---- what people do ----------------------------------------------------------------------------------
@@ -210,6 +222,24 @@ async def untie(side: Side) -> None:
     await run_lane(side.world, "hubspot")
 
 
+async def recontact(side: Side) -> None:
+    """A person says that another contact is billed."""
+    world, hubspot = side.world, side.world.lookalikes["hubspot"]
+    (copy,) = hubspot.neutral("invoice")
+    (old,) = [str(one.remote_id) for one in mapped(world, "hubspot") if one.part]
+    (new,) = [name for name, one in world.neutral("hubspot").items() if one["name"] == GRACE]
+    (owner,) = everybody(world)
+
+    def exchange(tx: Tx) -> None:
+        unlink(tx, world.hub, owner.external_id, "hubspot", remote_id=old, actor="ann", trace="t")
+        link(tx, world.hub, owner.external_id, "hubspot", new, actor="ann", trace="t")
+
+    hubspot.edit("customer", old, {"email": ""})
+    world.db.run_now(exchange)
+    _look_at(world, copy)
+    await run_lane(world, "hubspot")
+
+
 def _applied(one: Payment, amount: str) -> Payment:
     return replace(one, applications=(replace(one.applications[0], amount=Decimal(amount)),))
 
@@ -244,6 +274,13 @@ async def a_credit(side: Side) -> None:
     """An invoice, credited in part."""
     await invoice(side)
     await credit(side)
+
+
+async def another_contact(side: Side) -> None:
+    """An invoice, copied, and a contact that is nobody's yet."""
+    await invoice(side)
+    side.world.lookalikes["hubspot"].edit("customer", None, {"name": GRACE})
+    await side.follow()
 
 
 async def a_rest(side: Side) -> None:

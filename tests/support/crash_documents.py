@@ -13,6 +13,7 @@ from decimal import Decimal
 from core.sandbox.faults import Fault, FaultKind
 from core.store import failures, holds, intents
 from core.store.database import Tx
+from tests.support.acting import mapped
 from tests.support.crash_acts import (
     COLLECTS,
     CREDITED,
@@ -26,6 +27,7 @@ from tests.support.crash_acts import (
     a_draft,
     a_payment,
     a_rest,
+    another_contact,
     apply_the_rest,
     belong,
     bounce,
@@ -37,6 +39,7 @@ from tests.support.crash_acts import (
     long_invoice,
     nothing,
     payment,
+    recontact,
     refund,
     split,
     two_invoices,
@@ -69,6 +72,8 @@ class Job:
     lines: int = len(LINES)
     has_entities: bool = False
     """Whether the books are one entity's, and the customer is nobody's before."""
+    has_contacts: bool = False
+    """Whether the customer is a company at HubSpot, with a billing contact."""
 
 
 MADE = {
@@ -115,6 +120,8 @@ JOBS: Mapping[str, Job] = {
     "collect": Job(
         collect, invoice, {**dict.fromkeys(COLLECTS, ("update invoice",)), "hubspot": ("unbill invoice",)}
     ),
+    "company": Job(invoice, nothing, {"hubspot": MADE["hubspot"]}, has_contacts=True),
+    "recontact": Job(recontact, another_contact, {"hubspot": ("tie_contact invoice",)}, has_contacts=True),
     "entity": Job(belong, invoice, {"quickbooks": ("create invoice",)}, has_entities=True),
 }  # fmt: skip
 
@@ -132,6 +139,11 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     "hubspot": {
         "create invoice": ((r"/line_items/batch/upsert", 1), (r"/invoices/batch/create", 1)),
         "tie invoice": ((r"/invoices/contacts/batch/create", 1),),
+        "tie_contact invoice": (
+            (r"/invoices/contacts/batch/labels/archive", 1),
+            (r"/invoices/contacts/batch/create", 1),
+            (r"/invoices/batch/update", 1),
+        ),
         "add_lines invoice": ((r"/line_items/batch/upsert", 2), (r"/invoices/line_items/batch/create", 1)),
         "update invoice": ((r"/invoices/batch/update", 1),),
         "unbill invoice": ((r"/invoices/batch/update", 1),),
@@ -169,20 +181,21 @@ class DocumentMatrix:
 
     def __init__(self, *, is_whole: bool) -> None:
         """Not whole: no deaths at database reads."""
-        self._worlds: dict[tuple[str, Act, bool], FragileWorld] = {}
+        self._worlds: dict[tuple[str, Act, bool, bool], FragileWorld] = {}
         self._is_whole = is_whole
 
-    async def world(self, mirror: str, before: Act, *, has_entities: bool = False) -> FragileWorld:
+    async def world(self, mirror: str, job: Job) -> FragileWorld:
         """A world in agreement."""
-        if (mirror, before, has_entities) not in self._worlds:
-            config = config_for(mirror, has_entities=has_entities)
+        kind = (mirror, job.before, job.has_entities, job.has_contacts)
+        if kind not in self._worlds:
+            config = config_for(mirror, has_entities=job.has_entities, has_contacts=job.has_contacts)
             world = FragileWorld(config=config, opens=database_of(is_whole=self._is_whole))
             world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
             await world.activate_all()
-            await before(Side(world, mirror))
+            await job.before(Side(world, mirror))
             await world.settle()
-            self._worlds[mirror, before, has_entities] = world
-        return self._worlds[mirror, before, has_entities]
+            self._worlds[kind] = world
+        return self._worlds[kind]
 
     async def run(
         self, mirror: str, job: str, kind: FaultKind | None = None, strike: tuple[str, int] = ("", 1), *,
@@ -197,7 +210,7 @@ class DocumentMatrix:
         return tally
 
     async def _die_at(self, blows_at: int, mirror: str, job: str, fault: Fault | None, tally: Reached) -> bool:
-        base = await self.world(mirror, JOBS[job].before, has_entities=JOBS[job].has_entities)
+        base = await self.world(mirror, JOBS[job])
         base.fused = (ORIGINS[mirror], mirror)
         base.database_calls = ("run", "read") if self._is_whole else ("run",)
         fuse = Fuse(blows_at=blows_at, is_armed=True)
@@ -238,6 +251,8 @@ def check(world: FragileWorld, mirror: str, job: Job, place: str) -> None:
             assert (one["total"], len(one["lines"])) == (TOTAL, job.lines), f"{place}: {one}"
             settled = [Decimal(one.get(name, 0)) for name in ("paid", "credited", "written_off", "due")]
             assert sum(settled) == Decimal(TOTAL), f"{place}: {one}"
+    if job.has_contacts:
+        _check_contacts(world, place)
     if job.has_entities:
         assert not shown(world, "hubspot"), f"{place}: it is in another entity's books, too"
     if mirror == "hubspot":
@@ -256,6 +271,12 @@ def check(world: FragileWorld, mirror: str, job: Job, place: str) -> None:
         switched = {name: on for name, on in COLLECTS[mirror].items() if any(row.get(name) == on for row in rows)}
         assert not switched, f"{place}: a copy can be paid: {switched}"
     world.db.read_now(lambda tx: _check_registry(tx, place))
+
+
+def _check_contacts(world: FragileWorld, place: str) -> None:
+    rows = {one.part: one.remote_id for one in mapped(world, "hubspot") if one.state == "live"}
+    ties = [(one["company"], one["contact"]) for one in world.lookalikes["hubspot"].objects("invoice").values()]
+    assert ties == [([rows[""]], [rows["contact"]])], f"{place}: {ties}"
 
 
 def _check_registry(tx: Tx, place: str) -> None:

@@ -6,13 +6,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.invoices import InvoiceReader
 from connectors.hubspot.connector.sending import send, tie
 from connectors.hubspot.manifest import MANIFEST
+from connectors.hubspot.translate.documents import BILLING_CONTACT
 from connectors.hubspot.translate.lines import difference
 from connectors.hubspot.wire import (
     ACCORD_REF,
@@ -24,17 +27,30 @@ from connectors.hubspot.wire import (
     join_id,
     split_id,
 )
-from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError, TakenError
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    GoneError,
+    ReauthorizeError,
+    RejectedError,
+    RetryError,
+    TakenError,
+)
 from core.ports import Receipt, Sighting, Write, Written
 
 UNSEEN: Final = "it was written, but could not be read back"
 WRITES_TIED: Final = 20
 """A write adds at most a hundred lines, and one call ties two thousand (PROVIDERS §1)."""
 
+TAKEN_OFF: Final = 100
+"""Ties that one call takes off (PROVIDERS §1)."""
+
 BESIDE: Final = MANIFEST.in_flight // 2
 """Batches of one write that are under way at once: the other half of the sockets is for what else the lane does."""
 
 Outcomes = dict[str, Saved | AccordError]
+Between = Callable[[ObjectType, ObjectType, Sequence[Mapping[str, Any]]], Awaitable[bytes]]
+"""A call that makes or takes off ties between objects of two types."""
 Done = dict[str, str]
 """Key of a write -> HubSpot id of the invoice it is about."""
 Failed = dict[str, AccordError]
@@ -56,6 +72,7 @@ class InvoiceWriter:
             "unbill": self._update,
             "update": self._update,
             "void": self._update,
+            "tie_contact": self._tie_contact,
         }
         receipts: dict[str, Receipt] = {}
         done: Done = {}
@@ -88,14 +105,22 @@ class InvoiceWriter:
             return {write.key: RetryError(f"nothing was sent: {error}") for write in writes}, {}
         failed, lines = await self._lines([write for write in writes if write.key not in known])
         ready = [write for write in writes if write.key in lines]
-        ties = {write.key: _ties(write, lines[write.key]) for write in ready}
-        outcomes = await self._each_hundred(ready, lambda some: send(self._client, "invoice", some, ties))
-        receipts: dict[str, Receipt] = {**failed}
-        for write in ready:
-            one = outcomes[write.key]
-            receipts[write.key] = one if isinstance(one, AccordError) else self._made(write, one, lines[write.key])
+        receipts: dict[str, Receipt] = {**failed, **await self._invoices(ready, lines)}
         known |= await self._taken([write for write in ready if isinstance(receipts[write.key], TakenError)])
         return {key: one for key, one in receipts.items() if key not in known}, known
+
+    async def _invoices(self, writes: Sequence[Write], lines: Mapping[str, Sequence[Saved]]) -> dict[str, Receipt]:
+        """Invoices with all their ties. One that is refused with its billing contact is made without: that waits."""
+        ties = {write.key: _ties(write, lines[write.key]) for write in writes}
+        outcomes = await self._each_hundred(writes, lambda some: send(self._client, "invoice", some, ties))
+        again = [_without_contact(write) for write in writes if _may_be_the_contact(write, outcomes[write.key])]
+        fewer = {write.key: _ties(write, lines[write.key]) for write in again}
+        outcomes |= await self._each_hundred(again, lambda some: send(self._client, "invoice", some, fewer))
+        found: dict[str, Receipt] = {}
+        for write in [*writes, *again]:
+            one = outcomes[write.key]
+            found[write.key] = one if isinstance(one, AccordError) else self._made(write, one, lines[write.key])
+        return found
 
     async def _known(self, writes: Sequence[Write]) -> Done:
         """Those of some creates whose invoices are there already."""
@@ -115,7 +140,7 @@ class InvoiceWriter:
         """A new invoice as its answers tell it: HubSpot makes it with all its ties, or not at all."""
         items = [batches.as_made(one, self._reader.asked("line_item")) for one in lines]
         raw = batches.as_made(saved, self._reader.asked("invoice"))
-        return Written(invoice_sighting(saved.id, raw, items, [write.body["customer"]]))
+        return Written(invoice_sighting(saved.id, raw, items, _whose(write)))
 
     async def _update(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
         return _sorted(await self._each_hundred(writes, lambda some: send(self._client, "invoice", some)))
@@ -130,6 +155,45 @@ class InvoiceWriter:
         for object_type, inputs in by_type.items():
             failed |= await tie(partial(self._client.associate, "invoice", object_type), inputs, object_type)
         return failed, _told(writes, failed)
+
+    async def _tie_contact(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
+        """Off the billing contact of before, onto the one of now, and which one that is: each a call for all of them.
+
+        A copy of which a part was done is unclear, never refused: what is there by then is looked at.
+        """
+        failed: Failed = {}
+        begun: set[str] = set()
+        for part, act in (("off", self._take_off), ("on", self._put_on), ("properties", self._note)):
+            rest = [write for write in writes if write.body[part] and write.key not in failed]
+            for key, error in (await act(rest)).items():
+                failed[key] = AmbiguousError(f"a part of it was done: {error}") if key in begun else error
+            begun |= {write.key for write in rest}
+        return failed, _told(writes, failed)
+
+    async def _take_off(self, writes: Sequence[Write]) -> Failed:
+        failed: Failed = {}
+        for some in batches.slices(writes, TAKEN_OFF):
+            failed |= await self._of_contacts(self._client.dissociate, some, "off")
+        return failed
+
+    async def _put_on(self, writes: Sequence[Write]) -> Failed:
+        return await self._of_contacts(self._client.associate, writes, "on")
+
+    async def _note(self, writes: Sequence[Write]) -> Failed:
+        outcomes = await self._each_hundred(writes, lambda some: send(self._client, "invoice", some))
+        return _sorted(outcomes)[0]
+
+    async def _of_contacts(self, sent: Between, writes: Sequence[Write], end: str) -> Failed:
+        """By contact: one that is not there is found by halves once, and not for each of its invoices."""
+        theirs: dict[str, list[Write]] = defaultdict(list)
+        for write in writes:
+            theirs[write.body[end]].append(write)
+        inputs = {
+            name: [batches.tie(write, split_id(name)[1], INVOICE_TO["contact"]) for write in some]
+            for name, some in theirs.items()
+        }
+        failed = await tie(partial(sent, "invoice", "contact"), inputs, "contact")
+        return {write.key: error for name, error in failed.items() for write in theirs[name]}
 
     async def _add_lines(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
         """Make the lines by their markers, then tie them: a line that was made and not tied is found again."""
@@ -193,11 +257,27 @@ class InvoiceWriter:
         return receipts
 
 
+def _whose(write: Write) -> list[str]:
+    """The contact and the company of a new invoice, in the order in which they are read."""
+    return [one for one in (write.body.get("contact"), write.body["customer"]) if one]
+
+
 def _ties(write: Write, lines: Sequence[Saved]) -> list[Mapping[str, object]]:
     """What a new invoice is tied to: whose it is, and its lines."""
-    object_type, hubspot_id = split_id(write.body["customer"])
-    whose = batches.tie_to(hubspot_id, INVOICE_TO[object_type])
-    return [whose, *(batches.tie_to(one.id, INVOICE_TO["line_item"]) for one in lines)]
+    whose = [batches.tie_to(one, INVOICE_TO[object_type]) for object_type, one in map(split_id, _whose(write))]
+    return [*whose, *(batches.tie_to(one.id, INVOICE_TO["line_item"]) for one in lines)]
+
+
+def _may_be_the_contact(write: Write, outcome: Saved | AccordError) -> bool:
+    """Whether a create was refused, and its billing contact may be why: HubSpot does not say which tie it was."""
+    is_refused = isinstance(outcome, RejectedError | GoneError) and not isinstance(outcome, TakenError)
+    return is_refused and "contact" in write.body
+
+
+def _without_contact(write: Write) -> Write:
+    properties = {name: text for name, text in write.body["properties"].items() if name != BILLING_CONTACT}
+    body = {name: one for name, one in write.body.items() if name != "contact"} | {"properties": properties}
+    return msgspec.structs.replace(write, body=body)
 
 
 def _parts(write: Write) -> list[Write]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -75,6 +75,8 @@ class Desk:
         record = self.there("invoice", remote_id)
         if changes.get("customer"):
             self._tie(record.id, changes["customer"])
+        if "contacts" in changes:
+            self._tie_contacts(record.id, changes["contacts"])
         typed = self._typed(table, _head(changes))
         self._state.invoices.check(table, record, typed)
         if typed:
@@ -88,6 +90,15 @@ class Desk:
         for one in self._state.links.of(invoice, object_type):
             self._state.link(invoice, object_type, one.id, PERSON, is_tied=False)
         self._state.link(invoice, object_type, hubspot_id, PERSON, is_tied=True)
+
+    def _tie_contacts(self, invoice: str, contacts: Sequence[str]) -> None:
+        """A person says whose it is besides its company: these contacts, and no others."""
+        wanted = [one.partition(":")[2] for one in contacts]
+        there = [one.id for one in self._state.links.of(invoice, "contact")]
+        for one in wanted:
+            self._state.links.check(invoice, "contact", one)
+        for one in (*there, *wanted):
+            self._state.link(invoice, "contact", one, PERSON, is_tied=one in wanted)
 
     def _edit_line(self, table: Table, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         typed = self._typed(table, _line(changes))
@@ -135,7 +146,8 @@ class Desk:
 
         native_status = {native: neutral for neutral, native in STATUSES.items()}[text("hs_invoice_status")]
         is_uncollectible = (native_status, text("accord_status")) == ("open", "uncollectible")
-        tied = [f"{kind}:{one.id}" for kind in ("contact", "company") for one in self._state.links.of(record.id, kind)]
+        # a company's invoice is also its billing contact's
+        tied = [f"{kind}:{one.id}" for kind in ("company", "contact") for one in self._state.links.of(record.id, kind)]
         return {
             "customer": tied[0] if tied else None,
             "number": text("hs_title"),
@@ -181,7 +193,7 @@ def _seen_line(line: Record, places: int) -> dict[str, str]:
 
 
 def _head(changes: Mapping[str, Any]) -> dict[str, str]:
-    unknown = changes.keys() - _HEAD.keys() - {"customer", "lines", "status", "extra"}
+    unknown = changes.keys() - _HEAD.keys() - {"customer", "contacts", "lines", "status", "extra"}
     if unknown:
         raise ValueError(f"HubSpot's invoices have no place for {', '.join(sorted(unknown))}")
     found = {_HEAD[field]: value or "" for field, value in changes.items() if field in _HEAD}

@@ -2,7 +2,7 @@
 
 A copy is an invoice that HubSpot itself does not bill (`hs_invoice_billable` false: no document, no mail, no payment).
 Its lines are made and compared before there is an invoice, which is made with its ties to them and to its customer,
-with totals and status. One of very many lines is a draft until all of them are there.
+and a company's billing contact, with totals and status. One of very many lines is a draft until all of them are there.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ STATUS: Final = "hs_invoice_status"
 BILLABLE: Final = "hs_invoice_billable"
 CURRENCY: Final = "hs_currency"
 CUSTOMER: Final = "accord_customer"
+BILLING_CONTACT: Final = "accord_billing_contact"
+"""The contact that we tied it to besides its company: only that one is ever taken off again."""
 OUR_STATUS: Final = "accord_status"
 NUMBER: Final = "accord_number"
 
@@ -73,6 +75,7 @@ NATIVE_DAYS: Final[Mapping[str, str]] = {"hs_invoice_date": "issued_on", "hs_due
 OURS: Final[Mapping[str, tuple[str, Spelling]]] = {
     NUMBER: ("Accord: number", "string"),
     CUSTOMER: ("Accord: customer", "string"),
+    BILLING_CONTACT: ("Accord: billing contact", "string"),
     OUR_STATUS: ("Accord: status", "string"),
     **{name: (f"Accord: {field.replace('_', ' ')}", "number") for name, field in _ALL.items()},
     **{name: (f"Accord: {field.replace('_', ' ')}", "date") for name, field in DAYS.items()},
@@ -159,7 +162,7 @@ class HubSpotDocuments:
         return Invoice(
             id=join_id("invoice", copy.object.id),
             number=text_in(there, NUMBER),
-            customer=_customer(text_in(there, CUSTOMER), copy.customers),
+            customer=_customer(text_in(there, CUSTOMER), text_in(there, BILLING_CONTACT), copy.customers),
             currency=currency,
             status=status,
             issued_on=date_in(there, "accord_issued_on"),
@@ -192,7 +195,7 @@ class HubSpotDocuments:
             lines = [{ACCORD_REF: ref_of(wanted.mark, line), **item} for line, item in _paired(invoice, items)]
             properties = head | (amounts if len(lines) <= LINES_AT_ONCE else {STATUS: NATIVE["draft"]})
             body = {"properties": properties, "customer": invoice.customer, "lines": lines[:LINES_AT_ONCE]}
-            return Step(action="create", body=body, adds=True)
+            return Step(action="create", body=_with_contact(body, _contact(wanted)), adds=True)
         copy = _framed("invoice", current)
         self._check_head(copy, head | amounts)
         missing = _missing(copy, wanted.mark, invoice, items)
@@ -202,7 +205,8 @@ class HubSpotDocuments:
             return Step(action="add_lines", body={"lines": missing[:LINES_AT_ONCE]}, adds=True)
         changes = _differing(head | amounts, copy.object.properties)
         if not changes:
-            return None
+            # last, so that a contact that cannot be tied keeps nothing else from being told
+            return _contact_step(copy, wanted)
         if changes.get(OUR_STATUS) == "void":
             return Step(action="void", body={"properties": changes})
         return Step(action="update", body={"properties": changes})
@@ -255,6 +259,30 @@ def _sound(wanted: WantedDocument) -> Invoice:
     for one in breaches(invoice):
         raise RejectedError(one.problem, field=one.field, limit="a document must add up", cure="correct its origin")
     return invoice
+
+
+def _contact(wanted: WantedDocument) -> str:
+    """The billing contact of a customer that is a company; "" where there is none."""
+    return next(iter(wanted.parts or ()), "")
+
+
+def _with_contact(body: dict[str, Any], contact: str) -> dict[str, Any]:
+    if not contact:
+        return body
+    return body | {"properties": {**body["properties"], BILLING_CONTACT: contact}, "contact": contact}
+
+
+def _contact_step(copy: FramedInvoice, wanted: WantedDocument) -> Step | None:
+    """Tie it to the billing contact of now, and take off the one of before. A person's own contacts stay."""
+    if wanted.parts is None:
+        return None
+    contact, before = _contact(wanted), text_in(copy.object.properties, BILLING_CONTACT)
+    is_stale = before.startswith("contact:") and before not in (contact, wanted.document.customer)
+    off = before if is_stale and before in copy.customers else ""
+    on = contact if contact not in copy.customers else ""
+    if not (off or on) and contact in ("", before):
+        return None
+    return Step(action="tie_contact", body={"off": off, "on": on, "properties": {BILLING_CONTACT: contact}})
 
 
 def _is_billed(copy: FramedInvoice) -> bool:
@@ -316,11 +344,12 @@ def _told(there: Mapping[str, Any]) -> dict[str, Decimal]:
     return {field: number_in(there, name) or ZERO for name, field in _ALL.items()}
 
 
-def _customer(told: str, tied: Sequence[str]) -> str:
+def _customer(told: str, beside: str, tied: Sequence[str]) -> str:
     """Whose it is: only a tie that is there counts. "" where it is nobody's, or not only one's."""
     if told in tied:
         return told
-    return tied[0] if len(tied) == 1 else ""
+    others = [one for one in tied if one != beside]
+    return others[0] if len(others) == 1 else ""
 
 
 def _framed(kind: str, raw: bytes) -> FramedInvoice:

@@ -14,8 +14,8 @@ Named = tuple[str, str]
 """A remote document: (kind, remote id). Ids of different kinds may be equal."""
 TO_BE_COPIED: Final = "to be copied"
 """Why a copy waits that was not made yet."""
-MOVED_AT_ONCE: Final = 200
-"""Documents of one transaction's customers that are marked when their entity changes."""
+MARKED_AT_ONCE: Final = 200
+"""Documents of one transaction's customers that are marked when something of these changes."""
 
 _NO_CUSTOMER: Final = "its customer {} has no mapping here"
 _NO_INVOICE: Final = "its invoice {} is not known yet"
@@ -117,7 +117,20 @@ def customers_moved(tx: Tx, hub: Hub, fields: Mapping[str, Collection[str]], tra
     papers = documents.of_customers(tx, moved)
     rows = [row for some in mappings.of_records(tx, [one.id for one in papers]).values() for row in some]
     here = sorted((row for row in rows if row.connection in books), key=lambda row: row.remote_id is not None)
-    mark_mappings(tx, hub, here[:MOVED_AT_ONCE], reason="its customer's entity changed", trace=trace)
+    mark_mappings(tx, hub, here[:MARKED_AT_ONCE], reason="its customer's entity changed", trace=trace)
+
+
+def part_placed(tx: Tx, hub: Hub, connection: Connection, customer_id: str, trace: str) -> None:
+    """A part of a customer has got its object: the copies of its documents may be that one's, too.
+
+    Only so many at once: the others are found by the walk over all copies.
+    """
+    if not connection.policy.documents.mirrors:
+        return
+    papers = documents.of_customers(tx, [customer_id])
+    rows = [row for some in mappings.of_records(tx, [one.id for one in papers]).values() for row in some]
+    there = [row for row in rows if row.connection == connection.name and row.remote_id]
+    mark_mappings(tx, hub, there[:MARKED_AT_ONCE], reason="a part of its customer is there", trace=trace)
 
 
 def mark_documents(

@@ -199,6 +199,11 @@ def _not_executed(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: 
         work.postpone(tx, connection.name, {copy.row.subject: hub.clock.now()})
     elif not concerns_all(error):
         record_trouble(tx, hub, connection, {copy.row: Trouble(error, record_id=copy.paper.customer_id)})
+    if isinstance(error, GoneError):
+        # perhaps the customer's object, or a part of it: nothing else may tell for a day
+        rows = mappings.of_records(tx, [copy.paper.customer_id]).get(copy.paper.customer_id, ())
+        here = [one for one in rows if one.connection == connection.name]
+        mark_mappings(tx, hub, here, reason="something that its document names is gone", trace=copy.row.trace)
 
 
 def doubt(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, error: AccordError) -> None:

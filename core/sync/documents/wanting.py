@@ -18,6 +18,7 @@ from core.sync.documents import by_hand
 from core.sync.documents.marking import no_object_yet
 from core.sync.documents.standing import Copy
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.parts import parts_in, whole_of
 
 CUSTOMER: Final = "customer"
 INVOICE: Final = "invoice"
@@ -79,7 +80,21 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToC
         by_hand=by_hand.booked(copy.mapping),
         closed_through=connection.closing.through,
         customer_currency="" if copy.mapping.remote_id else _currency(tx, connection, copy, customers, to_come),
+        parts=_parts(tx, connection, copy.paper.customer_id),
     )
+
+
+def _parts(tx: Tx, connection: Connection, customer_id: str) -> tuple[str, ...] | None:
+    """Objects of a customer's parts; None where none are asked for, or its own object is none any more."""
+    if not connection.parts.asked:
+        return None
+    rows = mappings.of_records(tx, [customer_id]).get(customer_id, ())
+    whole = whole_of(rows, connection.name)
+    if whole is None or whole.state != "live" or whole.remote_id is None:
+        return None
+    wanted = {part.name for part in connection.parts.of_whole(whole.remote_id, {})}
+    theirs = [one for one in parts_in(rows, connection.name) if one.part in wanted and one.state == "live"]
+    return tuple(one.remote_id for one in theirs if one.remote_id)
 
 
 def _currency(tx: Tx, connection: Connection, copy: Copy, customers: Mapping[str, str], to_come: ToCome) -> str:

@@ -31,6 +31,17 @@ def test_a_backfill_of_copies_reaches_95_percent_of_what_the_limits_allow_and_is
     assert 0.95 <= found["share_of_ceiling"] <= 1.0
 
 
+def test_a_billing_contact_beside_the_company_costs_a_backfill_no_call() -> None:
+    """Both ties stand in the request that makes the copy."""
+    settings = {"untyped": "company", "billing_contact": "true"}
+    ways = Ways("stripe", "hubspot", 0.005, replace(UNHURRIED, changes_every=2.0 * MINUTES), settings)
+    found = run_virtual(copied(ways, 800), ways.loop)
+    assert found["answers_429"] == 0
+    assert 0.95 <= found["share_of_ceiling"] <= 1.0
+    copies = ways.lookalikes["hubspot"].objects("invoice").values()
+    assert {(len(one["company"]), len(one["contact"])) for one in copies} == {(1, 1)}
+
+
 @pytest.mark.parametrize(
     ("origin", "mirror", "number", "seconds"),
     [("quickbooks", "stripe", 300, 2.0), ("stripe", "quickbooks", 500, 10.0)],

@@ -167,6 +167,54 @@ def test_ties_have_their_own_types_and_ends(world: Any, contact: str) -> None:
     assert world.call("POST", INVOICES, inline)[0] == 400
 
 
+def test_an_invoice_is_made_with_contact_and_company_at_once_or_not_at_all(world: Any, contact: str) -> None:
+    """Each by the number of its own pair of types, and only where both are there."""
+    company = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"}).partition(":")[2]
+
+    def created(*pairs: tuple[str, int]) -> tuple[int, str]:
+        ties = [
+            {"to": {"id": one}, "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}]}
+            for one, number in pairs
+        ]
+        inputs = [{"properties": {"hs_currency": "EUR"}, "associations": ties, "objectWriteTraceId": "t"}]
+        status, body, _ = world.call("POST", f"{INVOICES}/batch/create", {"inputs": inputs})
+        return status, body["errors"][0]["category"] if body.get("errors") else body.get("category", "")
+
+    assert created((contact, 179), (company, 177)) == (207, "OBJECT_NOT_FOUND")
+    assert created((contact, 177), ("9999", 179)) == (207, "OBJECT_NOT_FOUND")
+    assert created((contact, 280), (company, 179))[1] == "VALIDATION_ERROR"
+    assert world.hubspot.objects("invoice") == {}
+    world.hubspot.delete("customer", f"contact:{contact}")
+    assert created((contact, 177), (company, 179)) == (207, "OBJECT_NOT_FOUND")
+    other = world.hubspot.edit("customer", None, {"name": "Grace"}).partition(":")[2]
+    assert created((other, 177), (company, 179)) == (200, "")
+    (there,) = world.hubspot.objects("invoice").values()
+    assert (there["contact"], there["company"]) == ([f"contact:{other}"], [f"company:{company}"])
+
+
+def test_a_contact_is_taken_off_an_invoice_alone_and_by_the_hundred(world: Any, contact: str) -> None:
+    """Its company stays; more than a hundred are refused whole; who is not tied is no error."""
+    invoice = made(world, hs_currency="EUR")
+    company = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"}).partition(":")[2]
+    assert (tie(world, invoice, "contacts", contact, 177)[0], tie(world, invoice, "companies", company, 179)[0]) == (
+        201,
+        201,
+    )
+    off = f"{TIES}/contacts/batch/labels/archive"
+
+    def one(number: int) -> dict[str, Any]:
+        kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+        return {"from": {"id": invoice}, "to": {"id": contact}, "types": [kind]}
+
+    assert world.call("POST", off, {"inputs": [one(177)] * 101})[0] == 400
+    assert world.call("POST", off, {"inputs": [one(179)]})[1]["errors"][0]["category"] == "VALIDATION_ERROR"
+    assert world.hubspot.objects("invoice")[f"invoice:{invoice}"]["contact"] == [f"contact:{contact}"]
+    assert world.call("POST", off, {"inputs": [one(177)]})[0] == 204
+    assert world.call("POST", off, {"inputs": [one(177)]})[0] == 204
+    there = world.hubspot.objects("invoice")[f"invoice:{invoice}"]
+    assert (there["contact"], there["company"]) == ([], [f"company:{company}"])
+
+
 def test_ties_are_read_newest_first_page_by_page_and_taken_off(world: Any) -> None:
     """Their order says nothing, and a page holds 500."""
     invoice = made(world, hs_currency="EUR")
