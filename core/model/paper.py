@@ -65,10 +65,11 @@ class RemoteDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One remote document as a connector's translation reads it, every id in the connection's own terms.
 
     `mark` is our marker where it is a copy of ours. `version` is the provider's optimistic lock. `collects`: the
-    provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as far
-    as it names them. `came_in` (of an invoice): how much the provider took in, which nobody booked by hand. What cannot be
-    told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`, which a person books, and for `unclear`:
-    what such a document gives back is not told at all, so that it is never taken; it says what a person does about it.
+    provider itself tries to get it paid. `settled_by` (of an invoice): ids of the payments that settle it there, as
+    far as it names them. `came_in` (of an invoice): how much the provider took in, which nobody booked by hand.
+    What cannot be told exactly is no RemoteDocument: reading raises ReplyError; but for `untold`, which a person
+    books, and for `unclear`: what such a document gives back is not told at all, so that it is never taken; it says
+    what a person does about it.
     """
 
     document: Document
