@@ -38,7 +38,7 @@ _BY_HAND: Final[Mapping[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "refunded": (
         (
             "of it went back, which QuickBooks is not told",
-            f"book a refund receipt out of that account with {BOOKED} in its private note, or pay out a credit memo's credit",
+            f"book a refund receipt out of it with {BOOKED} in its private note, or pay out a credit memo's credit",
         ),
         ("of a refund failed after it was booked", "void the refund receipt, or make it smaller"),
     ),
