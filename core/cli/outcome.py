@@ -37,7 +37,8 @@ def outcome(tx: Tx, hub: Hub, names: Sequence[str], external_ids: Sequence[str],
     observing = [name for name in names if rows[name].state == "observing"]
     waiting = work.counts(tx)
     others = hub.connections.keys() - set(names)
-    elsewhere = {name: waiting[name] for name in sorted(others) if waiting.get(name)}
+    undone = {name: waiting.get(name, 0) - work.count_parked(tx, name, work.UNWANTED) for name in sorted(others)}
+    elsewhere = {name: number for name, number in undone.items() if number}
     if external_ids:
         failed, held, dirty = _of_customers(tx, names, external_ids)
     else:
@@ -63,7 +64,8 @@ def _of_customers(tx: Tx, names: Sequence[str], external_ids: Sequence[str]) -> 
         subjects = [work.mapping_subject(row.id) for row in rows if row.connection == name]
         broken = failures.known(tx, name, subjects)
         failed += len(broken)
-        dirty += len(set(work.waiting(tx, name, subjects)) - set(broken))
+        waits = set(work.waiting(tx, name, subjects)) - set(broken)
+        dirty += sum(work.parked_by(tx, name, one) != work.UNWANTED for one in waits)
         known = holds.of_subjects(tx, name, [*subjects, SUBJECT])
         held += sum(one.state == "open" for some in known.values() for one in some)
     return failed, held, dirty

@@ -52,7 +52,7 @@ def begin(tx: Tx, hub: Hub, connection: Connection, plan: Plan, *, actor: str) -
         for row in mappings.by_ids(tx, [one[2:] for one in made]).values()
     }
     made += _offered_parts(tx, hub, connection, plan)
-    named = [item.subject for item in plan.items if not item.subject.startswith(("c:", "p:"))]
+    named = [item.subject for item in plan.items if item.kind != "wait" and not item.subject.startswith(("c:", "p:"))]
     subjects = list(dict.fromkeys(named + made))
     now = hub.clock.now()
     trace = f"{work.APPROVED_TRACE}{hub.ids.new()}"

@@ -57,6 +57,8 @@ def test_who_policy_creates_no_more_is_told_and_is_nothing_to_do(agreed: World, 
     agreed.config = with_policy(agreed.config, "hubspot", creates="none")
     agreed.start()
     assert accord("sync").code == 0
+    assert accord("sync", "--customer", "bea").code == 0
+    assert accord("sync", "stripe", "--json").json["elsewhere"] == {}
     assert len(agreed.neutral("hubspot")) == 1
     told = accord("plan", "hubspot", "--json")
     assert (told.code, told.json["plans"][0]["counts"], told.json["plans"][0]["calls"]) == (0, {"wait": 1}, 0)
@@ -68,6 +70,23 @@ def test_who_policy_creates_no_more_is_told_and_is_nothing_to_do(agreed: World, 
     assert accord("plan", "hubspot").code == 2
     assert accord("sync").code == 0
     assert len(agreed.neutral("hubspot")) == 2
+
+
+def test_a_plan_from_before_policy_creates_no_more_is_not_applied(
+    agreed: World, accord: Accord, tmp_path: Path
+) -> None:
+    """It told of a create that nobody wants by now; the plan of today tells of none."""
+    values = {"name": "Bea", "email": "bea@example.test"}
+    agreed.db.run_now(lambda tx: registry.create(tx, agreed.hub, "bea", values, actor="test", trace="t"))
+    before, now = tmp_path / "before.json", tmp_path / "now.json"
+    accord("plan", "hubspot", "--out", str(before))
+    agreed.config = with_policy(agreed.config, "hubspot", creates="none")
+    agreed.start()
+    stale = accord("apply", str(before), "--json")
+    assert (stale.code, "stale" in stale.error["problem"]) == (1, True)
+    accord("plan", "hubspot", "--out", str(now))
+    assert accord("apply", str(now)).code == 0
+    assert len(agreed.neutral("hubspot")) == 1
 
 
 def test_a_connection_that_was_never_listed_has_no_plan(world: World, accord: Accord) -> None:
