@@ -77,6 +77,11 @@ def is_void(form: Form) -> bool:
     return form.total == ZERO and form.note.startswith(VOIDED)
 
 
+def is_booked(form: Form) -> bool:
+    """A person says that what was given back is booked; a telephone makes the first letter a capital."""
+    return BOOKED in form.note.lower()
+
+
 def read_invoice(form: Form) -> RemoteDocument:
     """An invoice. What settled it, payments or credits, is told by those: here all of it is `paid`.
 
@@ -173,7 +178,7 @@ def read_payment(form: Form) -> RemoteDocument:
         received_on=_day(form.dated, "TxnDate"),
         applications=() if is_void(form) else _applications(_settling(form)),
     )
-    if BOOKED not in form.note:
+    if not is_booked(form):
         _check_unapplied(form, payment)
     return _checked(payment, form)
 
@@ -191,7 +196,7 @@ def _check_unapplied(form: Form, payment: Payment) -> None:
 
 def _settling(form: Form) -> Sequence[FormLine]:
     """What of a payment settles invoices, where a person says that the rest of it is booked; else all of it."""
-    if BOOKED not in form.note:
+    if not is_booked(form):
         return form.lines
     return [line for line in form.lines if {one.type for one in line.linked} <= _SETTLED]
 

@@ -356,7 +356,7 @@ async def test_a_refund_receipt_that_a_person_has_dealt_with_keeps_nothing_open(
     if how == "deleted":
         books.delete("refund_receipt", receipt)
     else:
-        note = {"extra": {"PrivateNote": "see Stripe\naccord:booked"}}
+        note = {"extra": {"PrivateNote": "see Stripe\nAccord:booked"}}
         books.edit("refund_receipt", receipt, {"status": "void"} if how == "void" else note)
 
     await world.next_sweep()
