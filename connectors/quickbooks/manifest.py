@@ -21,7 +21,7 @@ REFUND: Final = "refund"
 FEEDS: Final = {**ENTITIES, REFUND: "RefundReceipt"}
 """What the change feed is asked for, each of a kind or a part of one."""
 BOOKED: Final = "accord:booked"
-"""What a person writes into the private note of a refund receipt that is booked wherever it belongs."""
+"""What a person writes into the private note of a refund receipt, or a payment, whose refund is booked elsewhere."""
 DOCUMENTS: Final = tuple(kind for kind in ENTITIES if kind != CUSTOMER)
 DOC_NUMBER_MOST: Final = 21
 NUMBERED: Final = ("invoice", "credit_note")

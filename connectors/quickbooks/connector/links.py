@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors.quickbooks.manifest import BOOKED
-from connectors.quickbooks.translate.forms import VOIDED, form_in, is_void, mark_in, settled
+from connectors.quickbooks.translate.forms import VOIDED, form_in, is_booked, is_void, mark_in, settled
 from connectors.quickbooks.wire import APPLIED, Form
 from core.errors import ReplyError
 
@@ -25,10 +24,10 @@ def is_link(record: bytes) -> bool:
     return form is not None and form.total == 0 and not form.note.startswith(VOIDED)
 
 
-def is_booked(record: bytes) -> bool:
+def is_settled(record: bytes) -> bool:
     """True for a refund receipt that nobody is to be asked about."""
     form = _form(record)
-    return form is not None and form.gives_back and (BOOKED in form.note or is_void(form))
+    return form is not None and form.gives_back and (is_booked(form) or is_void(form))
 
 
 def is_marked(record: bytes, mark: str) -> bool:

@@ -198,7 +198,7 @@ class Reading:
             return [one for one in records if not links.is_link(one)]
         if kind != "credit_note":
             return records
-        records = [one for one in records if not links.is_booked(one)]
+        records = [one for one in records if not links.is_settled(one)]
         told = links.applied_in(records)
         if told is None:
             return records

@@ -34,6 +34,8 @@ _UNCLEAR: Final = (
     "book it by hand where the payment or sale is booked that it gives back, unless it is booked there; then write "
     f"{BOOKED} into the private note of the refund receipt in QuickBooks"
 )
+_ELSEWHERE: Final = f"book that by hand where it belongs, then write {BOOKED} into the payment's private note"
+_SETTLED: Final = frozenset({"Invoice", "CreditMemo"})
 _MARK: Final = re.compile(r"accord:([0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9]+)")
 _MOST: Final = Decimal(10) ** 15
 _FINEST: Final = Decimal("1e-12")
@@ -73,6 +75,11 @@ def note_with(mark: str, words: str = "") -> str:
 def is_void(form: Form) -> bool:
     """QuickBooks keeps a voided transaction, with amounts of zero."""
     return form.total == ZERO and form.note.startswith(VOIDED)
+
+
+def is_booked(form: Form) -> bool:
+    """A person says that what was given back is booked; a telephone makes the first letter a capital."""
+    return BOOKED in form.note.lower()
 
 
 def read_invoice(form: Form) -> RemoteDocument:
@@ -169,9 +176,29 @@ def read_payment(form: Form) -> RemoteDocument:
         method=form.method.name,
         reference=form.reference,
         received_on=_day(form.dated, "TxnDate"),
-        applications=() if is_void(form) else _applications(form.lines),
+        applications=() if is_void(form) else _applications(_settling(form)),
     )
+    if not is_booked(form):
+        _check_unapplied(form, payment)
     return _checked(payment, form)
+
+
+def _check_unapplied(form: Form, payment: Payment) -> None:
+    """What settles no invoice is there to be used, or something took it of which no line of the payment tells."""
+    left = total_of([payment.amount, *(-one.amount for one in payment.applications)])
+    told = form.unapplied if form.unapplied is not None else left
+    if _finite(told, "UnappliedAmt") != left:
+        raise ReplyError(
+            f"{left} of it settles no invoice, but UnappliedAmt is {told}: the rest was given back, or settles"
+            f" something else; {_ELSEWHERE}"
+        )
+
+
+def _settling(form: Form) -> Sequence[FormLine]:
+    """What of a payment settles invoices, where a person says that the rest of it is booked; else all of it."""
+    if not is_booked(form):
+        return form.lines
+    return [line for line in form.lines if {one.type for one in line.linked} <= _SETTLED]
 
 
 class Settled(msgspec.Struct):
@@ -192,8 +219,9 @@ def settled(lines: Sequence[FormLine]) -> Settled:
     for line in lines:
         amount = _finite(line.amount, "Amount")
         kinds = {one.type for one in line.linked}
-        if len(line.linked) != 1 or not kinds <= {"Invoice", "CreditMemo"}:
-            raise ReplyError(f"a line of {amount} is linked to {', '.join(sorted(kinds)) or 'nothing'}, not an invoice")
+        if len(line.linked) != 1 or not kinds <= _SETTLED:
+            named = ", ".join(sorted(kinds)) or "nothing"
+            raise ReplyError(f"a line of {amount} is linked to {named}, not an invoice; {_ELSEWHERE}")
         (link,) = line.linked
         found = owed if link.type == "Invoice" else given
         found[link.id] = total_of([found.get(link.id, ZERO), amount])

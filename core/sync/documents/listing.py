@@ -15,7 +15,7 @@ from core.store.database import Tx
 from core.store.observations import Observation
 from core.sync.batch import Report
 from core.sync.documents.absence import absent, look_for
-from core.sync.documents.looking import AGAIN, due_look, look_slice
+from core.sync.documents.looking import AGAIN, REST_SECONDS, due_look, look_slice
 from core.sync.documents.marking import rests, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.taking import Read, take, understood
@@ -50,7 +50,8 @@ def due_listing(hub: Hub, connection: Connection, row: ConnectionRow, cursors: C
 def _is_due(hub: Hub, cursor: Cursor) -> bool:
     if cursor.run is not None:
         return True
-    return cursor.completed_at is None or hub.clock.now() - cursor.completed_at >= hub.timing.full_every
+    every = REST_SECONDS if cursor.pending == AGAIN else hub.timing.full_every
+    return cursor.completed_at is None or hub.clock.now() - cursor.completed_at >= every
 
 
 async def list_slice(hub: Hub, connection: Connection, kind: str, listings: dict[str, Listed], report: Report) -> None:
@@ -134,15 +135,12 @@ def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, i
             mode=cursor.mode,
             cursor=None if is_last else position,
             run=None if is_last else run,
-            pending=None if is_last else cursor.pending,
+            # what asked for this listing is answered by it, what asks while it goes on is not
+            pending=None if cursor.run is None else cursor.pending,
             started_at=cursor.started_at,
-            completed_at=_completed(hub, cursor) if is_last else cursor.completed_at,
+            completed_at=hub.clock.now() if is_last else cursor.completed_at,
         ),
     )
-
-
-def _completed(hub: Hub, cursor: Cursor) -> float | None:
-    return None if cursor.pending == AGAIN else hub.clock.now()
 
 
 def _record(tx: Tx, hub: Hub, connection: Connection, kind: str, bad: list[Bad], trace: str) -> None:

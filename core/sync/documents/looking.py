@@ -23,7 +23,9 @@ AT_ONCE: Final = 100
 SINGLY_AT_ONCE: Final = 25
 """Where each read is a call of its own."""
 AGAIN: Final = "again"
-"""In `pending` of a listing's cursor: once more when it is done."""
+"""In `pending` of a listing's cursor: once more, when it is done and has rested."""
+REST_SECONDS: Final = 3600.0
+"""Between two listings, or two walks, that a feed which was cut asks for: each reads everything."""
 SOON: Final = "soon"
 """In `pending` of such a cursor: at full speed."""
 SOON_SHARE: Final = 0.5
@@ -68,15 +70,18 @@ def look_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
 def look_beyond(tx: Tx, connection: Connection, cut: Sequence[str]) -> None:
     """List documents of these kinds, and look at their copies: a feed told of less than happened to them.
 
-    What is under way goes on, however often that happens: a listing is followed by another one.
+    While much is imported every answer of the feed is cut: what is under way goes on, and what has just ended rests.
     """
     policy, specs = connection.policy.documents, connection.manifest.documents
     for kind in (one for one in cut if one in policy.originates and specs[one].lists):
         cursor = connections.cursor(tx, connection.name, kind, "full")
-        due = msgspec.structs.replace(cursor, completed_at=None)
-        connections.put_cursor(tx, due if cursor.run is None else msgspec.structs.replace(cursor, pending=AGAIN))
-    idle = [one for one in cut if connections.cursor(tx, connection.name, one, LOOK).run is None]
-    look_at_all(tx, connection, [one for one in idle if one in policy.mirrors])
+        connections.put_cursor(tx, msgspec.structs.replace(cursor, pending=AGAIN))
+    walks = {kind: connections.cursor(tx, connection.name, kind, LOOK) for kind in cut if kind in policy.mirrors}
+    ended = {kind: one.completed_at for kind, one in walks.items() if one.run is None and one.completed_at is not None}
+    look_at_all(tx, connection, list(ended))
+    for kind, at in ended.items():
+        cursor = connections.cursor(tx, connection.name, kind, LOOK)
+        connections.put_cursor(tx, msgspec.structs.replace(cursor, started_at=at + REST_SECONDS))
 
 
 def look_at_all(tx: Tx, connection: Connection, kinds: Sequence[str]) -> None:

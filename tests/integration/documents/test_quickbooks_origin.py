@@ -356,7 +356,7 @@ async def test_a_refund_receipt_that_a_person_has_dealt_with_keeps_nothing_open(
     if how == "deleted":
         books.delete("refund_receipt", receipt)
     else:
-        note = {"extra": {"PrivateNote": "see Stripe\naccord:booked"}}
+        note = {"extra": {"PrivateNote": "see Stripe\nAccord:booked"}}
         books.edit("refund_receipt", receipt, {"status": "void"} if how == "void" else note)
 
     await world.next_sweep()
@@ -404,6 +404,11 @@ def answered(world: World, name: str, change: Callable[[bytes], bytes]) -> Itera
     world.exchanges[name] = answering
 
 
+def booked_elsewhere(world: World, payment: str) -> None:
+    """A person says that what was given back of a payment is booked."""
+    world.lookalikes["quickbooks"].edit("payment", payment, {"extra": {"PrivateNote": "accord:booked"}})
+
+
 async def test_a_payment_that_settles_a_cheque_is_told_and_keeps_its_month_open(world: World) -> None:
     """Money given back, or a cost that was passed on: QuickBooks does not say which."""
     invoice = bill(world, "quickbooks", LINE, number="QB-1")
@@ -417,3 +422,26 @@ async def test_a_payment_that_settles_a_cheque_is_told_and_keeps_its_month_open(
         assert (untaken["kind"], untaken["remote_id"]) == ("payment", payment)
         assert "linked to Check, not an invoice" in untaken["why"]
         assert not is_tied(month(world))
+        booked_elsewhere(world, payment)
+        await world.next_sweep()
+    (known,) = papers(world, "payment")
+    assert (known.remote_id, known.document.applications) == (payment, ())  # type: ignore[union-attr]
+    assert month(world)["untaken"] == []
+
+
+async def test_what_was_given_back_of_an_over_payment_is_told_and_keeps_the_month_open(world: World) -> None:
+    """Nothing but what is left to be used tells of it: the payment was taken as if all of it were still here."""
+    invoice = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    applications = [{"invoice": invoice, "amount": "119.00"}]
+    payment = pay(world, invoice, "150.00", "quickbooks", applications=applications)
+    with answered(world, "quickbooks", lambda body: body.replace(b'"UnappliedAmt":31', b'"UnappliedAmt":1')):
+        await world.next_sweep()
+        (untaken,) = month(world)["untaken"]
+        assert (untaken["kind"], untaken["remote_id"]) == ("payment", payment)
+        assert "31.00 of it settles no invoice, but UnappliedAmt is 1" in untaken["why"]
+        booked_elsewhere(world, payment)
+        await world.next_sweep()
+    (known,) = papers(world, "payment")
+    assert str(known.document.amount) == "150.00"  # type: ignore[union-attr]
+    assert is_tied(month(world))

@@ -114,9 +114,28 @@ async def test_a_listing_under_way_while_the_feed_was_cut_is_followed_by_another
     world.db.run_now(cut)
     lists = count(world, origin, LISTS[origin].pattern)
     await world.settle()
+    assert len(lists) == 1
+    await an_hour_later(world)
 
     assert len(lists) == 2
     at_rest(world)
+
+
+@pytest.mark.parametrize("role", ["origin", "copy"])
+async def test_a_feed_that_is_cut_every_minute_has_everything_read_once_an_hour(role: str) -> None:
+    """While much is imported that is so all day long: each listing reads everything, and the month's reads are few."""
+    world, origin = await copied("stripe" if role == "origin" else "quickbooks")
+    await billed(world, origin, 3)
+    await days(world, 1.5, DAY / 2)
+    connection = world.hub.connection("quickbooks")
+    reads = count(world, "quickbooks", LISTS[origin].pattern if role == "origin" else LOOKS["quickbooks"])
+
+    for _ in range(4 * 60):
+        world.db.run_now(lambda tx: look_beyond(tx, connection, ["invoice"]))
+        world.clock.time += 60
+        await world.lanes.run("quickbooks")
+
+    assert 3 <= len(reads) <= 5
 
 
 async def test_a_draft_that_was_deleted_unheard_is_gone() -> None:

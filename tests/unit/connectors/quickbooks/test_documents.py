@@ -125,7 +125,7 @@ def memo(**changes: Any) -> dict[str, Any]:
 
 def received(**changes: Any) -> dict[str, Any]:
     """A payment of QuickBooks."""
-    cleared = {"DocNumber": None, "DueDate": None, "Balance": None, "UnappliedAmt": 0, "Line": []}
+    cleared = {"DocNumber": None, "DueDate": None, "Balance": None, "Line": []}
     return form(**{**cleared, **changes})
 
 
@@ -1037,6 +1037,12 @@ def test_what_credits_settle_in_a_payment_is_not_its_money() -> None:
         ("payment", received(Line=[links(1, ("Invoice", "7"), ("Invoice", "8"))]), "linked to"),
         ("payment", received(Line=[links(1, ("Invoice", "7")), links(2, ("CreditMemo", "9"))]), "credits of"),
         ("payment", received(Line=[links(11, ("Invoice", "7"))]), "applications"),
+        (
+            "payment",
+            received(Line=[links(4, ("Invoice", "7"))], UnappliedAmt=2),
+            "settles no invoice, but UnappliedAmt is 2",
+        ),
+        ("payment", received(UnappliedAmt="NaN"), "UnappliedAmt|amount"),
     ],
 )
 def test_what_does_not_add_up_is_not_read(kind: str, told: Any, why: str) -> None:
