@@ -203,7 +203,7 @@ class HubSpotDocuments:
             return Step(action="tie", body={"customer": invoice.customer})
         if missing:
             return Step(action="add_lines", body={"lines": missing[:LINES_AT_ONCE]}, adds=True)
-        changes = _differing(head | amounts, copy.object.properties)
+        changes = _differing(head | amounts | _noted(copy, wanted), copy.object.properties)
         if not changes:
             # last, so that a contact that cannot be tied keeps nothing else from being told
             return _contact_step(copy, wanted)
@@ -272,17 +272,28 @@ def _with_contact(body: dict[str, Any], contact: str) -> dict[str, Any]:
     return body | {"properties": {**body["properties"], BILLING_CONTACT: contact}, "contact": contact}
 
 
-def _contact_step(copy: FramedInvoice, wanted: WantedDocument) -> Step | None:
-    """Tie it to the billing contact of now, and take off the one of before. A person's own contacts stay."""
+def _exchange(copy: FramedInvoice, wanted: WantedDocument) -> tuple[str, str]:
+    """Whom to take off it, and whom to tie it to: "" for nobody. A person's own contacts stay."""
     if wanted.parts is None:
-        return None
+        return "", ""
     contact, before = _contact(wanted), text_in(copy.object.properties, BILLING_CONTACT)
     is_stale = before.startswith("contact:") and before not in (contact, wanted.document.customer)
     off = before if is_stale and before in copy.customers else ""
-    on = contact if contact not in copy.customers else ""
-    if not (off or on) and contact in ("", before):
+    return off, contact if contact not in copy.customers else ""
+
+
+def _noted(copy: FramedInvoice, wanted: WantedDocument) -> dict[str, str]:
+    """Which contact is ours, where that one is tied already: by a merge, or by a person."""
+    contact = _contact(wanted)
+    return {BILLING_CONTACT: contact} if contact and not any(_exchange(copy, wanted)) else {}
+
+
+def _contact_step(copy: FramedInvoice, wanted: WantedDocument) -> Step | None:
+    off, on = _exchange(copy, wanted)
+    if not (off or on):
         return None
-    return Step(action="tie_contact", body={"off": off, "on": on, "properties": {BILLING_CONTACT: contact}})
+    body = {"off": off, "on": on, "properties": {BILLING_CONTACT: _contact(wanted)}}
+    return Step(action="tie_contact", body=body)
 
 
 def _is_billed(copy: FramedInvoice) -> bool:

@@ -10,7 +10,9 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
+from core.store import mappings
 from core.sync import registry
+from core.sync.documents.marking import mark_mappings
 from core.sync.linking import link, unlink
 from tests.support.acting import answer, change, everybody, failing, held, mapped, with_policy, with_settings
 from tests.support.paper import SINCE, at_rest, bill, billing, is_silent, pay, shown, with_documents
@@ -255,6 +257,43 @@ async def test_a_billing_contact_that_is_gone_and_nobody_has_told_of_holds_no_co
 
     assert (shown(world, "hubspot")[0]["due"], ties(world)) == ("100.00", [([company], [])])
     assert failing(world) == []
+    await is_silent(world)
+
+
+async def test_a_company_of_many_invoices_costs_a_few_calls_whatever_becomes_of_its_contact() -> None:
+    """It comes when the copies are there, is deleted and nobody tells, and is made anew: always by the hundred."""
+    world = await started(email=None)
+    number = 230
+    for some in (number - 100, 100):
+        for _ in range(some):
+            bill(world)
+        await world.next_sweep()
+        world.clock.time += 3_700  # within an hour, so many would be asked about
+    (owner,) = everybody(world)
+    asked = writes_of_copies(world)
+    await change(world, owner.external_id, email="pay@acme.example")
+    first = live(world, "contact")
+    assert sum(contacts == [first] for _, contacts in ties(world)) == 200
+    await a_day_later(world)
+    assert ties(world) == [([live(world, "")], [first])] * number
+    assert len(asked) <= 10, asked
+    asked.clear()
+
+    world.lookalikes["hubspot"].delete("customer", first)
+    hub = world.hub
+    copies = world.db.read_now(lambda tx: mappings.page(tx, "hubspot", "", 1_000, "invoice"))
+    world.db.run_now(lambda tx: mark_mappings(tx, hub, copies, reason="a person says so", trace="t"))
+    await world.settle()
+    assert [one.reason for one in held(world)] == ["remote_gone"]
+    assert failing(world) == []
+    assert len(asked) <= 10, asked
+    asked.clear()
+
+    await answer(world, held(world)[0], "recreate")
+    await a_day_later(world)
+    assert ties(world) == [([live(world, "")], [live(world, "contact")])] * number
+    assert len(asked) <= 10, asked
+    at_rest(world)
     await is_silent(world)
 
 

@@ -181,16 +181,18 @@ def test_what_nobody_says_changes_no_contact(world: Any, company: str) -> None:
 
 
 def test_a_contact_that_is_tied_by_hand_already_is_noted_only(world: Any, company: str) -> None:
-    """No tie is made anew."""
+    """No tie is made anew, and what is paid meanwhile is told with it."""
     ada = person(world, "Ada")
-    (copyist,), (write,) = many(world, company, [ada])
+    copyist = WithContact(world, "")
+    copyist.bring(invoice(company))
     world.hubspot.edit("invoice", copyist.remote_id, {"contacts": [ada]})
-    write = msgspec.structs.replace(write, body=copyist.step(invoice(company)).body)  # type: ignore[union-attr]
+    copyist.contact = ada
+    paid = invoice(company, status="paid", due=Decimal(0), paid=invoice(company).total)
 
-    assert written(world, [write])[1] == [NOTE]
+    assert copyist.bring(paid) == ["update"]
 
     assert there(world, copyist.remote_id) == ([company], [ada], ada)
-    assert copyist.step(invoice(company)) is None
+    assert copyist.seen["status"] == "paid"
 
 
 def test_who_was_let_go_of_and_is_not_tied_any_more_is_nothing_to_write(world: Any, company: str) -> None:
@@ -267,10 +269,12 @@ def test_a_contact_that_is_gone_costs_a_few_calls_and_stops_no_other(world: Any,
 
 
 @pytest.mark.parametrize(
-    ("path", "is_begun"), [(UNTIE, False), (TIE, True), (NOTE, True)], ids=["taking off", "putting on", "noting"]
+    ("path", "is_begun", "rest"),
+    [(UNTIE, False, "tie_contact"), (TIE, True, "tie_contact"), (NOTE, True, "update")],
+    ids=["taking off", "putting on", "noting"],
 )
 def test_what_was_done_in_part_is_unclear_and_what_was_not_is_refused(
-    world: Any, company: str, path: str, *, is_begun: bool
+    world: Any, company: str, path: str, rest: str, *, is_begun: bool
 ) -> None:
     """A fresh look goes on from there, and does nothing twice."""
     old, new = person(world, "Old"), person(world, "New")
@@ -284,5 +288,5 @@ def test_what_was_done_in_part_is_unclear_and_what_was_not_is_refused(
 
     assert type(receipt) is (AmbiguousError if is_begun else RejectedError)
     world.exchange = None
-    assert copyist.bring(invoice(company)) == ["tie_contact"]
+    assert copyist.bring(invoice(company)) == [rest]
     assert there(world, copyist.remote_id) == ([company], [new], new)
