@@ -20,7 +20,7 @@ When = Annotated[str | None, Query(max_length=40, description="A day, all of whi
 
 
 class JournalEntry(EntryShown):
-    """One entry. `external_customer_id`: of a customer's; of an erased one `(erased)`."""
+    """One entry. `external_customer_id`: of a customer's, or of a document's customer; of an erased one `(erased)`."""
 
     kind: str
     record_id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import msgspec
 from core.abilities import Examiner
 from core.cli.asking import on_a_loop
 from core.cli.desk import FAILED, OK, Desk
-from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError
-from core.store import connections, schema
+from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError, StorageError
+from core.model.life import strange
+from core.store import connections, life, schema
 from core.store.connections import ConnectionRow
 from core.store.database import Database
 from core.sync.hub import Connection, Hub
@@ -131,9 +133,32 @@ def _of_disk(db: Database) -> Iterator[Finding]:
 def _of_connections(desk: Desk) -> list[Finding]:
     try:
         with desk.root.open_hub() as hub:
-            return on_a_loop(hub, lambda: _of_each(desk, hub))
+            return [*_of_life(hub), *on_a_loop(hub, lambda: _of_each(desk, hub))]
     except AccordError as error:
         return [Finding(about="configuration", check="connections", state="wrong", says=str(error))]
+
+
+def _of_life(hub: Hub) -> Iterator[Finding]:
+    """The file by which a database that was put back is known: without it, every connection begins observing."""
+    about, check, file = "database", "life", hub.life
+    here, home = hub.db.read_now(lambda tx: (life.note(tx), life.home(tx)))
+    if file is None or here is None:
+        return
+    try:
+        told = file.read()
+    except StorageError as error:
+        yield Finding(about=about, check=check, state="wrong", says=str(error))
+        return
+    why = strange(here, told.life if told else None, home=home, needs_file=file.is_kept)
+    if why:
+        says = f"{why}; from the next start on, every connection observes until it is activated again"
+        cure = f"if it was not restored, put {file.path} back before that"
+        yield Finding(about=about, check=check, state="note", says=says, cure=cure)
+    elif file.path.parent.exists() and not os.access(file.path.parent, os.W_OK | os.X_OK):
+        says = f"{file.path} cannot be replaced: what is erased or let go of now would come back with a backup"
+        yield Finding(about=about, check=check, state="wrong", says=says, cure=f"make {file.path.parent} writable")
+    else:
+        yield Finding(about=about, check=check, state="ok", says=f"{file.path} belongs to it")
 
 
 async def _of_each(desk: Desk, hub: Hub) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ def redrafted(file: Path) -> Iterator[Path]:
 
     What a link leads to is meant: a file in the link's place would leave the one that is kept as it was.
     """
-    draft = _real(file).with_name(f".{_real(file).name}.draft")
+    draft = _beside(_real(file))
     try:
         yield draft
     finally:
@@ -35,6 +36,11 @@ def put(draft: Path, file: Path) -> None:
     draft.replace(target)
 
 
+def _beside(file: Path) -> Path:
+    """No two commands have one draft: what one wrote would stand in the place of what the other one checked."""
+    return file.with_name(f".{file.name}.{secrets.token_hex(8)}.draft")
+
+
 def _real(file: Path) -> Path:
     return Path(os.path.realpath(file))
 
@@ -48,7 +54,7 @@ def drafted(target: Path, field: str) -> Iterator[Path]:
     if not target.name:
         raise InvalidInputError(f"{str(target)!r} is no name of a file", field=field, cure="name a file")
     is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
-    draft = target.with_name(f".{target.name}.draft") if is_ours else target
+    draft = _beside(target) if is_ours else target
     try:
         yield draft
         if is_ours:

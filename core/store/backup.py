@@ -23,14 +23,15 @@ def backup(db: Database, target: Path) -> None:
         raise InvalidInputError(f"{target} is a folder", field="file", cure="name a file in it")
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             _copy(db, draft)
             _sync(draft)
             # a link, unlike a rename, refuses to replace
             os.link(draft, target)
         finally:
-            draft.unlink()
+            # whoever ends a backup may do so at any time, and its first moment is one
+            draft.unlink(missing_ok=True)
         _sync(target.parent)
     except FileExistsError as error:
         raise InvalidInputError(f"{target} exists already", field="file", cure="name another file") from error

@@ -109,6 +109,15 @@ def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Paper]:
     return found
 
 
+def owners(tx: Tx, ids: Iterable[str]) -> dict[str, str]:
+    """Whose each of some documents is."""
+    d = DOCUMENTS.c
+    found: dict[str, str] = {}
+    for some in chunks(sorted(set(ids))):
+        found.update((row[0], row[1]) for row in tx.rows(sa.select(d.id, d.customer_id).where(d.id.in_(some))))
+    return found
+
+
 def lock(tx: Tx) -> None:
     """Let no other transaction that rewrites documents run beside this one: what it read of them would be old.
 

@@ -120,7 +120,7 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in tx.rows(statement.group_by(INBOX.c.connection, INBOX.c.state))}
 
 
-def prune(tx: Tx, before: float, limit: int = 200) -> int:
-    """Drop deliveries that were dealt with before a time; some at once, so that the writer is never blocked long."""
-    old = sa.select(INBOX.c.id).where(INBOX.c.state == "done", INBOX.c.received_at < before).limit(limit)
+def prune(tx: Tx, state: str, before: float, limit: int = 200) -> int:
+    """Drop deliveries of a state that came before a time; some at once, so that the writer is never blocked long."""
+    old = sa.select(INBOX.c.id).where(INBOX.c.state == state, INBOX.c.received_at < before).limit(limit)
     return tx.execute(sa.delete(INBOX).where(INBOX.c.id.in_(old))).rowcount

@@ -12,7 +12,7 @@ from core.model.decide import Lost
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.mappings import MappingRow
-from core.store.tables import JOURNAL
+from core.store.tables import DOCUMENTS, JOURNAL
 from core.store.text import SOME, AnyRow, chunks, dump
 from core.store.work import APPROVED_TRACE
 
@@ -177,13 +177,13 @@ def is_traced(tx: Tx, record_id: str, action: str, trace: str) -> bool:
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entries are asked for; both times are included. `record_ids` None: of everybody."""
+    """Which entries are asked for, both times included. `customer_ids` None: of everybody; else with documents."""
 
     since: float | None = None
     until: float | None = None
     actor: str | None = None
     connection: str | None = None
-    record_ids: Sequence[str] | None = None
+    customer_ids: Sequence[str] | None = None
 
     def clauses(self) -> list[sa.ColumnElement[bool]]:
         """What SQL asks."""
@@ -192,7 +192,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         found = [column == value for column, value in given.items() if value is not None]
         found += [here.at >= self.since] if self.since is not None else []
         found += [here.at <= self.until] if self.until is not None else []
-        return found + ([here.record_id.in_(self.record_ids)] if self.record_ids is not None else [])
+        if self.customer_ids is not None:
+            # not read before: a customer may have more documents than one statement takes ids
+            theirs = sa.select(DOCUMENTS.c.id).where(DOCUMENTS.c.customer_id.in_(self.customer_ids))
+            found.append(here.record_id.in_(self.customer_ids) | here.record_id.in_(theirs))
+        return found
 
 
 def page(tx: Tx, wanted: Filter, after: int, limit: int) -> list[Entry]:

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from core.errors import InvalidInputError
-from core.store import connections, customers, erasing, journal
+from core.model.documents import KINDS
+from core.store import connections, customers, documents, erasing, journal
 from core.store.database import Tx
 from core.store.journal import Filter
 from core.sync import registry
@@ -39,7 +40,7 @@ def filter_of(
         until=moment(until, "until", time.max),
         actor=actor,
         connection=connection,
-        record_ids=None if customer is None else _records(tx, customer),
+        customer_ids=None if customer is None else _records(tx, customer),
     )
 
 
@@ -71,14 +72,16 @@ def _records(tx: Tx, external_id: str) -> list[str]:
 def told(tx: Tx, wanted: Filter, after: int, limit: int) -> list[dict[str, Any]]:
     """Entries behind one of them, oldest first, each with its customer's external id; of an erased one: `(erased)`."""
     entries = journal.page(tx, wanted, after, limit)
-    names = customers.external_ids(tx, [one.record_id for one in entries if one.kind == KIND])
+    owners = {one.record_id: one.record_id for one in entries if one.kind == KIND}
+    owners |= documents.owners(tx, [one.record_id for one in entries if one.kind in KINDS])
+    names = customers.external_ids(tx, owners.values())
     return [
         {
             **entry_shown(one),
             "at": datetime.fromtimestamp(one.at, UTC).isoformat(),
             "kind": one.kind,
             "record_id": one.record_id,
-            "external_customer_id": names.get(one.record_id),
+            "external_customer_id": names.get(owners.get(one.record_id, "")),
         }
         for one in entries
     ]

@@ -108,6 +108,10 @@ class Report:
         """The sum of the two."""
         return Report(*(getattr(self, name) + getattr(other, name) for name in Report.__slots__))
 
+    def numbers(self) -> dict[str, int]:
+        """What was counted, without the zeros: for a log line."""
+        return {name: getattr(self, name) for name in Report.__slots__ if getattr(self, name)}
+
     def since(self, earlier: Report) -> Report:
         """What was counted after `earlier`, a sum of the same things."""
         return Report(*(getattr(self, name) - getattr(earlier, name) for name in Report.__slots__))

@@ -12,6 +12,7 @@ from core.store.database import Tx
 from core.store.text import chunks
 from core.store.work import DirtyRow
 from core.sync.accounts import check_account
+from core.sync.apart import one_by_one
 from core.sync.batch import Report
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts, parts_in
@@ -140,7 +141,7 @@ async def carry_out(
         rows, waits = await hub.db.read(lambda tx: _ready(tx, hub, connection, subjects))
         now = hub.clock.now()
         if rows:
-            report.add(await reconcile(hub, connection, rows))
+            await one_by_one(hub, connection, reconcile, rows, report)
             if progress is not None:
                 progress(report)
             continue

@@ -7,7 +7,7 @@ once, so that answer times do not keep a lane from using its limits; a complete 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -15,10 +15,7 @@ from functools import partial
 from core.errors import (
     AccordError,
     AmbiguousError,
-    BugError,
-    InvalidInputError,
     ReauthorizeError,
-    RejectedError,
     ReplyError,
     RetryError,
     WrongAccountError,
@@ -29,10 +26,11 @@ from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync import wanted
 from core.sync.accounts import check_account
+from core.sync.apart import Reconcile, as_bug, one_by_one
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
-from core.sync.failing import Trouble, back_off, record_trouble, told_of
+from core.sync.failing import back_off, told_of
 from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
 from core.sync.hub import KIND, Connection, Hub
@@ -43,10 +41,7 @@ from core.sync.resolve import outlive
 from core.sync.sweep import Listed, sweep_slice
 from core.sync.waiting import ROWS_AT_ONCE, Look, goes_beside, look_around
 
-Reconcile = Callable[[Hub, Connection, Sequence[DirtyRow]], Awaitable[Report]]
-
 BATCHES_PER_SWEEP_SLICE = 10
-TRACES_SHOWN = 20
 
 
 class Worked(Enum):
@@ -138,7 +133,7 @@ class Lanes:
         return {name: state.total for name, state in self._states.items()}
 
     def _log(self, name: str, report: Report, seconds: float) -> None:
-        numbers = numbers_of(report)
+        numbers = report.numbers()
         if numbers:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
 
@@ -158,7 +153,7 @@ class Lanes:
             return False
         except Exception as error:
             hub.log.exception("lane.bug", connection=connection.name)
-            await self._troubled(connection, state, _as_bug(error))
+            await self._troubled(connection, state, as_bug(error))
             return False
         if worked is Worked.BEGUN and len(state.flights) < connection.manifest.batches_at_once:
             return True
@@ -240,12 +235,12 @@ class Lanes:
     ) -> AccordError | None:
         """One batch beside others; returns what is the matter with the connection as a whole."""
         try:
-            await self._reconcile(connection, reconcile_, rows, report)
+            await one_by_one(self._hub, connection, reconcile_, rows, report)
         except AccordError as error:
             return error
         except Exception as error:
             self._hub.log.exception("lane.bug", connection=connection.name)
-            return _as_bug(error)
+            return as_bug(error)
         return None
 
     async def _land(self, connection: Connection, state: LaneState, *, every: bool = False) -> bool:
@@ -281,30 +276,6 @@ class Lanes:
             orphans = [one for one, of in kinds.items() if of == kind and one not in waiting]
             work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now, kind=kind)
 
-    async def _reconcile(
-        self, connection: Connection, reconcile_: Reconcile, rows: Sequence[DirtyRow], report: Report
-    ) -> None:
-        """One batch; if it cannot be done as a whole, one by one, so that a bad record is nobody else's trouble."""
-        hub = self._hub
-        try:
-            done = await reconcile_(hub, connection, rows)
-            report.add(done)
-            # the ids that the journal has too: of the webhook, sweep, request or change that this work came from
-            traces = sorted({row.trace for row in rows if row.trace})[:TRACES_SHOWN]
-            hub.log.info("reconcile.done", connection=connection.name, traces=traces, **numbers_of(done))
-        except Exception as error:
-            if isinstance(error, AccordError) and not isinstance(error, BugError | InvalidInputError | RejectedError):
-                raise
-            is_bug = not isinstance(error, RejectedError)
-            hub.log.exception("reconcile.failed", connection=connection.name, records=len(rows), exc_info=is_bug)
-            if len(rows) == 1:
-                trouble = {rows[0]: Trouble(_as_bug(error))}
-                await hub.db.run(lambda tx: record_trouble(tx, hub, connection, trouble))
-                report.failed += 1
-                return
-            for row in rows:
-                await self._reconcile(connection, reconcile_, [row], report)
-
     async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
         """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""
         hub = self._hub
@@ -331,15 +302,3 @@ def _gravity(error: AccordError) -> tuple[bool, float]:
     """Where a person must act, waiting helps nobody; else the longest wait is long enough for all."""
     told = error.retry_after if isinstance(error, RetryError) else None
     return isinstance(error, ReauthorizeError | WrongAccountError), told or 0.0
-
-
-def numbers_of(report: Report) -> dict[str, int]:
-    """What a report counted, without the zeros: for a log line."""
-    return {key: getattr(report, key) for key in Report.__slots__ if getattr(report, key)}
-
-
-def _as_bug(error: Exception) -> AccordError:
-    if isinstance(error, AccordError):
-        return error
-    # the type only: the text of a foreign error may hold a customer's data
-    return BugError(f"this is a bug of Accord's ({type(error).__name__}); the log has the details")

@@ -8,6 +8,8 @@ from core.sync.hub import Hub
 
 INBOX_SECONDS = 35 * 86_400.0
 """Longer than any provider redelivers: a late repetition must still be known as one."""
+POISON_SECONDS = 180 * 86_400.0
+"""How long a delivery that nobody understood is shown, and read again if it comes again: half a year to mend that."""
 ONE_OFF_SECONDS = 30 * 86_400.0
 ANSWER_SECONDS = 86_400.0
 """How long an Idempotency-Key of the API is remembered."""
@@ -20,13 +22,16 @@ async def prune(hub: Hub) -> dict[str, int]:
     now = hub.clock.now()
 
     def letters(tx: Tx) -> int:
-        return inbox.prune(tx, now - INBOX_SECONDS, AT_ONCE)
+        return inbox.prune(tx, "done", now - INBOX_SECONDS, AT_ONCE)
+
+    def poison(tx: Tx) -> int:
+        return inbox.prune(tx, "poison", now - POISON_SECONDS, AT_ONCE)
 
     def requests(tx: Tx) -> int:
         return one_offs.prune(tx, now - ONE_OFF_SECONDS, AT_ONCE)
 
-    dropped = {"letters": 0, "one_offs": 0}
-    for name, step in (("letters", letters), ("one_offs", requests)):
+    dropped = {"letters": 0, "poison": 0, "one_offs": 0}
+    for name, step in (("letters", letters), ("poison", poison), ("one_offs", requests)):
         while some := await hub.db.run(step):
             dropped[name] += some
     dropped["calls"] = await hub.db.run(lambda tx: calls.prune(tx, now - CALLS_SECONDS))

@@ -35,6 +35,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _terminal() -> Iterator[None]:
+    """Ctrl-C is heard: a shell that starts something in the background has it ignore that, and all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A command in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}

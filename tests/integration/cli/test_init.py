@@ -173,6 +173,30 @@ def answering(root: WorldRoot, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
+@pytest.mark.parametrize("force", [True, False])
+def test_two_side_by_side_write_each_their_own(
+    root: WorldRoot, accord: Accord, file: Path, monkeypatch: pytest.MonkeyPatch, *, force: bool
+) -> None:
+    """They shared one draft: what one had asked and checked was gone, or the other one's, when it was put in place."""
+
+    class Slow(_Terminal):
+        def readline(self, *_: Any) -> str:  # type: ignore[override]  # as the others of StringIO
+            assert accord("init", "--connection", "crm=hubspot", "--yes").code == 0
+            return "y\n"
+
+    typed = Slow()
+    monkeypatch.setattr("sys.stdin", typed)
+    desk = Desk(root, (typed, io.StringIO(), _Terminal()))
+    flags = Flags(connections=["pay=stripe"])
+    if force:
+        assert write_first(desk, flags, force=True, yes=False) == 0
+    else:
+        with pytest.raises(InvalidInputError, match="is there already"):
+            write_first(desk, flags, force=False, yes=False)
+    assert set(read(file).connections) == {"pay" if force else "crm"}
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_a_person_is_asked_in_plain_words(answering: Any, file: Path) -> None:
     """Wrong answers are asked again; what each choice means stands beside it."""
     accounts = ("n", "n", "y", "", "y", "", "stripe-us", "n")

@@ -12,6 +12,7 @@ import pytest
 
 from core.store import failures, journal
 from tests.integration.cli.conftest import Accord, Result, customer_id, edit
+from tests.support.paper import bill
 from tests.support.world import NAMES, World
 
 
@@ -54,6 +55,20 @@ def test_filters_let_through_what_is_asked_for(agreed: World, accord: Accord) ->
     who = every[-1]["actor"]
     assert {one["actor"] for one in lines(accord("journal", "export", "--actor", who))} == {who}
     assert {one["external_customer_id"] for one in lines(accord("journal", "export", "--customer", name))} == {name}
+
+
+def test_what_happened_to_a_customers_documents_is_the_customers(agreed: World, accord: Accord) -> None:
+    """Who asked for all of one customer got nothing of what was billed."""
+    name = customer_id(agreed)
+    invoice = bill(agreed, issued_on="2026-11-18")
+    assert accord("sync").code == 0
+    assert accord("sync", "--kind", "invoices").code == 0
+    accord("customers", "create", "B", "--set", "name=Bob")
+    theirs = lines(accord("journal", "export", "--customer", name))
+    told = [(one["kind"], one["remote_id"]) for one in theirs if one["kind"] == "invoice"]
+    assert ("invoice", invoice) in told
+    assert {one["external_customer_id"] for one in theirs} == {name}
+    assert {one["kind"] for one in lines(accord("journal", "export", "--customer", "B"))} == {"customer"}
 
 
 def test_who_asked_for_a_sync_or_a_retry_is_told(agreed: World, accord: Accord) -> None:

@@ -194,6 +194,29 @@ def test_a_stale_plan_is_refused_as_a_whole(agreed: World, accord: Accord, tmp_p
     assert [agreed.writes(name) for name in NAMES] == before
 
 
+def test_a_plan_is_carried_out_but_for_whose_read_is_refused(agreed: World, accord: Accord) -> None:
+    """Without a daemon, the first of them ended the command, and nobody behind it was done."""
+    agreed.lookalikes["stripe"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    agreed.clock.time += 300
+    assert accord("sync").code == 0
+    for one in agreed.db.read_now(customers.listing):
+        assert accord("customers", "update", one.external_id, "--set", "phone=+4930123456").code == 0
+    (plan,) = accord("plan", "stripe", "--json").json["plans"]
+    bad = next(one for one, fields in agreed.neutral("stripe").items() if fields["name"] == "Ada Lovelace")
+    inner = agreed.exchanges["stripe"]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        told = b'{"error": {"type": "invalid_request_error", "message": "Invalid id"}}'
+        return HttpResponse(400, {}, told) if request.url.endswith(bad) else inner(request)
+
+    agreed.exchanges["stripe"] = exchange
+    result = accord("apply", plan["digest"], "--json")
+    assert result.code == 1
+    assert (result.json["applied"]["stripe"]["done"], result.json["applied"]["stripe"]["failed"]) == (1, 1)
+    phones = {one["name"]: one["phone"] for one in agreed.neutral("stripe").values()}
+    assert phones == {"Ada Lovelace": None, "Bob": "+4930123456"}
+
+
 def test_apply_takes_a_digest_and_unmapped_objects(agreed: World, accord: Accord) -> None:
     """An object that appeared later enters by a plan, too."""
     agreed.lookalikes["hubspot"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import sqlite3
 import subprocess
@@ -335,6 +336,40 @@ def test_doctor_notices_a_disk_without_room_and_a_file_that_everybody_reads(
     with files_end_at(0):
         (full,) = [one for one in accord("doctor", "--json").json if one["state"] == "wrong"]
     assert (full["about"], full["check"]) == ("database", "writable")
+    db.close()
+
+
+def test_doctor_looks_at_the_file_that_tells_of_the_databases_life(
+    root: WorldRoot, accord: Accord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody was told that it was gone before the next start took the database for a backup."""
+    db = Database(f"sqlite:///{tmp_path / 'a.sqlite3'}", is_direct=True)
+    schema.upgrade(db)
+    root.other_database = db
+    file = tmp_path / "a.sqlite3.life"
+
+    def told() -> tuple[str, str, str] | None:
+        found = [one for one in accord("doctor", "--json").json if one["check"] == "life"]
+        return (found[0]["state"], found[0]["says"], found[0]["cure"]) if found else None
+
+    assert told() is None
+    assert accord("db", "adopt", "--yes").code == 0
+    assert told() == ("ok", f"{file} belongs to it", "")
+    with monkeypatch.context() as elsewhere:
+        may = os.access  # who runs this may be allowed everything
+        elsewhere.setattr("os.access", lambda place, mode: place != tmp_path and may(place, mode))
+        state, says, cure = told() or ("", "", "")
+        assert (state, cure) == ("wrong", f"make {tmp_path} writable")
+        assert "cannot be replaced" in says
+    kept = file.read_bytes()
+    file.write_bytes(b"half")
+    assert (told() or ("",))[0] == "wrong"
+    file.unlink()
+    state, says, cure = told() or ("", "", "")
+    assert (state, f"put {file} back" in cure) == ("note", True)
+    assert "every connection observes" in says
+    file.write_bytes(kept)
+    assert (told() or ("",))[0] == "ok"
     db.close()
 
 
