@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from core.errors import AccordError
 from core.model import holds as reasons
 from core.model.holds import candidates_of
-from core.model.match import CUSTOMERS
+from core.model.match import CUSTOMERS, RESTORED
 from core.store import holds, mappings, work
 from core.store.database import Tx
 from core.store.holds import Hold
@@ -55,7 +55,7 @@ class Answering:
             self._world.note(f"refused: {refused}")
 
     def _answer(self, tx: Tx, hub: Hub, rng: Random) -> None:
-        asked = [one for one in holds.listing(tx) if one.reason not in _LEFT_TO_OTHERS and _is_of_customer(tx, one)]
+        asked = [one for one in holds.listing(tx) if _is_open_to_all(one) and _is_of_customer(tx, one)]
         if not asked:
             return
         hold = rng.choice(asked)
@@ -93,6 +93,11 @@ class Answering:
                 if behind is not None and behind.mapping_id == hold.subject[2:]:
                     return one.id
         return None
+
+
+def _is_open_to_all(hold: Hold) -> bool:
+    """Whose an object is that an older database has forgotten, only who knows better may say."""
+    return hold.reason not in _LEFT_TO_OTHERS and hold.detail.get("rung") != RESTORED
 
 
 def _is_of_customer(tx: Tx, hold: Hold) -> bool:

@@ -165,6 +165,7 @@ REQUIRED: Final[tuple[str, ...]] = (
     "hold: ambiguous_match",
     "unreadable value",
     "erased",
+    "restored",
     "edited what stays of the erased",
     *DOCUMENTS,
 )

@@ -77,6 +77,7 @@ class Checks:
     def mutation(self, site: Site, one: Mutation) -> Behind | None:
         """I2: a committed intent with this key (or body) was there before the write. Returns it."""
         intent = self._world.db.read_now(lambda tx: intent_behind(tx, site.name, one))
+        intent = intent or self._world.restores.intent_lost(site.name, one)
         self._world.erasures.written(site.name, one)
         if intent is None:
             self.fail(f"I2: {site.name} {one.action} {one.id} has no committed intent (key {one.request_key})")
@@ -85,6 +86,7 @@ class Checks:
             self._world.reached["landed after it was given up"] += 1
         if one.action == "create":
             self._not_resurrected(site, one, intent)
+            self._world.restores.made(site, one, intent)
         return intent
 
     def frame(self, site: Site, one: Mutation, behind: Behind | None, changed: set[str]) -> None:
@@ -127,6 +129,7 @@ class Checks:
         self.raise_bugs()
         self._world.db.read_now(self._judge)
         self._world.db.read_now(self._world.erasures.at_rest)
+        self._world.restores.at_rest()
         if self._world.audit is not None:
             self._world.db.read_now(self._world.audit.at_rest)
         if self.problems:
@@ -314,7 +317,7 @@ class Checks:
         for name, site in self._world.sites.items():
             for remote_id, one in site.lookalike.objects("customer").items():
                 mark = parse_mark(_mark_in(name, one))
-                if mark and mark.mapping not in rest.by_id:
+                if mark and mark.mapping not in rest.by_id and not self._world.restores.is_of_replaced(mark.mapping):
                     self.fail(f"I4: {name} {remote_id} carries a marker of nobody")
 
     def _gone(self, rest: Rest) -> None:

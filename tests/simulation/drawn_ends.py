@@ -1,4 +1,4 @@
-"""Draws what befalls the registry in some worlds: erasures."""
+"""Draws what befalls the registry in some worlds: erasures, and an older database that is put back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from tests.simulation.tape import Event, Tape
 
 SHARE: Final = 0.125
+RESTORED_SHARE: Final = 0.2
 FIRST_NUMBER: Final = 5000
 """Values are told apart by their numbers: others begin at 0."""
 
@@ -26,6 +27,21 @@ def with_erasures(tape: Tape, rng: Random) -> Tape:
             number += 1
             edit = Event(after=_after(rng), what="edit_erased", pick=rng.randrange(1000), changes=_change(rng, number))
             events.insert(rng.randint(at + 1, len(events)), edit)
+    return msgspec.structs.replace(tape, events=events)
+
+
+def with_restores(tape: Tape, rng: Random) -> Tape:
+    """In some worlds without documents a backup is made, and put back later; in some, somebody is erased meanwhile."""
+    if tape.profile.billing is not None or rng.random() >= RESTORED_SHARE:
+        return tape
+    events = list(tape.events)
+    first = rng.randint(0, len(events) - 1)
+    events.insert(first, Event(after=_after(rng), what="backup"))
+    last = rng.randint(first + 2, len(events))
+    events.insert(last, Event(after=_after(rng), what="restore"))
+    if rng.random() < 0.4:
+        at = rng.randint(first + 1, last)
+        events.insert(at, Event(after=_after(rng), what="erase", pick=rng.randrange(10**9)))
     return msgspec.structs.replace(tape, events=events)
 
 

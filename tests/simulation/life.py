@@ -125,8 +125,10 @@ class Life:
             shell=self._shell,
             wake=self.engine.wake,
             timing=world.timing,
+            life=world.restores.life_file,
         )
         self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note, self.bugs.append))  # type: ignore[arg-type]
+        world.restores.notice(self.hub)
         many = world.tape.profile.rows_at_once
         self.lanes = Lanes(self.hub, rows_at_once=many, walked_at_once=many)
         self.inbox = InboxWriter(self.hub)

@@ -35,13 +35,18 @@ class Operators:
         """Nobody has done anything."""
         self._world = world
 
-    async def _in_life(self, work: Any) -> Any:
-        """Do something inside the process; None when it died meanwhile."""
+    async def alive(self) -> Life:
+        """The process, once there is one."""
         wait = 1.0
         while self._world.life is None or self._world.life.is_dead:
             await asyncio.sleep(wait)
             wait = min(wait * 2, 600.0)
-        task = self._world.life.task(work(self._world.life))
+        return self._world.life
+
+    async def _in_life(self, work: Any) -> Any:
+        """Do something inside the process; None when it died meanwhile."""
+        life = await self.alive()
+        task = life.task(work(life))
         await asyncio.wait([task])
         if task.cancelled() or isinstance(task.exception(), Crash):
             return None

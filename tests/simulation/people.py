@@ -306,6 +306,14 @@ class People:
         except Crash:
             del event
 
+    def _on_backup(self, _event: Event) -> None:
+        self._world.restores.back_up()
+
+    def _on_restore(self, event: Event) -> None:
+        """The machine is lost, and an older database is put back."""
+        if self._world.restores.ask():
+            self._on_crash(event)
+
     def _on_outage(self, event: Event) -> None:
         """The machine is down for more than a day: keys are forgotten, feeds are old, tokens have ended."""
         self._world.outage = 95_000.0

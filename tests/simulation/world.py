@@ -39,6 +39,7 @@ from tests.simulation.post import Post
 from tests.simulation.quick import QuickDatabase
 from tests.simulation.quiet import Quiet
 from tests.simulation.reference import Edit
+from tests.simulation.restores import Restores
 from tests.simulation.routes import with_billing
 from tests.simulation.site import Site
 from tests.simulation.tape import SYSTEMS, Event, Tape
@@ -130,10 +131,10 @@ class SimWorld:
         self.covered: dict[tuple[str, str, str], tuple[Any, Any]] = {}
         """What nobody can take, and the value it was written over: whoever replaces the one replaces the other."""
         self.put_at: dict[tuple[str, str, str], int] = {}
-        self.checks, self.people = Checks(self), People(self)
-        self.operators, self.post, self.answering = Operators(self), Post(self), Answering(self)
+        self.checks, self.people, self.erasures = Checks(self), People(self), Erasures(self)
+        self.operators, self.post, self.restores = Operators(self), Post(self), Restores(self)
         profile = tape.profile
-        self.accounts, self.across, self.erasures = Accounts(self), Across(self), Erasures(self)
+        self.accounts, self.across, self.answering = Accounts(self), Across(self), Answering(self)
         self.clerks = Clerks(self, profile.billing)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
@@ -211,12 +212,19 @@ class SimWorld:
                 self.people.perform(event)
             self.look_for_bugs()
         self._calm_down()
+        await self._restored()
         await self._stabilise()
         self.checks.at_rest()
         await self._silence()
         self.note(self.checks.final_state())
         if self.life:
             await self.life.bury()
+
+    async def _restored(self) -> None:
+        """Whatever was put back is active again: whoever activates it has to look at its plan."""
+        await self.operators.alive()
+        for activating in self._keepers[2:]:
+            await activating
 
     async def _be_quiet(self, event: Event) -> None:
         self._calm_down()
@@ -245,9 +253,12 @@ class SimWorld:
         """What systemd does."""
         while True:
             self._lives += 1
+            is_older = self.restores.put_back()
             self.note(f"START life {self._lives}")
             self.life = Life(self, self._lives)
             self.life.start()
+            if is_older:
+                self._keepers.append(self.own(asyncio.create_task(self.operators.activate_all())))
             await self.life.died.wait()
             life, self.life = self.life, None
             await life.bury()

@@ -1,0 +1,206 @@
+"""An older database is put back after a crash: what may be lost by that, and what must not be made twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from core.model.life import Life as Note
+from core.sandbox.lookalike import Mutation
+from core.store import mappings
+from core.store.database import Database, Tx
+from core.store.life import Ends, LifeFile, Told
+from core.sync import restoring
+from core.sync.hub import Hub
+from core.sync.life import move_on
+from tests.simulation.behind import Behind, intent_behind
+from tests.simulation.lookups import live_customers
+from tests.simulation.quick import QuickDatabase
+from tests.simulation.reference import Edit, admissible, heads, loose
+from tests.simulation.tape import REGISTRY, SYSTEMS
+
+if TYPE_CHECKING:
+    from tests.simulation.site import Site
+    from tests.simulation.world import SimWorld
+
+T = TypeVar("T")
+Places = Mapping[str, Mapping[str, Any]]
+NEVER: Final = -1.0
+
+
+class Beside(LifeFile):
+    """The file beside the database, without a file."""
+
+    def __init__(self) -> None:
+        """Nothing ran yet."""
+        super().__init__(Path("nowhere"), is_kept=True)
+        self._told: Told | None = None
+
+    def read(self) -> Told | None:
+        """What it says."""
+        return self._told
+
+    def write(self, life: Note, ends: Ends) -> None:
+        """No end that stands in it is ever left out."""
+        before = self._told
+        known = {(one.id, one.why): one for one in (*(before.tombstones if before else ()), *ends.tombstones)}
+        self._told = Told(life=life, tombstones=list(known.values()), revoked=sorted(ends.revoked))
+
+
+class Restores:
+    """The backups of one world: at most one is put back."""
+
+    def __init__(self, world: SimWorld) -> None:
+        """None was made; where none will be, nothing is kept beside the database."""
+        self._world = world
+        self.life_file = Beside() if any(one.what == "backup" for one in world.tape.events) else None
+        self._copy: sqlite3.Connection | None = None
+        self._is_asked = False
+        self.backed_up_at = self.restored_at = NEVER
+        self._known: Mapping[str, Mapping[str, Any]] = {}
+        """By external id: the registry as it is in the backup."""
+        self._tied: set[tuple[str, str]] = set()
+        """Objects that the backup knows to be somebody's."""
+        self._stood: Mapping[str, Places] = {}
+        """By system and object: what stood there when the backup was put back."""
+        self._before: Database | None = None
+        """The database that the backup replaced."""
+        self._roots: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        """By object that Accord made: whose it was, told by what people made."""
+
+        self._named: dict[tuple[str, str], Any] = {}
+        """The names that these were made with."""
+
+    # ---- acting ----------------------------------------------------------------------------------------
+
+    def back_up(self) -> None:
+        """As `accord db backup` does."""
+        if self.life_file is None or self._world.life is None:
+            return
+        self._copy = sqlite3.connect(":memory:")
+        _driver(self._world.db).backup(self._copy)
+        move_on(self._world.db, self.life_file)
+        self.backed_up_at = self._world.clock.now()
+        self._known = {one.external_id: one.fields for one in self._world.db.read_now(live_customers)}
+        self._tied = self._world.db.read_now(_tied)
+        self._world.reached["backed up"] += 1
+
+    def ask(self) -> bool:
+        """Have the backup put back before the next start; False where there is none, or it was put back before."""
+        self._is_asked = self._copy is not None and self.restored_at == NEVER
+        return self._is_asked
+
+    def put_back(self) -> bool:
+        """The daemon is stopped: put back what was asked for."""
+        if not self._is_asked or self._copy is None:
+            return False
+        self._is_asked = False
+        self._before = QuickDatabase(has_tables=False)
+        _driver(self._world.db).backup(_driver(self._before))
+        self._copy.backup(_driver(self._world.db))
+        self.restored_at = self._world.clock.now()
+        self._stood = {name: dict(self._world.sites[name].lookalike.neutral("customer")) for name in SYSTEMS}
+        self._world.note("RESTORED")
+        self._world.reached["restored"] += 1
+        return True
+
+    def notice(self, hub: Hub) -> None:
+        """What every start does."""
+        if self.life_file is None:
+            return
+        why = restoring.notice(hub)
+        if (why is not None) != (self.restored_at == self._world.clock.now()):
+            self._world.checks.fail(
+                f"R: an older database was put back at {self.restored_at}, and the start says {why}"
+            )
+
+    # ---- judging ---------------------------------------------------------------------------------------
+
+    def was_there(self, work: Callable[[Tx], T]) -> T | None:
+        """Look into the database that the backup replaced."""
+        return self._before.read_now(work) if self._before is not None else None
+
+    def intent_lost(self, system: str, one: Mutation) -> Behind | None:
+        """The intent of a write that was under way when its database was replaced."""
+        return self.was_there(lambda tx: intent_behind(tx, system, one))
+
+    def is_of_replaced(self, mapping_id: str) -> bool:
+        """Whether a mapping was in the database that the backup replaced."""
+        return bool(self.was_there(lambda tx: mappings.by_ids(tx, [mapping_id])))
+
+    def made(self, site: Site, one: Mutation, behind: Behind) -> None:
+        """Remember whose object Accord has made, by what no database forgets."""
+        there = site.lookalike.neutral("customer").get(one.id) if self.life_file else None
+        if there is not None:
+            self._roots[site.name, one.id] = self._world.db.read_now(lambda tx: self._roots_of(tx, behind.mapping_id))
+            self._named[site.name, one.id] = there.get("name")
+
+    def _roots_of(self, tx: Tx, mapping_id: str) -> set[tuple[str, str]]:
+        row = mappings.by_ids(tx, [mapping_id]).get(mapping_id)
+        if row is None:
+            return set()
+        rows = mappings.of_records(tx, [row.record_id]).get(row.record_id, [])
+        places = [(one.connection, one.remote_id) for one in rows if one.remote_id and one.state == "live"]
+        found = {root for place in places for root in self._roots.get(place, {place})}
+        return found or {(REGISTRY, row.record_id)}
+
+    def at_rest(self) -> None:
+        """I1: of nobody Accord made two objects at a system, whatever the database forgot."""
+        if self.restored_at == NEVER:
+            return
+        for name in SYSTEMS:
+            live = self._world.sites[name].lookalike.neutral("customer")
+            made: dict[tuple[str, str], set[str]] = {}
+            for (where, remote_id), roots in self._roots.items():
+                for root in roots if where == name and remote_id in live else ():
+                    made.setdefault(root, set()).add(remote_id)
+            for root, ids in sorted(made.items()):
+                if len(ids) > 1 and not self._is_renamed(name, ids):
+                    self._world.checks.fail(f"R: {name} has {sorted(ids)}, made for what is {root}, after a restore")
+
+    def _is_renamed(self, system: str, ids: set[str]) -> bool:
+        """At a system without a marker a forgotten object is known by its name, if nobody has changed that since."""
+        if system != "quickbooks":
+            return False
+        stood = {one: loose(shown.get("name")) for one, shown in self._stood[system].items() if one in ids}
+        later = {loose(self._named[system, one]) for one in ids if one not in stood}
+        edits = [(one.site, one.target, one.field) for one in self._world.edits if one.at >= self.restored_at]
+        return not later & set(stood.values()) or any((system, one, "name") in edits for one in stood)
+
+    def admissible(self, edits: Sequence[Edit], external_id: str) -> set[Any]:
+        """What may stand since an older database was put back, besides what may anyhow.
+
+        An edit of the registry may be lost; who saw what at the systems, the older database does not know.
+        """
+        if self.restored_at == NEVER:
+            return set()
+        since = [one for one in edits if self.backed_up_at <= one.at <= self.restored_at]
+        kept = [one for one in edits if one.site != REGISTRY or one not in since]
+        before = heads([one for one in edits if one.at < self.backed_up_at])
+        unsettled = [
+            one for one in before if loose(one.value) != loose(self._known.get(external_id, {}).get(one.field))
+        ]
+        # an object that is tied anew has no past: what was replaced there counts as much as what replaced it
+        forgotten = [one for one in edits if one.site != REGISTRY and (one.site, one.target) not in self._tied]
+        values = {loose(one.value) for one in (*since, *unsettled)}
+        lost = [one for one in since if one.site == REGISTRY]
+        return admissible(kept) | values | {loose(one.replaced) for one in (*forgotten, *lost)}
+
+    def is_excused(self, edit: Edit) -> bool:
+        """Whether an edit may be lost without a record: it is older than the restore, and did not stand then."""
+        if edit.at > self.restored_at:
+            return False
+        there = self._stood.get(edit.site, {}).get(edit.target, {})
+        return edit.site == REGISTRY or loose(there.get(edit.field)) != loose(edit.value)
+
+
+def _tied(tx: Tx) -> set[tuple[str, str]]:
+    rows = [one for some in mappings.of_records(tx, [one.id for one in live_customers(tx)]).values() for one in some]
+    return {(one.connection, one.remote_id) for one in rows if one.remote_id and one.state == "live"}
+
+
+def _driver(db: Database) -> sqlite3.Connection:
+    kept = getattr(db, "_driver", None) or db.engine.raw_connection().driver_connection
+    return cast("sqlite3.Connection", kept)
