@@ -20,6 +20,7 @@ ENTITY_OF: Final = {"invoice": "Invoice", "payment": "Payment", "credit_note": "
 _ZERO: Final = Decimal(0)
 _LINES: Final = frozenset({"SalesItemLineDetail", "DescriptionOnly"})
 _TAKEN: Final = "6140"
+WRITTEN_OFF: Final = "Created by QB Online to adjust balance for deletion"
 _TEXTS: Final = {
     "number": "DocNumber",
     "issued_on": "TxnDate",
@@ -82,7 +83,7 @@ class People:
         owed -= sum((row["UnappliedAmt"] for entity, row in mine if entity == "Payment"), _ZERO)
         owed -= sum((row["RemainingCredit"] for entity, row in mine if entity == "CreditMemo"), _ZERO)
         if owed > 0:
-            line = {"description": "Created by QB Online to adjust balance for deletion", "amount": str(owed)}
+            line = {"description": WRITTEN_OFF, "amount": str(owed)}
             currency = mine[0][1]["CurrencyRef"]["value"]
             self._make("CreditMemo", {"customer": customer, "currency": currency, "lines": [line]}, now)
 
