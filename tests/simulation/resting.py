@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from connectors.quickbooks.sandbox.paper import WRITTEN_OFF
 from core.model.documents import KINDS
 from core.store.database import Tx
 from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
@@ -118,7 +119,7 @@ class Rest:
         one = self.originals[named.kind].get(named)
         if one is None or mirror == EVERYWHERE:
             return found
-        found = found | self._about_customer(named, one, mirror) | self._about_application(named, one)
+        found = found | self._about_customer(named, one, mirror) | self._about_application(named, one, mirror)
         found = found | self._about_state(named, mirror)
         if why := EXCUSES.get(self.place(named, mirror)):
             found = found | {why}
@@ -135,10 +136,14 @@ class Rest:
             found = found | {"more came in than its total, at different systems"}
         return found
 
-    def _about_application(self, named: Named, one: Shown) -> set[str]:
-        """In the books a credit is taken off its invoice by deleting the payment that applied it."""
-        is_off = named.kind == "credit_note" and self._clerks.settles.get(named) and not Decimal(one["applied"])
-        return {"taken off its invoice"} if is_off else set()
+    def _about_application(self, named: Named, one: Shown, mirror: str) -> set[str]:
+        """In the books a credit is taken off its invoice by deleting the payment that applied it, or is about none."""
+        if named.kind != "credit_note":
+            return set()
+        is_off = self._clerks.settles.get(named) and not Decimal(one["applied"])
+        is_about_none = mirror == "stripe" and any(line.get("description") == WRITTEN_OFF for line in one["lines"])
+        about_none = {"the books wrote it off with its customer, and off no invoice"} if is_about_none else set()
+        return about_none | ({"taken off its invoice"} if is_off else set())
 
     def _about_state(self, named: Named, mirror: str) -> set[str]:
         """What a person puts back just after it was written looks as if nothing had been."""

@@ -134,7 +134,7 @@ class AccountState:
         self._tell(self.tables["company"], "associationChange", event, caller)
 
     def merge(self, table: Table, primary: Record, absorbed: Record, caller: str) -> Record:
-        """Two become one new object."""
+        """Two become one."""
         new = table.merge(primary, absorbed, self.now_ms())
         self.billing.merged(table, new.id, primary.id, absorbed.id)
         if table.type == "company":
@@ -147,7 +147,7 @@ class AccountState:
             "objectId": int(new.id),
             "primaryObjectId": int(primary.id),
             "mergedObjectIds": [int(absorbed.id)],
-            "newObjectId": int(new.id),
+            **({} if new is primary else {"newObjectId": int(new.id)}),
             "numberOfPropertiesMoved": len(new.properties),
         }
         self._tell(table, "merge", event, caller)

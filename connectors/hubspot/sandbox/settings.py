@@ -38,6 +38,8 @@ class HubSpotSettings:
     """Calls until midnight: 250,000 (Free, Starter), 625,000 (Professional), 1,000,000 (Enterprise). OAuth: None."""
     follows_merges: bool = True
     """Whether an id that was merged away leads to its survivor, or to nothing: not verified (PROVIDERS §3)."""
+    merge_makes_id: bool = True
+    """Whether a merge makes a new object, as it may (PROVIDERS §3), or the primary one stays under its id."""
     rules: tuple[Rule, ...] = ()
     """What administrators require of contacts and companies (PROVIDERS §2)."""
     billing_types: tuple[int, int] = (930, 931)

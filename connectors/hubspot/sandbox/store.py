@@ -263,8 +263,15 @@ class Table:
                 del self.records[hubspot_id]
 
     def merge(self, primary: Record, absorbed: Record, now: int) -> Record:
-        """A new object with a new id takes the place of both; the primary's values stand (PROVIDERS §3)."""
+        """A new object with a new id takes the place of both, or the primary does; its values stand (PROVIDERS §3)."""
         values = absorbed.properties | {name: value for name, value in primary.properties.items() if value}
+        if not self._settings().merge_makes_id:
+            self._release_all(absorbed)
+            del self.records[absorbed.id]
+            self.update(primary, values, now, "CRM_UI")
+            primary.merged += [*absorbed.merged, absorbed.id]
+            self.survivors[absorbed.id] = primary.id
+            return primary
         for old in (primary, absorbed):
             self._release_all(old)
             del self.records[old.id]

@@ -24,6 +24,11 @@ T = TypeVar("T")
 _SUCCESS: Final = 200
 _UNAUTHORIZED: Final = 401
 _THROTTLED: Final = 429
+_MANY_WAITS_SECONDS: Final = 300.0
+_USED_UP: Final = (
+    "five waits did not help: the month's metered reads may be used up, which Intuit's developer pages show"
+)
+"""Intuit's words for it are those for a minute that is full."""
 
 
 class QuickBooksClient:
@@ -41,6 +46,7 @@ class QuickBooksClient:
         self._http = HttpClient(shell)
         self.tokens = Tokens(config, vault, self._http, shell.clock)
         self._limiter = RateLimiter(MANIFEST.limits, shell)
+        self._refused_since: float | None = None
 
     async def company(self) -> bytes:
         """GET the company that the credentials belong to."""
@@ -86,9 +92,23 @@ class QuickBooksClient:
                 answer = await self._call(endpoint, "GET", self._url(path, params), b"", TIMEOUT_SECONDS)
             except AmbiguousError as error:  # a read changes nothing
                 raise RetryError(str(error)) from error
-            return self._judged(answer, is_write=False)
+            return self._judged_read(answer)
 
         return await self._retried(once)
+
+    def _judged_read(self, answer: HttpResponse) -> bytes:
+        now = self.clock.now()
+        try:
+            body = self._judged(answer, is_write=False)
+        except RetryError as error:
+            if error.retry_after is None:
+                raise
+            self._refused_since = now if self._refused_since is None else self._refused_since
+            if now - self._refused_since < _MANY_WAITS_SECONDS:
+                raise
+            raise RetryError(f"{error} ({_USED_UP})", retry_after=error.retry_after) from error
+        self._refused_since = None
+        return body
 
     async def _write(self, endpoint: str, path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> bytes:
         content = msgspec.json.encode(body)

@@ -25,6 +25,7 @@ ENTITY_OF: Final = {
 _ZERO: Final = Decimal(0)
 _LINES: Final = frozenset({"SalesItemLineDetail", "DescriptionOnly"})
 _TAKEN: Final = "6140"
+WRITTEN_OFF: Final = "Created by QB Online to adjust balance for deletion"
 _TEXTS: Final = {
     "number": "DocNumber",
     "issued_on": "TxnDate",
@@ -87,7 +88,7 @@ class People:
         owed -= sum((row["UnappliedAmt"] for entity, row in mine if entity == "Payment"), _ZERO)
         owed -= sum((row["RemainingCredit"] for entity, row in mine if entity == "CreditMemo"), _ZERO)
         if owed > 0:
-            line = {"description": "Created by QB Online to adjust balance for deletion", "amount": str(owed)}
+            line = {"description": WRITTEN_OFF, "amount": str(owed)}
             currency = mine[0][1]["CurrencyRef"]["value"]
             self._make("CreditMemo", {"customer": customer, "currency": currency, "lines": [line]}, now)
 

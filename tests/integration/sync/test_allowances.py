@@ -156,3 +156,25 @@ async def test_a_used_up_day_at_hubspot_is_waited_out_with_a_reason_and_not_aske
     assert "midnight in Europe/Rome" in shown["error"]
     assert len(refused) == 1
     assert len(world.neutral("hubspot")) == 190
+
+
+async def test_a_used_up_month_at_quickbooks_is_told_as_one_and_keeps_no_write_back() -> None:
+    """Other apps of the workspace read, too. "ThrottleExceeded" told nobody that no minute would end it."""
+    world = World(names=["quickbooks"], config=config_of(["quickbooks"]))
+    company = world.lookalikes["quickbooks"]
+    await world.activate_all()
+    company.settings = dataclasses.replace(company.settings, enforce_limits=True, monthly_reads=0)
+    for minute in range(10):
+        world.clock.time += 61.0
+        await world.lanes.run("quickbooks")
+        (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
+        assert ("metered reads" in shown["error"]) is (minute >= 5), minute
+    ada = {"name": "Ada Lovelace"}
+    world.db.run_now(partial(registry.create, hub=world.hub, external_id="ada", values=ada, actor="ann", trace="t"))
+    world.clock.time += 61.0
+    await world.lanes.run("quickbooks")
+    assert [one["name"] for one in world.neutral("quickbooks").values()] == ["Ada Lovelace"]
+    company.settings = dataclasses.replace(company.settings, monthly_reads=500_000)
+    await world.next_sweep()
+    (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
+    assert shown["error"] == ""

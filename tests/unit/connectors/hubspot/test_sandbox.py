@@ -503,6 +503,24 @@ def test_a_merge_makes_a_new_id_that_the_old_ones_lead_to(world: Any) -> None:
     assert world.call("POST", CONTACTS + "/merge", {"primaryObjectId": "1", "objectIdToMerge": "1"})[0] == 400
 
 
+def test_a_merge_may_leave_the_primary_its_id(make_world: Any) -> None:
+    """PROVIDERS §3: it may make a new one. Whoever counts on that looks for a survivor that is nobody new."""
+    world = make_world(dataclasses.replace(HOOKED, merge_makes_id=False))
+    first = world.hubspot.edit("customer", None, {"name": "Ada", "email": "a@x.example"})
+    second = world.hubspot.edit("customer", None, {"name": "Bob", "email": "b@x.example", "phone": "1"})
+    world.hubspot.due_webhooks(world.clock.now())
+
+    assert world.hubspot.merge("customer", first, second) == first
+    there = world.hubspot.neutral("customer")
+    assert [(name, one["email"], one["phone"]) for name, one in there.items()] == [(first, "a@x.example", "1")]
+    shown = world.call("GET", f"{CONTACTS}/{second.partition(':')[2]}?properties=hs_merged_object_ids")[1]
+    assert (f"contact:{shown['id']}", shown["properties"]["hs_merged_object_ids"]) == (first, second.partition(":")[2])
+    assert new(world, email="b@x.example")[0] == 201
+    (sent,) = world.hubspot.due_webhooks(world.clock.now())
+    (told,) = [one for one in HubSpotWebhooks().notices(sent.delivery.body) if one.merged]
+    assert (told.remote_id, told.merged) == (first, (second,))
+
+
 def test_whether_a_merged_away_id_leads_to_its_survivor_is_a_setting(make_world: Any) -> None:
     """PROVIDERS §3 has it unverified: where it does not, only the survivor tells whom it absorbed."""
     world = make_world(HubSpotSettings(follows_merges=False))
