@@ -60,7 +60,7 @@ class Left(Line, frozen=True, kw_only=True):
 
 
 class Sum(msgspec.Struct, kw_only=True):
-    """One connection, kind and currency: how many documents of the period, and what they come to.
+    """One connection, kind and currency: how many documents of the period, and what they come to: a void one to nothing.
 
     `left`: those that a person let go of there. `outside`: those that policy wants no copy of there, that are another
     entity's, or that were void before there was one; `unrouted`: those whose entity is not known, at each connection
@@ -269,15 +269,16 @@ def is_counted(document: Document, period: str) -> bool:
 
 def _count(sums: dict[tuple[str, str, str], Sum], paper: Paper, connection: str, outcome: str) -> Line:
     document, amount = paper.document, paper.amount
+    worth = ZERO if document.status in NOTHING_TO_COPY else amount
     key = (connection, paper.kind, document.currency)
     one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
     setattr(one, outcome, getattr(one, outcome) + 1)
     if outcome in ("matched", "missing", "differs"):
-        one.amount += amount
+        one.amount += worth
     if outcome == "matched":
-        one.matched_amount += amount
+        one.matched_amount += worth
     if outcome == "left":
-        one.left_amount += amount
+        one.left_amount += worth
     return Line(
         connection=connection,
         kind=paper.kind,
