@@ -60,7 +60,7 @@ class Left(Line, frozen=True, kw_only=True):
 
 
 class Sum(msgspec.Struct, kw_only=True):
-    """One connection, kind and currency: how many documents of the period, and what they come to: a void one to nothing.
+    """One connection, kind and currency: how many documents of the period, what they come to (what is void: nothing).
 
     `left`: those that a person let go of there. `outside`: those that policy wants no copy of there, that are another
     entity's, or that were void before there was one; `unrouted`: those whose entity is not known, at each connection
