@@ -15,6 +15,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.documents import by_hand
+from core.sync.documents.marking import wake_what_it_settles
 from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
@@ -155,6 +156,8 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         if row.kind == KIND:
             forget(tx, hub, row)
             parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
+        else:
+            wake_what_it_settles(tx, hub, row, hold.id)
         return
     elif hold.reason == holds.DOCUMENT_GONE and choice == "accept":
         count_as_void(tx, hub, row, actor=actor, trace=hold.id)
