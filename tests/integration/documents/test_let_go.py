@@ -7,8 +7,9 @@ import pytest
 from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_grounds import closed
 from tests.integration.documents.test_payments_at_copies import BACK, billed
+from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, held
-from tests.support.paper import pay
+from tests.support.paper import bill, billing, pay
 
 pytestmark = pytest.mark.anyio
 
@@ -25,3 +26,19 @@ async def test_a_payment_that_goes_to_no_origin_after_all_is_asked_about_where_i
     (other,) = held(world)
     assert (other.connection, other.reason, other.detail["there"]) == ("quickbooks", "balance_differs", "0.00")
     assert not is_tied(closed(world))
+
+
+async def test_an_invoice_that_is_gone_at_its_origin_and_was_left_is_told_by_a_close() -> None:
+    """Its copies go on as if it were there: the month tied out, and nothing told of it."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].delete("invoice", invoice)
+    await world.next_sweep()
+    (asked,) = held(world)
+    assert asked.reason == "document_gone"
+    await answer(world, asked, "leave")
+    await world.settle()
+    (told,) = closed(world)["left"]
+    assert (told["connection"], told["number"], told["outcome"]) == ("quickbooks", "QB-1", "left")
+    assert told["by"]
