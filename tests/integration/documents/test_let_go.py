@@ -42,3 +42,24 @@ async def test_an_invoice_that_is_gone_at_its_origin_and_was_left_is_told_by_a_c
     (told,) = closed(world)["left"]
     assert (told["connection"], told["number"], told["outcome"]) == ("quickbooks", "QB-1", "left")
     assert told["by"]
+
+
+@pytest.mark.parametrize("choice", ["accept", "leave"])
+async def test_a_paid_invoice_that_is_gone_with_its_payment_lets_its_month_be_closed(choice: str) -> None:
+    """Its payment counted as one that nobody tells of, for ever, and there was no question to answer."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    payment = pay(world, invoice, "119.00", "quickbooks")
+    await world.next_sweep()
+    for kind, name in (("payment", payment), ("invoice", invoice)):
+        world.lookalikes["quickbooks"].delete(kind, name)
+    await world.next_sweep()
+    for _ in range(3):
+        for asked in held(world):
+            gone = asked.reason == "document_gone"
+            is_invoice = asked.detail["document"] == "invoice"
+            await answer(world, asked, (choice if is_invoice else "accept") if gone else "leave")
+        await world.next_sweep()
+    assert held(world) == []
+    assert closed(world)["unaccounted"] == []
+    assert is_tied(closed(world))
