@@ -15,6 +15,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.documents import by_hand
+from core.sync.documents.came_in import base_of_left
 from core.sync.documents.marking import wake_what_it_settles
 from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
@@ -150,7 +151,8 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
     elif choice in ("leave", "unlink"):
         # its object stays known as its own: else it would enter as a new customer, and be made everywhere
         kept = None if hold.reason == holds.MERGED else row.remote_id
-        _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base={})
+        base = base_of_left(tx, row) if row.kind in KINDS else {}
+        _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base=base)
         if row.kind == KIND and not row.part:
             let_go_parts(tx, hub, row, actor)
         if row.kind == KIND:
