@@ -70,7 +70,8 @@ def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
         return None
     settled = settled_of(there)
     ours = total_of([one.amount for one in parts if one.standing == "there"])
-    came_in = net_of(connection.name, copy.paper, told.came_in, told_to_origin(tx, copy.paper))
+    settlers = told_to_origin(tx, copy.paper) if told.came_in else []
+    came_in = net_of(connection.name, copy.paper, told.came_in, settlers)
     extra = unexplained(tx, connection.name, copy.paper, came_in)
     is_right = settled in span and not extra
     draft = None if is_right else _draft(connection, copy, there, _held_of_ours(tx, connection, copy), extra)
