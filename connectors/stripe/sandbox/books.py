@@ -391,9 +391,8 @@ class Books:
 
 
 def _known(changes: Mapping[str, Any], names: frozenset[str]) -> None:
-    for name in changes:
-        if name not in names:
-            raise KeyError(name)
+    for name in set(changes) - names:
+        raise KeyError(name)
 
 
 def _noon(day: object) -> int | None:

@@ -57,11 +57,16 @@ class Unaccounted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
-    """Those of these invoices. Where policy takes no payments, or no credit notes, from the origin, nothing is told."""
+    """Those of these invoices. Where policy takes no payments, or no credit notes, from the origin, nothing is told.
+
+    Nor of what is not there any more: a person has said what becomes of it.
+    """
+    gone = {name for name, row in _own(tx, papers).items() if row.state == "excluded"}
     told = [
         one
         for one in papers
         if (origin := hub.connections.get(one.origin)) and SETTLING.issubset(origin.policy.documents.originates)
+        if one.id not in gone
     ]
     known, by_hands = _known(tx, told), _booked(tx, told)
     found = []

@@ -27,6 +27,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
+from core.sync.documents.came_in import came_in_of, net_of, unexplained
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import OTHERS, Copy, is_equal
@@ -34,8 +35,8 @@ from core.sync.documents.twins import refuse_twin
 from core.sync.hub import Connection, Hub
 
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
+PAY_BACK = "record it where the invoice was made, or pay it back there; then leave the copy, if this stays"
 KINDS = {"payment": "payment", "credit_note": "credit note"}
-_NONE = (ZERO, ZERO)
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -69,25 +70,18 @@ def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
         return None
     settled = settled_of(there)
     ours = total_of([one.amount for one in parts if one.standing == "there"])
-    draft = None if settled in span else _draft(connection, copy, there, _held_of_ours(tx, connection, copy))
-    others = _others(total_of([settled, -ours]), invoice, there)
-    return Balance(others, draft, _came_in(tx, connection, copy, told.came_in))
+    settlers = told_to_origin(tx, copy.paper) if told.came_in else []
+    came_in = net_of(connection.name, copy.paper, told.came_in, settlers)
+    extra = unexplained(tx, connection.name, copy.paper, came_in)
+    is_right = settled in span and not extra
+    draft = None if is_right else _draft(connection, copy, there, _held_of_ours(tx, connection, copy), extra)
+    return Balance(_others(total_of([settled, -ours]), invoice, there), draft, came_in)
 
 
 def _others(settled: Decimal, invoice: Invoice, there: Invoice) -> Decimal:
     """Of what is settled by no copy of ours, what may be a payment that is yet to be copied."""
     by_balance = max(total_of([invoice.by_balance, -there.by_balance]), ZERO)
     return max(total_of([settled, -by_balance]), min(settled, ZERO))
-
-
-def _came_in(tx: Tx, connection: Connection, copy: Copy, told: Decimal) -> Decimal:
-    """What a provider took in itself, but for what originates there: that is known, and is nobody else's payment."""
-    known = [
-        settled_by(one.document).get(copy.paper.id, ZERO)
-        for one in told_to_origin(tx, copy.paper)
-        if one.origin == connection.name
-    ]
-    return max(total_of([told, -total_of(known)]), ZERO)
 
 
 def _seen(connection: Connection, copy: Copy) -> RemoteDocument | None:
@@ -158,7 +152,9 @@ def _held_of_ours(tx: Tx, connection: Connection, copy: Copy) -> list[tuple[Pape
     ]
 
 
-def _draft(connection: Connection, copy: Copy, there: Invoice, ours: Sequence[tuple[Paper, Hold]]) -> HoldDraft:
+def _draft(
+    connection: Connection, copy: Copy, there: Invoice, ours: Sequence[tuple[Paper, Hold]], extra: Decimal
+) -> HoldDraft:
     invoice = copy.paper.document
     assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is no balance
     title, currency = connection.manifest.title, invoice.currency
@@ -168,13 +164,14 @@ def _draft(connection: Connection, copy: Copy, there: Invoice, ours: Sequence[tu
     if invoice.by_balance:
         of_balance = f"{spelled(invoice.by_balance, currency)} {currency} of the invoice"
         by += f"; {of_balance} came off the customer's balance in {copy.paper.origin}"
+    by += f"; {spelled(extra, currency)} {currency} of it came in at {title} itself" if extra else ""
     detail: dict[str, object] = {
         "document": "invoice",
         "number": invoice.number,
         "problem": f"{is_due_there} {currency} is due of the copy in {title}, {is_due} {currency} of the invoice{by}",
         "field": "due",
         "limit": f"{is_due} {currency}",
-        "cure": _cure(invoice, there, ours, copy.others),
+        "cure": PAY_BACK if extra else _cure(invoice, there, ours, copy.others),
         "there": is_due_there,
         "registry": is_due,
         "currency": currency,
@@ -211,15 +208,15 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
                 field="applications",
                 limit="nothing is booked twice",
                 cure="delete there what was booked by hand, and this is booked instead; or leave it: it is the same, or"
-                " what came in there is paid back",
+                " what came in there is paid back. Of what is left nobody is asked to book a later refund",
             )
 
 
 def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:
     """Of an invoice's copy, as it was last seen; what else has no copy may be just that."""
     (row,) = _here(tx, connection, [invoice_id]) or (None,)
-    came_in, others = (Decimal(str(one) or 0) for one in row.base[OTHERS]) if row and OTHERS in row.base else _NONE
-    if not others:
+    others = Decimal(str(row.base[OTHERS][1])) if row and OTHERS in row.base else ZERO
+    if row is None or not others:
         return ZERO
     about = documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ()))
     rows = {one.record_id: one for one in _here(tx, connection, about)}
@@ -230,7 +227,7 @@ def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str)
     }
     # what came in there is what a person let go of, or policy does not copy; of what is held nobody has said so
     let_go = [amount for name, amount in absent.items() if name not in rows or rows[name].state == "excluded"]
-    return max(total_of([others, -total_of(list(absent.values()))]), total_of([came_in, -total_of(let_go)]))
+    return max(total_of([others, -total_of(list(absent.values()))]), total_of([came_in_of(row), -total_of(let_go)]))
 
 
 def base_of(balance: Balance) -> dict[str, tuple[Value, Value]]:

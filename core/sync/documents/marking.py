@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from core.model.documents import references
 from core.store import documents, mappings, ownerless, work
 from core.store.database import Tx
 from core.store.mappings import MappingRow
@@ -175,3 +176,13 @@ def mark_mappings(tx: Tx, hub: Hub, rows: Iterable[MappingRow], *, reason: str, 
     for (connection, kind), subjects in sorted(by_place.items()):
         work.mark(tx, connection, subjects, reason=reason, trace=trace, now=hub.clock.now(), kind=kind)
         tx.after_commit(lambda lane=connection: hub.wake(lane))  # type: ignore[misc]
+
+
+def wake_what_it_settles(tx: Tx, hub: Hub, row: MappingRow, trace: str) -> None:
+    """A copy was let go of: the invoices that its document settles are looked at again, wherever they are copied."""
+    papers = documents.by_ids(tx, [row.record_id])
+    settled = [name for one in papers.values() for name in references(one.document)]
+    bills = documents.by_ids(tx, settled)
+    rows = [one for some in mappings.of_records(tx, settled).values() for one in some]
+    copies = [one for one in rows if one.remote_id and one.connection != bills[one.record_id].origin]
+    mark_mappings(tx, hub, copies, reason="what settles it was let go of", trace=trace)

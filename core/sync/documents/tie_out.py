@@ -60,7 +60,7 @@ class Left(Line, frozen=True, kw_only=True):
 
 
 class Sum(msgspec.Struct, kw_only=True):
-    """One connection, kind and currency: how many documents of the period, and what they come to.
+    """One connection, kind and currency: how many documents of the period, what they come to (what is void: nothing).
 
     `left`: those that a person let go of there. `outside`: those that policy wants no copy of there, that are another
     entity's, or that were void before there was one; `unrouted`: those whose entity is not known, at each connection
@@ -158,6 +158,8 @@ def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> 
     }
     for paper in papers:
         states = {row.connection: row for row in rows.get(paper.id, ())}
+        if _is_left_at_origin(paper, states.get(paper.origin)):
+            counted.left.append(_left(tx, _line(paper, paper.origin, "left")))
         for name in sorted(hub.connections):
             if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
                 row = states.get(name)
@@ -268,25 +270,36 @@ def is_counted(document: Document, period: str) -> bool:
 
 
 def _count(sums: dict[tuple[str, str, str], Sum], paper: Paper, connection: str, outcome: str) -> Line:
-    document, amount = paper.document, paper.amount
+    document = paper.document
+    worth = ZERO if document.status in NOTHING_TO_COPY else paper.amount
     key = (connection, paper.kind, document.currency)
     one = sums.setdefault(key, Sum(connection=connection, kind=paper.kind, currency=document.currency))
     setattr(one, outcome, getattr(one, outcome) + 1)
     if outcome in ("matched", "missing", "differs"):
-        one.amount += amount
+        one.amount += worth
     if outcome == "matched":
-        one.matched_amount += amount
+        one.matched_amount += worth
     if outcome == "left":
-        one.left_amount += amount
+        one.left_amount += worth
+    return _line(paper, connection, outcome)
+
+
+def _line(paper: Paper, connection: str, outcome: str) -> Line:
+    currency = paper.document.currency
     return Line(
         connection=connection,
         kind=paper.kind,
         id=paper.id,
         number=paper.called,
-        currency=document.currency,
-        amount=spelled(amount, document.currency),
+        currency=currency,
+        amount=spelled(paper.amount, currency),
         outcome=outcome,
     )
+
+
+def _is_left_at_origin(paper: Paper, row: MappingRow | None) -> bool:
+    """Whether a document is not there any more where it was made, and a person let it stay as it was."""
+    return row is not None and row.state == "excluded" and paper.document.status not in NOTHING_TO_COPY
 
 
 def _left(tx: Tx, line: Line) -> Left:

@@ -134,7 +134,8 @@ async def test_a_copy_that_somebody_pays_at_stripe_is_asked_about(amount: str, l
     await world.next_sweep()
     (hold,) = held(world)
     assert hold.reason == "balance_differs"
-    assert hold.detail["problem"] == f"{left} USD is due of the copy in Stripe, 119.00 USD of the invoice"
+    due = f"{left} USD is due of the copy in Stripe, 119.00 USD of the invoice"
+    assert hold.detail["problem"] == f"{due}; {amount} USD of it came in at Stripe itself"
     pay(world, invoice, amount, "quickbooks")
     await world.next_sweep()
     assert [(one.reason, one.detail["document"]) for one in held(world)] == [("rejected", "payment")]

@@ -99,3 +99,16 @@ async def test_a_payment_of_no_day_keeps_every_month_open_until_it_is_booked() -
         missing = [(one["kind"], one["outcome"]) for one in closed(world, period)["differences"]]
         assert ("payment", "missing") in missing, period
         assert not is_tied(closed(world, period))
+
+
+async def test_what_is_void_is_counted_and_comes_to_nothing() -> None:
+    """The books say 119.00 for the month; the close said 238.00, as if nobody had voided anything."""
+    world = await billing()
+    bill(world)
+    void = bill(world)
+    await world.next_sweep()
+    world.lookalikes["stripe"].edit("invoice", void, {"status": "void"})
+    await world.next_sweep()
+    (told,) = closed(world)["sums"]
+    assert (told["matched"], told["amount"], told["matched_amount"]) == (2, "119.00", "119.00")
+    assert is_tied(closed(world))

@@ -56,3 +56,21 @@ async def test_a_copy_that_is_paid_at_stripe_while_two_payments_are_held_is_aske
     for _ in range(2):
         await world.next_sweep()
     assert any("is settled in Stripe already" in str(one.detail["problem"]) for one in held(world))
+
+
+async def test_a_copy_that_is_paid_at_stripe_after_its_payment_was_left_is_asked_about() -> None:
+    """Who left it looked at a copy that nobody had paid: the answer was no word about what came in a week later."""
+    world, copy = await over_paid_in_the_books()
+    (asked,) = held(world)
+    await answer(world, asked, "leave")
+    await world.next_sweep()
+    assert held(world) == []
+    pay(world, copy, "119.00")
+    for _ in range(2):
+        await world.next_sweep()
+    (other,) = held(world)
+    assert (other.reason, other.detail["document"]) == ("balance_differs", "invoice")
+    assert str(other.detail["problem"]).endswith("; 119.00 USD of it came in at Stripe itself")
+    await answer(world, other, "leave")
+    await world.next_sweep()
+    at_rest(world)
