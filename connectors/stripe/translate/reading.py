@@ -234,10 +234,26 @@ def _refunded(wire: InvoicePaymentWire, amount: int) -> int:
 
 def _untold(wire: InvoicePaymentWire, currency: str) -> Untold | None:
     whole, back, called = _gone_back(wire)
-    if whole == _amount(wire) or back in (0, whole):
+    is_part = whole != _amount(wire) and back not in (0, whole)
+    disputed = [one for one in wire.disputes or () if _is_in_part(wire, one)]
+    if not is_part and not disputed:
         return None
-    problem = f"part of {called}, which paid several invoices, was refunded, and Stripe does not tell for which of them"
-    return Untold(field="refunded", amount=amount_in(back, currency), of=_how(wire)[1], problem=problem)
+    taken = [one.amount for one in disputed if _is_taken(one)]
+    how = " and ".join([*(["was refunded"] if is_part else []), *(["is disputed"] if disputed else [])])
+    problem = f"part of {called}, which paid several invoices, {how}, and Stripe does not tell for which of them"
+    amount = amount_in(sum([back if is_part else 0, *taken]), currency)
+    return Untold(field="refunded", amount=amount, of=_how(wire)[1], problem=problem)
+
+
+def _is_in_part(wire: InvoicePaymentWire, dispute: DisputeWire) -> bool:
+    """Whether a dispute is about a part of a charge that paid several invoices."""
+    charge = charge_of(wire)
+    return charge is not None and charge.amount not in (_amount(wire), dispute.amount)
+
+
+def _is_taken(wire: DisputeWire) -> bool:
+    # what is given back may be another amount of another currency, so only whether is asked, and the state
+    return sum(one.amount for one in wire.balance_transactions) < 0 and wire.status not in _GIVEN_BACK
 
 
 def _disputes(wire: InvoicePaymentWire, currency: str) -> tuple[Dispute, ...]:
@@ -246,11 +262,8 @@ def _disputes(wire: InvoicePaymentWire, currency: str) -> tuple[Dispute, ...]:
     for one in sorted(wire.disputes or (), key=lambda one: one.id):
         if charge is None or currency_of(one.currency) != currency:
             raise ReplyError(f"dispute {one.id} is in another currency than its payment")
-        if charge.amount not in (amount, one.amount):
-            raise ReplyError(
-                "part of a payment of several invoices is disputed, and Stripe does not tell for which of them"
-            )
-        found.append(_dispute(one, one.amount if charge.amount == amount else amount, currency))
+        told = _dispute(one, one.amount if charge.amount == amount else amount, currency)
+        found += [] if _is_in_part(wire, one) else [told]
     return tuple(found)
 
 
@@ -260,13 +273,11 @@ def _dispute(wire: DisputeWire, about: int, currency: str) -> Dispute:
     if len(currencies) > 1:
         raise ReplyError(f"dispute {wire.id} moved money in several currencies")
     fee_currency = currencies.pop() if currencies else ""
-    # what is given back may be another amount of another currency, so only whether is asked, and the state
-    is_taken = sum(one.amount for one in moved) < 0 and wire.status not in _GIVEN_BACK
     return Dispute(
         id=wire.id,
         status=_known(_DISPUTES, wire.status),
         amount=amount_in(about, currency),
-        withdrawn=amount_in(about if is_taken else 0, currency),
+        withdrawn=amount_in(about if _is_taken(wire) else 0, currency),
         fee=amount_in(sum(one.fee for one in moved), fee_currency or currency),
         fee_currency=fee_currency,
     )

@@ -134,3 +134,39 @@ async def test_payments_that_are_refunded_before_anybody_saw_them_are_asked_abou
     assert len(asked(world).detail["invoices"]) == 3
     await answer(world, asked(world), "booked")
     at_rest(world)
+
+
+async def dispute(world: World, payment: str, **changes: str) -> None:
+    """The payer's bank opens a dispute of the charge, or moves the one there is."""
+    world.lookalikes["stripe"].edit("payment", payment, {"dispute": changes})
+    await world.next_sweep()
+
+
+async def test_a_part_that_was_charged_back_is_asked_about_once_and_until_it_is_won() -> None:
+    """Each of the payments failed, again every day: their month was open for ever, with no question to answer."""
+    world, payment = await paid_together()
+    await dispute(world, payment, amount="19.00")
+    detail = asked(world).detail
+    assert (detail["amount"], detail["currency"]) == ("19.00", "USD")
+    assert "which paid several invoices, is disputed" in detail["problem"]
+    assert failing(world) == []
+    assert not is_tied(closed(world))
+    await answer(world, asked(world), "booked")
+    assert is_tied(closed(world))
+    await dispute(world, payment, status="won")
+    assert asked(world).detail["amount"] == "-19.00"
+    await answer(world, asked(world), "booked")
+    at_rest(world)
+    assert is_tied(closed(world))
+
+
+async def test_a_part_that_was_refunded_and_the_rest_that_is_charged_back_are_asked_about_as_they_come() -> None:
+    """Who booked the refund books the chargeback, and not both of them again."""
+    world, payment = await paid_together()
+    await refund(world, payment, "38.00")
+    await answer(world, asked(world), "booked")
+    await dispute(world, payment, amount="200.00")
+    assert asked(world).detail["amount"] == "200.00"
+    assert "was refunded and is disputed" in asked(world).detail["problem"]
+    await answer(world, asked(world), "booked")
+    at_rest(world)

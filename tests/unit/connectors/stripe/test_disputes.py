@@ -123,8 +123,7 @@ def test_a_payment_of_several_invoices_is_disputed_as_a_whole_or_not_told(world:
     world.stripe.edit("payment", payment, {"dispute": {"amount": "20.00"}})
     assert the_one(world, payment).withdrawn == Decimal("10.00")
     tampered(world, amount=500)
-    with pytest.raises(ReplyError, match="several invoices is disputed"):
-        read(world, payment)
+    assert read(world, payment).disputes == ()
 
 
 def test_the_feed_leads_from_a_dispute_to_its_payment(world: Any) -> None:
