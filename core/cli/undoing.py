@@ -30,22 +30,20 @@ def undo(
     field: Field = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be put back, write nothing.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Of a change: also what has changed since.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also what has changed since, here or there.")] = False,
 ) -> int:
     """Put back the values that one change, or a whole run, replaced.
 
     They flow to every system, as an edit by hand does. A change is refused where one of its fields has changed since,
     here or in a system, which is read for that; of a run only what has not is put back, the rest is listed, and the
-    command exits 1.
+    command exits 1. --anyway puts that back, too.
     """
     if what.isascii() and what.isdecimal() and len(what) < TRACE_DIGITS:
         number = int(what)
         if not 1 <= number <= LARGEST_ID:
             raise typer.BadParameter(f"{what} is not in the range 1<=x<={LARGEST_ID}")
         return _change(desk, number, field, is_dry=dry_run, anyway=anyway)
-    if anyway:
-        raise typer.BadParameter("--anyway is for a change; of a run, what has changed since is left")
-    return _run(desk, what, field, is_dry=dry_run)
+    return _run(desk, what, field, is_dry=dry_run, anyway=anyway)
 
 
 def _change(desk: Desk, change: int, field: str | None, *, is_dry: bool, anyway: bool) -> int:
@@ -70,13 +68,13 @@ def _draw_change(screen: Screen, found: Mapping[str, Any], title: str) -> None:
     screen.facts({"customer": found["external_customer_id"], **fields}, title=title)
 
 
-def _run(desk: Desk, trace: str, field: str | None, *, is_dry: bool) -> int:
+def _run(desk: Desk, trace: str, field: str | None, *, is_dry: bool, anyway: bool) -> int:
     from core.cli.asking import actor, on_a_loop
     from core.sync.bulk import carry_out
     from core.sync.undo import look_first_of_run, put_back
 
     with desk.root.open_hub() as hub:
-        backs, kept = on_a_loop(hub, lambda: look_first_of_run(hub, trace, field))
+        backs, kept = on_a_loop(hub, lambda: look_first_of_run(hub, trace, field, anyway=anyway))
         left = [_kept(one) for one in kept]
         who = actor()
         if not is_dry:

@@ -182,11 +182,14 @@ async def _end_full(hub: Hub, connection: Connection, cursor: Cursor, listed: Li
         report.held += 1
         return
     missing = await _missing(hub, connection, listed) if listed.is_whole else []
-    if listed.is_whole:
-        missing += await hub.db.read(lambda tx: _not_listed(tx, connection, listed))
+    unlisted = await hub.db.read(lambda tx: _not_listed(tx, connection, listed)) if listed.is_whole else []
+    missing += [one for one in unlisted if one]
 
     def end(tx: Tx) -> None:
         now = hub.clock.now()
+        if "" in unlisted:
+            # what had no id can be read by none: that it is not listed any more is all there is to know
+            failures.resolve(tx, connection.name, [work.remote_subject("")])
         for start in range(0, len(missing), 200):
             some = missing[start : start + 200]
             mark_objects(tx, hub, connection, some, reason="missing from the listing", trace=cursor.run or "")

@@ -119,9 +119,13 @@ def _is_of(one: Entry, entry: Entry) -> bool:
     return (one.trace, one.at, one.connection) == (entry.trace, entry.at, entry.connection)
 
 
-async def look_first_of_run(hub: Hub, trace: str, field: str | None) -> tuple[list[Back], list[Kept]]:
+async def look_first_of_run(
+    hub: Hub, trace: str, field: str | None, *, anyway: bool = False
+) -> tuple[list[Back], list[Kept]]:
     """The same as `of_run`, and the systems are asked, too: what somebody changed there since is kept."""
-    backs, kept = await hub.db.read(lambda tx: of_run(tx, trace, field))
+    backs, kept = await hub.db.read(lambda tx: of_run(tx, trace, field, anyway=anyway))
+    if anyway:
+        return backs, kept
     newer = await newer_elsewhere(hub, {one.record_id: one.fields for one in backs})
     for one in backs:
         for name, reason in newer.get(one.record_id, {}).items():
@@ -130,10 +134,10 @@ async def look_first_of_run(hub: Hub, trace: str, field: str | None) -> tuple[li
     return [one for one in backs if one.fields], kept
 
 
-def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept]]:
+def of_run(tx: Tx, trace: str, field: str | None, *, anyway: bool = False) -> tuple[list[Back], list[Kept]]:
     """What undoing a run would put back, and what of it cannot be put back.
 
-    A value is put back only where the registry's is still the run's own.
+    A value is put back only where the registry's is still the run's own, unless `anyway`.
     """
     entries = journal.of_trace(tx, trace) if trace else []
     if not entries:
@@ -146,7 +150,7 @@ def of_run(tx: Tx, trace: str, field: str | None) -> tuple[list[Back], list[Kept
     backs: list[Back] = []
     kept: list[Kept] = []
     for record_id, some in by_record.items():
-        back, rest = _of_customer(owners[record_id], some, field)
+        back, rest = _of_customer(owners[record_id], some, field, anyway=anyway)
         kept += [*rest, *_homeless(tx, back)]
         if back.fields:
             backs.append(back)
@@ -165,7 +169,9 @@ def _homeless(tx: Tx, back: Back) -> list[Kept]:
     return []
 
 
-def _of_customer(owner: Customer, entries: Sequence[Entry], field: str | None) -> tuple[Back, list[Kept]]:
+def _of_customer(
+    owner: Customer, entries: Sequence[Entry], field: str | None, *, anyway: bool
+) -> tuple[Back, list[Kept]]:
     kept = [
         Kept(external_id=owner.external_id, change=one.id, field="", reason=reason)
         for one in entries
@@ -180,10 +186,10 @@ def _of_customer(owner: Customer, entries: Sequence[Entry], field: str | None) -
             continue
         if owner.deleted_at is not None:
             kept.append(_kept(owner, change, name, "its customer was deleted"))
-        elif now != new:
+        elif now != new and not anyway:
             kept.append(_kept(owner, change, name, "the registry's value has changed since"))
         else:
-            back[name] = (new, old)
+            back[name] = (now, old)
     if not is_new:
         kept += _written_elsewhere(owner, entries, own, field)
     changes = {name: own[name][0] for name in back}

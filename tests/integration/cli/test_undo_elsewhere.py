@@ -45,6 +45,22 @@ def test_a_value_that_a_person_corrected_at_a_system_since_is_kept(agreed: World
     assert {agreed.neutral(name)[only(agreed, name)]["name"] for name in agreed.names} == {"Ada Lovelace"}
 
 
+def test_a_run_is_put_back_as_a_whole_where_a_person_says_so(agreed: World, accord: Accord) -> None:
+    """What had changed since had to be put back change by change."""
+    a_run(agreed, accord, phone="+4930111", name="Eve", url="https://eve.test")
+    accord("customers", "update", customer_id(agreed), "--set", "phone=+4930222")
+    agreed.lookalikes["stripe"].edit("customer", only(agreed, "stripe"), {"name": "Eva"})
+    assert len(accord("undo", "the-run", "--dry-run", "--json").json["kept"]) == 2
+    shown = accord("undo", "the-run", "--anyway", "--dry-run", "--json")
+    ((one,), kept) = shown.json["undone"], shown.json["kept"]
+    assert (shown.code, kept, sorted(one["fields"])) == (2, [], ["name", "phone", "url"])
+    assert one["fields"]["phone"] == {"old": "+4930222", "new": None}
+    assert accord("undo", "the-run", "--anyway").code == 0
+    fields = accord("customers", "show", customer_id(agreed), "--json").json["fields"]
+    assert (fields["name"], fields.get("phone"), fields.get("url")) == ("Ada Lovelace", None, None)
+    assert accord("undo", "the-run", "--anyway", "--json").json["undone"] == []
+
+
 def test_a_change_is_refused_where_a_system_has_a_newer_value(agreed: World, accord: Accord) -> None:
     """As where the registry has one; `--anyway` is a person's word."""
     a_run(agreed, accord, phone="+4930111", url="https://ada.test")

@@ -9,7 +9,7 @@ import pytest
 
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections
-from tests.support.acting import change_only, everybody, failing
+from tests.support.acting import all_day, change_only, everybody, failing
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +79,29 @@ async def test_an_object_whose_read_is_refused_stops_nobody_else(name: str) -> N
     assert (row.error, row.paused_until) == ("", None)
     (told,) = failing(world)
     assert (told.connection, told.code) == (name, "rejected")
+
+
+@pytest.mark.parametrize("odd", [{}, 7, {"id": "evt_1", "created": 1}])
+async def test_an_entry_that_names_nothing_is_told_until_a_listing_does_not_show_it(odd: object) -> None:
+    """It was looked for under no name at all, which is the list of all, and stood as failed for ever."""
+    world = await two_customers()
+    inner, left = world.exchanges["stripe"], [1]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        answer = inner(request)
+        told = json.loads(answer.body)
+        if "/v1/events" in request.url and left and told["data"]:
+            left.pop()
+            return replace(answer, body=json.dumps({**told, "data": [odd]}).encode())
+        return answer
+
+    world.exchanges["stripe"] = exchange
+    edit_both(world, "stripe", PHONE)
+    await world.next_sweep()
+    assert [one.message for one in failing(world)] == ["the event names no customer"]
+    await all_day(world)
+    assert failing(world) == []
+    assert {one["phone"] for one in world.neutral("hubspot").values()} == {PHONE}
 
 
 async def test_an_object_that_hubspot_fails_at_stops_nobody_else() -> None:
