@@ -35,7 +35,7 @@ from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
-from core.sync.batch import Report
+from core.sync.batch import Report, as_of_now
 from core.sync.candidates import OFFERED, has_value, made_until, perhaps_made
 from core.sync.documents.sending import settling
 from core.sync.failing import dealt_with
@@ -165,11 +165,32 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
             doubt(tx, hub, connection, row, intent, "its object cannot be understood now")
         elif seen and len(landed) == len(intent.wanted):
             commit_written(tx, hub, connection, row, intent, seen, landed)
+        elif remote and not landed and _may_land_unnoticed(tx, hub, connection, intent, remote):
+            work.postpone(tx, connection.name, {row.subject: _settled(hub, connection, intent)}, is_attempt=False)
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
             _agree_partly(tx, hub, connection, intent, remote, landed)
 
     await hub.db.run(commit)
+
+
+def _settled(hub: Hub, connection: Connection, intent: Intent) -> float:
+    return intent.sent_at + connection.manifest.settle_seconds * hub.timing.patience
+
+
+def _may_land_unnoticed(tx: Tx, hub: Hub, connection: Connection, intent: Intent, remote: Remote) -> bool:
+    """It can still land, and what it changes was put back meanwhile: no newer write makes its lock an old one.
+
+    Given up now, it would pass for somebody's edit then, and win against who put it back.
+    """
+    if hub.clock.now() >= _settled(hub, connection, intent):
+        return False
+    same = connection.projection.canonical
+    current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
+    return any(
+        all(same(name, customer.fields.get(name)) == same(name, remote.fields.get(name)) for name in intent.wanted)
+        for _, customer in current.values()
+    )
 
 
 def _agree_partly(
@@ -256,7 +277,7 @@ def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent
     if manifest.has_marker:
         mark = Mark(hub.instance, mapping.id, mapping.generation)
         # before that it may still be made: what was deleted is looked for once, because that takes many calls
-        is_settled = hub.clock.now() >= intent.sent_at + manifest.settle_seconds * hub.timing.patience
+        is_settled = hub.clock.now() >= _settled(hub, connection, intent)
         return Probe(mark=str(mark), created_after=intent.sent_at - manifest.settle_seconds, with_deleted=is_settled)
     same = connection.projection.canonical  # it is looked for as it is spelled there
     values = {name: same(name, intent.wanted.get(name)) for name in manifest.unique_fields}
@@ -269,7 +290,7 @@ def _probe(hub: Hub, connection: Connection, mapping: MappingRow, intent: Intent
 
 async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report) -> None:
     """Only when the first one cannot land any more: it would write its old body over what is done meanwhile."""
-    settled = intent.sent_at + connection.manifest.settle_seconds * hub.timing.patience
+    settled = _settled(hub, connection, intent)
     if hub.clock.now() < settled:
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {row.subject: settled}, is_attempt=False))
         report.waiting += 1

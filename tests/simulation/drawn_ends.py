@@ -1,4 +1,4 @@
-"""Draws what befalls the registry in some worlds: erasures, and an older database that is put back."""
+"""Draws what befalls the registry in some worlds: erasures, an undo, an older database that is put back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.simulation.tape import Event, Tape
 
 SHARE: Final = 0.125
 RESTORED_SHARE: Final = 0.2
+UNDONE_SHARE: Final = 0.2
 FIRST_NUMBER: Final = 5000
 """Values are told apart by their numbers: others begin at 0."""
 
@@ -42,6 +43,18 @@ def with_restores(tape: Tape, rng: Random) -> Tape:
     if rng.random() < 0.4:
         at = rng.randint(first + 1, last)
         events.insert(at, Event(after=_after(rng), what="erase", pick=rng.randrange(10**9)))
+    return msgspec.structs.replace(tape, events=events)
+
+
+def with_undos(tape: Tape, rng: Random) -> Tape:
+    """In some worlds without documents somebody takes changes back, and all that one run did."""
+    if tape.profile.billing is not None or rng.random() >= UNDONE_SHARE:
+        return tape
+    events = list(tape.events)
+    for _ in range(rng.randint(1, 4)):
+        changes = {"run": rng.random() < 0.3}
+        event = Event(after=_after(rng), what="undo", pick=rng.randrange(10**9), changes=changes)
+        events.insert(rng.randint(len(events) // 2, len(events)), event)
     return msgspec.structs.replace(tape, events=events)
 
 

@@ -85,9 +85,9 @@ class People:
             return
         after = lookalike.neutral("customer").get(target)
         if after is not None:  # a merged-away id leads to its survivor
-            self._record(system, target, before, after, count, told=changes)
+            self.record(system, target, before, after, count, told=changes)
 
-    def _record(
+    def record(
         self,
         system: str,
         target: str,
@@ -96,6 +96,7 @@ class People:
         count: int,
         told: Mapping[str, Any] = {},
     ) -> None:
+        """Remember what somebody changed, for the judge."""
         # who takes out what nobody can read leaves nothing, as there was nothing before
         covered = {field for field in told if (system, target, field) in self._world.covered}
         for field in sorted({*before, *after, *covered}):
@@ -126,7 +127,7 @@ class People:
         except AccordError as refused:
             self._world.note(f"refused: {refused}")
             return
-        self._record(REGISTRY, target, before, after, 0)
+        self.record(REGISTRY, target, before, after, 0)
 
     def _on_create(self, event: Event) -> None:
         if event.system == REGISTRY:
@@ -139,7 +140,7 @@ class People:
         except (TakenError, ValueError, KeyError) as refused:
             self._world.note(f"refused: {refused}")
             return
-        self._record(event.system, made, {}, lookalike.neutral("customer")[made], count)
+        self.record(event.system, made, {}, lookalike.neutral("customer")[made], count)
 
     def _create_in_registry(self, changes: Mapping[str, Any]) -> None:
         if self._world.life is None:
@@ -153,7 +154,7 @@ class People:
         except AccordError as refused:
             self._world.note(f"refused: {refused}")
             return
-        self._record(REGISTRY, external, {}, made.fields, 0)
+        self.record(REGISTRY, external, {}, made.fields, 0)
 
     def _on_parent(self, event: Event) -> None:
         """Somebody puts one customer below another, or on top; only companies at HubSpot."""
@@ -313,6 +314,9 @@ class People:
         """The machine is lost, and an older database is put back."""
         if self._world.restores.ask():
             self._on_crash(event)
+
+    def _on_undo(self, event: Event) -> None:
+        self._world.undoing.begin(event)
 
     def _on_outage(self, event: Event) -> None:
         """The machine is down for more than a day: keys are forgotten, feeds are old, tokens have ended."""

@@ -43,6 +43,7 @@ from tests.simulation.restores import Restores
 from tests.simulation.routes import with_billing
 from tests.simulation.site import Site
 from tests.simulation.tape import SYSTEMS, Event, Tape
+from tests.simulation.undoing import Undoing
 from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
 from tests.support.world import SECRETS, PlainVault, config_of
 
@@ -131,11 +132,11 @@ class SimWorld:
         self.covered: dict[tuple[str, str, str], tuple[Any, Any]] = {}
         """What nobody can take, and the value it was written over: whoever replaces the one replaces the other."""
         self.put_at: dict[tuple[str, str, str], int] = {}
-        self.checks, self.people, self.erasures = Checks(self), People(self), Erasures(self)
+        self.checks, self.people, self.undoing = Checks(self), People(self), Undoing(self)
         self.operators, self.post, self.restores = Operators(self), Post(self), Restores(self)
         profile = tape.profile
         self.accounts, self.across, self.answering = Accounts(self), Across(self), Answering(self)
-        self.clerks = Clerks(self, profile.billing)
+        self.erasures, self.clerks = Erasures(self), Clerks(self, profile.billing)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120

@@ -87,3 +87,21 @@ async def test_an_unanswered_write_is_told_from_an_edit_though_its_object_could_
         await all_day(world)
     assert {value(world, name, "phone") for name in NAMES} == {NEWER}
     assert (held(world), failing(world), waiting(world)) == ([], [], {})
+
+
+async def test_a_late_write_does_not_come_back_over_what_was_put_back_meanwhile() -> None:
+    """Nothing was written any more, so the lock was still the same: the late write landed, and passed for an edit."""
+    world = await agreeing(phone=OLD)
+    (one,) = everybody(world)
+    faulty = weather(world, "quickbooks", Fault(kind="slow", method="POST", path=r"/customer\?", count=1, seconds=40.0))
+    change_only(world, one.external_id, phone=NEW)
+    await world.lanes.run("quickbooks")
+    change_only(world, one.external_id, phone=OLD)
+    world.clock.time += 20.0
+    await world.lanes.run("quickbooks")
+    world.clock.time += 21.0
+    faulty.run_late()
+    for _ in range(3):
+        await all_day(world)
+    assert {name: value(world, name, "phone") for name in NAMES} == dict.fromkeys(NAMES, OLD)
+    assert everybody(world)[0].fields["phone"] == OLD
