@@ -101,9 +101,9 @@ class Checks:
         if intent.deleted_at is not None and intent.deleted_at < intent.sent_at:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
 
-    def field_written(self, site: Site, remote_id: str, field: str) -> None:
-        """M3: only fields whose flow lets values out."""
-        policy = self._world.config.policy
+    def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
+        """M3: only fields whose flow lets values out, when it was decided."""
+        policy = self._world.policies.at(behind.sent_at if behind else self._world.clock.now())
         if field == "customer_type":
             return
         if policy.rule(site.name, field).flow in ("in", "off"):
@@ -230,7 +230,7 @@ class Checks:
     def _field_agrees(self, rest: Rest, row: MappingRow, customer: Customer, field: str, there: Value) -> None:
         policy = self._world.config.policy
         flow = policy.rule(row.connection, field).flow
-        if flow in ("off", "in"):
+        if flow in ("off", "in") or self._world.policies.is_left(field):
             return
         if flow == "out" and row.base.get(field) is None and blank(customer.fields.get(field)):
             return  # nothing to send, and nothing is taken
@@ -280,7 +280,7 @@ class Checks:
             return "the object is there"
         if row is None or row.remote_id not in live or hold.reason not in reasons.FIELD_REASONS:
             return ""
-        if hold.reason == reasons.OSCILLATION:
+        if hold.reason == reasons.OSCILLATION or self._world.policies.is_left(hold.field):
             return ""
         drafts = self._recomputed(rest, row, hold)
         return "" if hold.field in drafts else f"a fresh decision holds only {sorted(drafts)}"

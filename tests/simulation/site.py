@@ -151,7 +151,7 @@ class Site:
                 self.overwrites.append(
                     Overwrite(one.at, one.id, field, old.get(field), new.get(field), one.request_key, unseen, number)
                 )
-                self.world.checks.field_written(self, one.id, field)
+                self.world.checks.field_written(self, one.id, field, behind)
         return True
 
     # ---- people ----------------------------------------------------------------------------------------
