@@ -166,6 +166,8 @@ REQUIRED: Final[tuple[str, ...]] = (
     "unreadable value",
     "erased",
     "restored",
+    "changed in the policy: flow",
+    "changed in the policy: ranks",
     "undone: a change",
     "undone: a run",
     "edited what stays of the erased",

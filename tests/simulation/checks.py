@@ -102,8 +102,8 @@ class Checks:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
 
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
-        """M3: only fields whose flow lets values out, or of which a person said that the registry's value counts."""
-        policy = self._world.config.policy
+        """M3: only fields whose flow lets values out, when it was decided, or of which a person chose the registry's."""
+        policy = self._world.policies.at(behind.sent_at if behind else self._world.clock.now())
         if field == "customer_type":
             return
         if behind is not None and "registry" in self._world.answering.about(
@@ -234,7 +234,7 @@ class Checks:
     def _field_agrees(self, rest: Rest, row: MappingRow, customer: Customer, field: str, there: Value) -> None:
         policy = self._world.config.policy
         flow = policy.rule(row.connection, field).flow
-        if flow in ("off", "in"):
+        if flow in ("off", "in") or self._world.policies.is_left(field):
             return
         if flow == "out" and row.base.get(field) is None and blank(customer.fields.get(field)):
             return  # nothing to send, and nothing is taken
@@ -284,7 +284,7 @@ class Checks:
             return "the object is there"
         if row is None or row.remote_id not in live or hold.reason not in reasons.FIELD_REASONS:
             return ""
-        if hold.reason == reasons.OSCILLATION:
+        if hold.reason == reasons.OSCILLATION or self._world.policies.is_left(hold.field):
             return ""
         drafts = self._recomputed(rest, row, hold)
         return "" if hold.field in drafts else f"a fresh decision holds only {sorted(drafts)}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
 import msgspec
 
-from tests.simulation.tape import Event, Tape
+from tests.simulation.tape import SYSTEMS, Event, Tape
 
 SHARE: Final = 0.125
 RESTORED_SHARE: Final = 0.2
 UNDONE_SHARE: Final = 0.2
+CHANGED_SHARE: Final = 0.2
 FIRST_NUMBER: Final = 5000
 """Values are told apart by their numbers: others begin at 0."""
 
@@ -55,6 +57,26 @@ def with_undos(tape: Tape, rng: Random) -> Tape:
         changes = {"run": rng.random() < 0.3}
         event = Event(after=_after(rng), what="undo", pick=rng.randrange(10**9), changes=changes)
         events.insert(rng.randint(len(events) // 2, len(events)), event)
+    return msgspec.structs.replace(tape, events=events)
+
+
+def with_policies(tape: Tape, rng: Random, fields: Mapping[str, Sequence[str]]) -> Tape:
+    """In some worlds without documents the policy changes, and Accord starts again with it."""
+    if tape.profile.billing is not None or rng.random() >= CHANGED_SHARE:
+        return tape
+    events = list(tape.events)
+    for _ in range(rng.randint(1, 2)):
+        at = rng.randint(len(events) // 3, len(events))
+        if rng.random() < 0.3:
+            events.insert(at, Event(after=_after(rng), what="ranks"))
+            continue
+        system = rng.choice(SYSTEMS)
+        field = rng.choice(fields[system])
+        flow = rng.choice(["out", "in", "off"])
+        events.insert(at, Event(after=_after(rng), what="flow", system=system, changes={field: flow}))
+        if rng.random() < 0.6:
+            back = Event(after=_after(rng), what="flow", system=system, changes={field: "both"})
+            events.insert(rng.randint(at + 1, len(events)), back)
     return msgspec.structs.replace(tape, events=events)
 
 

@@ -318,6 +318,12 @@ class People:
     def _on_undo(self, event: Event) -> None:
         self._world.undoing.begin(event)
 
+    def _on_flow(self, event: Event) -> None:
+        self._world.policies.change(event)
+
+    def _on_ranks(self, event: Event) -> None:
+        self._world.policies.change(event)
+
     def _on_outage(self, event: Event) -> None:
         """The machine is down for more than a day: keys are forgotten, feeds are old, tokens have ended."""
         self._world.outage = 95_000.0

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from connectors.hubspot.sandbox import HubSpotLookAlike, HubSpotSettings
 from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSettings
 from connectors.stripe.sandbox import StripeLookAlike, StripeSettings
-from core.model.policy import DEFAULT_RULES, METADATA_RULE, Rule
 from core.sandbox.lookalike import LookAlike
 from core.store import intents, looks
 from core.store.database import Database, Tx
@@ -35,6 +34,7 @@ from tests.simulation.erasures import Erasures
 from tests.simulation.life import Crash, Life
 from tests.simulation.operators import Operators
 from tests.simulation.people import People
+from tests.simulation.policies import Policies, without_ranks
 from tests.simulation.post import Post
 from tests.simulation.quick import QuickDatabase
 from tests.simulation.quiet import Quiet
@@ -141,7 +141,7 @@ class SimWorld:
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
         )
-        self.config, self.db = _config(tape), database
+        self.config, self.db, self.policies = _config(tape), database, Policies(self)
         self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in SYSTEMS}
         hooks = {name: HOOK + name if profile.webhooks else None for name in SYSTEMS}
         made = self._look_alikes(hooks)
@@ -256,6 +256,7 @@ class SimWorld:
             self._lives += 1
             is_older = self.restores.put_back()
             self.note(f"START life {self._lives}")
+            self.policies.begin()
             self.life = Life(self, self._lives)
             self.life.start()
             if is_older:
@@ -348,10 +349,7 @@ def _config(tape: Tape) -> Any:
         name: msgspec.structs.replace(one, match_email=profile.match_email, flows=profile.flows.get(name, {}))
         for name, one in config.policy.connections.items()
     }
-    rules: dict[str, Rule] = {}
-    if profile.policy == "hold":
-        rules = {name: msgspec.structs.replace(rule, ranks=()) for name, rule in DEFAULT_RULES.items()}
-        rules["metadata"] = msgspec.structs.replace(METADATA_RULE, ranks=())
+    rules = without_ranks() if profile.policy == "hold" else {}
     policy = msgspec.structs.replace(config.policy, connections=scopes, fields=rules)
     config = dataclasses.replace(config, policy=policy)
     return with_billing(config, profile.billing) if profile.billing else config

@@ -8,8 +8,21 @@ import pytest
 
 from core.model.policy import Rule
 from core.sync.activation import activate
+from core.sync.oneoffs import ask
 from core.sync.plan import plan
-from tests.support.acting import ADA, answer, edit, held, only, with_policy
+from tests.support.acting import (
+    ADA,
+    agreeing,
+    all_day,
+    answer,
+    change,
+    edit,
+    everybody,
+    held,
+    only,
+    value,
+    with_policy,
+)
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +38,8 @@ async def test_an_equal_value_counts_with_the_rank_of_the_best_who_says_it(order
     world.start()
     world.lookalikes["stripe"].edit("customer", None, {**ADA, "name": "Ann Old"})
     await world.activate_all()
-    for name, value in (("stripe", "Bob New"), ("quickbooks", "Bob New"), ("hubspot", "Cy New")):
-        world.lookalikes[name].edit("customer", only(world, name), {"name": value})
+    for name, text in (("stripe", "Bob New"), ("quickbooks", "Bob New"), ("hubspot", "Cy New")):
+        world.lookalikes[name].edit("customer", only(world, name), {"name": text})
     world.clock.time += 3600
     for name in order:
         await world.lanes.run(name)
@@ -64,3 +77,20 @@ async def test_an_object_made_since_the_listing_is_not_made_a_second_time_on_act
     await world.settle()
 
     assert len(world.neutral("stripe")) == 1
+
+
+async def test_a_changed_policy_counts_for_a_customer_who_is_looked_at() -> None:
+    """A complete sweep passes over who did not change; who is asked for is decided on anew."""
+    world = await agreeing(phone="+49301111111")
+    (one,) = everybody(world)
+    was = world.config
+    world.config = with_policy(was, "quickbooks", flows={"phone": "off"})
+    world.start()
+    await change(world, one.external_id, phone="+49302222222")
+    world.config = was
+    world.start()
+    await all_day(world)
+    assert value(world, "quickbooks", "phone") == "+49301111111"
+    await ask(world.hub, "quickbooks", {"what": "customers", "external_ids": [one.external_id]})
+    await world.settle()
+    assert value(world, "quickbooks", "phone") == "+49302222222"

@@ -1,0 +1,63 @@
+"""Policy changes at a restart: which way a field flows at a system, or who wins conflicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.model.policy import DEFAULT_RULES, METADATA_RULE, Policy, Rule
+from tests.simulation.tape import Event
+
+if TYPE_CHECKING:
+    from tests.simulation.world import SimWorld
+
+
+class Policies:
+    """The policies of one world, one after the other."""
+
+    def __init__(self, world: SimWorld) -> None:
+        """None has changed."""
+        self._world = world
+        self._since: list[tuple[float, Policy]] = []
+        self._are_ranks_changed = False
+        self.changed: set[str] = set()
+        """Fields of which the way they flow has changed."""
+
+    def at(self, at: float) -> Policy:
+        """What was in force then: each life has the policy of its start."""
+        return next((one for since, one in reversed(self._since) if since <= at), self._world.config.policy)
+
+    def begin(self) -> None:
+        """A life begins, with what stands in the file now."""
+        self._since.append((self._world.clock.now(), self._world.config.policy))
+
+    def is_left(self, field: str) -> bool:
+        """Who does not change is not looked at again for a new policy: what it says of a field may wait for that."""
+        return field in self.changed or self._are_ranks_changed
+
+    def change(self, event: Event) -> None:
+        """Somebody edits the file; it is read at the next start."""
+        config = self._world.config
+        if event.what == "ranks":
+            self._are_ranks_changed = True
+            is_ranked = not config.policy.fields
+            fields = without_ranks() if is_ranked else {}
+            policy = msgspec.structs.replace(config.policy, fields=fields)
+        else:
+            scope = config.policy.connections[event.system]
+            flows = {**scope.flows, **event.changes}
+            scopes = {**config.policy.connections, event.system: msgspec.structs.replace(scope, flows=flows)}
+            policy = msgspec.structs.replace(config.policy, connections=scopes)
+            self.changed |= event.changes.keys()
+        self._world.config = dataclasses.replace(config, policy=policy)
+        self._world.reached[f"changed in the policy: {event.what}"] += 1
+        if self._world.life is not None:
+            self._world.life.end()
+
+
+def without_ranks() -> dict[str, Rule]:
+    """Rules by which a person is asked about every conflict."""
+    rules: dict[str, Rule] = {name: msgspec.structs.replace(rule, ranks=()) for name, rule in DEFAULT_RULES.items()}
+    return {**rules, "metadata": msgspec.structs.replace(METADATA_RULE, ranks=())}
