@@ -286,7 +286,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str
     merged: tuple[str, ...] = ()
     account: str = ""
-    """Whose object it is, where that is told: an app may have one address for several accounts."""
+    """Whose object it is, where that is told: an app may have one address for several accounts. With `:mode` after it
+    where that is told; that alone is told of the account whose address it came to."""
     our_key: str | None = None
     """The idempotency key of the write that caused it, when the provider says so (ours: an echo)."""
     overwritten: Mapping[str, Value] = {}

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b, sha256
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.wire import ObjectType, join_id
 from core.errors import ReplyError, SignatureError
@@ -35,6 +37,7 @@ _IDENTITY: Final = (
     "propertyName",
     "occurredAt",
     "eventId",
+    "portalId",
 )
 
 
@@ -63,14 +66,13 @@ class HubSpotWebhooks:
 
     def notices(self, body: bytes) -> Sequence[Notice]:
         """One notice for each object named; events of other objects or of unknown types give none."""
-        found: dict[str, Notice] = {}
+        found: dict[tuple[str, str], Notice] = {}
         for event in _events(body):
+            account = _id_in(event, "portalId") or ""
             for notice in _notices(event):
-                known = found.get(notice.remote_id)
-                merged = (*(known.merged if known else ()), *notice.merged)
-                found[notice.remote_id] = Notice(
-                    kind=notice.kind, remote_id=notice.remote_id, merged=tuple(dict.fromkeys(merged))
-                )
+                known = found.get((account, notice.remote_id))
+                merged = dict.fromkeys((*(known.merged if known else ()), *notice.merged))
+                found[account, notice.remote_id] = replace(notice, merged=tuple(merged), account=account)
         return list(found.values())
 
 

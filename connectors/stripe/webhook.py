@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from connectors.stripe.manifest import MANIFEST
 from connectors.stripe.wire import (
     address_in,
@@ -76,21 +78,33 @@ class StripeWebhooks:
             raise ReplyError("not a Stripe event")
         if event["type"] not in MANIFEST.webhook_events:
             return ()
-        data = _dict(event.get("data"))
-        if not event["type"].startswith(_CUSTOMER):
-            return _documents(_dict(data.get("object")), _key_of(event.get("request")))
-        customer = _dict(data.get("object"))
-        remote_id = _id_of(customer)
-        if not remote_id:
-            raise ReplyError("a customer's event names no customer")
-        return (
-            Notice(
-                kind="customer",
-                remote_id=remote_id,
-                our_key=_key_of(event.get("request")),
-                overwritten=_overwritten(customer, _dict(data.get("previous_attributes"))),
-            ),
-        )
+        account = _account_in(event)
+        return [replace(one, account=account) for one in _named(event["type"], event)]
+
+
+def _account_in(event: Mapping[str, object]) -> str:
+    """A connected account's events name it; Stripe sends those of both modes to a platform's live endpoint."""
+    is_live = event.get("livemode")
+    mode = (":live" if is_live else ":test") if isinstance(is_live, bool) else ""
+    return _id_of(event.get("account")) + mode
+
+
+def _named(kind: str, event: Mapping[str, object]) -> Sequence[Notice]:
+    data = _dict(event.get("data"))
+    if not kind.startswith(_CUSTOMER):
+        return _documents(_dict(data.get("object")), _key_of(event.get("request")))
+    customer = _dict(data.get("object"))
+    remote_id = _id_of(customer)
+    if not remote_id:
+        raise ReplyError("a customer's event names no customer")
+    return (
+        Notice(
+            kind="customer",
+            remote_id=remote_id,
+            our_key=_key_of(event.get("request")),
+            overwritten=_overwritten(customer, _dict(data.get("previous_attributes"))),
+        ),
+    )
 
 
 def _documents(about: Mapping[str, object], our_key: str | None) -> Sequence[Notice]:

@@ -15,6 +15,11 @@ def of_nobody(account: str) -> str:
     return f"it tells of account {account}, which no connection has; connect it, or take its webhooks out of the app"
 
 
+def spellings(account_id: str) -> list[str]:
+    """How deliveries may name an account: with its mode, where it has one, and without."""
+    return list(dict.fromkeys((account_id, account_id.partition(":")[0])))
+
+
 async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
     """Pin the account on first contact; refuse another one later."""
     account = await connection.connector.identify()
@@ -28,7 +33,8 @@ def pin(tx: Tx, name: str, account: Account) -> None:
     if row.account_id is None:
         connections.change(tx, name, account_id=account.id, account_title=account.title)
         # what deliveries told of it meanwhile, the first sweep finds
-        inbox.settle(tx, of_nobody(account.id.partition(":")[0]))
+        for spelling in spellings(account.id):
+            inbox.settle(tx, of_nobody(spelling))
     elif row.account_id != account.id:
         raise WrongAccountError(
             f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "

@@ -15,7 +15,7 @@ from core.store import connections, erasing, inbox, mappings, tombstones, work
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.text import chunks
-from core.sync.accounts import of_nobody
+from core.sync.accounts import of_nobody, spellings
 from core.sync.batch import Report
 from core.sync.documents.marking import Named, mark_documents
 from core.sync.hub import KIND, Connection, Hub
@@ -219,15 +219,17 @@ def _by_connection(
     tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]
 ) -> tuple[dict[str, list[Read]], dict[int, str]]:
     """What concerns each connection: an app has one address, and an id in one account is another object elsewhere."""
-    here, others = _accounts(tx, hub, connection)
+    here, own = _accounts(tx, hub, connection)
+    others = [] if own else [connection.name]
     found: dict[str, list[Read]] = {}
     strangers: dict[int, str] = {}
     for letter, notices in understood:
         parts: dict[str, list[Notice]] = {}
         for one in notices:
-            owners = here.get(one.account, others) if one.account else [connection.name]
+            account = own + one.account if one.account.startswith(":") else one.account
+            owners = here.get(account, others) if account else [connection.name]
             if not owners:
-                strangers[letter.id] = one.account
+                strangers[letter.id] = account
             for name in owners:
                 parts.setdefault(name, []).append(one)
         for name, some in parts.items():
@@ -235,16 +237,20 @@ def _by_connection(
     return found, strangers
 
 
-def _accounts(tx: Tx, hub: Hub, connection: Connection) -> tuple[dict[str, list[str]], list[str]]:
-    """Account -> connections of it, of this provider; and whom all other accounts may be of: who never told its own."""
+def _accounts(tx: Tx, hub: Hub, connection: Connection) -> tuple[dict[str, list[str]], str]:
+    """Account, with its mode and without -> connections of it, of this provider; and this one's own, where it is known.
+
+    What is told of others before that may be told of its own.
+    """
     found: dict[str, list[str]] = {}
-    others = [connection.name]
+    own = ""
     for row in connections.every(tx):
         one = hub.connections.get(row.name)
         if one is not None and one.manifest.provider == connection.manifest.provider and row.account_id:
-            found.setdefault(row.account_id.partition(":")[0], []).append(row.name)
-            others = [] if row.name == connection.name else others
-    return found, others
+            for account in spellings(row.account_id):
+                found.setdefault(account, []).append(row.name)
+            own = spellings(row.account_id)[-1] if row.name == connection.name else own
+    return found, own
 
 
 def _take_at(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -> None:

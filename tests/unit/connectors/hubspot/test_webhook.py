@@ -208,7 +208,7 @@ def test_a_redelivery_has_the_same_key_and_another_event_has_not() -> None:
     key = HOOKS.dedupe_key(signed(body_of(EVENT, other)))
 
     assert key == HOOKS.dedupe_key(signed(body_of(other | {"attemptNumber": 3}, EVENT | {"attemptNumber": 3})))
-    for name in ("subscriptionId", "objectId", "propertyName", "occurredAt", "eventId"):
+    for name in ("subscriptionId", "objectId", "propertyName", "occurredAt", "eventId", "portalId"):
         assert key != HOOKS.dedupe_key(signed(body_of(EVENT | {name: "9"}, other)))
     assert key != HOOKS.dedupe_key(signed(body_of(EVENT)))
 
@@ -221,7 +221,7 @@ def test_a_nested_value_is_no_part_of_an_identity() -> None:
 
 def test_a_key_stays_what_it_was() -> None:
     """Keys are stored: with another spelling, what was redelivered after an upgrade would count as new."""
-    assert HOOKS.dedupe_key(signed(body_of(EVENT, EVENT | {"objectId": 102}))) == "230882d2cad3a2fa82efa3c881376934"
+    assert HOOKS.dedupe_key(signed(body_of(EVENT, EVENT | {"objectId": 102}))) == "f0fb70b3a5db59e80da3e7b70e1e9fb6"
     assert HOOKS.dedupe_key(signed(b"odd")) == "72bb2edb0dc3f163f84bd00814e106f0"
 
 
@@ -242,13 +242,13 @@ def test_every_event_of_the_manifest_is_understood(name: str) -> None:
     if subject == "object":
         # of invoices there are generic events only
         found = HOOKS.notices(body_of(event | {"objectTypeId": "0-53"}))
-        assert found == [Notice(kind="invoice", remote_id="invoice:101")]
+        assert found == [Notice(kind="invoice", remote_id="invoice:101", account="62515")]
         return
     if verb == "associationChange":
         del event["objectId"]
         event |= {"fromObjectId": 101, "toObjectId": 7}
 
-    assert HOOKS.notices(body_of(event)) == [Notice(kind="customer", remote_id=f"{subject}:101")]
+    assert HOOKS.notices(body_of(event)) == [Notice(kind="customer", remote_id=f"{subject}:101", account="62515")]
 
 
 def test_generic_events_and_old_names_are_understood() -> None:
@@ -304,10 +304,21 @@ def test_a_merge_names_the_survivor_and_all_that_it_absorbed() -> None:
 
 def test_an_object_is_named_once_with_everything_it_absorbed() -> None:
     """A batch of a hundred property changes is one notice; a merge in between is not lost."""
-    merge = {"subscriptionType": "contact.merge", "newObjectId": 101, "mergedObjectIds": [2]}
+    merge = {"subscriptionType": "contact.merge", "newObjectId": 101, "mergedObjectIds": [2], "portalId": 62515}
 
     assert HOOKS.notices(body_of(EVENT, merge, EVENT | {"propertyName": "phone"})) == [
-        Notice(kind="customer", remote_id="contact:101", merged=("contact:2",))
+        Notice(kind="customer", remote_id="contact:101", merged=("contact:2",), account="62515")
+    ]
+
+
+def test_the_same_id_in_two_accounts_is_two_objects() -> None:
+    """An app's batch holds events of all accounts that installed it, and ids are an account's own."""
+    merge = {"subscriptionType": "contact.merge", "newObjectId": 101, "mergedObjectIds": [2], "portalId": 7}
+
+    assert HOOKS.notices(body_of(EVENT, merge, EVENT | {"portalId": "?"})) == [
+        Notice(kind="customer", remote_id="contact:101", account="62515"),
+        Notice(kind="customer", remote_id="contact:101", merged=("contact:2",), account="7"),
+        Notice(kind="customer", remote_id="contact:101"),
     ]
 
 
@@ -322,7 +333,7 @@ def test_what_does_not_concern_us_gives_no_notice() -> None:
         {},
     ]
 
-    assert HOOKS.notices(body_of(*odd, EVENT)) == [Notice(kind="customer", remote_id="contact:101")]
+    assert HOOKS.notices(body_of(*odd, EVENT)) == [Notice(kind="customer", remote_id="contact:101", account="62515")]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"null", b"\xff\xfe", b"[" * 99_999])

@@ -250,6 +250,18 @@ def test_an_event_that_nobody_keyed_has_no_key_of_ours(request_part: object) -> 
     assert notice.our_key is None
 
 
+@pytest.mark.parametrize(("about", "account"), [
+    ({}, ""), ({"livemode": True}, ":live"), ({"livemode": False}, ":test"), ({"livemode": 0}, ""),
+    ({"account": "acct_1", "livemode": True}, "acct_1:live"), ({"account": "acct_1"}, "acct_1"),
+    ({"account": ["acct_1"], "livemode": None}, ""),
+])  # fmt: skip
+def test_an_event_says_whose_it_is_and_in_which_mode(about: dict[str, object], account: str) -> None:
+    """Those of a connected account name it; a platform's live endpoint is sent test events as well."""
+    assert [one.account for one in HOOKS.notices(encoded({**event(), **about}))] == [account]
+    document = {"type": "invoice.paid", "data": {"object": {"id": "in_1", "object": "invoice"}}}
+    assert [one.account for one in HOOKS.notices(encoded({**document, **about}))] == [account]
+
+
 @pytest.mark.parametrize("key", ["k", "k" * 255])
 def test_a_key_of_ours_may_be_as_long_as_stripe_takes(key: str) -> None:
     """The echo of a write is told by it, whatever its length."""

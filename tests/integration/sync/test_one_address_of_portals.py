@@ -1,0 +1,115 @@
+"""One HubSpot app tells one address of every account that installed it: each account's news reach its connection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from config.file import AccordConfig
+from core.model.policy import ConnectionPolicy, Policy
+from core.ports import Account, ConnectionConfig
+from core.store import connections, inbox
+from core.store.database import Tx
+from core.sync.accounts import pin
+from core.sync.inbox import InboxWriter
+from tests.support.unheard import count
+from tests.support.world import SETTINGS, World
+
+pytestmark = pytest.mark.anyio
+US, EU = "hubspot", "hubspot-eu"
+PROVIDERS = {"stripe": "stripe", US: "hubspot", EU: "hubspot"}
+STRANGER = 7_007_007
+
+
+def config() -> AccordConfig:
+    """Two HubSpot accounts that agree with one Stripe."""
+    configs = {
+        name: ConnectionConfig(name=name, provider=provider, settings=dict(SETTINGS[provider]))
+        for name, provider in PROVIDERS.items()
+    }
+    scopes = {
+        name: ConnectionPolicy(name=name, provider=provider, enters="all", creates="all", match_email=True)
+        for name, provider in PROVIDERS.items()
+    }
+    return AccordConfig(connections=configs, policy=Policy(connections=scopes))
+
+
+@pytest.fixture
+async def world() -> World:
+    """Everything agrees, and one app tells the first account's address of both."""
+    found = World(names=tuple(PROVIDERS), providers=PROVIDERS, config=config())
+    portal(found, EU, 4_242_425)
+    for name in ("ada", "ben"):
+        found.lookalikes["stripe"].edit("customer", None, {"name": name, "email": f"{name}@example.test"})
+    await found.activate_all()
+    for name in (US, EU):
+        account: Any = found.lookalikes[name]
+        account.settings = replace(account.settings, webhook_url=f"https://accord.test/webhooks/{US}")
+    return found
+
+
+def portal(world: World, name: str, portal_id: int) -> None:
+    """Another account is behind a connection's credentials."""
+    account: Any = world.lookalikes[name]
+    account.settings = replace(account.settings, portal_id=portal_id)
+
+
+async def told(world: World, name: str) -> None:
+    """One account's deliveries come to the first one's address."""
+    account: Any = world.lookalikes[name]
+    writer = InboxWriter(world.hub)
+    while found := list(account.due_webhooks(world.clock.time)):
+        for one in found:
+            await writer.receive(world.hub.connection(US), one.delivery)
+            account.webhook_answered(one.id, 200, world.clock.time)
+    world.clock.time += 5
+    for _ in range(3):
+        for lane in world.names:
+            await world.lanes.run(lane)
+
+
+def named(world: World, system: str, name: str) -> str:
+    """A customer's id in one system."""
+    return next(one for one, fields in world.neutral(system).items() if fields["name"] == name)
+
+
+def phones(world: World, name: str) -> dict[str, str | None]:
+    """What each system has for a customer."""
+    return {one: world.neutral(one)[named(world, one, name)]["phone"] for one in world.names}
+
+
+def problems(world: World) -> list[str]:
+    """Of deliveries that nobody could take."""
+    return [one.problem for one in world.db.read_now(lambda tx: inbox.poisoned(tx, 10))]
+
+
+async def test_an_edit_in_the_other_account_is_taken_at_once(world: World) -> None:
+    """It was answered 200, looked for in the first account, and found by the next sweep only."""
+    world.lookalikes[EU].edit("customer", named(world, EU, "ada"), {"phone": "+4930123"})
+
+    await told(world, EU)
+
+    assert phones(world, "ada") == dict.fromkeys(world.names, "+4930123")
+    assert problems(world) == []
+
+
+async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(world: World) -> None:
+    """Refused, HubSpot would send it ten times more; dropped, nobody would ever know."""
+    portal(world, EU, STRANGER)
+    reads = count(world, US, "batch/read|GET .*/objects/")
+    for number in range(2):
+        world.lookalikes[EU].edit("customer", None, {"name": f"New {number}", "email": f"n{number}@example.test"})
+        await told(world, EU)
+
+    (problem,) = problems(world)
+    assert f"account {STRANGER}, which no connection has" in problem
+    assert reads == []
+
+    def connected(tx: Tx) -> None:
+        connections.change(tx, EU, account_id=None)
+        pin(tx, EU, Account(str(STRANGER), "CRM"))
+
+    world.db.run_now(connected)
+    assert problems(world) == []
