@@ -102,7 +102,7 @@ class Checks:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
 
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
-        """M3: only fields whose flow lets values out, when it was decided, or of which a person chose the registry's."""
+        """M3: only fields whose flow lets values out, when it was decided, or of which a person said so."""
         policy = self._world.policies.at(behind.sent_at if behind else self._world.clock.now())
         if field == "customer_type":
             return

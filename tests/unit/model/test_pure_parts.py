@@ -150,6 +150,15 @@ def test_every_reason_has_words_and_choices() -> None:
     assert all(holds.CHOICES.values())
 
 
+def test_only_a_customer_can_be_archived_by_an_answer() -> None:
+    """A copy that is gone, or a billing contact, is no reason to end its customer; all else is offered as ever."""
+    assert holds.offered(holds.REMOTE_GONE, is_customer=True) == holds.CHOICES[holds.REMOTE_GONE]
+    rest = holds.offered(holds.REMOTE_GONE, is_customer=False)
+    assert "archive" not in rest
+    assert {*rest, "archive"} == {*holds.CHOICES[holds.REMOTE_GONE]}
+    assert holds.offered("of another version", is_customer=True) == ()
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [("Germany", "DE"), ("DEU", "DE"), ("de", "DE"), (" UK ", "GB"), ("U.S.", "US"), ("276", "DE"), ("Turkey", "TR")],

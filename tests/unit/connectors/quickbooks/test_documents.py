@@ -1050,6 +1050,15 @@ def test_what_does_not_add_up_is_not_read(kind: str, told: Any, why: str) -> Non
     assert any(one in unreadable(kind, told) for one in why.split("|"))
 
 
+@pytest.mark.parametrize("note", ["accord:booked", "back in May, Accord:Booked by Ann"])
+def test_a_payment_whose_rest_a_person_booked_settles_what_it_is_linked_to(note: str) -> None:
+    """What went out of it, by a cheque or unseen, is outside of it then; the invoice is settled once all the same."""
+    lines = [links(6, ("Invoice", "7")), links(1, ("Check", "8"))]
+    payment = read("payment", received(Line=lines, UnappliedAmt=2, PrivateNote=note))
+    assert [(one.invoice, one.amount) for one in payment.applications] == [("7", Decimal(6))]
+    assert payment.amount == Decimal(10)
+
+
 @pytest.mark.parametrize("note", ["", "accord:", "accord:a.b", "accord:a.b.c", "accord:a.b.1234567890", "a.b.1"])
 def test_a_note_without_a_marker_of_ours_marks_nothing(note: str) -> None:
     """People write notes too."""
