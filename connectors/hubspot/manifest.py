@@ -109,6 +109,7 @@ MANIFEST: Final = Manifest(
     },
     webhook_secret="client_secret",  # noqa: S106 -- the name of one
     signs_url=True,
+    is_app_wide=True,
     webhook_events=(
         "contact.creation",
         "contact.deletion",

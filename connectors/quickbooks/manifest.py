@@ -173,6 +173,7 @@ MANIFEST: Final = Manifest(
         "verifier_token": "app, Webhooks, Show verifier token; several separated by spaces or commas",
     },
     webhook_secret="verifier_token",  # noqa: S106 - the name of one
+    is_app_wide=True,
     webhook_events=(
         "qbo.customer.created.v1",
         "qbo.customer.updated.v1",

@@ -183,11 +183,26 @@ class SalesForms(Struct):
     applies_credits: bool = field(name="AutoApplyCredit", default=False)
 
 
+class Ref(Struct):
+    """A reference to another object; a memo has the same shape."""
+
+    value: str = ""
+    name: str = ""
+
+
+class Currencies(Struct):
+    """Whether the company has more than one, and its own: as a reference, or plain."""
+
+    are_many: bool = field(name="MultiCurrencyEnabled", default=True)
+    home: Ref | str = field(name="HomeCurrency", default="")
+
+
 class Preferences(Struct):
     """The company's settings that matter to documents."""
 
     sales: SalesForms = field(name="SalesFormsPrefs", default_factory=SalesForms)
     accounting: BooksClosed = field(name="AccountingInfoPrefs", default_factory=BooksClosed)
+    currency: Currencies = field(name="CurrencyPrefs", default_factory=Currencies)
 
 
 class PreferencesReply(Struct):
@@ -200,13 +215,6 @@ class Birth(Struct):
     """When an object was made, in QuickBooks' own spelling."""
 
     created_at: str = field(name="CreateTime", default="")
-
-
-class Ref(Struct):
-    """A reference to another object; a memo has the same shape."""
-
-    value: str = ""
-    name: str = ""
 
 
 class LinkedTxn(Struct):

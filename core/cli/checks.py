@@ -168,7 +168,7 @@ async def _of_each(desk: Desk, hub: Hub) -> list[Finding]:
         found += await _of_credentials(hub.connection(name), row)
         found += await _of_documents(hub, hub.connection(name))
         found += _of_state(row)
-        found.append(_of_webhooks(desk, hub.connection(name)))
+        found.append(_of_webhooks(desk, hub, hub.connection(name)))
     return found
 
 
@@ -235,7 +235,7 @@ def _of_state(row: ConnectionRow) -> list[Finding]:
     return [Finding(about=name, check="state", state="ok", says=says)]
 
 
-def _of_webhooks(desk: Desk, connection: Connection) -> Finding:
+def _of_webhooks(desk: Desk, hub: Hub, connection: Connection) -> Finding:
     name, secret = connection.name, connection.manifest.webhook_secret
     if not secret:
         return Finding(about=name, check="webhooks", state="ok", says="this provider sends none")
@@ -243,5 +243,19 @@ def _of_webhooks(desk: Desk, connection: Connection) -> Finding:
         return Finding(about=name, check="webhooks", state="ok", says=f"{secret} is there")
     # without a public address nothing can arrive, so nothing is refused
     state: Literal["note", "wrong"] = "wrong" if desk.root.public_url() else "note"
-    cure = f"set {desk.root.variable(name, secret)}"
-    return Finding(about=name, check="webhooks", state=state, says=f"no {secret}: deliveries are refused", cure=cure)
+    says, cure = f"no {secret}: deliveries are refused", f"set {desk.root.variable(name, secret)}"
+    beside = [one for one in hub.connections.values() if one.webhook_secrets() and _may_share(desk, connection, one)]
+    if beside:
+        state, named = "note", " or ".join(sorted(one.name for one in beside))
+        says = f"no {secret}: deliveries to its own address are refused; those that come to {named} reach it"
+        cure = f"if its app tells its own address, {cure}"
+    return Finding(about=name, check="webhooks", state=state, says=says, cure=cure)
+
+
+def _may_share(desk: Desk, one: Connection, other: Connection) -> bool:
+    """One app may tell one address of several accounts; where connections name their app, it must be the same."""
+    if one.manifest.provider != other.manifest.provider or not one.manifest.is_app_wide:
+        return False
+    oauth = desk.root.providers()[one.manifest.provider].oauth
+    mine, theirs = desk.root.vault(one.name), desk.root.vault(other.name)
+    return oauth is None or all(mine.get(name) == theirs.get(name) for name in oauth.needs)

@@ -240,7 +240,7 @@ def _draw(screen: Screen, found: Mapping[str, Any], elsewhere: Sequence[str], *,
     for note in found["notes"]:
         screen.line(f"  {note}", "yellow")
     for secret, variable in found["missing"].items():
-        words = f"  no {secret} yet: webhooks are refused until {variable} is set; sweeps find changes meanwhile"
+        words = f"  no {secret} yet: what comes to its address is refused until {variable} is set; sweeps find changes"
         screen.line(words, "yellow")
     if elsewhere:
         words = (

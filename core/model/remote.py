@@ -231,6 +231,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Which of `secrets` signs webhooks."""
     signs_url: bool = False
     """Webhooks are signed with the address they were sent to: it must be configured exactly, headers can lie."""
+    is_app_wide: bool = False
+    """An app has one address for the webhooks of all accounts that it is connected to."""
     webhook_events: tuple[str, ...] = ()
     not_synced: Mapping[str, str] = {}
     """What stays outside the projection, and why."""

@@ -23,8 +23,8 @@ from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tombstones import Tombstone
 from core.sync.documents.marking import OF_ERASED, no_customer_yet
-from core.sync.hub import KIND, Connection, Hub
-from core.sync.inbox import named, take
+from core.sync.hub import KIND, Hub
+from core.sync.inbox import by_owner, named, take
 from core.sync.life import tell_ends
 
 Objects = set[tuple[str, str]]
@@ -223,34 +223,51 @@ def _empty_documents(tx: Tx, scope: _Scope) -> None:
 
 
 def _empty_letters(tx: Tx, hub: Hub, name: str, remote_ids: Sequence[str]) -> None:
-    """Deliveries about these objects. One that is not read yet is read first: it may be about others too."""
-    connection = hub.connections.get(name)
+    """Deliveries about these objects. One that is not read yet is read first: it may be about others too.
+
+    They may have come to another connection's address: an app has one for all its accounts.
+    """
+    own = hub.connections.get(name)
+    provider = own.manifest.provider if own else ""
+    addresses = {name, *(one.name for one in hub.connections.values() if one.manifest.provider == provider)}
     found: list[int] = []
     for remote_id in remote_ids:
         # a provider's own id may be spelled with more around it here than in what it sends
         core = re.findall(r"[\w-]+", remote_id)[-1:] or [remote_id]
-        for letter_id, body, state, trace in erasing.letters_with(tx, name, core[0]):
-            if _is_about(tx, hub, connection, (letter_id, body, state, trace), remote_id, core[0]):
-                found.append(letter_id)
+        for address in sorted(addresses):
+            for letter_id, body, state, trace in erasing.letters_with(tx, address, core[0]):
+                letter = Letter(
+                    id=letter_id, connection=address, dedupe_key="", body=body, received_at=0.0, trace=trace
+                )
+                if _is_about(tx, hub, letter, (name, remote_id, core[0])):
+                    found.append(letter_id)
+                    _take(tx, hub, letter, state)
     erasing.empty_letters(tx, found)
 
 
-def _is_about(
-    tx: Tx, hub: Hub, connection: Connection | None, letter: tuple[int, bytes, str, str], remote_id: str, core: str
-) -> bool:
-    letter_id, body, state, trace = letter
+def _is_about(tx: Tx, hub: Hub, letter: Letter, wanted: tuple[str, str, str]) -> bool:
+    name, remote_id, core = wanted
+    notices = _notices(hub, letter)
+    if notices is None:
+        return _quotes(letter.body, core)
+    read = by_owner(tx, hub, hub.connections[letter.connection], [(letter, notices)])[0].get(name, [])
+    theirs = [one for _, some in read for one in some]
+    return remote_id in named(theirs) or (_is_of_documents(theirs) and _quotes(letter.body, core))
+
+
+def _notices(hub: Hub, letter: Letter) -> Sequence[Notice] | None:
+    """What it names; None where that cannot be told."""
+    address = hub.connections.get(letter.connection)
     try:
-        notices = connection.webhooks.notices(body) if connection else None
+        return address.webhooks.notices(letter.body) if address else None
     except ReplyError:
-        notices = None
-    if notices is None or connection is None:
-        return _quotes(body, core)
-    if remote_id not in named(notices) and not (_is_of_documents(notices) and _quotes(body, core)):
-        return False
-    if state == "new":
-        read = Letter(id=letter_id, connection=connection.name, dedupe_key="", body=body, received_at=0.0, trace=trace)
-        take(tx, hub, connection, [(read, notices)])
-    return True
+        return None
+
+
+def _take(tx: Tx, hub: Hub, letter: Letter, state: str) -> None:
+    notices = _notices(hub, letter) if state == "new" else None
+    if notices is not None:
+        take(tx, hub, hub.connections[letter.connection], [(letter, notices)])
 
 
 def _is_of_documents(notices: Sequence[Notice]) -> bool:

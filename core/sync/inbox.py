@@ -167,7 +167,7 @@ def _mark(hub: Hub, connection: Connection, some: Sequence[Read], tx: Tx) -> Non
     inbox.done(tx, [letter.id for letter, _ in some])
     for letter_id, account in strangers.items():
         inbox.poison_once(tx, connection.name, letter_id, of_nobody(account))
-    for name, read in _by_connection(tx, hub, connection, some)[0].items():
+    for name, read in by_owner(tx, hub, connection, some)[0].items():
         erasing.empty_letters(tx, _of_the_erased(tx, hub.connections[name], read))
 
 
@@ -209,13 +209,13 @@ def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -
 
     Each at the connection whose account it is of. Returns the letters that name an account which is nobody's.
     """
-    found, strangers = _by_connection(tx, hub, connection, understood)
+    found, strangers = by_owner(tx, hub, connection, understood)
     for name, read in found.items():
         _take_at(tx, hub, hub.connections[name], read)
     return strangers
 
 
-def _by_connection(
+def by_owner(
     tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]
 ) -> tuple[dict[str, list[Read]], dict[int, str]]:
     """What concerns each connection: an app has one address, and an id in one account is another object elsewhere."""

@@ -13,6 +13,7 @@ import msgspec
 
 from connectors.quickbooks.connector import pages
 from connectors.quickbooks.connector.consent import CONSENT
+from connectors.quickbooks.connector.currency import HomeCurrency
 from connectors.quickbooks.connector.finding import Finder
 from connectors.quickbooks.connector.pages import Position
 from connectors.quickbooks.connector.reading import Reading
@@ -28,7 +29,7 @@ from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
 from connectors.quickbooks.manifest import CUSTOMER, ENTITIES, MANIFEST, READ_BATCH, WRITE_BATCH
 from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of
 from connectors.quickbooks.webhook import QuickBooksWebhooks
-from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply, PreferencesReply
+from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply
 from core.errors import (
     AccordError,
     AmbiguousError,
@@ -71,6 +72,7 @@ class QuickBooksConnector:
         self._client = client
         self._reading = Reading(client)
         self._finder = Finder(client)
+        self._home = HomeCurrency(self._reading)
         self._region = region_of(config)
         self._takes_documents = bool(config.items or config.deposits) or not config.settings.keys().isdisjoint(
             _OF_DOCUMENTS
@@ -101,7 +103,7 @@ class QuickBooksConnector:
 
     async def _document_notes(self) -> list[str]:
         """Settings of the company that copies of documents would stumble over."""
-        sales = _reply(await self._client.preferences(), PreferencesReply).preferences.sales
+        sales = (await self._reading.preferences()).sales
         notes = []
         if not sales.has_custom_numbers:
             notes.append("custom transaction numbers are off: switch them on, or copies get numbers of QuickBooks' own")
@@ -139,13 +141,14 @@ class QuickBooksConnector:
         """
         _check(kind)
         if mode == "full":
-            return await self._reading.full_page(kind, pages.decoded(cursor) if cursor else Position())
+            position = pages.decoded(cursor) if cursor else Position()
+            return await self._home.page(await self._reading.full_page(kind, position))
         if kind != CUSTOMER:
             raise InvalidInputError(f"there is no feed of {kind} alone", field="kind", cure="read the customers' feed")
         if cursor is None:
             now = pages.time_of(await self._client.company())
             return Page(cursor=pages.encoded(Position(since=now)), is_last=True)
-        return await self._reading.change_page(pages.decoded(cursor))
+        return await self._home.page(await self._reading.change_page(pages.decoded(cursor)))
 
     async def read(self, kind: str, ids: Sequence[str]) -> Mapping[str, Sighting | Missing]:
         """Read by query in batches; an id that no query returns is asked for alone before it counts as missing."""
@@ -158,30 +161,32 @@ class QuickBooksConnector:
         lost = [remote_id for remote_id in wanted if remote_id not in found]
         answers = await self._together([partial(self._reading.alone, kind, remote_id) for remote_id in lost])
         found.update(zip(lost, answers, strict=True))
-        return {remote_id: found[remote_id] for remote_id in wanted}
+        return {remote_id: await self._home.seen(found[remote_id]) for remote_id in wanted}
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting | Missing]:
         """Look customers up by display name and by creation, documents by number and by our marker."""
         _check(kind)
-        return await (self._finder.find(probe) if kind == CUSTOMER else self._reading.find(kind, probe))
+        found = await (self._finder.find(probe) if kind == CUSTOMER else self._reading.find(kind, probe))
+        return [await self._home.seen(one) for one in found]
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Each batch in a request of its own, and each of the others alone, all beside each other.
 
         40 batches and 500 calls a minute make one batch as dear as a dozen calls, so both are used.
         """
-        groups: dict[str, list[int]] = {}
-        for index, write in enumerate(writes):
-            groups.setdefault(_shared(write) or f"alone {index}", []).append(index)
+        groups: dict[str, list[tuple[int, Write]]] = {}
+        receipts: dict[int, Receipt] = {}
+        for index, one in enumerate([await self._home.sendable(write) for write in writes]):
+            if isinstance(one, Write):
+                groups.setdefault(_shared(one) or f"alone {index}", []).append((index, one))
+            else:
+                receipts[index] = one
         results = await self._together(
-            [partial(self._write_group, [writes[index] for index in group]) for group in groups.values()]
+            [partial(self._write_group, [write for _, write in group]) for group in groups.values()]
         )
-        receipts = {
-            index: receipt
-            for group, result in zip(groups.values(), results, strict=True)
-            for index, receipt in zip(group, result, strict=True)
-        }
-        return [receipts[index] for index in range(len(writes))]
+        for group, result in zip(groups.values(), results, strict=True):
+            receipts |= {index: receipt for (index, _), receipt in zip(group, result, strict=True)}
+        return [await self._home.receipt(receipts[index]) for index in range(len(writes))]
 
     async def aclose(self) -> None:
         """Let go of sockets."""

@@ -21,7 +21,7 @@ from connectors.quickbooks.manifest import (
     READ_BATCH,
     REFUND,
 )
-from connectors.quickbooks.wire import PreferencesReply
+from connectors.quickbooks.wire import Preferences, PreferencesReply
 from core.errors import GoneError, ReplyError
 from core.ports import Missing, Notice, Page, Probe, Sighting
 
@@ -67,6 +67,7 @@ class Reading:
         """Read through `client`."""
         self._client = client
         self._told = Told()
+        self._settings: tuple[float, Preferences] | None = None
 
     async def full_page(self, kind: str, position: Position) -> Page:
         """One page of everything of a kind, by a keyset on LastUpdatedTime; after credit memos, refund receipts."""
@@ -168,14 +169,25 @@ class Reading:
 
     async def closed_through(self) -> date | None:
         """The closing date of the company's books, whether it refuses what is dated before it or only warns."""
+        through = (await self.preferences()).accounting.through
         try:
-            told = msgspec.json.decode(await self._client.preferences(), type=PreferencesReply)
-            through = told.preferences.accounting.through
             return date.fromisoformat(through[:10]) if through else None
-        except (ValueError, RecursionError) as error:
-            raise ReplyError(
-                f"the company's preferences do not tell until when its books are closed: {error}"
-            ) from error
+        except ValueError as error:
+            raise ReplyError(f"the company's books are closed through {through!r}, which is no date") from error
+
+    async def preferences(self, *, most_age: float = 0.0) -> Preferences:
+        """The company's settings, as they were at most `most_age` seconds ago."""
+        now = self._client.clock.now()
+        if self._settings is None or not 0 <= now - self._settings[0] < most_age:
+            body = await self._client.preferences()
+            try:
+                self._settings = now, msgspec.json.decode(body, type=PreferencesReply).preferences
+            except (ValueError, RecursionError) as error:
+                msg = (
+                    f"the company's preferences tell neither until when its books are closed nor its currency: {error}"
+                )
+                raise ReplyError(msg) from error
+        return self._settings[1]
 
     async def _marked(self, kind: str, mark: str, created_after: float | None) -> list[bytes]:
         # no query can ask for a private note, so that all that were made since then are looked at

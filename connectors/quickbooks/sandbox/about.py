@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
@@ -18,7 +21,12 @@ def preferences(told: QuickBooksSettings) -> bytes:
     found = {
         "AccountingInfoPrefs": {"BookCloseDate": told.books_closed_through} if told.books_closed_through else {},
         "SalesFormsPrefs": {"CustomTxnNumbers": told.has_custom_numbers, "AutoApplyCredit": told.applies_credits},
-        "CurrencyPrefs": {"MultiCurrencyEnabled": told.is_multicurrency, "HomeCurrency": told.home_currency},
+        "CurrencyPrefs": {"MultiCurrencyEnabled": told.is_multicurrency, "HomeCurrency": {"value": told.home_currency}},
         "Id": "1",
     }
     return b'"Preferences":' + msgspec.json.encode(found)
+
+
+def shown(row: Mapping[str, Any], told: QuickBooksSettings) -> Mapping[str, Any]:
+    """A customer or a document as answers show it: without multicurrency nothing says its currency."""
+    return row if told.is_multicurrency else {name: one for name, one in row.items() if name != "CurrencyRef"}

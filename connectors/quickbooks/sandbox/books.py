@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from connectors.quickbooks.sandbox import forms
+from connectors.quickbooks.sandbox.about import shown
 from connectors.quickbooks.sandbox.forms import BUSINESS
 from connectors.quickbooks.sandbox.items import Items
 from connectors.quickbooks.sandbox.money import amount_in, encodable, rounded
@@ -62,7 +63,7 @@ class Books:
 
     def encoded(self, entity: str, remote_id: str) -> bytes:
         """Its JSON."""
-        return msgspec.json.encode(encodable(self.rows[entity][remote_id]))
+        return msgspec.json.encode(encodable(shown(self.rows[entity][remote_id], self._settings())))
 
     def by_time(self, entity: str, since: float = 0.0) -> Iterator[str]:
         """Ids of what changed at or after a time, oldest first."""

@@ -19,6 +19,7 @@ class QuickBooksSettings:
     country: str = "US"
     home_currency: str = "USD"
     is_multicurrency: bool = True
+    """Without it no customer and no document says its currency, and another one than `home_currency` is refused."""
     client_id: str = "sandbox-client"
     client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing but this look-alike
     refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - the first one; later ones are drawn

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from connectors.quickbooks.sandbox import rules
+from connectors.quickbooks.sandbox.about import shown
 from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 
@@ -62,7 +63,7 @@ class Customers:
     def encoded(self, remote_id: str) -> bytes:
         """Its JSON, kept until it changes."""
         if remote_id not in self._encoded:
-            self._encoded[remote_id] = msgspec.json.encode(_masked(self.rows[remote_id]))
+            self._encoded[remote_id] = msgspec.json.encode(shown(_masked(self.rows[remote_id]), self._settings()))
         return self._encoded[remote_id]
 
     def by_time(self, since: float = 0.0) -> Iterator[str]:

@@ -69,6 +69,8 @@ def test_a_missing_webhook_secret_stops_nothing_and_is_told(world: World, accord
     del world.vaults["stripe"].values["webhook_secret"]
     result = accord("connect", "stripe", "--json")
     assert (result.code, result.json["missing"]) == (0, {"webhook_secret": "ACCORD_STRIPE_WEBHOOK_SECRET"})
+    told = accord("connect", "stripe").out
+    assert "what comes to its address is refused until ACCORD_STRIPE_WEBHOOK_SECRET is set" in " ".join(told.split())
 
 
 def test_a_key_that_is_typed_is_stored_once_it_opens_the_pinned_account(agreed: World, root: WorldRoot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,12 @@ from core.model.policy import ConnectionPolicy, Policy
 from core.ports import Account, ConnectionConfig
 from core.store import connections, inbox
 from core.store.database import Tx
+from core.store.inbox import Letter
+from core.store.tables import INBOX
 from core.sync.accounts import pin
+from core.sync.erasure import erase
 from core.sync.inbox import InboxWriter
+from tests.support.acting import everybody
 from tests.support.unheard import count
 from tests.support.world import SETTINGS, World
 
@@ -56,14 +61,19 @@ def portal(world: World, name: str, portal_id: int) -> None:
     account.settings = replace(account.settings, portal_id=portal_id)
 
 
-async def told(world: World, name: str) -> None:
-    """One account's deliveries come to the first one's address."""
+async def received(world: World, name: str) -> None:
+    """One account's deliveries come to the first one's address, and are not read yet."""
     account: Any = world.lookalikes[name]
     writer = InboxWriter(world.hub)
     while found := list(account.due_webhooks(world.clock.time)):
         for one in found:
             await writer.receive(world.hub.connection(US), one.delivery)
             account.webhook_answered(one.id, 200, world.clock.time)
+
+
+async def told(world: World, name: str) -> None:
+    """One account's deliveries come to the first one's address, and are read."""
+    await received(world, name)
     world.clock.time += 5
     for _ in range(3):
         for lane in world.names:
@@ -113,3 +123,39 @@ async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(wo
 
     world.db.run_now(connected)
     assert problems(world) == []
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_who_is_erased_is_erased_from_what_came_to_another_address(world: World, *, is_read: bool) -> None:
+    """Events tell values: those of the other account's customer stayed in the inbox of the first."""
+    theirs, ours = named(world, EU, "ada"), named(world, US, "ben")
+    for name, one in ((US, ours), (EU, theirs)):
+        world.lookalikes[name].edit("customer", one, {"phone": f"+49 {name} 30"})
+        await (told if is_read else received)(world, name)
+    (ada,) = (one for one in everybody(world) if one.fields["name"] == "ada")
+
+    world.db.run_now(lambda tx: erase(tx, world.hub, ada.external_id, actor="ann", trace="t"))
+
+    assert not [body for body in bodies(world) if b"hubspot-eu 30" in body]
+    assert [body for body in bodies(world) if b"hubspot 30" in body]
+    await told(world, US)
+    assert phones(world, "ben") == dict.fromkeys(world.names, f"+49 {US} 30")
+
+
+async def test_an_erasure_leaves_what_is_told_of_the_same_id_in_another_account(world: World) -> None:
+    """It is somebody else."""
+    theirs = int(named(world, EU, "ada").partition(":")[2])
+    about = {"objectId": theirs, "subscriptionType": "contact.propertyChange", "propertyValue": "Somebody"}
+    body = json.dumps([{**about, "portalId": 4_242_424}]).encode()
+    letter = Letter(connection=US, dedupe_key="1", body=body, received_at=world.clock.time)
+    world.db.run_now(lambda tx: inbox.add(tx, [letter]))
+    (ada,) = (one for one in everybody(world) if one.fields["name"] == "ada")
+
+    world.db.run_now(lambda tx: erase(tx, world.hub, ada.external_id, actor="ann", trace="t"))
+
+    assert bodies(world) == [body]
+
+
+def bodies(world: World) -> list[bytes]:
+    """Of all deliveries."""
+    return [row[0] for row in world.db.read_now(lambda tx: tx.rows(INBOX.select().with_only_columns(INBOX.c.body)))]

@@ -220,7 +220,7 @@ def test_the_company_tells_its_preferences(api: Api) -> None:
 
     assert found["AccountingInfoPrefs"] == {}
     assert found["SalesFormsPrefs"] == {"CustomTxnNumbers": True, "AutoApplyCredit": False}
-    assert found["CurrencyPrefs"]["HomeCurrency"] == "USD"
+    assert found["CurrencyPrefs"]["HomeCurrency"] == {"value": "USD"}
 
 
 # ---- changes ---------------------------------------------------------------------------------------

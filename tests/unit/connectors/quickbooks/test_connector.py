@@ -555,7 +555,7 @@ async def test_a_record_that_cannot_be_understood_may_have_had_the_name(world: W
 
 async def test_no_customer_can_carry_a_mark(world: World) -> None:
     """There is no place for one, so the truthful answer costs no call."""
-    assert await world.connector().find("customer", Probe(mark="a.b.1", external_id="x")) == ()
+    assert await world.connector().find("customer", Probe(mark="a.b.1", external_id="x")) == []
     assert world.requests == []
 
 

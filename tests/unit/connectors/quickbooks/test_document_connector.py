@@ -261,8 +261,10 @@ async def test_closed_books_are_told_even_where_the_date_is_not(
 ) -> None:
     """The refusal itself is what matters."""
     books = ready(make_world(books_closed_through="2026-11-30"))
+    connector = books.connector()
+    await connector.closed_through()
     fails(books, "/preferences", *answer)
-    error = await sent(books, create(books, invoice()))
+    (error,) = await connector.write([create(books, invoice())])
 
     assert isinstance(error, RejectedError)
     assert error.field == "issued_on"
@@ -370,7 +372,7 @@ async def test_a_garbled_answer_about_a_credit_memo_is_in_doubt(books: World, to
 async def test_a_fault_inside_of_a_200_is_a_fault(books: World) -> None:
     """The status alone says nothing."""
     connector = books.connector()
-    await connector.identify()
+    await connector.closed_through()
     books.company.fail_next("fault_in_200")
 
     assert isinstance((await connector.write([create(books, invoice())]))[0], AccordError)
