@@ -21,7 +21,7 @@ from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
-from core.sync.linking import let_go_parts
+from core.sync.linking import let_go_parts, require_staying
 from core.sync.registry import archive, forget
 
 
@@ -115,6 +115,7 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
         return
     if wanted in tombstones.erased_objects(tx, hold.connection, [wanted]):
         raise InvalidInputError(f"{wanted} was of a customer that was erased", field="choice")
+    require_staying(tx, hold.connection, wanted, "choice")
     seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
     # one that the provider itself named may not have been seen yet
     is_named = wanted in holds.candidates_of(hold.detail)

@@ -153,6 +153,7 @@ def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:
     if seen is None or seen.state != "live":
         problem = f"no object {remote_id!r} was seen at {name}"
         raise NotFoundError(problem, field="remote", cure=f"`accord sync {name} --full` reads what is there")
+    require_staying(tx, name, remote_id)
     other = mappings.by_remote_ids(tx, name, KIND, [remote_id]).get(remote_id)
     if other is None or other.record_id == owner:
         return
@@ -161,6 +162,12 @@ def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:
         cure = f"`accord mappings unlink {theirs} {name}` first"
         raise InvalidInputError(f"{remote_id} is customer {theirs}", field="remote", cure=cure)
     mappings.update(tx, [msgspec.structs.replace(other, remote_id=None)])
+
+
+def require_staying(tx: Tx, name: str, remote_id: str, field: str = "remote") -> None:
+    """Refuse an object whose archiving is under way, or may be."""
+    if any(one.action == intents.ARCHIVE and one.remote_id == remote_id for one in intents.all_open(tx, name)):
+        raise InvalidInputError(f"{remote_id} is just being archived there", field=field, cure="look again in a minute")
 
 
 def _close_question(tx: Tx, hub: Hub, name: str, remote_id: str) -> None:
