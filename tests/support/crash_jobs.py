@@ -24,9 +24,9 @@ WRITES: Mapping[str, str] = {
 CONTACT = "contact"
 CONTACT_WRITES = r"/contacts/(batch/upsert|companies/batch/create)"
 ARCHIVE = "archive"
-ARCHIVES: Mapping[str, str] = {"quickbooks": "individual"}
+ARCHIVES: Mapping[str, str] = {"hubspot": "company", "quickbooks": "individual"}
 """Where what is archived in the registry can be archived, too, and as what the customer is there."""
-ARCHIVE_WRITES: Mapping[str, str] = {"quickbooks": r"/customer\?"}
+ARCHIVE_WRITES: Mapping[str, str] = {"hubspot": r"/(contacts|companies)/\d+", "quickbooks": r"/customer\?"}
 READS: Mapping[str, str] = {
     "stripe": r"/v1/(events|customers)",
     "hubspot": r"/(search|batch/read)",

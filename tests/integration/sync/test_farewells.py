@@ -30,18 +30,23 @@ from tests.support.acting import (
     only,
     waiting,
     with_policy,
+    with_settings,
 )
 from tests.support.paper import BOOKS, SINCE, bill, pay, shown, with_documents
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
-WHERE = ("quickbooks",)
+WHERE = ("hubspot", "quickbooks")
 REVIVALS: Mapping[str, Callable[[World, str], object]] = {
+    "hubspot": lambda world, one: world.lookalikes["hubspot"].restore("customer", one),  # type: ignore[attr-defined]
     "quickbooks": lambda world, one: world.lookalikes["quickbooks"].edit("customer", one, {"status": "active"}),
 }
 """How people bring an archived object back."""
-COPIES = (("quickbooks", DocumentPolicy(mirrors=KINDS, since=SINCE)),)
+COPIES = (
+    ("hubspot", DocumentPolicy(mirrors=("invoice",), since=SINCE)),
+    ("quickbooks", DocumentPolicy(mirrors=KINDS, since=SINCE)),
+)
 
 
 def world_of(*names: str) -> World:
@@ -301,6 +306,49 @@ async def test_a_customer_with_others_below_it_is_not_made_inactive_before_they_
     await world.settle()
     await answer(world, hold, "retry")
     assert (live(world, "quickbooks"), held(world), at_rest(world)) == ([], [], True)
+
+
+async def test_a_billing_contact_is_archived_before_its_company() -> None:
+    """Both are the customer's; nobody is left as the contact of a company that is gone."""
+    config = with_settings(config_of(NAMES), "hubspot", billing_contact="true")
+    world = World(config=with_policy(config, "hubspot", when_archived="archive"))
+    await world.activate_all()
+    await enter(world, "acme", name="Acme", email="acme@example.test", customer_type="company")
+    before = world.writes("hubspot")
+    archive(world)
+    await world.settle()
+    await all_day(world)
+    done = [one for one in world.lookalikes["hubspot"].mutations if one.caller == "accord"][before:]
+    assert [(one.action, one.id.partition(":")[0]) for one in done] == [("archive", "contact"), ("archive", "company")]
+    assert (live(world, "hubspot"), held(world), at_rest(world)) == ([], [], True)
+
+
+async def test_a_company_below_another_one_keeps_its_place_until_a_person_says_otherwise() -> None:
+    """HubSpot takes the tie off with the parent: every system would hear that the child has none."""
+    world = world_of("hubspot")
+    await world.activate_all()
+    await enter(world, "head", name="Head Office", customer_type="company")
+    await enter(world, "shop", name="Shop", customer_type="company", parent="head")
+    archive(world, "head")
+    await world.settle()
+    await all_day(world)
+    (hold,) = held(world)
+    assert (hold.reason, len(live(world, "hubspot"))) == (holds.NOT_ARCHIVED, 2)
+    assert everybody(world)[0].fields["parent"] == "head"
+
+
+async def test_an_object_that_was_merged_into_anothers_is_not_archived() -> None:
+    """Its id leads to the survivor, which is somebody else's."""
+    world = world_of("hubspot")
+    await world.activate_all()
+    await enter(world, "ada", name="Ada Lovelace", email="ada@example.test")
+    await enter(world, "eve", name="Eve", email="eve@example.test")
+    ids = {one["name"]: remote_id for remote_id, one in world.neutral("hubspot").items()}
+    world.lookalikes["hubspot"].merge("customer", ids["Eve"], ids["Ada Lovelace"])  # type: ignore[attr-defined]
+    before = world.writes("hubspot")
+    archive(world, "ada")
+    await world.settle()
+    assert (world.writes("hubspot"), len(live(world, "hubspot"))) == (before, 1)
 
 
 @pytest.mark.parametrize("name", WHERE)
