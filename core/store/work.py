@@ -193,8 +193,8 @@ _CLEAR: Final = sa.delete(DIRTY).where(
     _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
 )
 
-_FAREWELLS: Final = (_HERE, DIRTY.c.subject >= FAREWELL, DIRTY.c.subject < f"{FAREWELL}\x7f")
-_COUNT_FAREWELLS: Final = sa.select(sa.func.count()).select_from(DIRTY).where(*_FAREWELLS)
+_ARE_FAREWELLS: Final = (DIRTY.c.subject >= FAREWELL, DIRTY.c.subject < f"{FAREWELL}\x7f")
+_COUNT_FAREWELLS: Final = sa.select(sa.func.count()).select_from(DIRTY).where(_HERE, *_ARE_FAREWELLS)
 _UNSEEN_FAREWELLS: Final = _COUNT_FAREWELLS.where(DIRTY.c.parked.is_(None), DIRTY.c.reason != APPROVED)
 _LEAVING: Final = sa.select(MAPPINGS.c.remote_id).where(
     MAPPINGS.c.remote_id.in_(SOME),
@@ -296,8 +296,12 @@ def carried_out(tx: Tx, connection: str, row: DirtyRow) -> None:
 
 
 def reject(tx: Tx, connection: str, parked_by: str) -> None:
-    """What was shown of these is not done, whoever notices it again; another change of theirs is looked at."""
+    """What was shown of these is not done, whoever notices it again; another change of theirs is looked at.
+
+    Nobody notices once more that an object was to be archived: those are dropped.
+    """
     here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
+    tx.execute(sa.delete(DIRTY).where(*here, *_ARE_FAREWELLS))
     tx.execute(sa.update(DIRTY).where(*here).values(parked=REJECTED, reason=REJECTED))
 
 

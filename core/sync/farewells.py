@@ -245,11 +245,9 @@ class _Decision:
     def _stopped(self, some: Sequence[Farewell]) -> set[Farewell]:
         """Those that wait for a person, because it is too much at once; what was approved passes."""
         tx, connection = self._tx, self._connection
-        rejected = {one for one in some if guard.is_rejected(one.row, one.digest)}
-        work.park(tx, connection.name, {one.row.subject: one.digest for one in rejected}, work.REJECTED, work.REJECTED)
-        unseen = [one for one in some if one not in rejected and not guard.is_approved(one.row, one.digest)]
+        unseen = [one for one in some if not guard.is_approved(one.row, one.digest)]
         if not unseen:
-            return rejected
+            return set()
         so_far = guard.spent(tx, self._hub, self._state)
         so_far.archives += self._more()
         total = mappings.count(tx, connection.name, "live", "pending", part="") + so_far.archives
@@ -259,7 +257,7 @@ class _Decision:
         if stopped:
             shown = {one.row.subject: one.digest for one in stopped}
             guard.stop(tx, self._hub, connection, shown, why or "it was asked about before, and is not answered")
-        return rejected | set(stopped)
+        return set(stopped)
 
     def _more(self) -> int:
         """How many wait that are not counted as under way: all of them at once, however few a batch takes."""

@@ -424,7 +424,7 @@ async def test_what_a_person_rejects_is_left_alone_for_good(name: str) -> None:
     await all_day(world)
     world.start()
     await all_day(world)
-    assert (len(live(world, name)), world.writes(name), held(world)) == (8, before, [])
+    assert (len(live(world, name)), world.writes(name), held(world), at_rest(world)) == (8, before, [], True)
 
 
 @pytest.mark.parametrize("name", WHERE)
