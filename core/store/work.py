@@ -193,12 +193,12 @@ _CLEAR: Final = sa.delete(DIRTY).where(
     _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
 )
 
-_ARE_FAREWELLS: Final = (DIRTY.c.subject >= FAREWELL, DIRTY.c.subject < f"{FAREWELL}\x7f")
+_ARE_FAREWELLS: Final = (DIRTY.c.subject.startswith(FAREWELL),)
 _COUNT_FAREWELLS: Final = sa.select(sa.func.count()).select_from(DIRTY).where(_HERE, *_ARE_FAREWELLS)
 _UNSEEN_FAREWELLS: Final = _COUNT_FAREWELLS.where(DIRTY.c.parked.is_(None), DIRTY.c.reason != APPROVED)
 _LEAVING: Final = sa.select(MAPPINGS.c.remote_id).where(
     MAPPINGS.c.remote_id.in_(SOME),
-    MAPPINGS.c.connection == sa.bindparam("here"),
+    MAPPINGS.c.connection.concat("") == sa.bindparam("here"),
     sa.exists().where(_HERE, DIRTY.c.subject == sa.literal(FAREWELL) + MAPPINGS.c.id),
 )
 

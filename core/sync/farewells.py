@@ -7,7 +7,7 @@ whoever changed it meanwhile does not lose that unasked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,6 +63,13 @@ def subject_of(intent: Intent) -> str:
     """What waits for the outcome of a write."""
     is_farewell = intent.action == intents.ARCHIVE
     return work.farewell_subject(intent.mapping_id) if is_farewell else work.mapping_subject(intent.mapping_id)
+
+
+def look_again(tx: Tx, hub: Hub, connection: Connection, remote_ids: Collection[str]) -> None:
+    """Something was seen of these objects, or somebody has them now: what is asked about one may be moot."""
+    subjects = hold_rows.about_farewells(tx, connection.name, remote_ids) if connection.manifest.archives else []
+    if subjects:
+        work.mark(tx, connection.name, subjects, reason="seen again", trace="", now=hub.clock.now())
 
 
 async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> None:

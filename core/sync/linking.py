@@ -14,6 +14,7 @@ from core.store.mappings import MappingRow
 from core.store.tombstones import Tombstone
 from core.sync import registry
 from core.sync.family import parent_left
+from core.sync.farewells import look_again
 from core.sync.hub import KIND, Hub
 from core.sync.life import tell_ends
 from core.sync.parts import slot_of, whole_of
@@ -78,6 +79,7 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
     mappings.insert(tx, [fresh])
     _journal(tx, hub, fresh, "link", actor, trace)
     _close_question(tx, hub, name, remote_id)
+    look_again(tx, hub, hub.connection(name), [remote_id])
     work.mark(tx, name, [work.mapping_subject(fresh.id)], reason="linked by hand", trace=trace, now=now)
     tx.after_commit(lambda: hub.wake(name))
     return fresh

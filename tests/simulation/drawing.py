@@ -9,7 +9,7 @@ import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
 from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
-from tests.simulation.drawn_ends import with_erasures
+from tests.simulation.drawn_ends import with_erasures, with_farewells
 from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
@@ -69,6 +69,7 @@ def tape_of(seed: int) -> Tape:
     tape = with_quiet_days(tape, Random(f"quiet days {seed}"))
     tape = with_marks(tape, Random(f"marks {seed}"))
     tape = _with_answers(tape, Random(f"answers {seed}"))
+    tape = with_farewells(tape, Random(f"farewells {seed}"))
     return with_erasures(tape, Random(f"erasures {seed}"))
 
 

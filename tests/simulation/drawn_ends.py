@@ -1,4 +1,4 @@
-"""Draws what befalls the registry in some worlds: erasures."""
+"""Draws what befalls the registry in some worlds: erasures, and customers whose objects follow them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import msgspec
 from tests.simulation.tape import Event, Tape
 
 SHARE: Final = 0.125
+FAREWELLS: Final = 0.2
+ARCHIVES: Final = (("hubspot",), ("quickbooks",), ("hubspot", "quickbooks"))
 FIRST_NUMBER: Final = 5000
 """Values are told apart by their numbers: others begin at 0."""
 
@@ -27,6 +29,18 @@ def with_erasures(tape: Tape, rng: Random) -> Tape:
             edit = Event(after=_after(rng), what="edit_erased", pick=rng.randrange(1000), changes=_change(rng, number))
             events.insert(rng.randint(at + 1, len(events)), edit)
     return msgspec.structs.replace(tape, events=events)
+
+
+def with_farewells(tape: Tape, rng: Random) -> Tape:
+    """In some worlds objects of archived customers are archived too, and more customers are archived there."""
+    if rng.random() >= FAREWELLS:
+        return tape
+    events = list(tape.events)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randint(len(events) // 3, len(events))
+        events.insert(at, Event(after=_after(rng), what="archive", pick=rng.randrange(1000)))
+    profile = msgspec.structs.replace(tape.profile, archives=rng.choice(ARCHIVES))
+    return msgspec.structs.replace(tape, events=events, profile=profile)
 
 
 def _after(rng: Random) -> float:

@@ -149,6 +149,45 @@ async def test_an_answer_is_of_the_change_that_was_seen_and_of_no_later_one(name
 
 
 @pytest.mark.parametrize("name", WHERE)
+async def test_a_question_ends_when_the_object_is_archived_there_by_hand(name: str) -> None:
+    """Whoever did it has answered."""
+    world = await agreeing(name)
+    edit_only(world, name, {"phone": "+4930777"})
+    archive(world)
+    await world.settle()
+    world.lookalikes[name].delete("customer", only(world, name))
+    await all_day(world)
+    assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_a_question_ends_when_the_object_is_changed_back_and_it_follows(name: str) -> None:
+    """Nothing speaks against it any more."""
+    world = await agreeing(name)
+    edit_only(world, name, {"phone": "+4930777"})
+    archive(world)
+    await world.settle()
+    edit_only(world, name, {"phone": None})
+    await all_day(world)
+    assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_a_question_ends_when_the_object_is_given_to_another_customer(name: str) -> None:
+    """It is that one's."""
+    world = await agreeing(name)
+    remote_id = only(world, name)
+    edit_only(world, name, {"phone": "+4930777"})
+    archive(world)
+    await all_day(world)
+    assert [one.reason for one in held(world)] == [holds.NOT_ARCHIVED]
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "heir", dict(ADA), actor="ann", trace="t"))
+    world.db.run_now(lambda tx: linking.link(tx, world.hub, "heir", name, remote_id, actor="ann", trace="t"))
+    await world.settle()
+    assert (live(world, name), held(world, holds.NOT_ARCHIVED)) == ([remote_id], [])
+
+
+@pytest.mark.parametrize("name", WHERE)
 async def test_an_object_that_is_archived_already_is_none_of_our_business(name: str) -> None:
     """Somebody was faster: nothing is written, nobody is asked."""
     world = await agreeing(name)
@@ -240,8 +279,7 @@ async def test_a_customer_that_owes_in_the_books_is_not_made_inactive() -> None:
     assert len(live(world, "quickbooks")) == 1
     row = world.lookalikes["quickbooks"].objects("invoice")[invoice]
     pay(world, invoice, str(row["Balance"]), "quickbooks")
-    await world.next_sweep()
-    await answer(world, hold, "retry")
+    await all_day(world)
     assert (live(world, "quickbooks"), held(world, holds.NOT_ARCHIVED)) == ([], [])
 
 
@@ -280,12 +318,14 @@ async def test_an_object_stays_until_its_customers_documents_there_are_settled(
     await world.settle()
     (hold,) = held(world, holds.NOT_ARCHIVED)
     assert (len(live(world, name)), len(shown(world, name))) == (1, 1)
-    pay(world, invoice, str(shown(world, "stripe")[0]["due"]))
     await answer(world, hold, "retry")
     (hold,) = held(world, holds.NOT_ARCHIVED)
+    assert len(live(world, name)) == 1
+    pay(world, invoice, str(shown(world, "stripe")[0]["due"]))
     await world.next_sweep()
     assert [one["status"] for one in shown(world, name)] == ["paid"]
-    await answer(world, hold, "retry")
+    for hold in held(world):
+        await answer(world, hold, "retry")
     assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
 
 
