@@ -54,9 +54,11 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
 
 
 def _note(tx: Tx, hold: Hold, choice: str, actor: str, now: float) -> None:
-    """Who said what about a document, or about a whole connection: what comes of it is done later, by a lane."""
-    row = mappings.by_ids(tx, [hold.subject[2:]]).get(hold.subject[2:]) if hold.subject.startswith("m:") else None
-    if row is not None and row.kind not in KINDS:
+    """Who said what about a document, a whole connection, or what follows a customer: a lane does it later."""
+    is_farewell = hold.subject.startswith(work.FAREWELL)
+    is_of_mapping = is_farewell or hold.subject.startswith("m:")
+    row = mappings.by_ids(tx, [hold.subject[2:]]).get(hold.subject[2:]) if is_of_mapping else None
+    if row is not None and row.kind not in KINDS and not is_farewell:
         return  # what is answered about a customer is journalled where it is carried out
     if row is None and hold.reason not in (holds.MASS_CHANGE, holds.LISTING_SHRANK):
         return

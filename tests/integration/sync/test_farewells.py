@@ -135,6 +135,7 @@ async def test_an_object_that_was_changed_there_meanwhile_waits_for_a_person(nam
 async def test_an_answer_is_of_the_change_that_was_seen_and_of_no_later_one(name: str) -> None:
     """Changed once more between the question and the answer: asked once more."""
     world = await agreeing(name)
+    (ada,) = everybody(world)
     edit_only(world, name, {"phone": "+4930777"})
     archive(world)
     await world.settle()
@@ -143,6 +144,10 @@ async def test_an_answer_is_of_the_change_that_was_seen_and_of_no_later_one(name
     (hold,) = held(world)
     assert hold.detail["changed"] == {"phone": [None, "+4930888"]}
     await answer(world, hold, "leave")
+    said = [one for one in world.db.read_now(lambda tx: journal.of_record(tx, ada.id)) if one.action == "answer"]
+    assert [(one.actor, one.changes) for one in said] == [
+        ("ann", {holds.NOT_ARCHIVED: (None, choice, "answer")}) for choice in ("leave", "retry")
+    ]
     assert (len(live(world, name)), held(world), at_rest(world)) == (1, [], True)
     await all_day(world)
     assert (len(live(world, name)), held(world), everybody(world)) == (1, [], [])
