@@ -22,6 +22,7 @@ from core.model.policy import (
     Guard,
     Rule,
     Scope,
+    WhenArchived,
 )
 from core.model.remote import Manifest
 from core.model.values import METADATA_PREFIX, is_metadata, metadata_key
@@ -35,6 +36,7 @@ LONGEST_SECONDS: Final = 366 * 86_400.0
 MOST_RECORDS: Final = 1_000_000_000
 FLOWS: Final[tuple[Flow, ...]] = get_args(Flow)
 CLEARS: Final[tuple[Clear, ...]] = get_args(Clear)
+ARCHIVINGS: Final[tuple[WhenArchived, ...]] = get_args(WhenArchived)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,20 @@ def connection_policy(section: Section, name: str, provider: str, carrier: Carri
         match_email=section.flag("match_email", default=default.match_email),
         external_id_field=_external_id_field(section, carrier),
         accept_foreign_marks=section.flag("accept_foreign_marks", default=default.accept_foreign_marks),
+        when_archived=_when_archived(section, carrier, default.when_archived),
         flows=_flows(section.section("flows"), carrier),
         documents=document_policy(section.section("documents"), carrier.manifest if carrier else None),
     )
+
+
+def _when_archived(section: Section, carrier: Carrier | None, default: WhenArchived) -> WhenArchived:
+    wanted = section.choice("when_archived", ARCHIVINGS, default)
+    if wanted == "archive" and carrier and not carrier.manifest.archives:
+        section.mistake(
+            "when_archived",
+            f"{carrier.manifest.title} can only delete a customer, for good: Accord never does; leave it out",
+        )
+    return wanted
 
 
 def _filter(section: Section, key: str, scope: Scope, carrier: Carrier | None) -> FieldFilter | None:

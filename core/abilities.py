@@ -10,7 +10,7 @@ import msgspec
 
 from core.model.payouts import PaidOut, Payout
 from core.model.values import Value
-from core.ports import Missing, Sighting
+from core.ports import Missing, Sighting, Write
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,4 +65,20 @@ class ClosesBooks(Protocol):
 
     async def closed_through(self) -> date | None:
         """The last day that is closed; None where the books are open."""
+        ...
+
+
+@runtime_checkable
+class Archiver(Protocol):
+    """A connector whose provider can archive a customer's object (`manifest.archives`)."""
+
+    def farewell(self, current: bytes) -> Mapping[str, Any] | None:
+        """What archives the object, from its bytes; None where it is archived already.
+
+        Raises RejectedError where that would change more than the object: money, say.
+        """
+        ...
+
+    async def archive(self, write: Write) -> Sighting | Missing:
+        """Do it. Returns the object as it is then, or that no read shows it any more."""
         ...

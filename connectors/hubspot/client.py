@@ -108,6 +108,11 @@ class HubSpotClient:
         """Make up to 100 objects with their associations. Unlike an upsert, it refuses what is there already."""
         return await self._write(object_type, self._objects(object_type, "/batch/create"), {"inputs": list(inputs)})
 
+    async def archive(self, object_type: ObjectType, hubspot_id: str) -> None:
+        """Move one object into the recycle bin, where it lies for ninety days. What is not there is no error."""
+        options = {"method": "DELETE", "path": self._objects(object_type, f"/{hubspot_id}")}
+        await self._call("objects", options, is_write=True, object_type=object_type)
+
     async def associations(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, str]]) -> bytes:
         """What objects of one type are to those of another: up to 1,000 of them, each from a cursor on."""
         path = self._between(origin, target, "read")

@@ -128,6 +128,7 @@ MANIFEST: Final = Manifest(
         "object.deletion",
         "object.restore",
     ),
+    archives="final",
     not_synced={
         "shipping_address": "contacts and companies have one address",
         "currency": "HubSpot keeps a currency on deals and invoices, not on contacts or companies",

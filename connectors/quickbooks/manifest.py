@@ -88,6 +88,7 @@ MANIFEST: Final = Manifest(
         ),
     },
     metadata=None,
+    archives="restorable",
     page_size=QUERY_PAGE,
     read_batch=READ_BATCH,
     write_batch=WRITE_BATCH,

@@ -54,6 +54,7 @@ class ConnectionShown(BaseModel):
     objects: int
     erased: int = Field(description="Objects of erased customers that are still there. Nothing of them is kept.")
     waiting: int
+    to_archive: int = Field(description="Objects of archived customers that wait to be archived there.")
     inbox: int
     poison: int
     held: int

@@ -132,7 +132,7 @@ async def change_customer(
 async def delete_customer(
     hub: HubIn, trace: Trace, actor: Actor, external_customer_id: ExternalId, if_match: IfMatch = None
 ) -> shapes.CustomerShown:
-    """Archive a customer: its mappings end, remote objects are left alone, its id is free again."""
+    """Archive a customer: its mappings end, its id is free again. Policy says whether remote objects follow."""
     version = version_in(if_match)
 
     def work_(tx: Tx) -> Customer:

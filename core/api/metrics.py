@@ -20,6 +20,7 @@ _BY_CONNECTION: Final[Mapping[str, str]] = {
     "gone": "Mappings whose object is gone",
     "objects": "Remote objects seen",
     "waiting": "Subjects that wait for a reconcile",
+    "to_archive": "Objects of archived customers that wait to be archived",
     "inbox": "Webhook deliveries not yet looked at",
     "poison": "Webhook deliveries that cannot be understood",
     "held": "Open holds: decisions that wait for a person",

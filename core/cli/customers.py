@@ -176,15 +176,18 @@ def archive(
 ) -> None:
     """Delete a customer from the registry.
 
-    Its objects in other systems are left alone, and its id is free again.
+    Its id is free again. Its objects in other systems are left alone, or archived there where when_archived says so.
     """
     from core.cli.asking import actor
     from core.sync import registry
 
     with desk.root.open_hub() as hub:
-        hub.db.read_now(lambda tx: registry.get(tx, customer))
+        rows = hub.db.read_now(lambda tx: registry.followers(tx, hub, registry.get(tx, customer)))
+        there = [f"{row.connection} {row.remote_id}" for row in rows]
         if not yes:
-            desk.confirm(f"Archive {customer}?", otherwise="--yes")
+            also = f" and, in the other systems, {', '.join(there)}" if there else ""
+            desk.confirm(f"Archive {customer}{also}?", otherwise="--yes")
         one = hub.db.run_now(lambda tx: registry.archive(tx, hub, customer, actor=actor(), trace=hub.ids.new()))
-    found = {"external_customer_id": one.external_id, "deleted_at": one.deleted_at}
-    desk.show(found, lambda screen: screen.line(f"{one.external_id} is archived"))
+    found = {"external_customer_id": one.external_id, "deleted_at": one.deleted_at, "to_archive": there}
+    told = f"; to be archived by the daemon: {', '.join(there)}" if there else ""
+    desk.show(found, lambda screen: screen.line(f"{one.external_id} is archived{told}"))

@@ -66,6 +66,8 @@ def _counts(one: Mapping[str, Any]) -> Iterator[str]:
         words = {"mappings": "there", "unequal": "not equal", "pending": "to be copied", "held": "held"}
         more = f", {documents['ownerless']} of unknown customers" if documents["ownerless"] else ""
         yield f" documents: {', '.join(f'{documents[key]} {said}' for key, said in words.items())}{more}"
+    if one["to_archive"]:
+        yield f": {one['to_archive']} objects of archived customers wait to be archived"
     for part in one["allowances"]:
         minutes = part["changes_every"] / 60
         told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"

@@ -29,6 +29,7 @@ BY_HAND: Final = "by_hand"
 UNTOLD: Final = "untold"
 UNACCOUNTED: Final = "unaccounted"
 BALANCE_DIFFERS: Final = "balance_differs"
+NOT_ARCHIVED: Final = "not_archived"
 ENTITY_CHANGED: Final = "entity_changed"
 
 TEXTS: Final[Mapping[str, str]] = {
@@ -42,6 +43,7 @@ TEXTS: Final[Mapping[str, str]] = {
     NAME_TAKEN: "a value that must be unique at the connection is already used by another object there",
     REJECTED: "the provider refused the write for good",
     REMOTE_GONE: "the object was deleted, archived or merged away at the connection",
+    NOT_ARCHIVED: "a customer was archived, and its object at the connection was not: the detail says why",
     EXTERNAL_ID_CHANGED: "the external id on the object is not the one of the customer it is mapped to",
     MERGED: "two objects mapped to different customers were merged at the provider",
     MASS_CHANGE: "more records would be changed at once than the guard allows",
@@ -68,6 +70,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     NAME_TAKEN: ("link:<id>", "retry", "leave"),
     REJECTED: ("retry", "leave"),
     REMOTE_GONE: ("recreate", "unlink", "archive"),
+    NOT_ARCHIVED: ("retry", "leave"),
     EXTERNAL_ID_CHANGED: ("accept", "registry"),
     MERGED: ("link:<id>", "unlink"),
     MASS_CHANGE: ("approve", "reject"),

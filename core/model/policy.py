@@ -12,6 +12,7 @@ from core.model.values import PART_OF, is_figure, is_metadata
 Flow = Literal["both", "in", "out", "off"]
 Clear = Literal["propagate", "restore", "hold"]
 Scope = Literal["all", "filter", "marked", "none"]
+WhenArchived = Literal["leave", "archive"]
 
 REGISTRY: Final = "registry"
 """The source of a value that a person or program wrote to the registry itself."""
@@ -62,7 +63,10 @@ class DocumentPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Scope and matching at one connection. Defaults are the cautious ones: marked objects only, no creates."""
+    """Scope and matching at one connection. Defaults are the cautious ones: marked objects only, no creates.
+
+    `when_archived`: what becomes of a customer's objects there when the customer is archived in the registry.
+    """
 
     name: str
     provider: str
@@ -73,6 +77,7 @@ class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     match_email: bool = False
     external_id_field: str | None = None
     accept_foreign_marks: bool = False
+    when_archived: WhenArchived = "leave"
     flows: Mapping[str, Flow] = {}
     """Per field overrides of the flow at this connection; `metadata` stands for every metadata key."""
     documents: DocumentPolicy = DocumentPolicy()

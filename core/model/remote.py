@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -187,6 +187,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     documents: Mapping[str, DocumentSpec] = {}
     unmade_customer: str = "0"
     """In the form of a customer's id there: stands, in a plan, for one that is not made yet."""
+    archives: Literal["", "restorable", "final"] = ""
+    """What its connector can do to the object of a customer who was archived in the registry, as an Archiver (see
+    core.abilities). restorable: a write brings it back; final: only a person can, and for a time. "": nothing."""
     has_payouts: bool = False
     """It pays out what it collected, and its connector is a PayoutSource."""
     page_size: int

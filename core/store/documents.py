@@ -22,10 +22,11 @@ from core.model.documents import (
     references,
     settled_by,
 )
+from core.model.lifecycle import UNFINISHED
 from core.model.money import ZERO
 from core.store.database import Tx
 from core.store.mappings import IS_LIVE
-from core.store.tables import DOCUMENT_REFERENCES, DOCUMENTS, MAPPINGS
+from core.store.tables import DIRTY, DOCUMENT_REFERENCES, DOCUMENTS, MAPPINGS
 from core.store.text import SOME, AnyRow, chunks
 
 _NAMES: Final = ("id", "origin", "remote_id", "customer_id", "body", "digest", "version", "created_at", "updated_at")
@@ -45,6 +46,26 @@ _NUMBERED: Final = (
     sa.select(*_COLUMNS)
     .where(DOCUMENTS.c.number.in_(SOME), DOCUMENTS.c.deleted_at.is_(None))
     .order_by(DOCUMENTS.c.created_at, DOCUMENTS.c.id)
+)
+_HERE: Final[sa.BindParameter[str]] = sa.bindparam("connection")
+_IS_UNDER_WAY: Final = sa.or_(
+    MAPPINGS.c.state == "pending",
+    sa.exists().where(DIRTY.c.connection == _HERE, DIRTY.c.subject == sa.literal("m:") + MAPPINGS.c.id),
+)
+_UNSETTLED: Final = (
+    sa.select(DOCUMENTS.c.customer_id, sa.func.count())
+    .select_from(
+        DOCUMENTS.outerjoin(
+            MAPPINGS, sa.and_(MAPPINGS.c.record_id == DOCUMENTS.c.id, MAPPINGS.c.connection == _HERE, IS_LIVE)
+        )
+    )
+    .where(
+        DOCUMENTS.c.customer_id.in_(SOME),
+        DOCUMENTS.c.deleted_at.is_(None),
+        sa.or_(MAPPINGS.c.id.is_not(None), DOCUMENTS.c.origin == _HERE),
+        sa.or_(DOCUMENTS.c.status.in_(("open", *sorted(UNFINISHED))), _IS_UNDER_WAY),
+    )
+    .group_by(DOCUMENTS.c.customer_id)
 )
 _INSERT: Final = sa.insert(DOCUMENTS)
 _INSERT_REFERENCES: Final = sa.insert(DOCUMENT_REFERENCES)
@@ -263,6 +284,14 @@ def count_unequal(tx: Tx, connection: str, key: str) -> int:
         )
     )
     return int(tx.execute(statement).scalar_one())
+
+
+def unsettled(tx: Tx, connection: str, customer_ids: Iterable[str]) -> dict[str, int]:
+    """How many documents of some customers are open at a connection, or still on their way there, by customer."""
+    found: dict[str, int] = {}
+    for some in chunks(sorted(set(customer_ids))):
+        found.update((row[0], row[1]) for row in tx.rows(_UNSETTLED, {"some": some, "connection": connection}))
+    return found
 
 
 def uncopied(tx: Tx, connection: str, after: str, limit: int) -> list[Paper]:

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from core.model.holds import Answer, HoldDraft
 from core.ports import Ids
 from core.store.database import Tx
-from core.store.tables import HOLDS
+from core.store.tables import HOLDS, MAPPINGS
 from core.store.text import SOME, AnyRow, chunks, dump
+from core.store.work import FAREWELL
 
 _NAMES = "id connection subject field reason record_id detail digest state answer actor opened_at"
 _COLUMNS = tuple(HOLDS.c[name] for name in _NAMES.split())
@@ -56,6 +57,23 @@ _OF_SUBJECT: Final = (
     .order_by(HOLDS.c.opened_at)
 )
 
+# as expressions, so that SQLite's planner looks ids up instead of walking the whole connection
+_ABOUT_FAREWELLS: Final = (
+    sa.select(HOLDS.c.subject)
+    .select_from(
+        MAPPINGS.join(
+            HOLDS,
+            sa.and_(
+                HOLDS.c.connection == MAPPINGS.c.connection, HOLDS.c.subject == sa.literal(FAREWELL) + MAPPINGS.c.id
+            ),
+        )
+    )
+    .where(
+        MAPPINGS.c.remote_id.in_(SOME),
+        MAPPINGS.c.connection.concat("") == sa.bindparam("connection"),
+        HOLDS.c.state.concat("") == "open",
+    )
+)
 _SPEND: Final = (
     sa.update(HOLDS)
     .where(
@@ -165,6 +183,14 @@ def of_mappings(tx: Tx, connection: str, reason: str) -> list[Hold]:
     same = (HOLDS.c.state == "open", HOLDS.c.connection == connection, HOLDS.c.reason == reason)
     statement = sa.select(*_COLUMNS).where(*same, HOLDS.c.subject.startswith("m:"), HOLDS.c.field == "")
     return [_hold(row) for row in tx.rows(statement)]
+
+
+def about_farewells(tx: Tx, connection: str, remote_ids: Iterable[str]) -> list[str]:
+    """Subjects of open questions about these objects, which were to be archived with their customers."""
+    found: list[str] = []
+    for some in chunks(sorted(set(remote_ids))):
+        found += [row[0] for row in tx.rows(_ABOUT_FAREWELLS, {"some": some, "connection": connection})]
+    return found
 
 
 def count(tx: Tx, *, connection: str | None = None, reason: str | None = None, record_id: str | None = None) -> int:

@@ -13,6 +13,8 @@ from core.store.database import Tx
 from core.store.tables import INTENTS
 from core.store.text import SOME, AnyRow, chunks, dump
 
+ARCHIVE: Final = "archive"
+"""The action of one that archives the object of a customer who was archived."""
 _COLUMNS = tuple(
     INTENTS.c[name]
     for name in (

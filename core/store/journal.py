@@ -23,7 +23,7 @@ _CHANGED_BY: Final = sa.select(*_COLUMNS).where(
     JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
     JOURNAL.c.connection == sa.bindparam("connection"),
     JOURNAL.c.kind == "customer",
-    JOURNAL.c.action.in_(("pull", "push", "link", "create")),
+    JOURNAL.c.action.in_(("pull", "push", "link", "create", "archive")),
 )
 _SINCE: Final = (
     sa.select(*_COLUMNS)

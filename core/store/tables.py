@@ -182,7 +182,7 @@ DIRTY: Final = sa.Table(
     _count("noticed", 1),
     _text("shown", optional=True),
     sa.Index("ix_dirty_due", "connection", "parked", "not_before"),
-    comment="What waits: m:<mapping>, r:<remote id> or d:<kind>:<remote id>. noticed 0: only the registry changed.",
+    comment="What waits: m: or f:<mapping>, r:<object>, d:<kind>:<object>. noticed 0: only the registry changed.",
 )
 
 INTENTS: Final = sa.Table(

@@ -103,7 +103,7 @@ def erased_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> set[str
     wanted = set(subjects)
     if not wanted or not _is_any(tx):
         return set()
-    keys = {one: one[2:] if one.startswith("m:") else object_id(connection, one[2:]) for one in wanted}
+    keys = {one: one[2:] if one.startswith(("m:", "f:")) else object_id(connection, one[2:]) for one in wanted}
     owners = _billed(tx, [one[2:] for one in wanted if one.startswith("m:")])
     standing = _standing(tx, {*keys.values(), *owners.values()})
     return {one for one, key in keys.items() if key in standing or owners.get(key) in standing}

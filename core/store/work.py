@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.store.database import Tx
-from core.store.tables import DIRTY
+from core.store.tables import DIRTY, MAPPINGS
 from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert
 
 NOW = 0.0
@@ -31,11 +31,15 @@ UNWANTED: Final = "creates"
 MERGED_INTO: Final = "merged into "
 """What begins the reason of an object of which a delivery says that another one absorbed it; then that one's id."""
 
+FAREWELL: Final = "f:"
+"""What begins the subject of an object that is to be archived, because its customer was."""
+
 
 class DirtyRow(msgspec.Struct, frozen=True):
     """One waiting subject; `seq` names the state that was looked at.
 
-    `m:<mapping id>`, `r:<remote id>` of a customer's object, or `d:<kind>:<remote id>` of a document.
+    `m:<mapping id>`, `f:<mapping id>` of one that has ended and whose object is to be archived, `r:<remote id>` of a
+    customer's object, or `d:<kind>:<remote id>` of a document.
     """
 
     subject: str
@@ -59,6 +63,11 @@ def mapping_subject(mapping_id: str) -> str:
 def remote_subject(remote_id: str) -> str:
     """The subject of a remote object that has no mapping."""
     return f"r:{remote_id}"
+
+
+def farewell_subject(mapping_id: str) -> str:
+    """The subject of the object that an ended mapping had, which is to be archived."""
+    return f"{FAREWELL}{mapping_id}"
 
 
 def part_subject(record_id: str, part: str) -> str:
@@ -184,6 +193,15 @@ _CLEAR: Final = sa.delete(DIRTY).where(
     _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
 )
 
+_ARE_FAREWELLS: Final = (DIRTY.c.subject.startswith(FAREWELL),)
+_COUNT_FAREWELLS: Final = sa.select(sa.func.count()).select_from(DIRTY).where(_HERE, *_ARE_FAREWELLS)
+_UNSEEN_FAREWELLS: Final = _COUNT_FAREWELLS.where(DIRTY.c.parked.is_(None), DIRTY.c.reason != APPROVED)
+_LEAVING: Final = sa.select(MAPPINGS.c.remote_id).where(
+    MAPPINGS.c.remote_id.in_(SOME),
+    MAPPINGS.c.connection.concat("") == sa.bindparam("here"),
+    sa.exists().where(_HERE, DIRTY.c.subject == sa.literal(FAREWELL) + MAPPINGS.c.id),
+)
+
 
 def due(tx: Tx, connection: str, now: float, limit: int, subjects: Sequence[str] | None = None) -> list[DirtyRow]:
     """Which customers and their objects may be looked at now, oldest first."""
@@ -278,8 +296,12 @@ def carried_out(tx: Tx, connection: str, row: DirtyRow) -> None:
 
 
 def reject(tx: Tx, connection: str, parked_by: str) -> None:
-    """What was shown of these is not done, whoever notices it again; another change of theirs is looked at."""
+    """What was shown of these is not done, whoever notices it again; another change of theirs is looked at.
+
+    Nobody notices once more that an object was to be archived: those are dropped.
+    """
     here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
+    tx.execute(sa.delete(DIRTY).where(*here, *_ARE_FAREWELLS))
     tx.execute(sa.update(DIRTY).where(*here).values(parked=REJECTED, reason=REJECTED))
 
 
@@ -344,4 +366,17 @@ def waiting(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, tuple
         statement = sa.select(DIRTY.c.subject, DIRTY.c.reason, DIRTY.c.not_before, DIRTY.c.attempts)
         statement = statement.where(DIRTY.c.connection == connection, DIRTY.c.subject.in_(some))
         found.update((row[0], (row[1], row[2], row[3])) for row in tx.rows(statement))
+    return found
+
+
+def count_farewells(tx: Tx, connection: str, *, is_seen: bool = True) -> int:
+    """How many objects wait to be archived; not `is_seen`: only those that no person was asked about."""
+    return int(tx.execute(_COUNT_FAREWELLS if is_seen else _UNSEEN_FAREWELLS, {"here": connection}).scalar_one())
+
+
+def leaving(tx: Tx, connection: str, remote_ids: Iterable[str]) -> set[str]:
+    """Those of these objects that wait to be archived."""
+    found: set[str] = set()
+    for some in chunks(sorted(set(remote_ids))):
+        found.update(row[0] for row in tx.rows(_LEAVING, {"some": some, "here": connection}))
     return found

@@ -23,7 +23,7 @@ from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
-from core.sync.linking import let_go_parts
+from core.sync.linking import let_go_parts, require_staying
 from core.sync.registry import archive, forget
 
 
@@ -56,9 +56,11 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
 
 
 def _note(tx: Tx, hold: Hold, choice: str, actor: str, now: float) -> None:
-    """Who said what about a document, or about a whole connection: what comes of it is done later, by a lane."""
-    row = mappings.by_ids(tx, [hold.subject[2:]]).get(hold.subject[2:]) if hold.subject.startswith("m:") else None
-    if row is not None and row.kind not in KINDS:
+    """Who said what about a document, a whole connection, or what follows a customer: a lane does it later."""
+    is_farewell = hold.subject.startswith(work.FAREWELL)
+    is_of_mapping = is_farewell or hold.subject.startswith("m:")
+    row = mappings.by_ids(tx, [hold.subject[2:]]).get(hold.subject[2:]) if is_of_mapping else None
+    if row is not None and row.kind not in KINDS and not is_farewell:
         return  # what is answered about a customer is journalled where it is carried out
     if row is None and hold.reason not in (holds.MASS_CHANGE, holds.LISTING_SHRANK):
         return
@@ -117,6 +119,7 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
         return
     if wanted in tombstones.erased_objects(tx, hold.connection, [wanted]):
         raise InvalidInputError(f"{wanted} was of a customer that was erased", field="choice")
+    require_staying(tx, hold.connection, wanted, "choice")
     seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
     # one that the provider itself named may not have been seen yet
     is_named = wanted in holds.candidates_of(hold.detail)

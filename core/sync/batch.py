@@ -129,7 +129,8 @@ def sort(tx: Tx, connection: Connection, rows: Sequence[DirtyRow], claimed: Coll
     pairs = [(row, known.get(name)) for name, row in by_mapping.items()]
     of_objects = [(row, mapped[name]) for name, row in by_remote.items() if name in mapped]
     pairs += [(row, one) for row, one in of_objects if claimed is None or work.mapping_subject(one.id) in claimed]
-    unknown = intents.open_of(tx, [one.id for _, one in pairs if one])
+    open_of = intents.open_of(tx, [one.id for _, one in pairs if one])
+    unknown = {name: one for name, one in open_of.items() if one.action != intents.ARCHIVE}
     live: dict[str, tuple[DirtyRow, MappingRow]] = {}
     pending: dict[str, tuple[DirtyRow, MappingRow]] = {}
     open_: dict[str, tuple[DirtyRow, Intent]] = {}

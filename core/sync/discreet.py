@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import date
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from core.abilities import ClosesBooks, Examiner, Historian, Past, PayoutSource, Recalled
+from core.abilities import Archiver, ClosesBooks, Examiner, Historian, Past, PayoutSource, Recalled
 from core.errors import AccordError, BugError
 from core.model.payouts import PaidOut, Payout
 from core.model.remote import Manifest
@@ -129,6 +129,19 @@ class Discreet(Historian):
             if isinstance(one, AccordError):
                 self._hush(one)
         return receipts
+
+    def farewell(self, current: bytes) -> Mapping[str, Any] | None:
+        """See Archiver."""
+        return self._archiver().farewell(current)
+
+    async def archive(self, write: Write) -> Sighting | Missing:
+        """See Archiver."""
+        return await self._hushed(self._archiver().archive(write))
+
+    def _archiver(self) -> Archiver:
+        if not isinstance(self._connector, Archiver):
+            raise BugError(f"{self.manifest.title} archives nothing")
+        return self._connector
 
     async def closed_through(self) -> date | None:
         """See ClosesBooks; of a connector that is none nothing is ever closed."""

@@ -199,7 +199,7 @@ def _empty(tx: Tx, hub: Hub, scope: _Scope, now: float) -> None:
     objects = _by_connection(scope.objects)
     subjects = {name: [work.remote_subject(one) for one in ids] for name, ids in objects.items()}
     for name, connection, _, _ in scope.mappings:
-        subjects.setdefault(connection, []).append(work.mapping_subject(name))
+        subjects.setdefault(connection, []).extend((work.mapping_subject(name), work.farewell_subject(name)))
     erasing.empty_subjects(tx, [one.id for one in scope.owners], subjects, now)
     for one in scope.owners:
         erasing.empty_record(tx, one.id, now)

@@ -178,6 +178,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
                 "waiting": waiting.get(name, 0) - _parked(tx, name),
+                "to_archive": work.count_farewells(tx, name),
                 "inbox": letters.get((name, "new"), 0),
                 "poison": letters.get((name, "poison"), 0),
                 "held": sum(times for (where, _), times in held.items() if where == name),

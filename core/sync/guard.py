@@ -28,10 +28,13 @@ SHOWN = 20
 
 
 class Spent(msgspec.Struct):
-    """What a connection's lane destroyed within the window: overwritten and cleared values, one value written often."""
+    """What a connection's lane destroyed within the window: overwritten and cleared values, one value written often,
+    and objects archived.
+    """
 
     overwrites: int = 0
     clears: int = 0
+    archives: int = 0
     creates: int = 0
     same: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
 
@@ -68,12 +71,14 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
         if entry.action == "create":
             found.creates += 1
             continue
+        found.archives += entry.action == intents.ARCHIVE
         for field, (old, new, _rule) in entry.changes.items():
             found.add(field, old, new)
     for intent in intents.all_open(tx, state.name):
         if intent.kind != KIND or intent.sent_at < since or intent.trace.startswith(work.APPROVED_TRACE):
             continue
         found.creates += intent.action == "create"
+        found.archives += intent.action == intents.ARCHIVE
         for field, new in intent.wanted.items() if intent.action == "update" else ():
             found.add(field, intent.before.get(field), new)
     return found
@@ -81,10 +86,11 @@ def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
 
 def too_much(guard: Guard, found: Spent, total: int) -> str:
     """Which threshold of destruction is passed, in words; "" for none. `total` is the number of customers there."""
-    if found.clears > max(guard.clear_count, guard.clear_share * total):
-        return f"{found.clears} values cleared of {total} records"
-    if found.clears > guard.clear_count_small and found.clears > guard.clear_share_small * total:
-        return f"{found.clears} values cleared of {total} records"
+    lost = found.clears + found.archives
+    is_much = lost > max(guard.clear_count, guard.clear_share * total)
+    if is_much or (lost > guard.clear_count_small and lost > guard.clear_share_small * total):
+        told = ((found.archives, "objects archived"), (found.clears, "values cleared"))
+        return f"{' and '.join(f'{times} {what}' for times, what in told if times)} of {total} records"
     if found.overwrites > max(guard.overwrite_count, guard.overwrite_share * total):
         return f"{found.overwrites} values overwritten of {total} records"
     for (field, _value), times in found.same.most_common(1):

@@ -14,6 +14,7 @@ from core.store.mappings import MappingRow
 from core.store.tombstones import Tombstone
 from core.sync import registry
 from core.sync.family import parent_left
+from core.sync.farewells import look_again
 from core.sync.hub import KIND, Hub
 from core.sync.life import tell_ends
 from core.sync.parts import slot_of, whole_of
@@ -78,6 +79,7 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
     mappings.insert(tx, [fresh])
     _journal(tx, hub, fresh, "link", actor, trace)
     _close_question(tx, hub, name, remote_id)
+    look_again(tx, hub, hub.connection(name), [remote_id])
     work.mark(tx, name, [work.mapping_subject(fresh.id)], reason="linked by hand", trace=trace, now=now)
     tx.after_commit(lambda: hub.wake(name))
     return fresh
@@ -153,6 +155,7 @@ def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:
     if seen is None or seen.state != "live":
         problem = f"no object {remote_id!r} was seen at {name}"
         raise NotFoundError(problem, field="remote", cure=f"`accord sync {name} --full` reads what is there")
+    require_staying(tx, name, remote_id)
     other = mappings.by_remote_ids(tx, name, KIND, [remote_id]).get(remote_id)
     if other is None or other.record_id == owner:
         return
@@ -161,6 +164,12 @@ def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:
         cure = f"`accord mappings unlink {theirs} {name}` first"
         raise InvalidInputError(f"{remote_id} is customer {theirs}", field="remote", cure=cure)
     mappings.update(tx, [msgspec.structs.replace(other, remote_id=None)])
+
+
+def require_staying(tx: Tx, name: str, remote_id: str, field: str = "remote") -> None:
+    """Refuse an object whose archiving is under way, or may be."""
+    if any(one.action == intents.ARCHIVE and one.remote_id == remote_id for one in intents.all_open(tx, name)):
+        raise InvalidInputError(f"{remote_id} is just being archived there", field=field, cure="look again in a minute")
 
 
 def _close_question(tx: Tx, hub: Hub, name: str, remote_id: str) -> None:

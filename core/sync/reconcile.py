@@ -14,6 +14,7 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Found, Report, as_of_now, observe, sort
+from core.sync.farewells import bid_farewell
 from core.sync.grouping import Outgoing
 from core.sync.guard import end_question
 from core.sync.hub import Connection, Hub
@@ -32,6 +33,18 @@ async def reconcile(
     `claimed`: the subjects that no other batch works on meanwhile; None where none is under way.
     """
     report = Report(looked=len(rows))
+    leaving = [row for row in rows if row.subject.startswith(work.FAREWELL)]
+    if leaving:
+        await bid_farewell(hub, connection, leaving, report)
+    if len(leaving) < len(rows):
+        await _agree(hub, connection, [row for row in rows if row not in leaving], claimed, report)
+    await end_question(hub, connection, rows)
+    return report
+
+
+async def _agree(
+    hub: Hub, connection: Connection, rows: Sequence[DirtyRow], claimed: Collection[str] | None, report: Report
+) -> None:
     batch, remembered, past = await hub.db.read(lambda tx: _look_up(tx, hub, connection, rows, claimed))
     if batch.state.state == "active":
         await resolve(hub, connection, batch.open, report)
@@ -55,8 +68,6 @@ async def reconcile(
         some = await _still_to_send(hub, outgoing) if number else outgoing
         if some:
             await send(hub, connection, some, report, current=current)
-    await end_question(hub, connection, rows)
-    return report
 
 
 async def _still_to_send(hub: Hub, outgoing: Sequence[Outgoing]) -> list[Outgoing]:

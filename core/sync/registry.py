@@ -20,7 +20,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import customers_moved
 from core.sync.family import FAMILIES
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts
 
 
@@ -182,22 +182,42 @@ def put(
 
 
 def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Customer:
-    """Delete a customer: it is archived, its mappings end, remote objects are left alone, its id is free again."""
+    """Delete a customer: it is archived, its mappings end, its id is free again.
+
+    Remote objects are left alone, or archived by their lanes where policy says so.
+    """
     current = get(tx, external_id)
     now = hub.clock.now()
     mappings.lock(tx, [row.id for row in mappings.of_records(tx, [current.id]).get(current.id, ())])
+    rows = mappings.of_records(tx, [current.id]).get(current.id, ())
     one = msgspec.structs.replace(current, version=current.version + 1, deleted_at=now, updated_at=now)
     if not customers.replace(tx, one):
         raise VersionConflictError("it changed this very moment", field="version", cure="repeat the request")
-    ended = [
-        msgspec.structs.replace(row, state="ended", note=CUSTOMER_DELETED, updated_at=now)
-        for row in mappings.of_records(tx, [one.id]).get(one.id, ())
-    ]
-    mappings.update(tx, ended)
-    for row in ended:
+    mappings.update(
+        tx, [msgspec.structs.replace(row, state="ended", note=CUSTOMER_DELETED, updated_at=now) for row in rows]
+    )
+    for row in rows:
         forget(tx, hub, row)
+        if is_to_follow(hub, row):
+            subject = work.farewell_subject(row.id)
+            work.mark(tx, row.connection, [subject], reason=CUSTOMER_DELETED, trace=trace, now=now, noticed=False)
+            tx.after_commit(lambda lane=row.connection: hub.wake(lane))  # type: ignore[misc]
     journal.write(tx, [journal.Entry(at=now, record_id=one.id, action="delete", actor=actor, trace=trace)])
     return one
+
+
+def followers(tx: Tx, hub: Hub, customer: Customer) -> list[MappingRow]:
+    """Mappings whose objects are archived when the customer is, by connection."""
+    rows = [row for row in mappings.of_records(tx, [customer.id]).get(customer.id, ()) if is_to_follow(hub, row)]
+    return sorted((row for row in rows if row.remote_id), key=lambda row: (row.connection, row.part))
+
+
+def is_to_follow(hub: Hub, row: MappingRow) -> bool:
+    """Whether the object of a mapping is archived with its customer: one that was let go of, or is gone, is not."""
+    connection = hub.connections.get(row.connection)
+    if connection is None or connection.policy.when_archived != "archive" or row.kind != KIND:
+        return False
+    return row.state in ("live", "pending") and bool(connection.manifest.archives)
 
 
 def forget(tx: Tx, hub: Hub, row: MappingRow, *, found: str = "") -> None:

@@ -105,7 +105,7 @@ def _outlived_by(hub: Hub, connection: Connection, intent: Intent) -> float:
     """How long a write that may have left a moment ago is not asked about."""
     if intent.kind != KIND:
         return settling(hub, connection, intent)
-    is_unguarded = intent.action == "update" and not connection.manifest.is_conditional
+    is_unguarded = intent.action != "create" and not connection.manifest.is_conditional
     return connection.manifest.settle_seconds * hub.timing.patience if is_unguarded else 0.0
 
 

@@ -137,7 +137,7 @@ def commit_receipt(
             intents.stamp(tx, intent.id, receipt.stamp)
         report.written += 1
     elif isinstance(receipt, NOT_EXECUTED):
-        _not_executed(tx, hub, connection, row, intent, receipt)
+        not_executed(tx, hub, connection, row, intent, receipt)
         report.waiting += 1
     elif isinstance(receipt, RejectedError):
         _refused(tx, hub, connection, row, intent, receipt)
@@ -309,7 +309,7 @@ def next_generation(tx: Tx, mapping: MappingRow, now: float) -> None:
     mappings.update(tx, [msgspec.structs.replace(mapping, generation=mapping.generation + 1, updated_at=now)])
 
 
-def _not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError) -> None:
+def not_executed(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, error: AccordError) -> None:
     """Certainly not done: the intent is void, the mapping stays dirty and is decided again after a wait."""
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
     if concerns_all(error):
@@ -359,7 +359,7 @@ def doubt(
     """Nobody knows whether it happened: nothing else is written to this mapping before that is found out."""
     manifest = connection.manifest
     until = hub.clock.now()
-    if intent.action == "update" and not manifest.is_conditional:
+    if intent.action != "create" and not manifest.is_conditional:
         until += manifest.settle_seconds * hub.timing.patience
     elif intent.attempts + 1 >= KEY_TRIES and tries_end(connection, intent):
         until += (manifest.settle_seconds + manifest.lookup_lag_seconds) * hub.timing.patience

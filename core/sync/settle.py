@@ -24,6 +24,7 @@ from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
 from core.sync.family import FAMILIES, Family, closes_circle
+from core.sync.farewells import look_again
 from core.sync.freeze import intent_for
 from core.sync.grouping import Outgoing, in_rounds
 from core.sync.hub import KIND, Connection, Hub
@@ -46,6 +47,7 @@ def settle(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen, r
     dealt_with(tx, connection, batch.done)
     fresh = [one.observation for one in seen.there.values() if not one.is_remembered]
     observations.put(tx, connection.name, KIND, fresh, now)
+    look_again(tx, hub, connection, batch.unmapped)
     _record_unreadable(tx, hub, connection, batch, seen, report)
     if batch.state.state != "active":
         _keep_for_activation(tx, connection, batch, seen)

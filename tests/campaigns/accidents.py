@@ -1,8 +1,8 @@
 """Mass-change accidents: whatever happens at one system, nothing is destroyed elsewhere before a person has said so.
 
 `python -m tests.campaigns.accidents [NUMBER]`: an empty list, another account's credentials, a shrunken list, a
-re-keyed CRM, a cleared column; of random size, at a random connection. Exit 1 when a value was cleared or overwritten,
-or an object taken away, in any other system.
+re-keyed CRM, a cleared column, customers archived by mistake whose objects follow; of random size, at a random
+connection. Exit 1 when a value was cleared or overwritten, or an object taken away, in any other system.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections, customers, holds
-from tests.support.world import NAMES, World
+from core.sync import registry
+from tests.support.acting import with_policy
+from tests.support.world import NAMES, World, config_of
 
 LEAST, MOST = 24, 60
 WHERE = ("stripe", "hubspot", "quickbooks")
@@ -25,7 +27,10 @@ WHERE = ("stripe", "hubspot", "quickbooks")
 
 def crowd(rng: random.Random) -> World:
     """Customers in agreement, born anywhere."""
-    world = World(seed=rng.randrange(10**6))
+    config = config_of(NAMES)
+    for name in ("hubspot", "quickbooks"):
+        config = with_policy(config, name, when_archived="archive")
+    world = World(seed=rng.randrange(10**6), config=config)
     for number in range(rng.randint(LEAST, MOST)):
         fields = {
             "name": f"Person Number{number}",
@@ -100,8 +105,17 @@ def cleared_column(world: World, where: str, rng: random.Random) -> None:
         world.lookalikes[where].edit("customer", remote_id, {column: None})
 
 
+def archived_here(world: World, where: str, rng: random.Random) -> None:
+    """A script archives the wrong customers in the registry, where their objects follow them."""
+    del where
+    everyone = world.db.read_now(lambda tx: customers.by_ids(tx, customers.live_ids(tx, "", 10_000))).values()
+    ids = sorted(one.external_id for one in everyone)
+    for one in rng.sample(ids, int(len(ids) * rng.uniform(0.55, 1.0))):
+        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="script", trace="t"))  # type: ignore[misc]
+
+
 ACCIDENTS: Mapping[str, Callable[[World, str, random.Random], None]] = {
-    one.__name__: one for one in (empty_list, shrunken_list, other_account, rekeyed, cleared_column)
+    one.__name__: one for one in (empty_list, shrunken_list, other_account, rekeyed, cleared_column, archived_here)
 }
 
 
@@ -121,10 +135,12 @@ async def accident(seed: int) -> tuple[str, list[str]]:
         world.clock.time += seconds
         await world.settle()
     wrong = []
+    is_ours = kind == archived_here.__name__
     for name in NAMES:
-        if name != where:
+        if name != where or is_ours:
             wrong += [f"{kind} at {where}: {name} {text}" for text in _destroyed(before[name], world.neutral(name))]
-    wrong += [f"{kind} at {where}: registry {text}" for text in _destroyed(people, _registry(world))]
+    if not is_ours:
+        wrong += [f"{kind} at {where}: registry {text}" for text in _destroyed(people, _registry(world))]
     if not wrong and not _asks(world, where):
         wrong.append(f"{kind} at {where}: nobody is asked")
     return kind, wrong

@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.abilities import Archiver
 from core.errors import (
     AccordError,
     AmbiguousError,
+    BugError,
     ReauthorizeError,
     RejectedError,
     ReplyError,
@@ -64,6 +66,11 @@ class Bench:
     @property
     def connector(self) -> Connector:
         """The connector itself."""
+        return self.world.hub.connection(self.name).connector
+
+    @property
+    def archiver(self) -> Archiver:
+        """The same, as one that archives."""
         return self.world.hub.connection(self.name).connector
 
     @property
@@ -535,6 +542,30 @@ class TestWebhooks:
             assert webhooks.dedupe_key(odd)
             with pytest.raises(ReplyError):
                 webhooks.notices(body)
+
+
+async def test_what_a_connector_archives_is_gone_or_says_so_and_a_repeat_does_no_harm(bench: Bench) -> None:
+    """Where the manifest says that it can; elsewhere nothing is ever sent."""
+    first = await bench.created()
+    before = len(bench.lookalike.mutations)
+    if not bench.connector.manifest.archives:
+        with pytest.raises(BugError, match="archives nothing"):
+            bench.archiver.farewell(first.raw)
+        return
+    other = bench.lookalike.edit("customer", None, {"name": "Somebody Else", "email": "else@example.test"})
+    body = bench.archiver.farewell(first.raw)
+    assert body is not None
+    write = Write(key="key-9", action="archive", kind="customer", remote_id=first.id, body=body)
+    for _ in range(2):
+        told = await bench.archiver.archive(write)
+        assert told.id == first.id
+        assert isinstance(told, Missing) or bench.archiver.farewell(told.raw) is None
+    seen = await bench.connector.read("customer", [first.id, other])
+    now = seen[first.id]
+    assert isinstance(now, Missing) or bench.archiver.farewell(now.raw) is None
+    assert isinstance(seen[other], Sighting)
+    ours = [one for one in bench.lookalike.mutations[before:] if one.caller == "accord"]
+    assert [one.id for one in ours] == [first.id]
 
 
 @pytest.fixture(params=[(name, part.name) for name, one in PROVIDERS.items() for part in one.manifest.parts])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from core.sandbox.faults import FaultKind
-from tests.support.crash_jobs import CONTACT, FAULTS, JOBS, Matrix
+from tests.support.crash_jobs import ARCHIVE, CONTACT, FAULTS, JOBS, Matrix, runs_at
 from tests.support.world import NAMES
 
 pytestmark = pytest.mark.anyio
@@ -24,9 +24,7 @@ SHORT_STEP = 3
 
 def combinations() -> list[tuple[str, str, FaultKind | None]]:
     """What this run covers."""
-    every = [
-        (name, job, kind) for name in NAMES for job in JOBS for kind in FAULTS if job != CONTACT or name == "hubspot"
-    ]
+    every = [(name, job, kind) for name in NAMES for job in JOBS for kind in FAULTS if runs_at(job, name)]
     if IS_WHOLE:
         return every
     return [one for one in every if one[1] != "enter" and (one[2] is None or (one[2], one[1]) in SHORT_FAULTS)]
@@ -36,6 +34,7 @@ SHORT_FAULTS = {
     ("lost_answer", "create"),
     ("lost_answer", "update"),
     ("lost_answer", CONTACT),
+    ("lost_answer", ARCHIVE),
     ("truncated", "create"),
 }
 

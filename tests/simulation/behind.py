@@ -11,6 +11,7 @@ from connectors.quickbooks.connector import batch_id, request_id
 from core.ports import Write
 from core.sandbox.lookalike import Mutation
 from core.store.database import Tx
+from core.store.intents import ARCHIVE
 from core.store.tables import CUSTOMERS, INTENTS, MAPPINGS
 
 
@@ -49,9 +50,12 @@ _BEHIND: Final = {
 def intent_behind(tx: Tx, name: str, one: Mutation) -> Behind | None:
     """The committed intent that a change at a system was made by."""
     is_tie = one.action in ("associate", "dissociate")
-    by = "tie" if is_tie else "key" if name != "quickbooks" else "body"
+    is_binned = name == "hubspot" and one.action == ARCHIVE
+    by = "tie" if is_tie or is_binned else "key" if name != "quickbooks" else "body"
     for row in tx.rows(_BEHIND[by], {"connection": name, "id": one.id, "key": one.request_key}):
         if name == "quickbooks" and not _is_of_quickbooks(row, one):
+            continue
+        if is_binned and row.action != ARCHIVE:
             continue
         if is_tie and not _is_of_tie(row, one):
             continue

@@ -28,6 +28,7 @@ from tests.simulation.behind import Behind, intent_behind
 from tests.simulation.counting import count
 from tests.simulation.customers_at_rest import Rest
 from tests.simulation.edit_checks import EditChecks
+from tests.simulation.farewells import Farewells
 from tests.simulation.lookups import live_customers
 from tests.simulation.tape import SYSTEMS
 
@@ -54,6 +55,7 @@ class Checks:
         """Know nothing yet."""
         self._world = world
         self._edits = EditChecks(world)
+        self.farewells = Farewells(world)
         self.bugs: list[BaseException] = []
         self.problems: list[str] = []
         self.deleted: dict[str, set[str]] = {}
@@ -87,12 +89,16 @@ class Checks:
         if one.action == "create":
             self._not_resurrected(site, one, intent)
             self._world.restores.made(site, one, intent)
+        if intent.action == intents.ARCHIVE and intent.deleted_at is None:
+            self.fail(f"I6: {site.name} {one.id} of a customer who lives was archived")
         return intent
 
     def frame(self, site: Site, one: Mutation, behind: Behind | None, changed: set[str]) -> None:
         """Frame: a write changes only what its intent names. A create may bring what the provider fills in."""
         if behind is None or one.action == "create" or behind.action == "create":
             return
+        if behind.action == intents.ARCHIVE:
+            changed = changed - {"status"} if one.id in site.lookalike.objects("customer") else set()
         for field in sorted(changed - set(behind.wanted) - {"customer_type"}):
             self.fail(f"M1: {site.name} {one.action} {one.id} changed {field}, which its intent does not name")
 
@@ -104,7 +110,7 @@ class Checks:
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
         """M3: only fields whose flow lets values out, when it was decided, or of which a person said so."""
         policy = self._world.policies.at(behind.sent_at if behind else self._world.clock.now())
-        if field == "customer_type":
+        if field == "customer_type" or (behind is not None and behind.action == intents.ARCHIVE):
             return
         if behind is not None and "registry" in self._world.answering.about(
             site.name, behind.mapping_id, remote_id, field
@@ -147,6 +153,7 @@ class Checks:
             self._holds,
             self._identity,
             self._gone,
+            self.farewells.judge,
         ):
             check(everything)
         count(self._world, tx)
@@ -274,6 +281,8 @@ class Checks:
     def _idle_reason(self, rest: Rest, hold: Hold) -> str:
         if hold.reason in (reasons.MASS_CHANGE, reasons.LISTING_SHRANK):
             return "an operator approved it"
+        if hold.reason == reasons.NOT_ARCHIVED:
+            return self.farewells.idle_reason(hold)
         row = rest.by_id.get(hold.subject[2:]) if hold.subject.startswith("m:") else None
         live = self._world.sites[hold.connection].lookalike.neutral("customer")
         if row is not None and row.state == "ended":

@@ -9,7 +9,7 @@ import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
 from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
-from tests.simulation.drawn_ends import with_erasures, with_policies, with_restores, with_undos
+from tests.simulation.drawn_ends import with_erasures, with_farewells, with_policies, with_restores, with_undos
 from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
@@ -72,6 +72,7 @@ def tape_of(seed: int) -> Tape:
     tape = with_policies(tape, Random(f"policies {seed}"), FIELDS)
     tape = with_undos(tape, Random(f"undos {seed}"))
     tape = with_restores(tape, Random(f"restores {seed}"))
+    tape = with_farewells(tape, Random(f"farewells {seed}"))
     return with_erasures(tape, Random(f"erasures {seed}"))
 
 

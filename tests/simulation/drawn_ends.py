@@ -1,4 +1,4 @@
-"""Draws what befalls the registry in some worlds: erasures, an undo, an older database that is put back."""
+"""Draws what befalls the registry in some worlds: erasures, undo, an older database, customers whose objects follow."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ SHARE: Final = 0.125
 RESTORED_SHARE: Final = 0.2
 UNDONE_SHARE: Final = 0.2
 CHANGED_SHARE: Final = 0.2
+FAREWELLS: Final = 0.2
+ARCHIVES: Final = (("hubspot",), ("quickbooks",), ("hubspot", "quickbooks"))
 FIRST_NUMBER: Final = 5000
 """Values are told apart by their numbers: others begin at 0."""
 
@@ -78,6 +80,18 @@ def with_policies(tape: Tape, rng: Random, fields: Mapping[str, Sequence[str]]) 
             back = Event(after=_after(rng), what="flow", system=system, changes={field: "both"})
             events.insert(rng.randint(at + 1, len(events)), back)
     return msgspec.structs.replace(tape, events=events)
+
+
+def with_farewells(tape: Tape, rng: Random) -> Tape:
+    """In some worlds objects of archived customers are archived too, and more customers are archived there."""
+    if rng.random() >= FAREWELLS:
+        return tape
+    events = list(tape.events)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randint(len(events) // 3, len(events))
+        events.insert(at, Event(after=_after(rng), what="archive", pick=rng.randrange(1000)))
+    profile = msgspec.structs.replace(tape.profile, archives=rng.choice(ARCHIVES))
+    return msgspec.structs.replace(tape, events=events, profile=profile)
 
 
 def _after(rng: Random) -> float:

@@ -286,6 +286,7 @@ class People:
         if target is None or self._world.life is None:
             return
         hub = self._world.life.hub
+        self._world.checks.farewells.begin(target)
         self._world.db.run_now(lambda tx: registry.archive(tx, hub, target, actor="operator", trace="archive"))
         self._world.reached["archived"] += 1
 

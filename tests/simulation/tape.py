@@ -53,6 +53,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """How often everything is read again at rest, to see that nothing is written."""
     rows_at_once: int = 100
     """Few: several batches of a lane are under way at once, and at QuickBooks several creates share a request."""
+    archives: tuple[str, ...] = ()
+    """Where objects of customers who are archived in the registry are archived, too."""
     billing: Billing | None = None
     """Whether people bill each other, too."""
 

@@ -346,7 +346,12 @@ def _config(tape: Tape) -> Any:
     config = config_of(SYSTEMS)
     profile = tape.profile
     scopes = {
-        name: msgspec.structs.replace(one, match_email=profile.match_email, flows=profile.flows.get(name, {}))
+        name: msgspec.structs.replace(
+            one,
+            match_email=profile.match_email,
+            flows=profile.flows.get(name, {}),
+            when_archived="archive" if name in profile.archives else "leave",
+        )
         for name, one in config.policy.connections.items()
     }
     rules = without_ranks() if profile.policy == "hold" else {}

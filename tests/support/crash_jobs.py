@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from core.sandbox.faults import Fault, FaultKind
-from core.store import customers, failures, holds, intents, mappings
+from core.store import customers, failures, holds, intents, mappings, work
 from core.store.database import Tx
 from core.sync import registry
-from tests.support.acting import with_settings
+from tests.support.acting import with_policy, with_settings
 from tests.support.crashes import Crash, FragileWorld, Fuse, database_of
 from tests.support.world import NAMES, config_of
 
@@ -23,6 +23,10 @@ WRITES: Mapping[str, str] = {
 }
 CONTACT = "contact"
 CONTACT_WRITES = r"/contacts/(batch/upsert|companies/batch/create)"
+ARCHIVE = "archive"
+ARCHIVES: Mapping[str, str] = {"hubspot": "company", "quickbooks": "individual"}
+"""Where what is archived in the registry can be archived, too, and as what the customer is there."""
+ARCHIVE_WRITES: Mapping[str, str] = {"hubspot": r"/(contacts|companies)/\d+", "quickbooks": r"/customer\?"}
 READS: Mapping[str, str] = {
     "stripe": r"/v1/(events|customers)",
     "hubspot": r"/(search|batch/read)",
@@ -85,6 +89,12 @@ async def a_billing_contact(world: FragileWorld, provider: str) -> None:
     await run_lane(world, provider)
 
 
+async def a_farewell(world: FragileWorld, provider: str) -> None:
+    """A person archives the customer, whose object follows it at one provider."""
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, "grace", actor="test", trace="t"))
+    await run_lane(world, provider)
+
+
 Job = Callable[[FragileWorld, str], Awaitable[None]]
 JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
     # job, as what the customer exists before it, whether the fault strikes writes
@@ -94,8 +104,14 @@ JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
     "enter": (a_remote_birth, None, False),
     "family": (a_family, "company", True),
     CONTACT: (a_billing_contact, None, True),
+    ARCHIVE: (a_farewell, "individual", True),
 }
-"""`contact` runs where billing contacts are asked for, at HubSpot alone."""
+"""`contact` runs where billing contacts are asked for, at HubSpot alone; `archive` where objects can follow."""
+
+
+def runs_at(job: str, provider: str) -> bool:
+    """Whether a job is one of a provider's."""
+    return (job != CONTACT or provider == "hubspot") and (job != ARCHIVE or provider in ARCHIVES)
 
 
 async def run_lane(world: FragileWorld, provider: str) -> None:
@@ -122,16 +138,21 @@ class Matrix:
 
     def __init__(self, *, is_whole: bool) -> None:
         """Nothing is made before it is asked for. Not whole: no deaths at database reads, a shorter look at the end."""
-        self._worlds: dict[tuple[str | None, bool], FragileWorld] = {}
+        self._worlds: dict[tuple[str | None, bool, str], FragileWorld] = {}
         self._is_whole = is_whole
 
-    async def world(self, customer_type: str | None, *, has_contacts: bool = False) -> FragileWorld:
-        """Three active connections, with a customer of that type in agreement, or without any."""
-        kind = (customer_type, has_contacts)
+    async def world(self, customer_type: str | None, *, has_contacts: bool = False, archives: str = "") -> FragileWorld:
+        """Three active connections, with a customer of that type in agreement, or without any.
+
+        `archives`: where objects of archived customers are archived.
+        """
+        kind = (customer_type, has_contacts, archives)
         if kind not in self._worlds:
             config = config_of(NAMES)
             if has_contacts:
                 config = with_settings(config, "hubspot", billing_contact="true")
+            if archives:
+                config = with_policy(config, archives, when_archived="archive")
             world = FragileWorld(config=config, opens=database_of(is_whole=self._is_whole))
             await world.activate_all()
             if customer_type:
@@ -151,15 +172,17 @@ class Matrix:
 
     async def _die_at(self, blows_at: int, provider: str, job: str, kind: FaultKind | None, tally: Tally) -> bool:
         act, customer_type, strikes_writes = JOBS[job]
-        base = await self.world(customer_type, has_contacts=job == CONTACT)
+        archives = provider if job == ARCHIVE else ""
+        customer_type = ARCHIVES[archives] if archives else customer_type
+        base = await self.world(customer_type, has_contacts=job in (CONTACT, ARCHIVE), archives=archives)
         base.fused = (provider,)
         base.database_calls = ("run", "read") if self._is_whole else ("run",)
         fuse = Fuse(blows_at=blows_at, is_armed=True)
         world = base.copy(fuse)
         struck = None
         if kind is not None:
-            path = CONTACT_WRITES if job == CONTACT else (WRITES if strikes_writes else READS)[provider]
-            method = "POST" if strikes_writes else ""
+            path = _struck(job, provider, strikes_writes=strikes_writes)
+            method = "POST" if strikes_writes and job != ARCHIVE else ""
             struck = world.fail_once(provider, Fault(kind=kind, method=method, path=path, count=1))
         died = ""
         try:
@@ -175,7 +198,7 @@ class Matrix:
             tally.points[died] += 1
             world.start()
         await come_to_rest(world)
-        _check_job(world, job, place)
+        _check_job(world, job, provider, base, place)
         await check_silence(world, place, is_whole=self._is_whole)
         world.db.engine.dispose()
         return bool(died)
@@ -187,8 +210,19 @@ async def come_to_rest(world: FragileWorld) -> None:
     await world.next_sweep()
 
 
-def _check_job(world: FragileWorld, job: str, place: str) -> None:
+def _struck(job: str, provider: str, *, strikes_writes: bool) -> str:
+    """The calls that a fault strikes."""
     if job == CONTACT:
+        return CONTACT_WRITES
+    if job == ARCHIVE:
+        return ARCHIVE_WRITES[provider]
+    return (WRITES if strikes_writes else READS)[provider]
+
+
+def _check_job(world: FragileWorld, job: str, provider: str, base: FragileWorld, place: str) -> None:
+    if job == ARCHIVE:
+        check_archived(world, provider, base, place)
+    elif job == CONTACT:
         check_contact(world, place)
     else:
         check(world, place, has_head=job == "family")
@@ -224,6 +258,28 @@ def check_contact(world: FragileWorld, place: str) -> None:
     for name in ("stripe", "quickbooks"):
         assert [one["email"] for one in world.neutral(name).values()] == [EMAIL], f"{place}: {name}"
     world.db.read_now(lambda tx: _check_registry(tx, place, has_head=False, parts={"hubspot": ("email", "phone")}))
+
+
+def check_archived(world: FragileWorld, provider: str, base: FragileWorld, place: str) -> None:
+    """Each of the customer's objects was archived once where policy says so; nothing else was touched anywhere."""
+    there = {name: one for name, one in world.neutral(provider).items() if one.get("status") != "inactive"}
+    assert there == {}, f"{place}: {sorted(there)} at {provider}"
+    for name in NAMES:
+        before = base.writes(name)
+        fresh = [one for one in world.lookalikes[name].mutations if one.caller == "accord"][before:]
+        wanted = sorted(base.neutral(name)) if name == provider else []
+        assert sorted(one.id for one in fresh) == wanted, f"{place}: {fresh} at {name}"
+        if name != provider:
+            assert world.neutral(name) == base.neutral(name), f"{place}: {name}"
+    world.db.read_now(lambda tx: _check_ended(tx, place))
+
+
+def _check_ended(tx: Tx, place: str) -> None:
+    assert customers.count(tx) == 0, place
+    assert intents.all_open(tx) == [], f"{place}: {intents.all_open(tx)}"
+    assert holds.listing(tx) == [], f"{place}: {holds.listing(tx)}"
+    assert failures.listing(tx) == [], f"{place}: {failures.listing(tx)}"
+    assert sum(work.counts(tx).values()) == 0, place
 
 
 def _check_registry(

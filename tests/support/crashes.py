@@ -116,7 +116,7 @@ def _steps_of(writes: Sequence[Write]) -> str:
     return ", ".join(sorted({f"{one.action} {one.kind}" for one in writes if one.kind in KINDS}))
 
 
-CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "recall", "find", "write")
+CONNECTOR_CALLS = ("identify", "prepare", "sweep", "read", "recall", "find", "write", "archive")
 DATABASE_CALLS = ("run", "read")
 """A death at a read leaves the world as a death after the last write did: a short run leaves those out."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -25,6 +25,7 @@ from connectors.hubspot.wire import (
     join_id,
     judged,
     results_in,
+    split_id,
 )
 from core.abilities import Past, Recalled
 from core.errors import (
@@ -158,6 +159,16 @@ class HubSpotConnector:
         """By our marker or a contact's e-mail: read-after-write safe. By external id or number: the lagging search."""
         _check_kind(kind)
         return await (self._reader.find(probe) if kind == "customer" else self._invoices.find(probe))
+
+    def farewell(self, current: bytes) -> Mapping[str, Any] | None:  # noqa: ARG002 - no read shows what is archived
+        """Whatever is there can be archived; nothing is said of it."""
+        return {}
+
+    async def archive(self, write: Write) -> Sighting | Missing:
+        """Into the recycle bin, by id."""
+        remote_id = str(write.remote_id)
+        await self._client.archive(*split_id(remote_id))
+        return Missing(remote_id)
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Batches by type and action; one receipt each, whatever becomes of the others."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -27,7 +27,7 @@ from connectors.quickbooks.connector.writing import (
 )
 from connectors.quickbooks.errors import BATCH_SIZE, error_from_fault, fault_of
 from connectors.quickbooks.manifest import CUSTOMER, ENTITIES, MANIFEST, READ_BATCH, WRITE_BATCH
-from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of
+from connectors.quickbooks.translate import CustomerTranslator, QuickBooksDocuments, booking_of, farewell_to
 from connectors.quickbooks.webhook import QuickBooksWebhooks
 from connectors.quickbooks.wire import BatchItem, BatchReply, CompanyReply
 from core.errors import (
@@ -125,6 +125,17 @@ class QuickBooksConnector:
                         f"{setting}: {entity.lower()} {one} {state} in these books; name the id of another one"
                     )
         return found
+
+    def farewell(self, current: bytes) -> Mapping[str, Any] | None:
+        """What makes a customer inactive; there is no other way to archive one."""
+        return farewell_to(current)
+
+    async def archive(self, write: Write) -> Sighting | Missing:
+        """Make it inactive, behind the SyncToken it was read with."""
+        receipt = written(await self._client.save("Customer", write.body, request_id(write)), "Customer")
+        if isinstance(receipt, AccordError):
+            raise receipt
+        return receipt.sighting
 
     async def closed_through(self) -> date | None:
         """Until when the books are closed."""

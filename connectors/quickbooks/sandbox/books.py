@@ -50,8 +50,10 @@ class Books:
         self._customers = customers
         self._seconds: dict[tuple[str, str], int] = {}
         self._payments: dict[tuple[str, str], dict[str, None]] = {}
+        self._of: dict[str, dict[tuple[str, str], None]] = {}
         self._last_id = 0
         self._last_number = 1000
+        customers.owes = self.balance_of
 
     # ---- reading -------------------------------------------------------------------------------
 
@@ -64,6 +66,18 @@ class Books:
     def encoded(self, entity: str, remote_id: str) -> bytes:
         """Its JSON."""
         return msgspec.json.encode(encodable(shown(self.rows[entity][remote_id], self._settings())))
+
+    def balance_of(self, customer: str) -> Decimal:
+        """What a customer owes: open invoices, less what was paid or credited and settles nothing."""
+        mine = [(entity, self.rows[entity][one]) for entity, one in self._of.get(customer, ())]
+        owed = sum((row["Balance"] for entity, row in mine if entity == "Invoice"), _ZERO)
+        owed -= sum((row["UnappliedAmt"] for entity, row in mine if entity == "Payment"), _ZERO)
+        return owed - sum((row["RemainingCredit"] for entity, row in mine if entity == "CreditMemo"), _ZERO)
+
+    def currency_of(self, customer: str) -> str:
+        """All of a customer's transactions have the one currency."""
+        found: str = self._customers.rows[customer]["CurrencyRef"]["value"]
+        return found
 
     def by_time(self, entity: str, since: float = 0.0) -> Iterator[str]:
         """Ids of what changed at or after a time, oldest first."""
@@ -111,6 +125,7 @@ class Books:
             "SyncToken": "0",
             "MetaData": {"CreateTime": time, "LastUpdatedTime": time},
         }
+        self._of.setdefault(row["CustomerRef"]["value"], {})[entity, remote_id] = None
         self._seconds[entity, remote_id] = int(now)
         self._settle(entity, remote_id, {}, now)
         if entity == "CreditMemo" and told.applies_credits:
@@ -165,6 +180,7 @@ class Books:
         self.unlink(entity, row["Id"], now)
         before = self._settles(row) if entity == "Payment" else {}
         del self.rows[entity][row["Id"]]
+        del self._of[row["CustomerRef"]["value"]][entity, row["Id"]]
         del self._seconds[entity, row["Id"]]
         self.deleted[entity][row["Id"]] = now
         for link in before:

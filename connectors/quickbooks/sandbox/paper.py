@@ -78,18 +78,10 @@ class People:
 
     def write_off(self, customer: str, now: float) -> None:
         """Whoever is made inactive in the UI owes nothing any more: a credit memo balances it (PROVIDERS §5)."""
-        mine = [
-            (entity, row)
-            for entity in ENTITY_OF.values()
-            for row in self._books.rows[entity].values()
-            if row["CustomerRef"]["value"] == customer
-        ]
-        owed = sum((row["Balance"] for entity, row in mine if entity == "Invoice"), _ZERO)
-        owed -= sum((row["UnappliedAmt"] for entity, row in mine if entity == "Payment"), _ZERO)
-        owed -= sum((row["RemainingCredit"] for entity, row in mine if entity == "CreditMemo"), _ZERO)
+        owed = self._books.balance_of(customer)
         if owed > 0:
             line = {"description": WRITTEN_OFF, "amount": str(owed)}
-            currency = mine[0][1]["CurrencyRef"]["value"]
+            currency = self._books.currency_of(customer)
             self._make("CreditMemo", {"customer": customer, "currency": currency, "lines": [line]}, now)
 
     def _make(self, entity: str, changes: Mapping[str, Any], now: float) -> str:

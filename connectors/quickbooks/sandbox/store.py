@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 PACIFIC: Final = timezone(timedelta(hours=-8))
 """Intuit's own clock shows in every time, whatever the company's zone."""
 _SUFFIX: Final = " (deleted)"
+_ZERO: Final = Decimal(0)
 LEVELS: Final = 4
 """Levels of sub-customers below a top-level customer (PROVIDERS §5)."""
 _COMPUTED: Final = ("domain", "sparse", "Id", "SyncToken", "MetaData", "Balance", "BalanceWithJobs", "CurrencyRef")
@@ -30,6 +32,10 @@ NOT_FOUND: Final = (
 def stamp(now: float, *, grain: str = "seconds") -> str:
     """Spell a time as QuickBooks does."""
     return datetime.fromtimestamp(now, PACIFIC).isoformat(timespec=grain)
+
+
+def _nothing(_remote_id: str) -> Decimal:
+    return _ZERO
 
 
 def _masked(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -51,6 +57,8 @@ class Customers:
         self._order: list[tuple[int, int]] | None = None
         self._children: dict[str, dict[str, None]] = {}
         self._last_id = 0
+        self.owes: Callable[[str], Decimal] = _nothing
+        """What a customer owes by the books."""
 
     # ---- reading -------------------------------------------------------------------------------
 
@@ -61,7 +69,12 @@ class Customers:
         return self.rows[remote_id]
 
     def encoded(self, remote_id: str) -> bytes:
-        """Its JSON, kept until it changes."""
+        """Its JSON, kept until it changes; balances are reckoned."""
+        owed = self.owes(remote_id)
+        with_jobs = owed + sum(map(self.owes, self._children.get(remote_id, ())), _ZERO)
+        if owed or with_jobs:
+            balances = {"Balance": float(owed), "BalanceWithJobs": float(with_jobs)}
+            return msgspec.json.encode(_masked({**self.rows[remote_id], **balances}))
         if remote_id not in self._encoded:
             self._encoded[remote_id] = msgspec.json.encode(shown(_masked(self.rows[remote_id]), self._settings()))
         return self._encoded[remote_id]

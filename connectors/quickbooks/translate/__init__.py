@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from connectors.quickbooks.translate.booking import Booking, booking_of
-from connectors.quickbooks.translate.customers import DELETED_SUFFIX, CustomerTranslator, customer_in, read_field
+from connectors.quickbooks.translate.customers import (
+    DELETED_SUFFIX,
+    CustomerTranslator,
+    customer_in,
+    farewell_to,
+    read_field,
+)
 from connectors.quickbooks.translate.documents import QuickBooksDocuments
 
 __all__ = [
@@ -13,5 +19,6 @@ __all__ = [
     "QuickBooksDocuments",
     "booking_of",
     "customer_in",
+    "farewell_to",
     "read_field",
 ]

@@ -183,6 +183,29 @@ class CustomerTranslator:
         return None
 
 
+def farewell_to(raw: bytes) -> dict[str, Any] | None:
+    """What makes a customer inactive; None where it is. Refused for one with a balance, which the UI would write off.
+
+    Whether the API writes it off as well is not documented: money must not change by that.
+    """
+    customer = customer_in(raw)
+    if customer.get("Active") is False:
+        return None
+    for attribute in ("Balance", "BalanceWithJobs"):
+        if not _is_nothing(customer.get(attribute)):
+            raise RejectedError(
+                f"its {attribute} is {customer[attribute]}",
+                field="status",
+                limit="no balance",
+                cure="settle what is open there, then retry",
+            )
+    return {"Id": customer["Id"], "SyncToken": customer.get("SyncToken"), "sparse": True, "Active": False}
+
+
+def _is_nothing(amount: object) -> bool:
+    return amount is None or (isinstance(amount, int | float) and amount == 0)
+
+
 def customer_in(raw: bytes) -> dict[str, object]:
     """Decode one customer object; ReplyError when it is none."""
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import sqlalchemy as sa
 
 from core.store import customers, holds, inbox, journal
 from core.store.tables import HOLDS
-from tests.integration.cli.conftest import Accord, customer_id, edit
+from tests.integration.cli.conftest import Accord, customer_id, edit, only
+from tests.support.acting import with_policy
 from tests.support.root import WorldRoot
 from tests.support.world import World
 
@@ -180,6 +183,23 @@ def test_an_update_of_another_version_is_refused(agreed: World, accord: Accord) 
     assert accord("customers", "update", name, "--json").error["field"] == "set"
     invalid = accord("customers", "update", name, "--set", "email=nonsense", "--json")
     assert (invalid.code, invalid.error["field"]) == (1, "email")
+
+
+def test_archiving_tells_what_is_archived_where(agreed: World, accord: Accord) -> None:
+    """Who says yes knows what goes; until the daemon has done it, the status counts it."""
+    name, book = customer_id(agreed), only(agreed, "quickbooks")
+    agreed.config = with_policy(agreed.config, "quickbooks", when_archived="archive")
+    agreed.start()
+    asked = accord("customers", "archive", name)
+    assert (asked.code, "--yes" in asked.err) == (1, True)
+    done = accord("customers", "archive", name, "--yes", "--json")
+    assert done.json["to_archive"] == [f"quickbooks {book}"]
+    shown = {one["connection"]: one["to_archive"] for one in accord("status", "--json").json["connections"]}
+    assert shown == {"hubspot": 0, "quickbooks": 1, "stripe": 0}
+    assert "quickbooks: 1 objects of archived customers wait to be archived" in accord("status").out
+    asyncio.run(agreed.settle())
+    assert [one["status"] for one in agreed.neutral("quickbooks").values()] == ["inactive"]
+    assert "wait to be archived" not in accord("status").out
 
 
 def test_archiving_needs_a_yes_where_nobody_can_be_asked(agreed: World, accord: Accord) -> None:

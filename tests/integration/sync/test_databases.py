@@ -6,9 +6,12 @@ import json
 
 import pytest
 
-from core.store import holds, inbox, intents
+from core.model import holds
+from core.store import inbox, intents
 from core.store.inbox import Letter
-from tests.support.world import NAMES, World
+from core.sync import registry
+from tests.support.acting import all_day, answer, edit_only, everybody, held, mapped, waiting, with_policy
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -32,10 +35,45 @@ async def test_three_systems_agree_and_stay_silent_on_every_database(database_ur
             shown = {one["name"]: one["phone"] for one in world.neutral(name).values()}
             assert shown == {"Ada King": None, "Lukas & Sons": "+4930654321"}, name
         assert {name: world.writes(name) for name in NAMES} == written
-        assert world.db.read_now(holds.listing) == []
+        assert held(world) == []
         assert world.db.read_now(intents.all_open) == []
     finally:
         world.db.close()
+
+
+async def test_objects_follow_their_customers_on_every_database(database_url: str) -> None:
+    """One at once, many after a person's word; a question about one ends when the object is archived by hand."""
+    config = with_policy(config_of(NAMES), "hubspot", when_archived="archive")
+    world = World(url=database_url, config=config)
+    try:
+        for number in range(9):
+            fields = {"name": f"Person Number{number}", "email": f"person{number}@example.test"}
+            world.lookalikes["hubspot"].edit("customer", None, fields)
+        await world.activate_all()
+        everyone = {one.external_id for one in everybody(world)}
+        remote_id = next(row.remote_id for row in mapped(world, "hubspot"))
+        (asked,) = [one.external_id for one in everybody(world) if remote_id in one.external_id]
+        edit_only(world, "hubspot", {"phone": "+4930777"}, remote_id)
+        await _archive(world, asked)
+        (hold,) = held(world)
+        assert hold.reason == holds.NOT_ARCHIVED
+        world.lookalikes["hubspot"].delete("customer", str(remote_id))
+        await all_day(world)
+        assert (held(world), len(world.neutral("hubspot"))) == ([], 8)
+        await _archive(world, *sorted(everyone - {asked}))
+        (hold,) = held(world)
+        assert (hold.reason, len(world.neutral("hubspot"))) == (holds.MASS_CHANGE, 8)
+        await answer(world, hold, "reject")
+        await all_day(world)
+        assert (held(world), len(world.neutral("hubspot")), sum(waiting(world).values())) == ([], 8, 0)
+    finally:
+        world.db.close()
+
+
+async def _archive(world: World, *names: str) -> None:
+    for one in names:
+        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+    await world.settle()
 
 
 async def test_a_delivery_whose_id_no_database_holds_keeps_no_other_from_being_read(database_url: str) -> None:

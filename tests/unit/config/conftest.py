@@ -56,6 +56,7 @@ def providers() -> Mapping[str, Manifest]:
         "name legal_name phone currency",
         None,
         has_marker=False,
+        archives="restorable",
         settings={"realm_id": ANYTHING},
         secrets={"client_secret": ""},
     )

@@ -84,6 +84,14 @@ def test_a_connection_alone_has_the_cautious_defaults(load: Load) -> None:
     assert config.policy.rule("stripe", "email") == DEFAULT_RULES["email"]
 
 
+def test_objects_of_archived_customers_are_left_alone_unless_policy_says_otherwise(load: Load) -> None:
+    """Where a customer can only be deleted for good, no policy says otherwise."""
+    config = load(STRIPE + "when_archived = 'leave'\n" + QUICKBOOKS + "when_archived = 'archive'\n" + HUBSPOT)
+
+    told = {name: one.when_archived for name, one in config.policy.connections.items()}
+    assert told == {"stripe": "leave", "quickbooks": "archive", "hubspot": "leave"}
+
+
 def test_a_rule_replaces_only_what_it_names(load: Load) -> None:
     """`clear = "propagate"` on e-mail must not silently drop the default order of owners."""
     config = load(STRIPE + '[fields.email]\nclear = "propagate"\n')
@@ -206,6 +214,16 @@ def test_the_error_carries_file_and_key_of_the_first(load: Load) -> None:
             HUBSPOT + "enters = 'filter'\nenters_filter = {field = 'metadata.x', values = ['x']}",
             "connections.hubspot.enters_filter.field",
             "only the metadata keys in its metadata_keys",
+        ),
+        (
+            STRIPE + "when_archived = 'delete'",
+            "connections.stripe.when_archived",
+            "must be leave | archive, not 'delete'",
+        ),
+        (
+            STRIPE + "when_archived = 'archive'",
+            "connections.stripe.when_archived",
+            "Stripe can only delete a customer, for good: Accord never does; leave it out",
         ),
         (STRIPE + "external_id_field = 'crm_id'", "connections.stripe.external_id_field", 'write "metadata.<key>"'),
         (STRIPE + "external_id_field = 'metadata.'", "connections.stripe.external_id_field", 'write "metadata.<key>"'),

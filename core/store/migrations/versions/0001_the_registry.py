@@ -121,7 +121,7 @@ def upgrade() -> None:
         sa.Column("noticed", sa.Integer(), server_default="1", nullable=False),
         sa.Column("shown", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("connection", "subject", name=op.f("pk_dirty")),
-        comment="What waits: m:<mapping>, r:<remote id> or d:<kind>:<remote id>. noticed 0: only the registry changed.",
+        comment="What waits: m: or f:<mapping>, r:<object>, d:<kind>:<object>. noticed 0: only the registry changed.",
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)

@@ -1230,3 +1230,28 @@ def test_importing_the_connector_imports_no_sdk() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+# ---- archiving ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("customer_type", ["individual", "company"])
+def test_an_archived_object_is_in_the_recycle_bin_and_a_repeat_does_nothing(world: Any, customer_type: str) -> None:
+    """HubSpot answers the same to whoever archives what is not there."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "customer_type": customer_type})
+    write = world.as_write("archive", world.connector.farewell(world.see(remote_id).raw), remote_id)
+
+    assert world.run(world.connector.archive(write)) == Missing(remote_id)
+    assert world.run(world.connector.archive(write)) == Missing(remote_id)
+    assert [one.action for one in writes_of(world)] == ["archive"]
+    world.hubspot.restore("customer", remote_id)
+    assert world.see(remote_id).id == remote_id
+
+
+def test_an_archiving_that_nobody_answers_is_in_doubt(world: Any) -> None:
+    """It may be in the recycle bin by now."""
+    remote_id = world.hubspot.edit("customer", None, {"name": "Ada"})
+    on("/contacts/", saying(502, b"<html>"), world)
+
+    with pytest.raises(AmbiguousError):
+        world.run(world.connector.archive(world.as_write("archive", {}, remote_id)))

@@ -902,3 +902,70 @@ async def test_aclose_lets_go(world: World) -> None:
         with pytest.raises(RuntimeError, match="closed"):
             await one.identify()
     assert len(world.requests) == called
+
+
+# ---- archiving -------------------------------------------------------------------------------------
+
+
+def farewell(connector: QuickBooksConnector, remote_id: str, raw: bytes) -> Write:
+    """The write that makes a customer inactive."""
+    return Write(
+        key="k", action="archive", kind="customer", remote_id=remote_id, body=connector.farewell(raw) or {}, current=raw
+    )
+
+
+async def test_an_archived_customer_is_inactive_and_a_repeat_gives_the_first_answer(world: World) -> None:
+    """Name, books and everything else of it stay."""
+    (one,) = world.seed(1)
+    connector = world.connector()
+    write = farewell(connector, one, await raw_of(connector, one))
+
+    shown = await connector.archive(write)
+    again = await connector.archive(write)
+
+    assert isinstance(shown, Sighting)
+    assert again == shown
+    assert world.company.objects("customer")[one]["Active"] is False
+    assert connector.farewell(shown.raw) is None
+
+
+async def test_a_customer_that_changed_since_it_was_read_is_not_archived(world: World) -> None:
+    """The lock is the SyncToken."""
+    (one,) = world.seed(1)
+    connector = world.connector()
+    write = farewell(connector, one, await raw_of(connector, one))
+    world.company.edit("customer", one, {"phone": "+1 555"})
+
+    with pytest.raises(StaleError):
+        await connector.archive(write)
+    assert world.company.objects("customer")[one]["Active"] is True
+
+
+async def test_an_answer_to_an_archiving_that_shows_no_customer_leaves_it_in_doubt(world: World) -> None:
+    """It may be inactive by now."""
+    (one,) = world.seed(1)
+    connector = world.connector()
+    write = farewell(connector, one, await raw_of(connector, one))
+    world.after = lambda _request, _answer: HttpResponse(200, {}, b'{"Customer":{}}')
+
+    with pytest.raises(AmbiguousError):
+        await connector.archive(write)
+
+
+async def test_a_customers_balance_is_what_its_transactions_come_to(world: World) -> None:
+    """Open invoices, less what was paid and settles nothing."""
+    head, one = world.seed(2)
+    world.company.edit("customer", one, {"parent": head})
+    line = {"description": "Work", "quantity": "1", "amount": "10.00"}
+    bill = {"customer": one, "currency": "USD", "lines": [line]}
+    world.company.edit("invoice", None, bill)
+    payment = {"customer": one, "currency": "USD", "amount": "4.00", "applications": []}
+    world.company.edit("payment", None, payment)
+    connector = world.connector()
+
+    found = {name: json.loads(await raw_of(connector, name)) for name in (head, one)}
+
+    assert {name: (row["Balance"], row["BalanceWithJobs"]) for name, row in found.items()} == {
+        head: (0, 6),
+        one: (6, 6),
+    }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.quickbooks.manifest import MANIFEST
-from connectors.quickbooks.translate import CustomerTranslator
+from connectors.quickbooks.translate import CustomerTranslator, farewell_to
 from core.errors import RejectedError, ReplyError
 from core.model.remote import Wanted
 from core.model.values import Value
@@ -339,3 +339,24 @@ def test_a_parent_and_being_a_job_go_together(there: dict[str, Any], to: str | N
     )
     made = US.patch(Wanted(fields={"name": "New", "parent": "boss"}, parent_id="9"), None).body
     assert made == {"DisplayName": "New", "ParentRef": {"value": "9"}, "Job": True}
+
+
+def test_a_customer_is_archived_by_making_it_inactive_and_nothing_else() -> None:
+    """The token it was read with: whoever changes it in between is not overrun."""
+    assert farewell_to(raw(Balance=0, BalanceWithJobs=0.0)) == {
+        "Id": "7",
+        "SyncToken": "3",
+        "sparse": True,
+        "Active": False,
+    }
+    assert farewell_to(raw()) is not None
+    assert farewell_to(raw(Active=False, Balance=5)) is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "amount"), [("Balance", 12.5), ("Balance", -1), ("BalanceWithJobs", 7), ("Balance", "0")]
+)
+def test_a_customer_with_a_balance_is_not_made_inactive(attribute: str, amount: object) -> None:
+    """QuickBooks may write it off; what is no number may be anything."""
+    with pytest.raises(RejectedError, match=f"its {attribute} is {amount}"):
+        farewell_to(raw(**{attribute: amount}))
