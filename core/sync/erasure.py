@@ -17,14 +17,25 @@ from core.model.documents import KINDS
 from core.model.holds import LOST_CREATE
 from core.model.remote import Mark
 from core.ports import Notice
-from core.store import customers, erasing, holds, intents, journal, mappings, observations, tombstones, work
+from core.store import (
+    connections,
+    customers,
+    erasing,
+    holds,
+    intents,
+    journal,
+    mappings,
+    observations,
+    tombstones,
+    work,
+)
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tombstones import Tombstone
 from core.sync.documents.marking import OF_ERASED, no_customer_yet
-from core.sync.hub import KIND, Connection, Hub
-from core.sync.inbox import named, take
+from core.sync.hub import KIND, Hub
+from core.sync.inbox import by_connection, named, take
 from core.sync.life import tell_ends
 
 Objects = set[tuple[str, str]]
@@ -224,32 +235,37 @@ def _empty_documents(tx: Tx, scope: _Scope) -> None:
 
 def _empty_letters(tx: Tx, hub: Hub, name: str, remote_ids: Sequence[str]) -> None:
     """Deliveries about these objects. One that is not read yet is read first: it may be about others too."""
-    connection = hub.connections.get(name)
+    rows = connections.every(tx)
+    providers = {one.provider for one in rows if one.name == name}
+    # an app of several accounts has one address
+    addresses = sorted({name, *(one.name for one in rows if one.provider in providers)})
     found: list[int] = []
     for remote_id in remote_ids:
         # a provider's own id may be spelled with more around it here than in what it sends
         core = re.findall(r"[\w-]+", remote_id)[-1:] or [remote_id]
-        for letter_id, body, state, trace in erasing.letters_with(tx, name, core[0]):
-            if _is_about(tx, hub, connection, (letter_id, body, state, trace), remote_id, core[0]):
-                found.append(letter_id)
+        for letter, state in erasing.letters_with(tx, addresses, core[0]):
+            if _is_about(tx, hub, letter, state, Remains(name, remote_id), core[0]):
+                found.append(letter.id)
     erasing.empty_letters(tx, found)
 
 
-def _is_about(
-    tx: Tx, hub: Hub, connection: Connection | None, letter: tuple[int, bytes, str, str], remote_id: str, core: str
-) -> bool:
-    letter_id, body, state, trace = letter
+def _is_about(tx: Tx, hub: Hub, letter: Letter, state: str, about: Remains, core: str) -> bool:
+    address = hub.connections.get(letter.connection)
     try:
-        notices = connection.webhooks.notices(body) if connection else None
+        notices = address.webhooks.notices(letter.body) if address else None
     except ReplyError:
         notices = None
-    if notices is None or connection is None:
-        return _quotes(body, core)
-    if remote_id not in named(notices) and not (_is_of_documents(notices) and _quotes(body, core)):
+    if notices is None or address is None:
+        return _quotes(letter.body, core)
+    read = [(letter, notices)]
+    if about.connection in hub.connections:
+        # an id in one account is another object elsewhere
+        told = by_connection(tx, hub, address, read).found.get(about.connection, [])
+        notices = [one for _, some in told for one in some]
+    if about.remote_id not in named(notices) and not (_is_of_documents(notices) and _quotes(letter.body, core)):
         return False
     if state == "new":
-        read = Letter(id=letter_id, connection=connection.name, dedupe_key="", body=body, received_at=0.0, trace=trace)
-        take(tx, hub, connection, [(read, notices)])
+        take(tx, hub, address, read)
     return True
 
 

@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from config.file import AccordConfig
 from core.model.policy import ConnectionPolicy, Policy
 from core.ports import Account, ConnectionConfig
 from core.store import connections, inbox
 from core.store.database import Tx
+from core.store.tables import INBOX
 from core.sync.accounts import pin
+from core.sync.erasure import erase
 from core.sync.inbox import InboxWriter
+from tests.support.acting import everybody
 from tests.support.unheard import count
 from tests.support.world import SETTINGS, World
 
@@ -56,7 +60,7 @@ def portal(world: World, name: str, portal_id: int) -> None:
     account.settings = replace(account.settings, portal_id=portal_id)
 
 
-async def told(world: World, name: str) -> None:
+async def stored(world: World, name: str) -> None:
     """One account's deliveries come to the first one's address."""
     account: Any = world.lookalikes[name]
     writer = InboxWriter(world.hub)
@@ -64,6 +68,11 @@ async def told(world: World, name: str) -> None:
         for one in found:
             await writer.receive(world.hub.connection(US), one.delivery)
             account.webhook_answered(one.id, 200, world.clock.time)
+
+
+async def told(world: World, name: str) -> None:
+    """They are read, too."""
+    await stored(world, name)
     world.clock.time += 5
     for _ in range(3):
         for lane in world.names:
@@ -113,3 +122,25 @@ async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(wo
 
     world.db.run_now(connected)
     assert problems(world) == []
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_deliveries_that_came_to_another_accounts_address_are_emptied_of_an_erased_customer(
+    world: World, *, is_read: bool
+) -> None:
+    """They stayed with what they say of the person: only those to its own connection's address were looked at."""
+    ada, ben = (named(world, EU, name) for name in ("ada", "ben"))
+    world.lookalikes[EU].edit("customer", ada, {"phone": "+4930123"})
+    world.lookalikes[EU].edit("customer", ben, {"phone": "+4930999"})
+    if is_read:
+        await told(world, EU)
+    else:
+        await stored(world, EU)
+    (customer,) = [one for one in everybody(world) if one.fields["name"] == "ada"]
+
+    world.db.run_now(lambda tx: erase(tx, world.hub, customer.external_id, actor="ann", trace="t"))
+
+    bodies = b"".join(world.db.read_now(lambda tx: [row[0] for row in tx.rows(sa.select(INBOX.c.body))]))
+    assert b"+4930123" not in bodies
+    await told(world, EU)
+    assert phones(world, "ben") == dict.fromkeys(world.names, "+4930999")
