@@ -144,3 +144,18 @@ async def test_deliveries_that_came_to_another_accounts_address_are_emptied_of_a
     assert b"+4930123" not in bodies
     await told(world, EU)
     assert phones(world, "ben") == dict.fromkeys(world.names, "+4930999")
+
+
+async def test_an_account_that_is_connected_once_more_is_not_shown_as_nobodys(world: World) -> None:
+    """Its connection was out of `accord.toml` for a while: `accord inbox` went on telling to connect it."""
+    away = world.hub.connections.pop(EU)
+    world.lookalikes[EU].edit("customer", None, {"name": "New", "email": "new@example.test"})
+    await stored(world, EU)
+    await world.lanes.run(US)
+    assert len(problems(world)) == 1
+
+    world.hub.connections[EU] = away
+    world.start()
+    await world.lanes.run(EU)
+
+    assert problems(world) == []
