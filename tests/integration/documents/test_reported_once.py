@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
+from core.store import connections
 from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent, stripe
 from tests.support.acting import answer, held
 from tests.support.crashes import Crash
@@ -167,3 +168,28 @@ async def test_a_report_that_can_never_be_attached_is_asked_about_and_stays_the_
     assert "tied to nothing" in str(asked.detail["problem"])
     assert len(records(world)) == 1
     await is_silent(world)
+
+
+async def test_a_report_that_was_never_sent_is_not_asked_about() -> None:
+    """The key was refused at the first of them; those behind it stood as sent, and two days later as perhaps made."""
+    world, (invoice, _) = await two_billed()
+    through = world.exchanges["stripe"]
+    refused = b'{"error": {"type": "invalid_request_error", "message": "Expired API Key", "code": "api_key_expired"}}'
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(401, {}, refused) if request.method == "POST" else through(request)
+
+    bill(world, "quickbooks", LINE, number="B-3")
+    pay(world, invoice, "50.00", "quickbooks")
+    world.exchanges["stripe"] = exchange
+    await world.next_sweep()
+    world.exchanges["stripe"] = through
+    world.clock.time += DAYS
+    world.db.run_now(lambda tx: connections.change(tx, "stripe", state="active", error="", error_code=""))
+    world.start()
+    await world.settle(patience=7200.0)
+    await world.next_sweep()
+
+    at_rest(world)
+    assert len(records(world)) == 1
+    assert sorted(one["due"] for one in shown(world, "stripe")) == ["119.00", "119.00", "69.00"]
