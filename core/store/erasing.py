@@ -12,6 +12,7 @@ from core.model.family import PARENT
 from core.model.match import CUSTOMER_ERASED
 from core.model.match import CUSTOMERS as ARE_CUSTOMERS
 from core.store.database import Tx
+from core.store.inbox import Letter
 from core.store.tables import (
     CUSTOMERS,
     DIRTY,
@@ -223,13 +224,15 @@ def _may_name(column: sa.ColumnElement[str], external_id: str) -> sa.ColumnEleme
     return column.contains(dump(external_id), autoescape=True)
 
 
-def letters_with(tx: Tx, connection: str, text: str) -> list[tuple[int, bytes, str, str]]:
-    """(id, body, state, trace) of deliveries whose bytes hold `text` somewhere. Walks all of them."""
+def letters_with(tx: Tx, connections: Sequence[str], text: str) -> list[tuple[Letter, str]]:
+    """Deliveries to these addresses whose bytes hold `text` somewhere, each with its state. Walks all of them."""
     i = INBOX.c
     found = _INSTR if tx.dialect == "sqlite" else _POSITION
-    statement = sa.select(i.id, i.body, i.state, i.trace).where(i.connection == connection, found)
+    columns = (i.id, i.connection, i.dedupe_key, i.body, i.received_at, i.trace)
+    statement = sa.select(*columns, i.state).where(i.connection.in_(connections), found)
     rows = tx.rows(statement.order_by(i.id), {"wanted": text.encode()})
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    names = [one.name for one in columns]
+    return [(Letter(**dict(zip(names, row[:-1], strict=True))), row[-1]) for row in rows]
 
 
 def empty_letters(tx: Tx, ids: Sequence[int]) -> None:

@@ -32,12 +32,16 @@ def pin(tx: Tx, name: str, account: Account) -> None:
     row = connections.get(tx, name)
     if row.account_id is None:
         connections.change(tx, name, account_id=account.id, account_title=account.title)
-        # what deliveries told of it meanwhile, the first sweep finds
-        for spelling in spellings(account.id):
-            inbox.settle(tx, of_nobody(spelling))
+        settle_strangers(tx, account.id)
     elif row.account_id != account.id:
         raise WrongAccountError(
             f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
             f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
             "another connection for the other account"
         )
+
+
+def settle_strangers(tx: Tx, account_id: str) -> None:
+    """An account is somebody's by now: what deliveries told of it meanwhile, a sweep finds."""
+    for spelling in spellings(account_id):
+        inbox.settle(tx, of_nobody(spelling))

@@ -17,14 +17,25 @@ from core.model.documents import KINDS
 from core.model.holds import LOST_CREATE
 from core.model.remote import Mark
 from core.ports import Notice
-from core.store import customers, erasing, holds, intents, journal, mappings, observations, tombstones, work
+from core.store import (
+    connections,
+    customers,
+    erasing,
+    holds,
+    intents,
+    journal,
+    mappings,
+    observations,
+    tombstones,
+    work,
+)
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tombstones import Tombstone
 from core.sync.documents.marking import OF_ERASED, no_customer_yet
 from core.sync.hub import KIND, Hub
-from core.sync.inbox import by_owner, named, take
+from core.sync.inbox import by_connection, named, take
 from core.sync.life import tell_ends
 
 Objects = set[tuple[str, str]]
@@ -223,51 +234,39 @@ def _empty_documents(tx: Tx, scope: _Scope) -> None:
 
 
 def _empty_letters(tx: Tx, hub: Hub, name: str, remote_ids: Sequence[str]) -> None:
-    """Deliveries about these objects. One that is not read yet is read first: it may be about others too.
-
-    They may have come to another connection's address: an app has one for all its accounts.
-    """
-    own = hub.connections.get(name)
-    provider = own.manifest.provider if own else ""
-    addresses = {name, *(one.name for one in hub.connections.values() if one.manifest.provider == provider)}
+    """Deliveries about these objects. One that is not read yet is read first: it may be about others too."""
+    rows = connections.every(tx)
+    providers = {one.provider for one in rows if one.name == name}
+    # an app of several accounts has one address
+    addresses = sorted({name, *(one.name for one in rows if one.provider in providers)})
     found: list[int] = []
     for remote_id in remote_ids:
         # a provider's own id may be spelled with more around it here than in what it sends
         core = re.findall(r"[\w-]+", remote_id)[-1:] or [remote_id]
-        for address in sorted(addresses):
-            for letter_id, body, state, trace in erasing.letters_with(tx, address, core[0]):
-                letter = Letter(
-                    id=letter_id, connection=address, dedupe_key="", body=body, received_at=0.0, trace=trace
-                )
-                if _is_about(tx, hub, letter, (name, remote_id, core[0])):
-                    found.append(letter_id)
-                    _take(tx, hub, letter, state)
+        for letter, state in erasing.letters_with(tx, addresses, core[0]):
+            if _is_about(tx, hub, letter, state, Remains(name, remote_id), core[0]):
+                found.append(letter.id)
     erasing.empty_letters(tx, found)
 
 
-def _is_about(tx: Tx, hub: Hub, letter: Letter, wanted: tuple[str, str, str]) -> bool:
-    name, remote_id, core = wanted
-    notices = _notices(hub, letter)
-    if notices is None:
-        return _quotes(letter.body, core)
-    read = by_owner(tx, hub, hub.connections[letter.connection], [(letter, notices)])[0].get(name, [])
-    theirs = [one for _, some in read for one in some]
-    return remote_id in named(theirs) or (_is_of_documents(theirs) and _quotes(letter.body, core))
-
-
-def _notices(hub: Hub, letter: Letter) -> Sequence[Notice] | None:
-    """What it names; None where that cannot be told."""
+def _is_about(tx: Tx, hub: Hub, letter: Letter, state: str, about: Remains, core: str) -> bool:
     address = hub.connections.get(letter.connection)
     try:
-        return address.webhooks.notices(letter.body) if address else None
+        notices = address.webhooks.notices(letter.body) if address else None
     except ReplyError:
-        return None
-
-
-def _take(tx: Tx, hub: Hub, letter: Letter, state: str) -> None:
-    notices = _notices(hub, letter) if state == "new" else None
-    if notices is not None:
-        take(tx, hub, hub.connections[letter.connection], [(letter, notices)])
+        notices = None
+    if notices is None or address is None:
+        return _quotes(letter.body, core)
+    read = [(letter, notices)]
+    if about.connection in hub.connections:
+        # an id in one account is another object elsewhere
+        told = by_connection(tx, hub, address, read).found.get(about.connection, [])
+        notices = [one for _, some in told for one in some]
+    if about.remote_id not in named(notices) and not (_is_of_documents(notices) and _quotes(letter.body, core)):
+        return False
+    if state == "new":
+        take(tx, hub, address, read)
+    return True
 
 
 def _is_of_documents(notices: Sequence[Notice]) -> bool:

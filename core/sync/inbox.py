@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from core.errors import ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
@@ -35,6 +36,13 @@ SECRETS_LIVE_SECONDS = 10.0
 """How long signing secrets are used without a look into the vault."""
 SECRETS_REST_SECONDS = 1.0
 """A signature that does not fit may be of a secret that was rolled just now: look, but not for every forgery."""
+
+
+class Routed(NamedTuple):
+    """Deliveries by the connection that they concern, and by id those of an account that is nobody's, with which."""
+
+    found: dict[str, list[Read]]
+    strangers: dict[int, str]
 
 
 class InboxWriter:
@@ -163,11 +171,11 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
 
 
 def _mark(hub: Hub, connection: Connection, some: Sequence[Read], tx: Tx) -> None:
-    strangers = take(tx, hub, connection, some)
+    found, strangers = take(tx, hub, connection, some)
     inbox.done(tx, [letter.id for letter, _ in some])
     for letter_id, account in strangers.items():
         inbox.poison_once(tx, connection.name, letter_id, of_nobody(account))
-    for name, read in by_owner(tx, hub, connection, some)[0].items():
+    for name, read in found.items():
         erasing.empty_letters(tx, _of_the_erased(tx, hub.connections[name], read))
 
 
@@ -204,20 +212,18 @@ def _billed_to_the_erased(tx: Tx, connection: Connection, papers: Collection[Nam
     return {subjects[one] for one in tombstones.erased_subjects(tx, connection.name, subjects)}
 
 
-def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -> dict[int, str]:
+def take(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -> Routed:
     """Mark what the letters name, all at once: while this runs, no other delivery is stored.
 
-    Each at the connection whose account it is of. Returns the letters that name an account which is nobody's.
+    Each at the connection whose account it is of.
     """
-    found, strangers = by_owner(tx, hub, connection, understood)
-    for name, read in found.items():
+    routed = by_connection(tx, hub, connection, understood)
+    for name, read in routed.found.items():
         _take_at(tx, hub, hub.connections[name], read)
-    return strangers
+    return routed
 
 
-def by_owner(
-    tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]
-) -> tuple[dict[str, list[Read]], dict[int, str]]:
+def by_connection(tx: Tx, hub: Hub, connection: Connection, understood: Sequence[Read]) -> Routed:
     """What concerns each connection: an app has one address, and an id in one account is another object elsewhere."""
     here, own = _accounts(tx, hub, connection)
     others = [] if own else [connection.name]
@@ -234,7 +240,7 @@ def by_owner(
                 parts.setdefault(name, []).append(one)
         for name, some in parts.items():
             found.setdefault(name, []).append((letter, some))
-    return found, strangers
+    return Routed(found, strangers)
 
 
 def _accounts(tx: Tx, hub: Hub, connection: Connection) -> tuple[dict[str, list[str]], str]:

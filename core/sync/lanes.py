@@ -25,7 +25,7 @@ from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync import wanted
-from core.sync.accounts import check_account
+from core.sync.accounts import check_account, settle_strangers
 from core.sync.apart import Reconcile, as_bug, one_by_one
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
@@ -268,6 +268,7 @@ class Lanes:
     def _catch_up(self, tx: Tx, connection: Connection) -> None:
         # webhooks of the time when nobody listened may never come again: ask the change feed at once
         connections.touch_cursor(tx, connection.name, KIND, "changes")
+        settle_strangers(tx, connections.get(tx, connection.name).account_id or "")
         outlive(tx, self._hub, connection)
         wanted.look_again(tx, connection)
         kinds = {subject_of(one): one.kind for one in intents.all_open(tx, connection.name)}

@@ -6,9 +6,11 @@ else; what happened is read, never told. Runs only in the connection's own lane.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
+from core.errors import AccordError
 from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
@@ -64,10 +66,26 @@ async def _agree(
             seen = replace(seen, above={**dict.fromkeys(parents.there, True), **dict.fromkeys(parents.trouble, False)})
     rounds = await hub.db.run(lambda tx: settle(tx, hub, connection, batch, seen, report))
     current = {name: one.raw for name, one in seen.there.items()}
+    await _send_rounds(hub, connection, rounds, report, current)
+
+
+async def _send_rounds(
+    hub: Hub,
+    connection: Connection,
+    rounds: Sequence[Sequence[Outgoing]],
+    report: Report,
+    current: Mapping[str, bytes],
+) -> None:
     for number, outgoing in enumerate(rounds):
         some = await _still_to_send(hub, outgoing) if number else outgoing
-        if some:
-            await send(hub, connection, some, report, current=current)
+        try:
+            if some:
+                await send(hub, connection, some, report, current=current)
+        except AccordError:
+            # left open, what was never sent would be in doubt
+            unsent = {intent.id: "void" for rest in rounds[number + 1 :] for _, intent in rest}
+            await hub.db.run(partial(intents.close, closed=unsent, now=hub.clock.now()))
+            raise
 
 
 async def _still_to_send(hub: Hub, outgoing: Sequence[Outgoing]) -> list[Outgoing]:

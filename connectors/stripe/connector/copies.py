@@ -114,8 +114,7 @@ class Copies:
                     cure="answer what is asked about that copy, then `retry`",
                 ) from error
             record = _id_in(await self._api.report_payment(write.body["report"], write.key))
-            body = {"payment_record": record}
-            await self._api.act("invoice", invoice, "attach_payment", body, f"{write.key}-attach")
+            await self._attach(invoice, record, write.key)
             try:
                 there = _same_part(await self._documents.payments_of(invoice), metadata)
             except AccordError as error:
@@ -123,6 +122,13 @@ class Copies:
         if there is None:
             raise AmbiguousError("a payment was attached, and is not there")
         return await self._shown(write, write.remote_id or there.id, None)
+
+    async def _attach(self, invoice: str, record: str, key: str) -> None:
+        """A report that was not attached is unclear, never refused: under another key it would be made once more."""
+        try:
+            await self._api.act("invoice", invoice, "attach_payment", {"payment_record": record}, f"{key}-attach")
+        except AccordError as error:
+            raise AmbiguousError(f"it was reported as {record}, and not attached: {error}") from error
 
     async def _must_fit(self, remote_id: str, amount: Mapping[str, Any]) -> None:
         # Stripe would apply less, without a word, and keep the rest of the report

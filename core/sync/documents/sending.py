@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
@@ -52,21 +53,35 @@ async def send_steps(
 ) -> list[Copy]:
     """Send intents round by round; returns the copies that were written, as they are now."""
     written: list[Copy] = []
-    for some in rounds:
-        receipts = await _receipts(connection, some, is_repeat=is_repeat)
+    for number, some in enumerate(rounds, 1):
+        try:
+            written += await _send_round(hub, connection, some, report, is_repeat=is_repeat)
+        except AccordError:
+            # left open, what was never sent would be in doubt, and looked for, or asked about
+            unsent = {intent.id: "void" for rest in rounds[number:] for _, intent in rest}
+            await hub.db.run(partial(intents.close, closed=unsent, now=hub.clock.now()))
+            raise
+    return written
 
-        def commit(tx: Tx, pairs: Sequence[tuple[tuple[Copy, Intent], Receipt]]) -> list[Copy | None]:
-            return [
-                commit_receipt(tx, hub, connection, copy, intent, receipt, report, is_repeat=is_repeat)
-                for (copy, intent), receipt in pairs
-            ]
 
-        for pairs in chunks(list(zip(some, receipts, strict=True)), COPIES_AT_ONCE):
-            committed = await hub.db.run(lambda tx, these=pairs: commit(tx, these))  # type: ignore[misc]
-            written += [one for one in committed if one is not None]
-        for receipt in receipts:
-            if isinstance(receipt, AccordError) and concerns_all(receipt):
-                raise receipt
+async def _send_round(
+    hub: Hub, connection: Connection, some: Sequence[tuple[Copy, Intent]], report: Report, *, is_repeat: bool
+) -> list[Copy]:
+    written: list[Copy] = []
+    receipts = await _receipts(connection, some, is_repeat=is_repeat)
+
+    def commit(tx: Tx, pairs: Sequence[tuple[tuple[Copy, Intent], Receipt]]) -> list[Copy | None]:
+        return [
+            commit_receipt(tx, hub, connection, copy, intent, receipt, report, is_repeat=is_repeat)
+            for (copy, intent), receipt in pairs
+        ]
+
+    for pairs in chunks(list(zip(some, receipts, strict=True)), COPIES_AT_ONCE):
+        committed = await hub.db.run(partial(commit, pairs=pairs))
+        written += [one for one in committed if one is not None]
+    for receipt in receipts:
+        if isinstance(receipt, AccordError) and concerns_all(receipt):
+            raise receipt
     return written
 
 

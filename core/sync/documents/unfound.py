@@ -84,8 +84,8 @@ def _draft(connection: Connection, copy: Copy) -> HoldDraft:
     title = connection.manifest.title
     detail: dict[str, object] = {
         **named_of(copy.paper),
-        "problem": f"it was sent to {title} at {at:%Y-%m-%d %H:%M} UTC, nobody answered, and no look finds it there;"
-        " it may be there all the same, tied to nothing",
+        "problem": f"it was sent to {title} at {at:%Y-%m-%d %H:%M} UTC, nobody said that it was done, and no"
+        " look finds it there; it may be there all the same, tied to nothing",
         "limit": "nothing is told twice",
         "cure": CURE,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
+from core.store import connections
 from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent, stripe
 from tests.support.acting import answer, held
 from tests.support.crashes import Crash
@@ -122,3 +123,73 @@ async def test_a_report_that_may_be_at_stripe_can_be_left() -> None:
     await world.next_sweep()
     assert len(records(world)) == 1
     assert held(world) == []
+
+
+@pytest.mark.parametrize("told", [(400, "invalid_request_error"), (404, "invalid_request_error"), (429, "rate_limit")])
+async def test_a_report_that_could_not_be_attached_is_not_made_again_under_another_key(told: tuple[int, str]) -> None:
+    """The refusal was of its second call: tried again under another key, the first one reported the money twice."""
+    world, (invoice, _) = await two_billed()
+    through, times = world.exchanges["stripe"], list[str]()
+    status, kind = told
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if "/attach_payment" in request.url and len(times) < 2:
+            times.append(request.url)
+            return HttpResponse(status, {}, f'{{"error": {{"type": "{kind}", "message": "Not now."}}}}'.encode())
+        return through(request)
+
+    world.exchanges["stripe"] = exchange
+    pay(world, invoice, "50.00", "quickbooks")
+    await world.next_sweep()
+    await world.settle(patience=7200.0)
+    for one in held(world):
+        await answer(world, one, "retry")
+    at_rest(world)
+    assert len(records(world)) == 1
+    assert sorted(one["due"] for one in shown(world, "stripe")) == ["119.00", "69.00"]
+    await is_silent(world)
+
+
+async def test_a_report_that_can_never_be_attached_is_asked_about_and_stays_the_only_one() -> None:
+    """Whoever paid the invoice meanwhile leaves nothing to attach it to."""
+    world, (invoice, _) = await two_billed()
+    through = world.exchanges["stripe"]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if "/attach_payment" in request.url:
+            return HttpResponse(400, {}, b'{"error": {"type": "invalid_request_error", "message": "Paid meanwhile."}}')
+        return through(request)
+
+    world.exchanges["stripe"] = exchange
+    pay(world, invoice, "50.00", "quickbooks")
+    await world.next_sweep()
+    await world.settle(patience=7200.0)
+    (asked,) = held(world)
+    assert "tied to nothing" in str(asked.detail["problem"])
+    assert len(records(world)) == 1
+    await is_silent(world)
+
+
+async def test_a_report_that_was_never_sent_is_not_asked_about() -> None:
+    """The key was refused at the first of them; those behind it stood as sent, and two days later as perhaps made."""
+    world, (invoice, _) = await two_billed()
+    through = world.exchanges["stripe"]
+    refused = b'{"error": {"type": "invalid_request_error", "message": "Expired API Key", "code": "api_key_expired"}}'
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(401, {}, refused) if request.method == "POST" else through(request)
+
+    bill(world, "quickbooks", LINE, number="B-3")
+    pay(world, invoice, "50.00", "quickbooks")
+    world.exchanges["stripe"] = exchange
+    await world.next_sweep()
+    world.exchanges["stripe"] = through
+    world.clock.time += DAYS
+    world.db.run_now(lambda tx: connections.change(tx, "stripe", state="active", error="", error_code=""))
+    world.start()
+    await world.settle(patience=7200.0)
+    await world.next_sweep()
+
+    at_rest(world)
+    assert len(records(world)) == 1
+    assert sorted(one["due"] for one in shown(world, "stripe")) == ["119.00", "119.00", "69.00"]
