@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from config.file import AccordConfig
 from core.model.policy import ConnectionPolicy, Policy
