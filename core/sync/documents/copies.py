@@ -14,7 +14,7 @@ from core.model.holds import HoldDraft
 from core.model.paper import Step
 from core.model.remote import Mark
 from core.model.values import Value
-from core.store import documents, failures, intents, mappings, work
+from core.store import customers, documents, failures, intents, mappings, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.intents import Intent
@@ -26,8 +26,8 @@ from core.sync.documents.balances import base_of, wake_its_invoices, wake_what_s
 from core.sync.documents.deciding import Verdict, verdict_on
 from core.sync.documents.foreseeing import Foresight, wake_unmade
 from core.sync.documents.marking import mark_mappings
-from core.sync.documents.standing import BASE, ENTITY, OTHERS, UNFOUND, Copy
-from core.sync.documents.wanting import INVOICE
+from core.sync.documents.standing import BASE, ENTITY, OTHERS, UNFOUND, Copy, is_equal
+from core.sync.documents.wanting import CUSTOMER, INVOICE, Later
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
 from core.sync.hub import Connection, Hub
@@ -61,10 +61,7 @@ def decide(tx: Tx, hub: Hub, connection: Connection, copies: Sequence[Copy], rep
 
 def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict, report: Report) -> Step | None:
     if verdict.later is not None:
-        until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
-        wait(tx, connection, copy, report, why=str(verdict.later), until=until)
-        if verdict.later.of == INVOICE:
-            wake_unmade(tx, hub, connection, copy)
+        _wait(tx, hub, connection, copy, verdict.later, report)
     elif verdict.draft is not None:
         seen = base_of(verdict.balance) if verdict.balance is not None else None
         hold(tx, hub, connection, copy, verdict.draft, seen)
@@ -77,6 +74,24 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict
     elif verdict.step is None:
         _compared(tx, hub, connection, copy, verdict, report)
     return verdict.step
+
+
+def _wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, later: Later, report: Report) -> None:
+    if later.of == CUSTOMER and _rests(tx, connection, copy):
+        dealt_with(tx, connection, [copy.row])
+        return
+    until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
+    wait(tx, connection, copy, report, why=str(later), until=until)
+    if later.of == INVOICE:
+        wake_unmade(tx, hub, connection, copy)
+
+
+def _rests(tx: Tx, connection: Connection, copy: Copy) -> bool:
+    """Its customer was archived, and the object there with it: what was equal stays so until its document changes."""
+    owner = customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
+    if owner is None or owner.deleted_at is None or connection.policy.when_archived != "archive":
+        return False
+    return is_equal(copy.paper, copy.mapping)
 
 
 def wait(tx: Tx, connection: Connection, copy: Copy, report: Report, *, why: str, until: float) -> None:

@@ -334,6 +334,22 @@ async def test_an_object_stays_until_its_customers_documents_there_are_settled(
     assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
 
 
+@pytest.mark.parametrize(("name", "mirrors"), COPIES)
+async def test_a_copy_that_was_equal_rests_with_its_archived_customer(name: str, mirrors: DocumentPolicy) -> None:
+    """It names an object that no read shows any more: it waited for that for ever, and was read every hour."""
+    world, invoice = await billed(name, mirrors)
+    await world.settle()
+    pay(world, invoice, str(shown(world, "stripe")[0]["due"]))
+    await world.next_sweep()
+    archive(world)
+    await world.settle()
+    before = world.writes(name)
+    for _ in range(2):
+        await all_day(world)
+    assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
+    assert (world.writes(name), [one["status"] for one in shown(world, name)]) == (before, ["paid"])
+
+
 async def test_a_customer_with_others_below_it_is_not_made_inactive_before_they_are() -> None:
     """What becomes of sub-customers is not documented: those that go too go first, others are asked about."""
     world = world_of("quickbooks")
