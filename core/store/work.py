@@ -24,6 +24,8 @@ APPROVED_TRACE: Final = "approved:"
 """What begins the trace of approved work: the mass-change stop does not count it again."""
 STALE: Final = "not what was approved"
 """The reason of one whose change had become another one by the time it was to be made."""
+NEW_POLICY: Final = "the policy changed"
+"""The reason of those about whom a new policy decides otherwise, and what they are parked by until all were judged."""
 OBSERVED: Final = "activation"
 """What those are parked by that were looked at while their connection was observing."""
 UNWANTED: Final = "creates"
@@ -189,6 +191,7 @@ _KEEP: Final = (
 _REJECTED: Final = sa.select(DIRTY.c.subject, DIRTY.c.shown).where(
     _HERE, DIRTY.c.subject.in_(SOME), DIRTY.c.reason == REJECTED, DIRTY.c.shown.is_not(None)
 )
+_ASKED: Final = _OF_SOME.where(sa.or_(DIRTY.c.parked == sa.bindparam("run"), DIRTY.c.parked == REJECTED))
 _CLEAR: Final = sa.delete(DIRTY).where(
     _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
 )
@@ -227,6 +230,15 @@ def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, D
     found: dict[str, DirtyRow] = {}
     for some in chunks(sorted(set(subjects))):
         rows = tx.rows(_OF_SOME, {"here": connection, "some": some})
+        found.update((row.subject, row) for row in map(_dirty, rows))
+    return found
+
+
+def asked(tx: Tx, connection: str, subjects: Iterable[str], parked_by: str) -> dict[str, DirtyRow]:
+    """Those of these subjects of whose change a person was told: they wait for that release, or were turned down."""
+    found: dict[str, DirtyRow] = {}
+    for some in chunks(sorted(set(subjects))):
+        rows = tx.rows(_ASKED, {"here": connection, "some": some, "run": parked_by})
         found.update((row.subject, row) for row in map(_dirty, rows))
     return found
 

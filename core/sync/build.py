@@ -11,6 +11,7 @@ from core.store import connections
 from core.store.database import Database, Tx
 from core.store.life import LifeFile
 from core.sync.hub import Connection, Hub, Timing, connect
+from core.sync.new_policy import recorded, rules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ def build_hub(parts: Parts) -> Hub:
     def rows(tx: Tx) -> str:
         for one in built.values():
             connections.ensure(tx, one.name, one.manifest.provider)
+            if recorded(tx, one.name) != rules_of(one, parts.policy):
+                tx.after_commit(lambda lane=one.name: parts.wake(lane))  # type: ignore[misc]
         return connections.put_meta_once(tx, "instance", parts.ids.new())
 
     return Hub(

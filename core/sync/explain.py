@@ -124,6 +124,8 @@ def _why(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
         return NOT_WANTED
     if parked == work.OBSERVED:
         return f"{reason}; until {row.connection} is activated"
+    if parked == work.NEW_POLICY:
+        return f"{reason}; until everybody was looked at"
     if parked != guard.PARKED:
         return f"{reason}; until its sweep ends"
     found = holds.of_subjects(tx, row.connection, [guard.SUBJECT]).get(guard.SUBJECT, ())

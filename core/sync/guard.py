@@ -204,7 +204,7 @@ async def end_question(hub: Hub, connection: Connection, rows: Collection[DirtyR
     """
     # an answered one is no question any more: to look for others with each of its batches would cost a scan of all
     if any(row.shown and row.reason not in (work.APPROVED, work.REJECTED) for row in rows):
-        await hub.db.run(lambda tx: _end_if_moot(tx, hub, connection))
+        await hub.db.run(lambda tx: end_if_moot(tx, hub, connection))
 
 
 def serialize_question(tx: Tx, connection: Connection) -> None:
@@ -212,7 +212,8 @@ def serialize_question(tx: Tx, connection: Connection) -> None:
     tx.serialize(f"mass change {connection.name}")
 
 
-def _end_if_moot(tx: Tx, hub: Hub, connection: Connection) -> None:
+def end_if_moot(tx: Tx, hub: Hub, connection: Connection) -> None:
+    """Close the question, if nothing that waits is asked about."""
     serialize_question(tx, connection)
     if not work.is_any_asked(tx, connection.name):
         known = hold_rows.of_subjects(tx, connection.name, [SUBJECT])

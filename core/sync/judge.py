@@ -24,23 +24,28 @@ SLICE = 200
 
 async def judge_parked(hub: Hub, connection: Connection, run: str) -> None:
     """Decide everything the sweep found changed, from what it saw; stop what is too much at once."""
+    risky, found = await judged_parked(hub, connection, run)
+    if risky:
+        await hub.db.run(lambda tx: stop_too_much(tx, hub, connection, risky, found))
+
+
+async def judged_parked(hub: Hub, connection: Connection, run: str) -> tuple[dict[str, str], Spent]:
+    """What would be destroyed of all that waits for the end of `run`: by subject, and in numbers."""
     found, risky, after = Spent(), dict[str, str](), ""
     while True:
         subjects = await hub.db.read(lambda tx, a=after: work.parked(tx, connection.name, run, a, SLICE))  # type: ignore[misc]
         if not subjects:
-            break
+            return risky, found
         risky |= await hub.db.read(lambda tx, some=subjects: _judge(tx, hub, connection, some, found))  # type: ignore[misc]
         after = subjects[-1]
-    if not risky:
-        return
 
-    def stop(tx: Tx) -> None:
-        total = mappings.count(tx, connection.name, "live", "pending")
-        why = guard.too_much(hub.policy.guard, found, total)
-        if why:
-            guard.stop(tx, hub, connection, risky, why)
 
-    await hub.db.run(stop)
+def stop_too_much(tx: Tx, hub: Hub, connection: Connection, risky: Mapping[str, str], found: Spent) -> None:
+    """Ask a person about what is destructive, if it is too much at once."""
+    total = mappings.count(tx, connection.name, "live", "pending")
+    why = guard.too_much(hub.policy.guard, found, total) if risky else ""
+    if why:
+        guard.stop(tx, hub, connection, risky, why)
 
 
 def judge_page(

@@ -36,6 +36,7 @@ from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
+from core.sync.new_policy import NewPolicy
 from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
 from core.sync.resolve import outlive
@@ -62,6 +63,9 @@ class LaneState:
 
     is_checked: bool = False
     is_prepared: bool = False
+    policy: NewPolicy | None = None
+    """The way over all mappings that a new policy makes, while it lasts."""
+    is_policy_new: bool = True
     listed: Listed = field(default_factory=Listed)
     listings: dict[str, Listed] = field(default_factory=dict)
     troubles: int = 0
@@ -176,9 +180,8 @@ class Lanes:
             return _worked(await drain(hub, connection, report))
         state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
         await self._check(connection, look.row, state)
-        if look.has_one_off:
-            state.before = state.total.plus(report)  # what it will be told to have done counts from here
-            return _worked(await start_one_off(hub, connection))
+        if state.is_policy_new or look.has_one_off:
+            return await self._before_work(connection, state, report)
         if look.dirty and not (starved and (look.walk or look.sweep or look.listing)):
             is_papers_turn = look.papers and state.of_customers >= BATCHES_PER_SWEEP_SLICE
             begin = self._begin_papers if is_papers_turn else self._begin_customers
@@ -198,6 +201,15 @@ class Lanes:
             return Worked.WAITS
         state.batches = 0
         return await self._less_urgent(connection, look, state, report)
+
+    async def _before_work(self, connection: Connection, state: LaneState, report: Report) -> Worked:
+        """Take up a policy that is new, then what an operator asked for."""
+        if state.is_policy_new:
+            state.policy = state.policy or NewPolicy(self._hub, connection)
+            state.is_policy_new = await state.policy.go_on()
+            return Worked.DONE
+        state.before = state.total.plus(report)  # what it will be told to have done counts from here
+        return _worked(await start_one_off(self._hub, connection))
 
     def _begin_customers(self, connection: Connection, look: Look, state: LaneState, report: Report) -> Worked:
         state.batches += 1

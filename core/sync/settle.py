@@ -32,7 +32,7 @@ from core.sync.outcome import Outcome
 from core.sync.parts import look_at_whole, placed
 from core.sync.refusals import refusal_in
 from core.sync.registry import Moved, fan_out
-from core.sync.remembered import only_pushes
+from core.sync.remembered import suffices
 from core.sync.taken import look_again_without
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
 
@@ -161,7 +161,7 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
         if name in merged:
             # whose values these are is not known: nothing flows before a person has said so
             verdict, extra, claims_id = Verdict(), [merged[name]], False
-        if found.is_remembered and (extra or claims_id or not only_pushes(verdict)):
+        if found.is_remembered and (extra or claims_id or not suffices(found, row, verdict)):
             # something came in between, or was asked before: this time it is read
             work.mark(tx, connection.name, [row.subject], reason=row.reason, trace=row.trace, now=since)
             continue

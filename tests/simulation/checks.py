@@ -241,7 +241,7 @@ class Checks:
     def _field_agrees(self, rest: Rest, row: MappingRow, customer: Customer, field: str, there: Value) -> None:
         policy = self._world.config.policy
         flow = policy.rule(row.connection, field).flow
-        if flow in ("off", "in") or self._world.policies.is_left(field):
+        if flow in ("off", "in"):
             return
         if flow == "out" and row.base.get(field) is None and blank(customer.fields.get(field)):
             return  # nothing to send, and nothing is taken
@@ -293,7 +293,7 @@ class Checks:
             return "the object is there"
         if row is None or row.remote_id not in live or hold.reason not in reasons.FIELD_REASONS:
             return ""
-        if hold.reason == reasons.OSCILLATION or self._world.policies.is_left(hold.field):
+        if hold.reason == reasons.OSCILLATION:
             return ""
         drafts = self._recomputed(rest, row, hold)
         return "" if hold.field in drafts else f"a fresh decision holds only {sorted(drafts)}"

@@ -68,8 +68,6 @@ class EditChecks:
         return True
 
     def _flows_in(self, edit: Edit) -> bool:
-        if edit.field in self._world.policies.changed:
-            return False  # what is written while a field does not flow counts as never agreed, not as an edit
         if edit.site == REGISTRY:
             return True
         return self._world.config.policy.rule(edit.site, edit.field).flow in ("both", "in")

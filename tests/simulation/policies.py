@@ -21,9 +21,6 @@ class Policies:
         """None has changed."""
         self._world = world
         self._since: list[tuple[float, Policy]] = []
-        self._are_ranks_changed = False
-        self.changed: set[str] = set()
-        """Fields of which the way they flow has changed."""
 
     def at(self, at: float) -> Policy:
         """What was in force then: each life has the policy of its start."""
@@ -33,15 +30,10 @@ class Policies:
         """A life begins, with what stands in the file now."""
         self._since.append((self._world.clock.now(), self._world.config.policy))
 
-    def is_left(self, field: str) -> bool:
-        """Who does not change is not looked at again for a new policy: what it says of a field may wait for that."""
-        return field in self.changed or self._are_ranks_changed
-
     def change(self, event: Event) -> None:
         """Somebody edits the file; it is read at the next start."""
         config = self._world.config
         if event.what == "ranks":
-            self._are_ranks_changed = True
             is_ranked = not config.policy.fields
             fields = without_ranks() if is_ranked else {}
             policy = msgspec.structs.replace(config.policy, fields=fields)
@@ -50,7 +42,6 @@ class Policies:
             flows = {**scope.flows, **event.changes}
             scopes = {**config.policy.connections, event.system: msgspec.structs.replace(scope, flows=flows)}
             policy = msgspec.structs.replace(config.policy, connections=scopes)
-            self.changed |= event.changes.keys()
         self._world.config = dataclasses.replace(config, policy=policy)
         self._world.reached[f"changed in the policy: {event.what}"] += 1
         if self._world.life is not None:

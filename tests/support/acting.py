@@ -8,6 +8,7 @@ from typing import Any
 
 from config.file import AccordConfig
 from core.model.policy import ConnectionPolicy, Rule
+from core.ports import HttpRequest, HttpResponse
 from core.store import customers, failures, holds, journal, mappings, work
 from core.store.customers import Customer
 from core.store.failures import Failure
@@ -141,3 +142,16 @@ async def all_day(world: World) -> None:
     """Let a day pass, so that the next sweep is a full one."""
     world.clock.time += DAY
     await world.settle()
+
+
+def counted(world: World, name: str) -> list[str]:
+    """Method and path of each call that this connection makes from now on."""
+    calls: list[str] = []
+    answer = world.lookalikes[name].respond
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        calls.append(f"{request.method} {request.url.partition('?')[0].rpartition('/')[2]}")
+        return answer(request)
+
+    world.exchanges[name] = exchange
+    return calls

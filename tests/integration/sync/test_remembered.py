@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.ports import HttpRequest, HttpResponse
 from core.sync import registry
 from core.sync.inbox import InboxWriter
 from core.sync.notices import ECHO_SECONDS
 from tests.support import deliveries
-from tests.support.acting import change_only, edit, edit_only, entries, everybody, failing, mapped
+from tests.support.acting import change_only, counted, edit, edit_only, entries, everybody, failing, mapped
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -29,19 +28,6 @@ def external_id(world: World) -> str:
     """The registry's one customer."""
     (one,) = everybody(world)
     return one.external_id
-
-
-def counted(world: World, name: str) -> list[str]:
-    """Method and path of each call that this connection makes from now on."""
-    calls: list[str] = []
-    answer = world.lookalikes[name].respond
-
-    def exchange(request: HttpRequest) -> HttpResponse:
-        calls.append(f"{request.method} {request.url.partition('?')[0].rpartition('/')[2]}")
-        return answer(request)
-
-    world.exchanges[name] = exchange
-    return calls
 
 
 async def test_an_edit_that_only_goes_out_costs_quickbooks_one_call() -> None:
