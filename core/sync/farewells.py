@@ -160,14 +160,17 @@ class _Decision:
     def decided(self, some: Sequence[Farewell]) -> list[tuple[DirtyRow, Intent]]:
         """The intents to send; everything else is committed with them."""
         mappings.lock(self._tx, [one.mapping.id for one in some])
+        # whoever was erased during the read has no row any more
+        waiting = work.of_subjects(self._tx, self._connection.name, [one.row.subject for one in some])
+        some = [one for one in some if one.row.subject in waiting]
         self._taken = mappings.by_remote_ids(self._tx, self._connection.name, KIND, [one.remote_id for one in some])
         self._below = self._children([one.remote_id for one in some])
         owners = [one.mapping.record_id for one in some]
         self._unsettled = documents.unsettled(self._tx, self._connection.name, owners)
         bodies = [(one, self._body(one)) for one in some]
         wanted = {one: body for one, body in bodies if body is not None}
-        waiting = self._stopped(list(wanted))
-        outgoing = [(one.row, self._intent(one, body)) for one, body in wanted.items() if one not in waiting]
+        stopped = self._stopped(list(wanted))
+        outgoing = [(one.row, self._intent(one, body)) for one, body in wanted.items() if one not in stopped]
         intents.insert(self._tx, [intent for _, intent in outgoing])
         return outgoing
 

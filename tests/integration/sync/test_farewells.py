@@ -10,6 +10,7 @@ from core.errors import InvalidInputError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.ports import HttpRequest, HttpResponse
 from core.store import connections, intents, journal, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
@@ -421,6 +422,24 @@ async def test_a_change_that_was_not_passed_on_yet_is_not_any_more(name: str) ->
     archive(world)
     await world.settle()
     assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_the_object_of_a_customer_who_is_erased_while_it_is_read_stays(name: str) -> None:
+    """What was looked up before the read is not true any more after it."""
+    world = await agreeing(name)
+    (ada,) = everybody(world)
+    archive(world)
+    plain = world.exchanges[name]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        world.exchanges[name] = plain
+        world.db.run_now(lambda tx: erase(tx, world.hub, ada.external_id, actor="ann", trace="t"))
+        return plain(request)
+
+    world.exchanges[name] = exchange
+    await all_day(world)
+    assert (len(live(world, name)), held(world), at_rest(world)) == (1, [], True)
 
 
 @pytest.mark.parametrize("name", WHERE)
