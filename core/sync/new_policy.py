@@ -111,9 +111,10 @@ class NewPolicy:
         if not rows:
             await self._end()
             return False
-        self._after = rows[-1].id
         unseen = await self._read(rows) if self._before and self._before.reads != self._today.reads else ()
         await db.run(lambda tx: self._mark(tx, rows, unseen))
+        # only now: a slice that could not be read is read again
+        self._after = rows[-1].id
         return True
 
     async def _read(self, rows: Sequence[MappingRow]) -> Collection[str]:

@@ -38,13 +38,19 @@ class EditChecks:
             if row.remote_id:
                 places.add((row.connection, row.remote_id))
         found: dict[str, list[Edit]] = {}
+        untold: set[str] = set()
         for edit in self._world.edits:
             # what was said of another customer, who had the same external id and was archived
             is_of_another = edit.site == REGISTRY and edit.at < customer.created_at
-            if (edit.site, edit.target) in places and not is_of_another and self._flows_in(edit):
+            if (edit.site, edit.target) not in places or is_of_another:
+                continue
+            flows_in = self._flows_in(edit)
+            if flows_in is None:
+                untold.add(edit.field)
+            elif flows_in:
                 seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(rest.tx, edit) else edit
                 found.setdefault(edit.field, []).append(seen)
-        return found
+        return {field: edits for field, edits in found.items() if field not in untold}
 
     def _is_on_unconfirmed(self, tx: Tx, edit: Edit) -> bool:
         """The author saw what a write of Accord's had put there, and Accord never learnt that it had.
@@ -67,10 +73,9 @@ class EditChecks:
         self._world.reached["edited on top of an unconfirmed write"] += 1
         return True
 
-    def _flows_in(self, edit: Edit) -> bool:
-        if edit.site == REGISTRY:
-            return True
-        return self._world.config.policy.rule(edit.site, edit.field).flow in ("both", "in")
+    def _flows_in(self, edit: Edit) -> bool | None:
+        """None: whether anybody took it depends on which policy was in force when it was seen."""
+        return True if edit.site == REGISTRY else self._world.policies.lets_in(edit.site, edit.field, edit.at)
 
     def _field_stands(
         self, rest: Rest, customer: Customer, rows: list[MappingRow], field: str, edits: list[Edit]

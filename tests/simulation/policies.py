@@ -30,6 +30,12 @@ class Policies:
         """A life begins, with what stands in the file now."""
         self._since.append((self._world.clock.now(), self._world.config.policy))
 
+    def lets_in(self, system: str, field: str, since: float) -> bool | None:
+        """Whether what was written there then flows in; None: that depends on which of the policies since saw it."""
+        later = [policy for start, policy in self._since if start > since]
+        found = {one.rule(system, field).flow in ("both", "in") for one in (self.at(since), *later)}
+        return found.pop() if len(found) == 1 else None
+
     def change(self, event: Event) -> None:
         """Somebody edits the file; it is read at the next start."""
         config = self._world.config

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from config.file import AccordConfig
 from core.model.policy import Rule
+from core.ports import HttpRequest, HttpResponse
 from core.store.tables import META
 from core.store.work import NEW_POLICY
 from core.sync.batch import Report
@@ -259,6 +260,34 @@ async def test_keys_that_were_not_read_before_are_read_of_everybody_at_once() ->
     await world.settle()
     assert value(world, "hubspot", "metadata.segment") == "gold"
     assert (held(world), waiting(world)) == ([], {})
+
+
+async def test_a_slice_that_could_not_be_read_is_read_again() -> None:
+    """HubSpot is down for a moment just when a key is new: nobody is passed over for that."""
+    world = World()
+    world.config = with_keys(world.config, "plan")
+    world.start()
+    world.lookalikes["stripe"].edit("customer", None, {**ADA, "metadata.segment": "gold"})
+    await world.activate_all()
+    for _ in range(2):  # until the change feed tells nothing of it any more
+        world.clock.time += 3600
+        await world.settle()
+    world.config = with_keys(world.config, "plan", "segment")
+    world.start()
+    up, until, refused = world.lookalikes["hubspot"].respond, world.clock.time + 300, list[str]()
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if request.url.partition("?")[0].endswith("/batch/read") and world.clock.time < until:
+            refused.append(request.url)
+            return HttpResponse(status=503, headers={}, body=b"{}")
+        return up(request)
+
+    world.exchanges["hubspot"] = exchange
+    await world.settle()
+    assert refused
+    world.clock.time = until + 3600
+    await world.lanes.run("hubspot")
+    assert value(world, "hubspot", "metadata.segment") == "gold"
 
 
 async def test_an_upgrade_applies_what_was_left_aside_and_reads_nobody_else() -> None:
