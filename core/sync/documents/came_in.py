@@ -15,8 +15,8 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.standing import OTHERS
 
-SEEN: Final = "came in"
-"""In the base of what a person let go of: how much had come in by then of the invoices that it settles."""
+SEEN: Final = "came in of "
+"""In the base of what a person let go of, before the id of an invoice that it settles: how much had come in by then."""
 
 
 def came_in_of(row: MappingRow) -> Decimal:
@@ -37,25 +37,26 @@ def unexplained(tx: Tx, connection: str, invoice: Paper, came_in: Decimal) -> De
     about = documents.by_ids(tx, documents.about(tx, [invoice.id]).get(invoice.id, ()))
     found = mappings.of_records(tx, list(about))
     rows = {row.record_id: row for some in found.values() for row in some if row.connection == connection}
-    told = [
-        _told(rows.get(name), settled_by(one.document).get(invoice.id, ZERO))
-        for name, one in about.items()
-        if one.origin != connection
-    ]
-    return max(total_of([came_in, -total_of(told)]), ZERO)
-
-
-def _told(row: MappingRow | None, amount: Decimal) -> Decimal:
-    if row is not None and row.remote_id is not None and row.state == "live":
-        return ZERO  # it is booked there itself
-    seen = row.base.get(SEEN) if row is not None and row.state == "excluded" else None
-    return amount if seen is None else min(amount, Decimal(str(seen[1])))
+    told, left, seen = [ZERO], [ZERO], [ZERO]
+    for name, one in about.items():
+        row, amount = rows.get(name), settled_by(one.document).get(invoice.id, ZERO)
+        if one.origin == connection or (row is not None and row.remote_id is not None and row.state == "live"):
+            continue  # it is booked there itself
+        by_then = row.base.get(f"{SEEN}{invoice.id}") if row is not None and row.state == "excluded" else None
+        if by_then is None:
+            told.append(amount)
+        else:
+            left.append(amount)
+            seen.append(Decimal(str(by_then[1])))
+    # what had come in by the last answer was named to whoever left them, once for all of them
+    return max(total_of([came_in, -total_of(told), -min(total_of(left), max(seen))]), ZERO)
 
 
 def base_of_left(tx: Tx, row: MappingRow) -> dict[str, tuple[Value, Value]]:
     """What is remembered of a payment or credit note that a person lets go of: later money is no part of the answer."""
     papers = documents.by_ids(tx, [row.record_id])
     settled = [name for one in papers.values() for name in references(one.document)]
-    bills = [one for some in mappings.of_records(tx, settled).values() for one in some]
-    seen = total_of([came_in_of(one) for one in bills if one.connection == row.connection])
-    return {SEEN: ("", str(seen))} if settled else {}
+    seen = dict.fromkeys(settled, ZERO)
+    for name, bills in mappings.of_records(tx, settled).items():
+        seen[name] = total_of([came_in_of(one) for one in bills if one.connection == row.connection])
+    return {f"{SEEN}{name}": ("", str(amount)) for name, amount in seen.items()}
