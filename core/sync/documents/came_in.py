@@ -37,19 +37,32 @@ def unexplained(tx: Tx, connection: str, invoice: Paper, came_in: Decimal) -> De
     about = documents.by_ids(tx, documents.about(tx, [invoice.id]).get(invoice.id, ()))
     found = mappings.of_records(tx, list(about))
     rows = {row.record_id: row for some in found.values() for row in some if row.connection == connection}
-    told, left, seen = [ZERO], [ZERO], [ZERO]
-    for name, one in about.items():
-        row, amount = rows.get(name), settled_by(one.document).get(invoice.id, ZERO)
-        if one.origin == connection or (row is not None and row.remote_id is not None and row.state == "live"):
-            continue  # it is booked there itself
-        by_then = row.base.get(f"{SEEN}{invoice.id}") if row is not None and row.state == "excluded" else None
+    parts = [
+        (rows.get(name), settled_by(one.document).get(invoice.id, ZERO))
+        for name, one in about.items()
+        if one.origin != connection and not _is_booked(rows.get(name))
+    ]
+    return max(total_of([came_in, -named_of(invoice.id, parts)]), ZERO)
+
+
+def named_of(invoice_id: str, parts: Sequence[tuple[MappingRow | None, Decimal]]) -> Decimal:
+    """How much of what came in a question about one of these has named, or names: each with what it settles.
+
+    What had come in by the last answer was named to whoever let go of them once for all of them.
+    """
+    whole, left, seen = [ZERO], [ZERO], [ZERO]
+    for row, amount in parts:
+        by_then = row.base.get(f"{SEEN}{invoice_id}") if row is not None and row.state == "excluded" else None
         if by_then is None:
-            told.append(amount)
+            whole.append(amount)
         else:
             left.append(amount)
             seen.append(Decimal(str(by_then[1])))
-    # what had come in by the last answer was named to whoever left them, once for all of them
-    return max(total_of([came_in, -total_of(told), -min(total_of(left), max(seen))]), ZERO)
+    return total_of([*whole, min(total_of(left), max(seen))])
+
+
+def _is_booked(row: MappingRow | None) -> bool:
+    return row is not None and row.state == "live" and row.remote_id is not None
 
 
 def base_of_left(tx: Tx, row: MappingRow) -> dict[str, tuple[Value, Value]]:

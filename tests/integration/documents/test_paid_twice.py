@@ -127,3 +127,23 @@ async def test_what_had_come_in_of_one_invoice_says_nothing_of_another_that_the_
 
     (other,) = held(world)
     assert (other.reason, other.detail["number"]) == ("balance_differs", "B-1")
+
+
+async def test_what_comes_in_after_one_of_two_payments_was_left_is_told_with_the_other_ones_question() -> None:
+    """It counted as the one that was left, to whose question nothing had come in."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
+        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
+    await world.next_sweep()
+    first, _ = held(world)
+    await answer(world, first, "leave")
+
+    pay(world, copy, "30.00")
+    for _ in range(2):
+        await world.next_sweep()
+
+    (other,) = held(world)
+    assert str(other.detail["problem"]).startswith("30.00 USD of invoice B-1 is settled in Stripe already")
