@@ -27,7 +27,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
-from core.sync.documents.came_in import came_in_of, net_of, unexplained
+from core.sync.documents.came_in import came_in_of, named_of, net_of, unexplained
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import OTHERS, Copy, is_equal
@@ -226,8 +226,13 @@ def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str)
         if one.id != but and _standing(tx, connection, one, rows.get(one.id)) == "absent"
     }
     # what came in there is what a person let go of, or policy does not copy; of what is held nobody has said so
-    let_go = [amount for name, amount in absent.items() if name not in rows or rows[name].state == "excluded"]
-    return max(total_of([others, -total_of(list(absent.values()))]), total_of([came_in_of(row), -total_of(let_go)]))
+    let_go = [
+        (rows.get(name), amount)
+        for name, amount in absent.items()
+        if name not in rows or rows[name].state == "excluded"
+    ]
+    came_in = total_of([came_in_of(row), -named_of(invoice_id, let_go)])
+    return max(total_of([others, -total_of(list(absent.values()))]), came_in)
 
 
 def base_of(balance: Balance) -> dict[str, tuple[Value, Value]]:

@@ -15,8 +15,8 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.standing import OTHERS
 
-SEEN: Final = "came in"
-"""In the base of what a person let go of: how much had come in by then of the invoices that it settles."""
+SEEN: Final = "came in of "
+"""In the base of what a person let go of, before the id of an invoice that it settles: how much had come in by then."""
 
 
 def came_in_of(row: MappingRow) -> Decimal:
@@ -37,25 +37,39 @@ def unexplained(tx: Tx, connection: str, invoice: Paper, came_in: Decimal) -> De
     about = documents.by_ids(tx, documents.about(tx, [invoice.id]).get(invoice.id, ()))
     found = mappings.of_records(tx, list(about))
     rows = {row.record_id: row for some in found.values() for row in some if row.connection == connection}
-    told = [
-        _told(rows.get(name), settled_by(one.document).get(invoice.id, ZERO))
+    parts = [
+        (rows.get(name), settled_by(one.document).get(invoice.id, ZERO))
         for name, one in about.items()
-        if one.origin != connection
+        if one.origin != connection and not _is_booked(rows.get(name))
     ]
-    return max(total_of([came_in, -total_of(told)]), ZERO)
+    return max(total_of([came_in, -named_of(invoice.id, parts)]), ZERO)
 
 
-def _told(row: MappingRow | None, amount: Decimal) -> Decimal:
-    if row is not None and row.remote_id is not None and row.state == "live":
-        return ZERO  # it is booked there itself
-    seen = row.base.get(SEEN) if row is not None and row.state == "excluded" else None
-    return amount if seen is None else min(amount, Decimal(str(seen[1])))
+def named_of(invoice_id: str, parts: Sequence[tuple[MappingRow | None, Decimal]]) -> Decimal:
+    """How much of what came in a question about one of these has named, or names: each with what it settles.
+
+    What had come in by the last answer was named to whoever let go of them once for all of them.
+    """
+    whole, left, seen = [ZERO], [ZERO], [ZERO]
+    for row, amount in parts:
+        by_then = row.base.get(f"{SEEN}{invoice_id}") if row is not None and row.state == "excluded" else None
+        if by_then is None:
+            whole.append(amount)
+        else:
+            left.append(amount)
+            seen.append(Decimal(str(by_then[1])))
+    return total_of([*whole, min(total_of(left), max(seen))])
+
+
+def _is_booked(row: MappingRow | None) -> bool:
+    return row is not None and row.state == "live" and row.remote_id is not None
 
 
 def base_of_left(tx: Tx, row: MappingRow) -> dict[str, tuple[Value, Value]]:
     """What is remembered of a payment or credit note that a person lets go of: later money is no part of the answer."""
     papers = documents.by_ids(tx, [row.record_id])
     settled = [name for one in papers.values() for name in references(one.document)]
-    bills = [one for some in mappings.of_records(tx, settled).values() for one in some]
-    seen = total_of([came_in_of(one) for one in bills if one.connection == row.connection])
-    return {SEEN: ("", str(seen))} if settled else {}
+    seen = dict.fromkeys(settled, ZERO)
+    for name, bills in mappings.of_records(tx, settled).items():
+        seen[name] = total_of([came_in_of(one) for one in bills if one.connection == row.connection])
+    return {f"{SEEN}{name}": ("", str(amount)) for name, amount in seen.items()}

@@ -245,9 +245,10 @@ def settling(hub: Hub, connection: Connection, intent: Intent) -> float:
 
 def key_helps(hub: Hub, connection: Connection, intent: Intent) -> bool:
     """Whether it is sent again under its key to learn what became of it."""
-    lifetime = connection.manifest.create_key_seconds
-    is_known = lifetime is None or hub.clock.now() < intent.sent_at + max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
-    return is_known and is_repeatable(connection, intent)
+    lifetime, sure = connection.manifest.create_key_seconds, connection.manifest.create_key_sure_seconds
+    if lifetime is not None and sure is None:
+        sure = max(lifetime - KEY_MARGIN_SECONDS, lifetime / 2)
+    return (sure is None or hub.clock.now() < intent.sent_at + sure) and is_repeatable(connection, intent)
 
 
 def is_repeatable(connection: Connection, intent: Intent) -> bool:

@@ -27,6 +27,8 @@ def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -
     rows = mappings.of_records(tx, [paper.id, *(one.id for one in twins)])
     invoice = documents.by_ids(tx, [invoice_id])[invoice_id]
     for one in twins:
+        if not _is_at(one.origin, one, rows) and not _is_at(connection.name, one, rows):
+            continue
         # the one that the invoice's origin counts is booked elsewhere, unless the other one is booked there already
         is_first = _is_at(invoice.origin, paper, rows)
         is_second = _is_at(connection.name, one, rows) and not _is_at(invoice.origin, one, rows)
@@ -46,10 +48,11 @@ def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -
 
 
 def _is_at(name: str, paper: Paper, rows: _Rows) -> bool:
-    """Whether a connection has a payment, made there or copied."""
-    return paper.origin == name or any(
-        row.connection == name and row.state == "live" and row.remote_id for row in rows.get(paper.id, ())
-    )
+    """Whether a connection has a payment, made there or copied: one that was made there may be gone, and left."""
+    here = [row for row in rows.get(paper.id, ()) if row.connection == name]
+    if paper.origin == name:
+        return not any(row.state == "excluded" for row in here)
+    return any(row.state == "live" and row.remote_id for row in here)
 
 
 def _may_be_one(one: Paper, other: Paper, invoice_id: str) -> bool:

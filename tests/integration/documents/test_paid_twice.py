@@ -74,3 +74,76 @@ async def test_a_copy_that_is_paid_at_stripe_after_its_payment_was_left_is_asked
     await answer(world, other, "leave")
     await world.next_sweep()
     at_rest(world)
+
+
+async def test_what_comes_in_after_two_payments_were_left_is_asked_about() -> None:
+    """What had come in by then stood for each of the two: as much again came in, and nobody was told."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
+        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
+    await world.next_sweep()
+    pay(world, copy, "20.00")
+    for _ in range(2):
+        await world.next_sweep()
+    for one in held(world):
+        if one.detail["document"] == "payment":
+            await answer(world, one, "leave")
+    await world.next_sweep()
+    assert held(world) == []
+
+    pay(world, copy, "20.00")
+    await world.next_sweep()
+
+    (other,) = held(world)
+    assert (other.reason, other.detail["document"]) == ("balance_differs", "invoice")
+    assert str(other.detail["problem"]).endswith("; 20.00 USD of it came in at Stripe itself")
+
+
+async def test_what_had_come_in_of_one_invoice_says_nothing_of_another_that_the_same_payment_settles() -> None:
+    """What the second one's copy had got stood for what came in of the first one later."""
+    world = await booking()
+    invoices = [bill(world, "quickbooks", LINE, number=f"B-{number}") for number in (1, 2)]
+    await world.next_sweep()
+    first, second = (
+        next(name for name, one in world.lookalikes["stripe"].neutral("invoice").items() if one["number"] == number)
+        for number in ("B-1", "B-2")
+    )
+    parts = [{"invoice": one, "amount": "60.00"} for one in invoices]
+    pay(world, invoices[0], "150.00", "quickbooks", applications=parts)
+    await world.next_sweep()
+    pay(world, second, "20.00")
+    for _ in range(2):
+        await world.next_sweep()
+    (asked,) = held(world)
+    await answer(world, asked, "leave")
+    await world.next_sweep()
+    assert held(world) == []
+
+    pay(world, first, "20.00")
+    await world.next_sweep()
+
+    (other,) = held(world)
+    assert (other.reason, other.detail["number"]) == ("balance_differs", "B-1")
+
+
+async def test_what_comes_in_after_one_of_two_payments_was_left_is_told_with_the_other_ones_question() -> None:
+    """It counted as the one that was left, to whose question nothing had come in."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
+        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
+    await world.next_sweep()
+    first, _ = held(world)
+    await answer(world, first, "leave")
+
+    pay(world, copy, "30.00")
+    for _ in range(2):
+        await world.next_sweep()
+
+    (other,) = held(world)
+    assert str(other.detail["problem"]).startswith("30.00 USD of invoice B-1 is settled in Stripe already")

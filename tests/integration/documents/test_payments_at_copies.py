@@ -8,7 +8,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.support.acting import held
+from tests.support.acting import answer, held
 from tests.support.paper import BOOKS, SINCE, an_hour_later, bill, billing, pay, shown, with_documents
 from tests.support.world import World
 
@@ -87,6 +87,25 @@ async def test_one_of_two_records_of_a_payment_that_is_voided_frees_the_other() 
     assert held(world) == []
     assert [one["due"] for one in shown(world, "quickbooks")] == ["69.00"]
     assert [one["amount"] for one in shown(world, "stripe", "payment") if one["status"] == "succeeded"] == ["50.00"]
+
+
+async def test_one_of_two_records_of_a_payment_that_is_deleted_and_left_frees_the_other() -> None:
+    """Nobody could void it any more, and the books asked the customer to pay once more."""
+    world, invoice, copy = await billed(BACK)
+    busy(world)
+    twin = pay(world, copy, "50.00", "quickbooks")
+    pay(world, invoice, "50.00")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].delete("payment", twin)
+    await world.next_sweep()
+    (gone,) = held(world, "document_gone")
+
+    await answer(world, gone, "leave")
+    await an_hour_later(world)
+
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["69.00"]
+    assert [one.connection for one in held(world)] == ["stripe"]
 
 
 async def test_a_credit_of_the_same_amount_is_no_second_record_of_a_payment() -> None:
