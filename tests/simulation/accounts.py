@@ -124,6 +124,8 @@ class Accounts:
         is_same = asked is not None and (asked.invoice, asked.left) == (rest.originals["invoice"][invoice], left)
         if asked is None or not is_same or not self._is_sound(rest, invoice):
             return
+        if not rest.is_customer_known(invoice.system, rest.originals["invoice"][invoice]["customer"]):
+            return  # whoever was erased is asked about nowhere any more
         if hold is None or hold.id != asked.hold:
             self._fail(f"A: {invoice} was asked about ({asked.hold}), nothing changed, and now there is {hold}")
         self._world.reached["unaccounted: still asked"] += 1

@@ -16,6 +16,7 @@ from core.store import connections, failures, holds
 from core.store.database import Tx
 from core.sync import answers
 from core.sync.activation import activate
+from core.sync.documents.unfound import ONCE
 from core.sync.hub import Hub
 from core.sync.oneoffs import ask
 from core.sync.plan import plan
@@ -116,6 +117,9 @@ class Operators:
             if hold.reason in (reasons.MASS_CHANGE, reasons.LISTING_SHRANK):
                 self._world.reached["approved"] += 1
                 answers.answer(tx, hub, hold.id, "approve", actor="operator")
+            elif hold.detail.get("limit") == ONCE:
+                self._world.reached["looked for a report, and had it made again"] += 1
+                answers.answer(tx, hub, hold.id, "retry", actor="operator", digest=hold.digest)
         for one in failures.listing(tx, state="dead"):
             self._world.reached["retried a dead one"] += 1
             answers.retry(tx, hub, one.connection, [one.subject])

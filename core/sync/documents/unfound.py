@@ -24,6 +24,7 @@ from core.sync.documents.sending import CREATE
 from core.sync.documents.standing import UNFOUND, Copy, named_of
 from core.sync.hub import Connection, Hub
 
+ONCE: Final = "nothing is told twice"
 CURE: Final = (
     "look for it there; bring it in order, or see that there is none; then retry: what is there is not made again"
 )
@@ -86,7 +87,7 @@ def _draft(connection: Connection, copy: Copy) -> HoldDraft:
         **named_of(copy.paper),
         "problem": f"it was sent to {title} at {at:%Y-%m-%d %H:%M} UTC, nobody said that it was done, and no"
         " look finds it there; it may be there all the same, tied to nothing",
-        "limit": "nothing is told twice",
+        "limit": ONCE,
         "cure": CURE,
     }
     return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest_of(holds.REJECTED, name, sent_at))
