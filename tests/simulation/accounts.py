@@ -124,8 +124,6 @@ class Accounts:
         is_same = asked is not None and (asked.invoice, asked.left) == (rest.originals["invoice"][invoice], left)
         if asked is None or not is_same or not self._is_sound(rest, invoice):
             return
-        if not rest.is_customer_known(invoice.system, rest.originals["invoice"][invoice]["customer"]):
-            return  # whoever was erased is asked about nowhere any more
         if hold is None or hold.id != asked.hold:
             self._fail(f"A: {invoice} was asked about ({asked.hold}), nothing changed, and now there is {hold}")
         self._world.reached["unaccounted: still asked"] += 1
@@ -138,12 +136,13 @@ class Accounts:
         return rest.is_customer_known(invoice.system, customer) and not is_held
 
     def _is_sound(self, rest: Rest, invoice: Named) -> bool:
-        """Whether all that settles an invoice where it was made is known as it is there."""
+        """Whether all that settles an invoice where it was made is known as it is there: nothing new is of the erased."""
         settlers = rest.bound(invoice) - self._by_hand
         causes = self._world.clerks.causes
         is_odd = any(EVERYWHERE in causes.get(one, {}) or invoice.system in causes.get(one, {}) for one in settlers)
         is_held = any(rest.is_held(one, invoice.system) for one in settlers if one != invoice)
-        return not is_odd and not is_held
+        is_known = rest.is_customer_known(invoice.system, rest.originals["invoice"][invoice]["customer"])
+        return is_known and not is_odd and not is_held
 
     def _ties_out(self, rest: Rest, hub: Hub) -> None:
         """A period's end names exactly what is settled by nothing."""
