@@ -148,13 +148,14 @@ async def test_deliveries_that_came_to_another_accounts_address_are_emptied_of_a
 
 async def test_an_account_that_is_connected_once_more_is_not_shown_as_nobodys(world: World) -> None:
     """Its connection was out of `accord.toml` for a while: `accord inbox` went on telling to connect it."""
-    away = world.hub.connections.pop(EU)
+    configured: Any = world.hub.connections
+    away = configured.pop(EU)
     world.lookalikes[EU].edit("customer", None, {"name": "New", "email": "new@example.test"})
     await stored(world, EU)
     await world.lanes.run(US)
     assert len(problems(world)) == 1
 
-    world.hub.connections[EU] = away
+    configured[EU] = away
     world.start()
     await world.lanes.run(EU)
 
