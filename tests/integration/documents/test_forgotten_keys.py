@@ -41,7 +41,7 @@ async def forgetful() -> World:
     """Stripe's documents are copied to books that remember a request id for two hours."""
     world = await billing()
     books = world.lookalikes["quickbooks"]
-    books.settings = replace(books.settings, request_id_seconds=2.0 * HOUR)  # type: ignore[attr-defined]
+    books.settings = replace(books.settings, request_id_seconds=2.0 * HOUR)
     return world
 
 
