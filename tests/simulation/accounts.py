@@ -136,7 +136,7 @@ class Accounts:
         return rest.is_customer_known(invoice.system, customer) and not is_held
 
     def _is_sound(self, rest: Rest, invoice: Named) -> bool:
-        """Whether all that settles an invoice where it was made is known as it is there. Of the erased nothing new is."""
+        """Whether all that settles an invoice where it was made is known as it is there; of the erased it is not."""
         settlers = rest.bound(invoice) - self._by_hand
         causes = self._world.clerks.causes
         is_odd = any(EVERYWHERE in causes.get(one, {}) or invoice.system in causes.get(one, {}) for one in settlers)

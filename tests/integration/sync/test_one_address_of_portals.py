@@ -142,7 +142,6 @@ async def test_who_is_erased_is_erased_from_what_came_to_another_address(world: 
     assert phones(world, "ben") == dict.fromkeys(world.names, f"+49 {US} 30")
 
 
-<<<<<<< HEAD
 async def test_an_erasure_leaves_what_is_told_of_the_same_id_in_another_account(world: World) -> None:
     """It is somebody else."""
     theirs = int(named(world, EU, "ada").partition(":")[2])
@@ -153,20 +152,6 @@ async def test_an_erasure_leaves_what_is_told_of_the_same_id_in_another_account(
     (ada,) = (one for one in everybody(world) if one.fields["name"] == "ada")
 
     world.db.run_now(lambda tx: erase(tx, world.hub, ada.external_id, actor="ann", trace="t"))
-=======
-async def test_an_account_that_is_connected_once_more_is_not_shown_as_nobodys(world: World) -> None:
-    """Its connection was out of `accord.toml` for a while: `accord inbox` went on telling to connect it."""
-    configured: Any = world.hub.connections
-    away = configured.pop(EU)
-    world.lookalikes[EU].edit("customer", None, {"name": "New", "email": "new@example.test"})
-    await stored(world, EU)
-    await world.lanes.run(US)
-    assert len(problems(world)) == 1
-
-    configured[EU] = away
-    world.start()
-    await world.lanes.run(EU)
->>>>>>> rv7
 
     assert bodies(world) == [body]
 
