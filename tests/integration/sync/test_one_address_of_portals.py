@@ -159,3 +159,19 @@ async def test_an_erasure_leaves_what_is_told_of_the_same_id_in_another_account(
 def bodies(world: World) -> list[bytes]:
     """Of all deliveries."""
     return [row[0] for row in world.db.read_now(lambda tx: tx.rows(INBOX.select().with_only_columns(INBOX.c.body)))]
+
+
+async def test_an_account_that_is_connected_once_more_is_not_shown_as_nobodys(world: World) -> None:
+    """Its connection was out of `accord.toml` for a while: `accord inbox` went on telling to connect it."""
+    configured: Any = world.hub.connections
+    away = configured.pop(EU)
+    world.lookalikes[EU].edit("customer", None, {"name": "New", "email": "new@example.test"})
+    await received(world, EU)
+    await world.lanes.run(US)
+    assert len(problems(world)) == 1
+
+    configured[EU] = away
+    world.start()
+    await world.lanes.run(EU)
+
+    assert problems(world) == []
