@@ -335,6 +335,8 @@ class Checks:
         statement = sa.select(JOURNAL.c.connection, JOURNAL.c.remote_id).where(*gone)
         for connection, remote_id in rest.tx.rows(statement):
             is_erased = remote_id is None
+            if not is_erased and self.farewells.has_followed(connection, remote_id):
+                continue  # an older database does not know that it was archived with its customer
             if not is_erased and remote_id not in self.deleted.get(connection, ()) and remote_id not in self.merged:
                 self.fail(f"S3: {connection} {remote_id} was taken for gone while it was there")
 

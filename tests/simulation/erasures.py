@@ -18,6 +18,7 @@ from core.store.tables import CUSTOMERS, INBOX, METADATA
 from core.sync.erasure import Erased, erase
 from core.sync.hub import KIND, Hub
 from tests.simulation.lookups import live_customers
+from tests.simulation.restores import NEVER
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class Erasures:
         texts = "|".join(re.escape(value) for value in sorted(wanted, key=len, reverse=True))
         pattern = re.compile(rf"(?<!\w)(?:{texts})(?!\w)")
         for table, row in self._rows(tx):
+            if table == "inbox" and self._world.restores.restored_at != NEVER:
+                continue  # of an object that the older database does not know yet
             for found in sorted(set(pattern.findall(row))):
                 self._fail(f"{found!r} of {wanted[found].external_id}, who was erased, is in {table}: {row[:600]}")
 

@@ -46,6 +46,11 @@ class Farewells:
         shown = self._world.sites[name].lookalike.neutral("customer").get(remote_id)
         return shown is not None and shown.get("status") != "inactive"
 
+    def has_followed(self, name: str, remote_id: str) -> bool:
+        """Whether Accord archived it."""
+        done = self._world.sites[name].lookalike.mutations
+        return any((one.caller, one.action, one.id) == ("accord", "archive", remote_id) for one in done)
+
     def judge(self, rest: Rest) -> None:
         """Each has followed, but for those that somebody was asked about, or has given to somebody else."""
         for mapping_id, (name, remote_id) in sorted(self._leaving.items()):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 EVERYWHERE: Final = "*"
+ABOUT_NONE: Final = "the books wrote it off with its customer, and off no invoice"
 DELETED: Final = "deleted where it was made"
 NOT_TOLD: Final = "a person booked a payment of the copy, and the origin is not told"
 MARKED: Final = "marked as paid, without a payment"

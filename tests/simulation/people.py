@@ -9,6 +9,7 @@ import msgspec
 
 from connectors.hubspot.sandbox import HubSpotLookAlike
 from connectors.quickbooks.sandbox import QuickBooksLookAlike
+from connectors.quickbooks.sandbox.rules import Refused
 from connectors.stripe.sandbox import StripeLookAlike
 from core.errors import AccordError, TakenError
 from core.model.policy import ENTITY_FIELD
@@ -223,8 +224,11 @@ class People:
         target = self._target(event)
         if target is None:
             return
-        lookalike = self._world.sites[event.system].lookalike
-        lookalike.delete("customer", target)
+        try:
+            self._world.sites[event.system].lookalike.delete("customer", target)
+        except Refused as refused:
+            self._world.note(f"refused: {refused}")
+            return
         self._world.reached[f"deleted at {event.system}"] += 1
         if event.system != "quickbooks":
             self._world.checks.deleted.setdefault(event.system, set()).add(target)

@@ -14,7 +14,7 @@ from core.store.database import Tx
 from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
 from tests.simulation.clerks import Clerks
 from tests.simulation.lookups import counterpart
-from tests.simulation.papers import DELETED, EVERYWHERE, MARKED, Named, Shown
+from tests.simulation.papers import ABOUT_NONE, DELETED, EVERYWHERE, MARKED, Named, Shown
 from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
 from tests.simulation.whose import EXCUSES, UNKNOWN, Place, Whose
 
@@ -33,7 +33,7 @@ REFUSED: Final = frozenset({"more came in than its invoices take", "it may not b
 class Rest:
     """The documents of all systems at rest, looked up once."""
 
-    UNASKED: Final = frozenset({"its customer is not there", DELETED, UNKNOWN, MARKED})
+    UNASKED: Final = frozenset({"its customer is not there", ABOUT_NONE, DELETED, UNKNOWN, MARKED})
     """Nobody needs to be asked: it waits, or was deleted before anybody saw it; or not yet (`Accounts` knows when)."""
 
     def __init__(self, world: SimWorld, clerks: Clerks, billing: Billing, tx: Tx) -> None:
@@ -142,7 +142,7 @@ class Rest:
             return set()
         is_off = self._clerks.settles.get(named) and not Decimal(one["applied"])
         is_about_none = mirror == "stripe" and any(line.get("description") == WRITTEN_OFF for line in one["lines"])
-        about_none = {"the books wrote it off with its customer, and off no invoice"} if is_about_none else set()
+        about_none = {ABOUT_NONE} if is_about_none else set()
         return about_none | ({"taken off its invoice"} if is_off else set())
 
     def _about_state(self, named: Named, mirror: str) -> set[str]:
