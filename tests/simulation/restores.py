@@ -179,19 +179,23 @@ class Restores:
         since = [one for one in edits if self.backed_up_at <= one.at <= self.restored_at]
         kept = [one for one in edits if one.site != REGISTRY or one not in since]
         before = heads([one for one in edits if one.at < self.backed_up_at])
-        unsettled = [
-            one for one in before if loose(one.value) != loose(self._known.get(external_id, {}).get(one.field))
-        ]
+        known = self._known.get(external_id, {})
+        unsettled = [one for one in before if loose(one.value) != loose(known.get(one.field))]
         # an object that is tied anew has no past: what was replaced there counts as much as what replaced it
         forgotten = [one for one in edits if one.site != REGISTRY and (one.site, one.target) not in self._tied]
-        values = {loose(one.value) for one in (*since, *unsettled)}
+        values = {loose(one.value) for one in (*since, *unsettled)} | {loose(known.get(one.field)) for one in unsettled}
         lost = [one for one in since if one.site == REGISTRY]
         return admissible(kept) | values | {loose(one.replaced) for one in (*forgotten, *lost)}
 
     def is_excused(self, edit: Edit) -> bool:
-        """Whether an edit may be lost without a record: it is older than the restore, and did not stand then."""
+        """Whether an edit may be lost without a record: it is older than the restore, and did not stand then.
+
+        What was sent before the restore and lands later is another one's edit to the older database.
+        """
         if edit.at > self.restored_at:
             return False
+        if edit.at >= self.backed_up_at:
+            return True
         there = self._stood.get(edit.site, {}).get(edit.target, {})
         return edit.site == REGISTRY or loose(there.get(edit.field)) != loose(edit.value)
 
