@@ -134,8 +134,8 @@ class Undoing:
             for field in fields if row.state == "live" else ():
                 there, agreed = shown.get(field), row.base.get(field)
                 is_told = field in shown and projection.covers(field) and isinstance(there, str)
-                if field == PARENT and str(there) not in mappings.by_remote_ids(tx, row.connection, KIND, [str(there)]):
-                    continue  # the parent was archived since: nothing stands for it in the registry
+                if field == PARENT:
+                    continue  # spelled with the system's own id there, and with the registry's in the base
                 if not is_told or agreed is None or hub.policy.rule(row.connection, field).flow == "off":
                     continue
                 same = projection.canonical(field, there)
