@@ -24,10 +24,13 @@ class Farewells:
         """Nobody was archived yet."""
         self._world = world
         self._leaving: dict[str, tuple[str, str]] = {}
+        self._began: dict[str, float] = {}
 
     def begin(self, external_id: str) -> None:
         """Somebody is about to archive this customer: its objects are to follow where policy says so."""
-        self._leaving |= self._world.db.read_now(lambda tx: self._objects_of(tx, external_id))
+        leaving = self._world.db.read_now(lambda tx: self._objects_of(tx, external_id))
+        self._leaving |= leaving
+        self._began |= dict.fromkeys(leaving, self._world.clock.now())
 
     def _objects_of(self, tx: Tx, external_id: str) -> dict[str, tuple[str, str]]:
         (owner,) = customers.by_external_ids(tx, [external_id]).values()
@@ -53,7 +56,10 @@ class Farewells:
 
     def judge(self, rest: Rest) -> None:
         """Each has followed, but for those that somebody was asked about, or has given to somebody else."""
+        forgotten = self._world.restores.restored_at
         for mapping_id, (name, remote_id) in sorted(self._leaving.items()):
+            if self._began[mapping_id] <= forgotten:
+                continue  # the older database does not know that the customer was archived
             if not self.is_there(name, remote_id):
                 self._world.reached[f"archived with its customer at {name}"] += 1
             elif self._is_asked(rest.tx, name, mapping_id):

@@ -172,7 +172,8 @@ class Restores:
     def admissible(self, edits: Sequence[Edit], external_id: str) -> set[Any]:
         """What may stand since an older database was put back, besides what may anyhow.
 
-        An edit of the registry may be lost; who saw what at the systems, the older database does not know.
+        An edit of the registry may be lost; who saw what at the systems, the older database does not know: its own value
+        may win once more, where it does not know that it had been written.
         """
         if self.restored_at == NEVER:
             return set()
@@ -183,7 +184,7 @@ class Restores:
         unsettled = [one for one in before if loose(one.value) != loose(known.get(one.field))]
         # an object that is tied anew has no past: what was replaced there counts as much as what replaced it
         forgotten = [one for one in edits if one.site != REGISTRY and (one.site, one.target) not in self._tied]
-        values = {loose(one.value) for one in (*since, *unsettled)} | {loose(known.get(one.field)) for one in unsettled}
+        values = {loose(one.value) for one in (*since, *unsettled)} | {loose(known.get(one.field)) for one in edits}
         lost = [one for one in since if one.site == REGISTRY]
         return admissible(kept) | values | {loose(one.replaced) for one in (*forgotten, *lost)}
 
