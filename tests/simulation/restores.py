@@ -184,7 +184,8 @@ class Restores:
         unsettled = [one for one in before if loose(one.value) != loose(known.get(one.field))]
         # an object that is tied anew has no past: what was replaced there counts as much as what replaced it
         forgotten = [one for one in edits if one.site != REGISTRY and (one.site, one.target) not in self._tied]
-        values = {loose(one.value) for one in (*since, *unsettled)} | {loose(known.get(one.field)) for one in edits}
+        values = {loose(one.value) for one in (*since, *unsettled)}
+        values |= {loose(known.get(one.field)) for one in edits}
         lost = [one for one in since if one.site == REGISTRY]
         return admissible(kept) | values | {loose(one.replaced) for one in (*forgotten, *lost)}
 
