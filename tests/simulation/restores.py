@@ -172,8 +172,8 @@ class Restores:
     def admissible(self, edits: Sequence[Edit], external_id: str) -> set[Any]:
         """What may stand since an older database was put back, besides what may anyhow.
 
-        An edit of the registry may be lost; who saw what at the systems, the older database does not know: its own value
-        may win once more, where it does not know that it had been written.
+        An edit of the registry may be lost; who saw what at the systems, the older database does not know: its own
+        value may win once more, where it does not know that it had been written.
         """
         if self.restored_at == NEVER:
             return set()
