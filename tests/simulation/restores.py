@@ -186,6 +186,8 @@ class Restores:
         forgotten = [one for one in edits if one.site != REGISTRY and (one.site, one.target) not in self._tied]
         values = {loose(one.value) for one in (*since, *unsettled)}
         values |= {loose(known.get(one.field)) for one in edits}
+        # what the lost database had brought to an object is what stands there
+        values |= {loose(self._stood.get(one.site, {}).get(one.target, {}).get(one.field)) for one in edits}
         lost = [one for one in since if one.site == REGISTRY]
         return admissible(kept) | values | {loose(one.replaced) for one in (*forgotten, *lost)}
 
