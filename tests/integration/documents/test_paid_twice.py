@@ -25,6 +25,18 @@ async def over_paid_in_the_books() -> tuple[World, str]:
     return world, copy
 
 
+async def over_paid_twice_in_the_books() -> tuple[World, str]:
+    """150.00 came in for it in two payments, neither of which Stripe has a place for. The copy's id, too."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["stripe"].neutral("invoice")
+    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
+        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
+    await world.next_sweep()
+    return world, copy
+
+
 @pytest.mark.parametrize("amount", ["119.00", "19.00"])
 async def test_a_copy_that_is_paid_at_stripe_while_its_payment_is_held_is_asked_about(amount: str) -> None:
     """It counted as that payment, booked by hand: the customer had paid twice, and nobody was told."""
@@ -44,13 +56,7 @@ async def test_a_copy_that_is_paid_at_stripe_while_its_payment_is_held_is_asked_
 
 async def test_a_copy_that_is_paid_at_stripe_while_two_payments_are_held_is_asked_about() -> None:
     """Each was taken for the one that was booked by hand, when the other one was looked at."""
-    world = await booking()
-    invoice = bill(world, "quickbooks", LINE, number="B-1")
-    await world.next_sweep()
-    (copy,) = world.lookalikes["stripe"].neutral("invoice")
-    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
-        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
-    await world.next_sweep()
+    world, copy = await over_paid_twice_in_the_books()
     assert len(held(world)) == 2
     pay(world, copy, "50.00")
     for _ in range(2):
@@ -78,13 +84,7 @@ async def test_a_copy_that_is_paid_at_stripe_after_its_payment_was_left_is_asked
 
 async def test_what_comes_in_after_two_payments_were_left_is_asked_about() -> None:
     """What had come in by then stood for each of the two: as much again came in, and nobody was told."""
-    world = await booking()
-    invoice = bill(world, "quickbooks", LINE, number="B-1")
-    await world.next_sweep()
-    (copy,) = world.lookalikes["stripe"].neutral("invoice")
-    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
-        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
-    await world.next_sweep()
+    world, copy = await over_paid_twice_in_the_books()
     pay(world, copy, "20.00")
     for _ in range(2):
         await world.next_sweep()
@@ -131,13 +131,7 @@ async def test_what_had_come_in_of_one_invoice_says_nothing_of_another_that_the_
 
 async def test_what_comes_in_after_one_of_two_payments_was_left_is_told_with_the_other_ones_question() -> None:
     """It counted as the one that was left, to whose question nothing had come in."""
-    world = await booking()
-    invoice = bill(world, "quickbooks", LINE, number="B-1")
-    await world.next_sweep()
-    (copy,) = world.lookalikes["stripe"].neutral("invoice")
-    for came, part in (("80.00", "60.00"), ("70.00", "59.00")):
-        pay(world, invoice, came, "quickbooks", applications=[{"invoice": invoice, "amount": part}])
-    await world.next_sweep()
+    world, copy = await over_paid_twice_in_the_books()
     first, _ = held(world)
     await answer(world, first, "leave")
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from core.ports import Account
-from core.store import connections, inbox
+from core.store import connections
 from core.store.database import Tx
 from core.sync.accounts import pin
-from core.sync.inbox import InboxWriter
 from tests.support.acting import mapped
 from tests.support.crashes import FragileWorld
 from tests.support.entities import EU, REALMS, US, company
+from tests.support.one_address import named, problems, told
 from tests.support.unheard import count
 
 pytestmark = pytest.mark.anyio
@@ -35,37 +35,13 @@ async def world(request: pytest.FixtureRequest) -> FragileWorld:
     return found
 
 
-async def told(world: FragileWorld, name: str) -> None:
-    """One company's deliveries come to the first one's address."""
-    books: Any = world.lookalikes[name]
-    writer = InboxWriter(world.hub)
-    while found := list(books.due_webhooks(world.clock.time)):
-        for one in found:
-            books.webhook_answered(one.id, 200, world.clock.time)
-            await writer.receive(world.hub.connection(US), one.delivery)
-    world.clock.time += 5
-    for _ in range(3):
-        for lane in world.names:
-            await world.lanes.run(lane)
-
-
-def named(world: FragileWorld, system: str, name: str) -> str:
-    """A customer's id in one system."""
-    return next(one for one, fields in world.neutral(system).items() if fields["name"] == name)
-
-
-def problems(world: FragileWorld) -> list[str]:
-    """Of deliveries that nobody could take."""
-    return [one.problem for one in world.db.read_now(lambda tx: inbox.poisoned(tx, 10))]
-
-
 async def test_an_edit_in_the_other_company_is_taken_at_once(world: FragileWorld) -> None:
     """It was answered 200, looked for among the customers of the first company, and found by the next sweep only."""
     theirs = named(world, EU, "ada")
     reads = count(world, US, "GET .*(query|customer/)")
     world.lookalikes[EU].edit("customer", theirs, {"phone": "+4930123"})
 
-    await told(world, EU)
+    await told(world, EU, US)
 
     assert [one["phone"] for one in world.neutral("stripe").values() if one["name"] == "ada"] == ["+4930123"]
     assert problems(world) == []
@@ -81,7 +57,7 @@ async def test_a_merge_in_the_other_company_moves_its_mapping_and_no_other(world
     made = books.edit("customer", None, {**same, "name": "Ada L."})
     books.merge("customer", made, ours)
 
-    await told(world, EU)
+    await told(world, EU, US)
 
     assert made in {one.remote_id for one in mapped(world, EU)}
     assert {one.remote_id: one.state for one in mapped(world, US)}[elsewhere] == "live"
@@ -94,7 +70,7 @@ async def test_what_is_told_of_a_company_that_nobody_connected_is_shown_once(wor
     reads = count(world, US, "GET ")
     for number in range(2):
         books.edit("customer", None, {"name": f"New {number}"})
-        await told(world, EU)
+        await told(world, EU, US)
 
     (problem,) = problems(world)
     assert f"account {STRANGER}, which no connection has" in problem
@@ -114,7 +90,7 @@ async def test_a_connection_that_never_told_its_account_takes_what_it_is_told(wo
     books: Any = world.lookalikes[US]
     books.edit("customer", named(world, US, "ada"), {"phone": "+4930123"})
 
-    await told(world, US)
+    await told(world, US, US)
 
     assert problems(world) == []
     assert [one["phone"] for one in world.neutral("stripe").values() if one["name"] == "ada"] == ["+4930123"]

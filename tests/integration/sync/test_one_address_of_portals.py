@@ -17,8 +17,8 @@ from core.store.inbox import Letter
 from core.store.tables import INBOX
 from core.sync.accounts import pin
 from core.sync.erasure import erase
-from core.sync.inbox import InboxWriter
 from tests.support.acting import everybody
+from tests.support.one_address import named, problems, received, told
 from tests.support.unheard import count
 from tests.support.world import SETTINGS, World
 
@@ -61,45 +61,16 @@ def portal(world: World, name: str, portal_id: int) -> None:
     account.settings = replace(account.settings, portal_id=portal_id)
 
 
-async def received(world: World, name: str) -> None:
-    """One account's deliveries come to the first one's address, and are not read yet."""
-    account: Any = world.lookalikes[name]
-    writer = InboxWriter(world.hub)
-    while found := list(account.due_webhooks(world.clock.time)):
-        for one in found:
-            await writer.receive(world.hub.connection(US), one.delivery)
-            account.webhook_answered(one.id, 200, world.clock.time)
-
-
-async def told(world: World, name: str) -> None:
-    """One account's deliveries come to the first one's address, and are read."""
-    await received(world, name)
-    world.clock.time += 5
-    for _ in range(3):
-        for lane in world.names:
-            await world.lanes.run(lane)
-
-
-def named(world: World, system: str, name: str) -> str:
-    """A customer's id in one system."""
-    return next(one for one, fields in world.neutral(system).items() if fields["name"] == name)
-
-
 def phones(world: World, name: str) -> dict[str, str | None]:
     """What each system has for a customer."""
     return {one: world.neutral(one)[named(world, one, name)]["phone"] for one in world.names}
-
-
-def problems(world: World) -> list[str]:
-    """Of deliveries that nobody could take."""
-    return [one.problem for one in world.db.read_now(lambda tx: inbox.poisoned(tx, 10))]
 
 
 async def test_an_edit_in_the_other_account_is_taken_at_once(world: World) -> None:
     """It was answered 200, looked for in the first account, and found by the next sweep only."""
     world.lookalikes[EU].edit("customer", named(world, EU, "ada"), {"phone": "+4930123"})
 
-    await told(world, EU)
+    await told(world, EU, US)
 
     assert phones(world, "ada") == dict.fromkeys(world.names, "+4930123")
     assert problems(world) == []
@@ -111,7 +82,7 @@ async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(wo
     reads = count(world, US, "batch/read|GET .*/objects/")
     for number in range(2):
         world.lookalikes[EU].edit("customer", None, {"name": f"New {number}", "email": f"n{number}@example.test"})
-        await told(world, EU)
+        await told(world, EU, US)
 
     (problem,) = problems(world)
     assert f"account {STRANGER}, which no connection has" in problem
@@ -131,14 +102,14 @@ async def test_who_is_erased_is_erased_from_what_came_to_another_address(world: 
     theirs, ours = named(world, EU, "ada"), named(world, US, "ben")
     for name, one in ((US, ours), (EU, theirs)):
         world.lookalikes[name].edit("customer", one, {"phone": f"+49 {name} 30"})
-        await (told if is_read else received)(world, name)
+        await (told if is_read else received)(world, name, US)
     (ada,) = (one for one in everybody(world) if one.fields["name"] == "ada")
 
     world.db.run_now(lambda tx: erase(tx, world.hub, ada.external_id, actor="ann", trace="t"))
 
     assert not [body for body in bodies(world) if b"hubspot-eu 30" in body]
     assert [body for body in bodies(world) if b"hubspot 30" in body]
-    await told(world, US)
+    await told(world, US, US)
     assert phones(world, "ben") == dict.fromkeys(world.names, f"+49 {US} 30")
 
 
@@ -166,7 +137,7 @@ async def test_an_account_that_is_connected_once_more_is_not_shown_as_nobodys(wo
     configured: Any = world.hub.connections
     away = configured.pop(EU)
     world.lookalikes[EU].edit("customer", None, {"name": "New", "email": "new@example.test"})
-    await received(world, EU)
+    await received(world, EU, US)
     await world.lanes.run(US)
     assert len(problems(world)) == 1
 
