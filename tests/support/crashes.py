@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+import pytest
 
 from core.model.documents import KINDS, Document
 from core.model.paper import RemoteDocument
@@ -196,3 +197,23 @@ def copy_sqlite(source: Database, target: Database) -> None:
         assert theirs is not None
         assert ours is not None
         ours.backup(theirs)
+
+
+async def died_with_the_answer(world: World, system: str, is_it: Callable[[HttpRequest], bool], *, down: float) -> None:
+    """The process dies when the system has answered such a request, and comes back after `down` seconds."""
+    through = world.exchanges[system]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        response = through(request)
+        if is_it(request):
+            raise Crash
+        return response
+
+    world.exchanges[system] = exchange
+    with pytest.raises(Crash):
+        await world.next_sweep()
+    world.exchanges[system] = through
+    world.clock.time += down
+    world.start()
+    await world.settle(patience=7200.0)
+    await world.next_sweep()

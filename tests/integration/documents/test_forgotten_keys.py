@@ -7,34 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from core.ports import HttpRequest, HttpResponse
-from tests.support.crashes import Crash
+from core.ports import HttpRequest
+from tests.support.crashes import died_with_the_answer
 from tests.support.paper import at_rest, bill, billing, is_silent, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
-
-
-async def died_with_the_answer(world: World, path: str) -> None:
-    """The process dies when QuickBooks has answered its write, and comes back five hours later."""
-    through = world.exchanges["quickbooks"]
-
-    def exchange(request: HttpRequest) -> HttpResponse:
-        response = through(request)
-        if request.method == "POST" and re.search(path, request.url):
-            raise Crash
-        return response
-
-    world.exchanges["quickbooks"] = exchange
-    with pytest.raises(Crash):
-        await world.next_sweep()
-    world.exchanges["quickbooks"] = through
-    world.clock.time += 5 * HOUR
-    world.start()
-    await world.settle(patience=2.0 * HOUR)
-    await world.next_sweep()
 
 
 async def forgetful() -> World:
@@ -61,7 +41,10 @@ async def test_a_copy_whose_request_id_may_be_forgotten_is_looked_for_before_it_
         await world.next_sweep()
         (pay if kind == "payment" else credit)(world, invoice, "50.00")
 
-    await died_with_the_answer(world, r"/(invoice|payment|creditmemo)\?")
+    def is_write(request: HttpRequest) -> bool:
+        return request.method == "POST" and re.search(r"/(invoice|payment|creditmemo)\?", request.url) is not None
+
+    await died_with_the_answer(world, "quickbooks", is_write, down=5 * HOUR)
 
     assert len(shown(world, "quickbooks", kind)) == 1
     at_rest(world)

@@ -8,7 +8,7 @@ from core.ports import HttpRequest, HttpResponse
 from core.store import connections
 from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent, stripe
 from tests.support.acting import answer, held
-from tests.support.crashes import Crash
+from tests.support.crashes import died_with_the_answer
 from tests.support.paper import at_rest, bill, pay, shown
 from tests.support.world import World
 
@@ -37,24 +37,14 @@ def attach(world: World, invoice: str, record: dict[str, object]) -> None:
 
 async def died_after(world: World, report: int) -> None:
     """The process dies with the answer to one of its reports in hand, and comes back two days later."""
-    through, reports = world.exchanges["stripe"], list[str]()
+    reports = list[str]()
 
-    def exchange(request: HttpRequest) -> HttpResponse:
-        response = through(request)
+    def is_it(request: HttpRequest) -> bool:
         if "/report_payment" in request.url:
             reports.append(request.url)
-            if len(reports) == report:
-                raise Crash
-        return response
+        return "/report_payment" in request.url and len(reports) == report
 
-    world.exchanges["stripe"] = exchange
-    with pytest.raises(Crash):
-        await world.next_sweep()
-    world.exchanges["stripe"] = through
-    world.clock.time += DAYS
-    world.start()
-    await world.settle(patience=7200.0)
-    await world.next_sweep()
+    await died_with_the_answer(world, "stripe", is_it, down=DAYS)
 
 
 async def two_billed() -> tuple[World, list[str]]:
