@@ -45,7 +45,8 @@ def answer(
     """Decide a hold, or all that --where finds.
 
     An answer counts for exactly the values that were seen. Holds that --where finds are counted first, and answered
-    once a person says yes.
+    once a person says yes; one that ends with the answer to another, as the questions about one customer's objects do
+    with `archive`, needs none.
     """
     if where:
         if len(words) != 1 or digest is not None:
@@ -93,6 +94,7 @@ def _filters(texts: Sequence[str]) -> dict[str, str]:
 
 def _all(desk: Desk, filters: dict[str, str], choice: str, *, is_dry: bool, is_sure: bool) -> int:
     from core.cli.asking import actor
+    from core.store.holds import is_moot
     from core.sync.answers import answer as decide
     from core.sync.bulk import carry_out
 
@@ -101,16 +103,22 @@ def _all(desk: Desk, filters: dict[str, str], choice: str, *, is_dry: bool, is_s
         if found and not is_dry and not is_sure:
             desk.confirm(f"Answer {_counted(found)} with {choice}?", otherwise="--yes")
         who = actor()
+        moot: set[str] = set()
+
+        def decide_open(tx: Tx, one: Hold) -> None:
+            # the answer before may have been the end of this one's customer, or of its cause
+            if is_moot(tx, one.id):
+                moot.add(one.id)
+                return
+            moot.discard(one.id)
+            decide(tx, hub, one.id, choice, actor=who, digest=one.digest)
+
         desk.if_ended = "answers that were given stay; the same command again gives the rest"
-        done, late = carry_out(
-            hub.db,
-            [] if is_dry else found,
-            lambda tx, one: decide(tx, hub, one.id, choice, actor=who, digest=one.digest),
-            goes_on=True,
-        )
+        done, late = carry_out(hub.db, [] if is_dry else found, decide_open, goes_on=True)
     bad = [{"id": one.item.id, "problem": str(one.error)} for one in late]
     holds = [_shown(one, owners) for one in found]
-    told = {"choice": choice, "matched": len(found), "answered": len(done), "bad": bad, "holds": holds}
+    counts = {"matched": len(found), "answered": len(done) - len(moot), "moot": len(moot)}
+    told = {"choice": choice, **counts, "bad": bad, "holds": holds}
     go_on = next_step(desk, filters.get("connection", ""))
     desk.show(told, lambda screen: _draw(screen, told, f"answered {choice}; {go_on}", is_dry=is_dry))
     return FAILED if bad else CHANGES if is_dry and found else OK
@@ -163,4 +171,5 @@ def _draw(screen: Screen, told: dict[str, Any], answered: str, *, is_dry: bool) 
         screen.line(f"{told['matched']} holds would be answered {told['choice']}")
         return
     screen.table(("hold", "problem"), [(one["id"], one["problem"]) for one in told["bad"]], title="not answered")
-    screen.line(f"{told['answered']} of {told['matched']} {answered}")
+    moot = f"; {told['moot']} ended with another one's answer" if told["moot"] else ""
+    screen.line(f"{told['answered']} of {told['matched']} {answered}{moot}")

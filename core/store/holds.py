@@ -153,6 +153,11 @@ def get(tx: Tx, hold_id: str) -> Hold | None:
     return _hold(row) if row else None
 
 
+def is_moot(tx: Tx, hold_id: str) -> bool:
+    """Whether a hold has closed itself, because its cause is gone."""
+    return tx.execute(sa.select(HOLDS.c.state).where(HOLDS.c.id == hold_id)).scalar_one_or_none() == "moot"
+
+
 def listing(
     tx: Tx,
     *,

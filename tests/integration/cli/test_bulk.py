@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from core.store import customers, holds, journal
 from core.store.database import Tx
 from core.store.holds import Held
 from core.sync import registry
-from tests.integration.cli.conftest import Accord, customer_id, edit
+from tests.integration.cli.conftest import Accord, customer_id, edit, only
+from tests.support.acting import all_day
 from tests.support.world import World
 
 
@@ -93,6 +95,19 @@ def imported(accord: Accord, tmp_path: Path, text: str) -> str:
 def fields(world: World, name: str) -> dict[str, Any]:
     """One customer's fields."""
     return dict(world.db.read_now(lambda tx: registry.get(tx, name)).fields)
+
+
+def test_one_answer_ends_the_questions_of_a_customer_that_is_gone_at_two_systems(agreed: World, accord: Accord) -> None:
+    """Archived once: the other question of the same customer needs no answer, and nothing of it failed."""
+    for name in ("stripe", "hubspot"):
+        agreed.lookalikes[name].delete("customer", only(agreed, name))
+    asyncio.run(all_day(agreed))
+    assert {("hubspot", "remote_gone"), ("stripe", "remote_gone")} <= standing(agreed).keys()
+    done = accord("holds", "answer", "--where", "reason=remote_gone", "archive", "--yes", "--json")
+    assert (done.code, done.json["matched"], done.json["answered"]) == (0, 2, 1)
+    assert (done.json["moot"], done.json["bad"]) == (1, [])
+    assert "remote_gone" not in {reason for _, reason in standing(agreed)}
+    assert agreed.db.read_now(customers.count) == 0
 
 
 def test_a_run_is_undone_where_nothing_changed_since(agreed: World, accord: Accord, tmp_path: Path) -> None:
