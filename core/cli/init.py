@@ -12,6 +12,7 @@ from core.cli.desk import Desk
 Named = Annotated[list[str] | None, typer.Option("--connection", metavar="NAME=PROVIDER", help="One account.")]
 Enters = Annotated[list[str] | None, typer.Option("--enters", metavar="NAME=WHO", help="all | marked | none.")]
 Creates = Annotated[list[str] | None, typer.Option("--creates", metavar="NAME=WHO", help="all | none.")]
+Archives = Annotated[list[str] | None, typer.Option("--when-archived", metavar="NAME=WHAT", help="leave | archive.")]
 Emails = Annotated[list[str] | None, typer.Option("--match-email", metavar="NAME", help="Link by e-mail there.")]
 Places = Annotated[list[str] | None, typer.Option("--external-id", metavar="NAME=PLACE", help="Where ids are kept.")]
 Originates = Annotated[
@@ -34,6 +35,7 @@ def init(  # noqa: PLR0913 - each is an option
     mints: Annotated[str | None, typer.Option(metavar="NAME", help="Where customers come from.")] = None,
     enters: Enters = None,
     creates: Creates = None,
+    when_archived: Archives = None,
     match_email: Emails = None,
     external_id: Places = None,
     setting: Settings = None,
@@ -45,9 +47,9 @@ def init(  # noqa: PLR0913 - each is an option
 ) -> int:
     """Write accord.toml.
 
-    Asks which accounts there are, who may enter the registry, what may be created where, and where invoices are made
-    and copied to; or takes it from the options. What is left out is the cautious choice. No secret is asked for:
-    `accord connect NAME` does that.
+    Asks which accounts there are, who may enter the registry, what may be created and archived where, and where
+    invoices are made and copied to; or takes it from the options. What is left out is the cautious choice. No secret is
+    asked for: `accord connect NAME` does that.
     """
     from core.cli.init_choices import Flags
     from core.cli.init_file import write_first
@@ -57,6 +59,7 @@ def init(  # noqa: PLR0913 - each is an option
         mints=mints,
         enters=enters or [],
         creates=creates or [],
+        when_archived=when_archived or [],
         match_email=match_email or [],
         external_id=external_id or [],
         settings=setting or [],

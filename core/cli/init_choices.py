@@ -24,6 +24,10 @@ CREATES: Final[Mapping[str, str]] = {
     "all": "every registry customer that is not there is created there",
     "none": "nobody is created there; who is there already is kept in agreement",
 }
+ARCHIVES: Final[Mapping[str, str]] = {
+    "leave": "a customer's object there stays as it is when the customer is archived in the registry",
+    "archive": "it is archived there, too; where it was changed there, owes, or has open documents, a person is asked",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Flags:
     mints: str | None = None
     enters: Sequence[str] = ()
     creates: Sequence[str] = ()
+    when_archived: Sequence[str] = ()
     match_email: Sequence[str] = ()
     external_id: Sequence[str] = ()
     settings: Sequence[str] = ()
@@ -50,6 +55,7 @@ class Choice:
     provider: str
     enters: str = "marked"
     creates: str = "none"
+    when_archived: str = "leave"
     match_email: bool = False
     external_id_field: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -71,8 +77,7 @@ def from_flags(flags: Flags, providers: Mapping[str, Provider]) -> list[Choice]:
             cure = "leave out one of the two options"
             raise InvalidInputError(f"is {scope!r} for {name}, where customers come from", field="--enters", cure=cure)
         _change(chosen, "--enters", name, enters=_scope("--enters", scope, ENTERS))
-    for name, scope in _pairs(flags.creates, "--creates", "NAME=WHO"):
-        _change(chosen, "--creates", name, creates=_scope("--creates", scope, CREATES))
+    _towards(chosen, flags)
     for name in flags.match_email:
         _change(chosen, "--match-email", name, match_email=True)
     for name, place in _pairs(flags.external_id, "--external-id", "NAME=PLACE"):
@@ -83,6 +88,14 @@ def from_flags(flags: Flags, providers: Mapping[str, Provider]) -> list[Choice]:
         _change(chosen, "--setting", name, settings={**known, setting: value})
     _documents(chosen, flags, providers)
     return list(chosen.values())
+
+
+def _towards(chosen: dict[str, Choice], flags: Flags) -> None:
+    """What the registry's customers may become there."""
+    for name, scope in _pairs(flags.creates, "--creates", "NAME=WHO"):
+        _change(chosen, "--creates", name, creates=_scope("--creates", scope, CREATES))
+    for name, what in _pairs(flags.when_archived, "--when-archived", "NAME=WHAT"):
+        _change(chosen, "--when-archived", name, when_archived=_scope("--when-archived", what, ARCHIVES))
 
 
 def _documents(chosen: dict[str, Choice], flags: Flags, providers: Mapping[str, Provider]) -> None:
@@ -181,7 +194,16 @@ def _ask_connection(desk: Desk, name: str, provider: Provider, mints: bool) -> C
     if provider.manifest.metadata is not None:
         desk.note("do its customers carry an id of yours already? (metadata.KEY at Stripe, a property at HubSpot)")
         place = ask("where (blank: they do not)", "")
-    return Choice(name, provider.manifest.provider, enters, creates, emails, place or None, _ask_parts(desk, provider))
+    return Choice(
+        name,
+        provider.manifest.provider,
+        enters=enters,
+        creates=creates,
+        match_email=emails,
+        external_id_field=place or None,
+        settings=_ask_parts(desk, provider),
+        when_archived=_ask_archiving(desk, provider),
+    )
 
 
 def _ask_parts(desk: Desk, provider: Provider) -> dict[str, str]:
@@ -192,6 +214,15 @@ def _ask_parts(desk: Desk, provider: Provider) -> dict[str, str]:
         if typer.confirm(f"keep a {part.title}?", default=False, err=True):
             asked[part.setting] = "true"
     return asked
+
+
+def _ask_archiving(desk: Desk, provider: Provider) -> str:
+    """What becomes of archived customers' objects, where anything can but their deletion."""
+    if not provider.manifest.archives:
+        return "leave"
+    desk.note("what becomes of a customer's object there when the customer is archived in the registry?")
+    _explain(desk, ARCHIVES)
+    return _ask_one(desk, "archived customers", tuple(ARCHIVES), "leave")
 
 
 def _explain(desk: Desk, words: Mapping[str, str]) -> None:

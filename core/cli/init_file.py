@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.cli.desk import OK, Desk
 from core.cli.drafts import put, redrafted
-from core.cli.init_choices import CREATES, ENTERS, Choice, Flags, by_asking, from_flags
+from core.cli.init_choices import ARCHIVES, CREATES, ENTERS, Choice, Flags, by_asking, from_flags
 from core.errors import ConfigError, InvalidInputError, StorageError
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ def _table(choice: Choice, provider: Provider) -> Iterator[str]:
     yield "# which registry customers may be created here: all | filter (see the example) | none"
     yield f"# {choice.creates}: {CREATES[choice.creates]}"
     yield f"creates = {_quoted(choice.creates)}"
+    if manifest.archives or choice.when_archived != "leave":
+        yield "# when a customer is archived in the registry: leave | archive"
+        yield f"# {choice.when_archived}: {ARCHIVES[choice.when_archived]}"
+        yield f"when_archived = {_quoted(choice.when_archived)}"
     yield "# link an object to the one customer with the same e-mail address; false: ask a person"
     yield f"match_email = {'true' if choice.match_email else 'false'}"
     if choice.external_id_field is not None:
@@ -152,6 +156,7 @@ def _summary(choices: Sequence[Choice]) -> str:
             f"    enters  {one.enters}: {ENTERS[one.enters]}",
             f"    creates {one.creates}: {CREATES[one.creates]}",
         ]
+        lines += [f"    archived customers: {ARCHIVES['archive']}"] if one.when_archived == "archive" else []
         lines += [f"    originates {', '.join(one.originates)}"] if one.originates else []
         lines += [f"    mirrors {', '.join(one.mirrors)} {_since(one)}"] if one.mirrors else []
     if all(one.enters != "all" for one in choices):

@@ -12,7 +12,7 @@ import pytest
 import run_daemon
 from config.file import load_config
 from core.cli.desk import Desk
-from core.cli.init_choices import CREATES, ENTERS, Flags
+from core.cli.init_choices import ARCHIVES, CREATES, ENTERS, Flags
 from core.cli.init_file import write_first
 from core.errors import InvalidInputError
 from core.model.documents import KINDS
@@ -51,7 +51,7 @@ def test_every_option_reaches_the_file(accord: Accord, file: Path) -> None:
     options = [
         *("--originates", "stripe-eu=invoice,payment", "--mirrors", "books=invoice", "--since", "books=2026-02-01"),
         *("--mints", "stripe-eu", "--creates", "books=all", "--enters", "books=none", "--match-email", "books"),
-        *("--external-id", "stripe-eu=metadata.customer_né"),
+        *("--external-id", "stripe-eu=metadata.customer_né", "--when-archived", "books=archive"),
         *("--setting", "books.realm_id=91", "--setting", 'books.base_url=https://x.test/"\\'),
     ]
     assert accord("init", *BOTH, *options, "--yes").code == 0
@@ -59,6 +59,7 @@ def test_every_option_reaches_the_file(accord: Accord, file: Path) -> None:
     scopes = config.policy.connections
     assert (scopes["stripe-eu"].enters, scopes["stripe-eu"].creates) == ("all", "none")
     assert scopes["stripe-eu"].external_id_field == "metadata.customer_né"
+    assert (scopes["stripe-eu"].when_archived, scopes["books"].when_archived) == ("leave", "archive")
     assert (scopes["books"].enters, scopes["books"].creates, scopes["books"].match_email) == ("none", "all", True)
     assert scopes["stripe-eu"].documents == DocumentPolicy(originates=("invoice", "payment"))
     assert scopes["books"].documents == DocumentPolicy(mirrors=("invoice",), since="2026-02-01")
@@ -110,6 +111,8 @@ def test_a_link_stays_a_link_to_the_file_that_is_overwritten(accord: Accord, fil
         ((*BOTH, "--enters", "books=filter"), "edit the file afterwards"),
         ((*BOTH, "--creates", "books=some"), "all | none"),
         ((*BOTH, "--enters", "books"), "NAME=WHO"),
+        ((*BOTH, "--when-archived", "stripe-eu=archive"), "Stripe can only delete a customer"),
+        ((*BOTH, "--when-archived", "books=delete"), "leave | archive"),
         ((*BOTH, "--originates", "stripe-eu=invoices"), "Stripe makes invoice, payment, credit_note; or all"),
         ((*BOTH, "--originates", "other=all"), "there is no connection 'other'"),
         (("--connection", "crm=hubspot", "--originates", "crm=all"), "HubSpot makes none"),
@@ -213,7 +216,7 @@ def test_a_person_is_asked_in_plain_words(answering: Any, file: Path) -> None:
     assert minting.external_id_field == "metadata.no"
 
 
-BILLED = ("n", "y", "books", "n", "y", "stripe-eu", "n", "stripe-eu", *("", "", "") * 2, "")
+BILLED = ("n", "y", "books", "n", "y", "stripe-eu", "n", "stripe-eu", *("", "", "") * 2, "", "")
 """Books and an account at Stripe, with nothing but defaults."""
 
 
@@ -246,10 +249,21 @@ def test_nobody_has_to_have_documents(answering: Any, file: Path, answers: tuple
     assert read(file).policy.connections["books"].documents == DocumentPolicy()
 
 
+@pytest.mark.parametrize(("said", "wanted"), [("archive", "archive"), ("", "leave")])
+def test_a_person_is_asked_what_becomes_of_archived_customers(
+    answering: Any, file: Path, said: str, wanted: str
+) -> None:
+    """Only where anything else than deletion can become of them; left alone is the default."""
+    shown = answering("n", "y", "books", "n", "n", "books", "", "", "", said, "n", "y")
+    assert shown.count("is archived in the registry?") == 1
+    assert (ARCHIVES["archive"] in shown.split("This will be written:")[1]) == (wanted == "archive")
+    assert read(file).policy.connections["books"].when_archived == wanted
+
+
 @pytest.mark.parametrize(("said", "settings"), [("y", {"billing_contact": "true"}), ("", {})])
 def test_a_person_is_asked_for_billing_contacts(answering: Any, file: Path, said: str, settings: Any) -> None:
     """Only where the provider has such a thing; not asked for is the default."""
-    shown = answering("y", "", "n", "n", "n", "", "", "", "", "", said, "y")
+    shown = answering("y", "", "n", "n", "n", "", "", "", "", "", said, "", "y")
     assert "a second object for company customers, with their email and phone" in shown
     assert read(file).connections["hubspot"].settings == settings
 
