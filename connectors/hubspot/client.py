@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.hubspot.errors import Day, error_from
 from connectors.hubspot.manifest import BURST, BURST_MILLISECONDS
 from connectors.hubspot.wire import PATHS, ObjectType
-from core.errors import AccordError, AmbiguousError, ReauthorizeError, RetryError
+from core.errors import AccordError, AmbiguousError, GoneError, ReauthorizeError, ReplyError, RetryError
 from core.http.bounds import MOST_BYTES, hurried
 from core.http.limits import RateLimiter
 from core.http.retry import with_retries
@@ -114,9 +114,16 @@ class HubSpotClient:
         await self._call("objects", options, is_write=True, object_type=object_type)
 
     async def associations(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, str]]) -> bytes:
-        """What objects of one type are to those of another: up to 1,000 of them, each from a cursor on."""
+        """What objects of one type are to those of another: up to 1,000 of them, each from a cursor on.
+
+        ReplyError for a 404 of the whole call: of objects without any HubSpot says so one by one, and taken for that,
+        a hundred companies would have lost their parents, and a hundred invoices their lines.
+        """
         path = self._between(origin, target, "read")
-        return await self._read("objects", "POST", path, body={"inputs": list(inputs)})
+        try:
+            return await self._read("objects", "POST", path, body={"inputs": list(inputs)})
+        except GoneError as error:
+            raise ReplyError(f"HubSpot does not tell what {PATHS[origin]} are tied to: {error}") from error
 
     async def associate(self, origin: ObjectType, target: ObjectType, inputs: Sequence[Mapping[str, Any]]) -> bytes:
         """Tie objects of one type to those of another: up to 2,000."""

@@ -16,8 +16,7 @@ from core.store.database import Tx
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
-from core.sync.documents import by_hand
-from core.sync.documents.came_in import base_of_left
+from core.sync.documents import by_hand, let_go
 from core.sync.documents.marking import wake_what_it_settles
 from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
@@ -183,7 +182,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
 def _let_go(tx: Tx, hub: Hub, row: MappingRow, hold: Hold, actor: str) -> None:
     # its object stays known as its own: else it would enter as a new customer, and be made everywhere
     kept = None if hold.reason == holds.MERGED else row.remote_id
-    base = base_of_left(tx, row) if row.kind in KINDS else {}
+    base = let_go.base_of(tx, row, hold) if row.kind in KINDS else {}
     _replace(tx, hub, row, actor, remote_id=kept, state="excluded", base=base)
     if row.kind == KIND and not row.part:
         let_go_parts(tx, hub, row, actor)
@@ -192,6 +191,7 @@ def _let_go(tx: Tx, hub: Hub, row: MappingRow, hold: Hold, actor: str) -> None:
         parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
     else:
         wake_what_it_settles(tx, hub, row, hold.id)
+        _look_again(tx, hub, hold)  # of what went back of it a person is asked all the same
 
 
 def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None:

@@ -89,7 +89,7 @@ class InvoiceReader:
         for some in batches.slices(marks, MANIFEST.read_batch):
             asked = self._documents.properties("invoice")
             there = await self.whole(_by_id(await read_batch(self._client, "invoice", some, asked, ACCORD_REF)))
-            found |= {str(decoded(one.raw, FramedInvoice).object.properties.get(ACCORD_REF)): one for one in there}
+            found |= {mark: one for one in there if (mark := _mark_in(one, some))}
         return found
 
     async def copies(self, records: Sequence[msgspec.Raw]) -> tuple[list[Sighting], list[Bad]]:
@@ -125,10 +125,7 @@ class InvoiceReader:
         asked: list[dict[str, str]] = [{"id": hubspot_id} for hubspot_id in ids]
         while asked:
             some, asked = asked[: MANIFEST.read_batch], asked[MANIFEST.read_batch :]
-            try:
-                answer = decoded(await self._client.associations("invoice", object_type, some), AssociationResults)
-            except GoneError:
-                continue
+            answer = decoded(await self._client.associations("invoice", object_type, some), AssociationResults)
             asked += batches.tied(answer, found, (INVOICE_TO[object_type],), object_type)
         return {hubspot_id: sorted(dict.fromkeys(others), key=int) for hubspot_id, others in found.items()}
 
@@ -141,6 +138,18 @@ class InvoiceReader:
             if not set(some) <= found.keys() | told_missing:
                 raise ReplyError("HubSpot's answer leaves out line items of an invoice")
         return found
+
+
+def _mark_in(seen: Sighting, asked: Sequence[str]) -> str:
+    """Which of the markers that were asked for an invoice carries.
+
+    One that cannot be read has it among its bytes. It is there, and must not be made once more; whoever looks at it
+    says what is wrong with it, and those that were asked for beside it go on.
+    """
+    try:
+        return str(decoded(seen.raw, FramedInvoice).object.properties.get(ACCORD_REF))
+    except ReplyError:
+        return next((one for one in asked if f'"{one}"'.encode() in seen.raw), "")
 
 
 def _remote_id(hubspot_id: str) -> str:

@@ -103,11 +103,8 @@ class Reader:
         found: dict[str, list[str]] = {hubspot_id: [] for hubspot_id in ids}
         asked: list[dict[str, str]] = [{"id": hubspot_id} for hubspot_id in dict.fromkeys(ids)]
         while asked:
-            try:
-                told = await self._client.associations(object_type, "company", asked[: MANIFEST.read_batch])
-                answer = decoded(told, AssociationResults)
-            except GoneError:
-                answer = AssociationResults([])
+            told = await self._client.associations(object_type, "company", asked[: MANIFEST.read_batch])
+            answer = decoded(told, AssociationResults)
             asked = asked[MANIFEST.read_batch :] + batches.tied(answer, found, types, object_type)
         return found
 

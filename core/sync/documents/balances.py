@@ -208,7 +208,7 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
                 field="applications",
                 limit="nothing is booked twice",
                 cure="delete there what was booked by hand, and this is booked instead; or leave it: it is the same, or"
-                " what came in there is paid back. Of what is left nobody is asked to book a later refund",
+                " what came in there is paid back",
             )
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.errors import BugError, ReplyError
+from core.model import holds
+from core.model.holds import HoldDraft
+from core.model.merge import digest_of
 from core.model.remote import Mark
 from core.ports import Missing, Probe, Sighting
-from core.sync.documents.standing import Copy
+from core.sync.documents.standing import Copy, named_of
 from core.sync.hub import Connection, Hub
 
 
@@ -33,3 +38,15 @@ def _carries(connection: Connection, kind: str, sighting: Sighting, mark: str) -
         if mark.encode() in sighting.raw:
             raise ReplyError(f"{sighting.id} carries this copy's mark and cannot be read: {error}") from error
         return False
+
+
+def several(copy: Copy, ours: Sequence[Sighting]) -> HoldDraft:
+    """More than one object carries the copy's marker: a person made one of another, or a write landed very late."""
+    detail: dict[str, object] = {
+        **named_of(copy.paper),
+        "problem": "several objects carry this copy's mark",
+        "cure": "take out there those that are not it, then retry: the one that is left is the copy",
+        "candidates": sorted(one.id for one in ours),
+    }
+    digest = digest_of(holds.REJECTED, sorted(one.id for one in ours))
+    return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest)

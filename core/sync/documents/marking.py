@@ -169,9 +169,18 @@ def _settling(connection: Connection) -> tuple[str, ...]:
 
 def mark_mappings(tx: Tx, hub: Hub, rows: Iterable[MappingRow], *, reason: str, trace: str) -> None:
     """Mark documents' mappings dirty, each at its connection."""
+    _mark(tx, hub, [one for one in rows if one.state in ("live", "pending")], reason, trace)
+
+
+def mark_let_go(tx: Tx, hub: Hub, rows: Iterable[MappingRow], *, reason: str, trace: str) -> None:
+    """Mark copies that a person let go of: what goes back of them is asked about."""
+    _mark(tx, hub, [one for one in rows if one.state == "excluded"], reason, trace)
+
+
+def _mark(tx: Tx, hub: Hub, rows: Iterable[MappingRow], reason: str, trace: str) -> None:
     by_place: dict[tuple[str, str], list[str]] = {}
     for one in rows:
-        if one.state in ("live", "pending") and one.connection in hub.connections:
+        if one.connection in hub.connections:
             by_place.setdefault((one.connection, one.kind), []).append(work.mapping_subject(one.id))
     for (connection, kind), subjects in sorted(by_place.items()):
         work.mark(tx, connection, subjects, reason=reason, trace=trace, now=hub.clock.now(), kind=kind)

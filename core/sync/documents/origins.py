@@ -25,6 +25,7 @@ from core.sync.documents.marking import Named, mark_documents, mark_mappings, re
 from core.sync.documents.reading import read_all
 from core.sync.documents.splitting import split_again
 from core.sync.documents.standing import Copy, named_of
+from core.sync.documents.strays import strays
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.figures import mark_owners
@@ -63,16 +64,20 @@ def _sort(connection: Connection, found: Found, name: str, one: Sighting | Missi
 
 
 def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Report) -> None:
-    taken = take(tx, hub, connection, found.kind, found.there)
+    odd = strays(tx, hub, connection, found.kind, found.there)
+    there = [one for one in found.there if one.sighting.id not in odd]
+    raws = {one.sighting.id: ascii(one.sighting.raw) for one in found.there}
+    trouble = found.trouble | {found.rows[name]: Trouble(error, raw=raws[name]) for name, error in odd.items()}
+    taken = take(tx, hub, connection, found.kind, there)
     waits = {found.rows[name]: why for name, why in taken.waits.items()}
-    dealt_with(tx, connection, [row for one in found.there if (row := found.rows[one.sighting.id]) not in waits])
+    dealt_with(tx, connection, [row for one in there if (row := found.rows[one.sighting.id]) not in waits])
     # of a customer that is out of scope, say: nothing that is read of it again would change that
     ownerless.park(tx, connection.name, {row: why for row, why in waits.items() if rests(why)})
     for row, why in waits.items():
         if not rests(why):
             until = hub.clock.now() + back_off(hub.timing, row.attempts)
             work.postpone(tx, connection.name, {row.subject: until}, reason=why)
-    record_trouble(tx, hub, connection, found.trouble)
+    record_trouble(tx, hub, connection, trouble)
     for missing in found.gone:
         if missing.survivor:
             # it goes by another id: a refund, say, names the charge, and the payment is what is known
@@ -83,7 +88,7 @@ def _store(tx: Tx, hub: Hub, connection: Connection, found: Found, report: Repor
     report.pulled += taken.changed
     report.held += taken.held
     report.waiting += len(waits)
-    report.failed += len(found.trouble)
+    report.failed += len(trouble)
 
 
 def _gone(tx: Tx, hub: Hub, connection: Connection, kind: str, remote_id: str, row: DirtyRow) -> None:

@@ -22,6 +22,7 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync.batch import Report
+from core.sync.documents import by_hand, let_go
 from core.sync.documents.copies import close_holds, hold, wait
 from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
@@ -97,7 +98,7 @@ def _stays(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes,
     if answer is not None:
         hold_rows.spend(tx, connection.name, [(copy.subject, "")])
     if answer is not None and answer.answer == ACCEPT:
-        return _accepted(tx, hub, connection, copy, routes, actor=answer.actor or BY_HAND)
+        return _accepted(tx, hub, connection, copy, routes, report, actor=answer.actor or BY_HAND)
     if answer is not None and answer.answer == REBOOK and _is_void(connection, copy):
         _let_go(tx, hub, connection, copy, "rebooked where it belongs", actor=answer.actor or BY_HAND)
         return False
@@ -135,7 +136,9 @@ def misplaced(connection: Connection, copy: Copy, routes: Routes) -> HoldDraft:
     return HoldDraft(reason=holds.ENTITY_CHANGED, detail=detail, digest=digest)
 
 
-def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes, *, actor: str) -> bool:
+def _accepted(
+    tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Routes, report: Report, *, actor: str
+) -> bool:
     now = hub.clock.now()
     if not references(copy.paper.document):
         entity = routes.owner(copy.paper).entity
@@ -143,8 +146,9 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, copy: Copy, routes: Rout
         mappings.update(tx, [msgspec.structs.replace(copy.mapping, base=base, updated_at=now)])
         return True
     # what it settles has no object here to be compared with
-    excluded = msgspec.structs.replace(copy.mapping, state="excluded", base={}, updated_at=now)
+    excluded = msgspec.structs.replace(copy.mapping, state="excluded", base=by_hand.kept(copy.mapping), updated_at=now)
     mappings.update(tx, [excluded])
+    let_go.ask(tx, hub, connection, [excluded], report, copy.row.trace)
     _journal(tx, hub, copy, "stays in these books", actor=actor)
     dealt_with(tx, connection, [copy.row])
     return False

@@ -18,6 +18,7 @@ from core.store.mappings import MappingRow
 from core.store.text import chunks
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.documents import let_go
 from core.sync.documents.balances import with_others
 from core.sync.documents.copies import commit_intents, decide, hold
 from core.sync.documents.deciding import gone
@@ -51,6 +52,7 @@ class Waiting:
     strangers: dict[Named, DirtyRow] = field(default_factory=dict)
     """What settles invoices here and is nobody's: neither taken nor copied."""
     open: list[tuple[DirtyRow, MappingRow, Paper, Intent]] = field(default_factory=list)
+    let_go: list[tuple[DirtyRow, MappingRow]] = field(default_factory=list)
     done: list[DirtyRow] = field(default_factory=list)
 
 
@@ -70,7 +72,7 @@ async def reconcile_documents(
         later = dict.fromkeys((row.subject for row in rows), hub.clock.now() + hub.timing.changes_every)
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, later, is_attempt=False))
         return report
-    await hub.db.run(lambda tx: _done(tx, hub, connection, waiting.done))
+    await hub.db.run(lambda tx: _done(tx, hub, connection, waiting, report))
     await take_origins(hub, connection, waiting.origins, report)
     await look_at_settled(hub, connection, waiting.strangers)
     for dirty, mapping, paper, intent in waiting.open:
@@ -94,7 +96,11 @@ async def reconcile_documents(
     return report
 
 
-def _done(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow]) -> None:
+def _done(tx: Tx, hub: Hub, connection: Connection, waiting: Waiting, report: Report) -> None:
+    """What nothing is read or written for."""
+    for row, mapping in waiting.let_go:
+        let_go.ask(tx, hub, connection, [mapping], report, row.trace)
+    rows = [*waiting.done, *(row for row, _ in waiting.let_go)]
     dealt_with(tx, connection, rows)
     count_again(tx, hub, connection, rows)
 
@@ -153,6 +159,8 @@ def _sort_mapped(
     elif mapping.id in unknown:
         # of what was let go of, too: it may have been made
         found.open.append((row, mapping, paper, unknown[mapping.id]))
+    elif mapping.state == "excluded" and paper.origin != connection.name:
+        found.let_go.append((row, mapping))
     elif mapping.state in (mappings.ENDED, "excluded"):
         found.done.append(row)
     elif paper.origin == connection.name:

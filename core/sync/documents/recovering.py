@@ -17,8 +17,8 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.batch import Report
-from core.sync.documents.copies import wait
-from core.sync.documents.finding import find_own
+from core.sync.documents.copies import hold, wait
+from core.sync.documents.finding import find_own, several
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.offering import fresh_mapping
@@ -45,8 +45,8 @@ def forget_listings(tx: Tx, hub: Hub) -> None:
 async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], report: Report) -> list[Copy]:
     """The same copies; those that are there already although nobody remembers it are linked.
 
-    Left out are those that are there and cannot be read (they are seen among the failures), and those that may be in
-    another entity's books, until these were asked.
+    Left out are those that are there and cannot be read (they are seen among the failures), those that are there more
+    than once (a person is asked which it is), and those that may be in another entity's books, until these were asked.
     """
     day = await hub.db.read(restored_on)
     if day is None:
@@ -65,6 +65,10 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
             if len(own) == 1:
                 linked = await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, c, o))  # type: ignore[misc]
                 found += [linked] if linked else []
+                continue
+            if own:
+                await hub.db.run(lambda tx, c=looked_at, o=own: hold(tx, hub, connection, c, several(c, o)))  # type: ignore[misc]
+                report.held += 1
                 continue
             if not await _is_elsewhere_told(hub, connection, looked_at, report):
                 continue

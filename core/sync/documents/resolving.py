@@ -14,18 +14,15 @@ from __future__ import annotations
 import msgspec
 
 from core.errors import ReplyError
-from core.model import holds
-from core.model.holds import HoldDraft
-from core.model.merge import digest_of
 from core.ports import Written
 from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
 from core.sync.documents.copies import hold
-from core.sync.documents.finding import find_own
+from core.sync.documents.finding import find_own, several
 from core.sync.documents.sending import CREATE, commit_written, is_repeatable, key_helps, send_steps
-from core.sync.documents.standing import Copy, named_of
+from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
@@ -88,14 +85,7 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
         if len(ours) == 1:
             commit_written(tx, hub, connection, copy, intent, Written(ours[0]), report)
         elif ours and _is_wanted(tx, copy):
-            detail: dict[str, object] = {
-                **named_of(copy.paper),
-                "problem": "several objects carry this copy's mark",
-                "cure": "take out there those that are not it, then retry: the one that is left is the copy",
-                "candidates": sorted(one.id for one in ours),
-            }
-            digest = digest_of(holds.REJECTED, sorted(one.id for one in ours))
-            hold(tx, hub, connection, copy, HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest))
+            hold(tx, hub, connection, copy, several(copy, ours))
         else:
             # none; or several of a copy that was let go of, and nobody is asked which of them it is
             _give_up(tx, hub, connection, copy, intent)

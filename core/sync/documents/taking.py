@@ -24,6 +24,7 @@ from core.store.observations import Observation
 from core.sync.documents.marking import (
     OF_ERASED,
     TO_BE_COPIED,
+    mark_let_go,
     mark_mappings,
     no_customer_yet,
     no_invoice_yet,
@@ -329,6 +330,7 @@ def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], f
     copies = [row for some in rows.values() for row in some if row.connection != connection.name]
     made = [row for row in copies if row.remote_id is not None]
     mark_mappings(tx, hub, made, reason="the document changed", trace=trace)
+    mark_let_go(tx, hub, copies, reason="the document changed", trace=trace)
     # a copy that was never made did not change: what it waits for is to be made
     mark_mappings(tx, hub, [row for row in copies if row.remote_id is None], reason=TO_BE_COPIED, trace=trace)
     mark_mappings(tx, hub, _refused(tx, connection, moved), reason=TO_BE_COPIED, trace=trace)

@@ -25,6 +25,7 @@ from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.accounting import Unaccounted, unaccounted
 from core.sync.documents.grounds import Ground, grounds, is_over, sound
+from core.sync.documents.let_go import to_book
 from core.sync.documents.marking import named_in
 from core.sync.documents.offering import NOTHING_TO_COPY, is_of_outside, is_wanted
 from core.sync.documents.routing import Routes
@@ -234,7 +235,7 @@ def _waiting(
 def outcome_of(paper: Paper, row: MappingRow | None, route: Route) -> str:
     """How a document's copy stands: matched, missing, differs, left, unrouted, or outside of what is to be there."""
     if row is not None and row.state == "excluded" and (row.remote_id is not None or route != "elsewhere"):
-        return "left"
+        return "left" if to_book(paper, row) is None else "differs"
     if row is not None and row.remote_id is not None:
         return "matched" if is_equal(paper, row) else "differs"
     if route in ("elsewhere", "unknown"):

@@ -11,7 +11,7 @@ import pytest
 from core.store.holds import Hold
 from core.store.tables import HOLDS
 from core.sync.documents.tie_out import tie_out
-from tests.support.acting import answer, failing, held, waiting
+from tests.support.acting import failing, held, waiting
 from tests.support.paper import an_hour_later, bill, billing, pay, shown
 from tests.support.world import World
 
@@ -314,18 +314,3 @@ def watched(world: World) -> Any:
     """Counts the holds that were ever opened from now on."""
     before = world.db.read_now(lambda tx: len(list(tx.rows(HOLDS.select()))))
     return lambda: world.db.read_now(lambda tx: len(list(tx.rows(HOLDS.select())))) - before
-
-
-async def test_whoever_leaves_a_payment_that_is_booked_by_hand_is_told_that_its_refunds_are_not_asked_about() -> None:
-    """It has no copy from then on; a refund weeks later is the bookkeeper's, too, and nothing said so."""
-    world, invoice, copy = await billed()
-    pay(world, copy, "119.00", BOOKS)
-    await world.next_sweep()
-    payment = pay(world, invoice, "119.00")
-    await world.next_sweep()
-    (asked,) = held(world)
-    assert "nobody is asked to book a later refund" in str(asked.detail["cure"])
-    await answer(world, asked, "leave")
-    world.lookalikes["stripe"].edit("payment", payment, {"refunded": "19.00"})
-    await world.next_sweep()
-    assert held(world) == []

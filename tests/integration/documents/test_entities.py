@@ -419,3 +419,8 @@ async def test_a_payment_that_stays_in_books_which_its_invoice_has_left_is_left_
         (US, "payment", "119.00", "ann")
     ]
     assert closed(world)["is_tied"]
+    (payment,) = world.lookalikes["stripe"].neutral("payment")
+    world.lookalikes["stripe"].edit("payment", payment, {"refunded": "19.00"})
+    await world.next_sweep()
+    (refund,) = held(world)
+    assert (refund.connection, refund.reason, refund.detail["amount"]) == (US, "by_hand", "19.00")

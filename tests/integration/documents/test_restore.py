@@ -120,5 +120,38 @@ async def test_a_payment_that_was_copied_after_the_backup_and_cannot_be_read_is_
     assert any("cannot be read" in one.message for one in failing(world))
 
 
+async def test_a_copy_that_is_there_twice_after_a_restore_is_asked_about_and_not_made_a_third_time() -> None:
+    """Somebody had made another payment of the copy, note and all: neither was linked, and 19.00 were booked again."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    pay(world, invoice, "19.00")
+    await world.next_sweep()
+    books = world.lookalikes["quickbooks"]
+    ((copy_id, booked),) = books.neutral("payment").items()
+    wanted = ("customer", "currency", "amount", "received_on")
+    other = books.edit("payment", None, {name: booked[name] for name in wanted})
+    raw = books.objects("payment")
+    assert isinstance(raw[other], dict)
+    assert isinstance(raw[copy_id], dict)
+    raw[other]["PrivateNote"] = raw[copy_id]["PrivateNote"]
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert sorted(books.neutral("payment")) == sorted([copy_id, other])
+    (asked,) = held(world)
+    assert (asked.reason, asked.detail["candidates"]) == ("rejected", sorted([copy_id, other]))
+    books.delete("payment", other)
+    await answer(world, asked, "retry")
+    await world.next_sweep()
+    assert list(books.neutral("payment")) == [copy_id]
+    assert held(world) == []
+
+
 def _numbers(world: World) -> Counter[str]:
     return Counter(one["number"] for one in shown(world, "quickbooks"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -947,12 +948,41 @@ def test_line_items_that_are_left_out_make_a_bad_reply(world: Any, copyist: Copy
         copyist.look()
 
 
-def test_ties_that_are_told_with_404_are_none(world: Any, copyist: Copyist, contact: str) -> None:
-    """As HubSpot answers where nobody has any."""
+@pytest.mark.parametrize("ends", ["invoices/contacts", "invoices/line_items", "companies/companies"])
+def test_ties_that_are_told_with_404_could_not_be_read(world: Any, copyist: Copyist, contact: str, ends: str) -> None:
+    """They counted as none: an invoice without lines, or owner; a company whose parent somebody had taken off."""
     copyist.send(copyist.step(invoice(contact)))
-    on(world, "invoices/contacts/batch/read", saying(404, {"status": "error", "category": "OBJECT_NOT_FOUND"}))
+    firm = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"})
+    on(world, f"{ends}/batch/read", saying(404, {"status": "error", "category": "OBJECT_NOT_FOUND"}))
+    ids = {"customer": [firm], "invoice": [copyist.remote_id]}
+    kind = "customer" if ends.startswith("companies") else "invoice"
 
-    assert copyist.read().customer == ""
+    with pytest.raises(ReplyError, match="does not tell what"):
+        world.run(world.connector.read(kind, ids[kind]))
+
+
+def test_an_invoice_that_cannot_be_read_keeps_no_other_from_being_found(
+    world: Any, copyist: Copyist, contact: str
+) -> None:
+    """Half a letter in one of them, and none of a batch of creates in doubt was ever found."""
+    writes = creates(copyist, contact, 2)
+    made = world.run(world.connector.write(writes))
+    repeats = [msgspec.structs.replace(one, is_repeat=True) for one in writes]
+
+    def odd(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        body = re.sub(rb'"accord_ref": ?"instance.m0.1"', rb'\g<0>,"note":"\\ud800"', answer.body)
+        return HttpResponse(answer.status, answer.headers, body)
+
+    on(world, "invoices/batch/read", odd)
+
+    first, second = world.run(world.connector.write(repeats))
+
+    assert isinstance(second, Written)
+    assert second.sighting.id == made[1].sighting.id
+    assert isinstance(first, Written)
+    assert first.sighting.id == made[0].sighting.id
+    assert len(invoices_of(world)) == 2
 
 
 def test_an_invoice_with_more_lines_than_a_page_of_ties(copyist: Copyist, contact: str) -> None:

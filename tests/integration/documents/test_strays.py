@@ -1,0 +1,61 @@
+"""An invoice that a person made of a copy: it carries the copy's mark, and is a document of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.sync.documents.tie_out import is_tied
+from tests.integration.documents.test_grounds import closed
+from tests.integration.documents.test_payments_at_copies import BACK, billed
+from tests.support.acting import failing, held
+from tests.support.paper import LINE, bill, papers
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def another() -> tuple[World, str]:
+    """A bookkeeper made another invoice of a copy, private note and all. Its id."""
+    world, _, copy = await billed(BACK)
+    books = world.lookalikes["quickbooks"]
+    made = bill(world, "quickbooks", {**LINE, "amount": "100.00", "tax": "0"}, number="BY-HAND-1")
+    raw = books.objects("invoice")
+    (theirs, ours) = (raw[made], raw[copy])
+    assert isinstance(theirs, dict)
+    assert isinstance(ours, dict)
+    theirs["PrivateNote"] = ours["PrivateNote"]
+    await world.next_sweep()
+    return world, made
+
+
+async def test_an_invoice_that_was_made_of_a_copy_is_told_and_keeps_its_month_open() -> None:
+    """It passed for the copy itself: it was in no registry, and the month tied out without it."""
+    world, made = await another()
+    (failure,) = failing(world)
+    assert failure.subject.endswith(made)
+    assert "carries the mark of a copy of ours" in failure.message
+    (untaken,) = closed(world)["untaken"]
+    assert (untaken["kind"], untaken["remote_id"]) == ("invoice", made)
+    assert not is_tied(closed(world))
+    assert held(world) == []
+
+
+async def test_it_is_taken_once_the_mark_is_out_of_it() -> None:
+    """From then on it is what it is, and nothing fails."""
+    world, made = await another()
+    theirs = world.lookalikes["quickbooks"].objects("invoice")[made]
+    assert isinstance(theirs, dict)
+    theirs["PrivateNote"] = ""
+    world.lookalikes["quickbooks"].edit("invoice", made, {"due_on": "2026-12-20"})
+    await world.next_sweep()
+    assert failing(world) == []
+    assert made in {one.remote_id for one in papers(world) if one.origin == "quickbooks"}
+
+
+async def test_one_that_is_void_concerns_nobody() -> None:
+    """It was made by mistake."""
+    world, made = await another()
+    world.lookalikes["quickbooks"].edit("invoice", made, {"status": "void"})
+    await world.next_sweep()
+    assert failing(world) == []
+    assert closed(world)["untaken"] == []
