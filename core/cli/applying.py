@@ -15,7 +15,7 @@ from core.cli.plans import FORMAT, planned
 from core.errors import InvalidInputError, NotFoundError
 from core.store import connections
 from core.sync.activation import require_same
-from core.sync.carry_out import Standing, begin, carry_out, standing, still_waiting
+from core.sync.carry_out import Standing, begin, carry_out, paused, standing, still_waiting
 from core.sync.hub import Hub
 from core.sync.plan import Plan
 from core.sync.restoring import own
@@ -53,6 +53,8 @@ async def _apply(desk: Desk, hub: Hub, wanted: Sequence[str], patience: float) -
     if desk.root.is_daemon_running():
         return {plan.connection: await _by_daemon(desk, hub, plan, patience) for plan in today}
     with own(hub):
+        for plan in today:
+            _require_awake(hub, plan, patience)
         return {plan.connection: await _here(desk, hub, plan, patience) for plan in today}
 
 
@@ -97,6 +99,13 @@ def _require_active(hub: Hub, plan: Plan) -> None:
         activate = f"`accord activate {plan.connection} --plan {plan.digest}`"
         cure = activate if state == "observing" else "`accord doctor`"
         raise InvalidInputError(problem, field="plan", cure=cure)
+
+
+def _require_awake(hub: Hub, plan: Plan, patience: float) -> None:
+    """Refuse, before anything is marked, what a pause of the connection would outlast."""
+    row = hub.db.read_now(lambda tx: connections.get(tx, plan.connection))
+    if (row.paused_until or 0.0) > hub.clock.now() + patience:
+        raise paused(row)
 
 
 async def _here(desk: Desk, hub: Hub, plan: Plan, patience: float) -> Standing:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
-from core.errors import InvalidInputError
+from core.errors import AccordError, InvalidInputError, ReauthorizeError, RetryError, WrongAccountError
 from core.store import connections, customers, failures, holds, journal, mappings, work
+from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.text import chunks
 from core.store.work import DirtyRow
 from core.sync.accounts import check_account
 from core.sync.apart import one_by_one
 from core.sync.batch import Report
+from core.sync.failing import in_order_again, stop_or_pause
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts, parts_in
 from core.sync.plan import Plan
@@ -132,21 +136,76 @@ async def carry_out(
     patience: float,
     progress: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Reconcile these subjects and no others; only where this process is the one that runs the lane."""
-    row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
-    await check_account(hub, connection, row)
-    await connection.connector.prepare()
-    report, waited = Report(), 0.0
-    while True:
-        rows, waits = await hub.db.read(lambda tx: _ready(tx, hub, connection, subjects))
-        now = hub.clock.now()
-        if rows:
-            await one_by_one(hub, connection, reconcile, rows, report)
-            if progress is not None:
-                progress(report)
-            continue
+    """Reconcile these subjects and no others; only where this process is the one that runs the lane.
+
+    What may be done later is waited for, `patience` seconds in all. What is the matter with the connection as a whole
+    is kept, as its lane keeps it, and raised where that must be waited for longer.
+    """
+    run = _Run(hub, connection, subjects, patience)
+    while await run.go_on():
+        if progress is not None:
+            progress(run.report)
+    return run.report
+
+
+class _Run:
+    """One call of `carry_out`."""
+
+    def __init__(self, hub: Hub, connection: Connection, subjects: Sequence[str], patience: float) -> None:
+        self.report = Report()
+        self._hub = hub
+        self._connection = connection
+        self._subjects = subjects
+        self._patience = patience
+        self._waited = 0.0
+        self._troubles = 0
+        self._is_prepared = False
+
+    async def go_on(self) -> bool:
+        """Do some of it, or wait; False when nothing is left that may be done in time."""
+        row, rows, waits = await self._hub.db.read(self._look)
+        now = self._hub.clock.now()
+        if (row.paused_until or now) > now:
+            if not await self._wait((row.paused_until or now) - now):
+                raise paused(row)
+            return True
+        if rows or not self._is_prepared:
+            await self._do(row, rows)
+            return True
         later = [until for until in waits.values() if until > now]
-        if not later or waited + min(later) - now > patience:
-            return report
-        waited += min(later) - now
-        await hub.clock.sleep(min(later) - now)
+        return bool(later) and await self._wait(min(later) - now)
+
+    def _look(self, tx: Tx) -> tuple[ConnectionRow, list[DirtyRow], dict[str, float]]:
+        return connections.get(tx, self._connection.name), *_ready(tx, self._hub, self._connection, self._subjects)
+
+    async def _do(self, row: ConnectionRow, rows: Sequence[DirtyRow]) -> None:
+        hub, name = self._hub, self._connection.name
+        try:
+            if not self._is_prepared:
+                await check_account(hub, self._connection, row)
+                await self._connection.connector.prepare()
+                self._is_prepared = True
+            if rows:
+                await one_by_one(hub, self._connection, reconcile, rows, self.report)
+        except AccordError as error:
+            troubles, self._troubles = self._troubles, self._troubles + 1
+            await hub.db.run(partial(stop_or_pause, hub=hub, name=name, error=error, troubles=troubles))
+            if isinstance(error, ReauthorizeError | WrongAccountError):
+                raise
+            return
+        if self._troubles or row.error:
+            self._troubles = 0
+            await hub.db.run(partial(in_order_again, name=name))
+
+    async def _wait(self, seconds: float) -> bool:
+        if self._waited + seconds > self._patience:
+            return False
+        self._waited += seconds
+        await self._hub.clock.sleep(seconds)
+        return True
+
+
+def paused(row: ConnectionRow) -> RetryError:
+    """Nothing is asked of a connection before its pause is over: until when, and in whose words why."""
+    until = datetime.fromtimestamp(row.paused_until or 0.0, UTC)
+    return RetryError(f"{row.name} is paused until {until:%Y-%m-%d %H:%M:%S} UTC: {row.error}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import AccordError, ReauthorizeError, RejectedError, RetryError
+from core.errors import AccordError, ReauthorizeError, RejectedError, RetryError, WrongAccountError
 from core.ports import Bad
-from core.store import failures, work
+from core.store import connections, failures, work
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.hub import KIND, Connection, Hub, Timing
@@ -99,6 +99,26 @@ def dealt_with(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> None
     """Nothing is left to do about these, for whatever reason: what failed about them before stands no more."""
     work.clear(tx, connection.name, rows)
     failures.resolve(tx, connection.name, [row.subject for row in rows])
+
+
+def stop_or_pause(tx: Tx, hub: Hub, name: str, error: AccordError, troubles: int) -> None:
+    """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing.
+
+    `troubles`: how often in a row it had some before, which makes the pause longer.
+    """
+    values: dict[str, object] = {"error": told_of(error, name), "error_code": error.code}
+    if isinstance(error, ReauthorizeError | WrongAccountError):
+        values["state"] = "reauthorize"
+    else:
+        told = error.retry_after if isinstance(error, RetryError) else None
+        values["paused_until"] = hub.clock.now() + (told if told is not None else back_off(hub.timing, troubles))
+    hub.log.warning("connection.troubled", connection=name, code=error.code, problem=values["error"])
+    connections.change(tx, name, **values)
+
+
+def in_order_again(tx: Tx, name: str) -> None:
+    """The connection answers: no pause, no error."""
+    connections.change(tx, name, error="", error_code="", paused_until=None)
 
 
 def told_of(error: AccordError, connection: str) -> str:

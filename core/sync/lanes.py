@@ -12,14 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 
-from core.errors import (
-    AccordError,
-    AmbiguousError,
-    ReauthorizeError,
-    ReplyError,
-    RetryError,
-    WrongAccountError,
-)
+from core.errors import AccordError, ReauthorizeError, RetryError, WrongAccountError
 from core.store import connections, intents, work
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
@@ -30,7 +23,7 @@ from core.sync.apart import Reconcile, as_bug, one_by_one
 from core.sync.batch import Report
 from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
-from core.sync.failing import back_off, told_of
+from core.sync.failing import in_order_again, stop_or_pause
 from core.sync.farewells import subject_of
 from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
@@ -166,9 +159,7 @@ class Lanes:
             return False
         if state.troubles or look.row.error_code or look.row.paused_until:
             state.troubles = 0
-            await hub.db.run(
-                lambda tx: connections.change(tx, connection.name, error="", error_code="", paused_until=None)
-            )
+            await hub.db.run(lambda tx: in_order_again(tx, connection.name))
         return worked is not Worked.NOTHING
 
     async def _most_urgent(
@@ -291,21 +282,8 @@ class Lanes:
             work.mark(tx, connection.name, orphans, reason="a write in doubt", trace="", now=now, kind=kind)
 
     async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
-        """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing."""
-        hub = self._hub
-        now = hub.clock.now()
-        problem = told_of(error, connection.name)
-        values: dict[str, object] = {"error": problem, "error_code": error.code}
-        if isinstance(error, ReauthorizeError | WrongAccountError):
-            values["state"] = "reauthorize"
-        elif isinstance(error, RetryError | AmbiguousError | ReplyError):
-            told = error.retry_after if isinstance(error, RetryError) else None
-            values["paused_until"] = now + (told if told is not None else back_off(hub.timing, state.troubles))
-        else:
-            values["paused_until"] = now + back_off(hub.timing, state.troubles)
-        state.troubles += 1
-        hub.log.warning("connection.troubled", connection=connection.name, code=error.code, problem=problem)
-        await hub.db.run(lambda tx: connections.change(tx, connection.name, **values))
+        troubles, state.troubles = state.troubles, state.troubles + 1
+        await self._hub.db.run(lambda tx: stop_or_pause(tx, self._hub, connection.name, error, troubles))
 
 
 def _worked(is_done: bool) -> Worked:  # noqa: FBT001 - the answer of a piece of work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -25,8 +26,11 @@ _SUCCESS: Final = 200
 _UNAUTHORIZED: Final = 401
 _THROTTLED: Final = 429
 _MANY_WAITS_SECONDS: Final = 300.0
+REST_SECONDS: Final = 900.0
+"""Until Intuit is asked again whether a month's reads are still used up."""
 _USED_UP: Final = (
-    "five waits did not help: the month's metered reads may be used up, which Intuit's developer pages show"
+    "five waits did not help: the month's metered reads may be used up, which Intuit's developer pages show; no more "
+    "than one read in fifteen minutes is tried, and writes go on"
 )
 """Intuit's words for it are those for a minute that is full."""
 
@@ -47,6 +51,8 @@ class QuickBooksClient:
         self.tokens = Tokens(config, vault, self._http, shell.clock)
         self._limiter = RateLimiter(MANIFEST.limits, shell)
         self._refused_since: float | None = None
+        self._rested_at = -math.inf
+        self._why = ""
 
     async def company(self) -> bytes:
         """GET the company that the credentials belong to."""
@@ -88,6 +94,9 @@ class QuickBooksClient:
 
     async def _read(self, endpoint: str, path: str, params: Mapping[str, str]) -> bytes:
         async def once() -> bytes:
+            if 0 <= self.clock.now() - self._rested_at < REST_SECONDS:
+                # a minute, not the rest: what waits for no read is written meanwhile
+                raise RetryError(self._why, retry_after=THROTTLE_SECONDS)
             try:
                 answer = await self._call(endpoint, "GET", self._url(path, params), b"", TIMEOUT_SECONDS)
             except AmbiguousError as error:  # a read changes nothing
@@ -106,7 +115,8 @@ class QuickBooksClient:
             self._refused_since = now if self._refused_since is None else self._refused_since
             if now - self._refused_since < _MANY_WAITS_SECONDS:
                 raise
-            raise RetryError(f"{error} ({_USED_UP})", retry_after=error.retry_after) from error
+            self._rested_at, self._why = now, f"{error} ({_USED_UP})"
+            raise RetryError(self._why, retry_after=error.retry_after) from error
         self._refused_since = None
         return body
 

@@ -8,6 +8,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from core.cli.asking import actor
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections, customers, journal, work
@@ -215,6 +217,57 @@ def test_a_plan_is_carried_out_but_for_whose_read_is_refused(agreed: World, acco
     assert (result.json["applied"]["stripe"]["done"], result.json["applied"]["stripe"]["failed"]) == (1, 1)
     phones = {one["name"]: one["phone"] for one in agreed.neutral("stripe").values()}
     assert phones == {"Ada Lovelace": None, "Bob": "+4930123456"}
+
+
+def test_a_plan_is_not_carried_out_at_a_connection_that_is_paused(agreed: World, accord: Accord) -> None:
+    """The provider asked for an hour's silence: without a daemon, `accord apply` asked on."""
+    _edit(agreed, phone="+4930123456")
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    until = agreed.clock.time + 3600.0
+    why = {"error": "Stripe asks for fewer calls", "error_code": "retry", "paused_until": until}
+    agreed.db.run_now(lambda tx: connections.change(tx, "stripe", **why))
+    waiting, inner, asked = agreed.db.read_now(work.counts), agreed.exchanges["stripe"], []
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        asked.append(request.url)
+        return inner(request)
+
+    agreed.exchanges["stripe"] = exchange
+    refused = accord("apply", digest, "--json")
+    assert (refused.code, asked, agreed.clock.time) == (1, [], until - 3600.0)
+    assert "stripe is paused until" in refused.error["problem"]
+    assert "Stripe asks for fewer calls" in refused.error["problem"]
+    assert agreed.db.read_now(work.counts) == waiting
+    agreed.clock.time = until - 200.0
+    assert accord("apply", digest, "--json").json["applied"]["stripe"]["done"] == 1
+    assert agreed.clock.time >= until
+    row = agreed.db.read_now(lambda tx: connections.get(tx, "stripe"))
+    assert (row.error, row.error_code, row.paused_until) == ("", "", None)
+
+
+@pytest.mark.parametrize(("seconds", "is_done"), [(120, True), (4000, False)])
+def test_a_silence_that_is_asked_for_in_the_middle_of_a_plan_is_kept(
+    agreed: World, accord: Accord, seconds: int, *, is_done: bool
+) -> None:
+    """It was told and forgotten: the next command, or the daemon, asked at once."""
+    _edit(agreed, phone="+4930123456")
+    digest = accord("plan", "stripe", "--json").json["plans"][0]["digest"]
+    inner, until = agreed.exchanges["stripe"], agreed.clock.time + seconds
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if agreed.clock.time < until and request.method == "POST":
+            headers = {"retry-after": str(seconds), "stripe-rate-limited-reason": "global-rate"}
+            return HttpResponse(429, headers, b'{"error": {"code": "rate_limit", "message": "slow down"}}')
+        return inner(request)
+
+    agreed.exchanges["stripe"] = exchange
+    result = accord("apply", digest, "--json")
+    row = agreed.db.read_now(lambda tx: connections.get(tx, "stripe"))
+    assert (result.code == 0, row.paused_until is None) == (is_done, is_done)
+    if not is_done:
+        assert (row.paused_until or 0.0) >= until
+        assert "stripe is paused until" in result.error["problem"]
+    assert (agreed.neutral("stripe")[only(agreed, "stripe")]["phone"] == "+4930123456") is is_done
 
 
 def test_apply_takes_a_digest_and_unmapped_objects(agreed: World, accord: Accord) -> None:

@@ -175,6 +175,20 @@ async def test_a_used_up_month_at_quickbooks_is_told_as_one_and_keeps_no_write_b
     await world.lanes.run("quickbooks")
     assert [one["name"] for one in world.neutral("quickbooks").values()] == ["Ada Lovelace"]
     company.settings = dataclasses.replace(company.settings, monthly_reads=500_000)
+    world.clock.time += 900.0
     await world.next_sweep()
     (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
     assert shown["error"] == ""
+
+
+async def test_a_used_up_month_at_quickbooks_is_not_asked_about_every_minute_of_it() -> None:
+    """Fourteen hundred refused reads a day told nothing new, for weeks."""
+    world = World(names=["quickbooks"], config=config_of(["quickbooks"]))
+    company = world.lookalikes["quickbooks"]
+    await world.activate_all()
+    company.settings = dataclasses.replace(company.settings, enforce_limits=True, monthly_reads=0)
+    refused = refusals_counted(world, "quickbooks")
+    for _ in range(24 * 60):
+        world.clock.time += 61.0
+        await world.lanes.run("quickbooks")
+    assert len(refused) <= 5 + 24 * 4 + 1
