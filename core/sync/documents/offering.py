@@ -141,8 +141,12 @@ def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper], to
 
 
 def since_of(connection: Connection, row: ConnectionRow) -> str:
-    """Copies are wanted of what was issued on that day or later (ISO date)."""
-    return connection.policy.documents.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+    """Copies are wanted of what was issued on that day or later (ISO date).
+
+    An activation after a restore begins no new books: what was booked before it is to be followed.
+    """
+    first = datetime.fromtimestamp(row.first_activated_at or 0.0, UTC)
+    return connection.policy.documents.since or first.date().isoformat()
 
 
 def fresh_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:

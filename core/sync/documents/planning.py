@@ -109,7 +109,9 @@ class _Walk:
     def __init__(self, tx: Tx, hub: Hub, connection: Connection, arriving: Mapping[str, str], scope: Scope) -> None:
         """Nothing is counted yet; a connection that observes is planned for as if it were activated now."""
         row = connections.get(tx, connection.name)
-        self.row: ConnectionRow = msgspec.structs.replace(row, activated_at=row.activated_at or hub.clock.now())
+        self.row: ConnectionRow = msgspec.structs.replace(
+            row, first_activated_at=row.first_activated_at or hub.clock.now()
+        )
         self.tally = Tally()
         self.creates: dict[str, str] = {}
         self.not_read = ""

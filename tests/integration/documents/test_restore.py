@@ -6,11 +6,13 @@ from collections import Counter
 
 import pytest
 
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
 from core.store.database import Database
 from core.sync.restoring import begin_observing
 from tests.support.acting import answer, failing, held
 from tests.support.crashes import copy_sqlite
-from tests.support.paper import bill, billing, pay, shown
+from tests.support.paper import bill, billing, pay, shown, stripe_to_books
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +92,29 @@ async def test_a_copy_that_was_made_again_after_the_backup_is_not_made_a_third_t
     await _recreate(world)
     assert list(books.neutral("payment")) == [second]
     assert [one["due"] for one in shown(world, "quickbooks")] == ["100.00"]
+
+
+async def test_what_was_billed_between_the_first_activation_and_the_one_after_a_restore_is_still_copied() -> None:
+    """Where policy names no day, that of the first activation counts: the second is not a new beginning of the books.
+
+    What was booked before it would be followed by nobody, and what was not yet would never be.
+    """
+    world = await billing(stripe_to_books(quickbooks=DocumentPolicy(mirrors=KINDS)))
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    booked = bill(world)
+    await world.next_sweep()
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    bill(world)
+    pay(world, booked, "119.00")
+    await world.activate_all()
+    await world.next_sweep()
+    assert sorted(one["due"] for one in shown(world, "quickbooks")) == ["0.00", "119.00"]
+    assert held(world) == []
+    assert failing(world) == []
 
 
 async def _recreate(world: World) -> None:
