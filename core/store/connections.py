@@ -24,6 +24,7 @@ class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "observing"
     swept_at: float | None = None
     activated_at: float | None = None
+    first_activated_at: float | None = None
     announced_creates: int = 0
     listed: int = 0
     translation: int = 0

@@ -35,6 +35,7 @@ CONNECTIONS: Final = sa.Table(
     _text("state", default="observing"),
     _time("swept_at", optional=True),
     _time("activated_at", optional=True),
+    _time("first_activated_at", optional=True),  # copies are wanted since, also after a restore
     _count("announced_creates"),
     _count("listed"),
     _count("translation"),

@@ -8,6 +8,7 @@ from typing import Final
 from core.errors import InvalidInputError
 from core.model.policy import Guard
 from core.store import announced, connections, journal, work
+from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.plan import Plan, plan_and_copies
@@ -32,10 +33,11 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
 
     def begin(tx: Tx) -> None:
         # somebody else may have been first meanwhile: what is announced, and looked for, counts once
-        _require_usable(tx, connection)
-        creates = today.counts.get("create", 0)
+        row = _require_usable(tx, connection)
         now = hub.clock.now()
-        connections.change(tx, connection.name, state="active", activated_at=now, announced_creates=creates)
+        first = row.first_activated_at or now
+        values = {"activated_at": now, "first_activated_at": first, "announced_creates": today.counts.get("create", 0)}
+        connections.change(tx, connection.name, state="active", **values)
         announced.replace(tx, connection.name, copies)
         told = {"plan": (None, digest, "activate")}
         journal.note(tx, "connection", "activate", told, at=now, actor=actor, connection=connection.name)
@@ -50,7 +52,7 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
     return today
 
 
-def _require_usable(tx: Tx, connection: Connection) -> None:
+def _require_usable(tx: Tx, connection: Connection) -> ConnectionRow:
     row = connections.get(tx, connection.name)
     if row.state == "active":
         raise InvalidInputError(f"{connection.name} is active already", field="connection")
@@ -60,6 +62,7 @@ def _require_usable(tx: Tx, connection: Connection) -> None:
             field="connection",
             cure=f"`accord connect {connection.name}`",
         )
+    return row
 
 
 def require_like(limits: Guard, today: Plan, digest: str) -> None:

@@ -143,7 +143,7 @@ class Foresight:
         here = {name: row for name, rows in known.items() for row in rows if row.connection == self._connection.name}
         row = connections.get(self._tx, self._connection.name)
         # a plan is made as if it were activated now
-        row = msgspec.structs.replace(row, activated_at=row.activated_at or self._hub.clock.now())
+        row = msgspec.structs.replace(row, first_activated_at=row.first_activated_at or self._hub.clock.now())
         absent = [one for one in papers if one.id not in here]
         wanted = offerable(self._tx, self._hub, self._connection, row, absent, invoices) if absent else []
         fresh = {one.record_id: one for one in fresh_mappings(self._tx, self._hub, self._connection, wanted)}

@@ -13,6 +13,7 @@ from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
+from core.sync.documents.forgetting import ended_unseen, restored_at
 from core.sync.documents.marking import TO_BE_COPIED, mark_mappings
 from core.sync.documents.routing import Routes
 from core.sync.hub import Connection, Hub
@@ -39,13 +40,16 @@ def _offered_to(
     tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]
 ) -> list[MappingRow]:
     invoices = [one for one in papers if isinstance(one.document, Invoice)]
-    made = fresh_mappings(tx, hub, connection, offerable(tx, hub, connection, row, invoices))
+    wanted = [*offerable(tx, hub, connection, row, invoices), *forgettable(tx, hub, connection, row, invoices)]
+    made = fresh_mappings(tx, hub, connection, wanted)
     mappings.insert(tx, made)
     # what settles an invoice could not be copied before the invoice was to be
     about = documents.about(tx, [one.record_id for one in made])
     waiting = documents.by_ids(tx, [one for some in about.values() for one in some])
     others = waiting | {one.id: one for one in papers if not isinstance(one.document, Invoice)}
-    more = fresh_mappings(tx, hub, connection, offerable(tx, hub, connection, row, list(others.values())))
+    settlers = list(others.values())
+    wanted = [*offerable(tx, hub, connection, row, settlers), *forgettable(tx, hub, connection, row, settlers)]
+    more = fresh_mappings(tx, hub, connection, wanted)
     mappings.insert(tx, more)
     return made + more
 
@@ -66,6 +70,24 @@ def offerable(
         if is_wanted(one, hub, connection, row, is_of_any_day=bool(references(one.document)))
     ]
     return _with_an_invoice(tx, connection, _routed(tx, hub, connection, wanted), to_come)
+
+
+def forgettable(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, papers: Sequence[Paper]) -> list[Paper]:
+    """Those that are void, and of which a restored database may have forgotten a copy: it is looked for, never made.
+
+    Once: those that were offered here before have been looked for.
+    """
+    since = restored_at(tx)
+    ended = [] if since is None else [one for one in papers if ended_unseen(one, since)]
+    offered = mappings.generations(tx, [one.id for one in ended], connection.name)
+    here = [
+        one
+        for one in ended
+        if one.id not in offered
+        and _takes(hub, connection, one)
+        and (references(one.document) or _is_in_time(one, connection, row))
+    ]
+    return _with_an_invoice(tx, connection, _routed(tx, hub, connection, here), ())
 
 
 def _routed(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[Paper]:
@@ -141,8 +163,12 @@ def _with_an_invoice(tx: Tx, connection: Connection, papers: Sequence[Paper], to
 
 
 def since_of(connection: Connection, row: ConnectionRow) -> str:
-    """Copies are wanted of what was issued on that day or later (ISO date)."""
-    return connection.policy.documents.since or datetime.fromtimestamp(row.activated_at or 0.0, UTC).date().isoformat()
+    """Copies are wanted of what was issued on that day or later (ISO date).
+
+    An activation after a restore begins no new books: what was booked before it is to be followed.
+    """
+    first = datetime.fromtimestamp(row.first_activated_at or 0.0, UTC)
+    return connection.policy.documents.since or first.date().isoformat()
 
 
 def fresh_mappings(tx: Tx, hub: Hub, connection: Connection, papers: Sequence[Paper]) -> list[MappingRow]:

@@ -28,12 +28,12 @@ from core.sync import guard
 from core.sync.accounts import check_account
 from core.sync.documents.deciding import Verdict, gone, refusal, verdict_on
 from core.sync.documents.foreseeing import Foresight
+from core.sync.documents.forgetting import may_be_forgotten, restored_on
 from core.sync.documents.guarding import COUNTED, begun, digest_of_copy, documents_there, too_many
 from core.sync.documents.numbers import Numbers
 from core.sync.documents.offering import fresh_mappings, offerable, since_of
 from core.sync.documents.placing import misplaced, split
 from core.sync.documents.reading import look_at
-from core.sync.documents.recovering import may_be_forgotten, restored_on
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import Copy, idle, is_equal
 from core.sync.documents.tally import DocumentPlan, Outcome, Tally
@@ -109,7 +109,9 @@ class _Walk:
     def __init__(self, tx: Tx, hub: Hub, connection: Connection, arriving: Mapping[str, str], scope: Scope) -> None:
         """Nothing is counted yet; a connection that observes is planned for as if it were activated now."""
         row = connections.get(tx, connection.name)
-        self.row: ConnectionRow = msgspec.structs.replace(row, activated_at=row.activated_at or hub.clock.now())
+        self.row: ConnectionRow = msgspec.structs.replace(
+            row, first_activated_at=row.first_activated_at or hub.clock.now()
+        )
         self.tally = Tally()
         self.creates: dict[str, str] = {}
         self.not_read = ""

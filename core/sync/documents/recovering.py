@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Final
 
 import msgspec
 
 from core.errors import AccordError, ReplyError
-from core.model.documents import KINDS, day_of
+from core.model.documents import KINDS
 from core.ports import Sighting
 from core.store import connections, journal, mappings
 from core.store.database import Tx
-from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.batch import Report
 from core.sync.documents.copies import hold, wait
 from core.sync.documents.finding import find_own, several
+from core.sync.documents.forgetting import RESTORED_AT, may_be_forgotten, restored_on
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.offering import fresh_mapping
 from core.sync.documents.standing import Copy
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import Connection, Hub
-
-RESTORED_AT = "documents_restored_at"
-RELEARNED: Final = timedelta(days=7)
-"""Longer than it takes to list again all documents that were there at a restore."""
-EAST: Final = timedelta(days=1)
-"""Where books are kept, the day may be the next one already."""
 
 
 def forget_listings(tx: Tx, hub: Hub) -> None:
@@ -74,12 +66,6 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
                 continue
         found.append(copy)
     return found
-
-
-def restored_on(tx: Tx) -> date | None:
-    """The day on which this database was put back (UTC); None: it never was."""
-    told = connections.meta(tx, RESTORED_AT)
-    return datetime.fromtimestamp(float(told), UTC).date() if told is not None else None
 
 
 async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, report: Report) -> bool:
@@ -127,14 +113,6 @@ def _known_at(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> None:
         mappings.insert(tx, [copy.mapping])
     if linked := _link(tx, hub, copy, own):
         mark_mappings(tx, hub, [linked.mapping], reason="found in these books", trace=copy.row.trace)
-
-
-def may_be_forgotten(paper: Paper, restored_on: date) -> bool:
-    """False only for what is certainly newer than the restore: a document may be dated ahead, or east of UTC."""
-    day = day_of(paper.document)
-    known_on = datetime.fromtimestamp(paper.created_at, UTC).date()
-    is_fresh = known_on - restored_on > RELEARNED and day is not None and restored_on + EAST < day <= known_on
-    return not is_fresh
 
 
 def _link(tx: Tx, hub: Hub, copy: Copy, own: Sighting) -> Copy | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+import sqlalchemy as sa
 
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
 from core.store.database import Database
+from core.store.tables import MAPPINGS
 from core.sync.restoring import begin_observing
 from tests.support.acting import answer, failing, held
 from tests.support.crashes import copy_sqlite
-from tests.support.paper import bill, billing, pay, shown
+from tests.support.paper import bill, billing, pay, shown, stripe_to_books
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +94,59 @@ async def test_a_copy_that_was_made_again_after_the_backup_is_not_made_a_third_t
     await _recreate(world)
     assert list(books.neutral("payment")) == [second]
     assert [one["due"] for one in shown(world, "quickbooks")] == ["100.00"]
+
+
+async def test_what_was_billed_between_the_first_activation_and_the_one_after_a_restore_is_still_copied() -> None:
+    """Where policy names no day, that of the first activation counts: the second is not a new beginning of the books.
+
+    What was booked before it would be followed by nobody, and what was not yet would never be.
+    """
+    world = await billing(stripe_to_books(quickbooks=DocumentPolicy(mirrors=KINDS)))
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    booked = bill(world)
+    await world.next_sweep()
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    bill(world)
+    pay(world, booked, "119.00")
+    await world.activate_all()
+    await world.next_sweep()
+    assert sorted(one["due"] for one in shown(world, "quickbooks")) == ["0.00", "119.00"]
+    assert held(world) == []
+    assert failing(world) == []
+
+
+async def test_a_copy_that_was_forgotten_follows_a_void_that_came_before_anybody_remembered_it() -> None:
+    """The older database first hears of the invoice when it is void: its copy stayed open, and nobody was told.
+
+    Of one that was never copied nothing is made, and what is not there is looked for once.
+    """
+    world = await billing()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    invoice = bill(world)
+    await world.next_sweep()
+    assert [one["status"] for one in shown(world, "quickbooks")] == ["open"]
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    never_copied = bill(world)
+    world.lookalikes["stripe"].edit("invoice", never_copied, {"status": "void"})
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]
+    assert held(world) == []
+    assert failing(world) == []
+    before = world.db.read_now(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(MAPPINGS)).scalar_one())
+    world.clock.time += 2 * 86_400
+    await world.next_sweep()
+    after = world.db.read_now(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(MAPPINGS)).scalar_one())
+    assert after == before
 
 
 async def _recreate(world: World) -> None:

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="observing", nullable=False),
         sa.Column("swept_at", sa.Double(), nullable=True),
         sa.Column("activated_at", sa.Double(), nullable=True),
+        sa.Column("first_activated_at", sa.Double(), nullable=True),
         sa.Column("announced_creates", sa.Integer(), server_default="0", nullable=False),
         sa.Column("listed", sa.Integer(), server_default="0", nullable=False),
         sa.Column("translation", sa.Integer(), server_default="0", nullable=False),
