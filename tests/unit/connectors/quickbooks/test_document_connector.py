@@ -203,6 +203,28 @@ async def test_a_payment_settles_several_invoices_and_later_one_more(books: Worl
     assert len(books.company.objects("payment")) == 1
 
 
+async def test_a_credit_that_somebody_used_in_a_payment_is_not_taken_out_of_it(books: World) -> None:
+    """An update replaces all lines: the invoice that the credit settled would be due again, and nobody would know."""
+    for number in ("A", "B"):
+        await books.bring(invoice(number=number), mark=f"a.{number}.1")
+    raw = await books.bring(payment("12.00", i1="6.00"))
+    memo = by_person(books, "credit_note", lines=[{"amount": "4.00"}])
+    lines = [
+        {"Amount": Decimal(amount), "LinkedTxn": [{"TxnId": one, "TxnType": entity}]}
+        for amount, one, entity in (("10.00", "1", "Invoice"), ("4.00", memo, "CreditMemo"))
+    ]
+    books.company.edit("payment", "3", {"extra": {"Line": lines}})
+    raw = (await books.connector().read("payment", ["3"]))["3"].raw  # type: ignore[union-attr]
+
+    await books.bring(payment("12.00", i1="6.00"), raw)
+    with pytest.raises(RejectedError) as refused:
+        await books.bring(payment("12.00", i1="6.00", i2="6.00"), raw)
+    assert refused.value.field == "applications"
+    assert refused.value.cure == "apply 6.00 to invoice 2 in QuickBooks, by hand"
+    assert books.company.neutral("invoice")["1"]["due"] == "0.00"
+    assert books.company.neutral("credit_note")[memo]["applied"] == "4.00"
+
+
 async def test_a_stale_token_is_told_as_such(books: World) -> None:
     """Somebody was faster: look again, decide again."""
     raw = await books.bring(invoice())
