@@ -291,6 +291,12 @@ class Books:
             raise Refused("6000", BUSINESS, "Line: the lines are more than the payment", element="Line")
         return {"Line": lines, "TotalAmt": total, "UnappliedAmt": total - owed + credit}
 
+    def follow(self, survivor: str, absorbed: str) -> None:
+        """The absorbed one's is the survivor's. That it counts as changed is not documented, and it does not."""
+        for entity, remote_id in self._of.pop(absorbed, {}):
+            self.rows[entity][remote_id]["CustomerRef"] = {"value": survivor}
+            self._of.setdefault(survivor, {})[entity, remote_id] = None
+
     # ---- consequences --------------------------------------------------------------------------
 
     def _apply(self, credit_id: str, now: float) -> None:

@@ -593,6 +593,18 @@ def test_who_is_made_inactive_by_people_gets_a_credit_memo_over_what_is_owed(api
     assert api.get("Customer", "1")["Active"] is False
 
 
+def test_who_absorbs_a_customer_has_its_transactions(api: Api) -> None:
+    """Whoever goes on to name the absorbed one in a payment of its invoice is refused."""
+    invoice = edit(api, lines=[{"amount": "10.00"}])
+    other = api.world.company.edit("customer", None, {"name": "Another", "currency": "USD"})
+    api.world.company.merge("customer", other, "1")
+
+    assert api.get("Invoice", invoice)["CustomerRef"] == {"value": other}
+    assert api.get("Customer", other)["Balance"] == 10
+    edit(api, "payment", customer=other, amount="10.00", applications=[{"invoice": invoice, "amount": "10.00"}])
+    assert api.get("Customer", other)["Balance"] == 0
+
+
 def test_a_credit_within_a_payment_goes_to_the_first_invoices(api: Api) -> None:
     """QuickBooks does not say to which."""
     one, two = (edit(api, lines=[{"amount": "5.00"}], number=number) for number in "AB")
