@@ -281,7 +281,7 @@ class Books:
             other = self.rows[entity].get(remote_id)
             if other is None:
                 raise Refused("2500", "Invalid Reference Id", f"LinkedTxn: {entity} element id {remote_id} not found")
-            if other["CustomerRef"]["value"] != row["CustomerRef"]["value"]:
+            if row["CustomerRef"]["value"] not in self._customers.payers_of(other["CustomerRef"]["value"]):
                 raise Refused("6000", BUSINESS, "LinkedTxn: a transaction of another customer", element="LinkedTxn")
             if amount > _open(other) + given_back.get((entity, remote_id), _ZERO):
                 raise Refused("6000", BUSINESS, "LinkedTxn: more than its open balance", element="LinkedTxn")
