@@ -87,6 +87,9 @@ class Papers:
     def listed(self, name: str, form: Form, _: str) -> HttpResponse:
         """List objects, newest first."""
         known(form, _FILTERS[name])
+        if "invoice" in form:
+            # whether it is refused is not documented: the stricter reading
+            self._ledger.get("invoice", form["invoice"], "invoice", 400)
         things = self._ledger.things[name]
         wanted = _wanted(form, things)
         ids, has_more = page_of(form, self._ledger.shelves[name], things, name, 0, wanted)

@@ -510,6 +510,8 @@ def test_lists_filter_and_search_finds_what_is_not_too_new(world: Any, customer:
     assert listed() == [two, one]
     assert listed(status="open") == listed(customer=customer) == [one]
     assert refused(world.call("GET", "/v1/invoices", {"number": "x"})[:2])[2] == "number"
+    for path in ("/v1/invoice_payments", "/v1/credit_notes"):
+        assert refused(world.call("GET", path, {"invoice": "in_gone"})[:2]) == (400, "resource_missing", "invoice")
     payments = world.call("GET", "/v1/invoice_payments", {"invoice": one, "payment[type]": "payment_record"})[1]
     assert payments["data"] == []
     number = world.call("GET", f"/v1/invoices/{one}")[1]["number"]
