@@ -197,6 +197,12 @@ class Currencies(Struct):
     home: Ref | str = field(name="HomeCurrency", default="")
 
 
+class Below(Struct):
+    """Who is right above a customer."""
+
+    parent: Ref = field(name="ParentRef", default_factory=Ref)
+
+
 class Preferences(Struct):
     """The company's settings that matter to documents."""
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors.quickbooks.translate.forms import VOIDED, form_in, is_booked, is_void, mark_in, settled
-from connectors.quickbooks.wire import APPLIED, Form
+from connectors.quickbooks.translate.forms import VOIDED, form_in, is_booked, is_explained, is_void, mark_in, settled
+from connectors.quickbooks.wire import APPLIED, Below, Form
 from core.errors import ReplyError
 
 
@@ -58,6 +58,17 @@ def joined(records: Sequence[bytes], payments: Sequence[bytes]) -> list[bytes]:
     return [_with(record, told) for record in records]
 
 
+def unexplained(records: Sequence[bytes]) -> list[str]:
+    """Customers of credit memos of which payments tell another sum than is applied."""
+    found = [form for form in map(_form, records) if form is not None and _is_applied(form)]
+    return sorted({form.customer.value for form in found if not is_explained(form)})
+
+
+def parents_in(customers: Sequence[bytes]) -> list[str]:
+    """Who is right above these customers."""
+    return sorted({found for one in customers if (found := _parent(one))})
+
+
 def _with(record: bytes, told: dict[str, dict[str, dict[str, object]]]) -> bytes:
     form = _form(record)
     if form is None or not _is_applied(form):
@@ -72,6 +83,13 @@ def _with(record: bytes, told: dict[str, dict[str, dict[str, object]]]) -> bytes
 
 def _is_applied(form: Form) -> bool:
     return form.remaining is not None and form.remaining != form.total
+
+
+def _parent(customer: bytes) -> str:
+    try:
+        return msgspec.json.decode(customer, type=Below).parent.value
+    except (ValueError, RecursionError):  # an odd customer is its own matter; of the memo less is told than is applied
+        return ""
 
 
 def _form(record: bytes) -> Form | None:

@@ -214,13 +214,32 @@ class Reading:
         told = links.applied_in(records)
         if told is None:
             return records
-        since = f"Metadata.LastUpdatedTime >= {quoted([told.since])}"
-        payments: list[bytes] = []
-        for start in range(0, len(told.customers), READ_BATCH):
-            theirs = f"CustomerRef in ({quoted(told.customers[start : start + READ_BATCH])})"
-            async for some in self._paged("payment", [theirs, since], "Metadata.LastUpdatedTime"):
-                payments += some
-        return links.joined(records, payments)
+        payments = await self._payments(told.customers, told.since)
+        found = links.joined(records, payments)
+        above = await self._above(links.unexplained(found))
+        return links.joined(records, [*payments, *await self._payments(above, told.since)]) if above else found
+
+    async def _payments(self, customers: Sequence[str], since: str) -> list[bytes]:
+        """Payments of some customers that changed since a time."""
+        found: list[bytes] = []
+        changed = f"Metadata.LastUpdatedTime >= {quoted([since])}"
+        for start in range(0, len(customers), READ_BATCH):
+            theirs = f"CustomerRef in ({quoted(customers[start : start + READ_BATCH])})"
+            async for some in self._paged("payment", [theirs, changed], "Metadata.LastUpdatedTime"):
+                found += some
+        return found
+
+    async def _above(self, customers: Sequence[str]) -> list[str]:
+        """Who is above some customers, on every level: theirs may be the payments that settle what these owe."""
+        found: dict[str, None] = {}
+        level = list(customers)
+        while level:
+            records = []
+            for start in range(0, len(level), READ_BATCH):
+                records += await self.select(CUSTOMER, [f"Id in ({quoted(level[start : start + READ_BATCH])})"])
+            level = [one for one in links.parents_in(records) if one not in found]
+            found |= dict.fromkeys(level)
+        return list(found)
 
     async def _paged(self, kind: str, conditions: Sequence[str], order: str) -> AsyncIterator[list[bytes]]:
         """Every page of a query; pages overlap, because an edit meanwhile moves objects up."""

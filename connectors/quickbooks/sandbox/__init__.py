@@ -151,6 +151,7 @@ class QuickBooksLookAlike:
         """A person merges two customers."""
         now = self._clock.now()
         self._customers.absorb(survivor, absorbed, now)
+        self.books.follow(survivor, absorbed)
         self._record("person", "merge", kind, survivor, {"absorbed": absorbed})
 
     def fail_next(self, fault: Fault, times: int = 1) -> None:

@@ -281,7 +281,7 @@ class Books:
             other = self.rows[entity].get(remote_id)
             if other is None:
                 raise Refused("2500", "Invalid Reference Id", f"LinkedTxn: {entity} element id {remote_id} not found")
-            if other["CustomerRef"]["value"] != row["CustomerRef"]["value"]:
+            if row["CustomerRef"]["value"] not in self._customers.payers_of(other["CustomerRef"]["value"]):
                 raise Refused("6000", BUSINESS, "LinkedTxn: a transaction of another customer", element="LinkedTxn")
             if amount > _open(other) + given_back.get((entity, remote_id), _ZERO):
                 raise Refused("6000", BUSINESS, "LinkedTxn: more than its open balance", element="LinkedTxn")
@@ -290,6 +290,12 @@ class Books:
         if total < 0 or credit > owed or owed - credit > total:
             raise Refused("6000", BUSINESS, "Line: the lines are more than the payment", element="Line")
         return {"Line": lines, "TotalAmt": total, "UnappliedAmt": total - owed + credit}
+
+    def follow(self, survivor: str, absorbed: str) -> None:
+        """The absorbed one's is the survivor's. That it counts as changed is not documented, and it does not."""
+        for entity, remote_id in self._of.pop(absorbed, {}):
+            self.rows[entity][remote_id]["CustomerRef"] = {"value": survivor}
+            self._of.setdefault(survivor, {})[entity, remote_id] = None
 
     # ---- consequences --------------------------------------------------------------------------
 

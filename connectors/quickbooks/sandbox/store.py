@@ -79,6 +79,10 @@ class Customers:
             self._encoded[remote_id] = msgspec.json.encode(shown(_masked(self.rows[remote_id]), self._settings()))
         return self._encoded[remote_id]
 
+    def payers_of(self, remote_id: str) -> set[str]:
+        """Whose payments may settle what a customer owes: its own, and those of who is above it (PROVIDERS §5)."""
+        return {remote_id, *self._above(self.rows[remote_id])}
+
     def by_time(self, since: float = 0.0) -> Iterator[str]:
         """Ids of what changed at or after a time, oldest first."""
         if self._order is None:

@@ -23,6 +23,7 @@ from connectors.quickbooks.translate.forms import (
     read_refund,
 )
 from connectors.quickbooks.translate.sales import lines_of, number, text
+from connectors.quickbooks.wire import Form
 from core.errors import ByHandError, RejectedError
 from core.model.documents import Billed, CreditNote, Document, Invoice, Payment, day_of, kind_of
 from core.model.money import ZERO, total_of
@@ -238,6 +239,7 @@ class QuickBooksDocuments:
                 )
         if applied == _applied(copy):
             return None
+        _refuse_foreign_lines(form_in(current), applied, _applied(copy))
         body = {**_lock(there), "sparse": True, "Line": _settling(applied)}
         return Step(action="apply", body={**body, **self._payment_sum(payment)})
 
@@ -357,6 +359,23 @@ def _applied(payment: Payment) -> dict[str, Decimal]:
     for one in payment.applications:
         found[one.invoice] = total_of([found.get(one.invoice, ZERO), one.amount])
     return found
+
+
+def _refuse_foreign_lines(form: Form, applied: Mapping[str, Decimal], there: Mapping[str, Decimal]) -> None:
+    """An update replaces all lines: what else a person linked, a credit memo or a cheque, would be undone."""
+    others = {one.type for line in form.lines for one in line.linked} - {"Invoice"}
+    if others:
+        left = ", ".join(
+            f"{total_of([amount, -there.get(invoice, ZERO)])} to invoice {invoice}"
+            for invoice, amount in applied.items()
+            if amount != there.get(invoice, ZERO)
+        )
+        raise RejectedError(
+            f"in QuickBooks more than invoices is linked to it ({', '.join(sorted(others))})",
+            field="applications",
+            limit="an update would undo what a person linked there",
+            cure=f"apply {left} in QuickBooks, by hand",
+        )
 
 
 def _settling(applied: Mapping[str, Decimal]) -> list[dict[str, Any]]:

@@ -119,9 +119,7 @@ def read_invoice(form: Form) -> RemoteDocument:
 
 def read_credit_note(form: Form) -> RemoteDocument:
     """A credit memo, and the one invoice that it settles."""
-    left = form.remaining if form.remaining is not None else form.balance
-    left = _finite(left if left is not None else form.total, "RemainingCredit")
-    applied = total_of([form.total, -left])
+    applied = _used_of(form)
     lines, discount, tax = _lines(form)
     note = CreditNote(
         id=form.id,
@@ -250,12 +248,29 @@ def _applications(lines: Sequence[FormLine]) -> tuple[Application, ...]:
     return tuple(Application(invoice=invoice, amount=amount) for invoice, amount in settled(lines).own.items())
 
 
+def is_explained(form: Form) -> bool:
+    """Whether payments tell of all that is applied of a credit memo, or nobody can say how much that is."""
+    try:
+        return _used_of(form) == _told_of(form)
+    except ReplyError:
+        return True
+
+
+def _used_of(form: Form) -> Decimal:
+    left = form.remaining if form.remaining is not None else form.balance
+    left = _finite(left if left is not None else form.total, "RemainingCredit")
+    return total_of([_finite(form.total, "TotalAmt"), -left])
+
+
+def _told_of(form: Form) -> Decimal:
+    return total_of([one.amount for one in form.applied])
+
+
 def _applied_to(form: Form, applied: Decimal) -> str:
     """The invoice that a credit memo settles; "" for none."""
-    told = total_of([one.amount for one in form.applied])
     invoices = {one.invoice for one in form.applied}
-    if told != applied:
-        raise ReplyError(f"{applied} of it is applied, but payments tell of {told}")
+    if applied != _told_of(form):
+        raise ReplyError(f"{applied} of it is applied, but payments tell of {_told_of(form)}")
     if len(invoices) > 1:
         raise ReplyError(f"it is applied to several invoices: {', '.join(sorted(invoices))}")
     return next(iter(invoices), "")

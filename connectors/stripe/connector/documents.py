@@ -119,7 +119,7 @@ class Documents:
     async def payments_by(self, intent: str) -> list[str]:
         """The invoices' payments that a payment intent carried out; none for one that paid no invoice."""
         payment = {"type": "payment_intent", "payment_intent": intent}
-        return [_head.decode(raw).id async for raw in self._listed("payment", {"payment": payment})]
+        return [_head.decode(raw).id async for raw in self._listed("payment", {"payment": payment}, is_of_one=True)]
 
     async def find(self, kind: str, probe: Probe) -> Sequence[Sighting]:
         """Those that carry the marker, else those of the number."""
@@ -161,12 +161,15 @@ class Documents:
             if not isinstance(wire, InvoicePaymentWire) and wire.number == number:
                 yield await self.sighting(kind, raw)
 
-    async def _listed(self, kind: str, filters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    async def _listed(self, kind: str, filters: Mapping[str, Any], *, is_of_one: bool = False) -> AsyncIterator[bytes]:
+        """`is_of_one`: the filters name an object, which may be gone: then nothing is of it."""
         params: dict[str, Any] = {"limit": MANIFEST.page_size, **filters}
         while True:
             try:
                 raws, page = objects_in((await self._api.listed(kind, params)).body)
             except GoneError as error:
+                if is_of_one and "starting_after" not in params:
+                    return
                 raise RetryError("a document was deleted while the list was read") from error
             for raw in raws:
                 yield raw
@@ -224,12 +227,12 @@ class Documents:
 
     async def payments_of(self, invoice: str) -> list[InvoicePaymentWire]:
         """The payments of one invoice, as they are now."""
-        raws = [raw async for raw in self._listed("payment", {"invoice": invoice})]
+        raws = [raw async for raw in self._listed("payment", {"invoice": invoice}, is_of_one=True)]
         return [decode_as(raw, InvoicePaymentWire) for raw in raws]
 
     async def marked_note(self, invoice: str, mark: str) -> bytes | None:
         """The credit note of an invoice that carries a mark."""
-        async for raw in self._listed("credit_note", {"invoice": invoice}):
+        async for raw in self._listed("credit_note", {"invoice": invoice}, is_of_one=True):
             if mark.encode() in raw and self._translator.mark("credit_note", raw) == mark:
                 return raw
         return None

@@ -30,7 +30,7 @@ class StripeAccount:
         self.events: dict[str, Event] = {}
         self.event_shelf = Shelf()
         self.mutations: list[Mutation] = []
-        self.index = LaggedIndex()
+        self.index = LaggedIndex(frozenset({"email", "name", "phone"}))
         self.outbox = Outbox(rng)
         self.settings = settings
         self._clock = clock
@@ -39,6 +39,11 @@ class StripeAccount:
     def blank(self) -> Customer:
         """A customer that is not there yet."""
         return blank_customer(self._rng, int(self._clock.now()), is_live=self.settings.is_live)
+
+    @property
+    def searched_at(self) -> float:
+        """From when on Search sees a change of now (PROVIDERS §1)."""
+        return self._clock.now() + self.settings.search_lag_seconds * self.settings.lag_scale
 
     def edit(self, remote_id: str | None, changes: Mapping[str, Any]) -> str:
         """A person creates or changes a customer; the names are neutral."""
@@ -64,7 +69,7 @@ class StripeAccount:
             return
         self.customers[remote_id] = new
         self.texts[remote_id] = msgspec.json.encode(new)
-        self.index.put(remote_id, new, now + self.settings.search_lag_seconds * self.settings.lag_scale)
+        self.index.put(remote_id, new, self.searched_at)
         self.tell(f"customer.{action}d", self.texts[remote_id], previous, key, request_id)
 
     def remove(self, remote_id: str, caller: str, key: str | None = None, request_id: str | None = None) -> None:
@@ -73,7 +78,7 @@ class StripeAccount:
         del self.customers[remote_id]
         text = self.texts.pop(remote_id)
         self.mutations.append(Mutation(now, caller, "delete", "customer", remote_id, {}, key))
-        self.index.put(remote_id, None, now + self.settings.search_lag_seconds * self.settings.lag_scale)
+        self.index.put(remote_id, None, self.searched_at)
         self.tell("customer.deleted", text, None, key, request_id)
 
     def tell(

@@ -17,6 +17,7 @@ import msgspec
 from connectors.stripe.sandbox.account import StripeAccount
 from connectors.stripe.sandbox.customers import LETTERS, previous_attributes
 from connectors.stripe.sandbox.events import Shelf
+from connectors.stripe.sandbox.search import LaggedIndex
 from connectors.stripe.sandbox.settings import RefusedError
 from core.ports import Clock
 from core.sandbox.lookalike import Mutation
@@ -69,6 +70,8 @@ class Ledger:
         self.shelves = {name: Shelf() for name in self.things}
         self.numbered: dict[str, str] = {}
         """Invoices by number."""
+        self.index = LaggedIndex(frozenset({"number"}))
+        """Invoices as Search sees them."""
         self.advancing: set[str] = set()
         """Drafts that are finalised by themselves."""
         self._payments_of: dict[str, list[str]] = {}
@@ -153,6 +156,7 @@ class Ledger:
         self.numbered.pop(thing["number"], None)
         self.advancing.discard(thing["id"])
         self.lines.pop(thing["id"], None)
+        self.index.put(thing["id"], None, self.account.searched_at)
         self._noted(cause, "delete", "invoice", thing, {})
         self.account.tell("invoice.deleted", text, None, cause.key, cause.request_id)
 
@@ -167,6 +171,7 @@ class Ledger:
             self.numbered.pop(old["number"], None)
         if thing["number"]:
             self.numbered[thing["number"]] = remote_id
+        self.index.put(remote_id, thing, self.account.searched_at)
         if thing["status"] == "draft" and thing["automatically_finalizes_at"] is not None:
             self.advancing.add(remote_id)
         else:

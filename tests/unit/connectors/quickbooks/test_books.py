@@ -381,6 +381,21 @@ def test_an_update_of_a_payment_gives_back_what_it_settled(api: Api) -> None:
     assert api.get("Invoice", made["Id"])["Balance"] == 4
 
 
+def test_who_is_above_a_customer_pays_its_invoices_and_not_the_other_way_round(api: Api) -> None:
+    """PROVIDERS §5: of the same customer, or of one below."""
+    child, grandchild = (
+        api.world.company.edit("customer", None, {"name": name, "currency": "USD", "parent": parent})
+        for name, parent in (("Branch", "1"), ("Desk", "3"))
+    )
+    mine = api.post("Invoice", form())["Id"]
+    below = api.post("Invoice", form(CustomerRef={"value": grandchild}))["Id"]
+
+    assert api.post("Payment", pay(3, (3, "Invoice", below)))["UnappliedAmt"] == 0
+    assert api.post("Payment", pay(3, (3, "Invoice", below), CustomerRef={"value": child}))["UnappliedAmt"] == 0
+    assert api.post("Payment", pay(3, (3, "Invoice", mine), CustomerRef={"value": child})) == "6000"
+    assert api.get("Invoice", below)["Balance"] == 4
+
+
 def test_a_deposit_is_part_of_the_invoice_and_no_payment(api: Api) -> None:
     """Less is due by it; it cannot be more than that, less than nothing, or go where no account is."""
     made = api.post("Invoice", form(Deposit=4, DepositToAccountRef={"value": "35"}))
@@ -591,6 +606,18 @@ def test_who_is_made_inactive_by_people_gets_a_credit_memo_over_what_is_owed(api
     assert (memo["CustomerRef"]["value"], memo["TotalAmt"], memo["Balance"]) == ("1", 12, 12)
     assert len(api.world.company.objects("credit_note")) == 2
     assert api.get("Customer", "1")["Active"] is False
+
+
+def test_who_absorbs_a_customer_has_its_transactions(api: Api) -> None:
+    """Whoever goes on to name the absorbed one in a payment of its invoice is refused."""
+    invoice = edit(api, lines=[{"amount": "10.00"}])
+    other = api.world.company.edit("customer", None, {"name": "Another", "currency": "USD"})
+    api.world.company.merge("customer", other, "1")
+
+    assert api.get("Invoice", invoice)["CustomerRef"] == {"value": other}
+    assert api.get("Customer", other)["Balance"] == 10
+    edit(api, "payment", customer=other, amount="10.00", applications=[{"invoice": invoice, "amount": "10.00"}])
+    assert api.get("Customer", other)["Balance"] == 0
 
 
 def test_a_credit_within_a_payment_goes_to_the_first_invoices(api: Api) -> None:

@@ -203,6 +203,28 @@ async def test_a_payment_settles_several_invoices_and_later_one_more(books: Worl
     assert len(books.company.objects("payment")) == 1
 
 
+async def test_a_credit_that_somebody_used_in_a_payment_is_not_taken_out_of_it(books: World) -> None:
+    """An update replaces all lines: the invoice that the credit settled would be due again, and nobody would know."""
+    for number in ("A", "B"):
+        await books.bring(invoice(number=number), mark=f"a.{number}.1")
+    raw = await books.bring(payment("12.00", i1="6.00"))
+    memo = by_person(books, "credit_note", lines=[{"amount": "4.00"}])
+    lines = [
+        {"Amount": Decimal(amount), "LinkedTxn": [{"TxnId": one, "TxnType": entity}]}
+        for amount, one, entity in (("10.00", "1", "Invoice"), ("4.00", memo, "CreditMemo"))
+    ]
+    books.company.edit("payment", "3", {"extra": {"Line": lines}})
+    raw = (await books.connector().read("payment", ["3"]))["3"].raw  # type: ignore[union-attr]
+
+    await books.bring(payment("12.00", i1="6.00"), raw)
+    with pytest.raises(RejectedError) as refused:
+        await books.bring(payment("12.00", i1="6.00", i2="6.00"), raw)
+    assert refused.value.field == "applications"
+    assert refused.value.cure == "apply 6.00 to invoice 2 in QuickBooks, by hand"
+    assert books.company.neutral("invoice")["1"]["due"] == "0.00"
+    assert books.company.neutral("credit_note")[memo]["applied"] == "4.00"
+
+
 async def test_a_stale_token_is_told_as_such(books: World) -> None:
     """Somebody was faster: look again, decide again."""
     raw = await books.bring(invoice())
@@ -597,6 +619,28 @@ async def test_a_credit_that_is_applied_bit_by_bit_is_one_sum(books: World) -> N
     assert (found.invoice, found.applied) == (owed, Decimal(7))
 
 
+@pytest.mark.parametrize("top", ["parent", "grandparent"])
+async def test_a_credit_that_is_used_in_a_payment_of_the_customer_above_is_read_with_its_invoice(
+    books: World, top: str
+) -> None:
+    """Payments of a parent settle what its sub-customers owe, credits of theirs included (PROVIDERS §5)."""
+    above = "1"
+    for name in ("Region", "Branch") if top == "grandparent" else ("Branch",):
+        above = branch = books.company.edit("customer", None, {"name": name, "currency": "USD", "parent": above})
+    owed = by_person(books, customer=branch)
+    note = by_person(books, "credit_note", customer=branch, lines=[{"amount": "4.00"}])
+    by_person(books, "credit_note", invoice=by_person(books, customer="2"), customer="2", applied="2.00")
+    lines = [(Decimal(10), "Invoice", owed), (Decimal(4), "CreditMemo", note)]
+    extra = {"Line": [{"Amount": amount, "LinkedTxn": [{"TxnId": one, "TxnType": of}]} for amount, of, one in lines]}
+    paid = by_person(books, "payment", amount="6.00", extra=extra)
+
+    found = await read_one(books, "credit_note", note)
+    assert (found.invoice, found.applied) == (owed, Decimal(4))
+    assert (await read_one(books, "payment", paid)).applications == (Application(invoice=owed, amount=Decimal(6)),)
+    page = await books.connector().sweep("credit_note", "full", None)
+    assert page.sightings[0] == (await books.connector().read("credit_note", [note]))[note]
+
+
 async def test_a_credit_used_within_a_payment_is_told_by_both_alike(books: World) -> None:
     """Together they settle what the invoice says is settled: neither twice, nor one of them not at all."""
     owed = by_person(books)
@@ -646,6 +690,24 @@ async def test_links_that_cannot_be_read_hold_the_memo_alone(books: World) -> No
 
     assert isinstance(found, Sighting)
     assert json.loads(found.raw)["AccordAppliedTo"] == []
+
+
+async def test_an_odd_customer_or_amount_of_an_applied_credit_holds_the_memo_alone(books: World) -> None:
+    """What cannot be understood holds the memo alone."""
+    owed = by_person(books)
+    note = by_person(books, "credit_note", invoice=owed, applied="4.00")
+    (link,) = books.company.objects("payment").values()
+    link["Line"][0]["LinkedTxn"][0]["TxnType"] = "JournalEntry"
+    books.after = lambda _, answer: HttpResponse(200, {}, answer.body.replace(b'"Taxable":true', b'"ParentRef":[]'))
+    connector = books.connector()
+    await connector.read("credit_note", [note])
+    assert [one for one in books.paths("Id%20in") if "Customer" in one]
+
+    books.requests.clear()
+    books.company.objects("credit_note")[note]["RemainingCredit"] = Decimal(10) ** 20  # type: ignore[index]
+    found = (await connector.read("credit_note", [note]))[note]
+    assert isinstance(found, Sighting)
+    assert [one for one in books.paths("Id%20in") if "from%20Customer" in one] == []
 
 
 async def test_odd_documents_do_not_lose_the_others(books: World) -> None:

@@ -159,9 +159,11 @@ def test_a_search_is_read_to_its_end(world: Any) -> None:
     for number in range(101):
         billed(world, number="a-1" if number == 3 else "", memo=str(number))
     world.stripe.edit("invoice", billed(world, status="draft"), {"number": "A-1"})
+    world.clock.time += 60
     (found,) = world.run(world.connector.find("invoice", Probe(unique={"number": "a-1"})))
     assert json.loads(found.raw)["number"] == "a-1"
     drafts = [billed(world, status="draft", metadata={"accord_ref": "i.m.1"}) for _ in range(102)]
+    world.clock.time += 60
     found = world.run(world.connector.find("invoice", Probe(mark="i.m.1")))
     assert {one.id for one in found} == set(drafts)
     assert world.run(world.connector.find("payment", Probe(unique={"number": "wire"}))) == []

@@ -494,10 +494,15 @@ def test_people_mark_as_paid_what_no_payment_tells_of(world: Any, customer: str)
 # ---- lists, events, keys ---------------------------------------------------------------------------
 
 
-def test_lists_filter_and_search_finds(world: Any, customer: str) -> None:
-    """Newest first; filters that a list does not have are refused."""
+def searched(world: Any, query: str) -> list[str]:
+    """Ids that Search finds."""
+    return [one["id"] for one in world.call("GET", "/v1/invoices/search", {"query": query})[1]["data"]]
+
+
+def test_lists_filter_and_search_finds_what_is_not_too_new(world: Any, customer: str) -> None:
+    """Newest first; filters that a list does not have are refused, and what Search does not know yet is missing."""
     other = world.stripe.edit("customer", None, {"name": "B"})
-    one, two = opened(world, customer)["id"], made(world, other)["id"]
+    one, two = opened(world, customer)["id"], made(world, other, **{"metadata[two]": "2"})["id"]
 
     def listed(**query: str) -> list[str]:
         return [found["id"] for found in world.call("GET", "/v1/invoices", query)[1]["data"]]
@@ -505,12 +510,18 @@ def test_lists_filter_and_search_finds(world: Any, customer: str) -> None:
     assert listed() == [two, one]
     assert listed(status="open") == listed(customer=customer) == [one]
     assert refused(world.call("GET", "/v1/invoices", {"number": "x"})[:2])[2] == "number"
+    for path in ("/v1/invoice_payments", "/v1/credit_notes"):
+        assert refused(world.call("GET", path, {"invoice": "in_gone"})[:2]) == (400, "resource_missing", "invoice")
     payments = world.call("GET", "/v1/invoice_payments", {"invoice": one, "payment[type]": "payment_record"})[1]
     assert payments["data"] == []
     number = world.call("GET", f"/v1/invoices/{one}")[1]["number"]
-    found = world.call("GET", "/v1/invoices/search", {"query": f'number:"{number.lower()}"'})[1]
-    assert [one["id"] for one in found["data"]] == [one]
-    assert refused(world.call("GET", "/v1/invoices/search", {"query": "x"})[:2])[2] == "query"
+    assert searched(world, f'number:"{number.lower()}"') == []
+    world.clock.time += 60
+    assert searched(world, f'number:"{number.lower()}"') == [one]
+    world.stripe.delete("invoice", two)
+    assert searched(world, 'metadata["two"]:"2"') == []
+    for query in ({"query": "x"}, {"query": 'email:"a@example.com"'}, {}):
+        assert refused(world.call("GET", "/v1/invoices/search", query)[:2])[2] == "query"
 
 
 def test_every_change_is_told_with_what_it_was_before(world: Any, customer: str) -> None:

@@ -1,0 +1,73 @@
+"""A person merges customers in QuickBooks: the transactions of the absorbed one are the survivor's from then on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.model import holds
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.sync.inbox import InboxWriter
+from tests.support.acting import all_day, everybody, held
+from tests.support.paper import LINE, at_rest, bill, billing, papers, pay, shown, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def told(world: World) -> None:
+    """QuickBooks' deliveries come, and the lanes work."""
+    company, connection = world.lookalikes["quickbooks"], world.hub.connection("quickbooks")
+    writer = InboxWriter(world.hub)
+    while found := list(company.due_webhooks(world.clock.time)):
+        for one in found:
+            company.webhook_answered(one.id, 200, world.clock.time)
+            await writer.receive(connection, one.delivery)
+    await world.settle()
+
+
+def merged(world: World, **survivor: str) -> str:
+    """A person lets another customer absorb our only one."""
+    company = world.lookalikes["quickbooks"]
+    company.settings = replace(company.settings, webhook_url="https://accord.test/webhooks/quickbooks")
+    (ours,) = world.neutral("quickbooks")
+    made = company.edit("customer", None, survivor)
+    company.merge("customer", made, ours)  # type: ignore[attr-defined]
+    return made
+
+
+async def test_what_settles_a_copy_is_booked_on_the_customer_that_absorbed_its_own() -> None:
+    """The copy stands with the survivor already, and the mapping moves there as well: nobody is asked."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    survivor = merged(world, name="Ada L.", email="ada@example.test")
+    await told(world)
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    await all_day(world)
+
+    (copy,), (payment,) = shown(world, "quickbooks"), shown(world, "quickbooks", "payment")
+    assert (copy["customer"], copy["due"]) == (survivor, "0.00")
+    assert (payment["customer"], payment["applications"]) == (survivor, [{"invoice": "1", "amount": "119.00"}])
+    at_rest(world)
+
+
+async def test_an_invoice_that_is_another_customers_by_a_merge_is_asked_about() -> None:
+    """Whose money it is changes by no merge alone, where both are customers of the registry."""
+    world = await billing(with_documents({"quickbooks": DocumentPolicy(originates=KINDS)}, {}, {}))
+    bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    (ada,) = everybody(world)
+    company = world.lookalikes["quickbooks"]
+    (ours,) = world.neutral("quickbooks")
+    bob = company.edit("customer", None, {"name": "Bob"})
+    await world.next_sweep()
+    company.merge("customer", bob, ours)  # type: ignore[attr-defined]
+    await all_day(world)
+
+    (asked,) = held(world, holds.DOCUMENT_CHANGED)
+    assert (asked.detail["number"], asked.detail["fields"]) == ("QB-1", ["customer"])
+    assert [one.customer_id for one in papers(world)] == [ada.id]
