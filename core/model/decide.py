@@ -18,6 +18,11 @@ from core.model.values import Fields, Value, blank, is_figure, is_metadata, take
 
 NO_REMOTE: Final = Remote(id="", fields={}, metadata_complete=True)
 """The remote side of a create: everything projected is blank."""
+REMOVED: Final[dict[str, object]] = {
+    "problem": "its place was removed there",
+    "limit": "places that are there",
+    "cure": "`accord sync --kind metadata` makes it anew; or switch the field off there",
+}
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +91,7 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
             else:
                 _unreadable(verdict, seen, field, registry, remote.unreadable[field], policy, connection)
             continue
-        value = remote.fields.get(field)
+        value = _there(seen, remote, field)
         outcome = merge.merge(field, registry, value, seen.base.get(field), seen.sources.get(field, REGISTRY))
         if outcome.kind != "none":
             _apply(verdict, seen, field, registry, value, outcome, projection)
@@ -95,6 +100,15 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
     if PARENT in verdict.pull or PARENT in verdict.push:
         _related(verdict, seen, remote)
     return verdict
+
+
+def _there(seen: Snapshot, remote: Remote, field: str) -> Value:
+    """The remote value. Who takes the place of a field off a whole account has cleared it of nobody."""
+    return seen.base[field][1] if _is_removed(seen, field) else remote.fields.get(field)
+
+
+def _is_removed(seen: Snapshot, field: str) -> bool:
+    return seen.remote is not None and field in seen.remote.unmade and field in seen.base
 
 
 def _in_question(seen: Snapshot, remote: Remote, projection: Projection) -> Iterator[str]:
@@ -234,6 +248,8 @@ def _reason_to_hold(
         return outcome.reason, {}
     if field in seen.flapping and not _is_reckoned_anew(seen, field, registry):
         return holds.OSCILLATION, {}
+    if outcome.kind == "push" and _is_removed(seen, field):
+        return holds.UNREPRESENTABLE, REMOVED
     refusal = projection.refusal(field, registry) if outcome.kind == "push" else None
     if refusal:
         return holds.UNREPRESENTABLE, {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}

@@ -94,7 +94,7 @@ class HubSpotTranslator:
         """Bytes of one framed object -> neutral. Odd values are named in `unreadable`; the rest is read."""
         framed = framed_in(raw)
         properties = framed.object.properties
-        found = Reading(properties, is_prepared=ACCORD_REF in properties)
+        found = Reading(properties)
         found.fields["customer_type"] = CUSTOMER_TYPES[framed.type]
         for field, name in TEXTS[framed.type].items():
             found.text(field, name)
@@ -104,9 +104,10 @@ class HubSpotTranslator:
         for key, name in self._metadata.items():
             found.text(f"metadata.{key}", name)
         if self.has_overview:
-            fields, unreadable = overview.read_figures(properties, is_prepared=found.is_prepared)
+            fields, unreadable = overview.read_figures(properties)
             found.fields |= fields
             found.unreadable |= unreadable
+            found.unmade |= {field for field in fields if PLACES[field].name not in properties}
         above = None
         if framed.type == "company" and not isinstance(framed.parent, msgspec.UnsetType):
             above = found.parent(framed.parent)
@@ -118,7 +119,7 @@ class HubSpotTranslator:
         return Remote(
             id=join_id(framed.type, framed.object.id),
             fields=found.fields,
-            metadata_complete=not found.is_prepared,
+            unmade=frozenset(found.unmade),
             unreadable=found.unreadable,
             accord_ref=found.plain(ACCORD_REF),
             external_id=found.plain(self.external_property),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.model import holds
@@ -328,6 +329,19 @@ def test_a_metadata_key_missing_from_a_complete_read_is_an_edit(projection: Proj
     assert verdict_of(projection, registry, partial, base=base, policy=policy).is_quiet
     deleted = verdict_of(projection, {}, remote_of({"metadata.plan": "pro"}), base=base, policy=policy)
     assert deleted.push == {"metadata.plan": None}
+
+
+def test_a_place_that_was_taken_off_an_account_has_cleared_nothing(projection: Projection) -> None:
+    """What was agreed stands, a newer value is held alone, and where nothing was agreed the place counts as blank."""
+    seen = msgspec.structs.replace(remote_of({"phone": None, "name": "a"}), unmade=frozenset({"phone"}))
+    agreed: Mapping[str, tuple[Value, Value]] = {"phone": ("1", "1"), "name": ("a", "a")}
+    assert verdict_of(projection, {"phone": "1", "name": "a"}, seen, base=agreed) == Verdict()
+    edited = verdict_of(projection, {"phone": "2", "name": "b"}, seen, base=agreed)
+    assert edited.push == {"name": "b"}
+    assert [(one.field, one.reason, one.detail["remote"]) for one in edited.holds] == [
+        ("phone", holds.UNREPRESENTABLE, "1")
+    ]
+    assert verdict_of(projection, {"phone": "1"}, seen).push == {"phone": "1"}
 
 
 def test_metadata_of_a_remote_object_is_taken_key_by_key(projection: Projection) -> None:

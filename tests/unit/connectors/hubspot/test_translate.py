@@ -100,7 +100,9 @@ def test_before_our_properties_are_made_absent_means_blank() -> None:
 
     assert seen.fields["legal_name"] is None
     assert seen.fields["billing_address"] is None
-    assert seen.metadata_complete
+    assert seen.fields["metadata.plan"] is None
+    assert seen.unmade >= {"legal_name", "billing_address", "metadata.plan"}
+    assert "customer_type" not in seen.unmade
 
 
 def test_a_property_that_somebody_removed_does_not_read_as_cleared() -> None:
@@ -110,8 +112,7 @@ def test_a_property_that_somebody_removed_does_not_read_as_cleared() -> None:
 
     seen = TRANSLATOR.read(raw)
 
-    assert {"legal_name", "metadata.plan", "billing_address"}.isdisjoint(seen.fields)
-    assert not seen.metadata_complete
+    assert seen.unmade == {"legal_name", "metadata.plan", "billing_address"}
     assert seen.fields["legal_number"] is None
 
 
