@@ -67,6 +67,8 @@ class HubSpotTranslator:
         self.external_property = config.external_id_field or DEFAULT_EXTERNAL_ID
         names = {key: metadata_property(key) for key in config.metadata_keys}
         self._metadata = {key: name for key, name in names.items() if len(name) <= NAME_LIMIT}
+        # nothing of them can be there; left out, nobody would be told that their values are written nowhere
+        self._nameless = dict.fromkeys(f"metadata.{key}" for key in names if key not in self._metadata)
 
     # ---- which properties ------------------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class HubSpotTranslator:
         framed = framed_in(raw)
         properties = framed.object.properties
         found = Reading(properties)
-        found.fields["customer_type"] = CUSTOMER_TYPES[framed.type]
+        found.fields |= {"customer_type": CUSTOMER_TYPES[framed.type], **self._nameless}
         for field, name in TEXTS[framed.type].items():
             found.text(field, name)
         if framed.type == "contact":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.model.holds import UNREPRESENTABLE
 from tests.support.acting import all_day, change, edit_only, enter, everybody, failing, held, waiting
-from tests.support.world import World
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -61,3 +63,17 @@ async def test_an_edit_of_a_field_whose_property_was_archived_is_held_alone_unti
     (there,) = world.neutral("hubspot").values()
     assert there["legal_name"] == "Lovelace GmbH"
     assert (held(world), waiting(world), failing(world)) == ([], {}, [])
+
+
+async def test_a_metadata_key_that_hubspot_has_no_name_for_is_held() -> None:
+    """It was allow-listed, so that whoever set it counted on it; nobody was told that it was written nowhere."""
+    key = "customer_segment_of_the_annual_review_by_the_board_of_directors_in_berlin_and_in_the_other_offices"
+    config = config_of(NAMES)
+    listed = replace(config.connections["hubspot"], metadata_keys=(key,))
+    world = World(config=replace(config, connections={**config.connections, "hubspot": listed}))
+    await world.activate_all()
+    await enter(world, "ada", **ADA)
+    await change(world, "ada", **{f"metadata.{key}": "gold"})
+    await all_day(world)
+    told = [one for one in held(world) if one.connection == "hubspot"]
+    assert [(one.field, one.reason) for one in told] == [(f"metadata.{key}", UNREPRESENTABLE)]

@@ -116,6 +116,14 @@ def test_a_property_that_somebody_removed_does_not_read_as_cleared() -> None:
     assert seen.fields["legal_number"] is None
 
 
+def test_a_metadata_key_that_no_property_can_be_named_by_is_blank_there() -> None:
+    """Left out, a value of it would be written nowhere, and nobody told."""
+    translator = HubSpotTranslator(ConnectionConfig(name="crm", provider="hubspot", metadata_keys=("a" * 95,)))
+    seen = translator.read(frame("contact", json.dumps({"id": "1", "properties": BLANK}).encode()))
+    assert seen.fields["metadata." + "a" * 95] is None
+    assert translator.refusal("metadata." + "a" * 95, "x") is not None
+
+
 @pytest.mark.parametrize(
     ("properties", "field"),
     [
