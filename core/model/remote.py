@@ -95,9 +95,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a connector projects one neutral field. `since` is the translation version that first did."""
+    """How a connector projects one neutral field. `since` is the translation version that first did.
+
+    `is_fixed`: once an object has a value of it, it never gets another one.
+    """
 
     since: int = 1
+    is_fixed: bool = False
     max_length: int | None = None
     note: str = ""
 

@@ -476,3 +476,14 @@ def test_a_writes_own_answer_makes_the_base(projection: Projection) -> None:
 def test_a_clear_that_came_back_blank_is_agreed(projection: Projection) -> None:
     """A field that the answer lacks reads as blank."""
     assert after_write({"phone": None}, remote_of({}), projection) == ({"phone": (None, None)}, [])
+
+
+def test_a_value_that_an_object_gets_once_is_held_where_it_has_another_one(projection: Projection) -> None:
+    """Blank, it can be set; and so it can on an object that is to be made."""
+    once = replace(projection, fixed=frozenset({"phone"}))
+    agreed: Mapping[str, tuple[Value, Value]] = {"phone": ("1", "1")}
+    asked = verdict_of(once, {"phone": "2", "name": "Ada"}, remote_of({"phone": "1", "name": None}), base=agreed)
+    assert [(one.field, one.reason) for one in asked.holds] == [("phone", holds.UNREPRESENTABLE)]
+    assert asked.push == {"name": "Ada"}
+    assert verdict_of(once, {"phone": "2"}, remote_of({"phone": None})).push == {"phone": "2"}
+    assert verdict_of(once, {"phone": "2"}, None).push == {"phone": "2"}
