@@ -137,7 +137,7 @@ def refused(message: str, category: str, object_type: ObjectType) -> RejectedErr
 
 
 _CURES: Final[Mapping[str, str]] = {
-    "PROPERTY_DOESNT_EXIST": "run `accord connect` again, so that the property is created",
+    "PROPERTY_DOESNT_EXIST": "`accord sync --kind metadata` makes the property",
     "INVALID_EMAIL": "correct the e-mail address",
     "MISSING_REQUIRED_PROPERTY": "fill it in, or lift the rule in HubSpot's settings",
     "MISSING_CONDITIONAL_REQUIRED_PROPERTY": "fill it in, or lift the rule in HubSpot's settings",

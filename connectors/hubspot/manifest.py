@@ -53,7 +53,9 @@ MANIFEST: Final = Manifest(
         "legal_name": FieldSpec(max_length=TEXT_LIMIT, note="accord_legal_name"),
         "legal_number": FieldSpec(max_length=TEXT_LIMIT, note="accord_legal_number"),
         "tax_identification_number": FieldSpec(max_length=TEXT_LIMIT, note="accord_tax_identification_number"),
-        "customer_type": FieldSpec(note="individual is a contact, company a company; never changes at HubSpot"),
+        "customer_type": FieldSpec(
+            is_fixed=True, note="individual is a contact, company a company; never changes at HubSpot"
+        ),
         "parent": FieldSpec(since=2, note="parent company; only between companies, a contact has none"),
     },
     hierarchy=Hierarchy(is_apart=True, of="company:"),

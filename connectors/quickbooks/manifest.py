@@ -66,7 +66,7 @@ MANIFEST: Final = Manifest(
         "billing_address": FieldSpec(note="BillAddr: lines 500, city, state and country 255, postal code 30"),
         "shipping_address": FieldSpec(note="ShipAddr: as the billing address"),
         "url": FieldSpec(max_length=1000, note="WebAddr.URI"),
-        "currency": FieldSpec(max_length=3, note="CurrencyRef: set at creation, never changed later"),
+        "currency": FieldSpec(max_length=3, is_fixed=True, note="CurrencyRef: set at creation, never changed later"),
         "status": FieldSpec(note="Active"),
         "parent": FieldSpec(since=2, note="ParentRef and Job: at most four levels below the top"),
     },

@@ -13,11 +13,23 @@ from core.model.holds import Answer, HoldDraft
 from core.model.merge import Base, FieldMerge, Outcome, digest_of
 from core.model.policy import REGISTRY, Policy
 from core.model.projection import Projection
-from core.model.remote import Remote
+from core.model.remote import Refusal, Remote
 from core.model.values import Fields, Value, blank, is_figure, is_metadata, takes_away
 
 NO_REMOTE: Final = Remote(id="", fields={}, metadata_complete=True)
 """The remote side of a create: everything projected is blank."""
+REMOVED: Final = Refusal(
+    field="",
+    problem="its place was removed there",
+    limit="places that are there",
+    cure="`accord sync --kind metadata` makes it anew; or switch the field off there",
+)
+FIXED: Final = Refusal(
+    field="",
+    problem="its object has another value, which never changes",
+    limit="set once, when an object is made",
+    cure="take its value, accept that the two differ, or unlink the object and have another one made",
+)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +98,7 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
             else:
                 _unreadable(verdict, seen, field, registry, remote.unreadable[field], policy, connection)
             continue
-        value = remote.fields.get(field)
+        value = _there(seen, remote, field)
         outcome = merge.merge(field, registry, value, seen.base.get(field), seen.sources.get(field, REGISTRY))
         if outcome.kind != "none":
             _apply(verdict, seen, field, registry, value, outcome, projection)
@@ -95,6 +107,15 @@ def decide(seen: Snapshot, policy: Policy, connection: str, projection: Projecti
     if PARENT in verdict.pull or PARENT in verdict.push:
         _related(verdict, seen, remote)
     return verdict
+
+
+def _there(seen: Snapshot, remote: Remote, field: str) -> Value:
+    """The remote value. Who takes the place of a field off a whole account has cleared it of nobody."""
+    return seen.base[field][1] if _is_removed(seen, field) else remote.fields.get(field)
+
+
+def _is_removed(seen: Snapshot, field: str) -> bool:
+    return seen.remote is not None and field in seen.remote.unmade and field in seen.base
 
 
 def _in_question(seen: Snapshot, remote: Remote, projection: Projection) -> Iterator[str]:
@@ -234,10 +255,19 @@ def _reason_to_hold(
         return outcome.reason, {}
     if field in seen.flapping and not _is_reckoned_anew(seen, field, registry):
         return holds.OSCILLATION, {}
-    refusal = projection.refusal(field, registry) if outcome.kind == "push" else None
+    refusal = _refusal(seen, field, registry, value, projection) if outcome.kind == "push" else None
     if refusal:
         return holds.UNREPRESENTABLE, {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}
     return "", {}
+
+
+def _refusal(seen: Snapshot, field: str, registry: Value, value: Value, projection: Projection) -> Refusal | None:
+    """Why the registry's value cannot be written. Found out by the write itself, it would keep all else from it."""
+    if _is_removed(seen, field):
+        return msgspec.structs.replace(REMOVED, field=field)
+    if field in projection.fixed and not blank(value):
+        return msgspec.structs.replace(FIXED, field=field)
+    return projection.refusal(field, registry)
 
 
 def _is_reckoned_anew(seen: Snapshot, field: str, registry: Value) -> bool:

@@ -26,6 +26,8 @@ class Projection:
     translation: int
     max_keys: int | None = None
     """How many metadata keys one remote object holds, Accord's own marks aside."""
+    fixed: frozenset[str] = frozenset()
+    """Fields of which an object never gets another value than its first one."""
 
     def covers(self, field: str) -> bool:
         """True when values of `field` go to and come from this connection."""
@@ -86,4 +88,5 @@ def projection_of(
         since={name: field.since for name, field in manifest.fields.items()},
         translation=manifest.translation,
         max_keys=spec.max_keys if spec else None,
+        fixed=frozenset(name for name, field in manifest.fields.items() if field.is_fixed),
     )

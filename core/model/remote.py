@@ -36,8 +36,9 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     """One remote object in neutral form, as a connector's `translate.py` reads it.
 
     `fields` holds neutral values (see core.model.values): a key that is absent could not be read and is
-    outside the comparison, None is explicitly blank. With `metadata_complete`, a metadata key that is
-    absent is blank. `unreadable` names fields that are there but cannot be taken, and why; the engine
+    outside the comparison, None is explicitly blank. `unmade` are fields whose place is not there: blank, where
+    nothing was ever agreed on; what was agreed stands, for nobody has cleared it. With `metadata_complete`, a metadata
+    key that is absent is blank. `unreadable` names fields that are there but cannot be taken, and why; the engine
     holds those and lets the rest flow. `version` is the provider's optimistic lock. `foreign_marks` are
     other writers' markers (`lago_customer_id`, ...) with their values. `parent_id` is the object above this one;
     an object that could have one and has none has the field `parent` blank. `part_of` are the objects that this one is
@@ -46,6 +47,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     fields: dict[str, Value]
+    unmade: frozenset[str] = frozenset()
     metadata_complete: bool = False
     unreadable: dict[str, str] = {}
     version: str | None = None
@@ -93,9 +95,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a connector projects one neutral field. `since` is the translation version that first did."""
+    """How a connector projects one neutral field. `since` is the translation version that first did.
+
+    `is_fixed`: once an object has a value of it, it never gets another one.
+    """
 
     since: int = 1
+    is_fixed: bool = False
     max_length: int | None = None
     note: str = ""
 

@@ -127,7 +127,8 @@ def _of_object(row: MappingRow, seen: Seen, error: str) -> str:
 def _of_value(row: MappingRow, projection: Projection, remote: Remote, field: str, pair: tuple[Value, Value]) -> str:
     if field in remote.unreadable:
         return f"the value at {row.connection} could not be read: {remote.unreadable[field]}"
-    if field not in remote.fields and not (is_metadata(field) and remote.metadata_complete):
+    is_read = field in remote.fields or (is_metadata(field) and remote.metadata_complete)
+    if not is_read or field in remote.unmade:
         return ""  # outside the comparison, as everywhere
 
     def is_same(one: Value, other: Value) -> bool:

@@ -306,7 +306,7 @@ def _changed(hub: Hub, connection: Connection, mapping: MappingRow, remote: Remo
             continue
         if name in remote.unreadable:
             found[name] = [agreed, remote.unreadable[name]]
-        elif name in remote.fields or remote.metadata_complete:
+        elif name not in remote.unmade and (name in remote.fields or remote.metadata_complete):
             there = remote.fields.get(name)
             if same(name, there) != same(name, agreed):
                 found[name] = [agreed, there]

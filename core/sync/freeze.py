@@ -19,7 +19,7 @@ from core.sync.refusals import refused, stands
 def intent_for(
     hub: Hub, connection: Connection, case: Case, customer: Customer, now: float
 ) -> tuple[Intent | None, HoldDraft | None, dict[str, tuple[object, object]]]:
-    """The frozen write for a verdict; or why there can be none; or pairs that turn out to be agreed already."""
+    """The frozen write for a verdict; why something cannot be written; and pairs that turn out to be agreed already."""
     is_create = case.found is None
     if not (case.verdict.push or is_create or case.claims_id):
         return None, None, {}
@@ -31,16 +31,20 @@ def intent_for(
     mark = Mark(hub.instance, case.mapping.id, case.mapping.generation)
     remote = case.kin.remote
     agreed: dict[str, tuple[object, object]] = {}
+    problem: HoldDraft | None = None
     for push in _parts(connection, case):
         try:
             patch = _patch(connection, case, customer, mark, push)
         except RejectedError as error:
-            return None, refused(error, push), agreed
-        if remote is None or not patch.is_empty:
-            intent = _intent(hub, connection, case, mark, patch, push, now)
-            return (None, case.refusal, agreed) if stands(case, push, patch.body) else (intent, None, agreed)
-        agreed |= {name: (value, remote.fields.get(name)) for name, value in push.items()}
-    return None, None, agreed
+            problem = refused(error, push)
+            continue
+        if remote is not None and patch.is_empty:
+            agreed |= {name: (value, remote.fields.get(name)) for name, value in push.items()}
+        elif stands(case, push, patch.body):
+            problem = case.refusal  # which keeps nothing from being written that is written apart
+        else:
+            return _intent(hub, connection, case, mark, patch, push, now), problem, agreed
+    return None, problem, agreed
 
 
 def _intent(hub: Hub, connection: Connection, case: Case, mark: Mark, patch: Patch, push: Fields, now: float) -> Intent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -257,7 +257,7 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
         report.pulled += 1
     drafts = [*case.verdict.holds, *case.extra]
     intent, problem, agreed = intent_for(hub, connection, case, after, now)
-    outcome.entries += _journal(case, now, is_sent=intent is not None)
+    outcome.entries += _journal(case, now, sent=intent.wanted if intent else ())
     drafts += [problem] if problem else []
     mapping = with_base(case.mapping, case.verdict, connection, now)
     state = "live" if case.found else mapping.state  # one that was gone is back
@@ -309,12 +309,12 @@ def _narrow(tx: Tx, connection: Connection, case: Case) -> None:
         work.narrow(tx, connection.name, case.row, Verdict(push=push, replaced=replaced).digest)
 
 
-def _journal(case: Case, now: float, *, is_sent: bool) -> list[journal.Entry]:
+def _journal(case: Case, now: float, *, sent: Collection[str]) -> list[journal.Entry]:
     """What came in; and, before anything is overwritten there, the values that lose at the connection."""
     entries = []
     if case.verdict.pull:
         entries.append(pull_entry(case.customer, case.mapping, case.verdict, now, case.row.trace))
-    lost = [one for one in case.verdict.lost if one.side == "remote" and is_sent]
+    lost = [one for one in case.verdict.lost if one.side == "remote" and one.field in sent]
     if lost:
         entries.append(
             journal.about(

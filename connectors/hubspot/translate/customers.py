@@ -67,6 +67,8 @@ class HubSpotTranslator:
         self.external_property = config.external_id_field or DEFAULT_EXTERNAL_ID
         names = {key: metadata_property(key) for key in config.metadata_keys}
         self._metadata = {key: name for key, name in names.items() if len(name) <= NAME_LIMIT}
+        # nothing of them can be there; left out, nobody would be told that their values are written nowhere
+        self._nameless = dict.fromkeys(f"metadata.{key}" for key in names if key not in self._metadata)
 
     # ---- which properties ------------------------------------------------------------------------------
 
@@ -94,8 +96,8 @@ class HubSpotTranslator:
         """Bytes of one framed object -> neutral. Odd values are named in `unreadable`; the rest is read."""
         framed = framed_in(raw)
         properties = framed.object.properties
-        found = Reading(properties, is_prepared=ACCORD_REF in properties)
-        found.fields["customer_type"] = CUSTOMER_TYPES[framed.type]
+        found = Reading(properties)
+        found.fields |= {"customer_type": CUSTOMER_TYPES[framed.type], **self._nameless}
         for field, name in TEXTS[framed.type].items():
             found.text(field, name)
         if framed.type == "contact":
@@ -104,9 +106,10 @@ class HubSpotTranslator:
         for key, name in self._metadata.items():
             found.text(f"metadata.{key}", name)
         if self.has_overview:
-            fields, unreadable = overview.read_figures(properties, is_prepared=found.is_prepared)
+            fields, unreadable = overview.read_figures(properties)
             found.fields |= fields
             found.unreadable |= unreadable
+            found.unmade |= {field for field in fields if PLACES[field].name not in properties}
         above = None
         if framed.type == "company" and not isinstance(framed.parent, msgspec.UnsetType):
             above = found.parent(framed.parent)
@@ -118,7 +121,7 @@ class HubSpotTranslator:
         return Remote(
             id=join_id(framed.type, framed.object.id),
             fields=found.fields,
-            metadata_complete=not found.is_prepared,
+            unmade=frozenset(found.unmade),
             unreadable=found.unreadable,
             accord_ref=found.plain(ACCORD_REF),
             external_id=found.plain(self.external_property),

@@ -40,13 +40,11 @@ def definitions() -> list[Definition]:
     return [Definition(one.name, one.label, type=one.spelling) for one in PLACES.values()]
 
 
-def read_figures(properties: Mapping[str, Any], *, is_prepared: bool) -> tuple[dict[str, Value], dict[str, str]]:
-    """What stands there, and what of it cannot be read; a property that was removed says nothing."""
+def read_figures(properties: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
+    """What stands there, and what of it cannot be read."""
     fields: dict[str, Value] = {}
     unreadable: dict[str, str] = {}
     for field, place in PLACES.items():
-        if is_prepared and place.name not in properties:
-            continue
         try:
             fields[field] = _text_there(properties, place)
         except ReplyError as error:

@@ -49,15 +49,15 @@ ADDRESS: Final[Mapping[str, str]] = {
 class Reading:
     """The fields of one object, as they are picked from its properties.
 
-    A property that is absent says nothing once our own are there: somebody removed it, and "removed" must not
-    read as "cleared everywhere". Before `prepare` has made them, absent is blank.
+    A property that is absent is not there for any object: Accord has not made it yet, or somebody has removed it. Its
+    field is blank, and named in `unmade`: "removed" must not read as "cleared everywhere".
     """
 
-    def __init__(self, properties: Mapping[str, Any], *, is_prepared: bool) -> None:
-        """`is_prepared`: our own properties are there."""
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        """Nothing is read yet."""
         self._properties = properties
-        self.is_prepared = is_prepared
         self.fields: dict[str, Value] = {}
+        self.unmade: set[str] = set()
         self.unreadable: dict[str, str] = {}
 
     def plain(self, name: str) -> str | None:
@@ -102,8 +102,8 @@ class Reading:
         self.fields["billing_address"] = tidy(address)
 
     def _texts(self, field: str, names: tuple[str, ...]) -> dict[str, str] | None:
-        if self.is_prepared and any(name not in self._properties for name in names):
-            return None
+        if any(name not in self._properties for name in names):
+            self.unmade.add(field)
         texts = {name: self._properties.get(name) for name in names}
         for name, text in texts.items():
             if text is not None and not (isinstance(text, str) and is_storable(text)):

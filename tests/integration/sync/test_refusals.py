@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from connectors.hubspot.sandbox.rules import Rule
 from core.errors import RejectedError
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
@@ -147,3 +148,25 @@ def test_what_was_never_sent_was_not_refused_by_the_provider() -> None:
     """Ours to judge anew each time: a newer version of Accord may be able to say it."""
     error, wanted = RejectedError("it has no place there"), {"name": "Ada"}
     assert refused(error, wanted).digest != refused(error, wanted, A_CREATE).digest
+
+
+def with_a_rule(world: World) -> None:
+    """Administrators of HubSpot require what no company has: every write of a company's properties is refused."""
+    hubspot = world.lookalikes["hubspot"]
+    hubspot.settings = replace(hubspot.settings, rules=(Rule("company", "industry"),))  # type: ignore[attr-defined]
+
+
+async def test_a_company_whose_properties_are_refused_is_tied_to_its_parent_all_the_same() -> None:
+    """The tie is a call of its own; it waited for the refused one, for as long as that was refused."""
+    world = World()
+    await world.activate_all()
+    for name in ("top", "sub"):
+        await enter(world, name, name=name, customer_type="company")
+    with_a_rule(world)
+    await change(world, "sub", parent="top", phone="+493011111111")
+    for _ in range(2):
+        await all_day(world)
+    there = {one["name"]: (one["parent"], one["phone"]) for one in world.neutral("hubspot").values()}
+    (top,) = [name for name, one in world.neutral("hubspot").items() if one["name"] == "top"]
+    assert there == {"top": (None, None), "sub": (top, None)}
+    assert [(one.reason, one.detail["values"]) for one in held(world)] == [("rejected", {"phone": "+493011111111"})]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.model import holds
@@ -330,6 +331,19 @@ def test_a_metadata_key_missing_from_a_complete_read_is_an_edit(projection: Proj
     assert deleted.push == {"metadata.plan": None}
 
 
+def test_a_place_that_was_taken_off_an_account_has_cleared_nothing(projection: Projection) -> None:
+    """What was agreed stands, a newer value is held alone, and where nothing was agreed the place counts as blank."""
+    seen = msgspec.structs.replace(remote_of({"phone": None, "name": "a"}), unmade=frozenset({"phone"}))
+    agreed: Mapping[str, tuple[Value, Value]] = {"phone": ("1", "1"), "name": ("a", "a")}
+    assert verdict_of(projection, {"phone": "1", "name": "a"}, seen, base=agreed) == Verdict()
+    edited = verdict_of(projection, {"phone": "2", "name": "b"}, seen, base=agreed)
+    assert edited.push == {"name": "b"}
+    assert [(one.field, one.reason, one.detail["remote"]) for one in edited.holds] == [
+        ("phone", holds.UNREPRESENTABLE, "1")
+    ]
+    assert verdict_of(projection, {"phone": "1"}, seen).push == {"phone": "1"}
+
+
 def test_metadata_of_a_remote_object_is_taken_key_by_key(projection: Projection) -> None:
     """Metadata merges per key."""
     seen = remote_of({"metadata.a": "1", "metadata.b": "2"})
@@ -462,3 +476,14 @@ def test_a_writes_own_answer_makes_the_base(projection: Projection) -> None:
 def test_a_clear_that_came_back_blank_is_agreed(projection: Projection) -> None:
     """A field that the answer lacks reads as blank."""
     assert after_write({"phone": None}, remote_of({}), projection) == ({"phone": (None, None)}, [])
+
+
+def test_a_value_that_an_object_gets_once_is_held_where_it_has_another_one(projection: Projection) -> None:
+    """Blank, it can be set; and so it can on an object that is to be made."""
+    once = replace(projection, fixed=frozenset({"phone"}))
+    agreed: Mapping[str, tuple[Value, Value]] = {"phone": ("1", "1")}
+    asked = verdict_of(once, {"phone": "2", "name": "Ada"}, remote_of({"phone": "1", "name": None}), base=agreed)
+    assert [(one.field, one.reason) for one in asked.holds] == [("phone", holds.UNREPRESENTABLE)]
+    assert asked.push == {"name": "Ada"}
+    assert verdict_of(once, {"phone": "2"}, remote_of({"phone": None})).push == {"phone": "2"}
+    assert verdict_of(once, {"phone": "2"}, None).push == {"phone": "2"}

@@ -78,11 +78,19 @@ def test_a_day_is_read_however_it_is_spelled(text: str) -> None:
     assert SHOWING.read(raw(accord_last_paid_on=text)).fields["overview.last_paid_on"] == "2026-11-20"
 
 
-def test_what_cannot_be_read_is_named_and_what_was_removed_says_nothing() -> None:
-    """A property of ours that somebody made anew with another type, or archived."""
+def test_what_cannot_be_read_is_named() -> None:
+    """A property of ours that somebody made anew with another type."""
     seen = SHOWING.read(raw(accord_overdue="much", accord_last_paid_on="soon"))
     assert set(seen.unreadable) == {"overview.overdue", "overview.last_paid_on"}
-    assert not [name for name in seen.fields if name in FIGURES]
+    assert seen.unreadable.keys().isdisjoint(seen.fields)
+
+
+def test_a_figure_whose_property_is_not_made_has_no_place() -> None:
+    """An account where somebody removed all that is ours looks like one where nothing was made yet."""
+    seen = SHOWING.read(raw(accord_overdue="1"))
+    assert seen.fields["overview.overdue"] == "1"
+    assert seen.unmade >= {name for name in FIGURES if name != "overview.overdue"}
+    assert "overview.overdue" not in seen.unmade
 
 
 @pytest.mark.parametrize(

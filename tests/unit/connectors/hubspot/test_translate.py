@@ -100,7 +100,9 @@ def test_before_our_properties_are_made_absent_means_blank() -> None:
 
     assert seen.fields["legal_name"] is None
     assert seen.fields["billing_address"] is None
-    assert seen.metadata_complete
+    assert seen.fields["metadata.plan"] is None
+    assert seen.unmade >= {"legal_name", "billing_address", "metadata.plan"}
+    assert "customer_type" not in seen.unmade
 
 
 def test_a_property_that_somebody_removed_does_not_read_as_cleared() -> None:
@@ -110,9 +112,16 @@ def test_a_property_that_somebody_removed_does_not_read_as_cleared() -> None:
 
     seen = TRANSLATOR.read(raw)
 
-    assert {"legal_name", "metadata.plan", "billing_address"}.isdisjoint(seen.fields)
-    assert not seen.metadata_complete
+    assert seen.unmade == {"legal_name", "metadata.plan", "billing_address"}
     assert seen.fields["legal_number"] is None
+
+
+def test_a_metadata_key_that_no_property_can_be_named_by_is_blank_there() -> None:
+    """Left out, a value of it would be written nowhere, and nobody told."""
+    translator = HubSpotTranslator(ConnectionConfig(name="crm", provider="hubspot", metadata_keys=("a" * 95,)))
+    seen = translator.read(frame("contact", json.dumps({"id": "1", "properties": BLANK}).encode()))
+    assert seen.fields["metadata." + "a" * 95] is None
+    assert translator.refusal("metadata." + "a" * 95, "x") is not None
 
 
 @pytest.mark.parametrize(

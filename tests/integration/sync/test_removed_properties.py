@@ -1,0 +1,79 @@
+"""Properties of ours that somebody archives at HubSpot: their values were cleared by nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.model.holds import UNREPRESENTABLE
+from tests.support.acting import all_day, change, edit_only, enter, everybody, failing, held, waiting
+from tests.support.world import NAMES, World, config_of
+
+pytestmark = pytest.mark.anyio
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.test", "legal_name": "Lovelace Ltd", "phone": "+493011111111"}
+
+
+async def agreed() -> World:
+    """Ada, the same everywhere."""
+    world = World()
+    await world.activate_all()
+    await enter(world, "ada", **ADA)
+    return world
+
+
+def archive(world: World, *names: str) -> None:
+    """An administrator archives properties of contacts."""
+    for name in names:
+        world.lookalikes["hubspot"].archive_property("contact", name)  # type: ignore[attr-defined]
+
+
+def ours(world: World) -> list[str]:
+    """All properties of contacts that Accord has made."""
+    definitions = world.lookalikes["hubspot"]._state.tables["contact"].definitions  # type: ignore[attr-defined]
+    return [name for name in definitions if name.startswith("accord_")]
+
+
+async def test_who_archives_all_properties_of_ours_clears_no_value_anywhere() -> None:
+    """Without our marker the account looked as if nothing was made yet: whoever was edited next lost their values."""
+    world = await agreed()
+    archive(world, *ours(world))
+    edit_only(world, "hubspot", {"phone": "+493022222222"})
+    await world.next_sweep()
+    await all_day(world)
+    (ada,) = everybody(world)
+    assert (ada.fields["legal_name"], ada.fields["phone"]) == ("Lovelace Ltd", "+493022222222")
+    (there,) = world.neutral("quickbooks").values()
+    assert there["legal_name"] == "Lovelace Ltd"
+
+
+async def test_an_edit_of_a_field_whose_property_was_archived_is_held_alone_until_it_is_back() -> None:
+    """Nothing told that it was not written, for ever; and what is written beside it must not wait for it."""
+    world = await agreed()
+    archive(world, "accord_legal_name")
+    await change(world, "ada", legal_name="Lovelace GmbH", phone="+493033333333")
+    (there,) = world.neutral("hubspot").values()
+    assert there["phone"] == "+493033333333"
+    assert [(one.connection, one.field, one.reason) for one in held(world)] == [
+        ("hubspot", "legal_name", UNREPRESENTABLE)
+    ]
+    world.start()  # which makes what is missing
+    await all_day(world)
+    (there,) = world.neutral("hubspot").values()
+    assert there["legal_name"] == "Lovelace GmbH"
+    assert (held(world), waiting(world), failing(world)) == ([], {}, [])
+
+
+async def test_a_metadata_key_that_hubspot_has_no_name_for_is_held() -> None:
+    """It was allow-listed, so that whoever set it counted on it; nobody was told that it was written nowhere."""
+    key = "customer_segment_of_the_annual_review_by_the_board_of_directors_in_berlin_and_in_the_other_offices"
+    config = config_of(NAMES)
+    listed = replace(config.connections["hubspot"], metadata_keys=(key,))
+    world = World(config=replace(config, connections={**config.connections, "hubspot": listed}))
+    await world.activate_all()
+    await enter(world, "ada", **ADA)
+    await change(world, "ada", **{f"metadata.{key}": "gold"})
+    await all_day(world)
+    told = [one for one in held(world) if one.connection == "hubspot"]
+    assert [(one.field, one.reason) for one in told] == [(f"metadata.{key}", UNREPRESENTABLE)]
