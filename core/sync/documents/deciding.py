@@ -13,7 +13,7 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.sync.documents import by_hand
-from core.sync.documents.balances import Balance, judged, refuse_second
+from core.sync.documents.balances import Balance, judged, refuse_counted_twice, refuse_second
 from core.sync.documents.foreseeing import Foresight
 from core.sync.documents.lost import asked_about
 from core.sync.documents.offering import RECREATED, is_dropped
@@ -51,6 +51,7 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
         _wait_for_answer(tx, copy)
         wanted = wanted_of(tx, hub, connection, copy, foresight.to_come)
         refuse_second(tx, connection, copy)
+        refuse_counted_twice(tx, connection, copy)
         step = connection.documents.step(wanted, copy.raw)
         foresight.refuse_unsettled(copy)
         balance = judged(tx, connection, copy) if step is None else None
