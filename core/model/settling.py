@@ -45,8 +45,13 @@ def span_of(invoice: Invoice, copy: Invoice, parts: Sequence[Part]) -> Span | No
     told = total_of([invoice.paid, invoice.credited, -invoice.by_balance])
     there = total_of([one.amount for one in parts if one.standing == "there"])
     known = total_of([one.amount for one in parts])
-    left = total_of([invoice.written_off, -copy.written_off, invoice.by_balance, -copy.by_balance])
+    left = booked_for(invoice, copy)
     return Span(total_of([min(there, told), left]), total_of([max(known, told), left]))
+
+
+def booked_for(invoice: Invoice, copy: Invoice) -> Decimal:
+    """How much of a copy is to be settled by what a person books there: no document of its origin tells of it."""
+    return total_of([invoice.written_off, -copy.written_off, invoice.by_balance, -copy.by_balance])
 
 
 def settled_of(copy: Invoice) -> Decimal:

@@ -18,6 +18,7 @@ from core.store.tables import CUSTOMERS, INTENTS, MAPPINGS
 class Behind(msgspec.Struct, frozen=True):
     """The intent behind a write."""
 
+    intent_id: str
     mapping_id: str
     action: str
     state: str
@@ -29,7 +30,7 @@ class Behind(msgspec.Struct, frozen=True):
 
 def _behind(*wheres: sa.ColumnElement[bool]) -> sa.Select[*tuple[Any, ...]]:
     columns = (
-        INTENTS.c.mapping_id, INTENTS.c.action, INTENTS.c.state, INTENTS.c.sent_at, INTENTS.c.closed_at,
+        INTENTS.c.id, INTENTS.c.mapping_id, INTENTS.c.action, INTENTS.c.state, INTENTS.c.sent_at, INTENTS.c.closed_at,
         INTENTS.c.key, INTENTS.c.batch, INTENTS.c.body, INTENTS.c.remote_id, CUSTOMERS.c.deleted_at, INTENTS.c.wanted,
     )  # fmt: skip
     joined = INTENTS.join(MAPPINGS, MAPPINGS.c.id == INTENTS.c.mapping_id).join(
@@ -59,7 +60,8 @@ def intent_behind(tx: Tx, name: str, one: Mutation) -> Behind | None:
             continue
         if is_tie and not _is_of_tie(row, one):
             continue
-        return Behind(row[0], row[1], row[2], row[3], row[4] is not None, row[9], msgspec.json.decode(row[10]))
+        head = (row.id, row.mapping_id, row.action, row.state, row.sent_at, row.closed_at is not None)
+        return Behind(*head, row.deleted_at, msgspec.json.decode(row.wanted))
     return None
 
 

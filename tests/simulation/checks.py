@@ -109,7 +109,7 @@ class Checks:
 
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
         """M3: only fields whose flow lets values out, when it was decided, or of which a person said so."""
-        policy = self._world.policies.at(behind.sent_at if behind else self._world.clock.now())
+        policy = self._world.policies.behind(behind)
         if field == "customer_type" or (behind is not None and behind.action == intents.ARCHIVE):
             return
         if behind is not None and "registry" in self._world.answering.about(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, Policy, Rule
+from core.store import intents
+from tests.simulation.behind import Behind
 from tests.simulation.tape import Event
 
 if TYPE_CHECKING:
@@ -21,14 +23,26 @@ class Policies:
         """None has changed."""
         self._world = world
         self._since: list[tuple[float, Policy]] = []
+        self._decided: dict[str, Policy] = {}
 
     def at(self, at: float) -> Policy:
         """What was in force then: each life has the policy of its start."""
         return next((one for since, one in reversed(self._since) if since <= at), self._world.config.policy)
 
     def begin(self) -> None:
-        """A life begins, with what stands in the file now."""
+        """A life begins, with what stands in the file now; what is under way was decided by the policy before it."""
+        for one in self._world.db.read_now(intents.all_open):
+            self._decided.setdefault(one.id, self.at(one.sent_at))
         self._since.append((self._world.clock.now(), self._world.config.policy))
+
+    def behind(self, intent: Behind | None) -> Policy:
+        """What a write was decided by; its intent's time alone does not tell: sent again, it has that of the repeat.
+
+        The body of a create is frozen: the provider may have the first one, and takes no other under its marker or key.
+        """
+        if intent is None:
+            return self.at(self._world.clock.now())
+        return self._decided.get(intent.intent_id) or self.at(intent.sent_at)
 
     def lets_in(self, system: str, field: str, since: float) -> bool | None:
         """Whether what was written there then flows in; None: that depends on which of the policies since saw it."""

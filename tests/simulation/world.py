@@ -54,7 +54,10 @@ STABILISE_ROUNDS = 30
 _WAITS = sa.select(sa.func.min(DIRTY.c.not_before)).where(
     DIRTY.c.connection == sa.bindparam("connection"),
     DIRTY.c.parked.is_(None),
-    *(DIRTY.c.reason.not_like(f"its {whom} %") for whom in ("parent", "customer", "invoice", "entity", "object")),
+    *(
+        DIRTY.c.reason.not_like(f"its {whom} %")
+        for whom in ("parent", "customer", "invoice", "entity", "object", "origin")
+    ),
 )
 
 
@@ -335,8 +338,8 @@ class SimWorld:
 def _next_due(tx: Tx, name: str) -> float | None:
     """When something is due; a child may wait for its parent as long as a person lets the parent wait.
 
-    So may a document for its customer, or for its customer's entity, a payment for its invoice, and a customer for
-    what may be its object, or another one's.
+    So may a document for its customer, or for its customer's entity, a payment for its invoice, a copy for an answer
+    about what its origin has no more, and a customer for what may be its object, or another one's.
     """
     due: float | None = tx.execute(_WAITS, {"connection": name}).scalar_one()
     return due

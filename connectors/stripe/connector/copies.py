@@ -5,8 +5,10 @@ What adds something looks first whether it is there: a key is forgotten after a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -36,6 +38,8 @@ class Copies:
         """Share the connection's client, and how documents are read."""
         self._api = api
         self._documents = documents
+        # each is kept by whoever waits for it: nobody of another loop can
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._acts: Mapping[tuple[str, str], Act] = {
             ("invoice", "create"): self._create,
             ("invoice", "update"): self._update,
@@ -43,10 +47,10 @@ class Copies:
             ("invoice", "finalize"): self._act,
             ("invoice", "void"): self._act,
             ("invoice", "mark_uncollectible"): self._act,
-            ("payment", "create"): self._pay,
-            ("payment", "apply"): self._pay,
+            ("payment", "create"): self._in_turn(self._pay),
+            ("payment", "apply"): self._in_turn(self._pay),
             ("payment", "refund"): self._refund,
-            ("credit_note", "create"): self._credit,
+            ("credit_note", "create"): self._in_turn(self._credit),
             ("credit_note", "void"): self._act,
         }
 
@@ -56,6 +60,15 @@ class Copies:
         if act is None:
             raise BugError(f"Stripe has no step {write.action!r} of a {write.kind}")
         return await act(write)
+
+    def _in_turn(self, act: Act) -> Act:
+        """One after the other of each invoice: two that both read first what is due would be told as if each fitted."""
+
+        async def wait_and_act(write: Write) -> Written:
+            async with self._turns.setdefault(write.body["invoice"], asyncio.Lock()):
+                return await act(write)
+
+        return wait_and_act
 
     async def _shown(self, write: Write, remote_id: str, reply: Reply | None) -> Written:
         """The document as it is after the write; a replayed answer may be older than what is there."""

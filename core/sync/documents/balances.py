@@ -18,7 +18,7 @@ from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.money import ZERO, spelled, total_of
 from core.model.paper import RemoteDocument
-from core.model.settling import Part, Standing, settled_of, span_of
+from core.model.settling import Part, Standing, booked_for, settled_of, span_of
 from core.model.values import Value
 from core.ports import Missing, Sighting
 from core.store import documents, intents, mappings, work
@@ -31,7 +31,7 @@ from core.sync.documents.came_in import came_in_of, named_of, net_of, unexplaine
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.reading import read_all
 from core.sync.documents.standing import OTHERS, Copy, is_equal
-from core.sync.documents.twins import refuse_twin
+from core.sync.documents.twins import refuse_beside, refuse_twin
 from core.sync.hub import Connection, Hub
 
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
@@ -210,6 +210,22 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
                 cure="delete there what was booked by hand, and this is booked instead; or leave it: it is the same, or"
                 " what came in there is paid back",
             )
+
+
+def refuse_counted_twice(tx: Tx, connection: Connection, copy: Copy) -> None:
+    """Raise RejectedError where a payment that is copied may settle the copy of an invoice a second time, unseen.
+
+    What was written off, or came off the customer's balance, is settled there by whatever a person books for it, so the
+    balance does not tell.
+    """
+    told = _seen(connection, copy)
+    if told is None:
+        return
+    invoice, there = copy.paper.document, told.document
+    assert isinstance(invoice, Invoice)  # noqa: S101 - of others nothing was seen
+    assert isinstance(there, Invoice)  # noqa: S101 - what read() gives for this kind
+    if booked_for(invoice, there) > 0:
+        refuse_beside(tx, connection, copy.paper, {one.id for one in told_to_origin(tx, copy.paper)})
 
 
 def _booked_by_others(tx: Tx, connection: Connection, invoice_id: str, but: str) -> Decimal:

@@ -13,11 +13,12 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.sync.documents import by_hand
-from core.sync.documents.balances import Balance, judged, refuse_second
+from core.sync.documents.balances import Balance, judged, refuse_counted_twice, refuse_second
 from core.sync.documents.foreseeing import Foresight
+from core.sync.documents.lost import asked_about
 from core.sync.documents.offering import RECREATED, is_dropped
 from core.sync.documents.standing import Copy, named_of
-from core.sync.documents.wanting import Later, wanted_of
+from core.sync.documents.wanting import ORIGIN, Later, wanted_of
 from core.sync.hub import Connection, Hub
 
 
@@ -47,8 +48,10 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
     if copy.mapping.remote_id is None and _is_over(tx, hub, connection, copy):
         return Verdict(is_over=True)
     try:
+        _wait_for_answer(tx, copy)
         wanted = wanted_of(tx, hub, connection, copy, foresight.to_come)
         refuse_second(tx, connection, copy)
+        refuse_counted_twice(tx, connection, copy)
         step = connection.documents.step(wanted, copy.raw)
         foresight.refuse_unsettled(copy)
         balance = judged(tx, connection, copy) if step is None else None
@@ -65,6 +68,12 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
 def _is_over(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
     is_asked_for = copy.mapping.note == RECREATED
     return copy.paper.document.status == "void" or (not is_asked_for and is_dropped(tx, hub, connection, copy.paper))
+
+
+def _wait_for_answer(tx: Tx, copy: Copy) -> None:
+    """Raise Later for a new copy of what its origin may have taken back."""
+    if copy.raw is None and asked_about(tx, [copy.paper]):
+        raise Later(f"its origin {copy.paper.origin} has it no more: whether it counts is asked", ORIGIN)
 
 
 def _balance_beside(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:

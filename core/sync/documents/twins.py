@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import Final
 
 from core.errors import RejectedError
@@ -15,6 +16,7 @@ from core.sync.hub import Connection
 
 SAME_WITHIN_DAYS: Final = 7
 """Two records of one payment bear the day it was sent, came in, or was typed in."""
+CURE: Final = "void one of the two where it was recorded; if both came in, record both in one of the systems"
 _Rows = Mapping[str, Sequence[MappingRow]]
 
 
@@ -43,8 +45,29 @@ def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -
             f" received on {day}: it may be the same",
             field="applications",
             limit="nothing is booked twice",
-            cure="void one of the two where it was recorded; if both came in, record both in one of the systems",
+            cure=CURE,
         )
+
+
+def refuse_beside(tx: Tx, connection: Connection, invoice: Paper, counted: Collection[str]) -> None:
+    """Raise RejectedError where a connection has a payment of an invoice that may be one of those copied there.
+
+    `counted`: what its origin counts; of that nobody else is asked.
+    """
+    about = list(documents.by_ids(tx, documents.about(tx, [invoice.id]).get(invoice.id, ())).values())
+    rows = mappings.of_records(tx, [one.id for one in about])
+    here = [one for one in about if _is_at(connection.name, one, rows)]
+    own = [one for one in here if one.origin == connection.name and one.id not in counted]
+    for one, other in product(own, here):
+        if _may_be_one(one, other, invoice.id):
+            title, amount = connection.manifest.title, settled_by(one.document)[invoice.id]
+            raise RejectedError(
+                f"{title} has payment {one.remote_id} of its own, and a copy of {other.origin}'s {other.remote_id}:"
+                f" each is of {amount} {one.document.currency} of invoice {invoice.called}, and they may be the same",
+                field="applications",
+                limit="nothing is booked twice",
+                cure=CURE,
+            )
 
 
 def _is_at(name: str, paper: Paper, rows: _Rows) -> bool:

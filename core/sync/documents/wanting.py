@@ -23,6 +23,7 @@ from core.sync.parts import parts_in, whole_of
 CUSTOMER: Final = "customer"
 INVOICE: Final = "invoice"
 SETTLER: Final = "settler"
+ORIGIN: Final = "origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ NOTHING: Final = ToCome()
 class Later(Exception):  # noqa: N818 - no error: it is not its turn yet
     """A copy cannot be made yet; the text says what it waits for, `of` what kind of thing that is."""
 
-    def __init__(self, text: str, of: Literal["customer", "invoice", "settler"]) -> None:
+    def __init__(self, text: str, of: Literal["customer", "invoice", "settler", "origin"]) -> None:
         """In words, and in short."""
         super().__init__(text)
         self.of = of

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from core.model.documents import KINDS
@@ -174,3 +177,78 @@ async def test_a_payment_that_was_too_much_at_its_origin_is_told_once_the_invoic
     assert held(world) == []
     for name in ("stripe", "quickbooks"):
         assert [one["due"] for one in shown(world, name)] == ["60.00"], name
+
+
+async def recorded_in_both(*lines: Mapping[str, Any]) -> tuple[World, str, str, str]:
+    """Stripe's payment is copied, and the bookkeeper records it once more: the world, invoice, copy, and her record."""
+    books = DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE)
+    stripe = DocumentPolicy(originates=KINDS)
+    world = await billing(with_documents({"stripe": stripe, "quickbooks": books}, {"quickbooks": BOOKS}, {}))
+    for line in lines:
+        bill(world, "stripe", line)
+    invoice = bill(world)
+    await world.next_sweep()
+    copy = next(
+        name for name, one in world.lookalikes["quickbooks"].neutral("invoice").items() if one["total"] == "119.00"
+    )
+    pay(world, invoice, "30.00")
+    await world.next_sweep()
+    twin = pay(world, copy, "30.00", "quickbooks")
+    await world.next_sweep()
+    return world, invoice, copy, twin
+
+
+def take_off(world: World, copy: str, amount: str) -> None:
+    """A bookkeeper's credit memo on the item for bad debts, applied to a copy."""
+    (customer,) = world.neutral("quickbooks")
+    memo = {"customer": customer, "currency": "USD", "invoice": copy, "applied": amount}
+    line = {"description": "Bad debt", "amount": amount, "product": "1"}
+    world.lookalikes["quickbooks"].edit("credit_note", None, {**memo, "lines": [line]})
+
+
+async def test_a_payment_that_stands_twice_is_told_of_though_the_invoice_is_written_off() -> None:
+    """The books asked for 59.00 to be written off: then nothing was due anywhere, and 30.00 stood there twice."""
+    world, invoice, copy, twin = await recorded_in_both()
+    (hold,) = held(world)
+    assert (hold.reason, hold.detail["there"], hold.detail["registry"]) == ("balance_differs", "59.00", "89.00")
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "uncollectible"})
+    await world.next_sweep()
+
+    (hold,) = held(world)
+    assert (hold.connection, hold.detail["document"]) == ("quickbooks", "invoice")
+    assert hold.detail["limit"] == "nothing is booked twice"
+    assert f"payment {twin} of its own" in str(hold.detail["problem"])
+    assert "30.00 USD" in str(hold.detail["problem"])
+    take_off(world, copy, "59.00")
+    await world.next_sweep()
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["0.00"]
+    assert [one.detail["limit"] for one in held(world)] == ["nothing is booked twice"]
+
+    world.lookalikes["quickbooks"].edit("payment", twin, {"status": "void"})
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert str(hold.detail["problem"]).startswith("30.00 is still due in QuickBooks")
+    take_off(world, copy, "30.00")
+    await world.next_sweep()
+    assert held(world) == []
+
+
+async def test_a_payment_that_stands_twice_is_not_what_came_off_the_customers_balance() -> None:
+    """30.00 of it are a credit of before: the second record in the books counted as what was booked of that."""
+    world, _, _, twin = await recorded_in_both({"description": "Downgrade", "amount": "-30.00"})
+    assert [one["due"] for one in shown(world, "stripe") if one["total"] == "119.00"] == ["59.00"]
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["59.00"]
+    (hold,) = [one for one in held(world) if one.detail.get("limit") == "nothing is booked twice"]
+    assert f"payment {twin} of its own" in str(hold.detail["problem"])
+
+
+async def test_another_payment_that_came_in_at_the_books_settles_what_was_written_off() -> None:
+    """Of another amount: the customer paid after all, and nothing stands twice."""
+    world, invoice, copy = await billed(DocumentPolicy(originates=KINDS))
+    pay(world, invoice, "30.00")
+    await world.next_sweep()
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "uncollectible"})
+    await world.next_sweep()
+    pay(world, copy, "89.00", "quickbooks")
+    await world.next_sweep()
+    assert held(world) == []

@@ -1,6 +1,8 @@
 # ruff: noqa: D102, D103, D107, PT017 -- test doubles; a property may be refused; `make_world` is made in conftest, which tests cannot import
 """Copies at Stripe, step by step against the look-alike: to the minor unit or not at all, once, and never collected."""
 
+import asyncio
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -826,3 +828,28 @@ def test_steps_that_nobody_knows_are_bugs(desk: Desk) -> None:
         write = Write(key="k", action=action, kind=kind, remote_id=None, body={})
         (receipt,) = desk.world.run(desk.world.connector.write([write]))
         assert isinstance(receipt, BugError)
+
+
+@pytest.mark.parametrize("is_one_batch", [True, False])
+@pytest.mark.parametrize("other", [part("b", "59.00"), note("b", "59.00", "0", applied="59.00")])
+def test_of_two_that_do_not_fit_together_only_one_is_told(desk: Desk, other: Document, *, is_one_batch: bool) -> None:
+    """Side by side, each saw 107.00 due: of the second one Stripe took what was left, without a word."""
+    remote_id = desk.copy(invoice())
+    pause = asyncio.sleep
+    shell = dataclasses.replace(desk.world.shell, pause=lambda: pause(0))
+    connector = PROVIDER.build(desk.world.config, desk.world.vault, shell)
+    writes = []
+    for one in (part("a", "60.00"), other):
+        step = desk.documents.step(desk.wanted(one), None)
+        writes.append(Write(key=f"k{one.id}", action=step.action, kind=kind_of(one), remote_id=None, body=step.body))
+
+    async def send() -> list[Any]:
+        batches = [writes] if is_one_batch else [[one] for one in writes]
+        return [one for some in await asyncio.gather(*map(connector.write, batches)) for one in some]
+
+    receipts = desk.world.run(send())
+
+    (refused,) = [one for one in receipts if isinstance(one, RejectedError)]
+    assert refused.field == ("applied" if isinstance(other, CreditNote) else "applications")
+    truth = desk.truth("invoice", remote_id)
+    assert (truth["paid"], truth["credited"]) in {("60.00", "0.00"), ("59.00", "0.00"), ("0.00", "59.00")}
