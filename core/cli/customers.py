@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,17 +86,28 @@ def _draw_list(screen: Screen, rows: Sequence[Customer], total: int) -> None:
 
 
 def show(desk: Desk, customer: Id) -> None:
-    """Show one customer."""
+    """Show one customer.
+
+    Of an id that nobody has any more, the customer that was archived with it last, and when that was.
+    """
     from core.sync import registry
+    from core.sync.archived import archived_at, last_archived
+
+    def look(tx: Tx) -> tuple[Customer, dict[str, Any] | None]:
+        gone = last_archived(tx, customer)
+        return (gone, archived_at(tx, gone)) if gone else (registry.get(tx, customer), None)
 
     with desk.root.open_hub() as hub:
-        one = hub.db.read_now(lambda tx: registry.get(tx, customer))
-    _show(desk, one)
+        one, archived = hub.db.read_now(look)
+    _show(desk, one, archived)
 
 
-def _show(desk: Desk, one: Customer) -> None:
-    told = _told(one) | {"sources": dict(sorted(one.sources.items()))}
-    facts: Mapping[str, object] = {"version": one.version, **dict(sorted(one.fields.items()))}
+def _show(desk: Desk, one: Customer, archived: Mapping[str, Any] | None = None) -> None:
+    from core.cli.lookups import ended
+
+    told = _told(one) | {"sources": dict(sorted(one.sources.items())), "archived": archived}
+    more = {"archived": f"{ended(archived)}; see `accord explain {one.external_id}`"} if archived else {}
+    facts: Mapping[str, object] = {"version": one.version, **more, **dict(sorted(one.fields.items()))}
     desk.show(told, lambda screen: screen.facts(facts, title=one.external_id))
 
 
@@ -130,20 +142,26 @@ def create(desk: Desk, customer: Id, values: Assignments = None) -> None:
 
     It flows to every connection whose policy creates.
     """
-    from sqlalchemy.exc import IntegrityError
-
     from core.cli.asking import actor
     from core.sync import registry
 
     wanted = assigned(values or [], {})
     with desk.root.open_hub() as hub:
         trace = hub.ids.new()
-        try:
+        with _unless_taken(customer):
             one = hub.db.run_now(lambda tx: registry.create(tx, hub, customer, wanted, actor=actor(), trace=trace))
-        except IntegrityError as error:
-            # somebody else entered the same id between our look and our commit
-            raise InvalidInputError(f"{customer!r} is taken", field="external_customer_id", limit="unique") from error
     _show(desk, one)
+
+
+@contextmanager
+def _unless_taken(external_id: str) -> Iterator[None]:
+    """Somebody else may enter the same id between our look and our commit."""
+    from sqlalchemy.exc import IntegrityError
+
+    try:
+        yield
+    except IntegrityError as error:
+        raise InvalidInputError(f"{external_id!r} is taken", field="external_customer_id", limit="unique") from error
 
 
 def update(

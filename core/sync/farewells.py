@@ -21,7 +21,7 @@ from core.model.merge import digest_of
 from core.model.remote import Remote
 from core.model.values import PART_OF, Value, is_figure
 from core.ports import Missing, Sighting, Write
-from core.store import connections, documents, intents, journal, mappings, observations, work
+from core.store import connections, documents, intents, journal, leaving, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
@@ -117,7 +117,7 @@ def _sorted(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow], 
         if until > hub.clock.now():
             work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
             report.waiting += 1
-        elif mapping is None or (intent is None and not _is_to_go(connection, mapping, taken)):
+        elif mapping is None or (intent is None and not is_to_go(connection, mapping, taken)):
             _leave(tx, hub, connection, row)
         else:
             found.append(Farewell(row, mapping, intent))
@@ -134,7 +134,7 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
     return intent.resolve_after if intent.resolve_after is not None else intent.sent_at + settles
 
 
-def _is_to_go(connection: Connection, mapping: MappingRow, taken: Mapping[str, MappingRow]) -> bool:
+def is_to_go(connection: Connection, mapping: MappingRow, taken: Mapping[str, MappingRow]) -> bool:
     """Not where policy has changed, where there is no object, or where a person has given it to somebody."""
     is_wanted = connection.policy.when_archived == "archive" and mapping.state == mappings.ENDED
     return is_wanted and mapping.remote_id is not None and mapping.remote_id not in taken
@@ -209,7 +209,7 @@ class _Decision:
             return False
         draft = self._obstacle(one, refused, children)
         if draft is None:
-            changed = _changed(self._hub, self._connection, one.mapping, found.observation.remote)
+            changed = changed_there(self._hub, self._connection, one.mapping, found.observation.remote)
             draft = _draft(one, {"problem": CHANGED, "changed": changed}) if changed else None
             if draft is None or (answer and answer.digest == draft.digest):
                 return True
@@ -236,8 +236,7 @@ class _Decision:
 
     def _waits_for(self, one: Farewell, children: Sequence[str]) -> bool:
         """What hangs below it goes first, where it goes."""
-        leaving = work.leaving(self._tx, self._connection.name, children)
-        if not leaving:
+        if not leaving.among(self._tx, self._connection.name, children):
             return False
         until = self._hub.clock.now() + self._hub.timing.first_back_off
         work.postpone(self._tx, self._connection.name, {one.row.subject: until}, is_attempt=False)
@@ -275,7 +274,7 @@ class _Decision:
             one.action == intents.ARCHIVE and not one.trace.startswith(work.APPROVED_TRACE)
             for one in intents.all_open(self._tx, self._connection.name)
         )
-        return max(0, work.count_farewells(self._tx, self._connection.name, is_seen=False) - under_way)
+        return max(0, leaving.count(self._tx, self._connection.name, is_seen=False) - under_way)
 
     def _intent(self, one: Farewell, body: Mapping[str, Any]) -> Intent:
         return Intent(
@@ -293,7 +292,7 @@ class _Decision:
         )
 
 
-def _changed(hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote) -> dict[str, list[Value]]:
+def changed_there(hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote) -> dict[str, list[Value]]:
     """What somebody changed there since the two sides last agreed, and would be lost: field -> (agreed, there)."""
     same = connection.projection.canonical
     found: dict[str, list[Value]] = {}
