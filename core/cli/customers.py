@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = new_group("The registry's customers.")
     add(group, "list", listing)
-    for function in (show, overview, create, update, archive):
+    for function in (show, overview, create, update, archive, restore):
         add(group, function.__name__, function)
     add(group, "erase", erasing.erase)
     add(group, "export", customer_sheets.export)
@@ -209,3 +209,34 @@ def archive(
     found = {"external_customer_id": one.external_id, "deleted_at": one.deleted_at, "to_archive": there}
     told = f"; to be archived by the daemon: {', '.join(there)}" if there else ""
     desk.show(found, lambda screen: screen.line(f"{one.external_id} is archived{told}"))
+
+
+def restore(desk: Desk, customer: Id) -> None:
+    """Bring back a customer that was archived.
+
+    The last one that had this id, while nobody has it now. It is tied again to its objects, which are read next: one
+    that is gone, archived or other than the registry is asked about, and none is made in its place. What was to be
+    archived and is not yet, is not.
+    """
+    from core.cli.answering import next_step
+    from core.cli.asking import actor
+    from core.sync import revival
+
+    with desk.root.open_hub() as hub, _unless_taken(customer):
+        done = hub.db.run_now(lambda tx: revival.restore(tx, hub, customer, actor=actor(), trace=hub.ids.new()))
+    one = done.customer
+    objects = {
+        name: [f"{row.connection} {row.remote_id}" for row in rows]
+        for name, rows in (("tied", done.tied), ("archived", done.archived), ("apart", done.apart))
+    }
+    found = {"external_customer_id": one.external_id, "version": one.version, **objects}
+
+    def draw(screen: Screen) -> None:
+        tied = ", ".join(objects["tied"]) or "no object"
+        screen.line(f"{one.external_id} is back, tied to {tied}; {next_step(desk, '')}")
+        words = {"archived": "archived there: bring back by hand", "apart": "another customer's by now"}
+        for name, says in words.items():
+            if objects[name]:
+                screen.line(f"{says}: {', '.join(objects[name])}", "yellow")
+
+    desk.show(found, draw)

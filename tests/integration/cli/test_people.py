@@ -241,6 +241,26 @@ def test_an_archived_customer_is_explained_with_what_becomes_of_its_objects(agre
     assert "accord explain" in accord("customers", "show", name).out
 
 
+def test_a_customer_that_was_archived_by_mistake_is_brought_back(agreed: World, accord: Accord) -> None:
+    """Whoever does it sees what it is tied to, and what somebody has to bring back elsewhere."""
+    name, book = customer_id(agreed), only(agreed, "quickbooks")
+    agreed.config = with_policy(agreed.config, "quickbooks", when_archived="archive")
+    agreed.start()
+    assert accord("customers", "restore", name).code == 1
+    accord("customers", "archive", name, "--yes")
+    asyncio.run(agreed.settle())
+    shown = accord("customers", "restore", name)
+    assert (shown.code, f"archived there: bring back by hand: quickbooks {book}" in shown.out) == (0, True)
+    assert customer_id(agreed) == name
+    asyncio.run(agreed.settle())
+    accord("customers", "archive", name, "--yes")
+    back = accord("customers", "restore", name, "--json").json
+    assert (len(back["tied"]), back["apart"]) == (3, [])
+    change = accord("explain", name, "--json").json["journal"][0]
+    assert change["action"] == "restore"
+    assert "was restored" in accord("undo", change["trace"], "--dry-run", "--json").out
+
+
 def test_an_id_that_is_used_again_is_the_living_customers(agreed: World, accord: Accord) -> None:
     """And one that never was is nobody's."""
     name = customer_id(agreed)
