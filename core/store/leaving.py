@@ -21,7 +21,7 @@ _PAGE: Final = (
     .order_by(DIRTY.c.subject)
     .limit(sa.bindparam("most"))
 )
-_AMONG: Final = sa.select(MAPPINGS.c.remote_id).where(
+_SUBJECTS: Final = sa.select(MAPPINGS.c.id).where(
     MAPPINGS.c.remote_id.in_(SOME),
     MAPPINGS.c.connection.concat("") == sa.bindparam("here"),
     sa.exists().where(_HERE, DIRTY.c.subject == sa.literal(FAREWELL) + MAPPINGS.c.id),
@@ -38,9 +38,9 @@ def count(tx: Tx, connection: str, *, is_seen: bool = True) -> int:
     return int(tx.execute(_COUNT if is_seen else _COUNT_UNSEEN, {"here": connection}).scalar_one())
 
 
-def among(tx: Tx, connection: str, remote_ids: Iterable[str]) -> set[str]:
-    """Those of these objects that wait to be archived."""
-    found: set[str] = set()
+def subjects(tx: Tx, connection: str, remote_ids: Iterable[str]) -> list[str]:
+    """Under which subjects those of these objects wait that are to be archived."""
+    found: list[str] = []
     for some in chunks(sorted(set(remote_ids))):
-        found.update(row[0] for row in tx.rows(_AMONG, {"some": some, "here": connection}))
+        found += [f"{FAREWELL}{row[0]}" for row in tx.rows(_SUBJECTS, {"some": some, "here": connection})]
     return found

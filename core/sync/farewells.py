@@ -30,7 +30,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import guard
 from core.sync.batch import Found, Report, Seen, observe, understand
-from core.sync.failing import concerns_all, dealt_with, record_trouble
+from core.sync.failing import back_off, concerns_all, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import NOT_EXECUTED, doubt, not_executed
 
@@ -79,7 +79,7 @@ async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow
         return
     seen = await observe(connection, [one.remote_id for one in some])
     outgoing = await hub.db.run(lambda tx: _Decision(tx, hub, connection, seen, report).decided(some))
-    for row, intent in outgoing:
+    for number, (row, intent) in enumerate(outgoing, 1):
         receipt = await _sent(connection, intent)
         await hub.db.run(
             lambda tx, row=row, intent=intent, receipt=receipt: _commit(  # type: ignore[misc]
@@ -87,6 +87,9 @@ async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow
             )
         )
         if isinstance(receipt, AccordError) and concerns_all(receipt):
+            # left open, what was never sent would be in doubt
+            unsent = {behind.id: "void" for _, behind in outgoing[number:]}
+            await hub.db.run(lambda tx, unsent=unsent: intents.close(tx, unsent, hub.clock.now()))  # type: ignore[misc]
             raise receipt
 
 
@@ -236,10 +239,11 @@ class _Decision:
 
     def _waits_for(self, one: Farewell, children: Sequence[str]) -> bool:
         """What hangs below it goes first, where it goes."""
-        if not leaving.among(self._tx, self._connection.name, children):
+        if not leaving.subjects(self._tx, self._connection.name, children):
             return False
-        until = self._hub.clock.now() + self._hub.timing.first_back_off
-        work.postpone(self._tx, self._connection.name, {one.row.subject: until}, is_attempt=False)
+        # they may wait for a person: each look at this one is a read. The last of them says when it is gone
+        until = self._hub.clock.now() + back_off(self._hub.timing, one.row.attempts)
+        work.postpone(self._tx, self._connection.name, {one.row.subject: until})
         self._report.waiting += 1
         return True
 
@@ -353,9 +357,11 @@ def _archived(tx: Tx, hub: Hub, connection: Connection, one: Farewell, found: Fo
         intents.close(tx, {one.intent.id: "done"}, now)
         entry = journal.about(one.mapping, at=now, action=intents.ARCHIVE, actor="accord", trace=one.intent.trace)
         journal.write(tx, [entry])
-    known = observations.by_ids(tx, connection.name, KIND, [one.remote_id]).values()
+    known = list(observations.by_ids(tx, connection.name, KIND, [one.remote_id]).values())
     gone = [msgspec.structs.replace(old, state="gone") for old in known]
     observations.put(tx, connection.name, KIND, [found.observation] if found else gone, now)
+    above = leaving.subjects(tx, connection.name, [old.remote.parent_id for old in known if old.remote.parent_id])
+    work.postpone(tx, connection.name, dict.fromkeys(above, now), is_attempt=False)
     _leave(tx, hub, connection, one.row)
 
 
