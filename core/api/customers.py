@@ -21,7 +21,8 @@ from core.store.database import Tx
 from core.store.failures import Failure
 from core.store.mappings import MappingRow
 from core.sync import registry
-from core.sync.explain import entry_shown, explain
+from core.sync.archived import explain_any
+from core.sync.explain import entry_shown
 
 router = new_router("customers", prefix="/v1/customers")
 
@@ -193,8 +194,11 @@ async def customer_timeline(
 
 @router.get("/{external_customer_id}/explain", **needs(READ, 404))
 async def explain_customer(hub: HubIn, external_customer_id: ExternalId) -> shapes.Explained:
-    """Every system's value of every field, who owns it, what rule fired last, what is pending and why."""
-    return await hub.db.read(lambda tx: shapes.Explained.model_validate(explain(tx, hub, external_customer_id)))
+    """Every system's value of every field, who owns it, what rule fired last, what is pending and why.
+
+    Of an archived customer: since when, by whom, and what becomes of each of its objects.
+    """
+    return await hub.db.read(lambda tx: shapes.Explained.model_validate(explain_any(tx, hub, external_customer_id)))
 
 
 # ---- shapes ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -10,12 +11,14 @@ from pydantic import BaseModel, Field
 
 from core.api import shapes
 from core.api.context import Actor, ExternalId, HubIn, Trace, needs, new_router
-from core.api.customers import mapping_shown
+from core.api.customers import mapping_shown, shown
 from core.model.scopes import ADMIN, WRITE
 from core.store.database import Tx
+from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.erasure import erase
 from core.sync.linking import link, unlink
+from core.sync.revival import restore
 
 router = new_router("customers", prefix="/v1/customers")
 
@@ -41,6 +44,27 @@ class ErasedShown(BaseModel):
     remains: list[ObjectNamed] = Field(description="Erase these at their providers; they are told this once only.")
     likely: list[ObjectNamed] = Field(description="Nobody's objects with the same e-mail address; left alone.")
     children: list[str] = Field(description="Customers that still name it as their parent.")
+
+
+class RestoredShown(BaseModel):
+    """A customer that is live again."""
+
+    customer: shapes.CustomerShown
+    tied: list[ObjectNamed] = Field(description="Its objects, which are read next.")
+    archived: list[ObjectNamed] = Field(description="Those of them that Accord archived: bring them back there.")
+    apart: list[ObjectNamed] = Field(description="Objects that are another customer's by now.")
+
+
+@router.post("/{external_customer_id}/restore", **needs(WRITE, 404, 409))
+async def restore_customer(hub: HubIn, trace: Trace, actor: Actor, external_customer_id: ExternalId) -> RestoredShown:
+    """Bring back the customer that was archived with this id last, while nobody has the id now."""
+    done = await hub.db.run(lambda tx: restore(tx, hub, external_customer_id, actor=actor, trace=trace))
+    objects = {"tied": _objects(done.tied), "archived": _objects(done.archived), "apart": _objects(done.apart)}
+    return RestoredShown(customer=shown(done.customer), **objects)
+
+
+def _objects(rows: Sequence[MappingRow]) -> list[ObjectNamed]:
+    return [ObjectNamed(connection=row.connection, remote_id=str(row.remote_id)) for row in rows]
 
 
 @router.put("/{external_customer_id}/mappings/{connection}", **needs(WRITE, 404))

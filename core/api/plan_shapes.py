@@ -23,7 +23,7 @@ class PlannedChange(BaseModel):
 class PlannedItem(BaseModel):
     """What would happen to one record or object."""
 
-    kind: Literal["enter", "link", "create", "update", "take", "hold", "wait"]
+    kind: Literal["enter", "link", "create", "update", "take", "archive", "hold", "wait"]
     subject: str
     external_id: str
     remote_id: str

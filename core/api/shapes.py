@@ -201,12 +201,30 @@ class Sourced(BaseModel):
     source: str
 
 
+class Answered(BaseModel):
+    """The hold whose answer archived a customer."""
+
+    hold: str
+    connection: str
+    reason: str
+    choice: str | None
+
+
+class Archived(BaseModel):
+    """When a customer was archived, by whom, and by which answer to a hold, if it was one."""
+
+    at: datetime
+    by: str
+    answer: Answered | None
+
+
 class Explained(BaseModel):
     """Every system's value of every field, who owns it, what happened last, what is pending and why."""
 
     external_customer_id: str
     id: str
     version: int
+    archived: Archived | None = Field(description="None while the customer lives.")
     fields: dict[str, Sourced]
     mappings: list[dict[str, Any]]
     holds: list[dict[str, Any]]

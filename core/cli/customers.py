@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = new_group("The registry's customers.")
     add(group, "list", listing)
-    for function in (show, overview, create, update, archive):
+    for function in (show, overview, create, update, archive, restore):
         add(group, function.__name__, function)
     add(group, "erase", erasing.erase)
     add(group, "export", customer_sheets.export)
@@ -85,17 +86,28 @@ def _draw_list(screen: Screen, rows: Sequence[Customer], total: int) -> None:
 
 
 def show(desk: Desk, customer: Id) -> None:
-    """Show one customer."""
+    """Show one customer.
+
+    Of an id that nobody has any more, the customer that was archived with it last, and when that was.
+    """
     from core.sync import registry
+    from core.sync.archived import archived_at, last_archived
+
+    def look(tx: Tx) -> tuple[Customer, dict[str, Any] | None]:
+        gone = last_archived(tx, customer)
+        return (gone, archived_at(tx, gone)) if gone else (registry.get(tx, customer), None)
 
     with desk.root.open_hub() as hub:
-        one = hub.db.read_now(lambda tx: registry.get(tx, customer))
-    _show(desk, one)
+        one, archived = hub.db.read_now(look)
+    _show(desk, one, archived)
 
 
-def _show(desk: Desk, one: Customer) -> None:
-    told = _told(one) | {"sources": dict(sorted(one.sources.items()))}
-    facts: Mapping[str, object] = {"version": one.version, **dict(sorted(one.fields.items()))}
+def _show(desk: Desk, one: Customer, archived: Mapping[str, Any] | None = None) -> None:
+    from core.cli.lookups import ended
+
+    told = _told(one) | {"sources": dict(sorted(one.sources.items())), "archived": archived}
+    more = {"archived": f"{ended(archived)}; see `accord explain {one.external_id}`"} if archived else {}
+    facts: Mapping[str, object] = {"version": one.version, **more, **dict(sorted(one.fields.items()))}
     desk.show(told, lambda screen: screen.facts(facts, title=one.external_id))
 
 
@@ -130,20 +142,26 @@ def create(desk: Desk, customer: Id, values: Assignments = None) -> None:
 
     It flows to every connection whose policy creates.
     """
-    from sqlalchemy.exc import IntegrityError
-
     from core.cli.asking import actor
     from core.sync import registry
 
     wanted = assigned(values or [], {})
     with desk.root.open_hub() as hub:
         trace = hub.ids.new()
-        try:
+        with _unless_taken(customer):
             one = hub.db.run_now(lambda tx: registry.create(tx, hub, customer, wanted, actor=actor(), trace=trace))
-        except IntegrityError as error:
-            # somebody else entered the same id between our look and our commit
-            raise InvalidInputError(f"{customer!r} is taken", field="external_customer_id", limit="unique") from error
     _show(desk, one)
+
+
+@contextmanager
+def _unless_taken(external_id: str) -> Iterator[None]:
+    """Somebody else may enter the same id between our look and our commit."""
+    from sqlalchemy.exc import IntegrityError
+
+    try:
+        yield
+    except IntegrityError as error:
+        raise InvalidInputError(f"{external_id!r} is taken", field="external_customer_id", limit="unique") from error
 
 
 def update(
@@ -191,3 +209,34 @@ def archive(
     found = {"external_customer_id": one.external_id, "deleted_at": one.deleted_at, "to_archive": there}
     told = f"; to be archived by the daemon: {', '.join(there)}" if there else ""
     desk.show(found, lambda screen: screen.line(f"{one.external_id} is archived{told}"))
+
+
+def restore(desk: Desk, customer: Id) -> None:
+    """Bring back a customer that was archived.
+
+    The last one that had this id, while nobody has it now. It is tied again to its objects, which are read next: one
+    that is gone, archived or other than the registry is asked about, and none is made in its place. What was to be
+    archived and is not yet, is not.
+    """
+    from core.cli.answering import next_step
+    from core.cli.asking import actor
+    from core.sync import revival
+
+    with desk.root.open_hub() as hub, _unless_taken(customer):
+        done = hub.db.run_now(lambda tx: revival.restore(tx, hub, customer, actor=actor(), trace=hub.ids.new()))
+    one = done.customer
+    objects = {
+        name: [f"{row.connection} {row.remote_id}" for row in rows]
+        for name, rows in (("tied", done.tied), ("archived", done.archived), ("apart", done.apart))
+    }
+    found = {"external_customer_id": one.external_id, "version": one.version, **objects}
+
+    def draw(screen: Screen) -> None:
+        tied = ", ".join(objects["tied"]) or "no object"
+        screen.line(f"{one.external_id} is back, tied to {tied}; {next_step(desk, '')}")
+        words = {"archived": "archived there: bring back by hand", "apart": "another customer's by now"}
+        for name, says in words.items():
+            if objects[name]:
+                screen.line(f"{says}: {', '.join(objects[name])}", "yellow")
+
+    desk.show(found, draw)

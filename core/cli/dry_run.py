@@ -24,7 +24,8 @@ from core.sync.hub import Hub
 from core.sync.lanes import Lanes
 from core.sync.look import Looked, look, look_at
 from core.sync.oneoffs import ask
-from core.sync.plan import Item, Plan
+from core.sync.plan import Plan
+from core.sync.plan_items import Item
 from core.sync.restoring import own
 
 if TYPE_CHECKING:

@@ -80,17 +80,18 @@ def explain(
     """Show one customer, or one document, in every system.
 
     Every system's value of every field, who owns it, what happened last, what waits and why; of a document that its
-    origin has and that is not taken, too, by its number or its id there.
+    origin has and that is not taken, too, by its number or its id there. Of an archived customer: since when, by whom,
+    and what becomes of each of its objects.
     """
     from core.cli.documents import draw, draw_waiting
     from core.cli.hold_ids import open_ids
     from core.errors import NotFoundError
+    from core.sync.archived import explain_any
     from core.sync.documents.telling import told_of_any, waiting
-    from core.sync.explain import explain as told
 
     with desk.root.open_hub() as hub:
         try:
-            found, short = hub.db.read_now(lambda tx: (told(tx, hub, name), open_ids(tx)))
+            found, short = hub.db.read_now(lambda tx: (explain_any(tx, hub, name), open_ids(tx)))
         except NotFoundError:
             document = hub.db.read_now(lambda tx: told_of_any(tx, hub, name))
             waits = hub.db.read_now(lambda tx: waiting(tx, hub, name))
@@ -108,11 +109,9 @@ def _draw_explained(screen: Screen, found: Mapping[str, Any], short: Mapping[str
     from core.cli.screen import spoken
 
     mappings = found["mappings"]
+    archived = {"archived": ended(found["archived"])} if found["archived"] else {}
     screen.facts(
-        {
-            "version": found["version"],
-            **{_place(one): f"{one['state']} {one['remote_id'] or ''}{_waits(one)}" for one in mappings},
-        },
+        {"version": found["version"], **archived, **{_place(one): _stands(one) for one in mappings}},
         title=found["external_customer_id"],
     )
     columns = ["field", "registry", "from", *map(_place, mappings)]
@@ -132,6 +131,21 @@ def _draw_explained(screen: Screen, found: Mapping[str, Any], short: Mapping[str
 def _place(mapping: Mapping[str, Any]) -> str:
     """`hubspot`, or `hubspot contact` for a part of the customer there."""
     return f"{mapping['connection']} {mapping['part']}".rstrip()
+
+
+def ended(archived: Mapping[str, Any]) -> str:
+    """When a customer was archived, by whom, and by which answer if it was one."""
+    from core.cli.screen import moment
+
+    said = archived["answer"]
+    answer = f", answering {said['reason']} at {said['connection']} with {said['choice']}" if said else ""
+    return f"{moment(archived['at'])} UTC by {archived['by'] or 'nobody knows whom'}{answer}"
+
+
+def _stands(mapping: Mapping[str, Any]) -> str:
+    if "object" in mapping:
+        return f"{mapping['remote_id'] or ''} {mapping['says']}".lstrip()
+    return f"{mapping['state']} {mapping['remote_id'] or ''}{_waits(mapping)}"
 
 
 def _says(field: Mapping[str, Any] | None) -> bool:

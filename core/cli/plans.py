@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from core.sync.documents.planning import Scope
     from core.sync.documents.tally import DocumentPlan, Outcome
     from core.sync.hub import Hub
-    from core.sync.plan import Item, Plan
+    from core.sync.plan import Plan
+    from core.sync.plan_items import Item
 
 OUTCOMES: tuple[Outcome, ...] = ("take", "create", "change", "look", "wait", "hold", "fail")
 """Of documents, in the order in which they are told."""

@@ -80,6 +80,13 @@ def was_ever(tx: Tx, external_id: str) -> bool:
     return tx.execute(statement).first() is not None
 
 
+def archived(tx: Tx, external_id: str) -> list[Customer]:
+    """Those that were deleted from the registry and had this external id, the last one first."""
+    statement = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id == external_id, CUSTOMERS.c.deleted_at.is_not(None))
+    rows = tx.rows(statement.order_by(CUSTOMERS.c.deleted_at.desc(), CUSTOMERS.c.id))
+    return [_customer(row) for row in rows]
+
+
 def children(tx: Tx, parents: Iterable[str]) -> list[Customer]:
     """Live customers whose parent is one of these external ids."""
     return _found(tx, _CHILDREN, parents)

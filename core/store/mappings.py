@@ -193,6 +193,13 @@ def of_records(tx: Tx, record_ids: Iterable[str]) -> dict[str, list[MappingRow]]
     return found
 
 
+def last_of_parts(tx: Tx, record_id: str) -> list[MappingRow]:
+    """The last mapping of a customer at each connection, and of each of its parts there, ended or not."""
+    statement = sa.select(*_COLUMNS).where(MAPPINGS.c.record_id == record_id).order_by(MAPPINGS.c.generation)
+    last = {(row.connection, row.part): row for row in map(_mapping, tx.rows(statement))}
+    return [last[one] for one in sorted(last)]
+
+
 def generations(tx: Tx, record_ids: Iterable[str], connection: str) -> dict[str, int]:
     """The highest generation that was ever used for each record at a connection (0: never mapped there)."""
     found: dict[str, int] = {}

@@ -84,6 +84,15 @@ def erased_objects(tx: Tx, connection: str, remote_ids: Iterable[str]) -> set[st
     return {by_key[one] for one in _standing(tx, by_key)}
 
 
+def unlinked(tx: Tx, mapping_ids: Iterable[str]) -> set[str]:
+    """Which of these mappings a person untied."""
+    found: set[str] = set()
+    for some in chunks(sorted(set(mapping_ids))):
+        statement = sa.select(TOMBSTONES.c.id).where(TOMBSTONES.c.id.in_(some), TOMBSTONES.c.why == UNLINKED)
+        found.update(row[0] for row in tx.rows(statement))
+    return found
+
+
 def erased_among(tx: Tx, connection: str, kind: str, remotes: Sequence[Remote]) -> set[str]:
     """Ids of objects that were erased, absorbed one that was, or carry the marker of an erased mapping.
 

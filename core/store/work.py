@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.store.database import Tx
-from core.store.tables import DIRTY, MAPPINGS
+from core.store.tables import DIRTY
 from core.store.text import SOME, AnyRow, Insert, chunks, dialect_insert
 
 NOW = 0.0
@@ -196,33 +196,26 @@ _CLEAR: Final = sa.delete(DIRTY).where(
     _HERE, DIRTY.c.subject == sa.bindparam("gone_subject"), DIRTY.c.seq == sa.bindparam("gone_seq")
 )
 
-_ARE_FAREWELLS: Final = (DIRTY.c.subject.startswith(FAREWELL),)
-_COUNT_FAREWELLS: Final = sa.select(sa.func.count()).select_from(DIRTY).where(_HERE, *_ARE_FAREWELLS)
-_UNSEEN_FAREWELLS: Final = _COUNT_FAREWELLS.where(DIRTY.c.parked.is_(None), DIRTY.c.reason != APPROVED)
-_LEAVING: Final = sa.select(MAPPINGS.c.remote_id).where(
-    MAPPINGS.c.remote_id.in_(SOME),
-    MAPPINGS.c.connection.concat("") == sa.bindparam("here"),
-    sa.exists().where(_HERE, DIRTY.c.subject == sa.literal(FAREWELL) + MAPPINGS.c.id),
-)
+ARE_FAREWELLS: Final = (DIRTY.c.subject.startswith(FAREWELL),)
 
 
 def due(tx: Tx, connection: str, now: float, limit: int, subjects: Sequence[str] | None = None) -> list[DirtyRow]:
     """Which customers and their objects may be looked at now, oldest first."""
     values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
     if subjects is None:
-        return [_dirty(row) for row in tx.rows(_DUE_CUSTOMERS, values)]
-    return [_dirty(row) for row in tx.rows(_DUE_OF_SOME, values | {"some": list(subjects)})]
+        return [dirty(row) for row in tx.rows(_DUE_CUSTOMERS, values)]
+    return [dirty(row) for row in tx.rows(_DUE_OF_SOME, values | {"some": list(subjects)})]
 
 
 def due_documents(tx: Tx, connection: str, now: float, limit: int) -> list[DirtyRow]:
     """Which documents may be looked at now, oldest first."""
     values: dict[str, Any] = {"here": connection, "now": now, "most": limit}
-    return [_dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
+    return [dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
 
 
 def of_kinds(tx: Tx, connection: str, kinds: Iterable[str]) -> list[DirtyRow]:
     """All that waits of some kinds at a connection, due or not, by subject."""
-    return [_dirty(row) for row in tx.rows(_OF_KINDS, {"here": connection, "some": sorted(set(kinds))})]
+    return [dirty(row) for row in tx.rows(_OF_KINDS, {"here": connection, "some": sorted(set(kinds))})]
 
 
 def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, DirtyRow]:
@@ -230,7 +223,7 @@ def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, D
     found: dict[str, DirtyRow] = {}
     for some in chunks(sorted(set(subjects))):
         rows = tx.rows(_OF_SOME, {"here": connection, "some": some})
-        found.update((row.subject, row) for row in map(_dirty, rows))
+        found.update((row.subject, row) for row in map(dirty, rows))
     return found
 
 
@@ -239,11 +232,12 @@ def asked(tx: Tx, connection: str, subjects: Iterable[str], parked_by: str) -> d
     found: dict[str, DirtyRow] = {}
     for some in chunks(sorted(set(subjects))):
         rows = tx.rows(_ASKED, {"here": connection, "some": some, "run": parked_by})
-        found.update((row.subject, row) for row in map(_dirty, rows))
+        found.update((row.subject, row) for row in map(dirty, rows))
     return found
 
 
-def _dirty(row: AnyRow) -> DirtyRow:
+def dirty(row: AnyRow) -> DirtyRow:
+    """A row of the table, its columns in the order of the fields."""
     subject, kind, seq, reason, trace, since, attempts, noticed, shown = row
     return DirtyRow(subject, kind, seq, reason, trace, since, attempts, bool(noticed), shown)
 
@@ -313,7 +307,7 @@ def reject(tx: Tx, connection: str, parked_by: str) -> None:
     Nobody notices once more that an object was to be archived: those are dropped.
     """
     here = (DIRTY.c.connection == connection, DIRTY.c.parked == parked_by)
-    tx.execute(sa.delete(DIRTY).where(*here, *_ARE_FAREWELLS))
+    tx.execute(sa.delete(DIRTY).where(*here, *ARE_FAREWELLS))
     tx.execute(sa.update(DIRTY).where(*here).values(parked=REJECTED, reason=REJECTED))
 
 
@@ -378,17 +372,4 @@ def waiting(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, tuple
         statement = sa.select(DIRTY.c.subject, DIRTY.c.reason, DIRTY.c.not_before, DIRTY.c.attempts)
         statement = statement.where(DIRTY.c.connection == connection, DIRTY.c.subject.in_(some))
         found.update((row[0], (row[1], row[2], row[3])) for row in tx.rows(statement))
-    return found
-
-
-def count_farewells(tx: Tx, connection: str, *, is_seen: bool = True) -> int:
-    """How many objects wait to be archived; not `is_seen`: only those that no person was asked about."""
-    return int(tx.execute(_COUNT_FAREWELLS if is_seen else _UNSEEN_FAREWELLS, {"here": connection}).scalar_one())
-
-
-def leaving(tx: Tx, connection: str, remote_ids: Iterable[str]) -> set[str]:
-    """Those of these objects that wait to be archived."""
-    found: set[str] = set()
-    for some in chunks(sorted(set(remote_ids))):
-        found.update(row[0] for row in tx.rows(_LEAVING, {"some": some, "here": connection}))
     return found

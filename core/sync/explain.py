@@ -18,6 +18,7 @@ from core.store import (
     inbox,
     intents,
     journal,
+    leaving,
     mappings,
     observations,
     ownerless,
@@ -72,7 +73,11 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
     subject = work.mapping_subject(row.id)
     waits = work.waiting(tx, row.connection, [subject]).get(subject)
     if waits:
-        shown["waits"] = {"reason": _why(tx, row, subject, waits[0]), "not_before": waits[1], "attempts": waits[2]}
+        shown["waits"] = {
+            "reason": why_it_waits(tx, row, subject, waits[0]),
+            "not_before": waits[1],
+            "attempts": waits[2],
+        }
     intent = intents.open_of(tx, [row.id]).get(row.id)
     if intent:
         shown["write_in_doubt"] = {"action": intent.action, "state": intent.state, "problem": intent.error}
@@ -115,7 +120,7 @@ def _rests(connection: Connection, row: MappingRow, kin: Kin) -> str:
     return "" if kin.whole_id else "what it is a part of is not there"
 
 
-def _why(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
+def why_it_waits(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
     """Why a mapping waits; one that the mass-change stop parked names the hold that must be answered."""
     parked = work.parked_by(tx, row.connection, subject)
     if parked is None:
@@ -180,7 +185,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
                 "waiting": waiting.get(name, 0) - _parked(tx, name),
-                "to_archive": work.count_farewells(tx, name),
+                "to_archive": leaving.count(tx, name),
                 "inbox": letters.get((name, "new"), 0),
                 "poison": letters.get((name, "poison"), 0),
                 "held": sum(times for (where, _), times in held.items() if where == name),

@@ -21,7 +21,7 @@ from core.model.merge import digest_of
 from core.model.remote import Remote
 from core.model.values import PART_OF, Value, is_figure
 from core.ports import Missing, Sighting, Write
-from core.store import connections, documents, intents, journal, mappings, observations, work
+from core.store import connections, documents, intents, journal, leaving, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
@@ -30,7 +30,7 @@ from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync import guard
 from core.sync.batch import Found, Report, Seen, observe, understand
-from core.sync.failing import concerns_all, dealt_with, record_trouble
+from core.sync.failing import back_off, concerns_all, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import NOT_EXECUTED, doubt, not_executed
 
@@ -79,7 +79,7 @@ async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow
         return
     seen = await observe(connection, [one.remote_id for one in some])
     outgoing = await hub.db.run(lambda tx: _Decision(tx, hub, connection, seen, report).decided(some))
-    for row, intent in outgoing:
+    for number, (row, intent) in enumerate(outgoing, 1):
         receipt = await _sent(connection, intent)
         await hub.db.run(
             lambda tx, row=row, intent=intent, receipt=receipt: _commit(  # type: ignore[misc]
@@ -87,6 +87,9 @@ async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow
             )
         )
         if isinstance(receipt, AccordError) and concerns_all(receipt):
+            # left open, what was never sent would be in doubt
+            unsent = {behind.id: "void" for _, behind in outgoing[number:]}
+            await hub.db.run(lambda tx, unsent=unsent: intents.close(tx, unsent, hub.clock.now()))  # type: ignore[misc]
             raise receipt
 
 
@@ -117,7 +120,7 @@ def _sorted(tx: Tx, hub: Hub, connection: Connection, rows: Sequence[DirtyRow], 
         if until > hub.clock.now():
             work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
             report.waiting += 1
-        elif mapping is None or (intent is None and not _is_to_go(connection, mapping, taken)):
+        elif mapping is None or (intent is None and not is_to_go(connection, mapping, taken)):
             _leave(tx, hub, connection, row)
         else:
             found.append(Farewell(row, mapping, intent))
@@ -134,7 +137,7 @@ def _not_before(hub: Hub, connection: Connection, intent: Intent) -> float:
     return intent.resolve_after if intent.resolve_after is not None else intent.sent_at + settles
 
 
-def _is_to_go(connection: Connection, mapping: MappingRow, taken: Mapping[str, MappingRow]) -> bool:
+def is_to_go(connection: Connection, mapping: MappingRow, taken: Mapping[str, MappingRow]) -> bool:
     """Not where policy has changed, where there is no object, or where a person has given it to somebody."""
     is_wanted = connection.policy.when_archived == "archive" and mapping.state == mappings.ENDED
     return is_wanted and mapping.remote_id is not None and mapping.remote_id not in taken
@@ -209,7 +212,7 @@ class _Decision:
             return False
         draft = self._obstacle(one, refused, children)
         if draft is None:
-            changed = _changed(self._hub, self._connection, one.mapping, found.observation.remote)
+            changed = changed_there(self._hub, self._connection, one.mapping, found.observation.remote)
             draft = _draft(one, {"problem": CHANGED, "changed": changed}) if changed else None
             if draft is None or (answer and answer.digest == draft.digest):
                 return True
@@ -236,11 +239,11 @@ class _Decision:
 
     def _waits_for(self, one: Farewell, children: Sequence[str]) -> bool:
         """What hangs below it goes first, where it goes."""
-        leaving = work.leaving(self._tx, self._connection.name, children)
-        if not leaving:
+        if not leaving.subjects(self._tx, self._connection.name, children):
             return False
-        until = self._hub.clock.now() + self._hub.timing.first_back_off
-        work.postpone(self._tx, self._connection.name, {one.row.subject: until}, is_attempt=False)
+        # they may wait for a person: each look at this one is a read. The last of them says when it is gone
+        until = self._hub.clock.now() + back_off(self._hub.timing, one.row.attempts)
+        work.postpone(self._tx, self._connection.name, {one.row.subject: until})
         self._report.waiting += 1
         return True
 
@@ -275,7 +278,7 @@ class _Decision:
             one.action == intents.ARCHIVE and not one.trace.startswith(work.APPROVED_TRACE)
             for one in intents.all_open(self._tx, self._connection.name)
         )
-        return max(0, work.count_farewells(self._tx, self._connection.name, is_seen=False) - under_way)
+        return max(0, leaving.count(self._tx, self._connection.name, is_seen=False) - under_way)
 
     def _intent(self, one: Farewell, body: Mapping[str, Any]) -> Intent:
         return Intent(
@@ -293,7 +296,7 @@ class _Decision:
         )
 
 
-def _changed(hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote) -> dict[str, list[Value]]:
+def changed_there(hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote) -> dict[str, list[Value]]:
     """What somebody changed there since the two sides last agreed, and would be lost: field -> (agreed, there)."""
     same = connection.projection.canonical
     found: dict[str, list[Value]] = {}
@@ -354,9 +357,11 @@ def _archived(tx: Tx, hub: Hub, connection: Connection, one: Farewell, found: Fo
         intents.close(tx, {one.intent.id: "done"}, now)
         entry = journal.about(one.mapping, at=now, action=intents.ARCHIVE, actor="accord", trace=one.intent.trace)
         journal.write(tx, [entry])
-    known = observations.by_ids(tx, connection.name, KIND, [one.remote_id]).values()
+    known = list(observations.by_ids(tx, connection.name, KIND, [one.remote_id]).values())
     gone = [msgspec.structs.replace(old, state="gone") for old in known]
     observations.put(tx, connection.name, KIND, [found.observation] if found else gone, now)
+    above = leaving.subjects(tx, connection.name, [old.remote.parent_id for old in known if old.remote.parent_id])
+    work.postpone(tx, connection.name, dict.fromkeys(above, now), is_attempt=False)
     _leave(tx, hub, connection, one.row)
 
 

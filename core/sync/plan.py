@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
@@ -26,39 +25,13 @@ from core.sync.documents.tally import DocumentPlan
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import minted_id
+from core.sync.leaving import leaving
 from core.sync.parts import whole_of
+from core.sync.plan_items import Change, Item, Kind
 from core.sync.verdicts import verdict_on
 from core.sync.wanted import NOT_WANTED, is_wanted
 
 SLICE = 200
-Kind = Literal["enter", "link", "create", "update", "take", "hold", "wait"]
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One field's change: `where` is `registry` or the connection."""
-
-    field: str
-    where: str
-    old: Value
-    new: Value
-    rule: str
-
-
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What would happen to one record or object.
-
-    enter: a new registry customer; link: a mapping to a known one; create: a new object there; update: values
-    written there; take: values taken into the registry; hold: a person is asked, and why; wait: not created, and why.
-    """
-
-    kind: Kind
-    subject: str
-    external_id: str = ""
-    remote_id: str = ""
-    reason: str = ""
-    changes: list[Change] = []
-    digest: str = ""
-    """Names exactly this change."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +68,7 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
         raise InvalidInputError(f"{connection.name} was not listed completely yet", field="connection", cure=cure)
     items: list[Item] = []
     foreign: dict[str, int] = {}
-    for walk in (_unmapped, _mapped, _uncreated):
+    for walk in (_unmapped, _mapped, _uncreated, _leaving):
         after: str | None = ""
         while after is not None:
             step: _Walk = walk
@@ -106,7 +79,7 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
     for item in items:
         counts[item.kind] = counts.get(item.kind, 0) + 1
     writes = counts.get("create", 0) + counts.get("update", 0)
-    calls = -(-writes // connection.manifest.write_batch)
+    calls = -(-writes // connection.manifest.write_batch) + counts.get("archive", 0)
     copied, creates = await _of_documents(hub, connection, items, scope)
     found = Plan(
         connection=connection.name,
@@ -388,3 +361,11 @@ def _uncreated(
         kin = family.kin(customer, None)
         items += _of_pending(hub, connection, row, customer, kin, subject=f"c:{customer_id}")
     return items, ids[-1] if ids else None
+
+
+def _leaving(
+    tx: Tx, hub: Hub, connection: Connection, after: str, foreign: dict[str, int]
+) -> tuple[list[Item], str | None]:
+    """Objects of customers who were archived, as far as they are to follow."""
+    del foreign
+    return leaving(tx, hub, connection, after, SLICE)

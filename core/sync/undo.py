@@ -73,7 +73,7 @@ def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False)
         raise InvalidInputError("nothing was replaced there", field="change")
     owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
     if owner.deleted_at is not None:
-        raise InvalidInputError("its customer was deleted", field="change", cure="create the customer again")
+        raise InvalidInputError("its customer was deleted", field="change", cure="`accord customers restore` it")
     if not anyway:
         _refuse_newer(tx, entry, owner, back)
     return owner, back
@@ -233,9 +233,11 @@ def _is_birth(entry: Entry) -> bool:
 def _no_value(entry: Entry) -> str:
     """Why an entry as a whole stays as it is; "" for one that is about values."""
     if entry.action == "delete":
-        return "the customer was deleted; create it again"
+        return "the customer was deleted; `accord customers restore` brings it back"
     if _is_birth(entry):
         return "the customer was created; `accord customers archive` deletes it"
+    if entry.action == "restore":
+        return "the customer was restored; `accord customers archive` deletes it again"
     if entry.action == "create":
         return f"its object at {entry.connection} was created, and stays"
     if entry.action in _OF_THE_REGISTRY | {"push", "conflict"} and (entry.changes or entry.lost):

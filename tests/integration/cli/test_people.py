@@ -197,9 +197,89 @@ def test_archiving_tells_what_is_archived_where(agreed: World, accord: Accord) -
     shown = {one["connection"]: one["to_archive"] for one in accord("status", "--json").json["connections"]}
     assert shown == {"hubspot": 0, "quickbooks": 1, "stripe": 0}
     assert "quickbooks: 1 objects of archived customers wait to be archived" in accord("status").out
+    planned = accord("plan", "quickbooks", "--json")
+    (item,) = planned.json["plans"][0]["items"]
+    assert (planned.code, item["kind"], item["external_id"], item["remote_id"]) == (2, "archive", name, book)
     asyncio.run(agreed.settle())
     assert [one["status"] for one in agreed.neutral("quickbooks").values()] == ["inactive"]
     assert "wait to be archived" not in accord("status").out
+    assert accord("plan", "quickbooks", "--json").json["plans"][0]["counts"] == {}
+
+
+def objects(accord: Accord, name: str) -> dict[str, str]:
+    """What becomes of each object of an archived customer, by connection."""
+    return {one["connection"]: one["object"] for one in accord("explain", name, "--json").json["mappings"]}
+
+
+def test_an_archived_customer_is_explained_with_what_becomes_of_its_objects(agreed: World, accord: Accord) -> None:
+    """At three in the morning: it is archived, since when, by whom, and what happens to it where."""
+    name = customer_id(agreed)
+    agreed.config = with_policy(agreed.config, "quickbooks", when_archived="archive")
+    agreed.config = with_policy(agreed.config, "hubspot", when_archived="archive")
+    agreed.start()
+    agreed.lookalikes["hubspot"].edit("customer", only(agreed, "hubspot"), {"phone": "+4930777"})
+    accord("customers", "archive", name, "--yes")
+    assert objects(accord, name) == {"hubspot": "waiting", "quickbooks": "waiting", "stripe": "left"}
+    shown = accord("explain", name).out
+    assert "archived" in shown
+    assert "UTC by cli:" in shown
+    assert "waits to be archived there" in shown
+    asyncio.run(agreed.settle())
+    assert objects(accord, name) == {"hubspot": "held", "quickbooks": "archived", "stripe": "left"}
+    told = accord("explain", name).out
+    assert "it was archived there" in told
+    assert "it is not archived: it was changed there since" in told
+    assert [one["kind"] for one in accord("plan", "hubspot", "--json").json["plans"][0]["items"]] == ["hold"]
+    assert accord("holds", "answer", "--where", "reason=not_archived", "leave", "--yes").code == 0
+    asyncio.run(agreed.settle())
+    assert objects(accord, name)["hubspot"] == "left"
+    assert " said so" in accord("explain", name).out
+    one = accord("customers", "show", name, "--json")
+    assert (one.code, one.json["archived"]["by"].startswith("cli:"), one.json["fields"]["name"]) == (
+        0, True, "Ada Lovelace",
+    )  # fmt: skip
+    assert "accord explain" in accord("customers", "show", name).out
+
+
+def test_a_customer_that_was_archived_by_mistake_is_brought_back(agreed: World, accord: Accord) -> None:
+    """Whoever does it sees what it is tied to, and what somebody has to bring back elsewhere."""
+    name, book = customer_id(agreed), only(agreed, "quickbooks")
+    agreed.config = with_policy(agreed.config, "quickbooks", when_archived="archive")
+    agreed.start()
+    assert accord("customers", "restore", name).code == 1
+    accord("customers", "archive", name, "--yes")
+    asyncio.run(agreed.settle())
+    shown = accord("customers", "restore", name)
+    assert (shown.code, f"archived there: bring back by hand: quickbooks {book}" in shown.out) == (0, True)
+    assert customer_id(agreed) == name
+    asyncio.run(agreed.settle())
+    accord("customers", "archive", name, "--yes")
+    back = accord("customers", "restore", name, "--json").json
+    assert (len(back["tied"]), back["apart"]) == (3, [])
+    change = accord("explain", name, "--json").json["journal"][0]
+    assert change["action"] == "restore"
+    assert "was restored" in accord("undo", change["trace"], "--dry-run", "--json").out
+
+
+def test_an_id_that_is_used_again_is_the_living_customers(agreed: World, accord: Accord) -> None:
+    """And one that never was is nobody's."""
+    name = customer_id(agreed)
+    accord("customers", "archive", name, "--yes")
+    accord("customers", "create", name, "--set", "name=Heir")
+    assert accord("customers", "show", name, "--json").json["fields"] == {"name": "Heir"}
+    assert accord("explain", name, "--json").json["archived"] is None
+    assert accord("explain", "nobody").code == 1
+    assert accord("explain", "(erased)").code == 1
+
+
+def test_a_customer_that_an_answer_archived_says_which(agreed: World, accord: Accord) -> None:
+    """Nobody typed `archive` into a command: the question is the reason."""
+    name = customer_id(agreed)
+    agreed.lookalikes["stripe"].delete("customer", only(agreed, "stripe"))
+    asyncio.run(agreed.next_sweep())
+    assert accord("holds", "answer", "--where", "reason=remote_gone", "archive", "--yes").code == 0
+    assert "answering remote_gone at stripe with archive" in accord("explain", name).out
+    assert objects(accord, name) == {"hubspot": "left", "quickbooks": "left", "stripe": "gone"}
 
 
 def test_archiving_needs_a_yes_where_nobody_can_be_asked(agreed: World, accord: Accord) -> None:

@@ -536,3 +536,27 @@ async def test_the_object_of_a_customer_who_was_erased_stays_and_nothing_waits_f
     await all_day(world)
     assert (len(live(world, name)), held(world), at_rest(world)) == (1, [], True)
     assert "+4930777" not in str(world.db.read_now(lambda tx: hold_rows.get(tx, hold.id)))
+
+
+async def test_what_waits_for_what_hangs_below_it_is_not_read_all_the_time() -> None:
+    """That waits for a person, perhaps for days: each look at what is above takes a read from the month's."""
+    world = world_of("quickbooks")
+    await world.activate_all()
+    await enter(world, "head", name="Head Office", email="head@example.test")
+    for one in range(5):
+        await enter(world, f"shop-{one}", name=f"Shop {one}", email=f"shop{one}@example.test", parent="head")
+    archive(world)
+    read = world.exchanges["quickbooks"]
+    requests: list[HttpRequest] = []
+
+    def counting(request: HttpRequest) -> HttpResponse:
+        requests.append(request)
+        return read(request)
+
+    world.exchanges["quickbooks"] = counting
+    await world.settle()
+    (hold,) = held(world)
+    assert (hold.reason, len(requests) < 60) == (holds.MASS_CHANGE, True)
+    await answer(world, hold, "approve")
+    await all_day(world)
+    assert (live(world, "quickbooks"), held(world), at_rest(world)) == ([], [], True)

@@ -6,8 +6,9 @@ import pytest
 
 from core.ports import HttpRequest, HttpResponse
 from core.store import intents
+from core.sync import registry
 from core.sync.erasure import erase
-from tests.support.acting import ADA, agreeing, change_only, everybody
+from tests.support.acting import ADA, agreeing, change_only, everybody, with_policy
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -38,3 +39,22 @@ async def test_a_customer_whose_update_was_never_sent_can_be_erased() -> None:
 
     assert world.db.read_now(intents.all_open) == []
     world.db.run_now(lambda tx: erase(tx, world.hub, ada.external_id, actor="ann", trace="t"))
+
+
+async def test_a_customer_whose_archiving_was_never_sent_can_be_erased() -> None:
+    """It stood behind another one's, for which the consent was missing."""
+    world = await agreeing()
+    world.config = with_policy(world.config, "quickbooks", when_archived="archive")
+    world.start()
+    world.lookalikes["stripe"].edit("customer", None, {**ADA, "name": "Bea", "email": "bea@example.test"})
+    await world.next_sweep()
+    without_consent(world)
+    names = [one.external_id for one in everybody(world)]
+    for name in names:
+        world.db.run_now(lambda tx, one=name: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+
+    await world.settle()
+
+    assert world.db.read_now(intents.all_open) == []
+    for name in names:
+        world.db.run_now(lambda tx, one=name: erase(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]

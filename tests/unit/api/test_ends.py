@@ -30,6 +30,26 @@ async def test_an_object_is_let_go_and_tied_again(api: httpx.AsyncClient, world:
     assert (await api.put("/v1/customers/ada/mappings/nowhere", json={"remote_id": "1"})).status_code == 404
 
 
+async def test_an_archived_customer_is_explained_and_brought_back(api: httpx.AsyncClient, world: World) -> None:
+    """A program that archived the wrong one finds out, and takes it back."""
+    await world.activate_all()
+    await api.post("/v1/customers", json=ADA)
+    await world.settle()
+    objects = {one: next(iter(world.neutral(one))) for one in ("hubspot", "quickbooks", "stripe")}
+    assert (await api.post("/v1/customers/ada/restore")).status_code == 422
+    assert (await api.get("/v1/customers/ada/explain")).json()["archived"] is None
+    await api.delete("/v1/customers/ada")
+    told = (await api.get("/v1/customers/ada/explain")).json()
+    assert (told["archived"]["by"], told["archived"]["answer"]) == ("api", None)
+    assert {one["connection"]: one["object"] for one in told["mappings"]} == dict.fromkeys(objects, "left")
+    done = (await api.post("/v1/customers/ada/restore")).json()
+    assert (done["customer"]["name"], done["customer"]["deleted_at"], done["apart"]) == ("Ada Lovelace", None, [])
+    assert {one["connection"]: one["remote_id"] for one in done["tied"]} == objects
+    assert (await api.post("/v1/customers/nobody/restore")).status_code == 404
+    await world.settle()
+    assert {one: list(world.neutral(one)) for one in objects} == {one: [name] for one, name in objects.items()}
+
+
 async def test_an_erased_customer_is_not_made_again_by_a_repeated_request(api: httpx.AsyncClient, world: World) -> None:
     """Its program did not hear the first answer and asks once more, with the same key, after the erasure."""
     key = {"idempotency-key": "k1"}
