@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.store import journal
+from core.store import holds, journal
 from core.sync.documents.tie_out import tie_out
 from tests.integration.documents.test_money_back import asked, dispute, paid, refund, to_book
 from tests.support.acting import answer, held
@@ -140,3 +140,17 @@ async def test_a_copy_that_is_left_because_of_a_refund_is_not_asked_about_for_th
     assert held(world) == []
     await refund(world, payment, "50.00")
     assert to_book(world)[:2] == ("refunded", "20.00")
+
+
+async def test_a_question_that_was_forgotten_is_asked_within_the_hour() -> None:
+    """What stands in the registry tells of it, not only the moment in which the refund was read."""
+    world, payment = await left()
+    await refund(world, payment, "19.00")
+    one = asked(world)
+    nothing = holds.Held(subject=one.subject, record_id=None, drafts=[])
+    world.db.run_now(
+        lambda tx: holds.settle(tx, world.hub.ids, one.connection, [nothing], {one.subject: [one]}, world.clock.now())
+    )
+    assert held(world) == []
+    await an_hour_later(world)
+    assert to_book(world)[:2] == ("refunded", "19.00")

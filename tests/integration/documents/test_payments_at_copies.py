@@ -174,3 +174,56 @@ async def test_a_payment_that_was_too_much_at_its_origin_is_told_once_the_invoic
     assert held(world) == []
     for name in ("stripe", "quickbooks"):
         assert [one["due"] for one in shown(world, name)] == ["60.00"], name
+
+
+async def credited_twice() -> tuple[World, str]:
+    """Support credits 19.00 at Stripe, and the bookkeeper the same in the books, before either is copied. The memo."""
+    both = DocumentPolicy(originates=KINDS, mirrors=("payment", "credit_note"), since=SINCE)
+    world, invoice, copy = await billed(both)
+    weather(world, "quickbooks", Fault(kind="too_many", method="POST", path=r"/creditmemo\?", count=1))
+    weather(world, "stripe", Fault(kind="too_many", method="POST", path=r"/v1/credit_notes", count=1))
+    line = {"description": "Sorry", "quantity": "1", "amount": "19.00"}
+    memo = ""
+    for name, bill_id, more in (
+        ("stripe", invoice, {}),
+        ("quickbooks", copy, {"number": "C-1", "issued_on": "2026-11-19"}),
+    ):
+        (customer,) = world.neutral(name)
+        note = {
+            "customer": customer,
+            "currency": "USD",
+            "invoice": bill_id,
+            "lines": [line],
+            "applied": "19.00",
+            **more,
+        }
+        memo = world.lookalikes[name].edit("credit_note", None, note)
+    for _ in range(2):
+        await world.next_sweep()
+    return world, memo
+
+
+async def test_a_credit_that_is_recorded_in_both_systems_is_copied_to_neither() -> None:
+    """38.00 were credited in both, and nobody was asked: a customer owed 81.00 and not 100.00."""
+    world, memo = await credited_twice()
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["100.00"]
+        assert len(shown(world, name, "credit_note")) == 1
+    asked = {one.connection: one for one in held(world)}
+    assert set(asked) == {"stripe", "quickbooks"}
+    assert asked["quickbooks"].detail["problem"] == (
+        f"QuickBooks Online has a credit note of its own, {memo}, of the same 19.00 USD of invoice"
+        f" {shown(world, 'stripe')[0]['number']}, issued on 2026-11-19: it may be the same"
+    )
+
+
+async def test_one_of_two_records_of_a_credit_that_is_voided_frees_the_other() -> None:
+    """The bookkeeper's was the one too many: Stripe's is booked in its place."""
+    world, memo = await credited_twice()
+    world.lookalikes["quickbooks"].edit("credit_note", memo, {"status": "void"})
+    await world.next_sweep()
+    await an_hour_later(world)
+    assert held(world) == []
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["100.00"]
+        assert [one["applied"] for one in shown(world, name, "credit_note") if one["status"] == "issued"] == ["19.00"]
