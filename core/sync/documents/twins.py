@@ -52,6 +52,32 @@ def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -
         )
 
 
+def counted(tx: Tx, papers: Sequence[Paper]) -> list[Paper]:
+    """Those that count in a sum: of two records of one payment or credit, the one that the invoice's origin has.
+
+    The other one is asked about, and may stay for good: the money came in once.
+    """
+    settling = [one for one in papers if one.kind in _SAID]
+    if len({one.origin for one in settling}) < 2:
+        return list(papers)
+    bills = documents.by_ids(tx, {name for one in settling for name in settled_by(one.document)})
+    rows = mappings.of_records(tx, [one.id for one in settling])
+    twice = {one.id for one in settling if _is_second(one, settling, bills, rows)}
+    return [one for one in papers if one.id not in twice]
+
+
+def _is_second(paper: Paper, others: Sequence[Paper], bills: Mapping[str, Paper], rows: _Rows) -> bool:
+    """Whether each invoice that a document settles has another record of it, which its origin counts, and not this."""
+
+    def is_twice(invoice: Paper) -> bool:
+        return not _is_at(invoice.origin, paper, rows) and any(
+            _is_at(invoice.origin, one, rows) and _may_be_one(paper, one, invoice.id) for one in others
+        )
+
+    settled = settled_by(paper.document)
+    return bool(settled) and all(is_twice(bills[name]) for name in settled)
+
+
 def _is_at(name: str, paper: Paper, rows: _Rows) -> bool:
     """Whether a connection has a record, made there or copied: one that was made there may be gone, and left."""
     here = [row for row in rows.get(paper.id, ()) if row.connection == name]

@@ -7,8 +7,10 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault
+from core.sync.documents.telling import overview
+from tests.integration.documents.test_overview import figures
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.support.acting import answer, held
+from tests.support.acting import answer, everybody, held
 from tests.support.paper import BOOKS, SINCE, an_hour_later, bill, billing, pay, shown, with_documents
 from tests.support.world import World
 
@@ -18,7 +20,9 @@ pytestmark = pytest.mark.anyio
 async def billed(stripe: DocumentPolicy) -> tuple[World, str, str]:
     """An invoice of Stripe's and its copy in books that originate payments: the world, the invoice, the copy."""
     books = DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE)
-    world = await billing(with_documents({"stripe": stripe, "quickbooks": books}, {"quickbooks": BOOKS}, {}))
+    shows = DocumentPolicy(overview=True)
+    policies = {"stripe": stripe, "quickbooks": books, "hubspot": shows}
+    world = await billing(with_documents(policies, {"quickbooks": BOOKS}, {}))
     invoice = bill(world)
     await world.next_sweep()
     (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
@@ -227,3 +231,22 @@ async def test_one_of_two_records_of_a_credit_that_is_voided_frees_the_other() -
     for name in ("stripe", "quickbooks"):
         assert [one["due"] for one in shown(world, name)] == ["100.00"]
         assert [one["applied"] for one in shown(world, name, "credit_note") if one["status"] == "issued"] == ["19.00"]
+
+
+async def test_what_two_systems_record_counts_once_in_an_overview() -> None:
+    """While a person is asked, and if both are left: 38.00 were credited and 100.00 paid, of 19.00 and 50.00."""
+    world, _ = await credited_twice()
+    (invoice,), (copy,) = (list(world.lookalikes[name].neutral("invoice")) for name in ("stripe", "quickbooks"))
+    busy(world)
+    pay(world, copy, "50.00", "quickbooks")
+    pay(world, invoice, "50.00")
+    for _ in range(2):
+        await world.next_sweep()
+    assert len(held(world)) == 4
+    for one in held(world):
+        await answer(world, one, "leave")
+    (ada,) = everybody(world)
+    (told,) = world.db.read_now(lambda tx: overview(tx, world.hub, ada.external_id, with_children=False))
+    assert (told["gross_revenue"], told["paid"], told["outstanding"]) == ("100.00", "50.00", "50.00")
+    await world.next_sweep()
+    assert figures(world) == ("USD", "100", "50", "0", "2026-11-20", "")
