@@ -5,7 +5,7 @@ Nothing is read or written for them any more. But money that goes back to a cust
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -80,18 +80,19 @@ def base_of(tx: Tx, row: MappingRow, hold: Hold) -> dict[str, tuple[Value, Value
     return base | {_LEFT + field: (left, left)}
 
 
-def ask(tx: Tx, hub: Hub, connection: Connection, rows: Iterable[MappingRow], report: Report, trace: str) -> None:
-    """Let exactly the question stand that there is about each of these."""
-    names = [one.id for one in rows]
-    mappings.lock(tx, names)
-    fresh = [one for one in mappings.by_ids(tx, names).values() if one.state == "excluded"]
+def ask(tx: Tx, hub: Hub, connection: Connection, traces: Mapping[str, str], report: Report) -> None:
+    """Let exactly the question stand that there is about each of these mappings: their ids, each with its trace."""
+    mappings.lock(tx, traces)
+    fresh = [one for one in mappings.by_ids(tx, traces).values() if one.state == "excluded"]
     papers = documents.by_ids(tx, [one.record_id for one in fresh])
     known = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one.id) for one in fresh])
     for row in fresh:
         paper = papers[row.record_id]
         told = to_book(paper, row)
         drafts = [_draft(connection, paper, told)] if told else []
-        wanted = Held(subject=work.mapping_subject(row.id), record_id=paper.customer_id, drafts=drafts, trace=trace)
+        wanted = Held(
+            subject=work.mapping_subject(row.id), record_id=paper.customer_id, drafts=drafts, trace=traces[row.id]
+        )
         settle(tx, hub, connection, wanted, known, reason=holds.BY_HAND)
         report.held += len(drafts)
 
