@@ -18,7 +18,10 @@ AGES: Final = (0, 30, 60, 90)
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """One currency. gross_revenue: invoiced, credits taken off. outstanding: due; overdue: of that, past its day."""
+    """One currency. gross_revenue: invoiced, credits taken off. outstanding: due; overdue: of that, past its day.
+
+    paid: what came in and did not go back, by refunds, chargebacks or credit notes.
+    """
 
     currency: str
     gross_revenue: Decimal = ZERO
@@ -62,7 +65,11 @@ def _with(before: Overview, document: Document, today: date) -> Overview:
             "invoices": before.invoices + 1,
         }
     elif isinstance(document, CreditNote):
-        change = {"gross_revenue": before.gross_revenue - document.total}
+        # what was paid back by it, and is told with no payment
+        change = {
+            "gross_revenue": before.gross_revenue - document.total,
+            "paid": before.paid - document.refunded,
+        }
     else:
         change = _paid(before, document)
     return msgspec.structs.replace(before, **change)

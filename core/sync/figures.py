@@ -13,6 +13,7 @@ from core.store import connections, documents, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.sync.documents.twins import counted
 from core.sync.hub import KIND, Connection, Hub
 
 SETTLE_SECONDS = 2.0
@@ -28,7 +29,7 @@ def figures_here(tx: Tx, connection: Connection, owners: Iterable[Customer]) -> 
         return {}
     by_id = {one.id: one for one in owners}
     found: dict[str, list[Document]] = {}
-    for one in documents.of_customers(tx, by_id):
+    for one in counted(tx, documents.of_customers(tx, by_id)):
         found.setdefault(one.customer_id, []).append(one.document)
     today = datetime.fromtimestamp(connection.clock.now(), UTC).date()
     return {

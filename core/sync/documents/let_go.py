@@ -1,11 +1,12 @@
-"""Copies that a person let go of: what they settle is booked by hand, and so is to be what goes back of it.
+"""Copies that a person let go of: they are booked by hand, and so is to be what goes back of them, or a void.
 
-Nothing is read or written for them any more. But money that goes back to a customer is told to somebody, always.
+Nothing is read or written for them any more. But money that goes back to a customer, and what nobody owes after all, is
+told to somebody, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +41,11 @@ _BOOK: Final = (
     " of it is booked there"
 )
 _UNDO: Final = "take back what was booked by hand, then answer `booked`"
+_VOIDED: Final = "voided"
+"""The amount of a document that was void only after a person let go of its copy: all of it is to be taken back."""
+_VOID: Final = (
+    "void there what was booked of it by hand, then answer `booked`; leave it, where nothing of it is booked there"
+)
 
 
 class ToBook(NamedTuple):
@@ -52,9 +58,13 @@ class ToBook(NamedTuple):
 
 def to_book(paper: Paper, row: MappingRow) -> ToBook | None:
     """What went back of a copy's document after a person let go of it, and nobody has booked; None for nothing."""
-    if row.state != "excluded" or row.connection == paper.origin or paper.document.status not in _STANDING:
+    if row.state != "excluded" or row.connection == paper.origin:
         return None
     booked = by_hand.booked(row)
+    if paper.document.status == "void" and paper.amount not in (booked.get(_VOIDED, ZERO), _left(row, _VOIDED)):
+        return ToBook(_VOIDED, -paper.amount, paper.amount)
+    if paper.document.status not in _STANDING:
+        return None
     for field in _BACK:
         was, went = booked.get(field, ZERO), getattr(paper.document, field, ZERO)
         # what was left is booked nowhere: where less went back than that, there is nothing to take back of it
@@ -72,44 +82,59 @@ def _left(row: MappingRow, field: str) -> Decimal:
 def base_of(tx: Tx, row: MappingRow, hold: Hold) -> dict[str, tuple[Value, Value]]:
     """What is remembered of a copy when a person lets go of it by answering this hold: what they saw, and booked."""
     # who leaves a refund of what was left before says nothing of what came in there since
-    base = dict(row.base) if row.state == "excluded" else {**by_hand.kept(row), **base_of_left(tx, row)}
-    if hold.reason != holds.BY_HAND:
-        return base
-    field, amount = str(hold.detail["field"]), Decimal(str(hold.detail["amount"]))
-    left = str(max(total_of([_left(row, field), amount]), ZERO))
-    return base | {_LEFT + field: (left, left)}
+    is_first = row.state != "excluded"
+    base = {**by_hand.kept(row), **base_of_left(tx, row)} if is_first else dict(row.base)
+    if hold.reason == holds.BY_HAND:
+        field, amount, covers = (str(hold.detail[name]) for name in ("field", "amount", "covers"))
+        left = max(total_of([_left(row, field), Decimal(amount)]), ZERO)
+        base |= _as_left(field, Decimal(covers) if field == _VOIDED else left)
+    for paper in documents.by_ids(tx, [row.record_id]).values() if is_first else ():
+        base |= _as_left(_VOIDED, paper.amount) if paper.document.status == "void" else {}
+    return base
 
 
-def ask(tx: Tx, hub: Hub, connection: Connection, rows: Iterable[MappingRow], report: Report, trace: str) -> None:
-    """Let exactly the question stand that there is about each of these."""
-    names = [one.id for one in rows]
-    mappings.lock(tx, names)
-    fresh = [one for one in mappings.by_ids(tx, names).values() if one.state == "excluded"]
+def _as_left(field: str, amount: Decimal) -> dict[str, tuple[Value, Value]]:
+    return {_LEFT + field: (str(amount), str(amount))}
+
+
+def ask(tx: Tx, hub: Hub, connection: Connection, traces: Mapping[str, str], report: Report) -> None:
+    """Let exactly the question stand that there is about each of these mappings: their ids, each with its trace."""
+    mappings.lock(tx, traces)
+    fresh = [one for one in mappings.by_ids(tx, traces).values() if one.state == "excluded"]
     papers = documents.by_ids(tx, [one.record_id for one in fresh])
     known = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one.id) for one in fresh])
     for row in fresh:
         paper = papers[row.record_id]
         told = to_book(paper, row)
         drafts = [_draft(connection, paper, told)] if told else []
-        wanted = Held(subject=work.mapping_subject(row.id), record_id=paper.customer_id, drafts=drafts, trace=trace)
+        wanted = Held(
+            subject=work.mapping_subject(row.id), record_id=paper.customer_id, drafts=drafts, trace=traces[row.id]
+        )
         settle(tx, hub, connection, wanted, known, reason=holds.BY_HAND)
         report.held += len(drafts)
 
 
 def _draft(connection: Connection, paper: Paper, told: ToBook) -> HoldDraft:
     currency, title = paper.document.currency, connection.manifest.title
-    more, less = _BACK[told.field]
-    says = f"{spelled(abs(told.amount), currency)} {currency} {more if told.amount > 0 else less}"
+    cure = _VOID if told.field == _VOIDED else _BOOK if told.amount > 0 else _UNDO
     detail: dict[str, Any] = {
         "document": paper.kind,
         "number": paper.called,
-        "problem": f"{says}, and its copy in {title} was let go of",
+        "problem": f"{_happened(told, currency)}, and its copy in {title} was let go of",
         "field": told.field,
         "amount": str(told.amount),
         "currency": currency,
         "account": "",
         "covers": str(told.covers),
-        "cure": _BOOK if told.amount > 0 else _UNDO,
+        "cure": cure,
     }
     seen = (told.field, str(told.amount), str(told.covers), currency)
     return HoldDraft(reason=holds.BY_HAND, detail=detail, digest=digest_of(holds.BY_HAND, *seen))
+
+
+def _happened(told: ToBook, currency: str) -> str:
+    amount = f"{spelled(abs(told.amount), currency)} {currency}"
+    if told.field == _VOIDED:
+        return f"it is void where it was made, all {amount} of it"
+    more, less = _BACK[told.field]
+    return f"{amount} {more if told.amount > 0 else less}"

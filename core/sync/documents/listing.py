@@ -18,6 +18,7 @@ from core.sync.documents.absence import absent, look_for
 from core.sync.documents.looking import AGAIN, REST_SECONDS, due_look, look_slice
 from core.sync.documents.marking import rests, subject_of
 from core.sync.documents.offering import offer_copies
+from core.sync.documents.strays import strays
 from core.sync.documents.taking import Read, take, understood
 from core.sync.failing import record_bad
 from core.sync.hub import Connection, Hub
@@ -75,8 +76,9 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, listings: dict
     bad += page.bad
 
     def store(tx: Tx) -> None:
-        _store(tx, hub, connection, kind, read, run, report)
-        _record(tx, hub, connection, kind, bad, run)
+        odd = _strays(tx, hub, connection, kind, read)
+        _store(tx, hub, connection, kind, [one for one in read if one.sighting.id not in odd], run, report)
+        _record(tx, hub, connection, kind, [*bad, *odd.values()], run)
         _move(tx, hub, cursor, run, page.cursor, is_last=page.is_last)
         if missing is not None:
             report.held += look_for(tx, hub, connection, kind, missing, len(listed.ids), run)
@@ -110,6 +112,12 @@ def _understood(
         except ReplyError as error:
             bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
     return read, bad
+
+
+def _strays(tx: Tx, hub: Hub, connection: Connection, kind: str, read: Sequence[Read]) -> dict[str, Bad]:
+    wrong = strays(tx, hub, connection, kind, read)
+    raws = {one.sighting.id: ascii(one.sighting.raw) for one in read}
+    return {name: Bad(name, None, str(error), raws[name]) for name, error in wrong.items()}
 
 
 def _store(tx: Tx, hub: Hub, connection: Connection, kind: str, read: Sequence[Read], run: str, report: Report) -> None:

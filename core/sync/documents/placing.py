@@ -148,7 +148,7 @@ def _accepted(
     # what it settles has no object here to be compared with
     excluded = msgspec.structs.replace(copy.mapping, state="excluded", base=by_hand.kept(copy.mapping), updated_at=now)
     mappings.update(tx, [excluded])
-    let_go.ask(tx, hub, connection, [excluded], report, copy.row.trace)
+    let_go.ask(tx, hub, connection, {excluded.id: copy.row.trace}, report)
     _journal(tx, hub, copy, "stays in these books", actor=actor)
     dealt_with(tx, connection, [copy.row])
     return False

@@ -98,8 +98,8 @@ async def reconcile_documents(
 
 def _done(tx: Tx, hub: Hub, connection: Connection, waiting: Waiting, report: Report) -> None:
     """What nothing is read or written for."""
-    for row, mapping in waiting.let_go:
-        let_go.ask(tx, hub, connection, [mapping], report, row.trace)
+    if waiting.let_go:
+        let_go.ask(tx, hub, connection, {mapping.id: row.trace for row, mapping in waiting.let_go}, report)
     rows = [*waiting.done, *(row for row, _ in waiting.let_go)]
     dealt_with(tx, connection, rows)
     count_again(tx, hub, connection, rows)

@@ -21,6 +21,7 @@ from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.documents.marking import no_object_yet
 from core.sync.documents.standing import is_equal
+from core.sync.documents.twins import counted
 from core.sync.documents.untold import named_invoices
 from core.sync.documents.waits import in_words, waits_called
 from core.sync.hub import Hub
@@ -220,7 +221,8 @@ def overview(tx: Tx, hub: Hub, external_id: str, *, with_children: bool) -> list
     """What a customer's documents add up to per currency, those of its children too where asked. NotFoundError."""
     ids = whose(tx, external_id, with_children=with_children)
     papers = [one for kind in KINDS for one in every(tx, kind, customer_ids=ids)]
-    return [written(one, one.currency) for one in overviews([one.document for one in papers], today(hub))]
+    documents_of_theirs = [one.document for one in counted(tx, papers)]
+    return [written(one, one.currency) for one in overviews(documents_of_theirs, today(hub))]
 
 
 def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:

@@ -234,8 +234,10 @@ def _waiting(
 
 def outcome_of(paper: Paper, row: MappingRow | None, route: Route) -> str:
     """How a document's copy stands: matched, missing, differs, left, unrouted, or outside of what is to be there."""
+    if row is not None and to_book(paper, row) is not None:
+        return "differs"
     if row is not None and row.state == "excluded" and (row.remote_id is not None or route != "elsewhere"):
-        return "left" if to_book(paper, row) is None else "differs"
+        return "left"
     if row is not None and row.remote_id is not None:
         return "matched" if is_equal(paper, row) else "differs"
     if route in ("elsewhere", "unknown"):

@@ -1,4 +1,4 @@
-"""One payment that two systems record: it is booked by neither side's word alone, nor twice in the books of a third."""
+"""One payment or credit in two systems: booked by neither side's word alone, nor twice in the books of a third."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import product
 from typing import Final
 
 from core.errors import RejectedError
-from core.model.documents import Payment, settled_by
+from core.model.documents import Invoice, day_of, settled_by
 from core.store import documents, mappings
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -16,12 +16,17 @@ from core.sync.hub import Connection
 
 SAME_WITHIN_DAYS: Final = 7
 """Two records of one payment bear the day it was sent, came in, or was typed in."""
-CURE: Final = "void one of the two where it was recorded; if both came in, record both in one of the systems"
+_COUNTED: Final = frozenset({"succeeded", "issued"})
+_SAID: Final[Mapping[str, tuple[str, str, str]]] = {
+    "payment": ("payment", "received", "came in"),
+    "credit_note": ("credit note", "issued", "were given"),
+}
+"""What two records of one thing are, and when and how there are two of it after all."""
 _Rows = Mapping[str, Sequence[MappingRow]]
 
 
 def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -> None:
-    """Raise RejectedError for the copy of a payment that may be another record of one that is there, or is to be."""
+    """Raise RejectedError for the copy of what may be another record of something that is there, or is to be."""
     about = documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ()))
     twins = [one for one in about.values() if _may_be_one(paper, one, invoice_id)]
     if not twins:
@@ -36,42 +41,76 @@ def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -
         is_second = _is_at(connection.name, one, rows) and not _is_at(invoice.origin, one, rows)
         if one.origin != connection.name and is_first and not is_second:
             continue
-        title = connection.manifest.title
-        whose = f"{title} has a payment of its own" if one.origin == connection.name else f"{one.origin} has a payment"
-        assert isinstance(one.document, Payment)  # noqa: S101 - what may be one payment is two of them
-        amount, day = settled_by(one.document)[invoice_id], one.document.received_on
+        title, (noun, dated, _) = connection.manifest.title, _SAID[one.kind]
+        whose = f"{title} has a {noun} of its own" if one.origin == connection.name else f"{one.origin} has a {noun}"
+        amount = settled_by(one.document)[invoice_id]
         raise RejectedError(
             f"{whose}, {one.remote_id}, of the same {amount} {one.document.currency} of invoice {invoice.called},"
-            f" received on {day}: it may be the same",
-            field="applications",
+            f" {dated} on {day_of(one.document)}: it may be the same",
+            field=_field(one),
             limit="nothing is booked twice",
-            cure=CURE,
+            cure=_cure(one),
         )
 
 
-def refuse_beside(tx: Tx, connection: Connection, invoice: Paper, counted: Collection[str]) -> None:
+def refuse_beside(tx: Tx, connection: Connection, invoice: Paper, known: Collection[str]) -> None:
     """Raise RejectedError where a connection has a payment of an invoice that may be one of those copied there.
 
-    `counted`: what its origin counts; of that nobody else is asked.
+    `known`: what its origin counts; of that nobody else is asked.
     """
     about = list(documents.by_ids(tx, documents.about(tx, [invoice.id]).get(invoice.id, ())).values())
     rows = mappings.of_records(tx, [one.id for one in about])
     here = [one for one in about if _is_at(connection.name, one, rows)]
-    own = [one for one in here if one.origin == connection.name and one.id not in counted]
+    own = [one for one in here if one.origin == connection.name and one.id not in known]
     for one, other in product(own, here):
         if _may_be_one(one, other, invoice.id):
-            title, amount = connection.manifest.title, settled_by(one.document)[invoice.id]
+            title, amount, (noun, *_) = connection.manifest.title, settled_by(one.document)[invoice.id], _SAID[one.kind]
             raise RejectedError(
-                f"{title} has payment {one.remote_id} of its own, and a copy of {other.origin}'s {other.remote_id}:"
+                f"{title} has {noun} {one.remote_id} of its own, and a copy of {other.origin}'s {other.remote_id}:"
                 f" each is of {amount} {one.document.currency} of invoice {invoice.called}, and they may be the same",
-                field="applications",
+                field=_field(one),
                 limit="nothing is booked twice",
-                cure=CURE,
+                cure=_cure(one),
             )
 
 
+def counted(tx: Tx, papers: Sequence[Paper]) -> list[Paper]:
+    """Those that count in a sum: of two records of one payment or credit, the one that the invoice's origin has.
+
+    The other one is asked about, and may stay for good: the money came in once.
+    """
+    settling = [one for one in papers if one.kind in _SAID]
+    if len({one.origin for one in settling}) < 2:
+        return list(papers)
+    bills = documents.by_ids(tx, {name for one in settling for name in settled_by(one.document)})
+    rows = mappings.of_records(tx, [one.id for one in settling])
+    twice = {one.id for one in settling if _is_second(one, settling, bills, rows)}
+    return [one for one in papers if one.id not in twice]
+
+
+def _is_second(paper: Paper, others: Sequence[Paper], bills: Mapping[str, Paper], rows: _Rows) -> bool:
+    """Whether each invoice that a document settles has another record of it, which its origin counts, and not this."""
+
+    def is_twice(invoice: Paper) -> bool:
+        return not _is_at(invoice.origin, paper, rows) and any(
+            _is_at(invoice.origin, one, rows) and _may_be_one(paper, one, invoice.id) for one in others
+        )
+
+    settled = settled_by(paper.document)
+    return bool(settled) and all(is_twice(bills[name]) for name in settled)
+
+
+def _field(paper: Paper) -> str:
+    return "applications" if paper.kind == "payment" else "invoice"
+
+
+def _cure(paper: Paper) -> str:
+    happened = _SAID[paper.kind][2]
+    return f"void one of the two where it was recorded; if both {happened}, record both in one of the systems"
+
+
 def _is_at(name: str, paper: Paper, rows: _Rows) -> bool:
-    """Whether a connection has a payment, made there or copied: one that was made there may be gone, and left."""
+    """Whether a connection has a record, made there or copied: one that was made there may be gone, and left."""
     here = [row for row in rows.get(paper.id, ()) if row.connection == name]
     if paper.origin == name:
         return not any(row.state == "excluded" for row in here)
@@ -79,13 +118,13 @@ def _is_at(name: str, paper: Paper, rows: _Rows) -> bool:
 
 
 def _may_be_one(one: Paper, other: Paper, invoice_id: str) -> bool:
-    """Whether two payments are of the same amount of an invoice, within a few days, and of different systems."""
+    """Whether two payments, or two credits, are of the same amount of an invoice, within days, and of two systems."""
     first, second = one.document, other.document
-    if one.origin == other.origin or not isinstance(first, Payment) or not isinstance(second, Payment):
+    if one.origin == other.origin or one.kind != other.kind or isinstance(first, Invoice):
         return False
-    if (first.status, second.status) != ("succeeded", "succeeded"):
+    if not {first.status, second.status} <= _COUNTED:
         return False
     if settled_by(first).get(invoice_id) != settled_by(second).get(invoice_id):
         return False
-    days = [one.received_on for one in (first, second) if one.received_on is not None]
+    days = [day for day in (day_of(first), day_of(second)) if day is not None]
     return len(days) < 2 or abs((days[0] - days[1]).days) <= SAME_WITHIN_DAYS

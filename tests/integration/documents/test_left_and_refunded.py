@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.store import journal
+from core.store import holds, journal
 from core.sync.documents.tie_out import tie_out
 from tests.integration.documents.test_money_back import asked, dispute, paid, refund, to_book
+from tests.integration.documents.test_one_currency import one_currency
 from tests.support.acting import answer, held
 from tests.support.paper import an_hour_later, bill, billing, papers, pay
 from tests.support.world import World
@@ -140,3 +141,68 @@ async def test_a_copy_that_is_left_because_of_a_refund_is_not_asked_about_for_th
     assert held(world) == []
     await refund(world, payment, "50.00")
     assert to_book(world)[:2] == ("refunded", "20.00")
+
+
+async def test_a_question_that_was_forgotten_is_asked_within_the_hour() -> None:
+    """What stands in the registry tells of it, not only the moment in which the refund was read."""
+    world, payment = await left()
+    await refund(world, payment, "19.00")
+    one = asked(world)
+    nothing = holds.Held(subject=one.subject, record_id=None, drafts=[])
+    world.db.run_now(
+        lambda tx: holds.settle(tx, world.hub.ids, one.connection, [nothing], {one.subject: [one]}, world.clock.now())
+    )
+    assert held(world) == []
+    await an_hour_later(world)
+    assert to_book(world)[:2] == ("refunded", "19.00")
+
+
+async def left_in_another_currency() -> tuple[World, str]:
+    """An invoice that is booked by hand on another customer, as its question says, and left. Its id at Stripe."""
+    world = await one_currency()
+    invoice = bill(world, currency="EUR")
+    await world.next_sweep()
+    (other,) = held(world)
+    assert "book it by hand" in str(other.detail["cure"])
+    await answer(world, other, "leave")
+    assert held(world) == []
+    return world, invoice
+
+
+async def test_a_void_of_an_invoice_that_was_left_is_asked_about() -> None:
+    """It was booked by hand, as Accord had said, and stayed open in the books: nobody was told of the void."""
+    world, invoice = await left_in_another_currency()
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    one = asked(world)
+    assert (one.detail["field"], one.detail["amount"], one.detail["currency"]) == ("voided", "-119.00", "EUR")
+    assert [line["outcome"] for line in closed(world)["differences"]] == ["differs"]
+    await answer(world, one, "booked")
+    await an_hour_later(world)
+    assert held(world) == []
+    assert closed(world)["differences"] == []
+
+
+async def test_a_void_that_a_person_leaves_is_not_asked_about_again() -> None:
+    """Nothing of it is booked there."""
+    world, invoice = await left_in_another_currency()
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    await answer(world, asked(world), "leave")
+    await an_hour_later(world)
+    assert held(world) == []
+
+
+async def test_what_is_void_already_when_it_is_left_is_not_asked_about() -> None:
+    """Whoever left it saw that."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
+    pay(world, copy, "119.00", "quickbooks")
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
+    await world.next_sweep()
+    (stuck,) = held(world)
+    await answer(world, stuck, "leave")
+    await an_hour_later(world)
+    assert held(world) == []

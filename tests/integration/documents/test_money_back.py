@@ -11,8 +11,9 @@ from core.model.policy import DocumentPolicy
 from core.store import journal
 from core.store.holds import Hold
 from core.sync import answers
+from core.sync.documents.telling import overview
 from core.sync.documents.tie_out import tie_out
-from tests.support.acting import answer, held
+from tests.support.acting import answer, everybody, held
 from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books
 from tests.support.world import World
 
@@ -282,6 +283,10 @@ async def test_what_a_credit_note_paid_back_is_booked_by_a_person() -> None:
     assert memo["total"] == "19.00"
     await answer(world, asked(world), "booked")
     assert held(world) == []
+    (ada,) = everybody(world)
+    (told,) = world.db.read_now(lambda tx: overview(tx, world.hub, ada.external_id, with_children=False))
+    # the credit came off what was billed, and 119.00 of it counted as paid
+    assert (told["gross_revenue"], told["paid"], told["outstanding"]) == ("100.00", "100.00", "0.00")
 
 
 async def test_hubspots_copy_stays_paid_as_its_invoice_does() -> None:

@@ -10,8 +10,10 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sandbox.faults import Fault
+from core.sync.documents.telling import overview
+from tests.integration.documents.test_overview import figures
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.support.acting import answer, held
+from tests.support.acting import answer, everybody, held
 from tests.support.paper import BOOKS, SINCE, an_hour_later, bill, billing, pay, shown, with_documents
 from tests.support.world import World
 
@@ -21,7 +23,9 @@ pytestmark = pytest.mark.anyio
 async def billed(stripe: DocumentPolicy) -> tuple[World, str, str]:
     """An invoice of Stripe's and its copy in books that originate payments: the world, the invoice, the copy."""
     books = DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE)
-    world = await billing(with_documents({"stripe": stripe, "quickbooks": books}, {"quickbooks": BOOKS}, {}))
+    shows = DocumentPolicy(overview=True)
+    policies = {"stripe": stripe, "quickbooks": books, "hubspot": shows}
+    world = await billing(with_documents(policies, {"quickbooks": BOOKS}, {}))
     invoice = bill(world)
     await world.next_sweep()
     (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
@@ -252,3 +256,75 @@ async def test_another_payment_that_came_in_at_the_books_settles_what_was_writte
     pay(world, copy, "89.00", "quickbooks")
     await world.next_sweep()
     assert held(world) == []
+
+
+async def credited_twice() -> tuple[World, str]:
+    """Support credits 19.00 at Stripe, and the bookkeeper the same in the books, before either is copied. The memo."""
+    both = DocumentPolicy(originates=KINDS, mirrors=("payment", "credit_note"), since=SINCE)
+    world, invoice, copy = await billed(both)
+    weather(world, "quickbooks", Fault(kind="too_many", method="POST", path=r"/creditmemo\?", count=1))
+    weather(world, "stripe", Fault(kind="too_many", method="POST", path=r"/v1/credit_notes", count=1))
+    line = {"description": "Sorry", "quantity": "1", "amount": "19.00"}
+    memo = ""
+    for name, bill_id, more in (
+        ("stripe", invoice, {}),
+        ("quickbooks", copy, {"number": "C-1", "issued_on": "2026-11-19"}),
+    ):
+        (customer,) = world.neutral(name)
+        note = {
+            "customer": customer,
+            "currency": "USD",
+            "invoice": bill_id,
+            "lines": [line],
+            "applied": "19.00",
+            **more,
+        }
+        memo = world.lookalikes[name].edit("credit_note", None, note)
+    for _ in range(2):
+        await world.next_sweep()
+    return world, memo
+
+
+async def test_a_credit_that_is_recorded_in_both_systems_is_copied_to_neither() -> None:
+    """38.00 were credited in both, and nobody was asked: a customer owed 81.00 and not 100.00."""
+    world, memo = await credited_twice()
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["100.00"]
+        assert len(shown(world, name, "credit_note")) == 1
+    asked = {one.connection: one for one in held(world)}
+    assert set(asked) == {"stripe", "quickbooks"}
+    assert asked["quickbooks"].detail["problem"] == (
+        f"QuickBooks Online has a credit note of its own, {memo}, of the same 19.00 USD of invoice"
+        f" {shown(world, 'stripe')[0]['number']}, issued on 2026-11-19: it may be the same"
+    )
+
+
+async def test_one_of_two_records_of_a_credit_that_is_voided_frees_the_other() -> None:
+    """The bookkeeper's was the one too many: Stripe's is booked in its place."""
+    world, memo = await credited_twice()
+    world.lookalikes["quickbooks"].edit("credit_note", memo, {"status": "void"})
+    await world.next_sweep()
+    await an_hour_later(world)
+    assert held(world) == []
+    for name in ("stripe", "quickbooks"):
+        assert [one["due"] for one in shown(world, name)] == ["100.00"]
+        assert [one["applied"] for one in shown(world, name, "credit_note") if one["status"] == "issued"] == ["19.00"]
+
+
+async def test_what_two_systems_record_counts_once_in_an_overview() -> None:
+    """While a person is asked, and if both are left: 38.00 were credited and 100.00 paid, of 19.00 and 50.00."""
+    world, _ = await credited_twice()
+    (invoice,), (copy,) = (list(world.lookalikes[name].neutral("invoice")) for name in ("stripe", "quickbooks"))
+    busy(world)
+    pay(world, copy, "50.00", "quickbooks")
+    pay(world, invoice, "50.00")
+    for _ in range(2):
+        await world.next_sweep()
+    assert len(held(world)) == 4
+    for one in held(world):
+        await answer(world, one, "leave")
+    (ada,) = everybody(world)
+    (told,) = world.db.read_now(lambda tx: overview(tx, world.hub, ada.external_id, with_children=False))
+    assert (told["gross_revenue"], told["paid"], told["outstanding"]) == ("100.00", "50.00", "50.00")
+    await world.next_sweep()
+    assert figures(world) == ("USD", "100", "50", "0", "2026-11-20", "")

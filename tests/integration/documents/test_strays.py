@@ -7,23 +7,29 @@ import pytest
 from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_grounds import closed
 from tests.integration.documents.test_payments_at_copies import BACK, billed
-from tests.support.acting import failing, held
+from tests.support.acting import all_day, failing, held
 from tests.support.paper import LINE, bill, papers
+from tests.support.unheard import unheard
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 
-async def another() -> tuple[World, str]:
-    """A bookkeeper made another invoice of a copy, private note and all. Its id."""
-    world, _, copy = await billed(BACK)
+def made_of(world: World, copy: str) -> str:
+    """A bookkeeper makes another invoice of a copy, private note and all. Its id."""
     books = world.lookalikes["quickbooks"]
     made = bill(world, "quickbooks", {**LINE, "amount": "100.00", "tax": "0"}, number="BY-HAND-1")
-    raw = books.objects("invoice")
-    (theirs, ours) = (raw[made], raw[copy])
+    theirs, ours = (books.objects("invoice")[name] for name in (made, copy))
     assert isinstance(theirs, dict)
     assert isinstance(ours, dict)
     theirs["PrivateNote"] = ours["PrivateNote"]
+    return made
+
+
+async def another() -> tuple[World, str]:
+    """One that was made, and seen. Its id."""
+    world, _, copy = await billed(BACK)
+    made = made_of(world, copy)
     await world.next_sweep()
     return world, made
 
@@ -59,3 +65,13 @@ async def test_one_that_is_void_concerns_nobody() -> None:
     await world.next_sweep()
     assert failing(world) == []
     assert closed(world)["untaken"] == []
+
+
+async def test_one_that_only_a_listing_shows_is_told_as_well() -> None:
+    """Feeds and webhooks lose things."""
+    world, _, copy = await billed(BACK)
+    async with unheard(world, "quickbooks"):
+        made = made_of(world, copy)
+    assert failing(world) == []
+    await all_day(world)
+    assert [one.subject.rpartition(":")[2] for one in failing(world)] == [made]

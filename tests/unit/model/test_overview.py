@@ -56,6 +56,13 @@ def test_an_overview_counts_what_stands_in_each_currency() -> None:
     ]
 
 
+def test_what_a_credit_note_paid_back_is_paid_no_longer() -> None:
+    """No payment tells of it."""
+    (told,) = overviews([PAYMENT, changed(CREDIT, refunded=Decimal(2))], TODAY)
+    (whole,) = overviews([PAYMENT, CREDIT], TODAY)
+    assert told.paid == whole.paid - 2
+
+
 def test_what_is_due_ages_by_the_days_since_it_was() -> None:
     """A bucket ends with its day."""
     found = ageing(
