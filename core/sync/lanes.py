@@ -157,7 +157,7 @@ class Lanes:
             return True
         if worked in (Worked.BEGUN, Worked.WAITS) and not await self._land(connection, state):
             return False
-        if state.troubles or look.row.error_code or look.row.paused_until:
+        if not state.has_drained and (state.troubles or look.row.error_code or look.row.paused_until):
             state.troubles = 0
             await hub.db.run(lambda tx: in_order_again(tx, connection.name))
         return worked is not Worked.NOTHING
