@@ -71,6 +71,8 @@ class LaneState:
     """A counter: monitoring takes one that falls for a restart."""
     before: Report = field(default_factory=Report)
     """What `total` was, the run under way included, when the one-off that runs was begun."""
+    do_sweeps_rest: bool = False
+    """While little is left of what the provider allows; told once."""
 
 
 class Lanes:
@@ -112,6 +114,7 @@ class Lanes:
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
+            self._log_rest(connection)
 
     async def _record_calls(self, connection: Connection) -> None:
         """Kept with the registry: what a provider allows per month outlives any process."""
@@ -134,6 +137,12 @@ class Lanes:
         numbers = report.numbers()
         if numbers:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
+
+    def _log_rest(self, connection: Connection) -> None:
+        state, rest = self._states[connection.name], connection.meter.gives_way("full", self._hub.clock.now())
+        if rest != state.do_sweeps_rest:
+            state.do_sweeps_rest = rest
+            self._hub.log.info("sweeps.rest" if rest else "sweeps.go_on", connection=connection.name)
 
     async def step(self, connection: Connection, report: Report) -> bool:
         """Do, or begin, the most urgent piece of work; False when nothing may be done now."""
