@@ -9,6 +9,7 @@ AccordError
 │   ├── TakenError        a value that must be unique at the provider is in use by another object
 │   ├── GoneError         the object written to does not exist (any more)
 │   └── ByHandError       money moved that the provider is not told of; a person books `amount` there
+├── AllRefusedError       the provider refuses whatever is read; the connection waits, no record is to blame
 ├── StaleError            a conditional write lost its race; read again and decide again
 ├── ReplyError            the provider's answer could not be understood (garbage, wrong shape)
 ├── SignatureError        a webhook delivery is not authentic
@@ -129,6 +130,12 @@ class GoneError(RejectedError):
     """The object written to does not exist any more."""
 
     code = "gone"
+
+
+class AllRefusedError(AccordError):
+    """The provider refuses whatever is read, also what it has answered before."""
+
+    code = "all_refused"
 
 
 class StaleError(AccordError):

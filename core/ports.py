@@ -355,6 +355,8 @@ class Shell:
     """Simulation only: awaited before and after each exchange, so that time passes and crashes can strike."""
     count: Callable[[str], None] = lambda _endpoint: None
     """Told of every call, by its endpoint class."""
+    left: Callable[[float, float], None] = lambda _share, _until: None
+    """Told what share is left of the calls that all programs have together, and until when no more are added."""
     whole_seconds: float = 120.0
     """Of one exchange in all: a time-out is of one silence, and who sends a letter now and then is never silent."""
 

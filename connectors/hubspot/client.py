@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.hubspot.errors import Day, error_from
+from connectors.hubspot.errors import DAILY, WAITS, Day, error_from
 from connectors.hubspot.manifest import BURST, BURST_MILLISECONDS
 from connectors.hubspot.wire import PATHS, ObjectType
 from core.errors import AccordError, AmbiguousError, GoneError, ReauthorizeError, ReplyError, RetryError
@@ -220,6 +220,11 @@ class HubSpotClient:
         ]
         if told[0] == BURST_MILLISECONDS and all(one.isdecimal() for one in told):
             self._limiter.told(BURST, int(told[1]), int(told[2]))
+        # of a service key or a private app only: an OAuth token has no calls of a day
+        a_day, left = (headers.get(f"x-hubspot-ratelimit-{name}", "") for name in ("daily", "daily-remaining"))
+        if a_day.isdecimal() and left.isdecimal() and int(a_day):
+            now = self._shell.clock.now()
+            self._shell.left(int(left) / int(a_day), now + (Day(self.zone, now).left or WAITS[DAILY]))
 
     def _token(self) -> str:
         token = self._vault.get("access_token")

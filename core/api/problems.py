@@ -17,6 +17,7 @@ from starlette.responses import Response
 from core.api.body import TooLargeError, unreadable
 from core.errors import (
     AccordError,
+    AllRefusedError,
     AmbiguousError,
     BadRequestError,
     BusyError,
@@ -48,6 +49,7 @@ _STATUS: Final[Sequence[tuple[type[AccordError], int]]] = (
     (StaleError, 409),
     (AmbiguousError, 502),
     (ReplyError, 502),
+    (AllRefusedError, 502),
     (RetryError, 503),
     (BusyError, 503),
     (StorageError, 503),

@@ -56,12 +56,19 @@ def link(
     customer: Id,
     connection: Name,
     remote: Annotated[str, typer.Argument(metavar="REMOTE_ID", help="The object's id there.")],
+    *,
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be merged, written and held; tie nothing.")
+    ] = False,
 ) -> None:
     """Tie a customer to an object that is nobody's.
 
     The two are merged as on first contact, with the next look at them. Where the customer has an object there already
     and this one can be a part of it, it is tied as that part.
     """
+    if is_dry_run:
+        _foretell(desk, customer, connection, remote)
+        return
     from core.cli.asking import actor
     from core.sync.linking import link as tie
 
@@ -69,6 +76,26 @@ def link(
         trace = hub.ids.new()
         row = hub.db.run_now(lambda tx: tie(tx, hub, customer, connection, remote, actor=actor(), trace=trace))
     _show(desk, customer, row, f"{customer} is {remote} at {connection}; `accord sync {connection}` merges the two")
+
+
+def _foretell(desk: Desk, customer: str, connection: str, remote: str) -> None:
+    import msgspec
+
+    from core.cli.asking import on_a_loop
+    from core.cli.plans import draw_items
+    from core.sync.foretelling import foretell_link
+
+    with desk.root.open_hub() as hub:
+        found = on_a_loop(hub, lambda: foretell_link(hub, customer, connection, remote))
+    as_part = f" as its {found.row.part}" if found.row.part else ""
+
+    def draw(screen: Screen) -> None:
+        screen.line(printable(f"{customer} would be {remote} at {connection}{as_part}; nothing was changed"))
+        draw_items(screen, found.items)
+        screen.line("what goes into the registry flows on to the other connections")
+
+    items = [msgspec.to_builtins(one) for one in found.items]
+    desk.show({**_facts(customer, found.row), "is_dry_run": True, "items": items}, draw)
 
 
 def unlink(

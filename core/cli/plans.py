@@ -105,12 +105,17 @@ def _draw(screen: Screen, one: Plan, limit: int) -> None:
     screen.line(f"  {one.calls} write calls for customers, about {one.seconds:g} s{digest}")
     for mark, times in sorted(one.foreign_marks.items()):
         screen.line(f"  another program marks {times} objects there: {mark}", "yellow")
-    rows = [row for item in one.items[:limit] for row in _rows(item)]
-    screen.table(("what", "customer", "object", "field", "where", "now", "then", "why"), rows)
+    draw_items(screen, one.items[:limit])
     if len(one.items) > limit:
         screen.line(f"  and {len(one.items) - limit} more: see --limit, --out or --json")
     if one.documents is not None:
         _draw_documents(screen, one.documents, limit)
+
+
+def draw_items(screen: Screen, items: Sequence[Item]) -> None:
+    """What would happen to each record, field by field."""
+    rows = [row for item in items for row in _rows(item)]
+    screen.table(("what", "customer", "object", "field", "where", "now", "then", "why"), rows)
 
 
 def _in_numbers(one: Plan) -> str:

@@ -13,7 +13,7 @@ from core.sync.ahead import set_right
 from core.sync.batch import Report
 from core.sync.hub import KIND, Hub
 from core.sync.lanes import Lanes
-from core.sync.sweep import is_due
+from core.sync.waiting import due_sweep
 
 Progress = Callable[[str, Report], None]
 """(connection, what its lane did so far), after every piece of work."""
@@ -63,11 +63,13 @@ def due_at(tx: Tx, hub: Hub, name: str, started: float) -> float | None:
 def _is_busy(tx: Tx, hub: Hub, seen: Seen, started: float) -> bool:
     if seen.has_letters or seen.has_one_off or seen.has_running:
         return True
-    cursors = connections.cursors(tx, seen.row.name)
+    cursors, connection = connections.cursors(tx, seen.row.name), hub.connection(seen.row.name)
     full, changes, *walks = (cursors[KIND, mode] for mode in connections.MODES)
-    if full.run is not None or any(walk.run is not None for walk in walks):
+    is_first = seen.row.swept_at is None
+    mode = due_sweep(hub, connection, cursors, is_needed=is_first)
+    is_begun = full.run is not None and (is_first or not connection.meter.gives_way("full", hub.clock.now()))
+    if is_begun or any(walk.run is not None for walk in walks):
         return True
-    mode = is_due(hub, full, changes)
     last = {"full": full.completed_at, "changes": changes.completed_at}.get(mode or "", started)
     return last is None or last < started
 

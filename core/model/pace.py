@@ -15,6 +15,9 @@ LEAST_SHARE: Final = 0.1
 """Of an allowance, for sweeps: what webhooks make us read must not end them, or a lost webhook would stay lost."""
 LOOKS_SHARE: Final = 0.2
 """Of what other work leaves of an allowance, for looking at copies of documents of which nothing was told."""
+GIVES_WAY: Final[Mapping[str, float]] = {"full": 0.1, "changes": 0.02}
+"""What share of a day's calls must be left for a complete sweep, a listing or a look at copies, and for a sweep of
+changes: the rest is for what webhooks name and for writes."""
 CHANGES_CALLS: Final = 1
 """A sweep of changes that finds nothing costs one call."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -93,11 +93,17 @@ def poison(tx: Tx, problems: Mapping[int, str]) -> None:
 
 
 def poison_once(tx: Tx, connection: str, letter_id: int, problem: str) -> None:
-    """Keep and show the first delivery of a connection that has a problem; those after it only tell it."""
-    same = [INBOX.c.connection == connection, INBOX.c.state == "poison", INBOX.c.error == problem]
-    is_known = tx.execute(sa.select(INBOX.c.id).where(*same).limit(1)).first() is not None
-    state = "done" if is_known else "poison"
-    tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(state=state, error=problem))
+    """Keep and show the first delivery of a connection that has a problem; of those after it only that they came."""
+    known = problem in shown_once(tx, connection, [problem])
+    values = {"state": "done", "error": problem, "body": b""} if known else {"state": "poison", "error": problem}
+    tx.execute(sa.update(INBOX).where(INBOX.c.id == letter_id).values(values))
+
+
+def shown_once(tx: Tx, connection: str, problems: Collection[str] = (), *, like: str = "") -> set[str]:
+    """Which of these problems deliveries of a connection are shown with, or of those that begin like this."""
+    wanted = INBOX.c.error.in_(list(problems)) if problems else INBOX.c.error.startswith(like, autoescape=True)
+    here = (INBOX.c.connection == connection, INBOX.c.state == "poison", wanted)
+    return {row[0] for row in tx.rows(sa.select(INBOX.c.error).where(*here).distinct())}
 
 
 def settle(tx: Tx, problem: str) -> None:

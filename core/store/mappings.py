@@ -200,6 +200,14 @@ def last_of_parts(tx: Tx, record_id: str) -> list[MappingRow]:
     return [last[one] for one in sorted(last)]
 
 
+def latest(tx: Tx, connection: str, kind: str, limit: int) -> list[str]:
+    """Ids of the objects whose mappings changed last."""
+    i = MAPPINGS.c
+    here = (i.connection == connection, i.kind == kind, i.state == "live", i.remote_id.is_not(None))
+    statement = sa.select(i.remote_id).where(*here).order_by(i.updated_at.desc(), i.id).limit(limit)
+    return [row[0] for row in tx.rows(statement)]
+
+
 def generations(tx: Tx, record_ids: Iterable[str], connection: str) -> dict[str, int]:
     """The highest generation that was ever used for each record at a connection (0: never mapped there)."""
     found: dict[str, int] = {}

@@ -73,6 +73,12 @@ _IDS_AFTER: Final = (
     .order_by(OBSERVATIONS.c.remote_id)
     .limit(sa.bindparam("most"))
 )
+_LATEST: Final = (
+    sa.select(OBSERVATIONS.c.remote_id)
+    .where(*_EXACTLY, OBSERVATIONS.c.state == "live")
+    .order_by(OBSERVATIONS.c.seen_at.desc(), OBSERVATIONS.c.remote_id)
+    .limit(sa.bindparam("most"))
+)
 _COUNT: Final = (
     sa.select(sa.func.count()).select_from(OBSERVATIONS).where(*_EXACTLY, OBSERVATIONS.c.state == sa.bindparam("state"))
 )
@@ -168,6 +174,11 @@ def ids_after(tx: Tx, connection: str, kind: str, after: str, limit: int) -> lis
     """Ids of live objects in order, for walking all of them."""
     values = {"connection": connection, "kind": kind, "after": after, "most": limit}
     return [row[0] for row in tx.rows(_IDS_AFTER, values)]
+
+
+def latest(tx: Tx, connection: str, kind: str, limit: int) -> list[str]:
+    """Ids of the live objects that were seen last."""
+    return [row[0] for row in tx.rows(_LATEST, {"connection": connection, "kind": kind, "most": limit})]
 
 
 def count(tx: Tx, connection: str, kind: str, state: str = "live") -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from core.errors import WrongAccountError
 from core.ports import Account
 from core.store import connections, inbox
@@ -9,10 +12,31 @@ from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.sync.hub import Connection, Hub
 
+_TELLS_OF: Final = "it tells of account "
+ACCOUNTS_SHOWN: Final = 20
+OF_MORE: Final = (
+    "it tells of yet another account which no connection has, as many others do; take those that concern nobody out of "
+    "the app's webhooks"
+)
+
 
 def of_nobody(account: str) -> str:
     """What is the matter with a delivery that tells of an account which no connection has."""
-    return f"it tells of account {account}, which no connection has; connect it, or take its webhooks out of the app"
+    return f"{_TELLS_OF}{account}, which no connection has; connect it, or take its webhooks out of the app"
+
+
+def show_strangers(tx: Tx, name: str, accounts: Mapping[int, str]) -> None:
+    """Show by delivery whose account nobody has: the first of each, and of no more accounts than a person reads.
+
+    An app that many have installed would fill the inbox with what concerns nobody here.
+    """
+    shown = inbox.shown_once(tx, name, like=_TELLS_OF)
+    for letter_id, account in accounts.items():
+        problem = of_nobody(account)
+        if problem not in shown and len(shown) >= ACCOUNTS_SHOWN:
+            problem = OF_MORE
+        inbox.poison_once(tx, name, letter_id, problem)
+        shown.add(problem)
 
 
 def spellings(account_id: str) -> list[str]:
@@ -45,3 +69,5 @@ def settle_strangers(tx: Tx, account_id: str) -> None:
     """An account is somebody's by now: what deliveries told of it meanwhile, a sweep finds."""
     for spelling in spellings(account_id):
         inbox.settle(tx, of_nobody(spelling))
+    # where there are more of them still, the next delivery says so
+    inbox.settle(tx, OF_MORE)

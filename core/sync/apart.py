@@ -8,6 +8,7 @@ from typing import Final
 from core.errors import AccordError, BugError, InvalidInputError, RejectedError
 from core.store.work import DirtyRow
 from core.sync.batch import Report
+from core.sync.blame import REFUSALS, blame
 from core.sync.failing import Trouble, record_trouble
 from core.sync.hub import Connection, Hub
 
@@ -22,6 +23,18 @@ async def one_by_one(
     hub: Hub, connection: Connection, reconcile_: Reconcile, rows: Sequence[DirtyRow], report: Report
 ) -> None:
     """One batch. Raises only what concerns the whole connection."""
+    await _apart(hub, connection, reconcile_, rows, report, set())
+
+
+async def _apart(
+    hub: Hub,
+    connection: Connection,
+    reconcile_: Reconcile,
+    rows: Sequence[DirtyRow],
+    report: Report,
+    answering: set[str],
+) -> None:
+    """`answering`: kinds whose reads were answered since the batch was refused, so that a refusal is a record's own."""
     try:
         done = await reconcile_(hub, connection, rows)
         report.add(done)
@@ -34,12 +47,15 @@ async def one_by_one(
         is_bug = not isinstance(error, RejectedError)
         hub.log.exception("reconcile.failed", connection=connection.name, records=len(rows), exc_info=is_bug)
         if len(rows) == 1:
+            if isinstance(error, REFUSALS) and rows[0].kind not in answering:
+                await blame(hub, connection, rows[0], error)
+                answering.add(rows[0].kind)
             trouble = {rows[0]: Trouble(as_bug(error))}
             await hub.db.run(lambda tx: record_trouble(tx, hub, connection, trouble))
             report.failed += 1
             return
         for row in rows:
-            await one_by_one(hub, connection, reconcile_, [row], report)
+            await _apart(hub, connection, reconcile_, [row], report, answering)
 
 
 def as_bug(error: Exception) -> AccordError:

@@ -139,19 +139,21 @@ def connect(
     projection = projection_of(manifest, config.metadata_keys, translator.canonical, translator.refusal)
     projection = projection.with_figures(FIGURES) if shows_overview else projection
     meter = Meter(allowances_of(manifest.allowances, config))
+    clock = shell.clock
+    measured = replace(shell, count=meter.count, left=lambda share, until: meter.left(share, clock.now(), until))
     return Connection(
         name=config.name,
         config=config,
         policy=policy,
         manifest=manifest,
-        connector=build_discreet(provider, config, vault, replace(shell, count=meter.count)),
+        connector=build_discreet(provider, config, vault, measured),
         translator=translator,
         webhooks=provider.webhooks,
         projection=projection,
         parts=parts_of(manifest, config.settings, projection),
         webhook_secrets=lambda: webhook_secrets(manifest, vault),
         meter=meter,
-        clock=shell.clock,
+        clock=clock,
         documents=provider.documents(config) if provider.documents else None,
         shows_overview=shows_overview,
     )

@@ -16,7 +16,7 @@ from core.store import connections, erasing, inbox, mappings, tombstones, work
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.text import chunks
-from core.sync.accounts import of_nobody, spellings
+from core.sync.accounts import show_strangers, spellings
 from core.sync.batch import Report
 from core.sync.documents.marking import Named, mark_documents
 from core.sync.hub import KIND, Connection, Hub
@@ -173,8 +173,8 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
 def _mark(hub: Hub, connection: Connection, some: Sequence[Read], tx: Tx) -> None:
     found, strangers = take(tx, hub, connection, some)
     inbox.done(tx, [letter.id for letter, _ in some])
-    for letter_id, account in strangers.items():
-        inbox.poison_once(tx, connection.name, letter_id, of_nobody(account))
+    if strangers:
+        show_strangers(tx, connection.name, strangers)
     for name, read in found.items():
         erasing.empty_letters(tx, _of_the_erased(tx, hub.connections[name], read))
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 
-from core.errors import AccordError, ReauthorizeError, RetryError, WrongAccountError
+from core.errors import AccordError, AllRefusedError, ReauthorizeError, RetryError, WrongAccountError
 from core.store import connections, intents, work
-from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync import wanted
 from core.sync.accounts import check_account, settle_strangers
 from core.sync.apart import Reconcile, as_bug, one_by_one
 from core.sync.batch import Report
+from core.sync.blame import require_answers
 from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
 from core.sync.failing import in_order_again, stop_or_pause
@@ -71,6 +71,8 @@ class LaneState:
     """A counter: monitoring takes one that falls for a restart."""
     before: Report = field(default_factory=Report)
     """What `total` was, the run under way included, when the one-off that runs was begun."""
+    do_sweeps_rest: bool = False
+    """While little is left of what the provider allows; told once."""
 
 
 class Lanes:
@@ -112,6 +114,7 @@ class Lanes:
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
+            self._log_rest(connection)
 
     async def _record_calls(self, connection: Connection) -> None:
         """Kept with the registry: what a provider allows per month outlives any process."""
@@ -135,6 +138,12 @@ class Lanes:
         if numbers:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
 
+    def _log_rest(self, connection: Connection) -> None:
+        state, rest = self._states[connection.name], connection.meter.gives_way("full", self._hub.clock.now())
+        if rest != state.do_sweeps_rest:
+            state.do_sweeps_rest = rest
+            self._hub.log.info("sweeps.rest" if rest else "sweeps.go_on", connection=connection.name)
+
     async def step(self, connection: Connection, report: Report) -> bool:
         """Do, or begin, the most urgent piece of work; False when nothing may be done now."""
         hub = self._hub
@@ -157,7 +166,7 @@ class Lanes:
             return True
         if worked in (Worked.BEGUN, Worked.WAITS) and not await self._land(connection, state):
             return False
-        if state.troubles or look.row.error_code or look.row.paused_until:
+        if not state.has_drained and (state.troubles or look.row.error_code or look.row.paused_until):
             state.troubles = 0
             await hub.db.run(lambda tx: in_order_again(tx, connection.name))
         return worked is not Worked.NOTHING
@@ -170,7 +179,7 @@ class Lanes:
             state.has_drained = True
             return _worked(await drain(hub, connection, report))
         state.has_drained = False  # a stream of webhooks must not keep what they named from ever being looked at
-        await self._check(connection, look.row, state)
+        await self._check(connection, look, state)
         if state.is_policy_new or look.has_one_off:
             return await self._before_work(connection, state, report)
         if look.dirty and not (starved and (look.walk or look.sweep or look.listing)):
@@ -256,8 +265,12 @@ class Lanes:
         await self._troubled(connection, state, max(troubles, key=_gravity))
         return False
 
-    async def _check(self, connection: Connection, row: ConnectionRow, state: LaneState) -> None:
-        """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write."""
+    async def _check(self, connection: Connection, look: Look, state: LaneState) -> None:
+        """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write.
+
+        Where every read was refused, each time whether they are answered by now.
+        """
+        row = look.row
         if not state.is_checked:
             await check_account(self._hub, connection, row)
             await self._hub.db.run(lambda tx: self._catch_up(tx, connection))
@@ -267,6 +280,8 @@ class Lanes:
             state.is_prepared = True
             if made:
                 self._hub.log.info("connection.prepared", connection=connection.name, made=list(made))
+        if row.error_code == AllRefusedError.code:
+            await require_answers(self._hub, connection, {one.kind for one in (*look.dirty, *look.papers)})
 
     def _catch_up(self, tx: Tx, connection: Connection) -> None:
         # webhooks of the time when nobody listened may never come again: ask the change feed at once
@@ -283,6 +298,8 @@ class Lanes:
 
     async def _troubled(self, connection: Connection, state: LaneState, error: AccordError) -> None:
         troubles, state.troubles = state.troubles, state.troubles + 1
+        # what a connector made at the provider may have been taken away there: it is made again
+        state.is_prepared = state.is_prepared and not isinstance(error, AllRefusedError)
         await self._hub.db.run(lambda tx: stop_or_pause(tx, self._hub, connection.name, error, troubles))
 
 

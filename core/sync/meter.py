@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from core.errors import ConfigError
-from core.model.pace import Pace, looks_every, paced
+from core.model.pace import GIVES_WAY, Pace, looks_every, paced
 from core.model.remote import Allowance
 from core.ports import ConnectionConfig
 from core.store import calls
@@ -33,6 +33,19 @@ class Meter:
         self._pace: Pace | None = None
         self._looks_every = looks_every(self.allowances, {})
         self._recorded_at = -math.inf
+        self._left = 1.0
+        self._left_from = self._left_until = -math.inf
+
+    def left(self, share: float, now: float, until: float) -> None:
+        """The provider says what share is left of the calls that all programs have together until a time."""
+        self._left, self._left_from, self._left_until = share, now, until
+
+    def gives_way(self, mode: str, now: float) -> bool:
+        """Whether a sweep waits, so that what webhooks name can be read, and what changed here be written, to the end.
+
+        Not before the time that was told of by a clock which was set back since: it is not known what is left then.
+        """
+        return self._left_from <= now < self._left_until and self._left < GIVES_WAY[mode]
 
     def count(self, endpoint: str) -> None:
         """A call was made."""

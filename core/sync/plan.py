@@ -269,6 +269,14 @@ def _mapped(
     return items, rows[-1].id if rows else None
 
 
+def of_mapping(tx: Tx, hub: Hub, connection: Connection, row: MappingRow, seen: observations.Observation) -> list[Item]:
+    """What would change for one mapping and its object as it was `seen`."""
+    customer = customers.by_ids(tx, [row.record_id])[row.record_id]
+    held = holds.of_subjects(tx, connection.name, [work.mapping_subject(row.id)])
+    family = Family(tx, connection, [customer], [seen.remote])
+    return list(_of_mapping(hub, connection, row, customer, {seen.remote_id: seen}, held, family))
+
+
 def _of_mapping(
     hub: Hub,
     connection: Connection,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from core.store import connections, looks, mappings, work
 from core.store.connections import ConnectionRow, Cursors
 from core.store.database import Tx
+from core.store.looks import Seen
 from core.store.work import DirtyRow
-from core.sync.documents.listing import due_listing
+from core.sync.documents.listing import OFFER, due_listing
 from core.sync.documents.marking import Named, named_in
 from core.sync.grouping import at_once
 from core.sync.hub import KIND, Connection, Hub
@@ -59,9 +60,31 @@ def look_around(tx: Tx, hub: Hub, connection: Connection, most: int, busy: Colle
         papers=papers,
         claimed_papers=claimed_papers,
         walk=_walk(cursors),
-        sweep=is_due(hub, cursors[KIND, "full"], cursors[KIND, "changes"]),
-        listing=due_listing(hub, connection, row, cursors) if connection.documents else None,
+        sweep=due_sweep(hub, connection, cursors, is_needed=_is_needed(seen)),
+        listing=_due_listing(hub, connection, row, cursors, is_needed=_is_needed(seen)),
     )
+
+
+def _is_needed(seen: Seen) -> bool:
+    """Whether a person waits for its end, or for its first sweep."""
+    return seen.has_running or seen.row.swept_at is None
+
+
+def due_sweep(hub: Hub, connection: Connection, cursors: Cursors, *, is_needed: bool) -> str | None:
+    """Which sweep should run now; while few calls are left, none that can wait."""
+    mode = is_due(hub, cursors[KIND, "full"], cursors[KIND, "changes"])
+    if mode is None or is_needed or not connection.meter.gives_way(mode, hub.clock.now()):
+        return mode
+    return None
+
+
+def _due_listing(
+    hub: Hub, connection: Connection, row: ConnectionRow, cursors: Cursors, *, is_needed: bool
+) -> str | None:
+    found = due_listing(hub, connection, row, cursors) if connection.documents else None
+    # what the registry holds is walked without a call
+    is_free = found in (None, OFFER) or is_needed
+    return found if is_free or not connection.meter.gives_way("full", hub.clock.now()) else None
 
 
 def _walk(cursors: Cursors) -> str | None:
@@ -119,8 +142,8 @@ def due_lanes(tx: Tx, hub: Hub) -> set[str]:
             continue
         here, connection = cursors[row.name], hub.connections[row.name]
         is_waiting = one.has_letters or one.has_one_off or one.has_running
-        is_listing = connection.documents is not None and due_listing(hub, connection, row, here) is not None
+        is_listing = _due_listing(hub, connection, row, here, is_needed=_is_needed(one)) is not None
         is_waiting = is_waiting or (one.next_due is not None and one.next_due <= now) or _walk(here) is not None
-        if is_waiting or is_listing or is_due(hub, here[KIND, "full"], here[KIND, "changes"]):
+        if is_waiting or is_listing or due_sweep(hub, connection, here, is_needed=_is_needed(one)):
             found.add(row.name)
     return found

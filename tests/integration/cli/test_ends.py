@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from core.cli.asking import actor
 from core.cli.desk import Desk
@@ -16,6 +17,7 @@ from core.cli.erasing import erase
 from core.model.holds import HoldDraft
 from core.store import connections, customers, holds, instance, journal, mappings
 from core.store.holds import Held
+from core.store.tables import METADATA
 from tests.integration.cli.conftest import Accord, customer_id, only
 from tests.support.acting import mapped, with_settings
 from tests.support.root import WorldRoot
@@ -77,6 +79,48 @@ def test_unlink_and_link(agreed: World, accord: Accord) -> None:
     assert accord("sync").code == 0
     journal = accord("explain", name, "--json").json["journal"]
     assert [one["action"] for one in journal if one["actor"].startswith("cli:")] == ["link", "unlink"]
+
+
+def everything(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables."""
+    tables = METADATA.sorted_tables
+    return world.db.read_now(
+        lambda tx: {one.name: sorted(map(tuple, tx.rows(sa.select(one))), key=repr) for one in tables}
+    )
+
+
+def test_a_link_is_foretold_field_by_field_and_nothing_is_touched(agreed: World, accord: Accord) -> None:
+    """What would be taken in, what would be written there; then the link itself does just that."""
+    name, remote_id = customer_id(agreed), only(agreed, "hubspot")
+    assert accord("mappings", "unlink", name, "hubspot").code == 0
+    agreed.lookalikes["hubspot"].edit("customer", remote_id, {"phone": "+49301111111"})
+    assert accord("customers", "update", name, "--set", "url=https://ada.example").code == 0
+    agreed.clock.time += 300
+    assert accord("sync").code == 0
+    before, written = everything(agreed), agreed.writes("hubspot")
+    told = accord("mappings", "link", name, "hubspot", remote_id, "--dry-run", "--json")
+    assert (told.code, told.json["is_dry_run"], told.json["remote_id"]) == (0, True, remote_id)
+    changes = {(one["field"], one["where"], one["new"]) for item in told.json["items"] for one in item["changes"]}
+    assert changes == {("phone", "registry", "+49301111111"), ("url", "hubspot", "https://ada.example")}
+    shown = accord("mappings", "link", name, "hubspot", remote_id, "--dry-run").out
+    assert "nothing was changed" in shown
+    assert "+49301111111" in shown
+    assert (everything(agreed), agreed.writes("hubspot")) == (before, written)
+    assert accord("mappings", "link", name, "hubspot", remote_id).code == 0
+    assert accord("sync").code == 0
+    there = agreed.neutral("hubspot")[remote_id]
+    assert (there["phone"], there["url"]) == ("+49301111111", "https://ada.example")
+
+
+def test_a_link_that_would_be_refused_is_refused_when_it_is_foretold(agreed: World, accord: Accord) -> None:
+    """In the same words."""
+    name, remote_id = customer_id(agreed), only(agreed, "hubspot")
+    before = everything(agreed)
+    for one in (remote_id, "nonsense"):
+        arguments = ("mappings", "link", name, "hubspot", one)
+        foretold, refused = accord(*arguments, "--dry-run"), accord(*arguments)
+        assert (foretold.code, foretold.err) == (refused.code, refused.err) == (1, refused.err)
+    assert everything(agreed) == before
 
 
 def test_a_billing_contact_is_shown_as_a_part_of_the_customer(world: World, accord: Accord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from datetime import datetime
@@ -10,13 +11,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from core.cli.quiet import run_until_quiet
 from core.errors import ConfigError
 from core.ports import HttpRequest, HttpResponse
-from core.store import calls
+from core.store import calls, connections, work
+from core.store.connections import Cursor
 from core.sync import registry
 from core.sync.explain import status
 from core.sync.meter import allowances_of
+from core.sync.oneoffs import ask
 from core.sync.pruning import prune
+from tests.support.acting import everybody
 from tests.support.world import PROVIDERS, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -192,3 +197,86 @@ async def test_a_used_up_month_at_quickbooks_is_not_asked_about_every_minute_of_
         world.clock.time += 61.0
         await world.lanes.run("quickbooks")
     assert len(refused) <= 5 + 24 * 4 + 1
+
+
+async def near_the_end_of_the_day(share: float) -> tuple[World, list[str]]:
+    """Other apps have used up HubSpot's day but for this share; what is asked of it from now on."""
+    world = World(names=["hubspot"], config=config_of(["hubspot"]))
+    account, asked = world.lookalikes["hubspot"], list[str]()
+    ada = {"name": "Ada Lovelace", "email": "ada@example.test", "customer_type": "individual"}
+    account.edit("customer", None, ada)
+    await world.activate_all()
+    limits = account.limits  # type: ignore[attr-defined]
+    limits.calls_today = int(account.settings.daily * (1 - share))
+    answer = world.exchanges["hubspot"]
+
+    def watch(request: HttpRequest) -> HttpResponse:
+        asked.append(f"{request.method} {request.url}")
+        return answer(request)
+
+    world.exchanges["hubspot"] = watch
+    named(world)
+    await world.lanes.run("hubspot")
+    asked.clear()
+    return world, asked
+
+
+def named(world: World) -> None:
+    """A webhook names what is there."""
+    subjects, now = [work.remote_subject(one) for one in world.neutral("hubspot")], world.clock.now()
+    world.db.run_now(lambda tx: work.mark(tx, "hubspot", subjects, reason="webhook", trace="t", now=now))
+
+
+def swept(asked: list[str]) -> dict[str, int]:
+    """Pages of complete sweeps, and of sweeps of changes."""
+    pages = {"full": sum(one.startswith("GET") and "limit=" in one for one in asked)}
+    return pages | {"changes": sum(one.endswith("/search") for one in asked)}
+
+
+async def test_near_the_end_of_hubspots_day_complete_sweeps_wait_for_the_next_one() -> None:
+    """The day's calls are shared by all apps of the account; used up, nothing could be read or written at all."""
+    world, asked = await near_the_end_of_the_day(0.05)
+    world.db.run_now(lambda tx: connections.put_cursor(tx, Cursor(connection="hubspot", mode="full", run="r")))
+    for _ in range(30):
+        world.clock.time += 61.0
+        await world.lanes.run("hubspot")
+    assert swept(asked)["full"] == 0
+    assert swept(asked)["changes"] > 20
+    world.clock.time += DAY
+    await world.settle()
+    assert swept(asked)["full"] > 0
+
+
+async def test_at_the_very_end_of_hubspots_day_only_what_webhooks_name_is_read_and_writes_go_on() -> None:
+    """And a new day begins with a sweep."""
+    world, asked = await near_the_end_of_the_day(0.01)
+    account = world.lookalikes["hubspot"]
+    for number in range(10):
+        account.edit("customer", next(iter(world.neutral("hubspot"))), {"phone": f"+1 415 555 010{number}"})
+        named(world)
+        world.clock.time += 61.0
+        await world.lanes.run("hubspot")
+    bob = {"name": "Bob Byron", "email": "bob@example.test", "customer_type": "individual"}
+    world.db.run_now(partial(registry.create, hub=world.hub, external_id="bob", values=bob, actor="ann", trace="t"))
+    await world.settle()
+    assert swept(asked) == {"full": 0, "changes": 0}
+    assert "+1 415 555 0109" in {one.fields.get("phone") for one in everybody(world)}
+    assert len(world.neutral("hubspot")) == 2
+    account.edit("customer", next(iter(world.neutral("hubspot"))), {"name": "Ada Byron"})
+    world.clock.time += DAY
+    await world.settle()
+    assert swept(asked)["changes"] > 0
+    assert "Ada Byron" in {one.fields["name"] for one in everybody(world)}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.01])
+async def test_a_run_in_this_process_ends_though_sweeps_wait_for_the_next_day(share: float) -> None:
+    """It asked again and again whether the sweep may go on, without a call and without an end."""
+    world, asked = await near_the_end_of_the_day(share)
+    world.db.run_now(lambda tx: connections.put_cursor(tx, Cursor(connection="hubspot", mode="full", run="r")))
+    world.clock.time += 61.0
+    await asyncio.wait_for(run_until_quiet(world.hub, world.lanes, ["hubspot"], patience=0.0), 20.0)
+    assert swept(asked)["full"] == 0
+    await ask(world.hub, "hubspot", {"what": "full"})
+    await asyncio.wait_for(run_until_quiet(world.hub, world.lanes, ["hubspot"], patience=0.0), 20.0)
+    assert swept(asked)["full"] > 0

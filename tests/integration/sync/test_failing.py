@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.errors import AmbiguousError, RetryError
-from core.store import failures, work
+from core.ports import HttpRequest, HttpResponse
+from core.store import failures, inbox, work
 from core.store.database import Tx
 from core.store.failures import Failure
+from core.store.inbox import Letter
 from core.store.work import DirtyRow
 from core.sync.failing import Trouble, record_trouble
 from tests.support.world import World
@@ -80,3 +84,30 @@ async def test_what_was_given_up_and_is_named_again_begins_anew() -> None:
         fail(world)
     mark(world)
     assert fail(world).state == "retrying"
+
+
+async def test_an_outage_is_asked_about_less_and_less_often_also_while_webhooks_come_in() -> None:
+    """Each delivery counted as an answer of the provider's, and the next pause was a short one again."""
+    world = World()
+    ada = world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    asked: list[float] = []
+
+    def away(_request: HttpRequest) -> HttpResponse:
+        asked.append(world.clock.now())
+        raise ConnectionRefusedError
+
+    world.exchanges["stripe"] = away
+    for number in range(720):
+        world.clock.time += 10.0
+        body = {"object": "event", "id": f"evt_{number}", "type": "customer.updated", "created": 1}
+        body |= {"data": {"object": {"id": ada, "object": "customer"}}}
+        letter = Letter(
+            connection="stripe",
+            dedupe_key=f"evt_{number}",
+            body=json.dumps(body).encode(),
+            received_at=world.clock.now(),
+        )
+        world.db.run_now(lambda tx, one=letter: inbox.add(tx, [one]))  # type: ignore[misc]
+        await world.lanes.run("stripe")
+    assert len([one for one in asked if one > world.clock.now() - 3600.0]) <= 9

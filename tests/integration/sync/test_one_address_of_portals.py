@@ -96,6 +96,24 @@ async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(wo
     assert problems(world) == []
 
 
+async def test_an_app_that_many_accounts_have_fills_the_inbox_with_no_more_than_a_person_reads(world: World) -> None:
+    """Each stood there with all that its deliveries say of people, for half a year."""
+    for account in range(60):
+        for number in range(3):
+            event = {"portalId": STRANGER + account, "objectId": number, "subscriptionType": "contact.propertyChange"}
+            event |= {"eventId": account * 100 + number, "propertyValue": "Somebody", "occurredAt": number}
+            letter = Letter(
+                connection=US, dedupe_key=f"{account}-{number}", body=json.dumps([event]).encode(), received_at=0.0
+            )
+            world.db.run_now(lambda tx, one=letter: inbox.add(tx, [one]))  # type: ignore[misc]
+    await world.settle()
+    told_of = [one.problem for one in world.db.read_now(lambda tx: inbox.poisoned(tx, 100))]
+    assert len(told_of) == 21
+    assert [one for one in told_of if "yet another account" in one] == told_of[:1]
+    assert len([body for body in bodies(world) if b"Somebody" in body]) == 21
+    assert world.db.read_now(inbox.counts)[US, "done"] >= 159
+
+
 @pytest.mark.parametrize("is_read", [True, False])
 async def test_who_is_erased_is_erased_from_what_came_to_another_address(world: World, *, is_read: bool) -> None:
     """Events tell values: those of the other account's customer stayed in the inbox of the first."""

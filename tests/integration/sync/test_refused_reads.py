@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
-from core.store import connections
+from core.store import connections, work
 from tests.support.acting import all_day, change_only, everybody, failing
 from tests.support.world import NAMES, World
 
@@ -128,3 +128,82 @@ async def test_an_object_that_hubspot_fails_at_stops_nobody_else() -> None:
     assert (row.error, row.paused_until) == ("", None)
     (told,) = failing(world)
     assert (told.connection, told.code) == ("hubspot", "rejected")
+
+
+READS = {
+    "stripe": lambda one: one.method == "GET" and "/customers" in one.url,
+    "hubspot": lambda one: one.url.endswith("/batch/read") or (one.method == "GET" and "/crm/objects" in one.url),
+    "quickbooks": lambda one: one.method == "GET" and "/companyinfo" not in one.url,
+}
+"""Whatever shows a customer."""
+
+
+def refuse_all(world: World, name: str) -> list[float]:
+    """From now on, no customer is shown, as of a version of the API that was retired; when each call was made."""
+    inner, told, asked = world.exchanges[name], json.dumps(REFUSALS[name]).encode(), list[float]()
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        asked.append(world.clock.now())
+        return HttpResponse(400, {}, told) if READS[name](request) else inner(request)
+
+    world.exchanges[name] = exchange
+    return asked
+
+
+async def hours(world: World, number: int) -> None:
+    """Every lane looks once in a minute."""
+    for _ in range(number * 60):
+        world.clock.time += 60.0
+        for name in NAMES:
+            await world.lanes.run(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_where_every_read_is_refused_the_connection_waits_and_no_record_is_given_up(name: str) -> None:
+    """Each died by itself, one after the other, and had to be retried by a person when reads were answered again."""
+    world = World()
+    for number in range(5):
+        person = {"name": f"Ada {number}", "email": f"ada{number}@example.test"}
+        world.lookalikes["stripe"].edit("customer", None, person)
+    await world.activate_all()
+    answering, asked = world.exchanges[name], refuse_all(world, name)
+    edit_both(world, name, PHONE)
+    from_now = world.clock.now()
+    mark_all(world, name)
+    await hours(world, 6)
+    assert failing(world) == []
+    row = world.db.read_now(lambda tx: connections.get(tx, name))
+    assert (row.state, row.error_code, row.paused_until is None) == ("active", "all_refused", False)
+    assert str(REFUSALS[name]["message"] if name == "hubspot" else "Invalid") in row.error
+    assert len([one for one in asked if one > from_now + 3600.0]) < 6 * 12
+    world.exchanges[name] = answering
+    await hours(world, 2)
+    assert {one.fields["phone"] for one in everybody(world)} == {PHONE}
+    assert {one["phone"] for other in NAMES for one in world.neutral(other).values()} == {PHONE}
+    row = world.db.read_now(lambda tx: connections.get(tx, name))
+    assert (row.error, row.error_code, row.paused_until) == ("", "", None)
+
+
+async def test_records_that_are_bad_by_themselves_stop_no_connection_though_nothing_else_is_read() -> None:
+    """All that waits is refused; what was read before is answered, so each of them is its own trouble."""
+    world = World()
+    for number in range(8):
+        person = {"name": f"Ada {number}", "email": f"ada{number}@example.test"}
+        world.lookalikes["stripe"].edit("customer", None, person)
+    await world.activate_all()
+    bad = list(world.neutral("stripe"))[:5]
+    for one in bad:
+        refuse(world, "stripe", one, 400, STRIPE)
+    subjects, now = [work.remote_subject(one) for one in bad], world.clock.now()
+    world.db.run_now(lambda tx: work.mark(tx, "stripe", subjects, reason="webhook", trace="t", now=now))
+    await hours(world, 1)
+    assert {(one.connection, one.state) for one in failing(world)} == {("stripe", "dead")}
+    assert len(failing(world)) == 5
+    row = world.db.read_now(lambda tx: connections.get(tx, "stripe"))
+    assert (row.error, row.paused_until) == ("", None)
+
+
+def mark_all(world: World, name: str) -> None:
+    """A webhook named each of them."""
+    ids, now = [work.remote_subject(one) for one in world.neutral(name)], world.clock.now()
+    world.db.run_now(lambda tx: work.mark(tx, name, ids, reason="webhook", trace="t", now=now))
