@@ -47,9 +47,20 @@ class Accounts:
         self._marked: dict[Named, Decimal] = {}
         self._booked: dict[Named, Decimal] = {}
         """What a person said is booked by hand."""
+        self._answered: dict[Named, Decimal] = {}
+        """The same, as it is in the backup."""
         self._by_hand: set[Named] = set()
         """Payments of copies, in the place of what nobody tells of: no origin will."""
         self._asked: dict[Named, Asked] = {}
+
+    def back_up(self) -> None:
+        """What was answered by now is in the backup."""
+        self._answered = dict(self._booked)
+
+    def put_back(self) -> None:
+        """What was answered since is lost, and is asked again, in a question of its own."""
+        self._booked = dict(self._answered)
+        self._asked.clear()
 
     # ---- people ----------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ class Audit:
     def written(self, site: Site, one: Mutation) -> None:
         """I2: an intent was there first. F3: Accord makes copies and changes its own, never what people made."""
         key = (site.name, one.kind, one.id)
-        if one.request_key and not self._world.db.read_now(lambda tx: _is_intended(tx, site.name, one)):
+        if one.request_key and not self._is_intended(site.name, one):
             self._fail(f"I2: {one.action} of {key} has no committed intent (key {one.request_key})")
         if one.action == "create":
             self._clerks.ours.add(key)
@@ -62,6 +62,10 @@ class Audit:
             self._clerks.at_copies.made(site.name, one)
         elif one.kind in KINDS and key not in self._clerks.ours and not self._is_allowed(one, Named(*key)):
             self._fail(f"F3: {one.action} of {key}, which people made")
+
+    def _is_intended(self, system: str, one: Mutation) -> bool:
+        is_here = self._world.db.read_now(lambda tx: _is_intended(tx, system, one))
+        return is_here or bool(self._world.restores.was_there(lambda tx: _is_intended(tx, system, one)))
 
     def _is_at_home(self, system: str, copy: str) -> None:
         """An entity's books get what is its, or was when that was decided."""

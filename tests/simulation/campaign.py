@@ -65,6 +65,7 @@ DOCUMENTS: Final[tuple[str, ...]] = (
     "clerk: marked as paid",
     "clerk: booked by hand what was marked as paid",
     "job: reconcile_invoices",
+    "restored with documents",
     "quiet hours",
     "unaccounted: asked",
     "unaccounted: still asked",

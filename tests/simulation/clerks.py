@@ -56,8 +56,13 @@ class Clerks:
         return self._world.sites[system].lookalike.neutral(kind)
 
     def is_linked(self, system: str, kind: str, name: str) -> bool:
-        """Whether the registry knows that this is a copy."""
-        return bool(self._world.db.read_now(lambda tx: mappings.by_remote_ids(tx, system, kind, [name])))
+        """Whether the registry knows that this is a copy, and will after a restore."""
+        is_known = bool(self._world.db.read_now(lambda tx: mappings.by_remote_ids(tx, system, kind, [name])))
+        return is_known and self.will_be_known(system, name)
+
+    def will_be_known(self, system: str, name: str) -> bool:
+        """Whether a restore, if there is one to come, leaves the registry with a mapping of this object."""
+        return self._world.restores.will_know(system, name)
 
     def originals(self, kind: str) -> dict[Named, Shown]:
         """What people made, wherever they bill, also what they deleted since."""

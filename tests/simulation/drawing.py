@@ -9,7 +9,14 @@ import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
 from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
-from tests.simulation.drawn_ends import with_erasures, with_farewells, with_policies, with_restores, with_undos
+from tests.simulation.drawn_ends import (
+    with_erasures,
+    with_farewells,
+    with_policies,
+    with_restores,
+    with_restores_of_documents,
+    with_undos,
+)
 from tests.simulation.drawn_entities import with_entities
 from tests.simulation.tape import REGISTRY, SYSTEMS, Event, Profile, Tape
 
@@ -73,7 +80,8 @@ def tape_of(seed: int) -> Tape:
     tape = with_undos(tape, Random(f"undos {seed}"))
     tape = with_restores(tape, Random(f"restores {seed}"))
     tape = with_farewells(tape, Random(f"farewells {seed}"))
-    return with_erasures(tape, Random(f"erasures {seed}"))
+    tape = with_erasures(tape, Random(f"erasures {seed}"))
+    return with_restores_of_documents(tape, Random(f"papers restored {seed}"))
 
 
 def _profile(rng: Random) -> Profile:

@@ -86,14 +86,14 @@ def with_documents(tape: Tape, rng: Random) -> Tape:
     billing = Billing(route=route, mirrors_open=rng.random() < 0.7)
     people = [*tape.people, *_accounts(rng)]
     if rng.random() < 0.3:
-        people += [_clerk(rng, route, "clerk bill", 0.0) for _ in range(rng.randint(1, 3))]
+        people += [drawn_clerk(rng, route, "clerk bill", 0.0) for _ in range(rng.randint(1, 3))]
     events = list(tape.events)
     for what in ["clerk bill"] * rng.randint(2, 4):
-        events.insert(rng.randint(0, len(events) // 2), _clerk(rng, route, what, rng.uniform(0, 20)))
+        events.insert(rng.randint(0, len(events) // 2), drawn_clerk(rng, route, what, rng.uniform(0, 20)))
     for _ in range(rng.randint(5, 12)):
         what = f"clerk {rng.choices(list(_CLERKS), weights=list(_CLERKS.values()))[0]}"
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
-        events.insert(rng.randint(0, len(events)), _clerk(rng, route, what, after))
+        events.insert(rng.randint(0, len(events)), drawn_clerk(rng, route, what, after))
     _add_moves(events, route, Random(f"moves {tape.seed}"))
     billing = msgspec.structs.replace(billing, credits=Random(f"lines below 0 {tape.seed}").random() < 0.25)
     profile = msgspec.structs.replace(tape.profile, billing=billing)
@@ -107,7 +107,7 @@ def _add_moves(events: list[Event], route: str, rng: Random) -> None:
         after = rng.choice([0.0, rng.uniform(0, 5), rng.uniform(5, 60)])
         # who waits for a draft of a copy has to be there before it is made
         least, most = (0, len(events) // 2) if what == "clerk meddle" else (len(events) // 4, len(events))
-        events.insert(rng.randint(least, most), _clerk(rng, route, what, after))
+        events.insert(rng.randint(least, most), drawn_clerk(rng, route, what, after))
 
 
 def with_quiet_days(tape: Tape, rng: Random) -> Tape:
@@ -115,7 +115,9 @@ def with_quiet_days(tape: Tape, rng: Random) -> Tape:
     billing = tape.profile.billing
     if billing is None or rng.random() >= 0.125:
         return tape
-    acts = [_clerk(rng, billing.route, f"clerk {what}", 0.0) for what in rng.choices(_UNHEARD, k=rng.randint(2, 4))]
+    acts = [
+        drawn_clerk(rng, billing.route, f"clerk {what}", 0.0) for what in rng.choices(_UNHEARD, k=rng.randint(2, 4))
+    ]
     # a copy that was written within the day before a walk is left to the next one
     days = rng.choice([2.5, 3.0] if any(one.what in _AT_COPIES for one in acts) else [1.5, 2.5])
     changes = {"days": days, "acts": [[one.what, one.system, one.pick] for one in acts]}
@@ -133,12 +135,12 @@ def with_marks(tape: Tape, rng: Random) -> Tape:
     events = list(tape.events)
     if "stripe" in _MIRRORS[billing.route][0]:
         for _ in range(rng.randint(1, 3)):
-            marks = _clerk(rng, billing.route, "clerk mark paid", rng.uniform(0, 30))
+            marks = drawn_clerk(rng, billing.route, "clerk mark paid", rng.uniform(0, 30))
             events.insert(rng.randint(len(events) // 3, len(events)), marks)
         if rng.random() < 0.4:
             events.insert(rng.randint(len(events) * 2 // 3, len(events)), _hours(rng))
     events.append(_hours(rng))
-    events += [_clerk(rng, billing.route, "clerk note", rng.uniform(0, 30)) for _ in range(rng.randint(0, 3))]
+    events += [drawn_clerk(rng, billing.route, "clerk note", rng.uniform(0, 30)) for _ in range(rng.randint(0, 3))]
     return msgspec.structs.replace(tape, events=events)
 
 
@@ -159,7 +161,8 @@ def _accounts(rng: Random) -> list[Event]:
     return found
 
 
-def _clerk(rng: Random, route: str, what: str, after: float) -> Event:
+def drawn_clerk(rng: Random, route: str, what: str, after: float) -> Event:
+    """What a clerk does, at a system of the route where that can be done."""
     makes, copied = _MIRRORS[route]
     if what in _AT_BOOKS:
         copied = tuple(one for one in copied if one != "hubspot")

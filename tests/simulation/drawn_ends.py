@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tests.simulation.drawn_clerks import drawn_clerk
 from tests.simulation.tape import SYSTEMS, Event, Tape
 
 SHARE: Final = 0.125
@@ -15,6 +16,7 @@ RESTORED_SHARE: Final = 0.2
 UNDONE_SHARE: Final = 0.2
 CHANGED_SHARE: Final = 0.2
 FAREWELLS: Final = 0.2
+_BUSY: Final = ("bill", "bill", "pay", "pay", "pay many", "pay there", "credit", "void", "lose", "finalise")
 ARCHIVES: Final = (("hubspot",), ("quickbooks",), ("hubspot", "quickbooks"))
 FIRST_NUMBER: Final = 5000
 """Values are told apart by their numbers: others begin at 0."""
@@ -48,6 +50,29 @@ def with_restores(tape: Tape, rng: Random) -> Tape:
         at = rng.randint(first + 1, last)
         events.insert(at, Event(after=_after(rng), what="erase", pick=rng.randrange(10**9)))
     return msgspec.structs.replace(tape, events=events)
+
+
+def with_restores_of_documents(tape: Tape, rng: Random) -> Tape:
+    """In some worlds with documents, too; in half of these for a day nothing runs, and keys are forgotten meanwhile.
+
+    Clerks are busy in between. Where policy names no day, the first activation says since when there are copies.
+    """
+    billing = tape.profile.billing
+    if billing is None or rng.random() >= SHARE:
+        return tape
+    events = list(tape.events)
+    first = rng.randint(len(events) // 4, len(events) * 3 // 4)
+    between = [drawn_clerk(rng, billing.route, f"clerk {what}", _after(rng)) for what in rng.choices(_BUSY, k=5)]
+    down = rng.choice([0.0, 95_000.0])
+    last = rng.randint(first, len(events))
+    events.insert(last, Event(after=_after(rng), what="restore", changes={"down": down}))
+    for one in between:
+        events.insert(rng.randint(first, last), one)
+        last += 1
+    events.insert(first, Event(after=_after(rng), what="backup"))
+    billing = msgspec.structs.replace(billing, since="" if rng.random() < 0.5 else billing.since)
+    profile = msgspec.structs.replace(tape.profile, billing=billing)
+    return msgspec.structs.replace(tape, events=events, profile=profile)
 
 
 def with_undos(tape: Tape, rng: Random) -> Tape:

@@ -318,6 +318,7 @@ class People:
     def _on_restore(self, event: Event) -> None:
         """The machine is lost, and an older database is put back."""
         if self._world.restores.ask():
+            self._world.outage = event.changes.get("down", 0.0)
             self._on_crash(event)
 
     def _on_undo(self, event: Event) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+import sqlalchemy as sa
+
 from core.model.life import Life as Note
 from core.sandbox.lookalike import Mutation
 from core.store import mappings
 from core.store.database import Database, Tx
 from core.store.life import Ends, LifeFile, Told
+from core.store.tables import MAPPINGS
 from core.sync import restoring
 from core.sync.hub import Hub
 from core.sync.life import move_on
@@ -63,6 +66,8 @@ class Restores:
         """By external id: the registry as it is in the backup."""
         self._tied: set[tuple[str, str]] = set()
         """Objects that the backup knows to be somebody's."""
+        self._mapped: set[tuple[str, str]] = set()
+        """Objects of all kinds, of which the backup has a mapping."""
         self._stood: Mapping[str, Places] = {}
         """By system and object: what stood there when the backup was put back."""
         self._before: Database | None = None
@@ -85,6 +90,8 @@ class Restores:
         self.backed_up_at = self._world.clock.now()
         self._known = {one.external_id: one.fields for one in self._world.db.read_now(live_customers)}
         self._tied = self._world.db.read_now(_tied)
+        self._mapped = self._world.db.read_now(_mapped)
+        self._world.accounts.back_up()
         self._world.reached["backed up"] += 1
 
     def ask(self) -> bool:
@@ -100,10 +107,12 @@ class Restores:
         self._before = QuickDatabase(has_tables=False)
         _driver(self._world.db).backup(_driver(self._before))
         self._copy.backup(_driver(self._world.db))
+        self._world.accounts.put_back()
         self.restored_at = self._world.clock.now()
         self._stood = {name: dict(self._world.sites[name].lookalike.neutral("customer")) for name in SYSTEMS}
         self._world.note("RESTORED")
         self._world.reached["restored"] += 1
+        self._world.reached["restored with documents"] += self._world.audit is not None
         return True
 
     def notice(self, hub: Hub) -> None:
@@ -115,6 +124,10 @@ class Restores:
             self._world.checks.fail(
                 f"R: an older database was put back at {self.restored_at}, and the start says {why}"
             )
+
+    def will_know(self, system: str, remote_id: str) -> bool:
+        """Whether the backup, if one may still be put back, has a mapping of this object."""
+        return self._copy is None or self.restored_at != NEVER or (system, remote_id) in self._mapped
 
     # ---- judging ---------------------------------------------------------------------------------------
 
@@ -207,6 +220,13 @@ class Restores:
 def _tied(tx: Tx) -> set[tuple[str, str]]:
     rows = [one for some in mappings.of_records(tx, [one.id for one in live_customers(tx)]).values() for one in some]
     return {(one.connection, one.remote_id) for one in rows if one.remote_id and one.state == "live"}
+
+
+def _mapped(tx: Tx) -> set[tuple[str, str]]:
+    live = sa.select(MAPPINGS.c.connection, MAPPINGS.c.remote_id).where(
+        mappings.IS_LIVE, MAPPINGS.c.remote_id.is_not(None)
+    )
+    return {(row[0], row[1]) for row in tx.rows(live)}
 
 
 def _driver(db: Database) -> sqlite3.Connection:

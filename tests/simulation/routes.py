@@ -13,8 +13,6 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from tests.simulation.tape import Billing
 
-SINCE: Final = "2000-01-01"
-
 MIRRORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "stripe": {"stripe": ("quickbooks", "hubspot")},
     "books": {"quickbooks": ("stripe", "hubspot")},
@@ -57,7 +55,7 @@ def with_billing(config: AccordConfig, billing: Billing) -> AccordConfig:
     scopes = {}
     for name, one in config.policy.connections.items():
         kinds = () if name not in copied else ("invoice",) if name == "hubspot" else KINDS
-        policy = DocumentPolicy(originates=KINDS if name in mirrors else (), mirrors=kinds, since=SINCE)
+        policy = DocumentPolicy(originates=KINDS if name in mirrors else (), mirrors=kinds, since=billing.since)
         policy = msgspec.structs.replace(policy, entities=books.get(name, ()))
         scopes[name] = msgspec.structs.replace(one, documents=policy)
     stripe = config.connections["stripe"]

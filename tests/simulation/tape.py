@@ -33,6 +33,8 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
     """Whether invoices may have lines below 0."""
     entities: str = ""
     """Which copies are in whose books: a shape of `routes.SHAPES`; "": books are of nobody in particular."""
+    since: str = "2000-01-01"
+    """From which day on there are copies; "": from that of the first activation on."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

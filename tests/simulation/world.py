@@ -232,6 +232,8 @@ class SimWorld:
 
     async def _be_quiet(self, event: Event) -> None:
         self._calm_down()
+        if self._keepers[2:]:
+            await self._restored()
         await self._stabilise()
         quiet = Quiet(self)
         await (quiet.pass_days(event) if event.what == "quiet" else quiet.pass_hours(event))

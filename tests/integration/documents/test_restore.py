@@ -16,7 +16,7 @@ from core.sync.restoring import begin_observing
 from tests.integration.documents.test_copies_at_stripe import LINE, booking
 from tests.support.acting import answer, failing, held
 from tests.support.crashes import copy_sqlite
-from tests.support.paper import at_rest, bill, billing, pay, shown, stripe_to_books
+from tests.support.paper import at_rest, bill, billing, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -149,6 +149,27 @@ async def test_a_copy_that_was_forgotten_follows_a_void_that_came_before_anybody
     await world.next_sweep()
     after = world.db.read_now(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(MAPPINGS)).scalar_one())
     assert after == before
+
+
+async def test_a_forgotten_copy_at_hubspot_follows_a_void_of_the_books_which_tells_no_amounts() -> None:
+    """QuickBooks puts all of a void to nothing, and the older database never knew what it was: a person was asked."""
+    policies = {"quickbooks": DocumentPolicy(originates=KINDS), "hubspot": DocumentPolicy(mirrors=("invoice",))}
+    world = await billing(with_documents(policies, {}, {}))
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    invoice = bill(world, "quickbooks", number="Q-1")
+    await world.next_sweep()
+    assert [(one["status"], one["due"]) for one in shown(world, "hubspot")] == [("open", "119.00")]
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"status": "void"})
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert [(one["status"], one["due"]) for one in shown(world, "hubspot")] == [("void", "0.00")]
+    assert held(world) == []
+    assert failing(world) == []
 
 
 async def _recreate(world: World) -> None:

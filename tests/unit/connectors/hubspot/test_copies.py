@@ -509,6 +509,22 @@ def test_a_line_that_a_person_changed_is_held(
     assert refused.value.field == "lines.0"
 
 
+def test_a_void_that_tells_no_amounts_voids_the_copy_and_leaves_its_amounts(copyist: Copyist, contact: str) -> None:
+    """QuickBooks puts all of a void to nothing; who never saw it before cannot know what it was."""
+    whole = invoice(contact)
+    copyist.bring(whole)
+    nothing = dict.fromkeys(("subtotal", "discount", "tax", "total", "due"), Decimal(0))
+    lines = tuple(
+        msgspec.structs.replace(one, unit_amount=Decimal(0), amount=Decimal(0), discount=Decimal(0), tax=Decimal(0))
+        for one in whole.lines
+    )
+
+    assert copyist.bring(msgspec.structs.replace(whole, status="void", lines=lines, **nothing)) == ["void"]
+
+    assert copyist.seen["status"] == "void"
+    assert (copyist.read().total, copyist.read().due) == (whole.total, Decimal(0))
+
+
 def test_a_line_that_a_person_took_off_is_held_not_made_again(world: Any, copyist: Copyist, contact: str) -> None:
     """Even if they made the copy a draft before."""
     copyist.bring(invoice(contact))
