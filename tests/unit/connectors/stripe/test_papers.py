@@ -300,6 +300,7 @@ REPORT = {
         ({"amount_requested[currency]": "EUR"}, "amount_requested[value]"),
         ({"colour": "x"}, "colour"),
         ({"metadata": "x"}, "metadata"),
+        ({"customer_details[customer]": "cus_none"}, "customer_details[customer]"),
     ],
 )
 def test_a_report_that_stripe_would_refuse_is_refused(world: Any, changed: Any, param: str) -> None:
