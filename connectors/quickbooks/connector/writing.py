@@ -106,7 +106,7 @@ class DocumentWriting:
                 return error if is_itself else _unusable(error, await self._gone_of(write.body))
             if error.field == "currency" and is_new:
                 return await self._in_another_currency(write.body, error)
-            if error.field == CLOSED:
+            if error.cure == OPEN_THE_BOOKS:
                 return await self._closed(error)
             if error.field == "deposit_account":
                 return self._misdirected(write.body, error)

@@ -292,6 +292,24 @@ async def test_closed_books_are_told_even_where_the_date_is_not(
     assert error.field == "issued_on"
 
 
+async def test_a_date_that_is_refused_for_another_reason_is_not_called_closed_books(make_world: MakeWorld) -> None:
+    """Opening the books would help nobody, and they may be closed through a day long before it."""
+    books = ready(make_world(books_closed_through="2025-12-31"))
+    told = {
+        "Message": "Invalid Date",
+        "Detail": "TxnDate is more than a year ahead",
+        "code": "2030",
+        "element": "TxnDate",
+    }
+    fault = json.dumps({"Fault": {"Error": [told], "type": "ValidationFault"}}).encode()
+    fails(books, "/invoice?", 400, fault)
+    error = await sent(books, create(books, invoice()))
+
+    assert isinstance(error, RejectedError)
+    assert (error.field, error.cure) == ("issued_on", "change the value")
+    assert "more than a year ahead" in error.problem
+
+
 async def test_another_currency_than_the_customers_is_refused(books: World) -> None:
     """QuickBooks has one for each customer, for ever."""
     error = await sent(books, create(books, invoice(currency="EUR")))
