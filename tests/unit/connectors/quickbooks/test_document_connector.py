@@ -25,7 +25,7 @@ from core.errors import (
 )
 from core.model.documents import Application, CreditNote, Invoice, Line, Payment
 from core.model.paper import WantedDocument
-from core.ports import HttpRequest, HttpResponse, Missing, Notice, Page, Probe, Sighting, Write, Written
+from core.ports import HttpRequest, HttpResponse, Missing, Notice, Page, Probe, Shell, Sighting, Write, Written
 from tests.unit.connectors.quickbooks.conftest import MARK, MakeWorld, World
 
 pytestmark = pytest.mark.anyio
@@ -583,6 +583,28 @@ async def test_a_marker_is_looked_for_on_every_page(books: World) -> None:
 
     (found,) = await books.connector().find("invoice", Probe(mark=MARK))
     assert found.id == str(QUERY_PAGE + 1)
+
+
+@pytest.mark.parametrize("ours", [-7200.0, 7200.0])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_copy_is_found_by_its_mark_though_our_clock_is_off(books: World, kind: str, ours: float) -> None:
+    """Two hours fast, it was not found and made a second time: of a payment no number keeps the second one out."""
+
+    class Skewed:
+        def now(self) -> float:
+            return books.clock.time + ours
+
+        async def sleep(self, seconds: float) -> None:
+            await books.clock.sleep(seconds)
+
+    sent_at = books.clock.time
+    document = {"invoice": invoice(number=""), "payment": payment("10.00"), "credit_note": credit(number="")}[kind]
+    await books.bring(document)
+    books.clock.time += 5 * 3600
+    connector = PROVIDER.build(books.config, books.vault, Shell(Skewed(), books.shell.hop, books.shell.exchange))
+    for created_after in (sent_at + ours, sent_at):
+        (found,) = await connector.find(kind, Probe(mark=MARK, created_after=created_after))
+        assert books.documents.read(kind, found.raw).mark == MARK
 
 
 # ---- reading ---------------------------------------------------------------------------------------
