@@ -195,11 +195,16 @@ class DocumentWriting:
         key = blake2b(msgspec.json.encode([write.key, ITEM, name]), digest_size=16).hexdigest()
         try:
             raw = pages.single(await self._client.save(ITEM, body, key), ITEM)
-        except TakenError:  # another document made it meanwhile
+        except TakenError as error:  # another document made it meanwhile
             ids = await self._items([name])
-            if name not in ids:
-                raise
-            return ids[name]
+            if name in ids:
+                return ids[name]
+            raise RejectedError(
+                f"no item {name!r} can be made: {error.problem}",
+                field="lines",
+                limit="an item's name is no other one's, in whatever letters, nor an inactive one's",
+                cure="map the product to an item in policy",
+            ) from error
         return _id_in(raw)
 
 

@@ -535,13 +535,15 @@ async def test_an_item_that_can_be_neither_found_nor_made_stops_the_document(boo
     makes_items(books)
     books.company.books.items.add("hosting", "79", 0)
     taken = await sent(books, create(books, hosting("Hosting")))
+    assert isinstance(taken, RejectedError)
+    assert (taken.field, taken.cure) == ("lines", "map the product to an item in policy")
+    assert "'Hosting'" in taken.problem
     fails(books, "/item?")
     lost = await sent(books, create(books, hosting("Support"), key="k2"))
     fails(books, "/item?", 200, b'{"Item":{}}')
     garbled = await sent(books, create(books, hosting("Care"), key="k3"))
     books.after = lambda _, answer: answer
 
-    assert isinstance(taken, TakenError)
     assert [type(one) for one in (lost, garbled)] == [RetryError, RetryError]
     assert books.company.objects("invoice") == {}
     await books.bring(hosting("Support", "Care"))
