@@ -32,8 +32,9 @@ READ_BATCH: Final = 100
 WRITE_BATCH: Final = 30
 """The limits page says 30, the batch page says 10: the setting `batch_size` decides per connection."""
 CLOSED: Final = "issued_on"
-"""The `field` of the error that means: the date lies in a closed period."""
+"""The `field` of the error that means: the date lies in a closed period. A date may be refused otherwise, too."""
 OPEN_THE_BOOKS: Final = "open the books in QuickBooks for as long as it takes, or book it there by hand"
+"""The `cure` of that error, and of no other."""
 MINUTE_CALLS: Final = 500
 MINUTE_BATCHES: Final = 40
 CDC_MOST: Final = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -191,14 +191,18 @@ class Reading:
 
     async def _marked(self, kind: str, mark: str, created_after: float | None) -> list[bytes]:
         # no query can ask for a private note, so that all that were made since then are looked at
-        after = (created_after or 0.0) - MANIFEST.sweep_overlap_seconds
-        since = datetime.fromtimestamp(max(after, 0.0), UTC).isoformat(timespec="seconds")
-        made = [f"Metadata.CreateTime >= {quoted([since])}"]
+        since = await self._made_since(created_after) if created_after is not None else 0.0
+        made = [f"Metadata.CreateTime >= {quoted([pages.spelled(since)])}"]
         async for records in self._paged(kind, made, "Metadata.CreateTime"):
             found = [one for one in records if links.is_marked(one, mark)]
             if found:
                 return found
         return []
+
+    async def _made_since(self, after: float) -> float:
+        """In Intuit's time: a clock of ours that is ahead would hide what was made right after the request."""
+        skew = pages.timestamp(pages.time_of(await self._client.company())) - self._client.clock.now()
+        return max(min(after, after + skew) - MANIFEST.sweep_overlap_seconds, 0.0)
 
     async def whole(self, kind: str, records: Sequence[bytes]) -> Sequence[bytes]:
         """Documents as the registry means them: no mere links among payments, credit memos with what they settle.

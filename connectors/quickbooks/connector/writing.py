@@ -106,7 +106,7 @@ class DocumentWriting:
                 return error if is_itself else _unusable(error, await self._gone_of(write.body))
             if error.field == "currency" and is_new:
                 return await self._in_another_currency(write.body, error)
-            if error.field == CLOSED:
+            if error.cure == OPEN_THE_BOOKS:
                 return await self._closed(error)
             if error.field == "deposit_account":
                 return self._misdirected(write.body, error)
@@ -195,11 +195,16 @@ class DocumentWriting:
         key = blake2b(msgspec.json.encode([write.key, ITEM, name]), digest_size=16).hexdigest()
         try:
             raw = pages.single(await self._client.save(ITEM, body, key), ITEM)
-        except TakenError:  # another document made it meanwhile
+        except TakenError as error:  # another document made it meanwhile
             ids = await self._items([name])
-            if name not in ids:
-                raise
-            return ids[name]
+            if name in ids:
+                return ids[name]
+            raise RejectedError(
+                f"no item {name!r} can be made: {error.problem}",
+                field="lines",
+                limit="an item's name is no other one's, in whatever letters, nor an inactive one's",
+                cure="map the product to an item in policy",
+            ) from error
         return _id_in(raw)
 
 

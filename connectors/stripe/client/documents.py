@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from connectors.stripe.client import Reply, StripeApi
+from core.ports import Clock
 
 _EXPANDED: Final[Mapping[str, tuple[str, ...]]] = {
     # what came in past Stripe is told only where it is asked for
@@ -25,6 +26,11 @@ class DocumentApi:
     def __init__(self, api: StripeApi) -> None:
         """Share the connection's client, and with it its rate limits."""
         self._api = api
+
+    @property
+    def clock(self) -> Clock:
+        """The connection's clock."""
+        return self._api.clock
 
     async def listed(self, kind: str, params: Mapping[str, Any]) -> Reply:
         """One page, newest first."""

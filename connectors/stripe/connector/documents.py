@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from connectors.stripe.client.documents import DocumentApi
-from connectors.stripe.connector.finding import quoted, searched
+from connectors.stripe.connector.finding import in_their_time, quoted, searched
 from connectors.stripe.connector.pages import bad_record, cursor_in, objects_in, sighting_of
 from connectors.stripe.connector.together import Turns, first_failure_raised, together
 from connectors.stripe.manifest import ACCORD_REF, MANIFEST
@@ -134,20 +134,24 @@ class Documents:
 
     async def _marked(self, kind: str, probe: Probe) -> AsyncIterator[Sighting]:
         mark = probe.mark or ""
-        async for raw in self._candidates(kind, mark, probe.created_after):
+        since = await self._since(kind, probe.created_after) if probe.created_after is not None else None
+        async for raw in self._candidates(kind, mark, since):
             # most are others', and need not be looked at
             if mark.encode() in raw:
                 sighting = await self.sighting(kind, raw)
                 if self._translator.mark(kind, sighting.raw) == mark:
                     yield sighting
 
-    def _candidates(self, kind: str, mark: str, created_after: float | None) -> AsyncIterator[bytes]:
-        if kind == "invoice" and created_after is None:
+    async def _since(self, kind: str, after: float) -> int:
+        return in_their_time(after, await self._api.listed(kind, {"limit": 1}), self._api.clock.now())
+
+    def _candidates(self, kind: str, mark: str, since: int | None) -> AsyncIterator[bytes]:
+        if kind == "invoice" and since is None:
             return searched(self._api.search_invoices, f'metadata["{ACCORD_REF}"]:"{quoted(mark)}"')
         filters: dict[str, Any] = {"payment": {"type": "payment_record"}} if kind == "payment" else {}
-        if created_after is not None:
-            # Search lags by a minute or more, the list does not; the overlap covers a skewed clock of ours
-            filters["created"] = {"gte": max(int(created_after - MANIFEST.sweep_overlap_seconds), 0)}
+        if since is not None:
+            # Search lags by a minute or more, the list does not
+            filters["created"] = {"gte": since}
         return self._listed(kind, filters)
 
     async def _numbered(self, kind: str, number: str) -> AsyncIterator[Sighting]:

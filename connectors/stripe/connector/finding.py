@@ -64,10 +64,7 @@ class Finder:
         return found
 
     async def _since(self, after: float) -> int:
-        """In Stripe's time: a clock of ours that is ahead would hide what was made right after the request."""
-        told = (await self._api.list_customers({"limit": 1})).time
-        ahead = max(0.0, self._api.clock.now() - told) if told is not None else 0.0
-        return max(int(after - ahead - MANIFEST.sweep_overlap_seconds), 0)
+        return in_their_time(after, await self._api.list_customers({"limit": 1}), self._api.clock.now())
 
     async def _deleted(self, mark: str, after: float) -> list[Missing]:
         """By the events of deletions, which show the customer as it was; they are kept for thirty days."""
@@ -144,6 +141,15 @@ async def searched(search: Callable[[Mapping[str, Any]], Awaitable[Reply]], quer
         if not page.has_more or not page.next_page:
             return
         params["page"] = page.next_page
+
+
+def in_their_time(after: float, reply: Reply, now: float) -> int:
+    """A time of ours in Stripe's, by an answer of just now, and a little before it.
+
+    A clock of ours that is ahead would hide what was made right after the request.
+    """
+    ahead = max(0.0, now - reply.time) if reply.time is not None else 0.0
+    return max(int(after - ahead - MANIFEST.sweep_overlap_seconds), 0)
 
 
 def quoted(text: str) -> str:

@@ -5,7 +5,7 @@ Invoices, payments, credit notes: PROVIDERS §5. Keys and refusals: §2 (README,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ from connectors.stripe.sandbox.drafts import (
     lines_in,
 )
 from connectors.stripe.sandbox.endpoints import Endpoints, Finish
-from connectors.stripe.sandbox.forms import Form, flag_in, integer_in, known, list_in
+from connectors.stripe.sandbox.expanding import expansions_in
+from connectors.stripe.sandbox.forms import Form, flag_in, integer_in, known
 from connectors.stripe.sandbox.invoicing import Invoicing, must_be_draft, must_be_open, must_not_be_final
 from connectors.stripe.sandbox.ledger import Cause, Ledger, Thing, listing
 from connectors.stripe.sandbox.paging import CURSORS, limit_in, page_of, slice_of
@@ -82,7 +83,7 @@ class Papers:
         """Return one object; a deleted draft is not there."""
         known(form, _EXPAND)
         thing = self._ledger.get(name, remote_id)
-        return self._response(200, self._ledger.rendered(thing, _expand(form)))
+        return self._response(200, self._ledger.rendered(thing, expansions_in(form, name)))
 
     def listed(self, name: str, form: Form, _: str) -> HttpResponse:
         """List objects, newest first."""
@@ -90,10 +91,10 @@ class Papers:
         if "invoice" in form:
             # whether it is refused is not documented: the stricter reading
             self._ledger.get("invoice", form["invoice"], "invoice", 400)
+        expand = expansions_in(form, name, is_list=True)
         things = self._ledger.things[name]
         wanted = _wanted(form, things)
         ids, has_more = page_of(form, self._ledger.shelves[name], things, name, 0, wanted)
-        expand = [one.removeprefix("data.") for one in _expand(form)]
         data = [self._ledger.rendered(things[remote_id], expand) for remote_id in ids]
         return self._response(200, listing(data, f"/v1/{name}s", has_more=has_more))
 
@@ -114,7 +115,7 @@ class Papers:
         # drafts that were deleted meanwhile are left out, the others are as they are now
         ids = [one for one in self._ledger.index.found(form["query"], self._ledger.now) if one in things][::-1]
         found = [things[one] for one in ids]
-        expand = [one.removeprefix("data.") for one in _expand(form)]
+        expand = expansions_in(form, "invoice", is_list=True)
         data = [self._ledger.rendered(thing, expand) for thing in found[start : start + limit]]
         has_more = len(found) > start + limit
         head = {**listing(data, "/v1/invoices/search", has_more=has_more), "object": "search_result"}
@@ -256,13 +257,13 @@ class Papers:
         """Money came in elsewhere."""
         known(form, records.REPORT_PARAMS)
         record = records.record_in(self._ledger, form)
-        return self._finish(form, lambda cause: self._ledger.put(record, cause))
+        return self._finish(form, lambda cause: self._ledger.put(record, cause), "payment_record")
 
     def report_refund(self, form: Form, remote_id: str) -> Finish:
         """Money went back elsewhere."""
         known(form, records.REFUND_PARAMS)
         record = records.refunded(self._ledger, self._ledger.get("payment_record", remote_id), form)
-        return self._finish(form, lambda cause: self._ledger.put(record, cause))
+        return self._finish(form, lambda cause: self._ledger.put(record, cause), "payment_record")
 
     # ---- credit notes ----------------------------------------------------------------------------
 
@@ -277,28 +278,27 @@ class Papers:
                 self._ledger.mails.append(f"credit_note {note['id']}")
             return made
 
-        return self._finish(form, issued)
+        return self._finish(form, issued, "credit_note")
 
     def void_note(self, form: Form, remote_id: str) -> Finish:
         """Take a credit note back."""
         known(form, _EXPAND)
         note = self._ledger.get("credit_note", remote_id)
         crediting.must_be_voidable(self._ledger, note)
-        return self._finish(form, lambda cause: crediting.void(self._ledger, self._invoicing, note, cause))
+        voided = partial(crediting.void, self._ledger, self._invoicing, note)
+        return self._finish(form, voided, "credit_note")
 
-    def _finish(self, form: Form, change: Callable[[Cause], Thing]) -> Finish:
+    def _finish(self, form: Form, change: Callable[[Cause], Thing], name: str = "invoice") -> Finish:
+        expand = expansions_in(form, name)
+
         def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
             thing = change(Cause(caller, key, request_id))
-            return self._response(200, self._ledger.rendered(thing, _expand(form)))
+            return self._response(200, self._ledger.rendered(thing, expand))
 
         return finish
 
 
 _ONCE: Final = ("customer", "currency", "pending_invoice_items_behavior")
-
-
-def _expand(form: Form) -> Sequence[str]:
-    return list_in(form["expand"], "expand") if "expand" in form else []
 
 
 def _wanted(form: Form, things: Mapping[str, Thing]) -> Callable[[str], bool]:

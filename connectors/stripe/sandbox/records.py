@@ -33,13 +33,16 @@ def record_in(ledger: Ledger, form: Form) -> Thing:
     method, processor = _dict(form["payment_method_details"]), _dict(form.get("processor_details", {}))
     if method.get("type") != "custom":
         raise RefusedError("Invalid payment_method_details[type]: must be custom", param="payment_method_details[type]")
-    custom = _dict(processor.get("custom", {}))
+    custom, payer = _dict(processor.get("custom", {})), _dict(form.get("customer_details", {}))
+    if "customer" in payer and payer["customer"] not in ledger.account.customers:
+        message = f"No such customer: '{payer['customer']}'"
+        raise RefusedError(message, code="resource_missing", param="customer_details[customer]")
     return blank_record(
         ledger,
         amount,
         metadata=metadata_in(form.get("metadata", {}), {"metadata": {}}),
         description=text_in(form.get("description", ""), "description"),
-        customer_details=dict(_dict(form.get("customer_details", {}))),
+        customer_details=dict(payer),
         payment_method_details={"type": "custom", "custom": dict(_dict(method.get("custom", {})))},
         processor_details={
             "type": "custom",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.ports import HttpRequest
+from core.ports import Clock, HttpRequest
 from tests.support.crashes import died_with_the_answer
 from tests.support.paper import at_rest, bill, billing, is_silent, pay, shown
 from tests.support.world import World
@@ -49,3 +49,36 @@ async def test_a_copy_whose_request_id_may_be_forgotten_is_looked_for_before_it_
     assert len(shown(world, "quickbooks", kind)) == 1
     at_rest(world)
     await is_silent(world)
+
+
+class Behind:
+    """QuickBooks' own clock, an hour behind ours."""
+
+    def __init__(self, ours: Clock) -> None:
+        """By ours."""
+        self._ours = ours
+
+    def now(self) -> float:
+        """Tell the time."""
+        return self._ours.now() - HOUR
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._ours.sleep(seconds)
+
+
+async def test_a_payment_without_an_answer_is_booked_once_though_our_clock_is_fast() -> None:
+    """By QuickBooks' clock it was made before it was sent: nobody looked so far back, and it was booked twice."""
+    world = await forgetful()
+    world.lookalikes["quickbooks"]._clock = Behind(world.clock)  # type: ignore[attr-defined]
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+
+    def is_write(request: HttpRequest) -> bool:
+        return request.method == "POST" and re.search(r"/(payment|batch)\?", request.url) is not None
+
+    await died_with_the_answer(world, "quickbooks", is_write, down=5 * HOUR)
+
+    assert [one["amount"] for one in shown(world, "quickbooks", "payment")] == ["50.00"]
+    at_rest(world)

@@ -25,7 +25,7 @@ from core.errors import (
 )
 from core.model.documents import Application, CreditNote, Invoice, Line, Payment
 from core.model.paper import WantedDocument
-from core.ports import HttpRequest, HttpResponse, Missing, Notice, Page, Probe, Sighting, Write, Written
+from core.ports import HttpRequest, HttpResponse, Missing, Notice, Page, Probe, Shell, Sighting, Write, Written
 from tests.unit.connectors.quickbooks.conftest import MARK, MakeWorld, World
 
 pytestmark = pytest.mark.anyio
@@ -292,6 +292,24 @@ async def test_closed_books_are_told_even_where_the_date_is_not(
     assert error.field == "issued_on"
 
 
+async def test_a_date_that_is_refused_for_another_reason_is_not_called_closed_books(make_world: MakeWorld) -> None:
+    """Opening the books would help nobody, and they may be closed through a day long before it."""
+    books = ready(make_world(books_closed_through="2025-12-31"))
+    told = {
+        "Message": "Invalid Date",
+        "Detail": "TxnDate is more than a year ahead",
+        "code": "2030",
+        "element": "TxnDate",
+    }
+    fault = json.dumps({"Fault": {"Error": [told], "type": "ValidationFault"}}).encode()
+    fails(books, "/invoice?", 400, fault)
+    error = await sent(books, create(books, invoice()))
+
+    assert isinstance(error, RejectedError)
+    assert (error.field, error.cure) == ("issued_on", "change the value")
+    assert "more than a year ahead" in error.problem
+
+
 async def test_another_currency_than_the_customers_is_refused(books: World) -> None:
     """QuickBooks has one for each customer, for ever."""
     error = await sent(books, create(books, invoice(currency="EUR")))
@@ -517,13 +535,15 @@ async def test_an_item_that_can_be_neither_found_nor_made_stops_the_document(boo
     makes_items(books)
     books.company.books.items.add("hosting", "79", 0)
     taken = await sent(books, create(books, hosting("Hosting")))
+    assert isinstance(taken, RejectedError)
+    assert (taken.field, taken.cure) == ("lines", "map the product to an item in policy")
+    assert "'Hosting'" in taken.problem
     fails(books, "/item?")
     lost = await sent(books, create(books, hosting("Support"), key="k2"))
     fails(books, "/item?", 200, b'{"Item":{}}')
     garbled = await sent(books, create(books, hosting("Care"), key="k3"))
     books.after = lambda _, answer: answer
 
-    assert isinstance(taken, TakenError)
     assert [type(one) for one in (lost, garbled)] == [RetryError, RetryError]
     assert books.company.objects("invoice") == {}
     await books.bring(hosting("Support", "Care"))
@@ -565,6 +585,28 @@ async def test_a_marker_is_looked_for_on_every_page(books: World) -> None:
 
     (found,) = await books.connector().find("invoice", Probe(mark=MARK))
     assert found.id == str(QUERY_PAGE + 1)
+
+
+@pytest.mark.parametrize("ours", [-7200.0, 7200.0])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_copy_is_found_by_its_mark_though_our_clock_is_off(books: World, kind: str, ours: float) -> None:
+    """Two hours fast, it was not found and made a second time: of a payment no number keeps the second one out."""
+
+    class Skewed:
+        def now(self) -> float:
+            return books.clock.time + ours
+
+        async def sleep(self, seconds: float) -> None:
+            await books.clock.sleep(seconds)
+
+    sent_at = books.clock.time
+    document = {"invoice": invoice(number=""), "payment": payment("10.00"), "credit_note": credit(number="")}[kind]
+    await books.bring(document)
+    books.clock.time += 5 * 3600
+    connector = PROVIDER.build(books.config, books.vault, Shell(Skewed(), books.shell.hop, books.shell.exchange))
+    for created_after in (sent_at + ours, sent_at):
+        (found,) = await connector.find(kind, Probe(mark=MARK, created_after=created_after))
+        assert books.documents.read(kind, found.raw).mark == MARK
 
 
 # ---- reading ---------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 import msgspec
@@ -349,6 +350,23 @@ def test_a_create_is_found_again_by_its_mark_when_its_key_is_too_old(desk: Desk)
     assert found.id == made.sighting.id
     with pytest.raises(BugError):
         desk.world.run(desk.world.connector.find("invoice", Probe(unique={"email": "x"})))
+
+
+def test_a_copy_is_found_by_its_mark_though_our_clock_is_ahead_of_stripe_s(desk: Desk) -> None:
+    """By Stripe's clock it was made before it was sent: an hour fast, it was not found, and made a second time."""
+    asked_at = desk.world.clock.time + 3600
+    desk.copy(invoice())
+    desk.copy(part("p1", "50.00"))
+    desk.world.clock.time += 3600
+
+    def slow_clock(_: HttpRequest, respond: Callable[[], HttpResponse]) -> HttpResponse:
+        answer = respond()
+        date = format_datetime(datetime.fromtimestamp(desk.world.clock.time - 3600, UTC), usegmt=True)
+        return HttpResponse(answer.status, {**answer.headers, "date": date}, answer.body)
+
+    desk.world.tamper = slow_clock
+    for kind, mark in (("invoice", "i.inv-1.1"), ("payment", "i.p1.1")):
+        assert len(desk.world.run(desk.world.connector.find(kind, Probe(mark=mark, created_after=asked_at)))) == 1
 
 
 @pytest.mark.parametrize("hours", [0, 48])

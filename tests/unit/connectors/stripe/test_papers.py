@@ -300,6 +300,7 @@ REPORT = {
         ({"amount_requested[currency]": "EUR"}, "amount_requested[value]"),
         ({"colour": "x"}, "colour"),
         ({"metadata": "x"}, "metadata"),
+        ({"customer_details[customer]": "cus_none"}, "customer_details[customer]"),
     ],
 )
 def test_a_report_that_stripe_would_refuse_is_refused(world: Any, changed: Any, param: str) -> None:
@@ -492,6 +493,25 @@ def test_people_mark_as_paid_what_no_payment_tells_of(world: Any, customer: str)
 
 
 # ---- lists, events, keys ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "expand"),
+    [
+        ("/v1/invoices", "amount_paid_off_stripe"),
+        ("/v1/invoices", "data.owner"),
+        ("/v1/invoices/{id}", "data.payments"),
+        ("/v1/invoice_payments", "data.payment.payment_intent.latest_charge.balance_transaction"),
+        ("/v1/credit_notes", "data.lines"),
+    ],
+)
+def test_what_cannot_be_expanded_is_refused(world: Any, customer: str, path: str, expand: str) -> None:
+    """Lists begin with `data`, and four levels are the most."""
+    one = opened(world, customer)["id"]
+    answer = world.call("GET", path.format(id=one), {"expand[0]": expand})
+    assert refused(answer[:2]) == (400, None, "expand")
+    assert refused(post(world, f"invoices/{one}/void", {"expand[0]": "data.payments"}))[2] == "expand"
+    assert world.stripe.ledger.things["invoice"][one]["status"] == "open"
 
 
 def searched(world: Any, query: str) -> list[str]:
