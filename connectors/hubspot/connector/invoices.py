@@ -11,14 +11,13 @@ import msgspec
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
-from connectors.hubspot.connector.looking import by_search, by_unique, read_batch
+from connectors.hubspot.connector.looking import associations, by_search, by_unique, read_batch
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.translate import NUMBER, HubSpotDocuments
 from connectors.hubspot.wire import (
     ACCORD_REF,
     INVOICE_TO,
     TYPES,
-    AssociationResults,
     FramedInvoice,
     ObjectType,
     Results,
@@ -125,10 +124,7 @@ class InvoiceReader:
         asked: list[dict[str, str]] = [{"id": hubspot_id} for hubspot_id in ids]
         while asked:
             some, asked = asked[: MANIFEST.read_batch], asked[MANIFEST.read_batch :]
-            try:
-                answer = decoded(await self._client.associations("invoice", object_type, some), AssociationResults)
-            except GoneError:
-                continue
+            answer = await associations(self._client, "invoice", object_type, some)
             asked += batches.tied(answer, found, (INVOICE_TO[object_type],), object_type)
         return {hubspot_id: sorted(dict.fromkeys(others), key=int) for hubspot_id, others in found.items()}
 

@@ -9,7 +9,7 @@ from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector.feed import Hits
 from connectors.hubspot.errors import item_error
 from connectors.hubspot.manifest import MANIFEST
-from connectors.hubspot.wire import ObjectType, Results, decoded, results_in
+from connectors.hubspot.wire import AssociationResults, ObjectType, Results, decoded, results_in
 from core.errors import GoneError, RejectedError
 
 
@@ -31,6 +31,20 @@ async def read_batch(
         if error.category != "OBJECT_NOT_FOUND":
             raise item_error(error, object_type, is_write=False)
     return answer
+
+
+async def associations(
+    client: HubSpotClient, origin: ObjectType, target: ObjectType, asked: Sequence[Mapping[str, str]]
+) -> AssociationResults:
+    """What some objects are tied to. A 404 may be about one of them: then they are asked by halves."""
+    try:
+        return decoded(await client.associations(origin, target, asked), AssociationResults)
+    except GoneError:
+        if len(asked) == 1:
+            return AssociationResults([])
+    middle = len(asked) // 2
+    first, second = [await associations(client, origin, target, some) for some in (asked[:middle], asked[middle:])]
+    return AssociationResults([*first.results, *second.results], [*(first.errors or ()), *(second.errors or ())])
 
 
 async def by_unique(

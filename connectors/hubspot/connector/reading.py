@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
-from connectors.hubspot.connector.looking import by_search, by_unique, read_batch
+from connectors.hubspot.connector.looking import associations, by_search, by_unique, read_batch
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.translate import HubSpotTranslator
 from connectors.hubspot.wire import (
@@ -15,7 +15,6 @@ from connectors.hubspot.wire import (
     BILLING,
     CHILD_TO_PARENT,
     TYPES,
-    AssociationResults,
     Labels,
     ObjectType,
     Results,
@@ -103,11 +102,7 @@ class Reader:
         found: dict[str, list[str]] = {hubspot_id: [] for hubspot_id in ids}
         asked: list[dict[str, str]] = [{"id": hubspot_id} for hubspot_id in dict.fromkeys(ids)]
         while asked:
-            try:
-                told = await self._client.associations(object_type, "company", asked[: MANIFEST.read_batch])
-                answer = decoded(told, AssociationResults)
-            except GoneError:
-                answer = AssociationResults([])
+            answer = await associations(self._client, object_type, "company", asked[: MANIFEST.read_batch])
             asked = asked[MANIFEST.read_batch :] + batches.tied(answer, found, types, object_type)
         return found
 

@@ -1255,3 +1255,23 @@ def test_an_archiving_that_nobody_answers_is_in_doubt(world: Any) -> None:
 
     with pytest.raises(AmbiguousError):
         world.run(world.connector.archive(world.as_write("archive", {}, remote_id)))
+
+
+def test_a_404_of_many_companies_takes_none_of_them_off_its_parent(world: Any) -> None:
+    """One without ties, or gone by then, had every company of its batch read as one without a parent."""
+    top, sub, alone = (
+        world.hubspot.edit("customer", None, {"name": name, "customer_type": "company"})
+        for name in ("Top", "Sub", "Alone")
+    )
+    world.hubspot.edit("customer", sub, {"parent": top})
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        asked = [one["id"] for one in json.loads(request.body or b"{}").get("inputs", ())]
+        if "/associations/" in request.url and alone.partition(":")[2] in asked:
+            return HttpResponse(404, JSON, json.dumps({"category": "OBJECT_NOT_FOUND", "message": "gone"}).encode())
+        found: HttpResponse = world.hubspot.respond(request)
+        return found
+
+    world.exchange = exchange
+    found = world.run(world.connector.read("customer", [top, sub, alone]))
+    assert [world.translator.read(found[one].raw).parent_id for one in (top, sub, alone)] == [None, top, None]
