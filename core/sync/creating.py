@@ -31,7 +31,7 @@ from core.sync.outcome import Outcome
 from core.sync.refusals import refusal_in
 from core.sync.unsure import Unsure
 from core.sync.verdicts import verdict_on
-from core.sync.wanted import is_wanted, set_aside
+from core.sync.wanted import set_aside, why_not
 
 IN_QUESTION: Final = "its object there may be another customer's, about which a person is asked (lost_create)"
 
@@ -62,8 +62,8 @@ def create_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, outcome
         holds_here = held.get(work.mapping_subject(name), ())
         there, answer = doubles.get(name, ()), hold_rows.answers(holds_here).get("")
         found = match_before_create(there, _policy(tx, connection, mapping, customer, there), answer)
-        if found.kind == "enter" and not is_wanted(connection, customer, mapping):
-            set_aside(tx, hub, connection, rows[name], mapping, holds_here)
+        if found.kind == "enter" and (reason := why_not(hub, connection, customer, mapping)):
+            set_aside(tx, hub, connection, rows[name], mapping, holds_here, reason)
         elif found.kind == "enter" and not mapping.part and (why := family.must_wait(customer)):
             _wait_for_parent(tx, hub, connection, rows[name], why)
         elif found.kind == "enter":

@@ -34,7 +34,7 @@ from core.sync.documents.standing import BASE
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.verdicts import verdict_on
-from core.sync.wanted import NOT_WANTED
+from core.sync.wanted import NAMELESS, NOT_WANTED
 
 ENTRIES_SHOWN = 30
 EVERY = 1_000_000
@@ -126,7 +126,7 @@ def why_it_waits(tx: Tx, row: MappingRow, subject: str, reason: str) -> str:
     if parked is None:
         return reason
     if parked == work.UNWANTED:
-        return NOT_WANTED
+        return reason if reason.startswith(NAMELESS) else NOT_WANTED
     if parked == work.OBSERVED:
         return f"{reason}; until {row.connection} is activated"
     if parked == work.NEW_POLICY:

@@ -29,7 +29,7 @@ from core.sync.leaving import leaving
 from core.sync.parts import whole_of
 from core.sync.plan_items import Change, Item, Kind
 from core.sync.verdicts import verdict_on
-from core.sync.wanted import NOT_WANTED, is_wanted
+from core.sync.wanted import why_not
 
 SLICE = 200
 
@@ -329,8 +329,9 @@ def _of_pending(
         return  # it waits for what it is to be a part of
     waits = [one for one in held if one.state == "open" and not one.field]
     is_known = part.key in verdict.push if part else not any(one.field == "name" for one in verdict.holds)
-    if not waits and not is_wanted(connection, customer, row):
-        yield Item(kind="wait", subject=subject, external_id=customer.external_id, reason=NOT_WANTED)
+    why = why_not(hub, connection, customer, row)
+    if why and not waits:
+        yield Item(kind="wait", subject=subject, external_id=customer.external_id, reason=why)
         return
     if not waits and is_known:
         changes = _changes(connection, customer, verdict)

@@ -18,6 +18,7 @@ from core.sync.hub import KIND, Connection, Hub
 
 ALL_STOPPED = 1_000_000
 NOT_WANTED = "policy does not create it there: `creates` in accord.toml says whom"
+NAMELESS = "policy lets nothing out there by which it is known: its `flow` in accord.toml says so, of "
 
 
 def is_wanted(connection: Connection, customer: Customer, row: MappingRow | None) -> bool:
@@ -28,13 +29,21 @@ def is_wanted(connection: Connection, customer: Customer, row: MappingRow | None
     return row.state == "pending" and (is_asked_for or may_create(customer.fields, connection.policy))
 
 
+def why_not(hub: Hub, connection: Connection, customer: Customer, row: MappingRow) -> str:
+    """Why nothing is made for a mapping, by policy; "" where it is. A part is known by its key alone."""
+    part = connection.parts.named(row.part)
+    if part is not None and hub.policy.rule(connection.name, part.key).flow not in ("both", "out"):
+        return f"{NAMELESS}{part.key}"
+    return "" if is_wanted(connection, customer, row) else NOT_WANTED
+
+
 def set_aside(
-    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, held: Sequence[Hold]
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, held: Sequence[Hold], why: str
 ) -> None:
     """Keep one that policy wants no more, until it does: the next start looks again, and so does any change of it."""
     if row.reason not in (work.APPROVED, work.REJECTED):
         # nobody need say any more whether it may be created
-        work.postpone(tx, connection.name, {row.subject: work.NOW}, is_attempt=False, reason=NOT_WANTED)
+        work.postpone(tx, connection.name, {row.subject: work.NOW}, is_attempt=False, reason=why)
     work.keep(tx, connection.name, [row], work.UNWANTED)
     subject = work.mapping_subject(mapping.id)
     failures.resolve(tx, connection.name, [row.subject])

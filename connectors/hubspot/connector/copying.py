@@ -146,15 +146,22 @@ class InvoiceWriter:
         return _sorted(await self._each_hundred(writes, lambda some: send(self._client, "invoice", some)))
 
     async def _tie(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
-        """To the contact or company that the customer is there."""
+        """To the contact or company that the customer is there, and off the one that it was before: never nobody's."""
+        failed = await self._of_customers(self._client.associate, writes, "customer")
+        for some in batches.slices([one for one in writes if one.body.get("off") and one.key not in failed], TAKEN_OFF):
+            for key, error in (await self._of_customers(self._client.dissociate, some, "off")).items():
+                failed[key] = AmbiguousError(f"a part of it was done: {error}")
+        return failed, _told(writes, failed)
+
+    async def _of_customers(self, sent: Between, writes: Sequence[Write], end: str) -> Failed:
         by_type: dict[ObjectType, dict[str, list[Mapping[str, object]]]] = defaultdict(dict)
         for write in writes:
-            object_type, hubspot_id = split_id(write.body["customer"])
+            object_type, hubspot_id = split_id(write.body[end])
             by_type[object_type][write.key] = [batches.tie(write, hubspot_id, INVOICE_TO[object_type])]
         failed: Failed = {}
         for object_type, inputs in by_type.items():
-            failed |= await tie(partial(self._client.associate, "invoice", object_type), inputs, object_type)
-        return failed, _told(writes, failed)
+            failed |= await tie(partial(sent, "invoice", object_type), inputs, object_type)
+        return failed
 
     async def _tie_contact(self, writes: Sequence[Write]) -> tuple[Failed, Done]:
         """Off the billing contact of before, onto the one of now, and which one that is: each a call for all of them.

@@ -202,8 +202,10 @@ class HubSpotDocuments:
             amounts |= {name: text for name in FIXED if (text := text_in(copy.object.properties, name))}
         self._check_head(copy, head | amounts)
         missing = _missing(copy, wanted.mark, invoice, items) if is_told else []
-        if invoice.customer not in copy.customers:
-            return Step(action="tie", body={"customer": invoice.customer})
+        former = _former(copy, wanted)
+        if former or invoice.customer not in copy.customers:
+            # before its new customer is noted on it, which would forget the former one
+            return Step(action="tie", body={"customer": invoice.customer, "off": former})
         if missing:
             return Step(action="add_lines", body={"lines": missing[:LINES_AT_ONCE]}, adds=True)
         changes = _differing(head | amounts | _noted(copy, wanted), copy.object.properties)
@@ -267,6 +269,13 @@ def _sound(wanted: WantedDocument) -> Invoice:
 def _contact(wanted: WantedDocument) -> str:
     """The billing contact of a customer that is a company; "" where there is none."""
     return next(iter(wanted.parts or ()), "")
+
+
+def _former(copy: FramedInvoice, wanted: WantedDocument) -> str:
+    """Whose our own tie made it, and whose it is no more: "" for nobody. Who was tied to it by a person stays."""
+    before = text_in(copy.object.properties, CUSTOMER)
+    is_theirs = before in (wanted.document.customer, _contact(wanted))
+    return before if before in copy.customers and not is_theirs else ""
 
 
 def _with_contact(body: dict[str, Any], contact: str) -> dict[str, Any]:

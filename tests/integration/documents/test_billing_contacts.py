@@ -336,3 +336,17 @@ async def test_a_company_that_comes_with_its_first_invoice_shares_it_with_its_co
     assert [world.neutral("hubspot")[one]["email"] for one in contacts] == ["pay@acme.example"]
     at_rest(world)
     await is_silent(world)
+
+
+async def test_a_customer_that_is_linked_to_another_company_takes_its_copies_along() -> None:
+    """They stayed on the company that it had been linked to by mistake, beside the right one."""
+    world, _, _ = await billed()
+    right = world.lookalikes["hubspot"].edit("customer", None, {"name": "Right", "customer_type": "company"})
+    await a_day_later(world)
+    (owner,) = everybody(world)
+    name = owner.external_id
+    world.db.run_now(lambda tx: unlink(tx, world.hub, name, "hubspot", actor="ann", trace="t"))
+    world.db.run_now(lambda tx: link(tx, world.hub, name, "hubspot", right, actor="ann", trace="t"))
+    await a_day_later(world)
+    assert [companies for companies, _ in ties(world)] == [[right]]
+    await is_silent(world)

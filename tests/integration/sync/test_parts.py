@@ -614,3 +614,21 @@ async def test_a_contact_has_no_metadata_to_be_asked_for() -> None:
     await enter(world, "acme", **ACME, **{"metadata.plan": "gold"})
     await all_day(world)
     assert await refresh_metadata(world.hub, world.hub.connection("hubspot")) == 0
+
+
+async def test_a_billing_contact_whose_e_mail_policy_keeps_back_says_so_and_is_made_once_it_may() -> None:
+    """It was pending without a reason, and nothing looked at it again when the policy was another one."""
+    world = billing_world(flows={"email": "in"})
+    await world.activate_all()
+    await enter(world, "acme", **ACME)
+    (row,) = parts(world)
+    told = world.db.read_now(lambda tx: explain(tx, world.hub, "acme"))
+    (why,) = [one["waits"]["reason"] for one in told["mappings"] if one["id"] == row.id]
+    assert why == "policy lets nothing out there by which it is known: its `flow` in accord.toml says so, of email"
+    seen = await plan(world.hub, world.hub.connections["hubspot"])
+    assert [(one.kind, one.reason) for one in seen.items if one.kind != "none"] == [("wait", why)]
+    world.config = with_policy(world.config, "hubspot", flows={})
+    world.start()
+    await world.settle()
+    assert contact(world)[1]["billed"] == [company(world)]
+    await silent(world)

@@ -396,6 +396,35 @@ def test_another_contact_on_a_copy_is_somebodys_and_ours_is_put_back(
     assert world.hubspot.objects("invoice")[copyist.remote_id]["contact"] == [other, contact]
 
 
+def test_a_customer_that_is_another_object_by_now_takes_the_copy_along(
+    world: Any, copyist: Copyist, contact: str
+) -> None:
+    """It was linked to the wrong person first: on that one the invoices of somebody else stayed, for good."""
+    copyist.bring(invoice(contact))
+    beside, right = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Beside", "Right"))
+    world.hubspot.edit("invoice", copyist.remote_id, {"contacts": [contact, beside]})
+
+    assert copyist.bring(invoice(right)) == ["tie", "update"]
+
+    assert world.hubspot.objects("invoice")[copyist.remote_id]["contact"] == [beside, right]
+    assert copyist.read().customer == right
+
+
+def test_a_former_customer_that_cannot_be_taken_off_is_unclear_and_tried_again(
+    world: Any, copyist: Copyist, contact: str
+) -> None:
+    """The new tie is there by then: that is not nothing."""
+    copyist.bring(invoice(contact))
+    firm = world.hubspot.edit("customer", None, {"name": "Firm", "customer_type": "company"})
+    on(world, "/labels/archive", saying(500, {}), times=1)
+
+    assert isinstance(copyist.send(copyist.step(invoice(firm))), AmbiguousError)
+
+    assert copyist.bring(invoice(firm)) == ["tie", "update"]
+    there = world.hubspot.objects("invoice")[copyist.remote_id]
+    assert (there["company"], there["contact"]) == ([firm], [])
+
+
 def test_a_merged_customer_takes_the_copy_along(world: Any, copyist: Copyist, contact: str) -> None:
     """HubSpot makes a new contact of two; the mapping follows, and so does what the copy says."""
     copyist.bring(invoice(contact))
