@@ -37,6 +37,7 @@ LEAVE: Final = "leave"
 NOT_ACTIVE: Final = "nothing is written to this connection before it is activated"
 CHANGED: Final = "it was changed there since, and nobody has seen that: retry archives it as it is"
 SHOWN: Final = 20
+EVERY: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +70,15 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, remote_ids: Collection[
     subjects = hold_rows.about_farewells(tx, connection.name, remote_ids) if connection.manifest.archives else []
     if subjects:
         work.mark(tx, connection.name, subjects, reason="seen again", trace="", now=hub.clock.now())
+
+
+def end_where_left(tx: Tx, hub: Hub, connection: Connection) -> None:
+    """Policy may be another one since the last start: where objects are left alone, nobody is asked about one."""
+    if connection.policy.when_archived == "archive":
+        return
+    asked = hold_rows.listing(tx, connection=connection.name, reason=holds.NOT_ARCHIVED, limit=EVERY)
+    subjects = [one.subject for one in asked]
+    work.mark(tx, connection.name, subjects, reason="the policy changed", trace="", now=hub.clock.now(), noticed=False)
 
 
 async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> None:

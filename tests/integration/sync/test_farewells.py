@@ -578,3 +578,17 @@ async def test_an_object_that_was_never_compared_with_its_customer_waits_for_a_p
     assert remote_id in live(world, name)
     await answer(world, hold, "retry")
     assert remote_id not in live(world, name)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_a_question_ends_where_policy_does_not_archive_any_more(name: str) -> None:
+    """Whoever changed the policy has answered: the object is left alone, and nobody is asked about it for ever."""
+    world = await agreeing(name)
+    edit_only(world, name, {"phone": "+4930777"})
+    archive(world)
+    await world.settle()
+    assert [one.reason for one in held(world)] == [holds.NOT_ARCHIVED]
+    world.config = with_policy(world.config, name, when_archived="leave")
+    world.start()
+    await world.settle()
+    assert (len(live(world, name)), held(world), at_rest(world)) == (1, [], True)
