@@ -15,15 +15,13 @@ import msgspec
 
 from core.errors import AccordError, AmbiguousError, RejectedError, ReplyError
 from core.model import holds
-from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.model.remote import Remote
-from core.model.values import PART_OF, Value, is_figure
 from core.ports import Missing, Sighting, Write
-from core.store import connections, documents, intents, journal, leaving, mappings, observations, work
+from core.store import connections, customers, documents, intents, journal, leaving, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.connections import ConnectionRow
+from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
@@ -33,11 +31,13 @@ from core.sync.batch import Found, Report, Seen, observe, understand
 from core.sync.failing import back_off, concerns_all, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import NOT_EXECUTED, doubt, not_executed
+from core.sync.unseen import unseen
 
 LEAVE: Final = "leave"
 NOT_ACTIVE: Final = "nothing is written to this connection before it is activated"
 CHANGED: Final = "it was changed there since, and nobody has seen that: retry archives it as it is"
 SHOWN: Final = 20
+EVERY: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +70,15 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, remote_ids: Collection[
     subjects = hold_rows.about_farewells(tx, connection.name, remote_ids) if connection.manifest.archives else []
     if subjects:
         work.mark(tx, connection.name, subjects, reason="seen again", trace="", now=hub.clock.now())
+
+
+def end_where_left(tx: Tx, hub: Hub, connection: Connection) -> None:
+    """Policy may be another one since the last start: where objects are left alone, nobody is asked about one."""
+    if connection.policy.when_archived == "archive":
+        return
+    asked = hold_rows.listing(tx, connection=connection.name, reason=holds.NOT_ARCHIVED, limit=EVERY)
+    subjects = [one.subject for one in asked]
+    work.mark(tx, connection.name, subjects, reason="the policy changed", trace="", now=hub.clock.now(), noticed=False)
 
 
 async def bid_farewell(hub: Hub, connection: Connection, rows: Sequence[DirtyRow], report: Report) -> None:
@@ -159,6 +168,7 @@ class _Decision:
         self._taken: Mapping[str, MappingRow] = {}
         self._below: Mapping[str, Sequence[str]] = {}
         self._unsettled: Mapping[str, int] = {}
+        self._owners: Mapping[str, Customer] = {}
 
     def decided(self, some: Sequence[Farewell]) -> list[tuple[DirtyRow, Intent]]:
         """The intents to send; everything else is committed with them."""
@@ -169,6 +179,7 @@ class _Decision:
         self._taken = mappings.by_remote_ids(self._tx, self._connection.name, KIND, [one.remote_id for one in some])
         self._below = self._children([one.remote_id for one in some])
         owners = [one.mapping.record_id for one in some]
+        self._owners = customers.by_ids(self._tx, owners)
         self._unsettled = documents.unsettled(self._tx, self._connection.name, owners)
         bodies = [(one, self._body(one)) for one in some]
         wanted = {one: body for one, body in bodies if body is not None}
@@ -212,7 +223,8 @@ class _Decision:
             return False
         draft = self._obstacle(one, refused, children)
         if draft is None:
-            changed = changed_there(self._hub, self._connection, one.mapping, found.observation.remote)
+            fields = self._owners[one.mapping.record_id].fields
+            changed = unseen(self._hub, self._connection, one.mapping, fields, found.observation.remote)
             draft = _draft(one, {"problem": CHANGED, "changed": changed}) if changed else None
             if draft is None or (answer and answer.digest == draft.digest):
                 return True
@@ -294,26 +306,6 @@ class _Decision:
             sent_at=self._hub.clock.now(),
             trace=one.row.trace,
         )
-
-
-def changed_there(hub: Hub, connection: Connection, mapping: MappingRow, remote: Remote) -> dict[str, list[Value]]:
-    """What somebody changed there since the two sides last agreed, and would be lost: field -> (agreed, there)."""
-    same = connection.projection.canonical
-    found: dict[str, list[Value]] = {}
-    for name, (_, agreed) in connection.projection.still_agreed(mapping.base, mapping.translation).items():
-        if (
-            name in (PARENT, PART_OF)
-            or is_figure(name)
-            or hub.policy.rule(connection.name, name).flow in ("out", "off")
-        ):
-            continue
-        if name in remote.unreadable:
-            found[name] = [agreed, remote.unreadable[name]]
-        elif name not in remote.unmade and (name in remote.fields or remote.metadata_complete):
-            there = remote.fields.get(name)
-            if same(name, there) != same(name, agreed):
-                found[name] = [agreed, there]
-    return found
 
 
 # ---- what became of it -----------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.hub import KIND, Hub
 from core.sync.linking import link
-from core.sync.plan import Item, of_mapping
+from core.sync.plan import of_mapping
+from core.sync.plan_items import Item
 
 
 class Foretold(msgspec.Struct, frozen=True):

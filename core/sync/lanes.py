@@ -24,7 +24,7 @@ from core.sync.blame import require_answers
 from core.sync.documents.listing import OFFER, list_slice
 from core.sync.documents.reconcile import reconcile_documents
 from core.sync.failing import in_order_again, stop_or_pause
-from core.sync.farewells import subject_of
+from core.sync.farewells import end_where_left, subject_of
 from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
 from core.sync.hub import KIND, Connection, Hub
@@ -289,6 +289,7 @@ class Lanes:
         settle_strangers(tx, connections.get(tx, connection.name).account_id or "")
         outlive(tx, self._hub, connection)
         wanted.look_again(tx, connection)
+        end_where_left(tx, self._hub, connection)
         kinds = {subject_of(one): one.kind for one in intents.all_open(tx, connection.name)}
         waiting = work.waiting(tx, connection.name, kinds)
         now = self._hub.clock.now()

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from core.model.holds import NOT_ARCHIVED
 from core.store import connections, customers, holds, mappings, observations, work
 from core.store import leaving as waiting
+from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
-from core.sync.farewells import CHANGED, NOT_ACTIVE, Farewell, changed_there, is_to_go
+from core.sync.farewells import CHANGED, NOT_ACTIVE, Farewell, is_to_go
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.plan_items import Item
+from core.sync.unseen import unseen
 
 
 def leaving(tx: Tx, hub: Hub, connection: Connection, after: str, limit: int) -> tuple[list[Item], str | None]:
@@ -25,28 +27,31 @@ def leaving(tx: Tx, hub: Hub, connection: Connection, after: str, limit: int) ->
         mappings.by_remote_ids(tx, connection.name, KIND, ids),
         observations.by_ids(tx, connection.name, KIND, ids),
     )
-    owners = customers.external_ids(tx, [one.record_id for one in named.values()])
+    owners = customers.by_ids(tx, {one.record_id for one in named.values()})
     is_active = connections.get(tx, connection.name).state == "active"
     asked = {item.subject: item for item in _asked(tx, connection)}
     items = [] if after else list(asked.values())
     for row in rows:
         mapping = named.get(row.subject.removeprefix(work.FAREWELL))
         if mapping is not None and row.subject not in asked and is_to_go(connection, mapping, taken):
-            problem = _problem(hub, connection, mapping, seen) if is_active else NOT_ACTIVE
-            items.append(_of(row, mapping, owners, problem))
+            owner = owners[mapping.record_id]
+            problem = _problem(hub, connection, mapping, owner, seen) if is_active else NOT_ACTIVE
+            items.append(_of(row, mapping, owner, problem))
     return items, rows[-1].subject if rows else None
 
 
-def _problem(hub: Hub, connection: Connection, mapping: MappingRow, seen: Mapping[str, Observation]) -> str:
+def _problem(
+    hub: Hub, connection: Connection, mapping: MappingRow, owner: Customer, seen: Mapping[str, Observation]
+) -> str:
     found = seen.get(mapping.remote_id or "")
-    return CHANGED if found and changed_there(hub, connection, mapping, found.remote) else ""
+    return CHANGED if found and unseen(hub, connection, mapping, owner.fields, found.remote) else ""
 
 
-def _of(row: DirtyRow, mapping: MappingRow, owners: Mapping[str, str], problem: str) -> Item:
+def _of(row: DirtyRow, mapping: MappingRow, owner: Customer, problem: str) -> Item:
     return Item(
         kind="hold" if problem else "archive",
         subject=row.subject,
-        external_id=owners.get(mapping.record_id, ""),
+        external_id=owner.external_id,
         remote_id=mapping.remote_id or "",
         reason=f"{NOT_ARCHIVED}: {problem}" if problem else row.reason,
         digest="" if problem else Farewell(row, mapping).digest,

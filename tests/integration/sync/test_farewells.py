@@ -560,3 +560,35 @@ async def test_what_waits_for_what_hangs_below_it_is_not_read_all_the_time() -> 
     await answer(world, hold, "approve")
     await all_day(world)
     assert (live(world, "quickbooks"), held(world), at_rest(world)) == ([], [], True)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_an_object_that_was_never_compared_with_its_customer_waits_for_a_person(name: str) -> None:
+    """Tied just now, or asked about since the first day: nobody has taken what stands on it."""
+    world = await agreeing(name)
+    remote_id = world.lookalikes[name].edit("customer", None, {"name": "Bob", "phone": "+4930777"})
+    await all_day(world)
+    world.db.run_now(lambda tx: linking.unlink(tx, world.hub, f"{name}:{remote_id}", name, actor="ann", trace="t"))
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "bob", {"name": "Robert"}, actor="ann", trace="t"))
+    world.db.run_now(lambda tx: linking.link(tx, world.hub, "bob", name, remote_id, actor="ann", trace="t"))
+    archive(world, "bob")
+    await world.settle()
+    (hold,) = held(world, holds.NOT_ARCHIVED)
+    assert {"name": ["Robert", "Bob"], "phone": [None, "+4930777"]}.items() <= hold.detail["changed"].items()
+    assert remote_id in live(world, name)
+    await answer(world, hold, "retry")
+    assert remote_id not in live(world, name)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_a_question_ends_where_policy_does_not_archive_any_more(name: str) -> None:
+    """Whoever changed the policy has answered: the object is left alone, and nobody is asked about it for ever."""
+    world = await agreeing(name)
+    edit_only(world, name, {"phone": "+4930777"})
+    archive(world)
+    await world.settle()
+    assert [one.reason for one in held(world)] == [holds.NOT_ARCHIVED]
+    world.config = with_policy(world.config, name, when_archived="leave")
+    world.start()
+    await world.settle()
+    assert (len(live(world, name)), held(world), at_rest(world)) == (1, [], True)
