@@ -227,7 +227,7 @@ class QuickBooksConnector:
             return [error] * len(writes)
         answers = {item.id: item for item in reply.items}
         receipts = [self._receipt(write, answers.get(item_id(write))) for write in writes]
-        return receipts if writes[0].kind == CUSTOMER else await self._documents.completed(writes, receipts)
+        return await self._documents.completed(writes, receipts)
 
     async def _write_alone(self, write: Write) -> Receipt:
         try:
@@ -237,7 +237,7 @@ class QuickBooksConnector:
         except ReplyError as error:  # the write behind a garbled answer may well have happened
             return AmbiguousError(str(error))
         except AccordError as error:
-            return error
+            return await self._documents.explained(write, error)
 
     def _receipt(self, write: Write, item: BatchItem | None) -> Receipt:
         if item is None:

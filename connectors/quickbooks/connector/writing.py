@@ -59,10 +59,13 @@ class DocumentWriting:
         """The same receipts of one batch: refusals explained, and credit memos with what they settle."""
         if ENTITIES[writes[0].kind] == "CreditMemo":
             receipts = await self._settling(receipts)
-        return [
-            await self._explained(write, one) if isinstance(one, RejectedError) else one
-            for write, one in zip(writes, receipts, strict=True)
-        ]
+        return [await self.explained(write, one) for write, one in zip(writes, receipts, strict=True)]
+
+    async def explained(self, write: Write, receipt: Receipt) -> Receipt:
+        """The same receipt; of a refusal, what it is about. Of customers only what is gone has to be found out."""
+        if not isinstance(receipt, RejectedError) or (write.kind == CUSTOMER and not isinstance(receipt, GoneError)):
+            return receipt
+        return await self._explained(write, receipt)
 
     async def _settling(self, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Receipts of credit memos: what one settles is in no answer to a write."""
@@ -119,13 +122,14 @@ class DocumentWriting:
         return isinstance(await self._reading.alone(write.kind, str(write.body["Id"])), Missing)
 
     async def _gone_of(self, body: Mapping[str, Any]) -> dict[str, list[str]]:
-        """What a document names of customers and items that is not there, or not active: by field, in words."""
-        customer, items = (
-            _referred(body, "CustomerRef"),
-            {one["value"] for one in map(_item, _lines(body)) if "value" in one},
-        )
+        """What an object names of customers and items that is not there, or not active: by field, in words."""
+        items = {one["value"] for one in map(_item, _lines(body)) if "value" in one}
         found: dict[str, list[str]] = {}
-        for field, kind, ids in (("customer", CUSTOMER, {customer} - {""}), ("lines", ITEM, items)):
+        for field, kind, ids in (
+            ("customer", CUSTOMER, {_referred(body, "CustomerRef")} - {""}),
+            ("parent", CUSTOMER, {_referred(body, "ParentRef")} - {""}),
+            ("lines", ITEM, items),
+        ):
             rows = (
                 [
                     msgspec.json.decode(one)

@@ -228,7 +228,9 @@ class Customers:
         if not parent_id or parent_id == known.get("ParentRef", {}).get("value"):
             return
         parent = self.rows.get(parent_id)
-        if parent is None or not parent["Active"]:
+        if parent is not None and not parent["Active"]:
+            raise Refused("610", "Object Not Found", NOT_FOUND)
+        if parent is None:
             raise Refused("2500", "Invalid Reference Id", f"ParentRef: Names element id {parent_id} not found")
         above = self._above(parent)
         if row is not None and row["Id"] in {parent_id, *above}:

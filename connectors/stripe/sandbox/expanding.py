@@ -1,4 +1,4 @@
-"""What a request may ask to be shown whole: https://docs.stripe.com/api/expanding_objects."""
+"""What a request may ask to be shown whole (PROVIDERS §3; README, "What the look-alike rests on")."""
 
 from __future__ import annotations
 

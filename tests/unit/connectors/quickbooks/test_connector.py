@@ -530,6 +530,29 @@ async def test_when_something_was_made_is_said_in_intuit_s_time(world: World, ou
     assert await ids_found(connector, between(world)) == ["1"]
 
 
+@pytest.mark.parametrize("batch", ["", "b1"])
+async def test_a_parent_that_is_inactive_is_no_customer_that_is_gone(world: World, batch: str) -> None:
+    """QuickBooks says the same of both: it was tried again for ever, and nobody was asked."""
+    head, one = world.seed(2)
+    raw = (await world.connector().read("customer", [one]))[one].raw  # type: ignore[union-attr]
+    world.company.edit("customer", head, {"status": "inactive"})
+    above = {"ParentRef": {"value": head}, "Job": True}
+    update = world.update("k1", one, raw, phone="+49301234567")
+    create = world.create("k2", name="Branch")
+    for write in (update, create):
+        sent = msgspec.structs.replace(write, body={**write.body, **above}, batch=batch and batch + write.key)
+        (refused,) = await world.connector().write([sent])
+        assert isinstance(refused, RejectedError)
+        assert not isinstance(refused, GoneError)
+        assert (refused.field, refused.limit) == ("parent", "active and there")
+        assert f"customer {head}" in refused.problem
+
+    world.company.merge("customer", head, one)
+    sent = msgspec.structs.replace(update, key="k3", body={**update.body, **above}, batch=batch and f"{batch}k3")
+    (gone,) = await world.connector().write([sent])
+    assert isinstance(gone, GoneError)
+
+
 async def test_every_page_of_what_was_made_in_between_is_read(world: World) -> None:
     """An import in that very minute."""
     world.seed(1100)

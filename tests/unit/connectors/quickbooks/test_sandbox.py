@@ -813,7 +813,7 @@ def test_a_parent_is_there_and_active_and_goes_with_being_a_job(api: Api) -> Non
     api.world.seed(2)
     assert code(below(api, "Child", "99")) == "2500"
     api.world.company.edit("customer", "2", {"status": "inactive"})
-    assert code(below(api, "Child", "2")) == "2500"
+    assert code(below(api, "Child", "2")) == "610"
     assert code(api.post({"DisplayName": "Child", "ParentRef": {"value": "1"}})) == "6000"
     assert code(api.post({"DisplayName": "Child", "Job": True})) == "6000"
     status, told = below(api, "Child", "1")
