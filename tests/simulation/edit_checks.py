@@ -90,13 +90,15 @@ class EditChecks:
         final = loose(customer.fields.get(field))
         said = self._world.answering.on(rows, field)
         chosen = {loose(edit.value) for edit in edits} | self._there(rows, field) if said & _CHOSEN else set()
-        restored = self._world.restores
-        if final not in admissible(edits) | chosen | restored.admissible(edits, customer.external_id):
+        losses = self._world.restores.losses
+        forgotten = losses.admissible(edits, rows, customer.external_id) if losses else set()
+        if final not in admissible(edits) | chosen | forgotten:
             told = [(one.site, one.value, one.replaced) for one in edits]
             self._fail(f"M1: {field} of {customer.external_id} is {final!r}; people wrote {told}")
             return
         for head in heads(edits):
-            if loose(head.value) not in (final, None) and not restored.is_excused(head):
+            is_lost = losses is not None and losses.is_excused(head, rows)
+            if loose(head.value) not in (final, None) and not is_lost:
                 if ("accept" in said and self._stays_there(head)) or (said and self._was_covered(head)):
                     continue
                 self._on_record(rest, customer, head)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -20,8 +20,9 @@ from core.sync.hub import Hub
 from core.sync.life import move_on
 from tests.simulation.behind import Behind, intent_behind
 from tests.simulation.lookups import live_customers
+from tests.simulation.losses import Losses
 from tests.simulation.quick import QuickDatabase
-from tests.simulation.reference import Edit, admissible, heads, loose
+from tests.simulation.reference import loose
 from tests.simulation.tape import REGISTRY, SYSTEMS
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
 
 T = TypeVar("T")
-Places = Mapping[str, Mapping[str, Any]]
 NEVER: Final = -1.0
 
 
@@ -62,13 +62,11 @@ class Restores:
         self._copy: sqlite3.Connection | None = None
         self._is_asked = False
         self.backed_up_at = self.restored_at = NEVER
-        self._known: Mapping[str, Mapping[str, Any]] = {}
-        """By external id: the registry as it is in the backup."""
-        self._tied: set[tuple[str, str]] = set()
-        """Objects that the backup knows to be somebody's."""
         self._mapped: set[tuple[str, str]] = set()
         """Objects of all kinds, of which the backup has a mapping."""
-        self._stood: Mapping[str, Places] = {}
+        self.losses: Losses | None = None
+        """None before the backup."""
+        self._stood: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
         """By system and object: what stood there when the backup was put back."""
         self._before: Database | None = None
         """The database that the backup replaced."""
@@ -88,8 +86,7 @@ class Restores:
         _driver(self._world.db).backup(self._copy)
         move_on(self._world.db, self.life_file)
         self.backed_up_at = self._world.clock.now()
-        self._known = {one.external_id: one.fields for one in self._world.db.read_now(live_customers)}
-        self._tied = self._world.db.read_now(_tied)
+        self.losses = self._world.db.read_now(lambda tx: Losses(self._world, tx))
         self._mapped = self._world.db.read_now(_mapped)
         self._world.accounts.back_up()
         self._world.reached["backed up"] += 1
@@ -110,6 +107,8 @@ class Restores:
         self._world.accounts.put_back()
         self.restored_at = self._world.clock.now()
         self._stood = {name: dict(self._world.sites[name].lookalike.neutral("customer")) for name in SYSTEMS}
+        if self.losses is not None:
+            self.losses.put_back(self._stood)
         self._world.note("RESTORED")
         self._world.reached["restored"] += 1
         self._world.reached["restored with documents"] += self._world.audit is not None
@@ -181,40 +180,6 @@ class Restores:
         later = {loose(self._named[system, one]) for one in ids if one not in stood}
         edits = [(one.site, one.target, one.field) for one in self._world.edits if one.at >= self.restored_at]
         return not later & set(stood.values()) or any((system, one, "name") in edits for one in stood)
-
-    def admissible(self, edits: Sequence[Edit], external_id: str) -> set[Any]:
-        """What may stand since an older database was put back, besides what may anyhow.
-
-        An edit of the registry may be lost; who saw what at the systems, the older database does not know: its own
-        value may win once more, where it does not know that it had been written.
-        """
-        if self.restored_at == NEVER:
-            return set()
-        since = [one for one in edits if self.backed_up_at <= one.at <= self.restored_at]
-        kept = [one for one in edits if one.site != REGISTRY or one not in since]
-        before = heads([one for one in edits if one.at < self.backed_up_at])
-        known = self._known.get(external_id, {})
-        unsettled = [one for one in before if loose(one.value) != loose(known.get(one.field))]
-        # an object that is tied anew has no past: what was replaced there counts as much as what replaced it
-        forgotten = [one for one in edits if one.site != REGISTRY and (one.site, one.target) not in self._tied]
-        values = {loose(one.value) for one in (*since, *unsettled)}
-        values |= {loose(known.get(one.field)) for one in edits}
-        # what the lost database had brought to an object is what stands there
-        values |= {loose(self._stood.get(one.site, {}).get(one.target, {}).get(one.field)) for one in edits}
-        lost = [one for one in since if one.site == REGISTRY]
-        return admissible(kept) | values | {loose(one.replaced) for one in (*forgotten, *lost)}
-
-    def is_excused(self, edit: Edit) -> bool:
-        """Whether an edit may be lost without a record: it is older than the restore, and did not stand then.
-
-        What was sent before the restore and lands later is another one's edit to the older database.
-        """
-        if edit.at > self.restored_at:
-            return False
-        if edit.at >= self.backed_up_at:
-            return True
-        there = self._stood.get(edit.site, {}).get(edit.target, {})
-        return edit.site == REGISTRY or loose(there.get(edit.field)) != loose(edit.value)
 
 
 def _tied(tx: Tx) -> set[tuple[str, str]]:

@@ -32,6 +32,7 @@ from core.sync.failing import Trouble, back_off, dealt_with, record_trouble
 from core.sync.grouping import steps_in_rounds
 from core.sync.hub import Connection, Hub
 
+CREATE = "create"
 ADDS = "adds"
 """In an intent's `wanted`: sent twice, it would be there twice."""
 KEY_TRIES = 4
@@ -230,14 +231,20 @@ def _unspent(tx: Tx, connection: Connection, key: str) -> str:
     keeps the key, whatever has become possible meanwhile; and a look told more.
     """
     before = intents.by_key(tx, connection.name, key)
-    while before is not None and (before.state == "refused" or _is_given_up(before)):
+    while before is not None and (before.state == "refused" or _is_given_up(connection, before)):
         key = blake2b(f"{key}/again".encode(), digest_size=16).hexdigest()
         before = intents.by_key(tx, connection.name, key)
     return key
 
 
-def _is_given_up(intent: Intent) -> bool:
-    return intent.state == "void" and intent.attempts >= KEY_TRIES
+def _is_given_up(connection: Connection, intent: Intent) -> bool:
+    """Also a create that was looked for and not found: the old key could bring an old answer back.
+
+    The copy's marker stays as it is: a database that was put back would not know it by another one.
+    """
+    is_looked_for = intent.action not in connection.manifest.documents[intent.kind].unfound
+    tries = 1 if intent.action == CREATE and is_looked_for else KEY_TRIES
+    return intent.state == "void" and intent.attempts >= tries
 
 
 def commit_intents(

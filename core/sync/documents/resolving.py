@@ -11,17 +11,15 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from core.errors import ReplyError
 from core.ports import Written
 from core.store import intents, mappings, work
 from core.store.database import Tx
 from core.store.intents import Intent
 from core.sync.batch import Report
-from core.sync.documents.copies import hold
+from core.sync.documents.copies import CREATE, hold
 from core.sync.documents.finding import find_own, several
-from core.sync.documents.sending import CREATE, commit_written, is_repeatable, key_helps, send_steps
+from core.sync.documents.sending import commit_written, is_repeatable, key_helps, send_steps
 from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
 from core.sync.failing import Trouble, record_trouble
@@ -88,10 +86,7 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
             hold(tx, hub, connection, copy, several(copy, ours))
         else:
             # none; or several of a copy that was let go of, and nobody is asked which of them it is
+            intents.doubt(tx, intent.id, hub.clock.now(), "it was looked for, and is not there")
             _give_up(tx, hub, connection, copy, intent)
-            if not may_be_there(connection, intent):
-                # the old key could bring an old answer back
-                again = mappings.by_ids(tx, [copy.mapping.id])[copy.mapping.id]
-                mappings.update(tx, [msgspec.structs.replace(again, generation=again.generation + 1)])
 
     await hub.db.run(commit)

@@ -28,7 +28,7 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.text import chunks
 from core.sync.batch import Report
-from core.sync.documents.copies import ADDS, KEY_TRIES, hold
+from core.sync.documents.copies import ADDS, CREATE, KEY_TRIES, hold
 from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import Copy, named_of
@@ -37,7 +37,6 @@ from core.sync.hub import Connection, Hub
 
 COPIES_AT_ONCE = 100
 """In one transaction: webhooks that come meanwhile wait for its end."""
-CREATE = "create"
 KEY_MARGIN_SECONDS = 3600.0
 _DRAFT = "draft"
 NOT_EXECUTED = (RetryError, StaleError, GoneError, ReauthorizeError)

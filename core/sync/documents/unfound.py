@@ -19,8 +19,7 @@ from core.store.database import Tx
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.sync.batch import Report
-from core.sync.documents.copies import hold, step_key
-from core.sync.documents.sending import CREATE
+from core.sync.documents.copies import CREATE, hold, step_key
 from core.sync.documents.standing import UNFOUND, Copy, named_of
 from core.sync.hub import Connection, Hub
 

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.ports import HttpRequest, HttpResponse
 from core.store.database import Database
 from core.store.tables import MAPPINGS
 from core.sync.restoring import begin_observing
 from tests.integration.documents.test_copies_at_stripe import LINE, booking
 from tests.support.acting import answer, failing, held
-from tests.support.crashes import copy_sqlite
+from tests.support.crashes import Crash, copy_sqlite
 from tests.support.paper import at_rest, bill, billing, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
@@ -168,6 +169,42 @@ async def test_a_forgotten_copy_at_hubspot_follows_a_void_of_the_books_which_tel
     await world.activate_all()
     await world.next_sweep()
     assert [(one["status"], one["due"]) for one in shown(world, "hubspot")] == [("void", "0.00")]
+    assert held(world) == []
+    assert failing(world) == []
+
+
+async def test_a_payment_that_was_looked_for_and_made_after_the_backup_is_not_booked_twice() -> None:
+    """Made under a second marker, since the first request was lost, it was nobody's to the older database."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    pay(world, invoice, "19.00")
+    through = world.exchanges["quickbooks"]
+
+    def lost(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and "/payment?" in request.url:
+            raise Crash
+        return through(request)
+
+    world.exchanges["quickbooks"] = lost
+    with pytest.raises(Crash):
+        await world.next_sweep()
+    world.exchanges["quickbooks"] = through
+    world.clock.time += 5 * 3_600
+    world.start()
+    await world.settle(patience=7200.0)
+    await world.next_sweep()
+    assert len(shown(world, "quickbooks", "payment")) == 1
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert len(shown(world, "quickbooks", "payment")) == 1
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["100.00"]
     assert held(world) == []
     assert failing(world) == []
 
