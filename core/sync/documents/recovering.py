@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 import msgspec
 
@@ -16,13 +18,16 @@ from core.store.mappings import MappingRow
 from core.sync.batch import Report
 from core.sync.documents.copies import hold, wait
 from core.sync.documents.finding import find_own, several
-from core.sync.documents.forgetting import RESTORED_AT, may_be_forgotten, restored_on
+from core.sync.documents.forgetting import RESTORED_AT, may_be_forgotten, restored_at, restored_on
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.offering import fresh_mapping
 from core.sync.documents.standing import Copy
 from core.sync.failing import Trouble, back_off, record_trouble
 from core.sync.hub import Connection, Hub
+
+BEHIND_SECONDS: Final = timedelta(hours=2).total_seconds()
+"""Longer than a provider's index is behind what was made: an hour in an outage (PROVIDERS §1), and clocks differ."""
 
 
 def forget_listings(tx: Tx, hub: Hub) -> None:
@@ -48,7 +53,7 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
         if copy.mapping.remote_id is None and may_be_forgotten(copy.paper, day):
             looked_at = replace(copy, seen_at=hub.clock.now())
             try:
-                own = await find_own(hub, connection, looked_at, since=None)
+                own = await _find_own(hub, connection, looked_at)
             except ReplyError as error:
                 trouble = Trouble(error, record_id=copy.paper.customer_id)
                 await hub.db.run(lambda tx, c=copy, t=trouble: record_trouble(tx, hub, connection, {c.row: t}))  # type: ignore[misc]
@@ -68,6 +73,18 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
     return found
 
 
+async def _find_own(hub: Hub, connection: Connection, copy: Copy) -> list[Sighting]:
+    """Objects that carry the copy's marker, whenever they were made: also just before the restore.
+
+    An index may not show those yet, and once the document has changed its create goes out under another key.
+    """
+    own = await find_own(hub, connection, copy, since=None)
+    at = await hub.db.read(restored_at) or 0.0
+    if own or not connection.manifest.lookup_lag_seconds or hub.clock.now() > at + BEHIND_SECONDS:
+        return own
+    return await find_own(hub, connection, copy, since=at - BEHIND_SECONDS)
+
+
 async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, report: Report) -> bool:
     """Whether all other entities' books were asked; what is found there is known to be booked there from then on.
 
@@ -83,7 +100,7 @@ async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, repor
         if there.remote_id is not None:
             continue
         try:
-            own = await find_own(hub, other, replace(copy, mapping=there), since=None)
+            own = await _find_own(hub, other, replace(copy, mapping=there))
         except AccordError as error:
             why, until = (
                 f"{other.name} cannot be asked: {error}",

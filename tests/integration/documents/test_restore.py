@@ -290,5 +290,25 @@ async def test_a_copy_at_stripe_that_search_does_not_show_yet_is_not_made_again(
     at_rest(world)
 
 
+async def test_a_copy_that_search_does_not_show_yet_is_not_made_again_when_its_document_has_changed() -> None:
+    """What is sent is another thing by now, under another key: the copy stood there twice, and both could be paid."""
+    world = await booking()
+    stripe = world.lookalikes["stripe"]
+    stripe.settings = replace(stripe.settings, search_lag_seconds=3600.0)
+    await world.next_sweep()
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    invoice = bill(world, "quickbooks", LINE)
+    await world.next_sweep()
+    (copy,) = stripe.objects("invoice")
+    world.lookalikes["quickbooks"].edit("invoice", invoice, {"due_on": "2026-12-28"})
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    await world.next_sweep()
+    assert list(stripe.objects("invoice")) == [copy]
+
+
 def _numbers(world: World) -> Counter[str]:
     return Counter(one["number"] for one in shown(world, "quickbooks"))
