@@ -161,7 +161,8 @@ def _refused(status: int, problem: Problem, *, is_write: bool) -> AccordError:
         # a path that Stripe does not know is not an object that is not there
         return ReplyError(f"Stripe does not know this path: {message}")
     if problem.type == "idempotency_error":
-        return RejectedError(message, cure="the same key went out with another body: report this as a bug")
+        # what went out under the key before may have been done: refused, it would be sent anew under another one
+        return AmbiguousError(f"its key went out with another body before: {message}")
     if problem.param == "number" and "already" in message:
         return TakenError(message, field="number")
     limit = _LIMIT.search(message)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.errors import InvalidInputError
+from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
 from core.store import intents, work
 from core.store.intents import Intent
@@ -234,6 +237,33 @@ async def test_a_repeat_that_found_no_address_does_not_say_that_nothing_was_made
         await world.next_sweep()
     assert [each["name"] for each in world.neutral("quickbooks").values()] == ["Ada King"]
     assert (len(everybody(world)), held(world)) == (1, [])
+
+
+async def test_a_key_that_went_out_with_another_body_tells_that_its_object_may_be_there() -> None:
+    """A newer version spells the repeat otherwise: it was held as refused, and the answer `retry` made a second one."""
+    world = World()
+    await world.activate_all()
+    await create_in_doubt(world, "stripe", {"name": "Ada Lovelace"}, "lost_answer")
+    (made,) = world.neutral("stripe")
+    through, message = (
+        world.exchanges["stripe"],
+        "Keys can only be used with the same parameters they were first used with",
+    )
+    told = json.dumps({"error": {"type": "idempotency_error", "message": message}}).encode()
+
+    def another_body(request: HttpRequest) -> HttpResponse:
+        is_create = request.method == "POST" and request.url.endswith("/v1/customers")
+        return HttpResponse(400, {"content-type": "application/json"}, told) if is_create else through(request)
+
+    world.exchanges["stripe"] = another_body
+    await world.settle(patience=600.0)
+    world.exchanges["stripe"] = through
+    for question in held(world):
+        await answer(world, question, "retry")
+    for _ in range(2):
+        await world.next_sweep()
+    assert [*world.neutral("stripe")] == [made]
+    assert (world.db.read_now(intents.all_open), held(world)) == ([], [])
 
 
 async def test_a_key_that_ends_does_not_end_the_wait_for_its_last_repeat() -> None:
