@@ -24,6 +24,7 @@ from connectors.stripe.wire.documents import (
     InvoiceWire,
     RecordWire,
     decode_as,
+    id_of,
 )
 from core.errors import AccordError, AmbiguousError, BugError, GoneError, RejectedError
 from core.ports import Sighting, Write, Written
@@ -118,7 +119,7 @@ class Copies:
         there = _same_part(await self._documents.payments_of(invoice), metadata)
         if there is None:
             try:
-                await self._must_fit(invoice, write.body["report"]["amount_requested"])
+                customer = await self._must_fit(invoice, write.body["report"]["amount_requested"])
             except GoneError as error:
                 # tried again, it would fail for ever: a person is asked about the invoice's copy
                 raise RejectedError(
@@ -126,7 +127,9 @@ class Copies:
                     field="applications",
                     cure="answer what is asked about that copy, then `retry`",
                 ) from error
-            record = _id_in(await self._api.report_payment(write.body["report"], write.key))
+            # a parent's payment settles a child's invoice in some books; Stripe knows of no parents
+            report = {**write.body["report"], "customer_details": {"customer": customer}}
+            record = _id_in(await self._api.report_payment(report, write.key))
             await self._attach(invoice, record, write.key)
             try:
                 there = _same_part(await self._documents.payments_of(invoice), metadata)
@@ -143,7 +146,8 @@ class Copies:
         except AccordError as error:
             raise AmbiguousError(f"it was reported as {record}, and not attached: {error}") from error
 
-    async def _must_fit(self, remote_id: str, amount: Mapping[str, Any]) -> None:
+    async def _must_fit(self, remote_id: str, amount: Mapping[str, Any]) -> str:
+        """Whom the invoice bills; RejectedError where less is due of it."""
         # Stripe would apply less, without a word, and keep the rest of the report
         invoice = decode_as((await self._api.one("invoice", remote_id)).body, InvoiceWire)
         if invoice.status not in ("open", "uncollectible") or invoice.amount_remaining < int(amount["value"]):
@@ -153,6 +157,7 @@ class Copies:
                 field="applications",
                 cure="look what was paid or credited at Stripe",
             )
+        return id_of(invoice.customer)
 
     async def _refund(self, write: Write) -> Written:
         await self._api.report_refund(write.body["record"], write.body["report"], write.key)

@@ -92,6 +92,9 @@ def attachable(ledger: Ledger, invoice: Thing, record: Thing) -> int:
     """How much of a record an invoice gets: what is left of it, as far as anything remains to be paid."""
     if record["amount"]["currency"] != invoice["currency"]:
         raise RefusedError("The payment's currency is not the invoice's.", param="payment_record")
+    if record.get("customer_details", {}).get("customer", invoice["customer"]) != invoice["customer"]:
+        # whether it is refused is not documented: the stricter reading
+        raise RefusedError("The payment's customer is not the invoice's.", param="payment_record")
     used = 0
     for payment in ledger.things["invoice_payment"].values():
         if payment["payment"].get("payment_record") == record["id"]:

@@ -174,6 +174,25 @@ async def test_a_payment_that_comes_before_its_copy_is_final_settles_it_once_it_
     at_rest(world)
 
 
+async def test_a_payment_of_a_parent_is_told_of_whom_its_invoice_bills() -> None:
+    """QuickBooks lets a parent pay for a child; told of the parent, the report stood there and paid nothing."""
+    world = await booking()
+    books = world.lookalikes["quickbooks"]
+    top = books.edit("customer", None, {"name": "Lovelace & Daughters", "email": "top@example.test"})
+    (ada,) = [name for name, one in world.neutral("quickbooks").items() if name != top]
+    books.edit("customer", ada, {"parent": top})
+    await world.next_sweep()
+    invoice = bill(world, "quickbooks", LINE, customer=ada, number="B-1")
+    pay(world, invoice, "19.00", "quickbooks", customer=top)
+    await world.next_sweep()
+    (there,) = shown(world, "stripe")
+    assert there["due"] == "100.00"
+    (record,) = stripe(world).ledger.things["payment_record"].values()
+    assert record["customer_details"] == {"customer": there["customer"]}
+    at_rest(world)
+    await is_silent(world)
+
+
 async def test_an_open_invoice_waits_until_it_is_paid_where_it_may_not_be_open() -> None:
     """Nobody can pay at Stripe what was billed elsewhere."""
     world = await booking(mirror_open_invoices="no")
