@@ -95,6 +95,17 @@ def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[D
     work.clear(tx, connection.name, dead)
 
 
+def tried_in_vain(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow) -> None:
+    """What went unanswered was not done: at once again the first time, then after ever longer waits.
+
+    Never given up for it, as an outage looks the same; but a provider may fail at this one record for ever.
+    """
+    known = failures.known(tx, connection.name, [row.subject]).get(row.subject)
+    again = known.attempts - 1 if known else 0
+    until = hub.clock.now() + (back_off(hub.timing, again) if again > 0 else 0.0)
+    work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
+
+
 def dealt_with(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> None:
     """Nothing is left to do about these, for whatever reason: what failed about them before stands no more."""
     work.clear(tx, connection.name, rows)

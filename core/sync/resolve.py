@@ -38,7 +38,7 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.candidates import OFFERED, has_value, made_until, perhaps_made
 from core.sync.documents.sending import settling
-from core.sync.failing import dealt_with
+from core.sync.failing import dealt_with, tried_in_vain
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import (
@@ -170,6 +170,8 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
         else:
             intents.close(tx, {intent.id: "void"}, hub.clock.now())  # still dirty: decided again from what is there
             _agree_partly(tx, hub, connection, intent, remote, landed)
+            if remote and not landed:
+                tried_in_vain(tx, hub, connection, row)
 
     await hub.db.run(commit)
 

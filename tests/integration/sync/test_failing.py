@@ -14,6 +14,7 @@ from core.store.failures import Failure
 from core.store.inbox import Letter
 from core.store.work import DirtyRow
 from core.sync.failing import Trouble, record_trouble
+from tests.support.acting import failing
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -111,3 +112,34 @@ async def test_an_outage_is_asked_about_less_and_less_often_also_while_webhooks_
         world.db.run_now(lambda tx, one=letter: inbox.add(tx, [one]))  # type: ignore[misc]
         await world.lanes.run("stripe")
     assert len([one for one in asked if one > world.clock.now() - 3600.0]) <= 9
+
+
+async def test_an_update_that_hubspot_fails_at_is_sent_less_and_less_often() -> None:
+    """Each look told that nothing had landed, and it was sent again at once: once a minute, without an end."""
+    world = World()
+    ada = world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    through, sent = world.exchanges["hubspot"], []
+
+    def failing_at_it(request: HttpRequest) -> HttpResponse:
+        if not request.url.endswith("/batch/update"):
+            return through(request)
+        sent.append(world.clock.now())
+        keys = [one["objectWriteTraceId"] for one in json.loads(request.body)["inputs"]]
+        error = {"status": "error", "category": "INTERNAL", "message": "odd", "context": {"objectWriteTraceId": keys}}
+        told = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
+        return HttpResponse(207, {"content-type": "application/json"}, json.dumps(told).encode())
+
+    world.exchanges["hubspot"] = failing_at_it
+    world.lookalikes["stripe"].edit("customer", ada, {"phone": "+49301111111"})
+    for _ in range(120):
+        world.clock.time += 61
+        for name in ("stripe", "hubspot"):
+            await world.lanes.run(name)
+    assert len([one for one in sent if one > world.clock.now() - 3600.0]) <= 3
+    (told,) = failing(world)
+    assert "INTERNAL" in told.message
+    world.exchanges["hubspot"] = through
+    await world.settle(patience=7200.0)
+    assert [one["phone"] for one in world.neutral("hubspot").values()] == ["+49301111111"]
+    assert failing(world) == []
