@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from connectors.quickbooks.connector.pages import spelled, timestamp
 from connectors.quickbooks.translate.forms import VOIDED, form_in, is_booked, is_explained, is_void, mark_in, settled
 from connectors.quickbooks.wire import APPLIED, Below, Form
 from core.errors import ReplyError
@@ -41,7 +42,7 @@ def applied_in(records: Sequence[bytes]) -> Applied | None:
     found = [form for form in map(_form, records) if form is not None and _is_applied(form)]
     if not found:
         return None
-    return Applied(sorted({one.customer.value for one in found}), min(one.meta.created_at for one in found))
+    return Applied(sorted({one.customer.value for one in found}), spelled(min(map(_made_at, found))))
 
 
 def joined(records: Sequence[bytes], payments: Sequence[bytes]) -> list[bytes]:
@@ -83,6 +84,14 @@ def _with(record: bytes, told: dict[str, dict[str, dict[str, object]]]) -> bytes
 
 def _is_applied(form: Form) -> bool:
     return form.remaining is not None and form.remaining != form.total
+
+
+def _made_at(form: Form) -> float:
+    """Not by its text: the hour that comes twice has two offsets. Of one that tells no time nothing is left out."""
+    try:
+        return timestamp(form.meta.created_at)
+    except ValueError:
+        return 0.0
 
 
 def _parent(customer: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -659,6 +659,29 @@ async def test_a_credit_that_is_applied_bit_by_bit_is_one_sum(books: World) -> N
     found = await read_one(books, "credit_note", note)
 
     assert (found.invoice, found.applied) == (owed, Decimal(7))
+
+
+async def test_credits_of_the_hour_that_comes_twice_are_read_with_their_invoices(books: World) -> None:
+    """01:10 of the second is later than 01:30 of the first: what was applied in between was overlooked."""
+    books.clock.time = datetime(2026, 11, 1, 8, 30, tzinfo=UTC).timestamp()
+    first = by_person(books, "credit_note", invoice=by_person(books), applied="4.00")
+    times = books.company.objects("credit_note")[first]["MetaData"]
+    assert times["CreateTime"] == "2026-11-01T00:30:00-08:00"
+    times["CreateTime"] = "2026-11-01T01:30:00-07:00"  # as Intuit spells it
+    books.clock.time += 40 * 60
+    second = by_person(books, "credit_note", invoice=by_person(books), applied="3.00")
+
+    found = await books.connector().read("credit_note", [first, second])
+    told = {name: books.documents.read("credit_note", one.raw).document for name, one in found.items()}  # type: ignore[union-attr]
+    assert {name: str(one.applied) for name, one in told.items()} == {first: "4.00", second: "3.00"}  # type: ignore[union-attr]
+
+
+async def test_a_credit_that_tells_no_time_is_read_with_its_invoice(books: World) -> None:
+    """All payments of its customer are looked at then."""
+    note = by_person(books, "credit_note", invoice=by_person(books), applied="4.00")
+    books.company.objects("credit_note")[note]["MetaData"]["CreateTime"] = "once"
+
+    assert (await read_one(books, "credit_note", note)).applied == Decimal(4)
 
 
 @pytest.mark.parametrize("top", ["parent", "grandparent"])
