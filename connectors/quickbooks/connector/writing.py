@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 ITEM: Final = "Item"
 _AMOUNTS: Final = frozenset({"Amount", "Qty", "UnitPrice", "TotalTax", "TotalAmt"})
 _SELLABLE: Final = frozenset({"Service", "NonInventory", "Inventory"})
+_NAMES_MOST: Final = 4000
+"""Characters of the names in one query, as they are spelled in an address; servers take 8,192 of a whole one."""
 _VOID: Final[Mapping[str, Mapping[str, str]]] = {
     "Invoice": {"operation": "void"},
     "Payment": {"operation": "update", "include": "void"},
@@ -182,7 +185,10 @@ class DocumentWriting:
 
     async def _items(self, names: Sequence[str]) -> dict[str, str]:
         found = {}
-        for record in await self._reading.select(ITEM, [f"Name in ({quoted(names)})"]):
+        records = []
+        for some in _in_addresses(names):
+            records += await self._reading.select(ITEM, [f"Name in ({quoted(some)})"])
+        for record in records:
             told = msgspec.json.decode(record)
             if told.get("Type") not in _SELLABLE:
                 raise RejectedError(
@@ -210,6 +216,17 @@ class DocumentWriting:
                 cure="map the product to an item in policy",
             ) from error
         return _id_in(raw)
+
+
+def _in_addresses(names: Sequence[str]) -> Iterator[list[str]]:
+    """The same names, as many at once as the address of a query has room for."""
+    some: list[str] = []
+    for name in names:
+        if some and len(quote(quoted([*some, name]))) > _NAMES_MOST:
+            yield some
+            some = []
+        some.append(name)
+    yield some
 
 
 def makes_items(body: Mapping[str, Any]) -> bool:

@@ -33,6 +33,7 @@ _BATCH_REQUEST_ID_MOST: Final = 36
 _BATCH_ID_MOST: Final = 10
 _ITEM_CODE: Final = "003001"
 _CDC_DAYS: Final = 30
+_ADDRESS_MOST: Final = 8192
 __all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
 Fault = Literal["fault_in_200", "throttled_item"]
 
@@ -194,6 +195,8 @@ class QuickBooksLookAlike:
         """Answer one request."""
         url = urlsplit(request.url)
         now = self._clock.now()
+        if len(request.url) > _ADDRESS_MOST:
+            return self._answer(414, b"<html>URI Too Long</html>")
         if url.path == TOKEN_PATH and request.method == "POST":
             return self.tokens.respond(request, now)
         if not self.tokens.knows(request.headers.get("authorization", ""), now):

@@ -506,6 +506,18 @@ async def test_the_items_of_an_invoice_are_asked_for_once_however_many_lines_it_
     assert len(books.company.objects("invoice")["1"]["Line"]) == 60 + 1
 
 
+async def test_the_items_of_an_invoice_are_found_however_long_their_names_are(books: World) -> None:
+    """Asked for in one address, it was too long, and the invoice was never booked."""
+    makes_items(books)
+    products = [f"{number} {'ä' * 96}" for number in range(60)]
+    for one in products:
+        books.company.books.items.add(one, "79", 0)
+    await books.bring(hosting(*products))
+
+    assert len(books.company.objects("invoice")["1"]["Line"]) == 60 + 1
+    assert len(books.company.books.items.rows) == 60 + 2
+
+
 async def test_an_item_that_is_no_service_is_not_sold(books: World) -> None:
     """A category of the same name would be refused by QuickBooks, without saying why."""
     makes_items(books)
