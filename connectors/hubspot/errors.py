@@ -35,6 +35,8 @@ WAITS: Final[Mapping[str, float]] = {
 
 LOCK_SECONDS: Final = 2.0
 MIGRATION_SECONDS: Final = 3_600.0
+PATH_SECONDS: Final = 900.0
+"""How long a connection rests whose writes have no address: a proxy's fault passes, a version that is no more stays."""
 LONGEST_TOLD_SECONDS: Final = 86_400.0
 JUST_BEGUN_SECONDS: Final = 3_600.0
 LATE_SECONDS: Final = 60.0
@@ -194,9 +196,11 @@ def _scopes(error: Mapping[str, Any]) -> list[str]:
 
 
 def _gone(problem: Problem, *, is_write: bool) -> AccordError:
-    if is_write or problem.category == "OBJECT_NOT_FOUND":
+    """What names no category is about the address, and no object's: each of a batch would fail for itself."""
+    if problem.category == "OBJECT_NOT_FOUND" or (is_write and problem.category):
         return GoneError(problem.message or "HubSpot: not found")
-    return ReplyError(f"HubSpot knows no such path: {problem.message}")
+    told = f"HubSpot knows no such path: {problem.message or 'no reason given'}"
+    return RetryError(told, retry_after=PATH_SECONDS) if is_write else ReplyError(told)
 
 
 def _first_invalid(message: str) -> dict[str, Any] | None:

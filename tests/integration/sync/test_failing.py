@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import AmbiguousError, RetryError
 from core.ports import HttpRequest, HttpResponse
-from core.store import failures, inbox, work
+from core.store import connections, failures, inbox, work
 from core.store.database import Tx
 from core.store.failures import Failure
 from core.store.inbox import Letter
@@ -143,3 +143,31 @@ async def test_an_update_that_hubspot_fails_at_is_sent_less_and_less_often() -> 
     await world.settle(patience=7200.0)
     assert [one["phone"] for one in world.neutral("hubspot").values()] == ["+49301111111"]
     assert failing(world) == []
+
+
+async def test_an_address_that_hubspot_does_not_know_is_the_connections_trouble() -> None:
+    """A version that is no more, or a proxy: each record failed for itself, and all were dead after eight tries."""
+    world = World()
+    ada = world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    through = world.exchanges["hubspot"]
+
+    def no_address(request: HttpRequest) -> HttpResponse:
+        if not request.url.endswith("/batch/update"):
+            return through(request)
+        told = {"status": "error", "message": "resource not found", "correlationId": "c"}
+        return HttpResponse(404, {"content-type": "application/json"}, json.dumps(told).encode())
+
+    world.exchanges["hubspot"] = no_address
+    world.lookalikes["stripe"].edit("customer", ada, {"phone": "+49301111111"})
+    for _ in range(60):
+        world.clock.time += 61
+        for name in ("stripe", "hubspot"):
+            await world.lanes.run(name)
+    assert failing(world) == []
+    state = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+    assert "knows no such path" in state.error
+    world.exchanges["hubspot"] = through
+    await world.settle(patience=7200.0)
+    assert [one["phone"] for one in world.neutral("hubspot").values()] == ["+49301111111"]
+    assert world.db.read_now(lambda tx: connections.get(tx, "hubspot")).error == ""
