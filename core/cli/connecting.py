@@ -30,7 +30,7 @@ def connect(
     """Connect one account of a provider.
 
     By a consent in the browser (QuickBooks), or by keys that are asked for and sealed. The account is pinned
-    on first contact; credentials of another one are refused later.
+    on first contact; credentials of another one are refused later, once anything was read of the first.
     """
     from core.cli.providers import show_providers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,15 +80,16 @@ def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
         return FAILED
     account = _opened(desk, config, provider, vault, consenting)
     db, now = desk.root.database(), desk.root.clock().now()
-    db.run_now(lambda tx: _pin(tx, config, account))
+    is_running = desk.root.is_daemon_running()
+    # a daemon may be reading the pinned account just now: what it reads would be stored as the other one's
+    before = db.run_now(lambda tx: _pin(tx, config, account, configs, is_anew=not is_running))
     asyncio.run(vault.keep())
-    state = db.run_now(lambda tx: _works(tx, name, account, now))
+    state = db.run_now(lambda tx: _works(tx, name, before, account.id, now))
     missing = _optional(desk, name, provider, vault)
     found = {
         "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
         "state": state, "missing": missing,
     }  # fmt: skip
-    is_running = desk.root.is_daemon_running()
     elsewhere = desk.root.given(name) if is_running else ()
     desk.show(found, lambda screen: _draw(screen, found, elsewhere, is_running=is_running))
     return OK
@@ -212,18 +213,22 @@ async def _account(desk: Desk, config: ConnectionConfig, provider: Provider, vau
         await connector.aclose()
 
 
-def _pin(tx: Tx, config: ConnectionConfig, account: Account) -> None:
-    """Pin the account, or compare it with the pinned one. Raises WrongAccountError."""
+def _pin(
+    tx: Tx, config: ConnectionConfig, account: Account, configured: Collection[str], *, is_anew: bool
+) -> str | None:
+    """Pin the account, or compare it with the pinned one: the one that it replaces. Raises WrongAccountError."""
     connections.ensure(tx, config.name, config.provider)
-    pin(tx, config.name, account)
+    before = connections.get(tx, config.name).account_id
+    pin(tx, config.name, account, configured, is_anew=is_anew)
+    return None if before == account.id else before
 
 
-def _works(tx: Tx, name: str, account: Account, now: float) -> str:
+def _works(tx: Tx, name: str, before: str | None, account_id: str, now: float) -> str:
     """Good credentials end what waited for them. The state then."""
     row = connections.get(tx, name)
     state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
     connections.change(tx, name, error="", error_code="", paused_until=None, **state)
-    told = {"account": (None, account.id, "connect")}
+    told = {"account": (before, account_id, "connect")}
     journal.note(tx, "connection", "connect", told, at=now, actor=actor(), connection=name)
     return connections.get(tx, name).state
 

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.store.database import Tx
-from core.store.tables import CONNECTIONS, CURSORS, META
+from core.store.tables import CONNECTIONS, CURSORS, DIRTY, MAPPINGS, META, OBSERVATIONS
 from core.store.text import AnyRow, Insert, insert_or_ignore, upsert
 
 
@@ -93,6 +93,12 @@ MODES: Final = ("full", "changes", "adopt", "offer", "look")
 def get(tx: Tx, name: str) -> ConnectionRow:
     """One connection; it was ensured at start."""
     return connection_of(tx.execute(_BY_NAME, {"name": name}).one())
+
+
+def is_untouched(tx: Tx, name: str) -> bool:
+    """Whether nothing was ever read of its account, noticed of it, or tied to it."""
+    tables = (CURSORS, OBSERVATIONS, MAPPINGS, DIRTY)
+    return not any(tx.rows(sa.select(one.c.connection).where(one.c.connection == name).limit(1)) for one in tables)
 
 
 def every(tx: Tx) -> list[ConnectionRow]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +22,8 @@ from core.store.database import Database, Tx, sqlite_file
 from core.store.tombstones import Tombstone
 
 NAME: Final = "life"
+_TURNS: Final = 1000
+_TURN_SECONDS: Final = 0.01
 _HOME: Final = sa.text(
     "SELECT oid::text || '/' || to_regclass('meta')::oid::text FROM pg_database WHERE datname = current_database()"
 )
@@ -61,21 +66,51 @@ class LifeFile:
             raise StorageError(f"{self.path} cannot be read: {error}; {cure}") from error
 
     def write(self, life: Life, ends: Ends) -> None:
-        """Replace it, whole or not at all. No end that stands in it is ever left out."""
-        before = self.read()
-        known = {(one.id, one.why): one for one in (*(before.tombstones if before else ()), *ends.tombstones)}
-        told = Told(
-            life=life,
-            tombstones=sorted(known.values(), key=lambda one: (one.at, one.id)),
-            revoked=sorted({*(before.revoked if before else ()), *ends.revoked}),
-        )
-        if told != before:
-            self._replace(msgspec.json.encode(told))
+        """Replace it, whole or not at all. No end that stands in it is ever left out, nor counted back."""
+        with self._alone():
+            before = self.read()
+            known = {(one.id, one.why): one for one in (*(before.tombstones if before else ()), *ends.tombstones)}
+            told = Told(
+                life=_later(before.life, life) if before else life,
+                tombstones=sorted(known.values(), key=lambda one: (one.at, one.id)),
+                revoked=sorted({*(before.revoked if before else ()), *ends.revoked}),
+            )
+            if told != before:
+                self._replace(msgspec.json.encode(told))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One that writes at a time, in whatever process: between another's look and its write an end would be lost."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise self._not_written(error) from error
+        try:
+            self._wait(folder)
+            yield
+        finally:
+            os.close(folder)
+
+    def _wait(self, folder: int) -> None:
+        pause = threading.Event()
+        for _turn in range(_TURNS):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pause.wait(_TURN_SECONDS)
+            except OSError as error:
+                raise self._not_written(error) from error
+            else:
+                return
+        raise StorageError(f"{self.path} cannot be written: another process keeps its folder locked; end that one")
+
+    def _not_written(self, error: OSError) -> StorageError:
+        return StorageError(f"{self.path} cannot be written: {error}; make its folder writable")
 
     def _replace(self, content: bytes) -> None:
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             # a disk that is nearly full takes a part of one write without a word
             with os.fdopen(file, "wb") as stream:
@@ -90,7 +125,12 @@ class LifeFile:
                 os.close(folder)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise StorageError(f"{self.path} cannot be written: {error}; make its folder writable") from error
+            raise self._not_written(error) from error
+
+
+def _later(before: Life, life: Life) -> Life:
+    """Of one database, the note that counts more: the other was read before it, and is written after."""
+    return before if before.instance == life.instance and before.counter > life.counter else life
 
 
 def life_file(db: Database, state_folder: Path | None) -> LifeFile | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from core.errors import WrongAccountError
@@ -48,20 +48,50 @@ async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) ->
     """Pin the account on first contact; refuse another one later."""
     account = await connection.connector.identify()
     if row.account_id != account.id:
-        await hub.db.run(lambda tx: pin(tx, connection.name, account))
+        await hub.db.run(lambda tx: pin(tx, connection.name, account, hub.connections))
 
 
-def pin(tx: Tx, name: str, account: Account) -> None:
-    """Remember whose account a connection is, or raise WrongAccountError: it is another one's already."""
+def pin(tx: Tx, name: str, account: Account, configured: Collection[str], *, is_anew: bool = False) -> None:
+    """Remember whose account a connection is. Raises WrongAccountError where it has another one, or another of the
+    `configured` connections has this one. `is_anew`: a person says that the pinned one, of which nothing was read yet,
+    was a mistake.
+    """
+    # two connections that meet the account at one moment would each find that nobody has it
+    tx.serialize("accounts")
     row = connections.get(tx, name)
-    if row.account_id is None:
-        connections.change(tx, name, account_id=account.id, account_title=account.title)
-        settle_strangers(tx, account.id)
-    elif row.account_id != account.id:
+    if row.account_id == account.id:
+        return
+    if row.account_id is not None and not (is_anew and connections.is_untouched(tx, name)):
         raise WrongAccountError(
             f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
-            f"credentials belong to {account.title or account.id} ({account.id}). Put the old ones back, or add "
-            "another connection for the other account"
+            f"credentials belong to {account.title or account.id} ({account.id}). {_cure(tx, name)}"
+        )
+    _require_own(tx, row, account, configured)
+    connections.change(tx, name, account_id=account.id, account_title=account.title)
+    settle_strangers(tx, account.id)
+
+
+def _cure(tx: Tx, name: str) -> str:
+    cure = "Put the old ones back, or add another connection for the other account"
+    if not connections.is_untouched(tx, name):
+        return cure
+    return f"{cure}. Nothing was read of it yet: while no daemon runs, `accord connect {name}` exchanges it"
+
+
+def _require_own(tx: Tx, row: ConnectionRow, account: Account, configured: Collection[str]) -> None:
+    """Each customer and document of the account would be taken twice."""
+    others = [
+        one.name
+        for one in connections.every(tx)
+        if one.name in configured
+        and one.name != row.name
+        and (one.provider, one.account_id) == (row.provider, account.id)
+    ]
+    if others:
+        raise WrongAccountError(
+            f"these credentials of {row.name} belong to {account.title or account.id} ({account.id}), to which "
+            f"{others[0]} is connected already. Give {row.name} those of its own account, or take one of the two out "
+            "of accord.toml"
         )
 
 

@@ -291,7 +291,8 @@ def _of_mapping(
     here = held.get(subject, [])
     if row.state == "pending":
         yield from _of_pending(hub, connection, row, customer, family.kin(customer, None), here)
-    elif row.state == "live" and found and found.state == "live":
+    elif row.state in ("live", "gone") and found and found.state == "live":
+        # one that is gone has come back then, and is to be read
         verdict = verdict_on(hub, connection, customer, row, family.kin(customer, found.remote), here)
         changes = _changes(connection, customer, verdict)
         if changes:

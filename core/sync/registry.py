@@ -19,7 +19,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import customers_moved
-from core.sync.family import FAMILIES
+from core.sync.family import FAMILIES, parent_left
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts
 
@@ -198,6 +198,9 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     )
     for row in rows:
         forget(tx, hub, row)
+        connection = hub.connections.get(row.connection)
+        if connection is not None and row.kind == KIND and not row.part:
+            parent_left(tx, hub, connection, row.record_id, trace)
         if is_to_follow(hub, row):
             subject = work.farewell_subject(row.id)
             work.mark(tx, row.connection, [subject], reason=CUSTOMER_DELETED, trace=trace, now=now, noticed=False)

@@ -24,6 +24,7 @@ from core.sync import guard
 from core.sync.archived import ended_with, last_archived, was_archived, was_let_go
 from core.sync.explain import EVERY
 from core.sync.failing import dealt_with
+from core.sync.family import FAMILIES
 from core.sync.hub import KIND, Hub
 from core.sync.parts import placed
 from core.sync.registry import Moved, check_parent, fan_out, get
@@ -49,6 +50,8 @@ def restore(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Re
     Raises NotFoundError; InvalidInputError where it is taken, where its parent is not there, or while the outcome of a
     write to one of its objects is not known.
     """
+    tx.serialize("erasure", is_shared=True)  # an erasure beside this would not know of the new ties
+    tx.serialize(FAMILIES)
     tx.serialize("first contact")
     gone = _archived(tx, external_id)
     check_parent(tx, external_id, gone.fields.get(PARENT))

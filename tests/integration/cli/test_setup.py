@@ -31,6 +31,7 @@ from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.client import SandboxClient
 from core.store import connections, customers, journal, schema
+from core.store.connections import Cursor
 from core.store.database import Database
 from tests.integration.cli.conftest import Accord
 from tests.support.acting import with_settings
@@ -49,11 +50,29 @@ def test_keys_connect_and_pin_the_account(world: World, accord: Accord) -> None:
     assert (result.code, result.json["missing"]) == (0, {})
     assert _row(world, "stripe").account_id == result.json["account"]
     world.db.run_now(lambda tx: connections.change(tx, "stripe", account_id="acct_other:live"))
+    world.db.run_now(lambda tx: connections.put_cursor(tx, Cursor(connection="stripe", mode="full")))
     other = accord("connect", "stripe", "--json")
     assert (other.code, other.error["code"]) == (1, "wrong_account")
     (entry,) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
     assert (entry.kind, entry.connection, entry.action, entry.actor) == ("connection", "stripe", "connect", actor())
     assert entry.changes == {"account": (None, result.json["account"], "connect")}
+
+
+def test_a_wrong_account_is_exchanged_while_nothing_was_read_of_it(
+    world: World, root: WorldRoot, accord: Accord
+) -> None:
+    """A running daemon may be reading it just now; what it reads would be stored as the other one's."""
+    assert accord("connect", "stripe").code == 0
+    right = _row(world, "stripe").account_id
+    world.db.run_now(lambda tx: connections.change(tx, "stripe", account_id="acct_slip", account_title="Private"))
+    root.daemon = lambda: True
+    refused = accord("connect", "stripe", "--json")
+    assert (refused.code, refused.error["code"]) == (1, "wrong_account")
+    root.daemon = lambda: False
+    assert accord("connect", "stripe").code == 0
+    assert (_row(world, "stripe").account_id, _row(world, "stripe").account_title) == (right, "stripe (live mode)")
+    (entry, *_) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
+    assert entry.changes == {"account": ("acct_slip", right, "connect")}
 
 
 def test_a_missing_key_is_named_with_its_variable(world: World, accord: Accord) -> None:

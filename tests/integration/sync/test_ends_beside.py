@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import event
 
+from core.errors import AccordError, NotFoundError
 from core.sandbox.faults import Fault
-from core.store import connections, intents, work
-from core.sync import oneoffs
+from core.store import connections, intents, tombstones, work
+from core.store.tables import MAPPINGS
+from core.sync import oneoffs, registry
 from core.sync.linking import unlink
+from core.sync.revival import Restored, restore
 from tests.integration.sync.test_erasure import erased, everything
 from tests.integration.sync.test_family import company, ids
 from tests.integration.sync.test_found_by_simulation import weather
@@ -88,6 +92,57 @@ async def test_an_unlink_beside_a_parents_new_place_stands(postgres_url: str) ->
             await answer(world, hold, "recreate")
         (row,) = [one for one in mapped(world, "hubspot") if one.record_id == branch.id]
         assert row.state == "excluded"
+
+
+async def test_a_restore_beside_an_erasure_is_told_that_the_customer_was_erased(postgres_url: str) -> None:
+    """It was told that the customer is back; and of its new ties there was no note that they must not come back."""
+    with closing(World(url=postgres_url)) as world:
+        await world.activate_all()
+        await enter(world, "ada", **ADA)
+        world.db.run_now(lambda tx: registry.archive(tx, world.hub, "ada", actor="ann", trace="t"))
+        old = str(mapped_ever(world)[0])
+        told: list[object] = []
+
+        def bring_back() -> None:
+            try:
+                told.append(world.db.run_now(lambda tx: restore(tx, world.hub, "ada", actor="ben", trace="t")))
+            except AccordError as error:
+                told.append(type(error))
+
+        with beside(world, "SELECT mappings.id", old, bring_back):
+            erased(world, "ada")
+        assert told == [NotFoundError]
+        noted = {one.id for one in world.db.read_now(tombstones.every)}
+        assert set(mapped_ever(world)) <= noted
+        assert everybody(world) == []
+
+
+async def test_two_who_bring_back_a_customer_at_once_bring_it_back_once(postgres_url: str) -> None:
+    """One of them is told that it is back; each object has one tie, and none is made a second time."""
+    with closing(World(url=postgres_url)) as world:
+        await world.activate_all()
+        await enter(world, "ada", **ADA)
+        before = {name: [one.remote_id for one in mapped(world, name)] for name in NAMES}
+        world.db.run_now(lambda tx: registry.archive(tx, world.hub, "ada", actor="ann", trace="t"))
+        told: list[object] = []
+
+        def bring_back() -> None:
+            try:
+                told.append(world.db.run_now(lambda tx: restore(tx, world.hub, "ada", actor="ben", trace="t")))
+            except AccordError as error:
+                told.append(type(error))
+
+        with beside(world, "UPDATE customers", "ada", bring_back):
+            bring_back()
+        assert sorted(isinstance(one, Restored) for one in told) == [False, True]
+        await all_day(world)
+        assert {name: [one.remote_id for one in mapped(world, name)] for name in NAMES} == before
+        assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
+
+
+def mapped_ever(world: World) -> list[str]:
+    """Every tie that there was."""
+    return world.db.read_now(lambda tx: [row[0] for row in tx.rows(sa.select(MAPPINGS.c.id).order_by(MAPPINGS.c.id))])
 
 
 @pytest.mark.parametrize("name", ["hubspot", "quickbooks"])

@@ -117,6 +117,6 @@ async def test_an_event_in_a_mode_that_nobody_connected_is_shown_until_it_is(wor
     await told(world, "cus_1", livemode=False)
 
     assert f"account {account(world)}:test, which no connection has" in problems(world)[0]
-    world.db.run_now(lambda tx: pin(tx, TEST, Account(str(pinned), "")))
+    world.db.run_now(lambda tx: pin(tx, TEST, Account(str(pinned), ""), PROVIDERS))
     assert problems(world) == []
     assert pinned == f"{account(world)}:test"

@@ -389,7 +389,7 @@ async def test_a_move_that_was_broken_off_is_finished() -> None:
     await silent(world)
 
 
-@pytest.mark.parametrize("how", ["deleted", "unlinked"])
+@pytest.mark.parametrize("how", ["deleted", "unlinked", "archived"])
 async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone(how: str) -> None:
     """A contact can have no children at HubSpot; once it is none of the parent's, there is nothing to ask about."""
     world = await started()
@@ -400,6 +400,8 @@ async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone(ho
     assert (hold.reason, hold.field) == (holds.UNREPRESENTABLE, "parent")
     if how == "deleted":
         world.lookalikes["hubspot"].delete("customer", ids(world, "hubspot")["Ada"])
+    elif how == "archived":
+        world.db.run_now(lambda tx: registry.archive(tx, world.hub, "Ada", actor="ann", trace="t"))
     else:
         world.db.run_now(lambda tx: unlink(tx, world.hub, "Ada", "hubspot", actor="ann", trace="t"))
     await (all_day(world) if how == "deleted" else world.settle())

@@ -11,6 +11,8 @@ from core.ports import Exchange, HttpRequest, HttpResponse
 from core.store import connections
 from core.store import holds as hold_rows
 from core.sync import answers
+from core.sync.look import look
+from core.sync.plan import plan
 from core.sync.undo import undo
 from tests.support.acting import (
     agreeing,
@@ -266,6 +268,24 @@ async def test_an_object_that_was_restored_flows_again() -> None:
     assert held(world) == []
     assert mapped(world, "hubspot")[0].state == "live"
     await change(world, everybody(world)[0].external_id, phone="+4930888")
+    assert value(world, "hubspot", "phone") == "+4930888"
+
+
+async def test_a_plan_after_a_look_says_what_an_object_that_came_back_will_get() -> None:
+    """It is there, and was said not to be there any more."""
+    world = await agreeing()
+    remote_id = only(world, "hubspot")
+    world.lookalikes["hubspot"].delete("customer", remote_id)
+    await all_day(world)
+    await change(world, everybody(world)[0].external_id, phone="+4930888")
+    hubspot = world.hub.connection("hubspot")
+    (gone,) = (await plan(world.hub, hubspot)).items
+    assert (gone.kind, gone.reason.partition(":")[0]) == ("hold", holds.REMOTE_GONE)
+    world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+    await look(world.hub, hubspot)
+    (item,) = (await plan(world.hub, hubspot)).items
+    assert (item.kind, [(one.field, one.new) for one in item.changes]) == ("update", [("phone", "+4930888")])
+    await all_day(world)
     assert value(world, "hubspot", "phone") == "+4930888"
 
 

@@ -78,7 +78,7 @@ async def test_what_is_told_of_a_company_that_nobody_connected_is_shown_once(wor
 
     def connected(tx: Tx) -> None:
         connections.change(tx, EU, account_id=None)
-        pin(tx, EU, Account(f"{STRANGER}:live", "Books"))
+        pin(tx, EU, Account(f"{STRANGER}:live", "Books"), world.names)
 
     world.db.run_now(connected)
     assert problems(world) == []

@@ -90,7 +90,7 @@ async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(wo
 
     def connected(tx: Tx) -> None:
         connections.change(tx, EU, account_id=None)
-        pin(tx, EU, Account(str(STRANGER), "CRM"))
+        pin(tx, EU, Account(str(STRANGER), "CRM"), PROVIDERS)
 
     world.db.run_now(connected)
     assert problems(world) == []
