@@ -359,7 +359,7 @@ def judged(object_type: ObjectType, record: msgspec.Raw) -> Sighting | Bad:
 
 def unstorable_in(raw: bytes) -> str | None:
     """The property with U+0000 or a lone surrogate ("" when it is elsewhere); None when there is none."""
-    record = json.loads(raw)
+    record = _loosely(raw)
     properties = record.get("properties") if isinstance(record, dict) else None
     for name, value in properties.items() if isinstance(properties, dict) else ():
         if not all(map(is_storable, _strings_in([name, value]))):
@@ -382,8 +382,13 @@ def is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def _loosely(raw: bytes) -> object:
+    # bytes that are no text may stand in any value
+    return json.loads(raw.decode(errors="replace"))
+
+
 def _bad(object_type: ObjectType, raw: bytes, field: str | None, problem: str) -> Bad:
-    record = json.loads(raw)
+    record = _loosely(raw)
     known = record.get("id") if isinstance(record, dict) else None
     remote_id = join_id(object_type, known) if isinstance(known, str) and is_storable(known) else ""
     return Bad(remote_id, field, problem, json.dumps(record))

@@ -27,7 +27,7 @@ class PayoutShown(BaseModel):
 
 
 class PayoutTold(PayoutShown):
-    """The same with gross, fees, refunds, disputes, other, net and difference, and each movement with its payment.
+    """The same with gross, fees, refunds, disputes, other, net and difference, and each movement with its payments.
 
     `unknown`: how many payments in it are not in the registry.
     """

@@ -59,10 +59,14 @@ def is_final(document: Document) -> bool:
 
 
 FROZEN: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "invoice": ("customer", "currency", "lines", "subtotal", "discount", "tax", "total", "number"),
-    "payment": ("customer", "currency", "amount"),
-    "credit_note": ("customer", "currency", "invoice", "lines", "subtotal", "discount", "tax", "total"),
+    "invoice": ("customer", "currency", "issued_on", "lines", "subtotal", "discount", "tax", "total", "number"),
+    "payment": ("customer", "currency", "received_on", "amount"),
+    "credit_note": ("customer", "currency", "issued_on", "invoice", "lines", "subtotal", "discount", "tax", "total"),
 }
+"""Of each kind: what is fixed. The day, too: on another one it may be of a month that is closed by now."""
+_LATER: Final = frozenset({"invoice", "issued_on", "received_on"})
+"""Of those, what may become known later: a credit finds its invoice, a payment that failed comes in."""
+_NEVER_EMPTIED: Final = frozenset({"customer", "currency", "issued_on", "received_on"})
 
 
 def thawed(before: Document, after: Document) -> list[str]:
@@ -70,15 +74,14 @@ def thawed(before: Document, after: Document) -> list[str]:
     if not is_final(before):
         return []
     fields = [name for name in FROZEN[kind_of(before)] if getattr(before, name) != getattr(after, name)]
-    # a credit may find its invoice later
-    return [name for name in fields if name != "invoice" or getattr(before, name)]
+    return [name for name in fields if name not in _LATER or getattr(before, name)]
 
 
 def remembered(before: Document, after: Document) -> Document:
     """`after`, with what `before` knew of it where a void emptied it: some origins set amounts to zero."""
     if after.status != "void" or kind_of(before) != kind_of(after) or _sum(after) or not _sum(before):
         return after
-    kept = {name: getattr(before, name) for name in FROZEN[kind_of(before)] if name not in ("customer", "currency")}
+    kept = {name: getattr(before, name) for name in FROZEN[kind_of(before)] if name not in _NEVER_EMPTIED}
     return msgspec.structs.replace(after, **kept)
 
 

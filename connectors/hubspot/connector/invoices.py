@@ -94,12 +94,19 @@ class InvoiceReader:
 
     async def copies(self, records: Sequence[msgspec.Raw]) -> tuple[list[Sighting], list[Bad]]:
         """Of a page: our copies, whole, and what cannot be kept. What HubSpot bills itself is not ours to read."""
-        seen = [judged("invoice", raw) for raw in records]
-        ours = {}
-        for one in seen:
-            if isinstance(one, Sighting) and decoded(one.raw, FramedInvoice).object.properties.get(ACCORD_REF):
-                ours[one.id.partition(":")[2]] = object_in(one)
-        return await self.whole(ours), [one for one in seen if isinstance(one, Bad)]
+        ours: dict[str, bytes] = {}
+        bad: list[Bad] = []
+        for one in [judged("invoice", raw) for raw in records]:
+            if isinstance(one, Bad):
+                bad.append(one)
+                continue
+            try:
+                if decoded(one.raw, FramedInvoice).object.properties.get(ACCORD_REF):
+                    ours[one.id.partition(":")[2]] = object_in(one)
+            except ReplyError as error:
+                # one of a page: those beside and behind it are looked at
+                bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
+        return await self.whole(ours), bad
 
     # ---- what belongs to an invoice --------------------------------------------------------------------
 

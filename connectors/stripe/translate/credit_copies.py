@@ -36,6 +36,8 @@ def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWir
     if current is None:
         return Step(action="create", body=_created(wanted, note, days), adds=True)
     _same(wanted, note, current)
+    if note.status != "void" and (other := days.other_than(note.issued_on, current.effective_at)):
+        raise _changed("issued_on", f"it is dated {other}, not {note.issued_on}")
     if current.status == note.status:
         return None
     if note.status == "void":

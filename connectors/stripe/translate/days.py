@@ -28,6 +28,11 @@ class Days:
         """Noon of a day, as Stripe takes a time."""
         return str(int(datetime.combine(day, time(12), self.zone).timestamp()))
 
+    def other_than(self, day: date | None, seconds: int | None) -> date | None:
+        """The day of a time where that is not the one it was to be on; None where one of the two is not known."""
+        there = self.day_of(seconds)
+        return there if day is not None and there != day else None
+
 
 def moment_of(seconds: int | None) -> datetime | None:
     """A time in UTC; None for none. ReplyError for what is no time that every zone has."""

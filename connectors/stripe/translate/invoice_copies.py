@@ -57,6 +57,8 @@ def invoice_step(
     if invoice.status == "void":
         # amounts are no matter any more; QuickBooks, for one, puts them to nothing
         return _void_step(current)
+    if other := days.other_than(invoice.issued_on, current.effective_at):
+        raise _edited("issued_on", f"it is dated {other} and not {invoice.issued_on}")
     missing = _missing(entries, current.lines.data)
     if current.status == "draft" and missing:
         return Step(action="add_lines", body={"lines": missing[:MOST_LINES]}, adds=True)

@@ -13,7 +13,7 @@ from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.days import Days
 from connectors.stripe.translate.invoice_copies import text_out
 from connectors.stripe.translate.money import amount_in, minor_out
-from connectors.stripe.wire.documents import ALSO_KEY, PART_KEY, InvoicePaymentWire, RecordWire
+from connectors.stripe.wire.documents import ALSO_KEY, DAY_KEY, PART_KEY, InvoicePaymentWire, RecordWire
 from core.errors import ByHandError, RejectedError
 from core.model.documents import Application, Payment
 from core.model.money import ZERO, total_of
@@ -86,7 +86,7 @@ def _part(wanted: WantedDocument, payment: Payment, place: int, days: Days) -> d
     if amount <= 0:
         raise RejectedError(f"is not positive: {application.amount}", field=f"applications.{place}.amount")
     at = days.seconds_of(payment.received_on) if payment.received_on else ""
-    metadata = {ACCORD_REF: wanted.mark, PART_KEY: str(place)}
+    metadata = {ACCORD_REF: wanted.mark, PART_KEY: str(place), DAY_KEY: str(payment.received_on)}
     others = [one.invoice for one in payment.applications[1:]]
     if others and not place:
         metadata[ALSO_KEY] = text_out(" ".join(others), "applications", _MAX_VALUE)
@@ -129,6 +129,8 @@ def _same(payment: Payment, application: Application, there: tuple[InvoicePaymen
         raise _changed("applications", f"{one.id} settles {one.invoice.id} and not {application.invoice}")
     if one.currency.upper() != payment.currency:
         raise _changed("currency", f"{one.id} is in {one.currency.upper()}")
+    if (told := (record.metadata or {}).get(DAY_KEY, str(payment.received_on))) != str(payment.received_on):
+        raise _changed("received_on", f"{one.id} was reported as of {told}, not {payment.received_on}")
     if (one.status, one.amount_paid, record.amount.value) != ("paid", amount, amount):
         raise _changed("applications", f"{one.id} is {one.status} with {one.amount_paid} minor units, not {amount}")
 

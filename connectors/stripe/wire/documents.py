@@ -261,6 +261,9 @@ class PaidInvoiceWire(_Struct, kw_only=True):
 PART_KEY: Final = "accord_part"
 """Metadata key of a payment record of ours: which application of its payment it is, from 0."""
 
+DAY_KEY: Final = "accord_received_on"
+"""Metadata key of a payment record of ours: the day that it was reported as of, which Stripe does not show."""
+
 ALSO_KEY: Final = "accord_also"
 """Metadata key of the first one: the invoices of the others, divided by blanks."""
 

@@ -40,13 +40,16 @@ def _carries(connection: Connection, kind: str, sighting: Sighting, mark: str) -
         return False
 
 
-def several(copy: Copy, ours: Sequence[Sighting]) -> HoldDraft:
-    """More than one object carries the copy's marker: a person made one of another, or a write landed very late."""
+def several(copy: Copy, ours: Sequence[Sighting], *, at: str = "") -> HoldDraft:
+    """More than one object carries the copy's marker: a person made one of another, or a write landed very late.
+
+    `at`: in which other books they are.
+    """
     detail: dict[str, object] = {
         **named_of(copy.paper),
-        "problem": "several objects carry this copy's mark",
+        "problem": f"several objects{f' at {at}' if at else ''} carry this copy's mark",
         "cure": "take out there those that are not it, then retry: the one that is left is the copy",
         "candidates": sorted(one.id for one in ours),
     }
-    digest = digest_of(holds.REJECTED, sorted(one.id for one in ours))
+    digest = digest_of(holds.REJECTED, at, sorted(one.id for one in ours))
     return HoldDraft(reason=holds.REJECTED, detail=detail, digest=digest)

@@ -5,7 +5,7 @@ Read from the provider when somebody asks. Nothing is booked, and nothing is kep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -52,23 +52,27 @@ def source_of(connection: Connection) -> PayoutSource:
 
 
 def told(tx: Tx, connection: str, found: PaidOut) -> dict[str, Any]:
-    """A payout with its sums; `payment` of a movement is the registry's, where it is known."""
-    known = {one.about: _payment(tx, connection, one.about) for one in found.movements if one.about}
-    names = customers.external_ids(tx, [one.customer_id for one in known.values() if one])
-    numbers = _numbers(tx, [one for one in known.values() if one])
+    """A payout with its sums; `payments` of a movement are the registry's, as far as they are known."""
+    known = _payments(tx, connection, {one.about for one in found.movements if one.about})
+    papers = [one for some in known.values() for one in some]
+    names = customers.external_ids(tx, [one.customer_id for one in papers])
+    numbers = _numbers(tx, papers)
     return {
         "connection": connection,
         **msgspec.to_builtins(found.payout),
         "sums": msgspec.to_builtins(sums_of(found.payout, found.movements)),
-        "movements": [_movement(one, known.get(one.about), names, numbers) for one in found.movements],
+        "movements": [_movement(one, known.get(one.about, ()), names, numbers) for one in found.movements],
         "unknown": sum(1 for one in found.movements if one.kind == "payment" and not known.get(one.about)),
     }
 
 
-def _payment(tx: Tx, connection: str, about: str) -> Paper | None:
-    """The payment that the provider calls so; of several of one charge, the first."""
-    found = [one for one in documents.named(tx, "payment", about) if one.origin == connection]
-    return found[0] if found else None
+def _payments(tx: Tx, connection: str, abouts: Iterable[str]) -> dict[str, list[Paper]]:
+    """The payments that the provider calls so: of a charge that paid several invoices, one for each."""
+    found: dict[str, list[Paper]] = {}
+    for one in documents.numbered(tx, abouts):
+        if isinstance(one.document, Payment) and one.origin == connection:
+            found.setdefault(one.document.reference, []).append(one)
+    return found
 
 
 def _numbers(tx: Tx, payments: Sequence[Paper]) -> dict[str, str]:
@@ -81,13 +85,14 @@ def _applications(paper: Paper) -> Sequence[Any]:
 
 
 def _movement(
-    one: Movement, paper: Paper | None, names: Mapping[str, str], numbers: Mapping[str, str]
+    one: Movement, papers: Sequence[Paper], names: Mapping[str, str], numbers: Mapping[str, str]
 ) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(one)
     found["net"] = str(one.amount - one.fee)
-    found["payment"] = paper.id if paper else None
-    found["customer"] = names.get(paper.customer_id) if paper else None
-    found["invoices"] = [numbers.get(part.invoice, "") for part in _applications(paper)] if paper else []
+    found["payments"] = [paper.id for paper in papers]
+    # one charge is of one customer
+    found["customer"] = names.get(papers[0].customer_id) if papers else None
+    found["invoices"] = [numbers.get(part.invoice, "") for paper in papers for part in _applications(paper)]
     return found
 
 

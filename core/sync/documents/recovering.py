@@ -88,6 +88,8 @@ async def _find_own(hub: Hub, connection: Connection, copy: Copy) -> list[Sighti
 async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, report: Report) -> bool:
     """Whether all other entities' books were asked; what is found there is known to be booked there from then on.
 
+    False, too, where it is there more than once: a person is asked which it is, before it is booked here.
+
     Whose it is may have changed since it was booked, and its own books' lane would never look for it. They are only
     read, within the limits of their own connector.
     """
@@ -107,6 +109,11 @@ async def _is_elsewhere_told(hub: Hub, connection: Connection, copy: Copy, repor
                 hub.clock.now() + back_off(hub.timing, copy.row.attempts),
             )
             await hub.db.run(lambda tx, w=why, u=until: wait(tx, connection, copy, report, why=w, until=u))  # type: ignore[misc]
+            return False
+        if len(own) > 1:
+            asked = several(copy, own, at=other.name)
+            await hub.db.run(lambda tx, a=asked: hold(tx, hub, connection, copy, a))  # type: ignore[misc]
+            report.held += 1
             return False
         if own:
             found = replace(copy, mapping=there)

@@ -14,12 +14,14 @@ from core.sync.accounts import check_account
 from core.sync.documents.marking import waits_for
 from core.sync.documents.planning import Scope
 from core.sync.documents.reading import read_all
+from core.sync.documents.strays import strays
 from core.sync.documents.taking import Read, understood, untaken
 from core.sync.documents.tally import Tally
 from core.sync.hub import Connection, Hub
 
 WAITS: Final = {"customer": "its customer is nobody's in the registry", "invoice": "its invoice is not known"}
 """Why a document would not be taken, in short."""
+STRAY: Final = "it carries the mark of a copy of ours, and is another invoice"
 
 
 async def count_untaken(hub: Hub, connection: Connection, scope: Scope, tally: Tally) -> list[Bad]:
@@ -73,6 +75,9 @@ async def _count(
             read.append(Read(one, understood(connection, kind, one), ""))
         except ReplyError as error:
             bad.append(Bad(one.id, None, str(error), ascii(one.raw)))
+    papers = {one.sighting.id: one.remote.document for one in read}
+    for remote_id, wrong in (await hub.db.read(lambda tx: strays(tx, hub, connection, kind, read))).items():
+        tally.add(papers[remote_id], connection.name, remote_id, "fail", STRAY, str(wrong))
     for fresh, wait in await hub.db.read(lambda tx: untaken(tx, hub, connection, kind, read, coming)):
         document, remote_id = fresh.remote.document, fresh.sighting.id
         if wait:

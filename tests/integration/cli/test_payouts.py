@@ -30,13 +30,30 @@ def test_a_payout_shows_its_sums_and_the_payments_in_it(paid: World, accord: Acc
     (number,) = (one["number"] for one in paid.lookalikes["stripe"].neutral("invoice").values())
     (paper,) = accord("payments", "list", "--status", "succeeded", "--json").json["documents"]
     for one in found.json["movements"]:
-        assert (one["payment"], one["customer"], one["invoices"]) == (paper["id"], customer_id(paid), [number])
+        assert (one["payments"], one["customer"], one["invoices"]) == ([paper["id"]], customer_id(paid), [number])
     assert found.json["unknown"] == 0
     drawn = accord("payouts", "show", "stripe", payout).out
     assert "96.25" in drawn
     assert number in drawn
     assert [one["id"] for one in accord("payouts", "list", "stripe", "--json").json["payouts"]] == [payout]
     assert payout in accord("payouts", "list", "stripe").out
+
+
+def test_a_charge_that_paid_several_invoices_shows_all_of_them(agreed: World, accord: Accord) -> None:
+    """It showed the first: whoever ticks off the bank's line took the others for unpaid."""
+    bills = [bill(agreed, issued_on="2026-11-18") for _ in range(12)]
+    parts = [{"invoice": one, "amount": "119.00"} for one in bills]
+    pay(agreed, bills[0], "1428.00", applications=parts)
+    accord("sync")
+    accord("sync", "--kind", "payments")
+    payout = agreed.lookalikes["stripe"].edit("payout", None, {"currency": "USD"})
+    found = accord("payouts", "show", "stripe", payout, "--json").json
+    (one,) = found["movements"]
+    papers = accord("payments", "list", "--status", "succeeded", "--json").json["documents"]
+    assert (one["amount"], one["customer"], found["unknown"]) == ("1428.00", customer_id(agreed), 0)
+    assert sorted(one["payments"]) == sorted(paper["id"] for paper in papers)
+    numbers = {paid["number"] for paid in agreed.lookalikes["stripe"].neutral("invoice").values()}
+    assert (sorted(one["invoices"]), len(numbers)) == (sorted(numbers), 12)
 
 
 def test_what_is_not_accounted_for_is_a_difference(paid: World, accord: Accord) -> None:

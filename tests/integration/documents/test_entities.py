@@ -369,6 +369,39 @@ async def test_a_database_that_was_put_back_looks_in_all_books_before_it_books_a
     assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
 
 
+async def test_a_copy_that_is_in_other_books_twice_after_a_restore_is_asked_about() -> None:
+    """Somebody had made an invoice of it, number, note and all: the first passed for the copy, unasked."""
+    world = await company(ada="us")
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    bill(world)
+    await world.next_sweep()
+    books = world.lookalikes[US]
+    (copy,) = books.neutral("invoice")
+    line = {"description": "Seats", "amount": "119.00"}
+    other = bill(world, US, line, number="BY-HAND-1", customer=next(iter(books.neutral("customer"))))
+    raw: Any = books.objects("invoice")
+    raw[other] |= {name: raw[copy][name] for name in ("PrivateNote", "DocNumber")}
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all("stripe")
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    await world.activate_all(US, EU)
+    await world.next_sweep()
+    assert booked(world) == {US: ["119.00", "119.00"], EU: []}
+    (asked,) = held(world)
+    assert (asked.connection, asked.reason, asked.detail["candidates"]) == (EU, "rejected", sorted([copy, other]))
+    assert US in str(asked.detail["problem"])
+    books.delete("invoice", other)
+    await answer(world, asked, "retry")
+    await world.next_sweep()
+    assert booked(world) == {US: ["119.00"], EU: []}
+    assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
+
+
 async def test_a_payment_whose_invoice_went_to_other_books_is_taken_there_as_a_person_answers() -> None:
     """Both were booked in the wrong books, and are void there now."""
     world = await company(ada="us")

@@ -10,7 +10,7 @@ from core.model import holds
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, failing, held
-from tests.support.paper import at_rest, bill, billing, papers, shown
+from tests.support.paper import at_rest, bill, billing, papers, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -22,9 +22,9 @@ def sell_at(world: World, invoice: str, line: dict[str, str]) -> None:
     world.lookalikes["quickbooks"].edit("invoice", invoice, {"lines": [line]})
 
 
-def closed(world: World) -> dict[str, Any]:
-    """The tie-out of the month."""
-    return world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+def closed(world: World, period: str = "2026-11") -> dict[str, Any]:
+    """The tie-out of a month."""
+    return world.db.read_now(lambda tx: tie_out(tx, world.hub, period))
 
 
 async def edited() -> tuple[World, str]:
@@ -76,6 +76,34 @@ async def test_what_a_person_accepts_is_taken_and_its_copies_are_not_overwritten
     await world.next_sweep()
     (again,) = [asked for asked in held(world) if asked.connection == "quickbooks"]
     assert again.detail["total"] == {"was": "139.00", "is": "119.00"}
+
+
+@pytest.mark.parametrize(("kind", "field"), [("invoice", "issued_on"), ("payment", "received_on")])
+async def test_a_day_that_changed_when_it_was_final_is_asked_about(kind: str, field: str) -> None:
+    """It may be of a month that is closed by now, and Stripe dates nothing anew: the months would differ, unasked."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1", issued_on="2026-11-18")
+    paid = pay(world, invoice, "119.00", "quickbooks", received_on="2026-11-20")
+    await world.next_sweep()
+    at_rest(world)
+    moved = invoice if kind == "invoice" else paid
+    world.lookalikes["quickbooks"].edit(kind, moved, {field: "2026-10-31"})
+    await world.next_sweep()
+    (one,) = held(world)
+    assert (one.connection, one.reason, one.detail["fields"]) == ("quickbooks", holds.DOCUMENT_CHANGED, [field])
+    for period in ("2026-10", "2026-11"):
+        assert [odd["remote_id"] for odd in closed(world, period)["untaken"]] == [moved], period
+    await answer(world, one, "accept")
+    (stripe,) = held(world)
+    assert (stripe.connection, stripe.reason, stripe.detail["field"]) == ("stripe", holds.REJECTED, field)
+    odd = [(one["connection"], one["kind"], one["outcome"]) for one in closed(world, "2026-10")["differences"]]
+    assert odd == [("stripe", kind, "differs")]
+    world.lookalikes["quickbooks"].edit(kind, moved, {field: one.detail[field]["was"]})
+    await world.next_sweep()
+    (back,) = [asked for asked in held(world) if asked.connection == "quickbooks"]
+    await answer(world, back, "accept")
+    at_rest(world)
+    assert is_tied(closed(world))
 
 
 async def test_a_void_invoice_that_is_open_again_is_asked_about() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from core.sync.documents.planning import Scope
+from core.sync.documents.tally import Tally
 from core.sync.documents.tie_out import is_tied
+from core.sync.documents.untaken import count_untaken
 from tests.integration.documents.test_grounds import closed
 from tests.integration.documents.test_payments_at_copies import BACK, billed
 from tests.support.acting import all_day, failing, held
@@ -44,6 +47,18 @@ async def test_an_invoice_that_was_made_of_a_copy_is_told_and_keeps_its_month_op
     assert (untaken["kind"], untaken["remote_id"]) == ("invoice", made)
     assert not is_tied(closed(world))
     assert held(world) == []
+
+
+async def test_a_dry_run_tells_of_it_too() -> None:
+    """It passed for the copy there: whoever looked before a run was told that all is taken."""
+    world, made = await another()
+    tally = Tally()
+    books, everything = world.hub.connection("quickbooks"), Scope(kinds=("invoice",), is_whole=True)
+    assert await count_untaken(world.hub, books, everything, tally) == []
+    (one,) = tally.examples
+    assert (one.outcome, one.number, one.amount) == ("fail", "BY-HAND-1", "100.00")
+    assert "take " in one.says
+    assert made in world.lookalikes["quickbooks"].objects("invoice")
 
 
 async def test_it_is_taken_once_the_mark_is_out_of_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -73,6 +74,14 @@ def test_of_a_final_document_what_is_paid_and_due_may_change_and_its_amounts_may
     assert thawed(PAYMENT, msgspec.structs.replace(PAYMENT, amount=Decimal(11))) == ["amount"]
     assert thawed(CREDIT, msgspec.structs.replace(CREDIT, applied=Decimal(0), invoice="other")) == ["invoice"]
     assert {*FROZEN} == {*STATES}
+
+
+def test_the_day_of_a_final_document_may_become_known_and_not_another_one() -> None:
+    """A payment that failed has none before it comes in; another month may be closed."""
+    for document, field in ((INVOICE, "issued_on"), (PAYMENT, "received_on"), (CREDIT, "issued_on")):
+        dated, other = (msgspec.structs.replace(document, **{field: date(2026, 11, day)}) for day in (1, 2))
+        undated = msgspec.structs.replace(document, **{field: None})
+        assert (thawed(undated, dated), thawed(dated, undated), thawed(dated, other)) == ([], [field], [field])
 
 
 def test_of_a_draft_everything_may_change() -> None:

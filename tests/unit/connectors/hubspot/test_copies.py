@@ -1073,6 +1073,29 @@ def test_a_record_that_cannot_be_kept_is_named(world: Any) -> None:
     assert [(one.id, one.field) for one in page.bad] == [("invoice:7", "hs_title")]
 
 
+@pytest.mark.parametrize(
+    "odd", [b'"properties":null', b'"properties":{"accord_ref":"\xff"}', b'"properties":{"accord_ref":"\xff\\u00e9"}']
+)
+def test_a_record_that_cannot_be_read_keeps_no_other_from_being_listed(
+    world: Any, copyist: Copyist, contact: str, odd: bytes
+) -> None:
+    """The walk stopped at it, each time: no copy behind it was looked at any more."""
+    copyist.bring(invoice(contact))
+
+    def listed(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        body = re.sub(rb'"results": ?\[', lambda found: found[0] + b'{"id":"7",' + odd + b"},", answer.body, count=1)
+        return HttpResponse(answer.status, answer.headers, body)
+
+    on(world, "/invoices", listed)
+
+    (page,) = sweep(world)
+
+    assert [one.id for one in page.sightings] == [copyist.remote_id]
+    assert [one.id for one in page.bad] == ["invoice:7"]
+    assert "could not be understood" in page.bad[0].problem
+
+
 def test_changed_copies_are_found_by_search(world: Any, copyist: Copyist, contact: str) -> None:
     """The index lags behind, so only ids count."""
     (start,) = sweep(world, "changes")

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.stripe.connector import PROVIDER
+from connectors.stripe.wire.documents import DAY_KEY
 from core.errors import BugError, ByHandError, ConfigError, RejectedError, TakenError
 from core.model.documents import (
     Application,
@@ -271,6 +272,27 @@ def test_an_open_invoice_is_not_copied_unless_the_connection_says_so(make_world:
     )  # fmt: skip
     desk.copy(payment)
     assert desk.truth("invoice", paid)["status"] == "paid"
+
+
+def test_a_copy_of_another_day_is_not_the_copy_until_it_is_void(desk: Desk) -> None:
+    """Stripe dates nothing anew, and a month is closed by days. What was told before days were noted is not judged."""
+    dated, moved = date(2026, 11, 1), date(2026, 10, 31)
+    papers: list[tuple[Any, str]] = [(invoice(issued_on=dated), "issued_on"), (part("p", "5.00"), "received_on")]
+    papers.append((note("c", "10.00", "0", applied="10.00", issued_on=dated), "issued_on"))
+    copies = [desk.copy(document) for document, _ in papers]
+    for (document, field), copy in zip(papers, copies, strict=True):
+        with pytest.raises(RejectedError, match=r"2026-11-0[13]") as refused:
+            desk.copy(msgspec.structs.replace(document, **{field: moved}), copy)
+        assert refused.value.field == field
+        undated = msgspec.structs.replace(document, **{field: None})
+        if field == "issued_on":
+            assert desk.copy(undated, copy) == copy
+    credit = msgspec.structs.replace(papers[2][0], status="void", issued_on=moved)
+    assert desk.copy(credit, copies[2]) == copies[2]
+    records = desk.world.stripe.ledger.things["payment_record"]
+    for name, record in records.items():
+        records[name] = {**record, "metadata": {k: v for k, v in record["metadata"].items() if k != DAY_KEY}}
+    assert desk.copy(msgspec.structs.replace(papers[1][0], received_on=moved), copies[1]) == copies[1]
 
 
 def test_a_setting_that_says_neither_yes_nor_no_is_refused(make_world: Callable[..., Any]) -> None:
