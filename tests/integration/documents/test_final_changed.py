@@ -11,7 +11,7 @@ from core.sync.documents.tie_out import is_tied, tie_out
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, failing, held
 from tests.support.paper import at_rest, bill, billing, papers, shown
-from tests.support.world import World
+from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
 DEARER = {**SOLD, "unit_amount": "60.00"}
@@ -76,6 +76,24 @@ async def test_what_a_person_accepts_is_taken_and_its_copies_are_not_overwritten
     await world.next_sweep()
     (again,) = [asked for asked in held(world) if asked.connection == "quickbooks"]
     assert again.detail["total"] == {"was": "139.00", "is": "119.00"}
+
+
+async def test_no_copy_is_made_of_what_was_before_that_is_answered() -> None:
+    """It was made of 119.00 at Stripe, too, where nothing final can be changed: it was wrong from the first day."""
+    world = await billing(FROM_BOOKS)
+    world.names = ("quickbooks", "hubspot")
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    sell_at(world, invoice, DEARER)
+    await world.next_sweep()
+    world.names = NAMES
+    await world.next_sweep()
+    assert shown(world, "stripe") == []
+    (one,) = held(world)
+    await answer(world, one, "accept")
+    world.clock.time += 3600
+    await world.settle()
+    assert [str(copy["total"]) for copy in shown(world, "stripe")] == ["139.00"]
 
 
 async def test_a_void_invoice_that_is_open_again_is_asked_about() -> None:
