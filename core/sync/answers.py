@@ -10,7 +10,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.match import CUSTOMERS, EXTERNAL_ID
-from core.store import connections, customers, failures, journal, mappings, observations, tombstones, work
+from core.store import connections, customers, documents, failures, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.holds import Hold
@@ -190,6 +190,9 @@ def _let_go(tx: Tx, hub: Hub, row: MappingRow, hold: Hold, actor: str) -> None:
         forget(tx, hub, row)
         parent_left(tx, hub, hub.connection(row.connection), row.record_id, hold.id)
     else:
+        if hold.reason == holds.DOCUMENT_GONE:
+            # it counts: whether what it settles adds up was not asked before
+            documents.touch(tx, row.record_id, hub.clock.now())
         wake_what_it_settles(tx, hub, row, hold.id)
         _look_again(tx, hub, hold)  # of what went back of it a person is asked all the same
 

@@ -22,6 +22,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
+from core.sync.documents.lost import asked_about
 from core.sync.documents.standing import named_of
 from core.sync.documents.untold import settle
 from core.sync.hub import Connection, Hub
@@ -104,6 +105,8 @@ def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
     papers = {name: one for name, one in documents.by_ids(tx, ids).items() if one.deleted_at is None}
     final = [one for one in papers.values() if is_final(one.document)]
     odd = {one.id: one for one in unaccounted(tx, hub, final)}
+    asked_already = _asked_already(tx, [papers[name] for name in odd])
+    odd = {name: one for name, one in odd.items() if name not in asked_already}
     resting = _resting(tx, hub, [papers[name] for name in odd])
     rows = _own(tx, papers.values())
     known = holds.of_subjects(tx, connection.name, [work.mapping_subject(row.id) for row in rows.values()])
@@ -150,6 +153,13 @@ def _resting(tx: Tx, hub: Hub, bills: Sequence[Paper]) -> set[str]:
         if not is_moving and all(one.updated_at <= until for one in (bill, *some)):
             found.add(bill.id)
     return found
+
+
+def _asked_already(tx: Tx, bills: Sequence[Paper]) -> set[str]:
+    """Those whose payments or credits are asked about where they were made: with that answer, their sums are others."""
+    about = documents.about(tx, [one.id for one in bills])
+    asked = asked_about(tx, documents.by_ids(tx, {name for some in about.values() for name in some}).values())
+    return {name for name, some in about.items() if not asked.keys().isdisjoint(some)}
 
 
 def _own(tx: Tx, bills: Iterable[Paper]) -> dict[str, MappingRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from core.errors import BugError, ByHandError, RejectedError, ReplyError
 from core.model import holds
@@ -20,6 +21,11 @@ from core.sync.documents.offering import RECREATED, is_dropped
 from core.sync.documents.standing import Copy, named_of
 from core.sync.documents.wanting import ORIGIN, Later, wanted_of
 from core.sync.hub import Connection, Hub
+
+_ASKED: Final = {
+    holds.DOCUMENT_GONE: "has it no more: whether it counts is asked",
+    holds.DOCUMENT_CHANGED: "has it otherwise: whether that counts is asked",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,10 @@ def _is_over(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
 
 
 def _wait_for_answer(tx: Tx, copy: Copy) -> None:
-    """Raise Later for a new copy of what its origin may have taken back."""
-    if copy.raw is None and asked_about(tx, [copy.paper]):
-        raise Later(f"its origin {copy.paper.origin} has it no more: whether it counts is asked", ORIGIN)
+    """Raise Later for a new copy of what its origin may have taken back, or has otherwise by now."""
+    why = asked_about(tx, [copy.paper]).get(copy.paper.id) if copy.raw is None else None
+    if why is not None:
+        raise Later(f"its origin {copy.paper.origin} {_ASKED[why]}", ORIGIN)
 
 
 def _balance_beside(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:

@@ -19,7 +19,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.accounting import QUIET_SECONDS
 from core.sync.documents.balances import KINDS, told_to_origin
-from core.sync.documents.lost import asked_about
+from core.sync.documents.lost import gone
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.offering import fresh_mappings, offerable
 from core.sync.documents.routing import Routes
@@ -86,7 +86,7 @@ class Foresight:
     def _settlers(self, invoice: Paper) -> list[Paper]:
         """What settles it. Raises where some of that is not known."""
         about = told_to_origin(self._tx, invoice)
-        lost = asked_about(self._tx, about)  # told of by nobody before that is answered
+        lost = gone(self._tx, about)  # told of by nobody before that is answered
         settlers = [one for one in about if one.id not in lost and settled_by(one.document).get(invoice.id, ZERO)]
         self._add_up(invoice, settlers)
         return settlers

@@ -23,6 +23,9 @@ _NO_INVOICE: Final = "its invoice {} is not known yet"
 OF_ERASED: Final = "its customer was erased"
 """Why a document is not taken: of the object that it names as its customer not even the id is kept."""
 
+FORGOTTEN: Final = "it carries the mark of a copy of ours, and nobody remembers of what"
+"""Why a document is not taken after a restore, while what it is a copy of was not read again."""
+
 UNCLEAR: Final = "which payment or sale it gives back is not told"
 """Why a document is not taken: a person says what is to become of it."""
 

@@ -45,7 +45,7 @@ WAITS: Final = {
     "customer": "its customer has no object there",
     "invoice": "its invoice has no object there",
     "settler": "what settled it is not known",
-    "origin": "it is not at its origin any more",
+    "origin": "its origin has it no more, or otherwise: what counts is asked",
 }
 NO_ENTITY: Final = "its entity is not known"
 IN_DOUBT: Final = "a write of it has no known outcome"

@@ -22,6 +22,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.documents.marking import (
+    FORGOTTEN,
     OF_ERASED,
     TO_BE_COPIED,
     mark_let_go,
@@ -30,7 +31,7 @@ from core.sync.documents.marking import (
     no_invoice_yet,
     unclear,
 )
-from core.sync.documents.offering import mapping_id, offer_copies
+from core.sync.documents.offering import NOTHING_TO_COPY, mapping_id, offer_copies
 from core.sync.documents.splitting import Split, split_again
 from core.sync.documents.untold import as_told, question, settle
 from core.sync.documents.waits import fields_of
@@ -78,13 +79,12 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, hub, connection, found, papers.values())
-    taken, moved = Taken(), list[Paper]()
+    copies = _copies(tx, hub, connection, found, known, papers, ties)
+    taken, moved = Taken(waits={name: why for name, why in copies.items() if why}), list[Paper]()
     fresh: list[tuple[Paper, Read]] = []
-    for one in found:
+    for one in [one for one in found if one.sighting.id not in copies]:
         mapping = known.get(one.sighting.id)
         paper = papers.get(mapping.record_id) if mapping else None
-        if _is_copy(hub, connection, one, paper):
-            continue  # a copy of ours: its own mapping, or the intent that made it, looks after it
         if wait := ties.missing(one.remote.document, paper) or _unclear(one.remote):
             taken.waits[one.sighting.id] = wait
             continue
@@ -131,11 +131,13 @@ def untaken(
     known = mappings.by_remote_ids(tx, connection.name, kind, [one.sighting.id for one in found])
     papers = documents.by_ids(tx, [one.record_id for one in known.values()])
     ties = _Ties(tx, hub, connection, found, papers.values())
+    copies = _copies(tx, hub, connection, found, known, papers, ties)
     fresh: list[tuple[Read, str]] = []
     for one in found:
         mapping, document = known.get(one.sighting.id), one.remote.document
         paper = papers.get(mapping.record_id) if mapping else None
-        if _is_copy(hub, connection, one, paper):
+        if one.sighting.id in copies:
+            fresh += [(one, copies[one.sighting.id])] if copies[one.sighting.id] else []
             continue
         if wait := ties.missing(document, paper, coming) or _unclear(one.remote):
             fresh.append((one, wait))
@@ -146,12 +148,31 @@ def untaken(
     return fresh
 
 
-def _is_copy(hub: Hub, connection: Connection, one: Read, paper: Paper | None) -> bool:
-    """Whether a remote document is a copy of one that was made elsewhere: known as such (`paper`), or by our mark."""
-    if paper is not None:
-        return paper.origin != connection.name
-    mark = parse_mark(one.remote.mark)
-    return mark is not None and mark.instance == hub.instance
+def _copies(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    found: Sequence[Read],
+    known: Mapping[str, MappingRow],
+    papers: Mapping[str, Paper],
+    ties: _Ties,
+) -> dict[str, str]:
+    """Copies of what was made elsewhere, by remote id: known as such, or by our mark; each with what it waits for.
+
+    "" for nothing: its own mapping, or the intent that made it, looks after it. After a restore there may be neither,
+    until its document is read again; and none ever, where that was deleted since the backup.
+    """
+    origins = {name: papers[row.record_id].origin for name, row in known.items() if row.record_id in papers}
+    copies = {name: "" for name, origin in origins.items() if origin != connection.name}
+    marks = {one.sighting.id: parse_mark(one.remote.mark) for one in found if one.sighting.id not in origins}
+    ours = {name: mark.mapping for name, mark in marks.items() if mark is not None and mark.instance == hub.instance}
+    remembered = mappings.by_ids(tx, list(ours.values()))
+    for one in found:
+        document = one.remote.document
+        if (name := one.sighting.id) in ours:
+            is_told = ours[name] in remembered or document.status in NOTHING_TO_COPY
+            copies[name] = "" if is_told or ties.missing(document, None) == OF_ERASED else FORGOTTEN
+    return copies
 
 
 def _unclear(remote: RemoteDocument) -> str:

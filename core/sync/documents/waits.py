@@ -19,7 +19,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
-from core.sync.documents.marking import OF_ERASED, UNCLEAR, Named, cure_in, named_in, rests, waits_for
+from core.sync.documents.marking import FORGOTTEN, OF_ERASED, UNCLEAR, Named, cure_in, named_in, rests, waits_for
 from core.sync.hub import KIND, Connection, Hub
 
 
@@ -65,6 +65,11 @@ _OF_ERASED: Final = _Cause(
     OF_ERASED,
     "nothing of an erased customer is taken in again: book by hand what is still to be booked of it",
     is_outside=True,
+)
+
+_TIED_OR_VOID: Final = (
+    "it is tied by itself once its document is read where it was made; void it here, where that is not there any more,"
+    " or take the mark out of it, and it is taken as what it is"
 )
 
 
@@ -168,6 +173,8 @@ def _other_cause(connection: Connection, row: DirtyRow, of: Named | None) -> _Ca
         return _Cause(f"its invoice {of[1]} is not known here", f"see `accord explain {of[1]}`: it is taken after that")
     if row.reason == OF_ERASED:
         return _OF_ERASED
+    if row.reason == FORGOTTEN:
+        return _Cause(FORGOTTEN, _TIED_OR_VOID)
     if cure := cure_in(row.reason):
         return _Cause(UNCLEAR, cure)
     at = datetime.fromtimestamp(row.since, UTC)

@@ -11,7 +11,7 @@ from core.sync.documents.tie_out import is_tied, tie_out
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, failing, held
 from tests.support.paper import at_rest, bill, billing, papers, pay, shown
-from tests.support.world import World
+from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
 DEARER = {**SOLD, "unit_amount": "60.00"}
@@ -104,6 +104,24 @@ async def test_a_day_that_changed_when_it_was_final_is_asked_about(kind: str, fi
     await answer(world, back, "accept")
     at_rest(world)
     assert is_tied(closed(world))
+
+
+async def test_no_copy_is_made_of_what_was_before_that_is_answered() -> None:
+    """It was made of 119.00 at Stripe, too, where nothing final can be changed: it was wrong from the first day."""
+    world = await billing(FROM_BOOKS)
+    world.names = ("quickbooks", "hubspot")
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    sell_at(world, invoice, DEARER)
+    await world.next_sweep()
+    world.names = NAMES
+    await world.next_sweep()
+    assert shown(world, "stripe") == []
+    (one,) = held(world)
+    await answer(world, one, "accept")
+    world.clock.time += 3600
+    await world.settle()
+    assert [str(copy["total"]) for copy in shown(world, "stripe")] == ["139.00"]
 
 
 async def test_a_void_invoice_that_is_open_again_is_asked_about() -> None:

@@ -73,3 +73,17 @@ async def test_a_payment_that_is_gone_at_its_origin_is_not_told_elsewhere_while_
     told = [one["amount"] for one in shown(world, "stripe", "payment") if one["status"] == "succeeded"]
     assert told == ["119.00"]
     assert [(one.connection, one.reason) for one in held(world)] == [("quickbooks", "document_gone")]
+
+
+async def test_of_an_invoice_whose_credit_is_gone_only_the_credit_is_asked_about() -> None:
+    """That more of it was known of than its origin had settled was asked beside it, for as long as nobody answered."""
+    world, _, _ = await credited_and_taken_back()
+    for _ in range(2):
+        await an_hour_later(world)
+    (asked,) = [one for one in held(world) if one.connection == "quickbooks"]
+    assert asked.reason == "document_gone"
+    world.clock.time += 5 * 86_400
+    await answer(world, asked, "leave")
+    for _ in range(2):
+        await an_hour_later(world)
+    assert [one.reason for one in held(world) if one.connection == "quickbooks"] == ["unaccounted"]

@@ -13,11 +13,12 @@ from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.store.database import Database
 from core.store.tables import MAPPINGS
+from core.sync.documents.waits import Wait, read_waits
 from core.sync.restoring import begin_observing
 from tests.integration.documents.test_copies_at_stripe import LINE, booking
 from tests.support.acting import answer, failing, held
 from tests.support.crashes import Crash, copy_sqlite
-from tests.support.paper import at_rest, bill, billing, pay, shown, stripe_to_books, with_documents
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -312,3 +313,44 @@ async def test_a_copy_that_search_does_not_show_yet_is_not_made_again_when_its_d
 
 def _numbers(world: World) -> Counter[str]:
     return Counter(one["number"] for one in shown(world, "quickbooks"))
+
+
+async def test_a_copy_whose_document_was_deleted_since_the_backup_is_told_of() -> None:
+    """Nobody remembered it, and what was to be taken there passed over it: Stripe's customer could pay it for ever.
+
+    One whose document is still there is tied again, and is no question.
+    """
+    policies = {
+        "quickbooks": DocumentPolicy(originates=KINDS),
+        "stripe": DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE),
+    }
+    world = await billing(
+        with_documents(policies, {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}, {})
+    )
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    deleted = bill(world, "quickbooks", LINE, number="Q-1")
+    bill(world, "quickbooks", LINE, number="Q-2")
+    await world.next_sweep()
+    (copy,) = [name for name, one in world.lookalikes["stripe"].neutral("invoice").items() if one["number"] == "Q-1"]
+    world.lookalikes["quickbooks"].delete("invoice", deleted)
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all()
+    for _ in range(3):
+        await world.next_sweep()
+        await world.settle(patience=7200.0)
+    assert held(world) == []
+    assert failing(world) == []
+    (wait,) = _waiting_invoices(world)
+    assert (wait.connection, wait.remote_id, wait.number) == ("stripe", copy, "Q-1")
+    assert "nobody remembers of what" in wait.why
+    world.lookalikes["stripe"].edit("invoice", copy, {"status": "void"})
+    await world.next_sweep()
+    assert _waiting_invoices(world) == []
+
+
+def _waiting_invoices(world: World) -> list[Wait]:
+    return [one for one in world.db.read_now(lambda tx: read_waits(tx, world.hub, None)) if one.kind == "invoice"]
