@@ -8,6 +8,7 @@ from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault
 from tests.integration.documents.test_batches import settled
 from tests.integration.sync.test_found_by_simulation import weather
+from tests.support.acting import held
 from tests.support.crashes import Crash
 from tests.support.paper import at_rest, bill, billing, pay, shown
 from tests.support.world import World
@@ -59,6 +60,23 @@ async def test_a_payment_is_not_booked_twice_when_the_last_of_several_tries_land
     assert [one["amount"] for one in shown(world, BOOKS, "payment")] == ["50.00"]
     assert [one["due"] for one in shown(world, BOOKS)] == ["69.00"]
     at_rest(world)
+
+
+async def test_a_payment_that_lands_after_it_was_looked_for_and_made_again_is_asked_about() -> None:
+    """Two carry one mark then, and the copy is known: what is due of the invoice in the books tells of the other."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+    path = r"/payment\?requestid"
+    weather(world, BOOKS, Fault(kind="slow", method="POST", path=path, count=4, seconds=2_700.0))
+    waits_it_out(world)
+    await long_after(world)
+    assert len(shown(world, BOOKS, "payment")) == 1
+    await long_after(world)
+    assert [one["due"] for one in shown(world, BOOKS)] == ["19.00"]
+    (asked,) = held(world)
+    assert (asked.reason, asked.detail["others"]) == ("balance_differs", ["payment 3 of 50.00 USD, 2026-11-20"])
 
 
 async def paid_in_parts() -> World:
