@@ -22,6 +22,8 @@ class Outcome:
     mappings: list[MappingRow] = field(default_factory=list)
     intents: list[tuple[DirtyRow, Intent]] = field(default_factory=list)
     done: list[DirtyRow] = field(default_factory=list)
+    in_order: list[str] = field(default_factory=list)
+    """Other subjects of what is done: an object may have failed under its own name, and work by its customer's."""
     spent: list[tuple[str, str]] = field(default_factory=list)
     """(subject, field) of answers that were carried out."""
     placed: dict[str, str | None] = field(default_factory=dict)

@@ -188,7 +188,8 @@ def commit_written(
     mappings.update(tx, [mapping])
     _remember(tx, connection, intent, seen, customer.id, now)
     known = _settle_questions(tx, hub, connection, row, mapping, pairs, drafts)
-    failures.resolve(tx, connection.name, [work.mapping_subject(mapping.id), row.subject])
+    subjects = {work.mapping_subject(mapping.id), work.remote_subject(remote.id), row.subject}
+    failures.resolve(tx, connection.name, subjects)
     if intent.action == "create" or PARENT in intent.wanted:
         got_place(tx, hub, connection, mapping, customer, row.trace)
     work.carried_out(tx, connection.name, row)

@@ -11,7 +11,7 @@ from core.model.decide import Verdict
 from core.model.family import PARENT, Kin, without
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.store import connections, customers, intents, journal, mappings, observations, work
+from core.store import connections, customers, failures, intents, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -282,6 +282,8 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
         look_at_whole(tx, connection, case.mapping, intent.wanted, case.row.trace, now)
     else:
         outcome.done.append(case.row)
+        if case.found:
+            outcome.in_order += [case.subject, work.remote_subject(case.found.observation.remote_id)]
 
 
 def _replaced(tx: Tx, case: Case, after: Customer) -> bool:
@@ -339,6 +341,7 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     hold_rows.spend(tx, connection.name, outcome.spent)
     intents.insert(tx, [intent for _, intent in outcome.intents])
     dealt_with(tx, connection, outcome.done)
+    failures.resolve(tx, connection.name, outcome.in_order)
     trace = outcome.held[0].trace if outcome.held else ""
     placed(tx, hub, connection, outcome.placed, trace)
     look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)

@@ -16,7 +16,7 @@ import pytest
 from connectors.stripe.connector.copies import Copies
 from core.sandbox.faults import FaultKind
 from tests.support.crash_acts import ORIGINS
-from tests.support.crash_documents import JOBS, STRIKES, DocumentMatrix, Reached
+from tests.support.crash_documents import JOBS, STRIKES, DocumentMatrix, Reached, requests_of
 from tests.support.crash_jobs import FAULTS
 
 pytestmark = pytest.mark.anyio
@@ -46,8 +46,7 @@ def strikes() -> list[Struck]:
     every = [
         (mirror, job, step, path, nth, kind)
         for mirror, job in pairs()
-        for step in JOBS[job].steps[mirror]
-        for path, nth in STRIKES[mirror][step]
+        for step, path, nth in requests_of(mirror, job)
         for kind in FAULTS
         if kind is not None
     ]

@@ -43,6 +43,8 @@ COLLECTS: Mapping[str, Mapping[str, Any]] = {
 ENTITY = "metadata.entity"
 GRACE = "Grace Hopper"
 """The contact who is billed instead."""
+FIRM = "Hopper & Co"
+"""The company that is billed instead."""
 
 
 def config_for(mirror: str, *, has_entities: bool = False, has_contacts: bool = False) -> AccordConfig:
@@ -240,6 +242,25 @@ async def recontact(side: Side) -> None:
     await run_lane(world, "hubspot")
 
 
+async def rehome(side: Side) -> None:
+    """A person says that another company of HubSpot's is the customer: the copy goes to it, and off the former one."""
+    world, hubspot = side.world, side.world.lookalikes["hubspot"]
+    (copy,) = hubspot.neutral("invoice")
+    (old,) = [str(one.remote_id) for one in mapped(world, "hubspot") if not one.part and one.state == "live"]
+    (contact,) = [str(one.remote_id) for one in mapped(world, "hubspot") if one.part]
+    (new,) = [name for name, one in world.neutral("hubspot").items() if one["name"] == FIRM]
+    (owner,) = everybody(world)
+
+    def exchange(tx: Tx) -> None:
+        unlink(tx, world.hub, owner.external_id, "hubspot", remote_id=old, actor="ann", trace="t")
+        link(tx, world.hub, owner.external_id, "hubspot", new, actor="ann", trace="t")
+
+    hubspot.edit("customer", contact, {"email": ""})  # let go of with its company, it would keep the address
+    world.db.run_now(exchange)
+    _look_at(world, copy)
+    await run_lane(world, "hubspot")
+
+
 def _applied(one: Payment, amount: str) -> Payment:
     return replace(one, applications=(replace(one.applications[0], amount=Decimal(amount)),))
 
@@ -280,6 +301,13 @@ async def another_contact(side: Side) -> None:
     """An invoice, copied, and a contact that is nobody's yet."""
     await invoice(side)
     side.world.lookalikes["hubspot"].edit("customer", None, {"name": GRACE})
+    await side.follow()
+
+
+async def another_company(side: Side) -> None:
+    """An invoice, copied, and a company that is nobody's yet."""
+    await invoice(side)
+    side.world.lookalikes["hubspot"].edit("customer", None, {"name": FIRM, "customer_type": "company"})
     await side.follow()
 
 

@@ -27,6 +27,7 @@ from tests.support.crash_acts import (
     a_draft,
     a_payment,
     a_rest,
+    another_company,
     another_contact,
     apply_the_rest,
     belong,
@@ -41,6 +42,7 @@ from tests.support.crash_acts import (
     payment,
     recontact,
     refund,
+    rehome,
     split,
     two_invoices,
     uncredit,
@@ -74,6 +76,8 @@ class Job:
     """Whether the books are one entity's, and the customer is nobody's before."""
     has_contacts: bool = False
     """Whether the customer is a company at HubSpot, with a billing contact."""
+    also: tuple[tuple[str, int], ...] = ()
+    """Requests of its first step that no other job's make."""
 
 
 MADE = {
@@ -117,6 +121,10 @@ JOBS: Mapping[str, Job] = {
         long_invoice, nothing, {"hubspot": ("create invoice", "add_lines invoice", "update invoice")}, lines=LONG
     ),
     "untie": Job(untie, invoice, {"hubspot": ("tie invoice",)}),
+    "rehome": Job(
+        rehome, another_company, {"hubspot": ("tie invoice",)}, has_contacts=True,
+        also=((r"/invoices/companies/batch/labels/archive", 1),),
+    ),
     "collect": Job(
         collect, invoice, {**dict.fromkeys(COLLECTS, ("update invoice",)), "hubspot": ("unbill invoice",)}
     ),
@@ -138,7 +146,7 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     },
     "hubspot": {
         "create invoice": ((r"/line_items/batch/upsert", 1), (r"/invoices/batch/create", 1)),
-        "tie invoice": ((r"/invoices/contacts/batch/create", 1),),
+        "tie invoice": ((r"/invoices/(contacts|companies)/batch/create", 1),),
         "tie_contact invoice": (
             (r"/invoices/contacts/batch/labels/archive", 1),
             (r"/invoices/contacts/batch/create", 1),
@@ -164,6 +172,13 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     },
 }
 """The requests of each step: a pattern, and which of those that match it."""
+
+
+def requests_of(mirror: str, job: str) -> list[tuple[str, str, int]]:
+    """Each step of a job at a system with each of its requests."""
+    first, one = JOBS[job].steps[mirror][0], JOBS[job]
+    told = [(step, path, nth) for step in one.steps[mirror] for path, nth in STRIKES[mirror][step]]
+    return told + [(first, path, nth) for path, nth in one.also]
 
 
 # ---- dying -----------------------------------------------------------------------------------------

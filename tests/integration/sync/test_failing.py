@@ -14,7 +14,7 @@ from core.store.failures import Failure
 from core.store.inbox import Letter
 from core.store.work import DirtyRow
 from core.sync.failing import Trouble, record_trouble
-from tests.support.acting import failing
+from tests.support.acting import change, everybody, failing, mapped
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +171,32 @@ async def test_an_address_that_hubspot_does_not_know_is_the_connections_trouble(
     await world.settle(patience=7200.0)
     assert [one["phone"] for one in world.neutral("hubspot").values()] == ["+49301111111"]
     assert world.db.read_now(lambda tx: connections.get(tx, "hubspot")).error == ""
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_an_object_that_was_given_up_stands_as_failed_no_more_once_its_customer_is_in_order(
+    *, is_written: bool
+) -> None:
+    """It failed by its webhook, and was mended by its customer: the failure was told for ever."""
+    world = World()
+    ada = world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    subject = work.remote_subject(ada)
+    world.db.run_now(lambda tx: work.mark(tx, "stripe", [subject], reason="webhook", trace="t", now=0.0))
+
+    def fail_once(tx: Tx) -> None:
+        (row,) = work.of_subjects(tx, "stripe", [subject]).values()
+        record_trouble(tx, world.hub, world.hub.connections["stripe"], {row: BROKEN})
+
+    for _ in range(world.timing.attempts_before_dead):
+        world.db.run_now(fail_once)
+    assert [(one.subject, one.state) for one in failing(world)] == [(subject, "dead")]
+    if is_written:
+        (one,) = everybody(world)
+        await change(world, one.external_id, phone="+49301111111")
+    else:
+        (row,) = mapped(world, "stripe")
+        mine = [work.mapping_subject(row.id)]
+        world.db.run_now(lambda tx: work.mark(tx, "stripe", mine, reason="test", trace="t", now=0.0))
+        await world.settle()
+    assert failing(world) == []
