@@ -25,8 +25,15 @@ TEMPLATE: Final = ROOT / "scripts" / "template"
 STANDS_FOR_THE_NAME: Final = "acme"
 # shorter than a connection's name may be: it is in class names, and lines have an end
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
-_TAKEN: Final = ("registry", "hold", "sandbox", "http")
-"""Words that accord.toml, the files in var or a class of the shared client stand for already."""
+_TAKEN: Final = {
+    "registry": "in accord.toml it is Accord's own store",
+    "hold": "in accord.toml it is a question for a person",
+    "sandbox": "it is the built-in look-alikes",
+    "http": "it is the shared client",
+    **dict.fromkeys(("core", "config", "connectors", "jobs", "scripts", "tests"), "it is a package of Accord's"),
+    "test": "its tests could not be told from all others",
+}
+"""What cannot be a provider's name, and why."""
 
 
 def write(name: str) -> list[Path]:
@@ -52,8 +59,9 @@ def _check(name: str, folders: Sequence[Path]) -> None:
     if not _NAME.fullmatch(name):
         limit = "1 to 16 of a-z and 0-9, a letter first"
         raise InvalidInputError(f"{name!r} can be no folder, class and connection at once", field="NAME", limit=limit)
-    if keyword.iskeyword(name) or name in _TAKEN:
-        raise InvalidInputError(f"{name!r} means something else already", field="NAME", cure=f"take another; {cure}")
+    if why := "it is a word of Python" if keyword.iskeyword(name) else _TAKEN.get(name):
+        problem = f"{name!r} means something else already: {why}"
+        raise InvalidInputError(problem, field="NAME", cure=f"take another; {cure}")
     for one in folders:
         if one.exists():
             problem = f"{one.relative_to(ROOT)} is there already"

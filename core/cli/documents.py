@@ -205,9 +205,15 @@ def _draw_ageing(screen: Screen, found: Mapping[str, Any]) -> None:
 
 def _draw_grounds(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
     """What it rests on: a line for each connection, and what is the matter with those that are not sound."""
-    names = ("connection", "state", "error_code", "listed_at", "changes_at")
     heads = ("connection", "state", "error", "listed in full (UTC)", "changes read (UTC)")
-    screen.table(heads, [[one[name] for name in names] for one in found], title="rests on", whole="connection")
+    rows = [
+        (
+            one["connection"], one["state"], one["error_code"],
+            one["listed_at"] or ("never" if one["is_listed"] else "nothing to list"), one["changes_at"] or "never",
+        )
+        for one in found
+    ]  # fmt: skip
+    screen.table(heads, rows, title="rests on", whole="connection")
     for one in found:
         for problem in one["problems"]:
             screen.line(f"{one['connection']}: {problem}", "red")

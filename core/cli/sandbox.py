@@ -28,7 +28,7 @@ def serve(
 ) -> int:
     """Serve look-alikes until Ctrl-C.
 
-    Stripe, HubSpot and QuickBooks over real HTTP; says how to point Accord at them.
+    One of each provider that has one, over real HTTP; says how to point Accord at them.
     """
     from core.cli.sandbox_serve import World, serve_until_stopped
 

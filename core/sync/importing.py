@@ -77,6 +77,7 @@ def _step(row: Row, current: Customer | None) -> tuple[Step | None, list[Invalid
     after = {name: value for name, value in {**before, **values}.items() if not blank(value)}
     check_room(before, after)
     if current is None:
+        registry.check_any(after)
         return Step(row=row, kind="create", changes=changes, after=after), []
     if changes and row.version not in (None, current.version):
         problem = f"the customer is at version {current.version}, not {row.version}"

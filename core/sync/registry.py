@@ -124,6 +124,7 @@ def create(tx: Tx, hub: Hub, external_id: str, values: Mapping[str, object], *, 
     if customers.by_external_ids(tx, [wanted]):
         problem = f"{wanted!r} is taken by another customer"
         raise InvalidInputError(problem, field="external_customer_id", limit="unique", cure="update that one")
+    check_any(fields)
     check_room({}, fields)
     check_parent(tx, wanted, fields.get(PARENT))
     now = hub.clock.now()
@@ -140,6 +141,13 @@ def create(tx: Tx, hub: Hub, external_id: str, values: Mapping[str, object], *, 
         tx, hub, one, "create", {name: (None, value, "entered by hand") for name, value in fields.items()}, actor, trace
     )
     return one
+
+
+def check_any(fields: Fields) -> None:
+    """Refuse a new customer of whom nothing is known: nobody could tell who that is, in no system."""
+    if not fields:
+        cure = "give one field a value, such as name"
+        raise InvalidInputError("a new customer has no field with a value", field="fields", limit="one", cure=cure)
 
 
 def update(

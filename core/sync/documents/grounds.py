@@ -26,7 +26,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """One connection. Times are UTC; "" is never.
 
     `listed_at`: since when all documents that originate there were listed in full, or all copies looked at that no feed
-    tells of. `changes_at`: up to when its changes were read. `problems`: why nothing can be said by it.
+    tells of. `is_listed`: whether there are any to list. `changes_at`: up to when its changes were read. `problems`:
+    why nothing can be said by it.
     """
 
     connection: str
@@ -37,6 +38,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     paused_until: str = ""
     listed_at: str = ""
+    is_listed: bool = False
     changes_at: str = ""
     is_sound: bool
     problems: tuple[str, ...] = ()
@@ -89,7 +91,7 @@ def _zone_of(connection: Connection | None) -> tzinfo:
 
 def _ground(connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float) -> Ground:
     policy = connection.policy.documents
-    read_at, listed_at = cursors[KIND, "changes"].started_at, _listed_at(connection, cursors)
+    read_at, listings = cursors[KIND, "changes"].started_at, _listings(connection, cursors)
     problems = [*_standing(row, now), *_reading(connection, cursors, needed)]
     return Ground(
         connection=row.name,
@@ -99,7 +101,8 @@ def _ground(connection: Connection, row: ConnectionRow, cursors: Cursors, now: f
         error_code=row.error_code,
         error=row.error,
         paused_until=_moment(row.paused_until if (row.paused_until or 0.0) > now else None),
-        listed_at=_moment(listed_at),
+        listed_at=_moment(min(listings, default=0.0) or None),
+        is_listed=bool(listings),
         changes_at=_moment(read_at),
         is_sound=not problems,
         problems=tuple(problems),
@@ -144,12 +147,12 @@ def _unfed(connection: Connection) -> list[str]:
     return [kind for kind in connection.policy.documents.mirrors if not specs[kind].feeds]
 
 
-def _listed_at(connection: Connection, cursors: Cursors) -> float | None:
-    """The oldest of its complete looks; None when one is still to be."""
+def _listings(connection: Connection, cursors: Cursors) -> list[float]:
+    """When each of its complete looks was; 0 for one that is still to be."""
     policy, specs = connection.policy.documents, connection.manifest.documents
     times = [cursors[kind, "full"].completed_at for kind in policy.originates if specs[kind].lists]
     times += [cursors[kind, LOOK].completed_at for kind in _unfed(connection)]
-    return min((one or 0.0 for one in times), default=0.0) or None
+    return [one or 0.0 for one in times]
 
 
 def _absent(row: ConnectionRow, cursors: Cursors, needed: float) -> Ground:

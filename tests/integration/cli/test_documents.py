@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.ports import HttpRequest, HttpResponse
 from core.store import tables as tables_
 from tests.integration.cli.conftest import Accord, customer_id
-from tests.support.paper import LINE, bill, pay, shown
+from tests.support.paper import LINE, bill, pay, shown, stripe_to_books
 from tests.support.world import NAMES, World
 
 
@@ -128,6 +128,14 @@ def test_a_period_is_tied_out(billed: World, accord: Accord) -> None:
     assert "not equal" in accord("close", "2026").out
     odd = accord("close", "yesterday", "--json")
     assert (odd.code, odd.error["field"]) == (1, "period")
+
+
+def test_a_close_says_never_only_of_what_is_to_be_listed(world: World, accord: Accord) -> None:
+    """Books that take copies only have nothing to list; a blank there looked as if nobody had ever read them."""
+    world.config = stripe_to_books()
+    lines = [line.split() for line in accord("close", "2026-11").out.splitlines()]
+    shown = {line[0]: " ".join(line[2:]) for line in lines if line[1:2] == ["observing"]}
+    assert shown == {"quickbooks": "nothing to list never", "stripe": "never never"}
 
 
 def test_a_period_can_be_closed_over_what_was_never_to_be_copied(billed: World, accord: Accord) -> None:

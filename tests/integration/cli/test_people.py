@@ -153,6 +153,14 @@ def test_a_customer_entered_by_hand_reaches_every_system(agreed: World, accord: 
     assert (taken.code, taken.error["limit"]) == (1, "unique")
 
 
+def test_nobody_is_entered_by_an_id_alone(agreed: World, accord: Accord) -> None:
+    """A slip of the hand made an empty customer; `update` without a field is refused, too."""
+    for empty in ([], ["--set", "name="]):
+        refused = accord("customers", "create", "C-1", *empty, "--json")
+        assert (refused.code, refused.error["field"]) == (1, "fields")
+    assert agreed.db.read_now(customers.count) == 1
+
+
 def test_customers_are_listed_page_by_page_and_searched(agreed: World, accord: Accord) -> None:
     """Many customers, few at once."""
     for number in range(4):

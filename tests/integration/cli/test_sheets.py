@@ -35,8 +35,8 @@ def put(world: World, external_id: str, fields: dict[str, Any]) -> None:
     """A customer as a provider's words made it: by no rule of ours."""
 
     def work(tx: Tx) -> None:
-        one = registry.create(tx, world.hub, external_id, {}, actor="test", trace="t")
-        registry.put(tx, world.hub, one, fields, actor="test", trace="t", action="edit")
+        one = registry.create(tx, world.hub, external_id, {"name": "Nobody"}, actor="test", trace="t")
+        registry.put(tx, world.hub, one, {"name": None, **fields}, actor="test", trace="t", action="edit")
 
     world.db.run_now(work)
 
@@ -120,13 +120,14 @@ def test_every_bad_row_is_told_and_nothing_is_written(world: World, accord: Acco
         "C-1,,x@example.test,,\n"
         ",,x@example.test,,\n"
         "C-4,,only,three\n"
-        "C-5,one,,,\n",
+        "C-5,one,,,\n"
+        "C-6,,,(blank),\n",
     )
     result = accord("customers", "import", file, "--json")
     told = [(one["line"], one["external_customer_id"], one["field"]) for one in result.json["bad"]]
     assert told == [
         (3, "C-2", "email"), (3, "C-2", "name"), (3, "C-2", "currency"), (5, "C-1", "external_customer_id"),
-        (6, "", "external_customer_id"), (7, "", "row"), (8, "C-5", "version"),
+        (6, "", "external_customer_id"), (7, "", "row"), (8, "C-5", "version"), (9, "C-6", "fields"),
     ]  # fmt: skip
     assert all(one["problem"] for one in result.json["bad"])
     assert (result.code, result.json["not_written"], everything(world)) == (1, 1, before)
@@ -195,7 +196,7 @@ def test_circles_and_children_of_bad_rows_are_refused(world: World, accord: Acco
     file = sheet(
         tmp_path,
         "external_customer_id,parent,email\na,b,\nx,y,\ny,x,\nself,self,\nchild,bad,\ngrand,child,\nbad,,nonsense\n"
-        "lost,nobody,\nfine,top,\ntop,,\n",
+        "lost,nobody,\nfine,top,\ntop,,top@example.test\n",
     )
     result = accord("customers", "import", file, "--skip-bad", "--json")
     told = {one["line"]: one["field"] for one in result.json["bad"]}
@@ -204,7 +205,7 @@ def test_circles_and_children_of_bad_rows_are_refused(world: World, accord: Acco
         "a": {"name": "A"},
         "b": {"name": "B", "parent": "a"},
         "fine": {"parent": "top"},
-        "top": {},
+        "top": {"email": "top@example.test"},
     }
 
 

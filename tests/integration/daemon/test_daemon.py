@@ -159,14 +159,14 @@ def test_trouble_with_the_disk_is_503_until_it_is_over(systems: Systems, start: 
     try:
         assert daemon.deliver("quickbooks", good.body, good.headers).status == 503
         assert eventually(lambda: daemon.call("GET", "/readyz").status == 503)
-        entered = daemon.call("POST", "/v1/customers", {"external_customer_id": "ada"})
+        entered = daemon.call("POST", "/v1/customers", {"external_customer_id": "ada", "name": "Ada"})
         assert (entered.status, entered.json["code"]) == (503, "storage")
         assert daemon.call("GET", "/healthz").status == 200
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
     assert eventually(lambda: daemon.call("GET", "/readyz").status == 200)
     assert daemon.deliver("quickbooks", good.body, good.headers).status == 200
-    assert daemon.call("POST", "/v1/customers", {"external_customer_id": "ada"}).status == 201
+    assert daemon.call("POST", "/v1/customers", {"external_customer_id": "ada", "name": "Ada"}).status == 201
     assert daemon.stop() == 0
 
 
@@ -194,7 +194,7 @@ def test_a_database_that_is_moved_away_acknowledges_nothing(systems: Systems, st
     file = systems.folder / "var" / "accord.sqlite3"
     file.rename(file.with_name("away"))
     assert daemon.deliver("quickbooks", good.body, good.headers).status == 503
-    entered = daemon.call("POST", "/v1/customers", {"external_customer_id": "ada"})
+    entered = daemon.call("POST", "/v1/customers", {"external_customer_id": "ada", "name": "Ada"})
     assert (entered.status, entered.json["code"]) == (503, "storage")
     assert eventually(lambda: "moved away" in daemon.call("GET", "/readyz").json.get("detail", ""))
     assert not file.exists()

@@ -101,6 +101,8 @@ class TestNewConnector:
         ("a" * 17, "1 to 16"),
         ("class", "another"),
         ("registry", "another"),
+        ("core", "it is a package of Accord's"),
+        ("test", "its tests could not be told"),
         ("stripe", "is there already"),
     ],
 )

@@ -19,7 +19,7 @@ ODD_IDS = ["a/b c:ä", "a%2Fb", "x/mappings", "100%", "?#&=+", "山田 太郎", 
 
 async def enter(api: httpx.AsyncClient, external_id: str, **fields: object) -> dict[str, object]:
     """Enter one customer."""
-    answer = await api.post("/v1/customers", json={"external_customer_id": external_id, **fields})
+    answer = await api.post("/v1/customers", json={"external_customer_id": external_id, "name": "Ada", **fields})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -88,6 +88,16 @@ async def test_a_repeated_create_with_its_key_gets_the_first_answer(api: httpx.A
     assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
     unkeyed = await api.post("/v1/customers", json=ADA)
     assert (unkeyed.status_code, unkeyed.json()["field"]) == (422, "external_customer_id")
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": "  ", "phone": None}])
+async def test_a_customer_of_whom_nothing_is_known_is_not_entered(
+    api: httpx.AsyncClient, fields: dict[str, object]
+) -> None:
+    """It stood in the registry for ever, and could not be told from any other one."""
+    refused = await api.post("/v1/customers", json={"external_customer_id": "ada", **fields})
+    assert (refused.status_code, refused.json()["field"]) == (422, "fields")
+    assert (await api.get("/v1/customers")).json()["data"] == []
 
 
 async def test_a_refused_create_leaves_its_key_free(api: httpx.AsyncClient) -> None:

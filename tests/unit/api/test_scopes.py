@@ -27,7 +27,7 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 BODIES: Mapping[str, Any] = {
-    "POST /v1/customers": {"external_customer_id": "new"},
+    "POST /v1/customers": {"external_customer_id": "new", "name": "New"},
     "PATCH /v1/customers/{external_customer_id}": {"name": "Ada"},
     "POST /v1/connections/{name}/activate": {"digest": "0"},
     "POST /v1/syncs": {"connection": "stripe", "what": "changes"},
