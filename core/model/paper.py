@@ -87,6 +87,7 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `by_hand`: how much of which of its amounts a person has booked there, of `refunded` say; in its currency.
     `origin`: the connection that it comes from. `closed_through`: the last day of these books that is closed.
+    `known_at`: when the registry learned what the document says by now, in seconds since 1970.
     `customer_currency`: that of its customer there, of a copy that is to be made; "" where nobody has seen one.
     `parts`: the objects there that its customer is made of besides its own; None where what is there stays as it is.
     """
@@ -96,6 +97,7 @@ class WantedDocument(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     by_hand: Mapping[str, Decimal] = {}
     closed_through: date | None = None
+    known_at: float = 0.0
     customer_currency: str = ""
     parts: tuple[str, ...] | None = None
 

@@ -85,7 +85,9 @@ def refunded(ledger: Ledger, record: Thing, form: Form) -> Thing:
         raise RefusedError("You can refund only up to the remaining amount of the payment.", param="amount[value]")
     back = {**amount, "value": record["amount_refunded"]["value"] + amount["value"]}
     references = [*record.get("refund_references", ()), reference]
-    return {**record, "amount_refunded": back, "refund_references": references}
+    told = [integer_in(_dict(form["refunded"]).get("refunded_at"), "refunded")] if "refunded" in form else []
+    times = [*record.get("refund_times", ()), *told]
+    return {**record, "amount_refunded": back, "refund_references": references, "refund_times": times}
 
 
 def attachable(ledger: Ledger, invoice: Thing, record: Thing) -> int:

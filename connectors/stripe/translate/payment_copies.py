@@ -159,7 +159,9 @@ def _refund(
         (record.amount.value if len(there) > 1 else back) - was for (_, record), was in zip(there, known, strict=True)
     ]
     place = next(place for place, amount in enumerate(left) if amount > 0)
-    at = days.seconds_of(payment.received_on) if payment.received_on else ""
+    came_in = days.seconds_of(payment.received_on) if payment.received_on else "0"
+    # on which day it went back nobody tells: by this one, and not on that of the payment, whose month may be closed
+    at = str(max(int(wanted.known_at), int(came_in)))
     # the reference is unique at Stripe: the same refund is never reported twice, whatever became of its key
     reference = f"{wanted.mark}.{there[place][1].id}.{known[place]}"
     body = _refunded(payment, there[place][1], left[place], reference, at)

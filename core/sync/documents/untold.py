@@ -88,8 +88,9 @@ def settle(
 
 def _others(tx: Tx, connection: Connection, paper: Paper, untold: Untold) -> list[Paper]:
     """The other documents that the same money was for."""
-    found = documents.named(tx, paper.kind, untold.of)
-    return [one for one in found if one.origin == connection.name and one.id != paper.id]
+    # all of them: one that is left out may be the one that is asked about, or that it was booked for
+    found = documents.numbered(tx, [untold.of])
+    return [one for one in found if (one.kind, one.origin) == (paper.kind, connection.name) and one.id != paper.id]
 
 
 def _is_asked(tx: Tx, connection: Connection, rows: Sequence[MappingRow]) -> bool:

@@ -80,6 +80,7 @@ def wanted_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, to_come: ToC
         origin=copy.paper.origin,
         by_hand=by_hand.booked(copy.mapping),
         closed_through=connection.closing.through,
+        known_at=copy.paper.updated_at,
         customer_currency="" if copy.mapping.remote_id else _currency(tx, connection, copy, customers, to_come),
         parts=_parts(tx, connection, copy.paper.customer_id),
     )

@@ -46,6 +46,16 @@ def closed(world: World) -> dict[str, Any]:
     return world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
 
 
+async def test_what_went_back_of_a_charge_of_many_invoices_is_asked_about_once_and_names_them_all() -> None:
+    """Whoever answered each of the questions would have booked the same money again and again."""
+    world = await billing()
+    bills = [bill(world) for _ in range(25)]
+    pay(world, bills[0], "2975.00", applications=[{"invoice": one, "amount": "119.00"} for one in bills])
+    await world.next_sweep()
+    await refund(world, papers(world, "payment")[0].remote_id, "19.00")
+    assert asked(world).detail["invoices"] == sorted(one.called for one in papers(world))
+
+
 async def test_a_part_that_went_back_is_asked_about_once_and_the_rest_goes_on() -> None:
     """Each of the payments failed, again every day, and there was nothing that anybody could answer."""
     world, payment = await paid_together()

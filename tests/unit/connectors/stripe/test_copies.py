@@ -559,6 +559,23 @@ def test_refunds_of_a_payment_are_reported_once_each(desk: Desk) -> None:
         desk.copy(payment, remote_id)
 
 
+def test_a_refund_is_reported_as_of_when_it_became_known(desk: Desk) -> None:
+    """It was dated as the payment was, in a month that may be closed by now; before the payment none goes back."""
+    desk.copy(invoice())
+    payment = part("p1", "50.00", received_on=date(2026, 9, 30))
+    remote_id = desk.copy(payment)
+    known = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 9, 1, 9, tzinfo=UTC)
+    for back, moment in zip(("10.00", "20.00"), known, strict=True):
+        wanted = desk.wanted(msgspec.structs.replace(payment, refunded=Decimal(back)), remote_id)
+        wanted = msgspec.structs.replace(wanted, known_at=moment.timestamp())
+        step = desk.documents.step(wanted, desk.raw("payment", remote_id))
+        assert step is not None
+        desk.write(wanted, step, remote_id)
+    (record,) = desk.world.stripe.ledger.things["payment_record"].values()
+    days = [datetime.fromtimestamp(one, UTC).date() for one in record["refund_times"]]
+    assert days == [date(2026, 11, 20), date(2026, 9, 30)]
+
+
 def test_a_voided_credit_note_is_voided(desk: Desk) -> None:
     """Its invoice is due again."""
     remote_id = desk.copy(invoice())
