@@ -175,12 +175,17 @@ class Daemon:
     def _signals(self) -> Iterator[None]:
         """The first signal asks to stop; a second one ends the process, which is safe at any line."""
         loop = asyncio.get_running_loop()
-        for one in (signal.SIGTERM, signal.SIGINT):
+        taken = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # whoever means it to read a file again would find a daemon that ended without a line in its log;
+            # where it is ignored (nohup), the terminal may close
+            taken.append(signal.SIGHUP)
+        for one in taken:
             loop.add_signal_handler(one, self._stop.set)
         try:
             yield
         finally:
-            for one in (signal.SIGTERM, signal.SIGINT):
+            for one in taken:
                 loop.remove_signal_handler(one)
 
     # ---- work ----

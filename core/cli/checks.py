@@ -14,7 +14,7 @@ import msgspec
 from core.abilities import Examiner
 from core.cli.asking import on_a_loop
 from core.cli.desk import FAILED, OK, Desk
-from core.errors import AccordError, AmbiguousError, ConfigError, RetryError, SchemaError, StorageError
+from core.errors import AccordError, AmbiguousError, ConfigError, ReplyError, RetryError, SchemaError, StorageError
 from core.model.life import strange
 from core.store import connections, life, schema
 from core.store.connections import ConnectionRow
@@ -176,7 +176,8 @@ async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Fi
     name, connect = connection.name, f"`accord connect {connection.name}`"
     try:
         account = await connection.connector.identify()
-    except (RetryError, AmbiguousError) as error:
+    except (RetryError, AmbiguousError, ReplyError) as error:
+        # a proxy's page says nothing of the credentials, and a new consent would not cure it
         cure = "it is tried again by itself, look at the provider's status page"
         return [Finding(about=name, check="reachable", state="wrong", says=str(error), cure=cure)]
     except AccordError as error:

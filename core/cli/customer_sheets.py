@@ -114,7 +114,7 @@ def import_(
 
 
 def _rows(table: Table) -> tuple[list[Row], list[dict[str, Any]]]:
-    from core.cli.csv_files import bad_line
+    from core.cli.csv_files import bad_line, shortened
     from core.model.sheet import KEY, VERSION, plain
     from core.sync.importing import Row
 
@@ -122,7 +122,8 @@ def _rows(table: Table) -> tuple[list[Row], list[dict[str, Any]]]:
     for number, cells in table.lines:
         external_id, version = plain(cells.pop(KEY)), cells.pop(VERSION, "").strip()
         if version and not (version.isascii() and version.isdecimal() and len(version) < 10):
-            error = InvalidInputError(f"{version!r} is no version", field=VERSION, limit="a whole number")
+            limit, cure = "a whole number of at most 9 digits", "export it again; empty, it is not compared"
+            error = InvalidInputError(f"{shortened(version)!r} is no version", field=VERSION, limit=limit, cure=cure)
             bad.append(bad_line(number, {KEY: external_id}, error))
         else:
             rows.append(

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
+from core.model.documents import KINDS
 from core.model.family import PARENT
 from core.model.values import PART_OF, Value
 from core.store import customers, journal
@@ -54,16 +55,23 @@ def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str, any
     return {"external_customer_id": owner.external_id, "fields": back}
 
 
+def _not_of_a_customer(entry: Entry) -> InvalidInputError:
+    if entry.kind in KINDS:
+        problem = (
+            f"what happened to a document ({entry.kind}) is undone where it originates, by a void or a credit note"
+        )
+        return InvalidInputError(problem, field="change")
+    problem = f"change {entry.id} ({entry.action}) replaced no values of a customer"
+    return InvalidInputError(problem, field="change", cure="`accord explain ID` shows a customer's changes")
+
+
 def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False) -> tuple[Customer, dict[str, Value]]:
     """Whose values one entry of the journal replaced, and which. VersionConflictError for what has changed since."""
     entry = journal.get(tx, change_id)
     if entry is None:
         raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
     if entry.kind != KIND:
-        problem = (
-            f"what happened to a document ({entry.kind}) is undone where it originates, by a void or a credit note"
-        )
-        raise InvalidInputError(problem, field="change")
+        raise _not_of_a_customer(entry)
     if _is_birth(entry):
         raise InvalidInputError(_no_value(entry), field="change")
     back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}

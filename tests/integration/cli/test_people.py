@@ -7,7 +7,7 @@ import asyncio
 import sqlalchemy as sa
 
 from core.store import customers, holds, inbox, journal
-from core.store.tables import HOLDS
+from core.store.tables import HOLDS, JOURNAL
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
 from tests.support.acting import with_policy
 from tests.support.root import WorldRoot
@@ -98,6 +98,16 @@ def test_undo_of_one_field_leaves_the_others(agreed: World, accord: Accord) -> N
     fields = accord("customers", "show", name, "--json").json["fields"]
     assert fields["phone"] == "+4930123456"
     assert "url" not in fields
+
+
+def test_what_somebody_did_to_a_connection_is_no_documents_change(agreed: World, accord: Accord) -> None:
+    """Its undo was refused as that of a document, which is undone by a void."""
+    entries = agreed.db.read_now(lambda tx: tx.execute(sa.select(JOURNAL.c.id, JOURNAL.c.kind, JOURNAL.c.action)).all())
+    activation = next(one.id for one in entries if (one.kind, one.action) == ("connection", "activate"))
+    refused = accord("undo", str(activation), "--json")
+    problem = f"change {activation} (activate) replaced no values of a customer"
+    assert (refused.code, refused.error["problem"]) == (1, problem)
+    assert "accord explain" in refused.error["cure"]
 
 
 def test_a_hold_is_listed_with_its_choices_and_answered(agreed: World, accord: Accord) -> None:

@@ -433,6 +433,20 @@ def test_doctor_takes_an_outage_for_an_outage(agreed: World, accord: Accord) -> 
     assert "status page" in wrong["cure"]
 
 
+def test_doctor_takes_a_page_of_a_proxy_for_no_fault_of_the_credentials(agreed: World, accord: Accord) -> None:
+    """Who is on call would do a consent in the browser anew, for an outage that ends by itself."""
+
+    def unreadable(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(status=200, headers={"content-type": "text/html"}, body=b"<html>Please wait</html>")
+
+    agreed.exchanges["quickbooks"] = unreadable
+    result = accord("doctor", "--json")
+    (wrong,) = (one for one in result.json if one["state"] == "wrong")
+    assert (result.code, wrong["about"], wrong["check"]) == (1, "quickbooks", "reachable")
+    assert "status page" in wrong["cure"]
+    assert "accord connect" not in wrong["cure"]
+
+
 def test_doctor_names_a_command_once(agreed: World, accord: Accord) -> None:
     """The provider's words end in the same command, without the connection's name."""
 

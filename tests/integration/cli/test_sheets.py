@@ -162,6 +162,18 @@ def test_a_row_with_more_metadata_than_a_record_holds_is_told(world: World, acco
     assert everything(world) == {}
 
 
+@pytest.mark.parametrize("cell", ["-1", "1e5", "1234567890"])
+def test_a_version_that_is_none_is_told_with_the_limit_and_what_to_do(
+    world: World, accord: Accord, tmp_path: Path, cell: str
+) -> None:
+    """A number of ten digits was told to be no whole number, and nothing said what to write."""
+    file = sheet(tmp_path, f"external_customer_id,version,name\nC-1,{cell},Ada\n")
+    (bad,) = accord("customers", "import", file, "--json").json["bad"]
+    assert (bad["field"], bad["limit"]) == ("version", "a whole number of at most 9 digits")
+    assert "empty" in bad["cure"]
+    assert everything(world) == {}
+
+
 def test_a_row_of_an_old_version_is_refused(world: World, accord: Accord, tmp_path: Path) -> None:
     """Somebody edited the customer while the file lay in a spreadsheet; a row that changes nothing harms nothing."""
     put(world, "C-1", {"name": "Ada"})

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_job_that_the_end_cuts_off_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_job_that_the_end_cuts_off_is_no_error(
+    caplog: pytest.LogCaptureFixture, number: signal.Signals
+) -> None:
     """Whoever stopped the daemon read of a failed job and its traceback; it is run again after the next start."""
     world = World()
     api, webhooks = (listen("127.0.0.1", 0, "a door") for _ in range(2))
     ends = []
 
     async def endless_job(_: Hub) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         try:
             await asyncio.Event().wait()
         finally:
