@@ -66,6 +66,8 @@ DOCUMENTS: Final[tuple[str, ...]] = (
     "clerk: booked by hand what was marked as paid",
     "job: reconcile_invoices",
     "restored with documents",
+    "changed in the policy: documents",
+    "changed in the policy: creates",
     "quiet hours",
     "unaccounted: asked",
     "unaccounted: still asked",

@@ -88,6 +88,7 @@ class Checks:
             self._world.reached["landed after it was given up"] += 1
         if one.action == "create":
             self._not_resurrected(site, one, intent)
+            self._is_wanted(site, one, intent)
             self._world.restores.made(site, one, intent)
         if intent.action == intents.ARCHIVE and intent.deleted_at is None:
             self.fail(f"I6: {site.name} {one.id} of a customer who lives was archived")
@@ -106,6 +107,11 @@ class Checks:
         """I5: nothing is created for a customer that was archived before the intent."""
         if intent.deleted_at is not None and intent.deleted_at < intent.sent_at:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
+
+    def _is_wanted(self, site: Site, one: Mutation, intent: Behind) -> None:
+        """M3: customers are created where policy wanted that when it was decided."""
+        if self._world.policies.behind(intent).connections[site.name].creates == "none":
+            self.fail(f"M3: {site.name} {one.id} was created, where policy creates nobody")
 
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
         """M3: only fields whose flow lets values out, when it was decided, or of which a person said so."""

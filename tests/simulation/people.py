@@ -327,6 +327,12 @@ class People:
     def _on_flow(self, event: Event) -> None:
         self._world.policies.change(event)
 
+    def _on_creates(self, event: Event) -> None:
+        self._world.policies.change(event)
+
+    def _on_documents(self, event: Event) -> None:
+        self._world.policies.change(event)
+
     def _on_ranks(self, event: Event) -> None:
         self._world.policies.change(event)
 
