@@ -160,6 +160,7 @@ class Checks:
             self._identity,
             self._gone,
             self.farewells.judge,
+            self._world.revivals.judge,
         ):
             check(everything)
         count(self._world, tx)
@@ -270,6 +271,8 @@ class Checks:
     def _is_accepted(self, row: MappingRow, field: str, here: Value, there: Value) -> bool:
         """Somebody said that both may stay as they are, and they have."""
         is_readable = isinstance(there, str | dict | list | None)
+        if self._world.revivals.is_asleep(row, field, here, there):
+            return True
         is_as_it_was = row.base.get(field) == (here, there) or not is_readable
         return is_as_it_was and "accept" in self._world.answering.on([row], field)
 
@@ -324,7 +327,12 @@ class Checks:
         What somebody made out of two customers' objects there is the other one's when the one is archived.
         """
         survivors = set(self.merged.values())
-        ended = {(row.connection, row.remote_id) for row in rest.mappings if row.state == "ended" and row.remote_id}
+        back = self._world.revivals.back
+        ended = {
+            (row.connection, row.remote_id)
+            for row in rest.mappings
+            if row.state == "ended" and row.remote_id and row.record_id not in back
+        }
         for row in rest.mappings:
             is_back = row.state != "ended" and (row.connection, row.remote_id) in ended
             if is_back and row.remote_id not in survivors:

@@ -1,4 +1,4 @@
-"""Draws what operators change in worlds with documents: the policy of a connection, for a while or for good."""
+"""Draws what operators change: the policy of a connection, for a while or for good; who was archived by mistake."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from core.model.documents import KINDS
+from tests.simulation.drawn_ends import ARCHIVES
 from tests.simulation.routes import MIRRORS
 from tests.simulation.tape import SYSTEMS, Event, Tape
 
 SHARE: Final = 1 / 6
+REGRETTED: Final = 0.125
 NEXT_DAY: Final = "2026-11-19"
 """All that clerks bill is issued the day before."""
 
@@ -37,6 +39,23 @@ def with_policies_of_documents(tape: Tape, rng: Random, fields: Mapping[str, Seq
             events.insert(last, Event(after=_after(rng), what=what, system=system, changes=back))
         events.insert(first, Event(after=_after(rng), what=what, system=system, changes=changes))
     return msgspec.structs.replace(tape, events=events)
+
+
+def with_revivals(tape: Tape, rng: Random) -> Tape:
+    """In some worlds without documents archived customers are brought back, most of them at once."""
+    if tape.profile.billing is not None or rng.random() >= REGRETTED:
+        return tape
+    events = list(tape.events)
+    for _ in range(rng.randint(1, 3)):
+        first = rng.randint(len(events) // 3, len(events))
+        is_last = rng.random() < 0.7
+        last = first if is_last else rng.randint(first, len(events))
+        changes = {"is_last": is_last}
+        events.insert(last, Event(after=_after(rng), what="revive", pick=rng.randrange(1000), changes=changes))
+        events.insert(first, Event(after=_after(rng), what="archive", pick=rng.randrange(1000)))
+    archives = tape.profile.archives or rng.choice(((), *ARCHIVES))
+    profile = msgspec.structs.replace(tape.profile, archives=archives)
+    return msgspec.structs.replace(tape, events=events, profile=profile)
 
 
 def _change(rng: Random, what: str, route: str, fields: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, Any]]:
