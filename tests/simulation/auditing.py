@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import sqlalchemy as sa
 
-from connectors.quickbooks.connector import batch_id, request_id
 from core.model.documents import KINDS, Invoice
-from core.ports import Write
 from core.sandbox.lookalike import Mutation
 from core.sandbox.sums import unbalanced
 from core.store import documents
@@ -19,6 +16,7 @@ from core.store.database import Tx
 from core.store.tables import HOLDS, INTENTS, MAPPINGS
 from core.sync.documents.copies import KEY_TRIES
 from core.sync.hub import KIND
+from tests.simulation.behind import Sent, sent_behind
 from tests.simulation.papers import EVERYWHERE, NOT_TOLD, Named, Shown
 from tests.simulation.resting import STANDING, Rest
 from tests.simulation.routes import MIRRORS, books_of
@@ -35,12 +33,6 @@ SETTLED: Final = ("status", "due")
 SETTLING: Final = frozenset("amount_paid amount_remaining amount_overpaid attempted status status_transitions".split())
 """What a payment of an invoice changes of it at Stripe."""
 
-_OF_DOCUMENTS: Final = (
-    sa.select(*(INTENTS.c[name] for name in ("key", "action", "kind", "remote_id", "body", "batch")))
-    .where(INTENTS.c.connection == sa.bindparam("connection"), INTENTS.c.kind != KIND)
-    .order_by(INTENTS.c.sent_at.desc())
-)
-
 
 class Audit:
     """The judge of one world's documents."""
@@ -53,8 +45,12 @@ class Audit:
     def written(self, site: Site, one: Mutation) -> None:
         """I2: an intent was there first. F3: Accord makes copies and changes its own, never what people made."""
         key = (site.name, one.kind, one.id)
-        if one.request_key and not self._is_intended(site.name, one):
+        intent = self._intent_behind(site.name, one) if one.request_key else None
+        if one.request_key and intent is None:
             self._fail(f"I2: {one.action} of {key} has no committed intent (key {one.request_key})")
+        # whoever finalises a copy at Stripe makes it expect a payment
+        if intent is not None and one.action == "create" and intent.kind == one.kind:
+            self._is_wanted(site.name, one, intent)
         if one.action == "create":
             self._clerks.ours.add(key)
             if books_of(self._billing) and one.kind == "invoice":
@@ -63,9 +59,18 @@ class Audit:
         elif one.kind in KINDS and key not in self._clerks.ours and not self._is_allowed(one, Named(*key)):
             self._fail(f"F3: {one.action} of {key}, which people made")
 
-    def _is_intended(self, system: str, one: Mutation) -> bool:
-        is_here = self._world.db.read_now(lambda tx: _is_intended(tx, system, one))
-        return is_here or bool(self._world.restores.was_there(lambda tx: _is_intended(tx, system, one)))
+    def _intent_behind(self, system: str, one: Mutation) -> Sent | None:
+        here = self._world.db.read_now(lambda tx: sent_behind(tx, system, one))
+        return here or self._world.restores.was_there(lambda tx: sent_behind(tx, system, one))
+
+    def _is_wanted(self, system: str, one: Mutation, intent: Sent) -> None:
+        """M3: copies are made of what the policy wanted copied there when that was decided."""
+        policy = self._world.policies.deciding(intent.id, intent.sent_at).connections[system].documents
+        if one.kind not in policy.mirrors:
+            self._fail(f"M3: a copy of a {one.kind}, {one.id}, was made at {system}, where policy wants none")
+        day = str(self._clerks.shown(system, "invoice")[one.id]["issued_on"]) if one.kind == "invoice" else ""
+        if one.kind == "invoice" and day < policy.since:
+            self._fail(f"M3: a copy of an invoice of {day}, {one.id}, was made at {system}, since {policy.since}")
 
     def _is_at_home(self, system: str, copy: str) -> None:
         """An entity's books get what is its, or was when that was decided."""
@@ -370,17 +375,3 @@ def _fixed(one: Shown, copy: Shown) -> Iterator[str]:
 def _lines(one: Shown) -> list[tuple[Decimal, Decimal]]:
     # of tax QuickBooks has only the sum
     return [(Decimal(line["amount"]), Decimal(line["discount"])) for line in one["lines"]]
-
-
-def _is_intended(tx: Tx, system: str, one: Mutation) -> bool:
-    """A step of several requests has keys that begin alike; QuickBooks' are made of key and body, or name a batch."""
-    key = one.request_key or ""
-    for row in tx.rows(_OF_DOCUMENTS, {"connection": system}):
-        if system != "quickbooks" and key.startswith(row.key):
-            return True
-        if system == "quickbooks":
-            body = msgspec.json.decode(row.body)
-            write = Write(key=row.key, action=row.action, kind=row.kind, remote_id=row.remote_id, body=body)
-            if request_id(write) == key or (row.batch and batch_id(row.batch) == key):
-                return True
-    return False

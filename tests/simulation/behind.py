@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from core.sandbox.lookalike import Mutation
 from core.store.database import Tx
 from core.store.intents import ARCHIVE
 from core.store.tables import CUSTOMERS, INTENTS, MAPPINGS
+from core.sync.hub import KIND
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -82,3 +83,35 @@ def _is_of_quickbooks(row: Any, one: Mutation) -> bool:
         return bool(row.remote_id in (None, one.id) and body == dict(one.changed))
     write = Write(key=row.key, action=row.action, kind="customer", remote_id=row.remote_id, body=body)
     return request_id(write) == one.request_key
+
+
+class Sent(NamedTuple):
+    """An intent, and when it was sent, perhaps again."""
+
+    id: str
+    kind: str
+    sent_at: float
+
+
+_OF_DOCUMENTS: Final = (
+    sa.select(*(INTENTS.c[name] for name in ("id", "sent_at", "key", "action", "kind", "remote_id", "body", "batch")))
+    .where(INTENTS.c.connection == sa.bindparam("connection"), INTENTS.c.kind != KIND)
+    .order_by(INTENTS.c.sent_at.desc())
+)
+
+
+def sent_behind(tx: Tx, system: str, one: Mutation) -> Sent | None:
+    """The intent that a document, or what belongs to one, was written by.
+
+    A step of several requests has keys that begin alike; QuickBooks' are made of key and body, or name a batch.
+    """
+    key = one.request_key or ""
+    for row in tx.rows(_OF_DOCUMENTS, {"connection": system}):
+        if system != "quickbooks" and key.startswith(row.key):
+            return Sent(row.id, row.kind, row.sent_at)
+        if system == "quickbooks":
+            body = msgspec.json.decode(row.body)
+            write = Write(key=row.key, action=row.action, kind=row.kind, remote_id=row.remote_id, body=body)
+            if request_id(write) == key or (row.batch and batch_id(row.batch) == key):
+                return Sent(row.id, row.kind, row.sent_at)
+    return None

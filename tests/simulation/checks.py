@@ -88,6 +88,7 @@ class Checks:
             self._world.reached["landed after it was given up"] += 1
         if one.action == "create":
             self._not_resurrected(site, one, intent)
+            self._is_wanted(site, one, intent)
             self._world.restores.made(site, one, intent)
         if intent.action == intents.ARCHIVE and intent.deleted_at is None:
             self.fail(f"I6: {site.name} {one.id} of a customer who lives was archived")
@@ -106,6 +107,11 @@ class Checks:
         """I5: nothing is created for a customer that was archived before the intent."""
         if intent.deleted_at is not None and intent.deleted_at < intent.sent_at:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
+
+    def _is_wanted(self, site: Site, one: Mutation, intent: Behind) -> None:
+        """M3: customers are created where policy wanted that when it was decided."""
+        if self._world.policies.behind(intent).connections[site.name].creates == "none":
+            self.fail(f"M3: {site.name} {one.id} was created, where policy creates nobody")
 
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:
         """M3: only fields whose flow lets values out, when it was decided, or of which a person said so."""
@@ -154,6 +160,7 @@ class Checks:
             self._identity,
             self._gone,
             self.farewells.judge,
+            self._world.revivals.judge,
         ):
             check(everything)
         count(self._world, tx)
@@ -264,6 +271,8 @@ class Checks:
     def _is_accepted(self, row: MappingRow, field: str, here: Value, there: Value) -> bool:
         """Somebody said that both may stay as they are, and they have."""
         is_readable = isinstance(there, str | dict | list | None)
+        if self._world.revivals.is_asleep(row, field, here, there):
+            return True
         is_as_it_was = row.base.get(field) == (here, there) or not is_readable
         return is_as_it_was and "accept" in self._world.answering.on([row], field)
 
@@ -318,7 +327,12 @@ class Checks:
         What somebody made out of two customers' objects there is the other one's when the one is archived.
         """
         survivors = set(self.merged.values())
-        ended = {(row.connection, row.remote_id) for row in rest.mappings if row.state == "ended" and row.remote_id}
+        back = self._world.revivals.back
+        ended = {
+            (row.connection, row.remote_id)
+            for row in rest.mappings
+            if row.state == "ended" and row.remote_id and row.record_id not in back
+        }
         for row in rest.mappings:
             is_back = row.state != "ended" and (row.connection, row.remote_id) in ended
             if is_back and row.remote_id not in survivors:

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
+from tests.simulation.drawn_changes import with_policies_of_documents, with_revivals
 from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
 from tests.simulation.drawn_ends import (
     with_erasures,
@@ -81,7 +82,9 @@ def tape_of(seed: int) -> Tape:
     tape = with_restores(tape, Random(f"restores {seed}"))
     tape = with_farewells(tape, Random(f"farewells {seed}"))
     tape = with_erasures(tape, Random(f"erasures {seed}"))
-    return with_restores_of_documents(tape, Random(f"papers restored {seed}"))
+    tape = with_restores_of_documents(tape, Random(f"papers restored {seed}"))
+    tape = with_policies_of_documents(tape, Random(f"a while of wishes {seed}"), FIELDS)
+    return with_revivals(tape, Random(f"a regret {seed}"))
 
 
 def _profile(rng: Random) -> Profile:

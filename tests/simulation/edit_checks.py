@@ -127,7 +127,12 @@ class EditChecks:
         self._fail(f"M2: {head.field}={head.value!r}, written at {head.site} {head.target}, is lost without a record")
 
     def _is_made_of_others(self, rest: Rest, customer: Customer, rows: list[MappingRow]) -> bool:
-        """A merge moves values by the provider's rules; what is made anew lacks what only the object before had."""
+        """A merge moves values by the provider's rules; what is made anew lacks what only the object before had.
+
+        Who is brought back begins with what stands at the systems by then, whatever became of that since.
+        """
+        if customer.id in self._world.revivals.back:
+            return True
         is_merged = any(row.remote_id in self._world.checks.merged.values() for row in rows)
         return is_merged or any(row.state == "ended" and row.record_id == customer.id for row in rest.mappings)
 

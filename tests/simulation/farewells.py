@@ -25,16 +25,23 @@ class Farewells:
         self._world = world
         self._leaving: dict[str, tuple[str, str]] = {}
         self._began: dict[str, float] = {}
+        self._owner: dict[str, str] = {}
 
     def begin(self, external_id: str) -> None:
         """Somebody is about to archive this customer: its objects are to follow where policy says so."""
-        leaving = self._world.db.read_now(lambda tx: self._objects_of(tx, external_id))
+        owner, leaving = self._world.db.read_now(lambda tx: self._objects_of(tx, external_id))
         self._leaving |= leaving
+        self._owner |= dict.fromkeys(leaving, owner)
         self._began |= dict.fromkeys(leaving, self._world.clock.now())
 
-    def _objects_of(self, tx: Tx, external_id: str) -> dict[str, tuple[str, str]]:
+    def end(self, record_id: str) -> bool:
+        """The customer was brought back: nothing has to follow it any more. Whether something had not followed yet."""
+        over = [self._leaving.pop(name) for name in list(self._leaving) if self._owner[name] == record_id]
+        return any(self.is_there(*one) for one in over)
+
+    def _objects_of(self, tx: Tx, external_id: str) -> tuple[str, dict[str, tuple[str, str]]]:
         (owner,) = customers.by_external_ids(tx, [external_id]).values()
-        return {
+        return owner.id, {
             row.id: (row.connection, row.remote_id)
             for row in mappings.of_records(tx, [owner.id]).get(owner.id, ())
             if row.kind == KIND and row.state == "live" and row.remote_id and row.connection in self._archives

@@ -294,6 +294,9 @@ class People:
         self._world.db.run_now(lambda tx: registry.archive(tx, hub, target, actor="operator", trace="archive"))
         self._world.reached["archived"] += 1
 
+    def _on_revive(self, event: Event) -> None:
+        self._world.revivals.revive(event)
+
     def _on_break_stripe(self, event: Event) -> None:
         one = self._world.sites["stripe"].lookalike
         assert isinstance(one, StripeLookAlike)
@@ -325,6 +328,12 @@ class People:
         self._world.undoing.begin(event)
 
     def _on_flow(self, event: Event) -> None:
+        self._world.policies.change(event)
+
+    def _on_creates(self, event: Event) -> None:
+        self._world.policies.change(event)
+
+    def _on_documents(self, event: Event) -> None:
         self._world.policies.change(event)
 
     def _on_ranks(self, event: Event) -> None:

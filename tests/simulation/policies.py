@@ -1,4 +1,4 @@
-"""Policy changes at a restart: which way a field flows at a system, or who wins conflicts."""
+"""Policy changes at a restart: how fields flow, who wins conflicts, what is created, which documents are copied."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.model.policy import DEFAULT_RULES, METADATA_RULE, Policy, Rule
+from core.model.policy import DEFAULT_RULES, METADATA_RULE, ConnectionPolicy, Policy, Rule
 from core.store import intents
 from tests.simulation.behind import Behind
 from tests.simulation.tape import Event
@@ -42,7 +42,11 @@ class Policies:
         """
         if intent is None:
             return self.at(self._world.clock.now())
-        return self._decided.get(intent.intent_id) or self.at(intent.sent_at)
+        return self.deciding(intent.intent_id, intent.sent_at)
+
+    def deciding(self, intent_id: str, sent_at: float) -> Policy:
+        """What an intent was decided by that was sent then, perhaps again."""
+        return self._decided.get(intent_id) or self.at(sent_at)
 
     def lets_in(self, system: str, field: str, since: float) -> bool | None:
         """Whether what was written there then flows in; None: that depends on which of the policies since saw it."""
@@ -58,14 +62,22 @@ class Policies:
             fields = without_ranks() if is_ranked else {}
             policy = msgspec.structs.replace(config.policy, fields=fields)
         else:
-            scope = config.policy.connections[event.system]
-            flows = {**scope.flows, **event.changes}
-            scopes = {**config.policy.connections, event.system: msgspec.structs.replace(scope, flows=flows)}
+            scope = self._changed(config.policy.connections[event.system], event)
+            scopes = {**config.policy.connections, event.system: scope}
             policy = msgspec.structs.replace(config.policy, connections=scopes)
         self._world.config = dataclasses.replace(config, policy=policy)
         self._world.reached[f"changed in the policy: {event.what}"] += 1
         if self._world.life is not None:
             self._world.life.end()
+
+    def _changed(self, scope: ConnectionPolicy, event: Event) -> ConnectionPolicy:
+        if event.what == "flow":
+            return msgspec.structs.replace(scope, flows={**scope.flows, **event.changes})
+        if event.what == "creates":
+            return msgspec.structs.replace(scope, creates=event.changes["creates"])
+        whole = self._since[0][1].connections[event.system].documents
+        narrower = {key: tuple(one) if key != "since" else one for key, one in event.changes.items()}
+        return msgspec.structs.replace(scope, documents=msgspec.structs.replace(whole, **narrower))
 
 
 def without_ranks() -> dict[str, Rule]:

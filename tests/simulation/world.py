@@ -40,6 +40,7 @@ from tests.simulation.quick import QuickDatabase
 from tests.simulation.quiet import Quiet
 from tests.simulation.reference import Edit
 from tests.simulation.restores import Restores
+from tests.simulation.revivals import Revivals
 from tests.simulation.routes import with_billing
 from tests.simulation.site import Site
 from tests.simulation.tape import SYSTEMS, Event, Tape
@@ -139,7 +140,7 @@ class SimWorld:
         self.operators, self.post, self.restores = Operators(self), Post(self), Restores(self)
         profile = tape.profile
         self.accounts, self.across, self.answering = Accounts(self), Across(self), Answering(self)
-        self.erasures, self.clerks = Erasures(self), Clerks(self, profile.billing)
+        self.erasures, self.clerks, self.revivals = Erasures(self), Clerks(self, profile.billing), Revivals(self)
         self.audit = Audit(self, profile.billing) if profile.billing else None
         self.timing = Timing(
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
