@@ -243,7 +243,7 @@ class AtCopies:
         found = self._copy(rng, system, kind)
         if found is None or system == "stripe":
             return
-        if system == "hubspot" and not self._clerks.will_be_known(system, found[0]):
+        if system == "hubspot" and not self._clerks.restores.will_know(system, found[0]):
             return  # made anew under the same marker it is refused, for its lines, and tried again at every look
         if kind == "invoice":
             self._clerks.forget_applied(system, found[2])

@@ -30,7 +30,7 @@ class Clerks:
 
     def __init__(self, world: SimWorld, billing: Billing | None) -> None:
         """Nobody has done anything; without `billing` nobody will."""
-        self._world = world
+        self._world, self.restores = world, world.restores
         self.causes: dict[Named, dict[str, set[str]]] = {}
         """Why a document may be held, or not be equal: by document and mirror, or EVERYWHERE."""
         self.ours: set[tuple[str, str, str]] = set()
@@ -58,11 +58,7 @@ class Clerks:
     def is_linked(self, system: str, kind: str, name: str) -> bool:
         """Whether the registry knows that this is a copy, and will after a restore."""
         is_known = bool(self._world.db.read_now(lambda tx: mappings.by_remote_ids(tx, system, kind, [name])))
-        return is_known and self.will_be_known(system, name)
-
-    def will_be_known(self, system: str, name: str) -> bool:
-        """Whether a restore, if there is one to come, leaves the registry with a mapping of this object."""
-        return self._world.restores.will_know(system, name)
+        return is_known and self.restores.will_know(system, name)
 
     def originals(self, kind: str) -> dict[Named, Shown]:
         """What people made, wherever they bill, also what they deleted since."""
