@@ -51,14 +51,13 @@ class Clerks:
 
     def shown(self, system: str, kind: str) -> Mapping[str, Shown]:
         """One system's documents of a kind; HubSpot has invoices only."""
-        if system == "hubspot" and kind != "invoice":
-            return {}
-        return self._world.sites[system].lookalike.neutral(kind)
+        has_any = system != "hubspot" or kind == "invoice"
+        return self._world.sites[system].lookalike.neutral(kind) if has_any else {}
 
     def is_linked(self, system: str, kind: str, name: str) -> bool:
         """Whether the registry knows that this is a copy, and will after a restore."""
-        is_known = bool(self._world.db.read_now(lambda tx: mappings.by_remote_ids(tx, system, kind, [name])))
-        return is_known and self.restores.will_know(system, name)
+        known = self._world.db.read_now(lambda tx: mappings.by_remote_ids(tx, system, kind, [name]))
+        return bool(known) and self.restores.will_know(system, name)
 
     def originals(self, kind: str) -> dict[Named, Shown]:
         """What people made, wherever they bill, also what they deleted since."""
