@@ -19,20 +19,32 @@ OTHERS: Final = 3
 
 
 async def blame(hub: Hub, connection: Connection, row: DirtyRow, error: AccordError) -> None:
-    """Raise AllRefusedError where it is not this record's trouble: what was read before cannot be read any more."""
-    others = await hub.db.read(lambda tx: _others(tx, connection, row))
-    refused = await _refused(connection, row.kind, others)
-    if refused is not None:
-        raise AllRefusedError(_words(refused)) from error
+    """Raise AllRefusedError where it is not this record's trouble: what was read before cannot be read any more.
+
+    Of documents where customers are refused, too: those must not wait for what only invoices lack.
+    """
+    found: AccordError | None = None
+    for kind in dict.fromkeys((row.kind, KIND)):
+        others = await hub.db.read(lambda tx, k=kind: _others(tx, connection, row, k))  # type: ignore[misc]
+        refused = await _refused(connection, kind, others)
+        if others and refused is None:
+            return
+        found = refused or found
+    if found is not None:
+        raise AllRefusedError(
+            f"what could be read before is refused, too, so no record is to blame: {found}"
+        ) from error
 
 
 async def require_answers(hub: Hub, connection: Connection, kinds: Collection[str]) -> None:
     """One look at whether reads are answered again. Raises AllRefusedError."""
-    for kind in sorted(kinds):
+    for kind in (KIND, *sorted({*kinds} - {KIND})):
         known = await hub.db.read(lambda tx, k=kind: _known(tx, connection, k))  # type: ignore[misc]
         refused = await _refused(connection, kind, known)
         if refused is not None:
-            raise AllRefusedError(_words(refused))
+            raise AllRefusedError(f"what could be read before is still refused, so no record is to blame: {refused}")
+        if known:
+            return
 
 
 async def _refused(connection: Connection, kind: str, remote_ids: Collection[str]) -> AccordError | None:
@@ -48,13 +60,9 @@ async def _refused(connection: Connection, kind: str, remote_ids: Collection[str
     return told
 
 
-def _words(error: AccordError) -> str:
-    return f"what could be read before is refused, too, so no record is to blame: {error}"
-
-
-def _others(tx: Tx, connection: Connection, row: DirtyRow) -> list[str]:
-    own = _object_of(tx, row)
-    return [one for one in _known(tx, connection, row.kind, OTHERS + 1) if one != own][:OTHERS]
+def _others(tx: Tx, connection: Connection, row: DirtyRow, kind: str) -> list[str]:
+    own = _object_of(tx, row) if kind == row.kind else None
+    return [one for one in _known(tx, connection, kind, OTHERS + 1) if one != own][:OTHERS]
 
 
 def _known(tx: Tx, connection: Connection, kind: str, most: int = OTHERS) -> list[str]:

@@ -14,11 +14,11 @@ from core.model.documents import KINDS, digest_of
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
-from core.store import documents
+from core.store import connections, documents
 from core.sync.documents.asking import look_again
 from core.sync.explain import status
 from core.sync.lanes import Lanes
-from tests.support.acting import held, mapped
+from tests.support.acting import failing, held, mapped
 from tests.support.crash_jobs import LONGEST_WAIT
 from tests.support.crashes import Crash, FragileWorld, Fuse
 from tests.support.paper import LINE, SINCE, at_rest, bill, billing, is_silent, papers, pay, shown, with_documents
@@ -312,3 +312,26 @@ async def test_a_copy_is_written_again_where_its_document_changed_while_it_was_w
 
     assert held(world) == []
     assert [(one["paid"], one["due"]) for one in shown(world, "hubspot")] == [("30.00", "89.00")]
+
+
+async def test_customers_go_on_where_only_reads_of_invoices_are_refused() -> None:
+    """An account that lost its invoices has its customers still: they must not wait for what only invoices lack."""
+    world = await billing(CRM)
+    invoice = bill(world)
+    await world.next_sweep()
+    account = world.lookalikes["hubspot"]
+    refused = b'{"status": "error", "category": "VALIDATION_ERROR", "message": "invoices are not enabled"}'
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        is_read = "/invoices/batch/read" in request.url
+        return HttpResponse(400, {}, refused) if is_read else account.respond(request)
+
+    world.exchanges["hubspot"] = exchange
+    pay(world, invoice, "20.00")
+    (ada,) = world.neutral("stripe")
+    world.lookalikes["stripe"].edit("customer", ada, {"phone": "+1 415 555 0100"})
+    await world.next_sweep()
+    assert [one["phone"] for one in world.neutral("hubspot").values()] == ["+1 415 555 0100"]
+    assert {one.code for one in failing(world)} == {"rejected"}
+    row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+    assert (row.error, row.paused_until) == ("", None)
