@@ -132,7 +132,7 @@ def writing(desk: Desk, file: str) -> Iterator[Any]:
         with desk.raw_output() as stream:
             yield _writer(stream)
         return
-    with drafted(Path(file), "file") as place, place.open("w", encoding="utf-8-sig", newline="") as stream:
+    with drafted(desk, Path(file), "file") as place, place.open("w", encoding="utf-8-sig", newline="") as stream:
         yield _writer(stream)
 
 

@@ -7,8 +7,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from core.cli.desk import Desk
+
+_ENDS: Final = ("", "-journal", "-shm", "-wal", ".key", ".life", ".lock")
 
 
 @contextmanager
@@ -41,18 +47,27 @@ def _beside(file: Path) -> Path:
     return file.with_name(f".{file.name}.{secrets.token_hex(8)}.draft")
 
 
+def _own(desk: Desk) -> set[Path]:
+    """What no report may take the place of: the configuration, the database, and what belongs to it."""
+    file = desk.root.database().file
+    beside = [file.with_name(f"{file.name}{end}") for end in _ENDS] if file else []
+    return {_real(one) for one in (desk.root.policy_file(), *beside)}
+
+
 def _real(file: Path) -> Path:
     return Path(os.path.realpath(file))
 
 
 @contextmanager
-def drafted(target: Path, field: str) -> Iterator[Path]:
+def drafted(desk: Desk, target: Path, field: str) -> Iterator[Path]:
     """Where to write what shall stand at `target`: beside it, and in its place at the end.
 
     A device, a pipe or a link is written to itself: a file would take its place. OSError is InvalidInputError.
     """
     if not target.name:
         raise InvalidInputError(f"{str(target)!r} is no name of a file", field=field, cure="name a file")
+    if _real(target) in _own(desk):
+        raise InvalidInputError(f"{target} is Accord's own, and would be lost", field=field, cure="name another file")
     is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
     draft = _beside(target) if is_ours else target
     try:

@@ -101,5 +101,5 @@ def _lines(desk: Desk, file: str) -> Iterator[TextIO]:
         with desk.raw_output() as stream:
             yield stream
         return
-    with drafted(Path(file), "file") as place, place.open("w", encoding="utf-8", newline="") as stream:
+    with drafted(desk, Path(file), "file") as place, place.open("w", encoding="utf-8", newline="") as stream:
         yield stream

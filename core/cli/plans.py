@@ -53,7 +53,7 @@ def plan(
         if connections and problems:
             raise problems[0]
     if out is not None:
-        write_plans(out, plans)
+        write_plans(desk, out, plans)
     show_plans(desk, plans, problems, limit)
     return verdict_of(plans) or (FAILED if problems else OK)
 
@@ -157,11 +157,11 @@ def _rows(item: Item) -> list[list[object]]:
     ]
 
 
-def write_plans(file: Path, plans: Sequence[Plan]) -> None:
+def write_plans(desk: Desk, file: Path, plans: Sequence[Plan]) -> None:
     """Write a plan file, whole or not at all."""
     import msgspec
 
-    with drafted(file, "out") as place:
+    with drafted(desk, file, "out") as place:
         place.write_bytes(msgspec.json.format(msgspec.json.encode({"accord_plan": FORMAT, "plans": plans})))
 
 

@@ -168,6 +168,31 @@ def test_an_export_through_a_link_leaves_the_link(agreed: World, accord: Accord,
     assert customer_id(agreed).encode() in file.read_bytes()
 
 
+@pytest.mark.parametrize("end", ["", ".key", ".life", "-wal"])
+@pytest.mark.usefixtures("agreed")
+def test_no_report_takes_the_place_of_the_database_or_of_accord_toml(
+    root: WorldRoot, accord: Accord, tmp_path: Path, end: str
+) -> None:
+    """A name that was completed wrongly cost the registry, or the configuration."""
+    root.file, link = tmp_path / "accord.toml", tmp_path / "link.csv"
+    root.file.write_text("# kept\n")
+    database = tmp_path / f"accord.sqlite3{end}"
+    database.touch()
+    link.symlink_to(database)
+    before = database.stat().st_ino, database.read_bytes()[:16]
+    for own in (root.file, database, link):
+        for command in (["customers", "export"], ["journal", "export"], ["match", "export"]):
+            result = accord(*command, str(own), "--json")
+            assert (result.code, result.error["field"]) == (1, "file"), command
+            assert result.error["cure"] == "name another file"
+        for command in (["close", "1990-01"], ["plan"], ["invoices", "ageing"]):
+            result = accord(*command, "--out", str(own), "--json")
+            assert result.code == 1, command
+            assert "is Accord's own" in result.error["problem"]
+    assert root.file.read_text() == "# kept\n"
+    assert (database.stat().st_ino, database.read_bytes()[:16]) == before
+
+
 def test_an_output_that_is_full_is_one_line(tmp_path: Path) -> None:
     """A report into a full disk ended in a traceback."""
     command = [sys.executable, str(ROOT / "run_daemon.py"), "connect", "--list"]
