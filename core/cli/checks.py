@@ -14,11 +14,22 @@ import msgspec
 from core.abilities import Examiner
 from core.cli.asking import on_a_loop
 from core.cli.desk import FAILED, OK, Desk
-from core.errors import AccordError, AmbiguousError, ConfigError, ReplyError, RetryError, SchemaError, StorageError
+from core.errors import (
+    AccordError,
+    AmbiguousError,
+    ConfigError,
+    ReplyError,
+    RetryError,
+    SchemaError,
+    StorageError,
+    WrongAccountError,
+)
 from core.model.life import strange
+from core.ports import Account
 from core.store import connections, life, schema
 from core.store.connections import ConnectionRow
-from core.store.database import Database
+from core.store.database import Database, Tx
+from core.sync.accounts import require_own
 from core.sync.hub import Connection, Hub
 
 if TYPE_CHECKING:
@@ -165,14 +176,14 @@ async def _of_each(desk: Desk, hub: Hub) -> list[Finding]:
     found: list[Finding] = []
     for name in sorted(hub.connections):
         row = hub.db.read_now(lambda tx, n=name: connections.get(tx, n))  # type: ignore[misc]
-        found += await _of_credentials(hub.connection(name), row)
+        found += await _of_credentials(hub, hub.connection(name), row)
         found += await _of_documents(hub, hub.connection(name))
         found += _of_state(row)
         found.append(_of_webhooks(desk, hub, hub.connection(name)))
     return found
 
 
-async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Finding]:
+async def _of_credentials(hub: Hub, connection: Connection, row: ConnectionRow) -> list[Finding]:
     name, connect = connection.name, f"`accord connect {connection.name}`"
     try:
         account = await connection.connector.identify()
@@ -184,7 +195,9 @@ async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Fi
         return [Finding(about=name, check="credentials", state="wrong", says=str(error), cure=connect)]
     found = [Finding(about=name, check="credentials", state="ok", says=f"open {account.title} ({account.id})")]
     found += [Finding(about=name, check="account", state="note", says=note) for note in account.notes]
-    if row.account_id is None:
+    if shared := hub.db.read_now(lambda tx: _shared(tx, row, account, hub)):
+        found.append(Finding(about=name, check="account", state="wrong", says=shared))
+    elif row.account_id is None:
         says = "not pinned yet: the first sweep does"
         found.append(Finding(about=name, check="account", state="note", says=says))
     elif row.account_id != account.id:
@@ -194,6 +207,15 @@ async def _of_credentials(connection: Connection, row: ConnectionRow) -> list[Fi
     else:
         found.append(Finding(about=name, check="account", state="ok", says="the pinned one"))
     return found
+
+
+def _shared(tx: Tx, row: ConnectionRow, account: Account, hub: Hub) -> str:
+    """Why the account must not be this connection's; "" where no other one has it."""
+    try:
+        require_own(tx, row, account, hub.connections)
+    except WrongAccountError as error:
+        return str(error)
+    return ""
 
 
 async def _of_documents(hub: Hub, connection: Connection) -> list[Finding]:

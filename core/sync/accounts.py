@@ -66,7 +66,7 @@ def pin(tx: Tx, name: str, account: Account, configured: Collection[str], *, is_
             f"{name} was connected to {row.account_title or row.account_id} ({row.account_id}); these "
             f"credentials belong to {account.title or account.id} ({account.id}). {_cure(tx, name)}"
         )
-    _require_own(tx, row, account, configured)
+    require_own(tx, row, account, configured)
     connections.change(tx, name, account_id=account.id, account_title=account.title)
     settle_strangers(tx, account.id)
 
@@ -78,21 +78,28 @@ def _cure(tx: Tx, name: str) -> str:
     return f"{cure}. Nothing was read of it yet: while no daemon runs, `accord connect {name}` exchanges it"
 
 
-def _require_own(tx: Tx, row: ConnectionRow, account: Account, configured: Collection[str]) -> None:
-    """Each customer and document of the account would be taken twice."""
-    others = [
-        one.name
-        for one in connections.every(tx)
-        if one.name in configured
-        and one.name != row.name
-        and (one.provider, one.account_id) == (row.provider, account.id)
-    ]
-    if others:
-        raise WrongAccountError(
-            f"these credentials of {row.name} belong to {account.title or account.id} ({account.id}), to which "
-            f"{others[0]} is connected already. Give {row.name} those of its own account, or take one of the two out "
-            "of accord.toml"
-        )
+def require_own(tx: Tx, row: ConnectionRow, account: Account, configured: Collection[str]) -> None:
+    """Raise WrongAccountError where another connection has the account: each customer and document of it would be
+    taken twice. Those of one that is not configured any more are in the registry still, and their copies in the books.
+    """
+    has_it = [one.name for one in connections.every(tx) if (one.provider, one.account_id) == (row.provider, account.id)]
+    other = next(
+        (
+            name
+            for name in has_it
+            if name != row.name and (name in configured or not connections.is_untouched(tx, name))
+        ),
+        None,
+    )
+    if other is None:
+        return
+    cure = f"Give {row.name} those of its own account, or take one of the two out of accord.toml"
+    if other not in configured:
+        cure = f"If {other} was renamed, call it so again in accord.toml: what it took is known by that name"
+    raise WrongAccountError(
+        f"these credentials of {row.name} belong to {account.title or account.id} ({account.id}), to which "
+        f"{other} is connected already. {cure}"
+    )
 
 
 def settle_strangers(tx: Tx, account_id: str) -> None:

@@ -32,7 +32,7 @@ from core.ports import HttpRequest, HttpResponse
 from core.sandbox.client import SandboxClient
 from core.store import connections, customers, journal, schema
 from core.store.connections import Cursor
-from core.store.database import Database
+from core.store.database import Database, Tx
 from tests.integration.cli.conftest import Accord
 from tests.support.acting import with_settings
 from tests.support.disk import files_end_at
@@ -73,6 +73,22 @@ def test_a_wrong_account_is_exchanged_while_nothing_was_read_of_it(
     assert (_row(world, "stripe").account_id, _row(world, "stripe").account_title) == (right, "stripe (live mode)")
     (entry, *_) = world.db.read_now(lambda tx: journal.of_record(tx, ""))
     assert entry.changes == {"account": ("acct_slip", right, "connect")}
+
+
+def test_doctor_tells_of_an_account_that_another_connection_has(agreed: World, accord: Accord) -> None:
+    """It was renamed before that was refused: all of the account is taken, and copied, a second time."""
+    account = _row(agreed, "stripe").account_id
+
+    def rename(tx: Tx) -> None:
+        connections.ensure(tx, "stripe-eu", "stripe")
+        connections.change(tx, "stripe-eu", account_id=account)
+        connections.put_cursor(tx, Cursor(connection="stripe-eu", mode="full"))
+
+    agreed.db.run_now(rename)
+    told = accord("doctor", "--json")
+    (wrong,) = (one for one in told.json if one["state"] == "wrong")
+    assert (told.code, wrong["about"], wrong["check"]) == (1, "stripe", "account")
+    assert "If stripe-eu was renamed, call it so again in accord.toml" in wrong["says"]
 
 
 def test_a_missing_key_is_named_with_its_variable(world: World, accord: Accord) -> None:

@@ -72,11 +72,20 @@ def test_two_connections_that_open_one_account_at_one_moment_are_one_and_a_refus
     assert "is connected already" in said[1]
 
 
-def test_a_connection_that_is_not_configured_any_more_keeps_no_account_to_itself(db: Database) -> None:
+def test_a_name_that_is_not_configured_any_more_keeps_no_account_of_which_nothing_was_read(db: Database) -> None:
     """It was given another name in accord.toml: nobody reads by the old one."""
     db.run_now(lambda tx: connections.change(tx, "stripe-old", account_id=ACCOUNT.id))
     db.run_now(connect("stripe"))
     assert pinned(db) == [ACCOUNT.id, None]
+
+
+def test_a_connection_that_was_renamed_takes_nothing_a_second_time(db: Database) -> None:
+    """Its invoices and payments were in the registry twice, and what mirrors them got two copies."""
+    db.run_now(lambda tx: connections.change(tx, "stripe-old", account_id=ACCOUNT.id))
+    db.run_now(lambda tx: connections.put_cursor(tx, Cursor(connection="stripe-old", mode="full", cursor="page 2")))
+    with pytest.raises(WrongAccountError, match=r"If stripe-old was renamed, call it so again in accord\.toml"):
+        db.run_now(connect("stripe"))
+    assert pinned(db) == [None, None]
 
 
 def test_a_wrong_account_is_exchanged_as_long_as_nothing_was_read_of_it(db: Database) -> None:
