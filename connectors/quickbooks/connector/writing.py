@@ -109,7 +109,10 @@ class DocumentWriting:
         try:
             if isinstance(error, GoneError):
                 is_itself = not is_new and await self._is_gone(write)
-                return error if is_itself else _unusable(error, await self._gone_of(write.body))
+                missing = {} if is_itself else await self._gone_of(write.body)
+                # without one, a 404 to a customer may be a wrong address: it says nothing of an earlier try
+                is_own = is_itself or (write.kind == CUSTOMER and not missing)
+                return error if is_own else _unusable(error, missing)
             if error.field == "currency" and is_new:
                 return await self._in_another_currency(write.body, error)
             if error.cure == OPEN_THE_BOOKS:
@@ -117,7 +120,8 @@ class DocumentWriting:
             if error.field == "deposit_account":
                 return self._misdirected(write.body, error)
         except (AccordError, ValueError, RecursionError):  # the refusal itself is what matters
-            return _unusable(error, {}) if isinstance(error, GoneError) and is_new else error
+            is_paper = is_new and write.kind != CUSTOMER
+            return _unusable(error, {}) if isinstance(error, GoneError) and is_paper else error
         return error
 
     async def _is_gone(self, write: Write) -> bool:
