@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import PATCHES, run_mutant, table
+from tests.simulation.planted import PATCHES, REFRESH, run_mutant, table
 
 
 def test_the_table_names_every_patch() -> None:
@@ -20,3 +20,4 @@ def test_a_planted_bug_is_caught(name: str, tmp_path: Path) -> None:
     stated = table()[name]
     catch = run_mutant(name, tmp_path, first=stated.first, worlds=stated.limit, jobs=1)
     assert catch.problem, f"{name} went unseen in {catch.worlds} worlds"
+    assert "NameError" not in catch.problem, f"the patch needs a name that its module has no more; {REFRESH}"
