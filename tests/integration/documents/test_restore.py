@@ -24,14 +24,27 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 
+def backed_up(world: World) -> Database:
+    """The database as it is now."""
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    return backup
+
+
+def put_back(world: World, backup: Database) -> None:
+    """An older database is put back, and the daemon starts and notices it."""
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+
+
 async def test_copies_made_after_the_backup_are_found_and_not_made_again() -> None:
     """The older database knows neither the invoices nor their copies, or the invoices only."""
     world = await billing()
     first = bill(world)
     world.names = ("stripe", "hubspot")
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     world.names = ("stripe", "hubspot", "quickbooks")
     second = bill(world)
     pay(world, first, "119.00")
@@ -40,9 +53,7 @@ async def test_copies_made_after_the_backup_are_found_and_not_made_again() -> No
     before = _numbers(world)
     assert len(before) == 2
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert _numbers(world) == before
@@ -57,17 +68,14 @@ async def test_documents_that_are_dated_ahead_are_found_too() -> None:
     world = await billing()
     world.names = ("stripe", "hubspot")
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     world.names = ("stripe", "hubspot", "quickbooks")
     invoice = bill(world, issued_on="2027-01-15", due_on="2027-02-15")
     pay(world, invoice, "19.00", received_on="2027-01-15")
     await world.next_sweep()
     assert len(shown(world, "quickbooks", "payment")) == 1
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert [one["due"] for one in shown(world, "quickbooks")] == ["100.00"]
@@ -86,14 +94,11 @@ async def test_a_copy_that_was_made_again_after_the_backup_is_not_made_a_third_t
     (first,) = books.neutral("payment")
     books.delete("payment", first)
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     await _recreate(world)
     (second,) = books.neutral("payment")
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await _recreate(world)
     assert list(books.neutral("payment")) == [second]
@@ -106,14 +111,11 @@ async def test_what_was_billed_between_the_first_activation_and_the_one_after_a_
     What was booked before it would be followed by nobody, and what was not yet would never be.
     """
     world = await billing(stripe_to_books(quickbooks=DocumentPolicy(mirrors=KINDS)))
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     booked = bill(world)
     await world.next_sweep()
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     bill(world)
     pay(world, booked, "119.00")
     await world.activate_all()
@@ -129,8 +131,7 @@ async def test_a_copy_that_was_forgotten_follows_a_void_that_came_before_anybody
     Of one that was never copied nothing is made, and what is not there is looked for once.
     """
     world = await billing()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     invoice = bill(world)
     await world.next_sweep()
     assert [one["status"] for one in shown(world, "quickbooks")] == ["open"]
@@ -138,9 +139,7 @@ async def test_a_copy_that_was_forgotten_follows_a_void_that_came_before_anybody
     never_copied = bill(world)
     world.lookalikes["stripe"].edit("invoice", never_copied, {"status": "void"})
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert [one["status"] for one in shown(world, "quickbooks")] == ["void"]
@@ -157,16 +156,13 @@ async def test_a_forgotten_copy_at_hubspot_follows_a_void_of_the_books_which_tel
     """QuickBooks puts all of a void to nothing, and the older database never knew what it was: a person was asked."""
     policies = {"quickbooks": DocumentPolicy(originates=KINDS), "hubspot": DocumentPolicy(mirrors=("invoice",))}
     world = await billing(with_documents(policies, {}, {}))
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     invoice = bill(world, "quickbooks", number="Q-1")
     await world.next_sweep()
     assert [(one["status"], one["due"]) for one in shown(world, "hubspot")] == [("open", "119.00")]
     world.lookalikes["quickbooks"].edit("invoice", invoice, {"status": "void"})
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert [(one["status"], one["due"]) for one in shown(world, "hubspot")] == [("void", "0.00")]
@@ -179,8 +175,7 @@ async def test_a_payment_that_was_looked_for_and_made_after_the_backup_is_not_bo
     world = await billing()
     invoice = bill(world)
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     pay(world, invoice, "19.00")
     through = world.exchanges["quickbooks"]
 
@@ -199,9 +194,7 @@ async def test_a_payment_that_was_looked_for_and_made_after_the_backup_is_not_bo
     await world.next_sweep()
     assert len(shown(world, "quickbooks", "payment")) == 1
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert len(shown(world, "quickbooks", "payment")) == 1
@@ -221,14 +214,11 @@ async def test_a_payment_that_was_copied_after_the_backup_and_cannot_be_read_is_
     world = await billing()
     invoice = bill(world)
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     pay(world, invoice, "19.00")
     await world.next_sweep()
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     (booked,) = world.lookalikes["quickbooks"].objects("payment").values()
     assert isinstance(booked, dict)
     booked["TxnDate"] = "soon"
@@ -243,8 +233,7 @@ async def test_a_copy_that_is_there_twice_after_a_restore_is_asked_about_and_not
     world = await billing()
     invoice = bill(world)
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     pay(world, invoice, "19.00")
     await world.next_sweep()
     books = world.lookalikes["quickbooks"]
@@ -256,9 +245,7 @@ async def test_a_copy_that_is_there_twice_after_a_restore_is_asked_about_and_not
     assert isinstance(raw[copy_id], dict)
     raw[other]["PrivateNote"] = raw[copy_id]["PrivateNote"]
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert sorted(books.neutral("payment")) == sorted([copy_id, other])
@@ -277,14 +264,11 @@ async def test_a_copy_at_stripe_that_search_does_not_show_yet_is_not_made_again(
     stripe = world.lookalikes["stripe"]
     stripe.settings = replace(stripe.settings, search_lag_seconds=3600.0)
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world, "quickbooks", LINE)
     await world.next_sweep()
     (copy,) = stripe.objects("invoice")
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert list(stripe.objects("invoice")) == [copy]
@@ -297,15 +281,12 @@ async def test_a_copy_that_search_does_not_show_yet_is_not_made_again_when_its_d
     stripe = world.lookalikes["stripe"]
     stripe.settings = replace(stripe.settings, search_lag_seconds=3600.0)
     await world.next_sweep()
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     invoice = bill(world, "quickbooks", LINE)
     await world.next_sweep()
     (copy,) = stripe.objects("invoice")
     world.lookalikes["quickbooks"].edit("invoice", invoice, {"due_on": "2026-12-28"})
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     await world.next_sweep()
     assert list(stripe.objects("invoice")) == [copy]
@@ -327,17 +308,14 @@ async def test_a_copy_whose_document_was_deleted_since_the_backup_is_told_of() -
     world = await billing(
         with_documents(policies, {"quickbooks": BOOKS, "stripe": {"mirror_open_invoices": "yes"}}, {})
     )
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     deleted = bill(world, "quickbooks", LINE, number="Q-1")
     bill(world, "quickbooks", LINE, number="Q-2")
     await world.next_sweep()
     (copy,) = [name for name, one in world.lookalikes["stripe"].neutral("invoice").items() if one["number"] == "Q-1"]
     world.lookalikes["quickbooks"].delete("invoice", deleted)
     world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
+    put_back(world, backup)
     await world.activate_all()
     for _ in range(3):
         await world.next_sweep()
