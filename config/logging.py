@@ -16,7 +16,7 @@ MASK: Final = "***"
 LONGEST: Final = 20_000
 SHORTEST: Final = 6
 KEPT: Final = 1000
-"""Secrets remembered: tokens change by the hour, and a daemon runs for months."""
+"""Secrets learned that are remembered, those told last: tokens change by the hour, and a daemon runs for months."""
 DEEPEST: Final = 6
 """Nesting beyond this is replaced: a cycle in a value must not hang the daemon in its own log."""
 
@@ -42,20 +42,30 @@ class Redaction:
     """A structlog processor that masks by key, by shape and by the very values this process was given as secrets."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Know these from the start."""
-        self._secrets: dict[str, None] = {}
+        """Know these from the start, and never forget them."""
+        self._given = frozenset(value for value in secrets if len(value) >= SHORTEST)
+        self._learned: dict[str, None] = {}
         self._known: re.Pattern[str] | None = None
-        for value in secrets:
-            self.learn(value)
 
     def learn(self, secret: str) -> None:
         """One more to mask. Short ones are left out: masking every "1" would make the log unreadable."""
-        if len(secret) < SHORTEST or secret in self._secrets:
+        if len(secret) < SHORTEST or secret in self._given:
             return
-        newest = [*self._secrets, secret][-KEPT:]
-        self._secrets = dict.fromkeys(newest)
-        known = sorted((re.escape(value) for value in self._secrets), key=len, reverse=True)
-        self._known = re.compile("|".join(known))
+        if secret in self._learned:
+            # what is told again is in use: newer ones must not push it out
+            del self._learned[secret]
+        else:
+            self._known = None
+        self._learned[secret] = None
+        if len(self._learned) > KEPT:
+            del self._learned[next(iter(self._learned))]
+
+    def _secrets(self) -> re.Pattern[str]:
+        """What matches any of them, the longest first; made when a text is masked, not for each that is learned."""
+        if self._known is None:
+            values = sorted((*self._given, *self._learned), key=len, reverse=True)
+            self._known = re.compile("|".join(map(re.escape, values)) or r"(?!)")
+        return self._known
 
     def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         """Mask one event."""
@@ -85,8 +95,7 @@ class Redaction:
         """One string, masked, cut to a length that a log can bear, and printable in any encoding."""
         if len(text) > LONGEST:
             text = f"{text[:LONGEST]}... ({len(text)} characters)"
-        if self._known:
-            text = self._known.sub(MASK, text)
+        text = self._secrets().sub(MASK, text)
         text = _URL_PASSWORD.sub(f"{MASK}:{MASK}", text)
         text = _SECRET_TEXT.sub(MASK, text)
         text = _EMAIL.sub(rf"\1{MASK}\2", text)

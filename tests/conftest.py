@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
+import traceback
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -37,11 +39,34 @@ def _postgres() -> str | None:
     return url
 
 
+class BugsInTheLog:
+    """A processor of the log that keeps what is logged with a traceback, and writes lines as cheaply as can be."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.found: list[str] = []
+
+    def __call__(self, _logger: object, method: str, event: dict[str, object]) -> str:
+        """One line; what the program did not expect is kept with where it was raised."""
+        caught = sys.exc_info()[1] if event.pop("exc_info", False) else None
+        if caught is not None:
+            self.found.append("".join(traceback.format_exception(caught)))
+        return f"[{method}] " + " ".join(f"{name}={value}" for name, value in event.items())
+
+
 @pytest.fixture(autouse=True)
-def log_of_its_own() -> Iterator[None]:
-    """A command that was run in a test configures the log; its output is closed by the time the next one logs."""
+def log_of_its_own(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A log that no earlier command has configured, in which a bug fails the test.
+
+    The engine survives its bugs: it logs them, and goes on with the next record. A test that sees only the end would
+    pass over them. One that provokes a bug says so: `@pytest.mark.bugs_are_logged`.
+    """
+    bugs = BugsInTheLog()
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, bugs])
     yield
     structlog.reset_defaults()
+    is_asked_for = request.node.get_closest_marker("bugs_are_logged") is not None
+    assert is_asked_for or not bugs.found, f"the engine has logged a bug and gone on:\n{bugs.found[0]}"
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ async def test_what_people_bill_there_is_taken() -> None:
     world = await one_currency(
         quickbooks=DocumentPolicy(originates=KINDS),
         stripe=DocumentPolicy(),
-        hubspot=DocumentPolicy(mirrors=KINDS, since=SINCE),
+        hubspot=DocumentPolicy(mirrors=("invoice",), since=SINCE),
     )
     bill(world, "quickbooks")
     for _ in range(3):

@@ -69,14 +69,27 @@ def test_an_event_is_one_json_line_with_the_trace_of_its_work() -> None:
 
 def test_a_secret_learned_later_is_masked_from_then_on() -> None:
     """Tokens come out of the vault while the daemon runs; only the newest are remembered, or months would slow it."""
-    redaction = Redaction(["a-first-secret"])
+    redaction = Redaction()
+    redaction.learn("a-secret-that-is-told-again")
 
     for number in range(KEPT):
         redaction.learn(f"token-{number:06}")
+        redaction.learn("a-secret-that-is-told-again")
     redaction.learn("short")
 
-    assert redaction.text(f"token-000000 token-{KEPT - 1:06} short") == f"{MASK} {MASK} short"
-    assert redaction.text("a-first-secret") == "a-first-secret"
+    assert redaction.text(f"token-000001 token-{KEPT - 1:06} short") == f"{MASK} {MASK} short"
+    assert redaction.text("token-000000") == "token-000000"
+    assert redaction.text("a-secret-that-is-told-again") == MASK
+
+
+def test_a_secret_of_the_settings_is_masked_for_ever() -> None:
+    """An app's client secret was written in clear once a thousand tokens had been learned after it."""
+    redaction = Redaction(["a-first-secret"])
+
+    for number in range(KEPT + 1):
+        redaction.learn(f"token-{number:06}")
+
+    assert redaction.text("a-first-secret") == MASK
 
 
 def test_the_level_of_the_settings_counts() -> None:
