@@ -76,8 +76,8 @@ def with_restores_of_documents(tape: Tape, rng: Random) -> Tape:
 
 
 def with_undos(tape: Tape, rng: Random) -> Tape:
-    """In some worlds without documents somebody takes changes back, and all that one run did."""
-    if tape.profile.billing is not None or rng.random() >= UNDONE_SHARE:
+    """In some worlds somebody takes changes of customers back, and all that one run did."""
+    if rng.random() >= (UNDONE_SHARE if tape.profile.billing is None else SHARE):
         return tape
     events = list(tape.events)
     for _ in range(rng.randint(1, 4)):

@@ -132,10 +132,8 @@ class Undoing:
             projection = hub.connections[row.connection].projection
             shown = self._world.sites[row.connection].lookalike.neutral("customer").get(row.remote_id or "", {})
             for field in fields if row.state == "live" else ():
-                there, agreed = shown.get(field), row.base.get(field)
+                there, agreed = _named(tx, row.connection, field, shown.get(field)), row.base.get(field)
                 is_told = field in shown and projection.covers(field) and isinstance(there, str)
-                if field == PARENT:
-                    continue  # spelled with the system's own id there, and with the registry's in the base
                 if not is_told or agreed is None or hub.policy.rule(row.connection, field).flow == "off":
                     continue
                 same = projection.canonical(field, there)
@@ -149,6 +147,14 @@ class Undoing:
 
     def _fail(self, problem: str) -> None:
         self._world.checks.fail(f"U: {problem}")
+
+
+def _named(tx: Tx, connection: str, field: str, there: Any) -> Any:
+    """What an object shows; a parent as the registry names it, and nothing of one that it does not know."""
+    if field != PARENT or not isinstance(there, str):
+        return there
+    above = mappings.by_remote_ids(tx, connection, KIND, [there]).get(there)
+    return None if above is None else customers.by_ids(tx, [above.record_id])[above.record_id].external_id
 
 
 def _replaced(entry: journal.Entry) -> dict[str, Any]:
