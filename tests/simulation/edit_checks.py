@@ -82,6 +82,9 @@ class EditChecks:
     ) -> None:
         if any(rest.is_held(row, field) or row.state in ("gone", "excluded") for row in rows):
             return
+        if customer.id in self._world.revivals.back:
+            self._stands_since(rest, customer, rows, field, edits)
+            return
         if self._is_made_of_others(rest, customer, rows):
             return
         rule = self._world.config.policy.rule("stripe", field)
@@ -102,6 +105,19 @@ class EditChecks:
                 if ("accept" in said and self._stays_there(head)) or (said and self._was_covered(head)):
                     continue
                 self._on_record(rest, customer, head)
+
+    def _stands_since(
+        self, rest: Rest, customer: Customer, rows: list[MappingRow], field: str, edits: list[Edit]
+    ) -> None:
+        """Who is brought back begins with what stands at the systems by then; what is written after that is not lost."""
+        back = self._world.revivals.back[customer.id]
+        is_told = bool(self._world.answering.on(rows, field)) or self._world.restores.losses is not None
+        if is_told or any(row.remote_id in self._world.checks.merged.values() for row in rows):
+            return
+        for head in heads(edits):
+            if head.at > back and loose(head.value) not in (loose(customer.fields.get(field)), None):
+                self._on_record(rest, customer, head)
+                self._world.reached["written after somebody was brought back, and lost on record"] += 1
 
     def _on_record(self, rest: Rest, customer: Customer, head: Edit) -> None:
         value = loose(head.value)
@@ -127,12 +143,7 @@ class EditChecks:
         self._fail(f"M2: {head.field}={head.value!r}, written at {head.site} {head.target}, is lost without a record")
 
     def _is_made_of_others(self, rest: Rest, customer: Customer, rows: list[MappingRow]) -> bool:
-        """A merge moves values by the provider's rules; what is made anew lacks what only the object before had.
-
-        Who is brought back begins with what stands at the systems by then, whatever became of that since.
-        """
-        if customer.id in self._world.revivals.back:
-            return True
+        """A merge moves values by the provider's rules; what is made anew lacks what only the object before had."""
         is_merged = any(row.remote_id in self._world.checks.merged.values() for row in rows)
         return is_merged or any(row.state == "ended" and row.record_id == customer.id for row in rest.mappings)
 
