@@ -315,15 +315,14 @@ def _commit_found(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, found: Sequence[Sighting]
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
-    if not connection.manifest.has_marker:
-        ours = perhaps_made(tx, connection, intent, found)
-        if ours:
-            _ask(tx, hub, connection, row, intent, ours)
-        else:
-            _give_up(tx, hub, intent)
+    has_marker = connection.manifest.has_marker
+    perhaps = [] if has_marker else perhaps_made(tx, connection, intent, found)
+    if perhaps:
+        _ask(tx, hub, connection, row, intent, perhaps)
         return
-    if not found:
+    if not (found and has_marker):
         _give_up(tx, hub, intent)
+        tried_in_vain(tx, hub, connection, row)
         return
     seen = _understood(connection, found[0])
     if seen is None:

@@ -22,7 +22,7 @@ from core.sync.documents.finding import find_own, several
 from core.sync.documents.sending import commit_written, is_repeatable, key_helps, send_steps
 from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
-from core.sync.failing import Trouble, record_trouble
+from core.sync.failing import Trouble, record_trouble, tried_in_vain
 from core.sync.hub import Connection, Hub
 
 
@@ -44,6 +44,7 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
 
 def _give_up(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent) -> None:
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    tried_in_vain(tx, hub, connection, copy.row)
     if may_be_there(connection, intent):
         mappings.lock(tx, [copy.mapping.id])
         remember(tx, hub, copy, intent)

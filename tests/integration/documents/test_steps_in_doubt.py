@@ -1,0 +1,78 @@
+"""Steps of a copy that nobody answers: a person hears of them, and they are tried ever more rarely."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from core.model.documents import KINDS
+from core.model.policy import DocumentPolicy
+from core.ports import HttpRequest, HttpResponse
+from tests.integration.sync.test_refused_reads import hours
+from tests.support.acting import failing
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, shown, with_documents
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3600.0
+MAKES = {"quickbooks": r"/invoice\?", "hubspot": r"/line_items/batch/upsert"}
+
+
+async def copying_to(name: str) -> World:
+    """Stripe's invoices are copied to one system."""
+    mirrors = DocumentPolicy(mirrors=("invoice",), since=SINCE)
+    settings = {"quickbooks": BOOKS} if name == "quickbooks" else {}
+    return await billing(with_documents({"stripe": DocumentPolicy(originates=KINDS), name: mirrors}, settings, {}))
+
+
+def answered_by(world: World, name: str, answer: Callable[[HttpRequest], HttpResponse | None]) -> list[float]:
+    """From now on, what it gives an answer to never gets to the system; when that was."""
+    inner, struck = world.exchanges[name], list[float]()
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        given = answer(request)
+        if given is None:
+            return inner(request)
+        struck.append(world.clock.now())
+        return given
+
+    world.exchanges[name] = exchange
+    return struck
+
+
+def fails(name: str) -> Callable[[HttpRequest], HttpResponse | None]:
+    """Whatever makes a copy there: HubSpot fails in a category that no list names, QuickBooks altogether."""
+
+    def answer(request: HttpRequest) -> HttpResponse | None:
+        if request.method != "POST" or not re.search(MAKES[name], request.url):
+            return None
+        if name == "quickbooks":
+            return HttpResponse(500, {}, b"")
+        traces = [one["objectWriteTraceId"] for one in json.loads(request.body)["inputs"]]
+        errors = [
+            {"status": "error", "category": "NEW", "message": "no", "context": {"objectWriteTraceId": [one]}}
+            for one in traces
+        ]
+        return HttpResponse(207, {}, json.dumps({"status": "COMPLETE", "results": [], "errors": errors}).encode())
+
+    return answer
+
+
+@pytest.mark.parametrize("name", ["quickbooks", "hubspot"])
+async def test_a_copy_whose_making_is_never_answered_is_told_and_tried_ever_more_rarely(name: str) -> None:
+    """Nobody heard of it, and it was sent ninety times an hour."""
+    world = await copying_to(name)
+    plain, tried = world.exchanges[name], answered_by(world, name, fails(name))
+    bill(world)
+    await hours(world, 2)
+    (told,) = failing(world)
+    assert (told.connection, told.kind, told.code, told.state) == (name, "invoice", "ambiguous", "retrying")
+    assert 8 <= len(tried) < 30
+    world.exchanges[name] = plain
+    await hours(world, 1)
+    assert len(shown(world, name)) == 1
+    at_rest(world)
