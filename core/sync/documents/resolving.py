@@ -34,6 +34,7 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False))
         report.waiting += 1
     elif is_repeated:
+        await hub.db.run(lambda tx: intents.under_way(tx, intent.id))
         await send_steps(hub, connection, [[(copy, intent)]], report, is_repeat=True)
     elif intent.action == CREATE:
         await _look_for_it(hub, connection, copy, intent, report)

@@ -11,9 +11,14 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
+from core.sandbox.faults import Fault, FaultKind
+from core.store import intents
+from core.store.intents import Intent
+from tests.integration.sync.test_found_by_simulation import weather
 from tests.integration.sync.test_refused_reads import hours
 from tests.support.acting import failing
-from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, shown, with_documents
+from tests.support.crashes import Crash
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -75,4 +80,45 @@ async def test_a_copy_whose_making_is_never_answered_is_told_and_tried_ever_more
     world.exchanges[name] = plain
     await hours(world, 1)
     assert len(shown(world, name)) == 1
+    at_rest(world)
+
+
+async def unanswered(world: World, path: str, kind: FaultKind) -> Intent:
+    """What was done at Stripe is copied to the books, where one request comes to this end."""
+    weather(world, "quickbooks", Fault(kind=kind, method="POST", path=path, count=1))
+    world.clock.time += world.timing.changes_every + 1
+    for name in ("stripe", "quickbooks"):
+        await world.lanes.run(name)
+    (found,) = world.db.read_now(intents.all_open)
+    return found
+
+
+async def test_a_repeat_under_way_at_a_kill_is_waited_for_before_the_step_is_taken_anew() -> None:
+    """Its key is not relied on any longer by then: looked for at once and not found, the payment was booked twice."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "50.00")
+    doubtful = await unanswered(world, r"/payment\?", "error_before")
+    late: list[HttpRequest] = []
+    plain = world.exchanges["quickbooks"]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and "/payment?" in request.url:
+            late.append(request)
+            raise Crash
+        return plain(request)
+
+    world.clock.time = doubtful.sent_at + HOUR - 0.5
+    world.exchanges["quickbooks"] = exchange
+    with pytest.raises(Crash):
+        await world.lanes.run("quickbooks")
+    world.exchanges["quickbooks"] = plain
+    world.clock.time += 1
+    world.start()
+    await world.lanes.run("quickbooks")
+    world.lookalikes["quickbooks"].respond(late[0])
+    await world.settle()
+    await world.next_sweep()
+    assert [one["amount"] for one in shown(world, "quickbooks", "payment")] == ["50.00"]
     at_rest(world)
