@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from core.errors import ReplyError
+from core.errors import AmbiguousError, RejectedError, ReplyError
 from core.ports import Written
 from core.store import intents, mappings, work
 from core.store.database import Tx
@@ -19,7 +19,7 @@ from core.store.intents import Intent
 from core.sync.batch import Report
 from core.sync.documents.copies import CREATE, hold
 from core.sync.documents.finding import find_own, several
-from core.sync.documents.sending import commit_written, is_repeatable, key_helps, send_steps
+from core.sync.documents.sending import commit_written, doubt, is_repeatable, key_helps, send_steps
 from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
 from core.sync.failing import Trouble, record_trouble, tried_in_vain
@@ -78,6 +78,12 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
         trouble = Trouble(error, record_id=copy.paper.customer_id)
         await hub.db.run(lambda tx: record_trouble(tx, hub, connection, {copy.row: trouble}))
         report.failed += 1
+        return
+    except RejectedError as error:
+        # says nothing of the copy: it stays in doubt, however long, and is never given up
+        unknown = AmbiguousError(f"it cannot be looked for: {error}")
+        await hub.db.run(lambda tx: doubt(tx, hub, connection, copy, intent, unknown))
+        report.waiting += 1
         return
 
     def commit(tx: Tx) -> None:

@@ -15,7 +15,7 @@ from core.sandbox.faults import Fault, FaultKind
 from core.store import intents
 from core.store.intents import Intent
 from tests.integration.sync.test_found_by_simulation import weather
-from tests.integration.sync.test_refused_reads import hours
+from tests.integration.sync.test_refused_reads import QUICKBOOKS, hours
 from tests.support.acting import failing
 from tests.support.crashes import Crash
 from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, pay, shown, with_documents
@@ -91,6 +91,28 @@ async def unanswered(world: World, path: str, kind: FaultKind) -> Intent:
         await world.lanes.run(name)
     (found,) = world.db.read_now(intents.all_open)
     return found
+
+
+async def test_a_copy_that_cannot_be_looked_for_stays_in_doubt_until_it_can() -> None:
+    """It was given up after eight look-ups, and stayed in doubt until a person retried it, or the next start."""
+    world = await copying_to("quickbooks")
+    bill(world)
+    await unanswered(world, MAKES["quickbooks"], "lost_answer")
+    world.clock.time += 2 * HOUR
+    world.start()
+    plain = world.exchanges["quickbooks"]
+
+    def refuses(request: HttpRequest) -> HttpResponse | None:
+        return HttpResponse(400, {}, json.dumps(QUICKBOOKS).encode()) if "DocNumber" in request.url else None
+
+    tried = answered_by(world, "quickbooks", refuses)
+    await hours(world, 1)
+    (told,) = failing(world)
+    assert (told.code, told.state, 4 <= len(tried) < 20) == ("ambiguous", "retrying", True)
+    world.exchanges["quickbooks"] = plain
+    await hours(world, 1)
+    assert len(shown(world, "quickbooks")) == 1
+    at_rest(world)
 
 
 async def test_a_repeat_under_way_at_a_kill_is_waited_for_before_the_step_is_taken_anew() -> None:
