@@ -62,7 +62,8 @@ KEY_MARGIN_SECONDS = 3600.0
 async def resolve(hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
     """One step towards known outcomes; may only wait. Raises what concerns the whole connection."""
     again: dict[str, list[tuple[DirtyRow, Intent]]] = {}
-    for row, intent in open_:
+    for row, one in open_:
+        intent = connection.skew.by_this_clock(one)
         if await _is_to_be_sent(hub, connection, row, intent, report):
             # in one request, as before: its first answer tells of all of them
             again.setdefault(intent.batch or intent.id, []).append((row, intent))

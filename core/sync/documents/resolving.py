@@ -28,6 +28,7 @@ from core.sync.hub import Connection, Hub
 
 async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
     """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
+    intent = connection.skew.by_this_clock(intent)
     is_repeated = key_helps(hub, connection, intent) and await hub.db.read(lambda tx: _is_wanted(tx, copy))
     until = _not_before(hub, connection, intent, is_repeated=is_repeated)
     if hub.clock.now() < until:
