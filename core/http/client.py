@@ -19,8 +19,16 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 def async_client(shell: Shell) -> httpx.AsyncClient:
     """The client under every connector: our transport and time-outs, nothing taken from the environment."""
+
+    async def hear(response: httpx.Response) -> None:
+        shell.date(response.headers.get("date", ""))
+
     return httpx.AsyncClient(
-        transport=async_transport(shell), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        transport=async_transport(shell),
+        timeout=TIMEOUT_SECONDS,
+        follow_redirects=False,
+        trust_env=False,
+        event_hooks={"response": [hear]},
     )
 
 

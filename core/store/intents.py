@@ -19,7 +19,7 @@ _COLUMNS = tuple(
     INTENTS.c[name]
     for name in (
         "id connection kind mapping_id action key batch body wanted before remote_id state sent_at resolve_after "
-        "attempts error trace stamp"
+        "attempts error trace stamp ahead"
     ).split()
 )
 _OPEN_OF: Final = sa.select(*_COLUMNS).where(INTENTS.c.mapping_id.in_(SOME), INTENTS.c.closed_at.is_(None))
@@ -79,6 +79,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
     stamp: str = ""
     """When it was done, as the provider says; "" once it is known what it replaced, and where nothing tells that."""
+    ahead: float | None = None
+    """By how many seconds our clock was ahead of the provider's when it was sent; None where nobody knows."""
 
 
 def insert(tx: Tx, intents: Sequence[Intent]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import AccordError, ReauthorizeError, RejectedError, RetryError, WrongAccountError
+from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError, WrongAccountError
 from core.ports import Bad
 from core.store import connections, failures, work
 from core.store.database import Tx
@@ -93,6 +93,28 @@ def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[D
             work.postpone(tx, connection.name, {row.subject: next_at}, is_attempt=told is None)
     failures.record(tx, rows)
     work.clear(tx, connection.name, dead)
+
+
+def record_doubt(
+    tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, why: str, until: float, record_id: str | None
+) -> None:
+    """Nobody knows whether a write happened: looked into then, and shown until it is known."""
+    work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
+    error = AmbiguousError(f"a write went unanswered and is being looked into: {why}")
+    failure = failures.Failure(
+        connection=connection.name,
+        subject=row.subject,
+        kind=row.kind,
+        record_id=record_id,
+        code=error.code,
+        message=str(error),
+        state="retrying",
+        first_at=hub.clock.now(),
+        last_at=hub.clock.now(),
+        next_at=until,
+        trace=row.trace,
+    )
+    failures.record(tx, [failure])
 
 
 def tried_in_vain(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow) -> None:

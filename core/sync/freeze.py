@@ -61,6 +61,7 @@ def _intent(hub: Hub, connection: Connection, case: Case, mark: Mark, patch: Pat
         remote_id=case.mapping.remote_id,
         sent_at=now,
         trace=case.row.trace,
+        ahead=connection.skew.ahead,
     )
 
 

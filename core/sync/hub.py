@@ -32,6 +32,7 @@ from core.store.observations import Observation
 from core.sync.closing import Closing
 from core.sync.discreet import Discreet, build_discreet
 from core.sync.meter import Meter, allowances_of
+from core.sync.skew import Skew
 
 KIND = "customer"
 
@@ -53,6 +54,7 @@ class Connection:
     webhook_secrets: Callable[[], tuple[str, ...]]
     meter: Meter
     clock: Clock
+    skew: Skew
     documents: DocumentTranslator | None = None
     closing: Closing = field(default_factory=Closing)
     shows_overview: bool = False
@@ -139,8 +141,10 @@ def connect(
     projection = projection_of(manifest, config.metadata_keys, translator.canonical, translator.refusal)
     projection = projection.with_figures(FIGURES) if shows_overview else projection
     meter = Meter(allowances_of(manifest.allowances, config))
-    clock = shell.clock
-    measured = replace(shell, count=meter.count, left=lambda share, until: meter.left(share, clock.now(), until))
+    clock, skew = shell.clock, Skew(shell.clock)
+    measured = replace(
+        shell, count=meter.count, left=lambda share, until: meter.left(share, clock.now(), until), date=skew.hear
+    )
     return Connection(
         name=config.name,
         config=config,
@@ -154,6 +158,7 @@ def connect(
         webhook_secrets=lambda: webhook_secrets(manifest, vault),
         meter=meter,
         clock=clock,
+        skew=skew,
         documents=provider.documents(config) if provider.documents else None,
         shows_overview=shows_overview,
     )

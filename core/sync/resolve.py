@@ -21,7 +21,7 @@ from functools import partial
 
 import msgspec
 
-from core.errors import BugError, ReplyError
+from core.errors import BugError, RejectedError, ReplyError
 from core.model import holds
 from core.model.family import PARENT
 from core.model.holds import HoldDraft
@@ -38,7 +38,7 @@ from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
 from core.sync.candidates import OFFERED, has_value, made_until, perhaps_made
 from core.sync.documents.sending import settling
-from core.sync.failing import dealt_with, tried_in_vain
+from core.sync.failing import back_off, dealt_with, tried_in_vain
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import (
@@ -62,7 +62,8 @@ KEY_MARGIN_SECONDS = 3600.0
 async def resolve(hub: Hub, connection: Connection, open_: Sequence[tuple[DirtyRow, Intent]], report: Report) -> None:
     """One step towards known outcomes; may only wait. Raises what concerns the whole connection."""
     again: dict[str, list[tuple[DirtyRow, Intent]]] = {}
-    for row, intent in open_:
+    for row, one in open_:
+        intent = connection.skew.by_this_clock(one)
         if await _is_to_be_sent(hub, connection, row, intent, report):
             # in one request, as before: its first answer tells of all of them
             again.setdefault(intent.batch or intent.id, []).append((row, intent))
@@ -232,7 +233,11 @@ async def _resolve_create(
     hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, report: Report, *, is_wanted: bool
 ) -> None:
     manifest = connection.manifest
-    probe, found, gone = await _find(hub, connection, intent)
+    answer = await _find(hub, connection, row, intent)
+    if answer is None:
+        report.waiting += 1
+        return
+    probe, found, gone = answer
     if gone and not found:
         await hub.db.run(lambda tx: _commit_deleted(tx, hub, connection, row, intent, gone[0]))
     elif not found and is_wanted and manifest.create_key_seconds is None:
@@ -246,11 +251,21 @@ async def _resolve_create(
         await hub.db.run(lambda tx: _ask(tx, hub, connection, row, intent, []))
 
 
-async def _find(hub: Hub, connection: Connection, intent: Intent) -> tuple[Probe, list[Sighting], list[str]]:
-    """What was asked for, what is there, and the ids of what was there."""
+async def _find(
+    hub: Hub, connection: Connection, row: DirtyRow, intent: Intent
+) -> tuple[Probe, list[Sighting], list[str]] | None:
+    """What was asked for, what is there, and the ids of what was there.
+
+    None where the look-up is refused, which says nothing of the create: it stays in doubt, and is never given up.
+    """
     mapping = (await hub.db.read(lambda tx: mappings.by_ids(tx, [intent.mapping_id])))[intent.mapping_id]
     probe = _probe(hub, connection, mapping, intent)
-    found = await connection.connector.find(KIND, probe)
+    try:
+        found = await connection.connector.find(KIND, probe)
+    except RejectedError as error:
+        why, until = f"it cannot be looked for: {error}", hub.clock.now() + back_off(hub.timing, intent.attempts)
+        await hub.db.run(lambda tx: doubt(tx, hub, connection, row, intent, why, not_before=until))
+        return None
     there = [one for one in found if isinstance(one, Sighting)]
     return probe, there, [one.id for one in found if isinstance(one, Missing)]
 
@@ -267,8 +282,8 @@ async def _send_again(
     await hub.db.run(begin)
     receipts = await send(hub, connection, some, report, is_repeat=True)
     for (row, intent), receipt in zip(some, receipts, strict=True):
-        if is_perhaps_own(connection, receipt):
-            _, found, _ = await _find(hub, connection, intent)
+        if is_perhaps_own(connection, receipt) and (answer := await _find(hub, connection, row, intent)):
+            found = answer[1]
             await hub.db.run(
                 partial(_commit_found, hub=hub, connection=connection, row=row, intent=intent, found=found)
             )
@@ -315,15 +330,14 @@ def _commit_found(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: Intent, found: Sequence[Sighting]
 ) -> None:
     """None: it never happened. One of ours: adopted as it was created. Anything else: a person decides."""
-    if not connection.manifest.has_marker:
-        ours = perhaps_made(tx, connection, intent, found)
-        if ours:
-            _ask(tx, hub, connection, row, intent, ours)
-        else:
-            _give_up(tx, hub, intent)
+    has_marker = connection.manifest.has_marker
+    perhaps = [] if has_marker else perhaps_made(tx, connection, intent, found)
+    if perhaps:
+        _ask(tx, hub, connection, row, intent, perhaps)
         return
-    if not found:
+    if not (found and has_marker):
         _give_up(tx, hub, intent)
+        tried_in_vain(tx, hub, connection, row)
         return
     seen = _understood(connection, found[0])
     if seen is None:

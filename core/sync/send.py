@@ -9,7 +9,6 @@ import msgspec
 
 from core.errors import (
     AccordError,
-    AmbiguousError,
     BugError,
     GoneError,
     ReauthorizeError,
@@ -36,7 +35,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync.batch import Report, as_of_now
-from core.sync.failing import Trouble, back_off, concerns_all, dealt_with, record_trouble
+from core.sync.failing import Trouble, back_off, concerns_all, dealt_with, record_doubt, record_trouble
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import got_place
@@ -368,21 +367,7 @@ def doubt(
         until += back_off(hub.timing, intent.attempts)
     until = max(until, not_before)
     intents.doubt(tx, intent.id, until, why)
-    work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False)
-    error = AmbiguousError(f"a write went unanswered and is being looked into: {why}")
-    failure = failures.Failure(
-        connection=connection.name,
-        subject=row.subject,
-        record_id=_record(tx, intent),
-        code=error.code,
-        message=str(error),
-        state="retrying",
-        first_at=hub.clock.now(),
-        last_at=hub.clock.now(),
-        next_at=until,
-        trace=row.trace,
-    )
-    failures.record(tx, [failure])
+    record_doubt(tx, hub, connection, row, why, until, _record(tx, intent))
 
 
 def _record(tx: Tx, intent: Intent) -> str | None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from email.utils import formatdate
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -365,8 +366,8 @@ class QuickBooksLookAlike:
         return self._answer(401, msgspec.json.encode(told))
 
     def _answer(self, status: int, body: bytes) -> HttpResponse:
-        trace = f"1-{self._rng.getrandbits(96):024x}"
-        return HttpResponse(status, {"content-type": "application/json;charset=UTF-8", "intuit_tid": trace}, body)
+        told = {"content-type": "application/json;charset=UTF-8", "intuit_tid": f"1-{self._rng.getrandbits(96):024x}"}
+        return HttpResponse(status, told | {"date": formatdate(self._clock.now(), usegmt=True)}, body)
 
 
 def _is_link(payment: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,7 +92,9 @@ class StripeLookAlike:
             response = self._routed(request, request_id)
         except RefusedError as refused:
             response = self._refusal(refused)
-        return HttpResponse(response.status, {**response.headers, "request-id": request_id}, response.body)
+        # also with an answer that is an old one: the server tells its time, whatever the answer
+        told = {"date": formatdate(self._clock.now(), usegmt=True), "request-id": request_id}
+        return HttpResponse(response.status, {**response.headers, **told}, response.body)
 
     def too_many(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - one rate for the whole account
         """Stripe's own 429, as if other programs had used the account's calls up."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import formatdate
 from typing import Final
 
 import msgspec
@@ -147,5 +146,4 @@ class Endpoints:
     def _raw(self, text: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
         # Stripe indents its answers: bytes of one object differ between a list and a read
         body = msgspec.json.format(text, indent=2)
-        date = formatdate(self._clock.now(), usegmt=True)
-        return HttpResponse(status, {"content-type": "application/json", "date": date, **(headers or {})}, body)
+        return HttpResponse(status, {"content-type": "application/json", **(headers or {})}, body)

@@ -217,6 +217,7 @@ def intent_of(tx: Tx, hub: Hub, connection: Connection, copy: Copy, step: Step) 
         remote_id=copy.mapping.remote_id,
         sent_at=hub.clock.now(),
         trace=copy.row.trace,
+        ahead=connection.skew.ahead,
     )
 
 

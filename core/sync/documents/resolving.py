@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from core.errors import ReplyError
+from core.errors import AmbiguousError, RejectedError, ReplyError
 from core.ports import Written
 from core.store import intents, mappings, work
 from core.store.database import Tx
@@ -19,21 +19,23 @@ from core.store.intents import Intent
 from core.sync.batch import Report
 from core.sync.documents.copies import CREATE, hold
 from core.sync.documents.finding import find_own, several
-from core.sync.documents.sending import commit_written, is_repeatable, key_helps, send_steps
+from core.sync.documents.sending import commit_written, doubt, is_repeatable, key_helps, send_steps
 from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
-from core.sync.failing import Trouble, record_trouble
+from core.sync.failing import Trouble, record_trouble, tried_in_vain
 from core.sync.hub import Connection, Hub
 
 
 async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Intent, report: Report) -> None:
     """One step towards a known outcome; may only wait. Raises what concerns the whole connection."""
+    intent = connection.skew.by_this_clock(intent)
     is_repeated = key_helps(hub, connection, intent) and await hub.db.read(lambda tx: _is_wanted(tx, copy))
     until = _not_before(hub, connection, intent, is_repeated=is_repeated)
     if hub.clock.now() < until:
         await hub.db.run(lambda tx: work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False))
         report.waiting += 1
     elif is_repeated:
+        await hub.db.run(lambda tx: intents.under_way(tx, intent.id))
         await send_steps(hub, connection, [[(copy, intent)]], report, is_repeat=True)
     elif intent.action == CREATE:
         await _look_for_it(hub, connection, copy, intent, report)
@@ -44,6 +46,7 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
 
 def _give_up(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent) -> None:
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
+    tried_in_vain(tx, hub, connection, copy.row)
     if may_be_there(connection, intent):
         mappings.lock(tx, [copy.mapping.id])
         remember(tx, hub, copy, intent)
@@ -76,6 +79,12 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
         trouble = Trouble(error, record_id=copy.paper.customer_id)
         await hub.db.run(lambda tx: record_trouble(tx, hub, connection, {copy.row: trouble}))
         report.failed += 1
+        return
+    except RejectedError as error:
+        # says nothing of the copy: it stays in doubt, however long, and is never given up
+        unknown = AmbiguousError(f"it cannot be looked for: {error}")
+        await hub.db.run(lambda tx: doubt(tx, hub, connection, copy, intent, unknown))
+        report.waiting += 1
         return
 
     def commit(tx: Tx) -> None:

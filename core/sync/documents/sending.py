@@ -32,7 +32,7 @@ from core.sync.documents.copies import ADDS, CREATE, KEY_TRIES, hold
 from core.sync.documents.deciding import refusal
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.standing import Copy, named_of
-from core.sync.failing import Trouble, back_off, concerns_all, record_trouble
+from core.sync.failing import Trouble, back_off, concerns_all, record_doubt, record_trouble
 from core.sync.hub import Connection, Hub
 
 COPIES_AT_ONCE = 100
@@ -227,7 +227,7 @@ def doubt(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent, 
     if isinstance(error, RetryError) and error.retry_after is not None:
         until = max(until, hub.clock.now() + error.retry_after)
     intents.doubt(tx, intent.id, until, str(error))
-    work.postpone(tx, connection.name, {copy.row.subject: until}, is_attempt=False)
+    record_doubt(tx, hub, connection, copy.row, str(error), until, copy.paper.customer_id)
 
 
 def settling(hub: Hub, connection: Connection, intent: Intent) -> float:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 
+import msgspec
 import pytest
 
 from core.cli.quiet import run_until_quiet
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import FaultKind
 from core.store import connections, intents
+from core.store.intents import Intent
 from core.sync import guard
 from core.sync.lanes import Lanes
+from core.sync.skew import Skew
 from jobs.tick_lanes import tick_lanes
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt
 from tests.support.acting import everybody, held, waiting
+from tests.support.crashes import died_with_the_answer
+from tests.support.paper import at_rest, bill, billing, pay, shown
 from tests.support.world import NAMES, StillClock, World
 
 pytestmark = pytest.mark.anyio
 
 TWO_YEARS = 730 * 86_400.0
+HOUR = 3600.0
 
 
 @dataclass
@@ -157,3 +164,80 @@ async def test_a_sync_without_a_daemon_does_not_wait_for_years() -> None:
     world.clock.time += 300
     await run_until_quiet(world.hub, world.lanes, NAMES, patience=300)
     assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]
+
+
+class Fast(StillClock):
+    """A clock that is ahead of the providers', until somebody sets it right."""
+
+    def __init__(self, theirs: StillClock, seconds: float) -> None:
+        """Ahead of `theirs`, which goes as this one does."""
+        self._theirs = theirs
+        self.seconds = seconds
+
+    @property
+    def time(self) -> float:  # type: ignore[override]
+        """What it shows."""
+        return self._theirs.time + self.seconds
+
+    @time.setter
+    def time(self, value: float) -> None:
+        self._theirs.time = value - self.seconds
+
+
+def is_fast(world: World, seconds: float) -> Fast:
+    """Accord's machine has a fast clock from now on."""
+    world.clock = clock = Fast(world.clock, seconds)
+    world.start()
+    return clock
+
+
+@pytest.mark.parametrize(("ahead", "down"), [(2.0, 26.0), (2.5, 24.3)])
+async def test_a_create_sent_ahead_is_found_though_the_clock_was_set_right_while_nobody_ran(
+    ahead: float, down: float
+) -> None:
+    """It was looked for among later objects only, or its key was trusted when Stripe had forgotten it: made twice."""
+    world = World()
+    await world.activate_all()
+    clock = is_fast(world, ahead * HOUR)
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+
+    def is_create(request: HttpRequest) -> bool:
+        if request.method != "POST" or not request.url.endswith("/v1/customers"):
+            return False
+        clock.seconds = 0.0
+        return True
+
+    await died_with_the_answer(world, "stripe", is_create, down=down * HOUR)
+    assert ([len(world.neutral(name)) for name in NAMES], len(everybody(world))) == ([1, 1, 1], 1)
+    assert (world.db.read_now(intents.all_open), held(world)) == ([], [])
+
+
+@pytest.mark.parametrize(("date", "back"), [(0.0, HOUR), (HOUR, 0.0), (2 * HOUR, 0.0), (HOUR - 60.0, 0.0), (None, 0.0)])
+def test_a_write_is_sent_earlier_by_a_clock_that_was_set_back_and_never_later(date: float | None, back: float) -> None:
+    """Later, its key would be trusted for longer: what told a wrong date may be a proxy. No date tells nothing."""
+    clock = StillClock()
+    skew = Skew(clock)
+    skew.hear("soon" if date is None else formatdate(clock.now() - date, usegmt=True))
+    one = Intent(id="i", connection="stripe", mapping_id="m", action="create", key="k", body={}, wanted={}, before={},
+                 remote_id=None, sent_at=clock.now(), ahead=HOUR)  # fmt: skip
+    assert clock.now() - skew.by_this_clock(one).sent_at == back
+    assert skew.by_this_clock(msgspec.structs.replace(one, ahead=None)).sent_at == clock.now()
+
+
+async def test_a_payment_sent_ahead_is_found_though_the_clock_was_set_right_while_nobody_ran() -> None:
+    """QuickBooks shows no notes to a query: what was made since then is looked through, and it was booked twice."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    clock = is_fast(world, 2 * HOUR)
+    pay(world, invoice, "50.00")
+
+    def is_payment(request: HttpRequest) -> bool:
+        if request.method != "POST" or "/payment?" not in request.url:
+            return False
+        clock.seconds = 0.0
+        return True
+
+    await died_with_the_answer(world, "quickbooks", is_payment, down=5 * HOUR)
+    assert [one["amount"] for one in shown(world, "quickbooks", "payment")] == ["50.00"]
+    at_rest(world)

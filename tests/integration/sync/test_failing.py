@@ -145,6 +145,32 @@ async def test_an_update_that_hubspot_fails_at_is_sent_less_and_less_often() -> 
     assert failing(world) == []
 
 
+async def test_a_create_that_stripe_fails_at_is_sent_less_and_less_often() -> None:
+    """Four tries under a key, a look that finds nothing, and four more at once: sixty in an hour, without an end."""
+    world = World()
+    await world.activate_all()
+    through, sent = world.exchanges["stripe"], []
+
+    def failing_at_it(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST" or not request.url.endswith("/v1/customers"):
+            return through(request)
+        sent.append(world.clock.now())
+        return HttpResponse(500, {}, b"")
+
+    world.exchanges["stripe"] = failing_at_it
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    for _ in range(120):
+        world.clock.time += 61
+        for name in ("hubspot", "stripe"):
+            await world.lanes.run(name)
+    assert len([one for one in sent if one > world.clock.now() - 3600.0]) <= 8
+    (told,) = failing(world)
+    assert (told.code, told.state) == ("ambiguous", "retrying")
+    world.exchanges["stripe"] = through
+    await world.settle(patience=7200.0)
+    assert ([one["name"] for one in world.neutral("stripe").values()], failing(world)) == (["Ada"], [])
+
+
 async def test_an_address_that_hubspot_does_not_know_is_the_connections_trouble() -> None:
     """A version that is no more, or a proxy: each record failed for itself, and all were dead after eight tries."""
     world = World()

@@ -254,6 +254,7 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), server_default="", nullable=False),
         sa.Column("trace", sa.Text(), server_default="", nullable=False),
         sa.Column("stamp", sa.Text(), server_default="", nullable=False),
+        sa.Column("ahead", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_intents")),
         comment="One remote write that may have been sent. state: sent | ambiguous | done | refused | void.",
     )
