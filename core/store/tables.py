@@ -66,6 +66,7 @@ CUSTOMERS: Final = sa.Table(
     sa.Index("ix_customers_parent", "parent"),
     sa.Index("ix_customers_updated_at", "updated_at", "id"),
     _partial("uq_customers_live_external_id", "external_id", where="deleted_at IS NULL", unique=True),
+    _partial("ix_customers_archived_external_id", "external_id", where="deleted_at IS NOT NULL"),
 )
 
 MAPPINGS: Final = sa.Table(

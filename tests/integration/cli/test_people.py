@@ -186,6 +186,38 @@ def test_customers_are_listed_page_by_page_and_searched(agreed: World, accord: A
     assert (odd.code, odd.error["field"], odd.error["limit"]) == (1, "after", "one that was listed")
 
 
+def test_the_last_page_of_customers_says_nothing_of_a_next_one(accord: Accord) -> None:
+    """Whoever followed it found an empty page, and looked for what was missing."""
+    for number in range(4):
+        accord("customers", "create", f"C-{number}", "--set", f"name=Person {number}")
+    for arguments in (("--after", "C-1"), ("--after", "C-1", "--limit", "2"), ("--limit", "4")):
+        assert "go on" not in accord("customers", "list", *arguments).out, arguments
+    assert "1 of 4; go on with --after C-2" in accord("customers", "list", "--after", "C-1", "--limit", "1").out
+
+
+def test_an_archived_customer_is_found_by_somebody_who_does_not_know_its_id(agreed: World, accord: Accord) -> None:
+    """`restore` wants an id, and no list showed it: it stood in the journal, if one knew when to look."""
+    name = customer_id(agreed)
+    for number in range(2):
+        accord("customers", "create", f"C-{number}", "--set", f"name=Person {number}")
+        accord("customers", "archive", f"C-{number}", "--yes")
+    assert accord("customers", "list", "--archived", "--search", "lovelace", "--json").json["total"] == 0
+    accord("customers", "archive", name, "--yes")
+    (found,) = accord("customers", "list", "--archived", "--search", "lovelace", "--json").json["customers"]
+    assert (found["external_customer_id"], found["archived_at"] > 0) == (name, True)
+    shown = accord("customers", "list", "--archived", "--limit", "2").out
+    assert "archived (UTC)" in " ".join(shown.split())
+    assert "2 of 3; go on with --after C-1" in shown
+    assert "accord customers restore" in shown
+    assert accord("customers", "restore", name).code == 0
+    assert accord("customers", "list", "--archived", "--json").json["total"] == 2
+    (live,) = accord("customers", "list", "--json").json["customers"]
+    assert (live["external_customer_id"], live["archived_at"]) == (name, None)
+    refused = accord("customers", "update", "C-0", "--set", "phone=+4930123456", "--json")
+    assert refused.error["problem"] == "there is no customer 'C-0'; one was archived"
+    assert "accord customers restore" in refused.error["cure"]
+
+
 def customer_id_of(world: World, name: str) -> str:
     """The external id of a customer by name."""
     return next(one.external_id for one in world.db.read_now(customers.listing) if one.fields["name"] == name)

@@ -95,6 +95,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customers")),
     )
     with op.batch_alter_table("customers", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_customers_archived_external_id",
+            ["external_id"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_customers_email_key", ["email_key"], unique=False)
         batch_op.create_index("ix_customers_name_key", ["name_key"], unique=False)
         batch_op.create_index("ix_customers_parent", ["parent"], unique=False)
