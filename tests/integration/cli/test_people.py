@@ -6,7 +6,8 @@ import asyncio
 
 import sqlalchemy as sa
 
-from core.store import customers, holds, inbox, journal
+from core.cli.screen import moment
+from core.store import calls, connections, customers, holds, inbox, journal
 from core.store.tables import HOLDS, JOURNAL
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
 from tests.support.acting import with_policy
@@ -25,6 +26,22 @@ def test_status_counts_what_is_there(agreed: World, root: WorldRoot, accord: Acc
     assert "no daemon is running" in accord("status").out
     root.play_daemon()
     assert "the daemon is running" in accord("status").out
+
+
+def test_status_says_which_sweeps_wait_why_and_until_when(agreed: World, accord: Accord) -> None:
+    """It stood in the log only, and whoever waited for an edit did not know that nobody looked."""
+    until = agreed.clock.now() + 3600.0
+    agreed.db.run_now(lambda tx: connections.change(tx, "hubspot", rests="full", rests_until=until))
+    reads = {("reads per 30 days", "sweep"): 1_000_000_000}
+    agreed.db.run_now(lambda tx: calls.add(tx, "stripe", reads, agreed.clock.now()))
+    told = " ".join(accord("status").out.split())
+    assert f"hubspot: complete sweeps and listings wait until {moment(until)} UTC: less than 10% is left" in told
+    assert "`accord sync hubspot` reads now" in told
+    assert "stripe: all reads per 30 days are used up" in told
+    agreed.db.run_now(lambda tx: connections.change(tx, "hubspot", rests="changes"))
+    assert f"hubspot: all sweeps wait until {moment(until)} UTC" in " ".join(accord("status").out.split())
+    agreed.clock.time = until
+    assert "wait until" not in accord("status").out
 
 
 def test_explain_shows_every_system_and_the_numbers_for_undo(agreed: World, accord: Accord) -> None:

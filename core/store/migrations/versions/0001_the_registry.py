@@ -62,6 +62,8 @@ def upgrade() -> None:
         sa.Column("error_code", sa.Text(), server_default="", nullable=False),
         sa.Column("allowance_from", sa.Double(), nullable=True),
         sa.Column("restored_at", sa.Double(), nullable=True),
+        sa.Column("rests", sa.Text(), server_default="", nullable=False),
+        sa.Column("rests_until", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_connections")),
         comment="state: observing | active | reauthorize. restored_at: and first contact is to be made anew.",
     )
