@@ -349,8 +349,8 @@ class Application:
         settings = self.settings
         token = settings.api_token.get_secret_value() if settings.api_token else None
         require_token(db, settings.api_host, token)
-        webhooks = listen(settings.webhook_host, settings.webhook_port, "the webhook receiver")
-        api = listen(settings.api_host, settings.api_port, "the API")
+        webhooks = listen(settings.webhook_host, settings.webhook_port, "the webhook receiver (ACCORD_WEBHOOK_PORT)")
+        api = listen(settings.api_host, settings.api_port, "the API (ACCORD_API_PORT)")
         own = url_of(webhooks)
         return Doors(api, webhooks, own if is_sandbox else settings.public_url or own, token)
 

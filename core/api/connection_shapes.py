@@ -38,6 +38,14 @@ class DocumentsShown(BaseModel):
     ownerless: int = Field(description="Not taken, because their customer is not known: it is out of scope, say.")
 
 
+class RestShown(BaseModel):
+    """Which sweeps wait, as few calls are left. What webhooks name is read, writes go on, what is asked for is done."""
+
+    sweeps: Literal["full", "changes"] = Field(description="full: complete sweeps and listings; changes: these, too.")
+    reason: str
+    until: datetime
+
+
 class ConnectionShown(BaseModel):
     """How a connection stands."""
 
@@ -64,9 +72,12 @@ class ConnectionShown(BaseModel):
     last_full_sweep: datetime | None
     last_changes: datetime | None
     allowances: list[AllowanceShown]
+    changes_every: float = Field(description="Seconds from one look for changes to the next.")
+    rest: RestShown | None = Field(description="None where no sweep waits.")
     paused_until: datetime | None
     restored_at: datetime | None = Field(description="An older database was found then; activate it again.")
     error: str
+    error_code: str = Field(description="What kind of trouble it has, as a problem's `code`; empty where it has none.")
 
 
 class Connections(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 from fastapi import Header, Query, Response
@@ -32,6 +32,12 @@ IdempotencyKey = Annotated[
 ]
 
 
+class _Filters(TypedDict):
+    search: str
+    parent: str | None
+    is_archived: bool
+
+
 @router.get("", **needs(READ))
 async def list_customers(
     hub: HubIn,
@@ -42,17 +48,19 @@ async def list_customers(
     ] = None,
     search: Annotated[str, Query(max_length=255, description="In id, name or e-mail.")] = "",
     parent: Annotated[str | None, Query(description="Only children of this customer.")] = None,
+    *,
+    archived: Annotated[bool, Query(description="Archived ones instead: the last of each id that is free.")] = False,
 ) -> shapes.CustomerPage:
-    """Live customers by external_customer_id."""
+    """Live customers by external_customer_id, or archived ones."""
     if page is not None and cursor is not None:
         raise InvalidInputError("means nothing beside cursor", field="page", cure="send one of the two")
-    number = page or 1
+    number, filters = page or 1, _Filters(search=search, parent=parent, is_archived=archived)
 
     def work_(tx: Tx) -> shapes.CustomerPage:
         registry.check_place(tx, cursor or "", "cursor")
         after, offset = (cursor, 0) if cursor is not None else ("", (number - 1) * page_size)
-        found = customers.listing(tx, search=search, parent=parent, after=after, offset=offset, limit=page_size + 1)
-        total = None if cursor is not None else customers.count(tx, search=search, parent=parent)
+        found = customers.listing(tx, **filters, after=after, offset=offset, limit=page_size + 1)
+        total = None if cursor is not None else customers.count(tx, **filters)
         meta = shapes.Meta(
             page=None if cursor is not None else number,
             page_size=page_size,

@@ -28,6 +28,15 @@ _BY_CONNECTION: Final[Mapping[str, str]] = {
     "dead": "Records that failed too often: a person must retry",
     "in_doubt": "Writes whose outcome is not known yet",
 }
+_RESTS: Final[Mapping[str, frozenset[str]]] = {
+    "full": frozenset({"full", "changes"}),
+    "changes": frozenset({"changes"}),
+}
+"""Sweeps of a kind rest while a connection says one of these."""
+_ALLOWANCES: Final[Mapping[str, str]] = {
+    "calls": "Calls that the provider allows within an allowance's time",
+    "used": "Calls that were made of an allowance within its time",
+}
 _AGES: Final[Mapping[str, str]] = {
     "last_full_sweep": "Seconds since the last complete sweep ended",
     "last_changes": "Seconds since the last sweep of changes ended",
@@ -77,6 +86,7 @@ class _Numbers(Collector):
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("accord_customers", "Live customers", value=self._status["customers"])
         shown = self._status["connections"]
+        configured = [one for one in shown if one["is_configured"]]
         for name, text in _BY_CONNECTION.items():
             family = GaugeMetricFamily(f"accord_{name}", text, labels=["connection"])
             for one in shown:
@@ -84,11 +94,13 @@ class _Numbers(Collector):
             yield family
         for name, text in _AGES.items():
             family = GaugeMetricFamily(f"accord_{name}_age_seconds", text, labels=["connection"])
-            for one in shown:
+            for one in configured:
                 if one[name] is not None:
                     family.add_metric([one["connection"]], max(0.0, self._now - one[name]))
             yield family
-        yield self._states(shown)
+        yield self._states(configured)
+        yield from self._paces(configured)
+        yield from self._waits(configured)
         yield self._lanes()
 
     @staticmethod
@@ -98,6 +110,34 @@ class _Numbers(Collector):
         for one in shown:
             family.add_metric([one["connection"], one["state"]], 1)
         return family
+
+    @staticmethod
+    def _paces(shown: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:
+        text = "Seconds from one look for changes to the next"
+        pace = GaugeMetricFamily("accord_changes_every_seconds", text, labels=["connection"])
+        for one in shown:
+            pace.add_metric([one["connection"]], one["changes_every"])
+        yield pace
+        for name, said in _ALLOWANCES.items():
+            family = GaugeMetricFamily(f"accord_allowance_{name}", said, labels=["connection", "allowance"])
+            for one in shown:
+                for part in one["allowances"]:
+                    family.add_metric([one["connection"], part["name"]], part[name])
+            yield family
+
+    def _waits(self, shown: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:
+        text = "1 while such sweeps wait because few calls are left: full | changes"
+        rests = GaugeMetricFamily("accord_sweeps_rest", text, labels=["connection", "sweeps"])
+        text = "Seconds until a connection that has trouble is tried again"
+        paused = GaugeMetricFamily("accord_paused_seconds", text, labels=["connection", "code"])
+        for one in shown:
+            says = one["rest"]["sweeps"] if one["rest"] else ""
+            for sweeps, among in _RESTS.items():
+                rests.add_metric([one["connection"], sweeps], int(says in among))
+            if (waits := (one["paused_until"] or 0.0) - self._now) > 0:
+                paused.add_metric([one["connection"], one["error_code"]], waits)
+        yield rests
+        yield paused
 
     def _lanes(self) -> Metric:
         text = "What each lane did since the process began"

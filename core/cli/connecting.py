@@ -23,6 +23,7 @@ def connect(
     connection: Annotated[str | None, typer.Argument(metavar="NAME", help="A connection of accord.toml.")] = None,
     *,
     is_list: Annotated[bool, typer.Option("--list", help="Show providers, their settings and secrets.")] = False,
+    is_anew: Annotated[bool, typer.Option("--anew", help="Ask for its secrets though they are there.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Local port of a consent's redirect.")] = CALLBACK_PORT,
     has_browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the consent page.")] = True,
     patience: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Longest wait for a consent.")] = 300,
@@ -41,4 +42,5 @@ def connect(
         raise InvalidInputError("which connection?", field="connection", cure=cure)
     from core.cli.credentials import Consenting, connect_one
 
-    return connect_one(desk, connection, Consenting(port=port, has_browser=has_browser, patience=patience))
+    how = Consenting(port=port, has_browser=has_browser, patience=patience)
+    return connect_one(desk, connection, how, is_anew=is_anew)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -30,6 +30,9 @@ from core.sync.discreet import build_discreet
 
 if TYPE_CHECKING:
     from core.cli.screen import Screen
+
+
+_LEAVE_IT: Final = "type another one, or nothing to leave it as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,15 @@ class _Trial:
             await self._vault.save(self._typed)
 
 
-def connect_one(desk: Desk, name: str, consenting: Consenting) -> int:
-    """Connect one configured connection; returns the exit code."""
+def connect_one(desk: Desk, name: str, consenting: Consenting, *, is_anew: bool = False) -> int:
+    """Connect one configured connection; returns the exit code. `is_anew`: ask for what is there, too."""
     configs = _configured(desk)
     if name not in configs:
         known = ", ".join(sorted(configs)) or "none"
         raise NotFoundError(f"there is no connection {name!r}", field="connection", cure=f"known: {known}; accord.toml")
     config = configs[name]
     provider, vault = desk.root.providers()[config.provider], _Trial(desk.root.vault(name))
-    lacking = _ask_for(desk, name, provider, vault)
+    lacking = _ask_for(desk, name, provider, vault, is_anew=is_anew)
     if lacking:
         told = {"connection": name, "missing": {one: desk.root.variable(name, one) for one in lacking}}
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
@@ -115,18 +118,30 @@ def _needed(provider: Provider) -> list[str]:
     return [one for one in provider.manifest.secrets if one != provider.manifest.webhook_secret]
 
 
-def _ask_for(desk: Desk, name: str, provider: Provider, vault: _Trial) -> list[str]:
+def _ask_for(desk: Desk, name: str, provider: Provider, vault: _Trial, *, is_anew: bool) -> list[str]:
     """Ask for missing secrets, hidden, where a person sits; returns those that are still missing."""
     hook = provider.manifest.webhook_secret
-    wanted = [one for one in (*_needed(provider), *([hook] if hook else [])) if not vault.get(one)]
+    every = (*_needed(provider), *([hook] if hook else []))
+    wanted = [one for one in every if is_anew or not vault.get(one)]
     if not desk.is_terminal:
+        if is_anew:
+            cure = f"run it in a terminal, or set {', '.join(desk.root.variable(name, one) for one in every)}"
+            raise InvalidInputError("nobody can be asked here", field="anew", cure=cure)
         return [one for one in wanted if one != hook]
     desk.note(f"{name} ({provider.manifest.title}); what you type is not shown, and sealed in the database")
-    for one in wanted:
-        answer = _secret(desk, f"{one} ({provider.manifest.secrets.get(one, '')})")
+    if is_anew:
+        desk.note(f"  {_LEAVE_IT}")
+    _type(desk, provider, vault, wanted)
+    return [one for one in _needed(provider) if not vault.get(one)]
+
+
+def _type(desk: Desk, provider: Provider, vault: _Trial, wanted: Sequence[str]) -> bool:
+    """Whether a person typed any of these."""
+    answers = {one: _secret(desk, f"{one} ({provider.manifest.secrets.get(one, '')})") for one in wanted}
+    for one, answer in answers.items():
         if answer:
             vault.type(one, answer)
-    return [one for one in _needed(provider) if not vault.get(one)]
+    return any(answers.values())
 
 
 def _secret(desk: Desk, words: str) -> str:
@@ -139,19 +154,37 @@ def _secret(desk: Desk, words: str) -> str:
         desk.note(f"  it {problem}")
 
 
-def _opened(desk: Desk, config: ConnectionConfig, provider: Provider, vault: Vault, how: Consenting) -> Account:
-    """Whose account the credentials open; a person is sent to the consent page only if what is there opens none."""
+def _opened(desk: Desk, config: ConnectionConfig, provider: Provider, vault: _Trial, how: Consenting) -> Account:
+    """Whose account the credentials open; a person is asked only where those there open none."""
     try:
         account = asyncio.run(_account(desk, config, provider, vault))
     except (ReauthorizeError, ConfigError) as problem:
         if provider.oauth is None:
-            raise
+            if isinstance(problem, ConfigError):
+                raise
+            _ask_anew(desk, config, provider, vault, problem)
+            return asyncio.run(_account(desk, config, provider, vault))
         _require_person(desk, config, provider, vault, problem)
         config = _consent(desk, config, provider.oauth, vault, how)
         return asyncio.run(_account(desk, config, provider, vault))
     if provider.oauth is not None:
         desk.note(f"{config.name}: its credentials open the account already; nobody needs to consent")
     return account
+
+
+def _ask_anew(
+    desk: Desk, config: ConnectionConfig, provider: Provider, vault: _Trial, problem: ReauthorizeError
+) -> None:
+    """What is there is refused, and whoever was told so is here to replace it. Raises `problem` where nobody does."""
+    needed = _needed(provider)
+    if not desk.is_terminal:
+        variables = ", ".join(desk.root.variable(config.name, one) for one in needed)
+        raise ReauthorizeError(
+            f"{problem}; nobody can be asked here: run it in a terminal, or set {variables} anew"
+        ) from problem
+    desk.note(f"{problem}: {_LEAVE_IT}")
+    if not _type(desk, provider, vault, needed):
+        raise problem
 
 
 def _require_person(

@@ -48,6 +48,8 @@ def listing(
     search: Annotated[str, typer.Option(metavar="TEXT", help="Part of an id, a name or an e-mail.")] = "",
     after: Annotated[str, typer.Option(metavar="ID", help="Go on after this customer.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Customers shown at most.")] = 100,
+    *,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived ones, that `restore` brings back.")] = False,
 ) -> None:
     """List customers by external_customer_id."""
     from core.store import customers
@@ -55,12 +57,15 @@ def listing(
 
     def look(tx: Tx) -> tuple[list[Customer], int]:
         registry.check_place(tx, after, "after")
-        return customers.listing(tx, search=search, after=after, limit=limit), customers.count(tx, search=search)
+        rows = customers.listing(tx, search=search, is_archived=archived, after=after, limit=limit + 1)
+        return rows, customers.count(tx, search=search, is_archived=archived)
 
     with desk.root.open_hub() as hub:
         rows, total = hub.db.read_now(look)
-    found = {"total": total, "customers": [_told(one) for one in rows]}
-    desk.show(found, lambda screen: _draw_list(screen, rows, total))
+    found = {"total": total, "customers": [_told(one) for one in rows[:limit]]}
+    desk.show(
+        found, lambda screen: _draw_list(screen, rows[:limit], total, has_more=len(rows) > limit, archived=archived)
+    )
 
 
 def _told(one: Customer) -> dict[str, object]:
@@ -70,19 +75,23 @@ def _told(one: Customer) -> dict[str, object]:
         "fields": dict(sorted(one.fields.items())),
         "created_at": one.created_at,
         "updated_at": one.updated_at,
+        "archived_at": one.deleted_at,
     }
 
 
-def _draw_list(screen: Screen, rows: Sequence[Customer], total: int) -> None:
-    from core.cli.screen import spoken
+def _draw_list(screen: Screen, rows: Sequence[Customer], total: int, *, has_more: bool, archived: bool) -> None:
+    from core.cli.screen import moment, spoken
 
     names = ("name", "email", "status")
-    screen.table(
-        ("external_customer_id", *names, "version"),
-        [[one.external_id, *(spoken(one.fields.get(name)) for name in names), one.version] for one in rows],
-    )
-    more = f"; go on with --after {rows[-1].external_id}" if rows and len(rows) < total else ""
-    screen.line(f"{len(rows)} of {total}{more}")
+    told = [[one.external_id, *(spoken(one.fields.get(name)) for name in names), one.version] for one in rows]
+    ends = [[moment(one.deleted_at)] for one in rows] if archived else [[] for _ in rows]
+    columns = ("external_customer_id", *names, "version", *(["archived (UTC)"] if archived else []))
+    screen.table(columns, [[*row, *end] for row, end in zip(told, ends, strict=True)])
+    screen.line(f"{len(rows)} of {total}{f'; go on with --after {rows[-1].external_id}' if has_more else ''}")
+    if archived and rows:
+        screen.line(
+            "`accord customers restore ID` brings one back; `accord explain ID` shows what became of its objects"
+        )
 
 
 def show(desk: Desk, customer: Id) -> None:

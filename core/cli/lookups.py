@@ -50,6 +50,8 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
         if one["restored_at"]:
             says = f"the database was found restored on {moment(one['restored_at'])} UTC; see `accord doctor`"
             screen.line(f"{one['connection']}: {says}", "yellow")
+        if waits := _waiting_sweeps(one):
+            screen.line(f"{one['connection']}: {waits}", "yellow")
         if one["erased"]:
             screen.line(f"{one['connection']}: {one['erased']} objects of erased customers are still there", "yellow")
         if one["error"]:
@@ -72,6 +74,23 @@ def _counts(one: Mapping[str, Any]) -> Iterator[str]:
         minutes = part["changes_every"] / 60
         told = f"{part['used']} of {part['calls']} {part['name']}; changes are looked for every {minutes:.1f} min"
         yield f": {told}"
+
+
+def _waiting_sweeps(one: Mapping[str, Any]) -> str:
+    """Which sweeps wait, or are rare, because no calls are left for them; "" for none."""
+    from core.cli.screen import moment
+
+    used_up = [part["name"] for part in one["allowances"] if part["used"] >= part["calls"]]
+    if used_up:
+        what = f"all {' and '.join(used_up)} are used up: sweeps stay rare until older calls count no more"
+        return (
+            f"{what}; what webhooks name is read, writes go on; `monthly_reads` in accord.toml says how many there are"
+        )
+    if not one["rest"]:
+        return ""
+    what = {"full": "complete sweeps and listings wait", "changes": "all sweeps wait"}[one["rest"]["sweeps"]]
+    goes_on = f"what webhooks name is read, writes go on; `accord sync {one['connection']}` reads now"
+    return f"{what} until {moment(one['rest']['until'])} UTC: {one['rest']['reason']}; {goes_on}"
 
 
 def explain(

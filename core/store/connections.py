@@ -15,7 +15,10 @@ from core.store.text import AnyRow, Insert, insert_or_ignore, upsert
 
 
 class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One connection's state. state: observing (never writes) | active | reauthorize (a person must act)."""
+    """One connection's state. state: observing (never writes) | active | reauthorize (a person must act).
+
+    rests: which sweeps wait until `rests_until`: "" | full | changes, which means both.
+    """
 
     name: str
     provider: str
@@ -33,6 +36,8 @@ class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str = ""
     allowance_from: float | None = None
     restored_at: float | None = None
+    rests: str = ""
+    rests_until: float | None = None
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.model.keys import email_key
 from core.model.values import Value
 from core.store.database import Tx
+from core.store.erasing import ERASED
 from core.store.tables import CUSTOMERS
 from core.store.text import SOME, AnyRow, chunks, dump
 
@@ -43,6 +44,18 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
 
 _INSERT: Final = sa.insert(CUSTOMERS)
 _IS_LIVE: Final = CUSTOMERS.c.deleted_at.is_(None)
+_OTHER: Final = CUSTOMERS.alias("other")
+_LATER: Final = sa.or_(
+    _OTHER.c.deleted_at > CUSTOMERS.c.deleted_at,
+    sa.and_(_OTHER.c.deleted_at == CUSTOMERS.c.deleted_at, _OTHER.c.id < CUSTOMERS.c.id),
+)
+_LAST_ARCHIVED: Final = (
+    CUSTOMERS.c.deleted_at.is_not(None),
+    CUSTOMERS.c.external_id != ERASED,
+    # one for each of the two indexes
+    ~sa.exists().where(_OTHER.c.external_id == CUSTOMERS.c.external_id, _OTHER.c.deleted_at.is_(None)),
+    ~sa.exists().where(_OTHER.c.external_id == CUSTOMERS.c.external_id, _OTHER.c.deleted_at.is_not(None), _LATER),
+)
 _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
 _CHILDREN: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.parent.in_(SOME), _IS_LIVE)
@@ -76,8 +89,10 @@ def was_ever(tx: Tx, external_id: str) -> bool:
     """Whether a customer has, or an archived one had, this external id."""
     if by_external_ids(tx, [external_id]):
         return True
-    statement = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.external_id == external_id).limit(1)
-    return tx.execute(statement).first() is not None
+    statement = sa.select(CUSTOMERS.c.id).where(
+        CUSTOMERS.c.external_id == external_id, CUSTOMERS.c.deleted_at.is_not(None)
+    )
+    return tx.execute(statement.limit(1)).first() is not None
 
 
 def archived(tx: Tx, external_id: str) -> list[Customer]:
@@ -117,19 +132,25 @@ def listing(
     *,
     search: str = "",
     parent: str | None = None,
+    is_archived: bool = False,
     after: str = "",
     offset: int = 0,
     limit: int = 100,
 ) -> list[Customer]:
-    """Live customers by external id; `after` continues deep reads, `search` matches id, name or e-mail."""
-    statement = sa.select(*_COLUMNS).where(*_filters(search, parent), CUSTOMERS.c.external_id > after)
+    """Live customers by external id; `after` continues deep reads, `search` matches id, name or e-mail.
+
+    Or archived ones: the last of each id that nobody has by now, erased ones not among them.
+    """
+    filters = _filters(search, parent, is_archived=is_archived)
+    statement = sa.select(*_COLUMNS).where(*filters, CUSTOMERS.c.external_id > after)
     statement = statement.order_by(CUSTOMERS.c.external_id).offset(offset).limit(limit)
     return [_customer(row) for row in tx.rows(statement)]
 
 
-def count(tx: Tx, *, search: str = "", parent: str | None = None) -> int:
-    """How many live customers `listing` would go through."""
-    statement = sa.select(sa.func.count()).select_from(CUSTOMERS).where(*_filters(search, parent))
+def count(tx: Tx, *, search: str = "", parent: str | None = None, is_archived: bool = False) -> int:
+    """How many customers `listing` would go through."""
+    filters = _filters(search, parent, is_archived=is_archived)
+    statement = sa.select(sa.func.count()).select_from(CUSTOMERS).where(*filters)
     return int(tx.execute(statement).scalar_one())
 
 
@@ -144,8 +165,8 @@ def key_of(customer: Customer) -> str:
     return _email_key(customer.fields)
 
 
-def _filters(search: str, parent: str | None) -> list[sa.ColumnElement[bool]]:
-    filters: list[sa.ColumnElement[bool]] = [CUSTOMERS.c.deleted_at.is_(None)]
+def _filters(search: str, parent: str | None, *, is_archived: bool) -> list[sa.ColumnElement[bool]]:
+    filters: list[sa.ColumnElement[bool]] = list(_LAST_ARCHIVED) if is_archived else [_IS_LIVE]
     if parent is not None:
         filters.append(CUSTOMERS.c.parent == parent)
     if search:

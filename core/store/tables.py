@@ -44,6 +44,8 @@ CONNECTIONS: Final = sa.Table(
     _text("error_code", default=""),
     _time("allowance_from", optional=True),  # an approved mass change counts from here
     _time("restored_at", optional=True),
+    _text("rests", default=""),  # sweeps that wait until then: full | changes, which means both
+    _time("rests_until", optional=True),
     comment="state: observing | active | reauthorize. restored_at: and first contact is to be made anew.",
 )
 
@@ -66,6 +68,7 @@ CUSTOMERS: Final = sa.Table(
     sa.Index("ix_customers_parent", "parent"),
     sa.Index("ix_customers_updated_at", "updated_at", "id"),
     _partial("uq_customers_live_external_id", "external_id", where="deleted_at IS NULL", unique=True),
+    _partial("ix_customers_archived_external_id", "external_id", where="deleted_at IS NOT NULL"),
 )
 
 MAPPINGS: Final = sa.Table(

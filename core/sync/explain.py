@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from core.model.documents import KINDS
 from core.model.family import Kin
+from core.model.pace import GIVES_WAY
 from core.model.policy import REGISTRY
 from core.store import (
     connections,
@@ -170,6 +172,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
         name = row.name
         full = connections.cursor(tx, name, KIND, "full")
         changes = connections.cursor(tx, name, KIND, "changes")
+        allowances = _allowances(tx, hub, row)
         shown.append(
             {
                 "connection": name,
@@ -194,10 +197,13 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "in_doubt": len(intents.all_open(tx, name)),
                 "last_full_sweep": full.completed_at,
                 "last_changes": changes.completed_at,
-                "allowances": _allowances(tx, hub, row),
+                "allowances": allowances,
+                "changes_every": _changes_every(hub, allowances),
+                "rest": _rest(hub, row),
                 "paused_until": row.paused_until,
                 "restored_at": row.restored_at,
                 "error": row.error,
+                "error_code": row.error_code,
             }
         )
     return {
@@ -246,3 +252,16 @@ def _allowances(tx: Tx, hub: Hub, row: ConnectionRow) -> list[dict[str, Any]]:
         return []
     full_calls = connection.full_calls(row.listed)
     return connection.meter.standing(tx, row.name, hub.timing.pace, full_calls, hub.clock.now())
+
+
+def _changes_every(hub: Hub, allowances: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds from one look for changes to the next, as far as every allowance lets it."""
+    return max((one["changes_every"] for one in allowances), default=hub.timing.changes_every)
+
+
+def _rest(hub: Hub, row: ConnectionRow) -> dict[str, Any] | None:
+    """Which sweeps wait, why, and until when; None where none does."""
+    if not row.rests or (row.rests_until or 0.0) <= hub.clock.now():
+        return None
+    reason = f"less than {GIVES_WAY[row.rests]:.0%} is left of the calls that the provider allows all apps until then"
+    return {"sweeps": row.rests, "reason": reason, "until": row.rests_until}

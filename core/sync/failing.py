@@ -10,6 +10,7 @@ from core.ports import Bad
 from core.store import connections, failures, work
 from core.store.database import Tx
 from core.store.work import DirtyRow
+from core.sync.documents.marking import BY_THE_CLOCK
 from core.sync.hub import KIND, Connection, Hub, Timing
 
 RAW_SHOWN = 2000
@@ -68,7 +69,8 @@ def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[D
     for row, trouble in troubled.items():
         told = trouble.error.retry_after if isinstance(trouble.error, RetryError) else None
         failed = min(row.attempts, known[row.subject].attempts) if row.subject in known else 0
-        is_dead = told is None and failed + 1 >= hub.timing.attempts_before_dead
+        is_last = failed + 1 >= hub.timing.attempts_before_dead or _stays_dead(row, known.get(row.subject))
+        is_dead = told is None and is_last
         next_at = None if is_dead else now + (told if told is not None else back_off(hub.timing, failed))
         rows.append(
             failures.Failure(
@@ -115,6 +117,11 @@ def record_doubt(
         trace=row.trace,
     )
     failures.record(tx, [failure])
+
+
+def _stays_dead(row: DirtyRow, known: failures.Failure | None) -> bool:
+    """One try of the hour's does not take it up again: whoever is told of what was given up would be, every hour."""
+    return known is not None and known.state == "dead" and row.reason in BY_THE_CLOCK
 
 
 def tried_in_vain(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow) -> None:

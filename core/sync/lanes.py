@@ -14,6 +14,7 @@ from functools import partial
 
 from core.errors import AccordError, AllRefusedError, ReauthorizeError, RetryError, WrongAccountError
 from core.store import connections, intents, work
+from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync import wanted
@@ -29,6 +30,7 @@ from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
+from core.sync.meter import Rest
 from core.sync.new_policy import NewPolicy
 from core.sync.oneoffs import finish_one_off, start_one_off
 from core.sync.reconcile import reconcile
@@ -71,8 +73,8 @@ class LaneState:
     """A counter: monitoring takes one that falls for a restart."""
     before: Report = field(default_factory=Report)
     """What `total` was, the run under way included, when the one-off that runs was begun."""
-    do_sweeps_rest: bool = False
-    """While little is left of what the provider allows; told once."""
+    rest: Rest | None = None
+    """Which sweeps wait while little is left of what the provider allows, as was told; None before the first look."""
 
 
 class Lanes:
@@ -114,7 +116,7 @@ class Lanes:
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
-            self._log_rest(connection)
+            await self._tell_rest(connection)
 
     async def _record_calls(self, connection: Connection) -> None:
         """Kept with the registry: what a provider allows per month outlives any process."""
@@ -138,11 +140,20 @@ class Lanes:
         if numbers:
             self._hub.log.info("lane.done", connection=name, seconds=round(seconds, 3), **numbers)
 
-    def _log_rest(self, connection: Connection) -> None:
-        state, rest = self._states[connection.name], connection.meter.gives_way("full", self._hub.clock.now())
-        if rest != state.do_sweeps_rest:
-            state.do_sweeps_rest = rest
-            self._hub.log.info("sweeps.rest" if rest else "sweeps.go_on", connection=connection.name)
+    async def _tell_rest(self, connection: Connection) -> None:
+        """Kept with the registry: whoever asks how a connection stands is another process."""
+        name, state = connection.name, self._states[connection.name]
+        told = state.rest
+        if told is None:
+            told = await self._hub.db.read(lambda tx: _rest_of(connections.get(tx, name)))
+        state.rest = rest = connection.meter.rest(self._hub.clock.now())
+        if rest.is_like(told):
+            return
+        until = rest.until or None
+        await self._hub.db.run(lambda tx: connections.change(tx, name, rests=rest.sweeps, rests_until=until))
+        if rest.sweeps != told.sweeps:
+            words = {"sweeps": rest.sweeps, "until": until} if rest.sweeps else {}
+            self._hub.log.info("sweeps.rest" if rest.sweeps else "sweeps.go_on", connection=name, **words)
 
     async def step(self, connection: Connection, report: Report) -> bool:
         """Do, or begin, the most urgent piece of work; False when nothing may be done now."""
@@ -302,6 +313,10 @@ class Lanes:
         # what a connector made at the provider may have been taken away there: it is made again
         state.is_prepared = state.is_prepared and not isinstance(error, AllRefusedError)
         await self._hub.db.run(lambda tx: stop_or_pause(tx, self._hub, connection.name, error, troubles))
+
+
+def _rest_of(row: ConnectionRow) -> Rest:
+    return Rest(row.rests, row.rests_until or 0.0)
 
 
 def _worked(is_done: bool) -> Worked:  # noqa: FBT001 - the answer of a piece of work

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from core.errors import ConfigError
 from core.model.pace import GIVES_WAY, Pace, looks_every, paced
@@ -21,6 +21,17 @@ WORK: Final = "work"
 _PURPOSE: Final = ContextVar("purpose", default=WORK)
 """Of what the current task calls for: batches that are under way beside a sweep go on for their own."""
 RECORD_SECONDS: Final = 60.0
+
+
+class Rest(NamedTuple):
+    """Which sweeps wait while few calls are left, and until when. sweeps: "" | full | changes, which means both."""
+
+    sweeps: str = ""
+    until: float = 0.0
+
+    def is_like(self, other: Rest) -> bool:
+        """Whether it tells the same: the end of a day is reckoned at every call."""
+        return self.sweeps == other.sweeps and abs(self.until - other.until) < RECORD_SECONDS
 
 
 class Meter:
@@ -46,6 +57,11 @@ class Meter:
         Not before the time that was told of by a clock which was set back since: it is not known what is left then.
         """
         return self._left_from <= now < self._left_until and self._left < GIVES_WAY[mode]
+
+    def rest(self, now: float) -> Rest:
+        """What waits, and until when."""
+        waits = next((mode for mode in ("changes", "full") if self.gives_way(mode, now)), "")
+        return Rest(waits, self._left_until) if waits else Rest()
 
     def count(self, endpoint: str) -> None:
         """A call was made."""

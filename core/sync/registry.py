@@ -250,13 +250,20 @@ def get(tx: Tx, external_id: str) -> Customer:
     """A live customer, or NotFoundError."""
     found = customers.by_external_ids(tx, [external_id]).get(external_id)
     if found is None:
-        ends = tombstones.of_customer(tx, external_id)
-        raise NotFoundError(
-            f"there is no customer {external_id!r}{'; one was erased' if ends else ''}",
-            field="external_customer_id",
-            cure="`accord customers list` shows them",
-        )
+        raise _nobody(tx, external_id)
     return found
+
+
+def _nobody(tx: Tx, external_id: str) -> NotFoundError:
+    problem, cure = f"there is no customer {external_id!r}", "`accord customers list` shows them"
+    if customers.archived(tx, external_id):
+        problem, cure = (
+            f"{problem}; one was archived",
+            "`accord explain` shows it, `accord customers restore` brings it back",
+        )
+    elif tombstones.of_customer(tx, external_id):
+        problem = f"{problem}; one was erased"
+    return NotFoundError(problem, field="external_customer_id", cure=cure)
 
 
 def check_place(tx: Tx, after: str, field: str) -> None:

@@ -104,6 +104,22 @@ def test_an_external_id_is_unique_among_the_living(db: Database) -> None:
     assert db.read_now(lambda tx: customers.by_external_ids(tx, ["ada"]))["ada"].id == "c2"
 
 
+def test_of_archived_customers_of_one_id_the_last_is_listed_once(db: Database) -> None:
+    """A list by id goes on after an id: two of one would be shown twice or not at all. Two may end in one moment."""
+    ends = {"c1": 2.0, "c2": 3.0, "c3": 3.0}
+    for name, at in ends.items():
+        one = msgspec.structs.replace(customer(name, parent="up"), deleted_at=at)
+        db.run_now(lambda tx, one=one: customers.insert(tx, [one]))  # type: ignore[misc]
+    db.run_now(lambda tx: customers.insert(tx, [msgspec.structs.replace(customer("c4", "bob"), deleted_at=1.0)]))
+    found = db.read_now(lambda tx: customers.listing(tx, is_archived=True))
+    last = db.read_now(lambda tx: customers.archived(tx, "ada"))[0]
+    assert [one.id for one in found] == [last.id, "c4"] == ["c2", "c4"]
+    assert db.read_now(lambda tx: customers.count(tx, is_archived=True)) == 2
+    assert db.read_now(lambda tx: customers.count(tx, is_archived=True, parent="up")) == 1
+    db.run_now(lambda tx: customers.insert(tx, [customer("c5")]))
+    assert [one.id for one in db.read_now(lambda tx: customers.listing(tx, is_archived=True))] == ["c4"]
+
+
 def test_a_registry_write_is_compare_and_set(db: Database) -> None:
     """Of two that decided on one version, one must decide again."""
     db.run_now(lambda tx: customers.insert(tx, [customer()]))

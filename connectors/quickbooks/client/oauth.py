@@ -19,6 +19,8 @@ from core.ports import Clock, ConnectionConfig, HttpResponse, Vault
 TRUSTED_SHARE: Final = 0.95
 """Share of an access token's life in which it is used: one that dies on its way costs a call."""
 _RECONNECT: Final = "run `accord connect {name}` and let a person of the company consent again"
+_OTHER_APP: Final = "its client_id or client_secret is wrong: `accord connect {name} --anew` asks for them"
+_NOT_THE_APP: Final = "invalid_client"
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError)
 _SUCCESS: Final = 200
 _THROTTLED: Final = 429
@@ -136,8 +138,9 @@ class Tokens:
             refusal = msgspec.json.decode(answer.body, type=TokenRefusal).error
         except _UNREADABLE:
             return RetryError(f"the token endpoint answered HTTP {answer.status} without a reason")
+        cure = _OTHER_APP if refusal == _NOT_THE_APP else _RECONNECT
         return ReauthorizeError(
-            f"Intuit refused the stored credentials ({refusal}); {_RECONNECT.format(name=self._config.name)}"
+            f"Intuit refused the stored credentials ({refusal}); {cure.format(name=self._config.name)}"
         )
 
 

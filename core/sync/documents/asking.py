@@ -14,7 +14,7 @@ from core.sync.documents.accounting import ask
 from core.sync.documents.let_go import to_book
 from core.sync.documents.listing import OFFER
 from core.sync.documents.looking import LOOK
-from core.sync.documents.marking import mark_let_go, mark_mappings, owners_found
+from core.sync.documents.marking import SEEN_EQUAL, mark_let_go, mark_mappings, owners_found
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.hub import Connection, Hub
@@ -82,7 +82,7 @@ def _mark_copies(
         copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
         routes = Routes(tx, hub, [one for _, one in copies])
         marked = [row for row, one in copies if not is_unequal_only or _is_open(connection, routes, row, one)]
-        mark_mappings(tx, hub, marked, reason="to be seen equal", trace=trace)
+        mark_mappings(tx, hub, marked, reason=SEEN_EQUAL, trace=trace)
         left = [row for row, one in copies if to_book(one, row)]
         mark_let_go(tx, hub, left, reason="to be asked about", trace=trace)
 

@@ -14,7 +14,7 @@ from core.store import connections, documents, mappings
 from core.store.connections import Cursor, Cursors
 from core.store.database import Tx
 from core.store.mappings import MappingRow
-from core.sync.documents.marking import mark_mappings
+from core.sync.documents.marking import SEEN_NOW_AND_THEN, mark_mappings
 from core.sync.hub import Connection, Hub
 
 LOOK: Final = "look"
@@ -53,7 +53,7 @@ def look_slice(tx: Tx, hub: Hub, connection: Connection) -> None:
     size = AT_ONCE if connection.manifest.read_batch > 1 else SINGLY_AT_ONCE
     some = mappings.page(tx, connection.name, cursor.cursor or "", size, kind)
     copies, run = _copies(tx, hub, connection, kind, some), cursor.run or hub.ids.new()
-    mark_mappings(tx, hub, copies, reason="looked at now and then", trace=run)
+    mark_mappings(tx, hub, copies, reason=SEEN_NOW_AND_THEN, trace=run)
     now, is_last = hub.clock.now(), len(some) < size
     waits = 0.0 if cursor.pending == SOON else _calls(connection, len(copies)) * connection.meter.looks_every()
     moved = msgspec.structs.replace(

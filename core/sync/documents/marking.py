@@ -15,6 +15,10 @@ Named = tuple[str, str]
 """A remote document: (kind, remote id). Ids of different kinds may be equal."""
 TO_BE_COPIED: Final = "to be copied"
 """Why a copy waits that was not made yet."""
+SEEN_EQUAL: Final = "to be seen equal"
+SEEN_NOW_AND_THEN: Final = "looked at now and then"
+BY_THE_CLOCK: Final = frozenset({SEEN_EQUAL, SEEN_NOW_AND_THEN})
+"""Why a copy is looked at though nobody said that anything changed."""
 MARKED_AT_ONCE: Final = 200
 """Documents of one transaction's customers that are marked when something of these changes."""
 

@@ -6,7 +6,8 @@ import asyncio
 
 import sqlalchemy as sa
 
-from core.store import customers, holds, inbox, journal
+from core.cli.screen import moment
+from core.store import calls, connections, customers, holds, inbox, journal
 from core.store.tables import HOLDS, JOURNAL
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
 from tests.support.acting import with_policy
@@ -25,6 +26,22 @@ def test_status_counts_what_is_there(agreed: World, root: WorldRoot, accord: Acc
     assert "no daemon is running" in accord("status").out
     root.play_daemon()
     assert "the daemon is running" in accord("status").out
+
+
+def test_status_says_which_sweeps_wait_why_and_until_when(agreed: World, accord: Accord) -> None:
+    """It stood in the log only, and whoever waited for an edit did not know that nobody looked."""
+    until = agreed.clock.now() + 3600.0
+    agreed.db.run_now(lambda tx: connections.change(tx, "hubspot", rests="full", rests_until=until))
+    reads = {("reads per 30 days", "sweep"): 1_000_000_000}
+    agreed.db.run_now(lambda tx: calls.add(tx, "stripe", reads, agreed.clock.now()))
+    told = " ".join(accord("status").out.split())
+    assert f"hubspot: complete sweeps and listings wait until {moment(until)} UTC: less than 10% is left" in told
+    assert "`accord sync hubspot` reads now" in told
+    assert "stripe: all reads per 30 days are used up" in told
+    agreed.db.run_now(lambda tx: connections.change(tx, "hubspot", rests="changes"))
+    assert f"hubspot: all sweeps wait until {moment(until)} UTC" in " ".join(accord("status").out.split())
+    agreed.clock.time = until
+    assert "wait until" not in accord("status").out
 
 
 def test_explain_shows_every_system_and_the_numbers_for_undo(agreed: World, accord: Accord) -> None:
@@ -184,6 +201,38 @@ def test_customers_are_listed_page_by_page_and_searched(agreed: World, accord: A
     assert "go on with --after C-1" in accord("customers", "list", "--limit", "2").out
     odd = accord("customers", "list", "--after", "C-11", "--json")
     assert (odd.code, odd.error["field"], odd.error["limit"]) == (1, "after", "one that was listed")
+
+
+def test_the_last_page_of_customers_says_nothing_of_a_next_one(accord: Accord) -> None:
+    """Whoever followed it found an empty page, and looked for what was missing."""
+    for number in range(4):
+        accord("customers", "create", f"C-{number}", "--set", f"name=Person {number}")
+    for arguments in (("--after", "C-1"), ("--after", "C-1", "--limit", "2"), ("--limit", "4")):
+        assert "go on" not in accord("customers", "list", *arguments).out, arguments
+    assert "1 of 4; go on with --after C-2" in accord("customers", "list", "--after", "C-1", "--limit", "1").out
+
+
+def test_an_archived_customer_is_found_by_somebody_who_does_not_know_its_id(agreed: World, accord: Accord) -> None:
+    """`restore` wants an id, and no list showed it: it stood in the journal, if one knew when to look."""
+    name = customer_id(agreed)
+    for number in range(2):
+        accord("customers", "create", f"C-{number}", "--set", f"name=Person {number}")
+        accord("customers", "archive", f"C-{number}", "--yes")
+    assert accord("customers", "list", "--archived", "--search", "lovelace", "--json").json["total"] == 0
+    accord("customers", "archive", name, "--yes")
+    (found,) = accord("customers", "list", "--archived", "--search", "lovelace", "--json").json["customers"]
+    assert (found["external_customer_id"], found["archived_at"] > 0) == (name, True)
+    shown = accord("customers", "list", "--archived", "--limit", "2").out
+    assert "archived (UTC)" in " ".join(shown.split())
+    assert "2 of 3; go on with --after C-1" in shown
+    assert "accord customers restore" in shown
+    assert accord("customers", "restore", name).code == 0
+    assert accord("customers", "list", "--archived", "--json").json["total"] == 2
+    (live,) = accord("customers", "list", "--json").json["customers"]
+    assert (live["external_customer_id"], live["archived_at"]) == (name, None)
+    refused = accord("customers", "update", "C-0", "--set", "phone=+4930123456", "--json")
+    assert refused.error["problem"] == "there is no customer 'C-0'; one was archived"
+    assert "accord customers restore" in refused.error["cure"]
 
 
 def customer_id_of(world: World, name: str) -> str:

@@ -124,6 +124,42 @@ def test_a_key_that_is_typed_is_stored_once_it_opens_the_pinned_account(agreed: 
     assert agreed.vaults["stripe"].get("api_key") == old
 
 
+def test_a_stored_key_that_is_refused_is_replaced_by_what_is_typed(agreed: World, root: WorldRoot) -> None:
+    """`accord status` says `accord connect stripe`, which asked for nothing and said the same again, for ever."""
+    good = agreed.vaults["stripe"].values["api_key"]
+    agreed.vaults["stripe"].values["api_key"] = "rk_live_revoked"
+    terminal = _Terminal()
+    desk = _Typing(root, (terminal, terminal, terminal))
+    consenting = Consenting(port=0, has_browser=False, patience=1)
+    with pytest.raises(ReauthorizeError, match="refused the API key"):
+        connect_one(desk, "stripe", consenting)
+    desk.types = good
+    assert connect_one(desk, "stripe", consenting) == 0
+    assert agreed.vaults["stripe"].get("api_key") == good
+    assert "or nothing to leave it as it is" in terminal.getvalue()
+
+
+def test_a_refused_key_is_told_with_its_variable_where_nobody_can_be_asked(agreed: World, accord: Accord) -> None:
+    """Told to run the command that had just failed, a script's author learned nothing."""
+    agreed.vaults["stripe"].values["api_key"] = "rk_live_revoked"
+    refused = accord("connect", "stripe")
+    assert refused.code == 1
+    assert "run it in a terminal, or set ACCORD_STRIPE_API_KEY anew" in refused.err
+
+
+def test_a_signing_secret_that_was_rotated_is_typed_anew(agreed: World, root: WorldRoot, accord: Accord) -> None:
+    """Only what was missing was asked for: the old one stayed, and each delivery was refused."""
+    key = agreed.vaults["stripe"].values["api_key"]
+    terminal = _Terminal()
+    desk = _Typing(root, (terminal, terminal, terminal))
+    desk.types, desk.only_for = "whsec_old whsec_new", "webhook_secret"
+    assert connect_one(desk, "stripe", Consenting(port=0, has_browser=False, patience=1), is_anew=True) == 0
+    values = agreed.vaults["stripe"].values
+    assert (values["webhook_secret"], values["api_key"]) == ("whsec_old whsec_new", key)
+    refused = accord("connect", "stripe", "--anew", "--json")
+    assert (refused.code, "ACCORD_STRIPE_WEBHOOK_SECRET" in refused.error["cure"]) == (1, True)
+
+
 def test_good_credentials_end_what_waited_for_them(agreed: World, accord: Accord) -> None:
     """A connection that was active is active again, and not to be activated anew."""
     agreed.db.run_now(lambda tx: connections.change(tx, "stripe", state="reauthorize", error="revoked"))
@@ -293,11 +329,11 @@ class _Typing(Desk):
     """A person types the same secret whatever is asked for."""
 
     types = ""
+    only_for = ""
 
     def ask_hidden(self, words: str) -> str:
         """The secret."""
-        del words
-        return self.types
+        return self.types if words.startswith(self.only_for) else ""
 
 
 class _Person:

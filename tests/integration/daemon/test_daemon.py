@@ -109,7 +109,7 @@ def test_a_port_in_use_is_told_in_one_line(
     second = start(tmp_path_factory.mktemp("other"), ACCORD_API_PORT=port)
     assert second.wait(20) != 0
     said = "".join(second.lines)
-    assert f"the API cannot listen on 127.0.0.1:{port}" in said
+    assert f"the API (ACCORD_API_PORT) cannot listen on 127.0.0.1:{port}" in said
     assert "Traceback" not in said
 
 

@@ -11,6 +11,7 @@ from core.sandbox.faults import Fault
 from core.store import failures, intents
 from core.sync.answers import retry
 from core.sync.plan import plan
+from core.sync.rounds import reconcile_documents_everywhere
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import answer, failing, held
 from tests.support.paper import bill, billing, pay, shown
@@ -91,6 +92,28 @@ async def test_which_of_two_objects_with_our_mark_is_the_copy_is_asked_and_neith
     await world.settle(patience=3600.0)
     assert (held(world), failing(world), world.db.read_now(intents.all_open)) == ([], [], [])
     assert [one["due"] for one in shown(world, BOOKS)] == ["69.00"]
+
+
+async def test_a_copy_that_was_given_up_stays_so_while_every_hour_tries_it_in_vain() -> None:
+    """It was told as retried for some minutes of every hour, and given up again: an alarm rang 24 times a day.
+
+    The hour's look takes it up again as soon as it can be read.
+    """
+    world = await paid_and_unanswered()
+    seen, tried = set[tuple[str, ...]](), failing(world)[0].attempts
+    for minute in range(4 * 60):
+        if minute % 60 == 0:
+            await reconcile_documents_everywhere(world.hub)
+        world.clock.time += 60
+        await world.lanes.run(BOOKS)
+        seen.add(tuple(one.state for one in failing(world)))
+    assert seen == {("dead",)}
+    assert failing(world)[0].attempts == tried + 4
+    world.exchanges[BOOKS] = world.lookalikes[BOOKS].respond
+    unreadable(world, "2026-11-20")
+    await reconcile_documents_everywhere(world.hub)
+    await world.settle()
+    assert (failing(world), len(payments(world))) == ([], 1)
 
 
 async def test_it_is_adopted_as_soon_as_it_can_be_read() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -227,6 +228,12 @@ def named(world: World) -> None:
     world.db.run_now(lambda tx: work.mark(tx, "hubspot", subjects, reason="webhook", trace="t", now=now))
 
 
+def resting(world: World) -> dict[str, Any]:
+    """What the status says of sweeps that wait; {} where none does."""
+    (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
+    return shown["rest"] or {}
+
+
 def swept(asked: list[str]) -> dict[str, int]:
     """Pages of complete sweeps, and of sweeps of changes."""
     pages = {"full": sum(one.startswith("GET") and "limit=" in one for one in asked)}
@@ -242,9 +249,29 @@ async def test_near_the_end_of_hubspots_day_complete_sweeps_wait_for_the_next_on
         await world.lanes.run("hubspot")
     assert swept(asked)["full"] == 0
     assert swept(asked)["changes"] > 20
+    rest = resting(world)
+    assert (rest["sweeps"], "less than 10%" in rest["reason"]) == ("full", True)
+    assert 0 < rest["until"] - world.clock.now() < DAY + 120
     world.clock.time += DAY
     await world.settle()
     assert swept(asked)["full"] > 0
+    assert resting(world) == {}
+
+
+async def test_what_waits_is_told_to_another_process_and_no_longer_than_it_waits() -> None:
+    """`accord status` is one: that sweeps rest stood in the daemon's memory, and in its log."""
+    world, _ = await near_the_end_of_the_day(0.01)
+    assert resting(world)["sweeps"] == "changes"
+    world.start()
+    assert resting(world)["sweeps"] == "changes", "nothing was asked since"
+    world.lookalikes["hubspot"].limits.calls_today = 0  # type: ignore[attr-defined]
+    await world.next_sweep()
+    assert resting(world) == {}, "the account was given more"
+    world.lookalikes["hubspot"].limits.calls_today = int(world.lookalikes["hubspot"].settings.daily * 0.95)  # type: ignore[attr-defined]
+    await world.next_sweep()
+    assert resting(world)["sweeps"] == "full"
+    world.clock.time = resting(world)["until"]
+    assert resting(world) == {}, "a new day has begun"
 
 
 async def test_at_the_very_end_of_hubspots_day_only_what_webhooks_name_is_read_and_writes_go_on() -> None:

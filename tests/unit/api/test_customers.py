@@ -125,6 +125,27 @@ async def test_lists_are_paged_and_counted(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/customers", params={"page_size": 101})).status_code == 422
 
 
+async def test_archived_customers_are_listed_paged_and_counted_like_live_ones(api: httpx.AsyncClient) -> None:
+    """A program that is to bring one back has its name, and not its id."""
+    for number in range(5):
+        await enter(api, f"c{number}", name=f"Name {number}", parent=None)
+        assert (await api.delete(f"/v1/customers/c{number}")).status_code == 200
+    await enter(api, "c3", name="Somebody else")
+    await api.delete("/v1/customers/c4/data")
+    seen, cursor = [], ""
+    while cursor is not None:
+        asked = {"archived": "true", "cursor": cursor, "page_size": 2}
+        step = (await api.get("/v1/customers", params=asked)).json()
+        seen += [(one["external_customer_id"], one["deleted_at"] is None) for one in step["data"]]
+        cursor = step["meta"]["next_cursor"]
+    assert seen == [("c0", False), ("c1", False), ("c2", False)], "c3 has another customer now, c4 was erased"
+    page = (await api.get("/v1/customers", params={"archived": "true", "search": "name 1"})).json()
+    assert ([one["name"] for one in page["data"]], page["meta"]["total"]) == (["Name 1"], 1)
+    assert (await api.post("/v1/customers/c1/restore")).status_code == 200
+    live = (await api.get("/v1/customers")).json()["data"]
+    assert [one["external_customer_id"] for one in live] == ["c1", "c3"]
+
+
 @pytest.mark.parametrize("external_id", ["KÖLN-7", "straße 2", "ΑΘΗΝΑ"])
 async def test_a_customer_is_found_by_its_id_as_it_is_written(api: httpx.AsyncClient, external_id: str) -> None:
     """SQLite folds the letters of ASCII only, and nobody's database makes ss of ß."""

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.store import failures, work
+from core.store import connections, failures, work
 from core.sync.oneoffs import ask
 from tests.support import deliveries
 from tests.support.paper import bill, shown
@@ -235,6 +235,35 @@ async def test_metrics_tell_every_connection(api: httpx.AsyncClient, world: Worl
     assert written == {"stripe": 0, "hubspot": 1, "quickbooks": 1}
     for name in ("accord_ready", "accord_customers", "accord_in_doubt", "accord_last_full_sweep_age_seconds"):
         assert name in families
+
+
+async def test_what_waits_and_why_is_told_and_measured(api: httpx.AsyncClient, world: World) -> None:
+    """Nobody reads the log at night; and an alarm for what was taken out of accord.toml would never end."""
+    await world.activate_all()
+    now = world.clock.now()
+    says = {"rests": "full", "rests_until": now + 3600.0}
+    trouble = {"error": "it is down", "error_code": "retry", "paused_until": now + 60.0}
+    world.db.run_now(lambda tx: connections.change(tx, "hubspot", **says, **trouble))
+    world.db.run_now(lambda tx: connections.ensure(tx, "old", "stripe"))
+    world.db.run_now(lambda tx: connections.change(tx, "old", state="reauthorize"))
+    shown = {one["connection"]: one for one in (await api.get("/v1/connections")).json()["data"]}
+    assert (shown["hubspot"]["rest"]["sweeps"], shown["hubspot"]["error_code"]) == ("full", "retry")
+    assert shown["stripe"]["rest"] is None
+    assert shown["stripe"]["changes_every"] >= world.timing.changes_every
+    told = await _measured(api)
+    rests = {(one["connection"], one["sweeps"]) for one, value in told["accord_sweeps_rest"] if value}
+    assert rests == {("hubspot", "full")}
+    assert told["accord_paused_seconds"] == [({"connection": "hubspot", "code": "retry"}, 60.0)]
+    assert {one["connection"] for one, _ in told["accord_changes_every_seconds"]} == set(NAMES)
+    assert {one["connection"] for one, _ in told["accord_connection_state"]} == set(NAMES)
+    (calls,) = [value for one, value in told["accord_allowance_calls"] if one["connection"] == "stripe"]
+    assert calls == shown["stripe"]["allowances"][0]["calls"]
+
+
+async def _measured(api: httpx.AsyncClient) -> dict[str, list[tuple[dict[str, str], float]]]:
+    answer = await api.get("/metrics")
+    families = text_string_to_metric_families(answer.text)
+    return {one.name: [(sample.labels, sample.value) for sample in one.samples] for one in families}
 
 
 async def test_a_sync_that_is_asked_for_takes_nothing_off_the_lanes_counter(

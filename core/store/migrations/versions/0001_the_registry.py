@@ -62,6 +62,8 @@ def upgrade() -> None:
         sa.Column("error_code", sa.Text(), server_default="", nullable=False),
         sa.Column("allowance_from", sa.Double(), nullable=True),
         sa.Column("restored_at", sa.Double(), nullable=True),
+        sa.Column("rests", sa.Text(), server_default="", nullable=False),
+        sa.Column("rests_until", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_connections")),
         comment="state: observing | active | reauthorize. restored_at: and first contact is to be made anew.",
     )
@@ -95,6 +97,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customers")),
     )
     with op.batch_alter_table("customers", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_customers_archived_external_id",
+            ["external_id"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_customers_email_key", ["email_key"], unique=False)
         batch_op.create_index("ix_customers_name_key", ["name_key"], unique=False)
         batch_op.create_index("ix_customers_parent", ["parent"], unique=False)

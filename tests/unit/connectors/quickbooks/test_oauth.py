@@ -255,7 +255,7 @@ async def test_a_wrong_client_secret_asks_for_a_person(world: World) -> None:
     """invalid_client cannot be cured by waiting."""
     world.vault.values["client_secret"] = "wrong"
 
-    with pytest.raises(ReauthorizeError, match="invalid_client"):
+    with pytest.raises(ReauthorizeError, match=r"invalid_client.*--anew"):
         await world.connector().identify()
 
 
