@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pytest
 
 from core.errors import AmbiguousError, InvalidInputError
@@ -19,6 +17,7 @@ from core.sync import answers, linking, registry
 from core.sync.erasure import erase
 from tests.support.acting import (
     ADA,
+    REVIVALS,
     all_day,
     answer,
     change_only,
@@ -39,11 +38,6 @@ from tests.support.world import NAMES, World, config_of
 pytestmark = pytest.mark.anyio
 
 WHERE = ("hubspot", "quickbooks")
-REVIVALS: Mapping[str, Callable[[World, str], object]] = {
-    "hubspot": lambda world, one: world.lookalikes["hubspot"].restore("customer", one),  # type: ignore[attr-defined]
-    "quickbooks": lambda world, one: world.lookalikes["quickbooks"].edit("customer", one, {"status": "active"}),
-}
-"""How people bring an archived object back."""
 COPIES = (
     ("hubspot", DocumentPolicy(mirrors=("invoice",), since=SINCE)),
     ("quickbooks", DocumentPolicy(mirrors=KINDS, since=SINCE)),
