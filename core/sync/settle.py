@@ -149,8 +149,8 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
         mapping, customer = current[old.id]
         if mapping.remote_id != name or mapping.state == "excluded":
             continue  # linked elsewhere, or let go, during the read: still dirty, sorted anew
-        found = seen.there[name]
-        holds_here = held.get(work.mapping_subject(mapping.id), ())
+        found, holds_here = seen.there[name], held.get(work.mapping_subject(mapping.id), ())
+        mapping = gone.with_survivor(tx, mapping, found.observation.remote)
         kin = _kin_of(family, customer, found, seen)
         verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here, recent.get(customer.id, ()))
         if _parent_unseen(kin, verdict, seen):
