@@ -18,10 +18,11 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Seen, as_of_now
-from core.sync.failing import dealt_with
+from core.sync.failing import back_off, dealt_with
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.taken import look_again_without
+from core.sync.unsure import Unsure
 
 
 def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> None:
@@ -121,6 +122,11 @@ def _mapping_gone(
     entry = journal.about(mapping, at=now, action=action, actor=connection.name, trace=row.trace)
     if missing.survivor:
         other = mappings.by_remote_ids(tx, connection.name, KIND, [missing.survivor]).get(missing.survivor)
+        if other is None and Unsure(tx, connection).may_have_made(missing.survivor):
+            # that one's values would be taken for this one's: once it is told whose it is, both are asked about
+            until = now + back_off(hub.timing, row.attempts)
+            work.postpone(tx, connection.name, {row.subject: until})
+            return
         if other is None:
             note = mappings.ABSORBED
             moved = msgspec.structs.replace(
