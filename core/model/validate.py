@@ -7,7 +7,6 @@ Each problem names the field, what is wrong, the limit and the cure, and all of 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -22,6 +21,7 @@ from core.errors import InvalidInputError
 from core.model.country import country_code
 from core.model.customer import FIELDS
 from core.model.keys import email_key
+from core.model.letters import no_controls, nothing_unseen, readable
 from core.model.values import ADDRESS_PARTS, METADATA_PREFIX, Fields, Value, blank, is_metadata, metadata_key, tidy
 
 Check = Callable[[str, str], str]
@@ -86,8 +86,8 @@ def external_customer_id(text: object) -> str:
     if wanted in (".", ".."):
         problem = "is a step of a path, which programs take out of an address before they call it"
         raise InvalidInputError(problem, field=field, limit='not "." or ".."', cure="give the customer another id")
-    _no_controls(field, wanted)
-    _nothing_unseen(field, wanted)
+    no_controls(field, wanted)
+    nothing_unseen(field, wanted)
     return _no_longer(field, wanted, MAX_EXTERNAL_ID)
 
 
@@ -142,7 +142,7 @@ def _text(field: str, given: object) -> str:
 def _line(field: str, given: object) -> str:
     """One trimmed line of text."""
     text = _text(field, given).strip()
-    _no_controls(field, text)
+    no_controls(field, text)
     return text
 
 
@@ -174,34 +174,20 @@ def _address(field: str, given: object) -> Value:
         if value is None:
             continue
         text = _no_longer(f"{field}.{part}", _line(f"{field}.{part}", value), MAX_ADDRESS_PART)
+        readable(f"{field}.{part}", text)
         parts[part] = _country(f"{field}.{part}", text) if part == "country" and text else text
     return tidy(parts)
 
 
 def _metadata(field: str, given: object) -> Value:
-    _metadata_key(METADATA_PREFIX.rstrip("."), _text(METADATA_PREFIX.rstrip("."), metadata_key(field)))
+    key = _text(METADATA_PREFIX.rstrip("."), metadata_key(field))
     if given is None:
-        return None
+        return None  # a system may have brought a key that nobody may enter here
+    _metadata_key(METADATA_PREFIX.rstrip("."), key)
     return tidy(_no_longer(field, _text(field, given), MAX_METADATA_VALUE))
 
 
 # ---- one line of text ------------------------------------------------------------------------------
-
-
-def _no_controls(field: str, text: str) -> None:
-    for char in text:
-        if unicodedata.category(char) in ("Cc", "Zl", "Zp"):
-            raise InvalidInputError(
-                f"contains the control character U+{ord(char):04X}", field=field, limit="one line", cure="remove it"
-            )
-
-
-def _nothing_unseen(field: str, text: str) -> None:
-    """Two ids that look alike are two customers, and nobody sees why: a mark of a spreadsheet, a turn of direction."""
-    for char in text:
-        if unicodedata.category(char) == "Cf":
-            problem = f"contains U+{ord(char):04X}, which nobody sees"
-            raise InvalidInputError(problem, field=field, limit="letters that show", cure="remove it, or type it anew")
 
 
 def _no_longer(field: str, text: str, most: int) -> str:
@@ -212,8 +198,14 @@ def _no_longer(field: str, text: str, most: int) -> str:
     return text
 
 
-def _at_most(most: int) -> Check:
-    return lambda field, text: _no_longer(field, text, most)
+def _name(field: str, text: str) -> str:
+    readable(field, text)
+    return _no_longer(field, text, MAX_NAME)
+
+
+def _number(field: str, text: str) -> str:
+    nothing_unseen(field, text)
+    return _no_longer(field, text, MAX_NUMBER)
 
 
 def _one_of(choices: tuple[str, ...]) -> Check:
@@ -323,6 +315,7 @@ def _locale(field: str, text: str) -> str:
 
 def _url(field: str, text: str) -> str:
     _no_longer(field, text, MAX_URL)
+    nothing_unseen(field, text)
     if not _URL.fullmatch(text):
         raise InvalidInputError(
             f"{_shown(text)} is no web address", field=field, limit="http or https", cure="write https://host/path"
@@ -342,7 +335,8 @@ def _metadata_key(field: str, text: str) -> str:
         raise InvalidInputError(
             f"key {_shown(text)} begins or ends with a blank", field=field, limit=limit, cure="trim it"
         )
-    _no_controls(field, text)
+    no_controls(field, text)
+    nothing_unseen(f"{field} key {_shown(text)}", text)
     return _no_longer(f"{field} key {_shown(text)}", text, MAX_METADATA_KEY)
 
 
@@ -378,10 +372,10 @@ def _first_sentence(error: Exception) -> str:
 
 
 _TEXTS: Final[Mapping[str, Check]] = {
-    "name": _at_most(MAX_NAME),
-    "legal_name": _at_most(MAX_NAME),
-    "legal_number": _at_most(MAX_NUMBER),
-    "tax_identification_number": _at_most(MAX_NUMBER),
+    "name": _name,
+    "legal_name": _name,
+    "legal_number": _number,
+    "tax_identification_number": _number,
     "email": _email,
     "phone": _phone,
     "customer_type": _one_of(CUSTOMER_TYPES),

@@ -16,6 +16,8 @@ from core.store.text import SOME, AnyRow, chunks, dump
 ENDED = "ended"
 ASKED: Final = "asked for"
 """The note of one whose object a person wants made, whatever policy creates by itself."""
+ABSORBED: Final = "absorbed"
+"""The note of one whose object was merged into the one it has now, which was not compared with the registry yet."""
 IS_LIVE: Final = MAPPINGS.c.state != sa.literal_column("'ended'")
 """As a literal, not a parameter: only so may the planner use the partial indexes."""
 _COLUMNS = (

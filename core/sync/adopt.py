@@ -22,6 +22,7 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.family import FAMILIES, Family, closes_circle
+from core.sync.gone import without_lost
 from core.sync.hub import Connection, Hub
 from core.sync.ladder import Ladder, minted_id
 from core.sync.parts import placed, slot_of
@@ -87,7 +88,8 @@ def _judged(
         draft = HoldDraft(reason=AMBIGUOUS_MATCH, detail=detail, digest="")
         return Judged(seen=seen, match=msgspec.structs.replace(found, kind="hold", hold=draft))
     row = slot if isinstance(slot, MappingRow) else _fresh(hub, connection, customer, slot)
-    row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="")
+    base = row.base if row.remote_id in (None, seen.remote_id) else without_lost(row.base, seen.remote)
+    row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="", base=base)
     verdict = verdict_on(hub, connection, customer, row, family.kin(customer, seen.remote))
     return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
 

@@ -11,10 +11,11 @@ from typing import Final
 import msgspec
 
 from core.model.family import LONGEST_CHAIN, PARENT, Kin, chain_above, circle, named, without
+from core.model.holds import UNREPRESENTABLE
 from core.model.parts import belonging
 from core.model.remote import Hierarchy, Refusal, Remote
 from core.model.values import Value
-from core.store import customers, mappings, observations, work
+from core.store import customers, holds, mappings, observations, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
@@ -27,6 +28,7 @@ FAMILIES: Final = "families"
 """Two transactions that each set a parent could together close a circle: they run one after the other."""
 PLACED: Final = "its parent has got its place there"
 LEFT: Final = "its parent has lost its place there"
+MOVED: Final = "something hangs elsewhere there"
 
 
 class Family:
@@ -231,10 +233,23 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, st
         tx.after_commit(lambda: hub.wake(connection.name))
 
 
+def look_at_too_deep(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
+    """Something hangs elsewhere, or is gone: what had too much below it, or above, may fit by now."""
+    hierarchy = connection.manifest.hierarchy
+    if hierarchy is None or hierarchy.levels is None:
+        return
+    asked = holds.listing(tx, connection=connection.name, reason=UNREPRESENTABLE, field=PARENT)
+    if asked:
+        subjects = [one.subject for one in asked]
+        work.mark(tx, connection.name, subjects, reason=MOVED, trace=trace, now=hub.clock.now(), noticed=False)
+        tx.after_commit(lambda: hub.wake(connection.name))
+
+
 def parent_left(tx: Tx, hub: Hub, connection: Connection, record_id: str, trace: str) -> None:
     """A customer's object is not there any more: whatever was asked about its children may be moot."""
     if connection.manifest.hierarchy is None:
         return
+    look_at_too_deep(tx, hub, connection, trace)
     names = [one.external_id for one in customers.by_ids(tx, [record_id]).values()]
     rows = mappings.of_records(tx, [one.id for one in customers.children(tx, names)])
     here = [row for some in rows.values() for row in some if _is_own(row, connection)]

@@ -8,8 +8,9 @@ import msgspec
 
 from core.model import holds
 from core.model.holds import HoldDraft
-from core.model.merge import digest_of
+from core.model.merge import Base, digest_of
 from core.model.remote import Remote
+from core.model.values import blank, is_metadata
 from core.ports import Missing
 from core.store import holds as hold_rows
 from core.store import journal, mappings, observations, work
@@ -17,10 +18,11 @@ from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.store.work import DirtyRow
 from core.sync.batch import Batch, Seen, as_of_now
-from core.sync.failing import dealt_with
+from core.sync.failing import back_off, dealt_with
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.taken import look_again_without
+from core.sync.unsure import Unsure
 
 
 def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Seen) -> None:
@@ -92,6 +94,26 @@ def merged_customers(tx: Tx, connection: Connection, remotes: Sequence[Remote]) 
     return found
 
 
+def with_survivor(tx: Tx, mapping: MappingRow, remote: Remote) -> MappingRow:
+    """A mapping that has moved to a survivor, before the two are compared for the first time."""
+    if mapping.note != mappings.ABSORBED:
+        return mapping
+    met = msgspec.structs.replace(mapping, note="", base=without_lost(mapping.base, remote))
+    mappings.update(tx, [met])
+    return met
+
+
+def without_lost(base: Mapping[str, Base], remote: Remote) -> dict[str, Base]:
+    """What was agreed of an object, as far as the one that absorbed it goes on: what that one lacks, nobody cleared."""
+    return {
+        name: pair for name, pair in base.items() if not (_was_read(name, remote) and blank(remote.fields.get(name)))
+    }
+
+
+def _was_read(name: str, remote: Remote) -> bool:
+    return name in remote.fields or (is_metadata(name) and remote.metadata_complete)
+
+
 def _mapping_gone(
     tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, mapping: MappingRow, missing: Missing
 ) -> None:
@@ -100,8 +122,16 @@ def _mapping_gone(
     entry = journal.about(mapping, at=now, action=action, actor=connection.name, trace=row.trace)
     if missing.survivor:
         other = mappings.by_remote_ids(tx, connection.name, KIND, [missing.survivor]).get(missing.survivor)
+        if other is None and Unsure(tx, connection).may_have_made(missing.survivor):
+            # that one's values would be taken for this one's: once it is told whose it is, both are asked about
+            until = now + back_off(hub.timing, row.attempts)
+            work.postpone(tx, connection.name, {row.subject: until})
+            return
         if other is None:
-            moved = msgspec.structs.replace(mapping, remote_id=missing.survivor, state="live", updated_at=now)
+            note = mappings.ABSORBED
+            moved = msgspec.structs.replace(
+                mapping, remote_id=missing.survivor, state="live", note=note, updated_at=now
+            )
             mappings.update(tx, [moved])
             journal.write(tx, [entry])
             return  # still dirty: the survivor is read and merged in the next pass

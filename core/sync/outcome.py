@@ -28,3 +28,5 @@ class Outcome:
     """(subject, field) of answers that were carried out."""
     placed: dict[str, str | None] = field(default_factory=dict)
     """By external id, the objects of customers that got a mapping or a place among the others."""
+    has_moved: bool = False
+    """Whether one of them hangs elsewhere by now."""

@@ -212,7 +212,7 @@ def _agree_partly(
         kept = connection.projection.still_agreed(mapping.base, mapping.translation)
         base = {name: pair for name, pair in kept.items() if name != PARENT or not _is_half_moved(intent, remote)}
         base |= landed
-        if mapping.state == "live" and mapping.remote_id == intent.remote_id and base != mapping.base:
+        if mapping.state in ("live", mappings.ENDED) and mapping.remote_id == intent.remote_id and base != mapping.base:
             translation = connection.projection.translation
             mappings.update(tx, [msgspec.structs.replace(mapping, base=base, translation=translation, updated_at=now)])
 

@@ -164,6 +164,7 @@ def commit_written(
     mappings.lock(tx, [intent.mapping_id])
     current = as_of_now(tx, list(mappings.by_ids(tx, [intent.mapping_id]).values()))
     if intent.mapping_id not in current or current[intent.mapping_id][0].state == "excluded":
+        observations.put(tx, connection.name, KIND, [seen], now)
         leave_alone(tx, connection, intent, remote.id, now)
         dealt_with(tx, connection, [row])
         return
@@ -176,19 +177,14 @@ def commit_written(
     kin = Family(tx, connection, [customer], [remote]).kin(customer, remote)
     pairs, drafts = _agreed(connection, intent, kin) if agreed is None else (dict(agreed), [])
     mapping = msgspec.structs.replace(
-        mapping,
-        remote_id=remote.id,
-        state="live",
-        note="",
-        updated_at=now,
-        translation=connection.projection.translation,
-        base={**connection.projection.still_agreed(mapping.base, mapping.translation), **pairs},
+        agreed_on(mapping, connection, pairs), remote_id=remote.id, state="live", note="", updated_at=now
     )
     mappings.update(tx, [mapping])
     _remember(tx, connection, intent, seen, customer.id, now)
     known = _settle_questions(tx, hub, connection, row, mapping, pairs, drafts)
-    subjects = {work.mapping_subject(mapping.id), work.remote_subject(remote.id), row.subject}
-    failures.resolve(tx, connection.name, subjects)
+    failures.resolve(
+        tx, connection.name, {work.mapping_subject(mapping.id), work.remote_subject(remote.id), row.subject}
+    )
     if intent.action == "create" or PARENT in intent.wanted:
         got_place(tx, hub, connection, mapping, customer, row.trace)
     work.carried_out(tx, connection.name, row)
@@ -253,9 +249,21 @@ def leave_alone(tx: Tx, connection: Connection, intent: Intent, remote_id: str, 
     row = mappings.by_ids(tx, [intent.mapping_id]).get(intent.mapping_id)
     if row is None:
         return
+    one = row
     if row.remote_id is None and not mappings.by_remote_ids(tx, connection.name, KIND, [remote_id]):
-        mappings.update(tx, [msgspec.structs.replace(row, remote_id=remote_id)])
+        one = msgspec.structs.replace(row, remote_id=remote_id)
+    if one.state == mappings.ENDED and one.remote_id == remote_id:
+        # else what we wrote ourselves would pass for somebody's edit when its object is to be archived
+        one = agreed_on(one, connection, as_frozen(connection, intent))
+    if one is not row:
+        mappings.update(tx, [one])
     journal.write(tx, [entry_of(intent, remote_id, row.record_id, connection.name, now)])
+
+
+def agreed_on(mapping: MappingRow, connection: Connection, pairs: Mapping[str, Base]) -> MappingRow:
+    """The mapping with what a write of ours has brought about."""
+    kept = connection.projection.still_agreed(mapping.base, mapping.translation)
+    return msgspec.structs.replace(mapping, base={**kept, **pairs}, translation=connection.projection.translation)
 
 
 def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, Value]]:

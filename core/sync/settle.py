@@ -23,7 +23,7 @@ from core.sync.adopt import adopt
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
-from core.sync.family import FAMILIES, Family, closes_circle
+from core.sync.family import FAMILIES, Family, closes_circle, look_at_too_deep
 from core.sync.farewells import look_again
 from core.sync.freeze import intent_for
 from core.sync.grouping import Outgoing, in_rounds
@@ -149,8 +149,8 @@ def _live_cases(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
         mapping, customer = current[old.id]
         if mapping.remote_id != name or mapping.state == "excluded":
             continue  # linked elsewhere, or let go, during the read: still dirty, sorted anew
-        found = seen.there[name]
-        holds_here = held.get(work.mapping_subject(mapping.id), ())
+        found, holds_here = seen.there[name], held.get(work.mapping_subject(mapping.id), ())
+        mapping = gone.with_survivor(tx, mapping, found.observation.remote)
         kin = _kin_of(family, customer, found, seen)
         verdict = verdict_on(hub, connection, customer, mapping, kin, holds_here, recent.get(customer.id, ()))
         if _parent_unseen(kin, verdict, seen):
@@ -270,8 +270,7 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
     outcome.held.append(
         hold_rows.Held(subject=case.subject, record_id=case.customer.id, drafts=drafts, trace=case.row.trace)
     )
-    if _got_place(case):
-        outcome.placed[case.customer.external_id] = case.mapping.remote_id
+    _place(outcome, case)
     if case.found:  # whatever was asked about the object while it had no mapping is moot
         outcome.held.append(
             hold_rows.Held(subject=work.remote_subject(case.found.observation.remote_id), record_id=None, drafts=[])
@@ -288,6 +287,12 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
 
 def _replaced(tx: Tx, case: Case, after: Customer) -> bool:
     return not closes_circle(tx, case.customer, case.verdict.pull) and customers.replace(tx, after)
+
+
+def _place(outcome: Outcome, case: Case) -> None:
+    if _got_place(case):
+        outcome.placed[case.customer.external_id] = case.mapping.remote_id
+        outcome.has_moved |= PARENT in case.verdict.base
 
 
 def _got_place(case: Case) -> bool:
@@ -344,5 +349,7 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     failures.resolve(tx, connection.name, outcome.in_order)
     trace = outcome.held[0].trace if outcome.held else ""
     placed(tx, hub, connection, outcome.placed, trace)
+    if outcome.has_moved:
+        look_at_too_deep(tx, hub, connection, trace)
     look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

@@ -35,6 +35,10 @@ class Unsure:
         }
         """Mappings and objects of which a person said that they do not belong together."""
 
+    def may_have_made(self, remote_id: str) -> bool:
+        """Whether an object of which nothing but the id is known may be what another customer's create has made."""
+        return bool(self._waiting) or remote_id in self._asked
+
     def why(self, remote: Remote) -> Literal["under way", "perhaps", "asked", ""]:
         """`under way`: its create is to be answered yet; `perhaps`: it may be one of those; `asked`: a person is."""
         if remote.id in self._asked:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from core.sandbox.faults import FaultKind
-from tests.support.crash_jobs import ARCHIVE, CONTACT, FAULTS, JOBS, Matrix, runs_at
+from tests.support.crash_jobs import ARCHIVE, CONTACT, FAULTS, JOBS, REPRIEVE, RESTORE, Matrix, runs_at
 from tests.support.world import NAMES
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +35,8 @@ SHORT_FAULTS = {
     ("lost_answer", "update"),
     ("lost_answer", CONTACT),
     ("lost_answer", ARCHIVE),
+    ("lost_answer", RESTORE),
+    ("lost_answer", REPRIEVE),
     ("truncated", "create"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,11 @@ from tests.support.world import World
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.test"}
 DAY = 86_500.0
+REVIVALS: Mapping[str, Callable[[World, str], object]] = {
+    "hubspot": lambda world, one: world.lookalikes["hubspot"].restore("customer", one),  # type: ignore[attr-defined]
+    "quickbooks": lambda world, one: world.lookalikes["quickbooks"].edit("customer", one, {"status": "active"}),
+}
+"""How people bring an archived object back."""
 
 
 def with_policy(

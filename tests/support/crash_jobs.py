@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from core.errors import InvalidInputError
 from core.sandbox.faults import Fault, FaultKind
 from core.store import customers, failures, holds, intents, mappings, work
 from core.store.database import Tx
 from core.sync import registry
-from tests.support.acting import with_policy, with_settings
+from core.sync.revival import restore
+from tests.support.acting import REVIVALS, with_policy, with_settings
 from tests.support.crashes import Crash, FragileWorld, Fuse, database_of
 from tests.support.world import NAMES, config_of
 
@@ -27,6 +29,8 @@ ARCHIVE = "archive"
 ARCHIVES: Mapping[str, str] = {"hubspot": "company", "quickbooks": "individual"}
 """Where what is archived in the registry can be archived, too, and as what the customer is there."""
 ARCHIVE_WRITES: Mapping[str, str] = {"hubspot": r"/(contacts|companies)/\d+", "quickbooks": r"/customer\?"}
+RESTORE = "restore"
+REPRIEVE = "reprieve"
 READS: Mapping[str, str] = {
     "stripe": r"/v1/(events|customers)",
     "hubspot": r"/(search|batch/read)",
@@ -95,6 +99,17 @@ async def a_farewell(world: FragileWorld, provider: str) -> None:
     await run_lane(world, provider)
 
 
+async def a_revival(world: FragileWorld, provider: str) -> None:
+    """A person brings an archived customer back, and changes its phone number."""
+    world.db.run_now(lambda tx: _bring_back(tx, world))
+    await run_lane(world, provider)
+
+
+def _bring_back(tx: Tx, world: FragileWorld) -> None:
+    restore(tx, world.hub, "grace", actor="test", trace="t")
+    registry.update(tx, world.hub, "grace", {"phone": AFTER["phone"]}, actor="test", trace="t")
+
+
 Job = Callable[[FragileWorld, str], Awaitable[None]]
 JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
     # job, as what the customer exists before it, whether the fault strikes writes
@@ -105,13 +120,19 @@ JOBS: Mapping[str, tuple[Job, str | None, bool]] = {
     "family": (a_family, "company", True),
     CONTACT: (a_billing_contact, None, True),
     ARCHIVE: (a_farewell, "individual", True),
+    RESTORE: (a_revival, "individual", True),
+    REPRIEVE: (a_farewell, "individual", True),
 }
-"""`contact` runs where billing contacts are asked for, at HubSpot alone; `archive` where objects can follow."""
+"""`contact` runs where billing contacts are asked for, at HubSpot alone; `archive` where objects can follow.
+
+`reprieve` is an archiving by mistake: the customer is brought back as soon as that can be.
+"""
+FAREWELLS = (ARCHIVE, REPRIEVE)
 
 
 def runs_at(job: str, provider: str) -> bool:
     """Whether a job is one of a provider's."""
-    return (job != CONTACT or provider == "hubspot") and (job != ARCHIVE or provider in ARCHIVES)
+    return (job != CONTACT or provider == "hubspot") and (job not in FAREWELLS or provider in ARCHIVES)
 
 
 async def run_lane(world: FragileWorld, provider: str) -> None:
@@ -138,15 +159,17 @@ class Matrix:
 
     def __init__(self, *, is_whole: bool) -> None:
         """Nothing is made before it is asked for. Not whole: no deaths at database reads, a shorter look at the end."""
-        self._worlds: dict[tuple[str | None, bool, str], FragileWorld] = {}
+        self._worlds: dict[tuple[str | None, bool, str, bool], FragileWorld] = {}
         self._is_whole = is_whole
 
-    async def world(self, customer_type: str | None, *, has_contacts: bool = False, archives: str = "") -> FragileWorld:
+    async def world(
+        self, customer_type: str | None, *, has_contacts: bool = False, archives: str = "", is_archived: bool = False
+    ) -> FragileWorld:
         """Three active connections, with a customer of that type in agreement, or without any.
 
-        `archives`: where objects of archived customers are archived.
+        `archives`: where objects of archived customers are archived. `is_archived`: the customer is, and left alone.
         """
-        kind = (customer_type, has_contacts, archives)
+        kind = (customer_type, has_contacts, archives, is_archived)
         if kind not in self._worlds:
             config = config_of(NAMES)
             if has_contacts:
@@ -159,6 +182,8 @@ class Matrix:
                 fields = {**BEFORE, "customer_type": customer_type}
                 world.db.run_now(lambda tx: registry.create(tx, world.hub, "grace", fields, actor="test", trace="t"))
                 await world.settle()
+            if is_archived:
+                world.db.run_now(lambda tx: registry.archive(tx, world.hub, "grace", actor="test", trace="t"))
             self._worlds[kind] = world
         return self._worlds[kind]
 
@@ -170,11 +195,18 @@ class Matrix:
             blows_at += step
         return tally
 
+    async def _before(self, job: str, provider: str) -> FragileWorld:
+        """What a job begins with."""
+        return await self.world(
+            ARCHIVES[provider] if job == ARCHIVE else JOBS[job][1],
+            has_contacts=job in (CONTACT, ARCHIVE),
+            archives=provider if job in FAREWELLS else "",
+            is_archived=job == RESTORE,
+        )
+
     async def _die_at(self, blows_at: int, provider: str, job: str, kind: FaultKind | None, tally: Tally) -> bool:
-        act, customer_type, strikes_writes = JOBS[job]
-        archives = provider if job == ARCHIVE else ""
-        customer_type = ARCHIVES[archives] if archives else customer_type
-        base = await self.world(customer_type, has_contacts=job in (CONTACT, ARCHIVE), archives=archives)
+        act, _, strikes_writes = JOBS[job]
+        base = await self._before(job, provider)
         base.fused = (provider,)
         base.database_calls = ("run", "read") if self._is_whole else ("run",)
         fuse = Fuse(blows_at=blows_at, is_armed=True)
@@ -182,7 +214,7 @@ class Matrix:
         struck = None
         if kind is not None:
             path = _struck(job, provider, strikes_writes=strikes_writes)
-            method = "POST" if strikes_writes and job != ARCHIVE else ""
+            method = "POST" if strikes_writes and job not in FAREWELLS else ""
             struck = world.fail_once(provider, Fault(kind=kind, method=method, path=path, count=1))
         died = ""
         try:
@@ -197,6 +229,8 @@ class Matrix:
             tally.deaths += 1
             tally.points[died] += 1
             world.start()
+        if job == REPRIEVE:
+            await _reprieve(world, provider, *base.neutral(provider))
         await come_to_rest(world)
         _check_job(world, job, provider, base, place)
         await check_silence(world, place, is_whole=self._is_whole)
@@ -210,11 +244,25 @@ async def come_to_rest(world: FragileWorld) -> None:
     await world.next_sweep()
 
 
+async def _reprieve(world: FragileWorld, provider: str, remote_id: str) -> None:
+    """The customer is back once it is known what became of its object; what was archived, a person brings back."""
+    for _ in range(5):
+        try:
+            world.db.run_now(lambda tx: _bring_back(tx, world))
+        except InvalidInputError:
+            await run_lane(world, provider)
+        else:
+            break
+    await come_to_rest(world)
+    if [one for one in world.neutral(provider).values() if one.get("status") != "inactive"] == []:
+        REVIVALS[provider](world, remote_id)
+
+
 def _struck(job: str, provider: str, *, strikes_writes: bool) -> str:
     """The calls that a fault strikes."""
     if job == CONTACT:
         return CONTACT_WRITES
-    if job == ARCHIVE:
+    if job in FAREWELLS:
         return ARCHIVE_WRITES[provider]
     return (WRITES if strikes_writes else READS)[provider]
 

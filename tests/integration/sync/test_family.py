@@ -237,6 +237,29 @@ async def test_deeper_than_quickbooks_can_is_held_with_the_limit() -> None:
     assert parents(world, "quickbooks") == tree | {"c": None}
 
 
+@pytest.mark.parametrize("how", ["moved here", "moved there", "gone"])
+async def test_what_was_too_deep_follows_once_what_was_below_it_is_elsewhere(how: str) -> None:
+    """The question stood, and the customer stayed where it was in QuickBooks, until something else of it changed."""
+    world = await started()
+    for name, parent in (("A", None), ("B", "A"), ("C", "B"), ("X", None), ("Y", "X"), ("Z", "Y")):
+        await company(world, name, parent)
+    await change(world, "X", parent="C")
+    assert [(one.connection, one.reason, one.field) for one in held(world)] == [
+        ("quickbooks", holds.UNREPRESENTABLE, "parent")
+    ]
+    if how == "moved here":
+        await change(world, "Y", parent=None)
+    elif how == "moved there":
+        edit_only(world, "quickbooks", {"parent": None}, ids(world, "quickbooks")["Y"])
+    else:
+        books, lowest = world.lookalikes["quickbooks"], ids(world, "quickbooks")["Z"]
+        books.merge("customer", books.edit("customer", None, {"name": "Spare"}), lowest)  # type: ignore[attr-defined]
+    await all_day(world)
+    assert [one.reason for one in held(world)] == [holds.REMOTE_GONE] * (how == "gone")
+    assert parents(world, "quickbooks")["X"] == "C"
+    await silent(world)
+
+
 async def test_two_systems_cannot_make_a_circle_together() -> None:
     """Each is right for itself. The second is held, whatever the lanes' order; the registry's word undoes it there."""
     world = await started()

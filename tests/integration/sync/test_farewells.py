@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pytest
 
-from core.errors import InvalidInputError
+from core.errors import AmbiguousError, InvalidInputError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
@@ -19,6 +17,7 @@ from core.sync import answers, linking, registry
 from core.sync.erasure import erase
 from tests.support.acting import (
     ADA,
+    REVIVALS,
     all_day,
     answer,
     change_only,
@@ -39,11 +38,6 @@ from tests.support.world import NAMES, World, config_of
 pytestmark = pytest.mark.anyio
 
 WHERE = ("hubspot", "quickbooks")
-REVIVALS: Mapping[str, Callable[[World, str], object]] = {
-    "hubspot": lambda world, one: world.lookalikes["hubspot"].restore("customer", one),  # type: ignore[attr-defined]
-    "quickbooks": lambda world, one: world.lookalikes["quickbooks"].edit("customer", one, {"status": "active"}),
-}
-"""How people bring an archived object back."""
 COPIES = (
     ("hubspot", DocumentPolicy(mirrors=("invoice",), since=SINCE)),
     ("quickbooks", DocumentPolicy(mirrors=KINDS, since=SINCE)),
@@ -592,3 +586,51 @@ async def test_a_question_ends_where_policy_does_not_archive_any_more(name: str)
     world.start()
     await world.settle()
     assert (len(live(world, name)), held(world), at_rest(world)) == (1, [], True)
+
+
+@pytest.mark.parametrize("name", WHERE)
+@pytest.mark.parametrize("answer_is", ["late", "lost"])
+async def test_what_we_wrote_there_while_its_customer_was_archived_is_nobodys_change(name: str, answer_is: str) -> None:
+    """An update of our own that lands after the archiving was told to a person as somebody's edit."""
+    world = await agreeing(name)
+    (ada,) = everybody(world)
+    plain = world.exchanges[name]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        before = world.writes(name)
+        response = plain(request)
+        if world.writes(name) > before:
+            world.exchanges[name] = plain
+            archive(world, ada.external_id)
+            if answer_is == "lost":
+                raise AmbiguousError("the answer got lost")
+        return response
+
+    world.exchanges[name] = exchange
+    change_only(world, ada.external_id, phone="+4930999")
+    await all_day(world)
+    assert [one["phone"] for one in world.neutral(name).values()] in ([], ["+4930999"])
+    assert (live(world, name), held(world), at_rest(world)) == ([], [], True)
+
+
+@pytest.mark.parametrize("name", WHERE)
+async def test_of_an_unanswered_write_only_what_somebody_changed_since_is_asked_about(name: str) -> None:
+    """The rest of it is our own, though its customer was archived before anybody knew that it had landed."""
+    world = await agreeing(name)
+    (ada,) = everybody(world)
+    plain = world.exchanges[name]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        before = world.writes(name)
+        response = plain(request)
+        if world.writes(name) > before:
+            world.exchanges[name] = plain
+            archive(world, ada.external_id)
+            edit_only(world, name, {"name": "Ada King"})
+            raise AmbiguousError("the answer got lost")
+        return response
+
+    world.exchanges[name] = exchange
+    change_only(world, ada.external_id, phone="+4930999", name="Ada Byron")
+    await all_day(world)
+    assert [one.detail["changed"] for one in held(world)] == [{"name": ["Ada Lovelace", "Ada King"]}]

@@ -283,3 +283,17 @@ async def test_a_customer_to_be_created_is_not_made_beside_the_object_that_a_per
     (ada,) = [one for one in everybody(world) if one.external_id == "ada"]
     assert [row.remote_id for row in mapped(world, "stripe") if row.record_id == ada.id] == [double]
     assert sorted(str(one["name"]) for one in world.neutral("stripe").values()) == ["Ada", "Bob"]
+
+
+async def test_a_name_that_nobody_may_enter_here_is_taken_from_where_it_was_entered() -> None:
+    """What a provider says is never refused: it flows where it can be stored, and the rest of the customer with it."""
+    world = await agreeing(name="\u202eecaleL \u200badA")
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, phone="+4930999")
+    there = [(value(world, name, "name"), value(world, name, "phone")) for name in ("stripe", "hubspot")]
+    assert there == [("\u202eecaleL \u200badA", "+4930999")] * 2
+    assert [(one.connection, one.reason, one.field) for one in held(world)] == [
+        ("quickbooks", holds.UNREPRESENTABLE, "name")
+    ]
+    with pytest.raises(InvalidInputError, match=r"U\+202E"):
+        await change(world, ada.external_id, name="\u202eecaleL")

@@ -1,11 +1,14 @@
-"""Objects that were merged at their provider, where one of them was let go of before."""
+"""Objects that were merged at their provider: one of them let go of before, or just being made."""
 
 from __future__ import annotations
 
 import pytest
 
+from core.errors import AmbiguousError
+from core.model import holds
+from core.ports import HttpRequest, HttpResponse
 from core.sync.linking import unlink
-from tests.support.acting import all_day, everybody, held, mapped, waiting
+from tests.support.acting import all_day, answer, enter, everybody, held, mapped, waiting
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -53,3 +56,33 @@ async def test_an_object_that_was_let_go_of_is_not_tied_again_since_another_was_
         await all_day(world)
     assert [one.remote_id for one in mapped(world, "hubspot") if one.state == "excluded"] == [bob]
     assert (held(world), waiting(world)) == ([], {})
+
+
+async def test_an_object_that_was_merged_into_what_a_lost_create_made_takes_nobodys_values_along() -> None:
+    """It became the customer's object before anybody knew whose it was: the other one's values went everywhere."""
+    world, ada, _ = await two_at_hubspot()
+    hubspot, plain = world.lookalikes["hubspot"], world.exchanges["hubspot"]
+    known = {*world.neutral("hubspot")}
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        response = plain(request)
+        if made := {*world.neutral("hubspot")} - known:
+            world.exchanges["hubspot"] = plain
+            hubspot.merge("customer", *made, ada)  # type: ignore[attr-defined]
+            raise AmbiguousError("the answer got lost")
+        return response
+
+    world.exchanges["hubspot"] = exchange
+    await enter(world, "eve", name="Eve", email="eve@example.test")
+    await all_day(world)
+    asked = held(world, holds.MERGED)
+    assert len(asked) == len(held(world)) == 2
+    names = sorted(str(one.fields["name"]) for one in everybody(world))
+    assert names == sorted(["ada", "bob", "Eve", *OTHERS])
+    for name in ("stripe", "quickbooks"):
+        assert sorted(str(one["name"]) for one in world.neutral(name).values()) == names
+    (of_ada,) = [one for one in asked if one.detail["remote_id"] == ada]
+    await answer(world, of_ada, "unlink")
+    await all_day(world)
+    assert (held(world), waiting(world)) == ([], {})
+    assert sorted(str(one.fields["name"]) for one in everybody(world)) == names

@@ -67,6 +67,27 @@ async def test_the_mapping_moves_to_the_survivor_that_the_webhook_names() -> Non
     assert world.neutral("quickbooks")[survivor]["phone"] == "+4930123"
 
 
+async def test_what_the_survivor_lacks_is_cleared_of_nobody() -> None:
+    """QuickBooks keeps the survivor's own fields: phone and address of the other one were cleared everywhere."""
+    world = await books()
+    (ada,) = everybody(world)
+    fields = {"phone": "+4930123", "billing_address": {"line1": "Main St 1", "city": "Berlin", "country": "DE"}}
+    await change(world, ada.external_id, **fields)
+    company = world.lookalikes["quickbooks"]
+    survivor = company.edit("customer", None, {"name": "Ada L."})
+    company.merge("customer", survivor, only_of(world))  # type: ignore[attr-defined]
+    await told(world)
+    await all_day(world)
+    (row,), wanted = mapped(world, "quickbooks"), {**fields, "email": "ada@example.test"}
+    assert (row.remote_id, held(world)) == (survivor, [])
+    for name in NAMES:
+        (there,) = world.neutral(name).values()
+        assert {field: there[field] for field in wanted} == wanted
+        assert there["name"] == "Ada L."
+    await change(world, ada.external_id, phone=None)
+    assert [one["phone"] for name in NAMES for one in world.neutral(name).values()] == [None, None, None]
+
+
 async def test_a_survivor_that_is_another_customers_is_asked_about() -> None:
     """Customers are never merged by themselves."""
     world = await books()

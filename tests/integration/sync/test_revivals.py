@@ -13,9 +13,10 @@ from core.store.database import Tx
 from core.sync import linking, registry
 from core.sync.erasure import erase
 from core.sync.revival import Restored, restore
-from tests.integration.sync.test_farewells import REVIVALS, WHERE, archive, at_rest, live, world_of
+from tests.integration.sync.test_farewells import WHERE, archive, at_rest, live, world_of
 from tests.support.acting import (
     ADA,
+    REVIVALS,
     all_day,
     answer,
     edit_only,
