@@ -51,6 +51,15 @@ async def test_an_amount_that_changed_when_it_was_final_is_asked_about_with_both
     assert not is_tied(closed(world))
 
 
+async def test_a_close_names_what_is_asked_about_where_it_was_made() -> None:
+    """It named an id of QuickBooks' that no page there shows, and not what to do."""
+    world, invoice = await edited()
+    (one,) = closed(world)["untaken"]
+    told = (one["remote_id"], one["number"], one["issued_on"], one["amount"], one["currency"])
+    assert told == (invoice, "QB-1", "2026-11-18", "119.00", "USD")
+    assert "`accord explain QB-1`" in one["cure"]
+
+
 async def test_it_is_asked_about_until_it_is_undone_or_accepted() -> None:
     """`retry` looks again, and finds the same; an edit that is taken back was none."""
     world, invoice = await edited()
