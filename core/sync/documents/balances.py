@@ -37,8 +37,8 @@ from core.sync.hub import Connection, Hub
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
 PAY_BACK = "record it where the invoice was made, or pay it back there; then leave the copy, if this stays"
 KINDS = {"payment": "payment", "credit_note": "credit note"}
-_SETTLES = frozenset({"applications", "applied"})
-"""Fields of payments and credit notes that say what is settled by them."""
+_SETTLES = frozenset({"applications", "applied", "status"})
+"""Fields of payments and credit notes that say what is settled by them: nothing by what is void."""
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
