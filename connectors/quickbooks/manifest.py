@@ -73,6 +73,7 @@ MANIFEST: Final = Manifest(
     },
     hierarchy=Hierarchy(levels=4),
     kinds=tuple(ENTITIES),
+    unread=("sales receipts", "journal entries"),
     documents={
         "invoice": DocumentSpec(
             originates=True,

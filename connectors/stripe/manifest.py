@@ -121,6 +121,7 @@ MANIFEST: Final = Manifest(
         max_value_length=500,
     ),
     kinds=("customer", "invoice", "payment", "credit_note"),
+    unread=("payments of no invoice",),
     documents={
         "invoice": DocumentSpec(
             originates=True,

@@ -29,7 +29,8 @@ class PayoutShown(BaseModel):
 class PayoutTold(PayoutShown):
     """The same with gross, fees, refunds, disputes, other, net and difference, and each movement with its payments.
 
-    `unknown`: how many payments in it are not in the registry.
+    `unknown`: how many payments in it are not in the registry, or not whole. `known` of a movement: how much of a
+    payment is, as far as it came in in the payout's currency.
     """
 
     connection: str

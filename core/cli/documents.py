@@ -217,6 +217,8 @@ def _draw_grounds(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
     for one in found:
         for problem in one["problems"]:
             screen.line(f"{one['connection']}: {problem}", "red")
+        if one["unread"]:
+            screen.line(f"{one['connection']}: {' and '.join(one['unread'])} are not read, and are in nothing above")
 
 
 LEFT = ("connection", "kind", "id", "number", "amount", "currency", "by")

@@ -61,11 +61,11 @@ def _draw_list(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
 def _draw(screen: Screen, found: Mapping[str, Any]) -> None:
     facts = {name: found[name] for name in ("connection", "status", "arrives_on", "amount", "currency", "note")}
     screen.facts({**facts, **found["sums"]}, title=found["id"])
-    columns = ("moved_on", "kind", "amount", "fee", "net", "customer", "invoices", "payments", "note")
+    columns = ("moved_on", "kind", "amount", "known", "fee", "net", "customer", "invoices", "payments", "note")
     rows = [
         [", ".join(one[name]) if name in ("invoices", "payments") else one[name] for name in columns]
         for one in found["movements"]
     ]
     screen.table(columns, rows, title="made of")
     if found["unknown"]:
-        screen.line(f"{found['unknown']} of the payments in it are not in the registry", "yellow")
+        screen.line(f"{found['unknown']} of the payments in it are not in the registry, or not whole", "yellow")

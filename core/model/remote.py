@@ -191,6 +191,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     overview: bool = False
     """Objects of customers have places for the billing overview (core.model.figures)."""
     documents: Mapping[str, DocumentSpec] = {}
+    unread: tuple[str, ...] = ()
+    """What else people bill, or take money with, there, in their words: no document tells of it, and so no report."""
     unmade_customer: str = "0"
     """In the form of a customer's id there: stands, in a plan, for one that is not made yet."""
     archives: Literal["", "restorable", "final"] = ""

@@ -75,6 +75,7 @@ def text(value: str, field: str, most: int, booking: Booking) -> str:
 
 def lines_of(document: Billed, mark: str, booking: Booking) -> dict[str, Any]:
     """Attributes `Line`, `TxnTaxDetail` and `GlobalTaxCalculation` of the form to create, which carries `mark`."""
+    _check_total(document)
     rows = _rows(document, booking)
     rounding = [] if booking.overrides_tax else _rounding(document, rows, mark, booking)
     _check_count(rows, len(rows) + len(rounding))
@@ -83,6 +84,18 @@ def lines_of(document: Billed, mark: str, booking: Booking) -> dict[str, Any]:
     if booking.overrides_tax:
         return {**body, "Line": written, "TxnTaxDetail": {"TotalTax": number(document.tax, "tax")}}
     return {**body, "Line": [*written, *rounding]}
+
+
+def _check_total(document: Billed) -> None:
+    """Refuse less than nothing: Stripe puts it on the customer's balance, and takes it off later invoices."""
+    if document.total < 0:
+        raise RejectedError(
+            f"it comes to {document.total}",
+            field="total",
+            limit="0 or more",
+            cure=f"book a credit memo of {-document.total} by hand, then leave this; what comes off later invoices is"
+            " that one: apply it to their copies, and book it no second time",
+        )
 
 
 def _check_count(rows: Sequence[Row], lines: int) -> None:

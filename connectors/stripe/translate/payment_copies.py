@@ -28,14 +28,15 @@ def payment_step(
     wanted: WantedDocument, payment: Payment, current: InvoicePaymentWire | None, days: Days
 ) -> Step | None:
     """The next report; None when all of the payment is there, and all that was refunded of it."""
-    _check(payment)
     if payment.status != "succeeded":
+        # before anything else of it is judged: QuickBooks takes a void one off its invoices
         raise RejectedError(
             f"the payment is {payment.status}",
             field="status",
             limit="Stripe is only told of payments that came in, and keeps what settled an invoice",
             cure="settle it in Stripe" if current else None,
         )
+    _check(payment)
     if current is None:
         return Step(action="create", body=_part(wanted, payment, 0, days), adds=True)
     there = _parts(wanted, current)

@@ -37,6 +37,8 @@ from core.sync.hub import Connection, Hub
 BOOK = "book on the copy what the customer's balance settled, as a credit of that amount; then this goes by itself"
 PAY_BACK = "record it where the invoice was made, or pay it back there; then leave the copy, if this stays"
 KINDS = {"payment": "payment", "credit_note": "credit note"}
+_SETTLES = frozenset({"applications", "applied", "status"})
+"""Fields of payments and credit notes that say what is settled by them: nothing by what is void."""
 CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
 
 
@@ -73,9 +75,10 @@ def judged(tx: Tx, connection: Connection, copy: Copy) -> Balance | None:
     settlers = told_to_origin(tx, copy.paper) if told.came_in else []
     came_in = net_of(connection.name, copy.paper, told.came_in, settlers)
     extra = unexplained(tx, connection.name, copy.paper, came_in)
-    is_right = settled in span and not extra
-    draft = None if is_right else _draft(connection, copy, there, _held_of_ours(tx, connection, copy), extra)
-    return Balance(_others(total_of([settled, -ours]), invoice, there), draft, came_in)
+    others = _others(total_of([settled, -ours]), invoice, there)
+    if settled in span and not extra:
+        return Balance(others, None, came_in)
+    return Balance(others, _draft(connection, copy, there, _held_of_ours(tx, connection, copy, others), extra), came_in)
 
 
 def _others(settled: Decimal, invoice: Invoice, there: Invoice) -> Decimal:
@@ -139,9 +142,14 @@ def _standing(tx: Tx, connection: Connection, paper: Paper, row: MappingRow | No
     return "there" if row.remote_id else "absent"
 
 
-def _held_of_ours(tx: Tx, connection: Connection, copy: Copy) -> list[tuple[Paper, Hold]]:
-    """Copies of what settles the invoice that a person is asked about already: the balance goes with their answers."""
+def _held_of_ours(tx: Tx, connection: Connection, copy: Copy, others: Decimal) -> list[tuple[Paper, Hold]]:
+    """Copies of what settles the invoice that a person is asked about already: the balance goes with their answers.
+
+    Where `others` settle it, too, those of the customer's that settle something else here than where they were made.
+    """
     about = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
+    if others > 0:
+        about = _astray(tx, connection, copy.paper.customer_id) | about
     rows = {work.mapping_subject(row.id): row for row in _here(tx, connection, about) if row.remote_id}
     known = hold_rows.of_subjects(tx, connection.name, rows)
     return [
@@ -150,6 +158,13 @@ def _held_of_ours(tx: Tx, connection: Connection, copy: Copy) -> list[tuple[Pape
         for one in some
         if one.state == "open"
     ]
+
+
+def _astray(tx: Tx, connection: Connection, customer_id: str) -> dict[str, Paper]:
+    """A customer's documents whose copies settle here what they do not settle where they were made."""
+    asked = hold_rows.listing(tx, connection=connection.name, reason=holds.REJECTED, record_id=customer_id)
+    rows = mappings.by_ids(tx, [one.subject[2:] for one in asked if one.detail.get("field") in _SETTLES])
+    return documents.by_ids(tx, [row.record_id for row in rows.values() if row.kind in KINDS])
 
 
 def _draft(
@@ -292,8 +307,9 @@ def _strange(tx: Tx, connection: Connection, copy: Copy) -> _Strange:
     balance = judged(tx, connection, copy) if found else None
     if not balance or not balance.draft:
         return _Strange()
-    ours = _held_of_ours(tx, connection, copy)
-    return _Strange(found, any(one.kind == "credit_note" for one, _ in ours))
+    ours = {paper.id: paper for paper, _ in _held_of_ours(tx, connection, copy, balance.others)}
+    found = [one for one in found if one not in known or known[one].record_id not in ours]
+    return _Strange(found, any(one.kind == "credit_note" for one in ours.values()))
 
 
 def _told(connection: Connection, strange: _Strange, seen: dict[str, Sighting | Missing]) -> tuple[str, ...]:
@@ -324,6 +340,17 @@ def wake_its_invoices(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> N
     if is_compared(connection):
         rows = _here(tx, connection, references(copy.paper.document))
         mark_mappings(tx, hub, rows, reason="what settles it changed", trace=copy.row.trace)
+
+
+def wake_doubted(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    """What is asked about a payment or credit may be why the balances of its customer's other invoices differ."""
+    if not is_compared(connection):
+        return
+    asked = hold_rows.listing(
+        tx, connection=connection.name, reason=holds.BALANCE_DIFFERS, record_id=copy.paper.customer_id
+    )
+    rows = mappings.by_ids(tx, [one.subject[2:] for one in asked])
+    mark_mappings(tx, hub, list(rows.values()), reason="what may settle it is held", trace=copy.row.trace)
 
 
 def wake_what_settles_it(

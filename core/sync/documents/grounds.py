@@ -27,7 +27,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
     `listed_at`: since when all documents that originate there were listed in full, or all copies looked at that no feed
     tells of. `is_listed`: whether there are any to list. `changes_at`: up to when its changes were read. `problems`:
-    why nothing can be said by it.
+    why nothing can be said by it. `unread`: what else brings money there, and is in nothing that is told here.
     """
 
     connection: str
@@ -42,6 +42,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     changes_at: str = ""
     is_sound: bool
     problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def grounds(tx: Tx, hub: Hub, period: str, origins: Collection[str]) -> list[Ground]:
@@ -106,6 +107,7 @@ def _ground(connection: Connection, row: ConnectionRow, cursors: Cursors, now: f
         changes_at=_moment(read_at),
         is_sound=not problems,
         problems=tuple(problems),
+        unread=connection.manifest.unread if policy.originates else (),
     )
 
 

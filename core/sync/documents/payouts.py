@@ -14,6 +14,7 @@ import msgspec
 from core.abilities import PayoutSource
 from core.errors import GoneError, InvalidInputError, NotFoundError
 from core.model.documents import Payment
+from core.model.money import spelled, total_of
 from core.model.payouts import Movement, PaidOut, sums_of
 from core.store import customers, documents
 from core.store.database import Tx
@@ -52,18 +53,37 @@ def source_of(connection: Connection) -> PayoutSource:
 
 
 def told(tx: Tx, connection: str, found: PaidOut) -> dict[str, Any]:
-    """A payout with its sums; `payments` of a movement are the registry's, as far as they are known."""
+    """A payout with its sums; `payments` of a movement are the registry's, as far as they are known.
+
+    `known`: what these come to; None for what is no payment, or came in in another currency than the payout's.
+    """
     known = _payments(tx, connection, {one.about for one in found.movements if one.about})
     papers = [one for some in known.values() for one in some]
     names = customers.external_ids(tx, [one.customer_id for one in papers])
     numbers = _numbers(tx, papers)
+    currency = found.payout.currency
+    sums = {one.id: _known(one, known.get(one.about, ()), currency) for one in found.movements}
     return {
         "connection": connection,
         **msgspec.to_builtins(found.payout),
         "sums": msgspec.to_builtins(sums_of(found.payout, found.movements)),
-        "movements": [_movement(one, known.get(one.about, ()), names, numbers) for one in found.movements],
-        "unknown": sum(1 for one in found.movements if one.kind == "payment" and not known.get(one.about)),
+        "movements": [
+            _movement(one, known.get(one.about, ()), names, numbers) | {"known": _spelled(sums[one.id], currency)}
+            for one in found.movements
+        ],
+        "unknown": sum(1 for one in found.movements if sums[one.id] not in (None, abs(one.amount))),
     }
+
+
+def _known(one: Movement, papers: Sequence[Paper], currency: str) -> Decimal | None:
+    """How much of a payment the registry has: of a charge that paid several invoices, perhaps not all."""
+    if one.kind != "payment" or any(paper.document.currency != currency for paper in papers):
+        return None
+    return total_of([paper.amount for paper in papers])
+
+
+def _spelled(amount: Decimal | None, currency: str) -> str | None:
+    return None if amount is None else spelled(amount, currency)
 
 
 def _payments(tx: Tx, connection: str, abouts: Iterable[str]) -> dict[str, list[Paper]]:

@@ -33,6 +33,7 @@ from core.sync.documents.marking import (
 )
 from core.sync.documents.offering import NOTHING_TO_COPY, mapping_id, offer_copies
 from core.sync.documents.splitting import Split, split_again
+from core.sync.documents.thawing import was_and_is
 from core.sync.documents.untold import as_told, question, settle
 from core.sync.documents.waits import fields_of
 from core.sync.figures import mark_owners
@@ -298,11 +299,8 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
         digest = values_digest(holds.DOCUMENT_CHANGED, old.digest, new.digest)
         answer = hold_rows.answers(known.get(subject, ())).get("")
         if answer is None or answer.digest != digest or answer.choice != "accept":
-            detail: dict[str, object] = {"document": new.kind, "number": new.called, "fields": fields} | {
-                name: {"was": str(getattr(old.document, name)), "is": str(getattr(new.document, name))}
-                for name in fields
-                if name != "lines"
-            }
+            detail: dict[str, object] = {"document": new.kind, "number": new.called, "fields": fields}
+            detail |= {name: was_and_is(name, old.document, new.document) for name in fields}
             was, is_now = day_of(old.document), day_of(new.document)
             detail |= {DAY: {"was": str(was), "is": str(is_now)}} if was != is_now else {}
             drafts = [HoldDraft(reason=holds.DOCUMENT_CHANGED, detail=detail, digest=digest)]

@@ -87,7 +87,8 @@ class Sum(msgspec.Struct, kw_only=True):
 class Untaken(msgspec.Struct, frozen=True, kw_only=True):
     """A document of an origin whose word was not taken: its copies match what the registry knows, and no more.
 
-    Number, day, amount and currency are "" where nobody knows them: it could not be read, or was not yet.
+    Number, day, amount and currency are those that were taken before; "" where nobody knows them: it could not be
+    read, or was not yet.
     """
 
     connection: str
@@ -189,6 +190,7 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
     papers = documents.by_ids(tx, [row.record_id for row in rows.values()])
     found = []
     for subject, why in sorted(told.items()):
+        known: dict[str, str] = {}
         if subject.startswith("d:"):
             kind, remote_id = named_in(subject)
         else:
@@ -197,10 +199,22 @@ def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:
                 continue  # of a copy it is told above
             if not is_counted(paper.document, period) and subject not in moved:
                 continue
-            kind, remote_id = paper.kind, paper.remote_id
+            kind, remote_id, known = paper.kind, paper.remote_id, _as_known(paper)
         if kind in connection.policy.documents.originates:
-            found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why))
+            found.append(Untaken(connection=name, kind=kind, remote_id=remote_id, why=why, **known))
     return found
+
+
+def _as_known(paper: Paper) -> dict[str, str]:
+    """Which document it is, as it was last taken, and where what is asked or wrong about it is shown."""
+    day, currency = day_of(paper.document), paper.document.currency
+    return {
+        "number": paper.called,
+        "issued_on": day.isoformat() if day else "",
+        "amount": spelled(paper.amount, currency),
+        "currency": currency,
+        "cure": f"`accord explain {paper.called}` shows what is asked about it, or wrong with it",
+    }
 
 
 def _is_moved_into(hold: Hold, period: str) -> bool:

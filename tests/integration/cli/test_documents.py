@@ -125,7 +125,9 @@ def test_a_period_is_tied_out(billed: World, accord: Accord) -> None:
     found_now = [(one["kind"], one["outcome"]) for one in after.json["differences"]]
     assert found_now == [("invoice", "differs"), ("payment", "differs")], "what it settled is due again there"
     assert after.json["digest"] != found.json["digest"]
-    assert "not equal" in accord("close", "2026").out
+    drawn = accord("close", "2026").out
+    assert "not equal" in drawn
+    assert "stripe: payments of no invoice are not read, and are in nothing above" in drawn
     odd = accord("close", "yesterday", "--json")
     assert (odd.code, odd.error["field"]) == (1, "period")
 

@@ -225,6 +225,23 @@ async def test_a_void_in_the_books_voids_the_copy() -> None:
     await is_silent(world)
 
 
+async def test_a_void_payment_of_the_books_is_asked_about_as_that() -> None:
+    """It was to be applied to an invoice, since QuickBooks takes what is void off all of them."""
+    world = await booking()
+    payment = pay(world, bill(world, "quickbooks", LINE, number="B-1"), "119.00", "quickbooks")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("payment", payment, {"status": "void"})
+    await world.next_sweep()
+    asked = {one.detail["document"]: one for one in held(world)}
+    assert (asked["payment"].detail["problem"], asked["payment"].detail["cure"]) == (
+        "the payment is void",
+        "settle it in Stripe",
+    )
+    assert (
+        f"the copy of payment {payment} is held by itself ({asked['payment'].id})" in asked["invoice"].detail["problem"]
+    )
+
+
 async def test_a_refund_at_stripe_reaches_the_books_by_the_event_of_the_refund() -> None:
     """It names a payment intent, and the books know an invoice's payment."""
     world = await billing()

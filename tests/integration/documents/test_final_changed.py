@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.model import holds
+from core.sync.documents.thawing import was_and_is
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, failing, held
@@ -45,10 +47,42 @@ async def test_an_amount_that_changed_when_it_was_final_is_asked_about_with_both
     assert (one.connection, one.reason) == ("quickbooks", holds.DOCUMENT_CHANGED)
     assert one.detail["total"] == {"was": "119.00", "is": "139.00"}
     assert "lines" in one.detail["fields"]
+    assert one.detail["lines"] == {"was": "Seats: 100.00, tax 19.00", "is": "Seats: 120.00, tax 19.00"}
     assert [str(paper.document.total) for paper in papers(world)] == ["119.00"]
     for name in ("hubspot", "stripe"):
         assert [str(copy["total"]) for copy in shown(world, name)] == ["119.00"], name
     assert not is_tied(closed(world))
+
+
+async def test_words_that_changed_are_shown_where_no_amount_did() -> None:
+    """Only that lines changed was told, and whoever was asked had to compare every one of them by hand."""
+    world = await billing(FROM_BOOKS)
+    some = [{**SOLD, "description": f"Seats {number}"} for number in range(9)]
+    invoice = bill(world, "quickbooks", *some, number="QB-1")
+    await world.next_sweep()
+    books = world.lookalikes["quickbooks"]
+    books.edit("invoice", invoice, {"lines": [{**some[0], "description": "Chairs"}, *some[1:]]})
+    await world.next_sweep()
+    (one,) = held(world)
+    assert one.detail["fields"] == ["lines"]
+    assert one.detail["lines"] == {"was": "Seats 0: 100.00, tax 19.00", "is": "Chairs: 100.00, tax 19.00"}
+
+    books.edit("invoice", invoice, {"lines": [*some[1:], {**some[0], "discount": "1.00"}]})
+    await world.next_sweep()
+    (one,) = held(world)
+    assert one.detail["lines"]["was"].endswith("; 4 more")
+    (paper,) = papers(world)
+    turned = replace(paper.document, lines=paper.document.lines[::-1])  # type: ignore[union-attr]
+    assert was_and_is("lines", paper.document, turned) == {"was": "the same lines", "is": "in another order"}
+
+
+async def test_a_close_names_what_is_asked_about_where_it_was_made() -> None:
+    """It named an id of QuickBooks' that no page there shows, and not what to do."""
+    world, invoice = await edited()
+    (one,) = closed(world)["untaken"]
+    told = (one["remote_id"], one["number"], one["issued_on"], one["amount"], one["currency"])
+    assert told == (invoice, "QB-1", "2026-11-18", "119.00", "USD")
+    assert "`accord explain QB-1`" in one["cure"]
 
 
 async def test_it_is_asked_about_until_it_is_undone_or_accepted() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpResponse
 from core.sync.documents.asking import look_again
 from core.sync.documents.tie_out import is_tied, tie_out
-from tests.support.paper import SINCE, bill, billing, stripe_to_books
+from tests.support.paper import SINCE, bill, billing, stripe_to_books, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +54,16 @@ async def test_a_period_is_not_tied_out_on_an_origin_that_must_be_authorised_aga
     assert ground(world, "quickbooks")["is_sound"]
     assert not is_tied(found)
     assert found["digest"] != before["digest"]
+
+
+async def test_a_close_says_what_else_brings_money_and_is_not_read() -> None:
+    """A month of sales receipts was tied out, and nothing said that they are in none of its sums."""
+    world = await billing(with_documents({"quickbooks": DocumentPolicy(originates=KINDS)}, {}, {}))
+    assert ground(world, "quickbooks")["unread"] == ("sales receipts", "journal entries")
+    assert is_tied(closed(world))
+    copies = await billing()
+    assert ground(copies, "stripe")["unread"] == ("payments of no invoice",)
+    assert ground(copies, "quickbooks")["unread"] == (), "there they are the books' own"
 
 
 async def test_a_period_is_not_tied_out_before_anything_was_listed() -> None:

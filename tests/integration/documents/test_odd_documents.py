@@ -6,9 +6,10 @@ import pytest
 
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections
+from core.sync.documents.payouts import payout
 from tests.integration.sync.test_probes import with_half_a_pair
 from tests.support.acting import failing
-from tests.support.paper import bill, billing, papers, shown
+from tests.support.paper import bill, billing, papers, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +34,22 @@ async def test_an_invoice_with_half_a_letter_stops_no_other_one() -> None:
     assert trouble(world) == ("", None)
     (told,) = failing(world)
     assert "lone surrogate" in told.message
+
+
+async def test_a_payout_counts_a_payment_that_is_known_in_part() -> None:
+    """Of two invoices of one charge the registry had one, and the charge passed for known."""
+    world = await billing()
+    plain = world.exchanges["stripe"]
+    world.exchanges["stripe"] = lambda request: with_half_a_pair(plain(request))
+    bills = [bill(world), bill(world, "stripe", LINE)]
+    parts = [{"invoice": one, "amount": amount} for one, amount in zip(bills, ("119.00", "10.00"), strict=True)]
+    pay(world, bills[0], "129.00", applications=parts)
+    await world.next_sweep()
+    sent = world.lookalikes["stripe"].edit("payout", None, {"currency": "USD"})
+    found = await payout(world.hub, world.hub.connections["stripe"], sent)
+    (one,) = found["movements"]
+    assert (one["amount"], one["known"], len(one["payments"])) == ("129.00", "119.00", 1)
+    assert found["unknown"] == 1
 
 
 @pytest.mark.parametrize("odd", [b'"id": "another"', b'"id": 7'])

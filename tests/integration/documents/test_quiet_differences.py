@@ -59,6 +59,36 @@ async def test_what_a_customer_s_balance_at_stripe_settled_is_asked_about_until_
     assert differing(world) == 0
 
 
+async def test_an_invoice_of_less_than_nothing_is_booked_by_hand_once() -> None:
+    """What came off the next invoice is that very credit: QuickBooks' own refusal said to change the value."""
+    world = await billing()
+    bill(world, "stripe", {"description": "Downgrade", "amount": "-50.00"})
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert (hold.detail["problem"], hold.detail["field"], hold.detail["limit"]) == (
+        "it comes to -50.00",
+        "total",
+        "0 or more",
+    )
+    assert "book a credit memo of 50.00 by hand, then leave this" in hold.detail["cure"]
+    books = world.lookalikes[BOOKS]
+    assert books.neutral("invoice") == {}
+
+    head = {"customer": next(iter(world.neutral(BOOKS))), "currency": "USD"}
+    memo = books.edit("credit_note", None, {**head, "lines": [{"amount": "50.00", "product": "1"}]})
+    await answer(world, hold, "leave")
+    bill(world)
+    await world.next_sweep()
+    assert [one.reason for one in held(world)] == ["balance_differs"]
+    (copy,) = books.neutral("invoice")
+    linked = (("Invoice", copy), ("CreditMemo", memo))
+    lines = [{"Amount": 50, "LinkedTxn": [{"TxnId": one, "TxnType": of}]} for of, one in linked]
+    books.edit("payment", None, {**head, "amount": "0", "received_on": "2026-11-20", "extra": {"Line": lines}})
+    await world.next_sweep()
+    at_rest(world)
+    assert is_tied(world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11")))
+
+
 async def test_what_was_booked_for_a_balance_keeps_no_payment_from_being_copied() -> None:
     """It is no payment that was booked by hand before its copy came."""
     world = await billing()
