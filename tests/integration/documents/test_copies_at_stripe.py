@@ -234,6 +234,24 @@ async def test_a_payment_is_told_once_its_copy_is_final_though_stripe_s_answer_t
     at_rest(world)
 
 
+async def test_a_copy_says_when_it_is_due_by_now() -> None:
+    """Terms are changed in the books, and somebody types over ours: it said for ever when it was due at first."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1", due_on="2026-12-18")
+    await world.next_sweep()
+    (copy,) = stripe(world).neutral("invoice")
+    for due_on in ("2027-01-31", "2026-12-01"):
+        world.lookalikes["quickbooks"].edit("invoice", invoice, {"due_on": due_on})
+        await world.next_sweep()
+        assert [one["due_on"] for one in shown(world, "stripe")] == [due_on]
+        at_rest(world)
+    stripe(world).edit("invoice", copy, {"metadata": {"accord_due_on": "2026-12-24"}})
+    await world.next_sweep()
+    assert [one["due_on"] for one in shown(world, "stripe")] == ["2026-12-01"]
+    at_rest(world)
+    await is_silent(world)
+
+
 async def test_a_void_in_the_books_voids_the_copy() -> None:
     """It can be paid no more. QuickBooks puts a void invoice's amounts to nothing, which a person accepts."""
     world = await booking()

@@ -541,6 +541,16 @@ def test_a_chargeback_of_what_was_paid_elsewhere_is_a_matter_for_a_person(desk: 
     assert desk.documents.step(done, desk.raw("payment", remote_id)) is None
 
 
+def test_when_a_copy_is_due_is_told_again_whenever_that_changes(desk: Desk) -> None:
+    """On a final invoice, too; one that is due on no day any more has none of ours."""
+    remote_id = desk.copy(invoice())
+    for due_on in (date(2026, 12, 3), date(2027, 1, 3), None):
+        desk.copy(invoice(due_on=due_on), remote_id)
+        metadata = desk.world.stripe.objects("invoice")[remote_id]["metadata"]
+        assert metadata.get("accord_due_on") == (due_on.isoformat() if due_on else None)
+    assert desk.steps == ["create", "add_lines", "finalize", "update", "update", "update"]
+
+
 def test_refunds_of_a_payment_are_reported_once_each(desk: Desk) -> None:
     """Their reference is unique at Stripe."""
     desk.copy(invoice())
