@@ -102,10 +102,14 @@ def _is_address(value: str) -> bool:
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting: what it is, in words, and what its value looks like."""
+    """One setting: what it is, in words, and what its value looks like.
+
+    `lasting`, of one by which documents are read: what it is where it is left out. It stays once any are known.
+    """
 
     words: str
     form: Form
+    lasting: str = ""
 
 
 def secret_problem(value: str) -> str | None:
