@@ -56,6 +56,27 @@ def test_another_time_zone_than_documents_were_dated_by_is_told_and_nothing_is_r
     assert "'UTC' back" in result.out + result.err
 
 
+def test_where_an_invoice_has_no_copy_is_told_with_why(billed: World, accord: Accord) -> None:
+    """Whoever looks for it in the books was shown nothing at all."""
+    draft, void, empty = bill(billed, status="draft"), bill(billed), bill(billed, lines=[])
+    billed.lookalikes["stripe"].edit("invoice", void, {"status": "void"})
+    old = bill(billed, issued_on="1999-12-31")
+    assert accord("sync", "stripe", "--kind", "invoices").code == 0
+    told = {
+        name: {one["why"] for one in accord("explain", name, "--json").json["uncopied"]}
+        for name in (draft, void, empty, old)
+    }
+    assert told == {
+        draft: {"what is draft is not copied"},
+        void: {"it was void before it was copied"},
+        empty: {"it is of nothing: no lines, and 0 to pay"},
+        old: {"its day is before 2000-01-01 (since)"},
+    }
+    assert "void before it was copied" in " ".join(accord("explain", void).out.split())
+    (copied,) = [one for one in accord("invoices", "list", "--json").json["documents"] if one["copies"]]
+    assert accord("explain", copied["id"], "--json").json["uncopied"] == []
+
+
 def test_an_invoice_is_found_by_its_number_and_by_its_id_at_the_origin(billed: World, accord: Accord) -> None:
     """Whatever a person has at hand."""
     (remote_id,) = billed.lookalikes["stripe"].neutral("invoice")
