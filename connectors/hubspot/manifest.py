@@ -14,8 +14,9 @@ NAME_LIMIT: Final = 100
 
 BURST: Final = "ten seconds"
 BURST_MILLISECONDS: Final = "10000"
-BURSTS: Final = {"pro": 190, "free": 100, "oauth": 110}
+BURSTS: Final = {"pro": 190, "free": 100}
 """Calls per ten seconds, by what the access token belongs to (setting `distribution`)."""
+NO_OAUTH: Final = "an OAuth token lives half an hour, and nothing here renews it; take a service key or a private app's"
 
 
 def limits_of(distribution: str) -> tuple[Limit, ...]:
@@ -97,8 +98,8 @@ MANIFEST: Final = Manifest(
             Choice(choices=("true", "false"), example="true"),
         ),
         "distribution": Setting(
-            "pro, free or oauth: which rate limit the access token has (default pro)",
-            Choice(choices=tuple(BURSTS), example="pro"),
+            "pro or free: which rate limit the access token has (default pro)",
+            Choice(choices=tuple(BURSTS), example="pro", refused={"oauth": NO_OAUTH}),
         ),
         "paid_status": Setting(
             "paid or open: which HubSpot status a paid copy of an invoice has (default paid)",

@@ -168,8 +168,9 @@ MANIFEST: Final = Manifest(
             Choice(choices=("yes", "no"), example="yes"),
         ),
         "time_zone": Setting(
-            "zone whose days documents are booked by, like America/New_York (default UTC)",
+            "zone whose days documents are booked by, like America/New_York; it stays once any are known (default UTC)",
             Zone(example="America/New_York"),
+            lasting="UTC",
         ),
         "monthly_reads": Setting(
             "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",

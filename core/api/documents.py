@@ -51,6 +51,13 @@ class DocumentShown(BaseModel):
     copies: list[CopyShown]
 
 
+class UncopiedShown(BaseModel):
+    """A connection that takes copies of documents of this kind, and why it has none of this one."""
+
+    connection: str
+    why: str
+
+
 class SettlingShown(DocumentShown):
     """A payment or credit note of an invoice, with what is asked about it where it is made."""
 
@@ -64,6 +71,7 @@ class DocumentTold(DocumentShown):
     """
 
     settled_by: list[SettlingShown]
+    uncopied: list[UncopiedShown]
     waits: list[dict[str, Any]]
     holds: list[dict[str, Any]]
     journal: list[dict[str, Any]]

@@ -219,11 +219,13 @@ def _shared(tx: Tx, row: ConnectionRow, account: Account, hub: Hub) -> str:
 
 
 async def _of_documents(hub: Hub, connection: Connection) -> list[Finding]:
-    """Settings under which no copy would ever be made."""
+    """Settings under which no copy would ever be made, or what is known would be read as something else."""
     from core.sync.documents.telling import today
+    from core.sync.lasting import changed
 
     name, since, check = connection.name, connection.policy.documents.since, "documents"
-    found: list[Finding] = []
+    lost = hub.db.read_now(lambda tx: changed(tx, connection))
+    found = [Finding(about=name, check=check, state="wrong", says=one) for one in lost]
     if since and (days := (date.fromisoformat(since) - today(hub)).days) > 0:
         state: Literal["note", "wrong"] = "wrong" if days > FAR_DAYS else "note"
         says, cure = f"since {since} is {days} days ahead: until then nothing is copied", "correct it in accord.toml"

@@ -127,6 +127,7 @@ def draw(screen: Screen, found: Mapping[str, Any]) -> None:
         for copy in found["copies"]
     ]
     screen.table(("connection", "object", "stands", "why", "in doubt"), copies, title="copies")
+    screen.table(("connection", "why"), [[*one.values()] for one in found["uncopied"]], title="not copied")
     settling = [
         (one["id"], one["document"]["kind"], one["document"]["status"], one["origin"], _copies(one))
         for one in found["settled_by"]

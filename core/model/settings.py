@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -42,13 +43,17 @@ class Word(Form, frozen=True, kw_only=True):
 
 
 class Choice(Form, frozen=True, kw_only=True):
-    """One of a few words."""
+    """One of a few words; `refused`: others that somebody may well write, each with why it is not taken."""
 
     choices: tuple[str, ...]
+    refused: Mapping[str, str] = {}
 
     def fault(self, value: str) -> str | None:
         """Anything else."""
-        return None if value in self.choices else f"must be {' | '.join(self.choices)}, not {shown(value)}"
+        if value in self.choices:
+            return None
+        why = f": {self.refused[value]}" if value in self.refused else ""
+        return f"must be {' | '.join(self.choices)}, not {shown(value)}{why}"
 
 
 class Whole(Form, frozen=True, kw_only=True):
@@ -97,10 +102,14 @@ def _is_address(value: str) -> bool:
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting: what it is, in words, and what its value looks like."""
+    """One setting: what it is, in words, and what its value looks like.
+
+    `lasting`, of one by which documents are read: what it is where it is left out. It stays once any are known.
+    """
 
     words: str
     form: Form
+    lasting: str = ""
 
 
 def secret_problem(value: str) -> str | None:

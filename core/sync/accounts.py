@@ -11,6 +11,7 @@ from core.store import connections, inbox
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.sync.hub import Connection, Hub
+from core.sync.lasting import check_lasting
 
 _TELLS_OF: Final = "it tells of account "
 ACCOUNTS_SHOWN: Final = 20
@@ -45,10 +46,11 @@ def spellings(account_id: str) -> list[str]:
 
 
 async def check_account(hub: Hub, connection: Connection, row: ConnectionRow) -> None:
-    """Pin the account on first contact; refuse another one later."""
+    """Pin the account on first contact, and how its documents are read; refuse another one later."""
     account = await connection.connector.identify()
     if row.account_id != account.id:
         await hub.db.run(lambda tx: pin(tx, connection.name, account, hub.connections))
+    await hub.db.run(lambda tx: check_lasting(tx, connection))
 
 
 def pin(tx: Tx, name: str, account: Account, configured: Collection[str], *, is_anew: bool = False) -> None:

@@ -64,7 +64,7 @@ def invoice_step(
         return Step(action="add_lines", body={"lines": missing[:MOST_LINES]}, adds=True)
     if missing or current.total != total:
         raise _edited("total", f"its lines add up to {current.total} minor units and not to {total}")
-    return _status_step(invoice, current, is_nothing=not total)
+    return _status_step(invoice, current, is_nothing=not total) or _due_step(invoice, current)
 
 
 def _check(invoice: Invoice, total: int, *, is_new: bool, may_be_open: bool) -> None:
@@ -124,6 +124,16 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     raise _stuck(there, wanted)
 
 
+def _due_step(invoice: Invoice, current: InvoiceWire) -> Step | None:
+    """Terms may change as long as it is not paid: Stripe's own date is final, ours beside it is not."""
+    due_on, there = _due_on(invoice), (current.metadata or {}).get(DUE_KEY, "")
+    return Step(action="update", body={"metadata": {DUE_KEY: due_on}}) if there != due_on else None
+
+
+def _due_on(invoice: Invoice) -> str:
+    return invoice.due_on.isoformat() if invoice.due_on else ""
+
+
 def _stuck(there: str, wanted: str) -> RejectedError:
     return RejectedError(
         f"the copy is {there} at Stripe and cannot become {wanted} any more",
@@ -141,8 +151,8 @@ _SETTLED_APART: Final = frozenset({("paid", "open"), ("paid", "uncollectible"), 
 
 def _created(wanted: WantedDocument, invoice: Invoice, days: Days) -> dict[str, Any]:
     metadata = {ACCORD_REF: wanted.mark}
-    if invoice.due_on is not None:
-        metadata[DUE_KEY] = invoice.due_on.isoformat()
+    if due_on := _due_on(invoice):
+        metadata[DUE_KEY] = due_on
     body: dict[str, Any] = {
         "customer": invoice.customer,
         "currency": invoice.currency.lower(),

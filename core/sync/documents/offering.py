@@ -111,6 +111,26 @@ def _is_in_time(paper: Paper, connection: Connection, row: ConnectionRow) -> boo
     return issued_on is None or issued_on.isoformat() >= since_of(connection, row)
 
 
+def why_uncopied(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, paper: Paper) -> str:
+    """Why a document has no copy at a connection that takes documents of its kind, in words."""
+    document, routes = paper.document, Routes(tx, hub, [paper])
+    is_short, route = not references(document), routes.at(connection.name, paper)
+    reasons = (
+        (not _takes(hub, connection, paper), f"policy copies nothing from {paper.origin} there (sources)"),
+        (not is_final(document), f"what is {document.status} is not copied"),
+        (document.status in NOTHING_TO_COPY, f"it was {document.status} before it was copied"),
+        (_is_empty(document), "it is of nothing: no lines, and 0 to pay"),
+        (
+            is_short and not _is_in_time(paper, connection, row),
+            f"its day is before {since_of(connection, row)} (since)",
+        ),
+        (route == "elsewhere", "it belongs in another entity's books"),
+        (row.state != "active", f"{connection.name} is {row.state}"),
+        (not _with_an_invoice(tx, connection, [paper], ()), "no invoice that it settles has a copy there"),
+    )
+    return next((words for is_so, words in reasons if is_so), "it is to be made, and is looked at soon")
+
+
 def is_of_outside(
     hub: Hub, connection: Connection, row: ConnectionRow, settled: Collection[Paper], mapped: Collection[str]
 ) -> bool:

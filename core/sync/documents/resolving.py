@@ -19,7 +19,14 @@ from core.store.intents import Intent
 from core.sync.batch import Report
 from core.sync.documents.copies import CREATE, hold
 from core.sync.documents.finding import find_own, several
-from core.sync.documents.sending import commit_written, doubt, is_repeatable, key_helps, send_steps
+from core.sync.documents.sending import (
+    commit_written,
+    doubt,
+    is_repeatable,
+    key_helps,
+    send_steps,
+    wake_those_about_it,
+)
 from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
 from core.sync.failing import Trouble, record_trouble, tried_in_vain
@@ -47,6 +54,9 @@ async def resolve_step(hub: Hub, connection: Connection, copy: Copy, intent: Int
 def _give_up(tx: Tx, hub: Hub, connection: Connection, copy: Copy, intent: Intent) -> None:
     intents.close(tx, {intent.id: "void"}, hub.clock.now())
     tried_in_vain(tx, hub, connection, copy.row)
+    if intent.action != CREATE:
+        # it may be final by this step: what settles it was refused as long as it was none
+        wake_those_about_it(tx, hub, connection, copy)
     if may_be_there(connection, intent):
         mappings.lock(tx, [copy.mapping.id])
         remember(tx, hub, copy, intent)

@@ -148,12 +148,12 @@ def commit_written(
         state = mapping.state if mapping.state in (mappings.ENDED, "excluded") else "live"
         mapping = msgspec.structs.replace(mapping, remote_id=remote_id, state=state, updated_at=now)
         mappings.update(tx, [mapping])
-        _wake_those_about_it(tx, hub, connection, copy)
+        wake_those_about_it(tx, hub, connection, copy)
     elif (
         copy.raw is not None and there.document.status != _DRAFT and _was_draft(connection, copy.mapping.kind, copy.raw)
     ):
         # what settles it may have been refused meanwhile, as nothing settles a draft
-        _wake_those_about_it(tx, hub, connection, copy)
+        wake_those_about_it(tx, hub, connection, copy)
     if intent.action == CREATE:
         announced.made(tx, connection.name, copy.paper.id)
     journal.write(tx, [_entry(copy, intent, remote_id, now)])
@@ -182,7 +182,8 @@ def _was_draft(connection: Connection, kind: str, raw: bytes) -> bool:
         return False  # of what could not be understood nobody knows
 
 
-def _wake_those_about_it(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+def wake_those_about_it(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    """What settles an invoice is looked at again: its copy is there, or may be what it was not before."""
     about = documents.about(tx, [copy.paper.id]).get(copy.paper.id, [])
     rows = [row for some in mappings.of_records(tx, about).values() for row in some]
     here = [row for row in rows if row.connection == connection.name and row.id != copy.mapping.id]

@@ -20,6 +20,7 @@ from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync import registry
 from core.sync.documents.marking import no_object_yet
+from core.sync.documents.offering import why_uncopied
 from core.sync.documents.standing import is_equal
 from core.sync.documents.twins import counted
 from core.sync.documents.untold import named_invoices
@@ -174,10 +175,23 @@ def told(tx: Tx, hub: Hub, kind: str, name: str) -> dict[str, Any]:
          "changes": {field: list(change) for field, change in one.changes.items()}}
         for one in journal.of_record(tx, paper.id, ENTRIES_SHOWN)
     ]  # fmt: skip
+    found["uncopied"] = _uncopied(tx, hub, paper)
     found["waits"] = [one for one in waiting(tx, hub, paper.remote_id, [kind]) if one["connection"] == paper.origin]
     shown = {hold["id"] for one in found["settled_by"] for hold in one["holds"]}
     found["holds"] = [*_origin_holds(tx, paper), *_holds_on_shared_money(tx, paper, shown)]
     return found
+
+
+def _uncopied(tx: Tx, hub: Hub, paper: Paper) -> list[dict[str, str]]:
+    """Where documents of its kind are copied to, and it is not, with why."""
+    there = {row.connection for row in mappings.of_records(tx, [paper.id]).get(paper.id, ())}
+    rows = {row.name: row for row in connections.every(tx)}
+    takes = [
+        one
+        for name, one in sorted(hub.connections.items())
+        if name not in there and name != paper.origin and paper.kind in one.policy.documents.mirrors
+    ]
+    return [{"connection": one.name, "why": why_uncopied(tx, hub, one, rows[one.name], paper)} for one in takes]
 
 
 def waiting(tx: Tx, hub: Hub, name: str, kinds: Sequence[str] = KINDS) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from core.ports import HttpRequest, HttpResponse
 from core.store import tables as tables_
 from tests.integration.cli.conftest import Accord, customer_id
+from tests.support.acting import with_settings
 from tests.support.paper import LINE, bill, pay, shown, stripe_to_books
 from tests.support.world import NAMES, World
 
@@ -41,6 +42,39 @@ def test_an_invoice_is_listed_with_its_copies(accord: Accord) -> None:
     assert accord("credit-notes", "list", "--json").json["documents"] == []
     assert accord("invoices", "list", "--after", one["id"], "--json").json["documents"] == []
     assert accord("invoices", "list", "--after", payment["id"], "--json").error["field"] == "after"
+
+
+def test_another_time_zone_than_documents_were_dated_by_is_told_and_nothing_is_read(
+    billed: World, accord: Accord
+) -> None:
+    """Before a daemon meets it, and by each command that would read with it."""
+    billed.config = with_settings(billed.config, "stripe", time_zone="Asia/Tokyo")
+    told = "time_zone: documents were read with 'UTC', and it is 'Asia/Tokyo' now"
+    assert [one["says"][: len(told)] for one in accord("doctor", "--json").json if one["state"] == "wrong"] == [told]
+    result = accord("sync", "stripe", "--kind", "invoices", "--dry-run")
+    assert result.code != 0
+    assert "'UTC' back" in result.out + result.err
+
+
+def test_where_an_invoice_has_no_copy_is_told_with_why(billed: World, accord: Accord) -> None:
+    """Whoever looks for it in the books was shown nothing at all."""
+    draft, void, empty = bill(billed, status="draft"), bill(billed), bill(billed, lines=[])
+    billed.lookalikes["stripe"].edit("invoice", void, {"status": "void"})
+    old = bill(billed, issued_on="1999-12-31")
+    assert accord("sync", "stripe", "--kind", "invoices").code == 0
+    told = {
+        name: {one["why"] for one in accord("explain", name, "--json").json["uncopied"]}
+        for name in (draft, void, empty, old)
+    }
+    assert told == {
+        draft: {"what is draft is not copied"},
+        void: {"it was void before it was copied"},
+        empty: {"it is of nothing: no lines, and 0 to pay"},
+        old: {"its day is before 2000-01-01 (since)"},
+    }
+    assert "void before it was copied" in " ".join(accord("explain", void).out.split())
+    (copied,) = [one for one in accord("invoices", "list", "--json").json["documents"] if one["copies"]]
+    assert accord("explain", copied["id"], "--json").json["uncopied"] == []
 
 
 def test_an_invoice_is_found_by_its_number_and_by_its_id_at_the_origin(billed: World, accord: Accord) -> None:

@@ -209,6 +209,49 @@ async def test_an_open_invoice_waits_until_it_is_paid_where_it_may_not_be_open()
     await is_silent(world)
 
 
+async def test_a_payment_is_told_once_its_copy_is_final_though_stripe_s_answer_to_that_was_lost() -> None:
+    """A look finds the copy final, not an answer: the payment stayed held, and the copy payable, for an hour."""
+    world = await booking()
+    through, busy = world.exchanges["stripe"], [True]
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if not request.url.endswith("/finalize"):
+            return through(request)
+        if busy[0]:
+            return HttpResponse(429, {"content-type": "application/json"}, LOCKED)
+        through(request)
+        return HttpResponse(502, {"content-type": "text/plain"}, b"bad gateway")
+
+    world.exchanges["stripe"] = exchange
+    pay(world, bill(world, "quickbooks", LINE, number="B-1"), "50.00", "quickbooks")
+    world.clock.time += world.timing.changes_every + 1
+    await world.settle(patience=30)
+    assert {one.detail["document"] for one in held(world)} == {"payment"}
+    busy[0] = False
+    await world.settle(patience=300)
+    (there,) = shown(world, "stripe")
+    assert (there["paid"], there["due"], there["status"]) == ("50.00", "69.00", "open")
+    at_rest(world)
+
+
+async def test_a_copy_says_when_it_is_due_by_now() -> None:
+    """Terms are changed in the books, and somebody types over ours: it said for ever when it was due at first."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1", due_on="2026-12-18")
+    await world.next_sweep()
+    (copy,) = stripe(world).neutral("invoice")
+    for due_on in ("2027-01-31", "2026-12-01"):
+        world.lookalikes["quickbooks"].edit("invoice", invoice, {"due_on": due_on})
+        await world.next_sweep()
+        assert [one["due_on"] for one in shown(world, "stripe")] == [due_on]
+        at_rest(world)
+    stripe(world).edit("invoice", copy, {"metadata": {"accord_due_on": "2026-12-24"}})
+    await world.next_sweep()
+    assert [one["due_on"] for one in shown(world, "stripe")] == ["2026-12-01"]
+    at_rest(world)
+    await is_silent(world)
+
+
 async def test_a_void_in_the_books_voids_the_copy() -> None:
     """It can be paid no more. QuickBooks puts a void invoice's amounts to nothing, which a person accepts."""
     world = await booking()

@@ -6,11 +6,12 @@ import pytest
 
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.store import connections
 from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_grounds import at, closed, ground
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
-from tests.support.acting import answer, held
-from tests.support.paper import BOOKS, SINCE, bill, billing, papers, pay, with_documents
+from tests.support.acting import all_day, answer, held, with_settings
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +54,41 @@ async def test_a_month_is_not_tied_out_on_what_was_read_before_its_end_in_the_or
     assert not is_tied(closed(world))
     (problem,) = ground(world, "stripe")["problems"]
     assert "2026-12-01 05:00:00" in problem
+
+
+async def test_a_zone_that_is_changed_once_documents_are_known_stops_the_connection_and_says_so() -> None:
+    """Bills of an evening moved to another day, and another month, one by one as something else became of them."""
+    world = await in_new_york()
+    in_zone = world.config
+    world.clock.time = at(2026, 12, 1, 3)
+    invoice = bill(world, issued_on=None)
+    await world.next_sweep()
+    world.config = with_settings(in_zone, "stripe", time_zone="UTC")
+    world.start()
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    await all_day(world)
+    (row,) = [one for one in world.db.read_now(connections.every) if one.name == "stripe"]
+    assert "documents were read with 'America/New_York', and it is 'UTC' now" in row.error
+    assert [(str(one.document.issued_on), one.document.status) for one in papers(world)] == [("2026-11-30", "open")]  # type: ignore[union-attr]
+    assert held(world) == []
+    world.config = in_zone
+    world.start()
+    await all_day(world)
+    assert [(str(one.document.issued_on), one.document.status) for one in papers(world)] == [("2026-11-30", "paid")]  # type: ignore[union-attr]
+    at_rest(world)
+
+
+async def test_a_zone_may_be_changed_until_a_document_is_known() -> None:
+    """Who meets it when setting up corrects it, and no more."""
+    world = await in_new_york()
+    world.config = with_settings(world.config, "stripe", time_zone="Asia/Tokyo")
+    world.start()
+    world.clock.time = at(2026, 11, 30, 16)
+    bill(world, issued_on=None)
+    await world.next_sweep()
+    assert [str(one.document.issued_on) for one in papers(world)] == ["2026-12-01"]  # type: ignore[union-attr]
+    at_rest(world)
 
 
 async def test_a_month_of_books_that_tell_no_zone_is_over_when_it_is_over_everywhere() -> None:

@@ -30,7 +30,8 @@ REAL = {name: one.manifest for name, one in PROVIDERS.items()}
         ("quickbooks", '[connections.it.items]\nprod_1 = "x"', "items.prod_1", "must be an item's id in these books"),
         ("stripe", 'time_zone = "Mars/Base"', "time_zone", "must be the name of a time zone, not 'Mars/Base'"),
         ("stripe", "monthly_reads = 0", "monthly_reads", "must be a whole number from 1 to 1000000000"),
-        ("hubspot", 'distribution = "gold"', "distribution", "must be pro | free | oauth, not 'gold'"),
+        ("hubspot", 'distribution = "gold"', "distribution", "must be pro | free, not 'gold'"),
+        ("hubspot", 'distribution = "oauth"', "distribution", "an OAuth token lives half an hour, and nothing here"),
     ],
 )
 def test_a_setting_of_a_provider_is_refused_where_it_is_written(

@@ -48,6 +48,7 @@ def test_what_is_no_address_is_told_without_repeating_it(value: str, words: str)
     [
         (Word(pattern="[0-9]+", words="digits", example="1"), "12", "1 2"),
         (Choice(choices=("yes", "no"), example="yes"), "no", "No"),
+        (Choice(choices=("yes", "no"), example="yes", refused={"on": "it is a question"}), "no", "on"),
         (Whole(most=30, example="30"), "30", "31"),
         (Whole(most=30, example="30"), "1", "0"),
         (Whole(most=30, example="30"), "7", "7.0"),
