@@ -17,6 +17,8 @@ LONGEST: Final = 20_000
 SHORTEST: Final = 6
 KEPT: Final = 1000
 """Secrets remembered: tokens change by the hour, and a daemon runs for months."""
+QUIET_SECONDS: Final = 10.0
+"""A library's warning is told once in this time: strangers can cause some, and a flood of them would fill the disk."""
 DEEPEST: Final = 6
 """Nesting beyond this is replaced: a cycle in a value must not hang the daemon in its own log."""
 
@@ -93,6 +95,23 @@ class Redaction:
         return _PHONE.sub(rf"\1{MASK}", text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class _Seldom(logging.Filter):
+    """Lets a library's warning pass unless the same words just did; errors always."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            return True
+        words, now = f"{record.name} {record.msg} {record.args}", record.created
+        self._told = {one: at for one, at in self._told.items() if 0 <= now - at < QUIET_SECONDS}
+        is_new = words not in self._told
+        self._told.setdefault(words, now)
+        return is_new
+
+
 def configure_logging(settings: Settings, stream: TextIO) -> Redaction:
     """Send our events and the libraries' warnings to `stream`; returns what masks them, to teach it more secrets."""
     redaction = Redaction(settings.secret_values)
@@ -135,6 +154,7 @@ def _route_libraries(before: list[Processor], after: list[Processor], stream: Te
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
         )
     )
+    output.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [output]
     root.setLevel(logging.WARNING)

@@ -112,6 +112,18 @@ def test_libraries_are_heard_from_warnings_on_in_the_same_form() -> None:
     assert "ValueError" in str(second["exception"])
 
 
+def test_a_flood_of_one_warning_of_a_library_s_is_no_flood_of_log_lines() -> None:
+    """Each request that is no HTTP, from whoever reaches the receiver, was a line of the log."""
+    stream = io.StringIO()
+    configured(stream)
+    for _ in range(1000):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+    logging.getLogger("uvicorn.error").warning("of another kind: %s", 1)
+    told = [event["event"] for event in events(stream)]
+    assert [told.count(one) for one in sorted(set(told))] == [1000, 1, 1]
+
+
 def test_a_python_warning_is_an_event_too() -> None:
     """A deprecation printed raw between JSON lines breaks whoever parses them."""
     stream = io.StringIO()
