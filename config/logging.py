@@ -14,6 +14,8 @@ from config.settings import Settings
 
 MASK: Final = "***"
 LONGEST: Final = 20_000
+BEYOND: Final = 5000
+"""So much more is looked at: what is cut through is no longer known for a secret."""
 SHORTEST: Final = 6
 KEPT: Final = 1000
 """Secrets remembered: tokens change by the hour, and a daemon runs for months."""
@@ -86,7 +88,10 @@ class Redaction:
     def text(self, text: str) -> str:
         """One string, masked, cut to a length that a log can bear, and printable in any encoding."""
         if len(text) > LONGEST:
-            text = f"{text[:LONGEST]}... ({len(text)} characters)"
+            return f"{self._masked(text[: LONGEST + BEYOND])[:-BEYOND]}... ({len(text)} characters)"
+        return self._masked(text)
+
+    def _masked(self, text: str) -> str:
         if self._known:
             text = self._known.sub(MASK, text)
         text = _URL_PASSWORD.sub(f"{MASK}:{MASK}", text)

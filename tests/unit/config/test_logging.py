@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.logging import KEPT, MASK, Redaction, configure_logging
+from config.logging import KEPT, LONGEST, MASK, Redaction, configure_logging
 from config.settings import load_settings
 
 
@@ -227,6 +227,15 @@ def test_a_secret_that_the_process_was_given_is_masked_wherever_it_turns_up(tmp_
         log.exception("failed")
 
     assert "canary" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("before", range(LONGEST - 24, LONGEST))
+def test_what_a_long_text_is_cut_through_at_is_masked_too(before: int) -> None:
+    """The first half of a token stood at the end of a text of a provider's that was too long."""
+    redaction = Redaction(["t0ken-of-this-process"])
+    told = redaction.text("x" * (before - 1) + " t0ken-of-this-process " + "y" * LONGEST)
+    assert "t0k" not in told
+    assert len(told) < LONGEST + 100
 
 
 def test_a_short_secret_is_not_masked_by_value() -> None:
