@@ -14,9 +14,13 @@ from config.settings import Settings
 
 MASK: Final = "***"
 LONGEST: Final = 20_000
+BEYOND: Final = 5000
+"""So much more is looked at: what is cut through is no longer known for a secret."""
 SHORTEST: Final = 6
 KEPT: Final = 1000
 """Secrets learned that are remembered, those told last: tokens change by the hour, and a daemon runs for months."""
+QUIET_SECONDS: Final = 10.0
+"""A library's warning is told once in this time: strangers can cause some, and a flood of them would fill the disk."""
 DEEPEST: Final = 6
 """Nesting beyond this is replaced: a cycle in a value must not hang the daemon in its own log."""
 
@@ -94,12 +98,32 @@ class Redaction:
     def text(self, text: str) -> str:
         """One string, masked, cut to a length that a log can bear, and printable in any encoding."""
         if len(text) > LONGEST:
-            text = f"{text[:LONGEST]}... ({len(text)} characters)"
+            return f"{self._masked(text[: LONGEST + BEYOND])[:-BEYOND]}... ({len(text)} characters)"
+        return self._masked(text)
+
+    def _masked(self, text: str) -> str:
         text = self._secrets().sub(MASK, text)
         text = _URL_PASSWORD.sub(f"{MASK}:{MASK}", text)
         text = _SECRET_TEXT.sub(MASK, text)
         text = _EMAIL.sub(rf"\1{MASK}\2", text)
         return _PHONE.sub(rf"\1{MASK}", text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class _Seldom(logging.Filter):
+    """Lets a library's warning pass unless the same words just did; errors always."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            return True
+        words, now = f"{record.name} {record.msg} {record.args}", record.created
+        self._told = {one: at for one, at in self._told.items() if 0 <= now - at < QUIET_SECONDS}
+        is_new = words not in self._told
+        self._told.setdefault(words, now)
+        return is_new
 
 
 def configure_logging(settings: Settings, stream: TextIO) -> Redaction:
@@ -144,6 +168,7 @@ def _route_libraries(before: list[Processor], after: list[Processor], stream: Te
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
         )
     )
+    output.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [output]
     root.setLevel(logging.WARNING)

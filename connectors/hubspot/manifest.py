@@ -68,6 +68,7 @@ MANIFEST: Final = Manifest(
     page_size=100,
     read_batch=100,
     write_batch=100,
+    writes_per_call=100,
     # 19 calls a second, one after the other in each batch: enough for answers that take 0.4 s
     in_flight=8,
     batches_at_once=8,

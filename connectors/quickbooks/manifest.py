@@ -94,6 +94,7 @@ MANIFEST: Final = Manifest(
     page_size=QUERY_PAGE,
     read_batch=READ_BATCH,
     write_batch=WRITE_BATCH,
+    writes_per_call=WRITE_BATCH,
     # 500 calls a minute, of which 40 may be batches: each leaves room for so many others
     singles_per_batch=(MINUTE_CALLS - MINUTE_BATCHES) // MINUTE_BATCHES,
     in_flight=8,

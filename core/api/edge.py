@@ -87,8 +87,11 @@ class Edge:
         return found
 
     def _is_addressed(self, scope: Scope) -> bool:
+        """Under its own name; and not by a page of elsewhere, which a browser lets send what has no body."""
+        page = header(scope, b"origin")
+        names = [f"//{header(scope, b'host') or ''}", *([] if page is None else [page])]
         try:
-            return urlsplit(f"//{header(scope, b'host') or ''}").hostname in self._hosts
+            return all(urlsplit(one).hostname in self._hosts for one in names)
         except ValueError:
             return False
 

@@ -23,7 +23,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from core.api.app import build_app
 from core.api.asgi import App
 from core.api.context import Context
-from core.api.door import Crowd, Door
+from core.api.door import MOST_ASKING, MOST_TAKING, Crowd, Door
 from core.api.edge import LOOPBACK
 from core.api.health import Health
 from core.api.metrics import Metrics
@@ -262,7 +262,7 @@ def _server(app: App) -> _Server:
     config = uvicorn.Config(
         app,
         loop="none",
-        http=cast("type[asyncio.Protocol]", partial(Door, Crowd())),
+        http=cast("type[asyncio.Protocol]", partial(Door, Crowd(MOST_ASKING), Crowd(MOST_TAKING))),
         ws="none",
         lifespan="off",
         log_config=None,

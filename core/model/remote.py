@@ -203,6 +203,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int
     read_batch: int
     write_batch: int
+    """How many writes `write` is given at once."""
+    writes_per_call: int = 1
+    """How many of them share a request."""
     singles_per_batch: int = 0
     """How many writes go singly beside each batch, where the two have limits of their own. 0: every connector request
     is the connector's own business, and each write can be repeated by itself."""

@@ -79,7 +79,7 @@ async def plan_and_copies(hub: Hub, connection: Connection, scope: Scope = EVERY
     for item in items:
         counts[item.kind] = counts.get(item.kind, 0) + 1
     writes = counts.get("create", 0) + counts.get("update", 0)
-    calls = -(-writes // connection.manifest.write_batch) + counts.get("archive", 0)
+    calls = -(-writes // connection.connector.manifest.writes_per_call) + counts.get("archive", 0)
     copied, creates = await _of_documents(hub, connection, items, scope)
     found = Plan(
         connection=connection.name,

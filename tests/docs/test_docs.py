@@ -18,6 +18,7 @@ from core.api.metrics import Metrics
 from core.cli.main import build
 from core.errors import AccordError
 from core.model import holds
+from core.store.tables import METADATA
 from tests.docs import tables
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +197,12 @@ def test_the_readme_is_short_and_begins_with_a_command() -> None:
     first = next(number for number, line in enumerate(lines, 1) if line.startswith("```"))
     assert first <= 25
     assert lines[first].startswith("make demo")
+
+
+def test_every_table_is_told_of() -> None:
+    """Whoever looks for what is stored where finds all of it."""
+    told = section(page("ARCHITECTURE.md"), "What is stored where")
+    assert [name for name in METADATA.tables if f"`{name}`" not in told] == []
 
 
 def test_every_file_named_in_the_pages_is_there() -> None:

@@ -88,7 +88,7 @@ class QuickBooksConnector:
     @property
     def manifest(self) -> Manifest:
         """The provider's manifest with this connection's batch size."""
-        return msgspec.structs.replace(MANIFEST, write_batch=self._batch_size)
+        return msgspec.structs.replace(MANIFEST, write_batch=self._batch_size, writes_per_call=self._batch_size)
 
     async def identify(self) -> Account:
         """Return the company: its realm id is the account."""

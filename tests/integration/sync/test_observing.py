@@ -93,3 +93,18 @@ async def test_an_edit_that_is_read_while_its_connection_is_activated_flows() ->
     await world.next_sweep()
     assert value(world, "registry", "phone") == PHONE
     assert (value(world, "stripe", "phone"), waiting(world)) == (PHONE, {})
+
+
+async def test_a_plan_tells_how_many_requests_its_writes_are() -> None:
+    """Thirty creates at Stripe were told as two, and a first sync of hours as one of minutes."""
+    world = World()
+    for one in range(60):
+        world.lookalikes["hubspot"].edit("customer", None, {"name": f"Person {one}", "email": f"p{one}@example.test"})
+    await world.settle()
+    await world.activate_all("hubspot")
+    plans = {name: await plan(world.hub, world.hub.connections[name]) for name in ("stripe", "quickbooks")}
+    assert {name: (one.counts, one.calls) for name, one in plans.items()} == {
+        "stripe": ({"create": 60}, 60),
+        "quickbooks": ({"create": 60}, 2),
+    }
+    assert plans["stripe"].seconds >= 60 / 25

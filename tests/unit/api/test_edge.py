@@ -60,6 +60,17 @@ async def test_a_web_page_cannot_reach_the_api_through_a_browser(api: httpx.Asyn
         assert (await api.get("/v1/customers", headers={"host": host})).status_code == 200
 
 
+async def test_a_web_page_of_elsewhere_cannot_act_through_a_browser(api: httpx.AsyncClient) -> None:
+    """What has no body is sent without asking, to this machine's own name: an archived customer was restored."""
+    assert (await api.post("/v1/customers", json={"external_customer_id": "ada", "name": "Ada"})).is_success
+    assert (await api.delete("/v1/customers/ada")).status_code == 200
+    for page in ("https://evil.test", "null", "", "http://127.0.0.1.evil.test", "http://[::1"):
+        answer = await api.post("/v1/customers/ada/restore", headers={"origin": page})
+        assert (answer.status_code, answer.json()["code"]) == (421, "misdirected"), page
+        assert (await api.get("/v1/customers/ada")).status_code == 404
+    assert (await api.post("/v1/customers/ada/restore", headers={"origin": "http://localhost:8400"})).is_success
+
+
 async def test_a_body_that_never_ends_is_cut_off(api: httpx.AsyncClient) -> None:
     """Announced or not, memory is not for strangers to fill."""
     answer = await api.post("/v1/customers", content=b"x" * (4 * 1024 * 1024 + 1))

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.logging import KEPT, MASK, Redaction, configure_logging
+from config.logging import KEPT, LONGEST, MASK, Redaction, configure_logging
 from config.settings import load_settings
 
 
@@ -125,6 +125,18 @@ def test_libraries_are_heard_from_warnings_on_in_the_same_form() -> None:
     assert "ValueError" in str(second["exception"])
 
 
+def test_a_flood_of_one_warning_of_a_library_s_is_no_flood_of_log_lines() -> None:
+    """Each request that is no HTTP, from whoever reaches the receiver, was a line of the log."""
+    stream = io.StringIO()
+    configured(stream)
+    for _ in range(1000):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+    logging.getLogger("uvicorn.error").warning("of another kind: %s", 1)
+    told = [event["event"] for event in events(stream)]
+    assert [told.count(one) for one in sorted(set(told))] == [1000, 1, 1]
+
+
 def test_a_python_warning_is_an_event_too() -> None:
     """A deprecation printed raw between JSON lines breaks whoever parses them."""
     stream = io.StringIO()
@@ -228,6 +240,15 @@ def test_a_secret_that_the_process_was_given_is_masked_wherever_it_turns_up(tmp_
         log.exception("failed")
 
     assert "canary" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("before", range(LONGEST - 24, LONGEST))
+def test_what_a_long_text_is_cut_through_at_is_masked_too(before: int) -> None:
+    """The first half of a token stood at the end of a text of a provider's that was too long."""
+    redaction = Redaction(["t0ken-of-this-process"])
+    told = redaction.text("x" * (before - 1) + " t0ken-of-this-process " + "y" * LONGEST)
+    assert "t0k" not in told
+    assert len(told) < LONGEST + 100
 
 
 def test_a_short_secret_is_not_masked_by_value() -> None:
