@@ -29,8 +29,10 @@ class EditChecks:
         """M1, M2 and M6, by customer and field."""
         for customer in rest.customers.values():
             rows = rest.rows_of.get(customer.id, [])
+            stands = self._stands_since if customer.id in self._world.revivals.back else self._stands
             for field, edits in self._edits_of(rest, customer, rows).items():
-                self._field_stands(rest, customer, rows, field, edits)
+                if not any(rest.is_held(row, field) or row.state in ("gone", "excluded") for row in rows):
+                    stands(rest, customer, rows, field, edits)
 
     def _edits_of(self, rest: Rest, customer: Customer, rows: list[MappingRow]) -> dict[str, list[Edit]]:
         places = {(REGISTRY, customer.external_id)}
@@ -77,14 +79,7 @@ class EditChecks:
         """None: whether anybody took it depends on which policy was in force when it was seen."""
         return True if edit.site == REGISTRY else self._world.policies.lets_in(edit.site, edit.field, edit.at)
 
-    def _field_stands(
-        self, rest: Rest, customer: Customer, rows: list[MappingRow], field: str, edits: list[Edit]
-    ) -> None:
-        if any(rest.is_held(row, field) or row.state in ("gone", "excluded") for row in rows):
-            return
-        if customer.id in self._world.revivals.back:
-            self._stands_since(rest, customer, rows, field, edits)
-            return
+    def _stands(self, rest: Rest, customer: Customer, rows: list[MappingRow], field: str, edits: list[Edit]) -> None:
         if self._is_made_of_others(rest, customer, rows):
             return
         rule = self._world.config.policy.rule("stripe", field)
@@ -109,7 +104,7 @@ class EditChecks:
     def _stands_since(
         self, rest: Rest, customer: Customer, rows: list[MappingRow], field: str, edits: list[Edit]
     ) -> None:
-        """Who is brought back begins with what stands at the systems by then; what is written after that is not lost."""
+        """Who is brought back begins with what stands at the systems by then; what is written after that stays."""
         back = self._world.revivals.back[customer.id]
         is_told = bool(self._world.answering.on(rows, field)) or self._world.restores.losses is not None
         if is_told or any(row.remote_id in self._world.checks.merged.values() for row in rows):
