@@ -110,7 +110,9 @@ class Lanes:
                     break
             await self._land(connection, self._states[name], every=True)
         finally:
-            await self._states[name].flights.cut_off()
+            if await self._states[name].flights.cut_off():
+                # what they sent may have left a moment ago, and land late: it is waited for as after a restart
+                self._states[name].is_checked = False
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
@@ -268,7 +270,7 @@ class Lanes:
     async def _check(self, connection: Connection, look: Look, state: LaneState) -> None:
         """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write.
 
-        Where every read was refused, each time whether they are answered by now.
+        Once more after a lane was cut off. Where every read was refused, each time whether they are answered by now.
         """
         row = look.row
         if not state.is_checked:

@@ -100,8 +100,9 @@ async def test_copies_whose_request_waited_for_others_are_looked_for_as_late_as_
     at_rest(world)
 
 
-async def test_they_are_so_when_the_process_died_meanwhile() -> None:
-    """Nobody knows any more when the last of them was sent: perhaps a moment ago."""
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_they_are_so_when_the_process_died_meanwhile_or_its_lane_was_cut_off(*, is_restarted: bool) -> None:
+    """Nobody knows any more when the last of them was sent: perhaps a moment ago. An unreachable database cuts off."""
     world = await paid_in_parts()
     waits_it_out(world, slow="/batch?")
     whole = world.exchanges[BOOKS]
@@ -117,7 +118,8 @@ async def test_they_are_so_when_the_process_died_meanwhile() -> None:
     with pytest.raises(Crash):
         await settled(world)
     world.exchanges[BOOKS] = whole
-    world.start()
+    if is_restarted:
+        world.start()
     await long_after(world)
     assert len(shown(world, BOOKS, "payment")) == MANY
     at_rest(world)
