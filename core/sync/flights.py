@@ -49,9 +49,10 @@ class Flights:
             del self._under_way[task]
         return [one for one in troubles if one is not None]
 
-    async def cut_off(self) -> None:
-        """The lane is cut off in the middle: so are they."""
+    async def cut_off(self) -> bool:
+        """The lane is cut off in the middle: so are they. Whether there were any."""
         cut, self._under_way = list(self._under_way), {}
         for task in cut:
             task.cancel()
         await asyncio.gather(*cut, return_exceptions=True)
+        return bool(cut)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 
-from core.errors import AccordError, AllRefusedError, ReauthorizeError, RetryError, WrongAccountError
+from core.errors import AccordError, AllRefusedError, ReauthorizeError, RetryError, StorageError, WrongAccountError
 from core.store import connections, intents, work
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
@@ -112,7 +112,9 @@ class Lanes:
                     break
             await self._land(connection, self._states[name], every=True)
         finally:
-            await self._states[name].flights.cut_off()
+            if await self._states[name].flights.cut_off():
+                # what they sent may have left a moment ago, and land late: it is waited for as after a restart
+                self._states[name].is_checked = False
             await self._record_calls(connection)
             self._states[name].total.add(report)
             self._log(name, report, hub.clock.now() - started)
@@ -261,6 +263,9 @@ class Lanes:
         try:
             await one_by_one(self._hub, connection, reconcile_, rows, report)
         except AccordError as error:
+            if isinstance(error, StorageError):
+                # what was answered, or not, could not be kept: it is waited for as after a restart
+                self._states[connection.name].is_checked = False
             return error
         except Exception as error:
             self._hub.log.exception("lane.bug", connection=connection.name)
@@ -279,7 +284,8 @@ class Lanes:
     async def _check(self, connection: Connection, look: Look, state: LaneState) -> None:
         """Once per process: whose account it is, which writes are in doubt, what happened meanwhile, may we write.
 
-        Where every read was refused, each time whether they are answered by now.
+        Once more after a batch was cut off, or could not keep what it learned. Where every read was refused, each time
+        whether they are answered by now.
         """
         row = look.row
         if not state.is_checked:

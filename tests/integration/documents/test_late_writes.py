@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 
+from core.errors import StorageError
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault
+from core.store.database import Tx
 from tests.integration.documents.test_batches import settled
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import held
@@ -14,6 +19,8 @@ from tests.support.paper import at_rest, bill, billing, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 BOOKS = "quickbooks"
 TIMEOUT = 30.0
@@ -100,8 +107,9 @@ async def test_copies_whose_request_waited_for_others_are_looked_for_as_late_as_
     at_rest(world)
 
 
-async def test_they_are_so_when_the_process_died_meanwhile() -> None:
-    """Nobody knows any more when the last of them was sent: perhaps a moment ago."""
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_they_are_so_when_the_process_died_meanwhile_or_its_lane_was_cut_off(*, is_restarted: bool) -> None:
+    """Nobody knows any more when the last of them was sent: perhaps a moment ago. An unreachable database cuts off."""
     world = await paid_in_parts()
     waits_it_out(world, slow="/batch?")
     whole = world.exchanges[BOOKS]
@@ -117,7 +125,37 @@ async def test_they_are_so_when_the_process_died_meanwhile() -> None:
     with pytest.raises(Crash):
         await settled(world)
     world.exchanges[BOOKS] = whole
-    world.start()
+    if is_restarted:
+        world.start()
+    await long_after(world)
+    assert len(shown(world, BOOKS, "payment")) == MANY
+    at_rest(world)
+
+
+async def test_they_are_so_when_the_database_was_away_as_their_time_was_out() -> None:
+    """That nobody had answered could not be kept; their time was counted from when they were decided on."""
+    world = await paid_in_parts()
+    waits_it_out(world, slow="/batch?")
+    whole, run, away = world.exchanges[BOOKS], world.db.run_now, list[bool]()
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        try:
+            return whole(request)
+        except TimeoutError:
+            away.append(True)
+            raise
+
+    def run_if_there(change: Callable[[Tx], T]) -> T:
+        if away:
+            raise StorageError("the server closed the connection")
+        return run(change)
+
+    world.exchanges[BOOKS] = exchange
+    world.db.run_now = run_if_there  # type: ignore[assignment, method-assign]
+    with pytest.raises(StorageError):
+        await settled(world)
+    away.clear()
+    world.exchanges[BOOKS] = whole
     await long_after(world)
     assert len(shown(world, BOOKS, "payment")) == MANY
     at_rest(world)
