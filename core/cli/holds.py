@@ -95,11 +95,16 @@ def _draw_holds(screen: Screen, found: list[dict[str, object]], short: Mapping[s
         screen.line("nothing is held")
         return
     for one in found:
-        named = (one["connection"], one["external_customer_id"], one["field"])
+        named = (one["connection"], one["external_customer_id"] or _object(str(one["subject"])), one["field"])
         detail = one["detail"] if isinstance(one["detail"], Mapping) else {}
         title = "  ".join([short[str(one["id"])], *(str(part) for part in named if part)])
         screen.block(title, {"why": one["why"], **_told(detail), "choices": one["choices"]})
     screen.line("answer one with `accord holds answer HOLD CHOICE`")
+
+
+def _object(subject: str) -> str:
+    """What a hold is about that is about no customer; "" where it is no single object."""
+    return f"object {subject.removeprefix('r:')}" if subject.startswith("r:") else ""
 
 
 def _told(detail: Mapping[str, object]) -> dict[str, object]:

@@ -222,17 +222,24 @@ def inbox(
 ) -> None:
     """Count webhook deliveries.
 
-    How many wait, were read, or were authentic but of no shape that Accord knows.
+    How many wait, were read, or were authentic but of no shape that Accord knows, and when the last one came. What is
+    refused, as one with a wrong signature is, is not kept: the daemon's log and its metrics tell of it.
     """
     from core.store import inbox as letters
 
     with desk.root.open_hub() as hub:
-        counts, poison = hub.db.read_now(lambda tx: (letters.counts(tx), letters.poisoned(tx, limit=limit)))
+        counts, last = hub.db.read_now(lambda tx: (letters.counts(tx), letters.last_came(tx)))
+        poison = hub.db.read_now(lambda tx: letters.poisoned(tx, limit=limit))
         names = sorted({*hub.connections, *(name for name, _ in counts)})
     states = ("new", "done", "poison")
     found = {
         "connections": [
-            {"connection": one, **{state: counts.get((one, state), 0) for state in states}} for one in names
+            {
+                "connection": one,
+                **{state: counts.get((one, state), 0) for state in states},
+                "last_at": last.get(one),
+            }
+            for one in names
         ],
         "poison": [
             {"id": one.id, "connection": one.connection, "at": one.received_at, "problem": one.problem}
@@ -245,7 +252,11 @@ def inbox(
 def _draw_inbox(screen: Screen, found: Mapping[str, Any]) -> None:
     from core.cli.screen import moment
 
-    rows = [(one["connection"], one["new"], one["done"], one["poison"]) for one in found["connections"]]
-    screen.table(("connection", "waiting", "read", "not understood"), rows)
+    rows = [
+        (one["connection"], one["new"], one["done"], one["poison"], moment(one["last_at"]) or "none came")
+        for one in found["connections"]
+    ]
+    screen.table(("connection", "waiting", "read", "not understood", "last came (UTC)"), rows)
     odd = [(one["id"], one["connection"], moment(one["at"]), one["problem"]) for one in found["poison"]]
     screen.table(("delivery", "connection", "when (UTC)", "problem"), odd, title="not understood")
+    screen.line("refused deliveries (a wrong signature, say) are not among them: `webhook.refused` in the daemon's log")

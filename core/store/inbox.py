@@ -126,6 +126,12 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in tx.rows(statement.group_by(INBOX.c.connection, INBOX.c.state))}
 
 
+def last_came(tx: Tx) -> dict[str, float]:
+    """When the last delivery of each connection came, of those that are kept."""
+    statement = sa.select(INBOX.c.connection, sa.func.max(INBOX.c.received_at)).group_by(INBOX.c.connection)
+    return {row[0]: row[1] for row in tx.rows(statement)}
+
+
 def prune(tx: Tx, state: str, before: float, limit: int = 200) -> int:
     """Drop deliveries of a state that came before a time; some at once, so that the writer is never blocked long."""
     old = sa.select(INBOX.c.id).where(INBOX.c.state == state, INBOX.c.received_at < before).limit(limit)

@@ -170,7 +170,6 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
     shown = []
     for row in connections.every(tx):
         name = row.name
-        full = connections.cursor(tx, name, KIND, "full")
         changes = connections.cursor(tx, name, KIND, "changes")
         allowances = _allowances(tx, hub, row)
         shown.append(
@@ -195,8 +194,9 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "failing": failed.get((name, "retrying"), 0),
                 "dead": failed.get((name, "dead"), 0),
                 "in_doubt": len(intents.all_open(tx, name)),
-                "last_full_sweep": full.completed_at,
-                "last_changes": changes.completed_at,
+                # not when its cursor ended: that is blank from when one is asked for until it has ended
+                "last_full_sweep": row.swept_at,
+                "last_changes": changes.started_at,
                 "allowances": allowances,
                 "changes_every": _changes_every(hub, allowances),
                 "rest": _rest(hub, row),

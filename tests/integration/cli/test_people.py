@@ -370,4 +370,16 @@ def test_the_inbox_shows_what_was_not_understood(agreed: World, accord: Accord) 
     assert {one["connection"]: one["poison"] for one in found["connections"]} == {
         "hubspot": 0, "quickbooks": 0, "stripe": 1,
     }  # fmt: skip
-    assert "\x1b" not in accord("inbox").out
+    shown = " ".join(accord("inbox").out.split())
+    assert "\x1b" not in shown
+    assert f"stripe 0 0 1 {moment(letter.received_at)}" in shown
+    assert "quickbooks 0 0 0 none came" in shown
+    assert "`webhook.refused` in the daemon's log" in shown, "a secret that was rotated at the provider only"
+
+
+def test_a_question_about_an_object_of_nobody_names_the_object(agreed: World, accord: Accord) -> None:
+    """Its candidates were named, and it was not: whoever had to say which of them it is had nothing to look at."""
+    twin = {"name": "Ada L.", "email": "ada@example.test"}
+    one = agreed.lookalikes["stripe"].edit("customer", None, twin)
+    assert accord("sync", "stripe", "--full").code == 3
+    assert f"stripe object {one}" in " ".join(accord("holds").out.split())

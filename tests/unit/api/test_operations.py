@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.ports import HttpResponse
 from core.store import connections, failures, work
 from core.sync.oneoffs import ask
+from core.sync.rounds import ask_for_changes
 from tests.support import deliveries
 from tests.support.paper import bill, shown
 from tests.support.receiver import Receiver
@@ -258,6 +261,30 @@ async def test_what_waits_and_why_is_told_and_measured(api: httpx.AsyncClient, w
     assert {one["connection"] for one, _ in told["accord_connection_state"]} == set(NAMES)
     (calls,) = [value for one, value in told["accord_allowance_calls"] if one["connection"] == "stripe"]
     assert calls == shown["stripe"]["allowances"][0]["calls"]
+
+
+async def test_how_old_is_what_was_read_is_measured_while_a_provider_is_down(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """Asked for and not ended, the last sweep counted as none: an outage silenced its own alarm."""
+    await world.activate_all()
+    await world.next_sweep()
+    before = world.clock.now()
+    world.exchanges["hubspot"] = lambda _request: HttpResponse(status=503, headers={}, body=b"")
+    for _ in range(60):
+        world.clock.time += 61.0
+        await ask_for_changes(world.hub)
+        await world.lanes.run("hubspot")
+    await ask(world.hub, "hubspot", {"what": "full"})
+    world.start()
+    world.clock.time += 3600.0
+    await world.lanes.run("hubspot")
+    told = await _measured(api)
+    for name in ("accord_last_changes_age_seconds", "accord_last_full_sweep_age_seconds"):
+        (age,) = [value for one, value in told[name] if one["connection"] == "hubspot"]
+        assert age >= world.clock.now() - before, name
+    (shown,) = [one for one in (await api.get("/v1/connections")).json()["data"] if one["connection"] == "hubspot"]
+    assert shown["last_changes"] < datetime.fromtimestamp(before + 1, UTC).isoformat()
 
 
 async def _measured(api: httpx.AsyncClient) -> dict[str, list[tuple[dict[str, str], float]]]:
