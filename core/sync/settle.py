@@ -23,7 +23,7 @@ from core.sync.adopt import adopt
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
-from core.sync.family import FAMILIES, Family, closes_circle, look_at_too_deep
+from core.sync.family import FAMILIES, Family, closes_circle, look_at_refused
 from core.sync.farewells import look_again
 from core.sync.freeze import intent_for
 from core.sync.grouping import Outgoing, in_rounds
@@ -350,6 +350,6 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     trace = outcome.held[0].trace if outcome.held else ""
     placed(tx, hub, connection, outcome.placed, trace)
     if outcome.has_moved:
-        look_at_too_deep(tx, hub, connection, trace)
+        look_at_refused(tx, hub, connection, trace)
     look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)
