@@ -277,6 +277,26 @@ async def test_a_question_about_a_circle_ends_where_it_is_opened_further_up() ->
     await silent(world)
 
 
+async def test_a_child_is_moved_once_its_parent_does_not_hang_below_it_any_more() -> None:
+    """A person put the parent back where nothing had been agreed of it: no write waited, and nobody was told."""
+    world = await started()
+    for name in ("One", "Two"):
+        await company(world, name)
+    here = ids(world, "quickbooks")
+    edit_only(world, "quickbooks", {"parent": here["One"]}, here["Two"])
+    change_only(world, "One", parent="Two")
+    await all_day(world)
+    assert [one.reason for one in held(world)] == [holds.CIRCLE]
+    assert waiting(world) == {"quickbooks": 1}
+    edit_only(world, "quickbooks", {"parent": None}, here["Two"])
+    await all_day(world)
+    world.clock.time += world.timing.longest_back_off
+    await world.settle()
+    wanted = {"One": "Two", "Two": None}
+    assert (held(world), waiting(world), in_registry(world)) == ([], {}, wanted)
+    assert [parents(world, name) for name in TREED] == [wanted, wanted]
+
+
 async def test_two_systems_cannot_make_a_circle_together() -> None:
     """Each is right for itself. The second is held, whatever the lanes' order; the registry's word undoes it there."""
     world = await started()
