@@ -37,6 +37,11 @@ class Kin(msgspec.Struct, frozen=True, kw_only=True):
     figures: Fields = {}
 
     @property
+    def is_turned(self) -> bool:
+        """The parent is there, and hangs below the customer's own object as yet: it may be moved away unseen."""
+        return self.parent_id is not None and bool(self.awaits)
+
+    @property
     def is_unknown(self) -> bool:
         """The object has a parent, and nobody knows which customer that is."""
         return self.remote is not None and self.remote.parent_id is not None and PARENT not in self.remote.fields

@@ -183,11 +183,10 @@ def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
     return statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(sa.bindparam("most"))
 
 
-def of_mappings(tx: Tx, connection: str, reason: str) -> list[Hold]:
-    """Open holds of a reason on mappings as a whole, not on objects that have none."""
+def as_a_whole(tx: Tx, connection: str, reason: str) -> list[Hold]:
+    """Open holds of a reason on mappings and on objects that have none, not on a field of theirs."""
     same = (HOLDS.c.state == "open", HOLDS.c.connection == connection, HOLDS.c.reason == reason)
-    statement = sa.select(*_COLUMNS).where(*same, HOLDS.c.subject.startswith("m:"), HOLDS.c.field == "")
-    return [_hold(row) for row in tx.rows(statement)]
+    return [_hold(row) for row in tx.rows(sa.select(*_COLUMNS).where(*same, HOLDS.c.field == ""))]
 
 
 def about_farewells(tx: Tx, connection: str, remote_ids: Iterable[str]) -> list[str]:

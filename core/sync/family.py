@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from core.model.family import LONGEST_CHAIN, PARENT, Kin, chain_above, circle, named, without
-from core.model.holds import UNREPRESENTABLE
+from core.model.holds import CIRCLE, UNREPRESENTABLE
 from core.model.parts import belonging
 from core.model.remote import Hierarchy, Refusal, Remote
 from core.model.values import Value
@@ -28,7 +28,7 @@ FAMILIES: Final = "families"
 """Two transactions that each set a parent could together close a circle: they run one after the other."""
 PLACED: Final = "its parent has got its place there"
 LEFT: Final = "its parent has lost its place there"
-MOVED: Final = "something hangs elsewhere there"
+MOVED: Final = "somebody hangs elsewhere by now"
 
 
 class Family:
@@ -233,12 +233,15 @@ def look_again(tx: Tx, hub: Hub, connection: Connection, placed: Mapping[str, st
         tx.after_commit(lambda: hub.wake(connection.name))
 
 
-def look_at_too_deep(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
-    """Something hangs elsewhere, or is gone: what had too much below it, or above, may fit by now."""
+def look_at_refused(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
+    """Somebody hangs elsewhere, or is gone: what was too deep, or would have closed a circle, may do by now."""
     hierarchy = connection.manifest.hierarchy
-    if hierarchy is None or hierarchy.levels is None:
+    if hierarchy is None:
         return
-    asked = holds.listing(tx, connection=connection.name, reason=UNREPRESENTABLE, field=PARENT)
+    reasons = (CIRCLE,) if hierarchy.levels is None else (CIRCLE, UNREPRESENTABLE)
+    asked = [
+        one for reason in reasons for one in holds.listing(tx, connection=connection.name, reason=reason, field=PARENT)
+    ]
     if asked:
         subjects = [one.subject for one in asked]
         work.mark(tx, connection.name, subjects, reason=MOVED, trace=trace, now=hub.clock.now(), noticed=False)
@@ -249,7 +252,7 @@ def parent_left(tx: Tx, hub: Hub, connection: Connection, record_id: str, trace:
     """A customer's object is not there any more: whatever was asked about its children may be moot."""
     if connection.manifest.hierarchy is None:
         return
-    look_at_too_deep(tx, hub, connection, trace)
+    look_at_refused(tx, hub, connection, trace)
     names = [one.external_id for one in customers.by_ids(tx, [record_id]).values()]
     rows = mappings.of_records(tx, [one.id for one in customers.children(tx, names)])
     here = [row for some in rows.values() for row in some if _is_own(row, connection)]

@@ -22,6 +22,8 @@ class Outcome:
     mappings: list[MappingRow] = field(default_factory=list)
     intents: list[tuple[DirtyRow, Intent]] = field(default_factory=list)
     done: list[DirtyRow] = field(default_factory=list)
+    waiting: list[tuple[DirtyRow, str]] = field(default_factory=list)
+    """What may be done by now at any time, without anybody telling of it; and why it waits."""
     in_order: list[str] = field(default_factory=list)
     """Other subjects of what is done: an object may have failed under its own name, and work by its customer's."""
     spent: list[tuple[str, str]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import part_placed
-from core.sync.family import look_again, look_at_too_deep
+from core.sync.family import look_again, look_at_refused
 from core.sync.hub import Connection, Hub
 from core.sync.wanted import is_wanted
 
@@ -40,7 +40,7 @@ def got_place(tx: Tx, hub: Hub, connection: Connection, mapping: MappingRow, cus
         part_placed(tx, hub, connection, customer.id, trace)
     else:
         placed(tx, hub, connection, {customer.external_id: mapping.remote_id}, trace)
-        look_at_too_deep(tx, hub, connection, trace)
+        look_at_refused(tx, hub, connection, trace)
 
 
 def placed(tx: Tx, hub: Hub, connection: Connection, objects: Mapping[str, str | None], trace: str) -> None:

@@ -19,7 +19,7 @@ from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
 from core.sync.documents.marking import customers_moved
-from core.sync.family import FAMILIES, parent_left
+from core.sync.family import FAMILIES, look_at_refused, parent_left
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts
 
@@ -62,7 +62,10 @@ def fan_out(tx: Tx, hub: Hub, moved: Iterable[Moved], *, but: str, trace: str, a
     mapped = {} if are_new else mappings.of_records(tx, by_id)
     if not are_new:
         customers_moved(tx, hub, {name: one.fields for name, one in by_id.items()}, trace)
+    has_moved = any(PARENT in fields for _, fields in by_id.values())
     for name in sorted(hub.connections):
+        if has_moved:
+            look_at_refused(tx, hub, hub.connections[name], trace)
         if name == but:
             continue
         subjects = _subjects_at(tx, hub, name, by_id, mapped)

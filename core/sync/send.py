@@ -194,7 +194,7 @@ def commit_written(
         if again.base and agreed is None:
             # equal on both sides in the write's own answer: another read would find nothing else
             mappings.update(tx, [with_base(mapping, again, connection, now)])
-        if not again.base or agreed is None:
+        if (not again.base or agreed is None) and not (kin.is_turned and again.awaits):
             work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
 

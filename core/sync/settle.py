@@ -23,7 +23,7 @@ from core.sync.adopt import adopt
 from core.sync.batch import Batch, Case, Found, Report, Seen, as_of_now
 from core.sync.creating import create_cases
 from core.sync.failing import dealt_with, record_trouble
-from core.sync.family import FAMILIES, Family, closes_circle, look_at_too_deep
+from core.sync.family import FAMILIES, Family, closes_circle, look_at_refused
 from core.sync.farewells import look_again
 from core.sync.freeze import intent_for
 from core.sync.grouping import Outgoing, in_rounds
@@ -280,9 +280,17 @@ def _settle_case(tx: Tx, hub: Hub, connection: Connection, case: Case, outcome: 
         _narrow(tx, connection, case)
         look_at_whole(tx, connection, case.mapping, intent.wanted, case.row.trace, now)
     else:
-        outcome.done.append(case.row)
+        _end(outcome, case)
         if case.found:
             outcome.in_order += [case.subject, work.remote_subject(case.found.observation.remote_id)]
+
+
+def _end(outcome: Outcome, case: Case) -> None:
+    """Nothing is written now: done, or to be looked at again."""
+    if case.kin.is_turned and case.verdict.awaits:
+        outcome.waiting.append((case.row, case.verdict.awaits))
+    else:
+        outcome.done.append(case.row)
 
 
 def _replaced(tx: Tx, case: Case, after: Customer) -> bool:
@@ -346,10 +354,13 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     hold_rows.spend(tx, connection.name, outcome.spent)
     intents.insert(tx, [intent for _, intent in outcome.intents])
     dealt_with(tx, connection, outcome.done)
+    for row, why in outcome.waiting:
+        later = {row.subject: now + hub.timing.longest_back_off}
+        work.postpone(tx, connection.name, later, is_attempt=False, reason=None if row.shown else why)
     failures.resolve(tx, connection.name, outcome.in_order)
     trace = outcome.held[0].trace if outcome.held else ""
     placed(tx, hub, connection, outcome.placed, trace)
     if outcome.has_moved:
-        look_at_too_deep(tx, hub, connection, trace)
+        look_at_refused(tx, hub, connection, trace)
     look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

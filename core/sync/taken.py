@@ -1,4 +1,4 @@
-"""Objects that are gone, or somebody's, by now: whoever was asked whether one of them is theirs is looked at again."""
+"""Objects that are gone, or somebody's, by now: whoever was asked about because of one of them is looked at again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ TAKEN: Final = "an object that it could have been is not free any more"
 
 
 def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Iterable[str], trace: str) -> None:
-    """Customers wait to be created as long as such a question stands, and nothing else would look at them."""
+    """Customers wait to be created as long as such a question stands, objects to enter; nothing else looks at them."""
     gone = set(remote_ids)
-    asked = holds.of_mappings(tx, connection.name, AMBIGUOUS_MATCH) if gone else []
+    asked = holds.as_a_whole(tx, connection.name, AMBIGUOUS_MATCH) if gone else []
     subjects = [one.subject for one in asked if gone & {*candidates_of(one.detail)}]
     if subjects:
         work.mark(tx, connection.name, subjects, reason=TAKEN, trace=trace, now=hub.clock.now(), noticed=False)

@@ -260,6 +260,43 @@ async def test_what_was_too_deep_follows_once_what_was_below_it_is_elsewhere(how
     await silent(world)
 
 
+async def test_a_question_about_a_circle_ends_where_it_is_opened_further_up() -> None:
+    """It stood although there was no circle any more, and what it offered would not have taken the parent."""
+    world = await started()
+    for name, parent in (("Up", None), ("Mid", "Up"), ("Low", None)):
+        await company(world, name, parent)
+    edit_only(world, "hubspot", {"parent": ids(world, "hubspot")["Mid"]}, ids(world, "hubspot")["Low"])
+    change_only(world, "Up", parent="Low")
+    await all_day(world)
+    assert [(one.connection, one.reason) for one in held(world)] == [("hubspot", holds.CIRCLE)]
+    await change(world, "Up", parent=None)
+    await all_day(world)
+    wanted = {"Up": None, "Mid": "Up", "Low": "Mid"}
+    assert (held(world), in_registry(world)) == ([], wanted)
+    assert [parents(world, name) for name in TREED] == [wanted, wanted]
+    await silent(world)
+
+
+async def test_a_child_is_moved_once_its_parent_does_not_hang_below_it_any_more() -> None:
+    """A person put the parent back where nothing had been agreed of it: no write waited, and nobody was told."""
+    world = await started()
+    for name in ("One", "Two"):
+        await company(world, name)
+    here = ids(world, "quickbooks")
+    edit_only(world, "quickbooks", {"parent": here["One"]}, here["Two"])
+    change_only(world, "One", parent="Two")
+    await all_day(world)
+    assert [one.reason for one in held(world)] == [holds.CIRCLE]
+    assert waiting(world) == {"quickbooks": 1}
+    edit_only(world, "quickbooks", {"parent": None}, here["Two"])
+    await all_day(world)
+    world.clock.time += world.timing.longest_back_off
+    await world.settle()
+    wanted = {"One": "Two", "Two": None}
+    assert (held(world), waiting(world), in_registry(world)) == ([], {}, wanted)
+    assert [parents(world, name) for name in TREED] == [wanted, wanted]
+
+
 async def test_two_systems_cannot_make_a_circle_together() -> None:
     """Each is right for itself. The second is held, whatever the lanes' order; the registry's word undoes it there."""
     world = await started()

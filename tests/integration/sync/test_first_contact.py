@@ -32,7 +32,7 @@ from tests.support.acting import (
     value,
     with_policy,
 )
-from tests.support.world import NAMES, World
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -146,13 +146,26 @@ async def test_twins_are_held() -> None:
     await world.activate_all("stripe")
     assert everybody(world) == []
     assert len(held(world, holds.AMBIGUOUS_MATCH)) == 2
-    first, second = held(world)
-    await answer(world, first, "create")
+    await answer(world, held(world)[0], "create")
     assert len(everybody(world)) == 1
+    (second,) = held(world)
+    assert "that customer is" in second.detail["problem"]
     await answer(world, second, "leave")
     assert len(everybody(world)) == 1
     await all_day(world)
     assert len(everybody(world)) == 1
+
+
+async def test_the_one_that_is_left_of_twins_enters() -> None:
+    """Whoever cleared up there what was asked about had to answer the question about the other one as well."""
+    world = World(config=with_policy(config_of(NAMES), "stripe", match_email=True))
+    first, second = (world.lookalikes["stripe"].edit("customer", None, {**ADA, "phone": f"+49301{n}"}) for n in "12")
+    await world.activate_all("stripe")
+    assert len(held(world, holds.AMBIGUOUS_MATCH)) == 2
+    world.lookalikes["stripe"].delete("customer", first)
+    await all_day(world)
+    assert held(world, holds.AMBIGUOUS_MATCH) == []
+    assert [one.external_id for one in everybody(world)] == [f"stripe:{second}"]
 
 
 async def test_an_object_of_a_mapped_customer_is_held() -> None:

@@ -147,3 +147,10 @@ def test_the_answer_to_a_circle_is_not_written_where_it_cannot_stand(awaits: str
     assert not answered.push
     assert answered.awaits == awaits
     assert [one.reason for one in answered.holds] == ([] if awaits else [holds.UNREPRESENTABLE])
+
+
+def test_a_parent_that_hangs_below_its_child_is_told_from_one_that_is_not_there() -> None:
+    """Of the one, somebody tells when it comes; the other may be moved away unseen."""
+    assert Kin(remote=None, parent_id="p", awaits="its parent still hangs below it").is_turned
+    assert not Kin(remote=None, awaits="its parent is not there").is_turned
+    assert not Kin(remote=None, parent_id="p").is_turned
