@@ -72,7 +72,7 @@ class AccountState:
         self._tell(table, "deletion", {"objectId": int(record.id)}, caller)
 
     def erase(self, table: Table, record: Record) -> None:
-        """A person has a contact deleted for good, as privacy laws ask: no recycle bin keeps it."""
+        """A person has a contact deleted for good (PROVIDERS §4), as privacy laws ask: no recycle bin keeps it."""
         table.erase(record, self.now_ms())
         self._changed(table, record, "erase", {"archived": True}, PERSON, None)
         self._tell(table, "privacyDeletion", {"objectId": int(record.id)}, PERSON)
@@ -113,7 +113,7 @@ class AccountState:
         action, told = "dissociate" if is_removed else "associate", {"company": company, "label": label}
         self.mutations.append(Mutation(self.clock.now(), caller, action, "customer", f"contact:{contact}", told, None))
         event = {
-            # from the company's end alone: whoever waits for one from the contact's will wait
+            # stricter reading: from the company's end alone, whoever waits for one from the contact's will wait
             "associationType": "COMPANY_TO_CONTACT",
             "fromObjectId": int(company),
             "toObjectId": int(contact),
@@ -123,7 +123,7 @@ class AccountState:
         self._tell(self.tables["company"], "associationChange", event, caller)
 
     def _tell_tie(self, parent: str, child: str, caller: str, *, is_removed: bool) -> None:
-        """One event, seen from the parent: whoever waits for one from the child will wait."""
+        """One event, seen from the parent (stricter reading): whoever waits for one from the child will wait."""
         event = {
             "associationType": "PARENT_COMPANY_TO_CHILD_COMPANY",
             "fromObjectId": int(parent),
@@ -143,7 +143,7 @@ class AccountState:
         for old in (primary, absorbed):
             table.reindex(old, self._visible_at())
         self._changed(table, new, "merge", {"hs_merged_object_ids": ";".join(new.merged)}, caller, None)
-        event = {
+        event = {  # PROVIDERS §4
             "objectId": int(new.id),
             "primaryObjectId": int(primary.id),
             "mergedObjectIds": [int(absorbed.id)],

@@ -12,7 +12,7 @@ import msgspec
 from core.ports import HttpResponse
 
 JSON = "application/json;charset=utf-8"
-BATCH = 100
+BATCH = 100  # PROVIDERS §1
 
 
 class Refused(Exception):  # noqa: N818 -- an answer, not a failure of ours
@@ -70,6 +70,7 @@ def rate_limited(policy: str) -> HttpResponse:
         "category": "RATE_LIMITS",
         "policyName": policy,
         "correlationId": "5e7c0000-0000-4000-8000-000000000001",
+        "requestId": "5e7c0000-0000-4000-8000-000000000001",
     }
     return answer(429, body)
 

@@ -29,7 +29,7 @@ from connectors.hubspot.sandbox.ties import MOST, are_known, labels_answer, ties
 from connectors.hubspot.sandbox.types import DEFAULTS, MODIFIED, NAMES
 from core.ports import HttpRequest, HttpResponse
 
-HISTORY_BATCH: Final = 50
+HISTORY_BATCH: Final = 50  # PROVIDERS §1
 TRACE: Final = "objectWriteTraceId"
 _CRM: Final = re.compile(r"/crm/(?:(objects|properties)/2026-0[39]|v3/(objects|properties))/([^/]+)(/.*)?")
 _TIES: Final = re.compile(r"/crm/(?:associations/2026-0[39]|v4/associations)/([^/]+)/([^/]+)/(labels|batch/.+)")
@@ -61,7 +61,7 @@ class Api:
         call = Call(request.method, "", parse_qs(url.query), request.body)
         if request.headers.get("authorization") != f"Bearer {self._state.settings.access_token}":
             words = "Authentication credentials not found or invalid."
-            return Refused(401, "INVALID_AUTHENTICATION", words).response
+            return Refused(401, "INVALID_AUTHENTICATION", words).response  # PROVIDERS §6
         is_search = url.path.endswith("/search")
         refusal = self.limits.refusal(self._state.clock.now(), is_search=is_search)
         return refusal or self.limits.told(self._answered(url.path, call), is_search=is_search)
@@ -125,6 +125,8 @@ class Api:
             "/merge": self._merge,
             "/search": self._search,
         }
+        if call.one("archived") == "true" and (call.method, call.tail) != ("GET", ""):
+            raise bad_request("this look-alike shows the recycle bin in listings only")
         if call.method == "POST" and call.tail in posts:
             return posts[call.tail](table, call)
         if call.method == "POST" and call.tail in _BATCH_NAMES:
@@ -164,7 +166,7 @@ class Api:
         name = call.tail.removeprefix("/")
         if call.method != "GET" or "/" in name:
             return no_such_path()
-        if name not in table.definitions:
+        if name not in table.definitions:  # PROVIDERS §2: archived ones too
             raise Refused(404, "OBJECT_NOT_FOUND", f"Property {name} does not exist")
         return answer(200, table.definitions[name])
 
@@ -172,16 +174,16 @@ class Api:
         """One that is there already refuses all of them."""
         known = [str(one.get("name")) for one in inputs if one.get("name") in table.definitions]
         if known:
-            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property {known[0]} already exists")
+            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property {known[0]} already exists")  # PROVIDERS §2
         return answer(201, {"status": "COMPLETE", "results": [table.define(one) for one in inputs]})
 
     def _create_group(self, table: Table, call: Call) -> HttpResponse:
         body = call.json()
         name = body.get("name")
         if not isinstance(name, str) or not isinstance(body.get("label"), str):
-            raise bad_request("Invalid input JSON: name and label must be set")
+            raise bad_request("Invalid input JSON: name and label must be set")  # PROVIDERS §5
         if name in table.groups:
-            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property group {name} already exists")
+            raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property group {name} already exists")  # stricter reading
         table.groups[name] = {"name": name, "label": body["label"]}
         return answer(201, table.groups[name])
 
@@ -192,9 +194,9 @@ class Api:
         history = call.listed("propertiesWithHistory")
         most = HISTORY_BATCH if history else BATCH
         if not limit.isdecimal() or not 0 < int(limit) <= most:
-            raise bad_request(f"limit must be between 1 and {most}")
+            raise bad_request(f"limit must be between 1 and {most}")  # PROVIDERS §1: 100, or 50 with history
         if not after.isdecimal():
-            raise bad_request("after is no cursor of this listing")
+            raise bad_request("after is no cursor of this listing")  # PROVIDERS §3: an id, no offset
         is_archived = call.one("archived") == "true"
         table.empty_bin(self._state.now_ms())
         records, has_more = table.page(int(after), int(limit), is_archived=is_archived)
@@ -216,7 +218,7 @@ class Api:
         if call.method not in ("GET", "PATCH"):
             return no_such_path()
         if record is None:
-            raise not_found(table.label, [given])
+            raise not_found(table.label, [given])  # PROVIDERS §3: archived ones too
         if call.method == "GET":
             shown = _shown(table, record, call.listed("properties"), call.listed("propertiesWithHistory"))
             return answer(200, shown)
@@ -228,7 +230,7 @@ class Api:
         body = call.json()
         ids = [str(one.get("id")) for one in inputs_in(body)]
         if body.get("propertiesWithHistory") and len(ids) > HISTORY_BATCH:
-            raise bad_request(f"The maximum batch size with history is {HISTORY_BATCH}")
+            raise bad_request(f"The maximum batch size with history is {HISTORY_BATCH}")  # PROVIDERS §1
         name = body.get("idProperty")
         found: dict[str, Record] = {}
         missing = []
@@ -264,8 +266,8 @@ class Api:
     def _checked_new(self, table: Table, given: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(given.get("associations"), list):
             raise bad_request("Invalid input JSON: associations must be set")  # PROVIDERS §5: the spec wants both
-        if given["associations"] and table.type == "line_item":
-            raise bad_request("this look-alike ties line items from the invoice's end only")
+        if given["associations"] and table.type != "invoice":
+            raise bad_request("this look-alike ties new objects from the invoice's end only")
         properties = self._checked(table, None, given)
         for object_type, other in ties_inline(given) if table.type == "invoice" else ():
             self._state.links.check_other("", properties, object_type, other)
@@ -290,12 +292,12 @@ class Api:
 
     def _batch_write(self, table: Table, call: Call, action: str) -> HttpResponse:
         if self._busy_until.get(table.type, 0.0) > self._state.clock.now():
-            raise Refused(423, "LOCKED", "The resource is locked: another bulk write is under way")
+            raise Refused(423, "LOCKED", "The resource is locked: another bulk write is under way")  # PROVIDERS §1
         inputs = inputs_in(call.json())
         is_traced = all(isinstance(one.get(TRACE), str) and one[TRACE] for one in inputs)
         ids = [str(one.get("id")) for one in inputs if action != "create"]
         if len(set(ids)) != len(ids):
-            raise bad_request("Duplicate IDs found in batch input")
+            raise bad_request("Duplicate IDs found in batch input")  # stricter reading
         write = {"create": self._batch_create, "update": self._batch_update, "upsert": self._batch_upsert}[action]
         if is_traced:
             return self._written_each(table, inputs, write)
@@ -304,7 +306,7 @@ class Api:
         for one in inputs:
             claims = table.claims(write(table, one, is_trial=True))
             if claims & claimed:
-                raise bad_request("Two inputs of the batch have the same value of a unique property")
+                raise bad_request("Two inputs of the batch have the same value of a unique property")  # PROVIDERS §2
             claimed |= claims
         results = [write(table, one, is_trial=False) for one in inputs]
         return answer(200, {"status": "COMPLETE", "results": results})
@@ -330,7 +332,7 @@ class Api:
         name, wanted = given.get("idProperty"), str(given.get("id"))
         record = table.by_unique(name, wanted) if name else table.live(wanted)
         if record is None:
-            raise table.missing([wanted])
+            raise table.missing([wanted])  # PROVIDERS §2
         properties = self._checked(table, record, given)
         if is_trial:
             return properties
@@ -340,9 +342,9 @@ class Api:
     def _batch_upsert(self, table: Table, given: Mapping[str, Any], *, is_trial: bool) -> dict[str, Any]:
         name, wanted = given.get("idProperty"), given.get("id")
         if not isinstance(name, str) or not isinstance(wanted, str) or not wanted:
-            raise bad_request("Invalid input JSON: id and idProperty must be set")
+            raise bad_request("Invalid input JSON: id and idProperty must be set")  # PROVIDERS §2
         if name == "email":
-            raise bad_request("Partial upserts are not supported when using email as idProperty")
+            raise bad_request("Partial upserts are not supported when using email as idProperty")  # PROVIDERS §2
         record = table.by_unique(name, wanted)
         properties = self._checked(table, record, given, **{name: wanted})
         if is_trial:
@@ -365,7 +367,7 @@ class Api:
         body = call.json()
         primary, absorbed = (table.live(str(body.get(name))) for name in ("primaryObjectId", "objectIdToMerge"))
         if primary is None or absorbed is None or primary is absorbed:
-            raise bad_request("two different objects are needed for a merge")
+            raise bad_request("two different objects are needed for a merge")  # PROVIDERS §3
         return answer(200, _shown(table, self._state.merge(table, primary, absorbed, ACCORD), []))
 
 

@@ -39,7 +39,7 @@ class Billing:
         for table, hubspot_id in ((self._contacts, contact), (self._companies, company)):
             record = table.live(hubspot_id)
             if record is None or record.id != hubspot_id:
-                raise table.missing([hubspot_id])
+                raise table.missing([hubspot_id])  # PROVIDERS §5
 
     def put(self, contact: str, company: str, label: str) -> None:
         """Tie the two by a label. A contact has one primary company."""
@@ -112,12 +112,12 @@ def label_in(settings: HubSpotSettings, start: str, given: Mapping[str, Any]) ->
     """The label that an association's one type names; Refused where there is none of that number in this direction."""
     kinds = given.get("types")
     if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
-        raise bad_request("Invalid input JSON: types must be set")
+        raise bad_request("Invalid input JSON: types must be set")  # PROVIDERS §5
     number, category = kinds[0].get("associationTypeId"), kinds[0].get("associationCategory")
     for label, known in types_of(settings, start).items():
         if number == known and category == "HUBSPOT_DEFINED":
             return label
-    raise bad_request(f"{category} association type {number} does not exist from {start} on")
+    raise bad_request(f"{category} association type {number} does not exist from {start} on")  # PROVIDERS §5
 
 
 def _kind(numbers: Mapping[str, int], label: str) -> dict[str, Any]:

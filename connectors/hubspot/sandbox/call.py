@@ -32,7 +32,7 @@ class Call:
         try:
             found = json.loads(self.body)
         except ValueError as error:
-            raise bad_request(f"Invalid input JSON: {error}") from error
+            raise bad_request(f"Invalid input JSON: {error}") from error  # PROVIDERS §5
         if not isinstance(found, dict):
-            raise bad_request("Invalid input JSON: an object is expected")
+            raise bad_request("Invalid input JSON: an object is expected")  # PROVIDERS §5
         return found

@@ -10,8 +10,8 @@ from typing import Any, Final
 from connectors.hubspot.sandbox.answers import Refused
 from connectors.hubspot.sandbox.store import Table
 
-PARENT_TO_CHILD: Final = 13
-CHILD_TO_PARENT: Final = 14
+PARENT_TO_CHILD: Final = 13  # PROVIDERS §5
+CHILD_TO_PARENT: Final = 14  # PROVIDERS §5
 PAGE: Final = 500
 """Associations of one object in one answer; more are on its next pages."""
 
@@ -35,14 +35,14 @@ class Families:
         for hubspot_id in (child, parent):
             record = self._companies.live(hubspot_id)
             if record is None or record.id != hubspot_id:
-                raise self._companies.missing([hubspot_id])
+                raise self._companies.missing([hubspot_id])  # PROVIDERS §5
         there = self.parent(child)
         if there not in (None, parent):
-            raise _refused(f"company {child} already has the parent company {there}")
+            raise _refused(f"company {child} already has the parent company {there}")  # stricter reading
         above: str | None = parent
         while above is not None:
             if above == child:
-                raise _refused(f"company {child} is above company {parent} already")
+                raise _refused(f"company {child} is above company {parent} already")  # stricter reading
             above = self.parent(above)
 
     def put(self, child: str, parent: str | None) -> None:

@@ -33,7 +33,7 @@ class Invoices:
         tables["line_item"].computed = _line_value
 
     def completed(self, table: Table, properties: Mapping[str, str], now: int) -> dict[str, str]:
-        """A new object's properties, with what HubSpot fills in."""
+        """A new object's properties, with what HubSpot fills in: the stricter reading."""
         if table.type != "invoice":
             return dict(properties)
         today = f"{iso(now)[:10]}T00:00:00Z"
@@ -50,25 +50,25 @@ class Invoices:
         old, new = before.get("hs_invoice_status") or "draft", after.get("hs_invoice_status") or "draft"
         is_billable = after["hs_invoice_billable"] != "false"
         if record and old != "draft" and after.get("hs_currency") != before.get("hs_currency"):
-            raise _refused("hs_currency cannot be changed any more")
+            raise _refused("hs_currency cannot be changed any more")  # stricter reading
         if old == new:
             return
         if new not in FOLLOWING[old]:
-            raise _refused(f"An invoice cannot go from {old} to {new}")
+            raise _refused(f"An invoice cannot go from {old} to {new}")  # stricter reading
         if is_billable and "paid" in (old, new):
-            raise _refused("Recording payments manually is not possible via the API")
+            raise _refused("Recording payments manually is not possible via the API")  # PROVIDERS §5: not by the API
         if is_billable and new == "open":
             self._check_complete(record)
 
     def _check_complete(self, record: Record | None) -> None:
         invoice = record.id if record else ""
         if len(self._links.of(invoice, "contact")) != 1:
-            raise _refused("An open invoice needs exactly one contact")
+            raise _refused("An open invoice needs exactly one contact")  # PROVIDERS §5: one contact
         if not self._links.of(invoice, "line_item"):
-            raise _refused("An open invoice needs at least one line item")
+            raise _refused("An open invoice needs at least one line item")  # PROVIDERS §5: a line item at least
 
     def computed(self, record: Record, name: str) -> str | None:
-        """What HubSpot reckons for an invoice: from its line items alone, without taxes of others."""
+        """What HubSpot reckons for an invoice (PROVIDERS §5): from its line items alone, without taxes of others."""
         if record.properties.get("hs_invoice_billable") == "false" and name in ("hs_number", "hs_invoice_link"):
             return None
         if name == "hs_number":
@@ -84,7 +84,7 @@ class Invoices:
 
 
 def _line_value(line: Record, name: str) -> str | None:
-    """HubSpot reckons in the smallest unit of the line's currency."""
+    """HubSpot reckons it (PROVIDERS §5); in the smallest unit of the line's currency is the stricter reading."""
     price = line.properties.get("price")
     if not price:
         return None

@@ -12,9 +12,9 @@ from connectors.hubspot.sandbox.answers import rate_limited
 from connectors.hubspot.sandbox.settings import HubSpotSettings
 from core.ports import HttpResponse
 
-BURST_SECONDS: Final = 10.0
-SEARCHES: Final = 5
-SEARCH_SECONDS: Final = 1.0
+BURST_SECONDS: Final = 10.0  # PROVIDERS §1
+SEARCHES: Final = 5  # PROVIDERS §1
+SEARCH_SECONDS: Final = 1.0  # PROVIDERS §1
 
 
 class Limits:

@@ -12,7 +12,7 @@ from connectors.hubspot.sandbox.answers import Refused, bad_request
 from connectors.hubspot.sandbox.store import Record, Table
 
 PAGE: Final = 500
-INVOICE_TO: Final[Mapping[str, int]] = {"contact": 177, "company": 179, "line_item": 409}
+INVOICE_TO: Final[Mapping[str, int]] = {"contact": 177, "company": 179, "line_item": 409}  # PROVIDERS §5
 
 
 class Links:
@@ -34,7 +34,7 @@ class Links:
         """Refused where HubSpot would."""
         record = self._tables["invoice"].live(invoice)
         if record is None or record.id != invoice:
-            raise self._tables["invoice"].missing([invoice])
+            raise self._tables["invoice"].missing([invoice])  # PROVIDERS §5
         self.check_other(invoice, record.properties, object_type, other)
 
     def check_other(self, invoice: str, properties: Mapping[str, str], object_type: str, other: str) -> None:
@@ -42,15 +42,15 @@ class Links:
         table = self._tables[object_type]
         record = table.live(other)
         if record is None or record.id != other:
-            raise table.missing([other])
+            raise table.missing([other])  # PROVIDERS §5
         if object_type != "line_item":
             return
         owner = self._owners.get(other, invoice)
         if owner != invoice:
-            raise _refused(f"line item {other} belongs to invoice {owner} already")
+            raise _refused(f"line item {other} belongs to invoice {owner} already")  # stricter reading
         currency = record.properties.get("hs_line_item_currency_code")
         if currency and currency != properties.get("hs_currency"):
-            raise _refused(f"line item {other} is in {currency}, and the invoice is not")
+            raise _refused(f"line item {other} is in {currency}, and the invoice is not")  # stricter reading
 
     def put(self, invoice: str, object_type: str, other: str, *, is_tied: bool) -> bool:
         """Tie or untie; False where it is so already."""
@@ -95,9 +95,9 @@ def tie_in(object_type: str, given: Mapping[str, Any]) -> tuple[str, str]:
     ids = [str(one.get("id", "")) if isinstance(one, dict) else "" for one in ends]
     kinds = given.get("types")
     if not all(ids) or not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
-        raise bad_request("Invalid input JSON: from, to and types must be set")
+        raise bad_request("Invalid input JSON: from, to and types must be set")  # PROVIDERS §5
     told = (kinds[0].get("associationCategory"), kinds[0].get("associationTypeId"))
-    if told != ("HUBSPOT_DEFINED", INVOICE_TO[object_type]):
+    if told != ("HUBSPOT_DEFINED", INVOICE_TO[object_type]):  # PROVIDERS §5: a number for each pair
         raise bad_request(f"association type {told[1]} does not exist between an invoice and a {object_type}")
     return ids[0], ids[1]
 
@@ -108,12 +108,12 @@ def ties_inline(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     for one in given.get("associations") or ():
         kinds = one.get("types") if isinstance(one, dict) else None
         if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
-            raise bad_request("Invalid input JSON: types must be set")
+            raise bad_request("Invalid input JSON: types must be set")  # PROVIDERS §5
         numbers: dict[Any, str] = {number: object_type for object_type, number in INVOICE_TO.items()}
         object_type = numbers.get(kinds[0].get("associationTypeId"), "")
         _, other = tie_in(object_type, {**one, "from": {"id": "new"}}) if object_type else ("", "")
         if not other:
-            raise bad_request("an association type that does not exist from an invoice on")
+            raise bad_request("an association type that does not exist from an invoice on")  # PROVIDERS §5
         found.append((object_type, other))
     return found
 

@@ -16,13 +16,13 @@ from connectors.hubspot.sandbox.settings import HubSpotSettings
 from core.ports import Delivery
 from core.sandbox.lookalike import Outgoing
 
-BATCH: Final = 100
+BATCH: Final = 100  # PROVIDERS §4
 AT_ONCE: Final = 10
 """Deliveries under way at the same time (PROVIDERS §4)."""
 WAITS: Final = (60, 180, 600, 1_800, 3_600, 7_200, 10_800, 14_400, 18_000, 21_600)
 """Ten redeliveries spread over a day (PROVIDERS §4: at most 10 over 24 h; the steps are unpublished)."""
 
-_SIGNED_AS: Final = {
+_SIGNED_AS: Final = {  # PROVIDERS §4
     "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$",
     "%27": "'", "%28": "(", "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";",
 }  # fmt: skip
@@ -84,7 +84,7 @@ def _delivery(parcel: _Parcel, settings: HubSpotSettings, now: float) -> Deliver
 
 
 def _legacy_headers(key: bytes, body: bytes) -> dict[str, str]:
-    """Signature v1 covers neither time nor address; of a legacy private app's webhooks it is the only one."""
+    """PROVIDERS §4: signature v1 covers neither time nor address; a legacy private app's have no other."""
     return {
         "content-type": "application/json",
         "x-hubspot-signature": sha256(key + body).hexdigest(),

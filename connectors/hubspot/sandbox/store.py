@@ -12,11 +12,20 @@ from typing import Any, Final
 from connectors.hubspot.sandbox.answers import Refused, bad_request, invalid, iso, not_found
 from connectors.hubspot.sandbox.definitions import MAX_CUSTOM, MAX_UNIQUE, checked_definition, definition_of
 from connectors.hubspot.sandbox.settings import HubSpotSettings
-from connectors.hubspot.sandbox.types import BUILT_IN, COMPUTED, IDENTIFYING, MODIFIED, definitions, read_only, spelled
+from connectors.hubspot.sandbox.types import (
+    BUILT_IN,
+    COMPUTED,
+    IDENTIFYING,
+    MODIFIED,
+    chosen,
+    definitions,
+    read_only,
+    spelled,
+)
 
-TEXT_LIMIT: Final = 65_536
+TEXT_LIMIT: Final = 65_536  # PROVIDERS §5
 EMAIL: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")
-BIN_MILLISECONDS: Final = 90 * 86_400_000
+BIN_MILLISECONDS: Final = 90 * 86_400_000  # PROVIDERS §3
 
 
 @dataclass(slots=True)
@@ -38,7 +47,7 @@ class Record:
         return self.archived_at is not None
 
     def versions(self, name: str) -> list[dict[str, Any]]:
-        """Every value a property had, newest first."""
+        """Every value a property had, newest first (PROVIDERS §3)."""
         found = [(at, source, changes[name]) for at, source, changes in self.history if name in changes]
         return [{"value": value, "timestamp": iso(at), "sourceType": source} for at, source, value in reversed(found)]
 
@@ -85,18 +94,18 @@ class Table:
         """Make a property (PROVIDERS §2: uniqueness only at creation, at most ten unique ones)."""
         wanted = checked_definition(body, self.groups)
         name = wanted["name"]
-        if name in self.definitions:
+        if name in self.definitions:  # PROVIDERS §2
             code = "Properties.PROPERTY_WITH_NAME_EXISTS"
             raise Refused(409, "OBJECT_ALREADY_EXISTS", f"Property {name} already exists", subCategory=code)
         if name in self._archived_definitions:
             # it comes back as it was: what it is, and that its values are unique, is not up to the body
             self.definitions[name] = self._archived_definitions.pop(name)
             return self.definitions[name]
-        if len(self.definitions) - self._built_in >= MAX_CUSTOM:
+        if len(self.definitions) - self._built_in >= MAX_CUSTOM:  # PROVIDERS §5: 1,000
             raise bad_request(f"at most {MAX_CUSTOM} custom properties are allowed for one type of object")
         if wanted["hasUniqueValue"]:
             if sum(bool(one["hasUniqueValue"]) for one in self.definitions.values()) >= MAX_UNIQUE:
-                raise bad_request(f"at most {MAX_UNIQUE} unique properties are allowed")
+                raise bad_request(f"at most {MAX_UNIQUE} unique properties are allowed")  # PROVIDERS §2: ten
             self._unique[name] = {}
         self.definitions[name] = wanted
         return wanted
@@ -122,7 +131,7 @@ class Table:
 
     def by_unique(self, name: str, value: str) -> Record | None:
         """The object that holds a unique value."""
-        if name not in self._unique or name not in self.definitions:
+        if name not in self._unique or name not in self.definitions:  # PROVIDERS §2: unique ones only
             raise bad_request(f"Unable to perform read by non-unique {self.label} property {name}")
         holder = self._unique[name].get(_normal(name, value))
         return self.records[holder] if holder else None
@@ -162,26 +171,28 @@ class Table:
     def checked(self, properties: object) -> dict[str, str]:
         """Properties of a write, normalised; Refused when HubSpot would."""
         if not isinstance(properties, dict):
-            raise bad_request("Invalid input JSON: properties must be an object")
+            raise bad_request("Invalid input JSON: properties must be an object")  # PROVIDERS §5
         for name, value in properties.items():
             if name not in self.definitions:
-                raise invalid(name, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist')
-            if name in self._read_only:
+                raise invalid(name, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist')  # PROVIDERS §5
+            if name in self._read_only:  # PROVIDERS §5: HubSpot's own to reckon
                 raise invalid(name, "READ_ONLY_VALUE", f'"{name}" is a read only property')
-            if not isinstance(value, str):
+            if not isinstance(value, str):  # PROVIDERS §5: all values are texts
                 raise bad_request(f"Invalid input JSON: the value of {name} must be a string")
-            if len(value) > TEXT_LIMIT:
+            if len(value) > TEXT_LIMIT:  # PROVIDERS §5: 65,536
                 raise invalid(name, "INVALID_LENGTH", f"{name} has more than {TEXT_LIMIT} characters")
         email = _normal("email", properties.get("email", "")) if self.type == "contact" else ""
         if email and not EMAIL.fullmatch(email):
-            raise invalid("email", "INVALID_EMAIL", f"Email address {email} is invalid")
+            raise invalid("email", "INVALID_EMAIL", f"Email address {email} is invalid")  # PROVIDERS §5
         return {name: self.normal(name, value) for name, value in properties.items()}
 
     def normal(self, name: str, value: str) -> str:
         """HubSpot's own spelling: a contact's e-mail is trimmed and lower-cased, numbers and dates have one form."""
         if self.type == "contact":
             value = _normal(name, value)
-        return spelled(name, BUILT_IN[self.type].get(name) or self.definitions[name]["type"], value)
+        if name in BUILT_IN[self.type]:
+            return spelled(name, BUILT_IN[self.type][name], value)
+        return spelled(name, self.definitions[name]["type"], chosen(self.definitions[name], value))
 
     def clash(self, record: Record | None, properties: Mapping[str, str]) -> tuple[str, str] | None:
         """The unique property and the other live object that holds the value wanted for it."""
@@ -226,7 +237,7 @@ class Table:
         return record
 
     def update(self, record: Record, properties: Mapping[str, str], now: int, source: str) -> None:
-        """Every write moves the modification time, whether it changes something or not; no change, no version."""
+        """PROVIDERS §3: every write moves the modification time, also one that changes nothing; which is no version."""
         changed = {name: text for name, text in properties.items() if text != record.properties.get(name, "")}
         for name, held in self._unique.items():
             if name in properties:
@@ -238,7 +249,7 @@ class Table:
         record.modified, record.modified_iso = now, iso(now)
 
     def archive(self, record: Record, now: int) -> None:
-        """Into the recycle bin; unique values are free again."""
+        """Into the recycle bin (PROVIDERS §3); that unique values are free again is the stricter reading."""
         record.archived_at = now
         self._bin.append((now, record.id))
         self._release_all(record)
@@ -293,7 +304,7 @@ class Table:
     # ---- the search index ------------------------------------------------------------------------------
 
     def reindex(self, record: Record, visible_at: float) -> None:
-        """Search will know at `visible_at` what is so now."""
+        """Search will know at `visible_at` what is so now, and nothing archived (PROVIDERS §3)."""
         is_gone = record.is_archived or record.id not in self.records
         known = None if is_gone else Indexed(record.id, dict(record.properties), record.modified)
         self._lagging.append((visible_at, record.id, known))

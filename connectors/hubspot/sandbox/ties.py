@@ -131,10 +131,10 @@ def family_in(given: Mapping[str, Any]) -> tuple[str, str]:
     ids = _ends_in(given)
     kinds = given.get("types")
     if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], dict):
-        raise bad_request("Invalid input JSON: from, to and types must be set")
+        raise bad_request("Invalid input JSON: from, to and types must be set")  # PROVIDERS §5
     kind = kinds[0].get("associationTypeId")
     if kinds[0].get("associationCategory") != "HUBSPOT_DEFINED" or kind not in (PARENT_TO_CHILD, CHILD_TO_PARENT):
-        raise bad_request(f"association type {kind} does not exist between companies")
+        raise bad_request(f"association type {kind} does not exist between companies")  # PROVIDERS §5: 13 and 14
     return ids if kind == CHILD_TO_PARENT else (ids[1], ids[0])
 
 
@@ -142,7 +142,7 @@ def _ends_in(given: Mapping[str, Any]) -> tuple[str, str]:
     ends = [given.get(name) for name in ("from", "to")]
     start, end = [str(one.get("id", "")) if isinstance(one, dict) else "" for one in ends]
     if not (start and end):
-        raise bad_request("Invalid input JSON: from and to must be set")
+        raise bad_request("Invalid input JSON: from and to must be set")  # PROVIDERS §5
     return start, end
 
 

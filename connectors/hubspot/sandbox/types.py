@@ -53,7 +53,7 @@ DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 IDENTIFYING: Final[Mapping[str, tuple[str, ...]]] = {
     "contact": ("email", "firstname", "lastname"),
-    "company": ("name", "domain"),
+    "company": ("name", "domain"),  # PROVIDERS §5
     "invoice": ("hs_currency",),
     "line_item": ("name",),
 }
@@ -70,8 +70,8 @@ KINDS: Final[Mapping[str, str]] = {
     "invoice": "invoice",
     "line_item": "line_item",
 }
-STATUSES: Final = ("draft", "open", "paid", "voided")
-DIGITS: Final = 15
+STATUSES: Final = ("draft", "open", "paid", "voided")  # PROVIDERS §5
+DIGITS: Final = 15  # stricter reading
 _DAY: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -97,7 +97,15 @@ def spelled(name: str, kind: str, value: str) -> str:
         return reading(value)
     except (ValueError, InvalidOperation, OverflowError, InvalidInputError):
         code = _CODES.get(kind, "INVALID_OPTION")
-        raise invalid(name, code, f"{value} was not a valid {kind}") from None
+        raise invalid(name, code, f"{value} was not a valid {kind}") from None  # PROVIDERS §5
+
+
+def chosen(definition: Mapping[str, Any], value: str) -> str:
+    """PROVIDERS §5: an enumeration takes internal values of its options, several with `;` between them."""
+    known = [one["value"] for one in definition.get("options", ())]
+    if definition["type"] == "enumeration" and value and not set(value.split(";")) <= set(known):
+        raise invalid(definition["name"], "INVALID_OPTION", f"{value} was not one of the allowed options: {known}")
+    return value
 
 
 def _number(value: str) -> str:

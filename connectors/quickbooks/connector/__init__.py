@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OF_DOCUMENTS: Final = frozenset({"deposit_account", "default_item", "create_items"})
 """A connection that has one of these settings takes copies of documents."""
+_MONEY: Final = frozenset({"Bank", "Other Current Asset"})
+"""Types of accounts that a payment can be deposited to; into any other it is refused."""
+_INCOME: Final = "Income"
 
 
 class QuickBooksConnector:
@@ -117,10 +120,9 @@ class QuickBooksConnector:
         for entity, named in (("Item", self._items), ("Account", self._accounts)):
             ids = sorted({one for one in named.values() if one.isdecimal()})
             records = await self._reading.select(entity, [f"Id in ({pages.quoted(ids)})"]) if ids else []
-            there = {one["Id"]: bool(one.get("Active")) for one in map(msgspec.json.decode, records)}
+            there = {one["Id"]: one for one in map(msgspec.json.decode, records)}
             for setting, one in named.items():
-                if not there.get(one):
-                    state = "is inactive" if one in there else "is not there"
+                if state := _fault_of(setting, there.get(one)):
                     found.append(
                         f"{setting}: {entity.lower()} {one} {state} in these books; name the id of another one"
                     )
@@ -278,6 +280,17 @@ def item_id(write: Write) -> str:
 
 def _set(config: ConnectionConfig, *names: str) -> dict[str, str]:
     return {name: config.settings[name] for name in names if config.settings.get(name)}
+
+
+def _fault_of(setting: str, there: Mapping[str, Any] | None) -> str:
+    """What is wrong with the item or account of a setting, in these books; "" for nothing."""
+    if there is None:
+        return "is not there"
+    if not there.get("Active"):
+        return "is inactive"
+    kind = there.get("AccountType", "")
+    is_wrong = kind != _INCOME if setting == "income_account" else kind not in _MONEY
+    return f"is of type {kind}" if kind and is_wrong else ""
 
 
 def region_of(config: ConnectionConfig) -> str:

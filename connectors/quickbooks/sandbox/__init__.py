@@ -30,11 +30,11 @@ from core.sandbox.lookalike import Mutation, Outgoing
 
 TOKEN_PATH: Final = "/oauth2/v1/tokens/bearer"  # noqa: S105 - a path
 _REQUEST_ID_MOST: Final = 50
-_BATCH_REQUEST_ID_MOST: Final = 36
-_BATCH_ID_MOST: Final = 10
-_ITEM_CODE: Final = "003001"
-_CDC_DAYS: Final = 30
-_ADDRESS_MOST: Final = 8192
+_BATCH_REQUEST_ID_MOST: Final = 36  # PROVIDERS §2
+_BATCH_ID_MOST: Final = 10  # PROVIDERS §2
+_ITEM_CODE: Final = "003001"  # PROVIDERS §1: spelled otherwise than in a 429
+_CDC_DAYS: Final = 30  # PROVIDERS §3
+_ADDRESS_MOST: Final = 8192  # stricter reading
 __all__ = ["QuickBooksLookAlike", "QuickBooksSettings"]
 Fault = Literal["fault_in_200", "throttled_item"]
 
@@ -197,11 +197,11 @@ class QuickBooksLookAlike:
         url = urlsplit(request.url)
         now = self._clock.now()
         if len(request.url) > _ADDRESS_MOST:
-            return self._answer(414, b"<html>URI Too Long</html>")
+            return self._answer(414, b"<html>URI Too Long</html>")  # stricter reading
         if url.path == TOKEN_PATH and request.method == "POST":
             return self.tokens.respond(request, now)
         if not self.tokens.knows(request.headers.get("authorization", ""), now):
-            return self._unauthorized()
+            return self._unauthorized()  # PROVIDERS §6: an hour
         parts = url.path.strip("/").split("/")
         if parts[:2] != ["v3", "company"] or len(parts) < 4:
             return self._answer(404, b'{"message":"no such resource"}')
@@ -258,17 +258,17 @@ class QuickBooksLookAlike:
     def _changed(self, params: Mapping[str, str]) -> bytes:
         entities = [one.lower() for one in params.get("entities", "").split(",")]
         if not all(one in self._desk.tables for one in entities):
-            raise Refused("2020", "Required param missing", "entities")
+            raise Refused("2020", "Required param missing", "entities")  # PROVIDERS §3: no feed of others
         try:
             since = datetime.fromisoformat(params.get("changedSince", "")).timestamp()
         except ValueError:
-            raise Refused("2020", "Required param missing", "changedSince") from None
-        if since < self._clock.now() - _CDC_DAYS * DAY_SECONDS:
+            raise Refused("2020", "Required param missing", "changedSince") from None  # PROVIDERS §3
+        if since < self._clock.now() - _CDC_DAYS * DAY_SECONDS:  # PROVIDERS §3: thirty days
             raise Refused("4001", "Invalid query", "changedSince is more than 30 days ago")
         return b'"CDCResponse":[{"QueryResponse":[%b]}]' % b",".join(self._desk.changes(entities, since))
 
     def _saved(self, body: Mapping[str, Any], params: Mapping[str, str], key: str | None) -> bytes:
-        if "operation" in params:
+        if "operation" in params:  # PROVIDERS §3: never deleted
             raise Refused("500", "Unsupported Operation", f"Operation {params['operation']} is not supported.")
         return b'"Customer":' + self._customers.encoded(self._save(body, key))
 
@@ -281,7 +281,7 @@ class QuickBooksLookAlike:
 
     def _batched(self, body: Mapping[str, Any], key: str | None) -> bytes:
         items = _batch_items(body, self.settings.batch_most)
-        if key is not None and any(len(item["bId"]) > _BATCH_ID_MOST for item in items):
+        if key is not None and any(len(item["bId"]) > _BATCH_ID_MOST for item in items):  # PROVIDERS §2
             raise Refused("2050", "bId is too long for a batch with a requestid", f"Max:{_BATCH_ID_MOST}")
         # the items of a batch do not see each other (PROVIDERS §1): a query finds nothing that was written beside it
         order = sorted(range(len(items)), key=lambda place: "Query" not in items[place])
@@ -298,7 +298,7 @@ class QuickBooksLookAlike:
     def _batch_answer(self, item: Mapping[str, Any], key: str | None) -> bytes:
         if self._faults["throttled_item"]:
             self._faults["throttled_item"] -= 1
-            raise throttled(_ITEM_CODE)
+            raise throttled(_ITEM_CODE)  # PROVIDERS §1: a 429 inside of a 200
         if "Query" in item:
             self.limits.check_reads(self._clock.now(), _ITEM_CODE)
             found = self._queried(item["Query"])
@@ -306,7 +306,7 @@ class QuickBooksLookAlike:
             return found
         entity = next((one for one in ("Customer", *TRANSACTIONS) if isinstance(item.get(one), dict)), None)
         if item.get("operation") not in {"create", "update"} or entity is None:
-            raise Refused("500", "Unsupported Operation", "Operation is not supported.")
+            raise Refused("500", "Unsupported Operation", "Operation is not supported.")  # PROVIDERS §1
         if entity == "Customer":
             return b'"Customer":' + self._customers.encoded(self._save(item[entity], key))
         return self._desk.saved(entity.lower(), item[entity], {}, key, self._clock.now())
@@ -316,7 +316,7 @@ class QuickBooksLookAlike:
     def _once(self, params: Mapping[str, str], most: int, execute: Any) -> HttpResponse:  # noqa: ANN401
         """The same requestid gives the first answer again, whatever the body (PROVIDERS §2)."""
         key = params.get("requestid")
-        if key is not None and len(key) > most:
+        if key is not None and len(key) > most:  # PROVIDERS §2
             raise Refused("2050", "requestid is too long", f"Max:{most} supported. Supplied length:{len(key)}")
         now, told = self._clock.now(), self.settings
         kept = self._answers.get(key) if key is not None else None
@@ -335,10 +335,10 @@ class QuickBooksLookAlike:
     def _check_realm(self, realm: str) -> None:
         if realm != self.settings.realm_id:
             message = "message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403"
-            raise Refused("3100", message, status=403, kind="AUTHORIZATION")
+            raise Refused("3100", message, status=403, kind="AUTHORIZATION")  # PROVIDERS §6: a token is one company's
 
     def _check_faults(self) -> None:
-        if self._faults["fault_in_200"]:
+        if self._faults["fault_in_200"]:  # PROVIDERS §1: a 200 may carry a Fault
             self._faults["fault_in_200"] -= 1
             raise Refused("10000", "An application error has occurred", status=200, kind="SystemFault")
 
@@ -348,12 +348,13 @@ class QuickBooksLookAlike:
         return self._wrapped(told)
 
     def _wrapped(self, told: bytes) -> HttpResponse:
-        time = stamp(self._clock.now(), grain="milliseconds").encode()
-        return self._answer(200, b'{%b,"time":"%b"}' % (told, time))
+        return self._answer(200, b'{%b,"time":"%b"}' % (told, self._time().encode()))
 
     def _refusal(self, refused: Refused) -> HttpResponse:
-        told = {"Fault": refused.fault, "time": stamp(self._clock.now(), grain="milliseconds")}
-        return self._answer(refused.status, msgspec.json.encode(told))
+        return self._answer(refused.status, msgspec.json.encode({"Fault": refused.fault, "time": self._time()}))
+
+    def _time(self) -> str:
+        return stamp(self._clock.now(), self.settings.time_zone, grain="milliseconds")
 
     def _unauthorized(self) -> HttpResponse:
         error = {
@@ -380,19 +381,19 @@ def _json(body: bytes) -> Mapping[str, Any]:
         # amounts are what was written, never what a float makes of it
         found = json.loads(body, parse_float=Decimal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Refused("500", "Unsupported Operation", "the request is no JSON in UTF-8") from None
+        raise Refused("500", "Unsupported Operation", "the request is no JSON in UTF-8") from None  # stricter reading
     if not isinstance(found, dict):
-        raise Refused("2010", "Request has invalid or unsupported property", "not an object")
+        raise Refused("2010", "Request has invalid or unsupported property", "not an object")  # stricter reading
     return found
 
 
 def _batch_items(body: Mapping[str, Any], most: int) -> list[Mapping[str, Any]]:
     items = body.get("BatchItemRequest")
     if not isinstance(items, list) or not items:
-        raise Refused("2020", "Required param missing", "BatchItemRequest")
-    if len(items) > most:
+        raise Refused("2020", "Required param missing", "BatchItemRequest")  # PROVIDERS §1
+    if len(items) > most:  # PROVIDERS §1: 30, or 10
         raise Refused("1040", "Batch size exceeds allowed limit", f"The batch limit size is {most}")
     ids = [item.get("bId") if isinstance(item, dict) else None for item in items]
-    if not all(isinstance(one, str) and one for one in ids) or len(set(ids)) != len(ids):
+    if not all(isinstance(one, str) and one for one in ids) or len(set(ids)) != len(ids):  # stricter reading
         raise Refused("2010", "Request has invalid or unsupported property", "bId: each item needs one of its own")
     return items

@@ -28,5 +28,5 @@ def preferences(told: QuickBooksSettings) -> bytes:
 
 
 def shown(row: Mapping[str, Any], told: QuickBooksSettings) -> Mapping[str, Any]:
-    """A customer or a document as answers show it: without multicurrency nothing says its currency."""
+    """A customer or a document as answers show it: without multicurrency nothing says its currency (PROVIDERS §5)."""
     return row if told.is_multicurrency else {name: one for name, one in row.items() if name != "CurrencyRef"}

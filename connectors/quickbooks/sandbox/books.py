@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,12 +14,11 @@ import msgspec
 
 from connectors.quickbooks.sandbox import forms
 from connectors.quickbooks.sandbox.about import shown
-from connectors.quickbooks.sandbox.forms import BUSINESS
 from connectors.quickbooks.sandbox.items import Items
 from connectors.quickbooks.sandbox.money import amount_in, encodable, rounded
-from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.rules import BUSINESS, Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
-from connectors.quickbooks.sandbox.store import NOT_FOUND, PACIFIC, Customers, stamp
+from connectors.quickbooks.sandbox.store import NOT_FOUND, Customers, stamp
 
 SALES: Final = ("Invoice", "CreditMemo")
 FORMS: Final = (*SALES, "RefundReceipt")
@@ -60,7 +58,7 @@ class Books:
     def row(self, entity: str, remote_id: str) -> Row:
         """One transaction; a deleted one is not found."""
         if remote_id not in self.rows[entity]:
-            raise Refused("610", "Object Not Found", NOT_FOUND)
+            raise Refused("610", "Object Not Found", NOT_FOUND)  # PROVIDERS §2: gone, or inactive
         return self.rows[entity][remote_id]
 
     def encoded(self, entity: str, remote_id: str) -> bytes:
@@ -68,7 +66,7 @@ class Books:
         return msgspec.json.encode(encodable(shown(self.rows[entity][remote_id], self._settings())))
 
     def balance_of(self, customer: str) -> Decimal:
-        """What a customer owes: open invoices, less what was paid or credited and settles nothing."""
+        """What a customer owes: open invoices, less what was paid or credited and settles nothing (PROVIDERS §5)."""
         mine = [(entity, self.rows[entity][one]) for entity, one in self._of.get(customer, ())]
         owed = sum((row["Balance"] for entity, row in mine if entity == "Invoice"), _ZERO)
         owed -= sum((row["UnappliedAmt"] for entity, row in mine if entity == "Payment"), _ZERO)
@@ -85,10 +83,10 @@ class Books:
         return (str(number) for _, number in sorted(found))
 
     def gone_since(self, entity: str, since: float) -> Iterator[Row]:
-        """What the change feed tells of deleted transactions."""
+        """What the change feed tells of deleted transactions (PROVIDERS §3)."""
         for remote_id, at in self.deleted[entity].items():
             if at >= since:
-                time = {"LastUpdatedTime": stamp(at)}
+                time = {"LastUpdatedTime": stamp(at, self._settings().time_zone)}
                 yield {"domain": "QBO", "status": "Deleted", "Id": remote_id, "MetaData": time}
 
     # ---- writing -------------------------------------------------------------------------------
@@ -100,7 +98,8 @@ class Books:
         told = self._settings()
         told = replace(told, takes_told_tax=True) if by_person else told
         row = forms.accepted(entity, body, told)
-        row.setdefault("TxnDate", datetime.fromtimestamp(now, PACIFIC).date().isoformat())
+        time = stamp(now, told.time_zone)
+        row.setdefault("TxnDate", time[:10])
         self._check_open(row)
         row["CurrencyRef"] = {"value": self._currency(row)}
         if entity in FORMS:
@@ -116,7 +115,7 @@ class Books:
             row |= self._payment(row, None)
         if entity in {"Payment", "RefundReceipt"}:
             row.setdefault("DepositToAccountRef", {"value": "4"})
-        time = stamp(now)
+            self._account(row)
         self.rows[entity][remote_id] = {
             **row,
             "domain": "QBO",
@@ -133,7 +132,7 @@ class Books:
         return remote_id
 
     def update(self, entity: str, body: Mapping[str, Any], now: float, *, by_person: bool = False) -> str:
-        """Sparse or full, behind the SyncToken lock; lists are replaced whole."""
+        """Sparse or full, behind the SyncToken lock; lists are replaced whole (PROVIDERS §2)."""
         row = self._locked(entity, body)
         told = self._settings()
         told = replace(told, takes_told_tax=True) if by_person else told
@@ -142,6 +141,7 @@ class Books:
         after = {**kept, **changes}
         self._check_open(row)
         self._check_open(after)
+        # PROVIDERS §5: a currency is for ever
         if self._currency(after) != row["CurrencyRef"]["value"] or after["CustomerRef"] != row["CustomerRef"]:
             raise Refused("6000", BUSINESS, "CustomerRef and CurrencyRef cannot be changed", element="CustomerRef")
         if entity in FORMS:
@@ -150,18 +150,19 @@ class Books:
             after |= forms.computed(after, told, self.items.check)
             settled = row["TotalAmt"] - row.get("Deposit", _ZERO) - _open(row) if entity in SALES else _ZERO
             if after["TotalAmt"] < settled:
-                raise Refused("6000", BUSINESS, "Line: less than what is paid", element="Line")
+                raise Refused("6000", BUSINESS, "Line: less than what is paid", element="Line")  # stricter reading
             after |= self._deposit(after, settled=settled)
         else:
+            self._account(after)
             after |= self._payment(after, row)
         self._changed(entity, row, after, now)
         return str(row["Id"])
 
     def void(self, entity: str, body: Mapping[str, Any], now: float) -> str:
-        """Amounts become zero, the transaction stays; an invoice with payments is refused."""
+        """Amounts become zero, the transaction stays (PROVIDERS §5); an invoice with payments is refused."""
         row = self._locked(entity, body)
         self._check_open(row)
-        if entity in SALES and any(self._linking(entity, row["Id"])):
+        if entity in SALES and any(self._linking(entity, row["Id"])):  # stricter reading
             raise Refused("6000", BUSINESS, "The transaction has payments or credits applied to it")
         note = f"{VOIDED} - {row['PrivateNote']}" if row.get("PrivateNote") else VOIDED
         after: Row = {"PrivateNote": note if self._settings().keeps_voided_note else VOIDED, "TotalAmt": _ZERO}
@@ -203,30 +204,30 @@ class Books:
     def _locked(self, entity: str, body: Mapping[str, Any]) -> Row:
         row = self.row(entity, str(body.get("Id", "")))
         if "SyncToken" not in body:
-            raise Refused("2020", _MISSING, "SyncToken")
+            raise Refused("2020", _MISSING, "SyncToken")  # PROVIDERS §2: the lock
         if body["SyncToken"] != row["SyncToken"]:
-            raise Refused("5010", "Stale Object Error", _STALE)
+            raise Refused("5010", "Stale Object Error", _STALE)  # PROVIDERS §2: the lock
         return row
 
     def _check_open(self, row: Mapping[str, Any]) -> None:
         told = self._settings()
         through = None if told.closing_only_warns else told.books_closed_through
-        if through is not None and row["TxnDate"] <= through:
+        if through is not None and row["TxnDate"] <= through:  # PROVIDERS §2: a closed period
             raise Refused("6210", "Account Period Closed, Cannot Update Through Services API", _CLOSED)
 
     def _currency(self, row: Mapping[str, Any]) -> str:
         customer_id = row.get("CustomerRef", {}).get("value", "")
         if not customer_id:
-            raise Refused("2020", _MISSING, "CustomerRef")
+            raise Refused("2020", _MISSING, "CustomerRef")  # PROVIDERS §5: one is asked for
         customer = self._customers.rows.get(customer_id)
-        if customer is None:
+        if customer is None:  # PROVIDERS §5
             raise Refused("2500", "Invalid Reference Id", f"CustomerRef: Names element id {customer_id} not found")
         if not customer["Active"]:
-            raise Refused("610", "Object Not Found", NOT_FOUND)
+            raise Refused("610", "Object Not Found", NOT_FOUND)  # PROVIDERS §2: inactive
         told = self._settings()
         currency: str = row.get("CurrencyRef", {}).get("value") or told.home_currency
         theirs = customer["CurrencyRef"]["value"]
-        if currency != theirs:
+        if currency != theirs:  # PROVIDERS §5: the customer's own
             raise Refused("6000", BUSINESS, f"CurrencyRef: the customer's currency is {theirs}", element="CurrencyRef")
         return currency
 
@@ -241,7 +242,7 @@ class Books:
         for entity in FORMS:
             for other in self.rows[entity].values():
                 if other.get("DocNumber") == number and not allows_twin:
-                    raise Refused(
+                    raise Refused(  # PROVIDERS §2: named with its holder
                         "6140",
                         "Duplicate Document Number Error",
                         "Duplicate Document Number Error : You must specify a different number. This number has "
@@ -254,9 +255,12 @@ class Books:
         return {"AllowOnlineCreditCardPayment": takes, "AllowOnlineACHPayment": takes}
 
     def _account(self, row: Row) -> None:
-        account = row.get("DepositToAccountRef", {}).get("value", "4")
-        if account not in self._settings().accounts:
+        """PROVIDERS §5: a bank, or another current asset; the code of any other kind is not documented."""
+        account, told = row.get("DepositToAccountRef", {}).get("value", "4"), self._settings()
+        if account not in told.accounts:
             raise Refused("2500", "Invalid Reference Id", f"DepositToAccountRef: element id {account} not found")
+        if account in told.income_accounts:
+            raise Refused("6000", BUSINESS, "DepositToAccountRef: no bank", element="DepositToAccountRef")
 
     def _deposit(self, row: Row, *, settled: Decimal) -> Row:
         """What was paid at the sale itself: part of the invoice, less is due by it, and no payment tells of it."""
@@ -264,7 +268,7 @@ class Books:
         if deposit is None:
             return {}
         self._account(row)
-        if not _ZERO <= deposit <= row["TotalAmt"] - settled:
+        if not _ZERO <= deposit <= row["TotalAmt"] - settled:  # stricter reading
             raise Refused("6000", BUSINESS, "Deposit: more than is due, or less than 0", element="Deposit")
         return {"Deposit": rounded(deposit)}
 
@@ -272,27 +276,27 @@ class Books:
         """Judge a payment's lines against what is open, its own earlier ones given back."""
         total = amount_in(row, "TotalAmt")
         if total is None:
-            raise Refused("2020", _MISSING, "TotalAmt")
-        self._account(row)
+            raise Refused("2020", _MISSING, "TotalAmt")  # PROVIDERS §5
         lines = [_payment_line(line) for line in row.get("Line", [])]
         settles = self._settles({"Line": lines})
         given_back = self._settles(before) if before else {}
         for (entity, remote_id), amount in settles.items():
             other = self.rows[entity].get(remote_id)
-            if other is None:
+            if other is None:  # PROVIDERS §5
                 raise Refused("2500", "Invalid Reference Id", f"LinkedTxn: {entity} element id {remote_id} not found")
+            # PROVIDERS §5: its own, or below it
             if row["CustomerRef"]["value"] not in self._customers.payers_of(other["CustomerRef"]["value"]):
                 raise Refused("6000", BUSINESS, "LinkedTxn: a transaction of another customer", element="LinkedTxn")
-            if amount > _open(other) + given_back.get((entity, remote_id), _ZERO):
+            if amount > _open(other) + given_back.get((entity, remote_id), _ZERO):  # PROVIDERS §5
                 raise Refused("6000", BUSINESS, "LinkedTxn: more than its open balance", element="LinkedTxn")
         owed = sum((amount for (entity, _), amount in settles.items() if entity == "Invoice"), _ZERO)
         credit = sum((amount for (entity, _), amount in settles.items() if entity == "CreditMemo"), _ZERO)
-        if total < 0 or credit > owed or owed - credit > total:
+        if total < 0 or credit > owed or owed - credit > total:  # PROVIDERS §5: the rest is unapplied
             raise Refused("6000", BUSINESS, "Line: the lines are more than the payment", element="Line")
         return {"Line": lines, "TotalAmt": total, "UnappliedAmt": total - owed + credit}
 
     def follow(self, survivor: str, absorbed: str) -> None:
-        """The absorbed one's is the survivor's. That it counts as changed is not documented, and it does not."""
+        """PROVIDERS §3: what the absorbed one had is the survivor's. Whether that changes it is not told: no."""
         for entity, remote_id in self._of.pop(absorbed, {}):
             self.rows[entity][remote_id]["CustomerRef"] = {"value": survivor}
             self._of.setdefault(survivor, {})[entity, remote_id] = None
@@ -352,7 +356,7 @@ class Books:
 
     def _bump(self, entity: str, row: Row, now: float) -> None:
         row["SyncToken"] = str(int(row["SyncToken"]) + 1)
-        row["MetaData"] = {**row["MetaData"], "LastUpdatedTime": stamp(now)}
+        row["MetaData"] = {**row["MetaData"], "LastUpdatedTime": stamp(now, self._settings().time_zone)}
         self._seconds[entity, row["Id"]] = int(now)
 
     def _linking(self, entity: str, remote_id: str) -> Iterator[Row]:
@@ -373,12 +377,12 @@ def _links(line: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _payment_line(line: object) -> Row:
     if not isinstance(line, dict):
-        raise Refused("2010", "Request has invalid or unsupported property", "Line")
+        raise Refused("2010", "Request has invalid or unsupported property", "Line")  # PROVIDERS §5
     amount, linked = amount_in(line, "Amount"), line.get("LinkedTxn")
     if amount is None or amount <= 0:
-        raise Refused("2020", _MISSING, "Line.Amount")
+        raise Refused("2020", _MISSING, "Line.Amount")  # PROVIDERS §5
     if not isinstance(linked, list) or len(linked) != 1 or linked[0].get("TxnType") not in SALES:
-        raise Refused("2020", _MISSING, "Line.LinkedTxn")
+        raise Refused("2020", _MISSING, "Line.LinkedTxn")  # PROVIDERS §5: invoices and credit memos
     return {"Amount": amount, "LinkedTxn": [{"TxnId": linked[0].get("TxnId"), "TxnType": linked[0]["TxnType"]}]}
 
 

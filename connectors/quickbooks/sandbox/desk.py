@@ -13,9 +13,9 @@ from connectors.quickbooks.sandbox.rules import Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import Customers
 
-CDC_MOST: Final = 1000
+CDC_MOST: Final = 1000  # PROVIDERS §1, §3
 _NAMES: Final = {one.lower(): one for one in ("Customer", "Item", "Account", *TRANSACTIONS)}
-_ALLOWS_TWIN: Final = "allowduplicatedocnum"
+_ALLOWS_TWIN: Final = "allowduplicatedocnum"  # PROVIDERS §2
 
 Record = Callable[[str, str, str, str | None], None]
 """Told of every write: action, entity, id, requestid."""
@@ -66,8 +66,12 @@ class _Accounts:
 
     @property
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        accounts = sorted(self._settings().accounts)
-        return {one: {"Id": one, "Name": f"Account {one}", "Active": True} for one in accounts}
+        told = self._settings()
+        kinds = {one: "Income" if one in told.income_accounts else "Bank" for one in sorted(told.accounts)}
+        return {
+            one: {"Id": one, "Name": f"Account {one}", "Active": True, "AccountType": kind}
+            for one, kind in kinds.items()
+        }
 
     def encoded(self, remote_id: str) -> bytes:
         return msgspec.json.encode(self.rows[remote_id])

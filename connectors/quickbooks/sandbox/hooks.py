@@ -53,7 +53,7 @@ class Hooks:
         self._flight: _Flight | None = None
 
     def emit(self, operation: str, remote_id: str, now: float, *, absorbed: str = "", entity: str = "Customer") -> None:
-        """Queue one event; own writes of the app echo like everyone's."""
+        """Queue one event (PROVIDERS §4); own writes of the app echo like everyone's."""
         if self._settings().webhook_url is None:
             return
         event = {
@@ -65,12 +65,13 @@ class Hooks:
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z"),
             "intuitentityid": remote_id,
             "intuitaccountid": self._settings().realm_id,
+            # PROVIDERS §4: it may be blank
             "data": {"deletedid": absorbed} if absorbed and self._settings().is_webhook_data_filled else {},
         }
         self._waiting.append(event)
 
     def due(self, now: float) -> Sequence[Outgoing]:
-        """The delivery to make now, if any: one at a time (head-of-line)."""
+        """The delivery to make now, if any: one at a time, later ones are held (PROVIDERS §4)."""
         told = self._settings()
         if told.webhook_url is None:
             return ()
@@ -104,7 +105,7 @@ class Hooks:
         flight.is_under_way = False
 
     def signature(self, body: bytes) -> str:
-        """What Intuit puts into the header."""
+        """What Intuit puts into the header: no time is in it (PROVIDERS §4)."""
         return b64encode(hmac.new(self._settings().verifier_token.encode(), body, hashlib.sha256).digest()).decode()
 
     def _body(self, events: list[dict[str, Any]]) -> bytes:

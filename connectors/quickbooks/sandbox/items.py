@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.quickbooks.sandbox.rules import Refused, text_in, unsupported
+from connectors.quickbooks.sandbox.rules import BUSINESS, Refused, text_in, unsupported
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from connectors.quickbooks.sandbox.store import NOT_FOUND, stamp
 
@@ -34,16 +34,16 @@ class Items:
         """Refuse an item that no line can be sold on."""
         row = self.rows.get(remote_id)
         if row is None:
-            raise Refused(
+            raise Refused(  # PROVIDERS §5
                 "2500", "Invalid Reference Id", f"Invalid Reference Id : Item element id {remote_id} not found"
             )
         if not row["Active"]:
-            raise Refused("610", "Object Not Found", NOT_FOUND)
+            raise Refused("610", "Object Not Found", NOT_FOUND)  # PROVIDERS §2: inactive
 
     def row(self, remote_id: str) -> dict[str, Any]:
         """One item, active or not."""
         if remote_id not in self.rows:
-            raise Refused("610", "Object Not Found", NOT_FOUND)
+            raise Refused("610", "Object Not Found", NOT_FOUND)  # PROVIDERS §2
         return self.rows[remote_id]
 
     def encoded(self, remote_id: str) -> bytes:
@@ -60,23 +60,25 @@ class Items:
 
     def create(self, body: Mapping[str, Any], now: float) -> str:
         """Create through the API."""
-        if not body.keys() <= {"Name", "Type", "IncomeAccountRef", "Description", "sparse"}:
+        if not body.keys() <= {"Name", "Type", "IncomeAccountRef", "Description", "sparse"}:  # PROVIDERS §5
             raise unsupported(next(iter(body.keys() - {"Name", "Type", "IncomeAccountRef", "Description", "sparse"})))
         name = text_in("Name", body.get("Name", ""), _NAME, is_us=self._settings().country == "US", is_strict=True)
         account = body.get("IncomeAccountRef")
-        if not name or not isinstance(account, dict) or body.get("Type") not in _KINDS:
+        if not name or not isinstance(account, dict) or body.get("Type") not in _KINDS:  # PROVIDERS §5
             raise Refused("2020", "Required param missing, need to supply the required value for the API", "Item")
         if account.get("value") not in self._settings().accounts:
-            raise Refused(
+            raise Refused(  # PROVIDERS §5
                 "2500", "Invalid Reference Id", f"IncomeAccountRef: element id {account.get('value')} not found"
             )
-        if any(one["Name"].casefold() == name.casefold() for one in self.rows.values()):
+        if account["value"] not in self._settings().income_accounts:  # PROVIDERS §5: what it earns for
+            raise Refused("6000", BUSINESS, "IncomeAccountRef: no income", element="IncomeAccountRef")
+        if any(one["Name"].casefold() == name.casefold() for one in self.rows.values()):  # PROVIDERS §5
             raise Refused("6240", "Duplicate Name Exists Error", "The name supplied already exists. : null")
         return self.add(name, account["value"], now)
 
     def add(self, name: str, account: str, now: float) -> str:
         """Store a service."""
-        remote_id = str(len(self.rows) + 1)
+        remote_id, time = str(len(self.rows) + 1), stamp(now, self._settings().time_zone)
         self.rows[remote_id] = {
             "Id": remote_id,
             "Name": name,
@@ -85,7 +87,7 @@ class Items:
             "Active": True,
             "IncomeAccountRef": {"value": account},
             "SyncToken": "0",
-            "MetaData": {"CreateTime": stamp(now), "LastUpdatedTime": stamp(now)},
+            "MetaData": {"CreateTime": time, "LastUpdatedTime": time},
             "domain": "QBO",
             "sparse": False,
         }

@@ -28,9 +28,9 @@ def amount_in(holder: Mapping[str, Any], name: str, *, places: int = 5) -> Decim
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise unsupported(name)
+        raise unsupported(name)  # stricter reading: a text is no number
     found = Decimal(value)
-    if abs(found) >= _MOST or found != found.quantize(Decimal(1).scaleb(-places)):
+    if abs(found) >= _MOST or found != found.quantize(Decimal(1).scaleb(-places)):  # PROVIDERS §5: 10.5 digits
         raise Refused("2040", "Invalid Number", f"{name} : {value} is out of range", element=name)
     return found
 

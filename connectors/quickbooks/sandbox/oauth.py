@@ -13,8 +13,8 @@ from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 from core.ports import HttpRequest, HttpResponse
 
 DAY_SECONDS = 86_400.0
-_REFRESH_SECONDS = 100 * DAY_SECONDS
-_CONSENT_SECONDS = 5 * 365 * DAY_SECONDS
+_REFRESH_SECONDS = 100 * DAY_SECONDS  # PROVIDERS §6
+_CONSENT_SECONDS = 5 * 365 * DAY_SECONDS  # PROVIDERS §6
 """However often its tokens rotate, a consent ends after five years."""
 
 
@@ -68,7 +68,9 @@ class TokenDesk:
         return _answer(400, {"error": "unsupported_grant_type"})
 
     def _refreshed(self, token: str, now: float) -> HttpResponse:
-        if min(self._refresh.get(token, 0.0), self._consent_until) <= now:
+        if (
+            min(self._refresh.get(token, 0.0), self._consent_until) <= now
+        ):  # PROVIDERS §6: unused, rotated away, or ended
             description = "Incorrect or invalid refresh token"
             return _answer(400, {"error": "invalid_grant", "error_description": description})
         told = self._settings()

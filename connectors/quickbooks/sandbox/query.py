@@ -36,12 +36,12 @@ _COLUMNS: Final = {
     "creditmemo": "Id DocNumber TxnDate TotalAmt Balance CustomerRef".split(),
     "refundreceipt": "Id DocNumber TxnDate TotalAmt CustomerRef".split(),
 }
-"""What a query can ask for. A private note is in none of them."""
+"""What a query can ask for (PROVIDERS §3). A private note is in none of them."""
 _PLAIN: Final = {name.lower(): name for columns in _COLUMNS.values() for name in columns}
 _LISTED: Final = frozenset({"customer", "item", "account"})
 """Entities that are never deleted, only made inactive."""
-_DEFAULT_PAGE: Final = 100
-_MOST: Final = 1000
+_DEFAULT_PAGE: Final = 100  # PROVIDERS §1
+_MOST: Final = 1000  # PROVIDERS §1
 
 
 class Table(Protocol):
@@ -142,12 +142,13 @@ class _Parser:
         self._expect("from")
         query.entity = self._entity = self._next().lower()
         if query.entity not in _COLUMNS:
-            raise self._refuse()
+            raise self._refuse()  # PROVIDERS §3
         if self._accept("where"):
             query.conditions.append(self._condition())
             while self._accept("and"):
                 query.conditions.append(self._condition())
         self._tail(query)
+        # PROVIDERS §3: inactive ones are hidden unless asked for
         if query.entity in _LISTED and not any(condition.name == "active" for condition in query.conditions):
             query.conditions.append(Condition("active", "=", value=True))
         return query
@@ -162,15 +163,15 @@ class _Parser:
         if self._accept("maxresults"):
             query.most = self._number()
         if self._at < len(self._tokens):
-            raise self._refuse()
-        if query.start < 1 or not 1 <= query.most <= _MOST:
+            raise self._refuse()  # PROVIDERS §3: no OR, no join
+        if query.start < 1 or not 1 <= query.most <= _MOST:  # PROVIDERS §1: 1,000 in a page
             raise Refused("4001", "Invalid query", f"QueryValidationError: maxresults is at most {_MOST}")
 
     def _condition(self) -> Condition:
         name = self._name()
         sign = self._next().lower()
         if sign not in _COMPARE:
-            raise self._refuse()
+            raise self._refuse()  # PROVIDERS §3
         if sign != "in":
             return Condition(name, sign, self._literal(name))
         self._expect("(")
@@ -185,7 +186,7 @@ class _Parser:
         name = token.lower()
         columns = {one.lower() for one in _COLUMNS[self._entity]} | {_UPDATED, "metadata.createtime"}
         if name not in columns and (self._entity != "customer" or name not in _NESTED):
-            raise Refused(
+            raise Refused(  # PROVIDERS §3
                 "4001", "Invalid query", f"QueryValidationError: Property {token} not found for Entity {self._entity}"
             )
         return name
@@ -195,7 +196,7 @@ class _Parser:
         if name == "active" and token.lower() in {"true", "false"}:
             return token.lower() == "true"
         if not token.startswith("'"):
-            raise self._refuse()
+            raise self._refuse()  # PROVIDERS §3: all in quotes
         text = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
         if name in {"totalamt", "balance"}:
             return self._amount(text)
@@ -204,23 +205,23 @@ class _Parser:
         try:
             return datetime.fromisoformat(text).timestamp()
         except ValueError:
-            raise self._refuse() from None
+            raise self._refuse() from None  # PROVIDERS §3
 
     def _amount(self, text: str) -> Decimal:
         try:
             return Decimal(text)
         except InvalidOperation:
-            raise self._refuse() from None
+            raise self._refuse() from None  # PROVIDERS §3
 
     def _number(self) -> int:
         token = self._next()
         if not token.isdigit():
-            raise self._refuse()
+            raise self._refuse()  # PROVIDERS §3
         return int(token)
 
     def _next(self) -> str:
         if self._at >= len(self._tokens):
-            raise self._refuse()
+            raise self._refuse()  # PROVIDERS §3
         self._at += 1
         return self._tokens[self._at - 1]
 
@@ -232,7 +233,7 @@ class _Parser:
 
     def _expect(self, word: str) -> bool:
         if not self._accept(word):
-            raise self._refuse()
+            raise self._refuse()  # PROVIDERS §3: no projection
         return True
 
     def _split(self, text: str) -> list[str]:
@@ -242,7 +243,7 @@ class _Parser:
         while text[at:].strip():
             match = _TOKEN.match(text, at)
             if match is None:
-                raise self._refuse()
+                raise self._refuse()  # PROVIDERS §3: quotes are escaped
             tokens.append(match[1])
             at = match.end()
         return tokens

@@ -18,6 +18,8 @@ class QuickBooksSettings:
     company_name: str = "Sandbox Books"
     country: str = "US"
     home_currency: str = "USD"
+    time_zone: str = "America/Los_Angeles"
+    """In which times are told and days begin. Whether it is Intuit's or the company's own is not documented."""
     is_multicurrency: bool = True
     """Without it no customer and no document says its currency, and another one than `home_currency` is refused."""
     client_id: str = "sandbox-client"
@@ -55,6 +57,8 @@ class QuickBooksSettings:
     tax_rates: tuple[tuple[str, str], ...] = (("TAX", "8.25"), ("NON", "0"), ("5", "19"), ("7", "7"), ("2", "0"))
     """Tax code and its percents; US companies know TAX and NON, the others know the others."""
     accounts: frozenset[str] = frozenset({"4", "35", "79"})
+    income_accounts: frozenset[str] = frozenset({"79"})
+    """Those of `accounts` that sales are posted to; all others are banks or other current assets (PROVIDERS §5)."""
     tells_newest_changes: bool = False
     """Which of more than 1,000 changes the change feed tells: the newest or the oldest of an entity. Not documented."""
     webhook_url: str | None = None

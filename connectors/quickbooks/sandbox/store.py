@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from connectors.quickbooks.sandbox import rules
 from connectors.quickbooks.sandbox.about import shown
-from connectors.quickbooks.sandbox.rules import Refused
+from connectors.quickbooks.sandbox.rules import BUSINESS, Refused
 from connectors.quickbooks.sandbox.settings import QuickBooksSettings
 
-PACIFIC: Final = timezone(timedelta(hours=-8))
-"""Intuit's own clock shows in every time, whatever the company's zone."""
-_SUFFIX: Final = " (deleted)"
+_SUFFIX: Final = " (deleted)"  # PROVIDERS §3
 _ZERO: Final = Decimal(0)
 LEVELS: Final = 4
 """Levels of sub-customers below a top-level customer (PROVIDERS §5)."""
 _COMPUTED: Final = ("domain", "sparse", "Id", "SyncToken", "MetaData", "Balance", "BalanceWithJobs", "CurrencyRef")
-_BUSINESS: Final = "A business validation error has occurred while processing your request"
 NOT_FOUND: Final = (
     "Object Not Found : Something you're trying to use has been made inactive. "
     "Check the fields with accounts, customers, items, vendors or employees."
 )
 
 
-def stamp(now: float, *, grain: str = "seconds") -> str:
-    """Spell a time as QuickBooks does."""
-    return datetime.fromtimestamp(now, PACIFIC).isoformat(timespec=grain)
+def stamp(now: float, zone: str, *, grain: str = "seconds") -> str:
+    """Spell a time as QuickBooks does: with the offset of the day, which summer moves by an hour."""
+    return datetime.fromtimestamp(now, ZoneInfo(zone)).isoformat(timespec=grain)
 
 
 def _nothing(_remote_id: str) -> Decimal:
@@ -65,7 +63,7 @@ class Customers:
     def row(self, remote_id: str) -> dict[str, Any]:
         """One customer, active or not; one that was merged away is not found any more."""
         if remote_id not in self.rows:
-            raise Refused("610", "Object Not Found", NOT_FOUND)
+            raise Refused("610", "Object Not Found", NOT_FOUND)  # PROVIDERS §3: merged away
         return self.rows[remote_id]
 
     def encoded(self, remote_id: str) -> bytes:
@@ -74,7 +72,7 @@ class Customers:
         with_jobs = owed + sum(map(self.owes, self._children.get(remote_id, ())), _ZERO)
         if owed or with_jobs:
             balances = {"Balance": float(owed), "BalanceWithJobs": float(with_jobs)}
-            return msgspec.json.encode(_masked({**self.rows[remote_id], **balances}))
+            return msgspec.json.encode(shown(_masked({**self.rows[remote_id], **balances}), self._settings()))
         if remote_id not in self._encoded:
             self._encoded[remote_id] = msgspec.json.encode(shown(_masked(self.rows[remote_id]), self._settings()))
         return self._encoded[remote_id]
@@ -100,17 +98,17 @@ class Customers:
         told = self._settings()
         currency = attributes.get("CurrencyRef", {}).get("value", told.home_currency)
         if currency != told.home_currency and not told.is_multicurrency:
-            raise Refused("6000", _BUSINESS, "CurrencyRef: multicurrency is not enabled")
+            raise Refused("6000", BUSINESS, "CurrencyRef: multicurrency is not enabled")  # PROVIDERS §5
         self.check_parent(None, attributes)
         return self.add({**attributes, "DisplayName": name, "CurrencyRef": {"value": currency}}, now)
 
     def update(self, body: Mapping[str, Any], now: float) -> str:
         """Sparse or full update through the API, behind the SyncToken lock (PROVIDERS §2)."""
         row = self.row(str(body["Id"]))
-        if "SyncToken" not in body:
+        if "SyncToken" not in body:  # PROVIDERS §2: the lock
             raise Refused("2020", "Required param missing, need to supply the required value for the API", "SyncToken")
         if body["SyncToken"] != row["SyncToken"]:
-            raise Refused(
+            raise Refused(  # PROVIDERS §2: the lock
                 "5010",
                 "Stale Object Error",
                 "Stale Object Error : You and someone else were working on this at the same time.",
@@ -118,7 +116,7 @@ class Customers:
         attributes = rules.accepted(body, is_us=self._settings().country == "US")
         currency = attributes.pop("CurrencyRef", {}).get("value")
         if currency and currency != row["CurrencyRef"]["value"]:
-            raise Refused("6000", _BUSINESS, "CurrencyRef cannot be changed")
+            raise Refused("6000", BUSINESS, "CurrencyRef cannot be changed")  # PROVIDERS §5: for ever
         if not body.get("sparse"):
             attributes = self._replaced(row, attributes)
         name = attributes.get("DisplayName")
@@ -132,7 +130,7 @@ class Customers:
         """Store a new customer with all that QuickBooks computes."""
         self._last_id += 1
         remote_id = str(self._last_id)
-        time = stamp(now)
+        time = stamp(now, self._settings().time_zone)
         row: dict[str, Any] = {
             "Taxable": True,
             "Job": False,
@@ -165,7 +163,7 @@ class Customers:
         name = attributes.get("DisplayName") or old_name
         for attribute, value in attributes.items():
             if attribute in {"DisplayName", "PrintOnCheckName"} and not value:
-                continue  # these two cannot be removed
+                continue  # PROVIDERS §5: these two cannot be removed
             if value in ("", {}):
                 row.pop(attribute, None)
             else:
@@ -176,7 +174,7 @@ class Customers:
         self._rename(row, name)
         self._hang(row, old_parent)
         row["SyncToken"] = str(int(row["SyncToken"]) + 1)
-        row["MetaData"] = {**row["MetaData"], "LastUpdatedTime": stamp(now)}
+        row["MetaData"] = {**row["MetaData"], "LastUpdatedTime": stamp(now, self._settings().time_zone)}
         self._touched(row, now)
 
     def absorb(self, survivor: str, absorbed: str, now: float) -> None:
@@ -223,22 +221,22 @@ class Customers:
             return
         known = row or {}
         parent_id = (attributes["ParentRef"] if "ParentRef" in attributes else known.get("ParentRef", {})).get("value")
-        if bool(attributes.get("Job", known.get("Job", False))) != bool(parent_id):
-            raise Refused("6000", _BUSINESS, "ParentRef and Job: one needs the other", element="ParentRef")
+        if bool(attributes.get("Job", known.get("Job", False))) != bool(parent_id):  # stricter reading
+            raise Refused("6000", BUSINESS, "ParentRef and Job: one needs the other", element="ParentRef")
         if not parent_id or parent_id == known.get("ParentRef", {}).get("value"):
             return
         parent = self.rows.get(parent_id)
         if parent is not None and not parent["Active"]:
-            raise Refused("610", "Object Not Found", NOT_FOUND)
-        if parent is None:
+            raise Refused("610", "Object Not Found", NOT_FOUND)  # PROVIDERS §2: inactive
+        if parent is None:  # PROVIDERS §5
             raise Refused("2500", "Invalid Reference Id", f"ParentRef: Names element id {parent_id} not found")
         above = self._above(parent)
-        if row is not None and row["Id"] in {parent_id, *above}:
-            raise Refused("6000", _BUSINESS, "ParentRef: a customer cannot be its own parent", element="ParentRef")
+        if row is not None and row["Id"] in {parent_id, *above}:  # stricter reading
+            raise Refused("6000", BUSINESS, "ParentRef: a customer cannot be its own parent", element="ParentRef")
         height = self._height(row["Id"]) if row is not None else 0
         if len(above) + 1 + height > LEVELS:
-            raise Refused(
-                "6000", _BUSINESS, f"ParentRef: at most {LEVELS} levels of sub-customers", element="ParentRef"
+            raise Refused(  # PROVIDERS §5: four levels
+                "6000", BUSINESS, f"ParentRef: at most {LEVELS} levels of sub-customers", element="ParentRef"
             )
 
     def _above(self, row: Mapping[str, Any]) -> list[str]:
@@ -252,7 +250,7 @@ class Customers:
         return max((1 + self._height(one) for one in self._children.get(remote_id, ())), default=0)
 
     def _replaced(self, row: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
-        # a full update blanks what it leaves out
+        # PROVIDERS §2: a full update blanks what it leaves out
         rules.name_in(attributes)
         written = [*rules.TEXTS, *rules.OBJECTS, *rules.SWITCHES]
         left_out = [name for name in written if name in row and name not in attributes and name not in _COMPUTED]

@@ -117,7 +117,7 @@ class StripeLookAlike:
         parts = urlsplit(request.url)
         caller = caller_of(request.headers, self.settings)
         endpoint, remote_id = endpoint_of(request.method, parts.path)
-        if endpoint not in self._reads and endpoint not in self._writes:
+        if endpoint not in self._reads and endpoint not in self._writes:  # stricter reading
             raise RefusedError(f"Unrecognized request URL ({request.method}: {parts.path}).", status=404)
         permit(permission_of(request.method, parts.path), self._account.id, self.settings)
         if self.settings.enforce_limits:
@@ -217,4 +217,4 @@ def _text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        raise RefusedError("Invalid request: the body is no UTF-8") from error
+        raise RefusedError("Invalid request: the body is no UTF-8") from error  # PROVIDERS §5: forms in UTF-8

@@ -43,7 +43,7 @@ class Cash:
         known(form, frozenset({"expand"}))
         thing = self._treasury.things[name].get(remote_id)
         if thing is None:
-            raise no_such(name, remote_id, "id", 404)
+            raise no_such(name, remote_id, "id", 404)  # PROVIDERS §3
         return self._response(200, self._shown(thing, form, ""))
 
     def listed(self, name: str, form: Form, _: str) -> HttpResponse:
@@ -67,8 +67,8 @@ class Cash:
     def _must_be_automatic(self, payout: str) -> None:
         found = self._treasury.things["payout"].get(payout)
         if found is None:
-            raise no_such("payout", payout, "payout", 400)
-        if not found["automatic"]:
+            raise no_such("payout", payout, "payout", 400)  # PROVIDERS §3
+        if not found["automatic"]:  # PROVIDERS §5
             # https://docs.stripe.com/payouts/reconciliation: what a person sends is not tied to transactions
             raise RefusedError("Balance transaction history can only be filtered on automatic transfers, not manual.")
 

@@ -30,13 +30,13 @@ def note_in(ledger: Ledger, form: Form) -> tuple[Thing, list[Thing]]:
             raise RefusedError(f"This look-alike does not model {param}", param=param)
     invoice = ledger.get("invoice", form.get("invoice"), "invoice", 400)
     if form.get("reason", "") not in ("", *_REASONS):
-        raise RefusedError("Invalid reason: must be one of " + ", ".join(_REASONS), param="reason")
-    if form.get("email_type", "credit_note") not in ("credit_note", "none"):
+        raise RefusedError("Invalid reason: must be one of " + ", ".join(_REASONS), param="reason")  # PROVIDERS §5
+    if form.get("email_type", "credit_note") not in ("credit_note", "none"):  # PROVIDERS §5
         raise RefusedError("Invalid email_type: must be one of credit_note or none", param="email_type")
     rows = list_in(form.get("lines", ""), "lines")
     if not rows:
         message = "One of amount, lines, or shipping_cost must be provided."
-        raise RefusedError(message, code="parameter_missing", param="lines")
+        raise RefusedError(message, code="parameter_missing", param="lines")  # PROVIDERS §5
     lines = [_line(ledger, invoice, row, f"lines[{place}]") for place, row in enumerate(rows)]
     note = blank_note(ledger, invoice, lines)
     note["memo"] = text_in(form.get("memo", ""), "memo")
@@ -97,15 +97,15 @@ def blank_note(ledger: Ledger, invoice: Thing, lines: list[Thing]) -> Thing:
 
 def check(invoice: Thing, note: Thing, told: int) -> None:
     """A credit note never goes beyond its invoice, and says where all of the paid part went."""
-    if invoice["status"] not in ("open", "paid", "uncollectible"):
+    if invoice["status"] not in ("open", "paid", "uncollectible"):  # PROVIDERS §5
         raise RefusedError("You can only create a credit note for a finalized invoice.", param="invoice")
     amount = note["amount"]
     if amount <= 0:
-        raise RefusedError("The credit note's total must be greater than 0.", param="lines")
+        raise RefusedError("The credit note's total must be greater than 0.", param="lines")  # PROVIDERS §5
     credited = invoice["pre_payment_credit_notes_amount"] + invoice["post_payment_credit_notes_amount"]
     if amount > invoice["total"] - credited:
         left = invoice["total"] - credited
-        raise RefusedError(
+        raise RefusedError(  # PROVIDERS §5: never beyond its invoice
             f"The sum of credit notes ({amount}) exceeds what is left to credit ({left}).", param="lines"
         )
     after = note["post_payment_amount"]
@@ -114,7 +114,7 @@ def check(invoice: Thing, note: Thing, told: int) -> None:
             "The sum of credit amount, refund amount and out of band amount must equal the post payment amount "
             f"({after}), but is {told}."
         )
-        raise RefusedError(message, param="out_of_band_amount")
+        raise RefusedError(message, param="out_of_band_amount")  # PROVIDERS §5: where all of it went
 
 
 def credit_line_of(ledger: Ledger, **says: Any) -> Thing:  # noqa: ANN401 - Stripe's attributes
@@ -140,21 +140,21 @@ def credit_line_of(ledger: Ledger, **says: Any) -> Thing:  # noqa: ANN401 - Stri
 
 def _line(ledger: Ledger, invoice: Thing, row: object, param: str) -> Thing:
     if not isinstance(row, dict):
-        raise RefusedError("Invalid object", code="parameter_invalid_object", param=param)
+        raise RefusedError("Invalid object", code="parameter_invalid_object", param=param)  # PROVIDERS §5
     known(row, _LINE_PARAMS, param)
     if row.get("type") != "custom_line_item":
         raise RefusedError("This look-alike models custom_line_item only", param=f"{param}[type]")
     for name in ("description", "unit_amount", "quantity"):
-        if not row.get(name):
+        if not row.get(name):  # PROVIDERS §5
             where = f"{param}[{name}]"
             raise RefusedError(f"Missing required param: {where}.", code="parameter_missing", param=where)
     for name in ("amount", "invoice_line_item"):
-        if name in row:
+        if name in row:  # PROVIDERS §5
             raise RefusedError(f"{name} is only valid for invoice_line_item", param=f"{param}[{name}]")
     unit = said(row["unit_amount"], f"{param}[unit_amount]", invoice["currency"])
     quantity = integer_in(row["quantity"], f"{param}[quantity]")
     if unit < 0 or quantity < 1:
-        raise RefusedError("Invalid non-negative integer", param=f"{param}[unit_amount]")
+        raise RefusedError("Invalid non-negative integer", param=f"{param}[unit_amount]")  # PROVIDERS §5
     return credit_line_of(
         ledger,
         amount=unit * quantity,
@@ -172,10 +172,10 @@ def _tax(ledger: Ledger, row: Form, invoice: Thing, param: str) -> Thing:
     rate = row.get("tax_rate")
     if rate not in ledger.tax_rates:
         where = f"{param}[tax_amounts][tax_rate]"
-        raise RefusedError(f"No such tax rate: '{rate}'", code="resource_missing", param=where)
+        raise RefusedError(f"No such tax rate: '{rate}'", code="resource_missing", param=where)  # PROVIDERS §5
     amount = said(row.get("amount"), f"{param}[tax_amounts][amount]", invoice["currency"])
     if amount < 0:
-        raise RefusedError("Invalid non-negative integer", param=f"{param}[tax_amounts][amount]")
+        raise RefusedError("Invalid non-negative integer", param=f"{param}[tax_amounts][amount]")  # PROVIDERS §5
     return {
         "amount": amount,
         "tax_behavior": "inclusive" if ledger.tax_rates[rate]["inclusive"] == "true" else "exclusive",
@@ -198,8 +198,8 @@ def issue(ledger: Ledger, invoicing: Invoicing, note: Thing, lines: list[Thing],
 def must_be_voidable(ledger: Ledger, note: Thing) -> None:
     """What was paid back, or settled its invoice, cannot be taken back."""
     if note["status"] != "issued":
-        raise RefusedError("This credit note is already void.")
-    if ledger.things["invoice"][note["invoice"]]["status"] != "open":
+        raise RefusedError("This credit note is already void.")  # PROVIDERS §5
+    if ledger.things["invoice"][note["invoice"]]["status"] != "open":  # PROVIDERS §5: while it takes something off
         raise RefusedError("You can only void a credit note of an open invoice.")
 
 

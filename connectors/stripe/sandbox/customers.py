@@ -43,9 +43,9 @@ UPDATE_PARAMS: Final = _COMMON | _UNMODELLED
 _REFUSED: Final = _UNMODELLED | {"tax_id_data", "test_clock"}
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_MAX_KEYS: Final = 50
-_MAX_KEY: Final = 40
-_MAX_VALUE: Final = 500
+_MAX_KEYS: Final = 50  # PROVIDERS §2
+_MAX_KEY: Final = 40  # PROVIDERS §2
+_MAX_VALUE: Final = 500  # PROVIDERS §2
 
 
 def blank_customer(rng: random.Random, created: int, *, is_live: bool) -> Customer:
@@ -115,7 +115,7 @@ def _text(param: str, limit: int = 5000) -> Callable[[object, Customer], str | N
 def _email(value: object, _: Customer) -> str | None:
     text = (text_in(value, "email", 512) or "").strip()
     if text and not _EMAIL.fullmatch(text):
-        raise RefusedError(f"Invalid email address: {text}", code="email_invalid", param="email")
+        raise RefusedError(f"Invalid email address: {text}", code="email_invalid", param="email")  # PROVIDERS §5
     return text or None
 
 
@@ -123,32 +123,32 @@ def _address(value: object, there: Mapping[str, Any] | None, param: str) -> dict
     if value == "":
         return None
     if not isinstance(value, dict):
-        raise RefusedError("Invalid object", code="parameter_invalid_object", param=param)
+        raise RefusedError("Invalid object", code="parameter_invalid_object", param=param)  # PROVIDERS §5
     known(value, frozenset(PARTS), param)
     address = dict(there or dict.fromkeys(PARTS))
     for part, text in value.items():
         address[part] = text_in(text, f"{param}[{part}]")
     country = address["country"]
-    if country and country_code(country) != country.upper():
+    if country and country_code(country) != country.upper():  # PROVIDERS §5: two letters
         message = f"Country '{country}' is unknown. Try using a 2-character alphanumeric country code instead."
         raise RefusedError(message, code="country_code_invalid", param=f"{param}[country]")
     return address
 
 
 def _billing_address(value: object, customer: Customer) -> dict[str, Any] | None:
-    # parts that are left out stay: the cruel one of the two readings of the documentation
+    # parts that are left out stay: the stricter reading
     return _address(value, customer["address"], "address")
 
 
 def _shipping(value: object, _: Customer) -> dict[str, Any] | None:
-    # replaced whole: a phone that is left out is lost (the cruel reading again)
+    # replaced whole, a phone that is left out is lost: the stricter reading
     if value == "":
         return None
     if not isinstance(value, dict):
-        raise RefusedError("Invalid object", code="parameter_invalid_object", param="shipping")
+        raise RefusedError("Invalid object", code="parameter_invalid_object", param="shipping")  # PROVIDERS §5
     known(value, frozenset({"name", "phone", "address"}), "shipping")
     for part in ("address", "name"):
-        if not value.get(part):
+        if not value.get(part):  # PROVIDERS §5
             param = f"shipping[{part}]"
             raise RefusedError(f"Missing required param: {param}.", code="parameter_missing", param=param)
     return {
@@ -163,11 +163,11 @@ def metadata_in(value: object, customer: Mapping[str, Any]) -> dict[str, str]:
     if value == "":
         return {}
     if not isinstance(value, dict):
-        raise RefusedError("Invalid object", code="parameter_invalid_object", param="metadata")
+        raise RefusedError("Invalid object", code="parameter_invalid_object", param="metadata")  # PROVIDERS §2
     metadata = dict(customer["metadata"])
     for key, text in value.items():
         param = f"metadata[{key}]"
-        if len(key) > _MAX_KEY:
+        if len(key) > _MAX_KEY:  # PROVIDERS §2: 40
             raise RefusedError(f"Invalid metadata key; must be at most {_MAX_KEY} characters", param=param)
         found = text_in(text, param, _MAX_VALUE)
         if found is None:
@@ -175,7 +175,7 @@ def metadata_in(value: object, customer: Mapping[str, Any]) -> dict[str, str]:
         else:
             metadata[key] = found
     if len(metadata) > _MAX_KEYS:
-        raise RefusedError(f"Metadata must be at most {_MAX_KEYS} keys", param="metadata")
+        raise RefusedError(f"Metadata must be at most {_MAX_KEYS} keys", param="metadata")  # PROVIDERS §2: 50
     return metadata
 
 
@@ -185,20 +185,20 @@ def _locales(value: object, _: Customer) -> list[str]:
 
 
 def _tax_exempt(value: object, _: Customer) -> str:
-    if value not in ("", "none", "exempt", "reverse"):
+    if value not in ("", "none", "exempt", "reverse"):  # PROVIDERS §5
         raise RefusedError("Invalid tax_exempt: must be one of none, exempt, or reverse", param="tax_exempt")
     return str(value or "none")
 
 
 def _invoice_prefix(value: object, _: Customer) -> str:
     text = text_in(value, "invoice_prefix") or ""
-    if not re.fullmatch(r"[A-Z0-9]{3,12}", text):
+    if not re.fullmatch(r"[A-Z0-9]{3,12}", text):  # PROVIDERS §5
         raise RefusedError("The invoice prefix must be 3-12 uppercase letters or numbers", param="invoice_prefix")
     return text
 
 
 def _invoice_settings(value: object, customer: Customer) -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict):  # PROVIDERS §5
         raise RefusedError("Invalid object", code="parameter_invalid_object", param="invoice_settings")
     known(value, frozenset(customer["invoice_settings"]), "invoice_settings")
     unmodelled = sorted(set(value) - {"footer"})
@@ -209,7 +209,7 @@ def _invoice_settings(value: object, customer: Customer) -> dict[str, Any]:
     return {**customer["invoice_settings"], "footer": footer}
 
 
-_RULES: Final[Mapping[str, Callable[[object, Customer], Any]]] = {
+_RULES: Final[Mapping[str, Callable[[object, Customer], Any]]] = {  # PROVIDERS §5
     "address": _billing_address,
     "balance": lambda value, _: integer_in(value, "balance"),
     "business_name": _text("business_name", 150),

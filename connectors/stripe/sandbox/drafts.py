@@ -31,12 +31,12 @@ LINE_PARAMS: Final = frozenset(
 )
 _LINE_UNMODELLED: Final = ("discounts", "invoice_item", "pricing", "tax_rates")
 
-MOST_LINES: Final = 250
-_MAX_NUMBER: Final = 26
-_MAX_DESCRIPTION: Final = 1500
+MOST_LINES: Final = 250  # PROVIDERS §5
+_MAX_NUMBER: Final = 26  # PROVIDERS §5
+_MAX_DESCRIPTION: Final = 1500  # PROVIDERS §5
 _MAX_TAXES: Final = 20
 _DAY: Final = 86_400
-_HOUR: Final = 3600
+_HOUR: Final = 3600  # PROVIDERS §5
 
 
 def blank_invoice(ledger: Ledger, customer: Customer, currency: str) -> Thing:
@@ -102,9 +102,9 @@ def currency_for(customer: Customer, form: Form) -> str:
             "You cannot combine currencies on a single customer. This customer has had a subscription, coupon, or "
             f"invoice item with currency {fixed}"
         )
-        raise RefusedError(message, param="currency")
+        raise RefusedError(message, param="currency")  # PROVIDERS §5: the first one fixed it
     if asked and (len(asked) != 3 or not asked.isalpha()):
-        raise RefusedError(f"Invalid currency: {asked}", param="currency")
+        raise RefusedError(f"Invalid currency: {asked}", param="currency")  # PROVIDERS §5
     return asked or fixed or "usd"
 
 
@@ -157,13 +157,13 @@ def number_is_free(ledger: Ledger, invoice: Thing) -> None:
     """Two invoices of an account never have the same number."""
     number = invoice["number"]
     if number and ledger.numbered.get(number, invoice["id"]) != invoice["id"]:
-        raise RefusedError(f"An invoice with the number {number} already exists.", param="number")
+        raise RefusedError(f"An invoice with the number {number} already exists.", param="number")  # PROVIDERS §5
 
 
 def _collection(value: object) -> str:
     if value not in ("charge_automatically", "send_invoice"):
         message = "Invalid collection_method: must be one of charge_automatically or send_invoice"
-        raise RefusedError(message, param="collection_method")
+        raise RefusedError(message, param="collection_method")  # PROVIDERS §5
     return str(value)
 
 
@@ -171,23 +171,23 @@ def _due(ledger: Ledger, invoice: Thing, form: Form) -> int | None:
     sends = invoice["collection_method"] == "send_invoice"
     given = [param for param in ("due_date", "days_until_due") if param in form]
     if given and not sends:
-        raise RefusedError(f"{given[0]} is only valid for send_invoice invoices", param=given[0])
-    if len(given) > 1:
+        raise RefusedError(f"{given[0]} is only valid for send_invoice invoices", param=given[0])  # PROVIDERS §5
+    if len(given) > 1:  # PROVIDERS §5
         raise RefusedError("You may only specify one of these parameters: due_date, days_until_due.", param="due_date")
     if "days_until_due" in form:
         days = integer_in(form["days_until_due"], "days_until_due")
         if days < 0:
-            raise RefusedError("Invalid non-negative integer", param="days_until_due")
+            raise RefusedError("Invalid non-negative integer", param="days_until_due")  # PROVIDERS §5
         return ledger.now + days * _DAY
     if "due_date" in form:
         due = integer_in(form["due_date"], "due_date")
         if due <= ledger.now:
             message = "Invalid timestamp: must be an integer Unix timestamp in the future."
-            raise RefusedError(message, param="due_date")
+            raise RefusedError(message, param="due_date")  # PROVIDERS §5: not in the past
         return due
     if sends and invoice["due_date"] is None:
         message = "If invoices are sent, due_date or days_until_due must be given."
-        raise RefusedError(message, code="parameter_missing", param="days_until_due")
+        raise RefusedError(message, code="parameter_missing", param="days_until_due")  # PROVIDERS §5
     there: int | None = invoice["due_date"]
     return there if sends else None
 
@@ -199,13 +199,13 @@ def lines_in(ledger: Ledger, invoice: Thing, value: object) -> list[Thing]:
     """The lines of `add_lines`."""
     rows = list_in(value, "lines")
     if not 1 <= len(rows) <= MOST_LINES:
-        raise RefusedError(f"Array must contain between 1 and {MOST_LINES} lines", param="lines")
+        raise RefusedError(f"Array must contain between 1 and {MOST_LINES} lines", param="lines")  # PROVIDERS §5: 250
     return [_line(ledger, invoice, row, f"lines[{place}]") for place, row in enumerate(rows)]
 
 
 def _line(ledger: Ledger, invoice: Thing, row: object, param: str) -> Thing:
     if not isinstance(row, dict):
-        raise RefusedError("Invalid object", code="parameter_invalid_object", param=param)
+        raise RefusedError("Invalid object", code="parameter_invalid_object", param=param)  # PROVIDERS §5
     known(row, LINE_PARAMS, param)
     for name in _LINE_UNMODELLED:
         if name in row:
@@ -214,7 +214,7 @@ def _line(ledger: Ledger, invoice: Thing, row: object, param: str) -> Thing:
     period = row.get("period") or {}
     start = integer_in(period["start"], f"{param}[period][start]") if period else ledger.now
     end = integer_in(period["end"], f"{param}[period][end]") if period else ledger.now
-    if end < start:
+    if end < start:  # stricter reading
         raise RefusedError("The period's end must not be before its start", param=f"{param}[period]")
     return line_of(
         ledger,
@@ -260,10 +260,10 @@ def _priced(row: Mapping[str, Any], currency: str, param: str) -> tuple[int, int
         for other in ("price_data", "quantity", "quantity_decimal"):
             if other in row:
                 message = f"You may only specify one of these parameters: amount, {other}."
-                raise RefusedError(message, param=f"{param}[{other}]")
+                raise RefusedError(message, param=f"{param}[{other}]")  # PROVIDERS §5: one or the other
         return said(row["amount"], f"{param}[amount]", currency), 1, None
     data = row.get("price_data")
-    if not isinstance(data, dict):
+    if not isinstance(data, dict):  # PROVIDERS §5
         raise RefusedError("Missing required param: amount.", code="parameter_missing", param=f"{param}[amount]")
     return _inline(row, data, currency, param)
 
@@ -273,16 +273,17 @@ def _inline(row: Mapping[str, Any], data: Form, currency: str, param: str) -> tu
     product, unit = data.get("product"), str(data.get("unit_amount_decimal", data.get("unit_amount", "")))
     if not product or not str(product).startswith("prod_"):
         message = f"No such product: '{product}'"
-        raise RefusedError(message, code="resource_missing", param=f"{param}[price_data][product]")
-    if data.get("currency") != currency:
+        raise RefusedError(message, code="resource_missing", param=f"{param}[price_data][product]")  # PROVIDERS §5
+    if data.get("currency") != currency:  # PROVIDERS §5
         raise RefusedError("The currency must be the invoice's", param=f"{param}[price_data][currency]")
     quantity = integer_in(row.get("quantity", "1"), f"{param}[quantity]")
     try:
         value = Decimal(unit)
     except DecimalException as error:
+        # PROVIDERS §5
         raise RefusedError(f"Invalid decimal: {unit}", param=f"{param}[price_data][unit_amount]") from error
     if value < 0 or quantity < 0:
-        raise RefusedError("Invalid non-negative integer", param=f"{param}[price_data][unit_amount]")
+        raise RefusedError("Invalid non-negative integer", param=f"{param}[price_data][unit_amount]")  # PROVIDERS §5
     amount = int((value * quantity).to_integral_value())
     pricing = {
         "type": "price_details",
@@ -295,14 +296,14 @@ def _inline(row: Mapping[str, Any], data: Form, currency: str, param: str) -> tu
 def said(value: object, param: str, currency: str) -> int:
     """An amount in minor units; those of three-decimal currencies end with 0 (docs.stripe.com/currencies)."""
     amount = integer_in(value, param)
-    if not is_sayable(amount, currency):
+    if not is_sayable(amount, currency):  # PROVIDERS §5
         raise RefusedError(f"Invalid amount for {currency}: {amount}", code="parameter_invalid_integer", param=param)
     return amount
 
 
 def _taxes(ledger: Ledger, value: object, amount: int, currency: str, param: str) -> list[Thing]:
     rows = list_in(value, f"{param}[tax_amounts]")
-    if len(rows) > _MAX_TAXES:
+    if len(rows) > _MAX_TAXES:  # stricter reading
         raise RefusedError(f"Array must contain at most {_MAX_TAXES} tax amounts", param=f"{param}[tax_amounts]")
     found = []
     for place, row in enumerate(rows):
@@ -311,7 +312,7 @@ def _taxes(ledger: Ledger, value: object, amount: int, currency: str, param: str
         for name in ("amount", "taxable_amount", "tax_rate_data"):
             if name not in row:
                 message = f"Missing required param: {where}[{name}]."
-                raise RefusedError(message, code="parameter_missing", param=f"{where}[{name}]")
+                raise RefusedError(message, code="parameter_missing", param=f"{where}[{name}]")  # PROVIDERS §5
         tax = said(row["amount"], f"{where}[amount]", currency)
         if tax < 0 or (tax and amount < 0):
             # whether a credit may carry a negative tax is not documented: the stricter reading
@@ -325,7 +326,7 @@ def _tax(ledger: Ledger, row: Mapping[str, Any], tax: int, where: str) -> Thing:
     names = "country description display_name inclusive jurisdiction jurisdiction_level percentage state tax_type"
     known(data, frozenset(names.split()), f"{where}[tax_rate_data]")
     for name in ("display_name", "inclusive", "percentage"):
-        if name not in data:
+        if name not in data:  # PROVIDERS §5
             param = f"{where}[tax_rate_data][{name}]"
             raise RefusedError(f"Missing required param: {param}.", code="parameter_missing", param=param)
     inclusive = flag_in(data["inclusive"], f"{where}[tax_rate_data][inclusive]")

@@ -20,7 +20,7 @@ Finish = Callable[[str, str | None, str], HttpResponse]
 
 _LIST_PARAMS: Final = CURSORS | {"email", "test_clock"}
 _EVENT_PARAMS: Final = CURSORS | {"type", "types", "delivery_success"}
-_MAX_TYPES: Final = 20
+_MAX_TYPES: Final = 20  # PROVIDERS §3
 
 
 class Endpoints:
@@ -51,7 +51,7 @@ class Endpoints:
             return self._raw(self._account.texts[remote_id])
         if self._account.shelf.place(remote_id) is not None:
             return self.response(200, {"id": remote_id, "object": "customer", "deleted": True})
-        raise no_such("customer", remote_id, "id", 404)
+        raise no_such("customer", remote_id, "id", 404)  # PROVIDERS §3: never there
 
     def customer_list(self, form: Form, _: str) -> HttpResponse:
         """List customers newest first; deleted ones are left out."""
@@ -70,7 +70,7 @@ class Endpoints:
         known(form, _EVENT_PARAMS)
         types = list_in(form["types"], "types") if "types" in form else []
         if len(types) > _MAX_TYPES:
-            raise RefusedError(f"Only {_MAX_TYPES} types can be given", param="types")
+            raise RefusedError(f"Only {_MAX_TYPES} types can be given", param="types")  # PROVIDERS §3
         types += [form["type"]] if "type" in form else []
         success = form.get("delivery_success")
 
@@ -86,7 +86,7 @@ class Endpoints:
     def search(self, form: Form, _: str) -> HttpResponse:
         """Search an index that lags behind the list (PROVIDERS §1)."""
         known(form, frozenset({"query", "limit", "page", "expand"}))
-        if not isinstance(form.get("query"), str):
+        if not isinstance(form.get("query"), str):  # PROVIDERS §1
             raise RefusedError("Missing required param: query.", code="parameter_missing", param="query")
         limit = limit_in(form)
         found = self._account.index.found(form["query"], self._clock.now())
@@ -113,7 +113,7 @@ class Endpoints:
     def update(self, form: Form, remote_id: str) -> Finish:
         """Check an update; finishing makes it. Unnamed attributes stay."""
         if remote_id not in self._account.customers:
-            raise no_such("customer", remote_id, "id", 404)
+            raise no_such("customer", remote_id, "id", 404)  # PROVIDERS §3: deleted ones too
         known(form, UPDATE_PARAMS)
         customer = changed_by(self._account.customers[remote_id], form)
 
@@ -127,7 +127,7 @@ class Endpoints:
         """Check a deletion; finishing makes it."""
         known(form, frozenset())
         if remote_id not in self._account.customers:
-            raise no_such("customer", remote_id, "id", 404)
+            raise no_such("customer", remote_id, "id", 404)  # PROVIDERS §3: deleted ones too
 
         def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
             self._account.remove(remote_id, caller, key, request_id)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-RETENTION_SECONDS: Final = 30 * 86400
+RETENTION_SECONDS: Final = 30 * 86400  # PROVIDERS §3
 _MOST_OVERTAKEN: Final = 7
 """Ten thousand events of one second must not each look at all the others."""
 

@@ -19,7 +19,7 @@ def form_in(text: str) -> Form:
     form: Form = {}
     for name, value in _pairs(text):
         match = _NAME.fullmatch(name)
-        if match is None:
+        if match is None:  # PROVIDERS §2: no brackets in keys
             raise RefusedError(f"Invalid parameter name: {name}", code="parameter_invalid", param=name)
         _put(form, [match.group(1), *_PART.findall(match.group(2))], value, name)
     return form
@@ -29,7 +29,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
-        raise RefusedError("Invalid request: a value is no UTF-8") from error
+        raise RefusedError("Invalid request: a value is no UTF-8") from error  # PROVIDERS §5
 
 
 def _put(form: Form, path: list[str], value: str, name: str) -> None:
@@ -37,7 +37,7 @@ def _put(form: Form, path: list[str], value: str, name: str) -> None:
     for part in path[:-1]:
         here = here.setdefault(part or str(len(here)), {})
         if not isinstance(here, dict):
-            raise RefusedError(f"Invalid parameter: {name}", code="parameter_invalid", param=name)
+            raise RefusedError(f"Invalid parameter: {name}", code="parameter_invalid", param=name)  # PROVIDERS §5
     here[path[-1] or str(len(here))] = value
 
 
@@ -46,24 +46,24 @@ def list_in(value: object, param: str) -> list[Any]:
     if value == "":
         return []
     if not isinstance(value, dict) or not all(key.isdecimal() for key in value):
-        raise RefusedError("Invalid array", code="parameter_invalid_array", param=param)
+        raise RefusedError("Invalid array", code="parameter_invalid_array", param=param)  # PROVIDERS §5
     return [value[key] for key in sorted(value, key=int)]
 
 
 def text_in(value: object, param: str, limit: int = 5000) -> str | None:
     """Return a text parameter, None for ""; too long is refused, never cut."""
     if not isinstance(value, str):
-        raise RefusedError("Invalid string", code="parameter_invalid_string", param=param)
-    if "\x00" in value:
+        raise RefusedError("Invalid string", code="parameter_invalid_string", param=param)  # PROVIDERS §5
+    if "\x00" in value:  # stricter reading
         raise RefusedError("Invalid string: it contains a null byte", code="parameter_invalid_string", param=param)
-    if len(value) > limit:
+    if len(value) > limit:  # PROVIDERS §5: refused, not cut
         raise RefusedError(f"Invalid string: {value[:20]}...; must be at most {limit} characters", param=param)
     return value or None
 
 
 def integer_in(value: object, param: str) -> int:
     """Return an integer parameter."""
-    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,12}", value):
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,12}", value):  # PROVIDERS §5: minor units are whole
         raise RefusedError(f"Invalid integer: {value}", code="parameter_invalid_integer", param=param)
     return int(value)
 
@@ -71,7 +71,7 @@ def integer_in(value: object, param: str) -> int:
 def flag_in(value: object, param: str) -> bool:
     """Return a yes or no."""
     if value not in ("true", "false"):
-        raise RefusedError(f"Invalid boolean: {value}", code="parameter_invalid_boolean", param=param)
+        raise RefusedError(f"Invalid boolean: {value}", code="parameter_invalid_boolean", param=param)  # PROVIDERS §5
     return value == "true"
 
 

@@ -12,10 +12,10 @@ from typing import Final
 from connectors.stripe.sandbox.settings import RefusedError, StripeSettings
 from core.ports import HttpRequest, HttpResponse
 
-_KEY_SECONDS: Final = 24 * 3600.0
-_MAX_KEY: Final = 255
+_KEY_SECONDS: Final = 24 * 3600.0  # PROVIDERS §2
+_MAX_KEY: Final = 255  # PROVIDERS §2
 _HOUR_SECONDS: Final = 3600.0
-_ALLOTTED_HOURS: Final = 30 * 24
+_ALLOTTED_HOURS: Final = 30 * 24  # PROVIDERS §1
 
 
 def caller_of(headers: Mapping[str, str], settings: StripeSettings) -> str:
@@ -72,7 +72,7 @@ class Throttle:
             while window and window[0] <= now - 1.0:
                 window.popleft()
             if len(window) >= calls:
-                raise too_many(reason)
+                raise too_many(reason)  # PROVIDERS §1
         for name, _, _ in windows:
             self._calls[name].append(now)
 
@@ -110,7 +110,7 @@ class Busy:
     def check(self, key: str | None, remote_id: str, now: float) -> None:
         """Refuse a write beside one that is under way; nothing is executed, nor stored under its key."""
         if key is not None and self._until.get(key, 0.0) > now:
-            raise RefusedError(
+            raise RefusedError(  # PROVIDERS §2: at once
                 "There is currently another in-progress request using this Idempotent Key.",
                 status=409,
                 kind="idempotency_error",
@@ -118,7 +118,7 @@ class Busy:
             )
         if self._until.get(remote_id, 0.0) > now:
             message = "This object cannot be accessed right now because another API request is accessing it."
-            raise RefusedError(message, status=429, code="lock_timeout")
+            raise RefusedError(message, status=429, code="lock_timeout")  # PROVIDERS §1: a lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +139,13 @@ class IdempotencyKeys:
         """Return the stored answer, 500 included, or None for a key that is new or forgotten."""
         if key is None:
             return None
-        if len(key) > _MAX_KEY:
+        if len(key) > _MAX_KEY:  # PROVIDERS §2: 255
             raise RefusedError(f"Idempotency keys must be at most {_MAX_KEY} characters", kind="idempotency_error")
         stored = self._stored.get(key)
         if stored is None or stored.at + _KEY_SECONDS * scale <= now:
             return None
         if stored.fingerprint != _fingerprint(request):
-            raise RefusedError(
+            raise RefusedError(  # PROVIDERS §2: other parameters
                 "Keys for idempotent requests can only be used with the same parameters they were first used with. "
                 f"Try using a key other than '{key}' if you meant to execute a different request.",
                 kind="idempotency_error",

@@ -20,7 +20,7 @@ class Invoicing:
         self._ledger = ledger
 
     def draft(self, invoice: Thing, lines: list[Thing], cause: Cause) -> Thing:
-        """A new invoice; the first one fixes its customer's currency."""
+        """A new invoice; the first one fixes its customer's currency (PROVIDERS §5)."""
         lines = discounted(invoice, lines)
         self._ledger.lines[invoice["id"]] = lines
         made = self._ledger.put({**invoice, **_due(invoice, lines)}, cause, "invoice.created")
@@ -113,7 +113,7 @@ class Invoicing:
         return self._ledger.put(lost, cause, "invoice.marked_uncollectible", "invoice.updated")
 
     def catch_up(self) -> None:
-        """Drafts that advance by themselves are finalised an hour after they were made."""
+        """Drafts that advance by themselves are finalised an hour after they were made (PROVIDERS §5)."""
         drafts = [self._ledger.things["invoice"][one] for one in self._ledger.advancing]
         due = [one for one in drafts if one["automatically_finalizes_at"] <= self._ledger.now]
         for invoice in sorted(due, key=lambda one: (one["created"], one["id"])):
@@ -193,21 +193,21 @@ def must_be_draft(invoice: Thing) -> None:
     """Once finalised, an invoice's amounts are fixed."""
     if invoice["status"] != "draft":
         message = "This invoice is no longer editable: finalized invoices can't be updated in this way."
-        raise RefusedError(message, code=_NOT_EDITABLE)
+        raise RefusedError(message, code=_NOT_EDITABLE)  # PROVIDERS §5: amounts are fixed
 
 
 def must_not_be_final(invoice: Thing) -> None:
     """Finalising comes once."""
     if invoice["status"] != "draft":
         message = "This invoice is already finalized, you can't re-finalize a non-draft invoice."
-        raise RefusedError(message, code=_NOT_EDITABLE)
+        raise RefusedError(message, code=_NOT_EDITABLE)  # PROVIDERS §5
 
 
 def must_be_open(invoice: Thing, *also: str) -> None:
     """Void, write-off and payment need an invoice that asks for money."""
     if invoice["status"] == "paid":
-        raise RefusedError("Invoice is already paid", code="invoice_already_paid")
-    if invoice["status"] not in ("open", *also):
+        raise RefusedError("Invoice is already paid", code="invoice_already_paid")  # PROVIDERS §5
+    if invoice["status"] not in ("open", *also):  # PROVIDERS §5
         raise RefusedError("You can only pass in open invoices. This invoice isn't open.", code=_NOT_EDITABLE)
 
 

@@ -24,7 +24,7 @@ from core.sandbox.lookalike import Mutation
 
 Thing = dict[str, Any]
 
-EMBEDDED: Final = 10
+EMBEDDED: Final = 10  # PROVIDERS §1
 """How many lines come along with a document."""
 
 NAMES: Final = {"invoice": "invoice", "payment": "invoice_payment", "credit_note": "credit_note"}
@@ -104,7 +104,7 @@ class Ledger:
     def get(self, name: str, remote_id: object, param: str = "id", status: int = 404) -> Thing:
         """One object, or Stripe's refusal."""
         found = self.things[name].get(remote_id) if isinstance(remote_id, str) else None
-        if found is None:
+        if found is None:  # PROVIDERS §3: a deleted draft is not there
             message = f"No such {name}: '{remote_id}'"
             raise RefusedError(message, status=status, code="resource_missing", param=param)
         return found

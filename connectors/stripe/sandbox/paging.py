@@ -10,7 +10,7 @@ from connectors.stripe.sandbox.forms import Form, integer_in, known
 from connectors.stripe.sandbox.settings import RefusedError
 
 CURSORS: Final = frozenset({"limit", "starting_after", "ending_before", "created", "expand"})
-_MAX_LIMIT: Final = 100
+_MAX_LIMIT: Final = 100  # PROVIDERS §1
 
 
 def page_of(
@@ -22,11 +22,11 @@ def page_of(
     after, before = form.get("starting_after"), form.get("ending_before")
     if after is not None and before is not None:
         message = "Received both starting_after and ending_before parameters. Please pass in only one."
-        raise RefusedError(message, param="starting_after")
+        raise RefusedError(message, param="starting_after")  # PROVIDERS §1: one cursor
     for param, cursor in (("starting_after", after), ("ending_before", before)):
         place = shelf.place(cursor) if cursor is not None else None
         if cursor is not None and (place is None or place < first or cursor not in things):
-            raise no_such(kind, cursor, param, 400)
+            raise no_such(kind, cursor, param, 400)  # PROVIDERS §1: a cursor is an object
         if place is not None and param == "starting_after":
             high = min(high, place)
         elif place is not None:
@@ -37,7 +37,7 @@ def page_of(
 def limit_in(form: Form) -> int:
     """How many objects a page shall have."""
     limit = integer_in(form.get("limit", "10"), "limit")
-    if not 1 <= limit <= _MAX_LIMIT:
+    if not 1 <= limit <= _MAX_LIMIT:  # PROVIDERS §1: 100
         raise RefusedError(f"This value must be between 1 and {_MAX_LIMIT}.", code="parameter_invalid", param="limit")
     return limit
 
@@ -48,7 +48,7 @@ def slice_of(form: Form, things: Sequence[Mapping[str, object]], kind: str) -> t
     if after is not None:
         places = [place for place, thing in enumerate(things) if thing["id"] == after]
         if not places:
-            raise no_such(kind, after, "starting_after", 400)
+            raise no_such(kind, after, "starting_after", 400)  # PROVIDERS §1
         start = places[0] + 1
     return list(things[start : start + limit]), len(things) > start + limit
 

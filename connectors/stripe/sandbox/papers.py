@@ -32,7 +32,6 @@ _FILTERS: Final[Mapping[str, frozenset[str]]] = {
     "invoice": CURSORS | {"collection_method", "customer", "status"},
     "invoice_payment": CURSORS | {"invoice", "payment", "status"},
     "credit_note": CURSORS | {"customer", "invoice"},
-    "payment_record": CURSORS - {"created"},
 }
 _EXPAND: Final = frozenset({"expand"})
 
@@ -52,6 +51,8 @@ class Papers:
             "GET /v1/invoices/search": self.search,
             "GET /v1/invoices/{id}/lines": partial(self.lines, "invoice"),
             "GET /v1/credit_notes/{id}/lines": partial(self.lines, "credit_note"),
+            # PROVIDERS §5: they are in no list, so that a report that went unanswered cannot be looked for
+            "GET /v1/payment_records/{id}": partial(self.one, "payment_record"),
         }
         for name in _FILTERS:
             found[f"GET /v1/{name}s"] = partial(self.listed, name)
@@ -108,7 +109,7 @@ class Papers:
     def search(self, form: Form, _: str) -> HttpResponse:
         """Search an index that lags behind the list, by number or metadata (PROVIDERS §1)."""
         known(form, frozenset({"query", "limit", "page", "expand"}))
-        if not isinstance(form.get("query"), str):
+        if not isinstance(form.get("query"), str):  # PROVIDERS §1
             raise RefusedError("Missing required param: query.", code="parameter_missing", param="query")
         limit, start = limit_in(form), integer_in(form.get("page", "0"), "page")
         things = self._ledger.things["invoice"]
@@ -136,12 +137,12 @@ class Papers:
 
     def _customer(self, form: Form) -> Thing:
         remote_id = form.get("customer")
-        if not remote_id:
+        if not remote_id:  # PROVIDERS §5
             raise RefusedError("Missing required param: customer.", code="parameter_missing", param="customer")
         customer = self._ledger.account.customers.get(str(remote_id))
         if customer is None:
             message = f"No such customer: '{remote_id}'"
-            raise RefusedError(message, code="resource_missing", param="customer")
+            raise RefusedError(message, code="resource_missing", param="customer")  # PROVIDERS §5
         return customer
 
     def update(self, form: Form, remote_id: str) -> Finish:
@@ -158,7 +159,7 @@ class Papers:
         """Only drafts can be deleted, and are then not there."""
         known(form, frozenset())
         invoice = self._ledger.get("invoice", remote_id, "invoice")
-        if invoice["status"] != "draft":
+        if invoice["status"] != "draft":  # PROVIDERS §3, §5: drafts only
             raise RefusedError("You can only delete draft invoices.", code="invoice_not_editable")
 
         def finish(caller: str, key: str | None, request_id: str) -> HttpResponse:
@@ -191,7 +192,7 @@ class Papers:
         known(form, frozenset({"paid_out_of_band", "expand", "forgive", "off_session", "payment_method", "source"}))
         invoice = self._ledger.get("invoice", remote_id, "invoice")
         must_be_open(invoice, "uncollectible")
-        if form.get("paid_out_of_band") != "true":
+        if form.get("paid_out_of_band") != "true":  # PROVIDERS §5
             raise RefusedError("This customer has no attached payment source or default payment method.", status=402)
 
         def paid(cause: Cause) -> Thing:

@@ -23,7 +23,7 @@ REFUND_PARAMS: Final = frozenset("amount expand initiated_at metadata outcome pr
 def record_in(ledger: Ledger, form: Form) -> Thing:
     """The payment record of a report; only payments that came in are modelled."""
     for param in ("amount_requested", "initiated_at", "payment_method_details"):
-        if param not in form:
+        if param not in form:  # PROVIDERS §5
             raise RefusedError(f"Missing required param: {param}.", code="parameter_missing", param=param)
     if form.get("outcome") != "guaranteed" or "guaranteed" not in form:
         raise RefusedError("This look-alike models outcome=guaranteed only", param="outcome")
@@ -31,12 +31,12 @@ def record_in(ledger: Ledger, form: Form) -> Thing:
     integer_in(_dict(form["guaranteed"]).get("guaranteed_at"), "guaranteed[guaranteed_at]")
     integer_in(form["initiated_at"], "initiated_at")
     method, processor = _dict(form["payment_method_details"]), _dict(form.get("processor_details", {}))
-    if method.get("type") != "custom":
+    if method.get("type") != "custom":  # PROVIDERS §5
         raise RefusedError("Invalid payment_method_details[type]: must be custom", param="payment_method_details[type]")
     custom, payer = _dict(processor.get("custom", {})), _dict(form.get("customer_details", {}))
     if "customer" in payer and payer["customer"] not in ledger.account.customers:
         message = f"No such customer: '{payer['customer']}'"
-        raise RefusedError(message, code="resource_missing", param="customer_details[customer]")
+        raise RefusedError(message, code="resource_missing", param="customer_details[customer]")  # PROVIDERS §5
     return blank_record(
         ledger,
         amount,
@@ -72,16 +72,16 @@ def blank_record(ledger: Ledger, amount: Thing, **says: Any) -> Thing:  # noqa: 
 def refunded(ledger: Ledger, record: Thing, form: Form) -> Thing:
     """The record after a report that money went back."""
     for param in ("outcome", "processor_details"):
-        if param not in form:
+        if param not in form:  # PROVIDERS §5
             raise RefusedError(f"Missing required param: {param}.", code="parameter_missing", param=param)
     reference = _dict(_dict(form["processor_details"]).get("custom", {})).get("refund_reference")
     taken = [one for other in ledger.things["payment_record"].values() for one in other.get("refund_references", ())]
     if not reference or reference in taken:
         param = "processor_details[custom][refund_reference]"
-        raise RefusedError(f"The refund reference {reference!r} is missing or taken.", param=param)
+        raise RefusedError(f"The refund reference {reference!r} is missing or taken.", param=param)  # PROVIDERS §5
     left = record["amount"]["value"] - record["amount_refunded"]["value"]
     amount = _amount(form["amount"], "amount") if "amount" in form else {**record["amount"], "value": left}
-    if amount["currency"] != record["amount"]["currency"] or amount["value"] > left:
+    if amount["currency"] != record["amount"]["currency"] or amount["value"] > left:  # PROVIDERS §5
         raise RefusedError("You can refund only up to the remaining amount of the payment.", param="amount[value]")
     back = {**amount, "value": record["amount_refunded"]["value"] + amount["value"]}
     references = [*record.get("refund_references", ()), reference]
@@ -93,19 +93,17 @@ def refunded(ledger: Ledger, record: Thing, form: Form) -> Thing:
 def attachable(ledger: Ledger, invoice: Thing, record: Thing) -> int:
     """How much of a record an invoice gets: what is left of it, as far as anything remains to be paid."""
     if record["amount"]["currency"] != invoice["currency"]:
-        raise RefusedError("The payment's currency is not the invoice's.", param="payment_record")
+        raise RefusedError("The payment's currency is not the invoice's.", param="payment_record")  # PROVIDERS §5
     if record.get("customer_details", {}).get("customer", invoice["customer"]) != invoice["customer"]:
         # whether it is refused is not documented: the stricter reading
         raise RefusedError("The payment's customer is not the invoice's.", param="payment_record")
     used = 0
     for payment in ledger.things["invoice_payment"].values():
         if payment["payment"].get("payment_record") == record["id"]:
-            if payment["invoice"] == invoice["id"]:
-                raise RefusedError("This payment is already attached to the invoice.", param="payment_record")
             used += payment["amount_paid"]
     amount: int = min(record["amount"]["value"] - used, invoice["amount_remaining"])
     if amount <= 0:
-        raise RefusedError("Nothing is left of this payment.", param="payment_record")
+        raise RefusedError("Nothing is left of this payment.", param="payment_record")  # PROVIDERS §5
     return amount
 
 
@@ -114,11 +112,11 @@ def _amount(value: object, param: str) -> Thing:
     currency = str(_dict(value).get("currency", ""))
     amount = said(_dict(value).get("value"), f"{param}[value]", currency)
     if amount <= 0 or len(currency) != 3 or currency != currency.lower():
-        raise RefusedError("Invalid amount: it must be positive", param=f"{param}[value]")
+        raise RefusedError("Invalid amount: it must be positive", param=f"{param}[value]")  # PROVIDERS §5
     return {"currency": currency, "value": amount}
 
 
 def _dict(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise RefusedError("Invalid object", code="parameter_invalid_object")
+        raise RefusedError("Invalid object", code="parameter_invalid_object")  # PROVIDERS §5
     return value

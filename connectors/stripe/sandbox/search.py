@@ -47,7 +47,7 @@ def _terms(query: str, fields: frozenset[str]) -> list[Callable[[Thing], bool]]:
     for text in re.split(r"\s+AND\s+", query.strip()):
         match = _TERM.fullmatch(text)
         if match is None or match["field"] not in {None, *fields}:
-            raise RefusedError("We were unable to parse your search query.", param="query")
+            raise RefusedError("We were unable to parse your search query.", param="query")  # PROVIDERS §1
         key = _unquoted(match["key"]) if match["key"] is not None else None
         terms.append(_term(match["field"], key, match["op"], _unquoted(match["value"]).casefold()))
     return terms

@@ -84,7 +84,7 @@ class Treasury:
         """What a bank has taken back is not paid back once more."""
         if any(not one["status"].startswith(_WARNING) for one in self.disputes_of(charge["id"])):
             message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
-            raise RefusedError(message, code="charge_disputed")
+            raise RefusedError(message, code="charge_disputed")  # PROVIDERS §5
 
     def open_dispute(self, charge: Thing, amount: str, status: str = "needs_response") -> None:
         """A payer's bank asks for money back; a warning takes none yet."""

@@ -208,9 +208,18 @@ def test_doctor_names_settings_that_cannot_work(agreed: World, accord: Accord) -
         if word not in str(wrong)
     ] == []
     assert "deposits.stripe.EUR" not in str(wrong)
-    books = replace(books, deposits={"stripe": "79"})
+    books = replace(books, deposits={"stripe": "79", "stripe.EUR": "4"})
     agreed.config = replace(agreed.config, connections={**agreed.config.connections, "quickbooks": books})
-    agreed.config = with_settings(agreed.config, "quickbooks", default_item="1", deposit_account="35")
+    agreed.config = with_settings(agreed.config, "quickbooks", income_account="35")
+    said = accord("doctor", "--json").out
+    assert "deposits.stripe: account 79 is of type Income" in said
+    assert "income_account: account 35 is of type Bank" in said
+    assert "stripe.EUR" not in said
+    books = replace(books, deposits={"stripe": "4"})
+    agreed.config = replace(agreed.config, connections={**agreed.config.connections, "quickbooks": books})
+    agreed.config = with_settings(
+        agreed.config, "quickbooks", default_item="1", deposit_account="35", income_account="79"
+    )
     assert "is not there" not in accord("doctor").out
 
 

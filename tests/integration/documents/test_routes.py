@@ -60,24 +60,24 @@ def deposited(world: World) -> dict[str, str]:
 
 async def test_what_came_in_at_each_account_is_deposited_to_its_own() -> None:
     """The payouts of the one were searched for among those of the other."""
-    world = await paid(routed(stripe_eu="79"), stripe_eu="19.00", stripe_us="20.00")
+    world = await paid(routed(stripe_eu="4"), stripe_eu="19.00", stripe_us="20.00")
 
-    assert deposited(world) == {"19.00": "79", "20.00": "35"}
+    assert deposited(world) == {"19.00": "4", "20.00": "35"}
     at_rest(world)
 
 
 async def test_what_goes_back_is_booked_out_of_the_account_of_its_route() -> None:
     """Not out of the one that all others go to."""
-    world = await paid(routed(stripe_eu="79"), stripe_eu="19.00", stripe_us="20.00")
+    world = await paid(routed(stripe_eu="4"), stripe_eu="19.00", stripe_us="20.00")
     for name in ("stripe-eu", "stripe-us"):
         (payment,) = [one.remote_id for one in papers(world, "payment") if one.origin == name]
         world.lookalikes[name].edit("payment", payment, {"refunded": "5.00"})
     await world.next_sweep()
 
-    assert {one.detail["account"] for one in held(world, "by_hand")} == {"79", "35"}
+    assert {one.detail["account"] for one in held(world, "by_hand")} == {"4", "35"}
     asked = {one.detail["number"]: one.detail["account"] for one in held(world, "by_hand")}
     named = {one.called: one.origin for one in papers(world, "payment")}
-    assert {named[number]: account for number, account in asked.items()} == {"stripe-eu": "79", "stripe-us": "35"}
+    assert {named[number]: account for number, account in asked.items()} == {"stripe-eu": "4", "stripe-us": "35"}
 
 
 async def test_an_account_that_is_not_there_holds_the_payments_of_its_route_and_no_others() -> None:

@@ -98,6 +98,7 @@ def test_an_invalid_property_is_refused(world: Any, properties: dict[str, str], 
         {"associations": []},
         {"properties": {"firstname": 7}, "associations": []},
         {"properties": {"phone": "1"}, "associations": []},
+        {"properties": {"firstname": "A"}, "associations": [{"to": {"id": "1"}, "types": []}]},
     ],
 )
 def test_a_create_of_the_wrong_shape_is_refused(world: Any, body: Any) -> None:
@@ -176,6 +177,20 @@ def test_properties_are_defined_by_hubspots_rules(world: Any, more: dict[str, An
     assert world.call("POST", "/crm/properties/2026-09/contacts", body | more)[0] == status
 
 
+def test_an_enumeration_takes_the_internal_values_of_its_options_alone(world: Any) -> None:
+    """PROVIDERS §5: neither what people read on the page, nor a value that nobody has put on the list."""
+    path = "/crm/properties/2026-09/contacts"
+    body = {"name": "tier", "label": "Tier", "type": "enumeration", "fieldType": "checkbox", "groupName": "accord"}
+    options = [{"label": name.title(), "value": name, "displayOrder": 1, "hidden": False} for name in ("gold", "blue")]
+    assert world.call("POST", path, body)[0] == 400
+    assert world.call("POST", path, body | {"options": options})[0] == 201
+
+    for wrong in ("Gold", "red", "gold;red", "gold, blue"):
+        assert "INVALID_OPTION" in new(world, firstname="A", tier=wrong)[1]["message"]
+    assert new(world, firstname="A", tier="gold;blue")[1]["properties"]["tier"] == "gold;blue"
+    assert new(world, firstname="A", tier="")[0] == 201
+
+
 def test_ten_unique_properties_are_the_most(world: Any) -> None:
     """PROVIDERS §2."""
     body = {"label": "x", "type": "string", "fieldType": "text", "groupName": "accord", "hasUniqueValue": True}
@@ -243,6 +258,9 @@ def test_a_listing_goes_by_ascending_id_in_pages_of_at_most_a_hundred(world: Any
     assert [one["id"] for one in page["results"] + rest["results"]] == [ids[0], *ids[2:]]
     assert "paging" not in rest
     assert [one["id"] for one in world.call("GET", CONTACTS + "?archived=true")[1]["results"]] == [ids[1]]
+    assert world.call("GET", f"{CONTACTS}/{ids[1]}")[0] == 404
+    assert world.call("GET", f"{CONTACTS}/{ids[1]}?archived=true")[0] == 400
+    assert world.call("POST", f"{CONTACTS}/batch/read?archived=true", {"inputs": [{"id": ids[1]}]})[0] == 400
     for query in ("limit=101", "limit=0", "limit=x", "after=x", "limit=51&propertiesWithHistory=email"):
         assert world.call("GET", f"{CONTACTS}?{query}")[0] == 400
 
@@ -294,12 +312,14 @@ def flt(name: str, operator: str, value: Any) -> dict[str, Any]:
         {"limit": "x"},
         {"filterGroups": [{"filters": []}] * 6},
         {"filterGroups": [{"filters": [flt("phone", "EQ", "1")] * 7}]},
+        {"filterGroups": [{"filters": [flt("phone", "EQ", "1")] * 5}] * 4},
         {"filterGroups": [{"filters": [flt("nothing", "EQ", "1")]}]},
         {"filterGroups": [{"filters": [flt("phone", "LIKE", "1")]}]},
         {"filterGroups": [{"filters": [flt("phone", "EQ", 1)]}]},
         {"filterGroups": [{"filters": [flt("hs_object_id", "GT", "x")]}]},
         {"sorts": [{"propertyName": "phone"}, {"propertyName": "email"}]},
-        {"query": "x" * 3_000},
+        {"filterGroups": [{"filters": [flt("phone", "EQ", "x" * 3_000)]}]},
+        {"query": "Ada"},
     ],
 )
 def test_search_has_limits(world: Any, query: dict[str, Any]) -> None:
@@ -360,7 +380,7 @@ def test_search_ends_at_ten_thousand_and_leaves_the_newest_out(world: Any) -> No
     assert [one["id"] for one in rest] == [str(newest)]
 
 
-@pytest.mark.parametrize("inputs", [None, [], [1], [{"id": str(number)} for number in range(101)]])
+@pytest.mark.parametrize("inputs", [None, {}, {"id": "1"}, [], [1], [{"id": str(number)} for number in range(101)]])
 @pytest.mark.parametrize("action", ["read", "create", "update", "upsert", "archive"])
 def test_batches_hold_one_to_a_hundred(world: Any, action: str, inputs: Any) -> None:
     """101 is refused whole."""
@@ -555,7 +575,9 @@ def test_too_many_calls_are_refused_with_the_published_bodies(make_world: Any) -
     answers = [world.call("GET", CONTACTS) for _ in range(186)]
 
     assert [one[0] for one in answers] == [200] * 185 + [429]
-    assert answers[-1][1]["policyName"] == "TEN_SECONDLY_ROLLING"
+    body = answers[-1][1]
+    assert (body["policyName"], body["errorType"]) == ("TEN_SECONDLY_ROLLING", "RATE_LIMIT")
+    assert body["message"] == "You have reached your ten_secondly_rolling limit."
     assert answers[-1][2]["x-hubspot-ratelimit-remaining"] == "0"
     assert "retry-after" not in answers[-1][2]
     assert answers[4][2]["x-hubspot-ratelimit-remaining"] == "180"

@@ -199,7 +199,7 @@ def test_a_number_is_used_once(api: Api) -> None:
 
 
 def test_closed_books_take_nothing(make_world: MakeWorld) -> None:
-    """Neither a new one, nor a change, a void or a delete of an old one."""
+    """Neither a new one, nor a change, a void or a delete of an old one; nothing is moved out of them, or into them."""
     api = Api(make_world())
     made = api.post("Invoice", form())
     api.world.company.settings = type(api.world.company.settings)(books_closed_through=DAY)
@@ -210,7 +210,10 @@ def test_closed_books_take_nothing(make_world: MakeWorld) -> None:
     assert api.post("Invoice", lock, "?operation=void") == "6210"
     assert api.post("Invoice", lock, "?operation=delete") == "6210"
     assert api.post("Payment", pay(1)) == "6210"
-    assert api.post("Invoice", form(TxnDate="2026-11-19"))["TotalAmt"] == 10
+    assert api.post("Invoice", {**lock, "sparse": True, "TxnDate": "2026-11-19"}) == "6210"
+    later = api.post("Invoice", form(TxnDate="2026-11-19"))
+    assert later["TotalAmt"] == 10
+    assert api.post("Invoice", {"Id": later["Id"], "SyncToken": "0", "sparse": True, "TxnDate": DAY}) == "6210"
     assert api.call("GET", "preferences")["Preferences"]["AccountingInfoPrefs"] == {"BookCloseDate": DAY}
 
 
@@ -357,13 +360,14 @@ def test_a_payment_settles_what_it_says_and_no_more(api: Api) -> None:
         (pay(10, Line=[1]), "2010"),
         (pay(10, Line=[{"Amount": 1}]), "2020"),
         (pay(10, DepositToAccountRef={"value": "999"}), "2500"),
+        (pay(10, DepositToAccountRef={"value": "79"}), "6000"),
         (pay(10, PaymentRefNum="r" * 22), "2050"),
         (pay(10, DocNumber="1"), "2010"),
         (pay(10, CurrencyRef={"value": "EUR"}), "6000"),
     ],
 )
 def test_what_quickbooks_does_not_take_in_a_payment(api: Api, body: dict[str, Any], expected: str) -> None:
-    """Invoices of another customer, more than is open, accounts that are not there."""
+    """Invoices of another customer, more than is open, accounts that are not there, or hold no money."""
     api.post("Invoice", form())
     api.post("Invoice", form(CustomerRef={"value": "2"}, CurrencyRef={"value": "EUR"}))
     api.post("CreditMemo", form())
@@ -408,6 +412,7 @@ def test_a_deposit_is_part_of_the_invoice_and_no_payment(api: Api) -> None:
     assert api.post("Invoice", {**lock, "Deposit": 5})["Balance"] == 0
     assert api.post("Invoice", form(Deposit=11)) == "6000"
     assert api.post("Invoice", form(Deposit=1, DepositToAccountRef={"value": "99"})) == "2500"
+    assert api.post("Invoice", form(Deposit=1, DepositToAccountRef={"value": "79"})) == "6000"
     assert api.post("CreditMemo", form(Deposit=1)) == "2010"
     other = api.post("Invoice", form(Deposit=4))
     gone = api.post("Invoice", {"Id": other["Id"], "SyncToken": other["SyncToken"]}, "?operation=void")
@@ -448,6 +453,7 @@ def test_a_company_may_apply_credits_by_itself(make_world: MakeWorld) -> None:
         ({"Type": "Category"}, "2020"),
         ({"IncomeAccountRef": None}, "2020"),
         ({"IncomeAccountRef": {"value": "1"}}, "2500"),
+        ({"IncomeAccountRef": {"value": "35"}}, "6000"),
         ({"Colour": "red"}, "2010"),
         ({"Id": "1"}, "500"),
     ],

@@ -154,6 +154,10 @@ def test_a_created_customer_has_all_that_quickbooks_computes(api: Api) -> None:
         {"Address": "a@b.example"},
     )
     assert row["MetaData"]["LastUpdatedTime"].endswith("-08:00")
+    for name in ("1", "15"):
+        assert (
+            api.post({"DisplayName": name, "TaxExemptionReasonId": name})[1]["Customer"]["TaxExemptionReasonId"] == name
+        )
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,7 @@ def test_a_created_customer_has_all_that_quickbooks_computes(api: Api) -> None:
         ({"DisplayName": 5}, "2010"),
         ({"DisplayName": "a", "Colour": "red"}, "2010"),
         ({"DisplayName": "a", "BillAddr": {"Street": "x"}}, "2010"),
+        ({"DisplayName": "a", "BillAddr": {"Line6": "x"}}, "2010"),
         ({"DisplayName": "a", "BillAddr": "x"}, "2010"),
         ({"DisplayName": "a", "Active": "true"}, "2010"),
         ({"DisplayName": "a", "CompanyName": "x" * 101}, "2050"),
@@ -188,6 +193,7 @@ def test_a_created_customer_has_all_that_quickbooks_computes(api: Api) -> None:
         ({"DisplayName": "a", "WebAddr": {"URI": "https://" + "w" * 993}}, "2050"),
         ({"DisplayName": "a", "Notes": "n" * 2001}, "2050"),
         ({"DisplayName": "a", "ResaleNum": "1" * 17}, "2050"),
+        ({"DisplayName": "a", "TaxExemptionReasonId": "0"}, "2010"),
         ({"DisplayName": "a", "TaxExemptionReasonId": "16"}, "2010"),
         ({"DisplayName": "vendor inc"}, "6240"),
         ([], "2010"),
@@ -202,6 +208,59 @@ def test_what_quickbooks_refuses_is_refused(make_world: MakeWorld, body: object,
 
     assert (answer[0], code(answer)) == (400, expected)
     assert api.world.company.objects("customer") == {}
+
+
+LENGTHS = {
+    "DisplayName": 500, "Title": 16, "GivenName": 100, "MiddleName": 100, "FamilyName": 100, "Suffix": 16,
+    "CompanyName": 100, "PrintOnCheckName": 110, "Notes": 2000, "ResaleNum": 16, "PrimaryPhone.FreeFormNumber": 30,
+    "AlternatePhone.FreeFormNumber": 30, "Mobile.FreeFormNumber": 30, "Fax.FreeFormNumber": 30,
+    "WebAddr.URI": 1000, "PrimaryEmailAddr.Address": 100,
+    **{f"{address}.Line{line}": 500 for address in ("BillAddr", "ShipAddr") for line in range(1, 6)},
+    **{f"BillAddr.{part}": 255 for part in ("City", "Country", "CountrySubDivisionCode")}, "BillAddr.PostalCode": 30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "most"), LENGTHS.items())
+def test_a_text_has_the_published_length_and_not_one_character_more(api: Api, name: str, most: int) -> None:
+    """PROVIDERS §5: whoever lets QuickBooks cut it finds that it refuses."""
+
+    def named(length: int) -> dict[str, Any]:
+        outer, _, inner = name.partition(".")
+        text = "a@b.example".rjust(length, "x")
+        return {"DisplayName": "A", **({outer: {inner: text}} if inner else {outer: text})}
+
+    assert code(api.post(named(most + 1))) == "2050"
+    assert api.post(named(most))[0] == 200
+
+
+@pytest.mark.parametrize("separator", [":", "\t", "\n"])
+@pytest.mark.parametrize(
+    "name", ["DisplayName", *"Title GivenName MiddleName FamilyName Suffix PrintOnCheckName".split()]
+)
+def test_a_name_has_no_colon_tab_or_new_line(api: Api, name: str, separator: str) -> None:
+    """PROVIDERS §5: they part the names of sub-customers; in notes they are fine."""
+    assert code(api.post({"DisplayName": "A", name: f"a{separator}b"})) == "2040"
+    assert api.post({"DisplayName": "A", "Notes": f"a{separator}b"})[0] == 200
+
+
+def test_times_have_the_offset_of_the_company_and_of_the_day(make_world: MakeWorld) -> None:
+    """Summer moves it by an hour, and another company's is not Pacific: who compares texts is wrong about the order."""
+    api = Api(make_world(time_zone="Europe/Berlin", access_seconds=1e9))
+    api.world.clock.time = datetime(2027, 3, 28, 0, 59, tzinfo=UTC).timestamp()
+    for name, later in (("A", 0), ("B", 120)):
+        api.world.clock.time += later
+        api.post({"DisplayName": name})
+    rows = api.query(f"{EVERY} orderby Metadata.LastUpdatedTime")[1]
+    told = [row["MetaData"]["LastUpdatedTime"] for row in rows["QueryResponse"]["Customer"]]
+
+    assert (told, rows["time"]) == (
+        ["2027-03-28T01:59:00+01:00", "2027-03-28T03:01:00+02:00"],
+        "2027-03-28T03:01:00.000+02:00",
+    )
+    since = "select * from Customer where Metadata.LastUpdatedTime >= '2027-03-28T02:01:00+01:00'"
+    assert api.names(since) == ["B"]
+    unescaped = api.call("GET", f"{REALM}/cdc?entities=Customer&changedSince=2027-03-28T02:01:00+01:00")
+    assert code(unescaped) == "2020"
 
 
 def test_outside_the_us_every_script_is_fine(make_world: MakeWorld) -> None:
@@ -224,6 +283,8 @@ def test_a_name_is_taken_over_inactive_ones_and_whatever_its_case(api: Api) -> N
     assert taken[1]["Fault"]["Error"][0]["Detail"] == "The name supplied already exists. : null"
     assert code(api.post({"DisplayName": "Customer 0 (deleted)"})) == "6240"
     assert api.post({"DisplayName": "Customer 0"})[0] == 200
+    assert code(move(api, "3", DisplayName="CUSTOMER 1")) == "6240"
+    assert move(api, "3", DisplayName="CUSTOMER 0")[0] == 200
 
 
 def test_a_repeated_requestid_gives_the_first_answer_even_with_another_body(api: Api) -> None:
@@ -262,6 +323,17 @@ def test_whether_a_refusal_is_repeated_is_a_setting(make_world: MakeWorld) -> No
         api = Api(make_world(keeps_refusals=keeps))
         api.post({"DisplayName": "a:b"}, "?requestid=r")
         assert api.post({"DisplayName": "ab"}, "?requestid=r")[0] == expected
+
+
+def test_without_multicurrency_nothing_says_a_currency_whatever_is_owed(make_world: MakeWorld) -> None:
+    """Whoever takes the currency of a customer from the answer has none, with a balance too."""
+    api = Api(make_world(is_multicurrency=False))
+    api.post({"DisplayName": "A"})
+    sold = {"DetailType": "SalesItemLineDetail", "Amount": 10, "SalesItemLineDetail": {"ItemRef": {"value": "1"}}}
+    api.call("POST", f"{REALM}/invoice", {"CustomerRef": {"value": "1"}, "Line": [sold]})
+    row = api.call("GET", f"{REALM}/customer/1")[1]["Customer"]
+
+    assert (row["Balance"], "CurrencyRef" in row) == (10, False)
 
 
 def test_another_currency_needs_multicurrency(make_world: MakeWorld) -> None:
@@ -320,11 +392,11 @@ def test_a_sparse_update_ignores_null_and_blanks_by_a_blank_text(api: Api) -> No
     row = api.post({"Id": "1", "SyncToken": "0", "sparse": True, "CompanyName": None, "PrimaryEmailAddr": None})[1]
     assert (row["Customer"]["CompanyName"], "PrimaryEmailAddr" in row["Customer"]) == ("L", True)
 
-    blanks = {"CompanyName": "", "PrimaryEmailAddr": {"Address": ""}, "DisplayName": ""}
+    blanks = {"CompanyName": "", "PrimaryEmailAddr": {"Address": ""}, "DisplayName": "", "PrintOnCheckName": ""}
     row = api.post({"Id": "1", "SyncToken": "1", "sparse": True, **blanks})[1]["Customer"]
     assert "CompanyName" not in row
     assert "PrimaryEmailAddr" not in row
-    assert row["DisplayName"] == "Customer 0"
+    assert row["DisplayName"] == row["PrintOnCheckName"] == "Customer 0"
 
 
 def test_a_tax_identifier_is_masked_in_every_answer(api: Api) -> None:
@@ -545,9 +617,20 @@ def test_a_batch_has_limits_of_its_own(api: Api) -> None:
         assert code(api.batch(odd)) == "2010"
     assert code(api.batch([item], "?requestid=r")) == "2050"
     assert code(api.batch([], "")) == "2020"
-    assert code(api.batch([item], "?requestid=" + "r" * 37)) == "2050"
+    assert code(api.batch([{**item, "bId": "x"}], "?requestid=" + "r" * 37)) == "2050"
+    assert api.batch([item])[1]["BatchItemResponse"][0]["Customer"]["Id"] == "1"
+    item = {**item, "Customer": {"DisplayName": "B"}}
     assert api.batch([{**item, "bId": "x"}], "?requestid=r") == api.batch([{**item, "bId": "x"}], "?requestid=r")
-    assert len(api.world.company.objects("customer")) == 1
+    assert len(api.world.company.objects("customer")) == 2
+    assert code(api.call("POST", f"{REALM}/batch", {"BatchItemRequest": {"bId": "x"}})) == "2020"
+
+
+def test_whether_a_batch_takes_ten_or_thirty_is_a_setting(make_world: MakeWorld) -> None:
+    """PROVIDERS §1: Intuit's own pages disagree."""
+    query = [{"bId": str(number), "Query": EVERY} for number in range(11)]
+    for most in (10, 30):
+        api = Api(make_world(batch_most=most))
+        assert code(api.batch(query)) == "1040" if most == 10 else api.batch(query)[0] == 200
 
 
 # ---- limits and faults -----------------------------------------------------------------------------

@@ -208,7 +208,10 @@ def test_a_finalised_invoice_has_a_number_and_is_fixed(world: Any, customer: str
 
 
 def test_a_number_is_given_once(world: Any, customer: str) -> None:
-    """By whomever."""
+    """By whomever; one that Stripe would draw itself, too."""
+    draft, prefix = with_lines(world, customer)["id"], world.stripe.objects("customer")[customer]["invoice_prefix"]
+    made(world, customer, number=f"{prefix}-0001")
+    assert refused(post(world, f"invoices/{draft}/finalize"))[2] == "number"
     made(world, customer, number="A-1")
     assert refused(post(world, "invoices", {"customer": customer, "number": "A-1"})) == (400, None, "number")
     with pytest.raises(ValueError, match="A-1"):
@@ -298,6 +301,7 @@ REPORT = {
         ({"payment_method_details[type]": "card"}, "payment_method_details[type]"),
         ({"amount_requested[value]": "0"}, "amount_requested[value]"),
         ({"amount_requested[currency]": "EUR"}, "amount_requested[value]"),
+        ({"amount_requested[colour]": "red"}, "amount_requested[colour]"),
         ({"colour": "x"}, "colour"),
         ({"metadata": "x"}, "metadata"),
         ({"customer_details[customer]": "cus_none"}, "customer_details[customer]"),
@@ -331,8 +335,8 @@ def test_a_report_pays_as_much_as_remains(world: Any, customer: str) -> None:
     one = world.call("GET", f"/v1/invoices/{second}", {"expand[]": "amount_paid_off_stripe"})[1]
     assert one["amount_paid_off_stripe"] == 100
     assert "amount_paid_off_stripe" not in world.call("GET", f"/v1/invoices/{second}")[1]
-    newest = world.call("GET", "/v1/payment_records")[1]["data"]
-    assert [one["id"] for one in newest] == [dollars, record]
+    assert world.call("GET", f"/v1/payment_records/{dollars}")[1]["id"] == dollars
+    assert world.call("GET", "/v1/payment_records")[0] == 404
 
 
 def test_a_refund_that_is_reported_has_a_reference_of_its_own(world: Any) -> None:
@@ -371,7 +375,7 @@ def credited(world: Any, of: str, amount: int, **form: str) -> tuple[int, Any]:
         ({"lines[0][unit_amount]": "0"}, "lines"), ({"lines[0][unit_amount]": "1001"}, "lines"),
         ({"out_of_band_amount": "5"}, "out_of_band_amount"), ({"refund_amount": "5"}, "refund_amount"),
         ({"lines[0][tax_amounts][0][tax_rate]": "txr_none"}, "lines[0][tax_amounts][tax_rate]"),
-        ({"lines[1]": "x"}, "lines[1]"),
+        ({"lines[1]": "x"}, "lines[1]"), ({"lines[0][colour]": "red"}, "lines[0][colour]"),
     ],
 )  # fmt: skip
 def test_a_credit_note_that_stripe_would_refuse_is_refused(world: Any, customer: str, form: Any, param: str) -> None:
@@ -510,8 +514,29 @@ def test_what_cannot_be_expanded_is_refused(world: Any, customer: str, path: str
     one = opened(world, customer)["id"]
     answer = world.call("GET", path.format(id=one), {"expand[0]": expand})
     assert refused(answer[:2]) == (400, None, "expand")
+    assert ("more than 4 levels" in answer[1]["error"]["message"]) is (expand.count(".") > 3)
     assert refused(post(world, f"invoices/{one}/void", {"expand[0]": "data.payments"}))[2] == "expand"
     assert world.stripe.ledger.things["invoice"][one]["status"] == "open"
+
+
+ENDPOINTS = """
+GET account, GET balance, GET events, GET customers, GET customers/search, GET customers/x, POST customers,
+POST customers/{cus}, DELETE customers/x, GET invoices, GET invoices/search, GET invoices/x, GET invoices/x/lines,
+POST invoices, POST invoices/x, DELETE invoices/x, POST invoices/x/add_lines, POST invoices/x/finalize,
+POST invoices/x/pay, POST invoices/x/send, POST invoices/x/void, POST invoices/x/mark_uncollectible,
+POST invoices/x/attach_payment, GET invoice_payments, GET invoice_payments/x, GET credit_notes, GET credit_notes/x,
+GET credit_notes/x/lines, POST credit_notes, POST credit_notes/x/void, GET payment_records/x,
+POST payment_records/report_payment, POST payment_records/x/report_refund, GET disputes, GET disputes/x,
+GET balance_transactions, GET balance_transactions/x, GET payouts, GET payouts/x
+"""
+
+
+@pytest.mark.parametrize("endpoint", [one.strip() for one in ENDPOINTS.split(",")])
+def test_every_endpoint_refuses_a_parameter_that_it_does_not_know(world: Any, customer: str, endpoint: str) -> None:
+    """PROVIDERS §5: whoever misspells one is told so, and does not go on without it."""
+    method, _, path = endpoint.partition(" ")
+    answer = world.call(method, f"/v1/{path.format(cus=customer)}", {"colour": "red"})
+    assert refused(answer[:2]) == (400, "parameter_unknown", "colour")
 
 
 def searched(world: Any, query: str) -> list[str]:

@@ -109,6 +109,11 @@ def test_bodies_are_forms_with_brackets(world: Any) -> None:
         ({"name": "n" * 257}, None, "name"),
         ({"email": "e" * 513}, None, "email"),
         ({"phone": "1" * 21}, None, "phone"),
+        ({"business_name": "b" * 151}, None, "business_name"),
+        ({"individual_name": "i" * 151}, None, "individual_name"),
+        ({"description": "d" * 5001}, None, "description"),
+        ({"invoice_prefix": "A" * 13}, None, "invoice_prefix"),
+        ({"metadata[a[b]]": "v"}, "parameter_invalid", "metadata[a[b]]"),
         ({"name": "a\x00"}, "parameter_invalid_string", "name"),
         ({"name[first]": "a"}, "parameter_invalid_string", "name"),
         ({"metadata[" + "k" * 41 + "]": "v"}, None, "metadata[" + "k" * 41 + "]"),
@@ -458,7 +463,9 @@ def test_reads_of_thirty_days_are_counted_and_refuse_nobody(make_world: Callable
     world.clock.time += 20 * DAY
     world.call("GET", "/v1/events")
     assert world.stripe.allotted_reads == 4
-    world.clock.time += 11 * DAY
+    world.clock.time += 10 * DAY - 3600
+    assert world.stripe.allotted_reads == 4
+    world.clock.time += 3600
     assert world.stripe.allotted_reads == 1
 
 
