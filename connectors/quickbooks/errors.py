@@ -214,6 +214,11 @@ def _rejected(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT
     if field_of(fault) == "currency":
         cure = "book it by hand on another customer there, of its currency, or leave it"
         return RejectedError(fault.words, field="currency", limit="the customer's currency", cure=cure)
+    if field_of(fault) == "applications":
+        cure = (
+            "look in QuickBooks whose the invoice is, and what settles it: take that off and retry, or leave the same"
+        )
+        return RejectedError(fault.words, field="applications", limit="what is due there", cure=cure)
     most = re.search(r"Max:(\d+)", fault.detail)
     limit = f"{most[1]} characters" if most else None
     return RejectedError(fault.words, field=field_of(fault), limit=limit, cure="change the value")

@@ -45,10 +45,12 @@ class Ageing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def overviews(documents: Iterable[Document], today: date) -> list[Overview]:
-    """One overview for each currency, by its code; drafts and void documents count nowhere."""
+    """One overview for each currency, by its code; drafts and void documents count nowhere, nor what credits those."""
     found: dict[str, Overview] = {}
-    for one in documents:
-        if one.status == "void" or not is_final(one):
+    some = list(documents)
+    void = {one.id for one in some if isinstance(one, Invoice) and one.status == "void"}
+    for one in some:
+        if one.status == "void" or not is_final(one) or (isinstance(one, CreditNote) and one.invoice in void):
             continue
         before = found.get(one.currency, Overview(currency=one.currency))
         found[one.currency] = _with(before, one, today)

@@ -22,6 +22,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
+from core.sync.documents.balances import held_astray
 from core.sync.documents.lost import asked_about
 from core.sync.documents.standing import named_of
 from core.sync.documents.untold import settle
@@ -116,27 +117,29 @@ def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
             continue  # something else is asked of it first
         if name not in odd or name in resting:
             subject = work.mapping_subject(row.id)
-            drafts = [_draft(connection, papers[name], odd[name], row)] if name in odd else []
+            drafts = [_draft(tx, connection, papers[name], odd[name], row)] if name in odd else []
             wanted = holds.Held(subject=subject, record_id=papers[name].customer_id, drafts=drafts, trace=trace)
             settle(tx, hub, connection, wanted, {subject: there}, reason=reasons.UNACCOUNTED)
 
 
-def _draft(connection: Connection, paper: Paper, odd: Unaccounted, row: MappingRow) -> HoldDraft:
+def _draft(tx: Tx, connection: Connection, paper: Paper, odd: Unaccounted, row: MappingRow) -> HoldDraft:
     left = total_of([Decimal(odd.settled), -Decimal(odd.known)])
     covers = total_of([left, by_hand.booked(row).get(by_hand.SETTLED, ZERO)])
     title, currency = connection.manifest.title, odd.currency
+    ours = held_astray(tx, connection, paper.customer_id) if left > 0 else []
+    first = "do first what that one's hold asks for; if it was not that, " if ours else ""
+    problem = f"{odd.settled} {currency} of it is settled in {title}, {odd.known} {currency} is known of"
     detail: dict[str, object] = {
         **named_of(paper),
-        "problem": f"{odd.settled} {currency} of it is settled in {title}, {odd.known} {currency} is known of",
+        "problem": "; ".join([problem, *ours]),
         "field": by_hand.SETTLED,
         "amount": spelled(left, currency),
         "covers": spelled(covers, currency),
         "limit": f"{odd.known} {currency}",
-        "cure": f"{odd.cure}; what is booked by hand, answer `booked`",
+        "cure": f"{first}{odd.cure}; what is booked by hand, answer `booked`",
     }
-    return HoldDraft(
-        reason=reasons.UNACCOUNTED, detail=detail, digest=digest_of(reasons.UNACCOUNTED, odd.settled, odd.known)
-    )
+    digest = digest_of(reasons.UNACCOUNTED, odd.settled, odd.known, *([ours] if ours else []))
+    return HoldDraft(reason=reasons.UNACCOUNTED, detail=detail, digest=digest)
 
 
 def _resting(tx: Tx, hub: Hub, bills: Sequence[Paper]) -> set[str]:

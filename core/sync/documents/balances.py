@@ -150,14 +150,31 @@ def _held_of_ours(tx: Tx, connection: Connection, copy: Copy, others: Decimal) -
     about = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
     if others > 0:
         about = _astray(tx, connection, copy.paper.customer_id) | about
-    rows = {work.mapping_subject(row.id): row for row in _here(tx, connection, about) if row.remote_id}
+    return _held(tx, connection, about)
+
+
+def held_astray(tx: Tx, connection: Connection, customer_id: str) -> list[str]:
+    """What is asked about a customer's copies that settle here what they do not settle where they were made, in words.
+
+    What is settled by one of them no payment or credit note of the registry tells of.
+    """
+    astray = _astray(tx, connection, customer_id)
+    return [_itself(paper, hold) for paper, hold in _held(tx, connection, astray)]
+
+
+def _held(tx: Tx, connection: Connection, papers: Mapping[str, Paper]) -> list[tuple[Paper, Hold]]:
+    rows = {work.mapping_subject(row.id): row for row in _here(tx, connection, papers) if row.remote_id}
     known = hold_rows.of_subjects(tx, connection.name, rows)
     return [
-        (about[rows[subject].record_id], one)
+        (papers[rows[subject].record_id], one)
         for subject, some in sorted(known.items())
         for one in some
         if one.state == "open"
     ]
+
+
+def _itself(paper: Paper, hold: Hold) -> str:
+    return f"the copy of {KINDS[paper.kind]} {paper.called} is held by itself ({hold.id})"
 
 
 def _astray(tx: Tx, connection: Connection, customer_id: str) -> dict[str, Paper]:
@@ -174,7 +191,7 @@ def _draft(
     assert isinstance(invoice, Invoice)  # noqa: S101 - of others there is no balance
     title, currency = connection.manifest.title, invoice.currency
     is_due, is_due_there = spelled(invoice.due, currency), spelled(there.due, currency)
-    by = "".join(f"; the copy of {KINDS[one.kind]} {one.called} is held by itself ({hold.id})" for one, hold in ours)
+    by = "".join(f"; {_itself(one, hold)}" for one, hold in ours)
     by += f"; not from here: {', '.join(copy.others)}" if copy.others else ""
     if invoice.by_balance:
         of_balance = f"{spelled(invoice.by_balance, currency)} {currency} of the invoice"

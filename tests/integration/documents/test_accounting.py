@@ -148,6 +148,33 @@ async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested()
     assert [asked["id"] for asked in told_now["holds"]] == [one.id], "`accord explain` shows it, with its cure"
 
 
+async def test_what_the_copy_of_a_void_payment_settles_is_not_to_be_booked_by_hand() -> None:
+    """The books' payment is void, and Stripe keeps its report: nothing came in that anybody could record."""
+    mirrors = DocumentPolicy(originates=("payment",), mirrors=KINDS, since=SINCE)
+    both = DocumentPolicy(originates=KINDS, mirrors=("payment",), since=SINCE)
+    world = await billing(stripe_to_books(stripe=both, quickbooks=mirrors))
+    bill(world)
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
+    payment = pay(world, copy, "119.00", "quickbooks")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("payment", payment, {"status": "void"})
+    await world.next_sweep()
+    for _ in range(3):
+        hourly(world)
+        await world.settle()
+    asked = {one.detail["document"]: one for one in held(world) if one.connection == "stripe"}
+    assert asked["payment"].detail["problem"] == "the payment is void"
+    (one,) = held(world, holds.UNACCOUNTED)
+    assert f"the copy of payment {payment} is held by itself ({asked['payment'].id})" in one.detail["problem"]
+    assert one.detail["cure"].startswith("do first what that one's hold asks for")
+    await answer(world, asked["payment"], "leave")
+    hourly(world)
+    await world.settle()
+    (after,) = held(world, holds.UNACCOUNTED)
+    assert after.detail["problem"] == "119.00 USD of it is settled in Stripe, 0.00 USD is known of"
+
+
 async def test_the_question_stands_while_the_invoice_is_read_again_and_is_what_it_was() -> None:
     """Closed by every reading and opened anew by the next hour, it was another question each day."""
     world = await billing()

@@ -30,7 +30,7 @@ def test_an_overview_counts_what_stands_in_each_currency() -> None:
         [
             due(date(2026, 6, 30)),
             due(date(2026, 6, 29)),
-            changed(INVOICE, status="void"),
+            changed(INVOICE, id="void", status="void"),
             changed(INVOICE, status="draft"),
             changed(INVOICE, status="uncollectible", written_off=Decimal(100), due=Decimal(0)),
             changed(INVOICE, currency="USD", due=Decimal(0), paid=Decimal("107.00"), status="paid"),
@@ -54,6 +54,13 @@ def test_an_overview_counts_what_stands_in_each_currency() -> None:
         ),
         Overview(currency="USD", gross_revenue=Decimal("107.10"), invoices=1),
     ]
+
+
+def test_a_credit_of_a_void_invoice_is_no_less_revenue() -> None:
+    """The invoice is in no sum: what was taken off it made the customer's revenue less than nothing."""
+    assert overviews([changed(INVOICE, status="void"), CREDIT], TODAY) == []
+    (told,) = overviews([changed(INVOICE, id="another", status="void"), CREDIT], TODAY)
+    assert told.gross_revenue == -CREDIT.total
 
 
 def test_what_a_credit_note_paid_back_is_paid_no_longer() -> None:

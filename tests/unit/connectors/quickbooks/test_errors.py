@@ -196,6 +196,15 @@ def test_a_refusal_about_a_document_says_what_to_do(code: str, field: str) -> No
     assert (error.field, bool(error.cure)) == (field, True)
 
 
+def test_a_payment_of_more_than_is_due_there_says_where_to_look() -> None:
+    """It was to be changed; what settles the invoice already may be that very payment."""
+    error = error_from(400, {}, fault("6000", element="LinkedTxn"), is_write=True)
+
+    assert isinstance(error, RejectedError)
+    assert (error.field, error.limit) == ("applications", "what is due there")
+    assert "what settles it: take that off" in str(error.cure)
+
+
 @pytest.mark.parametrize(
     ("element", "field"),
     [("DocNumber", "number"), ("TxnDate", "issued_on"), ("ItemRef", "lines"), ("TaxCodeRef", "tax")],
