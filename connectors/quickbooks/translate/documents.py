@@ -182,7 +182,8 @@ class QuickBooksDocuments:
                 f"{copy.applied} of it is applied in QuickBooks, to invoice {copy.invoice}",
                 field="applied",
                 limit=f"{note.applied} to invoice {note.invoice}" if note.applied else "not applied",
-                cure="undo that in QuickBooks; if it does so by itself, switch off applying credits automatically",
+                cure="undo that in QuickBooks; if it does so by itself, switch off applying credits automatically."
+                " Leave it where that invoice took the credit at its origin, too, as the customer's balance",
             )
         if not left:
             return None

@@ -85,9 +85,10 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
     try:
         ours = await find_own(hub, connection, copy, since=since)
     except ReplyError as error:
-        # "could not read" is not "not there": it stays in doubt, and is seen among the failures
-        trouble = Trouble(error, record_id=copy.paper.customer_id)
-        await hub.db.run(lambda tx: record_trouble(tx, hub, connection, {copy.row: trouble}))
+        # "could not read" is not "not there": it stays in doubt, is seen among the failures, and is looked for again,
+        # as a page of a proxy may be all that was read
+        trouble = {copy.row: Trouble(error, record_id=copy.paper.customer_id)}
+        await hub.db.run(lambda tx: record_trouble(tx, hub, connection, trouble, is_given_up=False))
         report.failed += 1
         return
     except RejectedError as error:

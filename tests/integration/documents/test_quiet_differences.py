@@ -16,7 +16,7 @@ from core.sync.documents.ageing import aged
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
 from tests.support.paper import BOOKS as SETTINGS
-from tests.support.paper import SINCE, at_rest, bill, billing, is_silent, pay, shown, with_documents
+from tests.support.paper import SINCE, an_hour_later, at_rest, bill, billing, is_silent, pay, shown, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +37,18 @@ def credit_by_hand(world: World, copy: str, amount: str) -> str:
     memo = {"customer": customer, "currency": "USD", "invoice": copy, "applied": amount}
     line = {"description": "Credit", "amount": amount, "product": "1"}
     return world.lookalikes[BOOKS].edit("credit_note", None, {**memo, "lines": [line]})
+
+
+def apply_by_hand(world: World, memo: str, copy: str, amount: str) -> None:
+    """Somebody, or QuickBooks itself, lets a credit memo settle an invoice."""
+    (customer,) = world.neutral(BOOKS)
+    books: Any = world.lookalikes[BOOKS]
+    lines = [
+        {"Amount": Decimal(amount), "LinkedTxn": [{"TxnId": one, "TxnType": kind}]}
+        for kind, one in (("Invoice", copy), ("CreditMemo", memo))
+    ]
+    head = {"CustomerRef": {"value": customer}, "CurrencyRef": {"value": "USD"}, "TotalAmt": Decimal(0)}
+    books.books.create("Payment", {**head, "Line": lines}, world.clock.now())
 
 
 async def test_what_a_customer_s_balance_at_stripe_settled_is_asked_about_until_somebody_books_it() -> None:
@@ -87,6 +99,38 @@ async def test_an_invoice_of_less_than_nothing_is_booked_by_hand_once() -> None:
     await world.next_sweep()
     at_rest(world)
     assert is_tied(world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11")))
+
+
+async def test_a_credit_on_the_balance_is_settled_by_its_own_memo_and_the_question_says_so() -> None:
+    """QuickBooks, or a person, applies the memo to the invoice that took the credit at Stripe: told to undo it, nobody
+    could ever bring the two in order.
+    """
+    world = await billing()
+    paid = bill(world)
+    pay(world, paid, "119.00")
+    await world.next_sweep()
+    (customer,) = world.neutral("stripe")
+    line = {"description": "Sorry", "amount": "30.00"}
+    credit = {"invoice": paid, "customer": customer, "currency": "USD", "lines": [line]}
+    world.lookalikes["stripe"].edit("credit_note", None, credit)
+    world.lookalikes["stripe"].edit("customer", customer, {"extra": {"balance": -3000}})
+    invoice = bill(world)
+    await world.next_sweep()
+    pay(world, invoice, "89.00")
+    await world.next_sweep()
+    assert [one.reason for one in held(world)] == ["balance_differs"]
+    (memo,) = world.lookalikes[BOOKS].neutral("credit_note")
+    (copy,) = [name for name, one in world.lookalikes[BOOKS].neutral("invoice").items() if one["status"] == "open"]
+    apply_by_hand(world, memo, copy, "30.00")
+    await world.next_sweep()
+    (asked,) = held(world)
+    assert asked.detail["document"] == "credit_note"
+    assert "Leave it where that invoice took the credit at its origin, too" in asked.detail["cure"]
+    await answer(world, asked, "leave")
+    await an_hour_later(world)
+    assert [one["due"] for one in shown(world, BOOKS)] == ["0.00", "0.00"]
+    at_rest(world)
+    assert differing(world) == 0
 
 
 async def test_what_was_booked_for_a_balance_keeps_no_payment_from_being_copied() -> None:

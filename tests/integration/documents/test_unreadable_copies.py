@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault
 from core.store import failures, intents
@@ -14,12 +15,13 @@ from core.sync.plan import plan
 from core.sync.rounds import reconcile_documents_everywhere
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import answer, failing, held
-from tests.support.paper import bill, billing, pay, shown
+from tests.support.paper import SINCE, bill, billing, pay, shown, stripe_to_books
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 BOOKS = "quickbooks"
+CRM = "hubspot"
 
 
 def payments(world: World) -> dict[str, Any]:
@@ -127,3 +129,27 @@ async def test_it_is_adopted_as_soon_as_it_can_be_read() -> None:
     assert (held(world), failing(world), world.db.read_now(intents.all_open)) == ([], [], [])
     assert [one["due"] for one in shown(world, BOOKS)] == ["69.00"]
     assert len(payments(world)) == 1
+
+
+async def test_a_copy_that_a_page_of_a_proxy_hid_for_a_while_is_found_when_it_is_gone() -> None:
+    """After eight looks, some minutes, it was given up: nobody looked again before a person asked for it."""
+    world = await billing(stripe_to_books(hubspot=DocumentPolicy(mirrors=("invoice",), since=SINCE)))
+    through, is_there = world.exchanges[CRM], [True]
+
+    def proxy(request: HttpRequest) -> HttpResponse:
+        if "/invoices/batch/create" in request.url and is_there[0]:
+            through(request)
+            return HttpResponse(502, {"content-type": "text/html"}, b"<html>Bad gateway</html>")
+        if "/invoices/batch/read" in request.url and is_there[0]:
+            return HttpResponse(200, {"content-type": "text/html"}, b"<html>Please sign in</html>")
+        return through(request)
+
+    world.exchanges[CRM] = proxy
+    bill(world)
+    await world.next_sweep()
+    await world.settle(patience=3600.0)
+    assert [one.code for one in failing(world)] == ["bad_reply"]
+    is_there[0] = False
+    await world.settle(patience=3600.0)
+    assert (held(world), failing(world), world.db.read_now(intents.all_open)) == ([], [], [])
+    assert [one["due"] for one in shown(world, CRM)] == ["119.00"]
