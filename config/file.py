@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from core.errors import ConfigError
 from core.model.documents import KINDS
 from core.model.policy import REGISTRY, ConnectionPolicy, DocumentPolicy, Policy
 from core.model.remote import Manifest
+from core.model.settings import Address
 from core.ports import ConnectionConfig
 
 MOST_CONNECTIONS: Final = 200
@@ -49,7 +50,7 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class AccordConfig:
-    """Everything that accord.toml says. `warnings` are for a person: allowed, but without effect."""
+    """Everything that accord.toml says. `warnings` are for a person: allowed, but hardly what was meant."""
 
     connections: Mapping[str, ConnectionConfig]
     policy: Policy
@@ -175,6 +176,7 @@ class _Reading:
         carrier = Carrier(name, manifest, keys) if manifest else None
         self._scopes[name] = connection_policy(section, name, provider, carrier)
         settings = _settings(section, name, manifest)
+        self._warnings += _overheard(name, settings, manifest)
         routes = deposits(section.section("deposits"), manifest)
         if manifest:
             check_needs(section.section("documents"), self._scopes[name].documents, settings, routes, manifest)
@@ -230,6 +232,14 @@ class _Reading:
                 title = carrier.manifest.title
                 section.mistake("sweep_every", f"{title} remembers changes for {window:g} s only; look more often")
         return daemon
+
+
+def _overheard(name: str, settings: Mapping[str, str], manifest: Manifest | None) -> Iterator[str]:
+    known = manifest.settings if manifest else {}
+    for key, value in settings.items():
+        form = known[key].form
+        if isinstance(form, Address) and form.problem(value) is None and form.is_overheard(value):
+            yield f"[connections.{name}.{key}] begins with http://: everybody on the way can read the key; say https://"
 
 
 def _settings(section: Section, name: str, manifest: Manifest | None) -> dict[str, str]:

@@ -91,6 +91,12 @@ class Address(Form, frozen=True, kw_only=True):
             return "has a user or a password in it, which do not belong into this file; it must be an address without"
         return "must be an address without ? and #" if re.search(r"[?#]", value) else None
 
+    def is_overheard(self, value: str) -> bool:
+        """Whether everybody on the way can read what is sent there, and with it the key."""
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        return parts.scheme == "http" and not re.fullmatch(r"localhost|::1|127(\.\d+){3}", host)
+
 
 def _is_address(value: str) -> bool:
     try:

@@ -206,7 +206,8 @@ def _told(error: Exception) -> AccordError | None:
     """None: our own mistake, to be seen as it is."""
     if isinstance(error, DataError):
         return InvalidInputError(f"a value cannot be stored: {_first_line(error)}")
-    if isinstance(error, ProgrammingError) and _sqlstate(error) not in _UNUSABLE:
+    # without a statement it is about the address, which a person wrote
+    if isinstance(error, ProgrammingError) and error.statement and _sqlstate(error) not in _UNUSABLE:
         return None
     return StorageError(_storage_message(error))
 
@@ -308,6 +309,7 @@ _CURES: Final = {
     "unable to open": "check that its folder exists and is writable, and that the file is this user's",
     "not a database": "the file is not SQLite's; name another, or restore a backup",
     "malformed": "the file is damaged; stop Accord and restore a backup",
+    "invalid connection option": "correct ACCORD_DATABASE_URL",
     "no such table": _UPGRADE,
     "no such column": _UPGRADE,
     "has no column": _UPGRADE,

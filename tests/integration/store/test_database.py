@@ -338,6 +338,13 @@ def test_a_database_that_does_not_exist_says_so(postgres_url: str, open_database
         open_database(url.render_as_string(hide_password=False)).read_now(names)
 
 
+def test_an_option_of_the_address_that_is_none_says_so(open_database: Open) -> None:
+    """`sslmod` for `sslmode` ended every command in a story of Python's."""
+    db = open_database("postgresql://nobody@127.0.0.1:5432/accord?sslmod=require")
+    with pytest.raises(StorageError, match='"sslmod"'):
+        db.read_now(names)
+
+
 def test_a_session_ended_by_the_server_costs_one_transaction(postgres_url: str, open_database: Open) -> None:
     """An administrator restarts PostgreSQL in the middle of a transaction."""
     db, other = open_database(postgres_url), open_database(postgres_url)

@@ -61,8 +61,13 @@ async def test_a_web_page_cannot_reach_the_api_through_a_browser(api: httpx.Asyn
 
 
 async def test_a_web_page_of_elsewhere_cannot_act_through_a_browser(api: httpx.AsyncClient) -> None:
-    """What has no body is sent without asking, to this machine's own name: an archived customer was restored."""
+    """What has no body is sent without asking, to this machine's own name: whatever was changed was undone."""
     assert (await api.post("/v1/customers", json={"external_customer_id": "ada", "name": "Ada"})).is_success
+    assert (await api.patch("/v1/customers/ada", json={"name": "Ada Lovelace"})).is_success
+    for number in range(1, 5):
+        answer = await api.post(f"/v1/changes/{number}/undo", headers={"origin": "https://evil.test"})
+        assert (answer.status_code, answer.json()["code"]) == (421, "misdirected"), number
+    assert (await api.get("/v1/customers/ada")).json()["name"] == "Ada Lovelace"
     assert (await api.delete("/v1/customers/ada")).status_code == 200
     for page in ("https://evil.test", "null", "", "http://127.0.0.1.evil.test", "http://[::1"):
         answer = await api.post("/v1/customers/ada/restore", headers={"origin": page})

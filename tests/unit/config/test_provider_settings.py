@@ -50,6 +50,16 @@ def test_a_setting_of_a_provider_is_refused_where_it_is_written(
     assert ' like "' in told[0]
 
 
+@pytest.mark.parametrize(("host", "told"), [("api.stripe.com", 1), ("10.0.0.5:12111", 1), ("127.0.0.1:8413", 0)])
+def test_an_address_without_tls_elsewhere_is_a_warning(tmp_path: Path, host: str, told: int) -> None:
+    """An `s` that was left out sent the live key as it is, through every network on the way."""
+    file = tmp_path / "accord.toml"
+    for scheme, warnings in (("http", told), ("https", 0)):
+        file.write_text(f'[connections.it]\nprovider = "stripe"\nbase_url = "{scheme}://{host}"\n')
+        found = [one for one in load_config(file, REAL).warnings if one.startswith("[connections.it.base_url]")]
+        assert len(found) == warnings
+
+
 def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """A file of settings is shown to others; a password in it would be in every log of it."""
     file = tmp_path / "accord.toml"

@@ -93,3 +93,10 @@ def test_a_secret_of_strange_letters_is_told_by_the_place(value: str, place: int
 def test_several_secrets_may_stand_on_several_lines() -> None:
     """While one is replaced by another, both are there."""
     assert secret_problem("whsec_old,\r\n\twhsec_new") is None
+
+
+def test_an_address_without_tls_is_overheard_but_on_this_machine() -> None:
+    """A key that was sent there is everybody's."""
+    overheard = ["http://api.test", "http://10.0.0.5:1", "http://127.0.0.1.test", "HTTP://api.test"]
+    safe = ["https://api.test", "http://localhost:8413", "http://127.0.0.1", "http://[::1]:8413"]
+    assert [ADDRESS.is_overheard(one) for one in (*overheard, *safe)] == [True] * 4 + [False] * 4
