@@ -58,13 +58,10 @@ def record_bad(tx: Tx, hub: Hub, connection: Connection, bad: Mapping[str, Bad],
     failures.record(tx, rows)
 
 
-def record_trouble(
-    tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[DirtyRow, Trouble], *, is_given_up: bool = True
-) -> None:
+def record_trouble(tx: Tx, hub: Hub, connection: Connection, troubled: Mapping[DirtyRow, Trouble]) -> None:
     """Store what failed, and when to look again; a wait that the provider asked for is no attempt.
 
     Nor is a look at what waits for something else: what waited for long, and fails once, is not given up for that.
-    `is_given_up`: after too many attempts; not where nothing but a look can ever tell, and costs little.
     """
     now = hub.clock.now()
     dead, rows = [], []
@@ -73,7 +70,7 @@ def record_trouble(
         told = trouble.error.retry_after if isinstance(trouble.error, RetryError) else None
         failed = min(row.attempts, known[row.subject].attempts) if row.subject in known else 0
         is_last = failed + 1 >= hub.timing.attempts_before_dead or _stays_dead(row, known.get(row.subject))
-        is_dead = is_given_up and told is None and is_last
+        is_dead = told is None and is_last
         next_at = None if is_dead else now + (told if told is not None else back_off(hub.timing, failed))
         rows.append(
             failures.Failure(

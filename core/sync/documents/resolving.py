@@ -29,7 +29,7 @@ from core.sync.documents.sending import (
 )
 from core.sync.documents.standing import Copy
 from core.sync.documents.unfound import may_be_there, remember
-from core.sync.failing import Trouble, record_trouble, tried_in_vain
+from core.sync.failing import tried_in_vain
 from core.sync.hub import Connection, Hub
 
 
@@ -84,15 +84,8 @@ async def _look_for_it(hub: Hub, connection: Connection, copy: Copy, intent: Int
     since = intent.sent_at - connection.manifest.settle_seconds
     try:
         ours = await find_own(hub, connection, copy, since=since)
-    except ReplyError as error:
-        # "could not read" is not "not there": it stays in doubt, is seen among the failures, and is looked for again,
-        # as a page of a proxy may be all that was read
-        trouble = {copy.row: Trouble(error, record_id=copy.paper.customer_id)}
-        await hub.db.run(lambda tx: record_trouble(tx, hub, connection, trouble, is_given_up=False))
-        report.failed += 1
-        return
-    except RejectedError as error:
-        # says nothing of the copy: it stays in doubt, however long, and is never given up
+    except (RejectedError, ReplyError) as error:
+        # "could not read" is not "not there": it stays in doubt, told, and is looked for as long as it takes
         unknown = AmbiguousError(f"it cannot be looked for: {error}")
         await hub.db.run(lambda tx: doubt(tx, hub, connection, copy, intent, unknown))
         report.waiting += 1
