@@ -74,16 +74,16 @@ class Items:
             raise Refused("6000", BUSINESS, "IncomeAccountRef: no income", element="IncomeAccountRef")
         if any(one["Name"].casefold() == name.casefold() for one in self.rows.values()):  # PROVIDERS §5
             raise Refused("6240", "Duplicate Name Exists Error", "The name supplied already exists. : null")
-        return self.add(name, account["value"], now)
+        return self.add(name, account["value"], now, body["Type"])
 
-    def add(self, name: str, account: str, now: float) -> str:
-        """Store a service."""
+    def add(self, name: str, account: str, now: float, kind: str = "Service") -> str:
+        """Store a service, or another kind of item."""
         remote_id, time = str(len(self.rows) + 1), stamp(now, self._settings().time_zone)
         self.rows[remote_id] = {
             "Id": remote_id,
             "Name": name,
             "FullyQualifiedName": name,
-            "Type": "Service",
+            "Type": kind,
             "Active": True,
             "IncomeAccountRef": {"value": account},
             "SyncToken": "0",

@@ -523,6 +523,34 @@ def test_a_merge_makes_a_new_id_that_the_old_ones_lead_to(world: Any) -> None:
     assert world.call("POST", CONTACTS + "/merge", {"primaryObjectId": "1", "objectIdToMerge": "1"})[0] == 400
 
 
+@pytest.mark.parametrize("makes_id", [True, False])
+def test_a_merge_of_merged_ones_lists_all_and_search_forgets_them_late(make_world: Any, *, makes_id: bool) -> None:
+    """PROVIDERS §3: who keeps the last two only loses the third."""
+    world = make_world(HubSpotSettings(merge_makes_id=makes_id))
+    one, two, three = (world.hubspot.edit("customer", None, {"name": name}) for name in ("Ada", "Bob", "Eve"))
+    world.clock.time += 10
+    first = world.hubspot.merge("customer", one, two)
+    last = world.hubspot.merge("customer", three, first)
+    path = f"{CONTACTS}/{last.partition(':')[2]}?properties=hs_merged_object_ids"
+    named = set(world.call("GET", path)[1]["properties"]["hs_merged_object_ids"].split(";"))
+
+    assert named | {last.partition(":")[2]} == {each.partition(":")[2] for each in (one, two, three, first, last)}
+    by_id = {"sorts": [{"propertyName": "hs_object_id"}]}
+    assert world.call("POST", CONTACTS + "/search", by_id)[1]["total"] == 3
+    world.clock.time += 10
+    found = world.call("POST", CONTACTS + "/search", by_id)[1]["results"]
+    assert [each["id"] for each in found] == [last.partition(":")[2]]
+
+
+def test_what_is_blank_at_the_primary_comes_from_the_absorbed_one(world: Any) -> None:
+    """A value that was cleared is no value."""
+    one, two = (world.hubspot.edit("customer", None, {"name": name, "phone": name}) for name in ("Ada", "Bob"))
+    world.hubspot.edit("customer", one, {"phone": None})
+
+    merged = world.hubspot.merge("customer", one, two)
+    assert world.hubspot.neutral("customer")[merged]["phone"] == "Bob"
+
+
 def test_a_merge_may_leave_the_primary_its_id(make_world: Any) -> None:
     """PROVIDERS §3: it may make a new one. Whoever counts on that looks for a survivor that is nobody new."""
     world = make_world(dataclasses.replace(HOOKED, merge_makes_id=False))

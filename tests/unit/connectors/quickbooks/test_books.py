@@ -102,6 +102,7 @@ TAXED = {"TaxCodeRef": {"value": "TAX"}}
         (form({**sold(), "Colour": "red"}), "2010"),
         (form(sold(-1)), "6000"),
         (form(*[sold(1, **TAXED)] * 751), "6000"),
+        (form(*[sold(1)] * 10_001), "6000"),
         ({"CustomerRef": {"value": "1"}, "Line": []}, "2020"),
         ({"CustomerRef": {"value": "1"}}, "2020"),
         ({"Line": [sold()]}, "2020"),
@@ -178,6 +179,12 @@ def test_what_quickbooks_fills_in_by_itself(api: Api) -> None:
     assert (found["AllowOnlineCreditCardPayment"], found["DueDate"], "DocNumber" in found) == (True, DAY, False)
     assert (found["Balance"], found["SyncToken"], found["CurrencyRef"]) == (10, "0", {"value": "USD"})
     assert found["Line"][-1]["DetailType"] == "SubTotalLineDetail"
+
+
+def test_a_form_has_ten_thousand_lines_and_taxed_750(api: Api) -> None:
+    """PROVIDERS §1."""
+    assert api.post("Invoice", form(*[sold(1)] * 10_000))["TotalAmt"] == 10_000
+    assert len(api.post("Invoice", form(*[sold(1, **TAXED)] * 750))["Line"]) == 751
 
 
 def test_a_number_is_drawn_only_where_the_company_says_so(make_world: MakeWorld) -> None:
@@ -464,7 +471,8 @@ def test_what_quickbooks_does_not_take_in_an_item(api: Api, changes: dict[str, A
 
     assert api.post("Item", {**body, **changes}) == expected
     assert api.post("Item", body)["Id"] == "3"
-    assert api.get("Item", "3")["Name"] == "Hosting"
+    assert (api.get("Item", "3")["Name"], api.get("Item", "3")["Type"]) == ("Hosting", "Service")
+    assert api.post("Item", {**body, "Name": "Box", "Type": "NonInventory"})["Type"] == "NonInventory"
     assert api.get("Item", "99") == "610"
 
 

@@ -112,6 +112,19 @@ def test_a_consent_ends_after_five_years_however_often_its_tokens_rotate(world: 
         world.token()
 
 
+def test_a_refresh_token_is_told_to_end_with_the_consent(world: World) -> None:
+    """PROVIDERS §6: not a hundred days later."""
+    ends = world.clock.time + 5 * 365 * 86_400
+    while world.clock.time < ends - 90 * 86_400:
+        world.token()
+        world.clock.time += 90 * 86_400
+    form = f"grant_type=refresh_token&refresh_token={world.vault.values['refresh_token']}".encode()
+    basic = {"authorization": "Basic c2FuZGJveC1jbGllbnQ6c2FuZGJveC1jbGllbnQtc2VjcmV0"}
+    answer = world.company.respond(HttpRequest("POST", "http://q.example/oauth2/v1/tokens/bearer", basic, form))
+
+    assert json.loads(answer.body)["x_refresh_token_expires_in"] == ends - world.clock.time
+
+
 def test_another_realm_is_forbidden(api: Api) -> None:
     """Tokens belong to one company."""
     status, body = api.call("GET", "/v3/company/1/query?query=x")
@@ -551,6 +564,41 @@ def test_the_change_feed_stops_at_a_thousand_and_has_no_pages(api: Api) -> None:
     assert code(api.call("GET", f"{REALM}/cdc?entities=Vendor")) == "2020"
 
 
+@pytest.mark.parametrize(("tells_newest", "told"), [(False, "1"), (True, "1001")])
+def test_the_thousand_are_of_all_entities_and_which_they_are_is_not_told(
+    make_world: MakeWorld, *, tells_newest: bool, told: str
+) -> None:
+    """PROVIDERS §3: who asks for several at once hears nothing of the last, the deleted among them."""
+    api = Api(make_world(tells_newest_changes=tells_newest, access_seconds=1e9))
+    first = datetime.fromtimestamp(api.world.clock.now(), UTC).isoformat()
+    api.world.seed(998)
+    for number in range(3):
+        api.call("POST", f"{REALM}/payment", {"CustomerRef": {"value": "1"}, "TotalAmt": number})
+    api.call("POST", f"{REALM}/payment?operation=delete", {"Id": "3", "SyncToken": "0"})
+
+    def feed(entities: str) -> list[Any]:
+        cdc = f"{REALM}/cdc?entities={entities}&changedSince={quote(first)}"
+        return list(api.call("GET", cdc)[1]["CDCResponse"][0]["QueryResponse"])
+
+    assert [one["maxResults"] for one in feed("Customer,Payment")] == [998, 2]
+    assert [one["maxResults"] for one in feed("Payment,Customer")] == [3, 997]
+    api.post({"DisplayName": "Last but two"})
+    assert feed("Customer,Payment")[1]["maxResults"] == 1
+    api.post({"DisplayName": "Thousandth"})
+    assert feed("Customer,Payment")[1] == {}
+    api.post({"DisplayName": "One more"})
+    found = {one["Id"] for one in feed("Customer")[0]["Customer"]}
+    assert (told in found, len(found)) == (True, 1000)
+
+
+def test_an_address_has_8192_characters_at_most(world: World) -> None:
+    """The body says so in HTML: who has a long query posts it."""
+    token = {"authorization": f"Bearer {world.token()}"}
+    for length, status in ((8192, 400), (8193, 414)):
+        address = f"http://q.example{REALM}/query?query=".ljust(length, "x")
+        assert world.company.respond(HttpRequest("GET", address, token)).status == status
+
+
 def test_a_merged_customer_is_not_found(api: Api) -> None:
     """Its name is free again; the survivor changed."""
     api.world.seed(2)
@@ -667,6 +715,7 @@ def test_a_monthly_allowance_refuses_the_next_read_and_no_write(make_world: Make
 
     api.world.clock.time += 3600
     assert code(api.query(EVERY)) == "3001"
+    assert code(api.call("POST", f"{REALM}/query", EVERY.encode())) == "3001"
     assert api.call("GET", f"{REALM}/cdc?entities=Customer&changedSince=2026-11-20")[0] == 429
     assert api.batch([query])[1]["BatchItemResponse"][0]["Fault"]["Error"][0]["code"] == "003001"
     assert api.post({"DisplayName": "A"})[0] == 200
@@ -801,6 +850,31 @@ def test_deliveries_are_signed_and_say_whom_they_concern(make_world: MakeWorld, 
         Notice(kind="customer", remote_id="1", merged=("2",), account=realm),
     ]
     assert delivered(world) == []
+
+
+def test_documents_have_events_too_and_what_settles_one_changes_it(make_world: MakeWorld) -> None:
+    """PROVIDERS §4: also those of our own writes; a payment changes its invoice without anybody writing to it."""
+    world = make_world(webhook_url="https://accord.example/w")
+    api = Api(world)
+    api.post({"DisplayName": "A"})
+    sold = {"DetailType": "SalesItemLineDetail", "Amount": 10, "SalesItemLineDetail": {"ItemRef": {"value": "1"}}}
+    api.call("POST", f"{REALM}/invoice", {"CustomerRef": {"value": "1"}, "Line": [sold]})
+    lines = [{"Amount": 4, "LinkedTxn": [{"TxnType": "Invoice", "TxnId": "1"}]}]
+    api.call("POST", f"{REALM}/payment", {"CustomerRef": {"value": "1"}, "TotalAmt": 4, "Line": lines})
+    api.call("POST", f"{REALM}/payment?operation=update&include=void", {"Id": "2", "SyncToken": "0"})
+    api.call("POST", f"{REALM}/invoice?operation=delete", {"Id": "1", "SyncToken": "2"})
+
+    (outgoing,) = delivered(world)
+    told = sorted((one["type"], one["intuitentityid"]) for one in json.loads(outgoing.delivery.body))
+    assert told == [
+        ("qbo.customer.created.v1", "1"),
+        ("qbo.invoice.created.v1", "1"),
+        ("qbo.invoice.deleted.v1", "1"),
+        ("qbo.invoice.updated.v1", "1"),
+        ("qbo.invoice.updated.v1", "1"),
+        ("qbo.payment.created.v1", "2"),
+        ("qbo.payment.voided.v1", "2"),
+    ]
 
 
 def test_events_come_in_no_order(make_world: MakeWorld) -> None:

@@ -273,6 +273,8 @@ def test_void_and_write_off_are_for_open_invoices(world: Any, customer: str) -> 
     for verb in ("void", "mark_uncollectible", "pay", "send"):
         assert refused(post(world, f"invoices/{draft}/{verb}"))[:2] == (400, "invoice_not_editable")
     assert post(world, f"invoices/{one}/void")[1]["status"] == "void"
+    expected = world.call("GET", "/v1/invoice_payments", {"invoice": one})[1]["data"]
+    assert [payment["status"] for payment in expected] == ["canceled"]
     assert refused(post(world, f"invoices/{one}/void"))[0] == 400
     assert post(world, f"invoices/{other}/mark_uncollectible")[1]["status"] == "uncollectible"
     assert world.stripe.neutral("invoice")[other]["written_off"] == "10.00"

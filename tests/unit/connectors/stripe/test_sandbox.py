@@ -275,6 +275,13 @@ def test_a_key_replays_its_first_answer_for_a_day(world: Any) -> None:
     assert world.call("POST", "/v1/customers", {"name": "B"}, idempotency_key="k" * 256)[0] == 400
 
 
+def test_a_deletion_has_no_key(world: Any) -> None:
+    """PROVIDERS §2: keys are of POST. Who repeats a deletion finds that it is done."""
+    (remote_id,) = seed(world, 1)
+    answers = [world.call("DELETE", f"/v1/customers/{remote_id}", idempotency_key="k")[0] for _ in range(2)]
+    assert answers == [200, 404]
+
+
 @pytest.mark.parametrize("executed", [True, False])
 def test_a_500_is_stored_under_its_key(world: Any, executed: bool) -> None:
     """PROVIDERS §2: the replay is the 500, whether or not the write happened."""
@@ -428,6 +435,15 @@ def test_the_published_limits_hold(
     assert world.stripe.reads == allowed
     world.clock.time += 1.0
     assert world.call("GET", path, query)[0] == 200
+
+
+def test_a_refused_call_does_not_count(make_world: Callable[..., Any]) -> None:
+    """Or whoever is refused once, and goes on, is refused for ever."""
+    world = make_world(StripeSettings(enforce_limits=True))
+    for status in (200, 429):
+        assert {world.call("GET", "/v1/customers")[0] for _ in range(25)} == {status}
+        world.clock.time += 0.5
+    assert world.call("GET", "/v1/customers")[0] == 200
 
 
 def test_different_customers_share_one_endpoint(make_world: Callable[..., Any]) -> None:
