@@ -28,7 +28,12 @@ def minor(text: object, currency: str) -> int:
 
 def is_sayable(amount: int, currency: str) -> bool:
     """Two of three decimals are used; krónur and shillings are whole."""
-    return not amount % (10 if currency in _THOUSANDTHS else 100 if currency in _ALWAYS_WHOLE else 1)
+    return not amount % grain(currency)
+
+
+def grain(currency: str) -> int:
+    """The least that amounts differ by."""
+    return 10 if currency in _THOUSANDTHS else 100 if currency in _ALWAYS_WHOLE else 1
 
 
 def spoken(amount: int, currency: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from connectors.stripe.sandbox.amounts import spoken
+from connectors.stripe.sandbox.amounts import grain, spoken
 from connectors.stripe.sandbox.ledger import Ledger, Thing
 
 
@@ -43,8 +43,7 @@ def _line(line: Thing, code: str) -> dict[str, Any]:
     worth = line["amount"] - discount + tax - inside
     if inside and discount:
         # the discount is told with the tax in it
-        smallest = 100 if code in ("isk", "ugx") else 1
-        discount = _share(discount // smallest, worth - tax, line["amount"] - discount) * smallest
+        discount = _share(discount // grain(code), worth - tax, line["amount"] - discount) * grain(code)
     return {
         "description": line["description"] or "",
         "quantity": line.get("quantity_decimal") or str(line["quantity"]),

@@ -34,6 +34,8 @@ def places(currency: str) -> int:
 
 def grain(currency: str) -> int:
     """The least that two amounts can differ by, in Stripe's integers: what is divided is divided into these."""
+    if currency in _THREE_DECIMAL:
+        return 10
     return 100 if currency in _TWO_AS_BEFORE else 1
 
 

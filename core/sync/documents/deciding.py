@@ -7,9 +7,11 @@ from typing import Final
 
 from core.errors import BugError, ByHandError, RejectedError, ReplyError
 from core.model import holds
+from core.model.documents import settled_by
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.model.paper import Step
+from core.store import documents
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -59,6 +61,8 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
         refuse_second(tx, connection, copy)
         refuse_counted_twice(tx, connection, copy)
         step = connection.documents.step(wanted, copy.raw)
+        if step is not None and step.adds:
+            _refuse_credit_of_void(tx, copy.paper)
         foresight.refuse_unsettled(copy)
         balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:
@@ -74,6 +78,21 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
 def _is_over(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:
     is_asked_for = copy.mapping.note == RECREATED
     return copy.paper.document.status == "void" or (not is_asked_for and is_dropped(tx, hub, connection, copy.paper))
+
+
+def _refuse_credit_of_void(tx: Tx, paper: Paper) -> None:
+    """Raise RejectedError for a credit of what is not owed any more: in the books it would be the customer's to spend.
+
+    Stripe lets a credited invoice be voided, and its credit notes stand.
+    """
+    settled = settled_by(paper.document) if paper.kind == "credit_note" else ()
+    for invoice in documents.by_ids(tx, settled).values():
+        if invoice.document.status == "void":
+            raise RejectedError(
+                f"its invoice {invoice.called} is void: nothing of that is owed, so that nothing is credited",
+                field="invoice",
+                cure="leave it; if a copy of it is there, void that by hand first",
+            )
 
 
 def _wait_for_answer(tx: Tx, copy: Copy) -> None:

@@ -124,6 +124,20 @@ def test_tax_that_is_inside_is_taken_out_of_amount_and_discount() -> None:
     assert (plain.amount, plain.discount, plain.tax) == (100, 0, 19)
 
 
+@pytest.mark.parametrize(("currency", "least"), [("kwd", "0.01"), ("isk", "1"), ("eur", "0.01"), ("jpy", "1")])
+def test_a_discount_with_tax_in_it_is_divided_into_what_the_currency_is_paid_in(currency: str, least: str) -> None:
+    """29.662 KWD fitted into no books: of three decimals two are used."""
+    unit = int(Decimal(least).scaleb({"kwd": 3, "jpy": 0}.get(currency, 2)))
+    inside = [{"amount": 33 * unit, "tax_behavior": "inclusive"}]
+    worth = (3003 - 311) * unit
+    (seen,) = read_invoice(
+        line(amount=3003 * unit, discount_amounts=[{"amount": 311 * unit}], taxes=inside), currency=currency,
+        total=worth, amount_due=worth, amount_remaining=worth,
+    ).lines  # fmt: skip
+    assert [one % Decimal(least) for one in (seen.amount, seen.discount, seen.tax)] == [0, 0, 0]
+    assert seen.amount - seen.discount + seen.tax == (3003 - 311) * Decimal(least)
+
+
 @pytest.mark.parametrize(
     ("says", "settled"),
     [
