@@ -18,7 +18,7 @@ BEYOND: Final = 5000
 """So much more is looked at: what is cut through is no longer known for a secret."""
 SHORTEST: Final = 6
 KEPT: Final = 1000
-"""Secrets learned that are remembered, those told last: tokens change by the hour, and a daemon runs for months."""
+"""Secrets learned, and warnings, that are remembered, the last ones: tokens change by the hour, a daemon runs for months."""
 QUIET_SECONDS: Final = 10.0
 """A library's warning is told once in this time: strangers can cause some, and a flood of them would fill the disk."""
 DEEPEST: Final = 6
@@ -120,10 +120,12 @@ class _Seldom(logging.Filter):
         if record.levelno >= logging.ERROR:
             return True
         words, now = f"{record.name} {record.msg} {record.args}", record.created
-        self._told = {one: at for one, at in self._told.items() if 0 <= now - at < QUIET_SECONDS}
-        is_new = words not in self._told
-        self._told.setdefault(words, now)
-        return is_new
+        if 0 <= now - self._told.get(words, -QUIET_SECONDS) < QUIET_SECONDS:
+            return False
+        if len(self._told) >= KEPT:
+            self._told.clear()
+        self._told[words] = now
+        return True
 
 
 def configure_logging(settings: Settings, stream: TextIO) -> Redaction:

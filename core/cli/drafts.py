@@ -73,7 +73,7 @@ def drafted(desk: Desk, target: Path, field: str) -> Iterator[Path]:
     try:
         yield draft
         if is_ours:
-            draft.replace(target)
+            put(draft, target)
     except OSError as error:
         cure = "name another place, or free space there"
         raise InvalidInputError(f"{target} cannot be written: {error.strerror}", field=field, cure=cure) from error

@@ -42,6 +42,9 @@ async def exchanged(
     """Send once and read the answer, which is refused once it is larger than any provider's."""
     parts, size = [], 0
     async with client.stream(method, url, headers=headers, **options) as answer:
+        if "," in answer.headers.get("content-encoding", ""):
+            # each packing multiplies by a thousand, and httpx unpacks all of them before anybody can count
+            raise httpx.ReadError("the answer is packed more than once", request=answer.request)
         async for part in answer.aiter_bytes():
             size += len(part)
             if size > MOST_BYTES:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from threading import Thread
@@ -26,6 +29,16 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "hubspot": {"type": "contact", "properties": {"phone": "1"}},
     "quickbooks": {"Id": "1", "SyncToken": "0", "sparse": True, "DisplayName": "Ada"},
 }
+
+
+def packed(size: int) -> bytes:
+    """So many blanks, packed twice; never all of them in memory."""
+    once = zlib.compressobj(wbits=31)
+    parts = [once.compress(b" " * 1_000_000) for _ in range(size // 1_000_000)]
+    return gzip.compress(b"".join(parts) + once.flush())
+
+
+TWICE = packed(300_000_000)
 
 
 class HastyClock:
@@ -67,6 +80,11 @@ def flood(line: socket.socket) -> None:
         line.sendall(b" " * 1_048_576)
 
 
+def packed_twice(line: socket.socket) -> None:
+    """A letter of a packed body is a thousand of what is unpacked, and of one that is packed twice a million."""
+    line.sendall(HEAD + b"content-encoding: gzip, gzip\r\n\r\n" + TWICE)
+
+
 @contextmanager
 def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     """Each connection is answered so, once its request is there."""
@@ -90,7 +108,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 @contextmanager
 def connected(name: str, answer: Callable[[socket.socket], None]) -> Iterator[Connector]:
     """A connector whose provider answers so; drops are waited for half a second in all."""
-    whole_seconds = 60.0 if answer is flood else 0.5
+    whole_seconds = 60.0 if answer in (flood, packed_twice) else 0.5
     with server(answer) as url:
         configured = with_settings(config_of([name]), name, base_url=url).connections[name]
         vault = PlainVault({**SECRETS[name], "access_token": "t", "access_expires_at": repr(time.time() + 3600)})
@@ -122,3 +140,18 @@ async def test_a_write_that_is_answered_without_end_is_in_doubt(
             (receipt,) = await connector.write([write])
         await connector.aclose()
     assert isinstance(receipt, AmbiguousError)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_answer_that_is_packed_twice_is_not_unpacked(name: str) -> None:
+    """Three kilobytes were three gigabytes before anybody counted them."""
+    with connected(name, packed_twice) as connector:
+        tracemalloc.start()
+        try:
+            with pytest.raises(RetryError):
+                await connector.read("customer", [IDS[name]])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        await connector.aclose()
+    assert peak < 200_000_000

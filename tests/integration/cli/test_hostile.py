@@ -159,6 +159,16 @@ def test_an_export_into_a_pipe_leaves_the_pipe(agreed: World, accord: Accord, tm
     assert customer_id(agreed).encode() in found
 
 
+def test_an_export_over_a_file_is_as_readable_as_that_was(agreed: World, accord: Accord, tmp_path: Path) -> None:
+    """Who had closed last night's export to others found tonight's open."""
+    target = tmp_path / "customers.csv"
+    target.touch()
+    target.chmod(0o600)
+    assert accord("customers", "export", str(target)).code == 0
+    assert customer_id(agreed) in target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
 def test_an_export_through_a_link_leaves_the_link(agreed: World, accord: Accord, tmp_path: Path) -> None:
     """`/dev/stdout` is a link."""
     link, file = tmp_path / "link", tmp_path / "file"
