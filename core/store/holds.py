@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.model.holds import Answer, HoldDraft
+from core.model.match import OBJECTS
 from core.ports import Ids
 from core.store.database import Tx
 from core.store.tables import HOLDS, MAPPINGS
@@ -74,6 +75,7 @@ _ABOUT_FAREWELLS: Final = (
         HOLDS.c.state.concat("") == "open",
     )
 )
+_ARE_OBJECTS: Final = dump({"candidates_are": OBJECTS})[1:-1]
 _SPEND: Final = (
     sa.update(HOLDS)
     .where(
@@ -183,10 +185,10 @@ def _listing(columns: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
     return statement.order_by(HOLDS.c.opened_at, HOLDS.c.id).limit(sa.bindparam("most"))
 
 
-def as_a_whole(tx: Tx, connection: str, reason: str) -> list[Hold]:
-    """Open holds of a reason on mappings and on objects that have none, not on a field of theirs."""
+def between_objects(tx: Tx, connection: str, reason: str) -> list[Hold]:
+    """Open holds of a reason whose candidates are objects of the connection: there may be many others at first."""
     same = (HOLDS.c.state == "open", HOLDS.c.connection == connection, HOLDS.c.reason == reason)
-    return [_hold(row) for row in tx.rows(sa.select(*_COLUMNS).where(*same, HOLDS.c.field == ""))]
+    return [_hold(row) for row in tx.rows(sa.select(*_COLUMNS).where(*same, HOLDS.c.detail.contains(_ARE_OBJECTS)))]
 
 
 def about_farewells(tx: Tx, connection: str, remote_ids: Iterable[str]) -> list[str]:

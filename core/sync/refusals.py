@@ -7,11 +7,13 @@ from typing import Final
 
 from core.errors import RejectedError
 from core.model import holds
+from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
 from core.store import work
 from core.store.holds import Hold
 from core.sync.batch import Case
+from core.sync.family import MOVED, PLACED
 
 ASKED_FOR: Final = frozenset({"retry", "asked for", work.APPROVED})
 """Reasons of subjects that an operator wants to be tried, whatever was refused before."""
@@ -48,11 +50,16 @@ def refusal_in(held: Sequence[Hold]) -> HoldDraft | None:
 
 def stands(case: Case, wanted: Mapping[str, object], body: Mapping[str, object]) -> bool:
     """True when this very write was refused, its object is as it was then, and nobody has asked for another try."""
-    if case.refusal is None or case.row.reason in ASKED_FOR:
+    if case.refusal is None or case.row.reason in ASKED_FOR or _may_hang_there(case.refusal, case.row.reason):
         return False
     if case.found is None:
         return case.refusal.digest == _digest(case.refusal.detail, wanted, A_CREATE, "")
     return case.refusal.digest == _digest(case.refusal.detail, wanted, body, case.found.observation.digest)
+
+
+def _may_hang_there(refusal: HoldDraft, reason: str) -> bool:
+    """Nothing of the object itself changes where a parent that could not be above it is put elsewhere."""
+    return refusal.detail.get("field") == PARENT and reason in (PLACED, MOVED)
 
 
 def _digest(

@@ -16,7 +16,7 @@ TAKEN: Final = "an object that it could have been is not free any more"
 def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Iterable[str], trace: str) -> None:
     """Customers wait to be created as long as such a question stands, objects to enter; nothing else looks at them."""
     gone = set(remote_ids)
-    asked = holds.as_a_whole(tx, connection.name, AMBIGUOUS_MATCH) if gone else []
+    asked = holds.between_objects(tx, connection.name, AMBIGUOUS_MATCH) if gone else []
     subjects = [one.subject for one in asked if gone & {*candidates_of(one.detail)}]
     if subjects:
         work.mark(tx, connection.name, subjects, reason=TAKEN, trace=trace, now=hub.clock.now(), noticed=False)

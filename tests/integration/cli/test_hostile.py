@@ -228,7 +228,9 @@ def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, acco
 
 def test_a_name_that_turns_the_direction_of_writing_is_shown_escaped(agreed: World, accord: Accord) -> None:
     """`evil\u202egpj.exe` reads as another name than it is, and so does all that stands behind it in the table."""
-    assert accord("customers", "update", customer_id(agreed), "--set", "name=evil\u202egpj.exe\u2066").code == 0
+    (remote_id,) = agreed.neutral("stripe")
+    agreed.lookalikes["stripe"].edit("customer", remote_id, {"name": "evil\u202egpj.exe\u2066"})
+    assert accord("sync", "stripe").code == 0
     shown = accord("customers", "list").out
     assert "evil\\u202egpj.exe\\u2066" in shown
     assert not {"\u202e", "\u2066"} & set(shown)

@@ -297,6 +297,22 @@ async def test_a_child_is_moved_once_its_parent_does_not_hang_below_it_any_more(
     assert [parents(world, name) for name in TREED] == [wanted, wanted]
 
 
+async def test_a_parent_that_was_refused_is_tried_again_once_that_one_hangs_elsewhere() -> None:
+    """QuickBooks refused it while the parent was below the child: the question stood after that had been put right."""
+    world = await started()
+    for name, parent in (("Top", None), ("One", None), ("Two", "Top")):
+        await company(world, name, parent)
+    here = ids(world, "quickbooks")
+    edit_only(world, "quickbooks", {"parent": here["One"]}, here["Two"])
+    change_only(world, "One", parent="Two")
+    change_only(world, "Two", parent=None)
+    await all_day(world)
+    wanted = {"Top": None, "One": "Two", "Two": None}
+    assert (held(world), in_registry(world)) == ([], wanted)
+    assert [parents(world, name) for name in TREED] == [wanted, wanted]
+    await silent(world)
+
+
 async def test_two_systems_cannot_make_a_circle_together() -> None:
     """Each is right for itself. The second is held, whatever the lanes' order; the registry's word undoes it there."""
     world = await started()
