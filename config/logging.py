@@ -18,7 +18,7 @@ BEYOND: Final = 5000
 """So much more is looked at: what is cut through is no longer known for a secret."""
 SHORTEST: Final = 6
 KEPT: Final = 1000
-"""Secrets learned, and warnings, that are remembered, the last ones: tokens change by the hour, a daemon runs for months."""
+"""Secrets learned, and warnings, that are remembered: tokens change by the hour, and a daemon runs for months."""
 QUIET_SECONDS: Final = 10.0
 """A library's warning is told once in this time: strangers can cause some, and a flood of them would fill the disk."""
 DEEPEST: Final = 6

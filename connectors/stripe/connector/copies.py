@@ -17,6 +17,7 @@ from connectors.stripe.client.documents import DocumentApi
 from connectors.stripe.connector.documents import Documents
 from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.lines import DISCOUNT_KEY, LINE_KEY
+from connectors.stripe.translate.money import said
 from connectors.stripe.wire import UNDECODABLE, HeadWire
 from connectors.stripe.wire.documents import (
     PART_KEY,
@@ -151,9 +152,9 @@ class Copies:
         # Stripe would apply less, without a word, and keep the rest of the report
         invoice = decode_as((await self._api.one("invoice", remote_id)).body, InvoiceWire)
         if invoice.status not in ("open", "uncollectible") or invoice.amount_remaining < int(amount["value"]):
+            due, wanted = (said(one, invoice.currency) for one in (invoice.amount_remaining, int(amount["value"])))
             raise RejectedError(
-                f"{invoice.amount_remaining} minor units are due of the {invoice.status} copy {remote_id}, "
-                f"less than {amount['value']}",
+                f"{due} are due of the {invoice.status} copy {remote_id}, less than {wanted}",
                 field="applications",
                 cure="look what was paid or credited at Stripe",
             )
@@ -182,14 +183,25 @@ class Copies:
 
 
 def _must_lower(invoice: InvoiceWire, body: Mapping[str, Any]) -> None:
-    """Stripe lowers what is due by as much as it can; that must be what the origin applied."""
+    """Stripe lowers what is due by as much as it can; that must be what the origin applied, and of one invoice."""
     taxes = sum(int(tax["amount"]) for line in body["lines"] for tax in line.get("tax_amounts", ()))
     total = sum(int(line["unit_amount"]) for line in body["lines"]) + taxes
     wanted = total - int(body.get("out_of_band_amount", "0"))
     would = min(total, invoice.amount_remaining)
-    if would != wanted:
+    left = invoice.total - invoice.pre_payment_credit_notes_amount
+    if total > left and would == wanted:
+        applied, whole, most = (said(one, invoice.currency) for one in (wanted, total, left))
         raise RejectedError(
-            f"Stripe would apply {would} minor units, as {invoice.amount_remaining} are due of the copy, not {wanted}",
+            f"it credits {whole}, and {most} of the copy can be credited",
+            field="total",
+            limit="Stripe credits no more than the invoice",
+            cure=f"credit {applied} of the copy in Stripe by hand, and leave this: what is over has no place there",
+        )
+    if would != wanted:
+        due = said(invoice.amount_remaining, invoice.currency)
+        raise RejectedError(
+            f"Stripe would apply {said(would, invoice.currency)}, as {due} are due of the copy, and not"
+            f" {said(wanted, invoice.currency)}",
             field="applied",
             cure="bring the payments of the copy in order first",
         )

@@ -12,7 +12,7 @@ from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.days import Days
 from connectors.stripe.translate.invoice_copies import spelled, text_out
 from connectors.stripe.translate.lines import OFF_KEY, QUANTITY_KEY
-from connectors.stripe.translate.money import minor_out
+from connectors.stripe.translate.money import minor_out, said
 from connectors.stripe.translate.reading import NUMBER_KEY, mark_of
 from connectors.stripe.wire.documents import CreditNoteWire, id_of
 from core.errors import RejectedError
@@ -113,7 +113,7 @@ def _same(wanted: WantedDocument, note: CreditNote, current: CreditNoteWire) -> 
     ):
         # what was taken back settles nothing on either side
         if there != minor and not (field == "applied" and note.status == "void"):
-            raise _changed(field, f"its {field} is {there} minor units, not {minor}")
+            raise _changed(field, f"its {field} is {said(there, note.currency)}, not {said(minor, note.currency)}")
 
 
 def _changed(field: str, what: str) -> RejectedError:

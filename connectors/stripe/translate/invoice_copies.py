@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from connectors.stripe.manifest import ACCORD_REF, MIRROR_OPEN, NUMBER_LENGTH
 from connectors.stripe.translate.days import Days
 from connectors.stripe.translate.lines import DISCOUNT_KEY, LINE_KEY, PRODUCT_KEY, QUANTITY_KEY
-from connectors.stripe.translate.money import minor_out
+from connectors.stripe.translate.money import minor_out, said
 from connectors.stripe.translate.reading import DUE_KEY, mark_of
 from connectors.stripe.wire import is_storable
 from connectors.stripe.wire.documents import InvoiceWire, LineWire, id_of
@@ -63,7 +63,9 @@ def invoice_step(
     if current.status == "draft" and missing:
         return Step(action="add_lines", body={"lines": missing[:MOST_LINES]}, adds=True)
     if missing or current.total != total:
-        raise _edited("total", f"its lines add up to {current.total} minor units and not to {total}")
+        raise _edited(
+            "total", f"its lines add up to {said(current.total, invoice.currency)} and not to {invoice.total}"
+        )
     return _status_step(invoice, current, is_nothing=not total) or _due_step(invoice, current)
 
 
@@ -106,8 +108,9 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     there, wanted = current.status, invoice.status
     if there == "draft":
         if current.starting_balance:
+            balance = said(current.starting_balance, invoice.currency)
             raise RejectedError(
-                f"the customer has a balance of {current.starting_balance} minor units, which it would change",
+                f"the customer has a balance of {balance}, which it would change",
                 field="customer",
                 cure="bring the customer's balance to 0 in Stripe",
             )
@@ -115,7 +118,9 @@ def _status_step(invoice: Invoice, current: InvoiceWire, *, is_nothing: bool) ->
     if current.ending_balance not in (None, current.starting_balance):
         # it came on the balance after the draft was looked at
         raise _edited(
-            "due", f"the customer's balance was {current.starting_balance}, and is {current.ending_balance} by it"
+            "due",
+            f"the customer's balance was {said(current.starting_balance, invoice.currency)}, and is"
+            f" {said(current.ending_balance or 0, invoice.currency)} by it",
         )
     if there == wanted or (wanted, there) in _SETTLED_APART or (is_nothing and there == "paid"):
         return None

@@ -45,6 +45,11 @@ def amount_in(minor: int, currency: str) -> Decimal:
     return found.to_integral_value() if currency in _TWO_AS_BEFORE and not minor % 100 else found
 
 
+def said(minor: int, currency: str) -> str:
+    """One of Stripe's integers as people say it: 4000 is read as a hundred times 40.00 USD."""
+    return f"{amount_in(minor, currency.upper())} {currency.upper()}"
+
+
 def minor_out(amount: Decimal, currency: str, field: str) -> int:
     """An amount as one of Stripe's integers; RejectedError where it cannot be one."""
     try:

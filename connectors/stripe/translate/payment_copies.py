@@ -12,7 +12,7 @@ from typing import Any, Final
 from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.days import Days
 from connectors.stripe.translate.invoice_copies import text_out
-from connectors.stripe.translate.money import amount_in, minor_out
+from connectors.stripe.translate.money import amount_in, minor_out, said
 from connectors.stripe.wire.documents import ALSO_KEY, DAY_KEY, PART_KEY, InvoicePaymentWire, RecordWire
 from core.errors import ByHandError, RejectedError
 from core.model.documents import Application, Payment
@@ -133,7 +133,8 @@ def _same(payment: Payment, application: Application, there: tuple[InvoicePaymen
     if (told := (record.metadata or {}).get(DAY_KEY, str(payment.received_on))) != str(payment.received_on):
         raise _changed("received_on", f"{one.id} was reported as of {told}, not {payment.received_on}")
     if (one.status, one.amount_paid, record.amount.value) != ("paid", amount, amount):
-        raise _changed("applications", f"{one.id} is {one.status} with {one.amount_paid} minor units, not {amount}")
+        there_is = said(one.amount_paid or 0, payment.currency)
+        raise _changed("applications", f"{one.id} is {one.status} with {there_is}, not {application.amount}")
 
 
 def _refund(

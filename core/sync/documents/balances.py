@@ -39,7 +39,10 @@ PAY_BACK = "record it where the invoice was made, or pay it back there; then lea
 KINDS = {"payment": "payment", "credit_note": "credit note"}
 _SETTLES = frozenset({"applications", "applied", "status"})
 """Fields of payments and credit notes that say what is settled by them: nothing by what is void."""
-CURE = "delete there what was booked by hand, or record it where the invoice was made; then this goes by itself"
+CURE = (
+    "delete there what was booked by hand, or, if it came in indeed, record it where the invoice was made; then this"
+    " goes by itself"
+)
 
 
 def is_compared(connection: Connection) -> bool:

@@ -268,6 +268,27 @@ async def test_a_void_in_the_books_voids_the_copy() -> None:
     await is_silent(world)
 
 
+async def test_a_credit_of_more_than_its_invoice_says_what_to_credit_by_hand() -> None:
+    """The rest of it stays the customer's in the books. Stripe's refusal said no more than two numbers, in cents."""
+    world = await booking()
+    invoice = bill(world, "quickbooks", LINE, number="B-1")
+    (customer,) = world.neutral("quickbooks")
+    memo = {"customer": customer, "currency": "USD", "issued_on": "2026-11-19", "number": "C-1", "invoice": invoice}
+    lines = [{"amount": "150.00", "product": "1"}]
+    world.lookalikes["quickbooks"].edit("credit_note", None, {**memo, "applied": "119.00", "lines": lines})
+    await world.next_sweep()
+    (hold,) = held(world)
+    assert hold.detail["problem"] == "it credits 150.00 USD, and 119.00 USD of the copy can be credited"
+    assert "credit 119.00 USD of the copy in Stripe by hand, and leave this" in hold.detail["cure"]
+
+    (copy,) = stripe(world).neutral("invoice")
+    stripe(world).edit("credit_note", None, {"invoice": copy, "lines": [{"amount": "119.00"}]})
+    await answer(world, hold, "leave")
+    await world.next_sweep()
+    assert [(one["due"], one["status"]) for one in shown(world, "stripe")] == [("0.00", "paid")]
+    at_rest(world)
+
+
 async def test_a_void_payment_of_the_books_is_asked_about_as_that() -> None:
     """It was to be applied to an invoice, since QuickBooks takes what is void off all of them."""
     world = await booking()

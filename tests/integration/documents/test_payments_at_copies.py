@@ -61,6 +61,19 @@ async def test_a_payment_in_the_books_that_reaches_no_origin_is_asked_about() ->
     assert held(world) == []
 
 
+async def test_a_payment_of_more_than_is_due_at_the_origin_is_told_in_its_currency() -> None:
+    """It said 5000, which a bookkeeper reads as five thousand; at both systems the question says where to look."""
+    world, invoice, copy = await billed(BACK)
+    pay(world, copy, "50.00", "quickbooks")
+    pay(world, invoice, "119.00")
+    for _ in range(3):
+        await world.next_sweep()
+    asked = {one.connection: one.detail for one in held(world)}
+    assert str(asked["stripe"]["problem"]) == f"0.00 USD are due of the paid copy {invoice}, less than 50.00 USD"
+    assert "what settles it: take that off" in str(asked["quickbooks"]["cure"])
+    assert [one["due"] for one in shown(world, "quickbooks")] == ["69.00"]
+
+
 def busy(world: World) -> None:
     """Neither system takes a payment at first: both records are known before either is copied."""
     weather(world, "quickbooks", Fault(kind="too_many", method="POST", path=r"/payment\?", count=1))

@@ -648,7 +648,7 @@ def test_a_balance_that_came_while_a_copy_was_finalised_holds_it(desk: Desk) -> 
         return respond()
 
     desk.world.tamper = late
-    with pytest.raises(RejectedError, match="the customer's balance was -500"):
+    with pytest.raises(RejectedError, match=r"balance was -5\.00 EUR, and is 0\.00 EUR by it"):
         desk.copy(invoice())
 
 
@@ -712,7 +712,7 @@ def test_a_copy_whose_total_is_more_than_its_lines_is_held(desk: Desk) -> None:
     there = json.loads(desk.raw("invoice", draft_of(desk)) or b"")
     shipping = {"amount_total": 595, "amount_tax": 95}
     raw = json.dumps({**there, "total": there["total"] + 595, "shipping_cost": shipping}).encode()
-    with pytest.raises(RejectedError, match="add up to 11295"):
+    with pytest.raises(RejectedError, match=r"add up to 112\.95 EUR and not to 107\.00"):
         desk.documents.step(desk.wanted(invoice()), raw)
 
 
