@@ -86,7 +86,8 @@ def _draw_list(screen: Screen, rows: Sequence[Customer], total: int, *, has_more
     told = [[one.external_id, *(spoken(one.fields.get(name)) for name in names), one.version] for one in rows]
     ends = [[moment(one.deleted_at)] for one in rows] if archived else [[] for _ in rows]
     columns = ("external_customer_id", *names, "version", *(["archived (UTC)"] if archived else []))
-    screen.table(columns, [[*row, *end] for row, end in zip(told, ends, strict=True)])
+    rows_told = [[*row, *end] for row, end in zip(told, ends, strict=True)]
+    screen.table(columns, rows_told, whole="external_customer_id")
     screen.line(f"{len(rows)} of {total}{f'; go on with --after {rows[-1].external_id}' if has_more else ''}")
     if archived and rows:
         screen.line(

@@ -160,7 +160,9 @@ def _draw_failures(screen: Screen, found: Sequence[dict[str, object]]) -> None:
         return
     names = ("connection", "subject", "external_customer_id", "state", "attempts", "problem")
     failed = [one for one in found if one["state"] != "waiting"]
-    screen.table(names, [[one[name] for name in names] for one in failed])
+    screen.table(names, [[one[name] for name in names] for one in failed], whole="subject")
+    if any(one["state"] == "dead" for one in failed):
+        screen.line("dead ones wait for `accord retry CONNECTION SUBJECT`, or for a change of the record")
     waiting = [one for one in found if one["state"] == "waiting"]
     told = ("connection", "subject", "attempts", "problem", "cure")
     screen.table(told, [[one[name] for name in told] for one in waiting], title="not taken yet", whole="subject")

@@ -54,7 +54,7 @@ def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
             screen.line(f"{one['connection']}: {waits}", "yellow")
         if one["erased"]:
             screen.line(f"{one['connection']}: {one['erased']} objects of erased customers are still there", "yellow")
-        if one["error"]:
+        if one["error"] and one["is_configured"]:
             until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
             screen.line(f"{one['connection']}: {one['error']}{until}", "red")
 

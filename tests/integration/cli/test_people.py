@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
+import pytest
 import sqlalchemy as sa
 
+from core.cli import customers as customers_commands
+from core.cli import holds as holds_commands
+from core.cli.desk import Desk
 from core.cli.screen import moment
-from core.store import calls, connections, customers, holds, inbox, journal
+from core.store import calls, connections, customers, failures, holds, inbox, journal
 from core.store.tables import HOLDS, JOURNAL
+from core.sync import registry
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
 from tests.support.acting import with_policy
 from tests.support.root import WorldRoot
@@ -42,6 +48,16 @@ def test_status_says_which_sweeps_wait_why_and_until_when(agreed: World, accord:
     assert f"hubspot: all sweeps wait until {moment(until)} UTC" in " ".join(accord("status").out.split())
     agreed.clock.time = until
     assert "wait until" not in accord("status").out
+
+
+def test_the_trouble_of_a_connection_that_was_taken_out_is_not_told_any_more(agreed: World, accord: Accord) -> None:
+    """Its cure was a command for a connection that there is not."""
+    agreed.db.run_now(lambda tx: connections.ensure(tx, "old", "stripe"))
+    trouble = {"state": "reauthorize", "error": "run `accord connect old`"}
+    agreed.db.run_now(lambda tx: connections.change(tx, "old", **trouble))
+    told = accord("status").out
+    assert "old is not configured any more; its records stay" in told
+    assert "accord connect old" not in told
 
 
 def test_explain_shows_every_system_and_the_numbers_for_undo(agreed: World, accord: Accord) -> None:
@@ -358,6 +374,37 @@ def test_archiving_needs_a_yes_where_nobody_can_be_asked(agreed: World, accord: 
     assert agreed.db.read_now(customers.count) == 0
     assert len(agreed.neutral("stripe")) == 1
     assert accord("customers", "archive", name, "--yes").code == 1
+
+
+class _Narrow(io.StringIO):
+    """A terminal of eighty columns."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+def test_what_is_to_be_typed_into_the_next_command_is_not_folded_on_a_terminal(
+    agreed: World, root: WorldRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three pieces of a subject in three lines are nothing that `accord retry` takes."""
+    monkeypatch.setenv("COLUMNS", "80")
+    subject, name = f"m:{'0123456789abcdef' * 2}", "somebody-whose-id-is-long"
+    one = failures.Failure(
+        connection="stripe", subject=subject, code="bug", message="it fails again " * 9, state="dead",
+        first_at=1.0, last_at=1.0,
+    )  # fmt: skip
+    agreed.db.run_now(lambda tx: failures.record(tx, [one]))
+    values = {"name": "Somebody " * 9, "email": "somebody.with.a.long.address@example.test"}
+    agreed.db.run_now(lambda tx: registry.create(tx, agreed.hub, name, values, actor="ann", trace="t"))
+    screen = _Narrow()
+    desk = Desk(root, (screen, screen, screen))
+    holds_commands.failures(desk)
+    customers_commands.listing(desk)
+    shown = screen.getvalue()
+    assert subject in shown
+    assert "dead ones wait for `accord retry CONNECTION SUBJECT`" in shown
+    assert name in shown
 
 
 def test_the_inbox_shows_what_was_not_understood(agreed: World, accord: Accord) -> None:
