@@ -77,11 +77,8 @@ def refuse_beside(tx: Tx, connection: Connection, invoice: Paper, known: Collect
 def counted(tx: Tx, papers: Sequence[Paper]) -> list[Paper]:
     """Those that count in a sum: of two records of one payment or credit, the one that the invoice's origin has.
 
-    The other one is asked about, and may stay for good: the money came in once. Nor does a credit of what is void
-    count, as its invoice does not. `papers` are all of some customers.
+    The other one is asked about, and may stay for good: the money came in once.
     """
-    void = {one.id for one in papers if one.kind == "invoice" and one.document.status == "void"}
-    papers = [one for one in papers if one.kind != "credit_note" or void.isdisjoint(settled_by(one.document))]
     settling = [one for one in papers if one.kind in _SAID]
     if len({one.origin for one in settling}) < 2:
         return list(papers)
