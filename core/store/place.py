@@ -33,9 +33,21 @@ class Place:
         """
         if self._file is None or self._opened is not None:
             return
+        self._require_nothing_beside(self._file)
         # where it cannot be made, SQLite says why
         with suppress(OSError):
             os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+    def _require_nothing_beside(self, file: Path) -> None:
+        """SQLite begins a new database by deleting the -wal file that it finds: what was committed last is in there."""
+        beside = file.with_name(f"{file.name}-wal")
+        if beside.exists() and not file.exists():
+            message = (
+                f"the database cannot be used now: {file} is not there, and {beside.name} is: it was deleted or moved "
+                f"away, and {beside.name} may hold what was committed last; put back the file, or stop Accord, move "
+                f"{beside.name} away, too, and put back a backup"
+            )
+            raise StorageError(message)
 
     def check(self) -> None:
         """Raise StorageError if another file, or none, has the name of the one that was opened."""

@@ -56,6 +56,27 @@ def test_a_deleted_file_takes_nothing_any_more(opened: tuple[Database, Path]) ->
     assert not file.exists()
 
 
+def test_a_command_makes_no_new_database_where_one_was_moved_away_from_under_a_daemon(
+    opened: tuple[Database, Path], open_database: Open, sqlite_url: str
+) -> None:
+    """`accord status` showed an empty registry, and took away what the last minutes had committed beside the old file.
+
+    SQLite begins a new database by deleting the -wal file that it finds.
+    """
+    db, file = opened
+    moved = file.rename(file.with_name("moved.sqlite3"))
+    beside = file.with_name(f"{file.name}-wal")
+    held = beside.read_bytes()
+    with pytest.raises(StorageError, match=r"is not there, and .*-wal is: .* put back"):
+        open_database(sqlite_url).read_now(names)
+    assert not file.exists()
+    assert beside.read_bytes() == held
+    moved.rename(file)
+    assert "before" in db.read_now(names)
+    db.run_now(put("later"))
+    assert "later" in open_database(sqlite_url).read_now(names)
+
+
 def test_no_empty_file_is_made_where_the_database_has_gone(opened: tuple[Database, Path]) -> None:
     """SQLite makes a file for a connection that finds none; the next start would take it for a new registry."""
     db, file = opened
