@@ -54,7 +54,7 @@ class Audit:
         if one.action == "create":
             self._clerks.ours.add(key)
             if books_of(self._billing) and one.kind == "invoice":
-                self._is_at_home(site.name, one.id)
+                self._is_at_home(site.name, one.id, intent)
             self._clerks.at_copies.made(site.name, one)
         elif one.kind in KINDS and key not in self._clerks.ours and not self._is_allowed(one, Named(*key)):
             self._fail(f"F3: {one.action} of {key}, which people made")
@@ -72,11 +72,14 @@ class Audit:
         if one.kind == "invoice" and day < policy.since:
             self._fail(f"M3: a copy of an invoice of {day}, {one.id}, was made at {system}, since {policy.since}")
 
-    def _is_at_home(self, system: str, copy: str) -> None:
+    def _is_at_home(self, system: str, copy: str, intent: Sent | None) -> None:
         """An entity's books get what is its, or was when that was decided."""
         original = self._clerks.at_copies.original(system, copy)
+        since = self._world.policies.decided_at(intent.id, intent.sent_at) if intent else 0.0
         is_its = self._world.db.read_now(
-            lambda tx: Whose(self._billing, tx, lambda _, __: False, lambda _, __: False).was_of(original, system)
+            lambda tx: Whose(self._billing, tx, lambda _, __: False, lambda _, __: False).was_of(
+                original, system, since
+            )
         )
         billed = self._clerks.shown(original.system, "invoice")[original.id]["customer"]
         if (original.system, billed) in self._world.erasures.objects():

@@ -24,6 +24,7 @@ class Policies:
         self._world = world
         self._since: list[tuple[float, Policy]] = []
         self._decided: dict[str, Policy] = {}
+        self._first_sent: dict[str, float] = {}
 
     def at(self, at: float) -> Policy:
         """What was in force then: each life has the policy of its start."""
@@ -33,6 +34,7 @@ class Policies:
         """A life begins, with what stands in the file now; what is under way was decided by the policy before it."""
         for one in self._world.db.read_now(intents.all_open):
             self._decided.setdefault(one.id, self.at(one.sent_at))
+            self._first_sent.setdefault(one.id, one.sent_at)
         self._since.append((self._world.clock.now(), self._world.config.policy))
 
     def behind(self, intent: Behind | None) -> Policy:
@@ -47,6 +49,10 @@ class Policies:
     def deciding(self, intent_id: str, sent_at: float) -> Policy:
         """What an intent was decided by that was sent then, perhaps again."""
         return self._decided.get(intent_id) or self.at(sent_at)
+
+    def decided_at(self, intent_id: str, sent_at: float) -> float:
+        """When an intent was decided that was sent then, perhaps again: a life that ends meanwhile moves that."""
+        return self._first_sent.get(intent_id, sent_at)
 
     def lets_in(self, system: str, field: str, since: float) -> bool | None:
         """Whether what was written there then flows in; None: that depends on which of the policies since saw it."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.model.policy import ENTITY_FIELD
 from core.store import customers, documents
 from core.store.database import Tx
-from core.store.tables import INTENTS, JOURNAL, MAPPINGS
+from core.store.tables import JOURNAL
 from core.store.text import SOME
 from tests.simulation.papers import Named
 from tests.simulation.routes import books_of
@@ -30,11 +30,6 @@ SPLIT: Final = "it settles invoices in the books of several entities"
 UNKNOWN: Final = "nobody knows whose books it belongs in"
 EXCUSES: Final[Mapping[Place, str]] = {"moved": MOVED, "split": SPLIT, "nowhere": UNKNOWN}
 
-_SENT: Final = sa.select(sa.func.max(INTENTS.c.sent_at)).where(
-    INTENTS.c.connection == sa.bindparam("connection"),
-    INTENTS.c.action == "create",
-    INTENTS.c.mapping_id.in_(sa.select(MAPPINGS.c.id).where(MAPPINGS.c.record_id == sa.bindparam("document"))),
-)
 _CHANGES: Final = sa.select(JOURNAL.c.changes).where(
     JOURNAL.c.record_id.in_(SOME), JOURNAL.c.at >= sa.bindparam("since")
 )
@@ -78,17 +73,16 @@ class Whose:
         apart = [(a, b) for a in booked for b in booked if a < b and not {*self._books[a]} & {*self._books[b]}]
         return apart[0] if apart else None
 
-    def was_of(self, invoice: Named, system: str) -> bool:
-        """Whether books may have got what they got just now: when that was decided, or since, it was theirs."""
+    def was_of(self, invoice: Named, system: str, since: float) -> bool:
+        """Whether books may have got what they got just now: it was theirs when that was decided, or later."""
         if system not in self._books or invoice not in self._papers:
             return True
-        return not {*self._books[system]}.isdisjoint(self._since_decided(invoice, system))
+        return not {*self._books[system]}.isdisjoint(self._entities_since(invoice, since))
 
-    def _since_decided(self, invoice: Named, system: str) -> Iterator[str]:
+    def _entities_since(self, invoice: Named, since: float) -> Iterator[str]:
         paper = self._papers[invoice]
         yield self._entity(invoice)
-        since = self._tx.execute(_SENT, {"connection": system, "document": paper.id}).scalar_one()
-        for row in self._tx.rows(_CHANGES, {"some": [paper.customer_id], "since": since or 0.0}):
+        for row in self._tx.rows(_CHANGES, {"some": [paper.customer_id], "since": since}):
             before = msgspec.json.decode(row.changes).get(ENTITY_FIELD, [None])[0]
             yield str(before or "")
 

@@ -86,6 +86,7 @@ async def test_a_bad_record_that_was_deleted_is_no_trouble_any_more() -> None:
     assert failing(world) == []
 
 
+@pytest.mark.bugs_are_logged
 async def test_a_webhook_that_our_code_cannot_take_stops_no_other() -> None:
     """It is kept as poison, and read when it is sent again; the lane goes on to the next."""
     world = await agreeing()
