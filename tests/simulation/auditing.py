@@ -48,8 +48,8 @@ class Audit:
         intent = self._intent_behind(site.name, one) if one.request_key else None
         if one.request_key and intent is None:
             self._fail(f"I2: {one.action} of {key} has no committed intent (key {one.request_key})")
-        # whoever finalises a copy at Stripe makes it expect a payment
-        if intent is not None and one.action == "create" and intent.kind == one.kind:
+        # whoever finalises a copy at Stripe makes it expect a payment; a copy that is there follows its document
+        if intent is not None and (one.action, intent.action, intent.kind) == ("create", "create", one.kind):
             self._is_wanted(site.name, one, intent)
         if one.action == "create":
             self._clerks.ours.add(key)

@@ -90,6 +90,7 @@ class Sent(NamedTuple):
 
     id: str
     kind: str
+    action: str
     sent_at: float
 
 
@@ -108,10 +109,10 @@ def sent_behind(tx: Tx, system: str, one: Mutation) -> Sent | None:
     key = one.request_key or ""
     for row in tx.rows(_OF_DOCUMENTS, {"connection": system}):
         if system != "quickbooks" and key.startswith(row.key):
-            return Sent(row.id, row.kind, row.sent_at)
+            return Sent(row.id, row.kind, row.action, row.sent_at)
         if system == "quickbooks":
             body = msgspec.json.decode(row.body)
             write = Write(key=row.key, action=row.action, kind=row.kind, remote_id=row.remote_id, body=body)
             if request_id(write) == key or (row.batch and batch_id(row.batch) == key):
-                return Sent(row.id, row.kind, row.sent_at)
+                return Sent(row.id, row.kind, row.action, row.sent_at)
     return None

@@ -97,7 +97,7 @@ class EditChecks:
         for head in heads(edits):
             is_lost = losses is not None and losses.is_excused(head, rows)
             if loose(head.value) not in (final, None) and not is_lost:
-                if ("accept" in said and self._stays_there(head)) or (said and self._was_covered(head)):
+                if ("accept" in said and self._stays_there(head, rows)) or (said and self._was_covered(head)):
                     continue
                 self._on_record(rest, customer, head)
 
@@ -154,10 +154,14 @@ class EditChecks:
         _, replaced = self._world.covered.get((head.site, head.target, head.field), (None, None))
         return loose(replaced) == loose(head.value)
 
-    def _stays_there(self, head: Edit) -> bool:
-        """Somebody said that it may be another one there than in the registry."""
+    def _stays_there(self, head: Edit, rows: list[MappingRow]) -> bool:
+        """Somebody said that it may be another one there than in the registry.
+
+        Of the registry's own words that is said where an older database met them as a system's.
+        """
         if head.site == REGISTRY:
-            return False
+            is_from_before = self._world.restores.losses is not None
+            return is_from_before and loose(head.value) in self._there(rows, head.field)
         shown = self._world.sites[head.site].lookalike.neutral("customer").get(head.target, {})
         return loose(shown.get(head.field)) == loose(head.value)
 
