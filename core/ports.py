@@ -358,7 +358,7 @@ class Shell:
     left: Callable[[float, float], None] = lambda _share, _until: None
     """Told what share is left of the calls that all programs have together, and until when no more are added."""
     date: Callable[[str], None] = lambda _date: None
-    """Told the `Date` of every answer: the provider's clock."""
+    """Told the `Date` of every answer that comes through `core.http`: the provider's clock."""
     whole_seconds: float = 120.0
     """Of one exchange in all: a time-out is of one silence, and who sends a letter now and then is never silent."""
 

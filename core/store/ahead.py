@@ -49,5 +49,7 @@ def bring_back(tx: Tx, connection: str, now: float) -> None:
 
 
 def sent(tx: Tx, intent_id: str, at: float, resolve_after: float) -> None:
-    """Say when a write was sent, as far as that can be told, and when its outcome can be."""
-    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(sent_at=at, resolve_after=resolve_after))
+    """Say when a write was sent, as far as that can be told, by the clock of now, and when its outcome can be."""
+    statement = sa.update(INTENTS).where(INTENTS.c.id == intent_id)
+    # by how much the clock was ahead is taken off only once
+    tx.execute(statement.values(sent_at=at, resolve_after=resolve_after, ahead=None))

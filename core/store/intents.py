@@ -150,15 +150,16 @@ def under_way(tx: Tx, intent_id: str) -> None:
     tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(state="sent"))
 
 
-def sent_again(tx: Tx, intent_id: str, now: float) -> None:
-    """The same write goes out once more: waits for what may still land start anew."""
-    tx.execute(sa.update(INTENTS).where(INTENTS.c.id == intent_id).values(state="sent", sent_at=now))
+def sent_again(tx: Tx, intent_id: str, now: float, ahead: float | None) -> None:
+    """The same write goes out once more: waits for what may still land start anew, by the clock of now."""
+    statement = sa.update(INTENTS).where(INTENTS.c.id == intent_id)
+    tx.execute(statement.values(state="sent", sent_at=now, ahead=ahead))
 
 
-def outlived(tx: Tx, intent_id: str, resolve_after: float, sent_at: float) -> None:
+def outlived(tx: Tx, intent_id: str, resolve_after: float, sent_at: float, ahead: float | None) -> None:
     """Whoever sent it died before there was an answer: waits for what may still land start now, once."""
     statement = sa.update(INTENTS).where(INTENTS.c.id == intent_id)
-    tx.execute(statement.values(state="ambiguous", resolve_after=resolve_after, sent_at=sent_at))
+    tx.execute(statement.values(state="ambiguous", resolve_after=resolve_after, sent_at=sent_at, ahead=ahead))
 
 
 def _intent(row: AnyRow) -> Intent:

@@ -23,6 +23,7 @@ from core.sync.parts import offer_parts, parts_in
 from core.sync.plan import Plan
 from core.sync.reconcile import reconcile
 from core.sync.registry import offer
+from core.sync.resolve import outlive
 
 AT_ONCE = 100
 
@@ -183,6 +184,7 @@ class _Run:
         try:
             if not self._is_prepared:
                 await check_account(hub, self._connection, row)
+                await hub.db.run(lambda tx: outlive(tx, hub, self._connection))
                 await self._connection.connector.prepare()
                 self._is_prepared = True
             if rows:

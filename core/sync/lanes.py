@@ -145,14 +145,14 @@ class Lanes:
     async def _tell_rest(self, connection: Connection) -> None:
         """Kept with the registry: whoever asks how a connection stands is another process."""
         name, state = connection.name, self._states[connection.name]
-        told = state.rest
-        if told is None:
-            told = await self._hub.db.read(lambda tx: _rest_of(connections.get(tx, name)))
-        state.rest = rest = connection.meter.rest(self._hub.clock.now())
+        if state.rest is None:
+            state.rest = await self._hub.db.read(lambda tx: _rest_of(connections.get(tx, name)))
+        told, rest = state.rest, connection.meter.rest(self._hub.clock.now())
         if rest.is_like(told):
             return
         until = rest.until or None
         await self._hub.db.run(lambda tx: connections.change(tx, name, rests=rest.sweeps, rests_until=until))
+        state.rest = rest
         if rest.sweeps != told.sweeps:
             words = {"sweeps": rest.sweeps, "until": until} if rest.sweeps else {}
             self._hub.log.info("sweeps.rest" if rest.sweeps else "sweeps.go_on", connection=name, **words)

@@ -99,7 +99,8 @@ def outlive(tx: Tx, hub: Hub, connection: Connection) -> None:
             continue
         until = now + _outlived_by(hub, connection, one)
         is_natural = one.action == "create" and manifest.create_key_seconds is None
-        intents.outlived(tx, one.id, max(one.resolve_after or 0.0, until), now if is_natural else one.sent_at)
+        sent_at, ahead = (now, connection.skew.ahead) if is_natural else (one.sent_at, one.ahead)
+        intents.outlived(tx, one.id, max(one.resolve_after or 0.0, until), sent_at, ahead)
 
 
 def _outlived_by(hub: Hub, connection: Connection, intent: Intent) -> float:
@@ -317,7 +318,7 @@ async def _send_upsert_again(hub: Hub, connection: Connection, row: DirtyRow, in
         if not still_wanted(tx, intent):  # its customer was deleted while it was looked for
             work.postpone(tx, connection.name, {row.subject: hub.clock.now()}, is_attempt=False)
             return False
-        intents.sent_again(tx, intent.id, hub.clock.now())
+        intents.sent_again(tx, intent.id, hub.clock.now(), connection.skew.ahead)
         return True
 
     if await hub.db.run(begin):

@@ -18,7 +18,7 @@ class Skew:
         """Nothing is known before the first answer."""
         self._clock = clock
         self.ahead: float | None = None
-        """By how many seconds ours is ahead; negative where it is behind."""
+        """By how many seconds ours is ahead; negative where it is behind. Never known where an SDK asks by itself."""
 
     def hear(self, date: str) -> None:
         """Take the `Date` of an answer that came just now; one that is no date tells nothing."""

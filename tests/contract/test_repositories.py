@@ -194,7 +194,7 @@ def test_open_intents_are_listed_oldest_first(db: Database) -> None:
     assert [one.id for one in db.read_now(intents.all_open)] == ["i3", "i2", "i1"]
     assert [one.id for one in db.read_now(lambda tx: intents.all_open(tx, "stripe"))] == ["i3", "i1"]
     for name in ("i3", "i2", "i1"):
-        db.run_now(lambda tx, one=name: intents.sent_again(tx, one, 5.0))  # type: ignore[misc]
+        db.run_now(lambda tx, one=name: intents.sent_again(tx, one, 5.0, None))  # type: ignore[misc]
     assert [one.id for one in db.read_now(intents.all_open)] == ["i1", "i2", "i3"]
 
 
@@ -202,10 +202,10 @@ def test_an_intent_that_is_sent_again_waits_anew_and_no_other_does(db: Database)
     """What may still land is waited for from the last time it went out."""
     intents_of_three(db)
     db.run_now(lambda tx: intents.doubt(tx, "i1", 9.0, "no answer"))
-    db.run_now(lambda tx: intents.sent_again(tx, "i1", 20.0))
+    db.run_now(lambda tx: intents.sent_again(tx, "i1", 20.0, 0.5))
     assert {one.id: one.state for one in db.read_now(intents.all_open)}["i1"] == "sent"
-    sent = {one.id: one.sent_at for one in db.read_now(intents.all_open)}
-    assert sent == {"i1": 20.0, "i2": 7.0, "i3": 6.0}
+    sent = {one.id: (one.sent_at, one.ahead) for one in db.read_now(intents.all_open)}
+    assert sent == {"i1": (20.0, 0.5), "i2": (7.0, None), "i3": (6.0, None)}
 
 
 def test_a_closed_intent_keeps_how_it_ended(db: Database) -> None:
@@ -266,10 +266,10 @@ def test_an_intent_in_doubt_is_under_way_again_under_its_key_and_time(db: Databa
 def test_an_intent_that_outlived_its_sender_waits_from_now_on(db: Database) -> None:
     """When it was sent is not known: the one that died may have sent it just before."""
     intents_of_three(db)
-    db.run_now(lambda tx: intents.outlived(tx, "i1", 90.0, 50.0))
-    told = {one.id: (one.state, one.sent_at, one.resolve_after) for one in db.read_now(intents.all_open)}
-    assert told["i1"] == ("ambiguous", 50.0, 90.0)
-    assert told["i3"] == ("sent", 6.0, None)
+    db.run_now(lambda tx: intents.outlived(tx, "i1", 90.0, 50.0, 0.5))
+    told = {one.id: (one.state, one.sent_at, one.resolve_after, one.ahead) for one in db.read_now(intents.all_open)}
+    assert told["i1"] == ("ambiguous", 50.0, 90.0, 0.5)
+    assert told["i3"] == ("sent", 6.0, None, None)
 
 
 def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:

@@ -197,7 +197,7 @@ def _by_hand(
         covers=covers,
         currency=payment.currency,
         account=f"Stripe {current.id}",
-        cure="report it in Stripe if it can be, or keep a note there, then answer `booked`",
+        cure="keep a note there, then answer `booked`; or report it in Stripe, if it can be, and answer `retry`",
     )
 
 

@@ -274,6 +274,24 @@ async def test_what_waits_is_told_to_another_process_and_no_longer_than_it_waits
     assert resting(world) == {}, "a new day has begun"
 
 
+async def test_what_waits_is_told_for_as_long_as_it_does_where_nobody_knows_when_the_day_ends() -> None:
+    """Its end was a little later at each look, so that it was never told anew; and what was told once was over."""
+    world, _ = await near_the_end_of_the_day(0.05)
+    answer = world.exchanges["hubspot"]
+
+    def nowhere(request: HttpRequest) -> HttpResponse:
+        told = answer(request)
+        return HttpResponse(told.status, told.headers, told.body.replace(b"Europe/Rome", b""))
+
+    world.exchanges["hubspot"] = nowhere
+    world.start()
+    for _ in range(60):
+        world.clock.time += 30.0
+        named(world)
+        await world.lanes.run("hubspot")
+    assert resting(world)["sweeps"] == "full"
+
+
 async def test_at_the_very_end_of_hubspots_day_only_what_webhooks_name_is_read_and_writes_go_on() -> None:
     """And a new day begins with a sweep."""
     world, asked = await near_the_end_of_the_day(0.01)

@@ -36,6 +36,7 @@ from tests.support.acting import (
     only,
     with_policy,
 )
+from tests.support.crashes import Crash
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -293,3 +294,33 @@ async def test_links_are_counted_by_the_mass_change_stop() -> None:
     await all_day(world)
     assert sum(one.fields["phone"] == "+49309999" for one in everybody(world)) <= 5
     assert held(world, holds.MASS_CHANGE)
+
+
+async def test_what_a_process_that_died_had_sent_does_not_come_back_over_what_is_applied_right_after() -> None:
+    """No lane runs there, so that it was not waited for: it landed later, passed for an edit, and won everywhere."""
+    world = await agreeing(phone="+49301111111")
+    (one,) = everybody(world)
+    change_only(world, one.external_id, phone="+49302222222")
+    slow = weather(world, "stripe", Fault(kind="slow", method="POST", path="/v1/customers/", count=1, seconds=80.0))
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST":
+            world.clock.time += 91.0  # it stood in line
+            with pytest.raises(TimeoutError):
+                slow(request)
+            raise Crash
+        return slow(request)
+
+    world.exchanges["stripe"] = exchange
+    with pytest.raises(Crash):
+        await world.lanes.run("stripe")
+    world.exchanges["stripe"] = slow
+    world.start()
+    change_only(world, one.external_id, phone="+49303333333")
+    await applied(world, "stripe", await plan(world.hub, world.hub.connections["stripe"]), patience=300.0)
+    world.clock.time += 81.0
+    slow.run_late()
+    for _ in range(2):
+        await all_day(world)
+    assert {one["phone"] for name in NAMES for one in world.neutral(name).values()} == {"+49303333333"}
+    assert everybody(world)[0].fields["phone"] == "+49303333333"

@@ -224,6 +224,19 @@ def test_a_write_is_sent_earlier_by_a_clock_that_was_set_back_and_never_later(da
     assert skew.by_this_clock(msgspec.structs.replace(one, ahead=None)).sent_at == clock.now()
 
 
+async def test_what_is_said_to_be_sent_by_the_clock_of_now_is_not_taken_for_older_still() -> None:
+    """How far the clock had been ahead was taken off twice: of the time that was put in for the wrong one, too."""
+    world = World()
+    await world.activate_all()
+    clock = is_fast(world, HOUR)
+    await create_in_doubt(world, "stripe", {"name": "Ada", "email": "ada@example.test"}, "lost_answer")
+    clock.seconds = 0.0
+    await tick_lanes(world.hub)
+    await world.hub.connections["stripe"].connector.identify()
+    (one,) = world.db.read_now(intents.all_open)
+    assert world.hub.connections["stripe"].skew.by_this_clock(one).sent_at == one.sent_at
+
+
 async def test_a_payment_sent_ahead_is_found_though_the_clock_was_set_right_while_nobody_ran() -> None:
     """QuickBooks shows no notes to a query: what was made since then is looked through, and it was booked twice."""
     world = await billing()

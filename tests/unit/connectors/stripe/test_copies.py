@@ -524,6 +524,22 @@ def test_a_payment_of_several_invoices_is_reported_for_each(desk: Desk) -> None:
     assert desk.read("payment", remote_id).document.refunded == payment.amount  # type: ignore[union-attr]
 
 
+def test_a_refund_that_a_person_reports_in_stripe_needs_no_note(desk: Desk) -> None:
+    """Told to report it and to answer `booked`, a person was asked about twice the amount next."""
+    desk.copy(invoice())
+    ten = {"subtotal": Decimal(10), "tax": ZERO, "total": Decimal(10), "due": Decimal(10)}
+    desk.copy(invoice(id="inv-2", number="A-2", lines=(Line(id="l", amount=Decimal(10)),), **ten))
+    payment = part("p1", "50.00", "inv-2")
+    remote_id = desk.copy(payment)
+    back = msgspec.structs.replace(payment, refunded=Decimal(5))
+    with pytest.raises(ByHandError) as asked:
+        desk.copy(back, remote_id)
+    assert asked.value.cure is not None
+    assert asked.value.cure.endswith("or report it in Stripe, if it can be, and answer `retry`")
+    desk.world.stripe.edit("payment", remote_id, {"refunded": "5.00"})
+    assert desk.documents.step(desk.wanted(back, remote_id), desk.raw("payment", remote_id)) is None
+
+
 def test_a_chargeback_of_what_was_paid_elsewhere_is_a_matter_for_a_person(desk: Desk) -> None:
     """A report of a payment has no place for it; what is won again is asked about too, once it was noted."""
     desk.copy(invoice())
