@@ -216,7 +216,8 @@ def _rejected(fault: Fault, is_write: bool) -> AccordError:  # noqa: ARG001, FBT
         return RejectedError(fault.words, field="currency", limit="the customer's currency", cure=cure)
     if field_of(fault) == "applications":
         cure = (
-            "look in QuickBooks whose the invoice is, and what settles it: take that off and retry, or leave the same"
+            "look in QuickBooks whose the invoice is, and what settles it: if that is this very payment, leave this;"
+            " else take it off there, and retry"
         )
         return RejectedError(fault.words, field="applications", limit="what is due there", cure=cure)
     most = re.search(r"Max:(\d+)", fault.detail)

@@ -168,7 +168,7 @@ MANIFEST: Final = Manifest(
             Choice(choices=("yes", "no"), example="yes"),
         ),
         "time_zone": Setting(
-            "zone whose days documents are booked by, like America/New_York; it stays once any are known (default UTC)",
+            "zone whose days documents are booked by, like America/New_York; fixed once any are known (default UTC)",
             Zone(example="America/New_York"),
             lasting="UTC",
         ),

@@ -13,6 +13,7 @@ import typer.main
 from fastapi.routing import APIRoute
 
 from config.settings import own_variables
+from connectors import providers
 from core.api import connections, customers, documents, ends, journals, operations, payouts, probes
 from core.api.metrics import Metrics
 from core.cli.main import build
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "connectors").glob("*/README.md")),
 ]
 FILES = [*PAGES, *(one for one in sorted((ROOT / "docs").rglob("*")) if one.is_file() and one not in PAGES)]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -80,6 +82,13 @@ def test_no_command_is_documented_that_is_not_there() -> None:
 def test_every_variable_is_documented(name: str) -> None:
     """All of config.settings."""
     assert f"`{name}`" in page("docs/operations.md")
+
+
+@pytest.mark.parametrize("name", sorted(providers()))
+def test_every_setting_of_a_connector_has_a_row_in_its_readme(name: str) -> None:
+    """Somewhere in its text is where nobody finds it."""
+    told = re.findall(r"^\| `(\w+)` \|", page(f"connectors/{name}/README.md"), re.MULTILINE)
+    assert [one for one in providers()[name].manifest.settings if one not in told] == []
 
 
 def test_no_variable_is_documented_that_nothing_reads() -> None:

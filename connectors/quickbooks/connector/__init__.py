@@ -62,9 +62,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OF_DOCUMENTS: Final = frozenset({"deposit_account", "default_item", "create_items"})
 """A connection that has one of these settings takes copies of documents."""
-_MONEY: Final = frozenset({"Bank", "Other Current Asset"})
+_MONEY: Final = ("Bank", "Other Current Asset")
 """Types of accounts that a payment can be deposited to; into any other it is refused."""
-_INCOME: Final = "Income"
+_INCOME: Final = ("Income",)
 
 
 class QuickBooksConnector:
@@ -288,9 +288,8 @@ def _fault_of(setting: str, there: Mapping[str, Any] | None) -> str:
         return "is not there"
     if not there.get("Active"):
         return "is inactive"
-    kind = there.get("AccountType", "")
-    is_wrong = kind != _INCOME if setting == "income_account" else kind not in _MONEY
-    return f"is of type {kind}" if kind and is_wrong else ""
+    kind, wanted = there.get("AccountType", ""), _INCOME if setting == "income_account" else _MONEY
+    return f"is of type {kind}, not {' or '.join(wanted)}" if kind and kind not in wanted else ""
 
 
 def region_of(config: ConnectionConfig) -> str:

@@ -90,11 +90,11 @@ def _check_total(document: Billed) -> None:
     """Refuse less than nothing: Stripe puts it on the customer's balance, and takes it off later invoices."""
     if document.total < 0:
         raise RejectedError(
-            f"it comes to {document.total}",
+            f"it comes to {document.total} {document.currency}",
             field="total",
             limit="0 or more",
-            cure=f"book a credit memo of {-document.total} by hand, then leave this; what comes off later invoices is"
-            " that one: apply it to their copies, and book it no second time",
+            cure=f"book a credit memo of {-document.total} {document.currency} by hand, then leave this; what comes off"
+            " later invoices is that one: apply it to their copies, and book it no second time",
         )
 
 

@@ -156,7 +156,9 @@ class Copies:
             raise RejectedError(
                 f"{due} are due of the {invoice.status} copy {remote_id}, less than {wanted}",
                 field="applications",
-                cure="look what was paid or credited at Stripe",
+                limit="what is due there",
+                cure="look in Stripe what was paid of it, or credited: if that is this very payment, leave this; else"
+                " undo it there, and retry",
             )
         return id_of(invoice.customer)
 

@@ -153,7 +153,7 @@ def _refund(
             payment,
             current=there[0][0],
             field="refunded",
-            problem=f"{went_back} of it went back, and {amount_in(told, currency)} are told of there"
+            problem=f"{went_back} of it went back, and {said(told, currency)} are told of there"
             if is_more_told
             else f"{went_back} of a payment of several invoices went back",
             amount=amount_in(back - told, currency),

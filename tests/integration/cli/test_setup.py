@@ -212,8 +212,8 @@ def test_doctor_names_settings_that_cannot_work(agreed: World, accord: Accord) -
     agreed.config = replace(agreed.config, connections={**agreed.config.connections, "quickbooks": books})
     agreed.config = with_settings(agreed.config, "quickbooks", income_account="35")
     said = accord("doctor", "--json").out
-    assert "deposits.stripe: account 79 is of type Income" in said
-    assert "income_account: account 35 is of type Bank" in said
+    assert "deposits.stripe: account 79 is of type Income, not Bank or Other Current Asset" in said
+    assert "income_account: account 35 is of type Bank, not Income" in said
     assert "stripe.EUR" not in said
     books = replace(books, deposits={"stripe": "4"})
     agreed.config = replace(agreed.config, connections={**agreed.config.connections, "quickbooks": books})

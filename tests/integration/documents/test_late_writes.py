@@ -108,7 +108,7 @@ async def test_copies_whose_request_waited_for_others_are_looked_for_as_late_as_
 
 
 @pytest.mark.parametrize("is_restarted", [True, False])
-async def test_they_are_so_when_the_process_died_meanwhile_or_its_lane_was_cut_off(*, is_restarted: bool) -> None:
+async def test_copies_under_way_when_the_process_or_its_lane_ended_are_looked_for_late(*, is_restarted: bool) -> None:
     """Nobody knows any more when the last of them was sent: perhaps a moment ago. An unreachable database cuts off."""
     world = await paid_in_parts()
     waits_it_out(world, slow="/batch?")
@@ -132,7 +132,7 @@ async def test_they_are_so_when_the_process_died_meanwhile_or_its_lane_was_cut_o
     at_rest(world)
 
 
-async def test_they_are_so_when_the_database_was_away_as_their_time_was_out() -> None:
+async def test_copies_whose_time_was_out_while_the_database_was_away_are_looked_for_late() -> None:
     """That nobody had answered could not be kept; their time was counted from when they were decided on."""
     world = await paid_in_parts()
     waits_it_out(world, slow="/batch?")

@@ -52,7 +52,7 @@ async def to_stripe() -> World:
 
 
 @pytest.mark.parametrize("prepared", [to_other_books, to_stripe])
-async def test_our_own_copy_of_it_is_not_called_somebody_elses(prepared: object) -> None:
+async def test_the_copy_of_a_moved_payment_is_not_called_somebody_elses(prepared: object) -> None:
     """Whoever recorded it where the invoice was made, as was asked for, had it there twice."""
     world = await prepared()  # type: ignore[operator]
     (payment,) = [one for one in held(world) if one.detail["document"] == "payment"]
@@ -64,7 +64,7 @@ async def test_our_own_copy_of_it_is_not_called_somebody_elses(prepared: object)
         assert cure == f"do what the hold of payment {payment.detail['number']} asks for: this goes by itself then"
 
 
-async def test_once_it_is_taken_off_the_wrong_copy_it_settles_the_right_one() -> None:
+async def test_a_copy_that_is_taken_off_the_wrong_invoice_settles_the_right_one() -> None:
     """And nothing is asked any more."""
     world = await to_other_books()
     (copy,) = world.lookalikes[US].neutral("payment")

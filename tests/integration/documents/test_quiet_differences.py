@@ -78,11 +78,11 @@ async def test_an_invoice_of_less_than_nothing_is_booked_by_hand_once() -> None:
     await world.next_sweep()
     (hold,) = held(world)
     assert (hold.detail["problem"], hold.detail["field"], hold.detail["limit"]) == (
-        "it comes to -50.00",
+        "it comes to -50.00 USD",
         "total",
         "0 or more",
     )
-    assert "book a credit memo of 50.00 by hand, then leave this" in hold.detail["cure"]
+    assert "book a credit memo of 50.00 USD by hand, then leave this" in hold.detail["cure"]
     books = world.lookalikes[BOOKS]
     assert books.neutral("invoice") == {}
 

@@ -62,6 +62,10 @@ class TestNewConnector:
             shutil.copytree(ROOT / ".mypy_cache", tree / ".mypy_cache")
         run(tree, "mypy", f"connectors/{NAME}")
 
+    def test_its_look_alike_cites_no_facts_before_there_are_any(self, tree: Path) -> None:
+        """Each of its rules was asked for a row of the README, which nobody can have written yet."""
+        run(tree, "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/docs/test_look_alikes.py")
+
     def test_it_keeps_to_the_import_contracts(self, tree: Path) -> None:
         """Its folder has the shape of all the others."""
         command = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"

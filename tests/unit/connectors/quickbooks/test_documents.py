@@ -374,8 +374,8 @@ def test_an_invoice_without_lines_is_refused() -> None:
 def test_an_invoice_of_less_than_nothing_is_refused_with_what_to_book() -> None:
     """QuickBooks takes none, and says no more than that."""
     error = refused(invoice(line(amount="-50.00", tax="0")))
-    assert (error.problem, error.field, error.limit) == ("it comes to -50.00", "total", "0 or more")
-    assert "a credit memo of 50.00" in str(error.cure)
+    assert (error.problem, error.field, error.limit) == ("it comes to -50.00 USD", "total", "0 or more")
+    assert "a credit memo of 50.00 USD" in str(error.cure)
 
 
 def test_too_many_lines_are_refused_before_they_are_sent() -> None:

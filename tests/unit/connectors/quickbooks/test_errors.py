@@ -202,7 +202,7 @@ def test_a_payment_of_more_than_is_due_there_says_where_to_look() -> None:
 
     assert isinstance(error, RejectedError)
     assert (error.field, error.limit) == ("applications", "what is due there")
-    assert "what settles it: take that off" in str(error.cure)
+    assert "if that is this very payment, leave this; else take it off there, and retry" in str(error.cure)
 
 
 @pytest.mark.parametrize(

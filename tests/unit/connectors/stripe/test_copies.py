@@ -592,7 +592,7 @@ def test_a_refund_that_failed_after_it_was_reported_is_noted_by_a_person(desk: D
     for back, noted, amount, covers in ((0, 0, -20, -20), (5, -20, 5, -15), (20, -20, 20, 0), (20, 5, -5, 0)):
         document = msgspec.structs.replace(payment, refunded=Decimal(back))
         wanted = msgspec.structs.replace(desk.wanted(document, remote_id), by_hand={"refunded": Decimal(noted)})
-        with pytest.raises(ByHandError, match=f"{back} EUR of it went back, and {20 + noted}.00 are told") as asked:
+        with pytest.raises(ByHandError, match=f"{back} EUR of it went back, and {20 + noted}.00 EUR are told") as asked:
             desk.documents.step(wanted, desk.raw("payment", remote_id))
         assert (asked.value.amount, asked.value.covers) == (Decimal(amount), Decimal(covers))
         booked = msgspec.structs.replace(wanted, by_hand={"refunded": asked.value.covers})
