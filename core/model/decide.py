@@ -145,11 +145,13 @@ def _unreadable(
         return
     digest = digest_of(holds.UNREADABLE, field, registry, problem)
     answer = seen.answers.get(field)
-    if answer and answer.digest == digest:
-        if answer.choice == "registry" and not blank(registry):
-            verdict.push[field] = registry
-            verdict.rules[field] = "a person chose the registry's value"
+    if answer and answer.digest == digest and answer.choice != "registry":
         return
+    if answer and answer.digest == digest and not blank(registry):
+        verdict.push[field] = registry
+        verdict.rules[field] = "a person chose the registry's value"
+        return
+    # nothing is cleared by a value that nobody gave: what nobody can read may be the only one there is
     detail: dict[str, object] = {"problem": problem, "registry": registry}
     verdict.holds.append(HoldDraft(reason=holds.UNREADABLE, field=field, detail=detail, digest=digest))
 

@@ -89,6 +89,9 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
     is_link = choice.startswith("link:") and len(choice) > len("link:") and "link:<id>" in allowed
     if choice not in allowed and not is_link:
         raise InvalidInputError(f"{choice!r} is no choice here", field="choice", limit=", ".join(allowed))
+    if choice == "registry" and hold.reason == holds.UNREADABLE and hold.detail.get("registry") is None:
+        cure = "correct it there, give the customer a value here, or `accept` it as it is"
+        raise InvalidInputError("the registry has no value to write", field="choice", limit="accept", cure=cure)
     if digest is not None and digest != hold.digest:
         problem = "the values have changed since they were seen"
         raise InvalidInputError(problem, field="digest", cure="look at the hold again")

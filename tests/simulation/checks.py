@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,7 +79,7 @@ class Checks:
 
     def mutation(self, site: Site, one: Mutation) -> Behind | None:
         """I2: a committed intent with this key (or body) was there before the write. Returns it."""
-        intent = self._world.db.read_now(lambda tx: intent_behind(tx, site.name, one))
+        intent = self._world.db.read_now(lambda tx: self._behind(tx, site, one))
         intent = intent or self._world.restores.intent_lost(site.name, one)
         self._world.erasures.written(site.name, one)
         if intent is None:
@@ -93,6 +94,14 @@ class Checks:
         if intent.action == intents.ARCHIVE and intent.deleted_at is None:
             self.fail(f"I6: {site.name} {one.id} of a customer who lives was archived")
         return intent
+
+    def _behind(self, tx: Tx, site: Site, one: Mutation) -> Behind | None:
+        """What is merged away right before it is archived takes the survivor with it: docs/limits.md says so."""
+        absorbed = [
+            old for old, survivor in self.merged.items() if survivor == one.id and one.action == intents.ARCHIVE
+        ]
+        found = (intent_behind(tx, site.name, replace(one, id=remote_id)) for remote_id in (one.id, *absorbed))
+        return next((intent for intent in found if intent), None)
 
     def frame(self, site: Site, one: Mutation, behind: Behind | None, changed: set[str]) -> None:
         """Frame: a write changes only what its intent names. A create may bring what the provider fills in."""
@@ -109,8 +118,12 @@ class Checks:
             self.fail(f"I5: {site.name} {one.id} was created for an archived customer")
 
     def _is_wanted(self, site: Site, one: Mutation, intent: Behind) -> None:
-        """M3: customers are created where policy wanted that when it was decided."""
-        if self._world.policies.behind(intent).connections[site.name].creates == "none":
+        """M3: customers are created where policy wanted that when it was decided, or a person asked for it."""
+        said = self._world.answering.said.get((site.name, f"m:{intent.mapping_id}", ""), set())
+        if (
+            said.isdisjoint(("create", "recreate", "retry"))
+            and self._world.policies.behind(intent).connections[site.name].creates == "none"
+        ):
             self.fail(f"M3: {site.name} {one.id} was created, where policy creates nobody")
 
     def field_written(self, site: Site, remote_id: str, field: str, behind: Behind | None) -> None:

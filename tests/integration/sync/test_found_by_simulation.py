@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from connectors.stripe.sandbox import StripeLookAlike
+from core.errors import InvalidInputError
 from core.model.holds import MERGED, HoldDraft
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, FaultyExchange
@@ -112,6 +113,24 @@ async def test_nothing_is_asked_about_a_deleted_customer() -> None:
     assert [one.reason for one in world.db.read_now(holds.listing)] == ["unreadable_value"]
     (stripe_id,) = world.neutral("stripe")
     world.db.run_now(lambda tx: registry.archive(tx, world.hub, f"stripe:{stripe_id}", actor="test", trace="t"))
+    await world.next_sweep()
+    assert world.db.read_now(holds.listing) == []
+
+
+async def test_a_registry_without_a_value_is_no_answer_to_what_cannot_be_read() -> None:
+    """It wrote nothing, and ended the question: the two differed for good, and nobody was asked."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    (made,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].edit("customer", made, {"extra": {"country": "Atlantis"}})
+    await world.next_sweep()
+    (hold,) = world.db.read_now(holds.listing)
+    with pytest.raises(InvalidInputError, match="has no value to write"):
+        world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "registry", actor="test"))
+    await world.next_sweep()
+    assert [one.reason for one in world.db.read_now(holds.listing)] == ["unreadable_value"]
+    world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "accept", actor="test"))
     await world.next_sweep()
     assert world.db.read_now(holds.listing) == []
 

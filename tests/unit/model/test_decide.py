@@ -301,7 +301,7 @@ def test_drift_is_not_put_back_by_a_value_that_does_not_fit(projection: Projecti
 
 @pytest.mark.parametrize(
     ("choice", "value", "push"),
-    [("registry", "1", {"phone": "1"}), ("registry", None, {}), ("accept", "1", {})],
+    [("registry", "1", {"phone": "1"}), ("accept", None, {}), ("accept", "1", {})],
 )
 def test_an_unreadable_value_can_be_answered(
     projection: Projection, choice: str, value: Value, push: dict[str, Value]
@@ -314,6 +314,14 @@ def test_an_unreadable_value_can_be_answered(
     assert not verdict.holds
     if push:
         assert verdict.rules == {"phone": "a person chose the registry's value"}
+
+
+def test_an_unreadable_value_is_not_cleared_by_a_registry_that_has_none(projection: Projection) -> None:
+    """The answer wrote nothing, and nobody was asked any more: the two differed for good."""
+    seen = remote_of({}, unreadable={"phone": "odd"})
+    answers = {"phone": Answer("registry", digest_of(holds.UNREADABLE, "phone", None, "odd"))}
+    verdict = verdict_of(projection, {}, seen, answers=answers)
+    assert (verdict.push, [one.reason for one in verdict.holds]) == ({}, [holds.UNREADABLE])
     late = verdict_of(projection, {"phone": "other"}, seen, answers=answers)
     assert late.holds
 
