@@ -266,9 +266,9 @@ def _reason_to_hold(
 def _refusal(seen: Snapshot, field: str, registry: Value, value: Value, projection: Projection) -> Refusal | None:
     """Why the registry's value cannot be written. Found out by the write itself, it would keep all else from it."""
     if _is_removed(seen, field):
-        return msgspec.structs.replace(REMOVED, field=field)
+        return REMOVED
     if field in projection.fixed and not blank(value):
-        return msgspec.structs.replace(FIXED, field=field)
+        return FIXED
     return projection.refusal(field, registry)
 
 
