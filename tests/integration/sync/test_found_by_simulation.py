@@ -102,14 +102,20 @@ async def test_a_failure_ends_with_what_it_was_about() -> None:
     assert [one.reason for one in world.db.read_now(holds.listing)] == ["remote_gone"]
 
 
-async def test_nothing_is_asked_about_a_deleted_customer() -> None:
-    """Holds of an archived customer stayed open, with nothing left to decide."""
+async def with_an_odd_country() -> World:
+    """One customer, whose country at HubSpot cannot be read: somebody is asked."""
     world = World()
     world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
     await world.activate_all()
     (made,) = world.neutral("hubspot")
     world.lookalikes["hubspot"].edit("customer", made, {"extra": {"country": "Atlantis"}})
     await world.next_sweep()
+    return world
+
+
+async def test_nothing_is_asked_about_a_deleted_customer() -> None:
+    """Holds of an archived customer stayed open, with nothing left to decide."""
+    world = await with_an_odd_country()
     assert [one.reason for one in world.db.read_now(holds.listing)] == ["unreadable_value"]
     (stripe_id,) = world.neutral("stripe")
     world.db.run_now(lambda tx: registry.archive(tx, world.hub, f"stripe:{stripe_id}", actor="test", trace="t"))
@@ -119,12 +125,7 @@ async def test_nothing_is_asked_about_a_deleted_customer() -> None:
 
 async def test_a_registry_without_a_value_is_no_answer_to_what_cannot_be_read() -> None:
     """It wrote nothing, and ended the question: the two differed for good, and nobody was asked."""
-    world = World()
-    world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
-    await world.activate_all()
-    (made,) = world.neutral("hubspot")
-    world.lookalikes["hubspot"].edit("customer", made, {"extra": {"country": "Atlantis"}})
-    await world.next_sweep()
+    world = await with_an_odd_country()
     (hold,) = world.db.read_now(holds.listing)
     with pytest.raises(InvalidInputError, match="has no value to write"):
         world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "registry", actor="test"))
