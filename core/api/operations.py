@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Path, Query
 
 from core.api import shapes
-from core.api.context import Actor, CallerIn, HubIn, at, needs, new_router
+from core.api.context import Actor, CallerIn, HubIn, at, at_or_none, needs, new_router
 from core.api.customers import failure_shown
 from core.errors import InvalidInputError
 from core.model.holds import APPROVER_REASONS, TEXTS
@@ -138,12 +138,17 @@ async def undo_change(
 
 @router.get("/inbox", **needs(READ))
 async def show_inbox(hub: HubIn, limit: Limit = 100) -> shapes.InboxShown:
-    """Webhook deliveries by connection and state, and the newest of those that cannot be understood."""
+    """Webhook deliveries by connection and state, the last of each, and the newest that cannot be understood."""
 
     def work(tx: Tx) -> shapes.InboxShown:
         counts = [
             shapes.InboxCount.model_validate({"connection": name, "state": state, "deliveries": times})
             for (name, state), times in sorted(inbox.counts(tx).items())
+        ]
+        came = inbox.last_came(tx)
+        last = [
+            shapes.LastDelivery(connection=name, received_at=at_or_none(came.get(name)))
+            for name in sorted({*hub.connections, *came})
         ]
         poison = [
             shapes.PoisonShown(
@@ -151,6 +156,6 @@ async def show_inbox(hub: HubIn, limit: Limit = 100) -> shapes.InboxShown:
             )
             for one in inbox.poisoned(tx, limit)
         ]
-        return shapes.InboxShown(counts=counts, poison=poison)
+        return shapes.InboxShown(counts=counts, last=last, poison=poison)
 
     return await hub.db.read(work)

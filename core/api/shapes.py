@@ -345,10 +345,18 @@ class PoisonShown(BaseModel):
     problem: str
 
 
+class LastDelivery(BaseModel):
+    """When a connection's last delivery came, of those that are kept; null when none came."""
+
+    connection: str
+    received_at: datetime | None
+
+
 class InboxShown(BaseModel):
-    """The inbox in numbers, and its newest riddles."""
+    """The inbox in numbers, when each connection was last heard of, and the newest riddles."""
 
     counts: list[InboxCount]
+    last: list[LastDelivery]
     poison: list[PoisonShown]
 
 

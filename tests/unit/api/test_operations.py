@@ -204,6 +204,9 @@ async def test_the_inbox_shows_what_nobody_understood(api: httpx.AsyncClient, wo
     counts = {(one["connection"], one["state"]): one["deliveries"] for one in shown["counts"]}
     assert counts == {("quickbooks", "poison"): 1, ("quickbooks", "done"): 1}
     assert "customer" in shown["poison"][0]["problem"]
+    last = {one["connection"]: one["received_at"] for one in shown["last"]}
+    assert {name for name, came in last.items() if came is None} == {"stripe", "hubspot"}, "they have told nothing yet"
+    assert datetime.fromisoformat(last["quickbooks"]).timestamp() == pytest.approx(now, abs=1)
 
 
 async def test_an_object_s_id_of_any_length_is_no_bug(api: httpx.AsyncClient, world: World, receiver: Receiver) -> None:
