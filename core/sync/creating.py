@@ -14,7 +14,7 @@ from core.model.match import ANSWERED, NEVER_AGAIN, Double, Match, match_before_
 from core.model.policy import ConnectionPolicy
 from core.model.remote import Mark
 from core.model.values import blank
-from core.store import customers, journal, mappings, observations, work
+from core.store import customers, failures, journal, mappings, observations, work
 from core.store import holds as hold_rows
 from core.store.customers import Customer
 from core.store.database import Tx
@@ -90,6 +90,7 @@ def _case(
 def _wait_for_parent(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, why: str) -> None:
     until = hub.clock.now() + hub.timing.longest_back_off  # it is marked as soon as its parent is there
     work.postpone(tx, connection.name, {row.subject: until}, is_attempt=False, reason=why)
+    failures.resolve(tx, connection.name, [row.subject])  # what failed was tried before it had that parent
 
 
 def _without_asked(
@@ -168,6 +169,7 @@ def _without_unsure(
     for waits, reason in ((soon, None), (asked, IN_QUESTION)):
         until = {rows[name].subject: at for name, at in waits.items()}
         work.postpone(tx, connection.name, until, is_attempt=False, reason=reason)
+    failures.resolve(tx, connection.name, [rows[name].subject for name in asked])
     return {name: pair for name, pair in current.items() if name not in soon and name not in asked}
 
 

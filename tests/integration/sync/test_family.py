@@ -7,11 +7,13 @@ import pytest
 from core.errors import InvalidInputError
 from core.model import holds
 from core.model.policy import FieldFilter
+from core.sandbox.faults import Fault
 from core.store import work
 from core.sync import registry, undo
 from core.sync.explain import explain
 from core.sync.linking import unlink
 from core.sync.plan import plan
+from tests.integration.sync.test_found_by_simulation import CREATES, weather
 from tests.support.acting import (
     all_day,
     answer,
@@ -20,6 +22,7 @@ from tests.support.acting import (
     edit_only,
     enter,
     everybody,
+    failing,
     held,
     mapped,
     waiting,
@@ -198,6 +201,20 @@ async def test_a_child_whose_parent_is_held_waits_and_says_so() -> None:
     await change(world, "Group: Holding", name="Group Holding")
     assert parents(world, "quickbooks") == {"Group Holding": None, "Branch": "Group Holding"}
     assert waiting(world) == {}
+
+
+async def test_who_waits_for_a_parent_is_no_failure_any_more() -> None:
+    """A create that never arrived was told as being looked into for as long as the parent was held, days after that."""
+    world = await started()
+    await company(world, "Group: Holding")
+    weather(world, "quickbooks", Fault(kind="error_before", method="POST", path=CREATES["quickbooks"], count=5))
+    fields = {"name": "Branch", "customer_type": "company"}
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "Branch", fields, actor="ann", trace="t"))
+    await world.lanes.run("quickbooks")
+    assert [one.code for one in failing(world)] == ["ambiguous"]
+    change_only(world, "Branch", parent="Group: Holding")
+    await all_day(world)
+    assert (waiting(world), failing(world)) == ({"quickbooks": 1}, [])
 
 
 async def test_a_child_whose_parent_never_comes_there_is_created_without() -> None:
