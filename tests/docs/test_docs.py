@@ -115,6 +115,7 @@ def test_every_route_is_documented(part: object) -> None:
     routes = [one for one in part.router.routes if isinstance(one, APIRoute)]  # type: ignore[attr-defined]
     assert routes
     for one in routes:
+        assert one.methods
         for method in one.methods:
             assert f"`{method} {one.path}`" in page("docs/api.md")
 

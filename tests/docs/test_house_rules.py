@@ -42,8 +42,8 @@ def patched(text: str) -> list[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in PATCHES:
             of, (first, *_) = ast.unparse(node.func.value), node.args
-            told = first.value if isinstance(first, ast.Constant) else ast.unparse(first)
-            if of == "monkeypatch" and not str(told).startswith(FOREIGN):
+            told = str(first.value) if isinstance(first, ast.Constant) else ast.unparse(first)
+            if of == "monkeypatch" and not told.startswith(FOREIGN):
                 found.append(f"line {node.lineno}: {told} is patched: {CURE}")
     return found
 

@@ -106,7 +106,7 @@ class Retold:
 def retold(hub: Hub, says: Mapping[str, Callable[[Document], Document]]) -> Hub:
     """A hub whose connections are told something else of documents that are no copies, by kind."""
     connections = {
-        name: replace(one, documents=Retold(one.documents, says)) if one.documents else one  # type: ignore[arg-type]
+        name: replace(one, documents=Retold(one.documents, says)) if one.documents else one
         for name, one in hub.connections.items()
     }
     return replace(hub, connections=connections)

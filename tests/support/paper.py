@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -125,5 +126,5 @@ async def an_hour_later(world: World) -> None:
     """What `reconcile_invoices` does, at every connection."""
     world.clock.time += 3600
     for one in world.hub.connections.values():
-        world.db.run_now(lambda tx, c=one: reconcile_all(tx, world.hub, c, "hourly"))
+        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=one, trace="hourly"))
     await world.settle()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from config.file import AccordConfig
+from connectors.stripe.sandbox import StripeLookAlike
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
@@ -49,9 +49,11 @@ async def is_silent(world: World) -> None:
     assert stripe(world).ledger.mails == []
 
 
-def stripe(world: World) -> Any:
+def stripe(world: World) -> StripeLookAlike:
     """The look-alike."""
-    return world.lookalikes["stripe"]
+    found = world.lookalikes["stripe"]
+    assert isinstance(found, StripeLookAlike)
+    return found
 
 
 async def test_the_books_invoice_payments_and_credits_stand_at_stripe() -> None:

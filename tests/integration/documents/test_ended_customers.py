@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from core.model.documents import Invoice, Payment
 from core.store import customers
 from core.sync import erasure, linking, registry
 from tests.integration.documents.test_hubspot_copies import CRM
@@ -41,11 +42,11 @@ async def test_what_is_paid_of_a_known_invoice_is_booked_when_its_customer_has_e
     end(world, how)
     pay(world, invoice, "100.00")
     await world.next_sweep()
-    (paper,) = papers(world)
+    (paper,), (paid,) = papers(world), papers(world, "payment")
+    assert isinstance(paper.document, Invoice)
     assert (paper.document.status, str(paper.document.due)) == ("open", "19.00")
-    assert [(str(one.document.amount), one.customer_id) for one in papers(world, "payment")] == [
-        ("100.00", paper.customer_id)
-    ]
+    assert isinstance(paid.document, Payment)
+    assert (str(paid.document.amount), paid.customer_id) == ("100.00", paper.customer_id)
     assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("open", "19.00")]
     pay(world, invoice, "19.00")
     await world.next_sweep()

@@ -169,7 +169,7 @@ def test_rotations_and_refreshes_at_once_fail_nothing(filled: Database, key_file
         wait(rotating)
         is_over.set()
 
-    assert [one.exception() for one in (*rotating, *refreshing)] == [None] * 4
+    assert [*(one.exception() for one in rotating), *(one.exception() for one in refreshing)] == [None] * 4
     last = {name: f"{name} {one.result()}" for name, one in zip(NAMES, refreshing, strict=True)}
     later = Keyring(KeyFile(key_file))
     assert {name: SealedVault(filled, later, name, clock=clock).get("refresh_token") for name in NAMES} == last

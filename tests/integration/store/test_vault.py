@@ -164,11 +164,12 @@ def test_the_wrong_key_is_a_configuration_error(new_vault: NewVault, db: Databas
     check_keys(db, keys(KEY))
     check_keys(db, keys(OTHER_KEY, KEY))
     other = new_vault(ring=keys(OTHER_KEY))
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: check_keys(db, keys(OTHER_KEY)),
         lambda: other.get("refresh_token"),
         lambda: save(other, refresh_token="r2"),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(ConfigError, match="another key"):
             attempt()
 

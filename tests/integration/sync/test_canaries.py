@@ -69,7 +69,7 @@ def quoting(request: HttpRequest, status: int) -> HttpResponse:
         "Fault": {"type": "ValidationFault", "Error": [{"Message": told, "Detail": told, "code": "6000"}]},
     }
     if "/tokens/bearer" in request.url:
-        shape["error"] = f"invalid_grant {told}"  # type: ignore[assignment]
+        shape["error"] = f"invalid_grant {told}"
     return HttpResponse(status, {"content-type": "application/json"}, json.dumps(shape).encode())
 
 
@@ -184,7 +184,7 @@ class Site:
         health = Health(world.db, hold(world.db, world.clock), world.clock)
         context = Context(hub=world.hub, health=health, metrics=Metrics(), totals=world.lanes.totals)
         app = build_app(context, token="canary-api-token", host="127.0.0.1")
-        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as api:
             for given in (self.token, "canary-api-token", f"{self.token}x"):
                 headers = {"authorization": f"Bearer {given}"}

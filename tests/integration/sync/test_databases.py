@@ -52,6 +52,7 @@ async def test_objects_follow_their_customers_on_every_database(database_url: st
         await world.activate_all()
         everyone = {one.external_id for one in everybody(world)}
         remote_id = next(row.remote_id for row in mapped(world, "hubspot"))
+        assert remote_id is not None
         (asked,) = [one.external_id for one in everybody(world) if remote_id in one.external_id]
         edit_only(world, "hubspot", {"phone": "+4930777"}, remote_id)
         await _archive(world, asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.errors import InvalidInputError
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.anyio
 TREED = ("hubspot", "quickbooks")
 
 
-async def started(**scopes: dict[str, object]) -> World:
+async def started(**scopes: dict[str, Any]) -> World:
     """Three connections, active, with nobody."""
     config = config_of(NAMES)
     for name, changes in scopes.items():

@@ -14,6 +14,7 @@ from core.model.policy import Guard
 from core.ports import Connector, HttpRequest, HttpResponse, Missing, Sighting
 from core.store import connections
 from core.sync import registry
+from core.sync.discreet import Discreet
 from core.sync.lanes import Lanes
 from tests.integration.sync.test_family import TREED, company, ids, in_registry, started
 from tests.support.acting import all_day, answer, edit_only, everybody, held
@@ -99,7 +100,7 @@ class Garbled:
 def garble(world: World, name: str, remote_id: str) -> None:
     """One object cannot be understood from now on."""
     connection = world.hub.connections[name]
-    garbled = dataclasses.replace(connection, connector=cast("Connector", Garbled(connection.connector, remote_id)))
+    garbled = dataclasses.replace(connection, connector=cast("Discreet", Garbled(connection.connector, remote_id)))
     world.hub = dataclasses.replace(world.hub, connections={**world.hub.connections, name: garbled})
     world.lanes = Lanes(world.hub)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from core.errors import StorageError
@@ -21,7 +23,8 @@ async def test_tokens_lost_between_the_provider_and_the_vault_call_for_a_person(
     vault = world.vaults["quickbooks"]
     before, save = dict(vault.values), vault.save
 
-    async def lose(_values: object) -> None:
+    async def lose(values: Mapping[str, str]) -> None:
+        del values
         raise StorageError("nothing can be stored, until the process dies")
 
     vault.save = lose  # type: ignore[method-assign]

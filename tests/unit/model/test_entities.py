@@ -32,7 +32,7 @@ def test_what_policy_says_of_some_books_is_told_in_one_order() -> None:
     field = "metadata.entity"
     told = [("books-eu", ["eu"], "", field), ("books-us", ["ca", "us"], "", field), ("stripe", [], "", field)]
     assert routing(policy(), "books-us") == told
-    turned = Policy(connections=dict(reversed(policy().connections.items())))
+    turned = Policy(connections=dict(reversed([*policy().connections.items()])))
     assert routing(turned, "books-us") == told
 
 

@@ -35,7 +35,7 @@ def test_a_connections_own_flow_comes_first() -> None:
     assert policy.rule("stripe", "email") == Rule("in", DEFAULT_RULES["email"].ranks, DEFAULT_RULES["email"].clear)
     assert policy.rule("hubspot", "email").flow == "both"
     assert policy.rule("stripe", "metadata.plan").flow == "off"
-    assert policy_of(**{"metadata": "off", "metadata.plan": "in"}).rule("stripe", "metadata.plan").flow == "in"
+    assert policy_of(None, **{"metadata": "off", "metadata.plan": "in"}).rule("stripe", "metadata.plan").flow == "in"
     assert policy_of(metadata="off").rule("stripe", "name").flow == "both"
 
 

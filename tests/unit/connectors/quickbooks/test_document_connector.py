@@ -23,7 +23,7 @@ from core.errors import (
     StaleError,
     TakenError,
 )
-from core.model.documents import Application, CreditNote, Invoice, Line, Payment
+from core.model.documents import Application, CreditNote, Invoice, Line, Payment, kind_of
 from core.model.paper import WantedDocument
 from core.ports import HttpRequest, HttpResponse, Missing, Notice, Page, Probe, Shell, Sighting, Write, Written
 from tests.unit.connectors.quickbooks.conftest import MARK, MakeWorld, World
@@ -65,7 +65,9 @@ def credit(amount: str = "4.00", **changes: Any) -> CreditNote:
 def payment(amount: str = "10.00", **parts: str) -> Payment:
     """A payment of some invoices."""
     applied = tuple(Application(invoice=one[1:], amount=Decimal(part)) for one, part in parts.items())
-    body = {"id": "", "customer": "1", "currency": "USD", "status": "succeeded", "received_on": DAY}
+    body: dict[str, Any] = {
+        "id": "", "customer": "1", "currency": "USD", "status": "succeeded", "received_on": DAY,
+    }  # fmt: skip
     return Payment(**{**body, "amount": Decimal(amount), "applications": applied})
 
 
@@ -73,8 +75,7 @@ def create(world: World, document: Any, *, key: str = "k", mark: str = MARK) -> 
     """A create as the engine would freeze it."""
     step = world.documents.step(WantedDocument(document=document, mark=mark), None)
     assert step is not None
-    kind = {Invoice: "invoice", Payment: "payment", CreditNote: "credit_note"}[type(document)]
-    return Write(key=key, action=step.action, kind=kind, remote_id=None, body=step.body)
+    return Write(key=key, action=step.action, kind=kind_of(document), remote_id=None, body=step.body)
 
 
 async def sent(world: World, write: Write) -> Any:
@@ -437,7 +438,9 @@ async def test_a_credit_that_quickbooks_applied_by_itself_is_held(make_world: Ma
     other = by_person(books)
     made = await sent(books, create(books, credit()))
 
-    assert books.documents.read("credit_note", made.sighting.raw).document.invoice == other
+    copy = books.documents.read("credit_note", made.sighting.raw).document
+    assert isinstance(copy, CreditNote)
+    assert copy.invoice == other
     with pytest.raises(RejectedError) as caught:
         books.documents.step(WantedDocument(document=credit(), mark=MARK), made.sighting.raw)
     assert caught.value.field == "applied"
@@ -612,12 +615,13 @@ async def test_a_copy_is_found_by_its_mark_though_our_clock_is_off(books: World,
             await books.clock.sleep(seconds)
 
     sent_at = books.clock.time
-    document = {"invoice": invoice(number=""), "payment": payment("10.00"), "credit_note": credit(number="")}[kind]
-    await books.bring(document)
+    some = (invoice(number=""), payment("10.00"), credit(number=""))
+    await books.bring(next(one for one in some if kind_of(one) == kind))
     books.clock.time += 5 * 3600
     connector = PROVIDER.build(books.config, books.vault, Shell(Skewed(), books.shell.hop, books.shell.exchange))
     for created_after in (sent_at + ours, sent_at):
         (found,) = await connector.find(kind, Probe(mark=MARK, created_after=created_after))
+        assert isinstance(found, Sighting)
         assert books.documents.read(kind, found.raw).mark == MARK
 
 
@@ -630,9 +634,12 @@ async def test_an_invoice_and_a_customer_of_one_id_are_two(books: World) -> None
     connector = books.connector()
     found = {kind: (await connector.read(kind, ["1"]))["1"] for kind in ("customer", *KINDS)}
 
-    assert b'"DisplayName"' in found["customer"].raw
-    assert b'"DocNumber"' not in found["customer"].raw
-    assert b'"TotalAmt"' in found["invoice"].raw
+    customer, bill = found["customer"], found["invoice"]
+    assert isinstance(customer, Sighting)
+    assert b'"DisplayName"' in customer.raw
+    assert b'"DocNumber"' not in customer.raw
+    assert isinstance(bill, Sighting)
+    assert b'"TotalAmt"' in bill.raw
     assert found["payment"] == found["credit_note"] == Missing("1")
 
 
@@ -699,7 +706,7 @@ async def test_a_credit_that_is_used_in_a_payment_of_the_customer_above_is_read_
     books: World, top: str
 ) -> None:
     """Payments of a parent settle what its sub-customers owe, credits of theirs included (PROVIDERS §5)."""
-    above = "1"
+    above = branch = "1"
     for name in ("Region", "Branch") if top == "grandparent" else ("Branch",):
         above = branch = books.company.edit("customer", None, {"name": name, "currency": "USD", "parent": above})
     owed = by_person(books, customer=branch)
@@ -1047,7 +1054,9 @@ async def test_webhooks_of_documents_are_understood(make_world: MakeWorld) -> No
     """What QuickBooks sends for a person's edits, deletes and voids."""
     books = ready(make_world(webhook_url="https://accord.example/w"))
     while books.company.due_webhooks(books.clock.time):
-        books.company.webhook_answered(books.company._hooks._flight.id, 200, books.clock.time)
+        flight = books.company._hooks._flight
+        assert flight is not None
+        books.company.webhook_answered(flight.id, 200, books.clock.time)
     owed = by_person(books)
     paid = by_person(books, "payment", amount="2.00", applications=[{"invoice": owed, "amount": "2.00"}])
     note = by_person(books, "credit_note")

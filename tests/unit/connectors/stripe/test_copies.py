@@ -749,7 +749,10 @@ def test_a_copy_that_is_collected_is_stopped_whatever_else_is_to_be_said_of_it(m
     remote_id = desk.copy(invoice())
     there = json.loads(desk.raw("invoice", remote_id) or b"")
     stopped = Step(action="update", body={"auto_advance": "false"})
-    for edit in ({}, {"currency": "usd"}, {"customer": "cus_x"}, {"metadata": {}}, {"number": "B-1"}):
+    edits: tuple[dict[str, Any], ...] = (
+        {}, {"currency": "usd"}, {"customer": "cus_x"}, {"metadata": {}}, {"number": "B-1"},
+    )  # fmt: skip
+    for edit in edits:
         raw = json.dumps({**there, "auto_advance": True, **edit}).encode()
         assert desk.documents.step(desk.wanted(invoice()), raw) == stopped
     closed = Desk(make_world())
@@ -938,6 +941,7 @@ def test_of_two_that_do_not_fit_together_only_one_is_told(desk: Desk, other: Doc
     writes = []
     for one in (part("a", "60.00"), other):
         step = desk.documents.step(desk.wanted(one), None)
+        assert step is not None
         writes.append(Write(key=f"k{one.id}", action=step.action, kind=kind_of(one), remote_id=None, body=step.body))
 
     async def send() -> list[Any]:
