@@ -184,7 +184,7 @@ async def test_a_token_that_was_revoked_since_the_backup_opens_nothing(sqlite_ur
     """It may have leaked: with the older database its finder was let in again, and nobody was told."""
     world = begin(sqlite_url, tmp_path)
     kept, leaked = (
-        world.db.run_now(lambda tx, n=name: api_tokens.make(tx, n, "admin", now=1.0, expires_at=None, actor="ann"))  # type: ignore[misc]
+        world.db.run_now(partial(api_tokens.make, name=name, scope="admin", now=1.0, expires_at=None, actor="ann"))
         for name in ("kept", "leaked")
     )
     put_back = backed_up(world, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def hourly(world: World) -> None:
     """An hour later, the job that looks at what is not known to be equal."""
     world.clock.time += 3600
     for one in world.hub.connections.values():
-        world.db.run_now(lambda tx, c=one: reconcile_all(tx, world.hub, c, "hourly"))  # type: ignore[misc]
+        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=one, trace="hourly"))
 
 
 async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested() -> None:

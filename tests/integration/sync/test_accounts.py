@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -26,7 +27,7 @@ def db(database_url: str) -> Database:
     found = Database(database_url)
     schema.upgrade(found)
     for name in (*NAMES, "stripe-old"):
-        found.run_now(lambda tx, name=name: connections.ensure(tx, name, "stripe"))  # type: ignore[misc]
+        found.run_now(partial(connections.ensure, name=name, provider="stripe"))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -73,7 +74,7 @@ async def test_objects_follow_their_customers_on_every_database(database_url: st
 
 async def _archive(world: World, *names: str) -> None:
     for one in names:
-        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(registry.archive, hub=world.hub, external_id=one, actor="ann", trace="t"))
     await world.settle()
 
 

@@ -108,7 +108,10 @@ async def test_no_sweep_or_event_brings_the_person_back() -> None:
     assert (everybody(world), held(world), failing(world), waiting(world)) == ([], [], [], {})
     assert {name: world.writes(name) for name in NAMES} == written
     for name in NAMES:
-        assert world.db.read_now(lambda tx, n=name: observations.count(tx, n, "customer", observations.ERASED)) == 1  # type: ignore[misc]
+        assert (
+            world.db.read_now(partial(observations.count, connection=name, kind="customer", state=observations.ERASED))
+            == 1
+        )
         assert (await plan(world.hub, world.hub.connections[name])).items == []
 
 
@@ -121,7 +124,7 @@ async def test_the_external_id_is_free_again_and_never_joins_the_old_objects() -
     await enter(world, name, name="Ada the Second", email="ada@example.test")
     for one in ("stripe", "hubspot", "quickbooks"):
         fresh = set(world.neutral(one)) - {old[one]}
-        rows = world.db.read_now(lambda tx, n=one: mappings.page(tx, n, "", 10))  # type: ignore[misc]
+        rows = world.db.read_now(partial(mappings.page, connection=one, after="", limit=10))
         assert [row.remote_id for row in rows] in ([*fresh], [None]), one
     assert world.neutral("stripe")[old["stripe"]]["name"] == ADA["name"]
 

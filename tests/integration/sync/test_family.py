@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -419,7 +420,7 @@ async def test_a_run_is_undone_but_for_the_parents_that_cannot_come_back() -> No
     (left,) = [one for one in kept if one.field == "parent"]
     assert "circle" in left.reason
     for back in backs:
-        world.db.run_now(lambda tx, one=back: undo.put_back(tx, world.hub, one, trace="the-run", actor="ann"))  # type: ignore[misc]
+        world.db.run_now(partial(undo.put_back, hub=world.hub, back=back, trace="the-run", actor="ann"))
     await world.settle()
     assert in_registry(world) == {"One": "Two", "Two": None}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -65,7 +66,7 @@ async def agreeing(name: str, **fields: str) -> World:
 def archive(world: World, *external_ids: str) -> None:
     """A person archives customers, all that there are unless some are named."""
     for one in external_ids or [found.external_id for found in everybody(world)]:
-        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(registry.archive, hub=world.hub, external_id=one, actor="ann", trace="t"))
 
 
 def live(world: World, name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import pytest
@@ -146,7 +147,9 @@ async def test_what_has_no_place_is_asked_about_though_a_write_was_in_doubt_befo
     for phone in ("+49301234567", "+49 30 1 2 3 4 5 6 7 8 9 0 1"):
         values = {"phone": phone}
         world.db.run_now(
-            lambda tx, v=values: registry.update(tx, world.hub, f"stripe:{stripe_id}", v, actor="ann", trace="t")  # type: ignore[misc]
+            partial(
+                registry.update, hub=world.hub, external_id=f"stripe:{stripe_id}", values=values, actor="ann", trace="t"
+            )
         )
         await world.lanes.run("stripe")
     # the feed names the customer while the write still waits to be resolved, and not again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -278,8 +279,13 @@ async def test_parents_never_form_a_circle() -> None:
     world = await crowd(0)
     for name, parent in (("a", None), ("b", "a"), ("c", "b")):
         world.db.run_now(
-            lambda tx, n=name, p=parent: registry.create(  # type: ignore[misc]
-                tx, world.hub, n, {"name": n.upper(), "parent": p}, actor="ann", trace="t"
+            partial(
+                registry.create,
+                hub=world.hub,
+                external_id=name,
+                values={"name": name.upper(), "parent": parent},
+                actor="ann",
+                trace="t",
             )
         )
     with pytest.raises(InvalidInputError, match="circle: a -> c -> b -> a"):

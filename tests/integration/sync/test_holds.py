@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.errors import InvalidInputError, VersionConflictError
@@ -380,7 +382,7 @@ async def test_two_automations_that_fight_are_stopped() -> None:
             edit_only(world, name, {"phone": number})
             world.clock.time += 15
             for lane in NAMES:
-                world.db.run_now(lambda tx, one=lane: connections.touch_cursor(tx, one, "customer", "changes"))  # type: ignore[misc]
+                world.db.run_now(partial(connections.touch_cursor, connection=lane, kind="customer", mode="changes"))
             await world.settle(patience=5)
     assert holds.OSCILLATION in {one.reason for one in held(world)}
 

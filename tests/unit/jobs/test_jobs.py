@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +153,11 @@ async def test_only_what_is_old_and_done_is_pruned() -> None:
     world.db.run_now(letters)
     for name, age in (("fresh", 0.0), ("old", ANSWER_SECONDS + 1)):
         kept = answers.Kept(now - age, "", "")
-        world.db.run_now(lambda tx, n=name, k=kept: answers.keep(tx, n, k))  # type: ignore[misc]
+        world.db.run_now(partial(answers.keep, key=name, kept=kept))
     for name, age in (("done long ago", ONE_OFF_SECONDS + 1), ("done", 1.0)):
         one = one_offs.OneOff(id=name, connection="stripe", request={"what": "changes"})
-        world.db.run_now(lambda tx, o=one: one_offs.ask(tx, o, now))  # type: ignore[misc]
-        world.db.run_now(lambda tx, n=name, a=age: one_offs.finish(tx, n, now - a))  # type: ignore[misc]
+        world.db.run_now(partial(one_offs.ask, one=one, now=now))
+        world.db.run_now(partial(one_offs.finish, one_id=name, now=now - age))
     await prune_inbox(world.hub)
     left = world.db.read_now(lambda tx: sorted(row[0] for row in tx.rows(sa.select(INBOX.c.dedupe_key))))
     ages = {
