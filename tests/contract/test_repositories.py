@@ -275,11 +275,11 @@ def test_an_intent_that_outlived_its_sender_waits_from_now_on(db: Database) -> N
 
 def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:
     """The change it tells of was not seen by the one who clears."""
-    mark = {"reason": "t", "trace": "", "now": 5.0}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:1", "m:2"], **mark))  # type: ignore[arg-type]
+    mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:1", "m:2"], **mark))
     rows = db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))
     assert [row.subject for row in rows] == ["m:1", "m:2"]
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:2"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:2"], **mark))
     db.run_now(lambda tx: work.clear(tx, "stripe", rows))
     assert [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))] == ["m:2"]
 
@@ -297,11 +297,11 @@ def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
     """Until its time, or its release; a new mark ends the wait, but a sweep parks nothing that was asked for."""
     for name in ("stripe", "hubspot"):
         db.run_now(partial(connections.ensure, name=name, provider=name))
-    mark = {"reason": "t", "trace": "", "now": 5.0}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["a", "b", "c"], **mark))  # type: ignore[arg-type]
+    mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["a", "b", "c"], **mark))
     db.run_now(lambda tx: work.postpone(tx, "stripe", {"a": 50.0}))
     db.run_now(lambda tx: work.park(tx, "stripe", {"b": "shown"}, "guard"))
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["c"], **mark, parked="run"))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["c"], **mark, parked="run"))
 
     def due(now: float) -> list[str]:
         return [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", now, 10))]
@@ -317,10 +317,10 @@ def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
 
 def test_what_waits_for_its_customer_is_parked_until_that_one_is_placed(db: Database) -> None:
     """One that was marked again while it was read is looked at all the same: its customer may be another by then."""
-    mark = {"reason": "changed", "trace": "t", "now": 1.0, "kind": "invoice"}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:a", "d:invoice:b", "d:invoice:c"], **mark))  # type: ignore[arg-type]
+    mark: dict[str, Any] = {"reason": "changed", "trace": "t", "now": 1.0, "kind": "invoice"}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:a", "d:invoice:b", "d:invoice:c"], **mark))
     read = {row.subject[-1]: row for row in db.read_now(lambda tx: work.due_documents(tx, "stripe", 5, 10))}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:b"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:b"], **mark))
     db.run_now(lambda tx: ownerless.park(tx, "stripe", {row: f"for {name}" for name, row in read.items()}))
 
     def due() -> list[str]:
@@ -332,7 +332,7 @@ def test_what_waits_for_its_customer_is_parked_until_that_one_is_placed(db: Data
     assert not db.run_now(lambda tx: ownerless.release(tx, "stripe", ["for b"], 2.0))
     assert db.run_now(lambda tx: ownerless.release(tx, "stripe", ["for a", "for nobody"], 2.0))
     assert sorted(due()) == ["a", "b"]
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:c"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:c"], **mark))
     assert sorted(due()) == ["a", "b", "c"], "something said that it changed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ CURE = "let the code take it as an argument, and give it another one there"
 PATCHES = frozenset({"setattr", "setitem", "delattr", "delitem"})
 FOREIGN = ("sys.", "os.")
 """What is nobody's to pass in: the process's own."""
+IGNORED = re.compile(r"# type: ignore(?!\[[^]]+\]  # \w)")
 
 
 def modules() -> Iterator[Path]:
@@ -78,6 +80,21 @@ def test_no_module_and_no_function_is_too_long() -> None:
     """Modules under 400 lines, functions 60 at most."""
     found = {str(one.relative_to(ROOT)): too_long(one.read_text(encoding="utf-8")) for one in modules()}
     assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def unexplained(text: str) -> list[str]:
+    """What a test has mypy pass over without saying why."""
+    lines = enumerate(text.splitlines(), 1)
+    return [f"line {number}: say why after it: {line.strip()}" for number, line in lines if IGNORED.search(line)]
+
+
+def test_a_test_says_why_mypy_may_pass_over_a_line() -> None:
+    """Most of two hundred hid what an assert tells better: what was missing, or of another kind."""
+    tests = (one for one in (ROOT / "tests").rglob("*.py") if one != Path(__file__))
+    found = {str(one.relative_to(ROOT)): unexplained(one.read_text(encoding="utf-8")) for one in tests}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+    assert unexplained("x = 1  # type: ignore[misc]") == ["line 1: say why after it: x = 1  # type: ignore[misc]"]
+    assert unexplained("x = 1  # type: ignore[misc]  # it is frozen, as is tested") == []
 
 
 def test_whatever_python_there_is_is_typed() -> None:

@@ -128,7 +128,7 @@ class _Program:
             values[name] = parameters[key]
         for name, change in self._changes:
             if name in values:
-                values[name] = change(values[name])  # type: ignore[operator]
+                values[name] = change(values[name])  # type: ignore[operator]  # none is a tuple of them
         if not self._expanding:
             plan = self._plans.get(()) or self._planned((), values)
             return plan[0], [values[name] for name, _ in plan[1]]
@@ -160,7 +160,7 @@ class _Program:
 def _guarded(compiled: SQLCompiler) -> str:
     """The table that a guarded statement changes; "" for any other statement."""
     kind = "update" if compiled.isupdate else "delete" if compiled.isdelete else ""
-    table = str(compiled.statement.table.name) if kind else ""  # type: ignore[union-attr]
+    table = str(compiled.statement.table.name) if kind else ""  # type: ignore[union-attr]  # of an update or delete
     return table if (kind, table) in GUARDED else ""
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from config.file import AccordConfig
-from core.model.documents import KINDS
+from core.model.documents import KINDS, Document
 from core.model.policy import DocumentPolicy, Policy
 from core.store import documents, intents
 from core.store.documents import Paper
@@ -17,6 +17,7 @@ from core.sync.documents.asking import reconcile_all
 from tests.support.acting import failing, held, waiting
 from tests.support.world import NAMES, World, config_of
 
+D = TypeVar("D", bound=Document)
 LINE = {"description": "Seats", "product": "", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"}
 SINCE = "2000-01-01"
 BOOKS = {"deposit_account": "35", "default_item": "1"}
@@ -98,6 +99,12 @@ def pay(world: World, invoice: str, amount: str, name: str = "stripe", **changes
 def papers(world: World, kind: str = "invoice") -> list[Paper]:
     """All documents of a kind in the registry."""
     return world.db.read_now(lambda tx: documents.page(tx, kind=kind, limit=10_000))
+
+
+def documents_of(world: World, of: type[D]) -> list[D]:
+    """What all documents of one class in the registry say."""
+    said = [one.document for kind in KINDS for one in papers(world, kind)]
+    return [one for one in said if isinstance(one, of)]
 
 
 def shown(world: World, name: str, kind: str = "invoice") -> Sequence[Mapping[str, Any]]:

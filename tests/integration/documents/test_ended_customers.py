@@ -8,6 +8,7 @@ import pytest
 
 from core.model.documents import Invoice, Payment
 from core.store import customers
+from core.store.database import Tx
 from core.sync import erasure, linking, registry
 from tests.integration.documents.test_hubspot_copies import CRM
 from tests.support.acting import failing, held, waiting
@@ -21,13 +22,13 @@ def end(world: World, how: str) -> str:
     """A person ends the only customer, or lets go of its object; returns its external id."""
     (one,) = world.db.read_now(customers.listing)
 
-    def work(tx: object) -> None:
+    def work(tx: Tx) -> None:
         if how == "archive":
-            registry.archive(tx, world.hub, one.external_id, actor="ann", trace="t")  # type: ignore[arg-type]
+            registry.archive(tx, world.hub, one.external_id, actor="ann", trace="t")
         elif how == "erase":
-            erasure.erase(tx, world.hub, one.external_id, actor="ann", trace="t")  # type: ignore[arg-type]
+            erasure.erase(tx, world.hub, one.external_id, actor="ann", trace="t")
         else:
-            linking.unlink(tx, world.hub, one.external_id, how, actor="ann", trace="t")  # type: ignore[arg-type]
+            linking.unlink(tx, world.hub, one.external_id, how, actor="ann", trace="t")
 
     world.db.run_now(work)
     return one.external_id

@@ -40,7 +40,7 @@ def closed(db: Database) -> object:
 
 def pinned(db: Database) -> list[str | None]:
     """The accounts of both."""
-    return [db.read_now(lambda tx, one=one: connections.get(tx, one).account_id) for one in NAMES]  # type: ignore[misc]
+    return [db.read_now(partial(connections.get, name=one)).account_id for one in NAMES]
 
 
 def connect(name: str, account: Account = ACCOUNT, *, is_anew: bool = False) -> Callable[[Tx], None]:

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -114,7 +115,7 @@ class Site:
         for name in NAMES:
             vault = SealedVault(self.world.db, self.ring, name, clock=self.world.clock, tell=self.redaction.learn)
             asyncio.run(vault.save(SECRETS[name]))
-            self.world.vaults[name] = vault  # type: ignore[assignment]
+            self.world.vaults[name] = vault  # type: ignore[assignment]  # the sealed one in place of the plain one
         self.root = WorldRoot(self.world)
         self.told: list[str] = []
         self.token = self.world.db.run_now(
@@ -223,9 +224,7 @@ async def test_no_secret_is_left_behind_anywhere(
     await webhooks(site)
     await asyncio.to_thread(site.look)
     for status in STATUSES:
-        await site.luckless(
-            {name: lambda request, s=status: quoting(request, s) for name in NAMES}  # type: ignore[misc]
-        )
+        await site.luckless({name: partial(quoting, status=status) for name in NAMES})
 
     def bug(request: HttpRequest) -> HttpResponse:
         raise RuntimeError(f"{request.headers} {request.body!r} {request.url}")

@@ -102,7 +102,8 @@ async def test_a_webhook_that_our_code_cannot_take_stops_no_other() -> None:
             return list(stripe.webhooks.notices(body))
 
     broken = replace(stripe, webhooks=Broken())
-    world.hub.connections["stripe"] = broken  # type: ignore[index]
+    assert isinstance(world.hub.connections, dict)
+    world.hub.connections["stripe"] = broken
     writer = InboxWriter(world.hub)
     for number in (7, 8):
         await writer.receive(broken, deliveries.stripe(number, world.clock.now()))

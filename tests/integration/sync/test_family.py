@@ -10,7 +10,9 @@ import pytest
 from core.errors import InvalidInputError
 from core.model import holds
 from core.model.policy import FieldFilter
+from core.ports import HttpRequest, HttpResponse
 from core.store import work
+from core.store.database import Tx
 from core.sync import registry, undo
 from core.sync.explain import explain
 from core.sync.linking import unlink
@@ -28,6 +30,7 @@ from tests.support.acting import (
     waiting,
     with_policy,
 )
+from tests.support.lookalikes import quickbooks_of
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -144,10 +147,10 @@ async def test_parents_are_created_before_their_children() -> None:
     """The whole tree waits at once, and its ids sort the wrong way round."""
     world = await started()
 
-    def tree(tx: object) -> None:
+    def tree(tx: Tx) -> None:
         for name, above in (("d", None), ("c", "d"), ("b", "c"), ("a", "b")):
             values = {"name": name, "customer_type": "company"} | ({"parent": above} if above else {})
-            registry.create(tx, world.hub, name, values, actor="ann", trace="t")  # type: ignore[arg-type]
+            registry.create(tx, world.hub, name, values, actor="ann", trace="t")
 
     world.db.run_now(tree)
     await world.settle()
@@ -255,8 +258,8 @@ async def test_what_was_too_deep_follows_once_what_was_below_it_is_elsewhere(how
     elif how == "moved there":
         edit_only(world, "quickbooks", {"parent": None}, ids(world, "quickbooks")["Y"])
     else:
-        books, lowest = world.lookalikes["quickbooks"], ids(world, "quickbooks")["Z"]
-        books.merge("customer", books.edit("customer", None, {"name": "Spare"}), lowest)  # type: ignore[attr-defined]
+        books, lowest = quickbooks_of(world), ids(world, "quickbooks")["Z"]
+        books.merge("customer", books.edit("customer", None, {"name": "Spare"}), lowest)
     await all_day(world)
     assert [one.reason for one in held(world)] == [holds.REMOTE_GONE] * (how == "gone")
     assert parents(world, "quickbooks")["X"] == "C"
@@ -450,14 +453,14 @@ async def test_a_move_that_was_broken_off_is_finished() -> None:
     plain = world.exchanges["hubspot"]
     broken = 0
 
-    def breaks(request: object) -> object:
+    def breaks(request: HttpRequest) -> HttpResponse:
         nonlocal broken
-        if "associations" in request.url and request.url.endswith("batch/create") and not broken:  # type: ignore[attr-defined]
+        if "associations" in request.url and request.url.endswith("batch/create") and not broken:
             broken += 1
             raise TimeoutError("no answer")
-        return plain(request)  # type: ignore[arg-type]
+        return plain(request)
 
-    world.exchanges["hubspot"] = breaks  # type: ignore[assignment]
+    world.exchanges["hubspot"] = breaks
     await change(world, "Branch", parent="New")
     await world.settle(patience=7200)
     assert broken == 1

@@ -35,6 +35,7 @@ from tests.support.acting import (
     with_policy,
     with_settings,
 )
+from tests.support.lookalikes import hubspot_of
 from tests.support.paper import BOOKS, SINCE, bill, pay, shown, with_documents
 from tests.support.world import NAMES, World, config_of
 
@@ -403,7 +404,7 @@ async def test_an_object_that_was_merged_into_anothers_is_not_archived() -> None
     await enter(world, "ada", name="Ada Lovelace", email="ada@example.test")
     await enter(world, "eve", name="Eve", email="eve@example.test")
     ids = {one["name"]: remote_id for remote_id, one in world.neutral("hubspot").items()}
-    world.lookalikes["hubspot"].merge("customer", ids["Eve"], ids["Ada Lovelace"])  # type: ignore[attr-defined]
+    hubspot_of(world).merge("customer", ids["Eve"], ids["Ada Lovelace"])
     before = world.writes("hubspot")
     archive(world, "ada")
     await world.settle()

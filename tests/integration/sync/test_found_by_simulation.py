@@ -70,15 +70,15 @@ async def test_an_edit_made_while_a_create_was_in_doubt_flows() -> None:
     weather(world, "hubspot", Fault(kind="lost_answer", path="upsert", count=1))
     hubspot, answer = world.lookalikes["hubspot"], world.exchanges["hubspot"]
 
-    def edited_at_once(request: object) -> object:
+    def edited_at_once(request: HttpRequest) -> HttpResponse:
         try:
-            return answer(request)  # type: ignore[arg-type]
+            return answer(request)
         except TimeoutError:
             (made,) = hubspot.neutral("customer")
             hubspot.edit("customer", made, {"phone": "+49301234567"})
             raise
 
-    world.exchanges["hubspot"] = edited_at_once  # type: ignore[assignment]
+    world.exchanges["hubspot"] = edited_at_once
     await world.activate_all()
     await world.next_sweep()
     assert [one["phone"] for one in world.neutral("stripe").values()] == ["+49301234567"]

@@ -26,6 +26,7 @@ from tests.support.acting import (
     only,
     value,
 )
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -189,7 +190,7 @@ async def test_a_shrunken_listing_deletes_nothing_and_asks() -> None:
     await all_day(world)
     assert [one.id for one in held(world)] == [hold.id]
     for remote_id in some[:14]:
-        world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+        hubspot_of(world).restore("customer", remote_id)
     await all_day(world)
     assert [one.reason for one in held(world)] == [holds.REMOTE_GONE]
     assert len(everybody(world)) == len(world.neutral("stripe")) == MANY

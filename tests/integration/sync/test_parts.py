@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 import pytest
@@ -446,7 +447,9 @@ async def test_erasing_the_customer_erases_what_is_known_of_the_contact() -> Non
     await all_day(world)
     assert everybody(world) == []
     assert mapped(world, "hubspot") == []
-    dump = "\n".join(world.db.engine.raw_connection().driver_connection.iterdump())  # type: ignore[union-attr]
+    driver = world.db.engine.raw_connection().driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    dump = "\n".join(driver.iterdump())
     assert "billing@acme.example" not in dump
 
 

@@ -27,10 +27,10 @@ async def test_tokens_lost_between_the_provider_and_the_vault_call_for_a_person(
         del values
         raise StorageError("nothing can be stored, until the process dies")
 
-    vault.save = lose  # type: ignore[method-assign]
+    vault.save = lose  # type: ignore[method-assign]  # the very vault that the running hub has
     world.lookalikes["stripe"].edit("customer", stripe, {"phone": "+4930123456"})
     await world.next_sweep()
-    vault.save = save  # type: ignore[method-assign]
+    vault.save = save  # type: ignore[method-assign]  # see above
     assert vault.values == before
     world.start()
     world.clock.time += 3600

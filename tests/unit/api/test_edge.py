@@ -14,6 +14,7 @@ from core.api.asgi import App
 from core.api.context import Context
 from core.api.health import Health
 from core.api.metrics import Metrics
+from core.sync.batch import Report
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +104,11 @@ async def test_every_answer_carries_its_trace(api: httpx.AsyncClient, world: Wor
 
 async def test_a_bug_is_a_problem_document_without_its_story(world: World, health: Health) -> None:
     """What went wrong inside is for the log, not for whoever asks."""
-    context = Context(hub=world.hub, health=health, metrics=Metrics(), totals=lambda: {"stripe": 1 / 0})  # type: ignore[dict-item]
+
+    def broken() -> dict[str, Report]:
+        raise ZeroDivisionError
+
+    context = Context(hub=world.hub, health=health, metrics=Metrics(), totals=broken)
     with structlog.testing.capture_logs() as lines:
         async with client(build_app(context, token=None, host="127.0.0.1")) as api:
             answer = await api.get("/metrics")

@@ -59,7 +59,11 @@ class Site(NamedTuple):
         given: dict[str, str | bytes] = {"authorization": f"Bearer {self.tokens[scope]}"} if scope else {}
         transport = httpx.ASGITransport(self.app)
         base = "http://accord.example.test"
-        return httpx.AsyncClient(transport=transport, base_url=base, headers=given | headers)  # type: ignore[arg-type]
+        told = {
+            name.encode("ascii"): value.encode("ascii") if isinstance(value, str) else value
+            for name, value in (given | headers).items()
+        }
+        return httpx.AsyncClient(transport=transport, base_url=base, headers=told)
 
 
 def application(world: World, health: Health, token: str | None = None) -> Edge:

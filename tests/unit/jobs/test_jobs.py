@@ -14,6 +14,7 @@ import structlog
 
 from core.errors import BugError
 from core.store import answers, inbox, one_offs
+from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tables import INBOX, ONE_OFFS
 from core.sync.pruning import ANSWER_SECONDS, INBOX_SECONDS, ONE_OFF_SECONDS, POISON_SECONDS
@@ -139,16 +140,16 @@ async def test_only_what_is_old_and_done_is_pruned() -> None:
     world = World()
     now = world.clock.now()
 
-    def letters(tx: object) -> None:
+    def letters(tx: Tx) -> None:
         old = [
             Letter(connection="stripe", dedupe_key=f"{state} {age}", body=b"", received_at=now - age)
             for state in ("new", "done", "poison")
             for age in (10.0, INBOX_SECONDS + 10, POISON_SECONDS + 10)
         ]
-        inbox.add(tx, old)  # type: ignore[arg-type]
+        inbox.add(tx, old)
         for state in ("done", "poison"):
             change = sa.update(INBOX).where(INBOX.c.dedupe_key.startswith(state)).values(state=state)
-            tx.execute(change)  # type: ignore[attr-defined]
+            tx.execute(change)
 
     world.db.run_now(letters)
     for name, age in (("fresh", 0.0), ("old", ANSWER_SECONDS + 1)):

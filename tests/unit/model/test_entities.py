@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.model.entities import Owner, Place, Route, listed, owner_of, route, route_of_settler, routing
@@ -11,10 +13,10 @@ US, EU = Place(entities=("us", "ca")), Place(entities=("eu",))
 BOOKED_US = Place(entities=("us", "ca"), is_booked=True)
 
 
-def policy(**changes: str) -> Policy:
+def policy(**changes: Any) -> Policy:
     """One origin, and books of three entities."""
     told = {
-        "stripe": DocumentPolicy(originates=("invoice",), **changes),  # type: ignore[arg-type]
+        "stripe": DocumentPolicy(originates=("invoice",), **changes),
         "books-us": DocumentPolicy(mirrors=("invoice",), entities=("us", "ca")),
         "books-eu": DocumentPolicy(mirrors=("invoice",), entities=("eu",)),
     }

@@ -141,7 +141,7 @@ def test_a_marker_that_is_not_unique_is_refused_with_the_cure(make_world: Any) -
 def test_settings_that_nobody_knows_are_refused() -> None:
     """With the key, so that the cure is one edit."""
     with pytest.raises(ConfigError, match=r"crm\.distribution"):
-        HubSpotConnector(ConnectionConfig("crm", "hubspot", {"distribution": "platinum"}), None, None)  # type: ignore[arg-type]
+        HubSpotConnector(ConnectionConfig("crm", "hubspot", {"distribution": "platinum"}), None, None)  # type: ignore[arg-type]  # neither is looked at before
 
 
 def test_the_limits_are_those_of_the_access_token(make_world: Any) -> None:

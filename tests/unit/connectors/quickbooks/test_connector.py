@@ -541,7 +541,9 @@ async def test_when_something_was_made_is_said_in_intuit_s_time(world: World, ou
 async def test_a_parent_that_is_inactive_is_no_customer_that_is_gone(world: World, batch: str) -> None:
     """QuickBooks says the same of both: it was tried again for ever, and nobody was asked."""
     head, one = world.seed(2)
-    raw = (await world.connector().read("customer", [one]))[one].raw  # type: ignore[union-attr]
+    seen = (await world.connector().read("customer", [one]))[one]
+    assert isinstance(seen, Sighting)
+    raw = seen.raw
     world.company.edit("customer", head, {"status": "inactive"})
     above = {"ParentRef": {"value": head}, "Job": True}
     update = world.update("k1", one, raw, phone="+49301234567")

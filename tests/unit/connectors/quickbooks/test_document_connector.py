@@ -84,6 +84,14 @@ async def sent(world: World, write: Write) -> Any:
     return receipt
 
 
+def credit_in(world: World, seen: Sighting | Missing) -> CreditNote:
+    """The credit note that was read."""
+    assert isinstance(seen, Sighting)
+    found = world.documents.read("credit_note", seen.raw).document
+    assert isinstance(found, CreditNote)
+    return found
+
+
 async def read_one(world: World, kind: str, remote_id: str) -> Any:
     """One document in neutral form, as it is now; Missing where it is not there."""
     found = (await world.connector().read(kind, [remote_id]))[remote_id]
@@ -215,7 +223,9 @@ async def test_a_credit_that_somebody_used_in_a_payment_is_not_taken_out_of_it(b
         for amount, one, entity in (("10.00", "1", "Invoice"), ("4.00", memo, "CreditMemo"))
     ]
     books.company.edit("payment", "3", {"extra": {"Line": lines}})
-    raw = (await books.connector().read("payment", ["3"]))["3"].raw  # type: ignore[union-attr]
+    seen = (await books.connector().read("payment", ["3"]))["3"]
+    assert isinstance(seen, Sighting)
+    raw = seen.raw
 
     await books.bring(payment("12.00", i1="6.00"), raw)
     with pytest.raises(RejectedError) as refused:
@@ -438,9 +448,7 @@ async def test_a_credit_that_quickbooks_applied_by_itself_is_held(make_world: Ma
     other = by_person(books)
     made = await sent(books, create(books, credit()))
 
-    copy = books.documents.read("credit_note", made.sighting.raw).document
-    assert isinstance(copy, CreditNote)
-    assert copy.invoice == other
+    assert credit_in(books, made.sighting).invoice == other
     with pytest.raises(RejectedError) as caught:
         books.documents.step(WantedDocument(document=credit(), mark=MARK), made.sighting.raw)
     assert caught.value.field == "applied"
@@ -689,8 +697,7 @@ async def test_credits_of_the_hour_that_comes_twice_are_read_with_their_invoices
     second = by_person(books, "credit_note", invoice=by_person(books), applied="3.00")
 
     found = await books.connector().read("credit_note", [first, second])
-    told = {name: books.documents.read("credit_note", one.raw).document for name, one in found.items()}  # type: ignore[union-attr]
-    assert {name: str(one.applied) for name, one in told.items()} == {first: "4.00", second: "3.00"}  # type: ignore[union-attr]
+    assert {name: str(credit_in(books, one).applied) for name, one in found.items()} == {first: "4.00", second: "3.00"}
 
 
 async def test_a_credit_that_tells_no_time_is_read_with_its_invoice(books: World) -> None:
@@ -786,7 +793,9 @@ async def test_an_odd_customer_or_amount_of_an_applied_credit_holds_the_memo_alo
     assert [one for one in books.paths("Id%20in") if "Customer" in one]
 
     books.requests.clear()
-    books.company.objects("credit_note")[note]["RemainingCredit"] = Decimal(10) ** 20  # type: ignore[index]
+    row = books.company.objects("credit_note")[note]
+    assert isinstance(row, dict)
+    row["RemainingCredit"] = Decimal(10) ** 20
     found = (await connector.read("credit_note", [note]))[note]
     assert isinstance(found, Sighting)
     assert [one for one in books.paths("Id%20in") if "from%20Customer" in one] == []

@@ -18,7 +18,8 @@ from core.errors import InvalidInputError, RejectedError, ReplyError
 from core.model.documents import Application, CreditNote, Invoice, Payment, breaches
 from core.ports import ConnectionConfig
 
-DOCUMENTS = PROVIDER.documents(ConnectionConfig("s", "stripe"))  # type: ignore[misc]
+assert PROVIDER.documents is not None
+DOCUMENTS = PROVIDER.documents(ConnectionConfig("s", "stripe"))
 
 
 def line(**says: Any) -> dict[str, Any]:
