@@ -44,7 +44,7 @@ format: $(STAMP)  ## is the code formatted?
 lint: $(STAMP)  ## ruff
 	$(BIN)/ruff check .
 
-types: $(STAMP)  ## mypy, strict
+types: $(STAMP)  ## mypy, strict: the program, scripts and tests
 	$(BIN)/mypy
 
 contracts: $(STAMP)  ## who may import whom

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from structlog.typing import EventDict
 
 # no test asserts how long something takes: on a busy machine an example does not become wrong by being slow
 settings.register_profile("accord", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,7 +47,7 @@ class BugsInTheLog:
         """Nothing yet."""
         self.found: list[str] = []
 
-    def __call__(self, _logger: object, method: str, event: dict[str, object]) -> str:
+    def __call__(self, _logger: object, method: str, event: EventDict) -> str:
         """One line; what the program did not expect is kept with where it was raised."""
         caught = sys.exc_info()[1] if event.pop("exc_info", False) else None
         if caught is not None:

@@ -55,7 +55,7 @@ async def serve(lag_scale: float) -> None:
     classes = (StripeLookAlike, HubSpotLookAlike, QuickBooksLookAlike)
     made = {name: one(clock=clock, rng=random.Random(7)) for name, one in zip(names, classes, strict=True)}
     for one in made.values():
-        one.settings = replace(one.settings, lag_scale=lag_scale)  # type: ignore[type-var]
+        one.settings = replace(one.settings, lag_scale=lag_scale)
     server = SandboxServer(made, clock=clock, rng=random.Random(8))
     await server.start()
     print(json.dumps({name: server.url(name) for name in names}), flush=True)

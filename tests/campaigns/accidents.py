@@ -13,6 +13,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from core.ports import HttpRequest, HttpResponse
@@ -111,7 +112,7 @@ def archived_here(world: World, where: str, rng: random.Random) -> None:
     everyone = world.db.read_now(lambda tx: customers.by_ids(tx, customers.live_ids(tx, "", 10_000))).values()
     ids = sorted(one.external_id for one in everyone)
     for one in rng.sample(ids, int(len(ids) * rng.uniform(0.55, 1.0))):
-        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="script", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(registry.archive, hub=world.hub, external_id=one, actor="script", trace="t"))
 
 
 ACCIDENTS: Mapping[str, Callable[[World, str, random.Random], None]] = {

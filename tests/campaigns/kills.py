@@ -82,7 +82,7 @@ class People:
 
     def __init__(self, urls: dict[str, str], rng: random.Random) -> None:
         """Some customers to begin with, each born at one provider."""
-        self.clients = {name: SandboxClient(url) for name, url in urls.items()}
+        self.clients: Mapping[str, SandboxClient] = {name: SandboxClient(url) for name, url in urls.items()}
         self._rng = rng
         self.born = 0
         for number, client in enumerate(self.clients.values()):

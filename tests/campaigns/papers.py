@@ -18,7 +18,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from multiprocessing import get_context
@@ -227,11 +227,7 @@ class Mill:
         )
 
     def _brought(self, mirror: str, edition: str, wanted: Invoice) -> Invoice:
-        kept: Kept = (
-            KeptByQuickBooks(self._editions[edition][0])
-            if mirror == "quickbooks"
-            else {"stripe": KeptByStripe, "hubspot": KeptByHubSpot}[mirror]()
-        )
+        kept: Kept = KeptByQuickBooks(self._editions[edition][0]) if mirror == "quickbooks" else _KEEPERS[mirror]()
         documents, raw = self.reader(mirror, edition), None
         for _ in range(MOST_STEPS):
             step = documents.step(WantedDocument(document=wanted, mark=MARK), raw)
@@ -278,6 +274,7 @@ def _misread(drawn: Drawn, invoice: Invoice, origin: str) -> Iterator[str]:
     yield from (f"{one.field} {one.problem}" for one in breaches(invoice))
 
 
+_KEEPERS: Mapping[str, Callable[[], Kept]] = {"stripe": KeptByStripe, "hubspot": KeptByHubSpot}
 _SUMS = ("subtotal", "discount", "tax", "total", "paid", "credited", "written_off", "due")
 
 
@@ -295,9 +292,9 @@ def unequal(wanted: Invoice, copy: Any, mirror: str) -> Iterator[str]:
             yield f"{name} is {getattr(copy, name)!r}, not {getattr(wanted, name)!r}"
     if mirror != "hubspot" and minor(copy.paid, currency):
         yield f"{copy.paid} of the copy is paid, before any payment was copied"
-    one, other = ([_worth(line, currency, mirror) for line in some.lines] for some in (wanted, copy))
-    if one != other:
-        yield f"its lines are {other}, not {one}"
+    mine, its = ([_worth(line, currency, mirror) for line in some.lines] for some in (wanted, copy))
+    if mine != its:
+        yield f"its lines are {its}, not {mine}"
 
 
 def _worth(line: Line, currency: str, mirror: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -109,7 +110,7 @@ def test_of_archived_customers_of_one_id_the_last_is_listed_once(db: Database) -
     ends = {"c1": 2.0, "c2": 3.0, "c3": 3.0}
     for name, at in ends.items():
         one = msgspec.structs.replace(customer(name, parent="up"), deleted_at=at)
-        db.run_now(lambda tx, one=one: customers.insert(tx, [one]))  # type: ignore[misc]
+        db.run_now(partial(customers.insert, customers=[one]))
     db.run_now(lambda tx: customers.insert(tx, [msgspec.structs.replace(customer("c4", "bob"), deleted_at=1.0)]))
     found = db.read_now(lambda tx: customers.listing(tx, is_archived=True))
     last = db.read_now(lambda tx: customers.archived(tx, "ada"))[0]
@@ -136,7 +137,7 @@ def test_a_mapping_is_a_bijection(db: Database) -> None:
     db.run_now(lambda tx: mappings.insert(tx, [mapping()]))
     for wrong in (mapping("m2", "c1", "r2"), mapping("m2", "c2", "r1")):
         with pytest.raises(IntegrityError):
-            db.run_now(lambda tx, one=wrong: mappings.insert(tx, [one]))  # type: ignore[misc]
+            db.run_now(partial(mappings.insert, rows=[wrong]))
     ended = msgspec.structs.replace(mapping(), state="ended")
     db.run_now(lambda tx: mappings.update(tx, [ended]))
     db.run_now(lambda tx: mappings.insert(tx, [mapping("m2", "c2", "r1")]))
@@ -194,7 +195,7 @@ def test_open_intents_are_listed_oldest_first(db: Database) -> None:
     assert [one.id for one in db.read_now(intents.all_open)] == ["i3", "i2", "i1"]
     assert [one.id for one in db.read_now(lambda tx: intents.all_open(tx, "stripe"))] == ["i3", "i1"]
     for name in ("i3", "i2", "i1"):
-        db.run_now(lambda tx, one=name: intents.sent_again(tx, one, 5.0, None))  # type: ignore[misc]
+        db.run_now(partial(intents.sent_again, intent_id=name, now=5.0, ahead=None))
     assert [one.id for one in db.read_now(intents.all_open)] == ["i1", "i2", "i3"]
 
 
@@ -214,7 +215,7 @@ def test_a_closed_intent_keeps_how_it_ended(db: Database) -> None:
     db.run_now(lambda tx: intents.close(tx, {"i1": "done", "i2": "void"}, 2.0))
     db.run_now(lambda tx: intents.close(tx, {"i1": "refused"}, 3.0))
     assert [one.id for one in db.read_now(intents.all_open)] == ["i3"]
-    ended = [db.read_now(lambda tx, at=at: intents.by_key(tx, at, "k")) for at in ("stripe", "hubspot")]  # type: ignore[misc]
+    ended = [db.read_now(partial(intents.by_key, connection=at, key="k")) for at in ("stripe", "hubspot")]
     assert [(one.id, one.state) for one in ended if one] == [("i1", "done"), ("i2", "void")]
 
 
@@ -240,7 +241,7 @@ def test_the_newest_write_of_which_it_is_not_known_what_it_replaced(db: Database
     """By mapping, until it is known of all of a mapping's writes; of the others it stays asked."""
     intents_of_three(db)
     for name in ("i1", "i3"):
-        db.run_now(lambda tx, one=name: intents.stamp(tx, one, f"at {one}"))  # type: ignore[misc]
+        db.run_now(partial(intents.stamp, intent_id=name, stamp=f"at {name}"))
     db.run_now(lambda tx: intents.close(tx, {"i3": "done"}, 2.0))
     later = msgspec.structs.replace(intent("i5", "m1"), sent_at=30.0, stamp="at i5")
     db.run_now(lambda tx: intents.insert(tx, [later]))
@@ -274,11 +275,11 @@ def test_an_intent_that_outlived_its_sender_waits_from_now_on(db: Database) -> N
 
 def test_a_mark_made_while_one_was_dealt_with_stays(db: Database) -> None:
     """The change it tells of was not seen by the one who clears."""
-    mark = {"reason": "t", "trace": "", "now": 5.0}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:1", "m:2"], **mark))  # type: ignore[arg-type]
+    mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:1", "m:2"], **mark))
     rows = db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))
     assert [row.subject for row in rows] == ["m:1", "m:2"]
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:2"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["m:2"], **mark))
     db.run_now(lambda tx: work.clear(tx, "stripe", rows))
     assert [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))] == ["m:2"]
 
@@ -287,7 +288,7 @@ def test_the_last_merge_that_was_told_of_an_object_is_kept(db: Database) -> None
     """Its survivor may be absorbed itself before anybody looks; whatever else is noticed meanwhile says less."""
     told = []
     for reason in ("webhook", f"{work.MERGED_INTO}2", "sweep", f"{work.MERGED_INTO}3", "sweep"):
-        db.run_now(lambda tx, why=reason: work.mark(tx, "stripe", ["m:1"], reason=why, trace="", now=5.0))  # type: ignore[misc]
+        db.run_now(partial(work.mark, connection="stripe", subjects=["m:1"], reason=reason, trace="", now=5.0))
         told += [row.reason for row in db.read_now(lambda tx: work.due(tx, "stripe", 5.0, 10))]
     assert told == ["webhook", "merged into 2", "merged into 2", "merged into 3", "merged into 3"]
 
@@ -295,12 +296,12 @@ def test_the_last_merge_that_was_told_of_an_object_is_kept(db: Database) -> None
 def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
     """Until its time, or its release; a new mark ends the wait, but a sweep parks nothing that was asked for."""
     for name in ("stripe", "hubspot"):
-        db.run_now(lambda tx, n=name: connections.ensure(tx, n, n))  # type: ignore[misc]
-    mark = {"reason": "t", "trace": "", "now": 5.0}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["a", "b", "c"], **mark))  # type: ignore[arg-type]
+        db.run_now(partial(connections.ensure, name=name, provider=name))
+    mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["a", "b", "c"], **mark))
     db.run_now(lambda tx: work.postpone(tx, "stripe", {"a": 50.0}))
     db.run_now(lambda tx: work.park(tx, "stripe", {"b": "shown"}, "guard"))
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["c"], **mark, parked="run"))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["c"], **mark, parked="run"))
 
     def due(now: float) -> list[str]:
         return [row.subject for row in db.read_now(lambda tx: work.due(tx, "stripe", now, 10))]
@@ -316,10 +317,10 @@ def test_what_is_postponed_or_parked_is_not_due(db: Database) -> None:
 
 def test_what_waits_for_its_customer_is_parked_until_that_one_is_placed(db: Database) -> None:
     """One that was marked again while it was read is looked at all the same: its customer may be another by then."""
-    mark = {"reason": "changed", "trace": "t", "now": 1.0, "kind": "invoice"}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:a", "d:invoice:b", "d:invoice:c"], **mark))  # type: ignore[arg-type]
+    mark: dict[str, Any] = {"reason": "changed", "trace": "t", "now": 1.0, "kind": "invoice"}
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:a", "d:invoice:b", "d:invoice:c"], **mark))
     read = {row.subject[-1]: row for row in db.read_now(lambda tx: work.due_documents(tx, "stripe", 5, 10))}
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:b"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:b"], **mark))
     db.run_now(lambda tx: ownerless.park(tx, "stripe", {row: f"for {name}" for name, row in read.items()}))
 
     def due() -> list[str]:
@@ -331,19 +332,19 @@ def test_what_waits_for_its_customer_is_parked_until_that_one_is_placed(db: Data
     assert not db.run_now(lambda tx: ownerless.release(tx, "stripe", ["for b"], 2.0))
     assert db.run_now(lambda tx: ownerless.release(tx, "stripe", ["for a", "for nobody"], 2.0))
     assert sorted(due()) == ["a", "b"]
-    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:c"], **mark))  # type: ignore[arg-type]
+    db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:c"], **mark))
     assert sorted(due()) == ["a", "b", "c"], "something said that it changed"
 
 
 def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others(db: Database) -> None:
     """A lane sleeps until something waits for it: what a look does not show is not done before the next sweep."""
     for name in ("hubspot", "quickbooks", "stripe"):
-        db.run_now(lambda tx, n=name: connections.ensure(tx, n, n))  # type: ignore[misc]
+        db.run_now(partial(connections.ensure, name=name, provider=name))
     one = Letter(connection="stripe", dedupe_key="k", body=b"{}", received_at=1.0)
     db.run_now(lambda tx: inbox.add(tx, [one]))
     for name, one_id in (("hubspot", "new"), ("quickbooks", "begun")):
         asked = one_offs.OneOff(id=one_id, connection=name, request={})
-        db.run_now(lambda tx, a=asked: one_offs.ask(tx, a, 1.0))  # type: ignore[misc]
+        db.run_now(partial(one_offs.ask, one=asked, now=1.0))
     db.run_now(lambda tx: one_offs.running(tx, "begun"))
     mark: dict[str, Any] = {"reason": "t", "trace": "", "now": 5.0}
     db.run_now(lambda tx: work.mark(tx, "hubspot", ["a", "b"], **mark, not_before={"a": 9.0, "b": 7.0}))
@@ -355,7 +356,7 @@ def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others
         "quickbooks": (False, False, True, None),
         "stripe": (True, False, False, None),
     }
-    assert [db.read_now(lambda tx, n=one.row.name: looks.at(tx, n)) for one in seen] == seen  # type: ignore[misc]
+    assert [db.read_now(partial(looks.at, name=one.row.name)) for one in seen] == seen
     db.run_now(lambda tx: inbox.done(tx, [inbox.new(tx, "stripe", 1)[0].id]))
     db.run_now(lambda tx: one_offs.finish(tx, "begun", 2.0))
     assert not any(one.has_letters or one.has_running for one in db.read_now(looks.everywhere))
@@ -368,10 +369,12 @@ def test_cursors_are_told_apart_by_kind_and_mode(db: Database) -> None:
         for kind, mode in (("customer", "full"), ("customer", "offer"), ("invoice", "full"))
     ]
     for one in stored:
-        db.run_now(lambda tx, o=one: connections.put_cursor(tx, o))  # type: ignore[misc]
+        db.run_now(partial(connections.put_cursor, cursor=one))
     found = db.read_now(lambda tx: connections.cursors(tx, "stripe"))
     assert [found[one.kind, one.mode] for one in stored] == stored
-    assert [db.read_now(lambda tx, o=one: connections.cursor(tx, "stripe", o.kind, o.mode)) for one in stored] == stored  # type: ignore[misc]
+    assert [
+        db.read_now(partial(connections.cursor, connection="stripe", kind=one.kind, mode=one.mode)) for one in stored
+    ] == stored
     fresh = Cursor(connection="hubspot", kind="invoice", mode="full")
     assert db.read_now(lambda tx: connections.cursors(tx, "hubspot"))["invoice", "full"] == fresh
     assert db.read_now(lambda tx: connections.every_cursor(tx, ["hubspot", "stripe"]))["stripe"] == found
@@ -465,7 +468,7 @@ def test_the_journal_keeps_its_order(db: Database) -> None:
         entry = journal.Entry(
             at=1.0, record_id="c1", action="edit", actor="ann", changes={"phone": (None, str(number), "")}
         )
-        db.run_now(lambda tx, one=entry: journal.write(tx, [one]))  # type: ignore[misc]
+        db.run_now(partial(journal.write, entries=[entry]))
     found = db.read_now(lambda tx: journal.of_record(tx, "c1"))
     assert [one.changes["phone"][1] for one in found] == ["2", "1", "0"]
     assert db.read_now(journal.last_id) == found[0].id

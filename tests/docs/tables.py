@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -78,10 +78,12 @@ def main() -> None:
     for name, (page, build) in BLOCKS.items():
         table = build()
         text = page.read_text(encoding="utf-8")
-        page.write_text(
-            _block(name).sub(lambda found, table=table: f"{found[1]}{table}\n{found[3]}", text), encoding="utf-8"
-        )
+        page.write_text(_block(name).sub(partial(_filled, table), text), encoding="utf-8")
+
+
+def _filled(table: str, found: re.Match[str]) -> str:
+    return f"{found[1]}{table}\n{found[3]}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

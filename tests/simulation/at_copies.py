@@ -102,8 +102,8 @@ class AtCopies:
             if any(one.system == system for one in made):
                 self._booked(system, original)
         self.twice.update(zip(made, reversed(made), strict=True))
-        for one in (*made, original):
-            self._clerks.blame(one, "recorded in both systems")
+        for named in (*made, original):
+            self._clerks.blame(named, "recorded in both systems")
         self._clerks.count("paid in both systems")
 
     def overpay(self, system: str, rng: Random) -> None:

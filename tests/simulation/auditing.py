@@ -266,10 +266,10 @@ class Audit:
                 if named.system != system
                 for part in one["applications"]
             }
-            for (currency, amount), numbers in rest.parts(system).items():
+            for (currency, amount), settled in rest.parts(system).items():
                 is_less = any(one == currency and amount < whole for one, whole in paid)
                 known = self._taken_off(rest, system) | (self._paid_there(rest, system) if is_less else set())
-                if (currency, amount) not in paid and not known.issuperset(numbers):
+                if (currency, amount) not in paid and not known.issuperset(settled):
                     self._fail(f"F4: {system} has a payment of {(currency, amount)} that nobody made")
 
     @staticmethod

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from connectors.quickbooks.connector import batch_id, request_id
+from connectors.quickbooks.connector import batch_id
+from connectors.quickbooks.connector.writing import request_id
 from core.ports import Write
 from core.sandbox.lookalike import Mutation
 from core.store.database import Tx

@@ -263,7 +263,7 @@ class Checks:
             above = shown.get(above, {}).get("parent")
         return above is not None and above == row.remote_id
 
-    def _field_agrees(self, rest: Rest, row: MappingRow, customer: Customer, field: str, there: Value) -> None:
+    def _field_agrees(self, rest: Rest, row: MappingRow, customer: Customer, field: str, there: Any) -> None:
         policy = self._world.config.policy
         flow = policy.rule(row.connection, field).flow
         if flow in ("off", "in"):
@@ -286,7 +286,7 @@ class Checks:
         elif same(field, base[0]) != same(field, base[1]) or same(field, base[0]) != same(field, here):
             self.fail(f"M4: base of {what} is {base!r}, both sides have {here!r}")
 
-    def _is_accepted(self, row: MappingRow, field: str, here: Value, there: Value) -> bool:
+    def _is_accepted(self, row: MappingRow, field: str, here: Value, there: Any) -> bool:
         """Somebody said that both may stay as they are, and they have."""
         is_readable = isinstance(there, str | dict | list | None)
         if self._world.revivals.is_asleep(row, field, here, there):

@@ -378,7 +378,7 @@ class Clerks:
     def _refund(self, system: str, rng: Random) -> None:
         found = self.some(rng, self.own(system, "payment"), lambda one: one["status"] == "succeeded")
         paid = Named(system, "payment", found[0]) if found else None
-        if found and system == "stripe" and paid not in self.together and len(self.settles.get(paid, "")) == 1:
+        if found and paid and system == "stripe" and paid not in self.together and len(self.settles.get(paid, "")) == 1:
             self.edit(system, "payment", found[0], {"refunded": found[1]["amount"]})
             for name, one in self.own(system, "payment").items():
                 if Decimal(one["refunded"]):

@@ -13,7 +13,7 @@ from core.store.tables import HOLDS, TOMBSTONES
 from core.sync.hub import KIND
 
 if TYPE_CHECKING:
-    from tests.simulation.resting import Rest
+    from tests.simulation.customers_at_rest import Rest
     from tests.simulation.world import SimWorld
 
 

@@ -127,7 +127,7 @@ class Life:
             timing=world.timing,
             life=world.restores.life_file,
         )
-        self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note, self.bugs.append))  # type: ignore[arg-type]
+        self.hub = dataclasses.replace(build_hub(parts), log=TraceLog(world.note, self.bugs.append))  # type: ignore[arg-type]  # what of a log the hub uses
         world.restores.notice(self.hub)
         many = world.tape.profile.rows_at_once
         self.lanes = Lanes(self.hub, rows_at_once=many, walked_at_once=many)

@@ -7,6 +7,7 @@ conflict, with the database in which it stood. What a system showed comes back a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.store import customers, journal, mappings
@@ -103,7 +104,7 @@ class Losses:
                 if (one.remote_id, one.field) == (target, field) and one.at >= self._until:
                     mutation = site.lookalike.mutations[one.number] if site else None
                     behind = mutation and self._world.restores.was_there(
-                        lambda tx, s=system, m=mutation: intent_behind(tx, s, m)  # type: ignore[misc]
+                        partial(intent_behind, name=system, one=mutation)
                     )
                     found |= {loose(one.new)} if behind and behind.sent_at <= self._until else set()
         return found

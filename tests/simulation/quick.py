@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -121,14 +121,14 @@ class _Program:
         """SQL and its values by position."""
         if self._keys is not None:
             return self._sql, self._keys(parameters)
-        values = dict(self._fixed)
+        values: dict[str, Any] = dict(self._fixed)
         for name, at in self._brought:
             values[name] = brought[at].value
         for name, key in self._given:
             values[name] = parameters[key]
         for name, change in self._changes:
             if name in values:
-                values[name] = change(values[name])  # type: ignore[operator]
+                values[name] = change(values[name])  # type: ignore[operator]  # none is a tuple of them
         if not self._expanding:
             plan = self._plans.get(()) or self._planned((), values)
             return plan[0], [values[name] for name, _ in plan[1]]
@@ -138,7 +138,8 @@ class _Program:
 
     def _planned(self, lengths: tuple[int, ...], values: Mapping[str, Any]) -> _Plan:
         """The SQL for IN lists of these lengths, and where each of its values comes from."""
-        sql, names = self._sql, self._compiled.positiontup
+        sql = self._sql
+        names: Sequence[str] | None = self._compiled.positiontup
         if self._expanding:
             expanded = self._compiled._process_parameters_for_postcompile(dict(values))
             sql, names = expanded.statement, expanded.positiontup
@@ -159,7 +160,7 @@ class _Program:
 def _guarded(compiled: SQLCompiler) -> str:
     """The table that a guarded statement changes; "" for any other statement."""
     kind = "update" if compiled.isupdate else "delete" if compiled.isdelete else ""
-    table = str(compiled.statement.table.name) if kind else ""  # type: ignore[union-attr]
+    table = str(compiled.statement.table.name) if kind else ""  # type: ignore[union-attr]  # of an update or delete
     return table if (kind, table) in GUARDED else ""
 
 
@@ -182,7 +183,7 @@ class _Compiler:
         self.dialect = dialect
         self._programs: dict[Any, _Program] = {}
 
-    def program(self, statement: Any, names: Sequence[str]) -> tuple[_Program, Any]:
+    def program(self, statement: Any, names: Collection[str]) -> tuple[_Program, Any]:
         """The program, and the values that the statement itself brings."""
         own = statement.__dict__.get("_quick")
         columns = tuple(names)

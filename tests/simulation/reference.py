@@ -28,7 +28,7 @@ class Edit(NamedTuple):
     mutation: int
 
 
-def loose(value: Any) -> Any:
+def loose(value: Any) -> object:
     """A value without what systems spell differently."""
     if isinstance(value, dict):
         return tuple(sorted((part, loose(text)) for part, text in value.items() if text)) or None

@@ -39,8 +39,9 @@ class Rest:
     def __init__(self, world: SimWorld, clerks: Clerks, billing: Billing, tx: Tx) -> None:
         """Look at everything."""
         self._world, self._clerks, self._billing, self.tx = world, clerks, billing, tx
+        self.shown: Mapping[str, Mapping[str, Mapping[str, Shown]]]
         self.shown = {system: {kind: clerks.shown(system, kind) for kind in KINDS} for system in SYSTEMS}
-        self.originals = {kind: clerks.originals(kind) for kind in KINDS}
+        self.originals: Mapping[str, Mapping[Named, Shown]] = {kind: clerks.originals(kind) for kind in KINDS}
         self.holds = _held(tx)
         self._copies: dict[tuple[str, str, str], list[Shown]] = {}
         for system in SYSTEMS:

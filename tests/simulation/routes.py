@@ -55,9 +55,9 @@ def with_billing(config: AccordConfig, billing: Billing) -> AccordConfig:
     scopes = {}
     for name, one in config.policy.connections.items():
         kinds = () if name not in copied else ("invoice",) if name == "hubspot" else KINDS
-        policy = DocumentPolicy(originates=KINDS if name in mirrors else (), mirrors=kinds, since=billing.since)
-        policy = msgspec.structs.replace(policy, entities=books.get(name, ()))
-        scopes[name] = msgspec.structs.replace(one, documents=policy)
+        papers = DocumentPolicy(originates=KINDS if name in mirrors else (), mirrors=kinds, since=billing.since)
+        papers = msgspec.structs.replace(papers, entities=books.get(name, ()))
+        scopes[name] = msgspec.structs.replace(one, documents=papers)
     stripe = config.connections["stripe"]
     told = {**stripe.settings, "mirror_open_invoices": "yes" if billing.mirrors_open else "no"}
     connections = {**config.connections, "stripe": dataclasses.replace(stripe, settings=told)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,18 +89,18 @@ class Undoing:
         try:
             planned, _ = self._world.db.read_now(lambda tx: undo.of_run(tx, trace, None))
             before = {
-                one.record_id: self._world.db.read_now(lambda tx, o=one: self._of_back(tx, hub, o)) for one in planned
+                one.record_id: self._world.db.read_now(partial(self._of_back, hub=hub, back=one)) for one in planned
             }
             backs, _ = await undo.look_first_of_run(hub, trace, None)
         except AccordError as refused:
             self._refused(refused)
             return
         for one in backs:
-            owner = self._world.db.read_now(lambda tx, o=one: customers.by_ids(tx, [o.record_id])[o.record_id])
+            owner = self._world.db.read_now(partial(customers.by_ids, ids=[one.record_id]))[one.record_id]
             try:
                 self._put(
                     hub, owner, before.get(one.record_id, set()),
-                    lambda tx, o=one: undo.put_back(tx, hub, o, trace=trace, actor="operator"), f"the run {trace}",
+                    partial(undo.put_back, hub=hub, back=one, trace=trace, actor="operator"), f"the run {trace}",
                 )  # fmt: skip
             except AccordError as refused:
                 self._refused(refused)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from random import Random
 
 import msgspec
 
@@ -37,7 +38,7 @@ def test_a_webhook_about_money_that_comes_again_changes_nothing() -> None:
 def test_a_change_that_a_repeated_webhook_made_would_be_seen() -> None:
     """Documents that never look the same twice are taken anew each time that somebody names them."""
     config, billers = replays.histories()["billed in the books"]
-    replay = replays.Replay(config, billers, replays.Random(1), rounds=1, bills=3)
+    replay = replays.Replay(config, billers, Random(1), rounds=1, bills=3)
     asyncio.run(replay.play())
     replay.about_money()
     before = replay.seen()

@@ -21,7 +21,7 @@ from tests.support.world import World
 ADA = {"name": "Ada Lovelace", "email": "ada@example.test"}
 DAY = 86_500.0
 REVIVALS: Mapping[str, Callable[[World, str], object]] = {
-    "hubspot": lambda world, one: world.lookalikes["hubspot"].restore("customer", one),  # type: ignore[attr-defined]
+    "hubspot": lambda world, one: world.lookalikes["hubspot"].restore("customer", one),  # type: ignore[attr-defined]  # as HubSpot's can
     "quickbooks": lambda world, one: world.lookalikes["quickbooks"].edit("customer", one, {"status": "active"}),
 }
 """How people bring an archived object back."""

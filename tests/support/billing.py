@@ -206,7 +206,7 @@ def _left(tx: Tx) -> list[str]:
         for paper in documents.page(tx, kind=kind, limit=10_000):
             if kind == "invoice":
                 settled = documents.settled(tx, paper.id)
-                told = paper.document.paid + paper.document.credited  # type: ignore[union-attr]
+                told = paper.document.paid + paper.document.credited  # type: ignore[union-attr]  # by its kind
                 if paper.document.status != "void" and settled != told:
                     found.append(f"{paper.remote_id} is settled by {settled}, and says {told}")
     return found

@@ -314,5 +314,5 @@ async def another_company(side: Side) -> None:
 async def a_rest(side: Side) -> None:
     """A payment of which a part settles nothing yet."""
     await invoice(side)
-    side.world.says["payment"] = lambda one: _applied(one, "20.90")  # type: ignore[arg-type]
+    side.world.says["payment"] = lambda one: _applied(one, "20.90")  # type: ignore[arg-type]  # of the kind that it is kept by
     await payment(side)

@@ -106,7 +106,7 @@ class Retold:
 def retold(hub: Hub, says: Mapping[str, Callable[[Document], Document]]) -> Hub:
     """A hub whose connections are told something else of documents that are no copies, by kind."""
     connections = {
-        name: replace(one, documents=Retold(one.documents, says)) if one.documents else one  # type: ignore[arg-type]
+        name: replace(one, documents=Retold(one.documents, says)) if one.documents else one
         for name, one in hub.connections.items()
     }
     return replace(hub, connections=connections)
@@ -136,12 +136,12 @@ class FragileWorld(World):
         """Start as ever, then stand proxies before the ports."""
         super().start()
         connections = {
-            name: replace(one, connector=FusedPort(one.connector, "connector", CONNECTOR_CALLS, self.fuse))  # type: ignore[arg-type]
+            name: replace(one, connector=FusedPort(one.connector, "connector", CONNECTOR_CALLS, self.fuse))  # type: ignore[arg-type]  # a proxy
             if name in self.fused
             else one
             for name, one in self.hub.connections.items()
         }
-        db: Database = FusedPort(self.db, "database", self.database_calls, self.fuse)  # type: ignore[assignment]
+        db: Database = FusedPort(self.db, "database", self.database_calls, self.fuse)  # type: ignore[assignment]  # a proxy
         self.hub = retold(replace(self.hub, db=db, connections=connections), self.says)
         self.lanes = Lanes(self.hub)
 

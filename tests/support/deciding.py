@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.model.policy import ConnectionPolicy, Policy, Rule
+from core.model.policy import ConnectionPolicy, Flow, Policy, Rule
 from core.model.projection import Projection
 from core.model.remote import Refusal
 from core.model.values import Value
@@ -26,10 +26,10 @@ def refusal(field: str, value: Value) -> Refusal | None:
     return None
 
 
-def policy_of(fields: Mapping[str, Rule] | None = None, **flows: str) -> Policy:
+def policy_of(fields: Mapping[str, Rule] | None = None, **flows: Flow) -> Policy:
     """Three connections; `flows` are overrides at stripe."""
     connections = {name: ConnectionPolicy(name=name, provider=name) for name in CONNECTIONS}
-    connections["stripe"] = ConnectionPolicy(name="stripe", provider="stripe", flows=flows)  # type: ignore[arg-type]
+    connections["stripe"] = ConnectionPolicy(name="stripe", provider="stripe", flows=flows)
     return Policy(connections=connections, fields=fields or {})
 
 

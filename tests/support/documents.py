@@ -12,6 +12,7 @@ from core.model.documents import Application, CreditNote, Invoice, InvoiceStatus
 from core.model.money import ZERO, exponent, from_minor, product, total_of
 
 CURRENCIES: Final = ("EUR", "USD", "JPY", "KRW", "KWD", "BHD", "HUF", "ISK")
+STATES: Final[tuple[InvoiceStatus, ...]] = ("open", "paid", "void", "uncollectible", "draft")
 DAYS: Final = st.dates(date(2026, 1, 1), date(2026, 12, 31))
 
 
@@ -59,17 +60,17 @@ def invoices(draw: st.DrawFn, *, currency: str | None = None, status: InvoiceSta
     some = draw(lines(currency))
     subtotal, discount, tax = (total_of([getattr(one, name) for one in some]) for name in ("amount", "discount", "tax"))
     total = total_of([subtotal, -discount, tax])
-    status = status or draw(st.sampled_from(("open", "paid", "void", "uncollectible", "draft")))
-    share = {"paid": total, "open": from_minor(draw(st.integers(0, 1)), exponent(currency))}.get(status, ZERO)
+    state = draw(st.sampled_from(STATES)) if status is None else status
+    share = {"paid": total, "open": from_minor(draw(st.integers(0, 1)), exponent(currency))}.get(state, ZERO)
     paid = min(share, total)
-    written_off = total if status == "uncollectible" else ZERO
+    written_off = total if state == "uncollectible" else ZERO
     issued_on = draw(DAYS)
     return Invoice(
         id=f"inv-{draw(st.integers(1, 10**6))}",
         number=f"A-{draw(st.integers(1, 10**6))}",
         customer="customer",
         currency=currency,
-        status=status,
+        status=state,
         issued_on=issued_on,
         due_on=issued_on,
         lines=some,

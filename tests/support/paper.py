@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
 from config.file import AccordConfig
-from core.model.documents import KINDS
+from core.model.documents import KINDS, Document
 from core.model.policy import DocumentPolicy, Policy
 from core.store import documents, intents
 from core.store.documents import Paper
@@ -16,6 +17,7 @@ from core.sync.documents.asking import reconcile_all
 from tests.support.acting import failing, held, waiting
 from tests.support.world import NAMES, World, config_of
 
+D = TypeVar("D", bound=Document)
 LINE = {"description": "Seats", "product": "", "quantity": "2", "unit_amount": "50.00", "tax": "19.00"}
 SINCE = "2000-01-01"
 BOOKS = {"deposit_account": "35", "default_item": "1"}
@@ -99,6 +101,12 @@ def papers(world: World, kind: str = "invoice") -> list[Paper]:
     return world.db.read_now(lambda tx: documents.page(tx, kind=kind, limit=10_000))
 
 
+def documents_of(world: World, of: type[D]) -> list[D]:
+    """What all documents of one class in the registry say."""
+    said = [one.document for kind in KINDS for one in papers(world, kind)]
+    return [one for one in said if isinstance(one, of)]
+
+
 def shown(world: World, name: str, kind: str = "invoice") -> Sequence[Mapping[str, Any]]:
     """What one look-alike holds of a kind, in neutral fields."""
     return list(world.lookalikes[name].neutral(kind).values())
@@ -125,5 +133,5 @@ async def an_hour_later(world: World) -> None:
     """What `reconcile_invoices` does, at every connection."""
     world.clock.time += 3600
     for one in world.hub.connections.values():
-        world.db.run_now(lambda tx, c=one: reconcile_all(tx, world.hub, c, "hourly"))
+        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=one, trace="hourly"))
     await world.settle()

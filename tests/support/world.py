@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import connectors
@@ -155,7 +156,7 @@ class World:
         for _ in range(rounds):
             for name in self.names:
                 await self.lanes.run(name)
-            nexts = [self.db.read_now(lambda tx, n=name: self._next(tx, n)) for name in self.names]
+            nexts = [self.db.read_now(partial(self._next, name=name)) for name in self.names]
             due = min((one for one in nexts if one is not None), default=None)
             if due is None or due > until:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_another_edit_between_two_of_a_run_is_not_taken_back(agreed: World, acco
     for name, trace in (("B", "run"), ("X", "other"), ("C", "run"), ("D", "run")):
         wanted = {"name": name}
         agreed.db.run_now(
-            lambda tx, w=wanted, t=trace: registry.update(tx, agreed.hub, ada, w, actor="t", trace=t)  # type: ignore[misc]
+            partial(registry.update, hub=agreed.hub, external_id=ada, values=wanted, actor="t", trace=trace)
         )
     assert accord("undo", "run").code == 0
     assert fields(agreed, ada)["name"] == "X"

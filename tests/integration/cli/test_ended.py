@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ class _Told:
         self._root = root
         self._number = number
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._root, name)
 
     @contextmanager
@@ -138,7 +139,7 @@ def test_a_command_in_a_shell_s_background_hears_sigterm(
     if is_ignored:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        code = run(_Told(root, signal.SIGTERM), ["status"])  # type: ignore[arg-type]
+        code = run(_Told(root, signal.SIGTERM), ["status"])
         after = signal.getsignal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGINT, before[0])
@@ -150,7 +151,7 @@ def test_the_end_of_a_command_is_json_where_that_was_asked_for(
     root: WorldRoot, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever reads the output gets its one document."""
-    assert run(_Told(root, signal.SIGINT), ["status", "--json"]) == 130  # type: ignore[arg-type]
+    assert run(_Told(root, signal.SIGINT), ["status", "--json"]) == 130
     out, err = capsys.readouterr()
     assert '"code": "ended"' in out
     assert '"problem": "ended by Ctrl-C"' in out

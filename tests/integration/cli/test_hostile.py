@@ -17,9 +17,11 @@ import sqlalchemy as sa
 
 from core.cli.main import run
 from core.errors import ConfigError, SchemaError
+from core.ports import ConnectionConfig
 from core.store import customers, journal
 from core.store.database import Database, Tx
 from core.store.tables import JOURNAL
+from core.sync.hub import Hub
 from tests.integration.cli.conftest import Accord, customer_id
 from tests.support.daemon import ROOT
 from tests.support.root import WorldRoot
@@ -96,16 +98,20 @@ class _Broken:
         return getattr(self._root, name)
 
     @contextmanager
-    def open_hub(self, **_options: object) -> Iterator[None]:
+    def open_hub(self, **_options: object) -> Iterator[Hub]:
         """Raise."""
-        raise self._error
-        yield
+        self._fail()
+        with self._root.open_hub() as hub:
+            yield hub
 
-    def connections(self) -> Mapping[str, object]:
+    def connections(self) -> Mapping[str, ConnectionConfig]:
         """Raise, for a wrong file."""
         if isinstance(self._error, ConfigError):
-            raise self._error
+            self._fail()
         return self._root.connections()
+
+    def _fail(self) -> None:
+        raise self._error
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,9 @@ def test_a_hold_is_listed_with_its_choices_and_answered(agreed: World, accord: A
     assert (wrong.code, wrong.error["limit"]) == (1, ", ".join(hold["choices"]))
     stale = accord("holds", "answer", hold["id"], "remote", "--digest", "other", "--json")
     assert (stale.code, stale.error["field"]) == (1, "digest")
-    assert agreed.db.read_now(lambda tx: holds.get(tx, hold["id"])).state == "open"  # type: ignore[union-attr]
+    kept = agreed.db.read_now(lambda tx: holds.get(tx, hold["id"]))
+    assert kept is not None
+    assert kept.state == "open"
     assert accord("holds", "answer", hold["id"], "remote", "--digest", hold["digest"]).code == 0
     assert accord("holds", "answer", hold["id"], "remote").code == 1
     assert accord("sync").code == 0

@@ -301,9 +301,9 @@ def test_a_consent_brings_tokens_and_the_realm_into_the_file(
     root.file = tmp_path / "accord.toml"
     root.file.write_text('[connections.quickbooks]\nprovider = "quickbooks"\n')
     config = world.config.connections["quickbooks"]
-    world.config.connections["quickbooks"] = replace(  # type: ignore[index]
-        config, settings={name: value for name, value in config.settings.items() if name != "realm_id"}
-    )
+    settings = {name: value for name, value in config.settings.items() if name != "realm_id"}
+    books = replace(config, settings=settings)
+    world.config = replace(world.config, connections={**world.config.connections, "quickbooks": books})
     del world.vaults["quickbooks"].values["refresh_token"]
     company: Any = world.lookalikes["quickbooks"]
     unattended = run(_WithPerson(root, _Person(company)), ["connect", "quickbooks", "--port", "0"])
@@ -366,16 +366,17 @@ class _WithPerson:
         """QuickBooks, whose page is answered at once from another thread."""
         found = dict(self._root.providers())
         provider = found["quickbooks"]
-        assert provider.oauth is not None
+        oauth = provider.oauth
+        assert oauth is not None
 
         def authorize_url(vault: Any, redirect_uri: str, state: str) -> str:
             code = self._person.company.tokens.consent(redirect_uri)
             base = redirect_uri.replace("localhost", "127.0.0.1")
             target = f"{base}?code={code}&state={state}&realmId=9341453908059321"
             threading.Thread(target=_get, args=(target,)).start()
-            return provider.oauth.authorize_url(vault, redirect_uri, state)  # type: ignore[union-attr]
+            return oauth.authorize_url(vault, redirect_uri, state)
 
-        found["quickbooks"] = replace(provider, oauth=replace(provider.oauth, authorize_url=authorize_url))
+        found["quickbooks"] = replace(provider, oauth=replace(oauth, authorize_url=authorize_url))
         return found
 
 

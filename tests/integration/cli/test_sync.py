@@ -264,7 +264,8 @@ def test_a_daemon_that_dies_meanwhile_is_told(agreed: World, root: WorldRoot, ac
     looks = iter([True, True, False])
     root.play_daemon()
     root.daemon = lambda: next(looks)
-    agreed.hub.connections.clear()  # type: ignore[attr-defined]
+    assert isinstance(agreed.hub.connections, dict)
+    agreed.hub.connections.clear()
     result = accord("sync", "--json")
     assert (result.code, result.error["code"]) == (1, "busy")
 

@@ -289,7 +289,7 @@ def test_the_key_is_rotated_under_a_running_daemon(systems: Systems, start: Star
         phone = f"+4930123450{number}"
         changed = daemon.call("PATCH", "/v1/customers/" + _only_id(daemon), {"phone": phone})
         assert changed.status == 200
-        assert eventually(lambda p=phone: systems.values("phone")["quickbooks"] == [p])  # type: ignore[misc]
+        assert eventually(lambda p=phone: systems.values("phone")["quickbooks"] == [p])
         time.sleep(1.1)
     assert daemon.events("connection.troubled") == daemon.events("lane.failed") == []
     shown = daemon.call("GET", "/v1/connections").json["data"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from core.sync.documents.asking import look_again, reconcile_all
 from core.sync.documents.telling import told
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
+from tests.support.lookalikes import stripe_of
 from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
@@ -28,7 +30,7 @@ def closed(world: World) -> dict[str, Any]:
 
 def mark_as_paid(world: World, invoice: str) -> None:
     """What Stripe answers of an invoice that was paid outside of it: no payment tells of the money."""
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     things[invoice] = {
         **things[invoice], "status": "paid", "amount_paid": things[invoice]["total"], "amount_remaining": 0
     }  # fmt: skip
@@ -62,7 +64,7 @@ async def test_a_payment_that_is_taken_off_an_invoice_unseen_is_named_too() -> N
     pay(world, invoice, "19.00")
     await world.next_sweep()
     assert is_tied(closed(world))
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     things[invoice] = {**things[invoice], "amount_paid": 0, "amount_remaining": things[invoice]["total"]}
     world.clock.time += 90_000
     await world.settle()
@@ -126,7 +128,7 @@ def hourly(world: World) -> None:
     """An hour later, the job that looks at what is not known to be equal."""
     world.clock.time += 3600
     for one in world.hub.connections.values():
-        world.db.run_now(lambda tx, c=one: reconcile_all(tx, world.hub, c, "hourly"))  # type: ignore[misc]
+        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=one, trace="hourly"))
 
 
 async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested() -> None:
@@ -192,7 +194,7 @@ async def test_the_question_stands_while_the_invoice_is_read_again_and_is_what_i
 
 def reopen(world: World, invoice: str) -> None:
     """The mark at Stripe is taken off again."""
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     things[invoice] = {
         **things[invoice], "status": "open", "amount_paid": 0, "amount_remaining": things[invoice]["total"]
     }  # fmt: skip
@@ -289,7 +291,7 @@ async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_t
     world = await billing()
     invoice = await unpaid(world)
     hourly(world)
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     number = things[invoice]["number"]
     for called, reasons in (("ANOTHER-1", [holds.DOCUMENT_CHANGED]), (number, [])):
         things[invoice] = {**things[invoice], "number": called}

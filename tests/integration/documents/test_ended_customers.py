@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
+from core.model.documents import Invoice, Payment
 from core.store import customers
+from core.store.database import Tx
 from core.sync import erasure, linking, registry
 from tests.integration.documents.test_hubspot_copies import CRM
 from tests.support.acting import failing, held, waiting
@@ -20,13 +22,13 @@ def end(world: World, how: str) -> str:
     """A person ends the only customer, or lets go of its object; returns its external id."""
     (one,) = world.db.read_now(customers.listing)
 
-    def work(tx: object) -> None:
+    def work(tx: Tx) -> None:
         if how == "archive":
-            registry.archive(tx, world.hub, one.external_id, actor="ann", trace="t")  # type: ignore[arg-type]
+            registry.archive(tx, world.hub, one.external_id, actor="ann", trace="t")
         elif how == "erase":
-            erasure.erase(tx, world.hub, one.external_id, actor="ann", trace="t")  # type: ignore[arg-type]
+            erasure.erase(tx, world.hub, one.external_id, actor="ann", trace="t")
         else:
-            linking.unlink(tx, world.hub, one.external_id, how, actor="ann", trace="t")  # type: ignore[arg-type]
+            linking.unlink(tx, world.hub, one.external_id, how, actor="ann", trace="t")
 
     world.db.run_now(work)
     return one.external_id
@@ -41,11 +43,11 @@ async def test_what_is_paid_of_a_known_invoice_is_booked_when_its_customer_has_e
     end(world, how)
     pay(world, invoice, "100.00")
     await world.next_sweep()
-    (paper,) = papers(world)
+    (paper,), (paid,) = papers(world), papers(world, "payment")
+    assert isinstance(paper.document, Invoice)
     assert (paper.document.status, str(paper.document.due)) == ("open", "19.00")
-    assert [(str(one.document.amount), one.customer_id) for one in papers(world, "payment")] == [
-        ("100.00", paper.customer_id)
-    ]
+    assert isinstance(paid.document, Payment)
+    assert (str(paid.document.amount), paid.customer_id) == ("100.00", paper.customer_id)
     assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("open", "19.00")]
     pay(world, invoice, "19.00")
     await world.next_sweep()

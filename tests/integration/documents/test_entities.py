@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -225,7 +226,7 @@ async def test_a_payment_that_settles_invoices_of_two_entities_is_held_in_the_bo
         Application(invoice=second, amount=Decimal("19.00")),
     )
     # Stripe itself would say so by two payments
-    world.says["payment"] = lambda one: msgspec.structs.replace(one, amount=Decimal("119.00"), applications=applied)  # type: ignore[call-arg]
+    world.says["payment"] = lambda one: msgspec.structs.replace(one, amount=Decimal("119.00"), applications=applied)
     pay(world, first, "100.00")
     await world.next_sweep()
     assert booked(world, "payment") == {US: [], EU: []}
@@ -322,7 +323,7 @@ async def test_a_policy_that_names_other_entities_is_noticed_within_the_hour() -
     world.start()
     at_rest(world)
     for name in ALL_BOOKS:
-        world.db.run_now(lambda tx, n=name: reconcile_all(tx, world.hub, world.hub.connections[n], "t"))
+        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=world.hub.connections[name], trace="t"))
     assert waiting(world)[US] == 1
     await world.settle()
     assert booked(world) == {US: ["119.00"], EU: []}

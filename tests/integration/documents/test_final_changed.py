@@ -8,11 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from core.model import holds
+from core.model.documents import Invoice
 from core.sync.documents.thawing import was_and_is
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import answer, failing, held
-from tests.support.paper import at_rest, bill, billing, papers, pay, shown
+from tests.support.lookalikes import stripe_of
+from tests.support.paper import at_rest, bill, billing, documents_of, papers, pay, shown
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +50,7 @@ async def test_an_amount_that_changed_when_it_was_final_is_asked_about_with_both
     assert one.detail["total"] == {"was": "119.00", "is": "139.00"}
     assert "lines" in one.detail["fields"]
     assert one.detail["lines"] == {"was": "Seats: 100.00, tax 19.00", "is": "Seats: 120.00, tax 19.00"}
-    assert [str(paper.document.total) for paper in papers(world)] == ["119.00"]
+    assert [str(one.total) for one in documents_of(world, Invoice)] == ["119.00"]
     for name in ("hubspot", "stripe"):
         assert [str(copy["total"]) for copy in shown(world, name)] == ["119.00"], name
     assert not is_tied(closed(world))
@@ -71,9 +73,9 @@ async def test_words_that_changed_are_shown_where_no_amount_did() -> None:
     await world.next_sweep()
     (one,) = held(world)
     assert one.detail["lines"]["was"].endswith("; 4 more")
-    (paper,) = papers(world)
-    turned = replace(paper.document, lines=paper.document.lines[::-1])  # type: ignore[union-attr]
-    assert was_and_is("lines", paper.document, turned) == {"was": "the same lines", "is": "in another order"}
+    (document,) = documents_of(world, Invoice)
+    turned = replace(document, lines=document.lines[::-1])
+    assert was_and_is("lines", document, turned) == {"was": "the same lines", "is": "in another order"}
 
 
 async def test_a_close_names_what_is_asked_about_where_it_was_made() -> None:
@@ -102,7 +104,7 @@ async def test_what_a_person_accepts_is_taken_and_its_copies_are_not_overwritten
     world, invoice = await edited()
     (one,) = held(world)
     await answer(world, one, "accept")
-    assert [str(paper.document.total) for paper in papers(world)] == ["139.00"]
+    assert [str(one.total) for one in documents_of(world, Invoice)] == ["139.00"]
     for name in ("hubspot", "stripe"):
         assert [str(copy["total"]) for copy in shown(world, name)] == ["119.00"], name
     assert {asked.connection for asked in held(world)} == {"hubspot", "stripe"}
@@ -165,7 +167,7 @@ async def test_a_void_invoice_that_is_open_again_is_asked_about() -> None:
     await world.next_sweep()
     world.lookalikes["stripe"].edit("invoice", invoice, {"status": "void"})
     await world.next_sweep()
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     things[invoice] = {**things[invoice], "status": "open"}
     world.clock.time += 90_000
     await world.settle()
@@ -180,7 +182,7 @@ async def test_an_invoice_that_does_not_add_up_is_not_taken_and_keeps_its_month_
     """What is paid and what is due come to more than the total: whichever of them is wrong, a copy would be, too."""
     world = await billing()
     invoice = bill(world)
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     things[invoice] = {**things[invoice], "amount_paid": 100}
     world.clock.time += 90_000
     await world.settle()

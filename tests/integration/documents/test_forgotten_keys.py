@@ -9,6 +9,7 @@ import pytest
 
 from core.ports import Clock, HttpRequest
 from tests.support.crashes import died_with_the_answer
+from tests.support.lookalikes import quickbooks_of
 from tests.support.paper import at_rest, bill, billing, is_silent, pay, shown
 from tests.support.world import World
 
@@ -70,7 +71,7 @@ class Behind:
 async def test_a_payment_without_an_answer_is_booked_once_though_our_clock_is_fast() -> None:
     """By QuickBooks' clock it was made before it was sent: nobody looked so far back, and it was booked twice."""
     world = await forgetful()
-    world.lookalikes["quickbooks"]._clock = Behind(world.clock)  # type: ignore[attr-defined]
+    quickbooks_of(world)._clock = Behind(world.clock)
     invoice = bill(world)
     await world.next_sweep()
     pay(world, invoice, "50.00")

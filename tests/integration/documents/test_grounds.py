@@ -25,7 +25,8 @@ def closed(world: World, period: str = "2026-11") -> dict[str, Any]:
 
 def ground(world: World, name: str, period: str = "2026-11") -> dict[str, Any]:
     """What it says of one connection."""
-    (one,) = [one for one in closed(world, period)["connections"] if one["connection"] == name]
+    told: list[dict[str, Any]] = closed(world, period)["connections"]
+    (one,) = [one for one in told if one["connection"] == name]
     return one
 
 

@@ -151,7 +151,7 @@ async def test_copies_whose_time_was_out_while_the_database_was_away_are_looked_
         return run(change)
 
     world.exchanges[BOOKS] = exchange
-    world.db.run_now = run_if_there  # type: ignore[assignment, method-assign]
+    world.db.run_now = run_if_there  # type: ignore[assignment, method-assign]  # a server goes where no port stands
     with pytest.raises(StorageError):
         await settled(world)
     away.clear()

@@ -11,6 +11,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sync.inbox import InboxWriter
 from tests.support.acting import all_day, everybody, held
+from tests.support.lookalikes import quickbooks_of
 from tests.support.paper import LINE, at_rest, bill, billing, papers, pay, shown, with_documents
 from tests.support.world import World
 
@@ -30,11 +31,11 @@ async def told(world: World) -> None:
 
 def merged(world: World, **survivor: str) -> str:
     """A person lets another customer absorb our only one."""
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     company.settings = replace(company.settings, webhook_url="https://accord.test/webhooks/quickbooks")
     (ours,) = world.neutral("quickbooks")
     made = company.edit("customer", None, survivor)
-    company.merge("customer", made, ours)  # type: ignore[attr-defined]
+    company.merge("customer", made, ours)
     return made
 
 
@@ -61,11 +62,11 @@ async def test_an_invoice_that_is_another_customers_by_a_merge_is_asked_about() 
     bill(world, "quickbooks", LINE, number="QB-1")
     await world.next_sweep()
     (ada,) = everybody(world)
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     (ours,) = world.neutral("quickbooks")
     bob = company.edit("customer", None, {"name": "Bob"})
     await world.next_sweep()
-    company.merge("customer", bob, ours)  # type: ignore[attr-defined]
+    company.merge("customer", bob, ours)
     await all_day(world)
 
     (asked,) = held(world, holds.DOCUMENT_CHANGED)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInputError
+from core.model.documents import Payment
 from core.model.policy import DocumentPolicy
 from core.store import journal
 from core.store.holds import Hold
@@ -14,7 +15,7 @@ from core.sync import answers
 from core.sync.documents.telling import overview
 from core.sync.documents.tie_out import tie_out
 from tests.support.acting import answer, everybody, held
-from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books
+from tests.support.paper import SINCE, bill, billing, documents_of, papers, pay, shown, stripe_to_books
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -73,8 +74,7 @@ async def test_a_part_that_was_refunded_is_asked_about_with_amount_currency_and_
     before = world.writes("quickbooks")
     await refund(world, payment, "19.00")
     assert to_book(world) == ("refunded", "19.00", "USD", "35")
-    (paper,) = papers(world, "payment")
-    assert str(paper.document.refunded) == "19.00"  # type: ignore[union-attr]
+    assert [str(one.refunded) for one in documents_of(world, Payment)] == ["19.00"]
     assert closed(world) == DIFFERS
     assert world.writes("quickbooks") == before
 
@@ -202,8 +202,7 @@ async def test_a_chargeback_is_in_the_registry_with_state_amount_and_fee_and_is_
     """The bank has taken the money, whatever comes of it."""
     world, payment = await paid()
     await dispute(world, payment, amount="119.00")
-    (paper,) = papers(world, "payment")
-    (one,) = paper.document.disputes  # type: ignore[union-attr]
+    ((one,),) = [one.disputes for one in documents_of(world, Payment)]
     assert (one.status, str(one.amount), str(one.withdrawn)) == ("needs_response", "119.00", "119.00")
     assert (str(one.fee), one.fee_currency) == ("15.00", "USD")
     assert to_book(world) == ("charged_back", "119.00", "USD", "35")
@@ -219,8 +218,8 @@ async def test_a_chargeback_that_is_lost_after_it_was_booked_asks_nothing_more()
     await dispute(world, payment, status="lost")
     assert held(world) == []
     assert closed(world) == BY_HAND
-    (paper,) = papers(world, "payment")
-    assert [one.status for one in paper.document.disputes] == ["lost"]  # type: ignore[union-attr]
+    (disputed,) = documents_of(world, Payment)
+    assert [one.status for one in disputed.disputes] == ["lost"]
 
 
 async def test_a_chargeback_that_is_won_after_it_was_booked_is_to_be_booked_back() -> None:
@@ -248,8 +247,8 @@ async def test_a_banks_question_takes_no_money_until_it_becomes_a_chargeback() -
     """Stripe calls it a warning."""
     world, payment = await paid()
     await dispute(world, payment, amount="119.00", status="warning_needs_response")
-    (paper,) = papers(world, "payment")
-    assert paper.document.disputes[0].status == "needs_response"  # type: ignore[union-attr]
+    (disputed,) = documents_of(world, Payment)
+    assert disputed.disputes[0].status == "needs_response"
     assert held(world) == []
     assert closed(world) == AGREES
     await dispute(world, payment, status="needs_response")

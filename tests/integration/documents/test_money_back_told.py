@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from core.model.documents import Payment
 from core.ports import Delivery
 from core.store import inbox, intents
 from core.sync.inbox import InboxWriter
 from tests.support.acting import answer, failing, held
 from tests.support.crash_jobs import run_lane
 from tests.support.crashes import Crash, FragileWorld, Fuse
-from tests.support.paper import bill, papers, pay, shown, stripe_to_books
+from tests.support.paper import bill, documents_of, pay, shown, stripe_to_books
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -43,9 +44,8 @@ async def paid(world: World) -> str:
 
 async def at_the_end(world: World) -> None:
     """Two questions, one after the other, and then agreement; the payment is in the books once, as it came in."""
-    (paper,) = papers(world, "payment")
-    document = paper.document
-    assert (str(document.refunded), str(document.charged_back)) == ("19.00", "100.00")  # type: ignore[union-attr]
+    (document,) = documents_of(world, Payment)
+    assert (str(document.refunded), str(document.charged_back)) == ("19.00", "100.00")
     for field, amount in (("refunded", "19.00"), ("charged_back", "100.00")):
         (hold,) = held(world)
         assert (hold.detail["field"], hold.detail["amount"]) == (field, amount)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from core.model.documents import Payment
 from core.store.holds import Hold
 from core.sync.documents.asking import look_again
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, everybody, failing, held, waiting
-from tests.support.paper import at_rest, bill, billing, is_silent, papers, pay, shown
+from tests.support.paper import at_rest, bill, billing, documents_of, is_silent, papers, pay, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +68,7 @@ async def test_a_part_that_went_back_is_asked_about_once_and_the_rest_goes_on() 
     assert detail["invoices"] == sorted(one.called for one in papers(world))
     assert failing(world) == []
     assert not any(waiting(world).values())
-    assert [str(one.document.refunded) for one in papers(world, "payment")] == ["0.00", "0.00"]  # type: ignore[union-attr]
+    assert [str(one.refunded) for one in documents_of(world, Payment)] == ["0.00", "0.00"]
     (untaken,) = closed(world)["untaken"]
     assert (untaken["connection"], untaken["kind"]) == ("stripe", "payment")
 
@@ -120,7 +121,7 @@ async def test_when_all_of_it_went_back_each_payment_tells_so_and_what_was_booke
     await refund(world, payment, "19.00")
     await answer(world, asked(world), "booked")
     await refund(world, payment, "238.00")
-    assert [str(one.document.refunded) for one in papers(world, "payment")] == ["119.00", "119.00"]  # type: ignore[union-attr]
+    assert [str(one.refunded) for one in documents_of(world, Payment)] == ["119.00", "119.00"]
     questions = {one.connection: one for one in held(world)}
     assert sorted(one.detail["amount"] for one in held(world)) == ["-19.00", "119.00", "119.00"]
     assert "take back" in questions["stripe"].detail["cure"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from core.model.documents import KINDS
+from core.model.documents import KINDS, Invoice
 from core.model.policy import DocumentPolicy
 from core.store import connections
 from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_grounds import at, closed, ground
 from tests.integration.documents.test_unheard import FROM_BOOKS, SOLD
 from tests.support.acting import all_day, answer, held, with_settings
-from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, papers, pay, with_documents
+from tests.support.lookalikes import stripe_of
+from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, documents_of, pay, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,7 @@ async def test_a_month_is_not_over_before_it_has_ended_where_its_bills_are_dated
     assert not closed(world)["is_over"]
     bill(world, issued_on=None)
     await world.next_sweep()
-    assert [str(one.document.issued_on) for one in papers(world)] == ["2026-11-30"]  # type: ignore[union-attr]
+    assert [str(one.issued_on) for one in documents_of(world, Invoice)] == ["2026-11-30"]
     world.clock.time = at(2026, 12, 1, 6)
     await world.settle()
     assert closed(world)["is_over"]
@@ -70,12 +71,12 @@ async def test_a_zone_that_is_changed_once_documents_are_known_stops_the_connect
     await all_day(world)
     (row,) = [one for one in world.db.read_now(connections.every) if one.name == "stripe"]
     assert "documents were read with 'America/New_York', and it is 'UTC' now" in row.error
-    assert [(str(one.document.issued_on), one.document.status) for one in papers(world)] == [("2026-11-30", "open")]  # type: ignore[union-attr]
+    assert [(str(one.issued_on), one.status) for one in documents_of(world, Invoice)] == [("2026-11-30", "open")]
     assert held(world) == []
     world.config = in_zone
     world.start()
     await all_day(world)
-    assert [(str(one.document.issued_on), one.document.status) for one in papers(world)] == [("2026-11-30", "paid")]  # type: ignore[union-attr]
+    assert [(str(one.issued_on), one.status) for one in documents_of(world, Invoice)] == [("2026-11-30", "paid")]
     at_rest(world)
 
 
@@ -87,7 +88,7 @@ async def test_a_zone_may_be_changed_until_a_document_is_known() -> None:
     world.clock.time = at(2026, 11, 30, 16)
     bill(world, issued_on=None)
     await world.next_sweep()
-    assert [str(one.document.issued_on) for one in papers(world)] == ["2026-12-01"]  # type: ignore[union-attr]
+    assert [str(one.issued_on) for one in documents_of(world, Invoice)] == ["2026-12-01"]
     at_rest(world)
 
 
@@ -127,7 +128,7 @@ async def test_a_payment_of_no_day_keeps_every_month_open_until_it_is_booked() -
     invoice = bill(world)
     await world.next_sweep()
     payment = pay(world, invoice, "119.00")
-    things = world.lookalikes["stripe"].ledger.things["invoice_payment"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice_payment"]
     things[payment] = {**things[payment], "status_transitions": {"paid_at": None, "canceled_at": None}}
     await world.next_sweep()
     assert [one.detail["field"] for one in held(world)] == ["received_on"]

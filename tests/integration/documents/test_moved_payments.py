@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from core.model.documents import KINDS
@@ -29,10 +31,10 @@ async def moved(world: World, books: str) -> None:
     await world.next_sweep()
 
 
-def of_invoices(world: World) -> dict[object, tuple[str, str]]:
+def of_invoices(world: World) -> dict[str, tuple[str, str]]:
     """What is asked about the invoices' copies: problem and cure, by number."""
     found = [one.detail for one in held(world, BALANCE_DIFFERS)]
-    return {one["number"]: (str(one["problem"]), str(one["cure"])) for one in found}
+    return {str(one["number"]): (str(one["problem"]), str(one["cure"])) for one in found}
 
 
 async def to_other_books() -> World:
@@ -52,9 +54,11 @@ async def to_stripe() -> World:
 
 
 @pytest.mark.parametrize("prepared", [to_other_books, to_stripe])
-async def test_the_copy_of_a_moved_payment_is_not_called_somebody_elses(prepared: object) -> None:
+async def test_the_copy_of_a_moved_payment_is_not_called_somebody_elses(
+    prepared: Callable[[], Awaitable[World]],
+) -> None:
     """Whoever recorded it where the invoice was made, as was asked for, had it there twice."""
-    world = await prepared()  # type: ignore[operator]
+    world = await prepared()
     (payment,) = [one for one in held(world) if one.detail["document"] == "payment"]
     asked = of_invoices(world)
     assert sorted(asked) == ["B-1", "B-2"]

@@ -38,7 +38,7 @@ def close(world: World, through: str | None) -> None:
     books.settings = replace(books.settings, books_closed_through=through)
 
 
-DUE = {voided: "0.00", paid: "100.00", credited: "89.00"}
+DUE: dict[Callable[[World, str], None], str] = {voided: "0.00", paid: "100.00", credited: "89.00"}
 
 
 @pytest.mark.parametrize(("event", "kind"), [(voided, "invoice"), (paid, "payment"), (credited, "credit_note")])

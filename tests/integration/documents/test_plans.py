@@ -72,8 +72,8 @@ async def billed(number: int = 60, config: AccordConfig | None = None) -> World:
         one = {"name": currency, "email": f"{currency.lower()}@example.test"}
         world.lookalikes["stripe"].edit("customer", None, one)
     await world.activate_all("stripe")
-    for one in everybody(world):
-        change_only(world, one.external_id, currency=one.fields["name"])
+    for customer in everybody(world):
+        change_only(world, customer.external_id, currency=customer.fields["name"])
     ids = {one["name"]: name for name, one in world.neutral("stripe").items()}
     accounts = [Account({"stripe": ids[currency]}, currency) for currency in sorted(PLACES)]
     plant_bills([_stripes(one) for one in invent(Random(7), accounts, number)], _edit_in(world))
@@ -137,10 +137,10 @@ def made(world: World, name: str) -> dict[tuple[str, str], tuple[int, Decimal]]:
     return sums
 
 
-def rows(world: World) -> dict[str, list[tuple[Any, ...]]]:
+def rows(world: World) -> dict[str, list[str]]:
     """Every row of every table, but for what was seen of customers."""
 
-    def read(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
+    def read(tx: Tx) -> dict[str, list[str]]:
         return {
             name: sorted(map(repr, tx.rows(sa.select(table))))
             for name, table in METADATA.tables.items()

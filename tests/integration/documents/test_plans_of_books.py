@@ -82,7 +82,7 @@ async def test_the_same_policy_in_another_order_is_the_same_plan() -> None:
     world = await billed()
     seen = await planned_for(world)
     sorted_otherwise = two_books(quickbooks_us=books("ca", "us"))
-    turned = dict(reversed(sorted_otherwise.policy.connections.items()))
+    turned = dict(reversed([*sorted_otherwise.policy.connections.items()]))
     config = AccordConfig(connections=sorted_otherwise.connections, policy=Policy(connections=turned))
     assert list(turned) != list(documents_of())
     assert await planned_for(world, config) == seen

@@ -8,6 +8,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from tests.integration.documents.test_plans import activated, copies_of
 from tests.support.acting import change_only, everybody, held
+from tests.support.lookalikes import stripe_of
 from tests.support.paper import LINE, SINCE, bill, papers, shown, stripe_to_books
 from tests.support.world import World
 
@@ -64,7 +65,7 @@ async def test_a_plan_says_held_of_the_second_of_two_that_have_one_number() -> N
     invoice, other = bill(world, number="A-1"), bill(world, number="A-2")
     note = {"customer": next(iter(world.neutral("stripe"))), "currency": "USD", "invoice": invoice, "applied": "9.00"}
     credit = world.lookalikes["stripe"].edit("credit_note", None, {**note, "lines": [{"amount": "9.00"}]})
-    things = world.lookalikes["stripe"].ledger.things["credit_note"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["credit_note"]
     things[credit] = {**things[credit], "number": "A-2"}
     world.clock.time += 61
     await world.lanes.run("stripe")

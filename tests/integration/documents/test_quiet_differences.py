@@ -15,6 +15,7 @@ from core.ports import Exchange, HttpRequest, HttpResponse
 from core.sync.documents.ageing import aged
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
+from tests.support.lookalikes import stripe_of
 from tests.support.paper import BOOKS as SETTINGS
 from tests.support.paper import SINCE, an_hour_later, at_rest, bill, billing, is_silent, pay, shown, with_documents
 from tests.support.world import World
@@ -262,7 +263,7 @@ async def test_an_invoice_that_cannot_be_read_keeps_a_period_from_being_tied_out
     """Nothing of it is in the registry, so that nothing differs."""
     world = await billing()
     invoice = bill(world)
-    things = world.lookalikes["stripe"].ledger.things["invoice"]  # type: ignore[attr-defined]
+    things = stripe_of(world).ledger.things["invoice"]
     things[invoice] = {**things[invoice], "total": things[invoice]["total"] + 1}
     await world.next_sweep()
     found = closed(world)

@@ -60,7 +60,7 @@ async def test_a_payment_that_is_told_a_thousand_times_settles_its_invoice_once(
     await world.next_sweep()
     world.timing = replace(world.timing, changes_every=1e9, full_every=1e9)
     world.start()
-    world.lookalikes[origin].settings = replace(world.lookalikes[origin].settings, webhook_url=HOOK)  # type: ignore[attr-defined]
+    world.lookalikes[origin].settings = replace(world.lookalikes[origin].settings, webhook_url=HOOK)
     pay(world, invoice, "50.00", origin)
     deliveries = due(world, origin)
     assert deliveries

@@ -6,9 +6,10 @@ import pytest
 
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections
-from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent, stripe
+from tests.integration.documents.test_copies_at_stripe import LINE, booking, is_silent
 from tests.support.acting import answer, held
 from tests.support.crashes import died_with_the_answer
+from tests.support.lookalikes import stripe_of
 from tests.support.paper import at_rest, bill, pay, shown
 from tests.support.world import World
 
@@ -19,19 +20,19 @@ DAYS = 2 * 86_400
 
 def records(world: World) -> list[dict[str, object]]:
     """What Stripe was told of payments, attached or not."""
-    return list(stripe(world).ledger.things["payment_record"].values())
+    return list(stripe_of(world).ledger.things["payment_record"].values())
 
 
 def attach(world: World, invoice: str, record: dict[str, object]) -> None:
     """Somebody ties a report to the copy of its invoice, with a key of the account."""
     told = {
-        "authorization": f"Bearer {stripe(world).settings.api_key}",
+        "authorization": f"Bearer {stripe_of(world).settings.api_key}",
         "content-type": "application/x-www-form-urlencoded",
-        "stripe-version": stripe(world).settings.api_version,
+        "stripe-version": stripe_of(world).settings.api_version,
     }
     url = f"https://api.stripe.com/v1/invoices/{invoice}/attach_payment"
     request = HttpRequest("POST", url, told, f"payment_record={record['id']}".encode())
-    response = stripe(world).respond(request)
+    response = stripe_of(world).respond(request)
     assert response.status == 200, response.body
 
 
@@ -80,7 +81,7 @@ async def test_a_report_that_somebody_attached_is_found_after_retry_and_not_made
     pay(world, invoice, "50.00", "quickbooks")
     await died_after(world, 1)
     (asked,), (record,) = held(world), records(world)
-    (copy,) = [name for name, one in stripe(world).neutral("invoice").items() if one["number"] == "B-1"]
+    (copy,) = [name for name, one in stripe_of(world).neutral("invoice").items() if one["number"] == "B-1"]
     attach(world, copy, record)
     await answer(world, asked, "retry")
     await world.next_sweep()

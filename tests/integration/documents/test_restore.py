@@ -241,9 +241,9 @@ async def test_a_copy_that_is_there_twice_after_a_restore_is_asked_about_and_not
     wanted = ("customer", "currency", "amount", "received_on")
     other = books.edit("payment", None, {name: booked[name] for name in wanted})
     raw = books.objects("payment")
-    assert isinstance(raw[other], dict)
-    assert isinstance(raw[copy_id], dict)
-    raw[other]["PrivateNote"] = raw[copy_id]["PrivateNote"]
+    twin = raw[other]
+    assert isinstance(twin, dict)
+    twin["PrivateNote"] = raw[copy_id]["PrivateNote"]
     world.clock.time += 2 * 86_400
     put_back(world, backup)
     await world.activate_all()

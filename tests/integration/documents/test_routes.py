@@ -54,7 +54,7 @@ async def paid(config: AccordConfig, **amounts: str) -> World:
 
 def deposited(world: World) -> dict[str, str]:
     """Amount -> account of what stands in the books."""
-    rows: list[dict[str, Any]] = list(world.lookalikes["quickbooks"].objects("payment").values())
+    rows = world.lookalikes["quickbooks"].objects("payment").values()
     return {str(row["TotalAmt"]): row["DepositToAccountRef"]["value"] for row in rows}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ def payments(world: World) -> dict[str, Any]:
 def unreadable(world: World, day: str, kind: str = "payment") -> None:
     """Somebody, or something, leaves a date that is none; and back again."""
     for one in world.lookalikes[BOOKS].objects(kind).values():
+        assert isinstance(one, dict)
         one["TxnDate"] = day
 
 
@@ -136,7 +138,7 @@ async def test_it_is_adopted_as_soon_as_it_can_be_read() -> None:
     world.exchanges[BOOKS] = world.lookalikes[BOOKS].respond
     unreadable(world, "2026-11-20")
     for one in world.db.read_now(failures.listing):
-        world.db.run_now(lambda tx, f=one: retry(tx, world.hub, f.connection, [f.subject]))
+        world.db.run_now(partial(retry, hub=world.hub, connection=one.connection, subjects=[one.subject]))
     await world.settle(patience=3600.0)
     assert (held(world), failing(world), world.db.read_now(intents.all_open)) == ([], [], [])
     assert [one["due"] for one in shown(world, BOOKS)] == ["69.00"]

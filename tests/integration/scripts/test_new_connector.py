@@ -60,7 +60,7 @@ class TestNewConnector:
         run(tree, "ruff", "check", "--no-cache", ".")
         if (ROOT / ".mypy_cache").exists():  # what it found out about core need not be found out again
             shutil.copytree(ROOT / ".mypy_cache", tree / ".mypy_cache")
-        run(tree, "mypy", f"connectors/{NAME}")
+        run(tree, "mypy", f"connectors/{NAME}", f"tests/unit/connectors/{NAME}")
 
     def test_its_look_alike_cites_no_facts_before_there_are_any(self, tree: Path) -> None:
         """Each of its rules was asked for a row of the README, which nobody can have written yet."""

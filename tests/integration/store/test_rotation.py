@@ -75,7 +75,8 @@ def readable(db: Database, ring: Keyring, clock: Clock) -> bool:
 def everything(db: Database) -> set[str]:
     """Every sealed text."""
     columns = (VAULT.c.sealed, VAULT_KEYS.c.wrapped)
-    return {text for one in columns for (text,) in db.read_now(lambda tx, c=one: tx.rows(sa.select(c)))}  # type: ignore[misc]
+    rows = db.read_now(lambda tx: [row for one in columns for row in tx.rows(sa.select(one))])
+    return {text for (text,) in rows}
 
 
 def test_a_rotation_seals_everything_anew_and_drops_the_old_key(filled: Database, key_file: Path, clock: Clock) -> None:
@@ -169,7 +170,7 @@ def test_rotations_and_refreshes_at_once_fail_nothing(filled: Database, key_file
         wait(rotating)
         is_over.set()
 
-    assert [one.exception() for one in (*rotating, *refreshing)] == [None] * 4
+    assert [*(one.exception() for one in rotating), *(one.exception() for one in refreshing)] == [None] * 4
     last = {name: f"{name} {one.result()}" for name, one in zip(NAMES, refreshing, strict=True)}
     later = Keyring(KeyFile(key_file))
     assert {name: SealedVault(filled, later, name, clock=clock).get("refresh_token") for name in NAMES} == last

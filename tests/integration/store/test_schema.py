@@ -185,7 +185,7 @@ def test_the_next_versions_program_upgrades_and_this_one_then_refuses(
     assert "['9998']" in told
     with pytest.raises(SchemaError, match=r"9998.*newer Accord"):
         schema.check(db)
-    names = sa.select(sa.column("nickname")).select_from(CUSTOMERS)
+    names = sa.select(sa.column("nickname", sa.String)).select_from(CUSTOMERS)
     assert db.read_now(lambda tx: tx.rows(names)) == [("none",)]
 
 

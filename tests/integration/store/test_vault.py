@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_data_key_moved_to_another_connection_is_refused(new_vault: NewVault, 
     """A whole envelope, key and letters, is bound to its connection as well."""
     save(new_vault(connection="us"), refresh_token="us")
     for table in (VAULT, VAULT_KEYS):
-        db.run_now(lambda tx, one=table: tx.execute(sa.update(one).values(connection="eu")))  # type: ignore[misc]
+        db.run_now(partial(Tx.execute, statement=sa.update(table).values(connection="eu")))
 
     with pytest.raises(StorageError, match=r"data key.*'eu'.*belongs elsewhere"):
         new_vault(connection="eu").get("refresh_token")
@@ -150,7 +151,7 @@ def test_a_damaged_value_is_refused_without_being_told(new_vault: NewVault, db: 
     """A flipped bit ends in an error and not in a wrong token."""
     save(new_vault(), refresh_token="r1")
     for column, what in ((VAULT.c.sealed, "refresh_token"), (VAULT_KEYS.c.wrapped, "data key")):
-        db.run_now(lambda tx, c=column: tx.execute(sa.update(c.table).values({c.name: injury})))  # type: ignore[misc]
+        db.run_now(partial(Tx.execute, statement=sa.update(column.table).values({column.name: injury})))
 
         with pytest.raises(StorageError, match=rf"{what}.*`accord secrets forget quickbooks`"):
             new_vault().get("refresh_token")
@@ -164,11 +165,12 @@ def test_the_wrong_key_is_a_configuration_error(new_vault: NewVault, db: Databas
     check_keys(db, keys(KEY))
     check_keys(db, keys(OTHER_KEY, KEY))
     other = new_vault(ring=keys(OTHER_KEY))
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: check_keys(db, keys(OTHER_KEY)),
         lambda: other.get("refresh_token"),
         lambda: save(other, refresh_token="r2"),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(ConfigError, match="another key"):
             attempt()
 

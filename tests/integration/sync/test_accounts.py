@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -26,7 +27,7 @@ def db(database_url: str) -> Database:
     found = Database(database_url)
     schema.upgrade(found)
     for name in (*NAMES, "stripe-old"):
-        found.run_now(lambda tx, name=name: connections.ensure(tx, name, "stripe"))  # type: ignore[misc]
+        found.run_now(partial(connections.ensure, name=name, provider="stripe"))
     return found
 
 
@@ -39,7 +40,7 @@ def closed(db: Database) -> object:
 
 def pinned(db: Database) -> list[str | None]:
     """The accounts of both."""
-    return [db.read_now(lambda tx, one=one: connections.get(tx, one).account_id) for one in NAMES]  # type: ignore[misc]
+    return [db.read_now(partial(connections.get, name=one)).account_id for one in NAMES]
 
 
 def connect(name: str, account: Account = ACCOUNT, *, is_anew: bool = False) -> Callable[[Tx], None]:

@@ -23,6 +23,7 @@ from core.sync.meter import allowances_of
 from core.sync.oneoffs import ask
 from core.sync.pruning import prune
 from tests.support.acting import everybody
+from tests.support.lookalikes import hubspot_of, quickbooks_of, stripe_of
 from tests.support.world import PROVIDERS, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +86,7 @@ async def test_sweeping_for_six_weeks_never_uses_up_a_month() -> None:
     window = max(sum(at - 30 * DAY < other <= at for other in times) for at in times[:: max(1, len(times) // 50)])
     assert window <= 1000
     assert len(times) > 900
-    assert world.lookalikes["stripe"].allotted_reads <= 1000  # type: ignore[attr-defined]
+    assert stripe_of(world).allotted_reads <= 1000
     (shown,) = world.db.read_now(lambda tx: status(tx, world.hub))["connections"]
     (allowance,) = shown["allowances"]
     assert (allowance["name"], allowance["calls"]) == ("reads per 30 days", 1000)
@@ -97,7 +98,7 @@ async def test_sweeping_for_six_weeks_never_uses_up_a_month() -> None:
 async def test_sweeping_a_company_for_six_weeks_never_meets_the_end_of_its_months_reads() -> None:
     """QuickBooks refuses all reads then, until the month is over: nobody would hear of an edit for days."""
     world = metered("1000", "quickbooks")
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     company.settings = dataclasses.replace(company.settings, enforce_limits=True, monthly_reads=1000)
     for number in range(50):
         company.edit("customer", None, {"name": f"Ada {number}"})
@@ -105,7 +106,7 @@ async def test_sweeping_a_company_for_six_weeks_never_meets_the_end_of_its_month
     started, used = world.clock.now(), 0
     while world.clock.now() < started + 42 * DAY:
         await world.lanes.run("quickbooks")
-        used = max(used, company.limits.reads_this_month)  # type: ignore[attr-defined]
+        used = max(used, company.limits.reads_this_month)
         world.clock.time += 1200.0
     assert refused == []
     assert 500 < used <= 1000
@@ -203,11 +204,12 @@ async def test_a_used_up_month_at_quickbooks_is_not_asked_about_every_minute_of_
 async def near_the_end_of_the_day(share: float) -> tuple[World, list[str]]:
     """Other apps have used up HubSpot's day but for this share; what is asked of it from now on."""
     world = World(names=["hubspot"], config=config_of(["hubspot"]))
-    account, asked = world.lookalikes["hubspot"], list[str]()
+    account, asked = hubspot_of(world), list[str]()
     ada = {"name": "Ada Lovelace", "email": "ada@example.test", "customer_type": "individual"}
     account.edit("customer", None, ada)
     await world.activate_all()
-    limits = account.limits  # type: ignore[attr-defined]
+    limits = account.limits
+    assert account.settings.daily is not None
     limits.calls_today = int(account.settings.daily * (1 - share))
     answer = world.exchanges["hubspot"]
 
@@ -264,10 +266,12 @@ async def test_what_waits_is_told_to_another_process_and_no_longer_than_it_waits
     assert resting(world)["sweeps"] == "changes"
     world.start()
     assert resting(world)["sweeps"] == "changes", "nothing was asked since"
-    world.lookalikes["hubspot"].limits.calls_today = 0  # type: ignore[attr-defined]
+    hubspot_of(world).limits.calls_today = 0
     await world.next_sweep()
     assert resting(world) == {}, "the account was given more"
-    world.lookalikes["hubspot"].limits.calls_today = int(world.lookalikes["hubspot"].settings.daily * 0.95)  # type: ignore[attr-defined]
+    daily = hubspot_of(world).settings.daily
+    assert daily is not None
+    hubspot_of(world).limits.calls_today = int(daily * 0.95)
     await world.next_sweep()
     assert resting(world)["sweeps"] == "full"
     world.clock.time = resting(world)["until"]

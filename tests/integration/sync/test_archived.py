@@ -10,6 +10,7 @@ from core.store import customers, journal
 from core.store.holds import Hold
 from core.sync import answers
 from tests.support.acting import ADA, agreeing, all_day, answer, change, enter, everybody, held, mapped, only, waiting
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +68,7 @@ async def test_an_object_that_comes_back_after_its_customer_was_archived_is_nobo
     await all_day(world)
     (ada,) = everybody(world)
     await answer(world, gone(world)[0], "archive")
-    world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+    hubspot_of(world).restore("customer", remote_id)
     await all_day(world)
     assert (everybody(world), held(world), mapped(world, "hubspot")) == ([], [], [])
     assert world.db.read_now(lambda tx: customers.was_ever(tx, ada.external_id))

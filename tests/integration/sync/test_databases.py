@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -52,6 +53,7 @@ async def test_objects_follow_their_customers_on_every_database(database_url: st
         await world.activate_all()
         everyone = {one.external_id for one in everybody(world)}
         remote_id = next(row.remote_id for row in mapped(world, "hubspot"))
+        assert remote_id is not None
         (asked,) = [one.external_id for one in everybody(world) if remote_id in one.external_id]
         edit_only(world, "hubspot", {"phone": "+4930777"}, remote_id)
         await _archive(world, asked)
@@ -72,7 +74,7 @@ async def test_objects_follow_their_customers_on_every_database(database_url: st
 
 async def _archive(world: World, *names: str) -> None:
     for one in names:
-        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(registry.archive, hub=world.hub, external_id=one, actor="ann", trace="t"))
     await world.settle()
 
 

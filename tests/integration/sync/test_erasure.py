@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +108,10 @@ async def test_no_sweep_or_event_brings_the_person_back() -> None:
     assert (everybody(world), held(world), failing(world), waiting(world)) == ([], [], [], {})
     assert {name: world.writes(name) for name in NAMES} == written
     for name in NAMES:
-        assert world.db.read_now(lambda tx, n=name: observations.count(tx, n, "customer", observations.ERASED)) == 1  # type: ignore[misc]
+        assert (
+            world.db.read_now(partial(observations.count, connection=name, kind="customer", state=observations.ERASED))
+            == 1
+        )
         assert (await plan(world.hub, world.hub.connections[name])).items == []
 
 
@@ -120,7 +124,7 @@ async def test_the_external_id_is_free_again_and_never_joins_the_old_objects() -
     await enter(world, name, name="Ada the Second", email="ada@example.test")
     for one in ("stripe", "hubspot", "quickbooks"):
         fresh = set(world.neutral(one)) - {old[one]}
-        rows = world.db.read_now(lambda tx, n=one: mappings.page(tx, n, "", 10))  # type: ignore[misc]
+        rows = world.db.read_now(partial(mappings.page, connection=one, after="", limit=10))
         assert [row.remote_id for row in rows] in ([*fresh], [None]), one
     assert world.neutral("stripe")[old["stripe"]]["name"] == ADA["name"]
 
@@ -296,12 +300,16 @@ async def test_a_request_that_waits_is_still_what_was_asked_for() -> None:
     world = await agreeing()
     for name in ("full", "ann"):
         await enter(world, name, name=name)
-    asked = {"full": {"what": "full"}, "some": {"what": "customers", "external_ids": ["full", "ann"]}}
+    asked: dict[str, dict[str, Any]] = {
+        "full": {"what": "full"},
+        "some": {"what": "customers", "external_ids": ["full", "ann"]},
+    }
     for one_id, request in asked.items():
         one = OneOff(id=one_id, connection="stripe", request=request)
-        world.db.run_now(lambda tx, one=one: one_offs.ask(tx, one, 1.0))  # type: ignore[misc]
+        world.db.run_now(partial(one_offs.ask, one=one, now=1.0))
     erased(world, "full")
-    found = {name: world.db.read_now(lambda tx, n=name: one_offs.get(tx, n)).request for name in asked}  # type: ignore[misc]
+    left = [world.db.read_now(partial(one_offs.get, one_id=name)) for name in asked]
+    found = {one.id: one.request for one in left if one is not None}
     assert found == {"full": {"what": "full"}, "some": {"what": "customers", "external_ids": ["(erased)", "ann"]}}
 
 

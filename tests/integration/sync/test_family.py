@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from core.errors import InvalidInputError
 from core.model import holds
 from core.model.policy import FieldFilter
+from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault
 from core.store import work
+from core.store.database import Tx
 from core.sync import registry, undo
 from core.sync.explain import explain
 from core.sync.linking import unlink
@@ -28,6 +33,7 @@ from tests.support.acting import (
     waiting,
     with_policy,
 )
+from tests.support.lookalikes import quickbooks_of
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +41,7 @@ pytestmark = pytest.mark.anyio
 TREED = ("hubspot", "quickbooks")
 
 
-async def started(**scopes: dict[str, object]) -> World:
+async def started(**scopes: dict[str, Any]) -> World:
     """Three connections, active, with nobody."""
     config = config_of(NAMES)
     for name, changes in scopes.items():
@@ -144,10 +150,10 @@ async def test_parents_are_created_before_their_children() -> None:
     """The whole tree waits at once, and its ids sort the wrong way round."""
     world = await started()
 
-    def tree(tx: object) -> None:
+    def tree(tx: Tx) -> None:
         for name, above in (("d", None), ("c", "d"), ("b", "c"), ("a", "b")):
             values = {"name": name, "customer_type": "company"} | ({"parent": above} if above else {})
-            registry.create(tx, world.hub, name, values, actor="ann", trace="t")  # type: ignore[arg-type]
+            registry.create(tx, world.hub, name, values, actor="ann", trace="t")
 
     world.db.run_now(tree)
     await world.settle()
@@ -269,8 +275,8 @@ async def test_what_was_too_deep_follows_once_what_was_below_it_is_elsewhere(how
     elif how == "moved there":
         edit_only(world, "quickbooks", {"parent": None}, ids(world, "quickbooks")["Y"])
     else:
-        books, lowest = world.lookalikes["quickbooks"], ids(world, "quickbooks")["Z"]
-        books.merge("customer", books.edit("customer", None, {"name": "Spare"}), lowest)  # type: ignore[attr-defined]
+        books, lowest = quickbooks_of(world), ids(world, "quickbooks")["Z"]
+        books.merge("customer", books.edit("customer", None, {"name": "Spare"}), lowest)
     await all_day(world)
     assert [one.reason for one in held(world)] == [holds.REMOTE_GONE] * (how == "gone")
     assert parents(world, "quickbooks")["X"] == "C"
@@ -434,7 +440,7 @@ async def test_a_run_is_undone_but_for_the_parents_that_cannot_come_back() -> No
     (left,) = [one for one in kept if one.field == "parent"]
     assert "circle" in left.reason
     for back in backs:
-        world.db.run_now(lambda tx, one=back: undo.put_back(tx, world.hub, one, trace="the-run", actor="ann"))  # type: ignore[misc]
+        world.db.run_now(partial(undo.put_back, hub=world.hub, back=back, trace="the-run", actor="ann"))
     await world.settle()
     assert in_registry(world) == {"One": "Two", "Two": None}
 
@@ -464,14 +470,14 @@ async def test_a_move_that_was_broken_off_is_finished() -> None:
     plain = world.exchanges["hubspot"]
     broken = 0
 
-    def breaks(request: object) -> object:
+    def breaks(request: HttpRequest) -> HttpResponse:
         nonlocal broken
-        if "associations" in request.url and request.url.endswith("batch/create") and not broken:  # type: ignore[attr-defined]
+        if "associations" in request.url and request.url.endswith("batch/create") and not broken:
             broken += 1
             raise TimeoutError("no answer")
-        return plain(request)  # type: ignore[arg-type]
+        return plain(request)
 
-    world.exchanges["hubspot"] = breaks  # type: ignore[assignment]
+    world.exchanges["hubspot"] = breaks
     await change(world, "Branch", parent="New")
     await world.settle(patience=7200)
     assert broken == 1

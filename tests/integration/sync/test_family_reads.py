@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -14,6 +15,7 @@ from core.model.policy import Guard
 from core.ports import Connector, HttpRequest, HttpResponse, Missing, Sighting
 from core.store import connections
 from core.sync import registry
+from core.sync.discreet import Discreet
 from core.sync.lanes import Lanes
 from tests.integration.sync.test_family import TREED, company, ids, in_registry, started
 from tests.support.acting import all_day, answer, edit_only, everybody, held
@@ -63,7 +65,9 @@ async def test_a_large_family_taken_off_does_not_spin(system: str) -> None:
     branches = [f"Branch{one}" for one in range(LARGE)]
     for name in branches:
         fields = {"name": name, "customer_type": "company", "parent": "Holding"}
-        world.db.run_now(lambda tx, n=name, f=fields: registry.create(tx, world.hub, n, f, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(
+            partial(registry.create, hub=world.hub, external_id=name, values=fields, actor="ann", trace="t")
+        )
     await world.settle()
     known = ids(world, system)
     for name in branches:
@@ -72,7 +76,7 @@ async def test_a_large_family_taken_off_does_not_spin(system: str) -> None:
     world.clock.time += 61
     for name in NAMES:
         # the feeds tell of it, no full sweep
-        world.db.run_now(lambda tx, one=name: connections.touch_cursor(tx, one, "customer", "full"))  # type: ignore[misc]
+        world.db.run_now(partial(connections.touch_cursor, connection=name, kind="customer", mode="full"))
     await world.settle(rounds=100)
     assert {in_registry(world)[name] for name in branches} == {None}
 
@@ -99,7 +103,7 @@ class Garbled:
 def garble(world: World, name: str, remote_id: str) -> None:
     """One object cannot be understood from now on."""
     connection = world.hub.connections[name]
-    garbled = dataclasses.replace(connection, connector=cast("Connector", Garbled(connection.connector, remote_id)))
+    garbled = dataclasses.replace(connection, connector=cast("Discreet", Garbled(connection.connector, remote_id)))
     world.hub = dataclasses.replace(world.hub, connections={**world.hub.connections, name: garbled})
     world.lanes = Lanes(world.hub)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -34,6 +35,7 @@ from tests.support.acting import (
     with_policy,
     with_settings,
 )
+from tests.support.lookalikes import hubspot_of
 from tests.support.paper import BOOKS, SINCE, bill, pay, shown, with_documents
 from tests.support.world import NAMES, World, config_of
 
@@ -65,7 +67,7 @@ async def agreeing(name: str, **fields: str) -> World:
 def archive(world: World, *external_ids: str) -> None:
     """A person archives customers, all that there are unless some are named."""
     for one in external_ids or [found.external_id for found in everybody(world)]:
-        world.db.run_now(lambda tx, one=one: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(registry.archive, hub=world.hub, external_id=one, actor="ann", trace="t"))
 
 
 def live(world: World, name: str) -> list[str]:
@@ -402,7 +404,7 @@ async def test_an_object_that_was_merged_into_anothers_is_not_archived() -> None
     await enter(world, "ada", name="Ada Lovelace", email="ada@example.test")
     await enter(world, "eve", name="Eve", email="eve@example.test")
     ids = {one["name"]: remote_id for remote_id, one in world.neutral("hubspot").items()}
-    world.lookalikes["hubspot"].merge("customer", ids["Eve"], ids["Ada Lovelace"])  # type: ignore[attr-defined]
+    hubspot_of(world).merge("customer", ids["Eve"], ids["Ada Lovelace"])
     before = world.writes("hubspot")
     archive(world, "ada")
     await world.settle()

@@ -181,7 +181,8 @@ async def test_an_object_of_a_mapped_customer_is_held() -> None:
 async def test_an_external_id_is_the_key_and_links() -> None:
     """Customers born remotely get their external id from the field that policy names."""
     world = World()
-    world.config.connections["stripe"] = _with_external_id(world, "stripe", "metadata.external_customer_id")
+    stripe = _with_external_id(world, "stripe", "metadata.external_customer_id")
+    world.config = replace(world.config, connections={**world.config.connections, "stripe": stripe})
     world.start()
     world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "external_id": "cust-1"})
     await enter(world, "cust-2", name="Bob")

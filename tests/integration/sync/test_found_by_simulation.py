@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import pytest
@@ -69,15 +70,15 @@ async def test_an_edit_made_while_a_create_was_in_doubt_flows() -> None:
     weather(world, "hubspot", Fault(kind="lost_answer", path="upsert", count=1))
     hubspot, answer = world.lookalikes["hubspot"], world.exchanges["hubspot"]
 
-    def edited_at_once(request: object) -> object:
+    def edited_at_once(request: HttpRequest) -> HttpResponse:
         try:
-            return answer(request)  # type: ignore[arg-type]
+            return answer(request)
         except TimeoutError:
             (made,) = hubspot.neutral("customer")
             hubspot.edit("customer", made, {"phone": "+49301234567"})
             raise
 
-    world.exchanges["hubspot"] = edited_at_once  # type: ignore[assignment]
+    world.exchanges["hubspot"] = edited_at_once
     await world.activate_all()
     await world.next_sweep()
     assert [one["phone"] for one in world.neutral("stripe").values()] == ["+49301234567"]
@@ -146,7 +147,9 @@ async def test_what_has_no_place_is_asked_about_though_a_write_was_in_doubt_befo
     for phone in ("+49301234567", "+49 30 1 2 3 4 5 6 7 8 9 0 1"):
         values = {"phone": phone}
         world.db.run_now(
-            lambda tx, v=values: registry.update(tx, world.hub, f"stripe:{stripe_id}", v, actor="ann", trace="t")  # type: ignore[misc]
+            partial(
+                registry.update, hub=world.hub, external_id=f"stripe:{stripe_id}", values=values, actor="ann", trace="t"
+            )
         )
         await world.lanes.run("stripe")
     # the feed names the customer while the write still waits to be resolved, and not again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.support.acting import (
     only,
     value,
 )
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -188,7 +190,7 @@ async def test_a_shrunken_listing_deletes_nothing_and_asks() -> None:
     await all_day(world)
     assert [one.id for one in held(world)] == [hold.id]
     for remote_id in some[:14]:
-        world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+        hubspot_of(world).restore("customer", remote_id)
     await all_day(world)
     assert [one.reason for one in held(world)] == [holds.REMOTE_GONE]
     assert len(everybody(world)) == len(world.neutral("stripe")) == MANY
@@ -278,8 +280,13 @@ async def test_parents_never_form_a_circle() -> None:
     world = await crowd(0)
     for name, parent in (("a", None), ("b", "a"), ("c", "b")):
         world.db.run_now(
-            lambda tx, n=name, p=parent: registry.create(  # type: ignore[misc]
-                tx, world.hub, n, {"name": n.upper(), "parent": p}, actor="ann", trace="t"
+            partial(
+                registry.create,
+                hub=world.hub,
+                external_id=name,
+                values={"name": name.upper(), "parent": parent},
+                actor="ann",
+                trace="t",
             )
         )
     with pytest.raises(InvalidInputError, match="circle: a -> c -> b -> a"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.errors import InvalidInputError, VersionConflictError
@@ -31,6 +33,7 @@ from tests.support.acting import (
     waiting,
     with_policy,
 )
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +116,9 @@ async def test_a_hold_closes_itself_when_the_sides_agree_again() -> None:
     (hold,) = held(world)
     await edit(world, hold.connection, {"phone": hold.detail["registry"]})
     assert held(world) == []
-    assert world.db.read_now(lambda tx: hold_rows.get(tx, hold.id)).state == "moot"  # type: ignore[union-attr]
+    ended = world.db.read_now(lambda tx: hold_rows.get(tx, hold.id))
+    assert ended is not None
+    assert ended.state == "moot"
 
 
 async def test_an_answer_that_did_not_help_is_not_given_again_by_itself() -> None:
@@ -263,7 +268,7 @@ async def test_an_object_that_was_restored_flows_again() -> None:
     world.lookalikes["hubspot"].delete("customer", remote_id)
     await all_day(world)
     assert len(held(world)) == 1
-    world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+    hubspot_of(world).restore("customer", remote_id)
     await all_day(world)
     assert held(world) == []
     assert mapped(world, "hubspot")[0].state == "live"
@@ -281,7 +286,7 @@ async def test_a_plan_after_a_look_says_what_an_object_that_came_back_will_get()
     hubspot = world.hub.connection("hubspot")
     (gone,) = (await plan(world.hub, hubspot)).items
     assert (gone.kind, gone.reason.partition(":")[0]) == ("hold", holds.REMOTE_GONE)
-    world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+    hubspot_of(world).restore("customer", remote_id)
     await look(world.hub, hubspot)
     (item,) = (await plan(world.hub, hubspot)).items
     assert (item.kind, [(one.field, one.new) for one in item.changes]) == ("update", [("phone", "+4930888")])
@@ -306,7 +311,7 @@ async def test_a_merge_at_hubspot_moves_the_mapping_to_the_survivor() -> None:
     world.start()
     ours = only(world, "hubspot")
     double = world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada L.", "email": "ada.l@example.test"})
-    survivor = world.lookalikes["hubspot"].merge("customer", ours, double)  # type: ignore[attr-defined]
+    survivor = hubspot_of(world).merge("customer", ours, double)
     await all_day(world)
     (row,) = mapped(world, "hubspot")
     assert (row.remote_id, row.state) == (survivor, "live")
@@ -327,7 +332,7 @@ async def test_a_merge_of_two_customers_holds_both() -> None:
         )
     await world.activate_all()
     mappings_before = {row.remote_id: row.id for row in mapped(world, "hubspot")}
-    world.lookalikes["hubspot"].merge("customer", first, second)  # type: ignore[attr-defined]
+    hubspot_of(world).merge("customer", first, second)
     await all_day(world)
     await all_day(world)
     assert len(everybody(world)) == 10
@@ -380,7 +385,7 @@ async def test_two_automations_that_fight_are_stopped() -> None:
             edit_only(world, name, {"phone": number})
             world.clock.time += 15
             for lane in NAMES:
-                world.db.run_now(lambda tx, one=lane: connections.touch_cursor(tx, one, "customer", "changes"))  # type: ignore[misc]
+                world.db.run_now(partial(connections.touch_cursor, connection=lane, kind="customer", mode="changes"))
             await world.settle(patience=5)
     assert holds.OSCILLATION in {one.reason for one in held(world)}
 

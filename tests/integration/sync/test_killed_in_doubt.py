@@ -20,7 +20,7 @@ class KilledError(BaseException):
 
 async def killed_while_repeating(world: World, connection: str, path: str) -> HttpRequest:
     """The repeat of a create has left, and waits at the provider; the daemon is up again a second later."""
-    whole, left = world.exchanges[connection], []
+    whole, left = world.exchanges[connection], list[HttpRequest]()
 
     def exchange(request: HttpRequest) -> HttpResponse:
         if request.method == "POST" and path in request.url and not left:
@@ -83,7 +83,7 @@ async def test_a_write_that_waited_long_for_its_turn_is_waited_for_from_the_kill
     await world.activate_all()
     other = "stripe" if connection == "hubspot" else "hubspot"
     world.lookalikes[other].edit("customer", None, {"name": "Ada Lovelace"})
-    whole, left = world.exchanges[connection], []
+    whole, left = world.exchanges[connection], list[HttpRequest]()
 
     def exchange(request: HttpRequest) -> HttpResponse:
         if request.method == "POST" and path in request.url and not left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
 
-LOOK_UPS = {
+LOOK_UPS: Mapping[str, Callable[[HttpRequest], bool]] = {
     "stripe": lambda one: one.method == "GET" and "/v1/customers?" in one.url and "created" in one.url,
     "hubspot": lambda one: one.url.endswith("/batch/read") and json.loads(one.body).get("idProperty") == "accord_ref",
     "quickbooks": lambda one: one.method == "GET" and "DisplayName" in one.url,

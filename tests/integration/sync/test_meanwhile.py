@@ -34,6 +34,7 @@ from tests.support.acting import (
     waiting,
     with_policy,
 )
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import World
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ async def test_a_page_that_could_not_be_stored_is_read_again() -> None:
             raise StorageError("disk full")
         return run(change)
 
-    world.db.run_now = full_for_once  # type: ignore[assignment, method-assign]
+    world.db.run_now = full_for_once  # type: ignore[assignment, method-assign]  # a disk is full where no port stands
     await world.settle()
     assert not left[0]
     assert world.db.read_now(lambda tx: observations.count(tx, "hubspot", "customer")) == count
@@ -138,7 +139,7 @@ async def test_a_mapping_let_go_while_its_object_was_read_stays_let_go() -> None
     world.lookalikes["hubspot"].delete("customer", remote_id)
     await all_day(world)
     (hold,) = held(world)
-    world.lookalikes["hubspot"].restore("customer", remote_id)  # type: ignore[attr-defined]
+    hubspot_of(world).restore("customer", remote_id)
 
     def act() -> None:
         world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, "unlink", actor="ann"))

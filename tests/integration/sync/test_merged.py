@@ -9,6 +9,7 @@ from core.model import holds
 from core.ports import HttpRequest, HttpResponse
 from core.sync.linking import unlink
 from tests.support.acting import all_day, answer, enter, everybody, held, mapped, waiting
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ async def test_an_object_that_was_let_go_of_and_merged_into_a_customers_own_asks
     """A person was asked whose it is, and each answer was followed by the same question."""
     world, ada, bob = await two_at_hubspot()
     untie(world, "bob")
-    survivor = world.lookalikes["hubspot"].merge("customer", ada, bob)  # type: ignore[attr-defined]
+    survivor = hubspot_of(world).merge("customer", ada, bob)
     await all_day(world)
     assert (held(world), waiting(world)) == ([], {})
     world.lookalikes["hubspot"].edit("customer", survivor, {"phone": "+49301111111"})
@@ -51,7 +52,7 @@ async def test_an_object_that_was_let_go_of_is_not_tied_again_since_another_was_
     world, _, bob = await two_at_hubspot()
     untie(world, "bob")
     other = world.lookalikes["hubspot"].edit("customer", None, {"name": "Robert", "email": "robert@example.test"})
-    world.lookalikes["hubspot"].merge("customer", other, bob)  # type: ignore[attr-defined]
+    hubspot_of(world).merge("customer", other, bob)
     for _ in range(2):
         await all_day(world)
     assert [one.remote_id for one in mapped(world, "hubspot") if one.state == "excluded"] == [bob]
@@ -61,14 +62,15 @@ async def test_an_object_that_was_let_go_of_is_not_tied_again_since_another_was_
 async def test_an_object_that_was_merged_into_what_a_lost_create_made_takes_nobodys_values_along() -> None:
     """It became the customer's object before anybody knew whose it was: the other one's values went everywhere."""
     world, ada, _ = await two_at_hubspot()
-    hubspot, plain = world.lookalikes["hubspot"], world.exchanges["hubspot"]
+    hubspot, plain = hubspot_of(world), world.exchanges["hubspot"]
     known = {*world.neutral("hubspot")}
 
     def exchange(request: HttpRequest) -> HttpResponse:
         response = plain(request)
         if made := {*world.neutral("hubspot")} - known:
             world.exchanges["hubspot"] = plain
-            hubspot.merge("customer", *made, ada)  # type: ignore[attr-defined]
+            (double,) = made
+            hubspot.merge("customer", double, ada)
             raise AmbiguousError("the answer got lost")
         return response
 

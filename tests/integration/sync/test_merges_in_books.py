@@ -9,6 +9,7 @@ import pytest
 from core.model import holds
 from core.sync.inbox import InboxWriter
 from tests.support.acting import agreeing, all_day, answer, change, everybody, held, mapped
+from tests.support.lookalikes import quickbooks_of
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -39,12 +40,12 @@ async def told(world: World) -> None:
 
 def double(world: World) -> str:
     """A person has made ours a second time, and lets that one absorb it."""
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     same = {
         name: one for name, one in world.neutral("quickbooks")[only_of(world)].items() if name in ("email", "phone")
     }
     made = company.edit("customer", None, {**same, "name": "Ada L."})
-    company.merge("customer", made, only_of(world))  # type: ignore[attr-defined]
+    company.merge("customer", made, only_of(world))
     return made
 
 
@@ -73,9 +74,9 @@ async def test_what_the_survivor_lacks_is_cleared_of_nobody() -> None:
     (ada,) = everybody(world)
     fields = {"phone": "+4930123", "billing_address": {"line1": "Main St 1", "city": "Berlin", "country": "DE"}}
     await change(world, ada.external_id, **fields)
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     survivor = company.edit("customer", None, {"name": "Ada L."})
-    company.merge("customer", survivor, only_of(world))  # type: ignore[attr-defined]
+    company.merge("customer", survivor, only_of(world))
     await told(world)
     await all_day(world)
     (row,), wanted = mapped(world, "quickbooks"), {**fields, "email": "ada@example.test"}
@@ -91,11 +92,11 @@ async def test_what_the_survivor_lacks_is_cleared_of_nobody() -> None:
 async def test_a_survivor_that_is_another_customers_is_asked_about() -> None:
     """Customers are never merged by themselves."""
     world = await books()
-    ours, company = only_of(world), world.lookalikes["quickbooks"]
+    ours, company = only_of(world), quickbooks_of(world)
     other = company.edit("customer", None, {"name": "Bob"})
     await told(world)
     assert len(everybody(world)) == 2
-    company.merge("customer", other, ours)  # type: ignore[attr-defined]
+    company.merge("customer", other, ours)
     await told(world)
     (asked,) = [one for one in held(world, holds.MERGED) if one.detail["remote_id"] == ours]
     assert asked.detail["survivor"] == other
@@ -117,12 +118,12 @@ async def test_a_merge_that_no_webhook_tells_of_leaves_a_customer_that_is_gone()
 async def test_a_merge_in_another_company_moves_nothing() -> None:
     """One app has one address for all of its companies, whose ids are alike."""
     world = await books(is_told=False)
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     ours = only_of(world)
     double(world)
     other, here = company.edit("customer", None, {"name": "Cid"}), company.settings
     company.settings = replace(here, webhook_url="https://accord.test/webhooks/quickbooks", realm_id="another")
-    company._record("person", "merge", "customer", other, {"absorbed": ours})  # type: ignore[attr-defined]
+    company._record("person", "merge", "customer", other, {"absorbed": ours})
     company.settings = replace(company.settings, realm_id=here.realm_id)
     await told(world)
     assert [one.state for one in mapped(world, "quickbooks") if one.remote_id == ours] == ["live"]
@@ -134,9 +135,9 @@ async def test_a_merge_in_another_company_moves_nothing() -> None:
 async def test_a_survivor_that_is_gone_as_well_is_asked_about() -> None:
     """Both deliveries are there before either object is looked at."""
     world = await books()
-    survivor, company = double(world), world.lookalikes["quickbooks"]
+    survivor, company = double(world), quickbooks_of(world)
     company.settings = replace(company.settings, is_webhook_data_filled=False)
-    company.merge("customer", company.edit("customer", None, {"name": "Third"}), survivor)  # type: ignore[attr-defined]
+    company.merge("customer", company.edit("customer", None, {"name": "Third"}), survivor)
     await told(world)
     await all_day(world)
     assert [one.detail["survivor"] for one in held(world, holds.REMOTE_GONE)] == [None]

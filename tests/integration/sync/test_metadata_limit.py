@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.errors import InvalidInputError
@@ -68,7 +70,7 @@ def test_a_person_adds_no_more_keys_than_a_record_holds_and_a_provider_s_stay() 
         world.db.run_now(lambda tx: registry.update(tx, world.hub, "ada", fields, actor="test", trace=""))
 
     enter("ada", full)
-    for refused in (lambda: enter("bob", {**full, "metadata.more": "x"}), lambda: edit({"metadata.more": "x"})):
+    for refused in (partial(enter, "bob", {**full, "metadata.more": "x"}), partial(edit, {"metadata.more": "x"})):
         with pytest.raises(InvalidInputError, match=r"would have 201 keys \(limit: 200 keys\); clear keys") as caught:
             refused()
         assert caught.value.field == "metadata"

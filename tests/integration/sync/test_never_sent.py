@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
@@ -51,10 +53,10 @@ async def test_a_customer_whose_archiving_was_never_sent_can_be_erased() -> None
     without_consent(world)
     names = [one.external_id for one in everybody(world)]
     for name in names:
-        world.db.run_now(lambda tx, one=name: registry.archive(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(registry.archive, hub=world.hub, external_id=name, actor="ann", trace="t"))
 
     await world.settle()
 
     assert world.db.read_now(intents.all_open) == []
     for name in names:
-        world.db.run_now(lambda tx, one=name: erase(tx, world.hub, one, actor="ann", trace="t"))  # type: ignore[misc]
+        world.db.run_now(partial(erase, hub=world.hub, external_id=name, actor="ann", trace="t"))

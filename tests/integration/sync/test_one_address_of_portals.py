@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ async def test_an_app_that_many_accounts_have_fills_the_inbox_with_no_more_than_
             letter = Letter(
                 connection=US, dedupe_key=f"{account}-{number}", body=json.dumps([event]).encode(), received_at=0.0
             )
-            world.db.run_now(lambda tx, one=letter: inbox.add(tx, [one]))  # type: ignore[misc]
+            world.db.run_now(partial(inbox.add, letters=[letter]))
     await world.settle()
     told_of = [one.problem for one in world.db.read_now(lambda tx: inbox.poisoned(tx, 100))]
     assert len(told_of) == 21

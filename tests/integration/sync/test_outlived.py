@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.model import holds
@@ -65,7 +67,8 @@ async def test_a_mass_change_of_customers_that_are_deleted_is_not_asked_about_an
     world = await crowd()
     gone = {world.neutral("hubspot")[one]["name"] for one in await cleared(world)}
     for one in [one for one in everybody(world) if one.fields["name"] in gone]:
-        world.db.run_now(lambda tx, name=one.external_id: registry.archive(tx, world.hub, name, actor="ann", trace="t"))
+        change = partial(registry.archive, hub=world.hub, external_id=one.external_id, actor="ann", trace="t")
+        world.db.run_now(change)
     await all_day(world)
     assert (held(world), sum(waiting(world).values())) == ([], 0)
 

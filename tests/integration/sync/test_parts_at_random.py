@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -169,7 +170,8 @@ async def played(seed: int) -> World:
     await world.activate_all()
     for name, email in zip(NAMES, EMAILS, strict=False):
         fields = {"name": name.title(), "customer_type": "company", "email": email, "phone": "+49301"}
-        world.db.run_now(lambda tx, n=name, f=fields: registry.create(tx, world.hub, n, f, actor="ann", trace="t"))
+        entry = partial(registry.create, hub=world.hub, external_id=name, values=fields, actor="ann", trace="t")
+        world.db.run_now(entry)
     chaos = Chaos(world, rng)
     for _ in range(STEPS):
         await chaos.happens()

@@ -11,6 +11,7 @@ from core.errors import ReplyError
 from core.ports import Delivery, HttpResponse, Notice, Webhooks
 from core.sandbox.faults import Fault, FaultPlan, FaultyExchange
 from core.store import inbox, journal
+from core.sync.hub import Connection
 from core.sync.inbox import InboxWriter
 from tests.support.acting import (
     agreeing,
@@ -177,6 +178,12 @@ async def test_a_lost_webhook_is_made_good_by_the_next_sweep() -> None:
     assert {value(world, other, "phone") for other in NAMES} == {"+4930111"}
 
 
+def put(world: World, connection: Connection) -> None:
+    """The running hub has this one from now on."""
+    assert isinstance(world.hub.connections, dict)
+    world.hub.connections[connection.name] = connection
+
+
 class Deaf:
     """Verifies deliveries, and understands none of them."""
 
@@ -195,7 +202,7 @@ async def test_what_was_told_by_a_delivery_that_nobody_understood_is_found_by_th
     world = await agreeing()
     await webhooks_on(world)
     connection = world.hub.connections[name]
-    world.hub.connections[name] = replace(connection, webhooks=Deaf(connection.webhooks))  # type: ignore[index]
+    put(world, replace(connection, webhooks=Deaf(connection.webhooks)))
     edit_only(world, name, {"phone": "+4930111"})
     await receive(world, name, due(world, name))
     assert world.db.read_now(inbox.counts)[name, "poison"]
@@ -210,13 +217,13 @@ async def test_a_delivery_that_is_sent_again_after_accord_learnt_to_read_it_is_r
     world = await agreeing()
     await webhooks_on(world)
     connection = world.hub.connections[name]
-    world.hub.connections[name] = replace(connection, webhooks=Deaf(connection.webhooks))  # type: ignore[index]
+    put(world, replace(connection, webhooks=Deaf(connection.webhooks)))
     edit_only(world, name, {"phone": "+4930111"})
     deliveries = due(world, name)
     await receive(world, name, deliveries)
     assert world.db.read_now(inbox.counts) == {(name, "poison"): len(deliveries)}
     await receive(world, name, deliveries)
     assert world.db.read_now(inbox.counts) == {(name, "poison"): len(deliveries)}
-    world.hub.connections[name] = connection  # type: ignore[index]
+    put(world, connection)
     await receive(world, name, deliveries)
     assert world.db.read_now(inbox.counts) == {(name, "done"): len(deliveries)}

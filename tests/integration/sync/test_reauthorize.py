@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from core.errors import StorageError
@@ -21,13 +23,14 @@ async def test_tokens_lost_between_the_provider_and_the_vault_call_for_a_person(
     vault = world.vaults["quickbooks"]
     before, save = dict(vault.values), vault.save
 
-    async def lose(_values: object) -> None:
+    async def lose(values: Mapping[str, str]) -> None:
+        del values
         raise StorageError("nothing can be stored, until the process dies")
 
-    vault.save = lose  # type: ignore[method-assign]
+    vault.save = lose  # type: ignore[method-assign]  # the very vault that the running hub has
     world.lookalikes["stripe"].edit("customer", stripe, {"phone": "+4930123456"})
     await world.next_sweep()
-    vault.save = save  # type: ignore[method-assign]
+    vault.save = save  # type: ignore[method-assign]  # see above
     assert vault.values == before
     world.start()
     world.clock.time += 3600

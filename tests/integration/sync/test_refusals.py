@@ -71,6 +71,7 @@ async def test_a_refused_write_is_sent_again_once_its_object_has_changed() -> No
     """What was missing may have been added there, in a property that Accord knows nothing of."""
     world, sent = await refused_at_hubspot()
     (ada,) = [row.remote_id for row in mapped(world, "hubspot")]
+    assert ada is not None
     (stranger,) = set(world.neutral("hubspot")) - {ada}
     world.lookalikes["hubspot"].delete("customer", stranger)
     edit_only(world, "hubspot", {"extra": {"jobtitle": "Countess"}}, ada)
@@ -153,7 +154,7 @@ def test_what_was_never_sent_was_not_refused_by_the_provider() -> None:
 def with_a_rule(world: World) -> None:
     """Administrators of HubSpot require what no company has: every write of a company's properties is refused."""
     hubspot = world.lookalikes["hubspot"]
-    hubspot.settings = replace(hubspot.settings, rules=(Rule("company", "industry"),))  # type: ignore[attr-defined]
+    hubspot.settings = replace(hubspot.settings, rules=(Rule("company", "industry"),))
 
 
 async def test_a_company_whose_properties_are_refused_is_tied_to_its_parent_all_the_same() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ STRIPE = {"error": {"type": "invalid_request_error", "message": "Invalid id"}}
 HUBSPOT = {"status": "error", "category": "VALIDATION_ERROR", "message": "Invalid input JSON: no such id can be"}
 QUICKBOOKS = {"Fault": {"Error": [{"Message": "Invalid Id", "code": "2030", "Detail": "x"}], "type": "ValidationFault"}}
 PHONE = "+1 415 555 0100"
-REFUSALS = {"stripe": STRIPE, "hubspot": HUBSPOT, "quickbooks": QUICKBOOKS}
+REFUSALS: dict[str, dict[str, Any]] = {"stripe": STRIPE, "hubspot": HUBSPOT, "quickbooks": QUICKBOOKS}
 
 
 async def two_customers() -> World:

@@ -8,6 +8,7 @@ import pytest
 
 from core.model.holds import UNREPRESENTABLE
 from tests.support.acting import all_day, change, edit_only, enter, everybody, failing, held, waiting
+from tests.support.lookalikes import hubspot_of
 from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
@@ -26,12 +27,12 @@ async def agreed() -> World:
 def archive(world: World, *names: str) -> None:
     """An administrator archives properties of contacts."""
     for name in names:
-        world.lookalikes["hubspot"].archive_property("contact", name)  # type: ignore[attr-defined]
+        hubspot_of(world).archive_property("contact", name)
 
 
 def ours(world: World) -> list[str]:
     """All properties of contacts that Accord has made."""
-    definitions = world.lookalikes["hubspot"]._state.tables["contact"].definitions  # type: ignore[attr-defined]
+    definitions = hubspot_of(world)._state.tables["contact"].definitions
     return [name for name in definitions if name.startswith("accord_")]
 
 

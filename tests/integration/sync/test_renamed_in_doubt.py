@@ -8,6 +8,7 @@ import pytest
 
 from core.model.holds import candidates_of
 from core.ports import HttpRequest, HttpResponse
+from core.sandbox.faults import FaultKind
 from core.store import intents
 from core.sync.candidates import OFFERED
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.anyio
 TWO_DAYS = 2 * 86_400.0
 
 
-async def in_doubt(world: World, kind: str = "lost_answer", **fields: str) -> None:
+async def in_doubt(world: World, kind: FaultKind = "lost_answer", **fields: str) -> None:
     """A create at QuickBooks in doubt, which nobody looks into for two days."""
     await world.activate_all()
     doubtful = await create_in_doubt(world, "quickbooks", {"name": "Ada Lovelace", **fields}, kind)

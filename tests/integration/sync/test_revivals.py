@@ -51,7 +51,7 @@ async def agreeing(*archiving: str) -> World:
     """One customer everywhere, and everybody is created everywhere; these archive what is archived here."""
     config = config_of(NAMES)
     for name in NAMES:
-        more = {"when_archived": "archive"} if name in archiving else {}
+        more: dict[str, Any] = {"when_archived": "archive"} if name in archiving else {}
         config = with_policy(config, name, creates="all", **more)
     world = World(config=config)
     await world.activate_all()

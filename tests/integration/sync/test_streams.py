@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.store import connections, work
@@ -40,7 +42,7 @@ async def backlog(world: World, name: str, turns: int) -> None:
     subjects = [work.mapping_subject(one.id) for one in mapped(world, name)]
     for number in range(turns):
         now, trace = world.clock.now(), str(number)
-        world.db.run_now(lambda tx, n=now, t=trace: work.mark(tx, name, subjects, reason="", trace=t, now=n))  # type: ignore[misc]
+        world.db.run_now(partial(work.mark, connection=name, subjects=subjects, reason="", trace=trace, now=now))
         await lanes.step(connection, Report())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from core.store import customers, holds
@@ -82,6 +84,6 @@ async def test_more_creates_than_announced_wait_for_a_person() -> None:
     assert {one.connection for one in held} == {"stripe", "quickbooks"}
     assert len(world.neutral("stripe")) <= 200
     for one in held:
-        world.db.run_now(lambda tx, hold=one: answer(tx, world.hub, hold.id, "approve", actor="test"))
+        world.db.run_now(partial(answer, hub=world.hub, hold_id=one.id, choice="approve", actor="test"))
     await world.settle()
     assert [len(world.neutral(name)) for name in NAMES] == [201, 201, 201]

@@ -40,5 +40,5 @@ async def api(world: World, health: Health) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API, without a token."""
     context = Context(hub=world.hub, health=health, metrics=Metrics(), totals=world.lanes.totals)
     app = build_app(context, token=None, host="127.0.0.1")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         yield client

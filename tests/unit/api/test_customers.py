@@ -114,7 +114,8 @@ async def test_lists_are_paged_and_counted(api: httpx.AsyncClient) -> None:
     page = (await api.get("/v1/customers", params={"page": 3, "page_size": 10})).json()
     assert [one["external_customer_id"] for one in page["data"]] == [f"c{number}" for number in range(20, 25)]
     assert page["meta"] == {"page": 3, "page_size": 10, "total": 25, "total_pages": 3, "next_cursor": None}
-    seen, cursor = [], ""
+    seen: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         step = (await api.get("/v1/customers", params={"cursor": cursor, "page_size": 10})).json()
         seen += [one["external_customer_id"] for one in step["data"]]
@@ -132,9 +133,10 @@ async def test_archived_customers_are_listed_paged_and_counted_like_live_ones(ap
         assert (await api.delete(f"/v1/customers/c{number}")).status_code == 200
     await enter(api, "c3", name="Somebody else")
     await api.delete("/v1/customers/c4/data")
-    seen, cursor = [], ""
+    seen: list[tuple[str, bool]] = []
+    cursor: str | None = ""
     while cursor is not None:
-        asked = {"archived": "true", "cursor": cursor, "page_size": 2}
+        asked: dict[str, str | int] = {"archived": "true", "cursor": cursor, "page_size": 2}
         step = (await api.get("/v1/customers", params=asked)).json()
         seen += [(one["external_customer_id"], one["deleted_at"] is None) for one in step["data"]]
         cursor = step["meta"]["next_cursor"]

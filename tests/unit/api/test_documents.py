@@ -106,7 +106,8 @@ async def test_pages_go_on_from_their_cursor_until_the_last(api: httpx.AsyncClie
     assert whole == sorted(whole)
     for limit in (1, 2, 3):
         seen: list[str] = []
-        cursor, pages = "", 0
+        cursor: str | None = ""
+        pages = 0
         while cursor is not None:
             page = await asked(api, "invoices", limit=limit, cursor=cursor)
             assert len(page["data"]) <= limit

@@ -14,6 +14,7 @@ from core.api.asgi import App
 from core.api.context import Context
 from core.api.health import Health
 from core.api.metrics import Metrics
+from core.sync.batch import Report
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 def client(app: App, base_url: str = "http://127.0.0.1") -> httpx.AsyncClient:
     """A client of one application."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ async def test_without_the_token_nothing_is_told(guarded: App) -> None:
     async with client(guarded, "http://accord.example.test") as api:
         for path in ("/v1/customers", "/metrics", "/openapi.json", "/nothing"):
             for given in (None, "Bearer wrong", "Bearer ", "Basic s3cret-tökn", "s3cret-tökn"):
-                headers = {} if given is None else {"authorization": given.encode("latin-1")}
+                headers = {} if given is None else {b"authorization": given.encode("latin-1")}
                 answer = await api.get(path, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
                 assert answer.headers["www-authenticate"] == "Bearer"
@@ -47,7 +48,7 @@ async def test_without_the_token_nothing_is_told(guarded: App) -> None:
 async def test_the_token_opens_under_any_name(guarded: App) -> None:
     """Behind a proxy the host is another one; the token is what counts."""
     async with client(guarded, "http://accord.example.test") as api:
-        answer = await api.get("/v1/customers", headers={"authorization": "bearer s3cret-tökn".encode()})
+        answer = await api.get("/v1/customers", headers={b"authorization": "bearer s3cret-tökn".encode()})
         assert answer.status_code == 200
 
 
@@ -103,7 +104,11 @@ async def test_every_answer_carries_its_trace(api: httpx.AsyncClient, world: Wor
 
 async def test_a_bug_is_a_problem_document_without_its_story(world: World, health: Health) -> None:
     """What went wrong inside is for the log, not for whoever asks."""
-    context = Context(hub=world.hub, health=health, metrics=Metrics(), totals=lambda: {"stripe": 1 / 0})  # type: ignore[dict-item]
+
+    def broken() -> dict[str, Report]:
+        raise ZeroDivisionError
+
+    context = Context(hub=world.hub, health=health, metrics=Metrics(), totals=broken)
     with structlog.testing.capture_logs() as lines:
         async with client(build_app(context, token=None, host="127.0.0.1")) as api:
             answer = await api.get("/metrics")

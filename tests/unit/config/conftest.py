@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ ANYTHING = Setting("", Word(pattern=".*", words="anything", example="x"))
 
 def manifest(provider: str, fields: str, metadata: MetadataSpec | None, **more: object) -> Manifest:
     """A manifest with everything but what a configuration is checked against left plain."""
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "provider": provider,
         "title": provider.title(),
         "translation": 1,
@@ -32,7 +33,7 @@ def manifest(provider: str, fields: str, metadata: MetadataSpec | None, **more: 
         "limits": (),
         **more,
     }
-    return Manifest(**given)  # type: ignore[arg-type]
+    return Manifest(**given)
 
 
 @pytest.fixture

@@ -248,4 +248,4 @@ def test_settings_cannot_be_changed_afterwards() -> None:
     settings = load_settings({})
 
     with pytest.raises(ValueError, match="frozen"):
-        settings.api_port = 1  # type: ignore[misc]
+        settings.api_port = 1  # type: ignore[misc]  # it is frozen, as is tested

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import structlog
 
 from core.errors import BugError
 from core.store import answers, inbox, one_offs
+from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tables import INBOX, ONE_OFFS
 from core.sync.pruning import ANSWER_SECONDS, INBOX_SECONDS, ONE_OFF_SECONDS, POISON_SECONDS
@@ -138,25 +140,25 @@ async def test_only_what_is_old_and_done_is_pruned() -> None:
     world = World()
     now = world.clock.now()
 
-    def letters(tx: object) -> None:
+    def letters(tx: Tx) -> None:
         old = [
             Letter(connection="stripe", dedupe_key=f"{state} {age}", body=b"", received_at=now - age)
             for state in ("new", "done", "poison")
             for age in (10.0, INBOX_SECONDS + 10, POISON_SECONDS + 10)
         ]
-        inbox.add(tx, old)  # type: ignore[arg-type]
+        inbox.add(tx, old)
         for state in ("done", "poison"):
             change = sa.update(INBOX).where(INBOX.c.dedupe_key.startswith(state)).values(state=state)
-            tx.execute(change)  # type: ignore[attr-defined]
+            tx.execute(change)
 
     world.db.run_now(letters)
     for name, age in (("fresh", 0.0), ("old", ANSWER_SECONDS + 1)):
         kept = answers.Kept(now - age, "", "")
-        world.db.run_now(lambda tx, n=name, k=kept: answers.keep(tx, n, k))  # type: ignore[misc]
+        world.db.run_now(partial(answers.keep, key=name, kept=kept))
     for name, age in (("done long ago", ONE_OFF_SECONDS + 1), ("done", 1.0)):
         one = one_offs.OneOff(id=name, connection="stripe", request={"what": "changes"})
-        world.db.run_now(lambda tx, o=one: one_offs.ask(tx, o, now))  # type: ignore[misc]
-        world.db.run_now(lambda tx, n=name, a=age: one_offs.finish(tx, n, now - a))  # type: ignore[misc]
+        world.db.run_now(partial(one_offs.ask, one=one, now=now))
+        world.db.run_now(partial(one_offs.finish, one_id=name, now=now - age))
     await prune_inbox(world.hub)
     left = world.db.read_now(lambda tx: sorted(row[0] for row in tx.rows(sa.select(INBOX.c.dedupe_key))))
     ages = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -78,7 +79,10 @@ CREDIT = CreditNote(
 )
 
 
-def changed(document: Document, **values: object) -> Document:
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def changed(document: S, **values: object) -> S:
     """The same with other values."""
     return msgspec.structs.replace(document, **values)
 

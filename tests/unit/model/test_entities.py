@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.model.entities import Owner, Place, Route, listed, owner_of, route, route_of_settler, routing
@@ -11,10 +13,10 @@ US, EU = Place(entities=("us", "ca")), Place(entities=("eu",))
 BOOKED_US = Place(entities=("us", "ca"), is_booked=True)
 
 
-def policy(**changes: str) -> Policy:
+def policy(**changes: Any) -> Policy:
     """One origin, and books of three entities."""
     told = {
-        "stripe": DocumentPolicy(originates=("invoice",), **changes),  # type: ignore[arg-type]
+        "stripe": DocumentPolicy(originates=("invoice",), **changes),
         "books-us": DocumentPolicy(mirrors=("invoice",), entities=("us", "ca")),
         "books-eu": DocumentPolicy(mirrors=("invoice",), entities=("eu",)),
     }
@@ -32,7 +34,7 @@ def test_what_policy_says_of_some_books_is_told_in_one_order() -> None:
     field = "metadata.entity"
     told = [("books-eu", ["eu"], "", field), ("books-us", ["ca", "us"], "", field), ("stripe", [], "", field)]
     assert routing(policy(), "books-us") == told
-    turned = Policy(connections=dict(reversed(policy().connections.items())))
+    turned = Policy(connections=dict(reversed([*policy().connections.items()])))
     assert routing(turned, "books-us") == told
 
 

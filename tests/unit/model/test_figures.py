@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -76,11 +77,11 @@ PROJECTION = Projection(
 POLICY = Policy(connections={"crm": ConnectionPolicy(name="crm", provider="hubspot")})
 
 
-def seen(registry: Value, remote: Value, base: tuple[Value, Value] | None = None, **more: object) -> Snapshot:
+def seen(registry: Value, remote: Value, base: tuple[Value, Value] | None = None, **more: Any) -> Snapshot:
     """One figure, as the registry reckons it, as it stands there, and as it was agreed last."""
     found = Remote(id="1", fields={OWED: remote}, metadata_complete=True)
     agreed = {} if base is None else {OWED: base}
-    return Snapshot(registry={OWED: registry}, sources={}, remote=found, base=agreed, **more)  # type: ignore[arg-type]
+    return Snapshot(registry={OWED: registry}, sources={}, remote=found, base=agreed, **more)
 
 
 @pytest.mark.parametrize("base", [None, ("7.00", "7.00"), (None, None), ("9.00", "9.00")])

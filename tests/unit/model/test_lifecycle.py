@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from core.model.documents import Document
+from core.model.documents import Document, Kind
 from core.model.lifecycle import FROZEN, STATES, is_final, may_become, remembered, thawed
 from tests.unit.model.test_documents import CREDIT, INVOICE, PAYMENT
 
@@ -29,9 +29,9 @@ from tests.unit.model.test_documents import CREDIT, INVOICE, PAYMENT
         ("credit_note", "issued", "void"),
     ],
 )
-def test_a_document_may_become(kind: str, before: str, after: str) -> None:
+def test_a_document_may_become(kind: Kind, before: str, after: str) -> None:
     """Also by several steps between two looks."""
-    assert may_become(kind, before, after)  # type: ignore[arg-type]
+    assert may_become(kind, before, after)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_a_document_may_become(kind: str, before: str, after: str) -> None:
         ("invoice", "unheard-of", "open"),
     ],
 )
-def test_a_document_may_never_become(kind: str, before: str, after: str) -> None:
+def test_a_document_may_never_become(kind: Kind, before: str, after: str) -> None:
     """A person is asked."""
-    assert not may_become(kind, before, after)  # type: ignore[arg-type]
+    assert not may_become(kind, before, after)
 
 
 def test_every_state_that_follows_another_is_a_state_itself() -> None:

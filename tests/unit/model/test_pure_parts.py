@@ -10,7 +10,7 @@ import pytest
 from core.model import holds
 from core.model.country import country_code, country_name
 from core.model.holds import candidates_of
-from core.model.policy import DEFAULT_RULES, METADATA_RULE, ConnectionPolicy, Policy, Rule
+from core.model.policy import DEFAULT_RULES, METADATA_RULE, ConnectionPolicy, Flow, Policy, Rule
 from core.model.projection import projection_of
 from core.model.remote import FieldSpec, Manifest, Mark, MetadataSpec, Patch, parse_mark
 from core.model.values import Value, blank, is_metadata, metadata_key, tidy
@@ -35,7 +35,8 @@ def test_a_connections_own_flow_comes_first() -> None:
     assert policy.rule("stripe", "email") == Rule("in", DEFAULT_RULES["email"].ranks, DEFAULT_RULES["email"].clear)
     assert policy.rule("hubspot", "email").flow == "both"
     assert policy.rule("stripe", "metadata.plan").flow == "off"
-    assert policy_of(**{"metadata": "off", "metadata.plan": "in"}).rule("stripe", "metadata.plan").flow == "in"
+    flows: dict[str, Flow] = {"metadata": "off", "metadata.plan": "in"}
+    assert policy_of(None, **flows).rule("stripe", "metadata.plan").flow == "in"
     assert policy_of(metadata="off").rule("stripe", "name").flow == "both"
 
 

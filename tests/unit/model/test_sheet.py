@@ -46,7 +46,7 @@ def test_every_text_survives_its_cell(text: str) -> None:
 @given(st.dictionaries(st.sampled_from(["name", "metadata.x", "phone", "parent"]), TEXTS.filter(bool)), st.lists(TEXTS))
 def test_a_row_changes_nothing_where_it_says_what_is_there(texts: dict[str, str], several: list[str]) -> None:
     """Also for what a provider once said and our own rules would refuse."""
-    fields = {**texts, "other_emails": several, "billing_address": {"line1": "=1", "city": "x, y"}}
+    fields: dict[str, Value] = {**texts, "other_emails": several, "billing_address": {"line1": "=1", "city": "x, y"}}
     cells = {name: sheet.defused(sheet.text_of(fields, name)) for name in (*sheet.COLUMNS[2:], "metadata.x")}
     assert sheet.changes(cells, fields) == {}
 

@@ -133,7 +133,7 @@ def test_dropped_doubled_and_late_webhooks_over_http(client: SandboxClient, rece
 def test_a_provider_that_delivers_one_after_the_other_is_not_slowed_down(make_toy: Make, receiver: Receiver) -> None:
     """QuickBooks holds each delivery back until the one before is answered: the next goes out at that moment."""
 
-    class OneAtATime(make_toy):  # type: ignore[misc]
+    class OneAtATime(make_toy):  # type: ignore[misc]  # a fixture, and a class
         def due_webhooks(self, now: float) -> list[Any]:
             return list(super().due_webhooks(now))[:1]
 

@@ -87,7 +87,7 @@ def test_every_third_call_is_over_the_limit_in_the_providers_words(toy: Toy) -> 
 def test_a_look_alike_without_words_of_its_own_gets_a_plain_429(make_toy: Make) -> None:
     """With Retry-After, as most APIs do."""
 
-    class Plain(make_toy):  # type: ignore[misc]
+    class Plain(make_toy):  # type: ignore[misc]  # a fixture, and a class
         too_many = None
 
     answer = faulty(Plain(), Fault(kind="too_many"))(create("a"))

@@ -18,8 +18,8 @@ LINKED: Mapping[str, Any] = {"Line": [{"Amount": Decimal(50), "LinkedTxn": [{"Tx
 
 def told(*, stripe: Mapping[str, Any] = {}, books: Mapping[str, Any] = {}, line: str = "50") -> list[str]:
     """What is wrong where one invoice stands at both systems, with these changes of it."""
-    kinds = {"payment": {"p": PAID}, "credit_note": {"c": NOTE}}
-    systems = {
+    kinds: dict[str, dict[str, Mapping[str, Any]]] = {"payment": {"p": PAID}, "credit_note": {"c": NOTE}}
+    systems: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {
         "stripe": {"invoice": {"1": {**OPEN, **stripe}}, **kinds},
         "quickbooks": {"invoice": {"1": {**OPEN, "paid": "50.00", "credited": "0.00", **books}}, **kinds},
     }

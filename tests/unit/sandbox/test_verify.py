@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from core.sandbox.cast import SYSTEMS
+from core.sandbox.cast import SYSTEMS, System
 from core.sandbox.seed import Person, Seed, demo_seed
 from core.sandbox.verify import differences
 
-World = dict[str, dict[str, dict[str, Any]]]
-Ids = Any
+World = dict[System, dict[str, dict[str, Any]]]
+Ids = dict[System, list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,13 @@ def seed() -> Seed:
 
 
 @pytest.fixture
-def ids(seed: Seed) -> dict[str, list[str]]:
+def ids(seed: Seed) -> Ids:
     """Ids as planting returns them."""
     return {system: [f"{system}-{number}" for number in range(len(seed.rows[system]))] for system in SYSTEMS}
 
 
 @pytest.fixture
-def world(seed: Seed, ids: dict[str, list[str]]) -> World:
+def world(seed: Seed, ids: Ids) -> World:
     """The systems after a perfect sync."""
     made: World = {
         system: {ids[system][number]: dict(row.changes) for number, row in enumerate(seed.rows[system])}
@@ -52,7 +52,7 @@ def somebody(seed: Seed, scene: str) -> Person:
     return next(person for person in seed.persons if person.scene == scene)
 
 
-def created(world: World, person: Person) -> tuple[str, str]:
+def created(world: World, person: Person) -> tuple[System, str]:
     """A system and the id under which a person was created there."""
     return next((system, f"new-{person.key}") for system in SYSTEMS if f"new-{person.key}" in world[system])
 
@@ -63,7 +63,7 @@ def test_a_perfect_sync_has_no_differences(seed: Seed, ids: Ids, world: World) -
 
 
 @pytest.mark.parametrize("system", ["hubspot", "quickbooks"])
-def test_a_parent_that_is_missing_or_another_is_named(seed: Seed, ids: Ids, world: World, system: str) -> None:
+def test_a_parent_that_is_missing_or_another_is_named(seed: Seed, ids: Ids, world: World, system: System) -> None:
     """Wherever it must show; and one that must not show is named as well."""
     child = next(one for one in seed.persons if system in one.parent_at and one.scene == "group_in_dispute")
     shown = world[system][ids[system][child.rows[system]]]
@@ -74,7 +74,7 @@ def test_a_parent_that_is_missing_or_another_is_named(seed: Seed, ids: Ids, worl
     assert len(differences(seed, ids, world)) == 2
 
 
-def created_at(person: Person, ids: Ids, system: str) -> str:
+def created_at(person: Person, ids: Ids, system: System) -> str:
     """A person's object in a system of which it has no row."""
     number = person.rows.get(system)
     return f"new-{person.key}" if number is None else str(ids[system][number])

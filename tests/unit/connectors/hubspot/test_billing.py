@@ -25,6 +25,7 @@ from core.errors import (
 )
 from core.model.remote import Wanted
 from core.ports import ConnectionConfig, HttpRequest, HttpResponse, Missing, Probe, Written
+from tests.unit.connectors.hubspot.conftest import World
 
 BOTH = "/crm/associations/2026-09/contacts/companies"
 BACK = "/crm/associations/2026-09/companies/contacts"
@@ -314,7 +315,7 @@ def test_a_contact_is_tied_by_the_number_that_the_account_tells(make_world: Call
     assert {one.id: one.digest for one in page.sightings}[first.sighting.id] == world.see(first.sighting.id).digest
 
 
-def test_an_update_of_a_tied_contact_keeps_what_it_belongs_to(billing: Any) -> None:
+def test_an_update_of_a_tied_contact_keeps_what_it_belongs_to(billing: World) -> None:
     """Whoever raced the write as well: the joined answer is still framed."""
     firm = pair(billing)[1]
     first, second = made(billing, firm)
@@ -328,6 +329,7 @@ def test_an_update_of_a_tied_contact_keeps_what_it_belongs_to(billing: Any) -> N
         return answer
 
     billing.exchange = raced
+    assert isinstance(done, Written)
     done = billing.update(done.sighting, {"phone": "3"})
     assert (billing.remote(done).fields["phone"], billing.remote(done).part_of) == ("3", (f"company:{firm}",))
 
@@ -372,7 +374,7 @@ def test_a_tie_to_a_company_that_is_not_there_is_gone_and_spares_the_others(bill
     assert billing.remote(good).part_of == (f"company:{firm}",)
 
 
-def test_a_tie_that_cannot_be_read_back_is_unclear(billing: Any) -> None:
+def test_a_tie_that_cannot_be_read_back_is_unclear(billing: World) -> None:
     """And so is one whose contact has vanished since."""
     firm = pair(billing)[1]
     first = made(billing, firm)[0]

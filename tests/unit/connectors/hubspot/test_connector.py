@@ -38,6 +38,7 @@ from core.ports import (
     Sighting,
     Written,
 )
+from tests.unit.connectors.hubspot.conftest import World
 
 JSON = {"content-type": "application/json"}
 
@@ -140,7 +141,7 @@ def test_a_marker_that_is_not_unique_is_refused_with_the_cure(make_world: Any) -
 def test_settings_that_nobody_knows_are_refused() -> None:
     """With the key, so that the cure is one edit."""
     with pytest.raises(ConfigError, match=r"crm\.distribution"):
-        HubSpotConnector(ConnectionConfig("crm", "hubspot", {"distribution": "platinum"}), None, None)  # type: ignore[arg-type]
+        HubSpotConnector(ConnectionConfig("crm", "hubspot", {"distribution": "platinum"}), None, None)  # type: ignore[arg-type]  # neither is looked at before
 
 
 def test_the_limits_are_those_of_the_access_token(make_world: Any) -> None:
@@ -654,7 +655,7 @@ def test_a_value_raced_by_a_person_is_recovered_from_history(world: Any) -> None
     assert done.sighting == world.see(remote_id)
 
 
-def test_the_writes_own_answer_stands_even_if_somebody_writes_right_after(world: Any) -> None:
+def test_the_writes_own_answer_stands_even_if_somebody_writes_right_after(world: World) -> None:
     """The base is what this write did; the later edit is an edit, and is found as one."""
     remote_id = world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"})
     seen = world.see(remote_id)
@@ -673,7 +674,7 @@ def test_the_writes_own_answer_stands_even_if_somebody_writes_right_after(world:
     assert world.hubspot.neutral("customer")[remote_id]["phone"] == "3"
 
 
-def test_half_a_name_is_never_joined_with_the_other_half_of_an_edit(world: Any) -> None:
+def test_half_a_name_is_never_joined_with_the_other_half_of_an_edit(world: World) -> None:
     """A name is two properties: an answer that has one of them would be read as a name that nobody wrote."""
     remote_id = world.hubspot.edit("customer", None, {"name": "Bo King"})
     seen = world.see(remote_id)
@@ -764,7 +765,7 @@ def test_creates_and_updates_of_both_types_go_in_one_call_of_write(world: Any) -
     assert (receipts[1].sighting.id, receipts[4].sighting.id) == (ids[1], ids[0])
 
 
-def test_a_batch_refused_whole_is_halved_until_the_culprit_is_alone(world: Any) -> None:
+def test_a_batch_refused_whole_is_halved_until_the_culprit_is_alone(world: World) -> None:
     """HubSpot may refuse a whole batch for one input: the ninety-nine others must not wait for a person."""
     ids = [world.hubspot.edit("customer", None, {"name": f"A{number}"}) for number in range(8)]
 
@@ -876,7 +877,7 @@ def test_a_create_without_a_marker_is_refused(world: Any) -> None:
     assert not writes_of(world)
 
 
-def test_answers_without_trace_ids_are_matched_by_what_they_carry(world: Any) -> None:
+def test_answers_without_trace_ids_are_matched_by_what_they_carry(world: World) -> None:
     """A create by its marker, an update by its id."""
     seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada"}))
 
@@ -1009,7 +1010,7 @@ def test_an_object_that_is_gone_has_no_past(world: Any) -> None:
     assert world.run(world.connector.recall("customer", [world.past])) == {seen.id: Recalled(Missing(seen.id))}
 
 
-def test_objects_are_read_even_if_their_history_is_refused(world: Any) -> None:
+def test_objects_are_read_even_if_their_history_is_refused(world: World) -> None:
     """Whatever HubSpot has against it, they must not stay unread."""
     seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"}))
     world.update(seen, {"phone": "2"})
@@ -1020,7 +1021,9 @@ def test_objects_are_read_even_if_their_history_is_refused(world: Any) -> None:
         return world.hubspot.respond(request)
 
     world.exchange = refused
+    assert world.past is not None
     told = world.run(world.connector.recall("customer", [world.past]))[seen.id]
+    assert isinstance(told.now, Sighting)
     assert (world.remote(told.now).fields["phone"], told.overwritten) == ("2", {})
 
 
@@ -1103,7 +1106,7 @@ def test_what_one_account_has_used_up_slows_no_other_account_down(make_world: An
     assert other.clock.slept == slept
 
 
-def test_a_smaller_window_than_configured_is_learned_before_it_is_passed(make_world: Any) -> None:
+def test_a_smaller_window_than_configured_is_learned_before_it_is_passed(make_world: Callable[..., World]) -> None:
     """A free account's token, configured as a Pro one: HubSpot says so with its first answer."""
     world = make_world(HubSpotSettings(enforce_limits=True, burst=100))
     statuses: list[int] = []

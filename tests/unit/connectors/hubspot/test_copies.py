@@ -24,6 +24,7 @@ from core.model.money import exponent
 from core.model.paper import Step, WantedDocument
 from core.ports import HttpRequest, HttpResponse, Missing, Probe, Receipt, Sighting, Write, Written
 from tests.support import documents
+from tests.unit.connectors.hubspot.conftest import World
 
 MARK = "instance.mapping.1"
 
@@ -90,6 +91,7 @@ class Copyist:
             body=json.loads(json.dumps(step.body)),
             is_repeat=is_repeat,
         )
+        receipt: Receipt
         (receipt,) = self.world.run(self.world.connector.write([write]))
         self.receipts.append(receipt)
         if isinstance(receipt, Written):
@@ -107,9 +109,15 @@ class Copyist:
         """What is to be done next."""
         return self.documents.step(WantedDocument(document=wanted, mark=self.mark), self.look())
 
+    def next_step(self, wanted: Invoice) -> Step:
+        """As `step`, where something is to be done."""
+        step = self.step(wanted)
+        assert step is not None
+        return step
+
     def bring(self, wanted: Invoice, most: int = 12) -> list[str]:
         """To its end; returns the actions."""
-        taken = []
+        taken: list[str] = []
         for _ in range(most):
             step = self.step(wanted)
             if step is None:
@@ -191,7 +199,7 @@ def test_a_copy_is_made_whole_and_then_left_alone(world: Any, copyist: Copyist, 
 
 def test_a_copy_of_many_lines_is_a_draft_until_all_are_there(copyist: Copyist, contact: str) -> None:
     """Nobody takes a part of it for the whole."""
-    copyist.send(copyist.step(long(contact)))
+    copyist.send(copyist.next_step(long(contact)))
     assert (copyist.seen["status"], len(copyist.seen["lines"])) == ("draft", 100)
     assert copyist.read().customer == contact
 
@@ -205,7 +213,7 @@ def test_a_copy_of_many_lines_is_a_draft_until_all_are_there(copyist: Copyist, c
 class Cut:
     """Breaks the connection at one call of a test's choice, before or after HubSpot acted."""
 
-    def __init__(self, world: Any, number: int, *, executed: bool) -> None:
+    def __init__(self, world: World, number: int, *, executed: bool) -> None:
         self.world, self.left, self.executed = world, number, executed
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -283,8 +291,8 @@ def test_a_connection_that_breaks_at_any_call_doubles_nothing(
 def test_lines_that_are_there_in_part_are_completed(world: Any, copyist: Copyist, contact: str) -> None:
     """250 lines go in three steps, and a step of which some lines are made, and not tied, makes none of them again."""
     wanted = invoice(contact, *(line(number) for number in range(250)))
-    copyist.send(copyist.step(wanted))
-    second = copyist.step(wanted)
+    copyist.send(copyist.next_step(wanted))
+    second = copyist.next_step(wanted)
     some = [
         {"id": one["accord_ref"], "idProperty": "accord_ref", "properties": one} for one in second.body["lines"][:40]
     ]
@@ -299,7 +307,7 @@ def test_lines_that_are_there_in_part_are_completed(world: Any, copyist: Copyist
 
 def test_a_late_create_undoes_nothing(copyist: Copyist, contact: str) -> None:
     """The first request lands when the copy is long finished: it says nothing of a status or an amount."""
-    first = copyist.step(invoice(contact))
+    first = copyist.next_step(invoice(contact))
     copyist.bring(invoice(contact))
     before = copyist.seen
 
@@ -418,7 +426,7 @@ def test_a_former_customer_that_cannot_be_taken_off_is_unclear_and_tried_again(
     firm = world.hubspot.edit("customer", None, {"name": "Firm", "customer_type": "company"})
     on(world, "/labels/archive", saying(500, {}), times=1)
 
-    assert isinstance(copyist.send(copyist.step(invoice(firm))), AmbiguousError)
+    assert isinstance(copyist.send(copyist.next_step(invoice(firm))), AmbiguousError)
 
     assert copyist.bring(invoice(firm)) == ["tie", "update"]
     there = world.hubspot.objects("invoice")[copyist.remote_id]
@@ -440,7 +448,7 @@ def test_a_customer_that_is_gone_is_refused(world: Any, copyist: Copyist, contac
     """And nobody has an invoice of nobody's."""
     world.hubspot.delete("customer", contact)
 
-    assert isinstance(copyist.send(copyist.step(invoice(contact))), GoneError)
+    assert isinstance(copyist.send(copyist.next_step(invoice(contact))), GoneError)
     assert invoices_of(world) == []
 
 
@@ -568,7 +576,7 @@ def test_a_line_that_a_person_took_off_is_held_not_made_again(world: Any, copyis
 def test_a_line_that_a_person_put_on_is_held(world: Any, copyist: Copyist, contact: str) -> None:
     """In a draft as well."""
     wanted = long(contact)
-    copyist.send(copyist.step(wanted))
+    copyist.send(copyist.next_step(wanted))
     extra = world.hubspot.edit("line_item", None, {"invoice": copyist.remote_id, "description": "Tip", "amount": "5"})
 
     with pytest.raises(RejectedError, match="is none of the document's"):
@@ -589,7 +597,7 @@ def test_a_voided_copy_is_held(world: Any, copyist: Copyist, contact: str) -> No
 
 def test_another_currency_is_held(world: Any, copyist: Copyist, contact: str) -> None:
     """While it is a draft, HubSpot lets people change it."""
-    copyist.send(copyist.step(long(contact)))
+    copyist.send(copyist.next_step(long(contact)))
     world.hubspot.edit("invoice", copyist.remote_id, {"currency": "USD"})
 
     with pytest.raises(RejectedError, match="currency: is USD at HubSpot, not EUR"):
@@ -826,7 +834,7 @@ def test_one_refused_copy_stops_no_other(world: Any, copyist: Copyist, contact: 
 def test_a_refused_line_is_named(world: Any, copyist: Copyist, contact: str) -> None:
     """By its place in the document; what was made of the others is taken up later."""
     wanted = invoice(contact)
-    step = copyist.step(wanted)
+    step = copyist.next_step(wanted)
     step.body["lines"][1]["price"] = "-1"
 
     receipt = copyist.send(step)
@@ -843,7 +851,7 @@ def test_a_refusal_that_names_no_property_names_the_line(world: Any, copyist: Co
     refusal = {"status": "error", "category": "VALIDATION_ERROR", "message": "no"}
     on(world, "line_items/batch/upsert", saying(400, refusal))
 
-    receipt = copyist.send(copyist.step(invoice(contact)))
+    receipt = copyist.send(copyist.next_step(invoice(contact)))
 
     assert isinstance(receipt, RejectedError)
     assert receipt.field == f"lines.0.{MARK}:il_1"
@@ -852,7 +860,7 @@ def test_a_refusal_that_names_no_property_names_the_line(world: Any, copyist: Co
 def test_lines_of_which_some_were_made_are_unclear(world: Any, copyist: Copyist, contact: str) -> None:
     """Not "nothing was changed"."""
     wanted = invoice(contact)
-    step = copyist.step(wanted)
+    step = copyist.next_step(wanted)
 
     def half(request: HttpRequest) -> HttpResponse:
         answer = json.loads(world.hubspot.respond(request).body)
@@ -878,10 +886,10 @@ def test_a_locked_type_is_waited_for(world: Any, copyist: Copyist, contact: str,
     """423: nothing was made, or the lines were made and not tied yet."""
     wanted = long(contact)
     if "line_items" in path:
-        copyist.send(copyist.step(wanted))
+        copyist.send(copyist.next_step(wanted))
     on(world, path, saying(423, {"status": "error", "category": "LOCKED", "message": "locked"}), times=1)
 
-    receipt = copyist.send(copyist.step(wanted))
+    receipt = copyist.send(copyist.next_step(wanted))
 
     assert type(receipt) is (AmbiguousError if "invoices/line_items" in path else Retry)
     assert copyist.bring(wanted)[-2:] == ["add_lines", "update"]
@@ -890,7 +898,7 @@ def test_a_locked_type_is_waited_for(world: Any, copyist: Copyist, contact: str,
 def test_a_line_item_of_another_invoice_is_not_taken(world: Any, copyist: Copyist, contact: str) -> None:
     """HubSpot refuses to give it to a second one."""
     wanted = invoice(contact)
-    step = copyist.step(wanted)
+    step = copyist.next_step(wanted)
     theirs = world.hubspot.edit("invoice", None, {"currency": "EUR", "customer": contact})
     ref = step.body["lines"][0]["accord_ref"]
     line_item = {"invoice": theirs, "description": "x", "amount": "1", "extra": {"accord_ref": ref}}
@@ -909,7 +917,7 @@ def test_a_create_whose_look_fails_is_not_sent(
     world: Any, copyist: Copyist, contact: str, status: int, error: type[Exception]
 ) -> None:
     """Flexprice swallows the error and makes another one; a failed look-up is not "not there"."""
-    step = copyist.step(invoice(contact))
+    step = copyist.next_step(invoice(contact))
     on(world, "invoices/batch/read", saying(status, {"status": "error", "message": "no", "policyName": "DAILY"}))
 
     assert type(copyist.send(step, is_repeat=True)) is error
@@ -920,7 +928,7 @@ def test_what_was_written_and_cannot_be_read_back_is_unclear(world: Any, copyist
     """Lago calls a lost answer a success."""
     start = invoice(contact)
     copyist.bring(start)
-    step = copyist.step(msgspec.structs.replace(start, status="paid", paid=start.total, due=Decimal(0)))
+    step = copyist.next_step(msgspec.structs.replace(start, status="paid", paid=start.total, due=Decimal(0)))
     on(world, "invoices/batch/read", saying(400, {"status": "error", "message": "no"}))
     assert isinstance(copyist.send(step), AmbiguousError)
     missing = {"category": "OBJECT_NOT_FOUND", "context": {"ids": ["5301"]}}
@@ -934,7 +942,7 @@ def test_a_failed_tie_is_an_error(world: Any, copyist: Copyist, contact: str) ->
     copyist.bring(invoice(contact))
     other = world.hubspot.edit("customer", None, {"name": "Grace"})
     world.hubspot.edit("invoice", copyist.remote_id, {"customer": other})
-    step = copyist.step(invoice(contact))
+    step = copyist.next_step(invoice(contact))
     on(world, "invoices/contacts/batch/create", saying(500, b"oops"))
 
     assert isinstance(copyist.send(step), AmbiguousError)
@@ -973,8 +981,8 @@ def test_invoices_that_are_read_together_have_each_its_own_lines_and_customer(
 
     found = world.run(world.connector.read("invoice", [copyist.remote_id, theirs]))
 
-    told = {name: copyist.documents.read("invoice", one.raw).document for name, one in found.items()}
-    assert [(len(one.lines), one.customer) for one in told.values()] == [(2, contact), (1, other)]
+    told = [copyist.documents.read("invoice", one.raw).document for one in found.values()]
+    assert [(len(one.lines), one.customer) for one in told if isinstance(one, Invoice)] == [(2, contact), (1, other)]
 
 
 def test_ids_of_other_things_are_refused(world: Any) -> None:
@@ -996,7 +1004,7 @@ def test_line_items_that_are_left_out_make_a_bad_reply(world: Any, copyist: Copy
 @pytest.mark.parametrize("ends", ["invoices/contacts", "invoices/line_items", "companies/companies"])
 def test_ties_that_are_told_with_404_could_not_be_read(world: Any, copyist: Copyist, contact: str, ends: str) -> None:
     """They counted as none: an invoice without lines, or owner; a company whose parent somebody had taken off."""
-    copyist.send(copyist.step(invoice(contact)))
+    copyist.send(copyist.next_step(invoice(contact)))
     firm = world.hubspot.edit("customer", None, {"name": "Acme", "customer_type": "company"})
     on(world, f"{ends}/batch/read", saying(404, {"status": "error", "category": "OBJECT_NOT_FOUND"}))
     ids = {"customer": [firm], "invoice": [copyist.remote_id]}

@@ -128,7 +128,7 @@ def test_copies_whose_contact_is_gone_are_made_without_in_one_call_more(world: A
 def test_a_copy_that_is_refused_whole_for_its_contact_is_made_without(world: Any, company: str) -> None:
     """HubSpot may call it a validation error of the whole batch: which tie it was, it does not say."""
     copyist = WithContact(world, person(world, "Ada"))
-    step = copyist.step(invoice(company))
+    step = copyist.next_step(invoice(company))
     on(world, "invoices/batch/create", saying(400, {"category": "VALIDATION_ERROR", "message": "no"}), times=1)
 
     assert isinstance(copyist.send(step), Written)
@@ -141,7 +141,7 @@ def test_a_copy_whose_company_is_gone_is_made_for_nobody(world: Any, company: st
     copyist = WithContact(world, person(world, "Ada"))
     world.hubspot.delete("customer", company)
 
-    assert isinstance(copyist.send(copyist.step(invoice(company))), GoneError)
+    assert isinstance(copyist.send(copyist.next_step(invoice(company))), GoneError)
 
     assert invoices_of(world) == []
 
@@ -281,7 +281,7 @@ def test_what_was_done_in_part_is_unclear_and_what_was_not_is_refused(
     copyist = WithContact(world, old)
     copyist.bring(invoice(company))
     copyist.contact = new
-    step = copyist.step(invoice(company))
+    step = copyist.next_step(invoice(company))
     on(world, path, saying(400, {"category": "VALIDATION_ERROR", "message": "no"}), times=1)
 
     receipt = copyist.send(step)

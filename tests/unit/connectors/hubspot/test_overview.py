@@ -42,10 +42,10 @@ def test_properties_are_made_and_asked_for_only_where_policy_shows_the_overview(
         "accord_other_currencies": "string",
     }
     for object_type in ("contact", "company"):
-        made = {one.name: one.type for one in SHOWING.definitions(object_type)}  # type: ignore[arg-type]
+        made = {one.name: one.type for one in SHOWING.definitions(object_type)}
         assert ours.items() <= made.items()
-        assert ours.keys() <= {*SHOWING.properties(object_type)}  # type: ignore[arg-type]
-        silent = {*SILENT.properties(object_type), *(one.name for one in SILENT.definitions(object_type))}  # type: ignore[arg-type]
+        assert ours.keys() <= {*SHOWING.properties(object_type)}
+        silent = {*SILENT.properties(object_type), *(one.name for one in SILENT.definitions(object_type))}
         assert not ours.keys() & silent
     assert not [name for name in SILENT.read(raw(accord_overdue="1")).fields if name in FIGURES]
     assert SILENT.refusal("overview.overdue", "1") is not None

@@ -324,7 +324,7 @@ def test_the_same_id_in_two_accounts_is_two_objects() -> None:
 
 def test_what_does_not_concern_us_gives_no_notice() -> None:
     """Deals, unknown verbs, ids that are none: the others of the batch still count."""
-    odd = [
+    odd: list[dict[str, Any]] = [
         {"subscriptionType": "deal.creation", "objectId": 1},
         {"subscriptionType": "contact.exploded", "objectId": 1},
         {"subscriptionType": "contact.creation", "objectId": "1;drop"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from connectors.quickbooks.sandbox import QuickBooksLookAlike, QuickBooksSetting
 from core.model.documents import Document, kind_of
 from core.model.paper import WantedDocument
 from core.model.remote import Wanted
+from core.model.values import Value
 from core.ports import ConnectionConfig, DocumentTranslator, HttpRequest, HttpResponse, Shell, Write, Written
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class MemoryVault:
 class World:
     """Everything a test needs; `after` may replace the answer to a request or lose it, `before` the request."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, **settings: Any) -> None:
         """Start afresh."""
         self.clock = ManualClock()
         self.company = QuickBooksLookAlike(
@@ -104,12 +105,12 @@ class World:
         """Customers that people made."""
         return [self.company.edit("customer", None, {"name": f"Customer {i}", **fields}) for i in range(count)]
 
-    def create(self, key: str, **fields: object) -> Write:
+    def create(self, key: str, **fields: Value) -> Write:
         """A create as the engine would freeze it."""
         body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), None).body
         return Write(key=key, action="create", kind="customer", remote_id=None, body=body)
 
-    def update(self, key: str, remote_id: str, raw: bytes, **fields: object) -> Write:
+    def update(self, key: str, remote_id: str, raw: bytes, **fields: Value) -> Write:
         """A sparse update as the engine would freeze it."""
         body = PROVIDER.translator(self.config).patch(Wanted(fields=fields), raw).body
         return Write(key=key, action="update", kind="customer", remote_id=remote_id, body=body)
@@ -168,6 +169,11 @@ MakeWorld = Callable[..., World]
 def anyio_backend() -> str:
     """The daemon runs on asyncio."""
     return "asyncio"
+
+
+def always(answer: HttpResponse) -> Callable[[HttpRequest], HttpResponse]:
+    """Whatever is asked."""
+    return lambda _: answer
 
 
 @pytest.fixture

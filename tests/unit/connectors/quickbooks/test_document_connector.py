@@ -23,7 +23,7 @@ from core.errors import (
     StaleError,
     TakenError,
 )
-from core.model.documents import Application, CreditNote, Invoice, Line, Payment
+from core.model.documents import Application, CreditNote, Invoice, Line, Payment, kind_of
 from core.model.paper import WantedDocument
 from core.ports import HttpRequest, HttpResponse, Missing, Notice, Page, Probe, Shell, Sighting, Write, Written
 from tests.unit.connectors.quickbooks.conftest import MARK, MakeWorld, World
@@ -65,7 +65,9 @@ def credit(amount: str = "4.00", **changes: Any) -> CreditNote:
 def payment(amount: str = "10.00", **parts: str) -> Payment:
     """A payment of some invoices."""
     applied = tuple(Application(invoice=one[1:], amount=Decimal(part)) for one, part in parts.items())
-    body = {"id": "", "customer": "1", "currency": "USD", "status": "succeeded", "received_on": DAY}
+    body: dict[str, Any] = {
+        "id": "", "customer": "1", "currency": "USD", "status": "succeeded", "received_on": DAY,
+    }  # fmt: skip
     return Payment(**{**body, "amount": Decimal(amount), "applications": applied})
 
 
@@ -73,14 +75,21 @@ def create(world: World, document: Any, *, key: str = "k", mark: str = MARK) -> 
     """A create as the engine would freeze it."""
     step = world.documents.step(WantedDocument(document=document, mark=mark), None)
     assert step is not None
-    kind = {Invoice: "invoice", Payment: "payment", CreditNote: "credit_note"}[type(document)]
-    return Write(key=key, action=step.action, kind=kind, remote_id=None, body=step.body)
+    return Write(key=key, action=step.action, kind=kind_of(document), remote_id=None, body=step.body)
 
 
 async def sent(world: World, write: Write) -> Any:
     """The receipt of one write."""
     (receipt,) = await world.connector().write([write])
     return receipt
+
+
+def credit_in(world: World, seen: Sighting | Missing) -> CreditNote:
+    """The credit note that was read."""
+    assert isinstance(seen, Sighting)
+    found = world.documents.read("credit_note", seen.raw).document
+    assert isinstance(found, CreditNote)
+    return found
 
 
 async def read_one(world: World, kind: str, remote_id: str) -> Any:
@@ -214,7 +223,9 @@ async def test_a_credit_that_somebody_used_in_a_payment_is_not_taken_out_of_it(b
         for amount, one, entity in (("10.00", "1", "Invoice"), ("4.00", memo, "CreditMemo"))
     ]
     books.company.edit("payment", "3", {"extra": {"Line": lines}})
-    raw = (await books.connector().read("payment", ["3"]))["3"].raw  # type: ignore[union-attr]
+    seen = (await books.connector().read("payment", ["3"]))["3"]
+    assert isinstance(seen, Sighting)
+    raw = seen.raw
 
     await books.bring(payment("12.00", i1="6.00"), raw)
     with pytest.raises(RejectedError) as refused:
@@ -437,7 +448,7 @@ async def test_a_credit_that_quickbooks_applied_by_itself_is_held(make_world: Ma
     other = by_person(books)
     made = await sent(books, create(books, credit()))
 
-    assert books.documents.read("credit_note", made.sighting.raw).document.invoice == other
+    assert credit_in(books, made.sighting).invoice == other
     with pytest.raises(RejectedError) as caught:
         books.documents.step(WantedDocument(document=credit(), mark=MARK), made.sighting.raw)
     assert caught.value.field == "applied"
@@ -612,12 +623,13 @@ async def test_a_copy_is_found_by_its_mark_though_our_clock_is_off(books: World,
             await books.clock.sleep(seconds)
 
     sent_at = books.clock.time
-    document = {"invoice": invoice(number=""), "payment": payment("10.00"), "credit_note": credit(number="")}[kind]
-    await books.bring(document)
+    some = (invoice(number=""), payment("10.00"), credit(number=""))
+    await books.bring(next(one for one in some if kind_of(one) == kind))
     books.clock.time += 5 * 3600
     connector = PROVIDER.build(books.config, books.vault, Shell(Skewed(), books.shell.hop, books.shell.exchange))
     for created_after in (sent_at + ours, sent_at):
         (found,) = await connector.find(kind, Probe(mark=MARK, created_after=created_after))
+        assert isinstance(found, Sighting)
         assert books.documents.read(kind, found.raw).mark == MARK
 
 
@@ -630,9 +642,12 @@ async def test_an_invoice_and_a_customer_of_one_id_are_two(books: World) -> None
     connector = books.connector()
     found = {kind: (await connector.read(kind, ["1"]))["1"] for kind in ("customer", *KINDS)}
 
-    assert b'"DisplayName"' in found["customer"].raw
-    assert b'"DocNumber"' not in found["customer"].raw
-    assert b'"TotalAmt"' in found["invoice"].raw
+    customer, bill = found["customer"], found["invoice"]
+    assert isinstance(customer, Sighting)
+    assert b'"DisplayName"' in customer.raw
+    assert b'"DocNumber"' not in customer.raw
+    assert isinstance(bill, Sighting)
+    assert b'"TotalAmt"' in bill.raw
     assert found["payment"] == found["credit_note"] == Missing("1")
 
 
@@ -682,8 +697,7 @@ async def test_credits_of_the_hour_that_comes_twice_are_read_with_their_invoices
     second = by_person(books, "credit_note", invoice=by_person(books), applied="3.00")
 
     found = await books.connector().read("credit_note", [first, second])
-    told = {name: books.documents.read("credit_note", one.raw).document for name, one in found.items()}  # type: ignore[union-attr]
-    assert {name: str(one.applied) for name, one in told.items()} == {first: "4.00", second: "3.00"}  # type: ignore[union-attr]
+    assert {name: str(credit_in(books, one).applied) for name, one in found.items()} == {first: "4.00", second: "3.00"}
 
 
 async def test_a_credit_that_tells_no_time_is_read_with_its_invoice(books: World) -> None:
@@ -699,7 +713,7 @@ async def test_a_credit_that_is_used_in_a_payment_of_the_customer_above_is_read_
     books: World, top: str
 ) -> None:
     """Payments of a parent settle what its sub-customers owe, credits of theirs included (PROVIDERS §5)."""
-    above = "1"
+    above = branch = "1"
     for name in ("Region", "Branch") if top == "grandparent" else ("Branch",):
         above = branch = books.company.edit("customer", None, {"name": name, "currency": "USD", "parent": above})
     owed = by_person(books, customer=branch)
@@ -779,7 +793,9 @@ async def test_an_odd_customer_or_amount_of_an_applied_credit_holds_the_memo_alo
     assert [one for one in books.paths("Id%20in") if "Customer" in one]
 
     books.requests.clear()
-    books.company.objects("credit_note")[note]["RemainingCredit"] = Decimal(10) ** 20  # type: ignore[index]
+    row = books.company.objects("credit_note")[note]
+    assert isinstance(row, dict)
+    row["RemainingCredit"] = Decimal(10) ** 20
     found = (await connector.read("credit_note", [note]))[note]
     assert isinstance(found, Sighting)
     assert [one for one in books.paths("Id%20in") if "from%20Customer" in one] == []
@@ -1047,7 +1063,9 @@ async def test_webhooks_of_documents_are_understood(make_world: MakeWorld) -> No
     """What QuickBooks sends for a person's edits, deletes and voids."""
     books = ready(make_world(webhook_url="https://accord.example/w"))
     while books.company.due_webhooks(books.clock.time):
-        books.company.webhook_answered(books.company._hooks._flight.id, 200, books.clock.time)
+        flight = books.company._hooks._flight
+        assert flight is not None
+        books.company.webhook_answered(flight.id, 200, books.clock.time)
     owed = by_person(books)
     paid = by_person(books, "payment", amount="2.00", applications=[{"invoice": owed, "amount": "2.00"}])
     note = by_person(books, "credit_note")

@@ -20,13 +20,14 @@ from tests.support.documents import CURRENCIES, credit_notes, invoices, lines, p
 from tests.unit.connectors.quickbooks.conftest import MARK, World
 
 T = TypeVar("T")
-EDITIONS = {
+S = TypeVar("S", bound=msgspec.Struct)
+EDITIONS: dict[str, dict[str, Any]] = {
     "us": {"country": "US"},
     "us that computes": {"country": "US", "takes_told_tax": False},
     "vat": {"country": "DE"},
     "vat that takes what it is told": {"country": "DE", "takes_told_tax": True},
 }
-POLICY = {
+POLICY: dict[str, dict[str, str]] = {
     "us": {},
     "us that computes": {"tax_override": "no", "tax_codes": "8.25:TAX, 0:NON"},
     "vat": {"tax_codes": "19:5, 7:7, 0:2"},
@@ -47,7 +48,7 @@ def company(edition: str, currency: str) -> World:
     return world
 
 
-def here(document: T, **changes: object) -> T:
+def here(document: S, **changes: object) -> S:
     """The same document in the company's terms."""
     return msgspec.structs.replace(document, customer="1", **changes)
 
@@ -68,7 +69,8 @@ def taxed(draw: st.DrawFn) -> Invoice:
     nets = [one.amount - one.discount for one in some]
     unit = from_minor(1, exponent(currency))
     taxes = [(net * rate / 100).quantize(unit) for net in nets]
-    if some and draw(st.booleans()):
+    is_divided = bool(some) and draw(st.booleans())
+    if is_divided:
         whole = to_minor((sum(nets, Decimal(0)) * rate / 100).quantize(unit), exponent(currency))
         taxes = [from_minor(one, exponent(currency)) for one in allocated(whole, nets)]
     found = tuple(msgspec.structs.replace(one, tax=tax) for one, tax in zip(some, taxes, strict=True))

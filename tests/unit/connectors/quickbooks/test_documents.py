@@ -40,10 +40,11 @@ def money(text: str) -> Decimal:
 
 def line(amount: str = "10.00", **changes: Any) -> Line:
     """A line; amounts as texts."""
-    decimals = {
+    decimals: dict[str, Decimal] = {
         name: Decimal(changes.pop(name)) for name in ("discount", "tax", "quantity", "unit_amount") if name in changes
     }
-    return Line(**{"id": "l1", "description": "Seats", "amount": Decimal(amount), **decimals, **changes})
+    told: dict[str, Any] = {"id": "l1", "description": "Seats", "amount": Decimal(amount), **decimals, **changes}
+    return Line(**told)
 
 
 def invoice(*lines: Line, **changes: Any) -> Invoice:
@@ -125,7 +126,7 @@ def memo(**changes: Any) -> dict[str, Any]:
 
 def received(**changes: Any) -> dict[str, Any]:
     """A payment of QuickBooks."""
-    cleared = {"DocNumber": None, "DueDate": None, "Balance": None, "Line": []}
+    cleared: dict[str, Any] = {"DocNumber": None, "DueDate": None, "Balance": None, "Line": []}
     return form(**{**cleared, **changes})
 
 

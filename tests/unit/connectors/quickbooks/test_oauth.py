@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from connectors.quickbooks.client import authorize_url, exchange_code
 from core.errors import ReauthorizeError, RetryError, StorageError
-from core.ports import HttpRequest, HttpResponse
-from tests.unit.connectors.quickbooks.conftest import MakeWorld, World
+from core.ports import HttpRequest, HttpResponse, Written
+from tests.unit.connectors.quickbooks.conftest import MakeWorld, MemoryVault, World, always
 
 pytestmark = pytest.mark.anyio
 
@@ -130,9 +131,10 @@ async def test_a_write_that_met_an_expired_token_is_done_once(world: World) -> N
     await connector.identify()
     world.company.tokens.expire_access()
 
-    receipts = await connector.write([world.create("k", name="Acme")])
+    (receipt,) = await connector.write([world.create("k", name="Acme")])
 
-    assert receipts[0].sighting.id == "1"
+    assert isinstance(receipt, Written)
+    assert receipt.sighting.id == "1"
     assert len(world.company.objects("customer")) == 1
 
 
@@ -155,16 +157,16 @@ async def test_tokens_are_stored_before_they_are_used(world: World) -> None:
 
 async def test_a_caller_that_gives_up_does_not_lose_the_rotated_token(world: World) -> None:
     """The refresh had been answered, its caller was cancelled, the old token was dead."""
-    connector = world.connector()
     saving = asyncio.Event()
-    save = world.vault.save
 
-    async def slow_save(values: dict[str, str]) -> None:
-        saving.set()
-        await asyncio.sleep(0)
-        await save(values)
+    class SlowVault(MemoryVault):
+        async def save(self, values: Mapping[str, str]) -> None:
+            saving.set()
+            await asyncio.sleep(0)
+            await super().save(values)
 
-    world.vault.save = slow_save
+    world.vault = SlowVault(world.vault.values)
+    connector = world.connector()
     task = asyncio.ensure_future(connector.identify())
     await saving.wait()
     task.cancel()
@@ -332,7 +334,7 @@ async def test_no_token_shows_in_an_error(world: World) -> None:
     secrets = [world.vault.values[name] for name in ("access_token", "refresh_token", "client_secret")]
     shown = []
     for status, body in ((500, b""), (403, b""), (400, json.dumps({"Fault": {"Error": []}}).encode())):
-        world.before = lambda _, status=status, body=body: HttpResponse(status, {}, body)
+        world.before = always(HttpResponse(status, {}, body))
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is
             await connector.identify()
         shown.append(str(caught.value))

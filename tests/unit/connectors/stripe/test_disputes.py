@@ -26,7 +26,8 @@ def disputed(world: Any, **says: str) -> str:
 
 def read(world: Any, payment: str) -> Payment:
     raw = world.run(world.connector.read("payment", [payment]))[payment].raw
-    found = PROVIDER.documents(world.config).read("payment", raw).document  # type: ignore[misc]
+    assert PROVIDER.documents is not None
+    found = PROVIDER.documents(world.config).read("payment", raw).document
     assert isinstance(found, Payment)
     return found
 

@@ -93,7 +93,7 @@ def test_a_document_that_cannot_be_taken_does_not_stop_the_others(world: Any) ->
     """One bad record in a page is named, and the rest flows."""
     good, odd, gone = billed(world), billed(world), billed(world, status="draft", lines=[{"amount": "1.00"}] * 11)
 
-    def tamper(request: Any, respond: Any) -> HttpResponse:
+    def tamper(request: Any, respond: Callable[[], HttpResponse]) -> HttpResponse:
         if request.url.endswith("/lines?limit=100") and gone in world.stripe.objects("invoice"):
             world.stripe.delete("invoice", gone)
         response = respond()

@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.stripe.connector import PROVIDER
+from connectors.stripe.translate.documents import StripeDocuments
 from connectors.stripe.translate.money import amount_in, minor_out, places
 from core.errors import InvalidInputError, RejectedError, ReplyError
 from core.model.documents import Application, CreditNote, Invoice, Payment, breaches
 from core.ports import ConnectionConfig
 
-DOCUMENTS = PROVIDER.documents(ConnectionConfig("s", "stripe"))  # type: ignore[misc]
+assert PROVIDER.documents is not None
+DOCUMENTS = PROVIDER.documents(ConnectionConfig("s", "stripe"))
 
 
 def line(**says: Any) -> dict[str, Any]:
@@ -94,10 +96,14 @@ def test_an_invoice_is_read_with_all_it_says() -> None:
         effective_at=1_793_491_200, due_date=1_796_083_199, customer={"id": "cus_2"},
     )  # fmt: skip
     (seen,) = found.lines
-    assert (seen.description, seen.product, seen.quantity, seen.unit_amount) == ("Seats", "prod_1", Decimal("2.5"), 4)
-    assert (seen.amount, seen.discount, seen.tax) == (10, 1, Decimal("0.63"))
+    assert (seen.description, seen.product, seen.quantity, seen.unit_amount) == (
+        "Seats", "prod_1", Decimal("2.5"), Decimal(4),
+    )  # fmt: skip
+    assert (seen.amount, seen.discount, seen.tax) == (Decimal(10), Decimal(1), Decimal("0.63"))
     assert (seen.period_start, seen.period_end) == (date(2026, 11, 1), date(2026, 11, 30))
-    assert (found.total, found.paid, found.credited, found.due) == (Decimal("9.63"), 3, Decimal("0.63"), 6)
+    assert (found.total, found.paid, found.credited, found.due) == (
+        Decimal("9.63"), Decimal(3), Decimal("0.63"), Decimal(6),
+    )  # fmt: skip
     assert (found.number, found.memo, found.customer, found.issued_on, found.due_on) == (
         "A-1", "memo", "cus_2", date(2026, 11, 1), date(2026, 11, 30),
     )  # fmt: skip
@@ -107,7 +113,7 @@ def test_a_price_that_does_not_explain_the_amount_is_left_out() -> None:
     """Tiers, packages and minimums: whoever multiplies would get another amount."""
     tiered = {"unit_amount_decimal": "399", "price_details": None}
     (seen,) = read_invoice(line(amount=1000, quantity=3, pricing=tiered)).lines
-    assert (seen.quantity, seen.unit_amount, seen.product) == (3, None, "")
+    assert (seen.quantity, seen.unit_amount, seen.product) == (Decimal(3), None, "")
     (free,) = read_invoice(line(amount=0, quantity=0)).lines
     assert free.quantity == 0
 
@@ -119,9 +125,9 @@ def test_tax_that_is_inside_is_taken_out_of_amount_and_discount() -> None:
         line(amount=11900, discount_amounts=[{"amount": 1190}], taxes=inside), total=10710, amount_due=10710,
         amount_remaining=10710,
     ).lines  # fmt: skip
-    assert (seen.amount, seen.discount, seen.tax) == (100, 10, Decimal("17.10"))
+    assert (seen.amount, seen.discount, seen.tax) == (Decimal(100), Decimal(10), Decimal("17.10"))
     (plain,) = read_invoice(line(amount=11900, taxes=[{"amount": 1900, "tax_behavior": "inclusive"}])).lines
-    assert (plain.amount, plain.discount, plain.tax) == (100, 0, 19)
+    assert (plain.amount, plain.discount, plain.tax) == (Decimal(100), Decimal(0), Decimal(19))
 
 
 @pytest.mark.parametrize(("currency", "least"), [("kwd", "0.01"), ("isk", "1"), ("eur", "0.01"), ("jpy", "1")])
@@ -170,8 +176,8 @@ def test_shipping_and_credit_grants_are_part_of_the_sum() -> None:
     )  # fmt: skip
     assert [(one.id, one.amount, one.discount, one.tax) for one in found.lines][1] == (
         "shipping",
-        5,
-        0,
+        Decimal(5),
+        Decimal(0),
         Decimal("0.95"),
     )
     assert (found.discount, found.total) == (Decimal("2.50"), Decimal("13.45"))
@@ -318,7 +324,8 @@ def test_the_mark_of_a_payment_stands_on_its_report() -> None:
     assert read("payment", payment(by_report(metadata={"accord_ref": "i.m.1"}))).mark == "i.m.1"
     assert read("payment", payment(by_card())).mark is None
     raw = json.dumps(payment(by_card())).encode()
-    assert DOCUMENTS.mark("payment", raw) is None  # type: ignore[attr-defined]
+    assert isinstance(DOCUMENTS, StripeDocuments)
+    assert DOCUMENTS.mark("payment", raw) is None
 
 
 # ---- credit notes ----------------------------------------------------------------------------------
@@ -345,8 +352,10 @@ def test_a_credit_note_is_read_with_what_it_settled() -> None:
              refunds=[{"amount_refunded": 250, "refund": "re_1"}], reason="duplicate"),
     ).document  # fmt: skip
     assert isinstance(found, CreditNote)
-    assert (found.total, found.applied, found.refunded) == (Decimal("9.90"), 3, 1)
-    assert (found.lines[0].unit_amount, found.lines[0].discount, found.tax) == (5, 1, Decimal("0.90"))
+    assert (found.total, found.applied, found.refunded) == (Decimal("9.90"), Decimal(3), Decimal(1))
+    assert (found.lines[0].unit_amount, found.lines[0].discount, found.tax) == (
+        Decimal(5), Decimal(1), Decimal("0.90"),
+    )  # fmt: skip
     assert (found.reason, found.number, found.issued_on) == ("duplicate", "A-1-CN-01", date(2026, 11, 1))
 
 
@@ -371,7 +380,10 @@ def test_a_discount_of_a_copy_whose_line_is_gone_stays_a_line() -> None:
     marked = {"metadata": {"accord_ref": "i.m.1"}}
     off = line(amount=-300, metadata={"accord_discount": "l1"})
     found = read_invoice(line(metadata={"accord_line": "l2", "accord_quantity": "3"}), off, **marked)
-    assert [(one.amount, one.discount, one.quantity) for one in found.lines] == [(10, 0, 3), (-3, 0, 1)]
+    assert [(one.amount, one.discount, one.quantity) for one in found.lines] == [
+        (Decimal(10), Decimal(0), Decimal(3)),
+        (Decimal(-3), Decimal(0), Decimal(1)),
+    ]
 
 
 # ---- through the look-alike: what people make is read as it is ------------------------------------

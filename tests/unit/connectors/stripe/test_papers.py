@@ -220,7 +220,7 @@ def test_a_number_is_given_once(world: Any, customer: str) -> None:
 
 def test_a_draft_that_advances_by_itself_is_finalised_and_mailed_within_the_hour(world: Any, customer: str) -> None:
     """A draft that is half made must not advance."""
-    send = {"collection_method": "send_invoice", "days_until_due": "3"}
+    send: dict[str, Any] = {"collection_method": "send_invoice", "days_until_due": "3"}
     going = with_lines(world, customer, auto_advance="true", **send)["id"]
     staying = with_lines(world, customer, auto_advance="false", **send)["id"]
     world.clock.time += 3599

@@ -39,7 +39,7 @@ def test_a_payout_is_the_sum_of_what_it_is_made_of(world: Any) -> None:
     sums = sums_of(found.payout, found.movements)
     # each charge costs 2.9 % and 0.30, each dispute 15.00
     assert (sums.gross, sums.refunds, sums.disputes) == (Decimal("40.00"), Decimal("-4.00"), Decimal("-3.00"))
-    assert (sums.fees, sums.other, sums.difference) == (Decimal("32.36"), 0, 0)
+    assert (sums.fees, sums.other, sums.difference) == (Decimal("32.36"), Decimal(0), Decimal(0))
     assert sums.net == found.payout.amount == Decimal("0.64")
     charges = {one.about for one in found.movements}
     assert charges == set(world.stripe.ledger.charges)

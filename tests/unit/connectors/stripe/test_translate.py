@@ -30,7 +30,7 @@ class _Letters:
 
 
 def customer(**attributes: Any) -> dict[str, Any]:
-    return {**blank_customer(_Letters(), 1_790_000_000, is_live=True), **attributes}  # type: ignore[arg-type]
+    return {**blank_customer(_Letters(), 1_790_000_000, is_live=True), **attributes}  # type: ignore[arg-type]  # all of chance that it asks for
 
 
 def raw(**attributes: Any) -> bytes:
