@@ -32,6 +32,8 @@ PAGES = [
 FILES = [*PAGES, *(one for one in sorted((ROOT / "docs").rglob("*")) if one.is_file() and one not in PAGES)]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TEST_NAME = re.compile(r"`(test_\w+)`")
+TEST_ID = re.compile(r"`(tests/[\w/]+\.py)((?:::\w+)+)`")
+"""A test as pytest takes it: file and name."""
 
 
 def page(name: str) -> str:
@@ -199,6 +201,40 @@ def test_every_test_named_in_the_readme_exists() -> None:
     names = TEST_NAME.findall(text)
     assert len(names) >= 3
     assert [one for one in names if f"def {one}(" not in code] == []
+
+
+def named_in(file: Path) -> set[str]:
+    """What a file of tests has, by the names that pytest takes: `::test_one`, `::TestMany::test_one`."""
+    if not file.exists():
+        return set()
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    many = {f"::{one.name}": one.body for one in body if isinstance(one, ast.ClassDef)} | {"": body}
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return {f"{name}::{one.name}" for name, some in many.items() for one in some if isinstance(one, kinds)}
+
+
+def test_every_test_that_a_page_names_with_its_file_exists() -> None:
+    """Renamed or thrown away, it proves nothing any more, and the page goes on saying that it does."""
+    named = [(one, *found) for one in PAGES for found in TEST_ID.findall(one.read_text(encoding="utf-8"))]
+    assert len(named) >= 100, "TEST_ID finds them no more"
+    there = {file: named_in(ROOT / file) for _, file, _ in named}
+    assert [
+        f"{id_of(page)}: there is no {file}{name}: name the test that fails where Accord does this, or write one"
+        for page, file, name in named
+        if name not in there[file]
+    ] == []
+
+
+def test_every_weakness_has_its_test() -> None:
+    """A row without one is a promise."""
+    lines = page("docs/weaknesses.md").splitlines()
+    rows = [one for one in lines if one.startswith("|") and not one.startswith(("| what goes wrong", "|---"))]
+    assert len(rows) >= 80
+    assert [
+        f"{row.split('|')[1].strip()}: name in its last column the test, as `tests/...py::test_...`"
+        for row in rows
+        if not TEST_ID.search(row.split("|")[-2])
+    ] == []
 
 
 def test_the_readme_is_short_and_begins_with_a_command() -> None:

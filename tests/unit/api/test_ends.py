@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from core.sync import registry
-from tests.support.world import World
+from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
 
@@ -76,3 +76,22 @@ async def test_an_erasure_leaves_the_answers_that_another_customer_s_program_wai
     assert (await api.delete("/v1/customers/ada/data")).status_code == 200
     again = await api.post("/v1/customers", json=other, headers={"idempotency-key": "k2"})
     assert again.json() == first.json()
+
+
+async def test_a_change_of_one_thing_keeps_every_other_key_and_every_mapping(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """What a request leaves out is not asked to go: neither a key of the metadata nor a link to an object."""
+    await world.activate_all()
+    await api.post("/v1/customers", json={**ADA, "metadata": {"plan": "pro", "segment": "smb"}})
+    await world.settle()
+    before = (await api.get("/v1/customers/ada/mappings")).json()["data"]
+    for changes in ({"phone": "+49301234567"}, {"metadata": {"plan": "team"}}, {"metadata": {}}):
+        assert (await api.patch("/v1/customers/ada", json=changes)).status_code == 200
+        await world.settle()
+    read = (await api.get("/v1/customers/ada")).json()
+    assert (read["metadata"], read["phone"]) == ({"plan": "team", "segment": "smb"}, "+49301234567")
+    after = (await api.get("/v1/customers/ada/mappings")).json()["data"]
+    tie = ("id", "connection", "remote_id", "generation", "state")
+    assert [[one[name] for name in tie] for one in after] == [[one[name] for name in tie] for one in before]
+    assert [len(world.neutral(name)) for name in NAMES] == [1, 1, 1]

@@ -674,6 +674,7 @@ def test_a_unit_price_is_kept_only_where_it_gives_the_amount(world: Any, copyist
         line(5, quantity=Decimal(2), unit_amount=Decimal(5), amount=Decimal(10), discount=Decimal(3)),
         line(6, quantity=Decimal(0), unit_amount=Decimal(5), amount=Decimal(0)),
         line(7, quantity=Decimal(-5), unit_amount=Decimal(-1), amount=Decimal(5)),
+        line(8, quantity=Decimal(3), unit_amount=Decimal("3.33"), amount=Decimal("10.00")),
     )
     copyist.bring(wanted)
 
@@ -686,6 +687,7 @@ def test_a_unit_price_is_kept_only_where_it_gives_the_amount(world: Any, copyist
         ("10", "1", "7.00"),
         ("0", "1", "0.00"),
         ("5", "1", "5.00"),
+        ("10", "1", "10.00"),
     ]
     assert [(one.quantity, one.unit_amount) for one in copyist.read().lines[:3]] == [
         (Decimal(3), None),

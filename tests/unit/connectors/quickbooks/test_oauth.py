@@ -35,6 +35,24 @@ async def test_a_token_is_fetched_once_and_used_until_it_grows_old(world: World)
     assert grants(world) == 2
 
 
+async def test_no_call_is_spent_on_finding_a_token_too_old(world: World) -> None:
+    """Whoever waits for the refusal pays a call for each of them, and a write more than a read."""
+    tokens = list[str]()
+
+    def sent_with(request: HttpRequest) -> None:
+        if "/tokens/bearer" not in request.url:
+            tokens.append(request.headers["authorization"])
+
+    world.before = sent_with
+    connector = world.connector()
+    for _ in range(30):
+        await connector.identify()
+        world.clock.time += 500
+
+    assert len(tokens) == 30, "each call was answered at once"
+    assert len(set(tokens)) == grants(world) == 5
+
+
 async def test_twenty_calls_share_one_refresh(world: World) -> None:
     """Each refresh rotates the token: the second of two concurrent ones is refused with invalid_grant."""
     connector = world.connector()
