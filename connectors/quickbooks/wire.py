@@ -296,6 +296,7 @@ class Form(Struct):
     memo: Ref = field(name="CustomerMemo", default_factory=Ref)
     reference: str = field(name="PaymentRefNum", default="")
     method: Ref = field(name="PaymentMethodRef", default_factory=Ref)
+    deposited_to: Ref = field(name="DepositToAccountRef", default_factory=Ref)
     takes_cards: bool = field(name="AllowOnlineCreditCardPayment", default=False)
     takes_transfers: bool = field(name="AllowOnlineACHPayment", default=False)
     email: str = field(name="EmailStatus", default="")

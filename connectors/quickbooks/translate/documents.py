@@ -100,11 +100,14 @@ class QuickBooksDocuments:
             step = self._credit_step(document, wanted.mark, current)
             is_void = document.status == "void"
         if step is None and not is_void:
-            self._refuse_unbooked(wanted)
+            self._refuse_unbooked(wanted, form_in(current).deposited_to.value if current else "")
         return step
 
-    def _refuse_unbooked(self, wanted: WantedDocument) -> None:
-        """What came in is booked first; what went back of it is held, until a person has booked that."""
+    def _refuse_unbooked(self, wanted: WantedDocument, account: str) -> None:
+        """What came in is booked first; what went back of it is held, until a person has booked that.
+
+        `account`: where it came in to, whatever its route is by now; "" for a credit memo, which came in to none.
+        """
         document = wanted.document
         for field, (happened, undone) in _BY_HAND.items():
             left = wanted.left_by_hand(field) if hasattr(document, field) else ZERO
@@ -116,7 +119,7 @@ class QuickBooksDocuments:
                     amount=left,
                     covers=getattr(document, field),
                     currency=document.currency,
-                    account=self._booking.account_of(wanted.origin, document.currency),
+                    account=account or self._booking.account_of(wanted.origin, document.currency),
                     cure=f"{cure}, then answer `booked`",
                 )
 

@@ -6,8 +6,11 @@ its amount. The first one stands for the copy and names the invoices of the othe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
+
+import msgspec
 
 from connectors.stripe.manifest import ACCORD_REF
 from connectors.stripe.translate.days import Days
@@ -40,6 +43,7 @@ def payment_step(
     if current is None:
         return Step(action="create", body=_part(wanted, payment, 0, days), adds=True)
     there = _parts(wanted, current)
+    payment = _as_reported(payment, there)
     for place, application in enumerate(payment.applications):
         if place not in there:
             return Step(action="apply", body=_part(wanted, payment, place, days), adds=True)
@@ -121,6 +125,15 @@ def _parts(wanted: WantedDocument, current: InvoicePaymentWire) -> dict[int, tup
             raise _changed("applications", f"{one.id} was reported twice")
         found[int(part)] = (one, record)
     return found
+
+
+def _as_reported(payment: Payment, there: Mapping[int, tuple[InvoicePaymentWire, RecordWire]]) -> Payment:
+    """The same payment, what was reported of it in the places of then: its origin may tell it in another order."""
+    untold = {one.invoice: one for one in payment.applications}
+    places = range(len(untold))
+    told = {place: untold.pop(there[place][0].invoice.id, None) for place in places if place in there}
+    rest = iter(untold.values())
+    return msgspec.structs.replace(payment, applications=tuple(told.get(place) or next(rest) for place in places))
 
 
 def _same(payment: Payment, application: Application, there: tuple[InvoicePaymentWire, RecordWire]) -> None:

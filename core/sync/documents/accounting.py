@@ -17,7 +17,7 @@ from core.model.holds import HoldDraft
 from core.model.lifecycle import is_final
 from core.model.merge import digest_of
 from core.model.money import ZERO, spelled, total_of
-from core.store import documents, holds, mappings, work
+from core.store import connections, documents, holds, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
@@ -34,7 +34,9 @@ SETTLING: Final = frozenset({"payment", "credit_note"})
 
 QUIET_SECONDS: Final = 3600.0
 CHANGED_SECONDS: Final = 3 * 86_400.0
-"""What has not changed for so long was asked about then, or adds up."""
+"""What had not changed for so long when it was last looked for was asked about then, or adds up."""
+LOOKED_AT: Final = "unaccounted_looked_at:"
+"""When that was, in the database's notes, of each origin: it may have been weeks before."""
 MOST: Final = 10_000
 
 
@@ -102,7 +104,7 @@ def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
     asked = holds.listing(tx, connection=here, reason=reason, limit=MOST)
     asked += holds.listing(tx, connection=here, reason=reason, state="answered", answer="retry", limit=MOST)
     ids = {row.record_id for row in mappings.by_ids(tx, [one.subject[2:] for one in asked]).values()}
-    ids |= set(documents.touched(tx, connection.name, hub.clock.now() - CHANGED_SECONDS))
+    ids |= set(documents.touched(tx, connection.name, _looked_at(tx, hub, connection) - CHANGED_SECONDS))
     papers = {name: one for name, one in documents.by_ids(tx, ids).items() if one.deleted_at is None}
     final = [one for one in papers.values() if is_final(one.document)]
     odd = {one.id: one for one in unaccounted(tx, hub, final)}
@@ -120,6 +122,14 @@ def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
             drafts = [_draft(tx, connection, papers[name], odd[name], row)] if name in odd else []
             wanted = holds.Held(subject=subject, record_id=papers[name].customer_id, drafts=drafts, trace=trace)
             settle(tx, hub, connection, wanted, {subject: there}, reason=reasons.UNACCOUNTED)
+
+
+def _looked_at(tx: Tx, hub: Hub, connection: Connection) -> float:
+    """When all of it was looked at before; it is again now."""
+    now = hub.clock.now()
+    told = connections.meta(tx, LOOKED_AT + connection.name)
+    connections.put_meta(tx, LOOKED_AT + connection.name, str(now))
+    return now if told is None else min(now, float(told))
 
 
 def _draft(tx: Tx, connection: Connection, paper: Paper, odd: Unaccounted, row: MappingRow) -> HoldDraft:

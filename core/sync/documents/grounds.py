@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core.model.settings import Zone
-from core.store import connections
+from core.store import connections, holds
 from core.store.connections import ConnectionRow, Cursors
 from core.store.database import Tx
 from core.sync.documents.looking import LOOK
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.sweep import listing_subject
 
 ABSENT = "not configured"
 """The state of a connection that documents came from, and that accord.toml does not name any more."""
@@ -58,7 +59,7 @@ def grounds(tx: Tx, hub: Hub, period: str, origins: Collection[str]) -> list[Gro
             if name in origins:
                 found.append(_absent(row, cursors[name], needed))
         elif connection.policy.documents.originates or connection.policy.documents.mirrors or name in origins:
-            found.append(_ground(connection, row, cursors[name], now, needed))
+            found.append(_ground(connection, row, cursors[name], now, needed, _shrunk(tx, connection)))
     return found
 
 
@@ -90,10 +91,12 @@ def _zone_of(connection: Connection | None) -> tzinfo:
     return LAST if setting is None else ZoneInfo(connection.config.settings.get(setting) or "UTC")
 
 
-def _ground(connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float) -> Ground:
+def _ground(
+    connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float, shrunk: Sequence[str]
+) -> Ground:
     policy = connection.policy.documents
     read_at, listings = cursors[KIND, "changes"].started_at, _listings(connection, cursors)
-    problems = [*_standing(row, now), *_reading(connection, cursors, needed)]
+    problems = [*_standing(row, now), *_reading(connection, cursors, needed), *shrunk]
     return Ground(
         connection=row.name,
         originates=policy.originates,
@@ -142,6 +145,14 @@ def _reading(connection: Connection, cursors: Cursors, needed: float) -> Iterato
                 f"its copies of {kind}s were last looked at {since}, and that is needed after {_moment(needed)}:"
                 f" `accord sync {name} --kind {kind}s`"
             )
+
+
+def _shrunk(tx: Tx, connection: Connection) -> list[str]:
+    """What its last listings did not show, and nobody has looked for: of that, nobody knows whether it still counts."""
+    subjects = [listing_subject(kind) for kind in connection.policy.documents.originates]
+    known = holds.of_subjects(tx, connection.name, subjects)
+    asked = [one for _, some in sorted(known.items()) for one in some if one.state == "open"]
+    return [f"{one.detail['problem']}: answer the hold {one.id}" for one in asked]
 
 
 def _unfed(connection: Connection) -> list[str]:

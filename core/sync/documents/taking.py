@@ -102,7 +102,7 @@ def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Re
     documents.put(tx, moved)
     taken.held += _enter(tx, hub, connection, fresh)
     taken.entered, taken.changed = len(fresh), len(moved) - len(fresh)
-    _pass_on(tx, hub, connection, moved, found)
+    _pass_on(tx, hub, connection, moved, papers, found)
     settlers = (one.document for after in moved for one in (after, papers.get(after.id)) if one is not None)
     split_again(tx, hub, settlers, actor=connection.name, trace=found[0].trace if found else "")
     return taken
@@ -341,7 +341,9 @@ def _entry(old: Paper | None, new: Paper, connection: str, one: Read) -> journal
     )
 
 
-def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], found: Sequence[Read]) -> None:
+def _pass_on(
+    tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], old: Mapping[str, Paper], found: Sequence[Read]
+) -> None:
     if not moved:
         return
     trace = found[0].trace
@@ -354,7 +356,9 @@ def _pass_on(tx: Tx, hub: Hub, connection: Connection, moved: Sequence[Paper], f
     mark_mappings(tx, hub, [row for row in copies if row.remote_id is None], reason=TO_BE_COPIED, trace=trace)
     mark_mappings(tx, hub, _refused(tx, connection, moved), reason=TO_BE_COPIED, trace=trace)
     offer_copies(tx, hub, moved, trace)
-    mark_owners(tx, hub, [one.customer_id for one in moved], reason="its documents changed", trace=trace)
+    # whose it was before, too: that one's sums would count it for ever
+    owners = {paper.customer_id for one in moved for paper in (one, old.get(one.id)) if paper is not None}
+    mark_owners(tx, hub, owners, reason="its documents changed", trace=trace)
 
 
 def _refused(tx: Tx, connection: Connection, moved: Sequence[Paper]) -> list[MappingRow]:

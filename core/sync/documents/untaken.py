@@ -21,7 +21,7 @@ from core.sync.hub import Connection, Hub
 
 WAITS: Final = {"customer": "its customer is nobody's in the registry", "invoice": "its invoice is not known"}
 """Why a document would not be taken, in short."""
-STRAY: Final = "it carries the mark of a copy of ours, and is another invoice"
+STRAY: Final = "it carries the mark of a copy of ours, and is another document"
 
 
 async def count_untaken(hub: Hub, connection: Connection, scope: Scope, tally: Tally) -> list[Bad]:

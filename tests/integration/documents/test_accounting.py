@@ -17,7 +17,7 @@ from core.sync.documents.telling import told
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
 from tests.support.lookalikes import stripe_of
-from tests.support.paper import SINCE, bill, billing, papers, pay, shown, stripe_to_books, with_documents
+from tests.support.paper import SINCE, an_hour_later, bill, billing, papers, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -301,3 +301,24 @@ async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_t
     for _ in range(2):
         hourly(world)
     assert [one.reason for one in held(world)] == [holds.UNACCOUNTED]
+
+
+async def test_it_is_asked_about_however_long_its_origin_could_not_be_read_since() -> None:
+    """The key expired within the hour, for a week: by then nothing of the invoice had changed of late."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    mark_as_paid(world, invoice)
+    world.clock.time += 90_000
+    await world.settle()
+    await an_hour_later(world)
+    other = bill(world)
+    await world.next_sweep()
+    mark_as_paid(world, other)
+    world.clock.time += 90_000
+    await world.settle()
+    assert len(held(world, holds.UNACCOUNTED)) == 1
+    world.clock.time += 7 * 86_400
+    await world.settle()
+    await an_hour_later(world)
+    assert len(held(world, holds.UNACCOUNTED)) == 2

@@ -83,6 +83,23 @@ async def test_a_payment_of_two_invoices_is_told_for_each() -> None:
     await is_silent(world)
 
 
+async def test_a_payment_whose_invoices_are_told_in_another_order_is_the_same_payment() -> None:
+    """Whoever saves it again in QuickBooks may turn its lines: each part was held, as settling another's invoice."""
+    world = await booking()
+    invoices = [bill(world, "quickbooks", LINE, number=f"B-{number}") for number in (1, 2)]
+    await world.next_sweep()
+    parts = [{"invoice": one, "amount": amount} for one, amount in zip(invoices, ("100.00", "7.00"), strict=True)]
+    payment = pay(world, invoices[0], "107.00", "quickbooks", applications=parts)
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("payment", payment, {"applications": parts[::-1]})
+    await world.next_sweep()
+    (known,) = papers(world, "payment")
+    assert [str(one.amount) for one in known.document.applications] == ["7.00", "100.00"]  # type: ignore[union-attr]
+    assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [7, 100]
+    at_rest(world)
+    await is_silent(world)
+
+
 @pytest.mark.parametrize("executed", [True, False])
 async def test_a_part_of_a_payment_that_stripe_answers_500_for_a_day_is_told_anew(*, executed: bool) -> None:
     """Stripe repeats its first answer: where a look finds nothing, the old key brings nothing else until tomorrow.

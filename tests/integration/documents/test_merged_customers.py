@@ -10,7 +10,8 @@ from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.sync.inbox import InboxWriter
-from tests.support.acting import all_day, everybody, held
+from tests.integration.documents.test_overview import figures
+from tests.support.acting import all_day, answer, everybody, held
 from tests.support.lookalikes import quickbooks_of
 from tests.support.paper import LINE, at_rest, bill, billing, papers, pay, shown, with_documents
 from tests.support.world import World
@@ -72,3 +73,24 @@ async def test_an_invoice_that_is_another_customers_by_a_merge_is_asked_about() 
     (asked,) = held(world, holds.DOCUMENT_CHANGED)
     assert (asked.detail["number"], asked.detail["fields"]) == ("QB-1", ["customer"])
     assert [one.customer_id for one in papers(world)] == [ada.id]
+
+
+async def test_whose_invoice_it_was_shows_it_no_more_once_it_is_another_customers() -> None:
+    """The same 119.00 stood as outstanding on both contacts in HubSpot, for good."""
+    policies = {"quickbooks": DocumentPolicy(originates=KINDS), "hubspot": DocumentPolicy(overview=True)}
+    world = await billing(with_documents(policies, {}, {}))
+    company = world.lookalikes["quickbooks"]
+    (ours,) = world.neutral("quickbooks")
+    bob = company.edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    bill(world, "quickbooks", LINE, number="QB-1", customer=ours)
+    await world.next_sweep()
+    contacts = {one["email"]: name for name, one in world.neutral("hubspot").items()}
+    assert figures(world, contacts["ada@example.test"])[:3] == ("USD", "119", "119")
+    company.merge("customer", bob, ours)  # type: ignore[attr-defined]
+    await all_day(world)
+    (asked,) = held(world, holds.DOCUMENT_CHANGED)
+    await answer(world, asked, "accept")
+    await world.next_sweep()
+
+    assert figures(world, contacts["bob@example.test"])[:3] == ("USD", "119", "119")
+    assert set(figures(world, contacts["ada@example.test"])) == {""}

@@ -80,6 +80,19 @@ async def test_what_goes_back_is_booked_out_of_the_account_of_its_route() -> Non
     assert {named[number]: account for number, account in asked.items()} == {"stripe-eu": "4", "stripe-us": "35"}
 
 
+async def test_what_goes_back_is_booked_out_of_the_account_that_it_came_in_to() -> None:
+    """The route was changed since: the new account never had the money, and the old one would never come to nothing."""
+    world = await paid(routed(stripe_eu="4"), stripe_eu="19.00")
+    world.config = routed(stripe_eu="35")
+    world.start()
+    (payment,) = papers(world, "payment")
+    world.lookalikes["stripe-eu"].edit("payment", payment.remote_id, {"refunded": "5.00"})
+    await world.next_sweep()
+
+    assert deposited(world) == {"19.00": "4"}
+    assert [one.detail["account"] for one in held(world, "by_hand")] == ["4"]
+
+
 async def test_an_account_that_is_not_there_holds_the_payments_of_its_route_and_no_others() -> None:
     """The hold names the route; put right, they are booked."""
     world = await paid(routed(stripe_eu="1000"), stripe_eu="19.00", stripe_us="20.00")

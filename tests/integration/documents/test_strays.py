@@ -90,3 +90,29 @@ async def test_one_that_only_a_listing_shows_is_told_as_well() -> None:
     assert failing(world) == []
     await all_day(world)
     assert [one.subject.rpartition(":")[2] for one in failing(world)] == [made]
+
+
+async def test_a_credit_memo_that_was_made_of_a_copy_is_told_as_well() -> None:
+    """The customer had a credit to spend in the books, and no registry, and no close, knew of it."""
+    world, invoice, _ = await billed(BACK)
+    books = world.lookalikes["quickbooks"]
+    note = {"currency": "USD", "lines": [{"description": "Sorry", "quantity": "1", "amount": "10.00"}]}
+    theirs = {**note, "customer": next(iter(world.neutral("stripe"))), "invoice": invoice, "applied": "10.00"}
+    world.lookalikes["stripe"].edit("credit_note", None, theirs)
+    await world.next_sweep()
+    (copy,) = books.objects("credit_note")
+    made = books.edit("credit_note", None, {**note, "customer": next(iter(world.neutral("quickbooks")))})
+    row, ours = (books.objects("credit_note")[name] for name in (made, copy))
+    assert isinstance(row, dict)
+    assert isinstance(ours, dict)
+    row["PrivateNote"] = ours["PrivateNote"]
+    await world.next_sweep()
+    (failure,) = failing(world)
+    assert failure.subject.endswith(made)
+    assert "is another credit note" in failure.message
+    assert not is_tied(closed(world))
+    row["PrivateNote"] = ""
+    books.edit("credit_note", made, {"memo": "a goodwill credit"})
+    await world.next_sweep()
+    assert failing(world) == []
+    assert made in {one.remote_id for one in papers(world, "credit_note")}

@@ -181,6 +181,11 @@ async def test_an_implausibly_short_listing_asks_before_everything_is_looked_for
         assert (hold.reason, hold.detail["document"]) == ("listing_shrank", "invoice")
         assert "130 that are known" in hold.detail["problem"]
         assert reads == []
+        found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+        (problem,) = [one for ground in found["connections"] for one in ground["problems"]]
+        assert "130 that are known" in problem, "what is not there any more was counted, and the month was tied out"
+        assert hold.id in problem
+        assert not is_tied(found)
         await answer(world, hold, "approve")
         await world.settle()
         assert len(reads) == 130
