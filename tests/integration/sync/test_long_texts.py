@@ -7,8 +7,10 @@ import string
 
 import pytest
 
+from core.errors import InvalidInputError
 from core.model.keys import LONGEST_KEY, email_key, text_key
 from core.store import connections, customers
+from core.store.customers import Customer
 from tests.integration.sync.test_ends_beside import closing
 from tests.support.acting import everybody, failing
 from tests.support.world import World
@@ -46,6 +48,16 @@ async def test_a_text_that_no_index_takes_keeps_nobody_elses_edits_from_flowing(
         assert LONG in {str(one.fields[field]).removesuffix("@example.test") for one in everybody(world)}
         found = world.db.read_now(lambda tx: customers.listing(tx, search=LONG[:30].upper()))
         assert len(found) == 1
+
+
+def test_what_no_index_takes_is_a_value_that_cannot_be_stored_and_no_lost_database(postgres_url: str) -> None:
+    """Whatever else is as long is one record's trouble, and is looked at by itself."""
+    one = Customer(id="1", external_id=LONG, fields={}, sources={}, created_at=0.0, updated_at=0.0)
+    with (
+        closing(World(url=postgres_url)) as world,
+        pytest.raises(InvalidInputError, match="cannot be stored: index row"),
+    ):
+        world.db.run_now(lambda tx: customers.insert(tx, [one]))
 
 
 def test_long_texts_that_begin_alike_are_told_apart() -> None:
