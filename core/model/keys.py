@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from typing import Final
+
 import phonenumbers
 
 from core.model.values import Value
+
+LONGEST_KEY: Final = 500
+"""Characters of four bytes each that a row of an index takes. PostgreSQL refuses a longer one with all that is stored
+beside it: one object would keep its connection's lane from all its work."""
 
 
 def compared_by(field: str, value: Value) -> Value:
@@ -14,7 +21,16 @@ def compared_by(field: str, value: Value) -> Value:
 
 def email_key(text: str) -> str:
     """`" Ann@Example.COM "` -> `ann@example.com`: trimmed, case folded."""
-    return text.strip().casefold()
+    return text_key(text.strip())
+
+
+def text_key(text: str) -> str:
+    """Case folded; of a text that no index takes whole, how it begins, and a digest of all of it."""
+    found = text.casefold()
+    if len(found) <= LONGEST_KEY:
+        return found
+    digest = blake2b(found.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{found[: LONGEST_KEY - len(digest) - 1]} {digest}"
 
 
 def phone_key(text: str) -> str:

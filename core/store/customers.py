@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from core.model.keys import email_key
+from core.model.keys import email_key, text_key
 from core.model.values import Value
 from core.store.database import Tx
 from core.store.erasing import ERASED
@@ -207,7 +207,7 @@ def _row(one: Customer) -> dict[str, Any]:
         "version": one.version,
         "fields": dump(one.fields),
         "sources": dump(one.sources),
-        "name_key": name.casefold() if isinstance(name, str) else "",
+        "name_key": text_key(name) if isinstance(name, str) else "",
         "email_key": _email_key(one.fields),
         "parent": parent if isinstance(parent, str) else None,
         "created_at": one.created_at,

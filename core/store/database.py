@@ -204,7 +204,7 @@ def _sqlstate(error: Exception) -> str | None:
 
 def _told(error: Exception) -> AccordError | None:
     """None: our own mistake, to be seen as it is."""
-    if isinstance(error, DataError):
+    if isinstance(error, DataError) or _sqlstate(error) == _TOO_LONG:
         return InvalidInputError(f"a value cannot be stored: {_first_line(error)}")
     # without a statement it is about the address, which a person wrote
     if isinstance(error, ProgrammingError) and error.statement and _sqlstate(error) not in _UNUSABLE:
@@ -294,6 +294,8 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
 
 
+_TOO_LONG: Final = "54000"
+"""PostgreSQL's code for a value that no row of an index takes: the database is none the worse for it."""
 _UNUSABLE: Final = frozenset({"42P01", "42703", "42501", "3F000"})
 """PostgreSQL's codes for a missing table, column or schema, and for a missing grant."""
 

@@ -127,16 +127,19 @@ def settle(
             if old is None:
                 _open(tx, ids, connection, one, draft, now)
                 new += 1
-            elif (old.digest, old.reason) != (draft.digest, draft.reason):
-                _refresh(tx, old.id, draft)
+            elif (old.digest, old.reason) != (draft.digest, draft.reason) and not _refresh(tx, old.id, draft):
+                # answered this very moment, and not for these values
+                _open(tx, ids, connection, one, draft, now)
+                new += 1
         if not one.keeps_others:
             _close(tx, [hold.id for hold in standing_now.values()], now)
     return new
 
 
-def answer(tx: Tx, hold_id: str, choice: str, actor: str, now: float) -> bool:
-    """Answer an open hold; False when it is not open any more."""
-    statement = sa.update(HOLDS).where(HOLDS.c.id == hold_id, HOLDS.c.state == "open")
+def answer(tx: Tx, hold_id: str, digest: str, choice: str, actor: str, now: float) -> bool:
+    """Answer an open hold; False when it is not open any more, or asks about other values than those of `digest`."""
+    is_seen = (HOLDS.c.state == "open", HOLDS.c.digest == digest)
+    statement = sa.update(HOLDS).where(HOLDS.c.id == hold_id, *is_seen)
     values = {"state": "answered", "answer": choice, "actor": actor, "closed_at": now}
     return tx.execute(statement.values(**values)).rowcount == 1
 
@@ -230,14 +233,17 @@ def _open(tx: Tx, ids: Ids, connection: str, held: Held, draft: HoldDraft, now: 
     tx.execute(sa.insert(HOLDS).values(**values))
 
 
-def _refresh(tx: Tx, hold_id: str, draft: HoldDraft) -> None:
+def _refresh(tx: Tx, hold_id: str, draft: HoldDraft) -> bool:
+    """False when it is not open any more: an answer is to what it was given to."""
     values = {"reason": draft.reason, "detail": dump(draft.detail), "digest": draft.digest}
-    tx.execute(sa.update(HOLDS).where(HOLDS.c.id == hold_id).values(**values))
+    statement = sa.update(HOLDS).where(HOLDS.c.id == hold_id, HOLDS.c.state == "open")
+    return tx.execute(statement.values(**values)).rowcount == 1
 
 
 def _close(tx: Tx, hold_ids: Sequence[str], now: float) -> None:
     if hold_ids:
-        tx.execute(sa.update(HOLDS).where(HOLDS.c.id.in_(hold_ids)).values(state="moot", closed_at=now))
+        still_open = (HOLDS.c.id.in_(hold_ids), HOLDS.c.state == "open")
+        tx.execute(sa.update(HOLDS).where(*still_open).values(state="moot", closed_at=now))
 
 
 def _hold(row: AnyRow) -> Hold:

@@ -33,8 +33,8 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         raise NotFoundError(f"there is no hold {hold_id!r}", field="hold", cure="`accord holds` shows them")
     check(tx, hold, choice, digest)
     now = hub.clock.now()
-    if not hold_rows.answer(tx, hold_id, choice, actor, now):
-        raise InvalidInputError(_closed_by(hold), field="hold", cure="`accord holds` shows what is open")
+    if not hold_rows.answer(tx, hold_id, hold.digest, choice, actor, now):
+        raise _too_late(hold_rows.get(tx, hold_id) or hold)
     _note(tx, hold, choice, actor, now)
     if hold.reason in (holds.MASS_CHANGE, holds.LISTING_SHRANK):
         _answer_connection(tx, hub, hold, choice)
@@ -77,10 +77,18 @@ def _note(tx: Tx, hold: Hold, choice: str, actor: str, now: float) -> None:
     journal.write(tx, [entry])
 
 
-def _closed_by(hold: Hold) -> str:
-    if hold.state == "moot":
-        return "it is not open any more: its cause is gone"
-    return f"it is not open any more: {hold.actor or 'somebody'} answered {hold.answer} already"
+def _too_late(hold: Hold) -> InvalidInputError:
+    """Why nothing can be answered: `hold` as it is by now."""
+    if hold.state == "open":
+        return _moved_on()
+    said = f"{hold.actor or 'somebody'} answered {hold.answer} already"
+    why = "its cause is gone" if hold.state == "moot" else said
+    return InvalidInputError(f"it is not open any more: {why}", field="hold", cure="`accord holds` shows what is open")
+
+
+def _moved_on() -> InvalidInputError:
+    problem = "the values have changed since they were seen"
+    return InvalidInputError(problem, field="digest", cure="look at the hold again")
 
 
 def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
@@ -93,8 +101,7 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
         cure = "correct it there, give the customer a value here, or `accept` it as it is"
         raise InvalidInputError("the registry has no value to write", field="choice", limit="accept", cure=cure)
     if digest is not None and digest != hold.digest:
-        problem = "the values have changed since they were seen"
-        raise InvalidInputError(problem, field="digest", cure="look at the hold again")
+        raise _moved_on()
     if is_link:
         _check_link(tx, hold, choice[len("link:") :])
     elif (

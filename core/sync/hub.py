@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import InvalidInputError, NotFoundError, ReplyError
 from core.model.figures import FIGURES
+from core.model.keys import LONGEST_KEY
 from core.model.pace import Pace
 from core.model.parts import Parts, parts_of
 from core.model.policy import ConnectionPolicy, Policy
@@ -66,10 +67,14 @@ class Connection:
 
     def observed(self, sighting: Sighting) -> Observation:
         """Understand what was read. Raises ReplyError."""
+        remote = self.translator.read(sighting.raw)
+        if any(len(one) > LONGEST_KEY for one in (remote.external_id, remote.accord_ref) if one):
+            problem = f"its external id, or Accord's marker, has more than {LONGEST_KEY} characters; correct it there"
+            raise ReplyError(problem)
         return Observation(
             remote_id=sighting.id,
             digest=sighting.digest,
-            remote=self.translator.read(sighting.raw),
+            remote=remote,
             # only an optimistic lock makes a write that is computed from an older read safe
             raw=_text(sighting.raw) if self.manifest.is_conditional else "",
         )

@@ -164,7 +164,10 @@ class Lanes:
         starved = state.batches >= BATCHES_PER_SWEEP_SLICE
         busy = state.flights.subjects
         look = await hub.db.read(lambda tx: look_around(tx, hub, connection, self._rows_at_once, busy))
-        if look.row.state == "reauthorize" or (look.row.paused_until or 0.0) > hub.clock.now():
+        if look.row.state == "reauthorize":
+            # what comes there may tell of another connection's account, and would heap up until a person acts
+            return look.has_letters and await drain(hub, connection, report)
+        if (look.row.paused_until or 0.0) > hub.clock.now():
             return False
         try:
             worked = await self._most_urgent(connection, look, state, report, starved=starved)

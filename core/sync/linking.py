@@ -55,6 +55,7 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
     Raises NotFoundError, or InvalidInputError when either of them is tied to another one.
     """
     hub.connection(name)
+    tx.serialize("erasure", is_shared=True)  # an erasure beside this would not know of the new tie
     customer = registry.get(tx, external_id)
     tx.serialize("first contact")
     rows = _rows(tx, customer.id, name)

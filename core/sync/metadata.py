@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.model.values import is_metadata
-from core.store import connections, customers, mappings, work
+from core.store import connections, customers, holds, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync.figures import lagging
 from core.sync.hub import Connection, Hub
@@ -36,19 +39,30 @@ async def refresh_metadata(hub: Hub, connection: Connection) -> int:
 def _mark_lagging(tx: Tx, hub: Hub, connection: Connection, rows: list[MappingRow]) -> int:
     owners = customers.by_ids(tx, {row.record_id for row in rows})
     late = lagging(tx, connection, rows)
-    found = [
-        work.mapping_subject(row.id)
+    lacking = {
+        work.mapping_subject(row.id): _lacking(hub, connection, owners[row.record_id], row)
         for row in rows
-        if row.id in late or (row.state == "live" and _lags(connection, owners[row.record_id], row))
-    ]
+        if row.state == "live"
+    }
+    asked = holds.of_subjects(tx, connection.name, [name for name, keys in lacking.items() if keys])
+    found = {work.mapping_subject(one) for one in late}
+    found |= {name for name, keys in lacking.items() if keys and not _is_asked(keys, asked.get(name, ()))}
     if found:
         work.mark(tx, connection.name, found, reason="metadata", trace=hub.ids.new(), now=hub.clock.now())
         tx.after_commit(lambda: hub.wake(connection.name))
     return len(found)
 
 
-def _lags(connection: Connection, customer: Customer, row: MappingRow) -> bool:
-    """A key the registry has, and the connection could hold, was never agreed on."""
-    return any(
-        is_metadata(name) and connection.projection.covers(name) and name not in row.base for name in customer.fields
-    )
+def _lacking(hub: Hub, connection: Connection, customer: Customer, row: MappingRow) -> set[str]:
+    """Keys the registry has, and the connection could hold and is to get, that were never agreed on."""
+    return {
+        name
+        for name in customer.fields
+        if is_metadata(name) and connection.projection.covers(name) and name not in row.base
+        if hub.policy.rule(connection.name, name).flow in ("both", "out")
+    }
+
+
+def _is_asked(keys: set[str], held: Sequence[Hold]) -> bool:
+    """Whether a person is asked about all of it, or has been: another read every hour would find nothing else."""
+    return keys <= {one.field for one in held} or any(one.field == "" and one.state == "open" for one in held)

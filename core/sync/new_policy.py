@@ -24,6 +24,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.store.work import DirtyRow
 from core.sync import guard
+from core.sync.apart import OF_A_RECORD
 from core.sync.batch import as_of_now, observe
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
@@ -120,10 +121,14 @@ class NewPolicy:
     async def _read(self, rows: Sequence[MappingRow]) -> Collection[str]:
         """What was seen before lacks what is asked for now. Returns whom the lane must look at: they were not there."""
         there = [row.remote_id for row in rows if row.state == "live" and row.remote_id]
-        seen = await observe(self._connection, there)
-        fresh = [one.observation for one in seen.there.values()]
         now = self._hub.clock.now()
-        await self._hub.db.run(lambda tx: observations.put(tx, self._connection.name, KIND, fresh, now))
+        try:
+            seen = await observe(self._connection, there)
+            fresh = [one.observation for one in seen.there.values()]
+            await self._hub.db.run(lambda tx: observations.put(tx, self._connection.name, KIND, fresh, now))
+        except OF_A_RECORD:
+            # whose trouble it is, the lane finds out one by one: tried again here, it would keep it from all its work
+            return there
         return {*seen.gone, *seen.trouble}
 
     def _mark(self, tx: Tx, rows: Sequence[MappingRow], unseen: Collection[str]) -> None:

@@ -225,7 +225,7 @@ def start_first_contact(tx: Tx, connection: Connection, run: str) -> None:
 
 
 async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> bool:
-    """An implausibly small listing deletes nothing, moves no cursor, and asks."""
+    """An implausibly small listing deletes nothing, leaves a feed that goes on where it is, and asks."""
     is_plausible = total >= before * (1.0 - hub.policy.guard.listing_share)
     digest = digest_of(holds.LISTING_SHRANK, before, total)
 
@@ -245,6 +245,8 @@ async def _shrank(hub: Hub, connection: Connection, before: int, total: int) -> 
         stopped = connections.cursor(tx, connection.name, KIND, "full")
         now = hub.clock.now()
         connections.put_cursor(tx, msgspec.structs.replace(stopped, run=None, cursor=None, completed_at=now))
+        # without a feed to go on from, one complete sweep would follow the other until a person answers
+        _start_changes(tx, hub, connection, stopped, now)
         # what it did show is there, and may be looked at
         work.release(tx, connection.name, stopped.run or "")
         return True

@@ -138,7 +138,10 @@ def due_lanes(tx: Tx, hub: Hub) -> set[str]:
     found, cursors = set(), connections.every_cursor(tx, hub.connections)
     for one in looks.everywhere(tx):
         row = one.row
-        if row.name not in hub.connections or row.state == "reauthorize" or (row.paused_until or 0.0) > now:
+        if row.name not in hub.connections or (row.paused_until or 0.0) > now:
+            continue
+        if row.state == "reauthorize":
+            found |= {row.name} if one.has_letters else set()
             continue
         here, connection = cursors[row.name], hub.connections[row.name]
         is_waiting = one.has_letters or one.has_one_off or one.has_running

@@ -438,8 +438,8 @@ def test_an_answer_counts_until_the_same_is_asked_again(db: Database) -> None:
     """One that did not help must not be given again by itself."""
     settle(db, draft())
     (one,) = db.read_now(holds.listing)
-    assert db.run_now(lambda tx: holds.answer(tx, one.id, "registry", "ann", 2.0))
-    assert not db.run_now(lambda tx: holds.answer(tx, one.id, "remote", "bob", 3.0))
+    assert db.run_now(lambda tx: holds.answer(tx, one.id, one.digest, "registry", "ann", 2.0))
+    assert not db.run_now(lambda tx: holds.answer(tx, one.id, one.digest, "remote", "bob", 3.0))
     known = db.read_now(lambda tx: holds.of_subjects(tx, "stripe", ["m:1"]))["m:1"]
     assert holds.answers(known)["phone"].choice == "registry"
     settle(db, draft())

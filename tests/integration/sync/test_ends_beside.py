@@ -16,7 +16,7 @@ from core.sandbox.faults import Fault
 from core.store import connections, intents, tombstones, work
 from core.store.tables import MAPPINGS
 from core.sync import oneoffs, registry
-from core.sync.linking import unlink
+from core.sync.linking import link, unlink
 from core.sync.revival import Restored, restore
 from tests.integration.sync.test_erasure import erased, everything
 from tests.integration.sync.test_family import company, ids
@@ -115,6 +115,20 @@ async def test_a_restore_beside_an_erasure_is_told_that_the_customer_was_erased(
         noted = {one.id for one in world.db.read_now(tombstones.every)}
         assert set(mapped_ever(world)) <= noted
         assert everybody(world) == []
+
+
+async def test_a_link_beside_an_erasure_ties_nothing_to_who_was_erased(postgres_url: str) -> None:
+    """Of the new tie the erasure knew nothing: there was no note that it must not come back with an older database."""
+    with closing(World(url=postgres_url)) as world:
+        await world.activate_all()
+        await enter(world, "ada", **ADA)
+        (row,) = mapped(world, "hubspot")
+        remote_id = str(row.remote_id)
+        world.db.run_now(lambda tx: unlink(tx, world.hub, "ada", "hubspot", actor="ann", trace="t"))
+        with beside(world, "INSERT INTO mappings", row.record_id, lambda: erased(world, "ada")):
+            world.db.run_now(lambda tx: link(tx, world.hub, "ada", "hubspot", remote_id, actor="ben", trace="t"))
+        assert mapped(world, "hubspot") == []
+        assert set(mapped_ever(world)) <= {one.id for one in world.db.read_now(tombstones.every)}
 
 
 async def test_two_who_bring_back_a_customer_at_once_bring_it_back_once(postgres_url: str) -> None:

@@ -27,7 +27,7 @@ from tests.support.acting import (
     value,
 )
 from tests.support.lookalikes import hubspot_of
-from tests.support.world import NAMES, World
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +207,50 @@ async def test_a_shrunken_listing_that_is_approved_is_believed() -> None:
     await all_day(world)
     assert len(held(world)) == 15
     assert len(world.neutral("stripe")) == MANY
+
+
+@pytest.mark.parametrize("choice", ["", "reject"])
+async def test_a_shrunken_listing_after_more_than_the_feed_tells_is_not_listed_again_at_once(choice: str) -> None:
+    """Accord was off for a month: one complete sweep followed the other, without a pause, and the feed was not read."""
+    world = World(names=("stripe",), config=config_of(("stripe",)))
+    for one in range(10):
+        world.lookalikes["stripe"].edit("customer", None, {"name": f"Ada{one}", "email": f"ada{one}@example.test"})
+    await world.activate_all()
+    for remote_id in list(world.neutral("stripe"))[1:]:
+        world.lookalikes["stripe"].delete("customer", remote_id)
+    world.clock.time += 31 * 86_400
+    listed = taking_a_second(world, "stripe")
+    await one_hour(world, "stripe")
+    (hold,) = held(world, holds.LISTING_SHRANK)
+    if choice:
+        await answer(world, hold, choice)
+        await one_hour(world, "stripe")
+    assert len(listed) == 1
+    (kept,) = world.neutral("stripe")
+    world.lookalikes["stripe"].edit("customer", kept, {"phone": "+4930999"})
+    await world.next_sweep()
+    assert [one.fields.get("phone") for one in everybody(world)].count("+4930999") == 1
+
+
+def taking_a_second(world: World, name: str) -> list[float]:
+    """Each call takes one from now on. Returns when Stripe's customers are listed."""
+    inner, listed = world.exchanges[name], list[float]()
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        world.clock.time += 1.0
+        if "/v1/customers?" in request.url:
+            listed.append(world.clock.time)
+        return inner(request)
+
+    world.exchanges[name] = exchange
+    return listed
+
+
+async def one_hour(world: World, name: str) -> None:
+    """Its lane looks once in a minute."""
+    for _ in range(60):
+        world.clock.time += 60.0
+        await world.lanes.run(name)
 
 
 async def test_other_credentials_are_refused() -> None:

@@ -1,16 +1,19 @@
-"""More metadata keys than a provider holds."""
+"""More metadata keys than a provider holds, or than it is to get."""
 
 from __future__ import annotations
 
 from functools import partial
 
+import msgspec
 import pytest
 
 from core.errors import InvalidInputError
 from core.model.validate import MAX_METADATA_KEYS
 from core.model.values import Value
-from core.store import holds
+from core.store import holds, mappings
 from core.sync import registry
+from core.sync.metadata import refresh_metadata
+from tests.support.acting import agreeing, all_day, change, everybody, mapped, with_policy
 from tests.support.world import World
 
 ROOM = 48
@@ -56,6 +59,36 @@ async def test_keys_beyond_the_limit_are_held_and_the_rest_arrives() -> None:
     world.clock.time += 90_000
     await world.settle()
     assert world.writes("stripe") == before + 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("key", "flow"), [("segment", "off"), ("segment", "in"), ("k" * 60, "both")])
+async def test_a_key_that_stripe_is_not_to_get_is_not_looked_for_there_every_hour(key: str, flow: str) -> None:
+    """Policy keeps it back, or a person is asked about it: each hour cost a read of each customer, of a month's."""
+    world = await agreeing()
+    world.config = with_policy(world.config, "stripe", flows={f"metadata.{key}": flow})
+    world.start()
+    await world.settle()
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{f"metadata.{key}": "gold"})
+    assert held_at_stripe(world) == ({f"metadata.{key}"} if flow == "both" else set())
+    await all_day(world)
+    assert await refresh_metadata(world.hub, world.hub.connections["stripe"]) == 0
+
+
+@pytest.mark.anyio
+async def test_a_key_beside_one_that_is_asked_about_gets_there_with_the_next_look() -> None:
+    """What is held keeps no other key from being looked after."""
+    world = await agreeing()
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{f"metadata.{'k' * 60}": "gold", "metadata.segment": "gold"})
+    (row,) = mapped(world, "stripe")
+    never = {name: pair for name, pair in row.base.items() if name != "metadata.segment"}
+    world.db.run_now(lambda tx: mappings.update(tx, [msgspec.structs.replace(row, base=never)]))
+    assert await refresh_metadata(world.hub, world.hub.connections["stripe"]) == 1
+    await world.settle()
+    assert "metadata.segment" in mapped(world, "stripe")[0].base
+    assert await refresh_metadata(world.hub, world.hub.connections["stripe"]) == 0
 
 
 def test_a_person_adds_no_more_keys_than_a_record_holds_and_a_provider_s_stay() -> None:

@@ -18,6 +18,7 @@ from core.store.inbox import Letter
 from core.store.tables import INBOX
 from core.sync.accounts import pin
 from core.sync.erasure import erase
+from core.sync.rounds import wake_due_lanes
 from tests.support.acting import everybody
 from tests.support.one_address import named, problems, received, told
 from tests.support.unheard import count
@@ -75,6 +76,19 @@ async def test_an_edit_in_the_other_account_is_taken_at_once(world: World) -> No
 
     assert phones(world, "ada") == dict.fromkeys(world.names, "+4930123")
     assert problems(world) == []
+
+
+async def test_what_is_told_at_an_address_is_read_though_its_own_connection_waits_for_a_person(world: World) -> None:
+    """Its credentials were revoked: what came of the other account was not looked at, and all of it heaped up."""
+    world.db.run_now(lambda tx: connections.change(tx, US, state="reauthorize"))
+    world.lookalikes[EU].edit("customer", named(world, EU, "ada"), {"phone": "+4930123"})
+    await received(world, EU, US)
+    calls = count(world, US, "http")
+    assert await wake_due_lanes(world.hub) == 1
+    await told(world, EU, US)
+    assert phones(world, "ada") == {"stripe": "+4930123", US: None, EU: "+4930123"}
+    assert (US, "new") not in world.db.read_now(inbox.counts)
+    assert (calls, await wake_due_lanes(world.hub)) == ([], 0)
 
 
 async def test_what_is_told_of_an_account_that_nobody_connected_is_shown_once(world: World) -> None:

@@ -131,6 +131,23 @@ async def test_an_object_that_hubspot_fails_at_stops_nobody_else() -> None:
     assert (told.connection, told.code) == ("hubspot", "rejected")
 
 
+async def test_an_object_whose_read_is_refused_stops_nobody_when_there_is_more_to_read_of_everybody() -> None:
+    """A key was new in `metadata_keys`: the look at everybody was begun anew, for ever, and nothing else was done."""
+    world = await two_customers()
+    bad = id_of(world, "hubspot", "Ada")
+    refuse(world, "hubspot", bad, 400, HUBSPOT)
+    more = replace(world.config.connections["hubspot"], metadata_keys=("tier",))
+    world.config = replace(world.config, connections={**world.config.connections, "hubspot": more})
+    world.start()
+    for one in everybody(world):
+        change_only(world, one.external_id, email=f"{one.fields['name']}.new@example.test".lower())
+    await hours(world, 1)
+    assert world.neutral("hubspot")[id_of(world, "hubspot", "Bob")]["email"] == "bob.new@example.test"
+    row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+    assert (row.error, row.paused_until) == ("", None)
+    assert {(one.connection, one.code) for one in failing(world)} == {("hubspot", "rejected")}
+
+
 READS = {
     "stripe": lambda one: one.method == "GET" and "/customers" in one.url,
     "hubspot": lambda one: one.url.endswith("/batch/read") or (one.method == "GET" and "/crm/objects" in one.url),
