@@ -40,6 +40,7 @@ async def test_without_the_token_nothing_is_told(guarded: App) -> None:
                 answer = await api.get(path, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
                 assert answer.headers["www-authenticate"] == "Bearer"
+                assert "`accord tokens create`" in answer.json()["cure"]
         for path in ("/healthz", "/readyz"):
             assert (await api.get(path)).status_code == 200
 
@@ -56,6 +57,7 @@ async def test_a_web_page_cannot_reach_the_api_through_a_browser(api: httpx.Asyn
     for host in ("evil.test", "evil.test:8400", "", "127.0.0.1.evil.test", "[::1"):
         answer = await api.get("/v1/customers", headers={"host": host})
         assert (answer.status_code, answer.json()["code"]) == (421, "misdirected"), host
+        assert "`accord tokens create`" in answer.json()["cure"]
     for host in ("localhost:8400", "127.0.0.1:1", "[::1]:8400"):
         assert (await api.get("/v1/customers", headers={"host": host})).status_code == 200
 
