@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from connectors.hubspot.errors import DAILY, WAITS, Day, error_from
 from connectors.hubspot.manifest import BURST, BURST_MILLISECONDS
@@ -272,10 +273,16 @@ def _send(session: requests.Session, request: Any, *, is_write: bool) -> HttpRes
         # not shown: the header is where the token is
         return ReauthorizeError("HubSpot: the access token holds a character that no token has; store it anew, whole")
     except exceptions.RequestException as error:
-        problem = f"HubSpot: {type(error).__name__}"
+        problem = f"HubSpot: no answer from {_address(request.get_url())}: {type(error).__name__}"
         return AmbiguousError(problem) if is_write and _may_have_left(error) else RetryError(problem)
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return HttpResponse(answer.status_code, headers, answer.content)
+
+
+def _address(url: str) -> str:
+    """Scheme, host and port, and nothing else: a wrong `base_url` and a HubSpot that is down look alike without."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _may_have_left(error: requests.exceptions.RequestException) -> bool:

@@ -78,7 +78,7 @@ def new_router(*tags: str, prefix: str = "") -> APIRouter:
 
 def needs(scope: str, *statuses: int) -> dict[str, Any]:
     """A route's scope, and the problem documents it may answer with, for OpenAPI and for the door."""
-    return {"responses": refusals(401, 403, *statuses), "openapi_extra": {"security": [{SCHEME: [scope]}]}}
+    return {"responses": refusals(400, 401, 403, 421, *statuses), "openapi_extra": {"security": [{SCHEME: [scope]}]}}
 
 
 OPEN: Final[dict[str, Any]] = {"security": []}

@@ -19,6 +19,7 @@ from core.ports import Ids
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 TOO_LARGE: Final = f"the body is larger than {MOST_BYTES} bytes"
+MISDIRECTED: Final = "call 127.0.0.1, or where it listens; with a token (`accord tokens create`) any name will do"
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """What a supervisor asks, which has no token."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -61,14 +62,14 @@ class Edge:
             caller = await self._caller(scope, path)
         except UnauthorizedError as error:
             challenge = (b"www-authenticate", b"Bearer")
-            await answered.refuse(401, "unauthorized", str(error), challenge)
+            await answered.refuse(401, "unauthorized", str(error), challenge, cure=error.cure)
             return
         except AccordError as error:
             await answered.refuse(problems.status_of(error), error.code, str(error))
             return
         if caller is None:
             # a web page that points its own name at this machine must not get in through somebody's browser
-            await answered.refuse(421, "misdirected", "this API answers to its own address only")
+            await answered.refuse(421, "misdirected", "this API answers to its own address only", cure=MISDIRECTED)
             return
         if int(_length(scope)) > MOST_BYTES:
             await answered.refuse(413, "too_large", TOO_LARGE)
@@ -130,11 +131,14 @@ class _Answered:
             message["headers"] = [*message.get("headers", ()), (b"x-accord-trace", self._trace.encode())]
         await self._send(message)
 
-    async def refuse(self, status: int, code: str, detail: str, *headers: tuple[bytes, bytes]) -> None:
+    async def refuse(
+        self, status: int, code: str, problem: str, *headers: tuple[bytes, bytes], cure: str | None = None
+    ) -> None:
         """Answer with a problem, unless an answer was begun already."""
         if self.status is not None:
             return
-        body = problems.encoded(problems.document(code, status, detail, self._trace))
+        detail = f"{problem}; {cure}" if cure else problem
+        body = problems.encoded(problems.document(code, status, detail, self._trace, problem=problem, cure=cure))
         own: Iterable[tuple[bytes, bytes]] = (
             (b"content-type", problems.MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),

@@ -39,8 +39,16 @@ class Caller:
             raise ForbiddenError(f"{self.actor} has the scope {self.scope!r}, this needs {needed!r}", scope=needed)
 
 
+HOW_TO_ENTER: Final = "send the header authorization: Bearer TOKEN; `accord tokens create` makes one"
+
+
 class UnauthorizedError(Exception):
-    """No token, or none that is good; `str(error)` may be shown to whoever asked."""
+    """No token, or none that is good; `str(error)` and `cure` may be shown to whoever asked."""
+
+    def __init__(self, problem: str, cure: str) -> None:
+        """Both in plain words."""
+        super().__init__(problem)
+        self.cure = cure
 
 
 class Entrance:
@@ -74,13 +82,13 @@ class Entrance:
             return await self._let_in(found)
         if self._token is None and not await self._db.read(api_tokens.is_any):
             return None
-        raise UnauthorizedError("a valid bearer token is needed")
+        raise UnauthorizedError("a valid bearer token is needed", HOW_TO_ENTER)
 
     async def _let_in(self, found: api_tokens.ApiToken) -> Caller:
         now = self._clock.now()
         state = found.state(now)
         if state != "live":
-            raise UnauthorizedError(f"the token {found.name!r} is {state}; ask for a new one")
+            raise UnauthorizedError(f"the token {found.name!r} is {state}", "ask for a new one")
         if found.used_at is None or now - found.used_at >= USED_SECONDS:
             # a full disk must not keep people from looking
             with suppress(StorageError):

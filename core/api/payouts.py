@@ -45,13 +45,13 @@ class PayoutPage(BaseModel):
     data: list[PayoutShown]
 
 
-@router.get("/connections/{name}/payouts", **needs(READ, 404))
+@router.get("/connections/{name}/payouts", **needs(READ, 404, 409, 502))
 async def list_payouts(hub: HubIn, name: str, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> PayoutPage:
     """The newest payouts of a connection."""
     return PayoutPage.model_validate({"data": await payouts(hub.connection(name), limit)})
 
 
-@router.get("/connections/{name}/payouts/{payout_id}", **needs(READ, 404))
+@router.get("/connections/{name}/payouts/{payout_id}", **needs(READ, 404, 409, 502))
 async def get_payout(hub: HubIn, name: str, payout_id: Named) -> PayoutTold:
     """One payout with what it is made of."""
     return PayoutTold.model_validate(await payout(hub, hub.connection(name), payout_id))

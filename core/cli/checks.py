@@ -144,26 +144,30 @@ def _of_disk(db: Database) -> Iterator[Finding]:
 def _of_connections(desk: Desk) -> list[Finding]:
     try:
         with desk.root.open_hub() as hub:
-            return [*_of_life(hub), *on_a_loop(hub, lambda: _of_each(desk, hub))]
+            return [*of_life(hub), *on_a_loop(hub, lambda: _of_each(desk, hub))]
     except AccordError as error:
         return [Finding(about="configuration", check="connections", state="wrong", says=str(error))]
 
 
-def _of_life(hub: Hub) -> Iterator[Finding]:
+def of_life(hub: Hub) -> Iterator[Finding]:
     """The file by which a database that was put back is known: without it, every connection begins observing."""
     about, check, file = "database", "life", hub.life
-    here, home = hub.db.read_now(lambda tx: (life.note(tx), life.home(tx)))
-    if file is None or here is None:
+    if file is None:
         return
     try:
         told = file.read()
     except StorageError as error:
         yield Finding(about=about, check=check, state="wrong", says=str(error))
         return
+    here, home = hub.db.read_now(lambda tx: (life.note(tx), life.home(tx)))
+    if here is None and told is None:
+        return
     why = strange(here, told.life if told else None, home=home, needs_file=file.is_kept)
     if why:
         says = f"{why}; from the next start on, every connection observes until it is activated again"
         cure = f"if it was not restored, put {file.path} back before that"
+        if here is None:
+            cure = f"put that one back before that; or remove {file.path}, to begin anew"
         yield Finding(about=about, check=check, state="note", says=says, cure=cure)
     elif file.path.parent.exists() and not os.access(file.path.parent, os.W_OK | os.X_OK):
         says = f"{file.path} cannot be replaced: what is erased or let go of now would come back with a backup"

@@ -168,4 +168,13 @@ def _draw(screen: Screen, found: dict[str, Any], *, is_dry: bool) -> None:
     if found["not_written"]:
         screen.line(f"{found['not_written']} good rows were not written; correct the file and import it again")
     if found["run"]:
-        screen.line(f"`accord undo {found['run']}` puts all of it back")
+        screen.line(_way_back(found))
+
+
+def _way_back(found: dict[str, Any]) -> str:
+    """How to take an import back: an undo restores values, and archives nobody who was created."""
+    undo = f"`accord undo {found['run']}` puts"
+    if not found["created"]:
+        return f"{undo} all of it back"
+    archive = "who was created stays, until `accord customers archive ID`"
+    return f"{undo} what was updated back; {archive}" if found["updated"] else f"its run is {found['run']}; {archive}"

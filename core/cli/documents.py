@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 KINDS = {"invoices": "invoice", "payments": "payment", "credit-notes": "credit_note"}
 Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only of this external_customer_id.")]
 Children = Annotated[bool, typer.Option("--children", help="With --customer: of its children, and of theirs, too.")]
-Status = Annotated[str, typer.Option(metavar="STATE", help="Only in this state: draft, open, paid, void, ...")]
+Status = Annotated[
+    str,
+    typer.Option(
+        metavar="STATE",
+        help="Only in this state: an invoice's draft, open, paid, void or uncollectible; a payment's pending, "
+        "succeeded, failed or void; a credit note's issued or void.",
+    ),
+]
 After = Annotated[str, typer.Option(metavar="ID", help="Go on after this document.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Documents shown at most.")]
 Out = Annotated[str, typer.Option(metavar="FILE", help="Write it to a CSV file, too; `-` is stdout, and only that.")]

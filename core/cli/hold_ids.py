@@ -39,14 +39,28 @@ def _alike(one: str, other: str) -> int:
 
 
 def whole(tx: Tx, wanted: str) -> str:
-    """The id of the one open hold that begins so; `wanted` itself for a whole id, or where none does."""
+    """The id of the one open hold that begins so, or of the one that is over; `wanted` itself where none does."""
     from core.store import holds
 
-    if len(wanted) < LEAST or holds.get(tx, wanted) is not None:
+    if holds.get(tx, wanted) is not None:
         return wanted
+    if len(wanted) < LEAST:
+        limit, cure = f"the first {LEAST} characters of its id, or more", "`accord holds` shows them"
+        raise InvalidInputError(f"{wanted!r} is too short to tell holds apart", field="hold", limit=limit, cure=cure)
     found = [one.id for one in holds.listing(tx, limit=_EVERY) if one.id.startswith(wanted)]
     if len(found) > 1:
         some = ", ".join(sorted(shortened(found).values())[:5])
         problem = f"{len(found)} open holds begin with {wanted!r}"
         raise InvalidInputError(problem, field="hold", cure=f"say more of it: {some}{', ...' if found[5:] else ''}")
-    return found[0] if found else wanted
+    return found[0] if found else _over(tx, wanted)
+
+
+def _over(tx: Tx, wanted: str) -> str:
+    """The id of the one hold that is over and begins so: who answers it again is told who did before."""
+    import sqlalchemy as sa
+
+    from core.store.tables import HOLDS
+
+    begun = sa.select(HOLDS.c.id).where(HOLDS.c.id.startswith(wanted, autoescape=True)).limit(2)
+    found = [str(row.id) for row in tx.rows(begun)]
+    return found[0] if len(found) == 1 else wanted

@@ -29,8 +29,9 @@ def kinds_of(option: str, text: str, manifest: Manifest, way: Way) -> tuple[str,
     kinds = able if text == ALL else tuple(one.strip() for one in text.split(","))
     wrong = [one for one in kinds if one not in able]
     if wrong or not kinds:
-        told = f"{manifest.title} {'makes' if way == 'originates' else 'takes copies of'} {', '.join(able) or 'none'}"
-        raise InvalidInputError(f"cannot be {text!r}", field=option, limit=f"{told}; or {ALL}")
+        does = f"{manifest.title} {'makes' if way == 'originates' else 'takes copies of'}"
+        limit, cure = (f"{does} {', '.join(able)}; or {ALL}", None) if able else (f"{does} none", "leave it out")
+        raise InvalidInputError(f"cannot be {text!r}", field=option, limit=limit, cure=cure)
     return kinds
 
 

@@ -26,37 +26,47 @@ def status(desk: Desk) -> None:
 
     What is mapped, what waits, what is held, what fails.
     """
+    from core.cli.checks import of_life
     from core.sync.explain import status as counted
 
     with desk.root.open_hub() as hub:
         found = hub.db.read_now(lambda tx: counted(tx, hub))
+        # a start takes a database that was exchanged for what it is: this is the last moment to put the right one back
+        odd = [] if desk.root.is_daemon_running() else [one for one in of_life(hub) if one.state != "ok"]
     found["is_daemon_running"] = desk.root.is_daemon_running()
+    found["database"] = "; ".join(words for one in odd for words in (one.says, one.cure) if words)
     desk.show(found, lambda screen: _draw_status(screen, found))
 
 
 def _draw_status(screen: Screen, found: Mapping[str, Any]) -> None:
-    from core.cli.screen import moment
-
     daemon = "the daemon is running" if found["is_daemon_running"] else "no daemon is running: `accord run` starts it"
     screen.line(f"{found['customers']} customers, {found['holds']} held, {found['failures']} failing; {daemon}")
     columns = ("connection", "state", "account", "mapped", "objects", "waiting", "held", "failing", "dead", "inbox")
     rows = [[one[name] for name in (*columns[:3], "mappings", *columns[4:])] for one in found["connections"]]
     screen.table(columns, rows)
+    if found["database"]:
+        screen.line(f"the database: {found['database']}", "red")
     for one in found["connections"]:
-        if not one["is_configured"]:
-            screen.line(f"{one['connection']} is not configured any more; its records stay", "yellow")
-        for words in _counts(one):
-            screen.line(f"{one['connection']}{words}")
-        if one["restored_at"]:
-            says = f"the database was found restored on {moment(one['restored_at'])} UTC; see `accord doctor`"
-            screen.line(f"{one['connection']}: {says}", "yellow")
-        if waits := _waiting_sweeps(one):
-            screen.line(f"{one['connection']}: {waits}", "yellow")
-        if one["erased"]:
-            screen.line(f"{one['connection']}: {one['erased']} objects of erased customers are still there", "yellow")
-        if one["error"] and one["is_configured"]:
-            until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
-            screen.line(f"{one['connection']}: {one['error']}{until}", "red")
+        _draw_connection(screen, one)
+
+
+def _draw_connection(screen: Screen, one: Mapping[str, Any]) -> None:
+    from core.cli.screen import moment
+
+    if not one["is_configured"]:
+        screen.line(f"{one['connection']} is not configured any more; its records stay", "yellow")
+    for words in _counts(one):
+        screen.line(f"{one['connection']}{words}")
+    if one["restored_at"]:
+        says = f"the database was found restored on {moment(one['restored_at'])} UTC; see `accord doctor`"
+        screen.line(f"{one['connection']}: {says}", "yellow")
+    if waits := _waiting_sweeps(one):
+        screen.line(f"{one['connection']}: {waits}", "yellow")
+    if one["erased"]:
+        screen.line(f"{one['connection']}: {one['erased']} objects of erased customers are still there", "yellow")
+    if one["error"] and one["is_configured"]:
+        until = f" (paused until {moment(one['paused_until'])} UTC)" if one["paused_until"] else ""
+        screen.line(f"{one['connection']}: {one['error']}{until}", "red")
 
 
 def _counts(one: Mapping[str, Any]) -> Iterator[str]:

@@ -52,4 +52,6 @@ def forget(
     if not yes:
         desk.confirm(f"Drop the stored secrets of {connection or 'every connection'}?", otherwise="--yes")
     dropped = drop(db, connection, desk.root.clock(), actor=actor())
-    desk.show({"dropped": dropped}, lambda screen: screen.line(f"{dropped} stored secrets dropped"))
+    nothing = f"no secret of {connection!r} is stored; nothing was dropped"
+    told = nothing if connection and not dropped else f"{dropped} stored secrets dropped"
+    desk.show({"dropped": dropped}, lambda screen: screen.line(told))

@@ -116,8 +116,11 @@ def test_lost_secrets_are_dropped_only_when_somebody_says_so(world: World, root:
     assert vault.get("refresh_token") == "r1"
     assert accord("secrets", "forget", "quickbooks", "--yes", "--json").json == {"dropped": 1}
     assert vault.get("refresh_token") is None
+    mistyped = accord("secrets", "forget", "quickboks", "--yes")
+    assert (mistyped.code, mistyped.out.strip()) == (0, "no secret of 'quickboks' is stored; nothing was dropped")
     found = [(one.action, one.connection, one.actor, one.changes["secrets"][0]) for one in _journalled(world)]
-    assert found == [("forget_secrets", "stripe", actor(), "0"), ("forget_secrets", "quickbooks", actor(), "1")]
+    dropped = [("stripe", "0"), ("quickbooks", "1"), ("quickboks", "0")]
+    assert found == [("forget_secrets", name, actor(), count) for name, count in dropped]
 
 
 def _journalled(world: World, kind: str = "secret") -> list[journal.Entry]:

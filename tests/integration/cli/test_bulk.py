@@ -85,6 +85,19 @@ def test_a_filter_that_is_wrong_answers_nothing(
     assert sum(standing(agreed).values()) == 4
 
 
+def test_a_hold_is_answered_by_the_beginning_of_its_id_also_for_the_second_time(agreed: World, accord: Accord) -> None:
+    """Whoever repeated a short id was told that there is no such hold, as if the first answer had gone nowhere."""
+    held(agreed, 1, "conflict", "phone")
+    (one,) = accord("holds", "--json").json
+    short = one["id"][:12]
+    assert accord("holds", "answer", short, "accept").code == 0
+    again = accord("holds", "answer", short, "accept", "--json")
+    assert again.code == 1
+    assert "answered accept already" in again.error["problem"]
+    assert accord("holds", "answer", one["id"][:3], "accept", "--json").error["limit"].startswith("the first 4")
+    assert accord("holds", "answer", "ffff", "accept", "--json").error["code"] == "not_found"
+
+
 def imported(accord: Accord, tmp_path: Path, text: str) -> str:
     """The run of an import."""
     file = tmp_path / "in.csv"

@@ -115,7 +115,7 @@ def test_a_link_stays_a_link_to_the_file_that_is_overwritten(accord: Accord, fil
         ((*BOTH, "--when-archived", "books=delete"), "leave | archive"),
         ((*BOTH, "--originates", "stripe-eu=invoices"), "Stripe makes invoice, payment, credit_note; or all"),
         ((*BOTH, "--originates", "other=all"), "there is no connection 'other'"),
-        (("--connection", "crm=hubspot", "--originates", "crm=all"), "HubSpot makes none"),
+        (("--connection", "crm=hubspot", "--originates", "crm=all"), "(limit: HubSpot makes none); leave it out"),
         ((*BOTH, "--mirrors", "books=all"), "no invoice comes from stripe-eu"),
         ((*BOTH, "--originates", "stripe-eu=all", "--mirrors", "books=all"), "needs deposit_account"),
         ((*BOTH, "--since", "books=2026-01-01"), "has no effect without mirrors"),

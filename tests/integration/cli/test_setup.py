@@ -456,6 +456,33 @@ def test_doctor_looks_at_the_file_that_tells_of_the_databases_life(
     db.close()
 
 
+def test_an_empty_database_in_the_place_of_the_one_that_ran_here_is_told(
+    root: WorldRoot, accord: Accord, tmp_path: Path
+) -> None:
+    """It was deleted, and the first command made a new one: no customers, said `status`, and `doctor` said nothing."""
+    place = tmp_path / "lost.sqlite3"
+
+    def opened() -> Database:
+        db = Database(f"sqlite:///{place}", is_direct=True)
+        schema.upgrade(db)
+        root.other_database = db
+        return db
+
+    db = opened()
+    assert accord("db", "adopt", "--yes").code == 0
+    assert accord("status", "--json").json["database"] == ""
+    db.close()
+    for one in tmp_path.glob("lost.sqlite3*"):
+        if one.suffix != ".life":
+            one.unlink()
+    db = opened()
+    (note,) = [one for one in accord("doctor", "--json").json if one["check"] == "life"]
+    assert (note["state"], "it is empty, and another one ran here last" in note["says"]) == ("note", True)
+    assert f"remove {place}.life" in note["cure"]
+    assert "the database: it is empty" in accord("status").out
+    db.close()
+
+
 class _Sandboxed:
     """A root beside the sandbox daemon: a hub there is, an accord.toml there is not."""
 

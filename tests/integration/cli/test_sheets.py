@@ -139,6 +139,26 @@ def test_every_bad_row_is_told_and_nothing_is_written(world: World, accord: Acco
     assert everything(world) == {"C-1": {"name": "Ada L", "email": "ada@example.test", "currency": "EUR"}}
 
 
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (("A",), "puts all of it back"),
+        (("A", "B"), "puts what was updated back; who was created stays"),
+        (("B", "C"), "who was created stays, until `accord customers archive ID`"),
+    ],
+)
+def test_an_import_says_what_of_it_an_undo_puts_back(
+    accord: Accord, tmp_path: Path, ids: tuple[str, ...], told: str
+) -> None:
+    """An undo of all was promised, and archived nobody who had been created."""
+    accord("customers", "create", "A", "--set", "name=Ada")
+    rows = "".join(f"{one},New\n" for one in ids)
+    done = accord("customers", "import", sheet(tmp_path, f"external_customer_id,name\n{rows}"))
+    assert done.code == 0
+    assert told in done.out
+    assert ("accord undo" in done.out) == ("A" in ids)
+
+
 def test_a_dry_run_shows_and_writes_nothing(world: World, accord: Accord, tmp_path: Path) -> None:
     """Its exit code is a plan's."""
     put(world, "C-1", {"name": "Ada"})

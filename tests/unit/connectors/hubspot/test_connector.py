@@ -1199,7 +1199,7 @@ def test_real_sockets_are_kept_alive_and_carry_what_the_sdk_built(world: Any, cl
     assert len(connections) == 1
     assert all(one.headers["authorization"].startswith("Bearer pat-") for one in seen)
     assert not any("cookie" in one.headers for one in seen)
-    with pytest.raises(RetryError):
+    with pytest.raises(RetryError, match=f"no answer from {url.rstrip('/')}: ConnectionError"):
         world.run(connector.identify())
     write = world.as_write("update", {"type": "contact", "properties": {"phone": "1"}}, "contact:7")
     (receipt,) = world.run(connector.write([write]))
