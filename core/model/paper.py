@@ -52,12 +52,14 @@ class Untold(msgspec.Struct, frozen=True, kw_only=True):
     """Money that moved, and of which the provider does not tell which of several documents it concerns.
 
     `field`: the amount of a document that it would be. `amount`: all of it, in the document's currency. `of`: what
-    these documents have in common, as each bears it as its reference or number.
+    these documents have in common, as each bears it as its reference or number. `called`: the provider's own id of that
+    money: a reference may be any other's, too.
     """
 
     field: str
     amount: Decimal
     of: str
+    called: str
     problem: str
 
 

@@ -242,7 +242,7 @@ def _untold(wire: InvoicePaymentWire, currency: str) -> Untold | None:
     how = " and ".join([*(["was refunded"] if is_part else []), *(["is disputed"] if disputed else [])])
     problem = f"part of {called}, which paid several invoices, {how}, and Stripe does not tell for which of them"
     amount = amount_in(sum([back if is_part else 0, *taken]), currency)
-    return Untold(field="refunded", amount=amount, of=_how(wire)[1], problem=problem)
+    return Untold(field="refunded", amount=amount, of=_how(wire)[1], called=called, problem=problem)
 
 
 def _is_in_part(wire: InvoicePaymentWire, dispute: DisputeWire) -> bool:

@@ -16,6 +16,7 @@ from core.errors import ByHandError
 from core.model import holds
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
+from core.model.money import ZERO
 from core.model.values import Value
 from core.store import journal, mappings
 from core.store.database import Tx
@@ -26,6 +27,8 @@ BOOKED: Final = "booked"
 """The answer of a person who booked what a hold named."""
 SETTLED: Final = "settled"
 """What is booked of an invoice that its origin counts as settled, and of which no payment or credit note tells."""
+MONEY: Final = "money"
+"""In the detail of what concerns several documents, and beside what is booked of it: its provider's id of the money."""
 _BOOKED: Final = "booked."
 """In a copy's base: how much of an amount of its document a person has booked there."""
 
@@ -33,6 +36,12 @@ _BOOKED: Final = "booked."
 def booked(row: MappingRow) -> dict[str, Decimal]:
     """How much of which amounts of its document a person has booked, in the document's currency."""
     return {name.removeprefix(_BOOKED): Decimal(str(pair[0])) for name, pair in kept(row).items()}
+
+
+def booked_of(row: MappingRow, field: str, money: str) -> Decimal:
+    """How much of an amount was booked on account of this money; what was noted without its id is taken for it."""
+    covers, of = kept(row).get(_BOOKED + field, (None, None))
+    return Decimal(str(covers)) if covers is not None and of in (money, covers) else ZERO
 
 
 def kept(row: MappingRow) -> dict[str, tuple[Value, Value]]:
@@ -66,7 +75,7 @@ def book(tx: Tx, row: MappingRow, detail: Mapping[str, Any], *, actor: str, now:
     """A person says that what a hold named is booked: exactly that, however the document has changed since."""
     field, covers = str(detail["field"]), str(detail["covers"])
     before = booked(row).get(field)
-    base = {**row.base, _BOOKED + field: (covers, covers)}
+    base = {**row.base, _BOOKED + field: (covers, str(detail.get(MONEY, covers)))}
     mappings.update(tx, [msgspec.structs.replace(row, base=base, updated_at=now)])
     changes = {field: (None if before is None else str(before), covers, "by hand")}
     journal.write(tx, [journal.about(row, at=now, action=BOOKED, changes=changes, actor=actor)])

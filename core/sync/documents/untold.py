@@ -48,13 +48,14 @@ def question(tx: Tx, connection: Connection, remote: RemoteDocument, paper: Pape
     others = _others(tx, connection, paper, remote.untold)
     rows = [row for some in mappings.of_records(tx, [one.id for one in others]).values() for row in some]
     rows = [one for one in rows if one.connection == connection.name]
-    if _is_asked(tx, connection, rows):
+    field, money = remote.untold.field, remote.untold.called
+    if _is_asked(tx, connection, rows, money):
         return None
-    field = remote.untold.field
-    left = total_of([remote.untold.amount, -max(by_hand.booked(one).get(field, ZERO) for one in (row, *rows))])
+    left = total_of([remote.untold.amount, -max(by_hand.booked_of(one, field, money) for one in (row, *rows))])
     invoices = documents.by_ids(tx, [name for one in (paper, *others) for name in references(one.document)])
     names = sorted(one.called for one in invoices.values())
-    return _draft(paper, field, left, remote.untold.amount, remote.untold.problem, names) if left else None
+    draft = _draft(paper, field, left, remote.untold.amount, remote.untold.problem, names)
+    return msgspec.structs.replace(draft, detail={**draft.detail, by_hand.MONEY: money}) if left else None
 
 
 def named_invoices(hold: Hold) -> list[str]:
@@ -87,15 +88,17 @@ def settle(
 
 
 def _others(tx: Tx, connection: Connection, paper: Paper, untold: Untold) -> list[Paper]:
-    """The other documents that the same money was for."""
+    """The other documents that the same money was for, or other money of its customer's that is called the same."""
     # all of them: one that is left out may be the one that is asked about, or that it was booked for
     found = documents.numbered(tx, [untold.of])
-    return [one for one in found if (one.kind, one.origin) == (paper.kind, connection.name) and one.id != paper.id]
+    alike = (paper.kind, connection.name, paper.customer_id)
+    return [one for one in found if (one.kind, one.origin, one.customer_id) == alike and one.id != paper.id]
 
 
-def _is_asked(tx: Tx, connection: Connection, rows: Sequence[MappingRow]) -> bool:
+def _is_asked(tx: Tx, connection: Connection, rows: Sequence[MappingRow], money: str) -> bool:
     known = hold_rows.of_subjects(tx, connection.name, [work.mapping_subject(one.id) for one in rows])
-    return any(one.state == "open" and one.reason == holds.UNTOLD for some in known.values() for one in some)
+    asked = [one for some in known.values() for one in some if (one.state, one.reason) == ("open", holds.UNTOLD)]
+    return any(one.detail.get(by_hand.MONEY, money) == money for one in asked)
 
 
 def _draft(

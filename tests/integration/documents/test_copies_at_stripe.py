@@ -93,8 +93,8 @@ async def test_a_payment_whose_invoices_are_told_in_another_order_is_the_same_pa
     await world.next_sweep()
     world.lookalikes["quickbooks"].edit("payment", payment, {"applications": parts[::-1]})
     await world.next_sweep()
-    (known,) = papers(world, "payment")
-    assert [str(one.amount) for one in known.document.applications] == ["7.00", "100.00"]  # type: ignore[union-attr]
+    (known,) = documents_of(world, Payment)
+    assert [str(one.amount) for one in known.applications] == ["7.00", "100.00"]
     assert sorted(Decimal(one["paid"]) for one in shown(world, "stripe")) == [7, 100]
     at_rest(world)
     await is_silent(world)

@@ -10,7 +10,7 @@ from core.model.documents import Payment
 from core.store.holds import Hold
 from core.sync.documents.asking import look_again
 from core.sync.documents.tie_out import is_tied, tie_out
-from tests.support.acting import answer, everybody, failing, held, waiting
+from tests.support.acting import all_day, answer, everybody, failing, held, waiting
 from tests.support.paper import at_rest, bill, billing, documents_of, is_silent, papers, pay, shown
 from tests.support.world import World
 
@@ -181,3 +181,31 @@ async def test_a_part_that_was_refunded_and_the_rest_that_is_charged_back_are_as
     assert "was refunded and is disputed" in asked(world).detail["problem"]
     await answer(world, asked(world), "booked")
     at_rest(world)
+
+
+@pytest.mark.parametrize("is_of_two", [True, False])
+async def test_other_money_of_the_same_reference_is_asked_about_apart(*, is_of_two: bool) -> None:
+    """Both were called "wire transfer": the second refund was never asked about, and nobody booked it."""
+    world = await billing()
+    stripe = world.lookalikes["stripe"]
+    (ada,) = world.neutral("stripe")
+    bob = stripe.edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    await world.next_sweep()
+    wired = []
+    for one in (ada, bob if is_of_two else ada):
+        bills = [bill(world, customer=one) for _ in range(2)]
+        parts = [{"invoice": name, "amount": "119.00"} for name in bills]
+        same = {"customer": one, "method": "Wire", "reference": "wire transfer"}
+        wired.append(pay(world, bills[0], "238.00", applications=parts, **same))
+    await world.next_sweep()
+    for payment in wired:
+        await refund(world, payment, "19.00")
+    both = held(world)
+    assert [(one.reason, one.detail["amount"]) for one in both] == [("untold", "19.00")] * 2
+    for one in both:
+        await answer(world, one, "booked")
+    await all_day(world)
+    at_rest(world)
+    await refund(world, wired[1], "30.00")
+    await all_day(world)
+    assert asked(world).detail["amount"] == "11.00"

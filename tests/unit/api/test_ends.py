@@ -86,7 +86,8 @@ async def test_a_change_of_one_thing_keeps_every_other_key_and_every_mapping(
     await api.post("/v1/customers", json={**ADA, "metadata": {"plan": "pro", "segment": "smb"}})
     await world.settle()
     before = (await api.get("/v1/customers/ada/mappings")).json()["data"]
-    for changes in ({"phone": "+49301234567"}, {"metadata": {"plan": "team"}}, {"metadata": {}}):
+    asked: list[dict[str, object]] = [{"phone": "+49301234567"}, {"metadata": {"plan": "team"}}, {"metadata": {}}]
+    for changes in asked:
         assert (await api.patch("/v1/customers/ada", json=changes)).status_code == 200
         await world.settle()
     read = (await api.get("/v1/customers/ada")).json()
