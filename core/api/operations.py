@@ -11,7 +11,7 @@ from fastapi import Path, Query
 from core.api import shapes
 from core.api.context import Actor, CallerIn, HubIn, at, at_or_none, needs, new_router
 from core.api.customers import failure_shown
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, NotFoundError
 from core.model.holds import APPROVER_REASONS, TEXTS
 from core.model.scopes import APPROVE, READ, WRITE
 from core.store import connections, customers, failures, holds, inbox
@@ -116,9 +116,11 @@ def _wait(one: Wait) -> shapes.WaitShown:
 
 @router.post("/failures/retry", **needs(WRITE, 404))
 async def retry_failures(hub: HubIn, actor: Actor, wanted: shapes.RetryRequest) -> shapes.Retried:
-    """Look again, now, at what failed; dead ones too."""
+    """Look again, now, at what failed; dead ones too. 404 where none of the named subjects fails or waits."""
     hub.connection(wanted.connection)
     times = await hub.db.run(lambda tx: answers.retry(tx, hub, wanted.connection, wanted.subjects, actor=actor))
+    if wanted.subjects and not times:
+        raise NotFoundError("none of these fails", field="subjects", cure="`GET /v1/failures` shows what does")
     return shapes.Retried(retried=times)
 
 

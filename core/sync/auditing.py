@@ -35,9 +35,13 @@ def filter_of(
     if actor is not None and ("\0" in actor or not journal.is_actor(tx, actor)):
         cure = "spell it as the journal does: cli:NAME, api:NAME, or a connection"
         raise InvalidInputError(f"nothing was done by {actor!r}", field="actor", cure=cure)
+    first, last = moment(since, "since", time.min), moment(until, "until", time.max)
+    if first is not None and last is not None and first > last:
+        problem = f"since {since} is later than until {until}: nothing lies between"
+        raise InvalidInputError(problem, field="since", limit="not later than until", cure="exchange the two")
     return Filter(
-        since=moment(since, "since", time.min),
-        until=moment(until, "until", time.max),
+        since=first,
+        until=last,
         actor=actor,
         connection=connection,
         customer_ids=None if customer is None else _records(tx, customer),

@@ -15,7 +15,7 @@ from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model.family import PARENT
 from core.model.holds import LOST_CREATE
 from core.model.match import UNLINKED
-from core.store import customers, holds, intents, journal, mappings, work
+from core.store import customers, holds, intents, journal, mappings, tombstones, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.journal import Entry
@@ -27,7 +27,7 @@ from core.sync.failing import dealt_with
 from core.sync.family import FAMILIES
 from core.sync.hub import KIND, Hub
 from core.sync.parts import placed
-from core.sync.registry import Moved, check_parent, fan_out, get
+from core.sync.registry import Moved, check_parent, fan_out
 
 STATUS: Final = "status"
 INACTIVE: Final = "inactive"
@@ -81,8 +81,9 @@ def _archived(tx: Tx, external_id: str) -> Customer:
     if customers.by_external_ids(tx, [external_id]):
         problem, cure = f"{external_id!r} is a customer that is not archived", "`accord explain` shows it"
         raise InvalidInputError(problem, field="external_customer_id", cure=cure)
-    get(tx, external_id)
-    raise NotFoundError(f"there is no customer {external_id!r}", field="external_customer_id")
+    was = "; one was erased" if tombstones.of_customer(tx, external_id) else ""
+    problem, cure = f"there is no customer {external_id!r}{was}", "`accord customers list --archived` shows who there is"
+    raise NotFoundError(problem, field="external_customer_id", cure=cure)
 
 
 def _require_quiet(tx: Tx, gone: Customer, rows: Sequence[MappingRow]) -> None:

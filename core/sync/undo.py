@@ -23,6 +23,8 @@ from core.sync.hub import KIND, Hub
 _OF_THE_REGISTRY: Final = frozenset({"edit", "pull", "link", "undo"})
 """Actions that changed values of the registry."""
 _CHANGES: Final = _OF_THE_REGISTRY | {"raced"}
+_NO_VALUES: Final = frozenset({"enter", "create", "delete", "restore"})
+"""A customer or an object came or went: put back as values, what was there before would be blank everywhere."""
 
 
 class Back(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False)
         raise NotFoundError(f"there is no change {change_id}", field="change", cure="`accord explain ID` shows them")
     if entry.kind != KIND:
         raise _not_of_a_customer(entry)
-    if _is_birth(entry):
+    if entry.action in _NO_VALUES:
         raise InvalidInputError(_no_value(entry), field="change")
     back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
     if field is not None:

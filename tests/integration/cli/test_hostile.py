@@ -232,6 +232,19 @@ def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, acco
     assert found.fields["name"] == "New"
 
 
+def test_undoing_that_an_object_was_made_empties_nobody(agreed: World, accord: Accord) -> None:
+    """`accord explain` shows its number: name, e-mail and phone were cleared here, and at every provider."""
+    name = customer_id(agreed)
+    before = agreed.db.read_now(lambda tx: customers.by_external_ids(tx, [name])[name])
+    shown = accord("--json", "explain", name).json["journal"]
+    made = [one for one in shown if one["action"] == "create" and one["connection"]]
+    assert made
+    for one in made:
+        result = accord("--json", "undo", str(one["change"]), "--anyway")
+        assert result.error["problem"] == f"its object at {one['connection']} was created, and stays"
+    assert agreed.db.read_now(lambda tx: customers.by_external_ids(tx, [name])[name]) == before
+
+
 def test_a_name_that_turns_the_direction_of_writing_is_shown_escaped(agreed: World, accord: Accord) -> None:
     """`evil\u202egpj.exe` reads as another name than it is, and so does all that stands behind it in the table."""
     (remote_id,) = agreed.neutral("stripe")

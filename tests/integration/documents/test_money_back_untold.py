@@ -202,8 +202,8 @@ async def test_other_money_of_the_same_reference_is_asked_about_apart(*, is_of_t
         await refund(world, payment, "19.00")
     both = held(world)
     assert [(one.reason, one.detail["amount"]) for one in both] == [("untold", "19.00")] * 2
-    for one in both:
-        await answer(world, one, "booked")
+    for question in both:
+        await answer(world, question, "booked")
     await all_day(world)
     at_rest(world)
     await refund(world, wired[1], "30.00")

@@ -188,6 +188,8 @@ async def test_failures_are_listed_and_retried(api: httpx.AsyncClient, world: Wo
     await world.activate_all()
     assert (await api.get("/v1/failures", params={"state": "dead"})).json() == {"data": [], "total": 0, "waiting": []}
     assert (await api.post("/v1/failures/retry", json={"connection": "stripe"})).json() == {"retried": 0}
+    mistyped = await api.post("/v1/failures/retry", json={"connection": "stripe", "subjects": ["m:nobody"]})
+    assert (mistyped.status_code, mistyped.json()["field"]) == (404, "subjects")
     assert (await api.get("/v1/failures", params={"state": "alive"})).status_code == 422
 
 
@@ -464,9 +466,9 @@ async def test_the_journal_says_who_asked_a_lane(api: httpx.AsyncClient, world: 
     wanted = {"connection": "stripe", "what": "customers", "external_ids": ["ada"]}
     asked = (await api.post("/v1/syncs", json=wanted)).json()
     world.db.run_now(lambda tx: failures.record(tx, [FAILED]))
-    for times in (1, 0):
-        body = {"connection": "stripe", "subjects": ["r:cus_odd" if times else "r:nothing"]}
-        assert (await api.post("/v1/failures/retry", json=body)).json() == {"retried": times}
+    for subject, status in (("r:cus_odd", 200), ("r:nothing", 404)):
+        body = {"connection": "stripe", "subjects": [subject]}
+        assert (await api.post("/v1/failures/retry", json=body)).status_code == status
     await ask(world.hub, "stripe", {"what": "changes"})
     found = (await api.get("/v1/journal?actor=api&connection=stripe")).json()["data"]
     shown = [(one["kind"], one["action"], {name: it["new"] for name, it in one["changes"].items()}) for one in found]
