@@ -18,7 +18,7 @@ from core.errors import ConfigError
 from core.store.database import sqlite_file
 
 KEY_BYTES: Final = 32
-_SETTING: Final = "vault_key"
+_SETTING: Final = "ACCORD_SECRET_KEY"
 _HOW: Final = "make one with `openssl rand -base64 32`"
 
 
@@ -198,7 +198,7 @@ def unknown_key() -> ConfigError:
     """A secret was sealed with a key that is not there."""
     message = (
         "the vault cannot be opened: its secrets were sealed with another key; "
-        "give back the old key (or the .key file beside the database); if it is lost, "
+        "give back the old key (there, or as the .key file beside the database); if it is lost, "
         "`accord secrets forget`, then authorize the connections again"
     )
     return ConfigError(message, key=_SETTING)
@@ -209,7 +209,7 @@ def _keys_in(text: str, *, what: str, file: Path | None) -> Sequence[bytes]:
     if not keys or None in keys:
         which = f" (number {keys.index(None) + 1} of {len(keys)})" if len(keys) > 1 else ""
         message = f"{what}{which}: it must be {KEY_BYTES} bytes in base64; {_HOW}"
-        raise ConfigError(message, file=str(file) if file else None, key=_SETTING)
+        raise ConfigError(message, file=str(file) if file else None, key=None if file else _SETTING)
     return [key for key in keys if key is not None]
 
 

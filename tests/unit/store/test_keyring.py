@@ -95,3 +95,4 @@ def test_one_bad_key_of_two_is_counted(sqlite_url: str) -> None:
         key_for(sqlite_url, f"{base64.b64encode(os.urandom(32)).decode()} c2hvcnQ=")
 
     assert "c2hvcnQ" not in str(caught.value)
+    assert caught.value.key == "ACCORD_SECRET_KEY", "no setting is called otherwise: it named a `vault_key`"
