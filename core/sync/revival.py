@@ -82,8 +82,8 @@ def _archived(tx: Tx, external_id: str) -> Customer:
         problem, cure = f"{external_id!r} is a customer that is not archived", "`accord explain` shows it"
         raise InvalidInputError(problem, field="external_customer_id", cure=cure)
     was = "; one was erased" if tombstones.of_customer(tx, external_id) else ""
-    problem, cure = f"there is no customer {external_id!r}{was}", "`accord customers list --archived` shows who there is"
-    raise NotFoundError(problem, field="external_customer_id", cure=cure)
+    cure = "`accord customers list --archived` shows who can be restored"
+    raise NotFoundError(f"there is no customer {external_id!r}{was}", field="external_customer_id", cure=cure)
 
 
 def _require_quiet(tx: Tx, gone: Customer, rows: Sequence[MappingRow]) -> None:
