@@ -28,6 +28,13 @@ _BY_CONNECTION: Final[Mapping[str, str]] = {
     "dead": "Records that failed too often: a person must retry",
     "in_doubt": "Writes whose outcome is not known yet",
 }
+_OF_DOCUMENTS: Final[Mapping[str, str]] = {
+    "mappings": "Documents made there, and copies",
+    "unequal": "Copies that were not last seen equal to the minor unit, or are gone",
+    "pending": "Copies of documents that are still to be made",
+    "held": "Documents about which a person is asked",
+    "ownerless": "Documents not taken, because their customer is not known",
+}
 _RESTS: Final[Mapping[str, frozenset[str]]] = {
     "full": frozenset({"full", "changes"}),
     "changes": frozenset({"changes"}),
@@ -92,6 +99,7 @@ class _Numbers(Collector):
             for one in shown:
                 family.add_metric([one["connection"]], one[name])
             yield family
+        yield from self._documents(configured)
         for name, text in _AGES.items():
             family = GaugeMetricFamily(f"accord_{name}_age_seconds", text, labels=["connection"])
             for one in configured:
@@ -102,6 +110,15 @@ class _Numbers(Collector):
         yield from self._paces(configured)
         yield from self._waits(configured)
         yield self._lanes()
+
+    @staticmethod
+    def _documents(shown: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:
+        for name, text in _OF_DOCUMENTS.items():
+            family = GaugeMetricFamily(f"accord_documents_{name}", text, labels=["connection"])
+            for one in shown:
+                if one["documents"] is not None:
+                    family.add_metric([one["connection"]], one["documents"][name])
+            yield family
 
     @staticmethod
     def _states(shown: Iterable[Mapping[str, Any]]) -> Metric:

@@ -79,14 +79,14 @@ async def test_whose_invoice_it_was_shows_it_no_more_once_it_is_another_customer
     """The same 119.00 stood as outstanding on both contacts in HubSpot, for good."""
     policies = {"quickbooks": DocumentPolicy(originates=KINDS), "hubspot": DocumentPolicy(overview=True)}
     world = await billing(with_documents(policies, {}, {}))
-    company = world.lookalikes["quickbooks"]
+    company = quickbooks_of(world)
     (ours,) = world.neutral("quickbooks")
     bob = company.edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
     bill(world, "quickbooks", LINE, number="QB-1", customer=ours)
     await world.next_sweep()
     contacts = {one["email"]: name for name, one in world.neutral("hubspot").items()}
     assert figures(world, contacts["ada@example.test"])[:3] == ("USD", "119", "119")
-    company.merge("customer", bob, ours)  # type: ignore[attr-defined]
+    company.merge("customer", bob, ours)
     await all_day(world)
     (asked,) = held(world, holds.DOCUMENT_CHANGED)
     await answer(world, asked, "accept")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.acting import held
 from tests.support.paper import bill, stripe_to_books
@@ -42,6 +43,11 @@ async def test_a_tie_out_tells_what_waits_what_adds_up_and_what_it_rests_on(
         "quickbooks": ("active", True),
         "stripe": ("active", True),
     }
+    families = {one.name: one for one in text_string_to_metric_families((await api.get("/metrics")).text)}
+    for name, times in (("mappings", 1), ("ownerless", 1), ("unequal", 0), ("pending", 0), ("held", 0)):
+        samples = families[f"accord_documents_{name}"].samples
+        told = {sample.labels["connection"]: sample.value for sample in samples}
+        assert told == {"stripe": times, "quickbooks": 0 if name == "ownerless" else times}, name
     missing = await api.get(f"/v1/invoices/{invoice}")
     assert missing.status_code == 404
     assert other in missing.json()["problem"]
