@@ -17,6 +17,7 @@ from core.store.tables import HOLDS, MAPPINGS
 from core.store.text import SOME, AnyRow, chunks, dump
 from core.store.work import FAREWELL
 
+EVERY: Final = 2**31 - 1
 _NAMES = "id connection subject field reason record_id detail digest state answer actor opened_at"
 _COLUMNS = tuple(HOLDS.c[name] for name in _NAMES.split())
 
@@ -172,9 +173,9 @@ def listing(
     field: str | None = None,
     state: str = "open",
     answer: str | None = None,
-    limit: int = 1000,
+    limit: int = EVERY,
 ) -> list[Hold]:
-    """Open holds (or those of another state, or with an answer), oldest first."""
+    """Open holds (or those of another state, or with an answer), oldest first; all of them without a `limit`."""
     asked = {"connection": connection, "reason": reason, "record_id": record_id, "field": field, "answer": answer}
     wanted: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     rows = tx.rows(_listing(tuple(wanted)), {**wanted, "state": state, "most": limit})

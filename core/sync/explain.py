@@ -227,7 +227,7 @@ def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
     policy = hub.connections[name].policy.documents if name in hub.connections else None
     if policy is None or not (policy.originates or policy.mirrors):
         return None
-    asked = [one.subject[2:] for one in holds.listing(tx, connection=name, limit=EVERY) if one.subject.startswith("m:")]
+    asked = [one.subject[2:] for one in holds.listing(tx, connection=name) if one.subject.startswith("m:")]
     held = [row for row in mappings.by_ids(tx, asked).values() if row.kind in KINDS]
     states = {"mappings": "live", "pending": "pending"}
     found = {key: sum(mappings.count(tx, name, state, kind=kind) for kind in KINDS) for key, state in states.items()}

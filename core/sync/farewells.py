@@ -37,7 +37,6 @@ LEAVE: Final = "leave"
 NOT_ACTIVE: Final = "nothing is written to this connection before it is activated"
 CHANGED: Final = "it was changed there since, and nobody has seen that: retry archives it as it is"
 SHOWN: Final = 20
-EVERY: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +75,7 @@ def end_where_left(tx: Tx, hub: Hub, connection: Connection) -> None:
     """Policy may be another one since the last start: where objects are left alone, nobody is asked about one."""
     if connection.policy.when_archived == "archive":
         return
-    asked = hold_rows.listing(tx, connection=connection.name, reason=holds.NOT_ARCHIVED, limit=EVERY)
+    asked = hold_rows.listing(tx, connection=connection.name, reason=holds.NOT_ARCHIVED)
     subjects = [one.subject for one in asked]
     work.mark(tx, connection.name, subjects, reason="the policy changed", trace="", now=hub.clock.now(), noticed=False)
 

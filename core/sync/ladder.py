@@ -17,8 +17,6 @@ from core.store.observations import Observation
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import awaits, part_in, whole_of
 
-ALL_HOLDS = 100_000
-
 
 class Ladder:
     """The look-ups of one slice, done in a handful of queries for all its objects."""
@@ -121,7 +119,7 @@ def is_restored(tx: Tx, name: str) -> bool:
 def forgotten_by_name(tx: Tx, connection: Connection) -> dict[str, list[str]]:
     """Objects that a restored database may have forgotten and nobody has decided on, by name as it is there."""
     found: dict[str, list[str]] = {}
-    for one in holds.listing(tx, connection=connection.name, reason=AMBIGUOUS_MATCH, limit=ALL_HOLDS):
+    for one in holds.listing(tx, connection=connection.name, reason=AMBIGUOUS_MATCH):
         name = one.detail.get("name")
         if one.detail.get("rung") == RESTORED and isinstance(name, str) and name:
             found.setdefault(name_as_there(connection, {"name": name}), []).append(one.subject[2:])

@@ -59,7 +59,7 @@ def _of(row: DirtyRow, mapping: MappingRow, owner: Customer, problem: str) -> It
 
 
 def _asked(tx: Tx, connection: Connection) -> Iterator[Item]:
-    found = holds.listing(tx, connection=connection.name, reason=NOT_ARCHIVED, limit=1_000_000)
+    found = holds.listing(tx, connection=connection.name, reason=NOT_ARCHIVED)
     owners = customers.external_ids(tx, [one.record_id for one in found])
     for one in found:
         yield Item(

@@ -20,7 +20,6 @@ from core.sync import answers
 from core.sync.bulk import Refused
 from core.sync.hub import KIND
 
-EVERY: Final = 1_000_000
 LINK: Final = "link"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _SHOWN: Final = 100
@@ -72,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def questions(tx: Tx, connection: str | None) -> list[Question]:
     """Every open one, oldest first."""
     found: list[Question] = []
-    open_ = holds.listing(tx, connection=connection, reason=AMBIGUOUS_MATCH, limit=EVERY)
+    open_ = holds.listing(tx, connection=connection, reason=AMBIGUOUS_MATCH)
     for name in dict.fromkeys(one.connection for one in open_):
         here = [one for one in open_ if one.connection == name]
         parties = _Parties(tx, name, here)

@@ -44,7 +44,9 @@ def raced(tx: Tx, hub: Hub, connection: Connection, intent: Intent, overwritten:
     if journal.is_traced(tx, customer.id, "raced", intent.id):
         return
     now = hub.clock.now()
-    wins = {name: value for name, value in lost.items() if _stands(hub, connection, customer, intent, name)}
+    # of an object that its customer has no more, only the journal is told: it may be somebody else's by now
+    is_its = intent.remote_id == mapping.remote_id
+    wins = {name: value for name, value in lost.items() if is_its and _stands(hub, connection, customer, intent, name)}
     losers = [Lost(name, value, "remote", "raced") for name, value in lost.items() if name not in wins]
     losers += [Lost(name, intent.wanted[name], "registry", "raced") for name in wins]
     entry = journal.about(

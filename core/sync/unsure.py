@@ -9,7 +9,7 @@ from core.model.remote import Remote, parse_mark
 from core.store import holds, intents
 from core.store.database import Tx
 from core.sync.hub import Connection
-from core.sync.ladder import ALL_HOLDS, name_as_there
+from core.sync.ladder import name_as_there
 
 
 class Unsure:
@@ -24,12 +24,12 @@ class Unsure:
         """Mappings whose own create is under way or in doubt."""
         self.until = min((one.resolve_after or 0.0 for one in open_), default=0.0)
         """When the first of them is looked into: before that, another look would only cost its call."""
-        asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, limit=ALL_HOLDS)
+        asked = holds.listing(tx, connection=connection.name, reason=LOST_CREATE)
         self._asked = {name for one in asked for name in candidates_of(one.detail)}
         self.askers = {one.subject[2:] for one in asked}
         """Mappings that wait for a person: linked to another object, nobody would say whose the one in question is."""
 
-        said = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, state="answered", limit=ALL_HOLDS)
+        said = holds.listing(tx, connection=connection.name, reason=LOST_CREATE, state="answered")
         self.strangers = {
             (one.subject[2:], name) for one in said if one.answer == "create" for name in candidates_of(one.detail)
         }

@@ -434,6 +434,14 @@ def test_a_subject_has_one_open_hold_per_field(db: Database) -> None:
     assert db.read_now(holds.listing) == []
 
 
+def test_all_that_is_asked_is_listed_where_nobody_says_how_many(db: Database) -> None:
+    """Beyond the thousandth, a question whose cause was gone was not looked at again."""
+    many = [holds.Held(subject=f"m:{number}", record_id=None, drafts=[draft()]) for number in range(1001)]
+    db.run_now(lambda tx: holds.settle(tx, IDS, "stripe", many, {}, 1.0))
+    assert len(db.read_now(holds.listing)) == 1001
+    assert len(db.read_now(lambda tx: holds.listing(tx, limit=7))) == 7
+
+
 def test_an_answer_counts_until_the_same_is_asked_again(db: Database) -> None:
     """One that did not help must not be given again by itself."""
     settle(db, draft())

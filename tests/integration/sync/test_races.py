@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.model.decide import Lost
 from core.ports import HttpRequest, HttpResponse
+from core.store import mappings
 from core.store.journal import Entry
 from core.sync.inbox import InboxWriter
-from tests.support.acting import all_day, edit, edit_only, entries, held, value, with_policy
+from tests.support.acting import all_day, edit, edit_only, entries, held, mapped, value, with_policy
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +88,21 @@ async def test_a_raced_value_does_not_come_in_where_values_only_go_out() -> None
     await world.next_sweep()
     assert {name: value(world, name, "email") for name in NAMES} == dict.fromkeys(NAMES, OURS)
     assert [one.lost for one in races(world)] == [[Lost("email", THEIRS, "remote", "raced")]]
+
+
+async def test_what_an_object_lost_that_is_not_the_customer_s_any_more_does_not_come_in() -> None:
+    """Linked elsewhere before the event was read, the customer got an e-mail that somebody had given to the old one."""
+    world = await agreed()
+    race(world, {"email": THEIRS})
+    await edit(world, "hubspot", {"email": OURS})
+    (old,) = world.neutral("stripe")
+    other = world.lookalikes["stripe"].edit("customer", None, {"name": "Ada Lovelace", "email": OURS})
+    (row,) = [one for one in mapped(world, "stripe") if one.remote_id == old]
+    moved = msgspec.structs.replace(row, remote_id=other)
+    world.db.run_now(lambda tx: mappings.update(tx, [moved]))
+    await world.next_sweep()
+    assert value(world, "hubspot", "email") == OURS
+    assert [(one.changes, one.lost) for one in races(world)] == [({}, [Lost("email", THEIRS, "remote", "raced")])]
 
 
 async def test_an_edit_of_another_field_is_no_race() -> None:
