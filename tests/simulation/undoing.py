@@ -77,10 +77,9 @@ class Undoing:
             what = f"{field} of {owner.external_id}"
             if now.get(field) != value:
                 self._fail(f"change {entry.id} replaced {what}, {value!r}, and after its undo it is {now.get(field)!r}")
-            # every value is another one, so that it tells whose it is
-            is_newer = any(
-                one.field == field and one.at > entry.at and loose(one.value) == loose(then.get(field)) for one in known
-            )
+            # every value is another one, so that it tells whose it is; an older one came back by an undo of an undo
+            times = [one.at for one in known if one.field == field and loose(one.value) == loose(then.get(field))]
+            is_newer = min(times, default=entry.at) > entry.at
             if is_newer and then.get(field) not in (value, entry.changes.get(field, (None, None))[1]):
                 self._fail(f"the undo of {entry.id} put back {what} over {then.get(field)!r}, which is newer")
 

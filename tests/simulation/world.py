@@ -23,6 +23,7 @@ from core.sandbox.lookalike import LookAlike
 from core.store import intents, looks
 from core.store.database import Database, Tx
 from core.store.tables import DIRTY
+from core.sync.documents.marking import FORGOTTEN
 from core.sync.hub import Timing
 from tests.simulation.accounts import Accounts
 from tests.simulation.across import Across
@@ -59,6 +60,7 @@ _WAITS = sa.select(sa.func.min(DIRTY.c.not_before)).where(
         DIRTY.c.reason.not_like(f"its {whom} %")
         for whom in ("parent", "customer", "invoice", "entity", "object", "origin")
     ),
+    DIRTY.c.reason != FORGOTTEN,
 )
 
 
@@ -342,7 +344,8 @@ def _next_due(tx: Tx, name: str) -> float | None:
     """When something is due; a child may wait for its parent as long as a person lets the parent wait.
 
     So may a document for its customer, or for its customer's entity, a payment for its invoice, a copy for an answer
-    about what its origin has no more, and a customer for what may be its object, or another one's.
+    about what its origin has no more, and a customer for what may be its object, or another one's. And a copy that an
+    older database has forgotten, for its document, which may be deleted.
     """
     due: float | None = tx.execute(_WAITS, {"connection": name}).scalar_one()
     return due
