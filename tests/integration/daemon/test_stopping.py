@@ -27,6 +27,8 @@ async def test_a_job_that_the_end_cuts_off_is_no_error(
     caplog: pytest.LogCaptureFixture, number: signal.Signals
 ) -> None:
     """Whoever stopped the daemon read of a failed job and its traceback; it is run again after the next start."""
+    # under nohup a hang-up is ignored, and the daemon leaves it so: it would never end here
+    before = signal.signal(number, signal.SIG_DFL)
     world = World()
     api, webhooks = (listen("127.0.0.1", 0, "a door") for _ in range(2))
     ends = []
@@ -43,5 +45,6 @@ async def test_a_job_that_the_end_cuts_off_is_no_error(
         daemon = Daemon(world.hub, EmbeddedEngine(), lock, told, [Job(endless_job, 1.0, at_start=True)])
         assert await daemon.run()
     await asyncio.sleep(0)
+    signal.signal(number, before)
     assert ends == ["cut off"]
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
