@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from core.model import holds
+from core.model import holds, keys
 from core.model.country import country_code, country_name
 from core.model.holds import candidates_of
 from core.model.policy import DEFAULT_RULES, METADATA_RULE, ConnectionPolicy, Flow, Policy, Rule
@@ -186,3 +186,14 @@ def test_a_hold_without_candidates_has_none() -> None:
     assert candidates_of({"candidates": ["cus_1", 7]}) == ["cus_1", "7"]
     assert candidates_of({}) == []
     assert candidates_of({"candidates": "cus_1"}) == []
+
+
+def test_a_key_of_a_text_is_whole_as_long_as_an_index_takes_it_and_still_its_own_beyond() -> None:
+    """Cut alone, two long texts that begin alike would be one customer's."""
+    whole = "Ä" * keys.LONGEST_KEY
+    assert keys.text_key(whole) == whole.casefold()
+    long, other = (keys.text_key(whole + end) for end in "ab")
+    assert long != other
+    assert (len(long), long[:467], long[467]) == (keys.LONGEST_KEY, whole[:467].casefold(), " ")
+    assert keys.email_key(f" {whole}A ") == keys.text_key(f"{whole}a") == long
+    assert keys.text_key("\ud800" * 501) != keys.text_key("\ud800" * 502)
