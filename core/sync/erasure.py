@@ -145,8 +145,15 @@ def _scope_of(tx: Tx, hub: Hub, owners: Sequence[Customer]) -> _Scope:
     objects: Objects = {found for one in owners for found in erasing.objects_of(tx, one.id)}
     objects |= erasing.unmapped_with(tx, "accord_ref", marks)
     objects |= erasing.unmapped_with(tx, "external_id", [one.external_id for one in owners])
+    objects |= {place for one in owners for place in _entered_from(hub, one.external_id)}
     ids = {one.id for one in owners}
     return _Scope(owners=list(owners), mappings=rows, objects=objects - _of_others(tx, objects, ids))
+
+
+def _entered_from(hub: Hub, external_id: str) -> Objects:
+    """The object that an external id was made of. An older database may not know it yet: it would enter again by it."""
+    connection, _, remote_id = external_id.partition(":")
+    return {(connection, remote_id)} if remote_id and connection in hub.connections else set()
 
 
 def _of_others(tx: Tx, objects: Objects, owners: set[str]) -> Objects:

@@ -129,6 +129,20 @@ async def test_the_external_id_is_free_again_and_never_joins_the_old_objects() -
     assert world.neutral("stripe")[old["stripe"]]["name"] == ADA["name"]
 
 
+async def test_the_object_that_gave_the_erased_their_id_does_not_enter_though_it_was_never_read() -> None:
+    """An older database knew them from another system alone: they came back, under their id, and were made anew."""
+    world = World()
+    await world.activate_all()
+    unread = world.lookalikes["hubspot"].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await enter(world, f"hubspot:{unread}", name="Ada Lovelace")
+    gone = erased(world, f"hubspot:{unread}")
+    assert Remains("hubspot", unread) in gone.remains
+    before = {name: set(world.neutral(name)) for name in NAMES}
+    await all_day(world)
+    assert everybody(world) == []
+    assert {name: set(world.neutral(name)) for name in NAMES} == before
+
+
 async def test_a_copy_with_the_marker_of_the_erased_is_not_taken_in() -> None:
     """Its id is another one: what it carries says whose it was."""
     world = await known()
