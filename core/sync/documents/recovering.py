@@ -59,15 +59,16 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
                 await hub.db.run(lambda tx, c=copy, t=trouble: record_trouble(tx, hub, connection, {c.row: t}))  # type: ignore[misc]
                 report.failed += 1
                 continue
-            if len(own) == 1:
-                linked = await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, c, o))  # type: ignore[misc]
-                found += [linked] if linked else []
-                continue
-            if own:
+            if len(own) > 1:
                 await hub.db.run(lambda tx, c=looked_at, o=own: hold(tx, hub, connection, c, several(c, o)))  # type: ignore[misc]
                 report.held += 1
                 continue
+            # also where it is found here: books may be shared, and it may be in those of the entity that it was of
             if not await _is_elsewhere_told(hub, connection, looked_at, report):
+                continue
+            if own:
+                linked = await hub.db.run(lambda tx, c=looked_at, o=own[0]: _link(tx, hub, c, o))  # type: ignore[misc]
+                found += [linked] if linked else []
                 continue
         found.append(copy)
     return found

@@ -370,6 +370,29 @@ async def test_a_database_that_was_put_back_looks_in_all_books_before_it_books_a
     assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
 
 
+async def test_a_copy_that_is_found_in_shared_books_after_a_restore_is_looked_for_in_the_others_too() -> None:
+    """It had left the other entity's books out: its copy there stood in a month, and nobody was asked."""
+    shared = DocumentPolicy(mirrors=KINDS, entities=("us", "eu"), since=SINCE)
+    world = await company(two_books(quickbooks_eu=shared), ada="us")
+    backup = Database("sqlite://", is_direct=True)
+    copy_sqlite(world.db, backup)
+    bill(world)
+    await world.next_sweep()
+    assert booked(world) == {US: ["119.00"], EU: ["119.00"]}
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all("stripe")
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    await world.activate_all(EU)
+    await world.activate_all(US)
+    await world.next_sweep()
+    assert booked(world) == {US: ["119.00"], EU: ["119.00"]}
+    assert [(one.connection, one.reason) for one in held(world)] == [(US, "entity_changed")]
+
+
 async def test_a_copy_that_is_in_other_books_twice_after_a_restore_is_asked_about() -> None:
     """Somebody had made an invoice of it, number, note and all: the first passed for the copy, unasked."""
     world = await company(ada="us")
