@@ -30,6 +30,8 @@ NEVER_AGAIN: Final[Mapping[str, str]] = {
 """Notes on mappings that have ended: such an object is nobody's again by itself, and why."""
 RESTORED: Final = "restore"
 """The rung of objects that an older database may have forgotten."""
+FORGOTTEN: Final = "perhaps_forgotten"
+"""In the detail of what is asked about such an object for another reason, which may go: then this is still to be asked."""
 ANSWERED: Final = "answer"
 """The rung of objects that a create was answered with, though they are another customer's."""
 
@@ -110,7 +112,7 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
         or _by_email(remote, hits, policy)
         or _perhaps_forgotten(remote, hits)
     )
-    found = found or Match("enter", "no candidate on any rung")
+    found = _kept_in_mind(found or Match("enter", "no candidate on any rung"), hits)
     if found.hold is None or answer is None or answer.digest != found.hold.digest:
         return found
     if answer.choice == "create" and hits.by_external_id is not None:
@@ -216,6 +218,18 @@ def _perhaps_forgotten(remote: Remote, hits: Hits) -> Match | None:
         why = "an older database was restored: it may be a customer's that was mapped to it since"
         return _ambiguous(remote, RESTORED, why, [])
     return None
+
+
+def _kept_in_mind(found: Match, hits: Hits) -> Match:
+    if found.hold is None or not hits.is_perhaps_forgotten:
+        return found
+    hold = msgspec.structs.replace(found.hold, detail={**found.hold.detail, FORGOTTEN: True})
+    return msgspec.structs.replace(found, hold=hold)
+
+
+def may_be_forgotten(detail: Mapping[str, object]) -> bool:
+    """Whether what is asked about an object was asked after an older database had been put back."""
+    return detail.get("rung") == RESTORED or detail.get(FORGOTTEN) is True
 
 
 def _ambiguous(remote: Remote, rung: str, why: str, candidates: list[str], are: str = CUSTOMERS) -> Match:

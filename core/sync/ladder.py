@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from core.model.holds import AMBIGUOUS_MATCH
 from core.model.keys import email_key
-from core.model.match import CUSTOMER_ERASED, RESTORED, Candidate, Hits, Marked, Match
+from core.model.match import CUSTOMER_ERASED, Candidate, Hits, Marked, Match, may_be_forgotten
 from core.model.remote import Remote, parse_mark
 from core.model.values import Fields
 from core.store import connections, customers, holds, mappings, observations, tombstones
@@ -68,7 +68,7 @@ class Ladder:
             twins_by_email=_others(self._same_email.get(key, ()), remote.id),
             is_marker_unknown=self._is_marker_unknown(remote),
             awaited=self._awaited(remote, self._by_email.get(key, ())),
-            is_perhaps_forgotten=self._has_forgotten or any(one.detail.get("rung") == RESTORED for one in held),
+            is_perhaps_forgotten=self._has_forgotten or any(may_be_forgotten(one.detail) for one in held),
         )
 
     def row_of(self, found: Match, remote: Remote, customer: Customer) -> MappingRow | None:
@@ -121,7 +121,7 @@ def forgotten_by_name(tx: Tx, connection: Connection) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for one in holds.listing(tx, connection=connection.name, reason=AMBIGUOUS_MATCH):
         name = one.detail.get("name")
-        if one.detail.get("rung") == RESTORED and isinstance(name, str) and name:
+        if may_be_forgotten(one.detail) and isinstance(name, str) and name:
             found.setdefault(name_as_there(connection, {"name": name}), []).append(one.subject[2:])
     return found
 

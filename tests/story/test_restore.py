@@ -25,7 +25,7 @@ from core.sync.linking import unlink
 from core.sync.plan import plan
 from core.sync.restoring import notice
 from core.sync.tokens import end_token
-from tests.support.acting import answer, enter, everybody, failing, held, with_policy
+from tests.support.acting import answer, change, enter, everybody, failing, held, with_policy
 from tests.support.paper import bill, pay
 from tests.support.world import NAMES, World, config_of
 
@@ -322,6 +322,31 @@ async def test_what_was_created_after_the_backup_is_asked_about_and_not_made_twi
     await answer(world, hold, "link:between")
     await a_day(world)
     assert (held(world), {name: people(world, name) for name in NAMES}) == ([], before)
+    world.db.close()
+
+
+async def test_what_may_be_forgotten_is_asked_about_also_when_its_e_mail_is_nobodys_any_more(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """It was asked about by its e-mail; once its customer had another one, it entered, and was made anew elsewhere."""
+    world = begin(sqlite_url, tmp_path, match_email=False)
+    await world.activate_all()
+    values = {"name": "In Between", "email": "between@example.test"}
+    world.db.run_now(lambda tx: registry.create(tx, world.hub, "between", values, actor="a", trace="t"))
+    put_back = backed_up(world, tmp_path)
+    await a_day(world)
+    before = {name: people(world, name) for name in NAMES}
+    put_back()
+    assert await started_again(world)
+    (hold,) = [one for one in held(world) if one.subject.startswith("r:")]
+    assert (hold.connection, hold.detail["rung"]) == ("quickbooks", "e-mail")
+    await change(world, "between", email="after@example.test")
+    await a_day(world)
+    await a_day(world)
+    assert {name: people(world, name) for name in NAMES} == before
+    assert [one.external_id for one in everybody(world)] == ["between"]
+    (hold,) = [one for one in held(world) if one.subject.startswith("r:")]
+    assert hold.detail["rung"] == RESTORED
     world.db.close()
 
 

@@ -11,6 +11,7 @@ from core.model import holds
 from core.model.holds import Answer
 from core.model.match import (
     CUSTOMER_DELETED,
+    FORGOTTEN,
     Candidate,
     Double,
     Hits,
@@ -19,6 +20,7 @@ from core.model.match import (
     in_scope,
     match,
     match_before_create,
+    may_be_forgotten,
     may_create,
     passes,
 )
@@ -360,6 +362,21 @@ def test_what_an_older_database_may_have_forgotten_is_held_unless_a_rung_knows_i
     asked = matched(hits).hold
     assert asked is not None
     assert matched(hits, answer=Answer("create", asked.digest)).kind == "enter"
+
+
+def test_what_may_be_forgotten_is_kept_in_mind_whatever_is_asked_about_it() -> None:
+    """What is asked by its e-mail stands until nobody has that any more; then this is still to be asked."""
+    by_email = Hits(by_email=[TAKEN], is_perhaps_forgotten=True)
+    asked, before = matched(by_email).hold, matched(msgspec.structs.replace(by_email, is_perhaps_forgotten=False)).hold
+    assert asked is not None
+    assert before is not None
+    assert may_be_forgotten(asked.detail)
+    assert asked.detail.pop(FORGOTTEN) is True
+    assert (asked, may_be_forgotten(before.detail)) == (before, False)
+    alone = matched(Hits(is_perhaps_forgotten=True)).hold
+    assert alone is not None
+    assert may_be_forgotten({"rung": alone.detail["rung"]})
+    assert matched(Hits(by_email=[FREE], is_perhaps_forgotten=True)).hold is None
 
 
 def test_a_forgotten_object_of_the_same_name_stops_a_create_and_never_links() -> None:
