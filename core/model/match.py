@@ -31,7 +31,7 @@ NEVER_AGAIN: Final[Mapping[str, str]] = {
 RESTORED: Final = "restore"
 """The rung of objects that an older database may have forgotten."""
 FORGOTTEN: Final = "perhaps_forgotten"
-"""In the detail of what is asked about such an object for another reason, which may go: then this is still to be asked."""
+"""In the detail of what is asked about such an object for another reason: once that is gone, this is to be asked."""
 ANSWERED: Final = "answer"
 """The rung of objects that a create was answered with, though they are another customer's."""
 

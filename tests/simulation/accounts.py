@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from core.model.holds import UNACCOUNTED
+from core.model.documents import references
+from core.model.holds import DOCUMENT_GONE, UNACCOUNTED
 from core.model.lifecycle import is_final
 from core.store import documents, holds, mappings
 from core.store.database import Tx
@@ -144,7 +145,7 @@ class Accounts:
         customer = rest.originals["invoice"][invoice]["customer"]
         coming = (one for one in rest.bound(invoice) if one == invoice or one.system != invoice.system)
         is_held = any(rest.is_held(one, invoice.system) for one in coming)
-        return rest.is_customer_known(invoice.system, customer) and not is_held
+        return rest.is_customer_known(invoice.system, customer) and not is_held and not _is_of_gone(rest.tx, invoice)
 
     def _is_sound(self, rest: Rest, invoice: Named) -> bool:
         """Whether all that settles an invoice where it was made is known as it is there; of the erased it is not."""
@@ -183,3 +184,11 @@ def _open(tx: Tx) -> dict[Named, Hold]:
 
 def _answer(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
     answers.answer(tx, hub, hold.id, choice, actor="operator", digest=hold.digest)
+
+
+def _is_of_gone(tx: Tx, invoice: Named) -> bool:
+    """Whether a payment of it counts until a person has said whether it does: its origin has it no more."""
+    asked = mappings.by_ids(tx, [one.subject[2:] for one in holds.listing(tx, reason=DOCUMENT_GONE)])
+    gone = documents.by_ids(tx, {row.record_id for row in asked.values()}).values()
+    settled = documents.by_ids(tx, {name for one in gone for name in references(one.document)}).values()
+    return any((one.origin, one.remote_id) == (invoice.system, invoice.id) for one in settled)
