@@ -36,14 +36,19 @@ def mark_as_paid(world: World, invoice: str) -> None:
     }  # fmt: skip
 
 
-async def test_an_invoice_that_is_paid_without_a_payment_is_named_with_both_sums() -> None:
-    """The registry said paid, the books said open, nobody was asked, and the month was tied out."""
-    world = await billing()
+async def billed_and_marked_as_paid(world: World) -> None:
+    """An invoice that no payment settles; a day later, all of it was seen."""
     invoice = bill(world)
     await world.next_sweep()
     mark_as_paid(world, invoice)
     world.clock.time += 90_000
     await world.settle()
+
+
+async def test_an_invoice_that_is_paid_without_a_payment_is_named_with_both_sums() -> None:
+    """The registry said paid, the books said open, nobody was asked, and the month was tied out."""
+    world = await billing()
+    await billed_and_marked_as_paid(world)
     (paper,) = papers(world)
     assert paper.document.status == "paid"
     assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("open", "119.00")]
@@ -306,17 +311,9 @@ async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_t
 async def test_it_is_asked_about_however_long_its_origin_could_not_be_read_since() -> None:
     """The key expired within the hour, for a week: by then nothing of the invoice had changed of late."""
     world = await billing()
-    invoice = bill(world)
-    await world.next_sweep()
-    mark_as_paid(world, invoice)
-    world.clock.time += 90_000
-    await world.settle()
+    await billed_and_marked_as_paid(world)
     await an_hour_later(world)
-    other = bill(world)
-    await world.next_sweep()
-    mark_as_paid(world, other)
-    world.clock.time += 90_000
-    await world.settle()
+    await billed_and_marked_as_paid(world)
     assert len(held(world, holds.UNACCOUNTED)) == 1
     world.clock.time += 7 * 86_400
     await world.settle()

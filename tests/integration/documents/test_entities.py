@@ -340,6 +340,17 @@ async def test_books_without_entities_get_every_document() -> None:
     assert len(papers(world)) == 2
 
 
+async def put_back(world: FragileWorld, backup: Database) -> None:
+    """Two days later; the origin is active again, its customer is of the other entity by now, and no books are."""
+    world.clock.time += 2 * 86_400
+    copy_sqlite(backup, world.db)
+    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
+    world.start()
+    await world.activate_all("stripe")
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_database_that_was_put_back_looks_in_all_books_before_it_books_anything(*, fails: bool) -> None:
     """It has forgotten the copy, and whose customer it was then; books that cannot be asked are waited for."""
@@ -349,13 +360,7 @@ async def test_a_database_that_was_put_back_looks_in_all_books_before_it_books_a
     bill(world)
     await world.next_sweep()
     assert booked(world) == {US: ["119.00"], EU: []}
-    world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
-    await world.activate_all("stripe")
-    (ada,) = everybody(world)
-    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    await put_back(world, backup)
     if fails:
         world.exchanges[US] = lambda _request: HttpResponse(503, {}, b"")
     await world.activate_all(EU)
@@ -379,13 +384,7 @@ async def test_a_copy_that_is_found_in_shared_books_after_a_restore_is_looked_fo
     bill(world)
     await world.next_sweep()
     assert booked(world) == {US: ["119.00"], EU: ["119.00"]}
-    world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
-    await world.activate_all("stripe")
-    (ada,) = everybody(world)
-    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    await put_back(world, backup)
     await world.activate_all(EU)
     await world.activate_all(US)
     await world.next_sweep()
@@ -406,13 +405,7 @@ async def test_a_copy_that_is_in_other_books_twice_after_a_restore_is_asked_abou
     other = bill(world, US, line, number="BY-HAND-1", customer=next(iter(books.neutral("customer"))))
     raw: Any = books.objects("invoice")
     raw[other] |= {name: raw[copy][name] for name in ("PrivateNote", "DocNumber")}
-    world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
-    await world.activate_all("stripe")
-    (ada,) = everybody(world)
-    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    await put_back(world, backup)
     await world.activate_all(US, EU)
     await world.next_sweep()
     assert booked(world) == {US: ["119.00", "119.00"], EU: []}
