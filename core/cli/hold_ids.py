@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 12
 LEAST: Final = 4
-_EVERY: Final = 1_000_000
 
 
 def shortened(ids: Iterable[str]) -> dict[str, str]:
@@ -30,7 +29,7 @@ def open_ids(tx: Tx) -> dict[str, str]:
     """Every open hold's id and how people may write it."""
     from core.store import holds
 
-    return shortened(one.id for one in holds.listing(tx, limit=_EVERY))
+    return shortened(one.id for one in holds.listing(tx))
 
 
 def _alike(one: str, other: str) -> int:
@@ -47,20 +46,11 @@ def whole(tx: Tx, wanted: str) -> str:
     if len(wanted) < LEAST:
         limit, cure = f"the first {LEAST} characters of its id, or more", "`accord holds` shows them"
         raise InvalidInputError(f"{wanted!r} is too short to tell holds apart", field="hold", limit=limit, cure=cure)
-    found = [one.id for one in holds.listing(tx, limit=_EVERY) if one.id.startswith(wanted)]
+    found = [one.id for one in holds.listing(tx) if one.id.startswith(wanted)]
     if len(found) > 1:
         some = ", ".join(sorted(shortened(found).values())[:5])
         problem = f"{len(found)} open holds begin with {wanted!r}"
         raise InvalidInputError(problem, field="hold", cure=f"say more of it: {some}{', ...' if found[5:] else ''}")
-    return found[0] if found else _over(tx, wanted)
-
-
-def _over(tx: Tx, wanted: str) -> str:
-    """The id of the one hold that is over and begins so: who answers it again is told who did before."""
-    import sqlalchemy as sa
-
-    from core.store.tables import HOLDS
-
-    begun = sa.select(HOLDS.c.id).where(HOLDS.c.id.startswith(wanted, autoescape=True)).limit(2)
-    found = [str(row.id) for row in tx.rows(begun)]
-    return found[0] if len(found) == 1 else wanted
+    # of one that is over, whoever answers it again is told who did before
+    over = holds.beginning(tx, wanted, 2)
+    return found[0] if found else over[0] if len(over) == 1 else wanted

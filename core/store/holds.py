@@ -113,6 +113,12 @@ def answers(holds: Sequence[Hold]) -> dict[str, Answer]:
     }
 
 
+def beginning(tx: Tx, start: str, limit: int) -> list[str]:
+    """Ids of holds of any state that begin so, at most `limit` of them."""
+    begun = sa.select(HOLDS.c.id).where(HOLDS.c.id.startswith(start, autoescape=True)).limit(limit)
+    return [str(row[0]) for row in tx.rows(begun)]
+
+
 def settle(
     tx: Tx, ids: Ids, connection: str, held: Sequence[Held], known: Mapping[str, Sequence[Hold]], now: float
 ) -> int:
