@@ -34,6 +34,7 @@ from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.tombstones import Tombstone
 from core.sync.documents.marking import OF_ERASED, no_customer_yet
+from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.inbox import by_connection, named, take
 from core.sync.life import tell_ends
@@ -214,6 +215,9 @@ def _tombstones(scope: _Scope, external_id: str, now: float, actor: str) -> list
 
 
 def _empty(tx: Tx, hub: Hub, scope: _Scope, now: float) -> None:
+    for name, connection, _, owner in scope.mappings:
+        if connection in hub.connections:
+            parent_left(tx, hub, hub.connections[connection], owner, name)
     objects = _by_connection(scope.objects)
     subjects = {name: [work.remote_subject(one) for one in ids] for name, ids in objects.items()}
     for name, connection, _, _ in scope.mappings:

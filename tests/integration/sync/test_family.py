@@ -15,6 +15,7 @@ from core.sandbox.faults import Fault
 from core.store import work
 from core.store.database import Tx
 from core.sync import registry, undo
+from core.sync.erasure import erase
 from core.sync.explain import explain
 from core.sync.linking import unlink
 from core.sync.plan import plan
@@ -506,3 +507,14 @@ async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone(ho
     await (all_day(world) if how == "deleted" else world.settle())
     left = [one.reason for one in held(world) if one.connection == "hubspot"]
     assert left == ([holds.REMOTE_GONE] if how == "deleted" else [])
+
+
+async def test_a_question_about_a_parent_ends_when_the_parent_is_erased() -> None:
+    world = await started()
+    await enter(world, "Ada", name="Ada", email="ada@example.test", customer_type="individual")
+    await company(world, "Branch")
+    await change(world, "Branch", parent="Ada")
+    assert [(one.connection, one.field) for one in held(world)] == [("hubspot", "parent")]
+    world.db.run_now(lambda tx: erase(tx, world.hub, "Ada", actor="ann", trace="t"))
+    await world.settle()
+    assert held(world) == []
