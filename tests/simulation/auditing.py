@@ -131,9 +131,10 @@ class Audit:
 
     def _told(self, rest: Rest) -> Mapping[str, Mapping[str, Mapping[str, Shown]]]:
         """What all systems say; what was marked as paid counts as if a payment told of it."""
-        stripe = rest.shown["stripe"]
+        stripe, hubspot = rest.shown["stripe"], rest.shown["hubspot"]
         payments = self._world.accounts.with_marked(stripe["payment"])
-        return {**rest.shown, "stripe": {**stripe, "payment": payments}}
+        told = {"stripe": {**stripe, "payment": payments}, "hubspot": {**hubspot, "invoice": rest.unless_restated()}}
+        return {**rest.shown, **told}
 
     # ---- invoices --------------------------------------------------------------------------------------
 

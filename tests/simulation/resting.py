@@ -151,6 +151,13 @@ class Rest:
         is_asked = IDLE in self.holds.get(named, {}).get(mirror, "")
         return {"put back at once"} if is_asked and (named, mirror) in self._clerks.at_copies.restated else set()
 
+    def unless_restated(self) -> Mapping[str, Shown]:
+        """HubSpot's invoices. A state that a person gave a copy stays while something is asked about it."""
+        originals = self.originals["invoice"]
+        restated = [one for one, _ in self._clerks.at_copies.restated if one in originals]
+        left = {originals[one]["number"] for one in restated if self.is_held(one, "hubspot")}
+        return {name: one for name, one in self.shown["hubspot"]["invoice"].items() if one["number"] not in left}
+
     def _about_void(self, named: Named, one: Shown, mirror: str) -> set[str]:
         """Nothing settles a void invoice, and a draft cannot become one."""
         found = set()

@@ -510,6 +510,7 @@ async def test_a_question_about_a_parent_ends_when_the_parents_object_is_gone(ho
 
 
 async def test_a_question_about_a_parent_ends_when_the_parent_is_erased() -> None:
+    """At once, not with the next full sweep."""
     world = await started()
     await enter(world, "Ada", name="Ada", email="ada@example.test", customer_type="individual")
     await company(world, "Branch")
