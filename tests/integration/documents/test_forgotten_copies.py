@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,24 @@ async def test_a_forgotten_copy_that_is_deleted_at_hubspot_is_told_of_no_more() 
     world.lookalikes["hubspot"].delete("invoice", wait.remote_id)
     await days_later(world)
     assert told(world) == []
+
+
+async def test_a_forgotten_copy_that_cannot_be_read_is_told_of_by_its_mark() -> None:
+    """It was passed over: somebody had changed an amount of it, so that it did not add up any more."""
+    world = await billed_in_the_books("hubspot")
+    backup = backed_up(world)
+    deleted = bill(world, "quickbooks", LINE, number="Q-1")
+    bill(world, "quickbooks", LINE, number="Q-2")
+    await world.next_sweep()
+    (copy,) = [name for name, one in world.lookalikes["hubspot"].neutral("invoice").items() if one["number"] == "Q-1"]
+    world.lookalikes["quickbooks"].delete("invoice", deleted)
+    put_back(world, backup)
+    raw: Any = world.lookalikes["hubspot"].objects("invoice")[copy]
+    world.lookalikes["hubspot"].edit("line_item", raw["line_item"][0], {"amount": "1.00"})
+    await world.activate_all()
+    await days_later(world)
+    assert [(one.connection, one.remote_id) for one in told(world)] == [("hubspot", copy)]
+    assert (held(world), failing(world)) == ([], [])
 
 
 async def test_a_forgotten_payment_is_told_of_where_only_copies_are() -> None:
