@@ -156,6 +156,7 @@ _OF_KINDS: Final = (
     .where(_HERE, DIRTY.c.kind.in_(SOME))
     .order_by(DIRTY.c.subject)
 )
+_OF_KINDS_SINCE: Final = _OF_KINDS.where(DIRTY.c.reason == sa.bindparam("why"))
 _DUE_OF_SOME: Final = _DUE_CUSTOMERS.where(DIRTY.c.subject.in_(SOME))
 _POSTPONE: Final = (
     sa.update(DIRTY)
@@ -213,9 +214,12 @@ def due_documents(tx: Tx, connection: str, now: float, limit: int) -> list[Dirty
     return [dirty(row) for row in tx.rows(_DUE_DOCUMENTS, values)]
 
 
-def of_kinds(tx: Tx, connection: str, kinds: Iterable[str]) -> list[DirtyRow]:
-    """All that waits of some kinds at a connection, due or not, by subject."""
-    return [dirty(row) for row in tx.rows(_OF_KINDS, {"here": connection, "some": sorted(set(kinds))})]
+def of_kinds(tx: Tx, connection: str, kinds: Iterable[str], reason: str | None = None) -> list[DirtyRow]:
+    """All that waits of some kinds at a connection, due or not, by subject; `reason`: for this one only."""
+    some = sorted(set(kinds))
+    statement = _OF_KINDS if reason is None else _OF_KINDS_SINCE
+    same = {"here": connection, "some": some} | ({} if reason is None else {"why": reason})
+    return [dirty(row) for row in tx.rows(statement, same)] if some else []
 
 
 def of_subjects(tx: Tx, connection: str, subjects: Iterable[str]) -> dict[str, DirtyRow]:

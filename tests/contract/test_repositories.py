@@ -32,7 +32,7 @@ from core.store import (
 )
 from core.store.connections import Cursor
 from core.store.customers import Customer
-from core.store.database import Database
+from core.store.database import Database, Tx
 from core.store.documents import Paper
 from core.store.inbox import Letter
 from core.store.intents import Intent
@@ -334,6 +334,24 @@ def test_what_waits_for_its_customer_is_parked_until_that_one_is_placed(db: Data
     assert sorted(due()) == ["a", "b"]
     db.run_now(lambda tx: work.mark(tx, "stripe", ["d:invoice:c"], **mark))
     assert sorted(due()) == ["a", "b", "c"], "something said that it changed"
+
+
+def test_what_waits_of_some_kinds_is_told_for_every_reason_or_for_one(db: Database) -> None:
+    """Of a kind that is only copied, what nobody remembers is told, and not each copy that is to be looked at."""
+    for kind, reason in (("invoice", "forgotten"), ("invoice", "changed"), ("payment", "forgotten")):
+        db.run_now(partial(_mark_one, subject=f"d:{kind}:{reason}", reason=reason, kind=kind))
+
+    def told(kinds: list[str], reason: str | None = None, connection: str = "stripe") -> list[str]:
+        return [row.subject for row in db.read_now(lambda tx: work.of_kinds(tx, connection, kinds, reason))]
+
+    assert told(["invoice"]) == ["d:invoice:changed", "d:invoice:forgotten"]
+    assert told(["invoice"], "forgotten") == ["d:invoice:forgotten"]
+    assert told(["invoice", "payment"], "forgotten") == ["d:invoice:forgotten", "d:payment:forgotten"]
+    assert told(["invoice"], "forgotten", "hubspot") == told([], "forgotten") == told([]) == []
+
+
+def _mark_one(tx: Tx, subject: str, **columns: Any) -> None:
+    work.mark(tx, "stripe", [subject], trace="t", now=1.0, **columns)
 
 
 def test_a_look_at_a_connection_tells_all_that_waits_there_and_nothing_of_others(db: Database) -> None:

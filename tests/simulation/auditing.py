@@ -13,11 +13,11 @@ from core.sandbox.lookalike import Mutation
 from core.sandbox.sums import unbalanced
 from core.store import documents
 from core.store.database import Tx
-from core.store.tables import DIRTY, HOLDS, INTENTS, MAPPINGS
+from core.store.tables import HOLDS, INTENTS, MAPPINGS
 from core.sync.documents.copies import KEY_TRIES
-from core.sync.documents.marking import FORGOTTEN
 from core.sync.hub import KIND
 from tests.simulation.behind import Sent, sent_behind
+from tests.simulation.forgotten import settles_forgotten, untold
 from tests.simulation.papers import EVERYWHERE, NOT_TOLD, Named, Shown
 from tests.simulation.resting import STANDING, Rest
 from tests.simulation.routes import MIRRORS, books_of
@@ -120,6 +120,8 @@ class Audit:
         self._world.across.judge_parts(rest, "quickbooks")
         self._unpayable()
         self._strays(rest)
+        for problem in untold(self._world, rest.tx):
+            self._fail(problem)
         booked = {"quickbooks": self._clerks.lookalike("quickbooks").objects("payment")}
         for problem in unbalanced(self._told(rest), booked):
             self._fail(f"F4: {problem}")
@@ -313,7 +315,7 @@ class Audit:
                     continue
                 if not rest.is_customer_known(named.system, one["customer"]):
                     continue  # it waits, and so does what is told of it later
-                if paper is None and _settles_forgotten(rest.tx, named, one):
+                if paper is None and settles_forgotten(rest.tx, named, one):
                     continue
                 if paper is None:
                     self._fail(f"F1: the registry does not know {named}: {one}")
@@ -382,10 +384,3 @@ def _fixed(one: Shown, copy: Shown) -> Iterator[str]:
 def _lines(one: Shown) -> list[tuple[Decimal, Decimal]]:
     # of tax QuickBooks has only the sum
     return [(Decimal(line["amount"]), Decimal(line["discount"])) for line in one["lines"]]
-
-
-def _settles_forgotten(tx: Tx, named: Named, one: Shown) -> bool:
-    """Whether it settles a copy whose document was deleted and forgotten: both wait, and say for what."""
-    subjects = [f"d:invoice:{part['invoice']}" for part in one.get("applications", ())]
-    here = (DIRTY.c.connection == named.system, DIRTY.c.subject.in_(subjects), DIRTY.c.reason == FORGOTTEN)
-    return tx.execute(sa.select(DIRTY.c.subject).where(*here)).first() is not None

@@ -1,7 +1,11 @@
-"""All documents of a connection, page by page; all that it may want copies of, and its copies now and then."""
+"""All documents of a connection, page by page; all that it may want copies of, and its copies now and then.
+
+After a restore also what is at a system that only gets copies, once: some of them nobody may remember.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -16,10 +20,10 @@ from core.store.observations import Observation
 from core.sync.batch import Report
 from core.sync.documents.absence import absent, look_for
 from core.sync.documents.looking import AGAIN, REST_SECONDS, due_look, look_slice
-from core.sync.documents.marking import rests, subject_of
+from core.sync.documents.marking import FORGOTTEN, rests, subject_of
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.strays import strays
-from core.sync.documents.taking import Read, take, understood
+from core.sync.documents.taking import Read, as_read, forgotten, take, understood
 from core.sync.failing import record_bad
 from core.sync.hub import Connection, Hub
 from core.sync.sweep import Listed
@@ -45,7 +49,16 @@ def due_listing(hub: Hub, connection: Connection, row: ConnectionRow, cursors: C
             return kind
     if policy.mirrors and _is_due(hub, cursors[OFFER, "offer"]):
         return OFFER
-    return COPIES if due_look(hub, connection, cursors) else None
+    return _due_copies(hub, connection, cursors) or (COPIES if due_look(hub, connection, cursors) else None)
+
+
+def _due_copies(hub: Hub, connection: Connection, cursors: Cursors) -> str | None:
+    """A kind that is only copied here, to be listed once: a restore left a cursor of it that never came to an end."""
+    policy, specs = connection.policy.documents, connection.manifest.documents
+    kinds = [one for one in policy.mirrors if one not in policy.originates and specs[one].lists]
+    begun = [cursors[kind, "full"] for kind in kinds if (kind, "full") in cursors]
+    now = hub.clock.now()
+    return next((one.kind for one in begun if one.completed_at is None and now >= (one.started_at or 0.0)), None)
 
 
 def _is_due(hub: Hub, cursor: Cursor) -> bool:
@@ -62,6 +75,9 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, listings: dict
         return
     cursor = await hub.db.read(lambda tx: connections.cursor(tx, connection.name, kind, "full"))
     run = cursor.run or hub.ids.new()
+    if kind not in connection.policy.documents.originates:
+        await _list_copies(hub, connection, cursor, run, report)
+        return
     listed = listings.setdefault(kind, Listed())
     if listed.run != run:
         listed.begin(msgspec.structs.replace(cursor, run=run))
@@ -86,6 +102,52 @@ async def list_slice(hub: Hub, connection: Connection, kind: str, listings: dict
     await hub.db.run(store)
     report.looked += len(page.sightings)
     report.failed += len(bad)
+
+
+async def _list_copies(hub: Hub, connection: Connection, cursor: Cursor, run: str, report: Report) -> None:
+    """One page: of copies that nobody remembers people are told, and nothing else is taken or written."""
+    kind = cursor.kind
+    if cursor.run is None and not await hub.db.read(lambda tx: _is_all_known(tx, hub, connection, kind)):
+        later = msgspec.structs.replace(cursor, started_at=hub.clock.now() + hub.timing.changes_every)
+        await hub.db.run(lambda tx: connections.put_cursor(tx, later))
+        return
+    page = await connection.connector.sweep(kind, "full", cursor.cursor)
+    read = [found for one in page.sightings if (found := as_read(connection, kind, one, run)) is not None]
+
+    legible = {one.sighting.id for one in read}
+    others = {one.id: ascii(one.raw) for one in page.sightings if one.id not in legible}
+    others |= {one.id: one.raw for one in page.bad}
+
+    def store(tx: Tx) -> None:
+        waits = forgotten(tx, hub, connection, kind, read) | _unread(tx, hub, connection, kind, others)
+        _wait(tx, hub, connection, kind, waits, run)
+        _move(tx, hub, cursor, run, page.cursor, is_last=page.is_last)
+
+    await hub.db.run(store)
+    report.looked += len(page.sightings)
+
+
+def _unread(tx: Tx, hub: Hub, connection: Connection, kind: str, raws: Mapping[str, str]) -> dict[str, str]:
+    """Of what cannot be read, those that bear a mark of ours of which nobody knows, as far as one can be seen."""
+    mark = re.compile(rf"{re.escape(hub.instance)}\.([0-9a-f]+)\.")
+    seen = {name: found[1] for name, raw in raws.items() if (found := mark.search(raw)) is not None}
+    strange = seen.keys() - mappings.by_remote_ids(tx, connection.name, kind, seen).keys()
+    known = mappings.by_ids(tx, [seen[name] for name in strange])
+    return {name: FORGOTTEN for name in sorted(strange) if seen[name] not in known}
+
+
+def _is_all_known(tx: Tx, hub: Hub, connection: Connection, kind: str) -> bool:
+    """Whether what was made elsewhere has been listed, and offered here: what is not remembered by then never is."""
+    rows = {row.name: row for row in connections.every(tx)}
+    origins = [
+        name
+        for name, one in hub.connections.items()
+        if kind in one.policy.documents.originates
+        and one.manifest.documents[kind].lists
+        and rows[name].first_activated_at is not None  # one that never flowed need not be waited for
+    ]
+    cursors = [*((name, kind, "full") for name in origins), (connection.name, OFFER, "offer")]
+    return all(connections.cursor(tx, *one).completed_at is not None for one in cursors)
 
 
 def _wait(tx: Tx, hub: Hub, connection: Connection, kind: str, waits: Mapping[str, str], run: str) -> None:

@@ -74,6 +74,15 @@ def understood(connection: Connection, kind: str, sighting: Sighting) -> RemoteD
     return remote
 
 
+def as_read(connection: Connection, kind: str, sighting: Sighting, trace: str) -> Read | None:
+    """What a document says that is not to be taken; None where it cannot be read at all."""
+    try:
+        remote = connection.documents.read(kind, sighting.raw) if connection.documents else None
+    except ReplyError:
+        return None
+    return Read(sighting, remote, trace) if remote else None
+
+
 def take(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> Taken:
     """Store what changed, ask about what may not, and let the copies follow."""
     documents.lock(tx)
@@ -147,6 +156,23 @@ def untaken(
         if not is_known or _paper(hub, connection, kind, one, paper, ties).digest != (paper and paper.digest):
             fresh.append((one, ""))
     return fresh
+
+
+def forgotten(tx: Tx, hub: Hub, connection: Connection, kind: str, found: Sequence[Read]) -> dict[str, str]:
+    """Copies of ours that nobody remembers, by remote id, each with what it waits for: of a kind that is only copied.
+
+    Nothing is taken: what was seen of them is kept, so that a person can be told which they are.
+    """
+    marks = {one.sighting.id: parse_mark(one.remote.mark) for one in found}
+    ours = [name for name, mark in marks.items() if mark is not None and mark.instance == hub.instance]
+    strangers = set(ours) - mappings.by_remote_ids(tx, connection.name, kind, ours).keys()
+    others = [one for one in found if one.sighting.id in strangers]
+    if not others:
+        return {}
+    copies = _copies(tx, hub, connection, others, {}, {}, _Ties(tx, hub, connection, others, ()))
+    waits = {name: why for name, why in copies.items() if why}
+    _remember(tx, hub, connection, kind, [one for one in others if one.sighting.id in waits])
+    return waits
 
 
 def _copies(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -73,6 +73,12 @@ _TIED_OR_VOID: Final = (
 )
 
 
+_TIED_OR_LEFT: Final = (
+    "it is tied by itself once its document is read where it was made, and belongs here; void it here, where that is"
+    " not there any more, or is another entity's; or take the mark out of it, and it is left alone"
+)
+
+
 def fields_of(document: Document) -> dict[str, str]:
     """What is kept of a document that cannot be taken: enough to tell which one it is, and of what month."""
     day = document.received_on if isinstance(document, Payment) else document.issued_on
@@ -87,8 +93,9 @@ def fields_of(document: Document) -> dict[str, str]:
 
 def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KINDS) -> list[Wait]:
     """All documents of some kinds that wait at a connection to be taken, by subject."""
-    wanted = [kind for kind in kinds if kind in connection.policy.documents.originates]
-    rows = work.of_kinds(tx, connection.name, wanted) if wanted else []
+    policy, wanted = connection.policy.documents, set(kinds)
+    rows = work.of_kinds(tx, connection.name, wanted.intersection(policy.originates))
+    rows += _forgotten(tx, connection, wanted.intersection(policy.mirrors) - {*policy.originates})
     named = _named(tx, connection, rows)
     awaited = {row.subject: waits_for(row.reason) for row in rows}
     causes = _causes(tx, hub, connection, {one[1] for one in awaited.values() if one and one[0] == KIND})
@@ -120,6 +127,17 @@ def waits_at(tx: Tx, hub: Hub, connection: Connection, kinds: Iterable[str] = KI
             )
         )
     return found
+
+
+def _forgotten(tx: Tx, connection: Connection, kinds: Collection[str]) -> list[DirtyRow]:
+    """Where a kind is only copied, nothing waits but what a restored database has forgotten, and has not tied since."""
+    rows = {named_in(row.subject): row for row in work.of_kinds(tx, connection.name, kinds, FORGOTTEN)}
+    tied = {
+        (kind, remote_id)
+        for kind in kinds
+        for remote_id in mappings.by_remote_ids(tx, connection.name, kind, [one for of, one in rows if of == kind])
+    }
+    return [row for named, row in rows.items() if named not in tied]
 
 
 def read_waits(tx: Tx, hub: Hub, connection: str | None) -> list[Wait]:
@@ -174,7 +192,8 @@ def _other_cause(connection: Connection, row: DirtyRow, of: Named | None) -> _Ca
     if row.reason == OF_ERASED:
         return _OF_ERASED
     if row.reason == FORGOTTEN:
-        return _Cause(FORGOTTEN, _TIED_OR_VOID)
+        is_taken = row.kind in connection.policy.documents.originates
+        return _Cause(FORGOTTEN, _TIED_OR_VOID if is_taken else _TIED_OR_LEFT)
     if cure := cure_in(row.reason):
         return _Cause(UNCLEAR, cure)
     at = datetime.fromtimestamp(row.since, UTC)
