@@ -98,7 +98,8 @@ class Redaction:
     def text(self, text: str) -> str:
         """One string, masked, cut to a length that a log can bear, and printable in any encoding."""
         if len(text) > LONGEST:
-            return f"{self._masked(text[: LONGEST + BEYOND])[:-BEYOND]}... ({len(text)} characters)"
+            beyond = min(BEYOND, len(text) - LONGEST)
+            return f"{self._masked(text[: LONGEST + beyond])[:-beyond]}... ({len(text)} characters)"
         return self._masked(text)
 
     def _masked(self, text: str) -> str:

@@ -242,6 +242,14 @@ def test_a_secret_that_the_process_was_given_is_masked_wherever_it_turns_up(tmp_
     assert "canary" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("more", [1, 2, 4999, 5000, 5001, 40_000])
+def test_a_text_that_is_too_long_loses_no_more_than_it_must(more: int) -> None:
+    """One of 20,001 characters was told by its first 15,001."""
+    told = Redaction().text("x" * LONGEST + "y" * more)
+
+    assert told == f"{'x' * LONGEST}... ({LONGEST + more} characters)"
+
+
 @pytest.mark.parametrize("before", range(LONGEST - 24, LONGEST))
 def test_what_a_long_text_is_cut_through_at_is_masked_too(before: int) -> None:
     """The first half of a token stood at the end of a text of a provider's that was too long."""
