@@ -328,8 +328,8 @@ async def _lane_records(api: httpx.AsyncClient) -> dict[tuple[str, str], float]:
     ("body", "field", "told"),
     [
         (b'{"connection": ', "body", "is no JSON"),
-        (b'{"connection": 7, "what": "full"}', "connection", "string"),
-        (b"[]", "body", "dictionary"),
+        (b'{"connection": 7, "what": "full"}', "connection", "limit: a string"),
+        (b"[]", "body", "limit: an object"),
     ],
 )
 async def test_a_body_that_is_wrong_says_where_and_what_to_do(
@@ -339,7 +339,7 @@ async def test_a_body_that_is_wrong_says_where_and_what_to_do(
     answer = await api.post("/v1/syncs", content=body, headers={"content-type": "application/json"})
     found = answer.json()
     assert (answer.status_code, found["field"]) == (422, field)
-    assert told in found["problem"]
+    assert told in found["detail"]
     assert found["cure"] in found["detail"]
 
 
