@@ -257,6 +257,16 @@ def get(tx: Tx, external_id: str) -> Customer:
     return found
 
 
+def require(tx: Tx, external_ids: Sequence[str], field: str) -> Mapping[str, Customer]:
+    """Live customers by external id, all of them; NotFoundError names some that are not there, and `field`."""
+    found = customers.by_external_ids(tx, external_ids)
+    unknown = [one for one in external_ids if one not in found]
+    if unknown:
+        problem = f"there is no customer {', '.join(map(repr, unknown[:5]))}"
+        raise NotFoundError(problem, field=field, cure="`accord customers list` shows them")
+    return found
+
+
 def _nobody(tx: Tx, external_id: str) -> NotFoundError:
     problem, cure = f"there is no customer {external_id!r}", "`accord customers list` shows them"
     if customers.archived(tx, external_id):

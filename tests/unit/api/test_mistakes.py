@@ -7,6 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from core.store import one_offs
+from tests.support.world import World
+
 pytestmark = pytest.mark.anyio
 
 WHATS = "'full', 'changes', 'customers' or 'documents'"
@@ -94,3 +97,28 @@ async def test_both_filters_that_name_nothing_are_told(api: httpx.AsyncClient) -
     """A connection and a reason."""
     found = (await api.get("/v1/holds?connection=nope&reason=x")).json()
     assert list(told(found)) == ["connection", "reason"]
+
+
+@pytest.mark.parametrize("what", ["customers", "documents"])
+async def test_a_sync_of_customers_who_are_not_there_is_refused_at_once(
+    api: httpx.AsyncClient, world: World, what: str
+) -> None:
+    """It was accepted, and failed later where nobody looked. The customer that is there waits, too: nothing is done."""
+    await world.activate_all()
+    await api.post("/v1/customers", json={"external_customer_id": "ada", "name": "Ada"})
+    wanted = {"connection": "stripe", "what": what, "external_ids": ["nobody", "ada", "no one"]}
+    answer = await api.post("/v1/syncs", json=wanted)
+    found = answer.json()
+    assert (answer.status_code, found["code"], found["field"]) == (404, "not_found", "external_ids")
+    assert found["problem"] == "there is no customer 'nobody', 'no one'"
+    assert found["cure"] == "`accord customers list` shows them"
+    assert world.db.read_now(lambda tx: one_offs.oldest_in(tx, "stripe", "new")) is None
+
+
+@pytest.mark.parametrize("what", ["full", "changes"])
+async def test_customers_of_a_sync_of_everything_are_not_dropped_silently(api: httpx.AsyncClient, what: str) -> None:
+    """Who named two customers had a sweep of all of them run."""
+    wanted = {"connection": "stripe", "what": what, "external_ids": ["ada"]}
+    answer = await api.post("/v1/syncs", json=wanted)
+    assert (answer.status_code, answer.json()["field"]) == (422, "external_ids")
+    assert answer.json()["cure"] == 'ask for "customers", or for "documents"'
