@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, TextIO
+from contextlib import suppress
+from typing import Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -110,6 +111,21 @@ class Redaction:
         return _PHONE.sub(rf"\1{MASK}", text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class _Lossy:
+    """A stream that loses a line where it cannot be written, on a full disk, say: whoever told it has work to do."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 class _Seldom(logging.Filter):
     """Lets a library's warning pass unless the same words just did; errors always."""
 
@@ -148,7 +164,7 @@ def configure_logging(settings: Settings, stream: TextIO) -> Redaction:
     structlog.configure(
         processors=[*before, *after],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(stream))),
         cache_logger_on_first_use=False,
     )
     _route_libraries(before, after, stream)
