@@ -279,6 +279,14 @@ def _nobody(tx: Tx, external_id: str) -> NotFoundError:
     return NotFoundError(problem, field="external_customer_id", cure=cure)
 
 
+def require_ever(tx: Tx, external_id: str, field: str) -> None:
+    """NotFoundError, which names `field`, for an id that no customer ever had; archived and erased ones had theirs."""
+    if not customers.was_ever(tx, external_id) and not tombstones.of_customer(tx, external_id):
+        raise NotFoundError(
+            f"there is no customer {external_id!r}", field=field, cure="`accord customers list` shows them"
+        )
+
+
 def check_place(tx: Tx, after: str, field: str) -> None:
     """Refuse a place to go on from that never was a customer's id: `field` names it. One that is gone since is a place.
 

@@ -122,3 +122,14 @@ async def test_customers_of_a_sync_of_everything_are_not_dropped_silently(api: h
     answer = await api.post("/v1/syncs", json=wanted)
     assert (answer.status_code, answer.json()["field"]) == (422, "external_ids")
     assert answer.json()["cure"] == 'ask for "customers", or for "documents"'
+
+
+async def test_children_of_whom_there_never_was_are_no_empty_list(api: httpx.AsyncClient) -> None:
+    """A mistyped parent had no children, and was believed; one who was archived since may be asked about."""
+    await api.post("/v1/customers", json={"external_customer_id": "top", "name": "Top"})
+    assert (await api.get("/v1/customers?parent=top")).json()["data"] == []
+    answer = await api.get("/v1/customers?parent=tpo")
+    assert (answer.status_code, answer.json()["field"]) == (404, "parent")
+    assert answer.json()["problem"] == "there is no customer 'tpo'"
+    await api.delete("/v1/customers/top")
+    assert (await api.get("/v1/customers?parent=top")).status_code == 200
