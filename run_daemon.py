@@ -233,6 +233,7 @@ class Application:
         """The keys of the vault. Raises ConfigError, SchemaError."""
         from core.store import schema
 
+        _ = self.is_sandbox and self._running_sandbox()  # says that there is none
         schema.bring(self.database(), migrate=False)
         return self._keys(self.database(), is_sandbox=self.is_sandbox)
 
@@ -326,8 +327,7 @@ class Application:
 
         is_sandbox = sandbox or self.is_sandbox
         self._learn = configure_logging(self.settings, sys.stderr).learn
-        if not is_sandbox:
-            _ = self.config
+        _ = is_sandbox or self.config
         with ExitStack() as stack:
             db = Database(self._database_url(is_sandbox=is_sandbox))
             stack.callback(db.close)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, TextIO
+from contextlib import suppress
+from typing import Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -98,7 +99,8 @@ class Redaction:
     def text(self, text: str) -> str:
         """One string, masked, cut to a length that a log can bear, and printable in any encoding."""
         if len(text) > LONGEST:
-            return f"{self._masked(text[: LONGEST + BEYOND])[:-BEYOND]}... ({len(text)} characters)"
+            beyond = min(BEYOND, len(text) - LONGEST)
+            return f"{self._masked(text[: LONGEST + beyond])[:-beyond]}... ({len(text)} characters)"
         return self._masked(text)
 
     def _masked(self, text: str) -> str:
@@ -107,6 +109,21 @@ class Redaction:
         text = _SECRET_TEXT.sub(MASK, text)
         text = _EMAIL.sub(rf"\1{MASK}\2", text)
         return _PHONE.sub(rf"\1{MASK}", text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class _Lossy:
+    """A stream that loses a line where it cannot be written, on a full disk, say: whoever told it has work to do."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Seldom(logging.Filter):
@@ -147,7 +164,7 @@ def configure_logging(settings: Settings, stream: TextIO) -> Redaction:
     structlog.configure(
         processors=[*before, *after],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(stream))),
         cache_logger_on_first_use=False,
     )
     _route_libraries(before, after, stream)

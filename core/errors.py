@@ -27,6 +27,7 @@ AccordError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -160,6 +161,8 @@ class InvalidInputError(AccordError):
     """Bad input from a person or a program."""
 
     code = "invalid"
+    errors: Sequence[InvalidInputError] = ()
+    """Of one that stands for several mistakes (`together`): each of them."""
 
     def __init__(
         self,
@@ -175,6 +178,17 @@ class InvalidInputError(AccordError):
         self.field = field
         self.limit = limit
         self.cure = cure
+
+
+def together(found: Sequence[InvalidInputError]) -> InvalidInputError:
+    """What to raise for all of `found`, one at least: each is told on a line, and the first one's parts are its own."""
+    first = found[0]
+    if len(found) == 1:
+        return first
+    one = type(first)(first.problem, field=first.field, limit=first.limit, cure=first.cure)
+    one.args = ("\n".join(str(each) for each in found),)
+    one.errors = tuple(found)
+    return one
 
 
 class NotFoundError(InvalidInputError):

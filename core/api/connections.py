@@ -69,9 +69,7 @@ def _plan(found: Plan, limit: int) -> plan_shapes.PlanShown:
 async def ask_for_sync(hub: HubIn, actor: Actor, wanted: shapes.SyncRequest) -> shapes.SyncShown:
     """Put a one-off into a connection's lane."""
     request = _request(hub, wanted)
-    if wanted.what == "documents":
-        # the lane would find no document of whom there is not, and call it done
-        await hub.db.read(lambda tx: [registry.get(tx, one) for one in wanted.external_ids])
+    await hub.db.read(lambda tx: registry.require(tx, wanted.external_ids, "external_ids"))
     one_id = await ask(hub, wanted.connection, request, actor=actor)
     found = await hub.db.read(lambda tx: one_offs.get(tx, one_id))
     return _sync(found, one_id)
@@ -85,6 +83,9 @@ def _request(hub: Hub, wanted: shapes.SyncRequest) -> dict[str, object]:
         kinds = concerned_with(hub.connection(wanted.connection), wanted.kinds or KINDS)
         return {"what": wanted.what, "kinds": wanted.kinds or kinds, "external_ids": wanted.external_ids}
     if wanted.what != "customers":
+        if wanted.external_ids:
+            cure = 'ask for "customers", or for "documents"'
+            raise InvalidInputError("are of customers or documents", field="external_ids", cure=cure)
         return {"what": wanted.what}
     if not wanted.external_ids:
         raise InvalidInputError("is empty", field="external_ids", cure="name the customers")

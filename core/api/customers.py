@@ -38,7 +38,7 @@ class _Filters(TypedDict):
     is_archived: bool
 
 
-@router.get("", **needs(READ))
+@router.get("", **needs(READ, 404))
 async def list_customers(
     hub: HubIn,
     page: Annotated[int | None, Query(ge=1, le=1_000_000, description="1 if left out; not beside `cursor`.")] = None,
@@ -58,6 +58,8 @@ async def list_customers(
 
     def work_(tx: Tx) -> shapes.CustomerPage:
         registry.check_place(tx, cursor or "", "cursor")
+        if parent is not None:
+            registry.require_ever(tx, parent, "parent")
         after, offset = (cursor, 0) if cursor is not None else ("", (number - 1) * page_size)
         found = customers.listing(tx, **filters, after=after, offset=offset, limit=page_size + 1)
         total = None if cursor is not None else customers.count(tx, **filters)

@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from core.api.body import StrictRequest
-from core.errors import BadRequestError, ForbiddenError, StorageError
+from core.errors import BadRequestError, ForbiddenError, StorageError, together
 from core.model.scopes import ADMIN, includes
 from core.ports import Clock
 from core.store import api_tokens
@@ -122,13 +122,17 @@ def check_query(items: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
     and for a value with U+0000, where SQLite ends a text and PostgreSQL stops.
     """
     names = [name for name, _ in items]
+    found = []
     for place, (name, value) in enumerate(items):
+        field = name[:_SHOWN]
         if "\0" in value:
-            raise BadRequestError("has U+0000 in it", field=name[:_SHOWN], cure="leave it out")
-        problem = "is no name of this route's query" if name not in known else "is there twice"
-        if name not in known or name in names[:place]:
+            found.append(BadRequestError("has U+0000 in it", field=field, cure="leave it out"))
+        elif name not in known or name in names[:place]:
+            problem = "is no name of this route's query" if name not in known else "is there twice"
             limit = f"known: {', '.join(known) or 'none'}"
-            raise BadRequestError(problem, field=name[:_SHOWN], limit=limit, cure="leave it out")
+            found.append(BadRequestError(problem, field=field, limit=limit, cure="leave it out"))
+    if found:
+        raise together(found)
 
 
 def declared(extra: Mapping[str, Any] | None) -> list[str] | None:

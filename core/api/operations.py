@@ -11,7 +11,7 @@ from fastapi import Path, Query
 from core.api import shapes
 from core.api.context import Actor, CallerIn, HubIn, at, at_or_none, needs, new_router
 from core.api.customers import failure_shown
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import InvalidInputError, NotFoundError, together
 from core.model.holds import APPROVER_REASONS, TEXTS
 from core.model.scopes import APPROVE, READ, WRITE
 from core.store import connections, customers, failures, holds, inbox
@@ -51,14 +51,16 @@ async def list_holds(
 
 def _check_filters(tx: Tx, connection: str | None, reason: str | None = None) -> None:
     """Refuse a connection that never was, and what is no reason: an empty list would be believed."""
-    names = sorted(one.name for one in connections.every(tx))
+    names, found = sorted(one.name for one in connections.every(tx)), []
+    cure = "name one of these"
     if connection is not None and connection not in names:
-        problem, known = f"there is no connection {connection!r}", ", ".join(names) or "none"
-        raise InvalidInputError(problem, field="connection", limit=f"known: {known}", cure="name one of these")
+        problem, limit = f"there is no connection {connection!r}", f"known: {', '.join(names) or 'none'}"
+        found.append(InvalidInputError(problem, field="connection", limit=limit, cure=cure))
     if reason is not None and reason not in TEXTS:
-        raise InvalidInputError(
-            f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS), cure="name one of these"
-        )
+        problem, limit = f"{reason!r} is no reason", ", ".join(TEXTS)
+        found.append(InvalidInputError(problem, field="reason", limit=limit, cure=cure))
+    if found:
+        raise together(found)
 
 
 @router.post("/holds/{hold_id}/answer", **needs(WRITE, 404))

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.api.body import TooLargeError, unreadable
+from core.api.mistakes import mistakes
 from core.errors import (
     AccordError,
     AllRefusedError,
@@ -33,10 +34,12 @@ from core.errors import (
     StaleError,
     StorageError,
     VersionConflictError,
+    together,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+_PARTS: Final = ("field", "problem", "limit", "cure")
 
 _STATUS: Final[Sequence[tuple[type[AccordError], int]]] = (
     (BadRequestError, 400),
@@ -62,8 +65,10 @@ _STATUS: Final[Sequence[tuple[type[AccordError], int]]] = (
 class FieldProblem(BaseModel):
     """What is wrong with one value of the request."""
 
-    field: str
+    field: str | None = None
     problem: str
+    limit: str | None = None
+    cure: str | None = None
 
 
 class Problem(BaseModel):
@@ -80,7 +85,9 @@ class Problem(BaseModel):
     limit: str | None = None
     cure: str | None = None
     scope: str | None = Field(None, description="The scope that is missing.")
-    errors: list[FieldProblem] | None = None
+    errors: list[FieldProblem] | None = Field(
+        None, description="Of 400 and 422: each mistake; the first one's members stand above, too."
+    )
 
 
 def document(code: str, status: int, detail: str, trace: str, **more: Any) -> Mapping[str, Any]:  # noqa: ANN401 - members
@@ -119,9 +126,15 @@ async def accord_problem(request: Request, error: Exception) -> Response:
     """Any of Accord's own errors."""
     assert isinstance(error, AccordError)  # noqa: S101 - registered for this class only
     status = status_of(error, is_conditional="if-match" in request.headers)
-    members = {name: getattr(error, name, None) for name in ("field", "problem", "limit", "cure", "scope")}
+    members: dict[str, Any] = {name: getattr(error, name, None) for name in (*_PARTS, "scope")}
+    if isinstance(error, InvalidInputError) and status in (400, 422):
+        members["errors"] = [_parts(one) for one in error.errors or (error,)]
     found = document(error.code, status, str(error), request.state.trace, **members)
     return respond(found, _headers(error, status))
+
+
+def _parts(error: InvalidInputError) -> Mapping[str, str]:
+    return {name: value for name in _PARTS if (value := getattr(error, name)) is not None}
 
 
 def _headers(error: AccordError, status: int) -> Mapping[str, str]:
@@ -141,24 +154,8 @@ async def taken_problem(request: Request, error: Exception) -> Response:
 async def refused_problem(request: Request, error: Exception) -> Response:
     """A request of the wrong shape: every mistake, by its place."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    found = [_mistake(one) for one in error.errors()]
-    first = found[0]
-    is_json = error.errors()[0]["type"] != "json_invalid"
-    cure = f"correct {first['field']}: /openapi.json says what it takes" if is_json else "send a body that is JSON"
-    if first["field"] == "body" and "json" not in (sent_as := request.headers.get("content-type", "")).lower():
-        first |= {"problem": f"is sent as {sent_as[:100]!r}"}
-        cure = "send the header content-type: application/json"
-    detail = "; ".join(f"{one['field']}: {one['problem']}" for one in found)
-    return respond(document("invalid", 422, f"{detail}; {cure}", request.state.trace, **first, cure=cure, errors=found))
-
-
-def _mistake(one: Mapping[str, Any]) -> dict[str, str]:
-    """The field by its name; of what is no JSON at all, there is only the place where it ceases to be."""
-    place, *rest = one["loc"]
-    if one["type"] == "json_invalid":
-        at = f" at character {rest[0]}" if rest else ""
-        return {"field": str(place), "problem": f"is no JSON{at}: {one.get('ctx', {}).get('error', one['msg'])}"}
-    return {"field": ".".join(str(part) for part in rest) or str(place), "problem": str(one["msg"])}
+    found = mistakes(error.errors(), request.headers.get("content-type", ""))
+    return await accord_problem(request, together(found))
 
 
 async def http_problem(request: Request, error: Exception) -> Response:

@@ -51,11 +51,15 @@ def backup(desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help
 
     The vault's key stays out of the copy: keep it elsewhere.
     """
+    from core.errors import InvalidInputError
+    from core.store import schema
     from core.store.backup import backup as copy
     from core.store.life import life_file
     from core.sync.life import move_on
 
     db = desk.root.database()
+    if schema.current(db) is None:
+        raise InvalidInputError("the database has nothing in it to back up", cure="`accord run` makes its tables")
     copy(db, file)
     if life := life_file(db, None):
         move_on(db, life)  # from now on the copy is an older database

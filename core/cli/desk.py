@@ -110,10 +110,12 @@ class Desk:
         return list(dict.fromkeys(one.name for one in require_known(hub, names)))
 
 
-def told_of(error: AccordError) -> dict[str, str | None]:
-    """An error as JSON has it."""
+def told_of(error: AccordError) -> dict[str, Any]:
+    """An error as JSON has it; `errors` where it stands for several."""
     parts = {name: getattr(error, name, None) for name in ("field", "problem", "limit", "cure")}
-    return {"code": error.code, **parts, "problem": parts["problem"] or str(error)}
+    found = {"code": error.code, **parts, "problem": parts["problem"] or str(error)}
+    each = [told_of(one) for one in getattr(error, "errors", ())]
+    return {**found, "errors": each} if each else found
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 def run(root: Root, argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Errors of Accord become one line and never a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_what_is_closed()
     _never_fail_to_print()
     desk = Desk(root, (sys.stdin, sys.stdout, sys.stderr))
     with Ending() as ending:
@@ -146,6 +148,13 @@ def _options(
     desk.as_json = as_json
     if config is not None:
         desk.root.configure(["--config", str(config)])
+
+
+def _open_what_is_closed() -> None:
+    """What was closed (`accord status >&-`) leads nowhere: no command fails at it, and no file takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - the process keeps it
 
 
 def _never_fail_to_print() -> None:

@@ -14,8 +14,9 @@ from core.cli.dry_run import dry_run
 from core.cli.follow import ENDED, followed, one_off_state
 from core.cli.outcome import Outcome, outcome
 from core.cli.quiet import Bell, Waiting, due_at, run_until_quiet
-from core.errors import AccordError, InvalidInputError, NotFoundError, StorageError
-from core.store import connections, customers
+from core.errors import AccordError, InvalidInputError, StorageError
+from core.store import connections
+from core.sync import registry
 from core.sync.accounts import check_account
 from core.sync.batch import Report
 from core.sync.documents.asking import concerned_with
@@ -65,7 +66,7 @@ def sync_now(desk: Desk, request: Request, *, is_dry: bool) -> int:
     with desk.root.open_hub(wake=bell.ring) as hub:
         names = desk.known(hub, list(request.names))
         request = replace(request, names=_concerned(hub, names, request) if request.kinds else names)
-        _require_customers(hub, request.customers)
+        hub.db.read_now(lambda tx: registry.require(tx, request.customers, "customer"))
         if is_dry:
             return dry_run(desk, hub, request)
         if desk.root.is_daemon_running():
@@ -95,14 +96,6 @@ def _concerned(hub: Hub, names: Sequence[str], request: Request) -> Sequence[str
         problem = f"no {' or '.join(request.kinds)} comes from any connection, or is copied to one"
         raise InvalidInputError(problem, field="kind", limit=f"connections: {', '.join(names) or 'none'}", cure=cure)
     return concerned
-
-
-def _require_customers(hub: Hub, wanted: Sequence[str]) -> None:
-    found = hub.db.read_now(lambda tx: customers.by_external_ids(tx, wanted))
-    unknown = [one for one in wanted if one not in found]
-    if unknown:
-        problem = f"there is no customer {', '.join(map(repr, unknown[:5]))}"
-        raise NotFoundError(problem, field="customer", cure="`accord customers list` shows them")
 
 
 async def _refresh(hub: Hub, names: Sequence[str]) -> dict[str, str]:

@@ -6,12 +6,13 @@ They are the registry's alone: reckoned from documents, written, put back where 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from core.model.money import exponent
+from core.errors import InvalidInputError
+from core.model.money import exponent, spelled
 from core.model.overview import Overview
-from core.model.values import FIGURE_PREFIX, Fields
+from core.model.values import FIGURE_PREFIX, Fields, Value
 
 CURRENCY: Final = f"{FIGURE_PREFIX}currency"
 LAST_PAID_ON: Final = f"{FIGURE_PREFIX}last_paid_on"
@@ -41,3 +42,13 @@ def figures_of(found: Sequence[Overview], own: str) -> Fields:
         LAST_PAID_ON: main.last_paid_on.isoformat() if main.last_paid_on else None,
         OTHERS: ", ".join(others) or None,
     }
+
+
+def in_currency(field: str, value: Value, currency: Value) -> Value:
+    """What a figure says to people: an amount as its currency is written, however a system spells it; else as it is."""
+    if field not in AMOUNTS or not isinstance(value, str) or not isinstance(currency, str):
+        return value
+    try:
+        return spelled(Decimal(value), currency)
+    except (InvalidInputError, InvalidOperation):
+        return value

@@ -17,7 +17,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from iso4217 import Currency
 
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, together
 from core.model.country import country_code
 from core.model.customer import FIELDS
 from core.model.keys import email_key
@@ -51,10 +51,8 @@ _URL: Final = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?", re.IGNORECASE)
 def validated(changes: Mapping[str, object]) -> dict[str, Value]:
     """Every field in the spelling to store, blanks as None; raises one InvalidInputError that lists all problems."""
     values, found = _examined(changes)
-    if len(found) == 1:
-        raise found[0]
     if found:
-        raise InvalidInputError("\n".join(str(problem) for problem in found), field=None)
+        raise together(found)
     return values
 
 

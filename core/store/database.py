@@ -214,12 +214,6 @@ def _told(error: Exception) -> AccordError | None:
 
 def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
     file = sqlite_file(url)
-    if file is not None:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"the database's folder cannot be made: {error}; make {file.parent} yourself, or name another"
-            raise StorageError(message) from error
     # the connection that was used last knows the pages; any other one reads them again after each commit
     pool: dict[str, Any] = {"poolclass": sa.pool.StaticPool} if file is None else {"pool_use_lifo": True}
     arguments = {"check_same_thread": False, "timeout": busy_ms / 1000}

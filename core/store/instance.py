@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from core.errors import BusyError, StorageError
 from core.ports import Clock
 from core.store.database import Database, storage_errors
+from core.store.place import make_folder
 
 _TURNS: Final = 200
 _TURN_SECONDS: Final = 0.01
@@ -92,6 +93,7 @@ class _FileLock:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
+        make_folder(path)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:

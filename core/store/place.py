@@ -13,6 +13,36 @@ from pathlib import Path
 from core.errors import StorageError
 
 
+def make_folder(file: Path) -> None:
+    """Make the folder that `file` belongs in, when something is to be written there: who only looks leaves none."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the database's folder cannot be made: {error}; make {file.parent} yourself, or name another"
+        raise StorageError(message) from error
+
+
+def is_absent(file: Path | None) -> bool:
+    """Whether a database's file was never made; one whose -wal is still there has gone, which is told when it opens."""
+    return file is not None and not file.exists() and not _beside(file).exists()
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(f"{file.name}-wal")
+
+
+def _require_nothing_beside(file: Path) -> None:
+    """SQLite begins a new database by deleting the -wal file that it finds: what was committed last is in there."""
+    beside = _beside(file)
+    if beside.exists() and not file.exists():
+        message = (
+            f"the database cannot be used now: {file} is not there, and {beside.name} is: it was deleted or moved "
+            f"away, and {beside.name} may hold what was committed last; put back the file, or stop Accord, move "
+            f"{beside.name} away, too, and put back a backup"
+        )
+        raise StorageError(message)
+
+
 class Place:
     """The file of one database. What was opened first is what has to stay there."""
 
@@ -33,21 +63,11 @@ class Place:
         """
         if self._file is None or self._opened is not None:
             return
-        self._require_nothing_beside(self._file)
+        _require_nothing_beside(self._file)
+        make_folder(self._file)
         # where it cannot be made, SQLite says why
         with suppress(OSError):
             os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-
-    def _require_nothing_beside(self, file: Path) -> None:
-        """SQLite begins a new database by deleting the -wal file that it finds: what was committed last is in there."""
-        beside = file.with_name(f"{file.name}-wal")
-        if beside.exists() and not file.exists():
-            message = (
-                f"the database cannot be used now: {file} is not there, and {beside.name} is: it was deleted or moved "
-                f"away, and {beside.name} may hold what was committed last; put back the file, or stop Accord, move "
-                f"{beside.name} away, too, and put back a backup"
-            )
-            raise StorageError(message)
 
     def check(self) -> None:
         """Raise StorageError if another file, or none, has the name of the one that was opened."""

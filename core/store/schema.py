@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 
 from core.errors import SchemaError
 from core.store.database import Database, Tx
+from core.store.place import is_absent
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 VERSION_TABLE: Final = "accord_schema"
@@ -35,7 +36,7 @@ def bring(db: Database, *, migrate: bool) -> None:
 
 def check(db: Database) -> None:
     """Raise SchemaError unless `db` has exactly this program's schema."""
-    revision = db.read_now(_known_revision)
+    revision = None if is_absent(db.file) else db.read_now(_known_revision)
     head = _script().get_current_head()
     if revision != head:
         what = f"has revision {revision}" if revision else "is empty"
@@ -44,8 +45,11 @@ def check(db: Database) -> None:
 
 
 def current(db: Database) -> str | None:
-    """Return the revision that `db` has, known to this program or not; None before the first upgrade."""
-    return db.read_now(_revision)
+    """Return the revision that `db` has, known to this program or not; None before the first upgrade.
+
+    A file that is not there yet is not made by looking.
+    """
+    return None if is_absent(db.file) else db.read_now(_revision)
 
 
 def alembic_config(connection: sa.Connection | None = None) -> Config:

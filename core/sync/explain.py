@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from core.model.documents import KINDS
 from core.model.family import Kin
+from core.model.figures import CURRENCY, in_currency
 from core.model.pace import GIVES_WAY
 from core.model.policy import REGISTRY
 from core.store import (
@@ -94,16 +96,17 @@ def _mapping(tx: Tx, hub: Hub, customer: Customer, row: MappingRow) -> dict[str,
         shown["rests"] = why
     if verdict.awaits or kin.is_unknown:
         shown["parent_waits"] = verdict.awaits or f"{seen.remote.parent_id} above it is no customer's object yet"
-    fields = {}
+    fields, currencies = {}, row.base.get(CURRENCY, (None, None))
     kept = connection.parts.projection(row.part, row.remote_id, customer.fields) or connection.projection
-    for name, value in sorted((kin.remote or seen.remote).fields.items()):
+    there = (kin.remote or seen.remote).fields
+    for name, value in sorted(there.items()):
         if not kept.covers(name) and (row.part or connection.projection.covers(name)):
             continue  # another object of the customer's holds it
         rule = hub.policy.rule(row.connection, name)
         base = row.base.get(name)
         fields[name] = {
-            "value": value,
-            "agreed": None if base is None else list(base),
+            "value": in_currency(name, value, there.get(CURRENCY)),
+            "agreed": None if base is None else [*map(partial(in_currency, name), base, currencies)],
             "flow": rule.flow,
             "on_conflict": list(rule.ranks) or "hold",
             "next": _next(name, verdict.rules, verdict.pull, verdict.push),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from core.errors import InvalidInputError
 from core.model.values import Value
-from core.store import connections, customers, journal, mappings, one_offs, work
+from core.store import connections, journal, mappings, one_offs, work
 from core.store.database import Tx
 from core.store.one_offs import OneOff
+from core.sync import registry
 from core.sync.batch import Report
 from core.sync.documents.asking import look_again
 from core.sync.hub import KIND, Connection, Hub
@@ -52,11 +53,7 @@ def _changes_now(tx: Tx, connection: Connection) -> None:
 
 def _mark_customers(tx: Tx, hub: Hub, connection: Connection, one: OneOff) -> None:
     wanted = [str(name) for name in one.request.get("external_ids", [])]
-    found = customers.by_external_ids(tx, wanted)
-    unknown = [name for name in wanted if name not in found]
-    if unknown:
-        problem = f"no such customer: {', '.join(unknown[:5])}"
-        raise InvalidInputError(problem, field="customer", cure="`accord customers list` shows them")
+    found = registry.require(tx, wanted, "customer")
     rows = mappings.of_records(tx, [customer.id for customer in found.values()])
     subjects = [
         work.mapping_subject(row.id) for some in rows.values() for row in some if row.connection == connection.name

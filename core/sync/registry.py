@@ -257,6 +257,16 @@ def get(tx: Tx, external_id: str) -> Customer:
     return found
 
 
+def require(tx: Tx, external_ids: Sequence[str], field: str) -> Mapping[str, Customer]:
+    """Live customers by external id, all of them; NotFoundError names some that are not there, and `field`."""
+    found = customers.by_external_ids(tx, external_ids)
+    unknown = [one for one in external_ids if one not in found]
+    if unknown:
+        problem = f"there is no customer {', '.join(map(repr, unknown[:5]))}"
+        raise NotFoundError(problem, field=field, cure="`accord customers list` shows them")
+    return found
+
+
 def _nobody(tx: Tx, external_id: str) -> NotFoundError:
     problem, cure = f"there is no customer {external_id!r}", "`accord customers list` shows them"
     if customers.archived(tx, external_id):
@@ -267,6 +277,14 @@ def _nobody(tx: Tx, external_id: str) -> NotFoundError:
     elif tombstones.of_customer(tx, external_id):
         problem = f"{problem}; one was erased"
     return NotFoundError(problem, field="external_customer_id", cure=cure)
+
+
+def require_ever(tx: Tx, external_id: str, field: str) -> None:
+    """NotFoundError, which names `field`, for an id that no customer ever had; archived and erased ones had theirs."""
+    if not customers.was_ever(tx, external_id) and not tombstones.of_customer(tx, external_id):
+        raise NotFoundError(
+            f"there is no customer {external_id!r}", field=field, cure="`accord customers list` shows them"
+        )
 
 
 def check_place(tx: Tx, after: str, field: str) -> None:

@@ -219,6 +219,20 @@ def test_an_output_that_is_full_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("connect --list >&-", 0), ("connect --list --json >&-", 0), ("nonsense 2>&-", 64), ("nonsense --json >&-", 64),
+     ("init --connection a=stripe <&-", 1), ("journal export >&- 2>&- <&-", 1)],
+)  # fmt: skip
+def test_a_stream_that_was_closed_ends_no_command_in_a_traceback(tmp_path: Path, command: str, code: int) -> None:
+    """As a supervisor may start one: `accord status >&-` was a bug of Accord's, and wrong usage exited 1."""
+    line = f"{sys.executable} {ROOT / 'run_daemon.py'} {command}"
+    shell = ["/bin/sh", "-c", line]
+    done = subprocess.run(shell, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
 def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, accord: Accord) -> None:
     """Undoing the change that created a customer cleared its name and e-mail at every provider."""
     assert accord("customers", "create", "new", "--set", "name=New", "--set", "email=new@example.test").code == 0

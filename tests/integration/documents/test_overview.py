@@ -9,6 +9,8 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.store import customers
+from core.sync.explain import explain
 from core.sync.metadata import refresh_metadata
 from core.sync.rounds import reconcile_documents_everywhere
 from tests.support.acting import edit_only, everybody, mapped, only
@@ -40,6 +42,20 @@ async def long_after(world: World) -> None:
     for _ in range(2):
         world.clock.time += 2000
         await world.settle()
+
+
+async def test_an_explanation_tells_the_overview_as_money() -> None:
+    """`238` beside `238.00` was read as minor units, and as a difference."""
+    world = await billing(selling())
+    bill(world)
+    await world.next_sweep()
+    (customer,) = world.db.read_now(customers.listing)
+    found = world.db.read_now(lambda tx: explain(tx, world.hub, customer.external_id))
+    (there,) = (one["fields"] for one in found["mappings"] if one["connection"] == "hubspot")
+    assert there["overview.outstanding"]["value"] == "119.00"
+    assert there["overview.outstanding"]["agreed"] == ["119.00", "119.00"]
+    assert there["overview.currency"]["value"] == "USD"
+    assert there["overview.last_paid_on"]["agreed"] == [None, None]
 
 
 async def test_what_a_customer_was_billed_owes_and_paid_stands_on_its_contact() -> None:

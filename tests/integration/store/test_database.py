@@ -281,12 +281,12 @@ def test_a_missing_folder_is_made(tmp_path: Path, open_database: Open) -> None:
     assert (tmp_path / "a/b/accord.sqlite3").exists()
 
 
-def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path, open_database: Open) -> None:
     """A file stands where the folder should."""
     (tmp_path / "a").write_text("")
 
     with pytest.raises(StorageError, match="folder cannot be made"):
-        Database(f"sqlite:///{tmp_path}/a/accord.sqlite3")
+        open_database(f"sqlite:///{tmp_path}/a/accord.sqlite3").run_now(put("a"))
 
 
 def test_a_file_of_another_kind_says_so(tmp_path: Path, open_database: Open) -> None:

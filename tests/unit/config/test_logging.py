@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -240,6 +241,45 @@ def test_a_secret_that_the_process_was_given_is_masked_wherever_it_turns_up(tmp_
         log.exception("failed")
 
     assert "canary" not in stream.getvalue()
+
+
+class Full(io.StringIO):
+    """A file on a disk that fills up, or a pipe whose reader goes; both may end."""
+
+    error: OSError | None = None
+
+    def write(self, text: str, /) -> int:
+        """As long as there is room."""
+        if self.error:
+            raise self.error
+        return super().write(text)
+
+    def flush(self) -> None:
+        """What was buffered meets it, too."""
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), BrokenPipeError()])
+def test_a_log_that_cannot_be_written_loses_lines_and_stops_nobody(error: OSError) -> None:
+    """The disk of the log was full: no lane went on, no webhook was taken, and a daemon that started then ended."""
+    stream = Full()
+    configure_logging(load_settings({}), stream)
+    stream.error = error
+    structlog.get_logger().warning("lane.failed", connection="stripe")
+    logging.getLogger("httpx").warning("slow")
+
+    stream.error = None
+    structlog.get_logger().warning("lane.done", connection="stripe")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["lane.done"]
+
+
+@pytest.mark.parametrize("more", [1, 2, 4999, 5000, 5001, 40_000])
+def test_a_text_that_is_too_long_loses_no_more_than_it_must(more: int) -> None:
+    """One of 20,001 characters was told by its first 15,001."""
+    told = Redaction().text("x" * LONGEST + "y" * more)
+
+    assert told == f"{'x' * LONGEST}... ({LONGEST + more} characters)"
 
 
 @pytest.mark.parametrize("before", range(LONGEST - 24, LONGEST))

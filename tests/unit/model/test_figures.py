@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.model.decide import Snapshot, decide
-from core.model.figures import FIGURES, figures_of
+from core.model.figures import FIGURES, figures_of, in_currency
 from core.model.holds import Answer
 from core.model.merge import digest_of
 from core.model.overview import Overview
@@ -32,6 +32,20 @@ def overview(currency: str, invoices: int, owed: str = "1", paid_on: date | None
 def test_a_customer_without_documents_has_no_figures() -> None:
     """Nothing is written about those who were never billed."""
     assert figures_of([], "USD") == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "currency", "told"),
+    [
+        (OWED, "157", "USD", "157.00"), (OWED, "157.5", "USD", "157.50"), (OWED, "157", "JPY", "157"),
+        (OWED, "1.5", "KWD", "1.500"), (OWED, "157", None, "157"), (OWED, None, "USD", None),
+        (OWED, "a lot", "USD", "a lot"), (OWED, "157", "none", "157"), (OWED, "0.005", "USD", "0.005"),
+        ("overview.last_paid_on", "2026-11-20", "USD", "2026-11-20"),
+    ],
+)  # fmt: skip
+def test_an_amount_is_shown_as_its_currency_is_written(field: str, value: Value, currency: Value, told: Value) -> None:
+    """HubSpot gives a number back, which has no trailing zeros; what nobody can read is shown as it stands."""
+    assert in_currency(field, value, currency) == told
 
 
 def test_amounts_have_their_currency_s_decimals() -> None:
