@@ -341,6 +341,15 @@ def test_a_report_pays_as_much_as_remains(world: Any, customer: str) -> None:
     assert world.call("GET", "/v1/payment_records")[0] == 404
 
 
+def test_what_is_said_about_a_report_is_changed_key_by_key(world: Any) -> None:
+    """And nothing else of it."""
+    made = post(world, "payment_records/report_payment", REPORT | {"metadata[one]": "1", "metadata[two]": "2"})[1]
+    path = f"payment_records/{made['id']}/report_payment_attempt_informational"
+    changed = post(world, path, {"metadata[two]": "3"})[1]
+    assert changed == made | {"metadata": {"one": "1", "two": "3"}}
+    assert refused(post(world, "payment_records/x/report_payment_attempt_informational"))[0] == 404
+
+
 def test_a_refund_that_is_reported_has_a_reference_of_its_own(world: Any) -> None:
     """And no more goes back than came in."""
     record = post(world, "payment_records/report_payment", REPORT)[1]["id"]
@@ -528,7 +537,8 @@ POST invoices, POST invoices/x, DELETE invoices/x, POST invoices/x/add_lines, PO
 POST invoices/x/pay, POST invoices/x/send, POST invoices/x/void, POST invoices/x/mark_uncollectible,
 POST invoices/x/attach_payment, GET invoice_payments, GET invoice_payments/x, GET credit_notes, GET credit_notes/x,
 GET credit_notes/x/lines, POST credit_notes, POST credit_notes/x/void, GET payment_records/x,
-POST payment_records/report_payment, POST payment_records/x/report_refund, GET disputes, GET disputes/x,
+POST payment_records/report_payment, POST payment_records/x/report_refund,
+POST payment_records/x/report_payment_attempt_informational, GET disputes, GET disputes/x,
 GET balance_transactions, GET balance_transactions/x, GET payouts, GET payouts/x
 """
 
