@@ -419,6 +419,26 @@ def test_a_credit_note_lowers_what_is_due_first_and_tells_where_the_rest_went(wo
     assert [one["id"] for one in listed] == [second["id"], first["id"]]
 
 
+def test_what_a_credit_note_puts_on_the_balance_comes_off_the_next_invoice(world: Any, customer: str) -> None:
+    """PROVIDERS §5: what was paid, and is credited and not paid back, is the customer's."""
+
+    def balance() -> int:
+        return int(world.call("GET", f"/v1/customers/{customer}")[1]["balance"])
+
+    invoice = opened(world, customer)["id"]
+    record = post(world, "payment_records/report_payment", REPORT | {"amount_requested[value]": "1000"})[1]["id"]
+    post(world, f"invoices/{invoice}/attach_payment", {"payment_record": record})
+    elsewhere = credited(world, invoice, 100, out_of_band_amount="100")[1]
+    assert (elsewhere["customer_balance_transaction"], balance()) == (None, 0)
+    assert refused(credited(world, invoice, 300, credit_amount="200"))[2] == "out_of_band_amount"
+    kept = credited(world, invoice, 300, credit_amount="200", out_of_band_amount="100")[1]
+    assert kept["customer_balance_transaction"].startswith("cbtxn_")
+    assert balance() == -200
+    following = opened(world, customer)
+    assert (following["starting_balance"], following["ending_balance"]) == (-200, 0)
+    assert (following["amount_due"], following["total"], balance()) == (800, 1000, 0)
+
+
 def test_a_credit_note_of_an_open_invoice_can_be_taken_back(world: Any, customer: str) -> None:
     """Once."""
     invoice = opened(world, customer)["id"]
