@@ -152,3 +152,22 @@ async def test_a_payment_that_gets_another_invoice_is_told_of_both_whatever_answ
     assert paid_there(world) == {"B-1": "100.00", "B-2": "7.00", "B-3": "0.00"}
     at_rest(world)
     await is_silent(world)
+
+
+async def test_a_payment_that_is_entered_anew_is_asked_about_with_the_copy_of_the_void_one() -> None:
+    """Nobody booked anything by hand at Stripe, as whoever was asked was told: it keeps what settled an invoice."""
+    world, (first, *_), _ = await three_invoices()
+    payment = pay(world, first, "100.00", "quickbooks")
+    await world.next_sweep()
+    world.lookalikes["quickbooks"].edit("payment", payment, {"status": "void"})
+    await world.next_sweep()
+    (void,) = held(world, "rejected")
+    pay(world, first, "100.00", "quickbooks", received_on="2026-11-21")
+    await world.next_sweep()
+    (anew,) = [one for one in held(world, "rejected") if one.id != void.id]
+    assert f"the copy of payment {void.detail['number']} is held by itself ({void.id})" in str(anew.detail["problem"])
+    for one in (anew, void):
+        await answer(world, one, "leave")
+    await world.next_sweep()
+    at_rest(world)
+    assert paid_there(world)["B-1"] == "100.00"
