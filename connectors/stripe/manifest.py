@@ -172,6 +172,10 @@ MANIFEST: Final = Manifest(
             Zone(example="America/New_York"),
             lasting="UTC",
         ),
+        "time_zone_was": Setting(
+            "zone that documents were dated by so far, where that was wrong: what falls on another day is asked about",
+            Zone(example="UTC"),
+        ),
         "monthly_reads": Setting(
             "reads that the account has per 30 days; sweeps slow down to stay within (default 10000)",
             Whole(most=1_000_000_000, example="10000"),

@@ -61,7 +61,9 @@ def is_final(document: Document) -> bool:
 FROZEN: Final[Mapping[Kind, tuple[str, ...]]] = {
     "invoice": ("customer", "currency", "issued_on", "lines", "subtotal", "discount", "tax", "total", "number"),
     "payment": ("customer", "currency", "received_on", "amount"),
-    "credit_note": ("customer", "currency", "issued_on", "invoice", "lines", "subtotal", "discount", "tax", "total"),
+    "credit_note": (
+        *("customer", "currency", "issued_on", "invoice", "lines", "subtotal", "discount", "tax", "total", "number"),
+    ),
 }
 """Of each kind: what is fixed. The day, too: on another one it may be of a month that is closed by now."""
 _LATER: Final = frozenset({"invoice", "issued_on", "received_on"})

@@ -110,7 +110,8 @@ def _is_address(value: str) -> bool:
 class Setting(msgspec.Struct, frozen=True):
     """One setting: what it is, in words, and what its value looks like.
 
-    `lasting`, of one by which documents are read: what it is where it is left out. It stays once any are known.
+    `lasting`, of one by which documents are read: what it is where it is left out. It stays once any are
+    known, unless another setting, of its name and `_was`, says what it was.
     """
 
     words: str

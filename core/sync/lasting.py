@@ -31,11 +31,15 @@ def _of(connection: Connection) -> dict[str, str]:
 
 def _problem(tx: Tx, connection: Connection, name: str, now: str) -> str:
     before = connections.meta(tx, _meta(connection, name))
-    if before in (None, now) or not any(mappings.page(tx, connection.name, "", 1, kind) for kind in KINDS):
+    was = f"{name}_was"
+    if before in (None, now, connection.config.settings.get(was)):
+        return ""
+    if not any(mappings.page(tx, connection.name, "", 1, kind) for kind in KINDS):
         return ""
     return (
         f"documents were read with {before!r}, and it is {now!r} now: those that are known, and perhaps closed, would"
-        f" be read as others; put {before!r} back"
+        f" be read as others; put {before!r} back, or, if that was wrong, set {was} = {before!r} beside it: what is"
+        " another day by it is asked about, document by document"
     )
 
 

@@ -332,7 +332,7 @@ def _same(wanted: Billed, copy: Billed) -> None:
     _refuse_other("lines", _amounts(wanted), _amounts(copy))
     _refuse_other("issued_on", str(wanted.issued_on), str(copy.issued_on))
     if wanted.number:
-        _refuse_other("number", wanted.number, copy.number)
+        _refuse_other("number", wanted.number, copy.number, f"give it number {wanted.number} there")
 
 
 def _amounts(document: Billed) -> str:
@@ -348,13 +348,13 @@ def _refuse_void(status: str) -> None:
         )
 
 
-def _refuse_other(field: str, wanted: Decimal | str, there: Decimal | str) -> None:
+def _refuse_other(field: str, wanted: Decimal | str, there: Decimal | str, cure: str = "undo the edit there") -> None:
     if wanted != there:
         raise RejectedError(
             f"the copy in QuickBooks has {there}, not {wanted}",
             field=field,
             limit="a copy is equal to the smallest unit",
-            cure="undo the edit there, or correct the settings it was booked with and void it there",
+            cure=f"{cure}, or correct the settings it was booked with and void it there",
         )
 
 

@@ -75,6 +75,11 @@ class DocumentApi:
         """Tell of money that came in elsewhere; answers with a payment record."""
         return await self._api.write("report_payment", "/v1/payment_records/report_payment", body, key)
 
+    async def describe_record(self, record: str, metadata: Mapping[str, str], key: str) -> Reply:
+        """Set metadata of a payment record; what is not named stays."""
+        path = f"/v1/payment_records/{quote(record, safe='')}/report_payment_attempt_informational"
+        return await self._api.write("describe_payment_record", path, {"metadata": dict(metadata)}, key)
+
     async def report_refund(self, record: str, body: Mapping[str, Any], key: str) -> Reply:
         """Tell that money of a payment record went back."""
         path = f"/v1/payment_records/{quote(record, safe='')}/report_refund"

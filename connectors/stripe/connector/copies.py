@@ -128,6 +128,8 @@ class Copies:
                     field="applications",
                     cure="answer what is asked about that copy, then `retry`",
                 ) from error
+            if "first" in write.body:
+                await self._api.describe_record(**write.body["first"], key=f"{write.key}-first")
             # a parent's payment settles a child's invoice in some books; Stripe knows of no parents
             report = {**write.body["report"], "customer_details": {"customer": customer}}
             record = _id_in(await self._api.report_payment(report, write.key))

@@ -189,10 +189,21 @@ def _tax(ledger: Ledger, row: Form, invoice: Thing, param: str) -> Thing:
 def issue(ledger: Ledger, invoicing: Invoicing, note: Thing, lines: list[Thing], cause: Cause) -> Thing:
     """Make it, and lower its invoice."""
     ledger.lines[note["id"]] = lines
-    made = ledger.put(note, cause, "credit_note.created")
+    made = ledger.put({**note, **_on_the_balance(ledger, note, cause)}, cause, "credit_note.created")
     before, after = note["pre_payment_amount"], note["post_payment_amount"]
     invoicing.credited(ledger.things["invoice"][note["invoice"]], before, after, cause)
     return made
+
+
+def _on_the_balance(ledger: Ledger, note: Thing, cause: Cause) -> Thing:
+    """What was paid and goes back neither elsewhere nor by a refund is the customer's: the next invoice takes it."""
+    back = sum(one["amount_refunded"] for one in note["refunds"]) + (note["out_of_band_amount"] or 0)
+    credit = note["post_payment_amount"] - back
+    customer = ledger.account.customers.get(note["customer"])
+    if not credit or customer is None:
+        return {}
+    ledger.account.put(customer, {**customer, "balance": customer["balance"] - credit}, cause.caller)
+    return {"customer_balance_transaction": ledger.new_id("customer_balance_transaction")}
 
 
 def must_be_voidable(ledger: Ledger, note: Thing) -> None:

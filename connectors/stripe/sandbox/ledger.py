@@ -35,6 +35,7 @@ _PREFIXES: Final = {
     "invoice_payment": "inpay_1",
     "credit_note": "cn_1",
     "payment_record": "pr_1",
+    "customer_balance_transaction": "cbtxn_1",
     "line_item": "il_1",
     "credit_note_line_item": "cnli_1",
     "payment_intent": "pi_3",

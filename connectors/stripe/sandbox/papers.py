@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from connectors.stripe.sandbox import crediting, records
+from connectors.stripe.sandbox.customers import metadata_in
 from connectors.stripe.sandbox.drafts import (
     ALWAYS_EDITABLE,
     CREATE_PARAMS,
@@ -75,6 +76,7 @@ class Papers:
             "POST /v1/credit_notes": self.create_note,
             "POST /v1/credit_notes/{id}/void": self.void_note,
             "POST /v1/payment_records/report_payment": self.report_payment,
+            "POST /v1/payment_records/{id}/report_payment_attempt_informational": self.describe_record,
             "POST /v1/payment_records/{id}/report_refund": self.report_refund,
         }
 
@@ -259,6 +261,13 @@ class Papers:
         known(form, records.REPORT_PARAMS)
         record = records.record_in(self._ledger, form)
         return self._finish(form, lambda cause: self._ledger.put(record, cause), "payment_record")
+
+    def describe_record(self, form: Form, remote_id: str) -> Finish:
+        """What is said about a payment is another thing by now."""
+        known(form, frozenset({"expand", "metadata"}))
+        record = self._ledger.get("payment_record", remote_id)
+        described = {**record, "metadata": metadata_in(form.get("metadata", {}), record)}
+        return self._finish(form, lambda cause: self._ledger.put(described, cause), "payment_record")
 
     def report_refund(self, form: Form, remote_id: str) -> Finish:
         """Money went back elsewhere."""

@@ -104,6 +104,8 @@ def _same(wanted: WantedDocument, note: CreditNote, current: CreditNoteWire) -> 
         raise _changed("id", "it does not carry this copy's mark")
     if id_of(current.invoice) != note.invoice:
         raise _changed("invoice", f"it credits {id_of(current.invoice)}")
+    if (told := (current.metadata or {}).get(NUMBER_KEY, "")) != note.number:
+        raise _changed("number", f"its number is {told or 'none'}, not {note.number or 'none'}")
     if current.currency.upper() != note.currency:
         raise _changed("currency", f"it is in {current.currency.upper()}")
     for field, there, minor in (

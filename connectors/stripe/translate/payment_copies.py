@@ -46,7 +46,8 @@ def payment_step(
     payment = _as_reported(payment, there)
     for place, application in enumerate(payment.applications):
         if place not in there:
-            return Step(action="apply", body=_part(wanted, payment, place, days), adds=True)
+            body = _part(wanted, payment, place, days) | _named(application.invoice, current)
+            return Step(action="apply", body=body, adds=True)
         _same(payment, application, there[place])
     if len(there) > len(payment.applications):
         raise _changed("applications", "it settles more invoices at Stripe than it does")
@@ -111,6 +112,20 @@ def _part(wanted: WantedDocument, payment: Payment, place: int, days: Days) -> d
         reference = text_out(payment.reference, "reference", _MAX_TEXT)
         report["processor_details"] = {"type": "custom", "custom": {"payment_reference": reference}}
     return {"invoice": application.invoice, "report": report}
+
+
+def _named(invoice: str, current: InvoicePaymentWire) -> dict[str, Any]:
+    """What the first report is to say before another one is made of an invoice that the payment did not settle then.
+
+    Reports of a payment are looked for where the first one says.
+    """
+    record = current.payment.payment_record
+    assert isinstance(record, RecordWire)  # noqa: S101 - it carries the copy's mark
+    named = (record.metadata or {}).get(ALSO_KEY, "").split()
+    if invoice in named:
+        return {}
+    text = text_out(" ".join([*named, invoice]), "applications", _MAX_VALUE)
+    return {"first": {"record": record.id, "metadata": {ALSO_KEY: text}}}
 
 
 def _parts(wanted: WantedDocument, current: InvoicePaymentWire) -> dict[int, tuple[InvoicePaymentWire, RecordWire]]:

@@ -237,9 +237,10 @@ def refuse_second(tx: Tx, connection: Connection, copy: Copy) -> None:
         left = _booked_by_others(tx, connection, invoice_id, copy.paper.id) if is_compared(connection) else ZERO
         if left > 0:
             number = getattr(documents.by_ids(tx, [invoice_id])[invoice_id].document, "number", "")
+            astray = "".join(f"; {one}" for one in held_astray(tx, connection, copy.paper.customer_id))
             raise RejectedError(
                 f"{left} {document.currency} of invoice {number} is settled in {connection.manifest.title} already,"
-                " by something that was booked or paid there",
+                f" by something that was booked or paid there{astray}",
                 field="applications",
                 limit="nothing is booked twice",
                 cure="delete there what was booked by hand, and this is booked instead; or leave it: it is the same, or"

@@ -142,6 +142,32 @@ async def test_a_day_that_changed_when_it_was_final_is_asked_about(kind: str, fi
     assert is_tied(closed(world))
 
 
+async def test_another_number_of_a_credit_note_is_asked_about_as_an_invoices_is() -> None:
+    """The customer has the other one in hand: it was taken without a word, and the copy bore the old one for good."""
+    world = await billing(FROM_BOOKS)
+    books = world.lookalikes["quickbooks"]
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    of = {"customer": next(iter(world.neutral("quickbooks"))), "currency": "USD", "invoice": invoice}
+    lines = [{"description": "Sorry", "amount": "9.00"}]
+    note = books.edit("credit_note", None, {**of, "number": "C-1", "applied": "9.00", "lines": lines})
+    await world.next_sweep()
+    at_rest(world)
+    books.edit("credit_note", note, {"number": "C-2"})
+    await world.next_sweep()
+    (one,) = held(world)
+    assert (one.connection, one.reason) == ("quickbooks", holds.DOCUMENT_CHANGED)
+    assert one.detail["number"] == {"was": "C-1", "is": "C-2"}
+    await answer(world, one, "accept")
+    (stripe,) = held(world)
+    assert (stripe.connection, stripe.detail["field"]) == ("stripe", "number")
+    assert "its number is C-1, not C-2" in str(stripe.detail["problem"])
+    books.edit("credit_note", note, {"number": "C-1"})
+    await world.next_sweep()
+    (back,) = [asked for asked in held(world) if asked.connection == "quickbooks"]
+    await answer(world, back, "accept")
+    at_rest(world)
+
+
 async def test_no_copy_is_made_of_what_was_before_that_is_answered() -> None:
     """It was made of 119.00 at Stripe, too, where nothing final can be changed: it was wrong from the first day."""
     world = await billing(FROM_BOOKS)

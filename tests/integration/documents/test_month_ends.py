@@ -80,6 +80,32 @@ async def test_a_zone_that_is_changed_once_documents_are_known_stops_the_connect
     at_rest(world)
 
 
+async def test_a_zone_that_was_wrong_is_corrected_and_each_bill_of_another_day_is_asked_about() -> None:
+    """Nothing moves by itself, and what falls on the same day asks nobody: there was no way out but the wrong zone."""
+    world = await in_new_york()
+    world.clock.time = at(2026, 11, 30, 18)
+    bill(world, issued_on=None)
+    await world.next_sweep()
+    world.clock.time = at(2026, 12, 1, 3)
+    evening = bill(world, issued_on=None)
+    await world.next_sweep()
+    number = world.lookalikes["stripe"].neutral("invoice")[evening]["number"]
+    for was in ("Asia/Tokyo", "America/New_York"):
+        world.config = with_settings(world.config, "stripe", time_zone="UTC", time_zone_was=was)
+        world.start()
+        await all_day(world)
+        (row,) = [one for one in world.db.read_now(connections.every) if one.name == "stripe"]
+        assert bool(row.error) is (was == "Asia/Tokyo")
+    (asked,) = held(world)
+    assert (asked.reason, asked.detail["number"]) == ("document_changed", number)
+    assert asked.detail["issued_on"] == {"was": "2026-11-30", "is": "2026-12-01"}
+    assert {str(one.issued_on) for one in documents_of(world, Invoice)} == {"2026-11-30"}
+    await answer(world, asked, "accept")
+    assert sorted(str(one.issued_on) for one in documents_of(world, Invoice)) == ["2026-11-30", "2026-12-01"]
+    (copy,) = held(world)
+    assert (copy.connection, copy.detail["field"]) == ("quickbooks", "issued_on")
+
+
 async def test_a_zone_may_be_changed_until_a_document_is_known() -> None:
     """Who meets it when setting up corrects it, and no more."""
     world = await in_new_york()

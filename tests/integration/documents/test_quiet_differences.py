@@ -114,7 +114,6 @@ async def test_a_credit_on_the_balance_is_settled_by_its_own_memo_and_the_questi
     line = {"description": "Sorry", "amount": "30.00"}
     credit = {"invoice": paid, "customer": customer, "currency": "USD", "lines": [line]}
     world.lookalikes["stripe"].edit("credit_note", None, credit)
-    world.lookalikes["stripe"].edit("customer", customer, {"extra": {"balance": -3000}})
     invoice = bill(world)
     await world.next_sweep()
     pay(world, invoice, "89.00")

@@ -341,6 +341,15 @@ def test_a_report_pays_as_much_as_remains(world: Any, customer: str) -> None:
     assert world.call("GET", "/v1/payment_records")[0] == 404
 
 
+def test_what_is_said_about_a_report_is_changed_key_by_key(world: Any) -> None:
+    """And nothing else of it."""
+    made = post(world, "payment_records/report_payment", REPORT | {"metadata[one]": "1", "metadata[two]": "2"})[1]
+    path = f"payment_records/{made['id']}/report_payment_attempt_informational"
+    changed = post(world, path, {"metadata[two]": "3"})[1]
+    assert changed == made | {"metadata": {"one": "1", "two": "3"}}
+    assert refused(post(world, "payment_records/x/report_payment_attempt_informational"))[0] == 404
+
+
 def test_a_refund_that_is_reported_has_a_reference_of_its_own(world: Any) -> None:
     """And no more goes back than came in."""
     record = post(world, "payment_records/report_payment", REPORT)[1]["id"]
@@ -408,6 +417,26 @@ def test_a_credit_note_lowers_what_is_due_first_and_tells_where_the_rest_went(wo
     assert second["number"].endswith("-CN-02")
     listed = world.call("GET", "/v1/credit_notes", {"invoice": invoice})[1]["data"]
     assert [one["id"] for one in listed] == [second["id"], first["id"]]
+
+
+def test_what_a_credit_note_puts_on_the_balance_comes_off_the_next_invoice(world: Any, customer: str) -> None:
+    """PROVIDERS §5: what was paid, and is credited and not paid back, is the customer's."""
+
+    def balance() -> int:
+        return int(world.call("GET", f"/v1/customers/{customer}")[1]["balance"])
+
+    invoice = opened(world, customer)["id"]
+    record = post(world, "payment_records/report_payment", REPORT | {"amount_requested[value]": "1000"})[1]["id"]
+    post(world, f"invoices/{invoice}/attach_payment", {"payment_record": record})
+    elsewhere = credited(world, invoice, 100, out_of_band_amount="100")[1]
+    assert (elsewhere["customer_balance_transaction"], balance()) == (None, 0)
+    assert refused(credited(world, invoice, 300, credit_amount="200"))[2] == "out_of_band_amount"
+    kept = credited(world, invoice, 300, credit_amount="200", out_of_band_amount="100")[1]
+    assert kept["customer_balance_transaction"].startswith("cbtxn_")
+    assert balance() == -200
+    following = opened(world, customer)
+    assert (following["starting_balance"], following["ending_balance"]) == (-200, 0)
+    assert (following["amount_due"], following["total"], balance()) == (800, 1000, 0)
 
 
 def test_a_credit_note_of_an_open_invoice_can_be_taken_back(world: Any, customer: str) -> None:
@@ -528,7 +557,8 @@ POST invoices, POST invoices/x, DELETE invoices/x, POST invoices/x/add_lines, PO
 POST invoices/x/pay, POST invoices/x/send, POST invoices/x/void, POST invoices/x/mark_uncollectible,
 POST invoices/x/attach_payment, GET invoice_payments, GET invoice_payments/x, GET credit_notes, GET credit_notes/x,
 GET credit_notes/x/lines, POST credit_notes, POST credit_notes/x/void, GET payment_records/x,
-POST payment_records/report_payment, POST payment_records/x/report_refund, GET disputes, GET disputes/x,
+POST payment_records/report_payment, POST payment_records/x/report_refund,
+POST payment_records/x/report_payment_attempt_informational, GET disputes, GET disputes/x,
 GET balance_transactions, GET balance_transactions/x, GET payouts, GET payouts/x
 """
 
