@@ -171,8 +171,9 @@ def _filters(search: str, parent: str | None, *, is_archived: bool) -> list[sa.C
         filters.append(CUSTOMERS.c.parent == parent)
     if search:
         wanted = search.casefold()
-        columns = (CUSTOMERS.c.name_key, CUSTOMERS.c.email_key, sa.func.lower(CUSTOMERS.c.external_id))
+        columns = (CUSTOMERS.c.name_key, sa.func.lower(CUSTOMERS.c.external_id))
         found = [column.contains(wanted, autoescape=True) for column in columns]
+        found.append(CUSTOMERS.c.email_key.contains(search.lower(), autoescape=True))
         # databases fold fewer letters than we do: whoever types an id as it is has to find it
         filters.append(sa.or_(*found, CUSTOMERS.c.external_id.contains(search, autoescape=True)))
     return filters
