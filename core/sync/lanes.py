@@ -135,6 +135,11 @@ class Lanes:
 
         await self._hub.db.run(record)
 
+    def begin_anew(self) -> None:
+        """Another process may have worked on the database meanwhile: its writes are waited for as after a restart."""
+        for state in self._states.values():
+            state.is_checked = False
+
     def totals(self) -> Mapping[str, Report]:
         """What each lane did since this process began."""
         return {name: state.total for name, state in self._states.items()}
