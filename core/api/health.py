@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -21,11 +22,14 @@ PROBE_LIVES_SECONDS = 1.0
 class Health:
     """What /readyz tells. Lanes rest while the right to be the one daemon is with somebody else."""
 
-    def __init__(self, db: Database, instance: Instance, clock: Clock) -> None:
-        """Begin as the holder of the lock that was just taken."""
+    def __init__(
+        self, db: Database, instance: Instance, clock: Clock, regained: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin as the holder of the lock that was just taken. `regained` is called when it had to be taken again."""
         self._db = db
         self._instance = instance
         self._clock = clock
+        self._regained = regained
         self._log = structlog.get_logger()
         self._probed: tuple[float, str] | None = None
         self._lost = ""
@@ -40,13 +44,15 @@ class Health:
         """Ask whether the lock is still ours; what was lost to nobody is taken again."""
         before = self._lost
         try:
-            await asyncio.to_thread(self._instance.confirm)
+            is_still_ours = await asyncio.to_thread(self._instance.confirm)
         except BusyError as error:
             self._lost = str(error)
         except StorageError as error:
             # not known to be lost, but a lock that cannot be asked after protects nothing
             self._lost = str(error)
         else:
+            if not is_still_ours:
+                self._regained()
             self._lost = ""
         if self._lost and not before:
             self._log.error("daemon.lock_lost", problem=self._lost)

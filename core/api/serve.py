@@ -114,9 +114,9 @@ class Daemon:
         self._doors = doors
         self._jobs = jobs
         self._log = structlog.get_logger()
-        self._health = Health(hub.db, instance, hub.clock)
         self._metrics = Metrics()
         self._lanes = Lanes(hub, should_stop=lambda: engine.is_draining or not self._health.is_ours)
+        self._health = Health(hub.db, instance, hub.clock, self._lanes.begin_anew)
         self._stop = asyncio.Event()
         self._failed: dict[Lane, int] = {}
 

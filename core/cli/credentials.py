@@ -23,9 +23,9 @@ from core.errors import (
 )
 from core.model.settings import secret_problem
 from core.ports import Account, ConnectionConfig, OAuth, Provider, Vault
-from core.store import connections, journal
+from core.store import connections
 from core.store.database import Tx
-from core.sync.accounts import pin
+from core.sync.accounts import authorized, pin
 from core.sync.discreet import build_discreet
 
 if TYPE_CHECKING:
@@ -82,12 +82,13 @@ def connect_one(desk: Desk, name: str, consenting: Consenting, *, is_anew: bool 
         desk.show(told, lambda screen: _draw_lacking(screen, provider, told["missing"]))
         return FAILED
     account = _opened(desk, config, provider, vault, consenting)
-    db, now = desk.root.database(), desk.root.clock().now()
+    db = desk.root.database()
     is_running = desk.root.is_daemon_running()
     # a daemon may be reading the pinned account just now: what it reads would be stored as the other one's
     before = db.run_now(lambda tx: _pin(tx, config, account, configs, is_anew=not is_running))
     asyncio.run(vault.keep())
-    state = db.run_now(lambda tx: _works(tx, name, before, account.id, now))
+    now = desk.root.clock().now()
+    state = db.run_now(lambda tx: authorized(tx, name, before, account.id, at=now, actor=actor()))
     missing = _optional(desk, name, provider, vault)
     found = {
         "connection": name, "account": account.id, "title": account.title, "notes": list(account.notes),
@@ -254,16 +255,6 @@ def _pin(
     before = connections.get(tx, config.name).account_id
     pin(tx, config.name, account, configured, is_anew=is_anew)
     return None if before == account.id else before
-
-
-def _works(tx: Tx, name: str, before: str | None, account_id: str, now: float) -> str:
-    """Good credentials end what waited for them. The state then."""
-    row = connections.get(tx, name)
-    state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
-    connections.change(tx, name, error="", error_code="", paused_until=None, **state)
-    told = {"account": (before, account_id, "connect")}
-    journal.note(tx, "connection", "connect", told, at=now, actor=actor(), connection=name)
-    return connections.get(tx, name).state
 
 
 def _optional(desk: Desk, name: str, provider: Provider, vault: Vault) -> dict[str, str]:

@@ -20,13 +20,19 @@ def compared_by(field: str, value: Value) -> Value:
 
 
 def email_key(text: str) -> str:
-    """`" Ann@Example.COM "` -> `ann@example.com`: trimmed, case folded."""
-    return text_key(text.strip())
+    """`" Ann@Example.COM "` -> `ann@example.com`: trimmed, in small letters.
+
+    Not case folded: `straße` and `strasse` are two domains, and may be two people's.
+    """
+    return _indexable(text.strip().lower())
 
 
 def text_key(text: str) -> str:
     """Case folded; of a text that no index takes whole, how it begins, and a digest of all of it."""
-    found = text.casefold()
+    return _indexable(text.casefold())
+
+
+def _indexable(found: str) -> str:
     if len(found) <= LONGEST_KEY:
         return found
     digest = blake2b(found.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

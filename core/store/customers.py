@@ -60,6 +60,7 @@ _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
 _CHILDREN: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.parent.in_(SOME), _IS_LIVE)
 _BY_EMAIL: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.email_key.in_(SOME), _IS_LIVE)
+_BY_NAME: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.name_key.in_(SOME), _IS_LIVE)
 _REPLACED: Final = (
     "external_id version fields sources name_key email_key parent created_at updated_at deleted_at".split()
 )
@@ -113,6 +114,11 @@ def by_email_keys(tx: Tx, keys: Iterable[str]) -> dict[str, list[Customer]]:
     for one in _found(tx, _BY_EMAIL, (key for key in keys if key)):
         found.setdefault(_email_key(one.fields), []).append(one)
     return found
+
+
+def named(tx: Tx, name: str) -> list[Customer]:
+    """Live customers of this name, in whatever case."""
+    return _found(tx, _BY_NAME, [text_key(name)])
 
 
 def insert(tx: Tx, customers: Sequence[Customer]) -> None:
@@ -171,8 +177,9 @@ def _filters(search: str, parent: str | None, *, is_archived: bool) -> list[sa.C
         filters.append(CUSTOMERS.c.parent == parent)
     if search:
         wanted = search.casefold()
-        columns = (CUSTOMERS.c.name_key, CUSTOMERS.c.email_key, sa.func.lower(CUSTOMERS.c.external_id))
+        columns = (CUSTOMERS.c.name_key, sa.func.lower(CUSTOMERS.c.external_id))
         found = [column.contains(wanted, autoescape=True) for column in columns]
+        found.append(CUSTOMERS.c.email_key.contains(search.lower(), autoescape=True))
         # databases fold fewer letters than we do: whoever types an id as it is has to find it
         filters.append(sa.or_(*found, CUSTOMERS.c.external_id.contains(search, autoescape=True)))
     return filters

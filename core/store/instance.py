@@ -38,15 +38,17 @@ class Instance:
         self._clock = clock
         self._lock = _take(db, clock)
 
-    def confirm(self) -> None:
+    def confirm(self) -> bool:
         """Raise BusyError if the right was lost to another process.
 
         A restarted PostgreSQL forgets its locks and a deleted lock file guards nothing: ask now and then.
-        What was lost to nobody is taken again.
+        What was lost to nobody is taken again: False then, for another process may have had it meanwhile.
         """
-        if not self._lock.is_ours():
-            self._lock.release()
-            self._lock = _take(self._db, self._clock)
+        if self._lock.is_ours():
+            return True
+        self._lock.release()
+        self._lock = _take(self._db, self._clock)
+        return False
 
     def release(self) -> None:
         """Let another process have it; safe to repeat."""

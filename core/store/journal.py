@@ -176,6 +176,13 @@ def is_traced(tx: Tx, record_id: str, action: str, trace: str) -> bool:
     return tx.execute(statement.limit(1)).first() is not None
 
 
+def is_noted(tx: Tx, connection: str, action: str, at: float) -> bool:
+    """True when somebody did this to a connection at that time, or later."""
+    here = (JOURNAL.c.at >= at, JOURNAL.c.connection == connection, JOURNAL.c.kind == "connection")
+    statement = sa.select(JOURNAL.c.id).where(*here, JOURNAL.c.action == action)
+    return tx.execute(statement.limit(1)).first() is not None
+
+
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries are asked for, both times included. `customer_ids` None: of everybody; else with documents."""
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from core.errors import WrongAccountError
 from core.ports import Account
-from core.store import connections, inbox
+from core.store import connections, inbox, journal
 from core.store.connections import ConnectionRow
 from core.store.database import Tx
+from core.sync.failing import CONNECT
 from core.sync.hub import Connection, Hub
 from core.sync.lasting import check_lasting
 
@@ -78,6 +79,16 @@ def _cure(tx: Tx, name: str) -> str:
     if not connections.is_untouched(tx, name):
         return cure
     return f"{cure}. Nothing was read of it yet: while no daemon runs, `accord connect {name}` exchanges it"
+
+
+def authorized(tx: Tx, name: str, before: str | None, account_id: str, *, at: float, actor: str) -> str:
+    """Good credentials, which are stored by now, end what waited for them. The state then."""
+    row = connections.get(tx, name)
+    state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
+    connections.change(tx, name, error="", error_code="", paused_until=None, **state)
+    told = {"account": (before, account_id, CONNECT)}
+    journal.note(tx, "connection", CONNECT, told, at=at, actor=actor, connection=name)
+    return connections.get(tx, name).state
 
 
 def require_own(tx: Tx, row: ConnectionRow, account: Account, configured: Collection[str]) -> None:

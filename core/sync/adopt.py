@@ -16,7 +16,7 @@ from core.model.holds import AMBIGUOUS_MATCH, HoldDraft
 from core.model.match import Match, match
 from core.model.merge import digest_of
 from core.model.values import blank
-from core.store import customers, holds, journal, mappings, work
+from core.store import customers, holds, intents, journal, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
@@ -39,6 +39,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     match: Match
     customer: Customer | None = None
     mapping: MappingRow | None = None
+    known: MappingRow | None = None
+    """`mapping` as it was read, where the customer has one."""
     verdict: Verdict | None = None
 
     @property
@@ -91,7 +93,8 @@ def _judged(
     base = row.base if row.remote_id in (None, seen.remote_id) else without_lost(row.base, seen.remote)
     row = msgspec.structs.replace(row, remote_id=seen.remote_id, state="live", note="", base=base)
     verdict = verdict_on(hub, connection, customer, row, family.kin(customer, seen.remote))
-    return Judged(seen=seen, match=found, customer=customer, mapping=row, verdict=verdict)
+    before = slot if isinstance(slot, MappingRow) else None
+    return Judged(seen=seen, match=found, customer=customer, mapping=row, known=before, verdict=verdict)
 
 
 def _is_another(slot: MappingRow, seen: Observation, ladder: Ladder) -> bool:
@@ -139,8 +142,9 @@ def adopt(
     taken: set[str] = set()
     held: list[holds.Held] = []
     judged = _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace)
+    late = _changed_since(tx, judged)
     for one in judged:
-        kind = _kind_of(one, unsure)
+        kind = "wait" if one.mapping and one.mapping.id in late else _kind_of(one, unsure)
         if kind == "link" and one.customer and one.mapping and one.verdict:
             if one.customer.id in taken:
                 kind = "wait"  # a second object for one customer in this slice: judged again, then held
@@ -149,10 +153,7 @@ def adopt(
                 links.append((one.customer, one.mapping, one.verdict))
         elif kind == "enter":
             entered.append(one)
-        drafts = [one.match.hold] if one.match.hold and kind == "hold" else []
-        held.append(
-            holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace)
-        )
+        held.append(_held(one, kind, trace))
         if kind in ("wait", "wait for a person"):
             _look_again(tx, hub, connection, one.seen.remote_id, trace, until=_until(hub, unsure, kind))
         counts[kind] = counts.get(kind, 0) + 1
@@ -190,6 +191,16 @@ def _kind_of(one: Judged, unsure: Unsure) -> str:
     return "hold" if why == "asked" else kind
 
 
+def _changed_since(tx: Tx, judged: Sequence[Judged]) -> set[str]:
+    """Mappings that are not what was read, or have a write under way: those of another batch, which came first."""
+    rows = {one.known.id: one.known for one in judged if one.known}
+    if not rows:
+        return set()
+    mappings.lock(tx, rows)
+    current = mappings.by_ids(tx, rows)
+    return {name for name, row in rows.items() if current[name] != row} | intents.open_of(tx, rows).keys()
+
+
 def _as_approved(
     tx: Tx, hub: Hub, connection: Connection, judged: Sequence[Judged], approved: Mapping[str, str], trace: str
 ) -> list[Judged]:
@@ -202,6 +213,11 @@ def _as_approved(
         else:
             _look_again(tx, hub, connection, remote_id, trace, work.STALE)
     return fresh
+
+
+def _held(one: Judged, kind: str, trace: str) -> holds.Held:
+    drafts = [one.match.hold] if one.match.hold and kind == "hold" else []
+    return holds.Held(subject=work.remote_subject(one.seen.remote_id), record_id=None, drafts=drafts, trace=trace)
 
 
 def _settle_holds(tx: Tx, hub: Hub, connection: Connection, held: Sequence[holds.Held]) -> None:

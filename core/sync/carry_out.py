@@ -180,7 +180,7 @@ class _Run:
         return connections.get(tx, self._connection.name), *_ready(tx, self._hub, self._connection, self._subjects)
 
     async def _do(self, row: ConnectionRow, rows: Sequence[DirtyRow]) -> None:
-        hub, name = self._hub, self._connection.name
+        hub, name, since = self._hub, self._connection.name, self._hub.clock.now()
         try:
             if not self._is_prepared:
                 await check_account(hub, self._connection, row)
@@ -191,7 +191,8 @@ class _Run:
                 await one_by_one(hub, self._connection, reconcile, rows, self.report)
         except AccordError as error:
             troubles, self._troubles = self._troubles, self._troubles + 1
-            await hub.db.run(partial(stop_or_pause, hub=hub, name=name, error=error, troubles=troubles))
+            stop = partial(stop_or_pause, hub=hub, name=name, error=error, troubles=troubles, since=since)
+            await hub.db.run(stop)
             if isinstance(error, ReauthorizeError | WrongAccountError):
                 raise
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedError, RetryError, WrongAccountError
 from core.ports import Bad
-from core.store import connections, failures, work
+from core.store import connections, failures, journal, work
 from core.store.database import Tx
 from core.store.work import DirtyRow
 from core.sync.documents.marking import BY_THE_CLOCK
@@ -15,6 +15,8 @@ from core.sync.hub import KIND, Connection, Hub, Timing
 
 RAW_SHOWN = 2000
 BAD_RECORD = "bad_record"
+CONNECT = "connect"
+"""What the journal says of a person who has stored credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +143,16 @@ def dealt_with(tx: Tx, connection: Connection, rows: Sequence[DirtyRow]) -> None
     failures.resolve(tx, connection.name, [row.subject for row in rows])
 
 
-def stop_or_pause(tx: Tx, hub: Hub, name: str, error: AccordError, troubles: int) -> None:
+def stop_or_pause(tx: Tx, hub: Hub, name: str, error: AccordError, troubles: int, since: float) -> None:
     """Trouble with the connection as a whole: pause it, or stop it until a person acts. Records lose nothing.
 
-    `troubles`: how often in a row it had some before, which makes the pause longer.
+    `troubles`: how often in a row it had some before, which makes the pause longer. `since`: no later than what failed
+    was begun; of credentials that a person has stored by now, its refusal says nothing.
     """
     values: dict[str, object] = {"error": told_of(error, name), "error_code": error.code}
-    if isinstance(error, ReauthorizeError | WrongAccountError):
+    connections.change(tx, name, **values)  # whoever stores some just now has ended, or finds what is written here
+    calls_for_a_person = isinstance(error, ReauthorizeError | WrongAccountError)
+    if calls_for_a_person and not journal.is_noted(tx, name, CONNECT, since):
         values["state"] = "reauthorize"
     else:
         told = error.retry_after if isinstance(error, RetryError) else None

@@ -69,6 +69,8 @@ class LaneState:
     of_customers: int = 0
     """Batches of customers since the last one of documents."""
     flights: Flights = field(default_factory=Flights)
+    since: float = 0.0
+    """When the oldest work that is under way was begun, or earlier."""
     total: Report = field(default_factory=Report)
     """A counter: monitoring takes one that falls for a restart."""
     before: Report = field(default_factory=Report)
@@ -133,6 +135,11 @@ class Lanes:
 
         await self._hub.db.run(record)
 
+    def begin_anew(self) -> None:
+        """Another process may have worked on the database meanwhile: its writes are waited for as after a restart."""
+        for state in self._states.values():
+            state.is_checked = False
+
     def totals(self) -> Mapping[str, Report]:
         """What each lane did since this process began."""
         return {name: state.total for name, state in self._states.items()}
@@ -161,6 +168,7 @@ class Lanes:
         """Do, or begin, the most urgent piece of work; False when nothing may be done now."""
         hub = self._hub
         state = self._states[connection.name]
+        state.since = state.since if state.flights else hub.clock.now()
         starved = state.batches >= BATCHES_PER_SWEEP_SLICE
         busy = state.flights.subjects
         look = await hub.db.read(lambda tx: look_around(tx, hub, connection, self._rows_at_once, busy))
@@ -321,7 +329,8 @@ class Lanes:
         troubles, state.troubles = state.troubles, state.troubles + 1
         # what a connector made at the provider may have been taken away there: it is made again
         state.is_prepared = state.is_prepared and not isinstance(error, AllRefusedError)
-        await self._hub.db.run(lambda tx: stop_or_pause(tx, self._hub, connection.name, error, troubles))
+        name, since = connection.name, state.since
+        await self._hub.db.run(lambda tx: stop_or_pause(tx, self._hub, name, error, troubles, since))
 
 
 def _rest_of(row: ConnectionRow) -> Rest:

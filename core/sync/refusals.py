@@ -10,10 +10,13 @@ from core.model import holds
 from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.store import work
+from core.store import customers, mappings, work
+from core.store.database import Tx
 from core.store.holds import Hold
+from core.store.intents import Intent
 from core.sync.batch import Case
 from core.sync.family import MOVED, PLACED
+from core.sync.hub import KIND, Connection
 
 ASKED_FOR: Final = frozenset({"retry", "asked for", work.APPROVED})
 """Reasons of subjects that an operator wants to be tried, whatever was refused before."""
@@ -38,6 +41,16 @@ def refused(
         "values": dict(wanted),
     }
     return HoldDraft(reason=holds.REJECTED, detail=detail, digest=_digest(detail, wanted, body, seen))
+
+
+def namesakes(tx: Tx, connection: Connection, intent: Intent, field: str | None) -> list[str]:
+    """Objects of other customers of that name here, where the provider does not say who has it."""
+    name = intent.wanted.get("name")
+    if field != "name" or not isinstance(name, str):
+        return []
+    rows = mappings.of_records(tx, [one.id for one in customers.named(tx, name)])
+    here = [row for some in rows.values() for row in some if row.connection == connection.name and row.kind == KIND]
+    return sorted(row.remote_id for row in here if row.remote_id and row.id != intent.mapping_id)
 
 
 def refusal_in(held: Sequence[Hold]) -> HoldDraft | None:

@@ -39,7 +39,7 @@ from core.sync.failing import Trouble, back_off, concerns_all, dealt_with, recor
 from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import got_place
-from core.sync.refusals import A_CREATE, refused
+from core.sync.refusals import A_CREATE, namesakes, refused
 from core.sync.verdicts import verdict_on, with_base
 
 KEY_TRIES = 4
@@ -345,7 +345,8 @@ def _refused(tx: Tx, hub: Hub, connection: Connection, row: DirtyRow, intent: In
         seen = observations.by_ids(tx, connection.name, KIND, [intent.remote_id])
         draft = refused(error, intent.wanted, intent.body, "".join(one.digest for one in seen.values()))
     if isinstance(error, TakenError):
-        named = {"candidates": [error.remote_id]} if error.remote_id else {}
+        holders = [error.remote_id] if error.remote_id else namesakes(tx, connection, intent, error.field)
+        named = {"candidates": holders} if holders else {}
         draft = msgspec.structs.replace(draft, reason=holds.NAME_TAKEN, detail=draft.detail | named)
     subject = work.mapping_subject(intent.mapping_id)
     held = hold_rows.Held(

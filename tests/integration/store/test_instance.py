@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from core.api.health import Health
 from core.errors import BusyError, StorageError
 from core.ports import Clock
 from core.store.database import Database
@@ -136,9 +137,10 @@ def test_a_lock_lost_with_its_session_is_taken_again(postgres_url: str, open_dat
     end_lock_sessions(db)
 
     assert not is_held(db)
-    held.confirm()
+    assert not held.confirm(), "another one may have had it meanwhile"
 
     assert is_held(db)
+    assert held.confirm()
     held.release()
 
 
@@ -151,6 +153,27 @@ def test_a_lock_lost_to_another_daemon_is_noticed(postgres_url: str, open_databa
     with hold(other, clock), pytest.raises(BusyError):
         held.confirm()
     held.release()
+
+
+@pytest.mark.anyio
+async def test_lanes_are_told_of_a_lock_that_was_somebody_else_s(
+    sqlite_url: str, open_database: Open, clock: Clock
+) -> None:
+    """What the other daemon had under way when it ended is known to no lane of this one."""
+    db, told = open_database(sqlite_url), list[str]()
+    assert db.file is not None
+    with hold(db, clock) as held:
+        health = Health(
+            db, held, clock, lambda: told.append("not yet" if health.is_ours else "before any lane goes on")
+        )
+        await health.confirm()
+        db.file.with_name("accord.sqlite3.lock").unlink()
+        with hold(db, clock):
+            await health.confirm()
+            assert (health.is_ours, told) == (False, [])
+        await health.confirm()
+        await health.confirm()
+    assert (health.is_ours, told) == (True, ["before any lane goes on"])
 
 
 def end_lock_sessions(db: Database) -> None:

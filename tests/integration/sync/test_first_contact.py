@@ -12,7 +12,7 @@ from core.errors import InvalidInputError
 from core.model import holds
 from core.model.policy import FieldFilter
 from core.ports import ConnectionConfig
-from core.store import connections, mappings
+from core.store import connections, customers, mappings
 from core.store.database import Tx
 from core.sync import answers, registry
 from core.sync.activation import activate
@@ -311,3 +311,15 @@ async def test_a_name_that_nobody_may_enter_here_is_taken_from_where_it_was_ente
     ]
     with pytest.raises(InvalidInputError, match=r"U\+202E"):
         await change(world, ada.external_id, name="\u202eecaleL")
+
+
+async def test_addresses_that_only_letters_of_old_spelling_make_alike_are_two_people() -> None:
+    """`straße` and `strasse` are two domains: whoever had the one became the customer who had the other."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, {"name": "Ann One", "email": "ann@strasse.example.test"})
+    world.lookalikes["hubspot"].edit("customer", None, {"name": "Ann Two", "email": "Ann@Straße.example.test"})
+    await world.activate_all()
+    assert sorted(str(one.fields["name"]) for one in everybody(world)) == ["Ann One", "Ann Two"]
+    assert len(world.neutral("hubspot")) == 2
+    found = world.db.read_now(lambda tx: customers.listing(tx, search="@STRAßE"))
+    assert [one.fields["name"] for one in found] == ["Ann Two"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from core.ports import HttpRequest, HttpResponse
 from core.store import intents
+from core.sync.lanes import Lanes
 from tests.integration.sync.test_creates_in_doubt import create_in_doubt, not_for
 from tests.integration.sync.test_meanwhile import archive
 from tests.support.acting import change_only, edit_only, everybody, held, waiting
@@ -79,8 +82,37 @@ async def test_a_repeat_under_way_at_a_kill_is_waited_for_before_another_create_
 @pytest.mark.parametrize(("connection", "path"), [("hubspot", "/batch/upsert"), ("stripe", "/v1/customers/")])
 async def test_a_write_that_waited_long_for_its_turn_is_waited_for_from_the_kill_on(connection: str, path: str) -> None:
     """Held up by rate limits for minutes: counted from its commit it was settled, and landed over what came after."""
+    await killed_late(connection, path, World.start)
+
+
+@pytest.mark.parametrize(("connection", "path"), [("hubspot", "/batch/upsert"), ("stripe", "/v1/customers/")])
+async def test_a_write_of_another_daemon_is_waited_for_by_the_one_that_has_the_lock_again(
+    connection: str, path: str
+) -> None:
+    """A server that restarts forgets whose the lock was: another daemon took it, and was killed while it wrote.
+
+    Whoever had begun before it knew nothing of that, and did not wait.
+    """
+    first: list[Lanes] = []
+
+    def lose(world: World) -> None:
+        first.append(world.lanes)
+        world.lanes = Lanes(world.hub)
+
+    def regain(world: World) -> None:
+        world.lanes = first[0]
+        world.lanes.begin_anew()
+
+    await killed_late(connection, path, regain, lose)
+
+
+async def killed_late(
+    connection: str, path: str, again: Callable[[World], None], before: Callable[[World], None] = lambda _world: None
+) -> None:
+    """Killed in the middle of a write that had waited for ten minutes and lands late; `again` is who goes on."""
     world = World()
     await world.activate_all()
+    before(world)
     other = "stripe" if connection == "hubspot" else "hubspot"
     world.lookalikes[other].edit("customer", None, {"name": "Ada Lovelace"})
     whole, left = world.exchanges[connection], list[HttpRequest]()
@@ -94,15 +126,14 @@ async def test_a_write_that_waited_long_for_its_turn_is_waited_for_from_the_kill
 
     if connection == "stripe":
         await world.next_sweep()
-    world.exchanges[connection] = exchange
-    if connection == "stripe":
         edit_only(world, other, {"name": "Ada Byron"})
+    world.exchanges[connection] = exchange
     world.clock.time += 61
     await world.lanes.run(other)
     with pytest.raises(KilledError):
         await world.lanes.run(connection)
     world.clock.time += 1
-    world.start()
+    again(world)
     await world.lanes.run(connection)
     (one,) = everybody(world)
     change_only(world, one.external_id, name="Ada King")

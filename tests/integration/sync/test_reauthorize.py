@@ -7,8 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from core.errors import StorageError
+from core.ports import HttpRequest, HttpResponse
 from core.store import connections
+from core.sync.accounts import authorized
 from core.sync.explain import status
+from tests.support.acting import ADA, edit_only, value
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -46,3 +49,57 @@ async def test_tokens_lost_between_the_provider_and_the_vault_call_for_a_person(
     assert "`accord connect quickbooks`" in next(one["error"] for one in told if one["connection"] == "quickbooks")
     assert [one.get("phone") for one in world.neutral("hubspot").values()] == ["+4930123456"]
     assert [one.get("phone") for one in world.neutral("quickbooks").values()] == [None]
+
+
+def a_person_connects(world: World, token: str) -> None:
+    """What `accord connect hubspot` does once the provider has told whose account the token opens."""
+    world.vaults["hubspot"].values["access_token"] = token
+    account = str(world.db.read_now(lambda tx: connections.get(tx, "hubspot")).account_id)
+    at = world.clock.time
+    world.db.run_now(lambda tx: authorized(tx, "hubspot", account, account, at=at, actor="ann"))
+
+
+def meanwhile_a_person_connects(world: World, token: str) -> None:
+    """The token was revoked: while the next call is under way with it, another one is stored."""
+    respond, vault = world.exchanges["hubspot"], world.vaults["hubspot"]
+    vault.values["access_token"] = "revoked"
+
+    def exchange(request: HttpRequest) -> HttpResponse:
+        world.exchanges["hubspot"] = respond
+        late = respond(request)
+        assert late.status == 401
+        a_person_connects(world, token)
+        return late
+
+    world.exchanges["hubspot"] = exchange
+
+
+@pytest.mark.parametrize("is_looked", [False, True])
+async def test_a_refusal_that_comes_back_late_is_none_of_the_credentials_stored_meanwhile(*, is_looked: bool) -> None:
+    """The connection asked for the credentials that it had just been given, and rested until somebody saw it."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.activate_all()
+    good = world.vaults["hubspot"].values["access_token"]
+    edit_only(world, "stripe", {"phone": "+4930123456"})
+    if is_looked:  # the call under way is a batch's, and not the lane's own
+        world.clock.time += world.timing.changes_every + 1
+        await world.lanes.run("stripe")
+    meanwhile_a_person_connects(world, good)
+    await world.next_sweep()
+
+    assert world.db.read_now(lambda tx: connections.get(tx, "hubspot")).state == "active"
+    assert value(world, "hubspot", "phone") == "+4930123456"
+
+
+async def test_credentials_stored_meanwhile_that_are_no_better_call_for_a_person() -> None:
+    """A refusal is forgiven once for each time that somebody stores some: these are asked for again."""
+    world = World()
+    world.lookalikes["stripe"].edit("customer", None, ADA)
+    await world.activate_all()
+    meanwhile_a_person_connects(world, "revoked as well")
+    await world.next_sweep()
+    await world.next_sweep()
+
+    row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+    assert (row.state, row.error_code) == ("reauthorize", "reauthorize")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from connectors.hubspot.sandbox.rules import Rule
-from core.errors import RejectedError
+from core.errors import InvalidInputError, RejectedError
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault, FaultKind
 from core.store import journal
@@ -171,3 +171,16 @@ async def test_a_company_whose_properties_are_refused_is_tied_to_its_parent_all_
     (top,) = [name for name, one in world.neutral("hubspot").items() if one["name"] == "top"]
     assert there == {"top": (None, None), "sub": (top, None)}
     assert [(one.reason, one.detail["values"]) for one in held(world)] == [("rejected", {"phone": "+493011111111"})]
+
+
+async def test_a_name_that_another_customer_has_at_quickbooks_is_asked_about_with_its_object() -> None:
+    """QuickBooks tells nobody who has it, and takes `ACME` for `Acme`: the registry knows, and nobody was told."""
+    world = World()
+    await world.activate_all()
+    await enter(world, "first", name="Acme", email="first@example.test")
+    (theirs,) = world.neutral("quickbooks")
+    await enter(world, "second", name="ACME", email="second@example.test")
+    (question,) = held(world, "name_taken")
+    assert (question.connection, question.detail["candidates"]) == ("quickbooks", [theirs])
+    with pytest.raises(InvalidInputError, match="belongs to customer first"):
+        await answer(world, question, f"link:{theirs}")

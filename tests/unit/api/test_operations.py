@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -254,6 +255,8 @@ async def test_what_waits_and_why_is_told_and_measured(api: httpx.AsyncClient, w
     world.db.run_now(lambda tx: connections.change(tx, "hubspot", **says, **trouble))
     world.db.run_now(lambda tx: connections.ensure(tx, "old", "stripe"))
     world.db.run_now(lambda tx: connections.change(tx, "old", state="reauthorize"))
+    given_up = [msgspec.structs.replace(FAILED, connection=name) for name in ("old", "hubspot")]
+    world.db.run_now(lambda tx: failures.record(tx, given_up))
     shown = {one["connection"]: one for one in (await api.get("/v1/connections")).json()["data"]}
     assert (shown["hubspot"]["rest"]["sweeps"], shown["hubspot"]["error_code"]) == ("full", "retry")
     assert shown["stripe"]["rest"] is None
@@ -264,6 +267,9 @@ async def test_what_waits_and_why_is_told_and_measured(api: httpx.AsyncClient, w
     assert told["accord_paused_seconds"] == [({"connection": "hubspot", "code": "retry"}, 60.0)]
     assert {one["connection"] for one, _ in told["accord_changes_every_seconds"]} == set(NAMES)
     assert {one["connection"] for one, _ in told["accord_connection_state"]} == set(NAMES)
+    assert {one["connection"]: value for one, value in told["accord_dead"] if value or one["connection"] == "old"} == {
+        "hubspot": 1.0
+    }
     (calls,) = [value for one, value in told["accord_allowance_calls"] if one["connection"] == "stripe"]
     assert calls == shown["stripe"]["allowances"][0]["calls"]
 
