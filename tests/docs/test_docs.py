@@ -254,6 +254,11 @@ def test_the_readme_is_short_and_begins_with_a_command() -> None:
     assert lines[first].startswith("make demo")
 
 
+def test_the_architecture_is_one_page() -> None:
+    """Which module does what is in docs/where.md: whoever wants the whole picture has it at one look."""
+    assert len(page("ARCHITECTURE.md").splitlines()) <= 110
+
+
 def test_every_table_is_told_of() -> None:
     """Whoever looks for what is stored where finds all of it."""
     told = section(page("ARCHITECTURE.md"), "What is stored where")
