@@ -45,7 +45,7 @@ def sync(
         ),
     ] = None,
 ) -> int:
-    """Sync now.
+    """Make records agree now.
 
     The running daemon does it, or this process if no daemon runs. Exits 0 when everything agrees, 1 when something
     failed, 2 when a dry run found changes or a connection only observes, 3 when something is held.
