@@ -27,26 +27,28 @@ def answer(
         list[str],
         typer.Argument(
             metavar="[ID] CHOICE",
-            help="The hold, or how its id begins; and one of its choices: `link:<id>` takes a candidate's id. "
+            help="A hold's id, or its beginning, then one of its choices. `link:<id>` takes the id of a candidate. "
             "With --where the choice alone.",
         ),
     ],
     digest: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="Refuse if the values are not those you saw.")
+        str | None, typer.Option(metavar="DIGEST", help="Refuse if the values have changed since you saw this digest.")
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="All open holds of this reason, connection or field; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Answer all open holds with this reason, connection or field. Can be repeated."
+        ),
     ] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --where: list them, decide nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --where: do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --where: list the holds, answer none.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --where: do not ask for confirmation.")] = False,
 ) -> int:
-    """Decide a hold, or all that --where finds.
+    """Answer a hold, or all holds that --where finds.
 
-    An answer counts for exactly the values that were seen. Holds that --where finds are counted first, and answered
-    once a person says yes; one that ends with the answer to another, as the questions about one customer's objects do
-    with `archive`, needs none.
+    An answer applies only to the values it was given for. With --where, the holds are counted first and answered once
+    you confirm. A hold that another answer ends (`archive` ends all questions about a customer) needs no
+    answer of its own.
     """
     if where:
         if len(words) != 1 or digest is not None:

@@ -20,18 +20,26 @@ def add_to(app: typer.Typer) -> None:
 
 def connect(
     desk: Desk,
-    connection: Annotated[str | None, typer.Argument(metavar="NAME", help="A connection of accord.toml.")] = None,
+    connection: Annotated[str | None, typer.Argument(metavar="NAME", help="A connection in accord.toml.")] = None,
     *,
-    is_list: Annotated[bool, typer.Option("--list", help="Show providers, their settings and secrets.")] = False,
-    is_anew: Annotated[bool, typer.Option("--anew", help="Ask for its secrets though they are there.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Local port of a consent's redirect.")] = CALLBACK_PORT,
-    has_browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the consent page.")] = True,
-    patience: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Longest wait for a consent.")] = 300,
+    is_list: Annotated[
+        bool, typer.Option("--list", help="Show providers with their settings, secrets and webhook events.")
+    ] = False,
+    is_anew: Annotated[
+        bool, typer.Option("--anew", help="Ask for all secrets again, even those that are stored.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Local port that the consent page redirects to.")
+    ] = CALLBACK_PORT,
+    has_browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the consent page in a browser.")
+    ] = True,
+    patience: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Longest wait for the consent.")] = 300,
 ) -> int:
     """Connect one account of a provider.
 
-    By a consent in the browser (QuickBooks), or by keys that are asked for and sealed. The account is pinned
-    on first contact; credentials of another one are refused later, once anything was read of the first.
+    Asks for keys and seals them in the database, or takes you through a consent in the browser (QuickBooks). The
+    account is pinned on first contact: once anything was read from it, credentials of another account are refused.
     """
     from core.cli.providers import show_providers
 

@@ -66,16 +66,18 @@ def _pages(tx: Tx) -> Iterator[list[Customer]]:
 
 def import_(
     desk: Desk,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `accord customers export` writes it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file in the format of `accord customers export`.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, show what would change, write nothing.")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Let the good rows in where others are bad.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the file and show what would change; write nothing.")
+    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip bad rows and import the others.")] = False,
 ) -> int:
     """Create and update customers from a CSV file.
 
-    The column external_customer_id says which customer a row is; any others may be left out. An empty cell leaves the
-    value alone, the cell (blank) clears it. A row whose version is given and is not the customer's any more is
-    refused. Nothing is written if any row is bad, unless --skip-bad.
+    The column external_customer_id names the customer; all other columns are optional. An empty cell leaves the value
+    alone, the cell (blank) clears it. A row with an outdated version is refused. If any row is bad, nothing is written,
+    unless you give --skip-bad.
     """
     from core.cli.asking import actor
     from core.cli.csv_files import read

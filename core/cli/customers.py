@@ -45,11 +45,15 @@ def add_to(app: typer.Typer) -> None:
 
 def listing(
     desk: Desk,
-    search: Annotated[str, typer.Option(metavar="TEXT", help="Part of an id, a name or an e-mail.")] = "",
-    after: Annotated[str, typer.Option(metavar="ID", help="Go on after this customer.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Customers shown at most.")] = 100,
+    search: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only customers whose id, name or e-mail contains this.")
+    ] = "",
+    after: Annotated[str, typer.Option(metavar="ID", help="Continue after this customer (the last one shown).")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many customers.")] = 100,
     *,
-    archived: Annotated[bool, typer.Option("--archived", help="Archived ones, that `restore` brings back.")] = False,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Show archived customers instead, which `restore` brings back.")
+    ] = False,
 ) -> None:
     """List customers by external_customer_id."""
     from core.store import customers
@@ -98,7 +102,7 @@ def _draw_list(screen: Screen, rows: Sequence[Customer], total: int, *, has_more
 def show(desk: Desk, customer: Id) -> None:
     """Show one customer.
 
-    Of an id that nobody has any more, the customer that was archived with it last, and when that was.
+    If nobody has this id any more, shows the customer who was archived with it last, and when.
     """
     from core.sync import registry
     from core.sync.archived import archived_at, last_archived
@@ -125,13 +129,13 @@ def overview(
     desk: Desk,
     customer: Id,
     *,
-    children: Annotated[bool, typer.Option("--children", help="With the documents of its children, and of theirs.")] = (
+    children: Annotated[bool, typer.Option("--children", help="Include the documents of its children, and theirs.")] = (
         False
     ),
 ) -> None:
     """Show what a customer's documents add up to, per currency.
 
-    Credits are taken off; drafts and what is void count nowhere.
+    Credits are subtracted. Drafts and void documents do not count.
     """
     from core.sync.documents.telling import overview as added_up
 
@@ -178,7 +182,9 @@ def update(
     desk: Desk,
     customer: Id,
     values: Assignments = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Refuse if it moved on from this version.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Refuse if the customer has another version by now.")
+    ] = None,
 ) -> None:
     """Change fields of a customer by hand.
 
@@ -200,11 +206,14 @@ def update(
 
 
 def archive(
-    desk: Desk, customer: Id, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    desk: Desk,
+    customer: Id,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete a customer from the registry.
 
-    Its id is free again. Its objects in other systems are left alone, or archived there where when_archived says so.
+    Its id becomes free. Its objects in other systems are left alone, or archived there if `when_archived` says so.
     """
     from core.cli.asking import actor
     from core.sync import registry
@@ -224,9 +233,9 @@ def archive(
 def restore(desk: Desk, customer: Id) -> None:
     """Bring back a customer that was archived.
 
-    The last one that had this id, while nobody has it now. It is tied again to its objects, which are read next: one
-    that is gone, archived or other than the registry is asked about, and none is made in its place. What was to be
-    archived and is not yet, is not.
+    Brings back the last customer with this id, as long as nobody else has it now, and ties it to its objects again.
+    They are read next: you are asked about any that is gone, archived or different. Nothing is created in their place,
+    and objects that were still to be archived are not.
     """
     from core.cli.answering import next_step
     from core.cli.asking import actor

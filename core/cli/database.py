@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def upgrade(desk: Desk) -> None:
     """Bring the schema up to date.
 
-    All that is missing, in one transaction; safe to run again.
+    Applies all missing revisions in one transaction. Safe to run again.
     """
     from core.store import instance, schema
 
@@ -46,10 +46,10 @@ def check(desk: Desk) -> None:
     desk.show({"revision": revision}, lambda screen: screen.line(f"the schema is at {revision}, as it should be"))
 
 
-def backup(desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help="Must not be there yet.")]) -> None:
+def backup(desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help="Must not exist yet.")]) -> None:
     """Copy the database, while the daemon runs.
 
-    The vault's key stays out of the copy: keep it elsewhere.
+    The copy does not contain the vault's key: back that up elsewhere.
     """
     from core.errors import InvalidInputError
     from core.store import schema
@@ -67,10 +67,13 @@ def backup(desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help
     desk.show({"file": str(file), "bytes": size}, lambda screen: screen.line(f"{file}: {size} bytes"))
 
 
-def adopt(desk: Desk, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Say that this database was restored, where Accord cannot tell.
+def adopt(
+    desk: Desk, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
+) -> None:
+    """Tell Accord that this database was restored from a backup, if it cannot tell by itself.
 
-    Every connection starts observing: it is read and planned for, and written to once it is activated again.
+    Every connection goes back to `observing`: it is read and planned for, but not written to until you activate it
+    again.
     """
     from core.cli.asking import actor
     from core.store import instance

@@ -14,9 +14,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(desk: Desk) -> int:
-    """Say what is wrong, and what to do.
+    """Check everything; say what is wrong and what to do.
 
-    Checks configuration, database, and each connection's credentials and webhooks. Exits 1 if anything is wrong.
+    Checks the configuration, the database, and each connection's credentials and webhooks. Exits 1 if anything
+    is wrong.
     """
     from core.cli.checks import examine
 

@@ -16,20 +16,24 @@ if TYPE_CHECKING:
     from core.store.database import Tx
 
 KINDS = {"invoices": "invoice", "payments": "payment", "credit-notes": "credit_note"}
-Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only of this external_customer_id.")]
-Children = Annotated[bool, typer.Option("--children", help="With --customer: of its children, and of theirs, too.")]
+Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only this customer's (external_customer_id).")]
+Children = Annotated[bool, typer.Option("--children", help="With --customer: include its children, and theirs.")]
 Status = Annotated[
     str,
     typer.Option(
         metavar="STATE",
-        help="Only in this state: an invoice's draft, open, paid, void or uncollectible; a payment's pending, "
-        "succeeded, failed or void; a credit note's issued or void.",
+        help="Only documents in this state. Invoices: draft, open, paid, void, uncollectible. Payments: pending, "
+        "succeeded, failed, void. Credit notes: issued, void.",
     ),
 ]
-After = Annotated[str, typer.Option(metavar="ID", help="Go on after this document.")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Documents shown at most.")]
-Out = Annotated[str, typer.Option(metavar="FILE", help="Write it to a CSV file, too; `-` is stdout, and only that.")]
-Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="Its id, its number, or its id at its origin.")]
+After = Annotated[str, typer.Option(metavar="ID", help="Continue after this document (the last one shown).")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many documents.")]
+Out = Annotated[
+    str, typer.Option(metavar="FILE", help="Also write it to a CSV file. `-` writes the CSV to stdout instead.")
+]
+Name = Annotated[
+    str, typer.Argument(metavar="DOCUMENT", help="The document's id, its number, or its id where it was made.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -182,9 +186,9 @@ def ageing(
     desk: Desk,
     out: Out = "",
     *,
-    invoices: Annotated[bool, typer.Option("--invoices", help="Show each invoice, too.")] = False,
+    invoices: Annotated[bool, typer.Option("--invoices", help="Also show each invoice.")] = False,
 ) -> None:
-    """Show what is due and whose it is, by how many days it is overdue."""
+    """Show what customers owe, by how many days it is overdue."""
     from core.cli.report_files import is_shown, write_ageing
     from core.sync.documents.ageing import aged
 
@@ -239,10 +243,10 @@ def close(
     period: Annotated[str, typer.Argument(metavar="PERIOD", help="A month like 2026-10, or a year.")],
     out: Out = "",
 ) -> int:
-    """Tie a period out: which documents have an equal copy everywhere.
+    """Check that all documents of a period have equal copies.
 
-    Exit 0 when all have; 2 when something is missing or differs, was not taken from where it is made, does not add up,
-    or a connection was not read since.
+    Exits 0 if so, and 2 if something is missing, differs, does not add up or was not taken from its origin, or if a
+    connection has not been read since. Changes nothing.
     """
     from core.cli.report_files import is_shown, write_tie_out
     from core.sync.documents.tie_out import is_tied, tie_out

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 def erase(
     desk: Desk,
-    customer: Annotated[str, typer.Argument(metavar="ID", help="external_customer_id, live or archived")],
+    customer: Annotated[
+        str, typer.Argument(metavar="ID", help="external_customer_id, of a live or an archived customer")
+    ],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Erase all that Accord holds of a customer, for good.
 
-    Its objects in other systems stay: which they are is told once.
+    Its objects in other systems stay. They are listed this one time.
     """
     from core.cli.asking import actor
     from core.sync.erasure import erase as take_out

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from core.store.holds import Hold
     from core.sync.hub import Hub
 
-Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of one connection.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows shown at most.")]
+Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only this connection's.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Show at most this many rows.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("What waits for a person's decision.", is_command=True)
+    group = new_group("Show what waits for a person's decision.", is_command=True)
     add_default(group, holds)
     add(group, "answer", answer)
     app.add_typer(group, name="holds")
@@ -41,7 +41,9 @@ def add_to(app: typer.Typer) -> None:
 def holds(
     desk: Desk,
     connection: Connection = None,
-    reason: Annotated[str | None, typer.Option(metavar="REASON", help="Only those for one, like conflict.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Only holds with this reason, such as conflict.")
+    ] = None,
     limit: Limit = 1000,
 ) -> None:
     """Show what Accord will not decide alone, oldest first; each hold names its choices."""
@@ -113,9 +115,9 @@ def _told(detail: Mapping[str, object]) -> dict[str, object]:
 
 
 def failures(desk: Desk, connection: Connection = None, limit: Limit = 1000) -> None:
-    """Show records that failed, and documents that wait to be taken.
+    """Show failed records, and documents that wait to be taken.
 
-    Those that are retrying or waiting are tried again by themselves; dead ones wait for `accord retry`.
+    `retrying` and `waiting` ones are tried again automatically; `dead` ones wait for `accord retry`.
     """
     from core.store import customers
     from core.store import failures as rows
@@ -170,12 +172,17 @@ def _draw_failures(screen: Screen, found: Sequence[dict[str, object]]) -> None:
 
 def retry(
     desk: Desk,
-    connection: Annotated[str | None, typer.Argument(metavar="[CONNECTION]", help="One connection; none: all.")] = None,
+    connection: Annotated[
+        str | None, typer.Argument(metavar="[CONNECTION]", help="One connection; without it, all of them.")
+    ] = None,
     subjects: Annotated[
-        list[str] | None, typer.Argument(metavar="[SUBJECT]...", help="As `accord failures` shows.")
+        list[str] | None, typer.Argument(metavar="[SUBJECT]...", help="What to look at, as `accord failures` shows it.")
     ] = None,
 ) -> None:
-    """Look at failed records again, now; dead ones too, and documents that wait where they are named."""
+    """Try failed records again now.
+
+    Dead ones too, and documents that wait, if you name them.
+    """
     from core.cli.asking import actor
     from core.errors import NotFoundError
     from core.sync.answers import retry as look_again

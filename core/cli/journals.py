@@ -26,18 +26,18 @@ class Format(StrEnum):
     csv = "csv"
 
 
-File = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; `-` is stdout.")]
-Written = Annotated[Format | None, typer.Option("--format", help="CSV where FILE ends in .csv, else JSON lines.")]
-Since = Annotated[str | None, typer.Option(metavar="DAY|TIME", help="Not before; a day is all of it, in UTC.")]
-Until = Annotated[str | None, typer.Option(metavar="DAY|TIME", help="Not after; a day is all of it, in UTC.")]
-Who = Annotated[str | None, typer.Option(metavar="NAME", help="Only what was done by: cli:NAME, api:NAME, ...")]
-Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only at this connection.")]
-Customer = Annotated[str | None, typer.Option(metavar="ID", help="Only of this external_customer_id.")]
+File = Annotated[str, typer.Argument(metavar="[FILE]", help="File to write; `-` is stdout.")]
+Written = Annotated[Format | None, typer.Option("--format", help="Default: csv if FILE ends in .csv, otherwise jsonl.")]
+Since = Annotated[str | None, typer.Option(metavar="DAY|TIME", help="From this day (UTC) or time on.")]
+Until = Annotated[str | None, typer.Option(metavar="DAY|TIME", help="Up to this day (UTC, all of it) or time.")]
+Who = Annotated[str | None, typer.Option(metavar="NAME", help="Only changes made by this: cli:NAME, api:NAME, ...")]
+Connection = Annotated[str | None, typer.Option(metavar="NAME", help="Only changes at this connection.")]
+Customer = Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's (external_customer_id).")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("What was changed, by whom, and what it replaced.")
+    group = new_group("What was changed, by whom, and what was replaced.")
     group.callback()(lambda: None)  # else a group of one command would be that command
     add(group, "export", export)
     app.add_typer(group, name="journal")
@@ -53,10 +53,9 @@ def export(
     connection: Connection = None,
     customer: Customer = None,
 ) -> None:
-    """Write the journal's entries, oldest first, as JSON lines or CSV.
+    """Write the journal, oldest entry first, as JSON lines or CSV.
 
-    In a CSV file a row for each field that changed; cells that a spreadsheet would run as a formula begin with an
-    apostrophe.
+    A CSV file has one row per changed field. Cells that a spreadsheet would run as a formula begin with an apostrophe.
     """
     from core.cli.csv_files import STDOUT
     from core.sync.auditing import every, filter_of

@@ -22,9 +22,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(desk: Desk) -> None:
-    """Show how every connection stands.
+    """Show the state of every connection.
 
-    What is mapped, what waits, what is held, what fails.
+    What is mapped, what waits, what is held and what fails.
     """
     from core.cli.checks import of_life
     from core.sync.explain import status as counted
@@ -104,13 +104,14 @@ def _waiting_sweeps(one: Mapping[str, Any]) -> str:
 
 
 def explain(
-    desk: Desk, name: Annotated[str, typer.Argument(metavar="ID", help="external_customer_id, or a document")]
+    desk: Desk,
+    name: Annotated[str, typer.Argument(metavar="ID", help="external_customer_id of a customer, or a document")],
 ) -> None:
     """Show one customer, or one document, in every system.
 
-    Every system's value of every field, who owns it, what happened last, what waits and why; of a document that its
-    origin has and that is not taken, too, by its number or its id there. Of an archived customer: since when, by whom,
-    and what becomes of each of its objects.
+    Shows every system's value of every field, who owns it, what happened last, what waits and why. A document that was
+    not taken from its origin is found by its number or id there. For an archived customer it shows when and by whom it
+    was archived, and what happens to each of its objects.
     """
     from core.cli.documents import draw, draw_waiting
     from core.cli.hold_ids import open_ids
@@ -228,12 +229,12 @@ def _draw_journal(screen: Screen, entries: list[dict[str, Any]]) -> None:
 
 
 def inbox(
-    desk: Desk, limit: Annotated[int, typer.Option(min=0, max=1000, help="Deliveries shown at most.")] = 20
+    desk: Desk, limit: Annotated[int, typer.Option(min=0, max=1000, help="Show at most this many deliveries.")] = 20
 ) -> None:
     """Count webhook deliveries.
 
-    How many wait, were read, or were authentic but of no shape that Accord knows, and when the last one came. What is
-    refused, as one with a wrong signature is, is not kept: the daemon's log and its metrics tell of it.
+    Shows how many wait, how many were read, how many were authentic but not understood, and when the last one came.
+    Refused deliveries (a wrong signature, say) are not kept: look in the daemon's log and metrics.
     """
     from core.store import inbox as letters
 

@@ -110,7 +110,7 @@ def _tell_usage(desk: Desk, error: typer.TyperException) -> None:
 
 def build() -> typer.Typer:
     """The whole command line."""
-    app = new_group("Accord keeps one registry of customers, and makes every connected system agree with it.")
+    app = new_group("Keeps one registry of customers and makes every connected system agree with it.")
     app.callback()(_options)
     groups = (
         serving,
@@ -140,7 +140,9 @@ def build() -> typer.Typer:
 
 def _options(
     ctx: typer.Context,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Use this accord.toml.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Use this file instead of accord.toml.")
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(metavar="CONNECTION")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("Which remote object is which customer.")
+    group = new_group("Which object in another system is which customer.")
     add(group, "list", show)
     add(group, "link", link)
     add(group, "unlink", unlink)
@@ -28,9 +28,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show(desk: Desk, customer: Id) -> None:
-    """Show which objects a customer is, everywhere.
+    """Show a customer's objects in all systems.
 
-    A part of it, such as the billing contact of its company, stands below what it hangs on.
+    A part, such as the billing contact of a company, is listed below the object it belongs to.
     """
     from core.store import mappings
     from core.sync.registry import get
@@ -55,16 +55,16 @@ def link(
     desk: Desk,
     customer: Id,
     connection: Name,
-    remote: Annotated[str, typer.Argument(metavar="REMOTE_ID", help="The object's id there.")],
+    remote: Annotated[str, typer.Argument(metavar="REMOTE_ID", help="The object's id at that connection.")],
     *,
     is_dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be merged, written and held; tie nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be merged, written and held; change nothing.")
     ] = False,
 ) -> None:
-    """Tie a customer to an object that is nobody's.
+    """Tie a customer to an object that belongs to nobody yet.
 
-    The two are merged as on first contact, with the next look at them. Where the customer has an object there already
-    and this one can be a part of it, it is tied as that part.
+    The next sync merges the two, as on first contact. If the customer already has an object there and this one can be a
+    part of it, it is tied as that part.
     """
     if is_dry_run:
         _foretell(desk, customer, connection, remote)
@@ -103,13 +103,16 @@ def unlink(
     customer: Id,
     connection: Name,
     remote: Annotated[
-        str | None, typer.Option(metavar="REMOTE_ID", help="Refuse if it is another; a part's: only that part.")
+        str | None,
+        typer.Option(
+            metavar="REMOTE_ID", help="Refuse if the object is another one. With a part's id, let go of that part only."
+        ),
     ] = None,
 ) -> None:
-    """Let a customer's object go.
+    """Let go of a customer's object.
 
-    The object stays as it is, and so do its parts, which are let go with it. None of them is tied or made again by
-    itself: only `link` does.
+    The object stays as it is, and so do its parts, which are let go too. Accord will not tie or create them again by
+    itself; only `link` does.
     """
     from core.cli.asking import actor
     from core.sync.linking import unlink as let_go

@@ -29,7 +29,7 @@ COLUMNS: Final = (
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("Who is who: many questions at once, in a spreadsheet.")
+    group = new_group("Decide who is who, many questions at once, in a spreadsheet.")
     add(group, "export", export)
     add(group, "import", import_)
     app.add_typer(group, name="match")
@@ -38,13 +38,14 @@ def add_to(app: typer.Typer) -> None:
 def export(
     desk: Desk,
     words: Annotated[
-        list[str], typer.Argument(metavar="[CONNECTION] FILE", help="One connection's, or all; `-` is stdout.")
+        list[str],
+        typer.Argument(metavar="[CONNECTION] FILE", help="Questions of one connection, or of all. `-` is stdout."),
     ],
 ) -> None:
-    """Write every open question of who is who to a CSV file.
+    """Write every open question about who is who to a CSV file.
 
-    One line per candidate. Fill in `choice` on one line of each hold: link (that candidate), create (a customer of
-    its own), leave (let it alone), or link:<id> for another.
+    The file has one line per candidate. Fill in `choice` on one line of each hold: link (to this candidate), create (it
+    is a customer of its own), leave (leave it alone), or link:<id> (to somebody else).
     """
     from core.cli.csv_files import STDOUT, writing
     from core.sync.questions import questions
@@ -100,14 +101,16 @@ def _question(one: Question) -> str:
 
 def import_(
     desk: Desk,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `accord match export` wrote it.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file from `accord match export`, with choices filled in.")
+    ],
     *,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Give the good answers where others are bad.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip bad lines and give the other answers.")] = False,
 ) -> int:
-    """Answer questions of who is who from a CSV file.
+    """Answer questions about who is who from a CSV file.
 
-    Lines without a choice stay open. An answer counts for exactly the candidates that were exported. Nothing is
-    answered if any line is bad, unless --skip-bad; the same file again does no harm.
+    Questions without a choice stay open. An answer applies only to the candidates that were exported. If any line is
+    bad, nothing is answered, unless you give --skip-bad. Importing the same file again does no harm.
     """
     from core.cli.asking import actor
     from core.cli.csv_files import bad_line, read

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from core.cli.screen import Screen
 
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="A connection that collects money.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="Payouts shown at most.")]
-PayoutId = Annotated[str, typer.Argument(metavar="PAYOUT", help="Its id at the provider.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="Show at most this many payouts.")]
+PayoutId = Annotated[str, typer.Argument(metavar="PAYOUT", help="The payout's id at the provider.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("What was sent to the bank, and what it is made of.")
+    group = new_group("What was paid out to the bank, and what it is made of.")
     add(group, "list", list_payouts)
     add(group, "show", show)
     app.add_typer(group, name="payouts")
@@ -40,7 +40,7 @@ def list_payouts(desk: Desk, connection: Connection, limit: Limit = 20) -> None:
 def show(desk: Desk, connection: Connection, payout: PayoutId) -> int:
     """Show one payout: gross, fees, refunds, disputes, net, and the payments in it.
 
-    Exit 0 when it is the sum of what it is made of, 2 when there is a difference.
+    Exits 0 if its parts add up to it, 2 if there is a difference.
     """
     from core.cli.asking import on_a_loop
     from core.sync.documents.payouts import is_whole

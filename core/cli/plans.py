@@ -36,14 +36,18 @@ def add_to(app: typer.Typer) -> None:
 
 def plan(
     desk: Desk,
-    connections: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="None: every one.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan for `accord apply`.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Records shown for each connection.")] = 50,
+    connections: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Connections to plan for; without any, all of them.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the plans to this file, for `accord apply`.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most this many records per connection.")] = 50,
 ) -> int:
     """Show what would change, field by field.
 
-    From what was last seen at each connection, and of documents how many and how much; writes nothing. Copies of
-    documents that are not known to be equal are read. Exits 2 when there are changes, 3 when there are only holds.
+    Plans from what was last seen at each connection and writes nothing. For documents it shows how many and how much,
+    and reads copies that are not known to be equal. Exits 2 when there are changes, 3 when there are only holds.
     """
     from core.cli.asking import on_a_loop
 
@@ -168,11 +172,11 @@ def write_plans(desk: Desk, file: Path, plans: Sequence[Plan]) -> None:
 def activate(
     desk: Desk,
     connection: Annotated[str, typer.Argument(metavar="NAME")],
-    digest: Annotated[str, typer.Option("--plan", metavar="DIGEST", help="The plan that you have seen.")],
+    digest: Annotated[str, typer.Option("--plan", metavar="DIGEST", help="Digest of the plan you have seen.")],
 ) -> None:
-    """Let a connection be written to.
+    """Allow Accord to write to a connection.
 
-    It leaves observing if its plan is still the one you name.
+    The connection leaves `observing` if its plan is still the one you name.
     """
     from core.cli.asking import actor, on_a_loop
     from core.sync.activation import activate as leave_observing
@@ -190,14 +194,14 @@ def activate(
 
 def apply(
     desk: Desk,
-    plans: Annotated[list[str], typer.Argument(metavar="PLAN...", help="Plan files, or digests of plans of today.")],
+    plans: Annotated[list[str], typer.Argument(metavar="PLAN...", help="Plan files, or digests of today's plans.")],
     patience: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for retries.")] = 300,
 ) -> int:
     """Carry out exactly what a plan says.
 
-    At active connections only. Refused as a whole if one of the plans is stale by now; a record whose change is
-    another one by the time it is read again is left to its lane (stale). What came in is passed on to other
-    connections by their own lanes.
+    Works at active connections only. If any plan is stale, all are refused. A record whose change turns out
+    different when it is read again counts as `stale` and is left to the normal sync, which also passes values on to
+    other connections.
     """
     from core.cli.applying import apply_plans
 

@@ -20,15 +20,17 @@ def add_to(app: typer.Typer) -> None:
 def serve(
     desk: Desk,
     *,
-    port_base: Annotated[int, typer.Option(min=0, max=65000, help="First port; 0: any free ones.")] = 8410,
-    lag_scale: Annotated[float, typer.Option(min=0, help="Of the providers' declared lags; 0: none.")] = 1.0,
+    port_base: Annotated[int, typer.Option(min=0, max=65000, help="First port to use; 0 picks free ones.")] = 8410,
+    lag_scale: Annotated[
+        float, typer.Option(min=0, help="Scale the providers' declared delays by this; 0 means none.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 1,
-    customers: Annotated[int, typer.Option(min=0, max=100_000, help="People and companies to seed.")] = 0,
-    enforce_limits: Annotated[bool, typer.Option("--enforce-limits", help="Answer 429 as they do.")] = False,
+    customers: Annotated[int, typer.Option(min=0, max=100_000, help="How many people and companies to seed.")] = 0,
+    enforce_limits: Annotated[bool, typer.Option("--enforce-limits", help="Answer 429 as the providers do.")] = False,
 ) -> int:
     """Serve look-alikes until Ctrl-C.
 
-    One of each provider that has one, over real HTTP; says how to point Accord at them.
+    Serves one per provider over real HTTP, and prints how to point Accord at them.
     """
     from core.cli.sandbox_serve import World, serve_until_stopped
 

@@ -12,7 +12,7 @@ from core.cli.desk import Desk
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("The secrets that are sealed in the database.")
+    group = new_group("Secrets that are sealed in the database.")
     add(group, "rotate", rotate)
     add(group, "forget", forget)
     app.add_typer(group, name="secrets")
@@ -21,8 +21,8 @@ def add_to(app: typer.Typer) -> None:
 def rotate(desk: Desk) -> None:
     """Seal every stored secret with a new key, while the daemon runs.
 
-    The key file is rewritten. A key of your own comes first in ACCORD_SECRET_KEY, before the old one; take the old one
-    away afterwards. It is safe to run again after any interruption.
+    Rewrites the key file. If you use ACCORD_SECRET_KEY, put the new key before the old one first, and remove the old
+    one afterwards. If it is interrupted, run it again.
     """
     from core.cli.asking import actor
     from core.store.vault import rotate as renew
@@ -35,13 +35,15 @@ def rotate(desk: Desk) -> None:
 
 def forget(
     desk: Desk,
-    connection: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One connection; none: all.")] = None,
+    connection: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One connection; without it, all of them.")
+    ] = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Drop stored secrets that nothing opens any more, when their key is lost.
+    """Drop stored secrets whose key is lost.
 
-    Connections that need them ask for `accord connect` again. Secrets from the environment are not touched.
+    Run `accord connect` again for the connections that need them. Secrets from the environment are not touched.
     """
     from core.cli.asking import actor
     from core.store import schema

@@ -19,11 +19,11 @@ def run(
     desk: Desk,
     *,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Run on built-in look-alikes of the providers.")] = False,
-    migrate: Annotated[bool, typer.Option("--migrate", help="Bring an older database up to date first.")] = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Upgrade an older database first.")] = False,
 ) -> int:
     """Run the daemon.
 
-    API, webhooks, scheduler and lanes, in this process, until SIGTERM or Ctrl-C. Without an accord.toml it runs on
+    Runs API, webhooks, scheduler and lanes in this process until SIGTERM or Ctrl-C. Without an accord.toml it uses
     built-in look-alikes of the providers, and says so.
     """
     return desk.root.serve(sandbox=sandbox, migrate=migrate)

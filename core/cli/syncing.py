@@ -24,25 +24,30 @@ def add_to(app: typer.Typer) -> None:
 def sync(
     desk: Desk,
     connections: Annotated[
-        list[str] | None, typer.Argument(metavar="[CONNECTION]...", help="Whose records; none: every connection's.")
+        list[str] | None,
+        typer.Argument(metavar="[CONNECTION]...", help="Connections to sync; without any, all of them."),
     ] = None,
     *,
     kind: Annotated[
-        Literal["customers", "metadata", "invoices", "payments"], typer.Option(help="What to bring into agreement.")
+        Literal["customers", "metadata", "invoices", "payments"], typer.Option(help="What to sync.")
     ] = "customers",
     customer: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this customer; may be repeated.")
+        list[str] | None, typer.Option(metavar="ID", help="Only this customer. Can be repeated.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read everything, not only what changed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, show the plan, write nothing.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything, not just what changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and show the plan; write nothing.")] = False,
     patience: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Longest wait for retries: 300; for a provider that is down, 60."),
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Longest wait for retries. Default: 300, or 60 if only a provider that is down is waited for.",
+        ),
     ] = None,
 ) -> int:
     """Make records agree now.
 
-    By the running daemon or, where none runs, in this process. Exits 0 when all agree, 1 when something
+    The running daemon does it, or this process if no daemon runs. Exits 0 when everything agrees, 1 when something
     failed, 2 when a dry run found changes or a connection only observes, 3 when something is held.
     """
     kinds = KINDS.get(kind, ())

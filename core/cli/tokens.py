@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from core.store.api_tokens import ApiToken
 
 DAY_SECONDS = 86_400.0
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses it; changes carry it in the journal.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses the token. The journal shows this name.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = new_group("Tokens of the API.")
+    group = new_group("API tokens.")
     for name, function in (("create", create), ("list", listing), ("revoke", revoke)):
         add(group, name, function)
     app.add_typer(group, name="tokens")
@@ -29,13 +29,14 @@ def create(
     desk: Desk,
     name: Name,
     scope: Annotated[
-        str, typer.Option(metavar="SCOPE", help="read, write, approve or admin; each includes those before.")
+        str, typer.Option(metavar="SCOPE", help="read, write, approve or admin. Each includes the ones before it.")
     ],
     expires: Annotated[
-        int | None, typer.Option(min=1, max=36_500, metavar="DAYS", help="It ends by itself after these; else never.")
+        int | None,
+        typer.Option(min=1, max=36_500, metavar="DAYS", help="Days until the token expires. Default: it never does."),
     ] = None,
 ) -> None:
-    """Make a token, and show it this once.
+    """Create a token and show it, this one time.
 
     From the first token on, every request to the API needs one.
     """
@@ -52,7 +53,7 @@ def create(
 
 
 def listing(desk: Desk) -> None:
-    """Show every token there ever was, but not the tokens themselves."""
+    """List all tokens ever created, without the tokens themselves."""
     from core.model.scopes import included
     from core.store import api_tokens
 
@@ -84,7 +85,7 @@ def _draw(screen: Screen, found: list[ApiToken], now: float) -> None:
 
 
 def revoke(desk: Desk, name: Name) -> None:
-    """End a token, at once."""
+    """Revoke a token at once."""
     from core.cli.asking import actor
     from core.sync.tokens import end_token
 

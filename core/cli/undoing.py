@@ -25,18 +25,20 @@ Field = Annotated[str | None, typer.Option("--field", metavar="FIELD", help="Onl
 def undo(
     desk: Desk,
     what: Annotated[
-        str, typer.Argument(metavar="RUN|CHANGE", help="A change as `accord explain` shows, or the trace of a run.")
+        str, typer.Argument(metavar="RUN|CHANGE", help="A change number from `accord explain`, or the trace of a run.")
     ],
     field: Field = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be put back, write nothing.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Also what has changed since, here or there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be put back; write nothing.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also put back fields that have changed since, here or elsewhere.")
+    ] = False,
 ) -> int:
-    """Put back the values that one change, or a whole run, replaced.
+    """Put back what one change, or a whole run, replaced.
 
-    They flow to every system, as an edit by hand does. A change is refused where one of its fields has changed since,
-    here or in a system, which is read for that; of a run only what has not is put back, the rest is listed, and the
-    command exits 1. --anyway puts that back, too.
+    The values flow to every system, like an edit by hand. The systems are read first. If a field has changed since,
+    here or in a system, undoing a change is refused; undoing a run skips that value, lists it and exits 1. --anyway
+    puts such values back too.
     """
     if what.isascii() and what.isdecimal() and len(what) < TRACE_DIGITS:
         number = int(what)

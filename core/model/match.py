@@ -112,7 +112,7 @@ def match(remote: Remote, hits: Hits, policy: ConnectionPolicy, instance: str, a
         or _by_email(remote, hits, policy)
         or _perhaps_forgotten(remote, hits)
     )
-    found = _kept_in_mind(found or Match("enter", "no candidate on any rung"), hits)
+    found = _kept_in_mind(found or Match("enter", "nothing matches: a new customer"), hits)
     if found.hold is None or answer is None or answer.digest != found.hold.digest:
         return found
     if answer.choice == "create" and hits.by_external_id is not None:
@@ -271,7 +271,7 @@ def match_before_create(doubles: Sequence[Double], policy: ConnectionPolicy, ans
     if len(likely) == 1 and mailed and policy.match_email:
         return Match("link", "one unique e-mail", remote_id=next(iter(likely)))
     if not likely:
-        return Match("enter", "no candidate on any rung")
+        return Match("enter", "nothing matches: a new customer")
     why = "unmapped objects there could be this customer"
     digest = digest_of(holds.AMBIGUOUS_MATCH, "create", sorted(likely))
     if answer and answer.digest == digest:

@@ -192,6 +192,14 @@ def test_every_link_resolves(path: Path) -> None:
             assert anchor in slugs, f"{target}: no such heading"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=id_of)
+def test_no_table_is_torn(path: Path) -> None:
+    """A blank line in a table ends it: the rows after it are shown as text with bars in it."""
+    blocks = path.read_text(encoding="utf-8").split("\n\n")
+    begun = [one.strip().splitlines() for one in blocks if one.lstrip().startswith("|")]
+    assert [lines[0] for lines in begun if len(lines) < 2 or not re.fullmatch(r"[|: -]+", lines[1])] == []
+
+
 def test_every_test_named_in_the_readme_exists() -> None:
     """A guarantee without its proof is an advertisement."""
     text = page("README.md")
@@ -244,6 +252,11 @@ def test_the_readme_is_short_and_begins_with_a_command() -> None:
     first = next(number for number, line in enumerate(lines, 1) if line.startswith("```"))
     assert first <= 25
     assert lines[first].startswith("make demo")
+
+
+def test_the_architecture_is_one_page() -> None:
+    """Which module does what is in docs/where.md: whoever wants the whole picture has it at one look."""
+    assert len(page("ARCHITECTURE.md").splitlines()) <= 110
 
 
 def test_every_table_is_told_of() -> None:

@@ -42,7 +42,7 @@ class QuickBooksClient:
         """Open no socket before the first call."""
         self.realm = config.settings.get("realm_id", "")
         if not self.realm:
-            msg = "realm_id is missing; `accord connect` writes it"
+            msg = f"realm_id is missing; `accord connect {config.name}` writes it"
             raise ConfigError(msg, key=f"connections.{config.name}.realm_id")
         self.base = config.settings.get("base_url", LIVE_URL).rstrip("/")
         self._minor = config.settings.get("minor_version", "75")

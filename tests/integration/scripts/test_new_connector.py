@@ -72,6 +72,29 @@ class TestNewConnector:
         done = subprocess.run([sys.executable, "-c", command], cwd=tree, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
+    def test_the_usual_mistakes_are_seen_and_told_with_what_to_look_at(self, tree: Path) -> None:
+        """A 404 that is taken for "not there", and limits that nobody declared, passed the contract."""
+        folder = tree / "connectors" / NAME
+        mistakes = [
+            ("errors.py", "    problem = _problem_in(body)", "    if status == 404:\n        return GoneError('')\n"),
+            ("manifest.py", "limits=(Limit(", "limits=() and (Limit("),
+        ]
+        before = {file: (folder / file).read_text(encoding="utf-8") for file, _, _ in mistakes}
+        for file, right, wrong in mistakes:
+            assert right in before[file]
+            (folder / file).write_text(before[file].replace(right, wrong + right * (file == "errors.py")), "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", "-k", NAME,
+             "tests/contract/test_connector.py"],
+            cwd=tree, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        for file, text in before.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        failed = re.findall(r"^FAILED .*::(\w+)\[", done.stdout, re.MULTILINE)
+        assert failed == ["test_a_refused_read_lands_in_its_class", "test_published_limits_are_kept"], done.stdout
+        assert "only the provider's own word" in done.stdout
+        assert "manifest.py: `limits` are the provider's" in done.stdout
+
     def test_its_readme_walks_through_every_decision(self, tree: Path) -> None:
         """In order, each once, and in the file that is named."""
         folder = tree / "connectors" / NAME

@@ -57,7 +57,7 @@ def candidates(found: Match) -> tuple[object, object]:
 
 def test_an_object_that_nobody_knows_enters() -> None:
     """No candidate on any rung."""
-    assert matched(Hits()) == Match("enter", "no candidate on any rung")
+    assert matched(Hits()) == Match("enter", "nothing matches: a new customer")
     assert matched(Hits(), external_id="ada").rung == "its external id is new"
 
 
@@ -251,7 +251,7 @@ def test_what_may_be_created(creates: Any, *, expected: bool) -> None:
 
 def test_nothing_alike_there_is_created() -> None:
     """`enter` means: create there."""
-    assert match_before_create((), ALL, None) == Match("enter", "no candidate on any rung")
+    assert match_before_create((), ALL, None) == Match("enter", "nothing matches: a new customer")
 
 
 @pytest.mark.parametrize("rung", ["marker", "external id"])
