@@ -85,6 +85,18 @@ async def test_an_edit_of_a_field_whose_property_was_archived_is_held_alone_unti
     assert (held(world), waiting(world), failing(world)) == ([], {}, [])
 
 
+async def test_who_could_not_be_made_without_a_property_is_made_once_it_is_back() -> None:
+    """The hold names the cure, `accord sync --kind metadata`; it made the property, and nobody was created."""
+    world = await agreed()
+    archive(world, "accord_legal_name")
+    await enter(world, "bea", **{**ADA, "name": "Bea Ball", "email": "bea@example.test"})
+    assert [(one.reason, one.detail["field"]) for one in held(world)] == [("rejected", "accord_legal_name")]
+    await refresh_metadata(world.hub, world.hub.connections["hubspot"])
+    await world.settle()
+    assert sorted(one["name"] for one in world.neutral("hubspot").values()) == ["Ada Lovelace", "Bea Ball"]
+    assert (held(world), waiting(world), failing(world)) == ([], {}, [])
+
+
 async def test_a_metadata_key_that_hubspot_has_no_name_for_is_held() -> None:
     """It was allow-listed, so that whoever set it counted on it; nobody was told that it was written nowhere."""
     key = "customer_segment_of_the_annual_review_by_the_board_of_directors_in_berlin_and_in_the_other_offices"
