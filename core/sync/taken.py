@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from core.model.holds import AMBIGUOUS_MATCH, NAME_TAKEN, candidates_of
@@ -33,9 +33,23 @@ def look_again_at_freed(
     freed = {(name, same(name, one[name])) for one in before for name in unique if not blank(one.get(name))}
     asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if freed else []
     wanted = {one.subject: one.detail.get("values") or {} for one in asked}
-    subjects = [
-        name for name, values in wanted.items() if freed & {(one, same(one, values.get(one))) for one in unique}
-    ]
+    _try_again(
+        tx,
+        hub,
+        connection,
+        [name for name, values in wanted.items() if freed & {(one, same(one, values.get(one))) for one in unique}],
+        trace,
+    )
+
+
+def look_again_after(tx: Tx, hub: Hub, connection: Connection, gone: Iterable[str]) -> None:
+    """These objects are gone, and what they had is free."""
+    names = set(gone)
+    asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if names else []
+    _try_again(tx, hub, connection, [one.subject for one in asked if names & {*candidates_of(one.detail)}], "")
+
+
+def _try_again(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str], trace: str) -> None:
     if subjects:
         work.mark(tx, connection.name, subjects, reason="retry", trace=trace, now=hub.clock.now(), noticed=False)
         tx.after_commit(lambda: hub.wake(connection.name))

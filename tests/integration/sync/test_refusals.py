@@ -112,6 +112,23 @@ async def test_a_refused_write_is_sent_again_when_somebody_wants_it(how: str) ->
     assert len(sent) == 2
 
 
+async def test_an_address_of_a_contact_that_is_deleted_goes_to_who_was_refused_it() -> None:
+    """The way was made in HubSpot, where the hold says that it must be; the address stayed stale all the same."""
+    world = World()
+    await world.activate_all()
+    await enter(world, "ada", name="Ada Lovelace", email=TAKEN)
+    (ada,) = world.neutral("hubspot")
+    await enter(world, "bea", name="Bea Ball", email="old@example.test")
+    await change(world, "bea", email=TAKEN)
+    assert [one.connection for one in held(world, "name_taken")] == ["hubspot"]
+    world.lookalikes["hubspot"].delete("customer", ada)
+    for _ in range(2):
+        await all_day(world)
+    (bea,) = world.neutral("hubspot").values()
+    assert (bea["name"], bea["email"]) == ("Bea Ball", TAKEN)
+    assert held(world, "name_taken") == []
+
+
 @pytest.mark.parametrize("how", ["in Accord", "in HubSpot"])
 async def test_an_address_that_its_holder_gives_up_goes_to_who_was_refused_it(how: str) -> None:
     """Ada's address became Bea's within a minute; HubSpot was asked for both at once, and Bea's was stale for good."""
