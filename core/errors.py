@@ -8,6 +8,7 @@ AccordError
 ├── RejectedError         the provider refused this record for good; `field`, `problem`, `limit`, `cure`
 │   ├── TakenError        a value that must be unique at the provider is in use by another object
 │   ├── GoneError         the object written to does not exist (any more)
+│   ├── PlaceError        the provider lets no place for a field be made; whatever else is written goes on
 │   └── ByHandError       money moved that the provider is not told of; a person books `amount` there
 ├── AllRefusedError       the provider refuses whatever is read; the connection waits, no record is to blame
 ├── StaleError            a conditional write lost its race; read again and decide again
@@ -125,6 +126,12 @@ class ByHandError(RejectedError):
         self.covers = covers
         self.currency = currency
         self.account = account
+
+
+class PlaceError(RejectedError):
+    """A place for one field cannot be made; all others are there."""
+
+    code = "no_place"
 
 
 class GoneError(RejectedError):

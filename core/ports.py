@@ -200,7 +200,10 @@ class Connector(Protocol):
         ...
 
     async def prepare(self) -> Sequence[str]:
-        """Make what writing needs (custom properties, ...); idempotent; returns what was made, in words."""
+        """Make what writing needs (custom properties, ...); idempotent; returns what was made, in words.
+
+        PlaceError, once all else is made, where the place of one field is refused.
+        """
         ...
 
     async def sweep(self, kind: str, mode: Literal["full", "changes"], cursor: str | None) -> Page:

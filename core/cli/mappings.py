@@ -122,7 +122,10 @@ def unlink(
         row = hub.db.run_now(
             lambda tx: let_go(tx, hub, customer, connection, remote_id=remote, actor=actor(), trace=trace)
         )
-    _show(desk, customer, row, f"{customer} has no object at {connection} any more; {row.remote_id} is left alone")
+        shown = hub.connections[connection].shows_overview and not row.part
+    figures = ", and the figures on it stay as they were last" if shown else ""
+    words = f"{customer} has no object at {connection} any more; {row.remote_id} is left alone{figures}"
+    _show(desk, customer, row, words)
 
 
 def _show(desk: Desk, customer: str, row: MappingRow, words: str) -> None:

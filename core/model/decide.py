@@ -20,9 +20,9 @@ NO_REMOTE: Final = Remote(id="", fields={}, metadata_complete=True)
 """The remote side of a create: everything projected is blank."""
 REMOVED: Final = Refusal(
     field="",
-    problem="its place was removed there",
+    problem="its place is not there",
     limit="places that are there",
-    cure="`accord sync --kind metadata` makes it anew; or switch the field off there",
+    cure="`accord sync --kind metadata` makes it, or says why not; or switch the field off there",
 )
 FIXED: Final = Refusal(
     field="",
@@ -259,17 +259,27 @@ def _reason_to_hold(
         return holds.OSCILLATION, {}
     refusal = _refusal(seen, field, registry, value, projection) if outcome.kind == "push" else None
     if refusal:
-        return holds.UNREPRESENTABLE, {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}
+        return holds.UNREPRESENTABLE, {**_told(refusal)}
     return "", {}
+
+
+def _told(refusal: Refusal) -> dict[str, str]:
+    return {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}
 
 
 def _refusal(seen: Snapshot, field: str, registry: Value, value: Value, projection: Projection) -> Refusal | None:
     """Why the registry's value cannot be written. Found out by the write itself, it would keep all else from it."""
-    if _is_removed(seen, field):
+    if _is_removed(seen, field) or _found_no_place(seen, field, registry, value):
         return REMOVED
     if field in projection.fixed and not blank(value):
         return FIXED
     return projection.refusal(field, registry)
+
+
+def _found_no_place(seen: Snapshot, field: str, registry: Value, value: Value) -> bool:
+    """Whether it was sent, and left out because its place is not there: another try would find nothing else."""
+    asked = (holds.UNREPRESENTABLE, digest_of(holds.UNREPRESENTABLE, field, registry, value))
+    return seen.standing.get(field) == asked and seen.remote is not None and field in seen.remote.unmade
 
 
 def _is_reckoned_anew(seen: Snapshot, field: str, registry: Value) -> bool:
@@ -308,7 +318,7 @@ def after_write(wanted: Fields, remote: Remote, projection: Projection) -> tuple
     """Base pairs from a write's own response: the frozen value sent, the value it came back as.
 
     A value that came back as something else than its canonical form is held: writing it again would only
-    be changed again.
+    be changed again. So is one whose place is not there, until it is.
     """
     pairs: dict[str, Base] = {}
     drafts: list[HoldDraft] = []
@@ -317,7 +327,10 @@ def after_write(wanted: Fields, remote: Remote, projection: Projection) -> tuple
         if field not in remote.unreadable and projection.canonical(field, sent) == projection.canonical(field, stored):
             pairs[field] = (sent, stored)
             continue
-        detail: dict[str, object] = {"registry": sent, "remote": stored, "problem": remote.unreadable.get(field, "")}
-        digest = digest_of(holds.PROVIDER_CHANGED, field, sent, stored)
-        drafts.append(HoldDraft(reason=holds.PROVIDER_CHANGED, field=field, detail=detail, digest=digest))
+        reason, detail = holds.PROVIDER_CHANGED, {"problem": remote.unreadable.get(field, "")}
+        if field in remote.unmade:
+            reason, detail = holds.UNREPRESENTABLE, _told(REMOVED)
+        shown: dict[str, object] = {"registry": sent, "remote": stored, **detail}
+        digest = digest_of(reason, field, sent, stored)
+        drafts.append(HoldDraft(reason=reason, field=field, detail=shown, digest=digest))
     return pairs, drafts

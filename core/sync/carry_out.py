@@ -19,6 +19,7 @@ from core.sync.apart import one_by_one
 from core.sync.batch import Report
 from core.sync.failing import in_order_again, stop_or_pause
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.metadata import prepared
 from core.sync.parts import offer_parts, parts_in
 from core.sync.plan import Plan
 from core.sync.reconcile import reconcile
@@ -185,7 +186,7 @@ class _Run:
             if not self._is_prepared:
                 await check_account(hub, self._connection, row)
                 await hub.db.run(lambda tx: outlive(tx, hub, self._connection))
-                await self._connection.connector.prepare()
+                await prepared(hub, self._connection)
                 self._is_prepared = True
             if rows:
                 await one_by_one(hub, self._connection, reconcile, rows, self.report)

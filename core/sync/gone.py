@@ -21,7 +21,7 @@ from core.sync.batch import Batch, Seen, as_of_now
 from core.sync.failing import back_off, dealt_with
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.taken import look_again_without
+from core.sync.taken import look_again_after, look_again_without
 from core.sync.unsure import Unsure
 
 
@@ -47,6 +47,7 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     unmapped = [one for one in seen.gone if one in batch.unmapped]
     _close_holds_of_unmapped(tx, hub, connection, unmapped)
     look_again_without(tx, hub, connection, unmapped, "")
+    look_again_after(tx, hub, connection, seen.gone)
 
 
 def _with_survivors(batch: Batch, gone: Mapping[str, Missing]) -> dict[str, Missing]:

@@ -30,6 +30,7 @@ from core.sync.first_contact import WALK_AT_ONCE, Walks
 from core.sync.flights import Flights
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.inbox import drain
+from core.sync.metadata import prepared
 from core.sync.meter import Rest
 from core.sync.new_policy import NewPolicy
 from core.sync.oneoffs import finish_one_off, start_one_off
@@ -304,10 +305,8 @@ class Lanes:
             await self._hub.db.run(lambda tx: self._catch_up(tx, connection))
             state.is_checked = True
         if row.state == "active" and not state.is_prepared:
-            made = await connection.connector.prepare()
+            await prepared(self._hub, connection)
             state.is_prepared = True
-            if made:
-                self._hub.log.info("connection.prepared", connection=connection.name, made=list(made))
         if row.error_code == AllRefusedError.code:
             await require_answers(self._hub, connection, {one.kind for one in (*look.dirty, *look.papers)})
 

@@ -4,36 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.errors import PlaceError
+from core.model.holds import REJECTED
 from core.model.values import is_metadata
 from core.store import connections, customers, holds, mappings, work
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.store.mappings import MappingRow
+from core.store.text import chunks
 from core.sync.figures import lagging
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 
 SLICE = 200
+
+
+async def prepared(hub: Hub, connection: Connection) -> PlaceError | None:
+    """Make what writing needs. A field without a place waits alone: whatever else there is to write goes on.
+
+    What was refused may have been so for want of what is made now, and is tried once more.
+    """
+    try:
+        made = await connection.connector.prepare()
+    except PlaceError as error:
+        hub.log.warning("connection.lacks", connection=connection.name, problem=str(error))
+        return error
+    if made:
+        hub.log.info("connection.prepared", connection=connection.name, made=list(made))
+        refused = await hub.db.read(lambda tx: _refused(tx, connection))
+        for some in chunks(refused, SLICE):
+            await hub.db.run(lambda tx, subjects=some: _try_again(tx, hub, connection, subjects))  # type: ignore[misc]
+    return None
+
+
+def _refused(tx: Tx, connection: Connection) -> list[str]:
+    """Customers of which a whole write was refused; documents are tried every hour anyway."""
+    asked = [one for one in holds.listing(tx, connection=connection.name, reason=REJECTED) if not one.field]
+    rows = mappings.by_ids(tx, [one.subject[2:] for one in asked if one.subject.startswith("m:")]).values()
+    return [work.mapping_subject(row.id) for row in rows if row.kind == KIND]
+
+
+def _try_again(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str]) -> None:
+    now, trace = hub.clock.now(), hub.ids.new()
+    work.mark(tx, connection.name, subjects, reason="retry", trace=trace, now=now, noticed=False)
+    tx.after_commit(lambda: hub.wake(connection.name))
 
 
 async def refresh_metadata(hub: Hub, connection: Connection) -> int:
     """Make custom properties that are missing, and mark mappings whose metadata, or billing overview, is not there yet.
 
-    Returns how many.
+    Returns how many. PlaceError, once all are marked, where a place for one of the fields cannot be made.
 
     A key that was allow-listed after its customers were mapped gets to the connection this way.
     """
     row = await hub.db.read(lambda tx: connections.get(tx, connection.name))
     if row.state != "active" or not (connection.projection.has_metadata or connection.shows_overview):
         return 0
-    await connection.connector.prepare()
+    lacking = await prepared(hub, connection)
     marked, after = 0, ""
     while True:
         rows = await hub.db.read(lambda tx, a=after: mappings.page(tx, connection.name, a, SLICE, part=""))  # type: ignore[misc]
         if not rows:
-            return marked
+            break
         after = rows[-1].id
         marked += await hub.db.run(lambda tx, some=rows: _mark_lagging(tx, hub, connection, some))  # type: ignore[misc]
+    if lacking:
+        raise lacking
+    return marked
 
 
 def _mark_lagging(tx: Tx, hub: Hub, connection: Connection, rows: list[MappingRow]) -> int:

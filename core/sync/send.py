@@ -40,6 +40,7 @@ from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import got_place
 from core.sync.refusals import A_CREATE, namesakes, refused
+from core.sync.taken import look_again_at_freed
 from core.sync.verdicts import verdict_on, with_base
 
 KEY_TRIES = 4
@@ -170,7 +171,7 @@ def commit_written(
         return
     mapping, customer = current[intent.mapping_id]
     if intent.remote_id not in (None, mapping.remote_id):
-        _remember(tx, connection, intent, seen, customer.id, now)
+        _remember(tx, hub, connection, intent, seen, customer.id)
         return  # a person has linked another object meanwhile, which is still to be written: still dirty
     if not claim(tx, hub, connection, mapping, remote.id, row):
         return
@@ -180,7 +181,7 @@ def commit_written(
         agreed_on(mapping, connection, pairs), remote_id=remote.id, state="live", note="", updated_at=now
     )
     mappings.update(tx, [mapping])
-    _remember(tx, connection, intent, seen, customer.id, now)
+    _remember(tx, hub, connection, intent, seen, customer.id)
     known = _settle_questions(tx, hub, connection, row, mapping, pairs, drafts)
     failures.resolve(
         tx, connection.name, {work.mapping_subject(mapping.id), work.remote_subject(remote.id), row.subject}
@@ -199,9 +200,11 @@ def commit_written(
     # else something else differs already (an edit during the write): still dirty, looked at again
 
 
-def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:
+def _remember(tx: Tx, hub: Hub, connection: Connection, intent: Intent, seen: Observation, record_id: str) -> None:
+    now = hub.clock.now()
     observations.put(tx, connection.name, KIND, [seen], now)
     journal.write(tx, [entry_of(intent, seen.remote.id, record_id, connection.name, now)])
+    look_again_at_freed(tx, hub, connection, [{name: intent.before.get(name) for name in intent.wanted}], intent.trace)
 
 
 def _settle_questions(

@@ -33,7 +33,7 @@ from core.sync.parts import look_at_whole, placed
 from core.sync.refusals import refusal_in
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import suffices
-from core.sync.taken import look_again_without
+from core.sync.taken import look_again_at_freed, look_again_without
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
 
 EXTERNAL_ID_FIELD = "external_customer_id"
@@ -363,4 +363,8 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     if outcome.has_moved:
         look_at_refused(tx, hub, connection, trace)
     look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)
+    before = [
+        {name: one[0] for name, one in entry.changes.items()} for entry in outcome.entries if entry.action == "pull"
+    ]
+    look_again_at_freed(tx, hub, connection, before, trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

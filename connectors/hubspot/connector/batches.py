@@ -28,6 +28,7 @@ from connectors.hubspot.wire import (
     decoded,
     identified,
     join_id,
+    reframed,
     sighting,
     with_billed,
     with_parent,
@@ -281,6 +282,13 @@ def as_made(saved: Saved, blank: Iterable[str]) -> bytes:
         "archived": False,
     }
     return msgspec.json.encode(whole)
+
+
+def without(seen: Sighting, name: str) -> Sighting:
+    """The object without a property that the account does not have."""
+    whole = json.loads(seen.raw)
+    whole["object"]["properties"].pop(name, None)
+    return reframed(seen.id, msgspec.json.encode(whole))
 
 
 def billed_by(seen: Sighting) -> list[str]:

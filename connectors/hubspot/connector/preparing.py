@@ -9,7 +9,7 @@ from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.connector import batches
 from connectors.hubspot.translate import GROUP, Definition, HubSpotDocuments, HubSpotTranslator
 from connectors.hubspot.wire import ACCORD_REF, TYPES, ObjectType, PropertyDetails, PropertyList, decoded
-from core.errors import ReauthorizeError, RejectedError, TakenError
+from core.errors import PlaceError, ReauthorizeError, RejectedError, TakenError
 
 PAPER: Sequence[ObjectType] = ("invoice", "line_item")
 
@@ -26,26 +26,37 @@ class Preparer:
     async def prepare(self) -> Sequence[str]:
         """Customers one by one, and documents in one call; returns what was made, in words.
 
+        PlaceError, once all else is made, where HubSpot refuses a property of one field. The marker and the external id
+        are every record's: without them nothing is written.
+
         An account without invoices, or an access token without their scopes, can do everything else: the first
         invoice that is to be copied is refused with what is missing.
         """
         made: list[str] = []
+        refused: list[PlaceError] = []
         for object_type in TYPES:
-            made += await self._customers(object_type)
+            made += await self._customers(object_type, refused)
         for paper in PAPER:
             with suppress(ReauthorizeError, RejectedError):
                 made += await self._paper(paper)
+        if refused:
+            raise refused[0]
         return made
 
-    async def _customers(self, object_type: ObjectType) -> list[str]:
+    async def _customers(self, object_type: ObjectType, refused: list[PlaceError]) -> list[str]:
         there = await self._there(object_type)
         missing = [one for one in self._translator.definitions(object_type) if one.name not in there]
         if missing:
             await self._make_group(object_type)
         for definition in missing:
-            there[definition.name] = await self._make(object_type, definition)
+            try:
+                there[definition.name] = await self._make(object_type, definition)
+            except RejectedError as error:
+                if definition.name in (ACCORD_REF, self._translator.external_property):
+                    raise
+                refused.append(_of_place(object_type, definition, error))
         batches.check_marker(object_type, there[ACCORD_REF])
-        return [f"{object_type} property {one.name}" for one in missing]
+        return [f"{object_type} property {one.name}" for one in missing if one.name in there]
 
     async def _paper(self, object_type: ObjectType) -> list[str]:
         there = await self._there(object_type)
@@ -76,6 +87,12 @@ class Preparer:
 
 
 _FIELDS: Mapping[str, str] = {"string": "text", "number": "number", "date": "date"}
+
+
+def _of_place(object_type: ObjectType, definition: Definition, error: RejectedError) -> PlaceError:
+    problem = f"the {object_type} property cannot be made: {error.problem}"
+    cure = error.cure or "make way for it in HubSpot's settings, or write its field nowhere there"
+    return PlaceError(problem, field=definition.name, limit=error.limit, cure=cure)
 
 
 def _body(definition: Definition) -> dict[str, object]:

@@ -29,6 +29,7 @@ from core.errors import AccordError, AmbiguousError, ReauthorizeError, RejectedE
 from core.ports import Receipt, Sighting, Write, Written
 
 UNSEEN: Final = "it was written, but could not be read back"
+NO_PROPERTY: Final = "PROPERTY_DOESNT_EXIST"
 COMPANIES: Final[tuple[ObjectType, ObjectType]] = ("company", "company")
 
 
@@ -53,13 +54,37 @@ class Writer:
             if creates:
                 receipts |= await self._create(object_type, creates)
             if updates:
-                receipts |= await self._updated(object_type, updates, await send(self._client, object_type, updates))
+                receipts |= await self._update(object_type, updates)
             if moves:
                 receipts |= await self._move(moves)
             if bills:
                 receipts |= await self._bill(bills)
         odd = RejectedError("this write names no HubSpot object type", cure="plan it again")
         return [receipts.get(write.key, odd) for write in writes]
+
+    async def _update(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """A property that the account does not have is left out, and the answer shows that it is not there.
+
+        What else is in the write must not wait for it. Of a create it would: found again after a lost answer, nothing
+        tells what was left out of it, and the value would pass for one that somebody has cleared since.
+        """
+        receipts = await self._updated(object_type, writes, await send(self._client, object_type, writes))
+        lacking = {write.key: name for write in writes if (name := self._lacking(write, receipts[write.key]))}
+        fewer = [_without(write, lacking[write.key]) for write in writes if write.key in lacking]
+        if fewer:
+            receipts |= await self._update(object_type, fewer)
+        for key, name in lacking.items():
+            one = receipts[key]
+            if isinstance(one, Written):
+                receipts[key] = msgspec.structs.replace(one, sighting=batches.without(one.sighting, name))
+        return receipts
+
+    def _lacking(self, write: Write, receipt: Receipt) -> str:
+        """The property that a write was refused for since it is not there, if the rest says something without it."""
+        name = receipt.field if isinstance(receipt, RejectedError) and receipt.limit == NO_PROPERTY else None
+        properties = write.body["properties"]
+        is_spare = name not in (ACCORD_REF, self._translator.external_property) and name in properties
+        return name if name and is_spare and len(properties) > 1 else ""
 
     async def _create(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Receipt]:
         """Upsert by our unique marker, but never over an object that is already there.
@@ -200,6 +225,11 @@ class Writer:
             else:
                 receipts[write.key] = AmbiguousError(UNSEEN)
         return receipts
+
+
+def _without(write: Write, name: str) -> Write:
+    properties = {one: text for one, text in write.body["properties"].items() if one != name}
+    return msgspec.structs.replace(write, body={**write.body, "properties": properties})
 
 
 def _moved(found: Sighting, write: Write) -> Sighting:

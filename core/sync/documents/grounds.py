@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -46,8 +46,11 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[str, ...] = ()
 
 
-def grounds(tx: Tx, hub: Hub, period: str, origins: Collection[str]) -> list[Ground]:
-    """How each connection stands that has to do with documents, or is the origin of some that are counted."""
+def grounds(tx: Tx, hub: Hub, period: str, places: Mapping[str, Collection[str]]) -> list[Ground]:
+    """How each connection stands that has to do with documents, or is one of the `places` of those that are counted.
+
+    `places`: by connection, the kinds of which some were made there; none where there are copies only.
+    """
     rows, now = {row.name: row for row in connections.every(tx)}, hub.clock.now()
     cursors = connections.every_cursor(tx, rows)
     found = []
@@ -56,10 +59,11 @@ def grounds(tx: Tx, hub: Hub, period: str, origins: Collection[str]) -> list[Gro
         end = _end_of(period, _zone_of(connection))
         needed = end if end <= now else now - hub.timing.full_every
         if connection is None:
-            if name in origins:
+            if name in places:
                 found.append(_absent(row, cursors[name], needed))
-        elif connection.policy.documents.originates or connection.policy.documents.mirrors or name in origins:
-            found.append(_ground(connection, row, cursors[name], now, needed, _shrunk(tx, connection)))
+        elif connection.policy.documents.originates or connection.policy.documents.mirrors or name in places:
+            more = [*_untold(connection, cursors[name], needed, places.get(name, ())), *_shrunk(tx, connection)]
+            found.append(_ground(connection, row, cursors[name], now, needed, more))
     return found
 
 
@@ -92,11 +96,11 @@ def _zone_of(connection: Connection | None) -> tzinfo:
 
 
 def _ground(
-    connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float, shrunk: Sequence[str]
+    connection: Connection, row: ConnectionRow, cursors: Cursors, now: float, needed: float, more: Sequence[str]
 ) -> Ground:
     policy = connection.policy.documents
     read_at, listings = cursors[KIND, "changes"].started_at, _listings(connection, cursors)
-    problems = [*_standing(row, now), *_reading(connection, cursors, needed), *shrunk]
+    problems = [*_standing(row, now), *_reading(connection, cursors, needed), *more]
     return Ground(
         connection=row.name,
         originates=policy.originates,
@@ -144,6 +148,19 @@ def _reading(connection: Connection, cursors: Cursors, needed: float) -> Iterato
             yield (
                 f"its copies of {kind}s were last looked at {since}, and that is needed after {_moment(needed)}:"
                 f" `accord sync {name} --kind {kind}s`"
+            )
+
+
+def _untold(connection: Connection, cursors: Cursors, needed: float, made: Collection[str]) -> Iterator[str]:
+    """Kinds of which documents that are counted were made there, and which policy takes no more."""
+    specs = connection.manifest.documents
+    for kind in sorted({*made} - {*connection.policy.documents.originates}):
+        listed_at = cursors[kind, "full"].completed_at or 0.0
+        if kind in specs and specs[kind].lists and listed_at < needed:
+            since = _moment(listed_at) or "never"
+            yield (
+                f"its {kind.replace('_', ' ')}s are not taken any more; they were last listed {since}, and that is"
+                f" needed after {_moment(needed)}: name them in originates until then"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -131,7 +131,7 @@ def tie_out(tx: Tx, hub: Hub, period: str) -> dict[str, Any]:
         "outside": msgspec.to_builtins(outside),
         "unaccounted": msgspec.to_builtins(unaccounted(tx, hub, counted.bills)),
     }
-    footing = grounds(tx, hub, period, counted.origins)
+    footing = grounds(tx, hub, period, counted.places)
     digest = digest_of("tie_out", {**shown, "connections": sound(footing)})
     return {**shown, "connections": msgspec.to_builtins(footing), "is_over": is_over(hub, period), "digest": digest}
 
@@ -144,13 +144,19 @@ class _Counted:
     odd: list[Line] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     bills: list[Paper] = field(default_factory=list)
-    origins: set[str] = field(default_factory=set)
+    places: dict[str, set[str]] = field(default_factory=dict)
+    """Where documents that are counted were made, and of which kinds; and where policy has copies, or had."""
+
+    def place(self, papers: Sequence[Paper]) -> None:
+        """Remember where these were made."""
+        for one in papers:
+            self.places.setdefault(one.origin, set()).add(one.kind)
 
 
 def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> None:
     standing = {row.name: row for row in connections.every(tx)}
     papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
-    counted.origins.update(one.origin for one in papers)
+    counted.place(papers)
     counted.bills += papers if kind == "invoice" else ()
     rows = mappings.of_records(tx, [one.id for one in papers])
     routes = Routes(tx, hub, papers)
@@ -163,10 +169,10 @@ def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> 
         if _is_left_at_origin(paper, states.get(paper.origin)):
             counted.left.append(_left(tx, _line(paper, paper.origin, "left")))
         for name in sorted(hub.connections):
-            if kind in hub.connections[name].policy.documents.mirrors and name != paper.origin:
-                row = states.get(name)
+            row, connection, state = states.get(name), hub.connections[name], standing[name]
+            if _may_have_a_copy(paper, connection, row):
+                counted.places.setdefault(name, set())
                 # what was offered with its invoice is wanted, whatever its day
-                connection, state = hub.connections[name], standing[name]
                 wanted = is_wanted(paper, hub, connection, state, is_of_any_day=row is not None) and (
                     row is not None or not is_of_outside(hub, connection, state, routes.invoices(paper), billed[name])
                 )
@@ -178,6 +184,12 @@ def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> 
                     counted.odd.append(line)
                 if row is not None and is_equal(paper, row) and by_hand.has_any(row):
                     counted.sums[name, kind, paper.document.currency].by_hand += 1
+
+
+def _may_have_a_copy(paper: Paper, connection: Connection, row: MappingRow | None) -> bool:
+    """A copy that is there stays, and follows its document, also where policy makes no others any more."""
+    is_there = row is not None and row.remote_id is not None
+    return connection.name != paper.origin and (is_there or paper.kind in connection.policy.documents.mirrors)
 
 
 def _untaken(tx: Tx, connection: Connection, period: str) -> list[Untaken]:

@@ -13,6 +13,7 @@ from core.store import customers
 from core.sync.explain import explain
 from core.sync.metadata import refresh_metadata
 from core.sync.rounds import reconcile_documents_everywhere
+from tests.integration.sync.test_linking import tie, untie
 from tests.support.acting import edit_only, everybody, mapped, only
 from tests.support.paper import LINE, at_rest, bill, billing, is_silent, pay, with_documents
 from tests.support.world import World
@@ -121,6 +122,23 @@ async def test_a_company_has_the_figures_and_not_its_billing_contact() -> None:
     assert rows[""].startswith("company:")
     assert figures(world, rows[""]) == ("USD", "119", "119", "0", "", "")
     assert set(figures(world, rows["contact"])) == {""}
+    at_rest(world)
+
+
+async def test_a_contact_that_was_let_go_of_keeps_the_figures_of_that_day_and_gets_those_of_now_once_it_is_tied() -> (
+    None
+):
+    """It is left alone, as all else on it; whoever looks at it is told so by the command and the documents."""
+    world = await billing(selling())
+    invoice = bill(world)
+    await world.next_sweep()
+    untie(world)
+    pay(world, invoice, "119.00")
+    await world.next_sweep()
+    assert figures(world) == ("USD", "119", "119", "0", "", "")
+    tie(world, only(world, "hubspot"))
+    await world.settle()
+    assert figures(world) == ("USD", "119", "0", "0", "2026-11-20", "")
     at_rest(world)
 
 

@@ -7,9 +7,11 @@ import pytest
 from config.file import AccordConfig
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.sync.documents.tie_out import is_tied
 from tests.integration.documents.test_closed_books import close, refused_payment
+from tests.integration.documents.test_grounds import closed, ground
 from tests.integration.documents.test_too_many_copies import careful, many, stopped
-from tests.support.acting import answer, held
+from tests.support.acting import all_day, answer, held
 from tests.support.paper import SINCE, an_hour_later, at_rest, bill, billing, pay, shown, stripe_to_books
 from tests.support.world import World
 
@@ -67,3 +69,48 @@ async def test_a_copy_that_a_person_wants_made_anew_is_made_whatever_policy_want
     await answer(world, hold, "recreate")
     assert [one["total"] for one in shown(world, "quickbooks")] == ["119.00"]
     at_rest(world)
+
+
+async def test_a_close_counts_the_copies_that_are_where_policy_copies_no_more() -> None:
+    """They stay and follow their documents: one that differed there was in no sum, and the period was tied out."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("invoice")
+    started_again(world, stripe_to_books(quickbooks=DocumentPolicy()))
+    await world.settle()
+    found = closed(world)
+    told = [(one["connection"], one["matched"], one["amount"]) for one in found["sums"]]
+    assert (told, is_tied(found)) == ([("quickbooks", 1, "119.00")], True)
+    assert ground(world, "quickbooks")["mirrors"] == ()
+    bill(world)
+    await world.next_sweep()
+    assert [one["matched"] for one in closed(world)["sums"]] == [1]
+
+    world.lookalikes["quickbooks"].delete("invoice", copy)
+    world.lookalikes["stripe"].edit("invoice", invoice, {"status": "uncollectible"})
+    await world.next_sweep()
+    found = closed(world)
+    assert [one["differs"] for one in found["sums"]] == [1]
+    assert not is_tied(found)
+
+
+async def test_a_period_rests_on_no_origin_whose_documents_are_not_taken_any_more() -> None:
+    """Nobody listed them since: another invoice of that month would be in no sum, and nothing said so."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    assert is_tied(closed(world))
+    started_again(world, stripe_to_books(stripe=DocumentPolicy()))
+    bill(world)
+    for _ in range(2):
+        await all_day(world)
+    stripe = ground(world, "stripe")
+    assert (stripe["originates"], stripe["is_sound"]) == ((), False)
+    assert any("invoices are not taken" in one for one in stripe["problems"])
+    assert not is_tied(closed(world))
+    assert "stripe" not in [one["connection"] for one in closed(world, "2026-10")["connections"]]
+
+    started_again(world, stripe_to_books())
+    await all_day(world)
+    assert is_tied(closed(world))

@@ -481,6 +481,25 @@ def test_a_writes_own_answer_makes_the_base(projection: Projection) -> None:
     assert found["name"].detail["problem"] == "odd"
 
 
+def test_what_was_left_out_of_a_write_is_asked_about_until_there_is_a_place_for_it(projection: Projection) -> None:
+    """Sent again and again it would be left out again; once the place is made, nobody has to be asked."""
+    nowhere = remote_of({"phone": None, "name": "Ann"}, unmade=frozenset({"phone"}))
+    pairs, (draft,) = after_write({"phone": "1", "name": "Ann"}, nowhere, projection)
+    assert pairs == {"name": ("Ann", "Ann")}
+    assert (draft.reason, draft.field, draft.detail["problem"]) == (
+        holds.UNREPRESENTABLE,
+        "phone",
+        "its place is not there",
+    )
+    registry: dict[str, Value] = {"phone": "1", "name": "Ann"}
+    standing = {"phone": (draft.reason, draft.digest)}
+    asked = verdict_of(projection, registry, nowhere, base=pairs, standing=standing)
+    assert (asked.push, [(one.field, one.digest) for one in asked.holds]) == ({}, [("phone", draft.digest)])
+    for there, known in ((nowhere, {}), (remote_of({"phone": None, "name": "Ann"}), standing)):
+        tried = verdict_of(projection, registry, there, base=pairs, standing=known)
+        assert (tried.push, tried.holds) == ({"phone": "1"}, [])
+
+
 def test_a_clear_that_came_back_blank_is_agreed(projection: Projection) -> None:
     """A field that the answer lacks reads as blank."""
     assert after_write({"phone": None}, remote_of({}), projection) == ({"phone": (None, None)}, [])
