@@ -89,7 +89,8 @@ def tape_of(seed: int) -> Tape:
     tape = with_erasures(tape, Random(f"erasures {seed}"))
     tape = with_restores_of_documents(tape, Random(f"papers restored {seed}"))
     tape = with_policies_of_documents(tape, Random(f"a while of wishes {seed}"), FIELDS)
-    tape = with_revivals(tape, Random(f"a regret {seed}"))
+    regret = "a regret" if tape.profile.billing is None else "a second chance"
+    tape = with_revivals(tape, Random(f"{regret} {seed}"))
     there = Random(f"in the branch {seed}")
     return with_people_of_branch(tape, there, _Drawing(there, BRANCH_NUMBER).edit)
 
