@@ -21,12 +21,12 @@ from core.sync.documents.accounting import unaccounted
 from core.sync.documents.by_hand import BOOKED
 from core.sync.hub import Hub
 from tests.simulation.papers import EVERYWHERE, MARKED, Named, Shown
+from tests.simulation.tape import is_books
 
 if TYPE_CHECKING:
     from tests.simulation.resting import Rest
     from tests.simulation.world import SimWorld
 
-BOOKS: Final = "quickbooks"
 ZERO: Final = Decimal(0)
 
 
@@ -68,7 +68,8 @@ class Accounts:
     def mark(self, invoice: Named, due: Decimal) -> None:
         """Somebody has said at the origin that it is paid, and recorded no payment."""
         self._marked[invoice] = due
-        self._world.clerks.blame(invoice, MARKED, BOOKS)
+        for books in self._books:
+            self._world.clerks.blame(invoice, MARKED, books)
 
     def marked(self, invoice: Named) -> Decimal:
         """How much of an invoice is settled by no payment and no credit note."""
@@ -98,9 +99,16 @@ class Accounts:
                 self._booked[invoice] = Decimal(str(hold.detail["covers"]))
 
     def _is_booked_by_hand(self, invoice: Named, amount: Decimal) -> bool:
-        made = self._world.clerks.at_copies.book(BOOKS, invoice, amount) if invoice in self._marked else None
-        self._by_hand |= {made} if made else set()
-        return made is not None
+        for books in self._books if invoice in self._marked else ():
+            made = self._world.clerks.at_copies.book(books, invoice, amount)
+            if made is not None:
+                self._by_hand.add(made)
+                return True
+        return False
+
+    @property
+    def _books(self) -> list[str]:
+        return [one for one in self._world.systems if is_books(one)]
 
     # ---- at rest ---------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from core.errors import TakenError
 from core.sandbox.papers import PLACES
 from tests.simulation.papers import NOT_TOLD, Named, Shown, is_due, token, whose
-from tests.simulation.routes import is_passed_on, originates
-from tests.simulation.tape import BILLERS
+from tests.simulation.routes import Mirrors, is_passed_on
+from tests.simulation.tape import is_books
 
 if TYPE_CHECKING:
     from core.sandbox.lookalike import Mutation
@@ -24,9 +24,9 @@ CLOSED_THROUGH: Final = ("2026-11-18", "2026-11-20", "2026-12-31")
 class AtCopies:
     """The moves of people who work where copies are."""
 
-    def __init__(self, clerks: Clerks, route: str) -> None:
+    def __init__(self, clerks: Clerks, mirrors: Mirrors) -> None:
         """Nobody has done anything; the books are open."""
-        self._clerks, self._route = clerks, route
+        self._clerks, self._mirrors = clerks, mirrors
         self.spoiled: dict[tuple[str, str], Shown] = {}
         """Copies of invoices whose amounts a person changed, as that person left them."""
         self.retyped: dict[tuple[str, str], Shown] = {}
@@ -35,8 +35,8 @@ class AtCopies:
         """Payments that people recorded in both systems."""
         self.restated: set[tuple[Named, str]] = set()
         """Invoices of which a person changed a copy's state: what had just been written there may seem to be idle."""
-        self.closed_through = ""
-        """The latest day through which the books ever were closed."""
+        self.closed_through: dict[str, str] = {}
+        """By company: the latest day through which its books ever were closed."""
         self._meddlers: dict[str, list[Random]] = {}
 
     # ---- looking -------------------------------------------------------------------------------------------
@@ -53,9 +53,7 @@ class AtCopies:
         of = [
             named
             for named, shown in originals
-            if named.system != system
-            and originates(self._route, named.system)
-            and token(kind, shown) == token(kind, one)
+            if named.system != system and named.system in self._mirrors and token(kind, shown) == token(kind, one)
         ]
         return of[0] if len(of) == 1 else None
 
@@ -75,7 +73,7 @@ class AtCopies:
         first = due[rng.choice(sorted(due))]
         same = sorted((name, one) for name, one in due.items() if whose(one) == whose(first))
         some = rng.sample(same, min(len(same), rng.choice((1, 1, 1, 2))))
-        self._clerks.paid(system, rng, some, extra=system == "quickbooks" and rng.random() < 0.2)
+        self._clerks.paid(system, rng, some, extra=is_books(system) and rng.random() < 0.2)
         for name, _ in some:
             self._booked(system, self.original(system, name))
         self._clerks.count(f"paid {len(some)} at {system}, where the copy is")
@@ -136,14 +134,14 @@ class AtCopies:
 
     def _booked(self, system: str, original: Named) -> None:
         """Where the origin is not told of it, the copy's balance is another one, and a person is asked."""
-        if not is_passed_on(self._route, system, original.system):
+        if not is_passed_on(self._mirrors, system, original.system):
             self._clerks.blame(original, NOT_TOLD, system)
 
     # ---- typing --------------------------------------------------------------------------------------------
 
     def bill_twice(self, system: str, rng: Random) -> None:
         """Somebody types in by hand what was just billed elsewhere, under its number."""
-        (origin,) = [one for one in BILLERS if originates(self._route, one)]
+        origin = next(one for one in self._clerks.billers if one in self._mirrors)
         customer = self._clerks.some(
             rng, self._clerks.shown_customers(system), lambda one: one.get("status") != "inactive"
         )
@@ -157,21 +155,21 @@ class AtCopies:
         self._clerks.blame(Named(origin, "invoice", made), "its number is taken there", system)
         self._clerks.count("billed by hand in both systems")
 
-    def close_books(self, _system: str, rng: Random) -> None:
+    def close_books(self, system: str, rng: Random) -> None:
         """Nothing dated until then can be booked, changed or voided any more."""
-        self._close(rng.choice(CLOSED_THROUGH))
+        self._close(system, rng.choice(CLOSED_THROUGH))
         self._clerks.count("books closed")
 
-    def open_books(self, _system: str, _rng: Random) -> None:
+    def open_books(self, system: str, _rng: Random) -> None:
         """Somebody opens them again."""
-        if self.closed_through:
-            self._close(None)
+        if self.closed_through.get(system):
+            self._close(system, None)
             self._clerks.count("books opened")
 
-    def _close(self, through: str | None) -> None:
-        books: Any = self._clerks.lookalike("quickbooks")
+    def _close(self, system: str, through: str | None) -> None:
+        books: Any = self._clerks.lookalike(system)
         books.settings = dataclasses.replace(books.settings, books_closed_through=through)
-        self.closed_through = max(self.closed_through, through or "")
+        self.closed_through[system] = max(self.closed_through.get(system, ""), through or "")
 
     # ---- spoiling ------------------------------------------------------------------------------------------
 

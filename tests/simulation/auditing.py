@@ -20,8 +20,8 @@ from tests.simulation.behind import Sent, sent_behind
 from tests.simulation.forgotten import settles_forgotten, untold
 from tests.simulation.papers import EVERYWHERE, NOT_TOLD, Named, Shown
 from tests.simulation.resting import STANDING, Rest
-from tests.simulation.routes import MIRRORS, books_of
-from tests.simulation.tape import SYSTEMS, Billing
+from tests.simulation.routes import books_of, mirrors_of
+from tests.simulation.tape import Billing, is_books
 from tests.simulation.whose import Whose
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Audit:
     def __init__(self, world: SimWorld, billing: Billing) -> None:
         """Know nothing yet."""
         self._world, self._clerks, self._billing = world, world.clerks, billing
-        self._mirrors = MIRRORS[billing.route]
+        self._mirrors = mirrors_of(billing)
 
     def written(self, site: Site, one: Mutation) -> None:
         """I2: an intent was there first. F3: Accord makes copies and changes its own, never what people made."""
@@ -117,12 +117,14 @@ class Audit:
         for named, one in rest.originals["credit_note"].items():
             for mirror in rest.books_among(self._mirrors.get(named.system, ())):
                 self._note(rest, named, one, mirror)
-        self._world.across.judge_parts(rest, "quickbooks")
+        companies = [one for one in self._world.systems if is_books(one)]
+        for books in companies:
+            self._world.across.judge_parts(rest, books)
         self._unpayable()
         self._strays(rest)
         for problem in untold(self._world, rest.tx):
             self._fail(problem)
-        booked = {"quickbooks": self._clerks.lookalike("quickbooks").objects("payment")}
+        booked = {books: self._clerks.lookalike(books).objects("payment") for books in companies}
         for problem in unbalanced(self._told(rest), booked):
             self._fail(f"F4: {problem}")
         self._spoiled(rest)
@@ -200,7 +202,7 @@ class Audit:
 
     def _unpayable(self) -> None:
         """An invoice has one collector, its origin: no copy can be paid, or was mailed to anybody."""
-        for system in SYSTEMS:
+        for system in self._world.systems:
             raw = self._world.sites[system].lookalike.objects("invoice")
             for name, copy in self._clerks.copies(system, "invoice").items():
                 ways = [copy.get(flag) for flag in ("is_payable", "is_collected", "mails")]
@@ -258,7 +260,7 @@ class Audit:
 
     def _strays(self, rest: Rest) -> None:
         """Nothing carries our marker that is a copy of nothing."""
-        for system in SYSTEMS:
+        for system in self._world.systems:
             numbers = {one["number"] for named, one in rest.originals["invoice"].items() if named.system != system}
             for name, one in self._clerks.copies(system, "invoice").items():
                 if one["number"] not in numbers:
@@ -343,9 +345,10 @@ class Audit:
     def _count(self, rest: Rest) -> None:
         reached = self._world.reached
         reached["worlds with documents"] += 1
+        reached["worlds with two companies' books"] += self._billing.has_branch
         for kind in KINDS:
             reached[f"documents: {kind}"] += len(rest.originals[kind])
-            for system in SYSTEMS:
+            for system in self._world.systems:
                 reached[f"copies: {kind}"] += len(self._clerks.copies(system, kind))
         reached["documents: held"] += len(rest.holds)
         own = INTENTS.c

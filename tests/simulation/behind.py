@@ -15,6 +15,7 @@ from core.store.database import Tx
 from core.store.intents import ARCHIVE
 from core.store.tables import CUSTOMERS, INTENTS, MAPPINGS
 from core.sync.hub import KIND
+from tests.simulation.tape import is_books
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -54,9 +55,9 @@ def intent_behind(tx: Tx, name: str, one: Mutation) -> Behind | None:
     """The committed intent that a change at a system was made by."""
     is_tie = one.action in ("associate", "dissociate")
     is_binned = name == "hubspot" and one.action == ARCHIVE
-    by = "tie" if is_tie or is_binned else "key" if name != "quickbooks" else "body"
+    by = "tie" if is_tie or is_binned else "body" if is_books(name) else "key"
     for row in tx.rows(_BEHIND[by], {"connection": name, "id": one.id, "key": one.request_key}):
-        if name == "quickbooks" and not _is_of_quickbooks(row, one):
+        if is_books(name) and not _is_of_quickbooks(row, one):
             continue
         if is_binned and row.action != ARCHIVE:
             continue
@@ -109,9 +110,9 @@ def sent_behind(tx: Tx, system: str, one: Mutation) -> Sent | None:
     """
     key = one.request_key or ""
     for row in tx.rows(_OF_DOCUMENTS, {"connection": system}):
-        if system != "quickbooks" and key.startswith(row.key):
+        if not is_books(system) and key.startswith(row.key):
             return Sent(row.id, row.kind, row.action, row.sent_at)
-        if system == "quickbooks":
+        if is_books(system):
             body = msgspec.json.decode(row.body)
             write = Write(key=row.key, action=row.action, kind=row.kind, remote_id=row.remote_id, body=body)
             if request_id(write) == key or (row.batch and batch_id(row.batch) == key):

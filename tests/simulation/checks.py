@@ -31,7 +31,6 @@ from tests.simulation.customers_at_rest import Rest
 from tests.simulation.edit_checks import EditChecks
 from tests.simulation.farewells import Farewells
 from tests.simulation.lookups import live_customers
-from tests.simulation.tape import SYSTEMS
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
@@ -149,7 +148,7 @@ class Checks:
 
         Nor for lines that are what they were: where a copy is refused at HubSpot, they are made ready for each try.
         """
-        written = [_written(self._world.sites[name].lookalike.mutations) for name in SYSTEMS]
+        written = [_written(self._world.sites[name].lookalike.mutations) for name in self._world.systems]
         return (*written, self._world.db.read_now(lambda tx: int(tx.execute(_ENTRIES).scalar_one())))
 
     # ---- at rest -------------------------------------------------------------------------------------
@@ -374,11 +373,10 @@ class Checks:
 
     def final_state(self) -> str:
         """Everything that stands in the end, for the digest."""
-        shown = {name: self._world.sites[name].lookalike.neutral("customer") for name in SYSTEMS}
+        systems = self._world.systems
+        shown = {name: self._world.sites[name].lookalike.neutral("customer") for name in systems}
         stored = self._world.db.read_now(lambda tx: [(one.external_id, one.fields) for one in live_customers(tx)])
-        papers = (
-            [self._world.clerks.shown(name, kind) for name in SYSTEMS for kind in KINDS] if self._world.audit else []
-        )
+        papers = [self._world.clerks.shown(name, kind) for name in systems for kind in KINDS if self._world.audit]
         return msgspec.json.encode([shown, stored, *papers], order="sorted").decode()
 
 

@@ -15,8 +15,9 @@ from core.sandbox.lookalike import LookAlike
 from core.sandbox.papers import PLACES
 from core.store import mappings
 from tests.simulation.at_copies import AtCopies
-from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown, is_due, whose
-from tests.simulation.tape import BILLERS, Billing, Event
+from tests.simulation.papers import DELETED, EVERYWHERE, Named, Shown, form_number, is_due, whose
+from tests.simulation.routes import mirrors_of
+from tests.simulation.tape import BRANCH, Billing, Event, is_books
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -30,7 +31,7 @@ class Clerks:
 
     def __init__(self, world: SimWorld, billing: Billing | None) -> None:
         """Nobody has done anything; without `billing` nobody will."""
-        self._world, self.restores = world, world.restores
+        self._world, self.restores, self.billers = world, world.restores, world.tape.profile.billers
         self.causes: dict[Named, dict[str, set[str]]] = {}
         """Why a document may be held, or not be equal: by document and mirror, or EVERYWHERE."""
         self.ours: set[tuple[str, str, str]] = set()
@@ -43,7 +44,7 @@ class Clerks:
         """Documents that were deleted where they were made, as they were last."""
         self.unpaid: dict[Named, Shown] = {}
         """Payments that were voided, or lost an invoice, where they were made, as they were before."""
-        self.at_copies = AtCopies(self, billing.route if billing else "")
+        self.at_copies = AtCopies(self, mirrors_of(billing) if billing else {})
         self._credits = Random(f"lines below 0 of {world.tape.seed}") if billing and billing.credits else None
         self._used: set[tuple[str, Decimal]] = set()
 
@@ -62,7 +63,7 @@ class Clerks:
     def originals(self, kind: str) -> dict[Named, Shown]:
         """What people made, wherever they bill, also what they deleted since."""
         found = {one: shown for one, shown in self.gone.items() if one.kind == kind}
-        for system in BILLERS:
+        for system in self.billers:
             there = self.shown(system, kind).items()
             found |= {Named(system, kind, name): one for name, one in there if (system, kind, name) not in self.ours}
         return found
@@ -144,8 +145,8 @@ class Clerks:
         """What somebody types in."""
         currency = self._currency(system, one)
         changes = {"customer": customer, "currency": currency, **DAYS, "lines": list(self.lines(rng, currency))}
-        if system == "quickbooks":
-            changes["number"] = f"Q-{len(self.shown(system, 'invoice')) + 1:04d}-{rng.randrange(10_000)}"
+        if is_books(system):
+            changes["number"] = form_number("QE"[system == BRANCH], self.shown(system, "invoice"), rng)
         return changes
 
     def shown_customers(self, system: str) -> Mapping[str, Shown]:
@@ -154,7 +155,7 @@ class Clerks:
 
     def _currency(self, system: str, customer: Shown) -> str:
         """That of the customer's books; of somebody who is not in them, their home currency."""
-        if system == "quickbooks":
+        if is_books(system):
             return str(customer["currency"])
         email = (customer.get("email") or "").casefold()
         for one in self.shown_customers("quickbooks").values():
@@ -224,7 +225,7 @@ class Clerks:
 
     def _void(self, system: str, rng: Random) -> None:
         """Only what nothing has settled; the books take payments off first, if there are any."""
-        is_bold = system == "quickbooks" and rng.random() < 0.3
+        is_bold = is_books(system) and rng.random() < 0.3
         found = self.some(rng, self.own(system), lambda one: is_due(one) and (is_bold or one["due"] == one["total"]))
         if found:
             self.forget_applied(system, Named(system, "invoice", found[0]))
@@ -246,7 +247,8 @@ class Clerks:
         found = self.some(rng, self.own(system), is_due)
         if found and system == "stripe":
             self.edit(system, "invoice", found[0], {"status": "uncollectible"})
-            self.blame(Named(system, "invoice", found[0]), "written off", "quickbooks")
+            for books in filter(is_books, self._world.systems):
+                self.blame(Named(system, "invoice", found[0]), "written off", books)
             self.count("written off")
 
     def _mark_paid(self, system: str, rng: Random) -> None:
@@ -273,7 +275,7 @@ class Clerks:
     def _amend(self, system: str, rng: Random) -> None:
         """The books let people change what was final."""
         found = self.some(rng, self.own(system), lambda one: is_due(one) and one["due"] == one["total"])
-        if found and system == "quickbooks":
+        if found and is_books(system):
             self.edit(system, "invoice", found[0], {"lines": list(self.lines(rng, found[1]["currency"]))})
             self.blame(Named(system, "invoice", found[0]), "changed after it was final")
             self.count("changed after it was final")
@@ -282,7 +284,7 @@ class Clerks:
         """So do they let them delete it."""
         kind = rng.choice(("invoice", "invoice", "payment", "credit_note"))
         found = self.some(rng, self.own(system, kind), lambda _: True)
-        if found and system == "quickbooks":
+        if found and is_books(system):
             named = Named(system, kind, found[0])
             if kind == "invoice":
                 self.forget_applied(system, Named(system, "invoice", found[0]))
@@ -303,10 +305,8 @@ class Clerks:
         first = self.some(rng, self.own(system), is_due)
         if first is None:
             return
-        same = (first[1]["customer"], first[1]["currency"])
-        due = sorted(
-            (name, one) for name, one in self.own(system).items() if is_due(one) and whose(one) == same
-        )  # fmt: skip
+        same, own = whose(first[1]), self.own(system).items()
+        due = sorted((name, one) for name, one in own if is_due(one) and whose(one) == same)
         self.paid(system, rng, rng.sample(due, min(len(due), rng.randint(2, 3))))
 
     def paid(self, system: str, rng: Random, some: Sequence[tuple[str, Shown]], *, extra: bool = False) -> None:
@@ -353,9 +353,9 @@ class Clerks:
         amount = self.part(rng, one)
         lines = [{"description": "Sorry", "quantity": "1", "amount": amount}]
         note = {"customer": one["customer"], "currency": one["currency"], "invoice": name, "lines": lines}
-        if system == "quickbooks":
-            note |= {"number": f"C-{len(self.shown(system, 'credit_note')) + 1:04d}-{rng.randrange(10_000)}"}
-            note |= {"issued_on": DAYS["issued_on"]}
+        if is_books(system):
+            number = form_number("CD"[system == BRANCH], self.shown(system, "credit_note"), rng)
+            note |= {"number": number, "issued_on": DAYS["issued_on"]}
         made = self.edit(system, "credit_note", None, {**note, "applied": amount})
         self.settles[Named(system, "credit_note", made)] = (Named(system, "invoice", name),)
         self.count("credited")
@@ -388,7 +388,7 @@ class Clerks:
     def _unpay(self, system: str, rng: Random) -> None:
         """A payment of the books was none."""
         found = self.some(rng, self.own(system, "payment"), lambda one: one["status"] == "succeeded")
-        if found and system == "quickbooks":
+        if found and is_books(system):
             self.unpaid[Named(system, "payment", found[0])] = found[1]
             self.edit(system, "payment", found[0], {"status": "void"})
             self.blame(Named(system, "payment", found[0]), "voided after it was told", "stripe")

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from core.sandbox.faults import Fault, FaultKind, FaultPlan, WebhookFault, WebhookFaultKind
+from tests.simulation.drawn_branches import with_branch, with_people_of_branch
 from tests.simulation.drawn_changes import with_policies_of_documents, with_revivals
 from tests.simulation.drawn_clerks import with_documents, with_marks, with_quiet_days
 from tests.simulation.drawn_ends import (
@@ -41,6 +42,9 @@ CREATES: Final = "/v1/customers$|/batch/upsert|/customer[?]|/batch[?]"
 
 WEBHOOK_FAULTS: Final[tuple[WebhookFaultKind, ...]] = get_args(WebhookFaultKind)
 
+BRANCH_NUMBER: Final = 7000
+"""Where values of a second company's people begin: each is another one than all of the others."""
+
 _EVENTS: Final = {
     "edit": 36,
     "both": 14,
@@ -73,6 +77,7 @@ def tape_of(seed: int) -> Tape:
     profile = msgspec.structs.replace(profile, rows_at_once=rows_at_once)
     tape = Tape(seed=seed, profile=profile, people=drawn.people(), events=drawn.events())
     tape = with_documents(tape, Random(f"documents {seed}"))
+    tape = with_branch(tape, Random(f"abroad {seed}"))
     tape = with_entities(tape, Random(f"entities {seed}"))
     tape = with_quiet_days(tape, Random(f"quiet days {seed}"))
     tape = with_marks(tape, Random(f"marks {seed}"))
@@ -84,7 +89,10 @@ def tape_of(seed: int) -> Tape:
     tape = with_erasures(tape, Random(f"erasures {seed}"))
     tape = with_restores_of_documents(tape, Random(f"papers restored {seed}"))
     tape = with_policies_of_documents(tape, Random(f"a while of wishes {seed}"), FIELDS)
-    return with_revivals(tape, Random(f"a regret {seed}"))
+    regret = "a regret" if tape.profile.billing is None else "a second chance"
+    tape = with_revivals(tape, Random(f"{regret} {seed}"))
+    there = Random(f"in the branch {seed}")
+    return with_people_of_branch(tape, there, _Drawing(there, BRANCH_NUMBER).edit)
 
 
 def _profile(rng: Random) -> Profile:
@@ -160,9 +168,9 @@ def _webhook_faults(rng: Random) -> tuple[WebhookFault, ...]:
 class _Drawing:
     """Draws people and events; every value is another one, so that each can be told apart for ever."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, first: int = 0) -> None:
         self._rng = rng
-        self._count = 0
+        self._count = first
 
     def people(self) -> list[Event]:
         """Who is there before Accord: some in several systems, by the same e-mail or external id."""
@@ -210,7 +218,7 @@ class _Drawing:
         system = rng.choice(SYSTEMS)
         if kind == "edit":
             system = rng.choice((*SYSTEMS, REGISTRY))
-            return [Event(after=after, what="edit", system=system, pick=pick, changes=self._edit(system))]
+            return [Event(after=after, what="edit", system=system, pick=pick, changes=self.edit(system))]
         if kind == "create":
             system = rng.choice((*SYSTEMS, REGISTRY))
             shared = {"email": f"new{self._next()}@example.test"} if rng.random() < 0.8 else {}
@@ -241,7 +249,8 @@ class _Drawing:
             Event(after=gap, what="edit_same", system=system, pick=pick, changes=second),
         ]
 
-    def _edit(self, system: str) -> dict[str, Any]:
+    def edit(self, system: str) -> dict[str, Any]:
+        """One field, another value."""
         rng = self._rng
         field = rng.choice(FIELDS[system])
         if rng.random() < 0.1 and field != "name":

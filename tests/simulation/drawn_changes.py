@@ -42,8 +42,8 @@ def with_policies_of_documents(tape: Tape, rng: Random, fields: Mapping[str, Seq
 
 
 def with_revivals(tape: Tape, rng: Random) -> Tape:
-    """In some worlds without documents archived customers are brought back, most of them at once."""
-    if tape.profile.billing is not None or rng.random() >= REGRETTED:
+    """In some worlds archived customers are brought back, most of them at once."""
+    if rng.random() >= REGRETTED:
         return tape
     events = list(tape.events)
     for _ in range(rng.randint(1, 3)):

@@ -15,9 +15,9 @@ SAID_AT = ("stripe", "stripe", REGISTRY)
 
 
 def with_entities(tape: Tape, rng: Random) -> Tape:
-    """In some worlds with documents books are of entities, and most customers of one of them."""
+    """In some worlds with documents books are of entities, and most customers of one; so they are of two companies."""
     billing = tape.profile.billing
-    if billing is None or rng.random() >= 0.2:
+    if billing is None or (rng.random() >= 0.2 and not billing.has_branch):
         return tape
     said = _Said(rng)
     people = [said.of_first(one) for one in tape.people]

@@ -19,7 +19,7 @@ from core.sync.erasure import Erased, erase
 from core.sync.hub import KIND, Hub
 from tests.simulation.lookups import live_customers
 from tests.simulation.restores import NEVER
-from tests.simulation.tape import REGISTRY, SYSTEMS, Event
+from tests.simulation.tape import REGISTRY, Event
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -115,7 +115,7 @@ class Erasures:
         if not self.gone:
             return
         self._nothing_is_left(tx, self.gone)
-        for system in SYSTEMS:
+        for system in self._world.systems:
             ids = [name for where, name in self.objects() if where == system]
             for name, row in sorted(mappings.by_remote_ids(tx, system, KIND, ids).items()):
                 if name not in self._world.checks.merged.values():
@@ -146,7 +146,7 @@ class Erasures:
                 (edit.site, edit.target) == (REGISTRY, gone.external_id) and edit.at <= gone.at
             )
             (mine if is_theirs else others).update(texts)
-        for system in SYSTEMS:
+        for system in self._world.systems:
             for name, shown in self._world.sites[system].lookalike.neutral("customer").items():
                 if (system, name) not in gone.objects:
                     others.update(personal(shown))

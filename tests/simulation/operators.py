@@ -22,7 +22,6 @@ from core.sync.oneoffs import ask
 from core.sync.plan import plan
 from tests.simulation.checks import FailedError
 from tests.simulation.life import Crash, Life
-from tests.simulation.tape import SYSTEMS
 from tests.support.world import here
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Operators:
 
     async def activate_all(self) -> None:
         """Leave observing, one connection after the other."""
-        order = list(SYSTEMS)
+        order = list(self._world.systems)
         self._world.rng.shuffle(order)
         for name in order:
             for attempt in range(400):
@@ -106,7 +105,7 @@ class Operators:
     async def operate(self) -> None:
         """What a person does who looks at the console: approve, retry, reconnect."""
         states = {row.name: row.state for row in self._world.db.read_now(connections.every)}
-        for name in SYSTEMS:
+        for name in self._world.systems:
             if states[name] == "reauthorize":
                 await self._reconnect(name)
         if self._world.life is not None:
@@ -134,7 +133,7 @@ class Operators:
 
     async def sweep_fully(self, *, is_of_documents: bool = True) -> None:
         """Ask for everything to be read again."""
-        for name in SYSTEMS:
+        for name in self._world.systems:
             await self._in_life(lambda life, n=name: ask(life.hub, n, {"what": "full"}))
             if self._world.audit is not None and is_of_documents:
                 # HubSpot tells of no edit of an invoice: whoever wants to know now has to ask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from random import Random
 from typing import Any, Final, NamedTuple
 
 EVERYWHERE: Final = "*"
@@ -32,6 +33,11 @@ def is_due(one: Shown) -> bool:
 def whose(one: Shown) -> tuple[str, str]:
     """The customer and the currency: one payment is of one of each."""
     return one["customer"], one["currency"]
+
+
+def form_number(letter: str, there: Mapping[str, Shown], rng: Random) -> str:
+    """What the next form is called in books where people number them, and `there` are those before it."""
+    return f"{letter}-{len(there) + 1:04d}-{rng.randrange(10_000)}"
 
 
 def token(kind: str, one: Shown) -> tuple[str, str]:

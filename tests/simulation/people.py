@@ -18,7 +18,7 @@ from core.sync import registry
 from tests.simulation.life import Crash
 from tests.simulation.lookups import billed_customers, counterpart, live_customers
 from tests.simulation.reference import Edit
-from tests.simulation.tape import REGISTRY, Event
+from tests.simulation.tape import REGISTRY, Event, is_books
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -230,7 +230,7 @@ class People:
             self._world.note(f"refused: {refused}")
             return
         self._world.reached[f"deleted at {event.system}"] += 1
-        if event.system != "quickbooks":
+        if not is_books(event.system):
             self._world.checks.deleted.setdefault(event.system, set()).add(target)
 
     def _on_unreadable(self, event: Event) -> None:
@@ -246,7 +246,7 @@ class People:
         self._world.reached["unreadable value"] += 1
         lookalike = self._world.sites[event.system].lookalike
         before = dict(lookalike.neutral("customer")[target])
-        lookalike.edit("customer", target, {"extra": odd[event.system]})
+        lookalike.edit("customer", target, {"extra": odd["quickbooks" if is_books(event.system) else event.system]})
         after = lookalike.neutral("customer").get(target, {})
         # a field that nobody can read any more is not there at all
         for field in sorted({*before, *after}):

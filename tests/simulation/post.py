@@ -14,7 +14,6 @@ from core.sandbox.lookalike import Outgoing
 from core.store.tables import INBOX
 from tests.simulation.life import Crash, Life
 from tests.simulation.site import Site
-from tests.simulation.tape import SYSTEMS
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -42,7 +41,7 @@ class Post:
         while True:
             await asyncio.sleep(wait)
             sent = 0
-            for name in SYSTEMS:
+            for name in self._world.systems:
                 site = self._world.sites[name]
                 due = site.lookalike.due_webhooks(self._world.clock.now())
                 if not due:

@@ -15,7 +15,7 @@ from core.store.tables import DOCUMENTS
 from core.sync.hub import Timing
 from tests.simulation.papers import EVERYWHERE, Named
 from tests.simulation.resting import Rest
-from tests.simulation.tape import BILLERS, Event
+from tests.simulation.tape import Event
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -97,7 +97,10 @@ class Quiet:
     def _known(self) -> set[Named]:
         """What people made and is there."""
         return {
-            Named(system, kind, name) for system in BILLERS for kind in KINDS for name in self._clerks.own(system, kind)
+            Named(system, kind, name)
+            for system in self._clerks.billers
+            for kind in KINDS
+            for name in self._clerks.own(system, kind)
         }
 
     def _blamed(self, before: dict[Named, dict[str, set[str]]]) -> Iterator[Pair]:

@@ -15,7 +15,7 @@ from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
 from tests.simulation.clerks import Clerks
 from tests.simulation.lookups import counterpart
 from tests.simulation.papers import ABOUT_NONE, DELETED, EVERYWHERE, MARKED, Named, Shown
-from tests.simulation.tape import REGISTRY, SYSTEMS, Billing
+from tests.simulation.tape import REGISTRY, Billing, is_books
 from tests.simulation.whose import EXCUSES, UNKNOWN, Place, Whose
 
 if TYPE_CHECKING:
@@ -40,15 +40,17 @@ class Rest:
         """Look at everything."""
         self._world, self._clerks, self._billing, self.tx = world, clerks, billing, tx
         self.shown: Mapping[str, Mapping[str, Mapping[str, Shown]]]
-        self.shown = {system: {kind: clerks.shown(system, kind) for kind in KINDS} for system in SYSTEMS}
+        self.shown = {system: {kind: clerks.shown(system, kind) for kind in KINDS} for system in world.systems}
         self.originals: Mapping[str, Mapping[Named, Shown]] = {kind: clerks.originals(kind) for kind in KINDS}
         self.holds = _held(tx)
         self._copies: dict[tuple[str, str, str], list[Shown]] = {}
-        for system in SYSTEMS:
+        for system in world.systems:
             for kind in ("invoice", "credit_note"):
                 for one in clerks.copies(system, kind).values():
                     self._copies.setdefault((system, kind, one["number"]), []).append(one)
-        self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {name: self._parts_at(name) for name in SYSTEMS}
+        self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {
+            name: self._parts_at(name) for name in world.systems
+        }
         self._bound = self._bonds()
         self._claimed = self._claims()
         self._marked = world.accounts.marked
@@ -86,7 +88,7 @@ class Rest:
         """Whether a document belongs in the books of a mirror."""
         if named.kind == "invoice":
             return self.whose.place(named, mirror)
-        return self.whose.place_of_settler(self._clerks.settles.get(named, ()), mirror)
+        return self.whose.place_of_settler(named, self._clerks.settles.get(named, ()), mirror)
 
     def copies(self, system: str, kind: str, number: str) -> Sequence[Shown]:
         """Those with our marker and this number."""
@@ -131,7 +133,7 @@ class Rest:
         if named.kind == "invoice" and one["status"] == "void":
             found = found | self._about_void(named, one, mirror)
         day = str(one.get("received_on" if named.kind == "payment" else "issued_on") or "")
-        if mirror == "quickbooks" and day <= self._clerks.at_copies.closed_through:
+        if is_books(mirror) and day <= self._clerks.at_copies.closed_through.get(mirror, ""):
             found = found | {"the books were closed"}
         if named.kind == "invoice" and self._claimed.get(named, Decimal(0)) > Decimal(one["total"]):
             found = found | {"more came in than its total, at different systems"}
@@ -177,7 +179,7 @@ class Rest:
 
     def _is_billed_otherwise(self, mirror: str, there: str, one: Shown) -> bool:
         """The books have a customer in one currency; Stripe, in that of the first invoice."""
-        if mirror == "quickbooks":
+        if is_books(mirror):
             return bool(self._customers(mirror)[there]["currency"] != one["currency"])
         billed = self.shown["stripe"]["invoice"].values() if mirror == "stripe" else ()
         return any(other["customer"] == there and other["currency"] != one["currency"] for other in billed)

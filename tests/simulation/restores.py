@@ -23,7 +23,7 @@ from tests.simulation.lookups import live_customers
 from tests.simulation.losses import Losses
 from tests.simulation.quick import QuickDatabase
 from tests.simulation.reference import loose
-from tests.simulation.tape import REGISTRY, SYSTEMS
+from tests.simulation.tape import REGISTRY, is_books
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
@@ -106,7 +106,9 @@ class Restores:
         self._copy.backup(_driver(self._world.db))
         self._world.accounts.put_back()
         self.restored_at = self._world.clock.now()
-        self._stood = {name: dict(self._world.sites[name].lookalike.neutral("customer")) for name in SYSTEMS}
+        self._stood = {
+            name: dict(self._world.sites[name].lookalike.neutral("customer")) for name in self._world.systems
+        }
         if self.losses is not None:
             self.losses.put_back(self._stood)
         self._world.note("RESTORED")
@@ -162,7 +164,7 @@ class Restores:
         """I1: of nobody Accord made two objects at a system, whatever the database forgot."""
         if self.restored_at == NEVER:
             return
-        for name in SYSTEMS:
+        for name in self._world.systems:
             live = self._world.sites[name].lookalike.neutral("customer")
             made: dict[tuple[str, str], set[str]] = {}
             for (where, remote_id), roots in self._roots.items():
@@ -174,7 +176,7 @@ class Restores:
 
     def _is_renamed(self, system: str, ids: set[str]) -> bool:
         """At a system without a marker a forgotten object is known by its name, if nobody has changed that since."""
-        if system != "quickbooks":
+        if not is_books(system):
             return False
         stood = {one: loose(shown.get("name")) for one, shown in self._stood[system].items() if one in ids}
         later = {loose(self._named[system, one]) for one in ids if one not in stood}

@@ -12,7 +12,7 @@ from core.store.erasing import ERASED
 from core.store.tables import CUSTOMERS
 from core.sync.hub import KIND
 from core.sync.revival import restore
-from tests.simulation.tape import SYSTEMS, Event
+from tests.simulation.tape import Event
 
 if TYPE_CHECKING:
     from core.model.values import Value
@@ -65,7 +65,7 @@ class Revivals:
         """None has two objects at a system, and none is left that is nobody's and nobody is asked about."""
         for record_id in sorted(self.back):
             if record_id in rest.customers:
-                for system in SYSTEMS:
+                for system in self._world.systems:
                     self._is_once(rest, record_id, system)
 
     def is_asleep(self, row: MappingRow, field: str, here: Value, there: Value) -> bool:

@@ -11,6 +11,13 @@ from core.sandbox.faults import FaultPlan
 SYSTEMS: Final = ("stripe", "hubspot", "quickbooks")
 REGISTRY: Final = "registry"
 BILLERS: Final = ("stripe", "quickbooks")
+BRANCH: Final = "quickbooks-eu"
+"""The second company at QuickBooks, in worlds that have one: the books of those abroad."""
+
+
+def is_books(system: str) -> bool:
+    """Whether it is a company at QuickBooks."""
+    return system in ("quickbooks", BRANCH)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +42,10 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
     """Which copies are in whose books: a shape of `routes.SHAPES`; "": books are of nobody in particular."""
     since: str = "2000-01-01"
     """From which day on there are copies; "": from that of the first activation on."""
+    has_branch: bool = False
+    """Whether there are two companies at QuickBooks, each with the books of some of the entities."""
+    parts_customers: bool = False
+    """Whether each of them gets customers of its entities only."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +70,21 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Where objects of customers who are archived in the registry are archived, too."""
     billing: Billing | None = None
     """Whether people bill each other, too."""
+
+    @property
+    def has_branch(self) -> bool:
+        """Whether there are two companies at QuickBooks."""
+        return self.billing is not None and self.billing.has_branch
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """All that is connected."""
+        return (*SYSTEMS, BRANCH) if self.has_branch else SYSTEMS
+
+    @property
+    def billers(self) -> tuple[str, ...]:
+        """Where people can bill."""
+        return (*BILLERS, BRANCH) if self.has_branch else BILLERS
 
 
 class Tape(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,8 +60,11 @@ class Whose:
             return "nowhere"
         return "here" if all(entity in self._books[name] for name in (system, *booked)) else "elsewhere"
 
-    def place_of_settler(self, invoices: Collection[Named], system: str) -> Place:
+    def place_of_settler(self, one: Named, invoices: Collection[Named], system: str) -> Place:
         """A payment or credit note is where its invoices are, whoever its customer belongs to by now."""
+        if not invoices and {one.system, system} <= self._books.keys():
+            is_of_both = {*self._books[one.system]} & {*self._books[system]}
+            return "here" if one.system == system or is_of_both else "elsewhere"
         found = {self.place(one, system) for one in invoices}
         if {"here", "moved"} & found:
             return "split" if "elsewhere" in found else "nowhere" if "nowhere" in found else "here"

@@ -42,9 +42,9 @@ from tests.simulation.quiet import Quiet
 from tests.simulation.reference import Edit
 from tests.simulation.restores import Restores
 from tests.simulation.revivals import Revivals
-from tests.simulation.routes import with_billing
+from tests.simulation.routes import BRANCH_REALM, with_billing, with_branch
 from tests.simulation.site import Site
-from tests.simulation.tape import SYSTEMS, Event, Tape
+from tests.simulation.tape import BRANCH, SYSTEMS, Event, Tape, is_books
 from tests.simulation.undoing import Undoing
 from tests.simulation.virtual import START, VirtualClock, VirtualLoop, run_virtual
 from tests.support.world import SECRETS, PlainVault, config_of
@@ -125,7 +125,7 @@ class SimWorld:
 
     def __init__(self, tape: Tape, loop: VirtualLoop, database: Database) -> None:
         """Nothing runs yet."""
-        self.tape, self.loop = tape, loop
+        self.tape, self.loop, self.systems = tape, loop, tape.profile.systems
         self.clock = VirtualClock(loop)
         self.rng = Random(f"world {tape.seed}")
         self.trace: deque[str] = deque(maxlen=TRACE_KEPT)
@@ -148,14 +148,11 @@ class SimWorld:
             changes_every=profile.changes_every, full_every=86400, first_back_off=1, longest_back_off=120
         )
         self.config, self.db, self.policies = _config(tape), database, Policies(self)
-        self.vaults = {name: PlainVault(dict(SECRETS[name])) for name in SYSTEMS}
-        hooks = {name: HOOK + name if profile.webhooks else None for name in SYSTEMS}
-        made = self._look_alikes(hooks)
-        self.sites = {
-            name: Site(self, name, one, Random(f"weather {tape.seed} {name}"))
-            for name, one in made.items()
-            if name in SYSTEMS
+        self.vaults = {
+            name: PlainVault(dict(SECRETS["quickbooks" if is_books(name) else name])) for name in self.systems
         }
+        made = self._look_alikes({name: HOOK + name if profile.webhooks else None for name in self.systems})
+        self.sites = {name: Site(self, name, one, Random(f"weather {tape.seed} {name}")) for name, one in made.items()}
         self.life: Life | None = None
         self._lives = 0
         self.outage = 0.0
@@ -163,7 +160,7 @@ class SimWorld:
 
     def _look_alikes(self, hooks: Mapping[str, str | None]) -> dict[str, LookAlike]:
         seed = self.tape.seed
-        return {
+        made: dict[str, LookAlike] = {
             "stripe": StripeLookAlike(
                 clock=self.clock,
                 rng=Random(f"s {seed}"),
@@ -180,6 +177,10 @@ class SimWorld:
                 settings=QuickBooksSettings(webhook_url=hooks["quickbooks"], enforce_limits=True),
             ),
         }
+        if BRANCH in hooks:
+            settings = QuickBooksSettings(webhook_url=hooks[BRANCH], enforce_limits=True, realm_id=BRANCH_REALM)
+            made[BRANCH] = QuickBooksLookAlike(clock=self.clock, rng=Random(f"b {seed}"), settings=settings)
+        return made
 
     # ---- the trace -----------------------------------------------------------------------------------
 
@@ -352,8 +353,8 @@ def _next_due(tx: Tx, name: str) -> float | None:
 
 
 def _config(tape: Tape) -> Any:
-    config = config_of(SYSTEMS)
-    profile = tape.profile
+    config, profile = config_of(SYSTEMS), tape.profile
+    config = with_branch(config) if profile.has_branch else config
     scopes = {
         name: msgspec.structs.replace(
             one,
