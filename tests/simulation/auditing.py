@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,14 +124,17 @@ class Audit:
         self._strays(rest)
         for problem in untold(self._world, rest.tx):
             self._fail(problem)
-        booked = {books: self._clerks.lookalike(books).objects("payment") for books in companies}
-        for problem in unbalanced(self._told(rest), booked):
-            self._fail(f"F4: {problem}")
+        self._adds_up(rest, companies)
         self._spoiled(rest)
         self._registry(rest)
         life = self._world.life
         self._world.accounts.judge(rest, life.hub if life else None)
         return rest
+
+    def _adds_up(self, rest: Rest, companies: Iterable[str]) -> None:
+        booked = {books: self._clerks.lookalike(books).objects("payment") for books in companies}
+        for problem in unbalanced(self._told(rest), booked):
+            self._fail(f"F4: {problem}")
 
     def _told(self, rest: Rest) -> Mapping[str, Mapping[str, Mapping[str, Shown]]]:
         """What all systems say; what was marked as paid counts as if a payment told of it."""
