@@ -129,9 +129,14 @@ class ByHandError(RejectedError):
 
 
 class PlaceError(RejectedError):
-    """A place for one field cannot be made; all others are there."""
+    """Places for some fields cannot be made; all others are there. `made` are those made since that was last told."""
 
     code = "no_place"
+
+    def __init__(self, problem: str, *, limit: str | None, cure: str, made: Sequence[str]) -> None:
+        """`made` as `Connector.prepare` returns it, in words."""
+        super().__init__(problem, limit=limit, cure=cure)
+        self.made = made
 
 
 class GoneError(RejectedError):

@@ -211,9 +211,8 @@ def _related(verdict: Verdict, seen: Snapshot, remote: Remote) -> None:
         _take_back(verdict)
         verdict.awaits = kin.awaits
     elif PARENT in verdict.push and kin.refusal:
-        refusal = {"problem": kin.refusal.problem, "limit": kin.refusal.limit, "cure": kin.refusal.cure}
         _take_back(verdict)
-        _hold(verdict, seen, PARENT, registry, value, holds.UNREPRESENTABLE, refusal)
+        _hold(verdict, seen, PARENT, registry, value, holds.UNREPRESENTABLE, _told(kin.refusal))
         if PARENT in verdict.pull and kin.circle:
             # a person chose the connection's parent, which cannot be taken as long as the circle is there
             _take_back(verdict)
@@ -259,27 +258,27 @@ def _reason_to_hold(
         return holds.OSCILLATION, {}
     refusal = _refusal(seen, field, registry, value, projection) if outcome.kind == "push" else None
     if refusal:
-        return holds.UNREPRESENTABLE, {**_told(refusal)}
+        return holds.UNREPRESENTABLE, _told(refusal)
     return "", {}
 
 
-def _told(refusal: Refusal) -> dict[str, str]:
+def _told(refusal: Refusal) -> dict[str, object]:
     return {"problem": refusal.problem, "limit": refusal.limit, "cure": refusal.cure}
 
 
 def _refusal(seen: Snapshot, field: str, registry: Value, value: Value, projection: Projection) -> Refusal | None:
     """Why the registry's value cannot be written. Found out by the write itself, it would keep all else from it."""
-    if _is_removed(seen, field) or _found_no_place(seen, field, registry, value):
+    if _is_removed(seen, field) or _has_found_no_place(seen, field):
         return REMOVED
     if field in projection.fixed and not blank(value):
         return FIXED
     return projection.refusal(field, registry)
 
 
-def _found_no_place(seen: Snapshot, field: str, registry: Value, value: Value) -> bool:
-    """Whether it was sent, and left out because its place is not there: another try would find nothing else."""
-    asked = (holds.UNREPRESENTABLE, digest_of(holds.UNREPRESENTABLE, field, registry, value))
-    return seen.standing.get(field) == asked and seen.remote is not None and field in seen.remote.unmade
+def _has_found_no_place(seen: Snapshot, field: str) -> bool:
+    """Whether it was left out of a write because its place is not there: another try would find nothing else."""
+    reason, _ = seen.standing.get(field, ("", ""))
+    return reason == holds.UNREPRESENTABLE and seen.remote is not None and field in seen.remote.unmade
 
 
 def _is_reckoned_anew(seen: Snapshot, field: str, registry: Value) -> bool:
@@ -327,10 +326,10 @@ def after_write(wanted: Fields, remote: Remote, projection: Projection) -> tuple
         if field not in remote.unreadable and projection.canonical(field, sent) == projection.canonical(field, stored):
             pairs[field] = (sent, stored)
             continue
-        reason, detail = holds.PROVIDER_CHANGED, {"problem": remote.unreadable.get(field, "")}
-        if field in remote.unmade:
-            reason, detail = holds.UNREPRESENTABLE, _told(REMOVED)
-        shown: dict[str, object] = {"registry": sent, "remote": stored, **detail}
+        is_unmade = field in remote.unmade
+        reason = holds.UNREPRESENTABLE if is_unmade else holds.PROVIDER_CHANGED
+        why = _told(REMOVED) if is_unmade else {"problem": remote.unreadable.get(field, "")}
+        shown: dict[str, object] = {"registry": sent, "remote": stored, **why}
         digest = digest_of(reason, field, sent, stored)
         drafts.append(HoldDraft(reason=reason, field=field, detail=shown, digest=digest))
     return pairs, drafts

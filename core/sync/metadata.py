@@ -24,17 +24,18 @@ async def prepared(hub: Hub, connection: Connection) -> PlaceError | None:
 
     What was refused may have been so for want of what is made now, and is tried once more.
     """
+    lacking: PlaceError | None = None
     try:
         made = await connection.connector.prepare()
     except PlaceError as error:
         hub.log.warning("connection.lacks", connection=connection.name, problem=str(error))
-        return error
+        lacking, made = error, error.made
     if made:
         hub.log.info("connection.prepared", connection=connection.name, made=list(made))
         refused = await hub.db.read(lambda tx: _refused(tx, connection))
         for some in chunks(refused, SLICE):
             await hub.db.run(lambda tx, subjects=some: _try_again(tx, hub, connection, subjects))  # type: ignore[misc]
-    return None
+    return lacking
 
 
 def _refused(tx: Tx, connection: Connection) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -203,7 +203,8 @@ def commit_written(
 def _remember(tx: Tx, hub: Hub, connection: Connection, intent: Intent, seen: Observation, record_id: str) -> None:
     now = hub.clock.now()
     observations.put(tx, connection.name, KIND, [seen], now)
-    journal.write(tx, [entry_of(intent, seen.remote.id, record_id, connection.name, now)])
+    written = entry_of(intent, seen.remote.id, record_id, connection.name, now, left_out=seen.remote.unmade)
+    journal.write(tx, [written])
     look_again_at_freed(tx, hub, connection, [{name: intent.before.get(name) for name in intent.wanted}], intent.trace)
 
 
@@ -275,9 +276,13 @@ def as_frozen(connection: Connection, intent: Intent) -> dict[str, tuple[Value, 
     return {name: (sent, same(name, sent)) for name, sent in intent.wanted.items()}
 
 
-def entry_of(intent: Intent, remote_id: str, record_id: str, connection: str, now: float) -> journal.Entry:
-    """The journal's line for a write that happened."""
-    changes = {name: (intent.before.get(name), value, "") for name, value in intent.wanted.items()}
+def entry_of(
+    intent: Intent, remote_id: str, record_id: str, connection: str, now: float, left_out: Collection[str] = ()
+) -> journal.Entry:
+    """The journal's line for a write that happened; `left_out`: fields whose place turned out not to be there."""
+    changes = {
+        name: (intent.before.get(name), value, "") for name, value in intent.wanted.items() if name not in left_out
+    }
     return journal.Entry(
         at=now,
         record_id=record_id,

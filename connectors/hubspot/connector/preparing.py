@@ -22,6 +22,8 @@ class Preparer:
         self._client = client
         self._translator = translator
         self._documents = documents
+        self._made: list[str] = []
+        """What was made and nobody was told of yet: where a later call fails, the next `prepare` finds it there."""
 
     async def prepare(self) -> Sequence[str]:
         """Customers one by one, and documents in one call; returns what was made, in words.
@@ -32,20 +34,21 @@ class Preparer:
         An account without invoices, or an access token without their scopes, can do everything else: the first
         invoice that is to be copied is refused with what is missing.
         """
-        made: list[str] = []
-        refused: list[PlaceError] = []
+        refused: dict[str, RejectedError] = {}
         for object_type in TYPES:
-            made += await self._customers(object_type, refused)
+            refused |= await self._customers(object_type)
         for paper in PAPER:
             with suppress(ReauthorizeError, RejectedError):
-                made += await self._paper(paper)
+                await self._paper(paper)
+        made, self._made = self._made, []
         if refused:
-            raise refused[0]
+            raise _lacking(refused, made)
         return made
 
-    async def _customers(self, object_type: ObjectType, refused: list[PlaceError]) -> list[str]:
+    async def _customers(self, object_type: ObjectType) -> dict[str, RejectedError]:
         there = await self._there(object_type)
         missing = [one for one in self._translator.definitions(object_type) if one.name not in there]
+        refused: dict[str, RejectedError] = {}
         if missing:
             await self._make_group(object_type)
         for definition in missing:
@@ -54,20 +57,22 @@ class Preparer:
             except RejectedError as error:
                 if definition.name in (ACCORD_REF, self._translator.external_property):
                     raise
-                refused.append(_of_place(object_type, definition, error))
+                refused[f"{object_type} property {definition.name}"] = error
+            else:
+                self._made.append(f"{object_type} property {definition.name}")
         batches.check_marker(object_type, there[ACCORD_REF])
-        return [f"{object_type} property {one.name}" for one in missing if one.name in there]
+        return refused
 
-    async def _paper(self, object_type: ObjectType) -> list[str]:
+    async def _paper(self, object_type: ObjectType) -> None:
         there = await self._there(object_type)
         missing = [one for one in self._documents.definitions(object_type) if one.name not in there]
         if not missing:
-            return []
+            return
         await self._make_group(object_type)
         with suppress(TakenError):  # somebody else is making them
             await self._client.create_properties(object_type, [_body(one) for one in missing])
         there = await self._there(object_type)
-        return [f"{object_type} property {one.name}" for one in missing if one.name in there]
+        self._made += [f"{object_type} property {one.name}" for one in missing if one.name in there]
 
     async def _there(self, object_type: ObjectType) -> dict[str, PropertyDetails]:
         return {one.name: one for one in decoded(await self._client.properties(object_type), PropertyList).results}
@@ -89,10 +94,12 @@ class Preparer:
 _FIELDS: Mapping[str, str] = {"string": "text", "number": "number", "date": "date"}
 
 
-def _of_place(object_type: ObjectType, definition: Definition, error: RejectedError) -> PlaceError:
-    problem = f"the {object_type} property cannot be made: {error.problem}"
-    cure = error.cure or "make way for it in HubSpot's settings, or write its field nowhere there"
-    return PlaceError(problem, field=definition.name, limit=error.limit, cure=cure)
+def _lacking(refused: Mapping[str, RejectedError], made: Sequence[str]) -> PlaceError:
+    first = next(iter(refused.values()))
+    cure = (
+        first.cure or "make room for them in HubSpot's settings, or let policy send their fields to other systems only"
+    )
+    return PlaceError(f"cannot make {', '.join(refused)}: {first.problem}", limit=first.limit, cure=cure, made=made)
 
 
 def _body(definition: Definition) -> dict[str, object]:

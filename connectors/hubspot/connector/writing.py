@@ -13,6 +13,7 @@ from connectors.hubspot.connector import batches
 from connectors.hubspot.connector.reading import Reader
 from connectors.hubspot.connector.sending import send, tie
 from connectors.hubspot.translate import FOREIGN, HubSpotTranslator
+from connectors.hubspot.translate.reading import ADDRESS
 from connectors.hubspot.wire import (
     ACCORD_REF,
     CHILD_TO_PARENT,
@@ -84,7 +85,7 @@ class Writer:
         name = receipt.field if isinstance(receipt, RejectedError) and receipt.limit == NO_PROPERTY else None
         properties = write.body["properties"]
         is_spare = name not in (ACCORD_REF, self._translator.external_property) and name in properties
-        return name if name and is_spare and len(properties) > 1 else ""
+        return name if name and is_spare and _without(write, name).body["properties"] else ""
 
     async def _create(self, object_type: ObjectType, writes: Sequence[Write]) -> dict[str, Receipt]:
         """Upsert by our unique marker, but never over an object that is already there.
@@ -228,7 +229,9 @@ class Writer:
 
 
 def _without(write: Write, name: str) -> Write:
-    properties = {one: text for one, text in write.body["properties"].items() if one != name}
+    """An address goes as a whole: a part of it would be read as what somebody at HubSpot made of it."""
+    out = set(ADDRESS.values()) if name in ADDRESS.values() else {name}
+    properties = {one: text for one, text in write.body["properties"].items() if one not in out}
     return msgspec.structs.replace(write, body={**write.body, "properties": properties})
 
 
