@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from core.model.holds import AMBIGUOUS_MATCH, NAME_TAKEN, candidates_of
 from core.model.values import Value, blank
 from core.store import holds, work
 from core.store.database import Tx
+from core.store.intents import Intent
 from core.sync.hub import Connection, Hub
 
 TAKEN: Final = "an object that it could have been is not free any more"
+RETRY: Final = "retry"
 
 
 def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Iterable[str], trace: str) -> None:
@@ -19,37 +21,47 @@ def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Ite
     gone = set(remote_ids)
     asked = holds.between_objects(tx, connection.name, AMBIGUOUS_MATCH) if gone else []
     subjects = [one.subject for one in asked if gone & {*candidates_of(one.detail)}]
-    if subjects:
-        work.mark(tx, connection.name, subjects, reason=TAKEN, trace=trace, now=hub.clock.now(), noticed=False)
-        tx.after_commit(lambda: hub.wake(connection.name))
+    try_again(tx, hub, connection, subjects, TAKEN, trace)
+
+
+def look_again_after_writes(tx: Tx, hub: Hub, connection: Connection, written: Iterable[Intent]) -> None:
+    """These have reached their objects."""
+    updates = [one for one in written if one.remote_id]
+    changes = [{name: (one.before.get(name), value, "") for name, value in one.wanted.items()} for one in updates]
+    look_again_at_freed(tx, hub, connection, changes, updates[0].trace if updates else "")
 
 
 def look_again_at_freed(
-    tx: Tx, hub: Hub, connection: Connection, before: Iterable[Mapping[str, Value]], trace: str
+    tx: Tx, hub: Hub, connection: Connection, changes: Sequence[Mapping[str, tuple[Value, Value, str]]], trace: str
 ) -> None:
-    """Objects had these values, by field, and have others now: a write that was refused for one is tried once more."""
+    """Objects had the first value of each of these, and have the second now: who was refused one is tried again.
+
+    `changes`: by field (old, new, rule), as the journal has them.
+    """
     same = connection.projection.canonical
     unique = connection.manifest.unique_fields
-    freed = {(name, same(name, one[name])) for one in before for name in unique if not blank(one.get(name))}
+    pairs = [(name, *one[name]) for one in changes for name in unique if name in one]
+    freed = {
+        (name, same(name, old)) for name, old, new, _ in pairs if not blank(old) and same(name, old) != same(name, new)
+    }
     asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if freed else []
     wanted = {one.subject: one.detail.get("values") or {} for one in asked}
-    _try_again(
-        tx,
-        hub,
-        connection,
-        [name for name, values in wanted.items() if freed & {(one, same(one, values.get(one))) for one in unique}],
-        trace,
-    )
+    subjects = [
+        name for name, values in wanted.items() if freed & {(one, same(one, values.get(one))) for one in unique}
+    ]
+    try_again(tx, hub, connection, subjects, RETRY, trace)
 
 
 def look_again_after(tx: Tx, hub: Hub, connection: Connection, gone: Iterable[str]) -> None:
     """These objects are gone, and what they had is free."""
     names = set(gone)
     asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if names else []
-    _try_again(tx, hub, connection, [one.subject for one in asked if names & {*candidates_of(one.detail)}], "")
+    subjects = [one.subject for one in asked if names & {*candidates_of(one.detail)}]
+    try_again(tx, hub, connection, subjects, RETRY, "")
 
 
-def _try_again(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str], trace: str) -> None:
+def try_again(tx: Tx, hub: Hub, connection: Connection, subjects: Collection[str], reason: str, trace: str) -> None:
+    """What kept these may be out of the way: no news of them, so they are not noticed anew."""
     if subjects:
-        work.mark(tx, connection.name, subjects, reason="retry", trace=trace, now=hub.clock.now(), noticed=False)
+        work.mark(tx, connection.name, subjects, reason=reason, trace=trace, now=hub.clock.now(), noticed=False)
         tx.after_commit(lambda: hub.wake(connection.name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from connectors.hubspot.sandbox.rules import Rule
 from core.errors import InvalidInputError, RejectedError
@@ -233,3 +234,29 @@ async def test_a_name_that_another_customer_has_at_quickbooks_is_asked_about_wit
     assert (question.connection, question.detail["candidates"]) == ("quickbooks", [theirs])
     with pytest.raises(InvalidInputError, match="belongs to customer first"):
         await answer(world, question, f"link:{theirs}")
+
+
+async def test_a_batch_of_renames_looks_once_for_who_was_refused_and_other_writes_never() -> None:
+    """Each written customer went through every open question of its connection."""
+    world = World()
+    await world.activate_all()
+    names = ["ada", "bea", "eve"]
+    for name in names:
+        await enter(world, name, name=name, email=f"{name}@example.test")
+    looks: list[object] = []
+
+    def look(_connection: object, _cursor: object, sql: str, values: object, *_rest: object) -> None:
+        if "FROM holds" in sql and "'name_taken'" in repr(values) and "'hubspot'" in repr(values):
+            looks.append(values)
+
+    event.listen(world.db.engine, "before_cursor_execute", look)
+    for name in names:
+        change_only(world, name, phone="+493011111111")
+    await world.settle()
+    assert looks == []
+    for name in names:
+        change_only(world, name, email=f"{name}@new.example.test")
+    await world.settle()
+    event.remove(world.db.engine, "before_cursor_execute", look)
+    assert {one["email"] for one in world.neutral("hubspot").values()} == {f"{name}@new.example.test" for name in names}
+    assert len(looks) == 1
