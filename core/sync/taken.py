@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from core.model.holds import AMBIGUOUS_MATCH, NAME_TAKEN, candidates_of
+from core.model.keys import email_key, text_key
 from core.model.values import Value, blank
 from core.store import holds, work
 from core.store.database import Tx
@@ -14,6 +15,7 @@ from core.sync.hub import Connection, Hub
 
 TAKEN: Final = "an object that it could have been is not free any more"
 RETRY: Final = "retry"
+_KEYS: Final = {"email": email_key}
 
 
 def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Iterable[str], trace: str) -> None:
@@ -38,18 +40,20 @@ def look_again_at_freed(
 
     `changes`: by field (old, new, rule), as the journal has them.
     """
-    same = connection.projection.canonical
-    unique = connection.manifest.unique_fields
-    pairs = [(name, *one[name]) for one in changes for name in unique if name in one]
-    freed = {
-        (name, same(name, old)) for name, old, new, _ in pairs if not blank(old) and same(name, old) != same(name, new)
-    }
+    freed = set[tuple[str, str]]()
+    for name in connection.manifest.unique_fields:
+        for old, new, _ in [one[name] for one in changes if name in one]:
+            freed |= keys_of(connection, {name: old}) - keys_of(connection, {name: new})
     asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if freed else []
-    wanted = {one.subject: one.detail.get("values") or {} for one in asked}
-    subjects = [
-        name for name, values in wanted.items() if freed & {(one, same(one, values.get(one))) for one in unique}
-    ]
+    subjects = [one.subject for one in asked if freed & keys_of(connection, one.detail.get("values") or {})]
     try_again(tx, hub, connection, subjects, RETRY, trace)
+
+
+def keys_of(connection: Connection, values: Mapping[str, Value]) -> set[tuple[str, str]]:
+    """What no two objects there have both, by field: in whatever letters, as a provider looks for it."""
+    same = connection.projection.canonical
+    there = {name: values[name] for name in connection.manifest.unique_fields if not blank(values.get(name))}
+    return {(name, _KEYS.get(name, text_key)(str(same(name, value)))) for name, value in there.items()}
 
 
 def look_again_after(tx: Tx, hub: Hub, connection: Connection, gone: Iterable[str]) -> None:

@@ -260,3 +260,29 @@ async def test_a_batch_of_renames_looks_once_for_who_was_refused_and_other_write
     event.remove(world.db.engine, "before_cursor_execute", look)
     assert {one["email"] for one in world.neutral("hubspot").values()} == {f"{name}@new.example.test" for name in names}
     assert len(looks) == 1
+
+
+async def refused_a_name(first: str = "Acme", wanted: str = "Acme") -> tuple[World, str]:
+    """Ada has a name at QuickBooks, and Bea is to have it; also the id of Ada's object."""
+    world = World()
+    await world.activate_all()
+    await enter(world, "ada", name=first, email="ada@example.test")
+    (ada,) = world.neutral("quickbooks")
+    await enter(world, "bea", name="Bea Ball", email="bea@example.test")
+    await change(world, "bea", name=wanted)
+    assert [one.connection for one in held(world)] == ["quickbooks"]
+    return world, ada
+
+
+async def named_there(world: World) -> list[str]:
+    """Names at QuickBooks of who is active, two days later."""
+    for _ in range(2):
+        await all_day(world)
+    return sorted(one["name"] for one in world.neutral("quickbooks").values() if one["status"] != "inactive")
+
+
+async def test_a_name_that_its_holder_gives_up_in_other_letters_goes_to_who_was_refused_it() -> None:
+    """QuickBooks takes `ACME` for `Acme`; when the one was given up, nobody took it for the other."""
+    world, _ = await refused_a_name("ACME", "Acme")
+    await change(world, "ada", name="Other")
+    assert (await named_there(world), held(world)) == (["Acme", "Other"], [])
