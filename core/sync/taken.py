@@ -8,10 +8,10 @@ from typing import Final
 from core.model.holds import AMBIGUOUS_MATCH, NAME_TAKEN, candidates_of
 from core.model.keys import email_key, text_key
 from core.model.values import Value, blank
-from core.store import holds, work
+from core.store import holds, observations, work
 from core.store.database import Tx
 from core.store.intents import Intent
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 
 TAKEN: Final = "an object that it could have been is not free any more"
 RETRY: Final = "retry"
@@ -44,9 +44,7 @@ def look_again_at_freed(
     for name in connection.manifest.unique_fields:
         for old, new, _ in [one[name] for one in changes if name in one]:
             freed |= keys_of(connection, {name: old}) - keys_of(connection, {name: new})
-    asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if freed else []
-    subjects = [one.subject for one in asked if freed & keys_of(connection, one.detail.get("values") or {})]
-    try_again(tx, hub, connection, subjects, RETRY, trace)
+    _look_again(tx, hub, connection, freed, (), trace)
 
 
 def keys_of(connection: Connection, values: Mapping[str, Value]) -> set[tuple[str, str]]:
@@ -56,12 +54,23 @@ def keys_of(connection: Connection, values: Mapping[str, Value]) -> set[tuple[st
     return {(name, _KEYS.get(name, text_key)(str(same(name, value)))) for name, value in there.items()}
 
 
-def look_again_after(tx: Tx, hub: Hub, connection: Connection, gone: Iterable[str]) -> None:
-    """These objects are gone, and what they had is free."""
-    names = set(gone)
-    asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if names else []
-    subjects = [one.subject for one in asked if names & {*candidates_of(one.detail)}]
-    try_again(tx, hub, connection, subjects, RETRY, "")
+def look_again_after(tx: Tx, hub: Hub, connection: Connection, gone: Collection[str], trace: str) -> None:
+    """These objects are gone, or inactive, and what they had when they were last seen is free."""
+    known = observations.by_ids(tx, connection.name, KIND, gone).values()
+    freed = [key for one in known for key in keys_of(connection, one.remote.fields)]
+    _look_again(tx, hub, connection, {*freed}, gone, trace)
+
+
+def _look_again(
+    tx: Tx, hub: Hub, connection: Connection, freed: set[tuple[str, str]], gone: Collection[str], trace: str
+) -> None:
+    asked = holds.listing(tx, connection=connection.name, reason=NAME_TAKEN) if freed or gone else []
+    subjects = [
+        one.subject
+        for one in asked
+        if freed & keys_of(connection, one.detail.get("values") or {}) or {*gone} & {*candidates_of(one.detail)}
+    ]
+    try_again(tx, hub, connection, subjects, RETRY, trace)
 
 
 def try_again(tx: Tx, hub: Hub, connection: Connection, subjects: Collection[str], reason: str, trace: str) -> None:
