@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from core.model.holds import AMBIGUOUS_MATCH, NAME_TAKEN, candidates_of
@@ -28,22 +28,27 @@ def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Ite
 
 def look_again_after_writes(tx: Tx, hub: Hub, connection: Connection, written: Iterable[Intent]) -> None:
     """These have reached their objects."""
-    updates = [one for one in written if one.remote_id]
-    changes = [{name: (one.before.get(name), value, "") for name, value in one.wanted.items()} for one in updates]
-    look_again_at_freed(tx, hub, connection, changes, updates[0].trace if updates else "")
+    updates = {one.remote_id: one for one in written if one.remote_id}
+    changes = {
+        remote_id: {name: (one.before.get(name), value, "") for name, value in one.wanted.items()}
+        for remote_id, one in updates.items()
+    }
+    look_again_at_freed(tx, hub, connection, changes, next(iter(updates.values())).trace if updates else "")
 
 
 def look_again_at_freed(
-    tx: Tx, hub: Hub, connection: Connection, changes: Sequence[Mapping[str, tuple[Value, Value, str]]], trace: str
+    tx: Tx, hub: Hub, connection: Connection, changes: Mapping[str, Mapping[str, tuple[Value, Value, str]]], trace: str
 ) -> None:
     """Objects had the first value of each of these, and have the second now: who was refused one is tried again.
 
-    `changes`: by field (old, new, rule), as the journal has them.
+    `changes`: by object and field (old, new, rule), as the journal has them.
     """
     freed = set[tuple[str, str]]()
     for name in connection.manifest.unique_fields:
-        for old, new, _ in [one[name] for one in changes if name in one]:
+        for old, new, _ in [one[name] for one in changes.values() if name in one]:
             freed |= keys_of(connection, {name: old}) - keys_of(connection, {name: new})
+    inactive = [remote_id for remote_id, one in changes.items() if "status" in one and one["status"][1] == "inactive"]
+    freed |= _last_seen(tx, connection, inactive)
     _look_again(tx, hub, connection, freed, (), trace)
 
 
@@ -55,10 +60,13 @@ def keys_of(connection: Connection, values: Mapping[str, Value]) -> set[tuple[st
 
 
 def look_again_after(tx: Tx, hub: Hub, connection: Connection, gone: Collection[str], trace: str) -> None:
-    """These objects are gone, or inactive, and what they had when they were last seen is free."""
-    known = observations.by_ids(tx, connection.name, KIND, gone).values()
-    freed = [key for one in known for key in keys_of(connection, one.remote.fields)]
-    _look_again(tx, hub, connection, {*freed}, gone, trace)
+    """These objects are gone, and what they had when they were last seen is free."""
+    _look_again(tx, hub, connection, _last_seen(tx, connection, gone), gone, trace)
+
+
+def _last_seen(tx: Tx, connection: Connection, remote_ids: Collection[str]) -> set[tuple[str, str]]:
+    known = observations.by_ids(tx, connection.name, KIND, remote_ids).values()
+    return {key for one in known for key in keys_of(connection, one.remote.fields)}
 
 
 def _look_again(

@@ -286,3 +286,14 @@ async def test_a_name_that_its_holder_gives_up_in_other_letters_goes_to_who_was_
     world, _ = await refused_a_name("ACME", "Acme")
     await change(world, "ada", name="Other")
     assert (await named_there(world), held(world)) == (["Acme", "Other"], [])
+
+
+@pytest.mark.parametrize("how", ["in QuickBooks", "in Accord"])
+async def test_the_name_of_a_customer_that_is_made_inactive_goes_to_who_was_refused_it(how: str) -> None:
+    """There is no other way to delete one in QuickBooks; its object stays the customer's, and its name is free."""
+    world, ada = await refused_a_name()
+    if how == "in Accord":
+        await change(world, "ada", status="inactive")
+    else:
+        world.lookalikes["quickbooks"].delete("customer", ada)
+    assert (await named_there(world), held(world)) == (["Acme"], [])
