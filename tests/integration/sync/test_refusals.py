@@ -297,3 +297,35 @@ async def test_the_name_of_a_customer_that_is_made_inactive_goes_to_who_was_refu
     else:
         world.lookalikes["quickbooks"].delete("customer", ada)
     assert (await named_there(world), held(world)) == (["Acme"], [])
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+@pytest.mark.parametrize("change_there", [{"name": "Other"}, {"status": "inactive"}])
+async def test_a_question_about_a_name_points_at_who_has_it_by_now(
+    change_there: dict[str, str], *, is_new: bool
+) -> None:
+    """Refused once more, and by another one: it still pointed at the first one's object."""
+    world, ada = await refused_a_name()
+    if is_new:
+        await enter(world, "eve", name="Acme", email="eve@example.test")
+    await enter(world, "cid", name="Cid", email="cid@example.test")
+    (cid,) = [name for name, one in world.neutral("quickbooks").items() if one["name"] == "Cid"]
+    edit_only(world, "quickbooks", change_there, ada)
+    edit_only(world, "quickbooks", {"name": "Acme"}, cid)
+    for _ in range(2):
+        await all_day(world)
+    for one in held(world):
+        await answer(world, one, "retry")
+    assert [one.detail["candidates"] for one in held(world)] == [[cid]] * (1 + is_new)
+
+
+async def test_a_question_about_a_name_points_at_no_object_that_was_left_out() -> None:
+    """A customer of that name had left out an object of another name: whoever followed the hint got that one."""
+    world = await agreeing(email=None)
+    world.lookalikes["quickbooks"].edit("customer", None, {"name": "Taken"})
+    await change(world, everybody(world)[0].external_id, name="Taken")
+    (refused_it,) = held(world, "name_taken")
+    await answer(world, refused_it, "leave")
+    await enter(world, "bea", name="Taken", email="bea@example.test")
+    (question,) = held(world, "name_taken")
+    assert "candidates" not in question.detail
