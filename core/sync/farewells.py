@@ -31,6 +31,7 @@ from core.sync.batch import Found, Report, Seen, observe, understand
 from core.sync.failing import back_off, concerns_all, dealt_with, record_trouble
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.send import NOT_EXECUTED, doubt, not_executed
+from core.sync.taken import look_again_after
 from core.sync.unseen import unseen
 
 LEAVE: Final = "leave"
@@ -351,6 +352,7 @@ def _archived(tx: Tx, hub: Hub, connection: Connection, one: Farewell, found: Fo
     known = list(observations.by_ids(tx, connection.name, KIND, [one.remote_id]).values())
     gone = [msgspec.structs.replace(old, state="gone") for old in known]
     observations.put(tx, connection.name, KIND, [found.observation] if found else gone, now)
+    look_again_after(tx, hub, connection, [one.remote_id], one.row.trace)
     above = leaving.subjects(tx, connection.name, [old.remote.parent_id for old in known if old.remote.parent_id])
     work.postpone(tx, connection.name, dict.fromkeys(above, now), is_attempt=False)
     _leave(tx, hub, connection, one.row)

@@ -47,7 +47,7 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     unmapped = [one for one in seen.gone if one in batch.unmapped]
     _close_holds_of_unmapped(tx, hub, connection, unmapped)
     look_again_without(tx, hub, connection, unmapped, "")
-    look_again_after(tx, hub, connection, seen.gone)
+    look_again_after(tx, hub, connection, seen.gone, "")
 
 
 def _with_survivors(batch: Batch, gone: Mapping[str, Missing]) -> dict[str, Missing]:

@@ -10,13 +10,14 @@ from core.model import holds
 from core.model.family import PARENT
 from core.model.holds import HoldDraft
 from core.model.merge import digest_of
-from core.store import customers, mappings, work
+from core.store import customers, mappings, observations, work
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.store.intents import Intent
 from core.sync.batch import Case
 from core.sync.family import MOVED, PLACED
 from core.sync.hub import KIND, Connection
+from core.sync.taken import keys_of
 
 ASKED_FOR: Final = frozenset({"retry", "asked for", work.APPROVED})
 """Reasons of subjects that an operator wants to be tried, whatever was refused before."""
@@ -44,13 +45,19 @@ def refused(
 
 
 def namesakes(tx: Tx, connection: Connection, intent: Intent, field: str | None) -> list[str]:
-    """Objects of other customers of that name here, where the provider does not say who has it."""
+    """Objects of other customers that were last seen with that name, where the provider does not say who has it."""
     name = intent.wanted.get("name")
     if field != "name" or not isinstance(name, str):
         return []
     rows = mappings.of_records(tx, [one.id for one in customers.named(tx, name)])
     here = [row for some in rows.values() for row in some if row.connection == connection.name and row.kind == KIND]
-    return sorted(row.remote_id for row in here if row.remote_id and row.id != intent.mapping_id)
+    ids = [row.remote_id for row in here if row.remote_id and row.id != intent.mapping_id]
+    taken = keys_of(connection, {"name": name})
+    seen = observations.by_ids(tx, connection.name, KIND, ids).values()
+    named = [one for one in seen if one.state == "live" and taken & keys_of(connection, one.remote.fields)]
+    # an inactive one may have kept its name, but not where an active one has it
+    active = [one for one in named if one.remote.fields.get("status") != "inactive"]
+    return sorted(one.remote_id for one in active or named)
 
 
 def refusal_in(held: Sequence[Hold]) -> HoldDraft | None:

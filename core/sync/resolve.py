@@ -55,6 +55,7 @@ from core.sync.send import (
     still_wanted,
     tries_end,
 )
+from core.sync.taken import look_again_after_writes
 
 KEY_MARGIN_SECONDS = 3600.0
 
@@ -167,6 +168,7 @@ async def _resolve_update(hub: Hub, connection: Connection, row: DirtyRow, inten
             doubt(tx, hub, connection, row, intent, "its object cannot be understood now")
         elif seen and len(landed) == len(intent.wanted):
             commit_written(tx, hub, connection, row, intent, seen, landed)
+            look_again_after_writes(tx, hub, connection, [intent])
         elif remote and not landed and _may_land_unnoticed(tx, hub, connection, intent, remote):
             work.postpone(tx, connection.name, {row.subject: _settled(hub, connection, intent)}, is_attempt=False)
         else:

@@ -40,7 +40,7 @@ from core.sync.family import Family
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import got_place
 from core.sync.refusals import A_CREATE, namesakes, refused
-from core.sync.taken import look_again_at_freed
+from core.sync.taken import look_again_after_writes
 from core.sync.verdicts import verdict_on, with_base
 
 KEY_TRIES = 4
@@ -88,6 +88,8 @@ async def send(
         for (row, intent), receipt in zip(outgoing, receipts, strict=True):
             commit = _commit_repeated if is_repeat else commit_receipt
             commit(tx, hub, connection, row, intent, receipt, report)
+        written = [one for (_, one), receipt in zip(outgoing, receipts, strict=True) if isinstance(receipt, Written)]
+        look_again_after_writes(tx, hub, connection, written)
 
     await hub.db.run(work_)
     for receipt in receipts:
@@ -205,7 +207,6 @@ def _remember(tx: Tx, hub: Hub, connection: Connection, intent: Intent, seen: Ob
     observations.put(tx, connection.name, KIND, [seen], now)
     written = entry_of(intent, seen.remote.id, record_id, connection.name, now, left_out=seen.remote.unmade)
     journal.write(tx, [written])
-    look_again_at_freed(tx, hub, connection, [{name: intent.before.get(name) for name in intent.wanted}], intent.trace)
 
 
 def _settle_questions(

@@ -363,8 +363,6 @@ def _commit(tx: Tx, hub: Hub, connection: Connection, outcome: Outcome) -> None:
     if outcome.has_moved:
         look_at_refused(tx, hub, connection, trace)
     look_again_without(tx, hub, connection, filter(None, outcome.placed.values()), trace)
-    before = [
-        {name: one[0] for name, one in entry.changes.items()} for entry in outcome.entries if entry.action == "pull"
-    ]
-    look_again_at_freed(tx, hub, connection, before, trace)
+    changes = {one.remote_id: one.changes for one in outcome.entries if one.action == "pull" and one.remote_id}
+    look_again_at_freed(tx, hub, connection, changes, trace)
     fan_out(tx, hub, outcome.changed, but=connection.name, trace=trace)

@@ -23,6 +23,7 @@ from tests.support.acting import (
     REVIVALS,
     all_day,
     answer,
+    change,
     change_only,
     edit_only,
     enter,
@@ -641,3 +642,31 @@ async def test_of_an_unanswered_write_only_what_somebody_changed_since_is_asked_
     change_only(world, ada.external_id, phone="+4930999", name="Ada Byron")
     await all_day(world)
     assert [one.detail["changed"] for one in held(world)] == [{"name": ["Ada Lovelace", "Ada King"]}]
+
+
+@pytest.mark.parametrize("is_refused_first", [True, False])
+@pytest.mark.parametrize("name", WHERE)
+async def test_what_an_archived_customers_object_had_goes_to_who_was_refused_it(
+    name: str, *, is_refused_first: bool
+) -> None:
+    """A duplicate is archived so that the other one can have its name and address: that one was stale for good."""
+    world = world_of(name)
+    await world.activate_all()
+    await enter(world, "ada", name="Acme", email="acme@example.test")
+    (ada,) = world.neutral(name)
+    await enter(world, "bea", name="Bea Ball", email="bea@example.test")
+    wanted = {"name": "Acme", "email": "acme@example.test"}
+    if is_refused_first:
+        await change(world, "bea", **wanted)
+        archive(world, "ada")
+        await world.settle()
+    else:  # by an object of nobody's, until a person has seen what was changed of it
+        edit_only(world, name, {"phone": "+4930777"}, ada)
+        archive(world, "ada")
+        await world.settle()
+        await change(world, "bea", **wanted)
+        (asked,) = held(world, holds.NOT_ARCHIVED)
+        await answer(world, asked, "retry")
+    assert [one.reason for one in held(world) if one.connection == name] == []
+    (bea,) = [one for one in world.neutral(name).values() if one.get("status") != "inactive"]
+    assert (bea["name"], bea["email"]) == ("Acme", "acme@example.test")

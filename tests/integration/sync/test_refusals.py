@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from connectors.hubspot.sandbox.rules import Rule
 from core.errors import InvalidInputError, RejectedError
@@ -233,3 +234,98 @@ async def test_a_name_that_another_customer_has_at_quickbooks_is_asked_about_wit
     assert (question.connection, question.detail["candidates"]) == ("quickbooks", [theirs])
     with pytest.raises(InvalidInputError, match="belongs to customer first"):
         await answer(world, question, f"link:{theirs}")
+
+
+async def test_a_batch_of_renames_looks_once_for_who_was_refused_and_other_writes_never() -> None:
+    """Each written customer went through every open question of its connection."""
+    world = World()
+    await world.activate_all()
+    names = ["ada", "bea", "eve"]
+    for name in names:
+        await enter(world, name, name=name, email=f"{name}@example.test")
+    looks: list[object] = []
+
+    def look(_connection: object, _cursor: object, sql: str, values: object, *_rest: object) -> None:
+        if "FROM holds" in sql and "'name_taken'" in repr(values) and "'hubspot'" in repr(values):
+            looks.append(values)
+
+    event.listen(world.db.engine, "before_cursor_execute", look)
+    for name in names:
+        change_only(world, name, phone="+493011111111")
+    await world.settle()
+    assert looks == []
+    for name in names:
+        change_only(world, name, email=f"{name}@new.example.test")
+    await world.settle()
+    event.remove(world.db.engine, "before_cursor_execute", look)
+    assert {one["email"] for one in world.neutral("hubspot").values()} == {f"{name}@new.example.test" for name in names}
+    assert len(looks) == 1
+
+
+async def refused_a_name(first: str = "Acme", wanted: str = "Acme") -> tuple[World, str]:
+    """Ada has a name at QuickBooks, and Bea is to have it; also the id of Ada's object."""
+    world = World()
+    await world.activate_all()
+    await enter(world, "ada", name=first, email="ada@example.test")
+    (ada,) = world.neutral("quickbooks")
+    await enter(world, "bea", name="Bea Ball", email="bea@example.test")
+    await change(world, "bea", name=wanted)
+    assert [one.connection for one in held(world)] == ["quickbooks"]
+    return world, ada
+
+
+async def named_there(world: World) -> list[str]:
+    """Names at QuickBooks of who is active, two days later."""
+    for _ in range(2):
+        await all_day(world)
+    return sorted(one["name"] for one in world.neutral("quickbooks").values() if one["status"] != "inactive")
+
+
+async def test_a_name_that_its_holder_gives_up_in_other_letters_goes_to_who_was_refused_it() -> None:
+    """QuickBooks takes `ACME` for `Acme`; when the one was given up, nobody took it for the other."""
+    world, _ = await refused_a_name("ACME", "Acme")
+    await change(world, "ada", name="Other")
+    assert (await named_there(world), held(world)) == (["Acme", "Other"], [])
+
+
+@pytest.mark.parametrize("how", ["in QuickBooks", "in Accord"])
+async def test_the_name_of_a_customer_that_is_made_inactive_goes_to_who_was_refused_it(how: str) -> None:
+    """There is no other way to delete one in QuickBooks; its object stays the customer's, and its name is free."""
+    world, ada = await refused_a_name()
+    if how == "in Accord":
+        await change(world, "ada", status="inactive")
+    else:
+        world.lookalikes["quickbooks"].delete("customer", ada)
+    assert (await named_there(world), held(world)) == (["Acme"], [])
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+@pytest.mark.parametrize("change_there", [{"name": "Other"}, {"status": "inactive"}])
+async def test_a_question_about_a_name_points_at_who_has_it_by_now(
+    change_there: dict[str, str], *, is_new: bool
+) -> None:
+    """Refused once more, and by another one: it still pointed at the first one's object."""
+    world, ada = await refused_a_name()
+    if is_new:
+        await enter(world, "eve", name="Acme", email="eve@example.test")
+    await enter(world, "cid", name="Cid", email="cid@example.test")
+    (cid,) = [name for name, one in world.neutral("quickbooks").items() if one["name"] == "Cid"]
+    edit_only(world, "quickbooks", change_there, ada)
+    edit_only(world, "quickbooks", {"name": "Acme"}, cid)
+    for _ in range(2):
+        await all_day(world)
+    for one in held(world):
+        await answer(world, one, "retry")
+    assert [one.detail["candidates"] for one in held(world)] == [[cid]] * (1 + is_new)
+
+
+async def test_a_question_about_a_name_points_at_no_object_that_was_left_out() -> None:
+    """A customer of that name had left out an object of another name: whoever followed the hint got that one."""
+    world = await agreeing(email=None)
+    world.lookalikes["quickbooks"].edit("customer", None, {"name": "Taken"})
+    await change(world, everybody(world)[0].external_id, name="Taken")
+    (refused_it,) = held(world, "name_taken")
+    await answer(world, refused_it, "leave")
+    await enter(world, "bea", name="Taken", email="bea@example.test")
+    (question,) = held(world, "name_taken")
+    assert "candidates" not in question.detail
