@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from core.errors import InvalidInputError
 
+MOST_TOLD: Final = 100
+"""Mistakes of one request that are told: nobody reads more, and a request may have a hundred thousand."""
 _SHOWN: Final = 60
 _CURE: Final = "correct {field}: /openapi.json says what it takes"
 
@@ -36,12 +38,12 @@ _SAYS: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def mistakes(found: Sequence[Mapping[str, Any]], sent_as: str) -> list[InvalidInputError]:
-    """Each of what pydantic found, by its place; `sent_as` is the content type of the request."""
+    """The first `MOST_TOLD` of what pydantic found, by place; `sent_as` is the content type of the request."""
     first = _mistake(found[0])
     if first.field == "body" and "json" not in sent_as.lower():
         cure = "send the header content-type: application/json"
         first = InvalidInputError(f"is sent as {sent_as[:100]!r}", field="body", cure=cure)
-    return [first, *map(_mistake, found[1:])]
+    return [first, *map(_mistake, found[1:MOST_TOLD])]
 
 
 def _mistake(one: Mapping[str, Any]) -> InvalidInputError:

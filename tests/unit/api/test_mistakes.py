@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.api.mistakes import MOST_TOLD
 from core.store import one_offs
 from tests.support.world import World
 
@@ -104,6 +105,17 @@ async def test_half_a_character_is_told_in_our_words(api: httpx.AsyncClient) -> 
     body = '{"remote_id": "\\ud800"}'
     found = (await api.put("/v1/customers/a/mappings/stripe", content=body, headers=JSON)).json()
     assert (found["problem"], found["limit"]) == ("contains half a surrogate pair", "valid Unicode")
+
+
+@pytest.mark.parametrize("is_query", [True, False])
+async def test_no_more_mistakes_are_told_than_anybody_reads(api: httpx.AsyncClient, *, is_query: bool) -> None:
+    """Thousands of names that nobody reads were answered with a megabyte."""
+    names = [f"x{number}" for number in range(4000)]
+    if is_query:
+        answer = await api.get(f"/v1/customers?{'&'.join(names)}")
+    else:
+        answer = await api.post("/v1/syncs", json={"connection": "stripe", "what": "full"} | dict.fromkeys(names, 1))
+    assert (answer.status_code, len(answer.json()["errors"])) == (400 if is_query else 422, MOST_TOLD)
 
 
 async def test_every_name_of_a_query_that_nobody_reads_is_told(api: httpx.AsyncClient) -> None:
