@@ -57,6 +57,7 @@ def _due_copies(hub: Hub, connection: Connection, cursors: Cursors) -> str | Non
     kinds = [one for one in policy.mirrors if one not in policy.originates and specs[one].lists]
     begun = [cursors[kind, "full"] for kind in kinds if (kind, "full") in cursors]
     now = hub.clock.now()
+    # begun in the future: that is when it is looked again whether it may begin
     return next((one.kind for one in begun if one.completed_at is None and now >= (one.started_at or 0.0)), None)
 
 
