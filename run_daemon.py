@@ -233,9 +233,9 @@ class Application:
         """The keys of the vault. Raises ConfigError, SchemaError."""
         from core.store import schema
 
-        _ = self.is_sandbox and self._running_sandbox()  # says that there is none
+        access = self._running_sandbox() if self.is_sandbox else None
         schema.bring(self.database(), migrate=False)
-        return self._keys(self.database(), is_sandbox=self.is_sandbox)
+        return self._keys(self.database(), is_sandbox=access is not None)
 
     def _keys(self, db: Database, *, is_sandbox: bool) -> Keyring:
         from core.store.keyring import keyring_for
@@ -327,7 +327,7 @@ class Application:
 
         is_sandbox = sandbox or self.is_sandbox
         self._learn = configure_logging(self.settings, sys.stderr).learn
-        _ = is_sandbox or self.config
+        _ = is_sandbox or self.config  # as in `open_hub`
         with ExitStack() as stack:
             db = Database(self._database_url(is_sandbox=is_sandbox))
             stack.callback(db.close)

@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from core.api.body import StrictRequest
+from core.api.mistakes import MOST_TOLD
 from core.errors import BadRequestError, ForbiddenError, StorageError, together
 from core.model.scopes import ADMIN, includes
 from core.ports import Clock
@@ -119,11 +120,13 @@ class ScopedRoute(APIRoute):
 
 def check_query(items: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
     """Raise BadRequestError for a name that nothing reads, for one that is there twice, of which only one would count,
-    and for a value with U+0000, where SQLite ends a text and PostgreSQL stops.
+    and for a value with U+0000, where SQLite ends a text and PostgreSQL stops. No more than `MOST_TOLD` are told.
     """
     names = [name for name, _ in items]
-    found = []
+    found: list[BadRequestError] = []
     for place, (name, value) in enumerate(items):
+        if len(found) == MOST_TOLD:
+            break
         field = name[:_SHOWN]
         if "\0" in value:
             found.append(BadRequestError("has U+0000 in it", field=field, cure="leave it out"))

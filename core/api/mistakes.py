@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from core.errors import InvalidInputError
 
+MOST_TOLD: Final = 100
+"""Mistakes of one request that are told: nobody reads more, and a request may have a hundred thousand."""
 _SHOWN: Final = 60
 _CURE: Final = "correct {field}: /openapi.json says what it takes"
 
@@ -15,15 +18,16 @@ _SAYS: Final[Mapping[str, tuple[str, str, str]]] = {
     "extra_forbidden": ("is nothing that this route takes", "", "leave it out"),
     "literal_error": ("is {given}", "{expected}", "name one of these"),
     "string_type": ("is {given}", "a string", _CURE),
+    "string_unicode": ("contains half a surrogate pair", "valid Unicode", "decode it again at its source"),
     "string_too_short": ("is {given}", "at least {min_length} character{s}", _CURE),
     "string_too_long": ("is too long", "at most {max_length} characters", _CURE),
-    "too_long": ("has too many", "at most {max_length}", "send several requests"),
+    "too_long": ("has too many", "at most {max_length}", "name each once, or send several requests"),
     "list_type": ("is {given}", "a list", _CURE),
     "dict_type": ("is {given}", "an object", _CURE),
     "model_attributes_type": ("is {given}", "an object", _CURE),
     "int_type": ("is {given}", "a whole number", _CURE),
     "int_parsing": ("is {given}", "a whole number", _CURE),
-    "int_parsing_size": ("is {given}", "a whole number", _CURE),
+    "int_parsing_size": ("is {given}", "a smaller whole number", _CURE),
     "int_from_float": ("is {given}", "a whole number", _CURE),
     "bool_type": ("is {given}", "true or false", _CURE),
     "bool_parsing": ("is {given}", "true or false", _CURE),
@@ -34,12 +38,12 @@ _SAYS: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def mistakes(found: Sequence[Mapping[str, Any]], sent_as: str) -> list[InvalidInputError]:
-    """Each of what pydantic found, by its place; `sent_as` is the content type of the request."""
+    """The first `MOST_TOLD` of what pydantic found, by place; `sent_as` is the content type of the request."""
     first = _mistake(found[0])
     if first.field == "body" and "json" not in sent_as.lower():
         cure = "send the header content-type: application/json"
         first = InvalidInputError(f"is sent as {sent_as[:100]!r}", field="body", cure=cure)
-    return [first, *map(_mistake, found[1:])]
+    return [first, *map(_mistake, found[1:MOST_TOLD])]
 
 
 def _mistake(one: Mapping[str, Any]) -> InvalidInputError:
@@ -58,5 +62,5 @@ def _mistake(one: Mapping[str, Any]) -> InvalidInputError:
 
 
 def _short(given: object) -> str:
-    text = "blank" if given == "" else repr(given)
+    text = "blank" if given == "" else json.dumps(given, default=repr)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -86,7 +86,7 @@ class Problem(BaseModel):
     cure: str | None = None
     scope: str | None = Field(None, description="The scope that is missing.")
     errors: list[FieldProblem] | None = Field(
-        None, description="Of 400 and 422: each mistake; the first one's members stand above, too."
+        None, description="Of 400 and 422: each mistake, up to 100; the first one's members stand above, too."
     )
 
 

@@ -181,7 +181,7 @@ def retry(
 ) -> None:
     """Try failed records again now.
 
-    Dead ones too, and documents that wait, if you name them.
+    Dead ones too; documents that wait only if you name them.
     """
     from core.cli.asking import actor
     from core.errors import NotFoundError

@@ -81,8 +81,8 @@ def init(  # noqa: PLR0913 - each is an option
     """Write accord.toml.
 
     Asks which accounts you have, which customers may enter the registry, what may be created and archived where, and
-    where invoices are made and copied to. Options answer beforehand; whatever you leave out gets the cautious default.
-    It asks for no secrets: `accord connect NAME` does.
+    where invoices are made and copied to. With --connection it asks none of that: whatever you leave out gets the
+    cautious default. It asks for no secrets: `accord connect NAME` does.
     """
     from core.cli.init_choices import Flags
     from core.cli.init_file import write_first

@@ -83,9 +83,11 @@ def _cure(tx: Tx, name: str) -> str:
 
 def authorized(tx: Tx, name: str, before: str | None, account_id: str, *, at: float, actor: str) -> str:
     """Good credentials, which are stored by now, end what waited for them. The state then."""
+    # written first: what a refusal stores just now is there to be read then, or comes after this
+    connections.change(tx, name, error="", error_code="", paused_until=None)
     row = connections.get(tx, name)
-    state = {"state": "active" if row.activated_at else "observing"} if row.state == "reauthorize" else {}
-    connections.change(tx, name, error="", error_code="", paused_until=None, **state)
+    if row.state == "reauthorize":
+        connections.change(tx, name, state="active" if row.activated_at else "observing")
     told = {"account": (before, account_id, CONNECT)}
     journal.note(tx, "connection", CONNECT, told, at=at, actor=actor, connection=name)
     return connections.get(tx, name).state

@@ -140,6 +140,7 @@ class Lanes:
         """Another process may have worked on the database meanwhile: its writes are waited for as after a restart."""
         for state in self._states.values():
             state.is_checked = False
+            state.listings.clear()  # of what it listed nothing is known here
 
     def totals(self) -> Mapping[str, Report]:
         """What each lane did since this process began."""

@@ -281,7 +281,7 @@ def _nobody(tx: Tx, external_id: str) -> NotFoundError:
 
 def require_ever(tx: Tx, external_id: str, field: str) -> None:
     """NotFoundError, which names `field`, for an id that no customer ever had; archived and erased ones had theirs."""
-    if not customers.was_ever(tx, external_id) and not tombstones.of_customer(tx, external_id):
+    if not _was_ever(tx, external_id):
         raise NotFoundError(
             f"there is no customer {external_id!r}", field=field, cure="`accord customers list` shows them"
         )
@@ -292,9 +292,13 @@ def check_place(tx: Tx, after: str, field: str) -> None:
 
     What comes after it in the alphabet would be the answer otherwise, and be believed.
     """
-    if after and not customers.was_ever(tx, after) and not tombstones.of_customer(tx, after):
+    if after and not _was_ever(tx, after):
         cure = "take the id of the last one that was shown, `next_cursor` in the API"
         raise InvalidInputError(f"{after!r} is no customer's id", field=field, limit="one that was listed", cure=cure)
+
+
+def _was_ever(tx: Tx, external_id: str) -> bool:
+    return customers.was_ever(tx, external_id) or bool(tombstones.of_customer(tx, external_id))
 
 
 def _write(

@@ -5,7 +5,6 @@ After a restore also what is at a system that only gets copies, once: some of th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -20,7 +19,7 @@ from core.store.observations import Observation
 from core.sync.batch import Report
 from core.sync.documents.absence import absent, look_for
 from core.sync.documents.looking import AGAIN, REST_SECONDS, due_look, look_slice
-from core.sync.documents.marking import FORGOTTEN, rests, subject_of
+from core.sync.documents.marking import rests, subject_of, unread
 from core.sync.documents.offering import offer_copies
 from core.sync.documents.strays import strays
 from core.sync.documents.taking import Read, as_read, forgotten, take, understood
@@ -58,6 +57,7 @@ def _due_copies(hub: Hub, connection: Connection, cursors: Cursors) -> str | Non
     kinds = [one for one in policy.mirrors if one not in policy.originates and specs[one].lists]
     begun = [cursors[kind, "full"] for kind in kinds if (kind, "full") in cursors]
     now = hub.clock.now()
+    # begun in the future: that is when it is looked again whether it may begin
     return next((one.kind for one in begun if one.completed_at is None and now >= (one.started_at or 0.0)), None)
 
 
@@ -119,21 +119,12 @@ async def _list_copies(hub: Hub, connection: Connection, cursor: Cursor, run: st
     others |= {one.id: one.raw for one in page.bad}
 
     def store(tx: Tx) -> None:
-        waits = forgotten(tx, hub, connection, kind, read) | _unread(tx, hub, connection, kind, others)
+        waits = forgotten(tx, hub, connection, kind, read) | unread(tx, hub, connection, kind, others)
         _wait(tx, hub, connection, kind, waits, run)
         _move(tx, hub, cursor, run, page.cursor, is_last=page.is_last)
 
     await hub.db.run(store)
     report.looked += len(page.sightings)
-
-
-def _unread(tx: Tx, hub: Hub, connection: Connection, kind: str, raws: Mapping[str, str]) -> dict[str, str]:
-    """Of what cannot be read, those that bear a mark of ours of which nobody knows, as far as one can be seen."""
-    mark = re.compile(rf"{re.escape(hub.instance)}\.([0-9a-f]+)\.")
-    seen = {name: found[1] for name, raw in raws.items() if (found := mark.search(raw)) is not None}
-    strange = seen.keys() - mappings.by_remote_ids(tx, connection.name, kind, seen).keys()
-    known = mappings.by_ids(tx, [seen[name] for name in strange])
-    return {name: FORGOTTEN for name in sorted(strange) if seen[name] not in known}
 
 
 def _is_all_known(tx: Tx, hub: Hub, connection: Connection, kind: str) -> bool:

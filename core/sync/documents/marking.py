@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -84,6 +85,18 @@ def cure_in(reason: str) -> str:
 def rests(reason: str) -> bool:
     """Whether a document waits for its customer or for a person, and no look at it would change that."""
     return reason == OF_ERASED or customer_in(reason) is not None or bool(cure_in(reason))
+
+
+def unread(tx: Tx, hub: Hub, connection: Connection, kind: str, raws: Mapping[str, str]) -> dict[str, str]:
+    """Of what cannot be read, those that bear a mark of ours of which nobody knows, as far as one can be seen.
+
+    By remote id: `raws` is the text of each, and the answer why it waits.
+    """
+    mark = re.compile(rf"{re.escape(hub.instance)}\.([0-9a-f]+)\.")
+    seen = {name: found[1] for name, raw in raws.items() if (found := mark.search(raw)) is not None}
+    strange = seen.keys() - mappings.by_remote_ids(tx, connection.name, kind, seen).keys()
+    known = mappings.by_ids(tx, [seen[name] for name in strange])
+    return {name: FORGOTTEN for name in sorted(strange) if seen[name] not in known}
 
 
 def no_object_yet(external_id: str) -> str:

@@ -14,7 +14,7 @@ from core.store import holds as hold_rows
 from core.store import mappings, work
 from core.store.database import Tx
 from core.store.work import DirtyRow
-from core.sync.documents.marking import FORGOTTEN, Named, mark_mappings
+from core.sync.documents.marking import Named, mark_mappings, unread
 from core.sync.documents.reading import read_all
 from core.sync.documents.taking import as_read, forgotten
 from core.sync.failing import dealt_with
@@ -52,7 +52,8 @@ def _mark(
         if remote_id not in read:
             found = _held(tx, connection)  # what it settled, nobody can tell any more
         mark_mappings(tx, hub, found, reason="settled by somebody else", trace=row.trace)
-    waits = {name: FORGOTTEN for name, one in read.items() if one is None and rows[name].reason == FORGOTTEN}
+    raws = {name: ascii(one.raw) for name, one in seen.items() if not isinstance(one, Missing) and read[name] is None}
+    waits = unread(tx, hub, connection, kind, raws)
     waits |= forgotten(tx, hub, connection, kind, [one for one in read.values() if one])
     for remote_id, why in waits.items():
         # each look is a call of its own at some: the first tells people of it, the others come once a day

@@ -11,6 +11,7 @@ from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.store.database import Database
+from core.sync.answers import retry
 from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.documents.waits import Wait, read_waits
 from core.sync.restoring import begin_observing
@@ -109,6 +110,10 @@ async def test_a_forgotten_copy_that_cannot_be_read_is_told_of_by_its_mark() -> 
     await days_later(world)
     assert [(one.connection, one.remote_id) for one in told(world)] == [("hubspot", copy)]
     assert (held(world), failing(world)) == ([], [])
+    subject = f"d:invoice:{copy}"
+    assert world.db.run_now(lambda tx: retry(tx, world.hub, "hubspot", [subject], actor="ann")) == 1
+    await days_later(world)
+    assert [one.remote_id for one in told(world)] == [copy], "whoever has it looked at again"
 
 
 async def test_a_forgotten_payment_is_told_of_where_only_copies_are() -> None:

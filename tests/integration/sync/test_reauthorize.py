@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from core.errors import StorageError
+from core.errors import ReauthorizeError, StorageError
 from core.ports import HttpRequest, HttpResponse
 from core.store import connections
 from core.sync.accounts import authorized
 from core.sync.explain import status
+from core.sync.failing import stop_or_pause
+from tests.integration.sync.test_ends_beside import beside, closing
 from tests.support.acting import ADA, edit_only, value
 from tests.support.world import World
 
@@ -103,3 +105,19 @@ async def test_credentials_stored_meanwhile_that_are_no_better_call_for_a_person
 
     row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
     assert (row.state, row.error_code) == ("reauthorize", "reauthorize")
+
+
+async def test_a_refusal_that_is_stored_beside_good_credentials_does_not_stay(postgres_url: str) -> None:
+    """The state was read, a refusal called for a person, and what was stored over it said nothing of the state."""
+    with closing(World(url=postgres_url)) as world:
+        await world.activate_all()
+        since = world.clock.now()
+
+        def refuse() -> None:
+            error = ReauthorizeError("revoked")
+            world.db.run_now(lambda tx: stop_or_pause(tx, world.hub, "hubspot", error, 0, since))
+
+        with beside(world, "UPDATE connections", "hubspot", refuse):
+            a_person_connects(world, "good")
+        row = world.db.read_now(lambda tx: connections.get(tx, "hubspot"))
+        assert (row.state, row.error_code) == ("active", "")

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.api.mistakes import MOST_TOLD
 from core.store import one_offs
 from tests.support.world import World
 
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.anyio
 
 WHATS = "'full', 'changes', 'customers' or 'documents'"
 MANY = ["x"] * 1001
+JSON = {"content-type": "application/json"}
 
 
 def told(found: Any) -> dict[str, tuple[str | None, str | None]]:
@@ -55,6 +57,9 @@ async def test_one_wrong_value_is_told_in_the_same_shape(api: httpx.AsyncClient)
         ("PUT", "customers/a/mappings/stripe", {"remote_id": ""}, "remote_id", "at least 1 character", None),
         ("POST", "failures/retry", {"connection": "stripe", "subjects": MANY}, "subjects", "at most 1000", None),
         ("POST", "failures/retry", {"connection": "stripe", "subjects": "x"}, "subjects", "a list", None),
+        ("GET", f"customers?page={'9' * 5000}", None, "page", "a smaller whole number", None),
+        ("POST", "syncs", {"connection": "stripe", "what": "documents", "kinds": ["invoice"] * 4}, "kinds", "at most 3",
+         "name each once, or send several requests"),
     ],
 )  # fmt: skip
 async def test_what_has_a_wrong_shape_says_what_it_may_be(
@@ -78,13 +83,39 @@ async def test_several_wrong_shapes_are_told_each_with_what_it_may_be(api: httpx
     ).json()
     assert [one["field"] for one in found["errors"]] == ["what", "kinds.0", "x"]
     assert told(found)["kinds.0"] == ("'invoice', 'payment' or 'credit_note'", "name one of these")
-    assert "'quote'" in found["errors"][1]["problem"]
+    assert '"quote"' in found["errors"][1]["problem"]
 
     found = (await api.get("/v1/customers?page=0&page_size=999")).json()
     assert {field: limit for field, (limit, _) in told(found).items()} == {
         "page": "at least 1",
         "page_size": "at most 100",
     }
+
+
+@pytest.mark.parametrize(("sent", "shown"), [("null", "null"), ("true", "true"), ('["a"]', '["a"]')])
+async def test_a_wrong_value_is_shown_as_it_was_sent(api: httpx.AsyncClient, sent: str, shown: str) -> None:
+    """`None` and `True` stand in nobody's JSON."""
+    body = f'{{"connection": {sent}, "what": "full"}}'
+    found = (await api.post("/v1/syncs", content=body, headers=JSON)).json()
+    assert (found["field"], found["problem"]) == ("connection", f"is {shown}")
+
+
+async def test_half_a_character_is_told_in_our_words(api: httpx.AsyncClient) -> None:
+    """Another program's words for it were passed on."""
+    body = '{"remote_id": "\\ud800"}'
+    found = (await api.put("/v1/customers/a/mappings/stripe", content=body, headers=JSON)).json()
+    assert (found["problem"], found["limit"]) == ("contains half a surrogate pair", "valid Unicode")
+
+
+@pytest.mark.parametrize("is_query", [True, False])
+async def test_no_more_mistakes_are_told_than_anybody_reads(api: httpx.AsyncClient, *, is_query: bool) -> None:
+    """Thousands of names that nobody reads were answered with a megabyte."""
+    names = [f"x{number}" for number in range(4000)]
+    if is_query:
+        answer = await api.get(f"/v1/customers?{'&'.join(names)}")
+    else:
+        answer = await api.post("/v1/syncs", json={"connection": "stripe", "what": "full"} | dict.fromkeys(names, 1))
+    assert (answer.status_code, len(answer.json()["errors"])) == (400 if is_query else 422, MOST_TOLD)
 
 
 async def test_every_name_of_a_query_that_nobody_reads_is_told(api: httpx.AsyncClient) -> None:
