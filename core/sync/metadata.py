@@ -15,6 +15,7 @@ from core.store.mappings import MappingRow
 from core.store.text import chunks
 from core.sync.figures import lagging
 from core.sync.hub import KIND, Connection, Hub
+from core.sync.taken import try_again
 
 SLICE = 200
 
@@ -34,7 +35,8 @@ async def prepared(hub: Hub, connection: Connection) -> PlaceError | None:
         hub.log.info("connection.prepared", connection=connection.name, made=list(made))
         refused = await hub.db.read(lambda tx: _refused(tx, connection))
         for some in chunks(refused, SLICE):
-            await hub.db.run(lambda tx, subjects=some: _try_again(tx, hub, connection, subjects))  # type: ignore[misc]
+            trace = hub.ids.new()
+            await hub.db.run(lambda tx, subjects=some, t=trace: try_again(tx, hub, connection, subjects, "retry", t))  # type: ignore[misc]
     return lacking
 
 
@@ -43,12 +45,6 @@ def _refused(tx: Tx, connection: Connection) -> list[str]:
     asked = [one for one in holds.listing(tx, connection=connection.name, reason=REJECTED) if not one.field]
     rows = mappings.by_ids(tx, [one.subject[2:] for one in asked if one.subject.startswith("m:")]).values()
     return [work.mapping_subject(row.id) for row in rows if row.kind == KIND]
-
-
-def _try_again(tx: Tx, hub: Hub, connection: Connection, subjects: Sequence[str]) -> None:
-    now, trace = hub.clock.now(), hub.ids.new()
-    work.mark(tx, connection.name, subjects, reason="retry", trace=trace, now=now, noticed=False)
-    tx.after_commit(lambda: hub.wake(connection.name))
 
 
 async def refresh_metadata(hub: Hub, connection: Connection) -> int:
