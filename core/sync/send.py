@@ -173,7 +173,7 @@ def commit_written(
         return
     mapping, customer = current[intent.mapping_id]
     if intent.remote_id not in (None, mapping.remote_id):
-        _remember(tx, hub, connection, intent, seen, customer.id)
+        _remember(tx, connection, intent, seen, customer.id, now)
         return  # a person has linked another object meanwhile, which is still to be written: still dirty
     if not claim(tx, hub, connection, mapping, remote.id, row):
         return
@@ -183,7 +183,7 @@ def commit_written(
         agreed_on(mapping, connection, pairs), remote_id=remote.id, state="live", note="", updated_at=now
     )
     mappings.update(tx, [mapping])
-    _remember(tx, hub, connection, intent, seen, customer.id)
+    _remember(tx, connection, intent, seen, customer.id, now)
     known = _settle_questions(tx, hub, connection, row, mapping, pairs, drafts)
     failures.resolve(
         tx, connection.name, {work.mapping_subject(mapping.id), work.remote_subject(remote.id), row.subject}
@@ -202,11 +202,9 @@ def commit_written(
     # else something else differs already (an edit during the write): still dirty, looked at again
 
 
-def _remember(tx: Tx, hub: Hub, connection: Connection, intent: Intent, seen: Observation, record_id: str) -> None:
-    now = hub.clock.now()
+def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:
     observations.put(tx, connection.name, KIND, [seen], now)
-    written = entry_of(intent, seen.remote.id, record_id, connection.name, now, left_out=seen.remote.unmade)
-    journal.write(tx, [written])
+    journal.write(tx, [entry_of(intent, seen.remote.id, record_id, connection.name, now, left_out=seen.remote.unmade)])
 
 
 def _settle_questions(
