@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.stripe.connector import PROVIDER
-from connectors.stripe.wire.documents import DAY_KEY
+from connectors.stripe.wire.documents import ALSO_KEY, DAY_KEY
 from core.errors import BugError, ByHandError, ConfigError, RejectedError, TakenError
 from core.model.documents import (
     Application,
@@ -851,6 +851,24 @@ def test_a_payment_that_was_reported_twice_is_held(desk: Desk) -> None:
         desk.documents.step(desk.wanted(part("p", "50.00")), raw)
 
 
+def test_a_payment_that_settles_one_more_invoice_by_now_says_so_where_it_was_reported_first(desk: Desk) -> None:
+    """Its reports are looked for by what the first one says: of one that it does not name nobody would know."""
+    desk.copy(invoice())
+    desk.copy(invoice(id="inv-2", number="A-2"))
+    remote_id = desk.copy(part("p", "50.00"))
+    more = part("p", "50.00", "inv-2")
+    step = desk.documents.step(desk.wanted(more), desk.raw("payment", remote_id))
+    assert step is not None
+    assert step.body["first"]["metadata"] == {ALSO_KEY: desk.invoices["inv-2"]}
+    desk.copy(more, remote_id)
+    there = desk.read("payment", remote_id).document
+    assert isinstance(there, Payment)
+    assert [(one.invoice, one.amount) for one in there.applications] == [
+        (desk.invoices["inv-1"], Decimal("50.00")),
+        (desk.invoices["inv-2"], Decimal("10.00")),
+    ]
+
+
 def test_a_payment_that_settles_other_invoices_by_now_is_held(desk: Desk) -> None:
     """Nothing at Stripe moves a payment from one invoice to another."""
     desk.copy(invoice())
@@ -900,6 +918,7 @@ def test_a_tax_cannot_be_credited_to_an_invoice_without_any(desk: Desk) -> None:
         (note("n", "6.00", "0", applied="5.00"), "total"),
         (note("n", "4.00", "1.00", applied="5.00"), "tax"),
         (note("n", "5.00", "0", applied="0"), "applied"),
+        (note("n", "5.00", "0", applied="5.00", number="C-9"), "number"),
         (note("n", "5.00", "0", applied="5.00", currency="USD"), "currency"),
         (note("n", "5.00", "0", applied="5.00", invoice="inv-2"), "invoice"),
         (note("m", "5.00", "0", applied="5.00"), "id"),
