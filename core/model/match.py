@@ -81,6 +81,8 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     the mapping that waits for it ("": there is none yet)."""
     is_marker_unknown: bool = False
     """It carries our marker of a mapping that this registry never had: an older database was restored."""
+    is_id_archived: bool = False
+    """A customer with the external id that it carries was archived."""
     is_perhaps_forgotten: bool = False
     """An older database was restored, and objects here have no place for a marker."""
 
@@ -184,7 +186,9 @@ def _by_external_id(remote: Remote, hits: Hits) -> Match | None:
     if free:
         why = "its external id is new, but a customer with its e-mail is known under another"
         return _ambiguous(remote, "e-mail", why, free)
-    return Match("enter", "its external id is new")
+    # a customer that was forgotten whole comes back by its id, and one that was archived never by itself
+    forgotten = _perhaps_forgotten(remote, hits) if hits.is_id_archived else None
+    return forgotten or Match("enter", "its external id is new")
 
 
 def _awaited(hits: Hits) -> Match | None:
@@ -213,11 +217,12 @@ def _perhaps_forgotten(remote: Remote, hits: Hits) -> Match | None:
     """What an older database does not know may be a customer's all the same, and is never made a second one."""
     if hits.is_marker_unknown:
         why = "it carries our marker of a mapping that this database does not know: an older one was restored"
-        return _ambiguous(remote, RESTORED, why, [])
-    if hits.is_perhaps_forgotten:
+    elif hits.is_perhaps_forgotten:
         why = "an older database was restored: it may be a customer's that was mapped to it since"
-        return _ambiguous(remote, RESTORED, why, [])
-    return None
+    else:
+        return None
+    also = "; a customer with its external id was archived" if hits.is_id_archived else ""
+    return _ambiguous(remote, RESTORED, why + also, [])
 
 
 def _kept_in_mind(found: Match, hits: Hits) -> Match:

@@ -58,6 +58,7 @@ _LAST_ARCHIVED: Final = (
 )
 _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
+_ARCHIVED: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), CUSTOMERS.c.deleted_at.is_not(None))
 _CHILDREN: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.parent.in_(SOME), _IS_LIVE)
 _BY_EMAIL: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.email_key.in_(SOME), _IS_LIVE)
 _BY_NAME: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.name_key.in_(SOME), _IS_LIVE)
@@ -94,6 +95,11 @@ def was_ever(tx: Tx, external_id: str) -> bool:
         CUSTOMERS.c.external_id == external_id, CUSTOMERS.c.deleted_at.is_not(None)
     )
     return tx.execute(statement.limit(1)).first() is not None
+
+
+def archived_among(tx: Tx, external_ids: Iterable[str]) -> set[str]:
+    """Which of these external ids a customer had that was archived."""
+    return {one.external_id for one in _found(tx, _ARCHIVED, external_ids)}
 
 
 def archived(tx: Tx, external_id: str) -> list[Customer]:

@@ -32,6 +32,7 @@ class Ladder:
         external = {one.remote.external_id for one in slice_ if one.remote.external_id}
         minted = {minted_id(connection, one.remote) for one in slice_}
         self._by_external = customers.by_external_ids(tx, external | minted)
+        self._archived = customers.archived_among(tx, external - self._by_external.keys())
         keys = {key_of(one.remote) for one in slice_}
         self._by_email = customers.by_email_keys(tx, keys)
         aliases = {alias for one in slice_ for alias in one.remote.aliases}
@@ -67,6 +68,7 @@ class Ladder:
             twins_by_external_id=_others(self._same_external.get(remote.external_id or "", ()), remote.id),
             twins_by_email=_others(self._same_email.get(key, ()), remote.id),
             is_marker_unknown=self._is_marker_unknown(remote),
+            is_id_archived=remote.external_id in self._archived,
             awaited=self._awaited(remote, self._by_email.get(key, ())),
             is_perhaps_forgotten=self._has_forgotten or any(may_be_forgotten(one.detail) for one in held),
         )

@@ -58,7 +58,7 @@ def candidates(found: Match) -> tuple[object, object]:
 def test_an_object_that_nobody_knows_enters() -> None:
     """No candidate on any rung."""
     assert matched(Hits()) == Match("enter", "nothing matches: a new customer")
-    assert matched(Hits(), external_id="ada").rung == "its external id is new"
+    assert matched(Hits(is_id_archived=True), external_id="ada").rung == "its external id is new"
 
 
 def test_our_marker_is_the_best_rung() -> None:
@@ -359,9 +359,11 @@ def test_what_an_older_database_may_have_forgotten_is_held_unless_a_rung_knows_i
     known = msgspec.structs.replace(hits, by_external_id=FREE)
     assert matched(known, accord_ref=MARK, external_id="ada").kind == "link"
     assert matched(hits, accord_ref=MARK, external_id="ada").rung == "its external id is new"
-    asked = matched(hits).hold
-    assert asked is not None
-    assert matched(hits, answer=Answer("create", asked.digest)).kind == "enter"
+    ended = msgspec.structs.replace(hits, is_id_archived=True)
+    asked = matched(ended, accord_ref=MARK, external_id="ada")
+    assert held(asked) == ("restore", f"{expected}; a customer with its external id was archived")
+    assert asked.hold is not None
+    assert matched(hits, answer=Answer("create", asked.hold.digest)).kind == "enter"
 
 
 def test_what_may_be_forgotten_is_kept_in_mind_whatever_is_asked_about_it() -> None:
