@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+import sqlalchemy as sa
+
 from core.store.customers import Customer
 from core.store.database import Tx
 from core.store.mappings import MappingRow
+from core.store.tables import INTENTS
 from tests.simulation.behind import intent_behind
 from tests.simulation.customers_at_rest import Rest
 from tests.simulation.reference import UNCONFIRMED, Edit, admissible, heads, loose
@@ -49,7 +53,7 @@ class EditChecks:
             flows_in = self._flows_in(edit)
             if flows_in is None:
                 untold.add(edit.field)
-            elif flows_in:
+            elif flows_in and not self._passes_for_ours(rest.tx, edit):
                 seen = edit._replace(replaced=UNCONFIRMED) if self._is_on_unconfirmed(rest.tx, edit) else edit
                 found.setdefault(edit.field, []).append(seen)
         return {field: edits for field, edits in found.items() if field not in untold}
@@ -74,6 +78,15 @@ class EditChecks:
             return False
         self._world.reached["edited on top of an unconfirmed write"] += 1
         return True
+
+    def _passes_for_ours(self, tx: Tx, edit: Edit) -> bool:
+        """It was written while Accord did not know yet whether the same value of its own had arrived there: it had."""
+        here = (INTENTS.c.connection == edit.site, INTENTS.c.remote_id == edit.target, INTENTS.c.sent_at <= edit.at)
+        in_doubt = sa.or_(INTENTS.c.closed_at.is_(None), INTENTS.c.closed_at > edit.at)
+        sent = [msgspec.json.decode(one.wanted) for one in tx.rows(sa.select(INTENTS.c.wanted).where(*here, in_doubt))]
+        passes = any(edit.field in one and loose(one[edit.field]) == loose(edit.value) for one in sent)
+        self._world.reached["edited to what a write in doubt was to bring"] += passes
+        return passes
 
     def _flows_in(self, edit: Edit) -> bool | None:
         """None: whether anybody took it depends on which policy was in force when it was seen."""
