@@ -277,8 +277,9 @@ def _refusal(seen: Snapshot, field: str, registry: Value, value: Value, projecti
 
 def _has_found_no_place(seen: Snapshot, field: str) -> bool:
     """Whether it was left out of a write because its place is not there: another try would find nothing else."""
-    reason, _ = seen.standing.get(field, ("", ""))
-    return reason == holds.UNREPRESENTABLE and seen.remote is not None and field in seen.remote.unmade
+    asked = seen.standing.get(field)
+    is_unmade = seen.remote is not None and field in seen.remote.unmade
+    return is_unmade and asked is not None and asked[0] == holds.UNREPRESENTABLE
 
 
 def _is_reckoned_anew(seen: Snapshot, field: str, registry: Value) -> bool:
