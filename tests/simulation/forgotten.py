@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -42,6 +42,11 @@ def _copied(world: SimWorld) -> Iterator[tuple[str, str]]:
 
 def settles_forgotten(tx: Tx, named: Named, one: Shown) -> bool:
     """Whether it settles a copy whose document was deleted and forgotten: both wait, and say for what."""
-    subjects = [f"d:invoice:{part['invoice']}" for part in one.get("applications", ())]
-    here = (DIRTY.c.connection == named.system, DIRTY.c.subject.in_(subjects), DIRTY.c.reason == FORGOTTEN)
+    return is_any_forgotten(tx, named.system, [part["invoice"] for part in one.get("applications", ())])
+
+
+def is_any_forgotten(tx: Tx, system: str, invoices: Iterable[str]) -> bool:
+    """Whether people are told of one of these copies that nobody remembers of what it is."""
+    subjects = [subject_of(("invoice", one)) for one in invoices]
+    here = (DIRTY.c.connection == system, DIRTY.c.subject.in_(subjects), DIRTY.c.reason == FORGOTTEN)
     return tx.execute(sa.select(DIRTY.c.subject).where(*here)).first() is not None

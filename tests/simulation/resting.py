@@ -13,10 +13,11 @@ from core.model.documents import KINDS
 from core.store.database import Tx
 from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
 from tests.simulation.clerks import Clerks
+from tests.simulation.forgotten import is_any_forgotten
 from tests.simulation.lookups import counterpart
 from tests.simulation.papers import ABOUT_NONE, DELETED, EVERYWHERE, MARKED, Named, Shown
 from tests.simulation.tape import REGISTRY, Billing, is_books
-from tests.simulation.whose import EXCUSES, UNKNOWN, Place, Whose
+from tests.simulation.whose import EXCUSES, SPLIT, UNKNOWN, Place, Whose
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -123,7 +124,7 @@ class Rest:
         if one is None or mirror == EVERYWHERE:
             return found
         found = found | self._about_customer(named, one, mirror) | self._about_application(named, one, mirror)
-        found = found | self._about_state(named, mirror)
+        found = found | self._about_state(named, mirror) | self._about_forgotten(named, mirror)
         if why := EXCUSES.get(self.place(named, mirror)):
             found = found | {why}
         if mirror == "stripe" and any(_has_three_decimals(line) for line in one.get("lines", ())):
@@ -152,6 +153,14 @@ class Rest:
         """What a person puts back just after it was written looks as if nothing had been."""
         is_asked = IDLE in self.holds.get(named, {}).get(mirror, "")
         return {"put back at once"} if is_asked and (named, mirror) in self._clerks.at_copies.restated else set()
+
+    def _about_forgotten(self, named: Named, mirror: str) -> set[str]:
+        """By the registry an invoice whose copy nobody remembers is not in these books, and a settler is of several."""
+        invoices = self._clerks.settles.get(named, ()) if SPLIT in self.told_at(named, mirror) else ()
+        numbers = {self.number(one.system, one.id) for one in invoices}
+        names = [name for name, one in self._clerks.copies(mirror, "invoice").items() if one["number"] in numbers]
+        is_forgotten = bool(names) and is_any_forgotten(self.tx, mirror, names)
+        return {"the copy of an invoice of it is forgotten there"} if is_forgotten else set()
 
     def unless_restated(self) -> Mapping[str, Shown]:
         """HubSpot's invoices. A state that a person gave a copy stays while something is asked about it."""

@@ -120,6 +120,11 @@ def owners_found(tx: Tx, hub: Hub, connection: Connection) -> None:
     _release(tx, hub, connection, [waiting[one] for one, row in known.items() if row.state != "excluded"])
 
 
+def invoices_entered(tx: Tx, hub: Hub, connection: Connection, remote_ids: Iterable[str]) -> None:
+    """What waited for these invoices to be known is looked at now."""
+    _release(tx, hub, connection, [no_invoice_yet(one) for one in remote_ids])
+
+
 def _release(tx: Tx, hub: Hub, connection: Connection, reasons: Sequence[str]) -> None:
     if ownerless.release(tx, connection.name, reasons, hub.clock.now()):
         tx.after_commit(lambda: hub.wake(connection.name))

@@ -25,6 +25,7 @@ from core.sync.documents.marking import (
     FORGOTTEN,
     OF_ERASED,
     TO_BE_COPIED,
+    invoices_entered,
     mark_let_go,
     mark_mappings,
     no_customer_yet,
@@ -284,6 +285,7 @@ def _enter(tx: Tx, hub: Hub, connection: Connection, fresh: Sequence[tuple[Paper
     """Mappings of documents that were not known; how many of them are asked about."""
     rows = _origin_mappings(tx, hub, connection, [paper for paper, _ in fresh])
     mappings.insert(tx, rows)
+    invoices_entered(tx, hub, connection, [one.remote_id for one, _ in fresh if one.kind == "invoice"])
     held = 0
     for (paper, one), row in zip(fresh, rows, strict=True):
         if draft := question(tx, connection, one.remote, paper, row):

@@ -9,8 +9,9 @@ import pytest
 from core.model.documents import Invoice, Payment
 from core.store import customers
 from core.store.database import Tx
-from core.sync import erasure, linking, registry
+from core.sync import erasure, linking, registry, revival
 from tests.integration.documents.test_hubspot_copies import CRM
+from tests.integration.documents.test_over_payments import LINE, settled_only
 from tests.support.acting import failing, held, waiting
 from tests.support.paper import an_hour_later, at_rest, bill, billing, is_silent, papers, pay, shown
 from tests.support.world import World
@@ -112,3 +113,22 @@ async def test_what_quickbooks_credits_when_a_customer_is_made_inactive_is_no_pa
     assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("paid", "0.00")]
     assert [one["amount"] for one in shown(world, "quickbooks", "payment")] == ["119.00"]
     at_rest(world)
+
+
+async def test_a_payment_that_waits_for_an_invoice_is_taken_as_soon_as_its_customer_is_back() -> None:
+    """119.00 of an old invoice were asked about as paid by nothing, up to an hour after the new one was known."""
+    world = await billing(settled_only())
+    old = bill(world, "quickbooks", LINE, number="QB-1")
+    await world.next_sweep()
+    name = end(world, "archive")
+    new = bill(world, "quickbooks", LINE, number="QB-2")
+    both = [{"invoice": old, "amount": "119.00"}, {"invoice": new, "amount": "7.00"}]
+    pay(world, old, "126.00", "quickbooks", applications=both)
+    await world.next_sweep()
+    assert papers(world, "payment") == []
+    world.db.run_now(lambda tx: revival.restore(tx, world.hub, name, actor="ann", trace="t"))
+    await world.settle(patience=60.0)
+    assert len(papers(world)) == 2
+    (paid,) = papers(world, "payment")
+    assert isinstance(paid.document, Payment)
+    assert str(paid.document.amount) == "126.00"
