@@ -50,13 +50,8 @@ def refuse_twin(tx: Tx, connection: Connection, paper: Paper, invoice_id: str) -
         amount, theirs = (settled_by(some.document)[invoice_id] for some in (paper, one))
         of = f"the same {theirs}" if theirs == amount else f"{theirs}"
         same = "it" if theirs == amount else "it, with others that come to one sum,"
-        raise RejectedError(
-            f"{whose}, {one.remote_id}, of {of} {one.document.currency} of invoice {invoice.called},"
-            f" {dated} on {day_of(one.document)}: {same} may be the same",
-            field=_field(one),
-            limit="nothing is booked twice",
-            cure=_cure(one),
-        )
+        problem = f"{whose}, {one.remote_id}, of {of} {one.document.currency} of invoice {invoice.called}"
+        raise _refused(one, f"{problem}, {dated} on {day_of(one.document)}: {same} may be the same")
 
 
 def refuse_beside(tx: Tx, connection: Connection, invoice: Paper, known: Collection[str]) -> None:
@@ -73,13 +68,13 @@ def refuse_beside(tx: Tx, connection: Connection, invoice: Paper, known: Collect
         title, (noun, *_) = connection.manifest.title, _SAID[one.kind]
         of = f"each is of {amount}" if amount == theirs else f"they are of {amount} and {theirs}"
         same = "they" if amount == theirs else "they, with others that come to one sum,"
-        raise RejectedError(
-            f"{title} has {noun} {one.remote_id} of its own, and a copy of {other.origin}'s {other.remote_id}:"
-            f" {of} {one.document.currency} of invoice {invoice.called}, and {same} may be the same",
-            field=_field(one),
-            limit="nothing is booked twice",
-            cure=_cure(one),
-        )
+        problem = f"{title} has {noun} {one.remote_id} of its own, and a copy of {other.origin}'s {other.remote_id}"
+        told = f"{of} {one.document.currency} of invoice {invoice.called}, and {same} may be the same"
+        raise _refused(one, f"{problem}: {told}")
+
+
+def _refused(one: Paper, problem: str) -> RejectedError:
+    return RejectedError(problem, field=_field(one), limit="nothing is booked twice", cure=_cure(one))
 
 
 def counted(tx: Tx, papers: Sequence[Paper]) -> list[Paper]:

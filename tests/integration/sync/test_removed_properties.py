@@ -56,6 +56,18 @@ def fill(world: World, *, but: int = 0) -> None:
     table.define_by_hand([f"theirs_{number}" for number in range(room - but)])
 
 
+async def written_without_a_tier() -> World:
+    """Ada's phone and tier were changed, and there is no room for the new key's property."""
+    world = World(config=listing())
+    await world.activate_all()
+    await enter(world, "ada", **ADA)
+    fill(world)
+    world.config = listing("tier")
+    world.start()
+    await change(world, "ada", phone="+493033333333", **{"metadata.tier": "gold"})
+    return world
+
+
 def archive(world: World, *names: str) -> None:
     """An administrator archives properties of contacts."""
     for name in names:
@@ -124,13 +136,7 @@ async def test_a_metadata_key_that_hubspot_has_no_name_for_is_held() -> None:
 
 async def test_a_property_that_cannot_be_made_is_its_own_field_s_trouble_alone() -> None:
     """A thousand properties were there, one new key in `metadata_keys`: the whole connection was paused for ever."""
-    world = World(config=listing())
-    await world.activate_all()
-    await enter(world, "ada", **ADA)
-    fill(world)
-    world.config = listing("tier")
-    world.start()
-    await change(world, "ada", phone="+493033333333", **{"metadata.tier": "gold"})
+    world = await written_without_a_tier()
     await all_day(world)
     assert world.db.read_now(lambda tx: connections.get(tx, "hubspot")).error == ""
     (there,) = world.neutral("hubspot").values()
@@ -213,12 +219,6 @@ async def test_who_waits_for_a_property_is_made_though_a_later_call_failed() -> 
 
 async def test_the_journal_does_not_say_that_a_value_without_a_place_was_written() -> None:
     """Nor would an undo of that write take it back."""
-    world = World(config=listing())
-    await world.activate_all()
-    await enter(world, "ada", **ADA)
-    fill(world)
-    world.config = listing("tier")
-    world.start()
-    await change(world, "ada", phone="+493033333333", **{"metadata.tier": "gold"})
+    world = await written_without_a_tier()
     pushed = [one.changes for one in entries(world) if (one.connection, one.action) == ("hubspot", "push")]
     assert [set(one) for one in pushed] == [{"phone"}]
