@@ -17,6 +17,7 @@ from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync import guard
 from core.sync.documents import by_hand, let_go
+from core.sync.documents.accounting import require_current
 from core.sync.documents.marking import wake_what_it_settles
 from core.sync.documents.offering import RECREATED, mapping_id
 from core.sync.documents.origins import count_as_void
@@ -180,6 +181,7 @@ def _answer_mapping(tx: Tx, hub: Hub, hold: Hold, choice: str, actor: str) -> No
         archive(tx, hub, owner.external_id, actor=actor, trace=hold.id)
         return
     elif choice == by_hand.BOOKED:
+        require_current(tx, hub, hold, row)
         by_hand.book(tx, row, hold.detail, actor=actor, now=now)
     elif choice in ("create", "retry"):
         _ask_for(tx, row, now)

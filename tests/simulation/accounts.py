@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from core.errors import InvalidInputError
 from core.model.documents import KINDS, references
 from core.model.holds import DOCUMENT_GONE, UNACCOUNTED
 from core.model.lifecycle import is_final
@@ -17,7 +18,7 @@ from core.store import connections, documents, holds, mappings
 from core.store.database import Tx
 from core.store.holds import Hold
 from core.sync import answers
-from core.sync.documents.accounting import LOOKED_AT, unaccounted
+from core.sync.documents.accounting import LOOKED_AT, require_current, unaccounted
 from core.sync.documents.by_hand import BOOKED
 from core.sync.hub import Hub
 from tests.simulation.papers import EVERYWHERE, MARKED, Named, Shown
@@ -89,7 +90,7 @@ class Accounts:
         """Whoever looks at the questions: some book by hand and say so, some have it looked at again, some wait."""
         for invoice, hold in sorted(self._world.db.read_now(_open).items()):
             choice = self._rng.choice([BOOKED, BOOKED, "retry", ""])
-            if choice == BOOKED and not self._is_booked_by_hand(invoice, Decimal(str(hold.detail["amount"]))):
+            if choice == BOOKED and not self._is_booked_by_hand(hub, invoice, hold):
                 choice = "retry"
             if choice:
                 self._world.db.run_now(partial(_answer, hub=hub, hold=hold, choice=choice))
@@ -98,9 +99,11 @@ class Accounts:
             if choice == BOOKED:
                 self._booked[invoice] = Decimal(str(hold.detail["covers"]))
 
-    def _is_booked_by_hand(self, invoice: Named, amount: Decimal) -> bool:
-        for books in self._books if invoice in self._marked else ():
-            made = self._world.clerks.at_copies.book(books, invoice, amount)
+    def _is_booked_by_hand(self, hub: Hub, invoice: Named, hold: Hold) -> bool:
+        """Whoever sees that there is another amount by now, or none, does not book what the question names."""
+        is_current = self._world.db.read_now(partial(_is_current, hub=hub, hold=hold))
+        for books in self._books if invoice in self._marked and is_current else ():
+            made = self._world.clerks.at_copies.book(books, invoice, Decimal(str(hold.detail["amount"])))
             if made is not None:
                 self._by_hand.add(made)
                 return True
@@ -201,6 +204,14 @@ def _open(tx: Tx) -> dict[Named, Hold]:
 
 def _answer(tx: Tx, hub: Hub, hold: Hold, choice: str) -> None:
     answers.answer(tx, hub, hold.id, choice, actor="operator", digest=hold.digest)
+
+
+def _is_current(tx: Tx, hub: Hub, hold: Hold) -> bool:
+    try:
+        require_current(tx, hub, hold, mappings.by_ids(tx, [hold.subject[2:]])[hold.subject[2:]])
+    except InvalidInputError:
+        return False
+    return True
 
 
 def _is_of_gone(tx: Tx, invoice: Named) -> bool:

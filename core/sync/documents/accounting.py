@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from core.errors import InvalidInputError
 from core.model import holds as reasons
 from core.model.documents import Invoice, settled_by
 from core.model.holds import HoldDraft
@@ -20,6 +21,7 @@ from core.model.money import ZERO, spelled, total_of
 from core.store import connections, documents, holds, mappings, work
 from core.store.database import Tx
 from core.store.documents import Paper
+from core.store.holds import Hold
 from core.store.mappings import MappingRow
 from core.sync.documents import by_hand
 from core.sync.documents.balances import held_astray
@@ -66,12 +68,7 @@ def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
     Nor of what is not there any more: a person has said what becomes of it.
     """
     gone = {name for name, row in _own(tx, papers).items() if row.state == "excluded"}
-    told = [
-        one
-        for one in papers
-        if (origin := hub.connections.get(one.origin)) and SETTLING.issubset(origin.policy.documents.originates)
-        if one.id not in gone
-    ]
+    told = [one for one in papers if one.id not in gone and _is_told(hub, one)]
     known, by_hands = _known(tx, told), _booked(tx, told)
     found = []
     for paper in told:
@@ -98,6 +95,25 @@ def unaccounted(tx: Tx, hub: Hub, papers: Sequence[Paper]) -> list[Unaccounted]:
     return found
 
 
+def require_current(tx: Tx, hub: Hub, hold: Hold, row: MappingRow) -> None:
+    """Refuse to believe that the difference was booked by hand if by now there is another one, or none.
+
+    The question stands until `ask` looks at it again; meanwhile the payment may have come, and be copied to the books.
+    Raises InvalidInputError.
+    """
+    if hold.reason != reasons.UNACCOUNTED:
+        return
+    paper = documents.by_ids(tx, [row.record_id])[row.record_id]
+    odd = unaccounted(tx, hub, [paper])
+    left = total_of([Decimal(odd[0].settled), -Decimal(odd[0].known)]) if odd else ZERO
+    if left != Decimal(str(hold.detail["amount"])) and _is_told(hub, paper):
+        currency = paper.document.currency
+        asked = hold.detail["amount"]
+        problem = f"{spelled(left, currency)} {currency} of it is settled by nothing by now, and not {asked}"
+        cure = "take back what was booked by hand; within the hour this is asked anew, or the question closes by itself"
+        raise InvalidInputError(problem, field="choice", cure=cure)
+
+
 def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
     """Let one question stand about each invoice of this origin that does not add up; the others' are moot."""
     here, reason = connection.name, reasons.UNACCOUNTED
@@ -122,6 +138,12 @@ def ask(tx: Tx, hub: Hub, connection: Connection, trace: str) -> None:
             drafts = [_draft(tx, connection, papers[name], odd[name], row)] if name in odd else []
             wanted = holds.Held(subject=subject, record_id=papers[name].customer_id, drafts=drafts, trace=trace)
             settle(tx, hub, connection, wanted, {subject: there}, reason=reasons.UNACCOUNTED)
+
+
+def _is_told(hub: Hub, paper: Paper) -> bool:
+    """Whether policy takes from an invoice's origin whatever may settle it there."""
+    origin = hub.connections.get(paper.origin)
+    return origin is not None and SETTLING.issubset(origin.policy.documents.originates)
 
 
 def _looked_at(tx: Tx, hub: Hub, connection: Connection) -> float:

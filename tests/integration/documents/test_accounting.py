@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
+from core.errors import InvalidInputError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.store import customers
+from core.sync import answers
 from core.sync.documents.accounting import ask
 from core.sync.documents.asking import look_again, reconcile_all
 from core.sync.documents.telling import told
@@ -289,6 +293,33 @@ async def test_what_was_booked_by_hand_and_is_told_of_after_all_is_to_be_taken_b
     (again,) = [asked for asked in held(world) if asked.reason == holds.UNACCOUNTED]
     assert (again.detail["amount"], again.detail["covers"]) == ("-119.00", "0.00")
     assert again.id != one.id
+
+
+async def test_what_is_told_of_by_now_cannot_be_answered_as_booked_by_hand() -> None:
+    """The question stands for up to an hour after the payment came: with that answer it would be in the books twice."""
+    world = await billing()
+    invoice = await unpaid(world)
+    hourly(world)
+    (one,) = held(world)
+    await told_after_all(world, invoice)
+    with pytest.raises(InvalidInputError, match=r"0\.00 USD of it is settled by nothing by now, and not 119\.00"):
+        await answer(world, one, "booked")
+    hourly(world)
+    assert held(world) == []
+    assert closed(world)["unaccounted"] == []
+
+
+async def test_what_policy_takes_no_more_from_its_origin_may_still_be_answered_as_booked() -> None:
+    """Nobody could say by now what the sums are: the question would stand for ever."""
+    world = await billing()
+    await unpaid(world)
+    hourly(world)
+    (one,) = held(world)
+    stripe = world.hub.connections["stripe"]
+    policy = msgspec.structs.replace(stripe.policy, documents=DocumentPolicy(originates=("invoice",), since=SINCE))
+    hub = replace(world.hub, connections={**world.hub.connections, "stripe": replace(stripe, policy=policy)})
+    world.db.run_now(partial(answers.answer, hub=hub, hold_id=one.id, choice="booked", actor="ann"))
+    assert held(world, holds.UNACCOUNTED) == []
 
 
 async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_that_one_goes() -> None:
