@@ -1,18 +1,25 @@
-"""What a customer's documents add up to, where there are many of them, made in two systems."""
+"""What documents add up to, where there are many of them."""
 
 from __future__ import annotations
 
 import sys
+import tracemalloc
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from types import FrameType
 
 import msgspec
+import pytest
 
 from core.model.documents import Application, Document, Invoice, Payment, digest_of
 from core.store import documents
+from core.store.database import Tx
 from core.store.documents import Paper
+from core.sync.documents.ageing import aged
+from core.sync.documents.tie_out import tie_out
 from core.sync.documents.twins import counted
+from core.sync.hub import Hub
 from tests.support.world import World
 
 TEN = Decimal(10)
@@ -24,7 +31,7 @@ def paid_invoices(number: int) -> list[Paper]:
     for place in range(number):
         invoice = Invoice(
             id=f"{place:032x}", customer="ada", currency="USD", status="paid", lines=(), subtotal=TEN, total=TEN,
-            paid=TEN, due=Decimal(0),
+            paid=TEN, due=Decimal(0), issued_on=date(2026, 11, 18),
         )  # fmt: skip
         payment = Payment(
             id=f"{number + place:032x}", customer="ada", currency="USD", status="succeeded", amount=TEN,
@@ -75,3 +82,22 @@ def test_two_records_of_one_payment_count_once_among_many_others() -> None:
     found = world.db.read_now(lambda tx: counted(tx, papers))
     assert first in found
     assert [one.id for one in papers if one not in found] == [twin.id]
+
+
+@pytest.mark.parametrize("report", [aged, lambda tx, hub: tie_out(tx, hub, "2026-10")])
+def test_a_report_of_few_holds_no_more_of_the_others_at_once(report: Callable[[Tx, Hub], object]) -> None:
+    """Nothing is due of any, and none is of the month: all that was ever billed was in memory, to be left out."""
+    few, many = (_most_memory(report, number) for number in (1000, 4000))
+    assert many < few * 1.5
+
+
+def _most_memory(report: Callable[[Tx, Hub], object], number: int) -> int:
+    """How many bytes a report takes at once, of so many documents that it does not tell of."""
+    world, papers = World(), paid_invoices(number)
+    world.db.run_now(lambda tx: documents.put(tx, papers))
+    tracemalloc.start()
+    try:
+        world.db.read_now(lambda tx: report(tx, world.hub))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
