@@ -37,6 +37,8 @@ MARKER: Final = dump({ERASED: (None, None, "erased")})
 
 _NAMING_FIELDS: Final = frozenset({PARENT, "external_customer_id"})
 """Fields whose values are external ids."""
+_OWNER: Final = "customer"
+"""In the detail of a changed document: whose it was, and whose it is."""
 
 _INSTR: Final = sa.text("instr(inbox.body, :wanted) > 0")
 _POSITION: Final = sa.text("position(CAST(:wanted AS bytea) IN inbox.body) > 0")
@@ -202,6 +204,8 @@ def _without_customer(field: str, detail: Mapping[str, Any], external_id: str) -
         told["candidates"] = _unnamed(detail.get("candidates", []), external_id)
     if field in _NAMING_FIELDS:
         told |= {side: ERASED for side in ("registry", "remote") if detail.get(side) == external_id}
+    if isinstance(owners := detail.get(_OWNER), dict):
+        told[_OWNER] = {side: ERASED if one == external_id else one for side, one in owners.items()}
     if isinstance(values, dict) and values.get(PARENT) == external_id:
         told["values"] = {**values, PARENT: ERASED}
     return told

@@ -53,6 +53,7 @@ class Copies:
             ("payment", "apply"): self._in_turn(self._pay),
             ("payment", "refund"): self._refund,
             ("credit_note", "create"): self._in_turn(self._credit),
+            ("credit_note", "update"): self._update,
             ("credit_note", "void"): self._act,
         }
 

@@ -74,6 +74,7 @@ class Papers:
             "POST /v1/invoices/{id}/mark_uncollectible": self.mark_uncollectible,
             "POST /v1/invoices/{id}/attach_payment": self.attach_payment,
             "POST /v1/credit_notes": self.create_note,
+            "POST /v1/credit_notes/{id}": self.update_note,
             "POST /v1/credit_notes/{id}/void": self.void_note,
             "POST /v1/payment_records/report_payment": self.report_payment,
             "POST /v1/payment_records/{id}/report_payment_attempt_informational": self.describe_record,
@@ -289,6 +290,13 @@ class Papers:
             return made
 
         return self._finish(form, issued, "credit_note")
+
+    def update_note(self, form: Form, remote_id: str) -> Finish:
+        """Metadata of a credit note; nothing of its amounts can be changed any more."""
+        known(form, frozenset({"expand", "metadata"}))
+        note = self._ledger.get("credit_note", remote_id)
+        changed = {**note, "metadata": metadata_in(form.get("metadata", {}), note)}
+        return self._finish(form, lambda cause: self._ledger.put(changed, cause), "credit_note")
 
     def void_note(self, form: Form, remote_id: str) -> Finish:
         """Take a credit note back."""

@@ -26,7 +26,7 @@ _CREDITED: Final = "Credited"
 
 
 def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWire | None, days: Days) -> Step | None:
-    """Make it, or void it; None when it is what is wanted."""
+    """Make it, give it another number, or void it; None when it is what is wanted."""
     if not note.invoice:
         raise RejectedError(
             "it is about no invoice", field="invoice", limit="Stripe credits invoices", cure="apply it to an invoice"
@@ -38,6 +38,9 @@ def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWir
     _same(wanted, note, current)
     if note.status != "void" and (other := days.other_than(note.issued_on, current.effective_at)):
         raise _changed("issued_on", f"it is dated {other}, not {note.issued_on}")
+    if (current.metadata or {}).get(NUMBER_KEY, "") != note.number:
+        # it is ours to say, and not Stripe's own: what a person accepted of it goes there, too
+        return Step(action="update", body={"metadata": {NUMBER_KEY: text_out(note.number, "number", _MAX_VALUE)}})
     if current.status == note.status:
         return None
     if note.status == "void":
@@ -104,8 +107,6 @@ def _same(wanted: WantedDocument, note: CreditNote, current: CreditNoteWire) -> 
         raise _changed("id", "it does not carry this copy's mark")
     if id_of(current.invoice) != note.invoice:
         raise _changed("invoice", f"it credits {id_of(current.invoice)}")
-    if (told := (current.metadata or {}).get(NUMBER_KEY, "")) != note.number:
-        raise _changed("number", f"its number is {told or 'none'}, not {note.number or 'none'}")
     if current.currency.upper() != note.currency:
         raise _changed("currency", f"it is in {current.currency.upper()}")
     for field, there, minor in (

@@ -39,9 +39,11 @@ def aged(tx: Tx, hub: Hub, *, with_invoices: bool = False) -> dict[str, Any]:
 
 
 def _due(tx: Tx) -> _Due:
-    papers = every(tx, "invoice")
-    invoices = [(one, one.document) for one in papers if isinstance(one.document, Invoice)]
-    return [(paper, invoice) for paper, invoice in invoices if awaited(invoice) is not None]
+    return [
+        (one, one.document)
+        for one in every(tx, "invoice")
+        if isinstance(one.document, Invoice) and awaited(one.document) is not None
+    ]
 
 
 def _sums(invoices: Sequence[Invoice], day: date) -> list[dict[str, Any]]:

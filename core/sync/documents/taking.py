@@ -15,7 +15,7 @@ from core.model.merge import digest_of as values_digest
 from core.model.paper import RemoteDocument
 from core.model.remote import Remote, parse_mark
 from core.ports import Sighting
-from core.store import documents, journal, mappings, observations, tombstones, work
+from core.store import customers, documents, journal, mappings, observations, tombstones, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
@@ -328,7 +328,8 @@ def _accepted(tx: Tx, hub: Hub, connection: Connection, old: Paper, new: Paper, 
         answer = hold_rows.answers(known.get(subject, ())).get("")
         if answer is None or answer.digest != digest or answer.choice != "accept":
             detail: dict[str, object] = {"document": new.kind, "number": new.called, "fields": fields}
-            detail |= {name: was_and_is(name, old.document, new.document) for name in fields}
+            names = customers.external_ids(tx, [old.customer_id, new.customer_id])
+            detail |= {name: was_and_is(name, old.document, new.document, names) for name in fields}
             was, is_now = day_of(old.document), day_of(new.document)
             detail |= {DAY: {"was": str(was), "is": str(is_now)}} if was != is_now else {}
             drafts = [HoldDraft(reason=holds.DOCUMENT_CHANGED, detail=detail, digest=digest)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from core.model.documents import Document, Line
@@ -11,9 +11,11 @@ MOST: Final = 5
 """Lines that are shown; of a hundred, nobody reads more."""
 
 
-def was_and_is(field: str, before: Document, after: Document) -> dict[str, str]:
-    """One field before and after; of lines, those that are not on both."""
+def was_and_is(field: str, before: Document, after: Document, names: Mapping[str, str] = {}) -> dict[str, str]:
+    """One field before and after; of lines, those that are not on both. `names`: external ids of customers by id."""
     was, is_now = getattr(before, field), getattr(after, field)
+    if field == "customer":
+        return {"was": names.get(was, was), "is": names.get(is_now, is_now)}
     if field != "lines":
         return {"was": str(was), "is": str(is_now)}
     there = set(was) & set(is_now)

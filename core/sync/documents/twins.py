@@ -85,18 +85,22 @@ def counted(tx: Tx, papers: Sequence[Paper]) -> list[Paper]:
     settling = [one for one in papers if one.kind in _SAID]
     if len({one.origin for one in settling}) < 2:
         return list(papers)
-    bills = documents.by_ids(tx, {name for one in settling for name in settled_by(one.document)})
+    settlers: dict[str, list[Paper]] = {}
+    for one in settling:
+        for name in settled_by(one.document):
+            settlers.setdefault(name, []).append(one)
+    bills = documents.by_ids(tx, settlers)
     rows = mappings.of_records(tx, [one.id for one in settling])
-    twice = {one.id for one in settling if _is_second(one, settling, bills, rows)}
+    twice = {one.id for one in settling if _is_second(one, settlers, bills, rows)}
     return [one for one in papers if one.id not in twice]
 
 
-def _is_second(paper: Paper, others: Sequence[Paper], bills: Mapping[str, Paper], rows: _Rows) -> bool:
+def _is_second(paper: Paper, settlers: Mapping[str, Sequence[Paper]], bills: Mapping[str, Paper], rows: _Rows) -> bool:
     """Whether each invoice that a document settles has another record of it, which its origin counts, and not this."""
 
     def is_twice(invoice: Paper) -> bool:
         return not _is_at(invoice.origin, paper, rows) and any(
-            _is_at(invoice.origin, one, rows) for one in _same_as(paper, others, invoice.id)
+            _is_at(invoice.origin, one, rows) for one in _same_as(paper, settlers[invoice.id], invoice.id)
         )
 
     settled = settled_by(paper.document)

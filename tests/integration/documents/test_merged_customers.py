@@ -9,6 +9,7 @@ import pytest
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
+from core.sync.erasure import erase
 from core.sync.inbox import InboxWriter
 from tests.integration.documents.test_overview import figures
 from tests.support.acting import all_day, answer, everybody, held
@@ -73,6 +74,11 @@ async def test_an_invoice_that_is_another_customers_by_a_merge_is_asked_about() 
     (asked,) = held(world, holds.DOCUMENT_CHANGED)
     assert (asked.detail["number"], asked.detail["fields"]) == ("QB-1", ["customer"])
     assert [one.customer_id for one in papers(world)] == [ada.id]
+    # as people call them: what the registry has inside no command takes
+    assert asked.detail["customer"] == {"was": ada.external_id, "is": f"quickbooks:{bob}"}
+    world.db.run_now(lambda tx: erase(tx, world.hub, f"quickbooks:{bob}", actor="ann", trace="t"))
+    (asked,) = held(world, holds.DOCUMENT_CHANGED)
+    assert asked.detail["customer"] == {"was": ada.external_id, "is": "(erased)"}
 
 
 async def test_whose_invoice_it_was_shows_it_no_more_once_it_is_another_customers() -> None:

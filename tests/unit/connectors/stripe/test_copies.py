@@ -918,19 +918,29 @@ def test_a_tax_cannot_be_credited_to_an_invoice_without_any(desk: Desk) -> None:
         (note("n", "6.00", "0", applied="5.00"), "total"),
         (note("n", "4.00", "1.00", applied="5.00"), "tax"),
         (note("n", "5.00", "0", applied="0"), "applied"),
-        (note("n", "5.00", "0", applied="5.00", number="C-9"), "number"),
         (note("n", "5.00", "0", applied="5.00", currency="USD"), "currency"),
         (note("n", "5.00", "0", applied="5.00", invoice="inv-2"), "invoice"),
         (note("m", "5.00", "0", applied="5.00"), "id"),
     ],
 )
 def test_a_credit_note_that_is_another_one_by_now_is_held(desk: Desk, changed: CreditNote, field: str) -> None:
-    """Credit notes are never changed at Stripe."""
+    """What it comes to is never changed at Stripe."""
     desk.copy(invoice())
     remote_id = desk.copy(note("n", "5.00", "0", applied="5.00"))
     with pytest.raises(RejectedError) as refused:
         desk.documents.step(desk.wanted(changed), desk.raw("credit_note", remote_id))
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("number", ["C-9", ""])
+def test_the_number_of_a_credit_note_follows(desk: Desk, number: str) -> None:
+    """Stripe has one of its own, and ours beside it."""
+    desk.copy(invoice())
+    remote_id = desk.copy(note("n", "5.00", "0", applied="5.00"))
+    renamed = note("n", "5.00", "0", applied="5.00", number=number)
+    assert desk.copy(renamed, remote_id) == remote_id
+    assert desk.documents.step(desk.wanted(renamed), desk.raw("credit_note", remote_id)) is None
+    assert desk.world.stripe.objects("credit_note")[remote_id]["metadata"].get("accord_number", "") == number
 
 
 def test_a_credit_note_is_made_once_even_when_keys_are_forgotten(desk: Desk) -> None:
