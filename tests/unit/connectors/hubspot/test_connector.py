@@ -1043,6 +1043,23 @@ def test_an_object_with_half_a_letter_in_its_history_is_handed_on(world: Any, ha
     assert half in told.now.raw
 
 
+@pytest.mark.parametrize("odd", [{"properties": "x"}, {"properties": None}])
+def test_an_object_without_properties_is_read_with_its_history(world: Any, odd: Any) -> None:
+    """It is handed on, and who looks at it says what is wrong: it was taken for a bug of Accord's."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"}))
+    world.update(seen, {"phone": "2"})
+
+    def told(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        page = json.loads(answer.body)
+        page["results"] = [one | odd for one in page.get("results", ())]
+        return HttpResponse(answer.status, answer.headers, json.dumps(page).encode())
+
+    on("batch/read", told, world)
+    found = world.run(world.connector.recall("customer", [world.past]))[seen.id]
+    assert (found.now.id, found.overwritten) == (seen.id, {})
+
+
 HALF = b"\\ud83d"
 """Half a surrogate pair, escaped: JSON may carry it, and no database stores it."""
 
