@@ -179,13 +179,13 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
 
 
 def row_of(record: bytes) -> Row | None:
-    """Tell a record's id, where it has one."""
+    """Tell a record's id, where it has one that a database can keep."""
     row: Row | None
     try:
         row = msgspec.json.decode(record, type=Row)
     except (ValueError, RecursionError):
         row = _row_leniently(record)
-    if row is None or not row.id:
+    if row is None or not row.id or next(_odd_texts("Id", row.id), None):
         return None
     return msgspec.structs.replace(row, id=f"{REFUND}-{row.id}") if row.gives_back else row
 

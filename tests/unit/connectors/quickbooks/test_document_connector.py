@@ -801,6 +801,22 @@ async def test_an_odd_customer_or_amount_of_an_applied_credit_holds_the_memo_alo
     assert [one for one in books.paths("Id%20in") if "from%20Customer" in one] == []
 
 
+@pytest.mark.parametrize("odd", [b"\\u0000", b"\\ud83d", b"12\\u0000"])
+async def test_an_id_that_cannot_be_stored_is_none(books: World, odd: bytes) -> None:
+    """Half a letter in one invoice's id, and no change at all was taken from the feed; no database has either."""
+    connector = books.connector()
+    start = (await connector.sweep("customer", "changes", None)).cursor
+    told = b'{"time":"2026-11-18T00:00:00Z","CDCResponse":[{"QueryResponse":[%b]}]}' % b",".join(
+        b'{"%b":[{"Id":"%b"},{"Id":"7"}]}' % (name, odd) for name in (b"Customer", b"Invoice")
+    )
+    books.after = lambda request, answer: HttpResponse(200, {}, told) if "cdc?" in request.url else answer
+    page = await connector.sweep("customer", "changes", start)
+
+    assert [one.id for one in page.sightings] == ["7"]
+    assert [one.remote_id for one in page.others] == ["7"]
+    assert [(one.id, one.problem) for one in page.bad] == [("?", "an object without a readable Id")]
+
+
 async def test_odd_documents_do_not_lose_the_others(books: World) -> None:
     """One record of another shape, one without an id."""
     told = b'{"QueryResponse":{"CreditMemo":[{"Id":"1"},{"Id":"2","TotalAmt":"x"},{"DocNumber":"3"}]}}'
