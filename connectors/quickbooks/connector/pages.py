@@ -178,6 +178,17 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
             yield sighting(row.id, record)
 
 
+def shown(record: bytes) -> dict[str, Any]:
+    """A customer, item or account as it was read. Raises ReplyError where it is no object, or has no id."""
+    try:
+        found = msgspec.json.decode(record)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("Id"), str):
+        raise ReplyError("QuickBooks shows an object without a readable Id")
+    return found
+
+
 def row_of(record: bytes) -> Row | None:
     """Tell a record's id, where it has one that a database can keep."""
     row: Row | None

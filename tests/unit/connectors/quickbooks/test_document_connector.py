@@ -393,6 +393,23 @@ async def test_which_of_them_is_inactive_is_left_open_where_it_cannot_be_read(bo
     assert error.field == "customer, lines, account"
 
 
+@pytest.mark.parametrize("odd", [b'"XXX"', b"{}", b'{"Id":["1"]}', b"null"])
+async def test_a_customer_or_item_of_an_odd_shape_is_no_bug(books: World, odd: bytes) -> None:
+    """Looked at to explain a refusal, or to find an item: the document was not sent, and a bug was told of."""
+    books.company.books.items.deactivate("1")
+    told = b'{"QueryResponse":{"Customer":[%b],"Item":[%b]}}' % (odd, odd)
+    books.after = lambda request, answer: HttpResponse(200, {}, told) if "query?" in request.url else answer
+    error = await sent(books, create(books, invoice()))
+    assert isinstance(error, RejectedError)
+    assert error.field == "customer, lines, account"
+
+    with pytest.raises(ReplyError):
+        await books.connector().faults()
+    makes_items(books)
+    error = await sent(books, create(books, hosting("Services")))
+    assert (type(error), "without a readable Id" in str(error)) == (RetryError, True)
+
+
 async def test_a_document_that_vanished_before_its_void_is_gone(books: World) -> None:
     """There is nothing left to void."""
     raw = await books.bring(invoice())
