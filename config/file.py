@@ -120,10 +120,17 @@ def _content(path: Path) -> str:
             raise ConfigError(f"is larger than {MOST_BYTES} bytes, so it is another file", file=str(path))
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        leads = f"; it is a link to {path.readlink()}" if path.is_symlink() else ""
-        raise ConfigError(f"cannot be read: {error.strerror}{leads}", file=str(path)) from error
+        raise ConfigError(f"cannot be read: {error.strerror}{_leads(path)}", file=str(path)) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text; save it as UTF-8", file=str(path)) from error
+
+
+def _leads(path: Path) -> str:
+    """Of a link, where to; of what is none, or in a folder that may not be entered, nothing."""
+    try:
+        return f"; it is a link to {path.readlink()}"
+    except OSError:
+        return ""
 
 
 def _said(error: Exception) -> str:

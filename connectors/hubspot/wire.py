@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -36,6 +36,9 @@ MODIFIED: Final[Mapping[ObjectType, str]] = {
     "invoice": "hs_lastmodifieddate",
     "line_item": "hs_lastmodifieddate",
 }
+
+HubSpotId: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]+\Z")]
+"""Of whatever has another one, nothing could be asked any more."""
 
 ACCORD_REF: Final = "accord_ref"
 MERGED: Final = "hs_merged_object_ids"
@@ -91,7 +94,7 @@ class _Cut(msgspec.Struct, frozen=True):
 class Identified(msgspec.Struct, frozen=True):
     """What must be known of a record before anything else is."""
 
-    id: str
+    id: HubSpotId
     archived: bool = False
 
 
@@ -132,7 +135,7 @@ class AssociationType(msgspec.Struct, frozen=True, rename="camel"):
 class Associated(msgspec.Struct, frozen=True, rename="camel"):
     """One object at the other end."""
 
-    to_object_id: int | str
+    to_object_id: int | HubSpotId
     association_types: list[AssociationType]
 
 
@@ -191,7 +194,7 @@ class Saved(msgspec.Struct, frozen=True, rename="camel"):
     `new`: an upsert made it.
     """
 
-    id: str
+    id: HubSpotId
     properties: dict[str, Any] = {}
     object_write_trace_id: str | None = None
     created_at: str | None = None
@@ -390,5 +393,6 @@ def _loosely(raw: bytes) -> object:
 def _bad(object_type: ObjectType, raw: bytes, field: str | None, problem: str) -> Bad:
     record = _loosely(raw)
     known = record.get("id") if isinstance(record, dict) else None
-    remote_id = join_id(object_type, known) if isinstance(known, str) and is_storable(known) else ""
+    is_id = isinstance(known, str) and known.isascii() and known.isdecimal()
+    remote_id = join_id(object_type, str(known)) if is_id else ""
     return Bad(remote_id, field, problem, json.dumps(record))

@@ -108,7 +108,7 @@ def _named(kind: str, event: Mapping[str, object]) -> Sequence[Notice]:
 
 
 def _documents(about: Mapping[str, object], our_key: str | None) -> Sequence[Notice]:
-    kind = about.get("object")
+    kind = str(about.get("object"))
     if kind in ("refund", "charge", "dispute"):
         # of a charge without an intent nobody can tell which invoice it paid
         found = [("payment", _id_of(about.get("payment_intent")))]
@@ -118,7 +118,7 @@ def _documents(about: Mapping[str, object], our_key: str | None) -> Sequence[Not
         found = [("invoice", _id_of(about))]
     elif kind in _SETTLING:
         # it changed what is due of its invoice
-        found = [(_SETTLING[str(kind)], _id_of(about)), ("invoice", _id_of(about.get("invoice")))]
+        found = [(_SETTLING[kind], _id_of(about)), ("invoice", _id_of(about.get("invoice")))]
     else:
         raise ReplyError("a document's event is about none")
     return [Notice(kind=name, remote_id=remote_id, our_key=our_key) for name, remote_id in found if remote_id]

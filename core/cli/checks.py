@@ -98,7 +98,7 @@ def _of_configuration(desk: Desk) -> Iterator[Finding]:
 def _without_file(desk: Desk, error: ConfigError) -> Finding:
     """A file that cannot be used; where there is none, the sandbox daemon that runs here will do."""
     about = "configuration"
-    if desk.root.policy_file().exists():
+    if os.path.lexists(desk.root.policy_file()):
         return Finding(about=about, check="file", state="wrong", says=str(error), cure="edit it")
     try:
         with desk.root.open_hub() as hub:

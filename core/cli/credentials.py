@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -104,7 +105,7 @@ def _configured(desk: Desk) -> Mapping[str, ConnectionConfig]:
     try:
         return desk.root.connections()
     except ConfigError:
-        if desk.root.policy_file().exists():
+        if os.path.lexists(desk.root.policy_file()):
             raise
     with desk.root.open_hub() as hub:
         known = ", ".join(sorted(hub.connections))

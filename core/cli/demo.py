@@ -36,6 +36,7 @@ from core.cli.demo_bills import (
 from core.cli.quiet import Bell, left_over, paused, run_until_quiet
 from core.cli.root import Root, SandboxAccess
 from core.cli.screen import Screen
+from core.errors import InvalidInputError
 from core.sandbox.admin import Edit
 from core.sandbox.background import serving
 from core.sandbox.cast import SYSTEMS, System
@@ -86,7 +87,11 @@ def demo(root: Root, *, customers: int, bills: int, seed: int, dump: Path | None
     """Run it; 0 when every system agrees as the seed says and the second pass wrote nothing, else 1."""
     screen = Screen(sys.stderr if as_json else sys.stdout)
     folder = dump or FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{folder} cannot be made: {error.strerror}"
+        raise InvalidInputError(problem, field="--dump", cure="name another folder") from error
     story = demo_seed(random.Random(seed), customers)  # noqa: S311 - a seed, not a secret
     lookalikes = _lookalikes(root, seed)
     with ExitStack() as stack:

@@ -68,16 +68,23 @@ def drafted(desk: Desk, target: Path, field: str) -> Iterator[Path]:
         raise InvalidInputError(f"{str(target)!r} is no name of a file", field=field, cure="name a file")
     if _real(target) in _own(desk):
         raise InvalidInputError(f"{target} is Accord's own, and would be lost", field=field, cure="name another file")
-    is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
+    try:
+        is_ours = not target.is_symlink() and (target.is_file() or not target.exists())
+    except OSError as error:  # too long a name, or in a folder that may not be entered
+        raise _unwritable(target, field, error) from error
     draft = _beside(target) if is_ours else target
     try:
         yield draft
         if is_ours:
             put(draft, target)
     except OSError as error:
-        cure = "name another place, or free space there"
-        raise InvalidInputError(f"{target} cannot be written: {error.strerror}", field=field, cure=cure) from error
+        raise _unwritable(target, field, error) from error
     finally:
         if is_ours:
             with suppress(OSError):  # of a folder that is not there, there is no draft either
                 draft.unlink(missing_ok=True)
+
+
+def _unwritable(target: Path, field: str, error: OSError) -> InvalidInputError:
+    cure = "name another place, or free space there"
+    return InvalidInputError(f"{target} cannot be written: {error.strerror}", field=field, cure=cure)

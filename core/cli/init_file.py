@@ -47,9 +47,13 @@ def write_first(desk: Desk, flags: Flags, *, force: bool, yes: bool) -> int:
 
 
 def _refuse_to_overwrite(file: Path, *, force: bool) -> None:
-    if file.is_dir():
+    try:
+        is_folder, is_there = file.is_dir(), file.exists() or file.is_symlink()
+    except OSError as error:  # too long a name, or in a folder that may not be entered
+        raise StorageError(f"{file} cannot be written: {error.strerror}") from error
+    if is_folder:
         raise InvalidInputError(f"{file} is a folder", cure="name a file: `accord --config FILE init`")
-    if (file.exists() or file.is_symlink()) and not force:
+    if is_there and not force:
         cure = "--force overwrites it; `accord --config FILE init` writes another"
         raise InvalidInputError(f"{file} is there already", cure=cure)
 

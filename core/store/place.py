@@ -23,8 +23,19 @@ def make_folder(file: Path) -> None:
 
 
 def is_absent(file: Path | None) -> bool:
-    """Whether a database's file was never made; one whose -wal is still there has gone, which is told when it opens."""
-    return file is not None and not file.exists() and not _beside(file).exists()
+    """Whether a database's file was never made; one whose -wal is still there has gone, which is told when it opens.
+
+    Raises StorageError where nobody may look.
+    """
+    return file is not None and not _is_there(file) and not _is_there(_beside(file))
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        message = f"the database {file} cannot be looked at: {error.strerror}; run this as the user that Accord runs as"
+        raise StorageError(message) from error
 
 
 def _beside(file: Path) -> Path:
@@ -34,7 +45,7 @@ def _beside(file: Path) -> Path:
 def _require_nothing_beside(file: Path) -> None:
     """SQLite begins a new database by deleting the -wal file that it finds: what was committed last is in there."""
     beside = _beside(file)
-    if beside.exists() and not file.exists():
+    if _is_there(beside) and not _is_there(file):
         message = (
             f"the database cannot be used now: {file} is not there, and {beside.name} is: it was deleted or moved "
             f"away, and {beside.name} may hold what was committed last; put back the file, or stop Accord, move "

@@ -101,8 +101,8 @@ def around(
         after = msgspec.json.encode(whole)
         whole["object"]["properties"] |= replaced
         return msgspec.json.encode(whole), after
-    except ValueError as error:
-        raise ReplyError("an object of HubSpot's is no text, or holds half a letter") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReplyError("an object of HubSpot's is no text, holds half a letter, or has no properties") from error
 
 
 def _since(versions: Sequence[Version], value: str, stamp: str) -> Sequence[Version]:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from connectors.hubspot.wire import MODIFIED, TYPES, ObjectType, Paging
+from connectors.hubspot.wire import MODIFIED, TYPES, HubSpotId, ObjectType, Paging
 from core.errors import InvalidInputError, ReplyError
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class ChangesCursor(msgspec.Struct, frozen=True):
 class Stamped(msgspec.Struct, frozen=True):
     """A search hit: which object, and when it was last written."""
 
-    id: str
+    id: HubSpotId
     properties: dict[str, str | None] = {}
 
 

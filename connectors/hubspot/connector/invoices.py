@@ -134,6 +134,8 @@ class InvoiceReader:
             some, asked = asked[: MANIFEST.read_batch], asked[MANIFEST.read_batch :]
             answer = decoded(await self._client.associations("invoice", object_type, some), AssociationResults)
             asked += batches.tied(answer, found, (INVOICE_TO[object_type],), object_type)
+        if len(found) > len(ids):
+            raise ReplyError("HubSpot's answer tells what others than the invoices asked for are tied to")
         return {hubspot_id: sorted(dict.fromkeys(others), key=int) for hubspot_id, others in found.items()}
 
     async def _items(self, ids: Sequence[str]) -> dict[str, bytes]:

@@ -120,7 +120,7 @@ class QuickBooksConnector:
         for entity, named in (("Item", self._items), ("Account", self._accounts)):
             ids = sorted({one for one in named.values() if one.isdecimal()})
             records = await self._reading.select(entity, [f"Id in ({pages.quoted(ids)})"]) if ids else []
-            there = {one["Id"]: one for one in map(msgspec.json.decode, records)}
+            there = {one["Id"]: one for one in map(pages.shown, records)}
             for setting, one in named.items():
                 if state := _fault_of(setting, there.get(one)):
                     found.append(

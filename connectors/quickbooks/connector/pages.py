@@ -178,14 +178,25 @@ def sightings(records: Sequence[bytes]) -> Iterator[Sighting]:
             yield sighting(row.id, record)
 
 
+def shown(record: bytes) -> dict[str, Any]:
+    """A customer, item or account as it was read. Raises ReplyError where it is no object, or has no id."""
+    try:
+        found = msgspec.json.decode(record)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("Id"), str):
+        raise ReplyError("QuickBooks shows an object without a readable Id")
+    return found
+
+
 def row_of(record: bytes) -> Row | None:
-    """Tell a record's id, where it has one."""
+    """Tell a record's id, where it has one that a database can keep."""
     row: Row | None
     try:
         row = msgspec.json.decode(record, type=Row)
     except (ValueError, RecursionError):
         row = _row_leniently(record)
-    if row is None or not row.id:
+    if row is None or not row.id or next(_odd_texts("Id", row.id), None):
         return None
     return msgspec.structs.replace(row, id=f"{REFUND}-{row.id}") if row.gives_back else row
 

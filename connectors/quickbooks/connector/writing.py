@@ -138,10 +138,7 @@ class DocumentWriting:
             ("lines", ITEM, items),
         ):
             rows = (
-                [
-                    msgspec.json.decode(one)
-                    for one in await self._reading.select(kind, [f"Id in ({quoted(sorted(ids))})"])
-                ]
+                [pages.shown(one) for one in await self._reading.select(kind, [f"Id in ({quoted(sorted(ids))})"])]
                 if ids
                 else []
             )
@@ -153,7 +150,8 @@ class DocumentWriting:
     async def _in_another_currency(self, body: Mapping[str, Any], error: RejectedError) -> RejectedError:
         customer = _referred(body, "CustomerRef")
         (raw,) = await self._reading.select(CUSTOMER, [f"Id = {quoted([customer])}"])
-        theirs = _referred(msgspec.json.decode(raw), "CurrencyRef")
+        told = pages.shown(raw).get("CurrencyRef")
+        theirs = told.get("value") if isinstance(told, dict) else None
         ours = _referred(body, "CurrencyRef")
         if not theirs or theirs == ours:
             return error
@@ -193,15 +191,16 @@ class DocumentWriting:
         for some in _in_addresses(names):
             records += await self._reading.select(ITEM, [f"Name in ({quoted(some)})"])
         for record in records:
-            told = msgspec.json.decode(record)
-            if told.get("Type") not in _SELLABLE:
+            told = pages.shown(record)
+            name, of_type = str(told.get("Name")), str(told.get("Type"))
+            if of_type not in _SELLABLE:
                 raise RejectedError(
-                    f"the item {told['Name']!r} is a {told.get('Type')}",
+                    f"the item {name!r} is a {of_type}",
                     field="lines",
                     limit="a service or a product",
                     cure="map the product to another item in policy",
                 )
-            found[told["Name"]] = told["Id"]
+            found[name] = told["Id"]
         return found
 
     async def _new_item(self, write: Write, name: str, account: str) -> str:

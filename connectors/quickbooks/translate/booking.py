@@ -70,8 +70,8 @@ def _switch(at: str, settings: Mapping[str, str], name: str, *, default: bool) -
 
 
 def _tax_codes(at: str, text: str) -> tuple[tuple[Decimal, str], ...]:
-    """`19:5, 7:8, 0:2` -> percent and tax code."""
-    found = []
+    """`19:5, 7:8, 0:2` -> percent and tax code; one code for each percentage."""
+    found: dict[Decimal, str] = {}
     for part in filter(None, (one.strip() for one in text.split(","))):
         percent, _, code = part.partition(":")
         try:
@@ -80,5 +80,6 @@ def _tax_codes(at: str, text: str) -> tuple[tuple[Decimal, str], ...]:
             rate = Decimal("NaN")
         if not code.strip() or not rate.is_finite() or not 0 <= rate < _MOST_PERCENT:
             raise ConfigError(f"{part!r} is not PERCENT:CODE, as in 19:5", key=f"{at}.tax_codes")
-        found.append((rate, code.strip()))
-    return tuple(found)
+        if found.setdefault(rate, code.strip()) != code.strip():
+            raise ConfigError(f"{rate:f} has two codes, {found[rate]} and {code.strip()}", key=f"{at}.tax_codes")
+    return tuple(found.items())

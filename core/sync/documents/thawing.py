@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from core.model.documents import Document, Line
@@ -22,11 +22,12 @@ def was_and_is(field: str, before: Document, after: Document, names: Mapping[str
     left, come = ([one for one in lines if one not in there] for lines in (was, is_now))
     if not left and not come:
         return {"was": "the same lines", "is": "in another order"}
-    return {"was": _in_words(left), "is": _in_words(come)}
+    told = {"was": _in_words(left, _named), "is": _in_words(come, _named)}
+    return told if told["was"] != told["is"] else {"was": _in_words(left, _whole), "is": _in_words(come, _whole)}
 
 
-def _in_words(lines: Collection[Line]) -> str:
-    shown = [_named(one) for one in list(lines)[:MOST]]
+def _in_words(lines: Collection[Line], named: Callable[[Line], str]) -> str:
+    shown = [named(one) for one in list(lines)[:MOST]]
     more = [f"{len(lines) - MOST} more"] if len(lines) > MOST else []
     return "; ".join([*shown, *more]) or "none"
 
@@ -35,3 +36,11 @@ def _named(line: Line) -> str:
     less = f", {line.discount} off" if line.discount else ""
     tax = f", tax {line.tax}" if line.tax else ""
     return f"{line.description or line.id}: {line.amount}{less}{tax}"
+
+
+def _whole(line: Line) -> str:
+    """Also what makes up its amount, and whatever else two lines of the same words can differ in."""
+    each = f" at {line.unit_amount}" if line.unit_amount is not None else ""
+    product = f", {line.product}" if line.product else ""
+    days = f", {line.period_start} to {line.period_end}" if line.period_start or line.period_end else ""
+    return f"{_named(line)}, {line.quantity}{each}{product}{days} ({line.id})"

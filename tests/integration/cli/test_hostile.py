@@ -46,6 +46,17 @@ def test_odd_names_are_refused_and_harm_nothing(agreed: World, accord: Accord, o
     assert agreed.db.read_now(customers.listing) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["customers export", "match export", "plan --out", "journal export", "demo --dump"],
+)
+def test_a_file_that_cannot_be_looked_at_is_refused(agreed: World, accord: Accord, command: str) -> None:
+    """A name that is too long, or in a folder that may not be entered, ended in a traceback."""
+    result = accord("--json", *command.split(), "x" * 300)
+    assert (result.code, "File name too long" in result.error["problem"]) == (1, True), result
+    assert agreed.db.read_now(customers.listing)
+
+
 def test_odd_values_are_refused_with_their_field(agreed: World, accord: Accord) -> None:
     """The field is named, and what to do."""
     name = customer_id(agreed)

@@ -88,6 +88,13 @@ def test_a_file_that_is_there_stays_unless_force_is_said(accord: Accord, file: P
     assert set(tomllib.loads(file.read_text())["connections"]) == {"stripe-eu", "books"}
 
 
+def test_a_place_that_cannot_be_looked_at_is_told(accord: Accord, root: WorldRoot, file: Path) -> None:
+    """A name that is too long, or in a folder that may not be entered, ended in a traceback."""
+    root.file = file.with_name("x" * 300)
+    refused = accord("init", *BOTH, "--yes", "--json")
+    assert (refused.code, "cannot be written: File name too long" in refused.error["problem"]) == (1, True)
+
+
 def test_a_link_stays_a_link_to_the_file_that_is_overwritten(accord: Accord, file: Path, tmp_path: Path) -> None:
     """A file took the link's place, and the one it led to stayed as it was."""
     kept = tmp_path / "kept.toml"

@@ -78,6 +78,19 @@ async def test_words_that_changed_are_shown_where_no_amount_did() -> None:
     assert was_and_is("lines", document, turned) == {"was": "the same lines", "is": "in another order"}
 
 
+async def test_lines_that_differ_in_no_amount_are_told_apart() -> None:
+    """Two at 50.00 became one at 100.00, and the question showed the same words on both sides."""
+    world = await billing(FROM_BOOKS)
+    invoice = bill(world, "quickbooks", SOLD, number="QB-1")
+    await world.next_sweep()
+    sell_at(world, invoice, {**SOLD, "quantity": "1", "unit_amount": "100.00"})
+    await world.next_sweep()
+    (one,) = held(world)
+    told = one.detail["lines"]
+    assert told["was"].startswith("Seats: 100.00, tax 19.00, 2 at 50")
+    assert told["is"].startswith("Seats: 100.00, tax 19.00, 1 at 100")
+
+
 async def test_a_close_names_what_is_asked_about_where_it_was_made() -> None:
     """It named an id of QuickBooks' that no page there shows, and not what to do."""
     world, invoice = await edited()

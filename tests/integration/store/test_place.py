@@ -139,3 +139,13 @@ def test_a_file_that_may_not_grow_says_what_to_look_at(opened: tuple[Database, P
     with files_end_at(0), pytest.raises(StorageError, match="see whether its disk is full, fails or has a quota"):
         db.run_now(put("beyond"))
     assert db.read_now(names) == ["before"]
+
+
+def test_a_file_that_may_not_be_looked_at_is_told(open_database: Open, tmp_path: Path) -> None:
+    """`accord status` by somebody else than the daemon's user ended in a traceback: the folder is that one's alone."""
+    db = open_database(f"sqlite:///{tmp_path / ('x' * 300)}")
+
+    with pytest.raises(StorageError, match="cannot be looked at: File name too long"):
+        schema.current(db)
+    with pytest.raises(StorageError, match="cannot be looked at: File name too long"):
+        db.run_now(put("lost"))

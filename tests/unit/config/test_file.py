@@ -408,6 +408,8 @@ def test_a_key_inside_an_inline_table_is_told_with_its_line(mistakes: Mistakes) 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, providers: Mapping[str, Manifest]) -> None:
     """Missing, not text, not TOML: three different cures."""
     path = tmp_path / "accord.toml"
+    with pytest.raises(ConfigError, match=r"cannot be read: File name too long"):
+        load_config(tmp_path / ("x" * 300), providers)
     with pytest.raises(ConfigError, match=r"accord\.toml: cannot be read: No such file"):
         load_config(path, providers)
     path.write_bytes(b"\xff\xfe")

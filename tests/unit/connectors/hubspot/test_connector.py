@@ -238,6 +238,8 @@ def test_a_record_with_an_unstorable_character_stops_nobody(world: Any, characte
         (7, "", None),
         ({"id": "7", "url": "\0"}, "contact:7", None),
         ({"id": "\0"}, "", None),
+        ({"id": "7x"}, "", None),
+        ({"id": "7\n"}, "", None),
         ({"id": "7", "properties": {"a\0": "b"}}, "contact:7", None),
         ({"id": "7", "properties": {"a": ["\0"]}}, "contact:7", "a"),
         ({"id": "7", "properties": 7, "more": [{"x": "\0"}]}, "contact:7", None),
@@ -351,6 +353,32 @@ def test_both_spellings_of_a_time_are_understood(world: Any, stamp: str) -> None
     page = world.run(world.connector.sweep("customer", "changes", start.cursor))
 
     assert json.loads(page.cursor)["at"] == 1_790_000_000_123
+
+
+def test_a_hit_without_a_number_for_its_id_is_a_bad_reply(world: Any) -> None:
+    """Its object was looked for under a name that no read takes, and failed for good; the cursor stays."""
+    (start,) = world.sweep("changes")
+    on("/search", saying(200, {"results": [{"id": "2026-11-18", "properties": {}}]}), world)
+
+    with pytest.raises(ReplyError):
+        world.sweep("changes", start.cursor)
+
+
+def test_a_create_that_is_answered_without_a_number_is_in_doubt(world: Any) -> None:
+    """The customer was tied to an object that no read can name."""
+
+    def odd(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        told = json.loads(answer.body)
+        told["results"] = [one | {"id": "x"} for one in told["results"]]
+        return HttpResponse(answer.status, answer.headers, json.dumps(told).encode())
+
+    on("/batch/", odd, world)
+    body = {"type": "contact", "properties": {"firstname": "Ada", "accord_ref": "i.m.1"}}
+
+    (receipt,) = world.run(world.connector.write([world.as_write("create", body)]))
+
+    assert isinstance(receipt, AmbiguousError)
 
 
 @pytest.mark.parametrize("stamp", ["yesterday", None, ""])
@@ -1041,6 +1069,23 @@ def test_an_object_with_half_a_letter_in_its_history_is_handed_on(world: Any, ha
     told = world.run(world.connector.recall("customer", [world.past]))[seen.id]
     assert told.overwritten == {}
     assert half in told.now.raw
+
+
+@pytest.mark.parametrize("odd", [{"properties": "x"}, {"properties": None}])
+def test_an_object_without_properties_is_read_with_its_history(world: Any, odd: Any) -> None:
+    """It is handed on, and who looks at it says what is wrong: it was taken for a bug of Accord's."""
+    seen = world.see(world.hubspot.edit("customer", None, {"name": "Ada", "phone": "1"}))
+    world.update(seen, {"phone": "2"})
+
+    def told(request: HttpRequest) -> HttpResponse:
+        answer = world.hubspot.respond(request)
+        page = json.loads(answer.body)
+        page["results"] = [one | odd for one in page.get("results", ())]
+        return HttpResponse(answer.status, answer.headers, json.dumps(page).encode())
+
+    on("batch/read", told, world)
+    found = world.run(world.connector.recall("customer", [world.past]))[seen.id]
+    assert (found.now.id, found.overwritten) == (seen.id, {})
 
 
 HALF = b"\\ud83d"

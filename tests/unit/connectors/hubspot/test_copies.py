@@ -1003,6 +1003,16 @@ def test_line_items_that_are_left_out_make_a_bad_reply(world: Any, copyist: Copy
         copyist.look()
 
 
+def test_ties_of_another_invoice_make_a_bad_reply(world: Any, copyist: Copyist, contact: str) -> None:
+    """Whose the one that was asked for is was not told; it was taken for a bug of Accord's."""
+    copyist.bring(invoice(contact))
+    to = [{"toObjectId": 7, "associationTypes": [{"category": "HUBSPOT_DEFINED", "typeId": 177}]}]
+    on(world, "invoices/contacts/batch/read", saying(200, {"results": [{"from": {"id": "999999"}, "to": to}]}))
+
+    with pytest.raises(ReplyError, match="others than the invoices asked for"):
+        copyist.look()
+
+
 @pytest.mark.parametrize("ends", ["invoices/contacts", "invoices/line_items", "companies/companies"])
 def test_ties_that_are_told_with_404_could_not_be_read(world: Any, copyist: Copyist, contact: str, ends: str) -> None:
     """They counted as none: an invoice without lines, or owner; a company whose parent somebody had taken off."""

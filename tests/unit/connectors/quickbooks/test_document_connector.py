@@ -393,6 +393,23 @@ async def test_which_of_them_is_inactive_is_left_open_where_it_cannot_be_read(bo
     assert error.field == "customer, lines, account"
 
 
+@pytest.mark.parametrize("odd", [b'"XXX"', b"{}", b'{"Id":["1"]}', b"null"])
+async def test_a_customer_or_item_of_an_odd_shape_is_no_bug(books: World, odd: bytes) -> None:
+    """Looked at to explain a refusal, or to find an item: the document was not sent, and a bug was told of."""
+    books.company.books.items.deactivate("1")
+    told = b'{"QueryResponse":{"Customer":[%b],"Item":[%b]}}' % (odd, odd)
+    books.after = lambda request, answer: HttpResponse(200, {}, told) if "query?" in request.url else answer
+    error = await sent(books, create(books, invoice()))
+    assert isinstance(error, RejectedError)
+    assert error.field == "customer, lines, account"
+
+    with pytest.raises(ReplyError):
+        await books.connector().faults()
+    makes_items(books)
+    error = await sent(books, create(books, hosting("Services")))
+    assert (type(error), "without a readable Id" in str(error)) == (RetryError, True)
+
+
 async def test_a_document_that_vanished_before_its_void_is_gone(books: World) -> None:
     """There is nothing left to void."""
     raw = await books.bring(invoice())
@@ -799,6 +816,22 @@ async def test_an_odd_customer_or_amount_of_an_applied_credit_holds_the_memo_alo
     found = (await connector.read("credit_note", [note]))[note]
     assert isinstance(found, Sighting)
     assert [one for one in books.paths("Id%20in") if "from%20Customer" in one] == []
+
+
+@pytest.mark.parametrize("odd", [b"\\u0000", b"\\ud83d", b"12\\u0000"])
+async def test_an_id_that_cannot_be_stored_is_none(books: World, odd: bytes) -> None:
+    """Half a letter in one invoice's id, and no change at all was taken from the feed; no database has either."""
+    connector = books.connector()
+    start = (await connector.sweep("customer", "changes", None)).cursor
+    told = b'{"time":"2026-11-18T00:00:00Z","CDCResponse":[{"QueryResponse":[%b]}]}' % b",".join(
+        b'{"%b":[{"Id":"%b"},{"Id":"7"}]}' % (name, odd) for name in (b"Customer", b"Invoice")
+    )
+    books.after = lambda request, answer: HttpResponse(200, {}, told) if "cdc?" in request.url else answer
+    page = await connector.sweep("customer", "changes", start)
+
+    assert [one.id for one in page.sightings] == ["7"]
+    assert [one.remote_id for one in page.others] == ["7"]
+    assert [(one.id, one.problem) for one in page.bad] == [("?", "an object without a readable Id")]
 
 
 async def test_odd_documents_do_not_lose_the_others(books: World) -> None:

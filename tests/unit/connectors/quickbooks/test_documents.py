@@ -203,6 +203,7 @@ def test_settings_of_a_connection_are_read_once() -> None:
         ({"tax_codes": "19:"}, "tax_codes"),
         ({"tax_codes": "x:5"}, "tax_codes"),
         ({"tax_codes": "NaN:5"}, "tax_codes"),
+        ({"tax_codes": "19:5, 7:8, 19.0:6"}, "tax_codes"),
         ({"tax_codes": "-1:5"}, "tax_codes"),
         ({"tax_codes": "100:5"}, "tax_codes"),
     ],
