@@ -324,6 +324,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("mappings", schema=None) as batch_op:
         batch_op.create_index("ix_mappings_connection", ["connection", "state"], unique=False)
+        batch_op.create_index("ix_mappings_page", ["connection", "kind", "id"], unique=False)
         batch_op.create_index("ix_mappings_record_id", ["record_id"], unique=False)
         batch_op.create_index("ix_mappings_remote_id", ["remote_id"], unique=False)
         batch_op.create_index(
