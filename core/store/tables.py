@@ -98,7 +98,7 @@ MAPPINGS: Final = sa.Table(
     ),
     sa.Index("ix_mappings_record_id", "record_id"),
     sa.Index("ix_mappings_remote_id", "remote_id"),
-    sa.Index("ix_mappings_connection", "connection", "state"),
+    sa.Index("ix_mappings_connection", "connection", "kind", "state", "part"),
     sa.Index("ix_mappings_page", "connection", "kind", "id"),
     comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
 )

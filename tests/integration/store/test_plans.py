@@ -51,3 +51,13 @@ def test_a_page_of_mappings_begins_where_the_one_before_it_ended(db: Database, p
     found = plan_of(db, lambda tx: mappings.page(tx, "stripe", "after", 200, part=part))
 
     assert found == ["SEARCH mappings USING INDEX ix_mappings_page (connection=? AND kind=? AND id>?)"]
+
+
+@pytest.mark.parametrize("part", [None, ""])
+def test_mappings_are_counted_in_an_index(db: Database, part: str | None) -> None:
+    """Every batch of documents counts those that are there, and every look at the status does so ten times."""
+    found = plan_of(db, lambda tx: mappings.count(tx, "stripe", "live", "pending", part=part))
+
+    assert found[0].startswith(
+        "SEARCH mappings USING COVERING INDEX ix_mappings_connection (connection=? AND kind=? AND state=?"
+    )
