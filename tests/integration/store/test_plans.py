@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from core.store import mappings, schema
+from core.store import ahead, intents, mappings, schema
 from core.store.database import Database, Tx
 
 
@@ -61,3 +61,18 @@ def test_mappings_are_counted_in_an_index(db: Database, part: str | None) -> Non
     assert found[0].startswith(
         "SEARCH mappings USING COVERING INDEX ix_mappings_connection (connection=? AND kind=? AND state=?"
     )
+
+
+@pytest.mark.parametrize("ask", [intents.all_open, intents.open_actions])
+def test_open_writes_are_found_without_those_that_are_closed(db: Database, ask: Callable[[Tx, str], object]) -> None:
+    """Closed ones are kept for ever, and every batch that creates something asks what is still open."""
+    found = plan_of(db, lambda tx: ask(tx, "stripe"))
+
+    assert found[0] == "SEARCH intents USING INDEX ix_intents_open (connection=?)"
+
+
+def test_the_tick_looks_at_no_closed_write(db: Database) -> None:
+    """Every second somebody asks whether the clock was ahead: it read all writes that there ever were."""
+    found = plan_of(db, lambda tx: ahead.connections(tx, 0.0))
+
+    assert [one.endswith("_intents_open") for one in found if "intents" in one] == [True]
