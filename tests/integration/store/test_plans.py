@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from core.store import ahead, intents, mappings, schema
+from core.store import ahead, intents, mappings, schema, work
 from core.store.database import Database, Tx
 
 
@@ -25,8 +25,8 @@ def db(tmp_path: Path) -> Iterator[Database]:
     found.close()
 
 
-def plan_of(db: Database, work: Callable[[Tx], object]) -> list[str]:
-    """What SQLite says of each query of `work`, line by line."""
+def plan_of(db: Database, asks: Callable[[Tx], object]) -> list[str]:
+    """What SQLite says of each query of `asks`, line by line."""
     asked: list[tuple[str, Any]] = []
 
     def remember(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
@@ -34,7 +34,7 @@ def plan_of(db: Database, work: Callable[[Tx], object]) -> list[str]:
 
     event.listen(db.engine, "before_cursor_execute", remember)
     try:
-        db.run_now(work)
+        db.run_now(asks)
     finally:
         event.remove(db.engine, "before_cursor_execute", remember)
 
@@ -76,3 +76,13 @@ def test_the_tick_looks_at_no_closed_write(db: Database) -> None:
     found = plan_of(db, lambda tx: ahead.connections(tx, 0.0))
 
     assert [one.endswith("_intents_open") for one in found if "intents" in one] == [True]
+
+
+@pytest.mark.parametrize(("ask", "index"), [(work.due, "customers"), (work.due_documents, "documents")])
+def test_what_is_due_next_is_found_without_the_rest_that_waits(
+    db: Database, ask: Callable[[Tx, str, float, int], object], index: str
+) -> None:
+    """After every batch it was sorted out of all that waits: the more a lane had to do, the slower it was at it."""
+    found = plan_of(db, lambda tx: ask(tx, "stripe", 1.0, 100))
+
+    assert found == [f"SEARCH dirty USING INDEX ix_dirty_{index} (connection=? AND parked=? AND not_before<?)"]

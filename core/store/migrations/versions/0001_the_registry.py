@@ -134,6 +134,20 @@ def upgrade() -> None:
         comment="What waits: m: or f:<mapping>, r:<object>, d:<kind>:<object>. noticed 0: only the registry changed.",
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_dirty_customers",
+            ["connection", "parked", "not_before", "since", "subject"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'customer' AND parked IS NULL"),
+            postgresql_where=sa.text("kind = 'customer' AND parked IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_dirty_documents",
+            ["connection", "parked", "not_before", "since", "subject"],
+            unique=False,
+            sqlite_where=sa.text("kind <> 'customer' AND parked IS NULL"),
+            postgresql_where=sa.text("kind <> 'customer' AND parked IS NULL"),
+        )
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)
 
     op.create_table(
