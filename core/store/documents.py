@@ -37,6 +37,7 @@ _ABOUT: Final = (
     .where(DOCUMENT_REFERENCES.c.invoice_id.in_(SOME))
     .order_by(DOCUMENT_REFERENCES.c.document_id)
 )
+_REFERRED: Final = sa.select(DOCUMENT_REFERENCES.c.invoice_id).where(DOCUMENT_REFERENCES.c.document_id.in_(SOME))
 _OF_CUSTOMERS: Final = (
     sa.select(*_COLUMNS)
     .where(DOCUMENTS.c.customer_id.in_(SOME), DOCUMENTS.c.deleted_at.is_(None))
@@ -175,11 +176,19 @@ def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
 
 def touched(tx: Tx, origin: str, since: float) -> list[str]:
     """Invoices of an origin that became others since then, or that such a payment or credit note is about."""
-    d, r = DOCUMENTS.c, DOCUMENT_REFERENCES.c
-    own = sa.select(d.id).where(d.kind == "invoice", d.origin == origin, d.updated_at >= since)
-    about = sa.select(r.invoice_id).join(DOCUMENTS, r.document_id == d.id).where(d.updated_at >= since)
-    there = sa.select(d.id).where(d.origin == origin, d.id.in_(about))
-    return sorted({row[0] for statement in (own, there) for row in tx.rows(statement)})
+    d = DOCUMENTS.c
+    changed = [row[0] for row in tx.rows(sa.select(d.id).where(d.updated_at >= since))]
+    found: set[str] = set()
+    for some in chunks(changed):
+        found.update(row[0] for row in tx.rows(_REFERRED, {"some": some}))
+    # first what changed, then whose it is: asked for both at once, SQLite walks all of the origin
+    return sorted(name for some in chunks([*found.union(changed)]) for name in _invoices_of(tx, origin, some))
+
+
+def _invoices_of(tx: Tx, origin: str, ids: Sequence[str]) -> list[str]:
+    d = DOCUMENTS.c
+    rows = tx.rows(sa.select(d.id, d.kind, d.origin).where(d.id.in_(SOME)), {"some": list(ids)})
+    return [name for name, kind, made_at in rows if (kind, made_at) == ("invoice", origin)]
 
 
 def settled(tx: Tx, invoice_id: str) -> Decimal:

@@ -6,14 +6,17 @@ Accord never runs ANALYZE, so an empty database is planned for like a full one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-from core.store import ahead, intents, mappings, schema, work
+from core.model.documents import Invoice
+from core.store import ahead, documents, intents, mappings, schema, work
 from core.store.database import Database, Tx
+from core.store.documents import Paper
 
 
 @pytest.fixture
@@ -86,3 +89,24 @@ def test_what_is_due_next_is_found_without_the_rest_that_waits(
     found = plan_of(db, lambda tx: ask(tx, "stripe", 1.0, 100))
 
     assert found == [f"SEARCH dirty USING INDEX ix_dirty_{index} (connection=? AND parked=? AND not_before<?)"]
+
+
+def test_documents_that_changed_are_found_without_the_others(db: Database) -> None:
+    """Every hour each origin asks which invoices moved of late: it read all documents, and all that they settle."""
+    db.run_now(lambda tx: documents.put(tx, [_invoice("i", at=10.0)]))
+    found = plan_of(db, lambda tx: documents.touched(tx, "stripe", 5.0))
+
+    assert [one for one in found if "documents" in one or "references" in one] == [
+        "SEARCH documents USING INDEX ix_documents_updated_at (updated_at>?)",
+        "SEARCH document_references USING COVERING INDEX sqlite_autoindex_document_references_1 (document_id=?)",
+        "SEARCH documents USING INDEX sqlite_autoindex_documents_1 (id=?)",
+    ]
+
+
+def _invoice(name: str, *, at: float) -> Paper:
+    one = Decimal(1)
+    bill = Invoice(id=name, customer="c", currency="EUR", status="open", lines=(), subtotal=one, total=one, due=one)
+    return Paper(
+        id=name, origin="stripe", remote_id=name, customer_id="c", document=bill, digest="d", created_at=at,
+        updated_at=at,
+    )  # fmt: skip
