@@ -127,6 +127,7 @@ DOCUMENTS: Final = sa.Table(
     sa.Index("ix_documents_kind", "kind", "id"),
     sa.Index("ix_documents_number", "number"),
     sa.Index("ix_documents_remote_id", "remote_id"),
+    sa.Index("ix_documents_status", "kind", "status", "id"),
     sa.Index("ix_documents_updated_at", "updated_at"),
     comment="Invoices, payments, credit notes. origin: the connection it was made at. body: all of it, neutral.",
 )

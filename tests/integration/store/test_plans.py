@@ -5,7 +5,7 @@ Accord never runs ANALYZE, so an empty database is planned for like a full one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,34 @@ def test_documents_that_changed_are_found_without_the_others(db: Database) -> No
         "SEARCH documents USING INDEX ix_documents_updated_at (updated_at>?)",
         "SEARCH document_references USING COVERING INDEX sqlite_autoindex_document_references_1 (document_id=?)",
         "SEARCH documents USING INDEX sqlite_autoindex_documents_1 (id=?)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "asked"),
+    [
+        ("ix_documents_customer_id (customer_id=?", {"customer_ids": ["c"]}),
+        ("ix_documents_number (number=?)", {"number": "N-1"}),
+        ("ix_documents_status (kind=? AND status=? AND id>?)", {"status": "void"}),
+        ("ix_documents_kind (kind=? AND id>?)", {}),
+    ],
+)
+def test_a_page_of_documents_is_looked_up_by_what_is_asked_for(
+    db: Database, index: str, asked: Mapping[str, Any]
+) -> None:
+    """One customer's few invoices were looked for among all, for seconds each time."""
+    found = plan_of(db, lambda tx: documents.page(tx, kind="invoice", after="a", limit=100, **asked))
+
+    assert found[0].startswith(f"SEARCH documents USING INDEX {index}")
+
+
+def test_a_document_is_found_by_its_number_or_its_id_at_its_origin(db: Database) -> None:
+    """`accord explain` and `accord invoices show` look in both indexes, and at no other document."""
+    found = plan_of(db, lambda tx: documents.named(tx, "invoice", "N-1"))
+
+    assert [one for one in found if "documents" in one] == [
+        "SEARCH documents USING INDEX ix_documents_number (number=?)",
+        "SEARCH documents USING INDEX ix_documents_remote_id (remote_id=?)",
     ]
 
 

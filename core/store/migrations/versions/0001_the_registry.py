@@ -188,6 +188,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_documents_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_documents_number", ["number"], unique=False)
         batch_op.create_index("ix_documents_remote_id", ["remote_id"], unique=False)
+        batch_op.create_index("ix_documents_status", ["kind", "status", "id"], unique=False)
         batch_op.create_index("ix_documents_updated_at", ["updated_at"], unique=False)
 
     op.create_table(
