@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.model.documents import (
+    KINDS,
     Document,
     Kind,
     Payment,
@@ -279,6 +280,8 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
 
 def count_unequal(tx: Tx, connection: str, key: str) -> int:
     """How many copies at a connection were not last seen equal; `key` is where a base says which document was."""
+    if not _has_others(tx, connection):
+        return 0
     digest = DOCUMENTS.c.digest
     # as mappings store a base: read row by row, a look at the status would take as long as a tie-out
     equal = sa.literal(f'"{key}":["').concat(digest).concat('","').concat(digest).concat('"]')
@@ -287,6 +290,7 @@ def count_unequal(tx: Tx, connection: str, key: str) -> int:
         .select_from(MAPPINGS.join(DOCUMENTS, MAPPINGS.c.record_id == DOCUMENTS.c.id))
         .where(
             MAPPINGS.c.connection == connection,
+            MAPPINGS.c.kind.in_(KINDS),  # or all customers' mappings are read, too
             MAPPINGS.c.remote_id.is_not(None),
             MAPPINGS.c.state.in_(("live", "gone")),
             DOCUMENTS.c.origin != connection,
@@ -295,6 +299,13 @@ def count_unequal(tx: Tx, connection: str, key: str) -> int:
         )
     )
     return int(tx.execute(statement).scalar_one())
+
+
+def _has_others(tx: Tx, connection: str) -> bool:
+    """Whether any document was made elsewhere: where all are of one origin, that one has no copies to look through."""
+    origin = DOCUMENTS.c.origin
+    sides = (sa.select(origin).where(side).limit(1) for side in (origin < connection, origin > connection))
+    return any(tx.rows(one) for one in sides)
 
 
 def unsettled(tx: Tx, connection: str, customer_ids: Iterable[str]) -> dict[str, int]:

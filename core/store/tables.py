@@ -170,6 +170,7 @@ OBSERVATIONS: Final = sa.Table(
     sa.Index("ix_observations_external_id", "external_id"),
     sa.Index("ix_observations_email_key", "email_key"),
     _partial("ix_observations_parent_id", "parent_id", where="parent_id IS NOT NULL"),
+    sa.Index("ix_observations_state", "connection", "kind", "state"),
     comment="What was last seen of a remote object. raw: where updates carry a lock. state: live | gone | erased.",
 )
 

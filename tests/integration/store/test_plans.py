@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from core.model.documents import Invoice
-from core.store import ahead, documents, intents, mappings, schema, work
+from core.store import ahead, documents, intents, mappings, observations, schema, work
 from core.store.database import Database, Tx
 from core.store.documents import Paper
 
@@ -128,6 +128,27 @@ def test_a_document_is_found_by_its_number_or_its_id_at_its_origin(db: Database)
     assert [one for one in found if "documents" in one] == [
         "SEARCH documents USING INDEX ix_documents_number (number=?)",
         "SEARCH documents USING INDEX ix_documents_remote_id (remote_id=?)",
+    ]
+
+
+def test_objects_are_counted_in_an_index(db: Database) -> None:
+    """Every look at the status, and every scrape of the metrics, read all objects that were ever seen, twice."""
+    found = plan_of(db, lambda tx: observations.count(tx, "stripe", "customer"))
+
+    assert found == [
+        "SEARCH observations USING COVERING INDEX ix_observations_state (connection=? AND kind=? AND state=?)"
+    ]
+
+
+def test_copies_are_compared_with_their_documents_and_nothing_else_is(db: Database) -> None:
+    """Every scrape of the metrics went through all customers' mappings for it, and through what an origin made."""
+    db.run_now(lambda tx: documents.put(tx, [_invoice("i", at=10.0)]))
+    at_origin = plan_of(db, lambda tx: documents.count_unequal(tx, "stripe", "document"))
+    at_mirror = plan_of(db, lambda tx: documents.count_unequal(tx, "hubspot", "document"))
+
+    assert [one for one in at_origin if "mappings" in one] == []
+    assert [one for one in at_mirror if "mappings" in one] == [
+        "SEARCH mappings USING INDEX ix_mappings_connection (connection=? AND kind=? AND state=?)"
     ]
 
 

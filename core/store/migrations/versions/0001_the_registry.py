@@ -399,6 +399,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("parent_id IS NOT NULL"),
             postgresql_where=sa.text("parent_id IS NOT NULL"),
         )
+        batch_op.create_index("ix_observations_state", ["connection", "kind", "state"], unique=False)
 
     op.create_table(
         "one_offs",
