@@ -232,7 +232,7 @@ def copied(tx: Tx) -> dict[str, dict[str, int]]:
     asked = {one.subject.removeprefix(_MAPPED) for one in holds.listing(tx, reason=BY_HAND, limit=100_000)}
     found: dict[str, dict[str, int]] = {}
     for kind in KINDS:
-        papers = every(tx, kind)
+        papers = list(every(tx, kind))
         rows = mappings.of_records(tx, [one.id for one in papers])
         counts: Counter[str] = Counter(documents=len(papers))
         for one in papers:

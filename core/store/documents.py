@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
@@ -222,6 +222,21 @@ def page(
         statement = statement.where(DOCUMENTS.c.number == number)
     values = {"of_kind": kind} | ({} if customer_ids is None else {"some": list(customer_ids)})
     return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit), values)]
+
+
+def of_period(tx: Tx, kind: str, period: str) -> Iterator[Paper]:
+    """Documents of a kind whose day is in a month or year (`2026-10`, `2026`), or that have none, but deleted ones.
+
+    By id; no more than some are in memory unless they are kept.
+    """
+    d = DOCUMENTS.c
+    first, last = ("-01", "-31") if "-" in period else ("-01-01", "-12-31")
+    # whole days: in what order other texts are, is up to a database's language
+    is_of_it = (d.issued_on.between(f"{period}{first}", f"{period}{last}"), d.issued_on == "")
+    ids = {row[0] for one in is_of_it for row in tx.rows(sa.select(d.id).where(d.kind == kind, one))}
+    for some in chunks(sorted(ids)):
+        found = by_ids(tx, some)
+        yield from (found[name] for name in some if found[name].deleted_at is None)
 
 
 def of_customers(tx: Tx, customer_ids: Iterable[str]) -> list[Paper]:

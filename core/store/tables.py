@@ -124,6 +124,7 @@ DOCUMENTS: Final = sa.Table(
     _time("deleted_at", optional=True),
     sa.UniqueConstraint("origin", "kind", "remote_id"),
     sa.Index("ix_documents_customer_id", "customer_id", "kind", "id"),
+    sa.Index("ix_documents_day", "kind", "issued_on", "id"),
     sa.Index("ix_documents_kind", "kind", "id"),
     sa.Index("ix_documents_number", "number"),
     sa.Index("ix_documents_remote_id", "remote_id"),

@@ -39,8 +39,8 @@ def aged(tx: Tx, hub: Hub, *, with_invoices: bool = False) -> dict[str, Any]:
 
 
 def _due(tx: Tx) -> _Due:
-    papers = every(tx, "invoice")
-    invoices = [(one, one.document) for one in papers if isinstance(one.document, Invoice)]
+    # one after the other: of all that there ever were, few are due
+    invoices = ((one, one.document) for one in every(tx, "invoice") if isinstance(one.document, Invoice))
     return [(paper, invoice) for paper, invoice in invoices if awaited(invoice) is not None]
 
 

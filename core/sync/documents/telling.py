@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -250,11 +250,10 @@ def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:
     return list(ids)
 
 
-def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> list[Paper]:
-    """All documents of a kind, of some customers where named."""
-    found: list[Paper] = []
-    while page := documents.page(
-        tx, kind=kind, after=found[-1].id if found else "", limit=AT_ONCE, customer_ids=customer_ids
-    ):
-        found += page
-    return found
+def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> Iterator[Paper]:
+    """All documents of a kind by id, of some customers where named; no more than some are in memory at once."""
+    after: str | None = ""
+    while after is not None:
+        page = documents.page(tx, kind=kind, after=after, limit=AT_ONCE, customer_ids=customer_ids)
+        yield from page
+        after = page[-1].id if page else None

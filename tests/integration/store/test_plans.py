@@ -152,6 +152,16 @@ def test_copies_are_compared_with_their_documents_and_nothing_else_is(db: Databa
     ]
 
 
+def test_documents_of_a_period_are_found_by_their_day(db: Database) -> None:
+    """A close of one month took every document that there ever was into memory."""
+    found = plan_of(db, lambda tx: list(documents.of_period(tx, "invoice", "2026-10")))
+
+    assert found == [
+        "SEARCH documents USING COVERING INDEX ix_documents_day (kind=? AND issued_on>? AND issued_on<?)",
+        "SEARCH documents USING COVERING INDEX ix_documents_day (kind=? AND issued_on=?)",
+    ]
+
+
 def _invoice(name: str, *, at: float) -> Paper:
     one = Decimal(1)
     bill = Invoice(id=name, customer="c", currency="EUR", status="open", lines=(), subtotal=one, total=one, due=one)

@@ -185,6 +185,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("documents", schema=None) as batch_op:
         batch_op.create_index("ix_documents_customer_id", ["customer_id", "kind", "id"], unique=False)
+        batch_op.create_index("ix_documents_day", ["kind", "issued_on", "id"], unique=False)
         batch_op.create_index("ix_documents_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_documents_number", ["number"], unique=False)
         batch_op.create_index("ix_documents_remote_id", ["remote_id"], unique=False)
