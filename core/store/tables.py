@@ -315,6 +315,7 @@ INBOX: Final = sa.Table(
     _text("error", default=""),
     _text("trace", default=""),
     sa.UniqueConstraint("connection", "dedupe_key"),
+    sa.Index("ix_inbox_received_at", "state", "received_at"),
     sa.Index("ix_inbox_state", "connection", "state", "id"),
     comment="Authentic webhook deliveries. state: new | done | poison.",
 )

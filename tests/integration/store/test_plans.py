@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from core.model.documents import Invoice
-from core.store import ahead, documents, intents, mappings, observations, schema, work
+from core.store import ahead, documents, inbox, intents, mappings, observations, schema, work
 from core.store.database import Database, Tx
 from core.store.documents import Paper
 
@@ -160,6 +160,13 @@ def test_documents_of_a_period_are_found_by_their_day(db: Database) -> None:
         "SEARCH documents USING COVERING INDEX ix_documents_day (kind=? AND issued_on>? AND issued_on<?)",
         "SEARCH documents USING COVERING INDEX ix_documents_day (kind=? AND issued_on=?)",
     ]
+
+
+def test_deliveries_that_are_old_are_found_without_the_others(db: Database) -> None:
+    """Every hour, and after every two hundred, all that are kept were read, bodies and all."""
+    found = plan_of(db, lambda tx: inbox.prune(tx, "done", 1.0))
+
+    assert "SEARCH inbox USING COVERING INDEX ix_inbox_received_at (state=? AND received_at<?)" in found
 
 
 def _invoice(name: str, *, at: float) -> Paper:
