@@ -127,6 +127,7 @@ DOCUMENTS: Final = sa.Table(
     sa.Index("ix_documents_day", "kind", "issued_on", "id"),
     sa.Index("ix_documents_kind", "kind", "id"),
     sa.Index("ix_documents_number", "number"),
+    _partial("ix_documents_open_due_on", "kind", "status", "due_on", where="kind = 'invoice' AND status = 'open'"),
     sa.Index("ix_documents_remote_id", "remote_id"),
     sa.Index("ix_documents_status", "kind", "status", "id"),
     sa.Index("ix_documents_updated_at", "updated_at"),

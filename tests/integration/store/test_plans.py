@@ -169,6 +169,15 @@ def test_deliveries_that_are_old_are_found_without_the_others(db: Database) -> N
     assert "SEARCH inbox USING COVERING INDEX ix_inbox_received_at (state=? AND received_at<?)" in found
 
 
+def test_invoices_that_fell_due_are_found_without_those_that_are_paid(db: Database) -> None:
+    """The first look of a day read all invoices there are, while nothing else could be written."""
+    found = plan_of(db, lambda tx: documents.fallen_due(tx, "2026-11-30", "2026-12-01"))
+
+    assert found[0] == (
+        "SEARCH documents USING INDEX ix_documents_open_due_on (kind=? AND status=? AND due_on>? AND due_on<?)"
+    )
+
+
 def _invoice(name: str, *, at: float) -> Paper:
     one = Decimal(1)
     bill = Invoice(id=name, customer="c", currency="EUR", status="open", lines=(), subtotal=one, total=one, due=one)

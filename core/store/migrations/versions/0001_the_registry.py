@@ -188,6 +188,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_documents_day", ["kind", "issued_on", "id"], unique=False)
         batch_op.create_index("ix_documents_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_documents_number", ["number"], unique=False)
+        batch_op.create_index(
+            "ix_documents_open_due_on",
+            ["kind", "status", "due_on"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'invoice' AND status = 'open'"),
+            postgresql_where=sa.text("kind = 'invoice' AND status = 'open'"),
+        )
         batch_op.create_index("ix_documents_remote_id", ["remote_id"], unique=False)
         batch_op.create_index("ix_documents_status", ["kind", "status", "id"], unique=False)
         batch_op.create_index("ix_documents_updated_at", ["updated_at"], unique=False)
