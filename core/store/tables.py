@@ -225,7 +225,6 @@ INTENTS: Final = sa.Table(
     _time("ahead", optional=True),  # seconds by which our clock was ahead of the provider's
     _partial("uq_intents_open", "mapping_id", where="closed_at IS NULL", unique=True),
     sa.Index("ix_intents_key", "connection", "key"),
-    _partial("ix_intents_open", "connection", where="closed_at IS NULL"),
     _partial("ix_intents_stamp", "mapping_id", where="stamp <> ''"),
     comment="One remote write that may have been sent. state: sent | ambiguous | done | refused | void.",
 )

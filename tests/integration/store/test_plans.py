@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import event
 
 from core.model.documents import Invoice
@@ -19,13 +20,23 @@ from core.store.database import Database, Tx
 from core.store.documents import Paper
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    """An empty SQLite database."""
+@pytest.fixture(params=["as they were made", "the other way round"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty SQLite database. Of two indexes that are as good as each other, it takes the one that was made later."""
     found = Database(f"sqlite:///{tmp_path / 'accord.sqlite3'}", is_direct=True)
     schema.upgrade(found)
+    if request.param != "as they were made":
+        found.run_now(_make_indexes_anew)
     yield found
     found.close()
+
+
+def _make_indexes_anew(tx: Tx) -> None:
+    made = tx.rows(sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> '' ORDER BY rowid"))
+    for name, _ in made:
+        tx.execute(sa.text(f"DROP INDEX {name}"))
+    for _, statement in reversed(made):
+        tx.execute(sa.text(statement))
 
 
 def plan_of(db: Database, asks: Callable[[Tx], object]) -> list[str]:
@@ -71,14 +82,14 @@ def test_open_writes_are_found_without_those_that_are_closed(db: Database, ask: 
     """Closed ones are kept for ever, and every batch that creates something asks what is still open."""
     found = plan_of(db, lambda tx: ask(tx, "stripe"))
 
-    assert found[0] == "SEARCH intents USING INDEX ix_intents_open (connection=?)"
+    assert found[0] == "SCAN intents USING INDEX uq_intents_open"
 
 
 def test_the_tick_looks_at_no_closed_write(db: Database) -> None:
     """Every second somebody asks whether the clock was ahead: it read all writes that there ever were."""
     found = plan_of(db, lambda tx: ahead.connections(tx, 0.0))
 
-    assert [one.endswith("_intents_open") for one in found if "intents" in one] == [True]
+    assert [one for one in found if "intents" in one] == ["SCAN intents USING INDEX uq_intents_open"]
 
 
 @pytest.mark.parametrize(("ask", "index"), [(work.due, "customers"), (work.due_documents, "documents")])

@@ -295,13 +295,6 @@ def upgrade() -> None:
     with op.batch_alter_table("intents", schema=None) as batch_op:
         batch_op.create_index("ix_intents_key", ["connection", "key"], unique=False)
         batch_op.create_index(
-            "ix_intents_open",
-            ["connection"],
-            unique=False,
-            sqlite_where=sa.text("closed_at IS NULL"),
-            postgresql_where=sa.text("closed_at IS NULL"),
-        )
-        batch_op.create_index(
             "ix_intents_stamp",
             ["mapping_id"],
             unique=False,
