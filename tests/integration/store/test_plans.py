@@ -85,6 +85,13 @@ def test_open_writes_are_found_without_those_that_are_closed(db: Database, ask: 
     assert found[0] == "SCAN intents USING INDEX uq_intents_open"
 
 
+def test_earlier_mappings_of_records_are_looked_up(db: Database) -> None:
+    """Each batch that makes mappings asks for them: it went through all that its connection ever had."""
+    found = plan_of(db, lambda tx: mappings.generations(tx, ["r"], "stripe"))
+
+    assert found[0] == "SEARCH mappings USING INDEX ix_mappings_record_id (record_id=?)"
+
+
 def test_the_tick_looks_at_no_closed_write(db: Database) -> None:
     """Every second somebody asks whether the clock was ahead: it read all writes that there ever were."""
     found = plan_of(db, lambda tx: ahead.connections(tx, 0.0))
