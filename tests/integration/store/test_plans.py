@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from core.model.documents import Invoice
-from core.store import ahead, documents, inbox, intents, mappings, observations, schema, work
+from core.store import ahead, documents, inbox, intents, mappings, observations, ownerless, schema, work
 from core.store.database import Database, Tx
 from core.store.documents import Paper
 
@@ -107,6 +107,13 @@ def test_what_is_due_next_is_found_without_the_rest_that_waits(
     found = plan_of(db, lambda tx: ask(tx, "stripe", 1.0, 100))
 
     assert found == [f"SEARCH dirty USING INDEX ix_dirty_{index} (connection=? AND parked=? AND not_before<?)"]
+
+
+def test_documents_that_wait_for_customers_are_found_by_why_they_wait(db: Database) -> None:
+    """Each batch that places customers lets theirs go on: it went through all that waits at the connection."""
+    found = plan_of(db, lambda tx: ownerless.release(tx, "stripe", ["its customer has no object here"], 1.0))
+
+    assert found[0] == "SEARCH dirty USING INDEX ix_dirty_reason (connection=? AND reason=?)"
 
 
 def test_documents_that_changed_are_found_without_the_others(db: Database) -> None:
