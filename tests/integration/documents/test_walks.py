@@ -17,6 +17,7 @@ from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
 from core.sync.documents.asking import look_again, reconcile_all
+from core.sync.documents.telling import listed
 from tests.support.paper import BOOKS, SINCE, with_documents
 from tests.support.world import START, World
 
@@ -100,3 +101,21 @@ async def test_a_look_at_all_copies_that_somebody_asks_for_keeps_no_writer_waiti
 
     assert world.db.read_now(work.counts) == {"quickbooks": MANY}
     assert max(seen.statements) < FEW
+
+
+async def test_a_page_of_documents_costs_as_many_queries_as_one_of_them() -> None:
+    """Four for each copy: a page of a hundred invoices with two copies each took eight hundred."""
+    world = with_many_copies()
+    asked: list[str] = []
+    event.listen(world.db.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+
+    def shown(tx: Tx, limit: int) -> int:
+        return len(listed(tx, documents.page(tx, kind="invoice", limit=limit), START))
+
+    numbers = []
+    for limit in (1, 100):
+        asked.clear()
+        assert world.db.read_now(lambda tx, most=limit: shown(tx, most)) == limit  # type: ignore[misc]
+        numbers.append(len(asked))
+
+    assert numbers[0] == numbers[1]
