@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.model.documents import (
+    KINDS,
     Document,
     Kind,
     Payment,
@@ -31,12 +32,15 @@ from core.store.text import SOME, AnyRow, chunks
 
 _NAMES: Final = ("id", "origin", "remote_id", "customer_id", "body", "digest", "version", "created_at", "updated_at")
 _COLUMNS: Final = (*(DOCUMENTS.c[name] for name in _NAMES), DOCUMENTS.c.deleted_at)
+# as an expression, so that SQLite's planner looks up whose they are, or their number, and does not walk the kind
+_IS_OF_KIND: Final = DOCUMENTS.c.kind.concat("") == sa.bindparam("of_kind")
 _BY_ID: Final = sa.select(*_COLUMNS).where(DOCUMENTS.c.id.in_(SOME))
 _ABOUT: Final = (
     sa.select(DOCUMENT_REFERENCES.c.invoice_id, DOCUMENT_REFERENCES.c.document_id)
     .where(DOCUMENT_REFERENCES.c.invoice_id.in_(SOME))
     .order_by(DOCUMENT_REFERENCES.c.document_id)
 )
+_REFERRED: Final = sa.select(DOCUMENT_REFERENCES.c.invoice_id).where(DOCUMENT_REFERENCES.c.document_id.in_(SOME))
 _OF_CUSTOMERS: Final = (
     sa.select(*_COLUMNS)
     .where(DOCUMENTS.c.customer_id.in_(SOME), DOCUMENTS.c.deleted_at.is_(None))
@@ -175,11 +179,19 @@ def about(tx: Tx, invoice_ids: Iterable[str]) -> dict[str, list[str]]:
 
 def touched(tx: Tx, origin: str, since: float) -> list[str]:
     """Invoices of an origin that became others since then, or that such a payment or credit note is about."""
-    d, r = DOCUMENTS.c, DOCUMENT_REFERENCES.c
-    own = sa.select(d.id).where(d.kind == "invoice", d.origin == origin, d.updated_at >= since)
-    about = sa.select(r.invoice_id).join(DOCUMENTS, r.document_id == d.id).where(d.updated_at >= since)
-    there = sa.select(d.id).where(d.origin == origin, d.id.in_(about))
-    return sorted({row[0] for statement in (own, there) for row in tx.rows(statement)})
+    d = DOCUMENTS.c
+    changed = [row[0] for row in tx.rows(sa.select(d.id).where(d.updated_at >= since))]
+    found: set[str] = set()
+    for some in chunks(changed):
+        found.update(row[0] for row in tx.rows(_REFERRED, {"some": some}))
+    # first what changed, then whose it is: asked for both at once, SQLite walks all of the origin
+    return sorted(name for some in chunks([*found.union(changed)]) for name in _invoices_of(tx, origin, some))
+
+
+def _invoices_of(tx: Tx, origin: str, ids: Sequence[str]) -> list[str]:
+    d = DOCUMENTS.c
+    rows = tx.rows(sa.select(d.id, d.kind, d.origin).where(d.id.in_(SOME)), {"some": list(ids)})
+    return [name for name, kind, made_at in rows if (kind, made_at) == ("invoice", origin)]
 
 
 def settled(tx: Tx, invoice_id: str) -> Decimal:
@@ -199,17 +211,32 @@ def page(
     number: str | None = None,
 ) -> list[Paper]:
     """Documents of a kind by id, deleted ones left out."""
-    statement = sa.select(*_COLUMNS).where(
-        DOCUMENTS.c.kind == kind, DOCUMENTS.c.id > after, DOCUMENTS.c.deleted_at.is_(None)
-    )
+    is_narrow = customer_ids is not None or number is not None
+    is_of_kind = _IS_OF_KIND if is_narrow else DOCUMENTS.c.kind == sa.bindparam("of_kind")
+    statement = sa.select(*_COLUMNS).where(is_of_kind, DOCUMENTS.c.id > after, DOCUMENTS.c.deleted_at.is_(None))
     if customer_ids is not None:
         statement = statement.where(DOCUMENTS.c.customer_id.in_(SOME))
     if status is not None:
         statement = statement.where(DOCUMENTS.c.status == status)
     if number is not None:
         statement = statement.where(DOCUMENTS.c.number == number)
-    values = {} if customer_ids is None else {"some": list(customer_ids)}
+    values = {"of_kind": kind} | ({} if customer_ids is None else {"some": list(customer_ids)})
     return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(limit), values)]
+
+
+def of_period(tx: Tx, kind: str, period: str) -> Iterator[Paper]:
+    """Documents of a kind whose day is in a month or year (`2026-10`, `2026`), or that have none, but deleted ones.
+
+    By id; no more than some are in memory unless they are kept.
+    """
+    d = DOCUMENTS.c
+    first, last = ("-01", "-31") if "-" in period else ("-01-01", "-12-31")
+    # whole days: in what order other texts are, is up to a database's language
+    is_of_it = (d.issued_on.between(f"{period}{first}", f"{period}{last}"), d.issued_on == "")
+    ids = {row[0] for one in is_of_it for row in tx.rows(sa.select(d.id).where(d.kind == kind, one))}
+    for some in chunks(sorted(ids)):
+        found = by_ids(tx, some)
+        yield from (found[name] for name in some if found[name].deleted_at is None)
 
 
 def of_customers(tx: Tx, customer_ids: Iterable[str]) -> list[Paper]:
@@ -234,8 +261,9 @@ def having_any(tx: Tx, customer_ids: Iterable[str]) -> list[str]:
 def fallen_due(tx: Tx, since: str, until: str) -> list[str]:
     """Customers with an open invoice that was due on the day `since` or later, and before `until` (ISO dates)."""
     statement = sa.select(DOCUMENTS.c.customer_id).where(
-        DOCUMENTS.c.kind == "invoice",
-        DOCUMENTS.c.status == "open",
+        # as literals, not parameters: only so may the planner use the partial index
+        DOCUMENTS.c.kind == sa.literal_column("'invoice'"),
+        DOCUMENTS.c.status == sa.literal_column("'open'"),
         DOCUMENTS.c.due_on != "",
         DOCUMENTS.c.due_on >= since,
         DOCUMENTS.c.due_on < until,
@@ -247,11 +275,11 @@ def fallen_due(tx: Tx, since: str, until: str) -> list[str]:
 def named(tx: Tx, kind: str, name: str) -> list[Paper]:
     """Documents of a kind that have this number, or this id at their origin; deleted ones left out."""
     statement = sa.select(*_COLUMNS).where(
-        DOCUMENTS.c.kind == kind,
+        _IS_OF_KIND,
         sa.or_(DOCUMENTS.c.number == name, DOCUMENTS.c.remote_id == name),
         DOCUMENTS.c.deleted_at.is_(None),
     )
-    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(10))]
+    return [_paper(row) for row in tx.rows(statement.order_by(DOCUMENTS.c.id).limit(10), {"of_kind": kind})]
 
 
 def numbered(tx: Tx, numbers: Iterable[str]) -> list[Paper]:
@@ -268,6 +296,8 @@ def counts(tx: Tx) -> dict[tuple[str, str], int]:
 
 def count_unequal(tx: Tx, connection: str, key: str) -> int:
     """How many copies at a connection were not last seen equal; `key` is where a base says which document was."""
+    if not _has_others(tx, connection):
+        return 0
     digest = DOCUMENTS.c.digest
     # as mappings store a base: read row by row, a look at the status would take as long as a tie-out
     equal = sa.literal(f'"{key}":["').concat(digest).concat('","').concat(digest).concat('"]')
@@ -276,6 +306,7 @@ def count_unequal(tx: Tx, connection: str, key: str) -> int:
         .select_from(MAPPINGS.join(DOCUMENTS, MAPPINGS.c.record_id == DOCUMENTS.c.id))
         .where(
             MAPPINGS.c.connection == connection,
+            MAPPINGS.c.kind.in_(KINDS),  # or all customers' mappings are read, too
             MAPPINGS.c.remote_id.is_not(None),
             MAPPINGS.c.state.in_(("live", "gone")),
             DOCUMENTS.c.origin != connection,
@@ -284,6 +315,13 @@ def count_unequal(tx: Tx, connection: str, key: str) -> int:
         )
     )
     return int(tx.execute(statement).scalar_one())
+
+
+def _has_others(tx: Tx, connection: str) -> bool:
+    """Whether any document was made elsewhere: where all are of one origin, that one has no copies to look through."""
+    origin = DOCUMENTS.c.origin
+    sides = (sa.select(origin).where(side).limit(1) for side in (origin < connection, origin > connection))
+    return any(tx.rows(one) for one in sides)
 
 
 def unsettled(tx: Tx, connection: str, customer_ids: Iterable[str]) -> dict[str, int]:

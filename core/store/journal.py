@@ -23,7 +23,18 @@ _CHANGED_BY: Final = sa.select(*_COLUMNS).where(
     JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
     JOURNAL.c.connection == sa.bindparam("connection"),
     JOURNAL.c.kind == "customer",
-    JOURNAL.c.action.in_(("pull", "push", "link", "create", "archive")),
+    JOURNAL.c.action.in_(("pull", "push", "link", "archive")),
+)
+_CREATED: Final = (
+    sa.select(sa.func.count())
+    .select_from(JOURNAL)
+    .where(
+        JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
+        JOURNAL.c.connection == sa.bindparam("connection"),
+        JOURNAL.c.kind == "customer",
+        JOURNAL.c.action == "create",
+        JOURNAL.c.trace.not_like(f"{APPROVED_TRACE}%"),
+    )
 )
 _SINCE: Final = (
     sa.select(*_COLUMNS)
@@ -161,6 +172,11 @@ def of_trace(tx: Tx, trace: str) -> list[Entry]:
 def changed_by(tx: Tx, connection: str, at: float, until: float) -> list[Entry]:
     """What a connection's lane changed of customers since a time: the mass-change guard counts it."""
     return [_entry(row) for row in tx.rows(_CHANGED_BY, {"since": at, "until": until, "connection": connection})]
+
+
+def count_of_creates(tx: Tx, connection: str, at: float, until: float) -> int:
+    """How many customers' objects a lane made since a time, without what a person approved."""
+    return int(tx.execute(_CREATED, {"since": at, "until": until, "connection": connection}).scalar_one())
 
 
 def count_of_documents(tx: Tx, connection: str, action: str, at: float, until: float) -> int:

@@ -64,24 +64,31 @@ def counted_until(hub: Hub) -> float:
 def spent(tx: Tx, hub: Hub, state: ConnectionRow) -> Spent:
     """Count the journal's window and what is under way of customers: that of other batches too."""
     since = counted_from(hub, state)
-    found = Spent()
+    found = Spent(creates=created(tx, hub, state))
     for entry in journal.changed_by(tx, state.name, since, counted_until(hub)):
         if entry.trace.startswith(work.APPROVED_TRACE):
             continue  # a person has seen it
-        if entry.action == "create":
-            found.creates += 1
-            continue
         found.archives += entry.action == intents.ARCHIVE
         for field, (old, new, _rule) in entry.changes.items():
             found.add(field, old, new)
     for intent in intents.all_open(tx, state.name):
         if intent.kind != KIND or intent.sent_at < since or intent.trace.startswith(work.APPROVED_TRACE):
             continue
-        found.creates += intent.action == "create"
         found.archives += intent.action == intents.ARCHIVE
         for field, new in intent.wanted.items() if intent.action == "update" else ():
             found.add(field, intent.before.get(field), new)
     return found
+
+
+def created(tx: Tx, hub: Hub, state: ConnectionRow) -> int:
+    """The same of creates alone, which are counted, and not read: a first contact makes any number of them."""
+    since = counted_from(hub, state)
+    under_way = [
+        action
+        for kind, action, sent_at, trace in intents.open_actions(tx, state.name)
+        if kind == KIND and sent_at >= since and not trace.startswith(work.APPROVED_TRACE)
+    ]
+    return journal.count_of_creates(tx, state.name, since, counted_until(hub)) + under_way.count("create")
 
 
 def too_much(guard: Guard, found: Spent, total: int) -> str:
@@ -124,7 +131,7 @@ def admit(
     if not risky and not new:
         return set(rejected)
     guard = hub.policy.guard
-    so_far = spent(tx, hub, state)
+    so_far = spent(tx, hub, state) if risky else Spent(creates=created(tx, hub, state))
     for verdict in risky.values():
         for field, (old, value) in verdict.replaced.items():
             so_far.add(field, old, value)

@@ -63,6 +63,8 @@ def judge_page(
     settled = asked_at - connection.manifest.lookup_lag_seconds
     old = {name: one for name, one in mapped.items() if one.updated_at <= settled}
     here = {old[one.remote_id].id: one for one in observed if one.remote_id in old}
+    if not here:
+        return {}, ""
     found = guard.spent(tx, hub, row)
     turned_down = work.rejected(tx, connection.name, [work.mapping_subject(one) for one in here])
     risky = _destructive(tx, hub, connection, list(old.values()), here, found, turned_down)

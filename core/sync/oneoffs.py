@@ -42,7 +42,7 @@ async def _begin(hub: Hub, connection: Connection, one: OneOff) -> None:
     elif what == "documents":
         kinds = [str(kind) for kind in one.request.get("kinds", [])]
         some = [str(name) for name in one.request.get("external_ids", [])]
-        await hub.db.run(lambda tx: look_again(tx, hub, connection, kinds, some, one.trace))
+        await look_again(hub, connection, kinds, some, one.trace)
     else:
         raise InvalidInputError(f"cannot {what!r}", field="what", limit=", ".join(WHATS))
 

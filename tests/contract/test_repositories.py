@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -11,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from core.model.documents import Invoice
+from core.model.documents import Application, Invoice, Payment
 from core.model.holds import HoldDraft
 from core.model.money import ZERO
 from core.store import (
@@ -515,6 +517,51 @@ def test_copies_that_were_not_last_seen_equal_are_counted(db: Database) -> None:
     db.run_now(lambda tx: mappings.insert(tx, rows))
     assert db.read_now(lambda tx: documents.count_unequal(tx, "books", "document")) == 3, "another, never, gone"
     assert db.read_now(lambda tx: documents.count_unequal(tx, "stripe", "document")) == 0
+
+
+@pytest.mark.parametrize(
+    ("period", "names"),
+    [("2026-10", ["first", "last", "nobody knows"]), ("2026", ["another", "first", "last", "nobody knows"])],
+)
+def test_documents_of_a_period_are_those_of_its_days_and_those_without_a_day(
+    db: Database, period: str, names: list[str]
+) -> None:
+    """A close counts what it cannot tell the day of, and nothing of the month before or after."""
+    days = {
+        "first": date(2026, 10, 1), "last": date(2026, 10, 31), "another": date(2026, 11, 1),
+        "before": date(2025, 10, 5), "nobody knows": None, "deleted": date(2026, 10, 5),
+    }  # fmt: skip
+    papers = []
+    for name, day in days.items():
+        one = invoice_of(name, "d")
+        dated = msgspec.structs.replace(one.document, issued_on=day)
+        papers.append(msgspec.structs.replace(one, document=dated, deleted_at=2.0 if name == "deleted" else None))
+    db.run_now(lambda tx: documents.put(tx, papers))
+
+    found = db.read_now(lambda tx: list(documents.of_period(tx, "invoice", period)))
+
+    assert [one.id for one in found] == names
+    assert db.read_now(lambda tx: list(documents.of_period(tx, "payment", period))) == []
+
+
+def test_invoices_that_moved_are_those_that_changed_and_those_that_something_settles_which_did(db: Database) -> None:
+    """Each once, and none of another origin."""
+    since = 10.0
+    old, new = ({"updated_at": at} for at in (5.0, 15.0))
+    bills = [
+        msgspec.structs.replace(invoice_of("moved", "d"), **new),
+        msgspec.structs.replace(invoice_of("paid", "d"), **old),
+        msgspec.structs.replace(invoice_of("at rest", "d"), **old),
+        msgspec.structs.replace(invoice_of("elsewhere", "d"), origin="books", **new),
+    ]
+    applied = tuple(Application(invoice=name, amount=Decimal(1)) for name in ("paid", "moved", "elsewhere"))
+    payment = Payment(
+        id="p", customer="c1", currency="USD", status="succeeded", amount=Decimal(3), applications=applied
+    )
+    paid = msgspec.structs.replace(invoice_of("p", "d"), document=payment, **new)
+    db.run_now(lambda tx: documents.put(tx, [*bills, paid]))
+
+    assert db.read_now(lambda tx: documents.touched(tx, "stripe", since)) == ["moved", "paid"]
 
 
 def invoice_of(name: str, digest: str) -> Paper:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from core.errors import InvalidInputError
 from core.model.documents import KINDS
@@ -42,8 +43,8 @@ def _how_to_have(connection: Connection, kinds: Sequence[str]) -> str:
     return f"name it in {' or '.join(places)} of [connections.{connection.name}.documents] in accord.toml"
 
 
-def look_again(
-    tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
+async def look_again(
+    hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
 ) -> None:
     """Mark customers' documents at a connection; for no customers, list all that originate there, look at all copies.
 
@@ -51,40 +52,76 @@ def look_again(
     """
     concerned = concerned_with(connection, kinds)
     if external_ids:
-        found = customers.by_external_ids(tx, external_ids)
-        ids = [one.id for one in found.values()]
-        papers = [one.id for kind in concerned for one in documents.page(tx, kind=kind, limit=10_000, customer_ids=ids)]
-        rows = [row for some in mappings.of_records(tx, papers).values() for row in some]
-        here = [row for row in rows if row.connection == connection.name]
-        mark_mappings(tx, hub, here, reason="asked for", trace=trace)
+        await hub.db.run(lambda tx: _mark_theirs(tx, hub, connection, concerned, external_ids, trace))
         return
+    await hub.db.run(lambda tx: _list_again(tx, hub, connection, concerned))
     for kind in concerned:
+        await _mark_copies(hub, connection, kind, trace)
+        if kind in connection.policy.documents.mirrors and not connection.manifest.documents[kind].feeds:
+            # as good as the look of the day
+            seen = connections.Cursor(connection=connection.name, kind=kind, mode=LOOK, completed_at=hub.clock.now())
+            await hub.db.run(lambda tx, one=seen: connections.put_cursor(tx, one))  # type: ignore[misc]
+
+
+def _mark_theirs(
+    tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str], external_ids: Sequence[str], trace: str
+) -> None:
+    found = customers.by_external_ids(tx, external_ids)
+    ids = [one.id for one in found.values()]
+    papers = [one.id for kind in kinds for one in documents.page(tx, kind=kind, limit=10_000, customer_ids=ids)]
+    rows = [row for some in mappings.of_records(tx, papers).values() for row in some]
+    here = [row for row in rows if row.connection == connection.name]
+    mark_mappings(tx, hub, here, reason="asked for", trace=trace)
+
+
+def _list_again(tx: Tx, hub: Hub, connection: Connection, kinds: Sequence[str]) -> None:
+    for kind in kinds:
         if kind in connection.policy.documents.originates:
             connections.touch_cursor(tx, connection.name, kind, "full")
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     owners_found(tx, hub, connection)
-    for kind in concerned:
-        _mark_copies(tx, hub, connection, kind, trace)
-        if kind in connection.policy.documents.mirrors and not connection.manifest.documents[kind].feeds:
-            # as good as the look of the day
-            seen = connections.Cursor(connection=connection.name, kind=kind, mode=LOOK, completed_at=hub.clock.now())
-            connections.put_cursor(tx, seen)
 
 
-def _mark_copies(
-    tx: Tx, hub: Hub, connection: Connection, kind: str, trace: str, *, is_unequal_only: bool = False
+class _Slice(NamedTuple):
+    """Some copies: those to be looked at, those that a person let go of and that are to be asked about."""
+
+    last: str
+    marked: Sequence[MappingRow]
+    left: Sequence[MappingRow]
+
+
+async def _mark_copies(
+    hub: Hub, connection: Connection, kind: str, trace: str, *, is_unequal_only: bool = False
 ) -> None:
-    """Copies, or those that were not last seen equal: nothing that was forgotten may stay so."""
-    after = ""
-    while rows := mappings.page(tx, connection.name, after, AT_ONCE, kind):
-        after = rows[-1].id
-        papers = documents.by_ids(tx, [row.record_id for row in rows])
-        copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
-        routes = Routes(tx, hub, [one for _, one in copies])
-        marked = [row for row, one in copies if not is_unequal_only or _is_open(connection, routes, row, one)]
-        mark_mappings(tx, hub, marked, reason=SEEN_EQUAL, trace=trace)
-        left = [row for row, one in copies if to_book(one, row)]
-        mark_let_go(tx, hub, left, reason="to be asked about", trace=trace)
+    """Copies, or those that were not last seen equal: nothing that was forgotten may stay so.
+
+    A few at a time, and read without the right to write: what else is to be stored waits for no walk over all of them.
+    """
+    after: str | None = ""
+    while after is not None:
+        some = await hub.db.read(
+            lambda tx, a=after: _slice(tx, hub, connection, kind, a, is_unequal_only=is_unequal_only)  # type: ignore[misc]
+        )
+        if some and (some.marked or some.left):
+            await hub.db.run(lambda tx, one=some: _mark(tx, hub, one, trace))  # type: ignore[misc]
+        after = some.last if some else None
+
+
+def _slice(tx: Tx, hub: Hub, connection: Connection, kind: str, after: str, *, is_unequal_only: bool) -> _Slice | None:
+    """The next few; None where there are no more."""
+    rows = mappings.page(tx, connection.name, after, AT_ONCE, kind)
+    if not rows:
+        return None
+    papers = documents.by_ids(tx, [row.record_id for row in rows])
+    copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
+    routes = Routes(tx, hub, [one for _, one in copies])
+    marked = [row for row, one in copies if not is_unequal_only or _is_open(connection, routes, row, one)]
+    return _Slice(rows[-1].id, marked, [row for row, one in copies if to_book(one, row)])
+
+
+def _mark(tx: Tx, hub: Hub, some: _Slice, trace: str) -> None:
+    mark_mappings(tx, hub, some.marked, reason=SEEN_EQUAL, trace=trace)
+    mark_let_go(tx, hub, some.left, reason="to be asked about", trace=trace)
 
 
 def _is_open(connection: Connection, routes: Routes, row: MappingRow, paper: Paper) -> bool:
@@ -94,15 +131,21 @@ def _is_open(connection: Connection, routes: Routes, row: MappingRow, paper: Pap
     return not is_equal(paper, row) or routes.at(connection.name, paper) == "misplaced"
 
 
-def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
+async def reconcile_all(hub: Hub, connection: Connection, trace: str) -> bool:
     """What `reconcile_invoices` does by itself; False where the connection has nothing to do with documents."""
+    if not await hub.db.run(lambda tx: _offer_again(tx, hub, connection)):
+        return False
+    for kind in KINDS:
+        # of what policy has dropped, too: that it is not to be made any more
+        await _mark_copies(hub, connection, kind, trace, is_unequal_only=True)
+    await hub.db.run(lambda tx: ask(tx, hub, connection, trace))
+    return True
+
+
+def _offer_again(tx: Tx, hub: Hub, connection: Connection) -> bool:
     policy = connection.policy.documents
     if not (policy.originates or policy.mirrors) or connections.get(tx, connection.name).state != "active":
         return False
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     owners_found(tx, hub, connection)
-    for kind in KINDS:
-        # of what policy has dropped, too: that it is not to be made any more
-        _mark_copies(tx, hub, connection, kind, trace, is_unequal_only=True)
-    ask(tx, hub, connection, trace)
     return True

@@ -91,6 +91,8 @@ def listed(tx: Tx, papers: Sequence[Paper], now: float) -> list[dict[str, Any]]:
     lanes = {one.name: one for one in connections.every(tx)}
     owners = customers.by_ids(tx, {one.customer_id for one in papers})
     rows = mappings.of_records(tx, [one.id for one in papers])
+    copies = {one.id: _copies(one, rows.get(one.id, ())) for one in papers}
+    known = _Known(tx, [row for some in copies.values() for row in some])
     return [
         {
             "id": one.id,
@@ -99,10 +101,7 @@ def listed(tx: Tx, papers: Sequence[Paper], now: float) -> list[dict[str, Any]]:
             "remote_id": one.remote_id,
             "version": one.version,
             "document": _plain(one),
-            "copies": [
-                _copy(tx, one, row, _pause(lanes.get(row.connection), now))
-                for row in _copies(one, rows.get(one.id, ()))
-            ],
+            "copies": [_copy(tx, known, one, row, _pause(lanes.get(row.connection), now)) for row in copies[one.id]],
         }
         for one in papers
     ]
@@ -126,12 +125,27 @@ def _pause(lane: ConnectionRow | None, now: float) -> str:
     return f"; {lane.name} is paused until {datetime.fromtimestamp(until, UTC):%H:%M:%S} UTC"
 
 
-def _copy(tx: Tx, paper: Paper, row: MappingRow, pause: str) -> dict[str, Any]:
+class _Known:
+    """What keeps some copies from agreeing, by subject: asked for once for all of them."""
+
+    def __init__(self, tx: Tx, rows: Sequence[MappingRow]) -> None:
+        """Read all of it."""
+        self.waits: dict[str, tuple[str, float, int]] = {}
+        self.held: dict[str, list[holds.Hold]] = {}
+        self.failed: dict[str, failures.Failure] = {}
+        for name in sorted({row.connection for row in rows}):
+            here = [work.mapping_subject(row.id) for row in rows if row.connection == name]
+            self.waits |= work.waiting(tx, name, here)
+            self.held |= holds.of_subjects(tx, name, here)
+            self.failed |= failures.known(tx, name, here)
+        self.intents = intents.open_of(tx, [row.id for row in rows])
+
+
+def _copy(tx: Tx, known: _Known, paper: Paper, row: MappingRow, pause: str) -> dict[str, Any]:
     subject = work.mapping_subject(row.id)
-    waits = work.waiting(tx, row.connection, [subject]).get(subject)
-    held = [one for one in holds.of_subjects(tx, row.connection, [subject]).get(subject, ()) if one.state == "open"]
-    failure = failures.known(tx, row.connection, [subject]).get(subject)
-    intent = intents.open_of(tx, [row.id]).get(row.id)
+    waits, failure = known.waits.get(subject), known.failed.get(subject)
+    held = [one for one in known.held.get(subject, ()) if one.state == "open"]
+    intent = known.intents.get(row.id)
     return {
         "connection": row.connection,
         "remote_id": row.remote_id,
@@ -251,8 +265,9 @@ def whose(tx: Tx, external_id: str, *, with_children: bool) -> list[str]:
 
 
 def every(tx: Tx, kind: str, customer_ids: Sequence[str] | None = None) -> Iterator[Paper]:
-    """All documents of a kind, of some customers where named; read as they are asked for, some hundreds at a time."""
-    after = ""
-    while page := documents.page(tx, kind=kind, after=after, limit=AT_ONCE, customer_ids=customer_ids):
+    """All documents of a kind by id, of some customers where named; no more than some are in memory at once."""
+    after: str | None = ""
+    while after is not None:
+        page = documents.page(tx, kind=kind, after=after, limit=AT_ONCE, customer_ids=customer_ids)
         yield from page
-        after = page[-1].id
+        after = page[-1].id if page else None

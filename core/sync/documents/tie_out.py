@@ -31,7 +31,7 @@ from core.sync.documents.offering import NOTHING_TO_COPY, is_of_outside, is_want
 from core.sync.documents.routing import Routes
 from core.sync.documents.standing import is_equal
 from core.sync.documents.taking import DAY
-from core.sync.documents.telling import every, today
+from core.sync.documents.telling import today
 from core.sync.documents.waits import waits_at
 from core.sync.hub import Connection, Hub
 
@@ -155,7 +155,7 @@ class _Counted:
 
 def _count_kind(tx: Tx, hub: Hub, period: str, kind: str, counted: _Counted) -> None:
     standing = {row.name: row for row in connections.every(tx)}
-    papers = [one for one in every(tx, kind) if is_counted(one.document, period)]
+    papers = [one for one in documents.of_period(tx, kind, period) if is_counted(one.document, period)]
     counted.place(papers)
     counted.bills += papers if kind == "invoice" else ()
     rows = mappings.of_records(tx, [one.id for one in papers])

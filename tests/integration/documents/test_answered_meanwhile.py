@@ -82,7 +82,7 @@ async def test_an_invoice_that_counts_as_void_while_it_is_looked_for_is_not_aske
     await world.next_sweep()
     (hold,), (ada,) = held(world), everybody(world)
     books = world.hub.connections[BOOKS]
-    world.db.run_now(lambda tx: look_again(tx, world.hub, books, ["invoice"], [ada.external_id], "t"))
+    await look_again(world.hub, books, ["invoice"], [ada.external_id], "t")
     meanwhile(world, BOOKS, f"/invoice/{invoice}", says(world, hold, "accept"))
     await world.settle()
     assert [one.document.status for one in papers(world)] == ["void"]

@@ -129,6 +129,6 @@ async def test_copies_that_no_feed_tells_of_are_looked_at_again_before_a_period_
     (problem,) = ground(world, "hubspot")["problems"]
     assert "accord sync hubspot --kind invoices" in problem
     hubspot = world.hub.connections["hubspot"]
-    world.db.run_now(lambda tx: look_again(tx, world.hub, hubspot, ["invoice"], [], "asked"))
+    await look_again(world.hub, hubspot, ["invoice"], [], "asked")
     await world.settle()
     assert is_tied(closed(world))

@@ -169,7 +169,7 @@ async def test_who_asks_for_a_look_at_all_invoices_gets_one_at_every_copy() -> N
     hubspot.delete("invoice", remote_id)
     asked = world.hub.connections["hubspot"]
 
-    world.db.run_now(lambda tx: look_again(tx, world.hub, asked, ["invoice"], [], "trace"))
+    await look_again(world.hub, asked, ["invoice"], [], "trace")
     await world.settle()
 
     assert [one.reason for one in held(world)] == ["remote_gone"]

@@ -83,7 +83,7 @@ async def test_who_booked_it_says_so_and_is_not_asked_again() -> None:
     assert is_tied(closed(world))
     (ada,) = everybody(world)
     stripe = world.hub.connection("stripe")
-    world.db.run_now(lambda tx: look_again(tx, world.hub, stripe, ["payment"], [ada.external_id], "again"))
+    await look_again(world.hub, stripe, ["payment"], [ada.external_id], "again")
     await world.settle()
     at_rest(world)
     await is_silent(world)

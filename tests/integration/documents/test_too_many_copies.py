@@ -157,7 +157,7 @@ async def test_copies_that_are_asked_about_a_second_time_are_told_with_their_mon
     """They were being looked at when the answer came, which was not theirs then."""
     world, _ = await many(6)
     hold, books = stopped(world), world.hub.connections["quickbooks"]
-    world.db.run_now(lambda tx: look_again(tx, world.hub, books, ["invoice"], [], "t"))
+    await look_again(world.hub, books, ["invoice"], [], "t")
     await answer(world, hold, "approve")
     again = stopped(world)
     assert (again.detail["records"], again.detail["amounts"]) == (6, {"invoice USD": "714.00"})

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from sqlalchemy import event
 
 from core.errors import InvalidInputError
 from core.model import holds
@@ -370,3 +371,21 @@ async def test_metadata_flows_both_ways_key_by_key() -> None:
     await change(world, external_id, **{"metadata.extra": None})
     assert not world.neutral("stripe")[only(world, "stripe")].get("metadata.extra")
     assert held(world) == []
+
+
+async def test_creates_are_counted_without_reading_those_before_them() -> None:
+    """Each batch read and decoded every entry of the last hour: the more were made, the longer the next ones took."""
+    world = World()
+    for one in range(MANY):
+        world.lookalikes["hubspot"].edit("customer", None, {"name": f"N{one}", "email": f"n{one}@example.test"})
+    read: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        read.append(statement)
+
+    event.listen(world.db.engine, "before_cursor_execute", note)
+    await world.activate_all()
+
+    assert [len(world.neutral(name)) for name in NAMES] == [MANY] * 3
+    assert [one for one in read if one.startswith("SELECT journal.id, journal.at")] == []
+    assert any("count(*)" in one and "FROM journal" in one for one in read)

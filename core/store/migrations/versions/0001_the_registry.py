@@ -134,7 +134,28 @@ def upgrade() -> None:
         comment="What waits: m: or f:<mapping>, r:<object>, d:<kind>:<object>. noticed 0: only the registry changed.",
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_dirty_customers",
+            ["connection", "parked", "not_before", "since", "subject"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'customer' AND parked IS NULL"),
+            postgresql_where=sa.text("kind = 'customer' AND parked IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_dirty_documents",
+            ["connection", "parked", "not_before", "since", "subject"],
+            unique=False,
+            sqlite_where=sa.text("kind <> 'customer' AND parked IS NULL"),
+            postgresql_where=sa.text("kind <> 'customer' AND parked IS NULL"),
+        )
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)
+        batch_op.create_index(
+            "ix_dirty_reason",
+            ["connection", "reason"],
+            unique=False,
+            sqlite_where=sa.text("kind <> 'customer'"),
+            postgresql_where=sa.text("kind <> 'customer'"),
+        )
 
     op.create_table(
         "document_references",
@@ -171,9 +192,19 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("documents", schema=None) as batch_op:
         batch_op.create_index("ix_documents_customer_id", ["customer_id", "kind", "id"], unique=False)
+        batch_op.create_index("ix_documents_day", ["kind", "issued_on", "id"], unique=False)
         batch_op.create_index("ix_documents_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_documents_number", ["number"], unique=False)
+        batch_op.create_index(
+            "ix_documents_open_due_on",
+            ["kind", "status", "due_on"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'invoice' AND status = 'open'"),
+            postgresql_where=sa.text("kind = 'invoice' AND status = 'open'"),
+        )
         batch_op.create_index("ix_documents_remote_id", ["remote_id"], unique=False)
+        batch_op.create_index("ix_documents_status", ["kind", "status", "id"], unique=False)
+        batch_op.create_index("ix_documents_updated_at", ["updated_at"], unique=False)
 
     op.create_table(
         "failures",
@@ -240,6 +271,7 @@ def upgrade() -> None:
         comment="Authentic webhook deliveries. state: new | done | poison.",
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_received_at", ["state", "received_at"], unique=False)
         batch_op.create_index("ix_inbox_state", ["connection", "state", "id"], unique=False)
 
     op.create_table(
@@ -323,7 +355,8 @@ def upgrade() -> None:
         comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
     )
     with op.batch_alter_table("mappings", schema=None) as batch_op:
-        batch_op.create_index("ix_mappings_connection", ["connection", "state"], unique=False)
+        batch_op.create_index("ix_mappings_connection", ["connection", "kind", "state", "part"], unique=False)
+        batch_op.create_index("ix_mappings_page", ["connection", "kind", "id"], unique=False)
         batch_op.create_index("ix_mappings_record_id", ["record_id"], unique=False)
         batch_op.create_index("ix_mappings_remote_id", ["remote_id"], unique=False)
         batch_op.create_index(
@@ -375,6 +408,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("parent_id IS NOT NULL"),
             postgresql_where=sa.text("parent_id IS NOT NULL"),
         )
+        batch_op.create_index("ix_observations_state", ["connection", "kind", "state"], unique=False)
 
     op.create_table(
         "one_offs",
