@@ -19,9 +19,8 @@ LATE_SECONDS: Final = 86_400.0
 def connections(tx: Tx, now: float) -> set[str]:
     """Connections at which something is said to have ended after `now`, or is to wait longer than anything does."""
     ended = sa.select(CURSORS.c.connection).where(CURSORS.c.completed_at > now + STEP_SECONDS)
-    sent = sa.select(INTENTS.c.connection).where(
-        INTENTS.c.state.in_(("sent", "ambiguous")), INTENTS.c.sent_at > now + STEP_SECONDS
-    )
+    # by what open ones are indexed by: this is asked every second, and the others become more for ever
+    sent = sa.select(INTENTS.c.connection).where(INTENTS.c.closed_at.is_(None), INTENTS.c.sent_at > now + STEP_SECONDS)
     paused = sa.select(CONNECTIONS.c.name).where(CONNECTIONS.c.paused_until > now + LATE_SECONDS)
     return {str(row[0]) for row in tx.rows(sa.union(ended, sent, paused))}
 
