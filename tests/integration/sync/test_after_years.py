@@ -12,7 +12,7 @@ import pytest
 from core.store import intents
 from core.store.intents import Intent
 from core.sync.ahead import set_right
-from tests.support.acting import agreeing
+from tests.support.acting import agreeing, only
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -63,3 +63,16 @@ async def test_the_tick_of_every_second_does_not_read_the_writes_of_the_past() -
     before = await cost(world, set_right(world.hub))
     leave_writes(world)
     assert await cost(world, set_right(world.hub)) < before + OLD
+
+
+async def test_a_batch_does_not_read_the_writes_of_the_past_to_its_connection() -> None:
+    """Every batch asks for the writes that are in doubt. SQLite's planner looked for them among all of the connection:
+    a batch took the longer the more had been written, seconds after a year.
+    """
+    worlds = [await agreeing() for _ in range(2)]
+    leave_writes(worlds[1])
+    costs = []
+    for world in worlds:
+        world.lookalikes["stripe"].edit("customer", only(world, "stripe"), {"phone": "+49 30 1"})
+        costs.append(await cost(world, world.next_sweep()))
+    assert costs[1] < costs[0] + OLD
