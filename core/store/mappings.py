@@ -124,12 +124,8 @@ _OF_PART: Final = MAPPINGS.c.part == sa.bindparam("part")
 _COUNT_OF_PART: Final = _COUNT.where(_OF_PART)
 _PAGE: Final = (
     sa.select(*_COLUMNS)
-    .where(
-        MAPPINGS.c.connection == sa.bindparam("connection"),
-        MAPPINGS.c.kind == sa.bindparam("kind"),
-        IS_LIVE,
-        MAPPINGS.c.id > sa.bindparam("after"),
-    )
+    # by id, whatever stands between: else all of a connection's would be sorted for each page
+    .where(*_HERE, IS_LIVE, MAPPINGS.c.id > sa.bindparam("after"))
     .order_by(MAPPINGS.c.id)
     .limit(sa.bindparam("most"))
 )
