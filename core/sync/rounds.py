@@ -52,7 +52,7 @@ async def reconcile_documents_everywhere(hub: Hub) -> list[str]:
     for name, connection in sorted(hub.connections.items()):
         trace = hub.ids.new()
         with bugs.at(name):
-            if await hub.db.run(lambda tx, one=connection, t=trace: reconcile_all(tx, hub, one, t)):  # type: ignore[misc]
+            if await reconcile_all(hub, connection, trace):
                 looked.append(name)
     today = datetime.fromtimestamp(hub.clock.now(), UTC).date()
     await hub.db.run(lambda tx: mark_overdue(tx, hub, today, hub.ids.new()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -133,5 +132,5 @@ async def an_hour_later(world: World) -> None:
     """What `reconcile_invoices` does, at every connection."""
     world.clock.time += 3600
     for one in world.hub.connections.values():
-        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=one, trace="hourly"))
+        await reconcile_all(world.hub, one, "hourly")
     await world.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from core.errors import InvalidInputError
 from core.model.documents import KINDS
@@ -64,27 +65,38 @@ def look_again(
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     owners_found(tx, hub, connection)
     for kind in concerned:
-        _mark_copies(tx, hub, connection, kind, trace)
+        after: str | None = ""
+        while after is not None:
+            after = _mark_page(tx, hub, connection, kind, after, trace)
         if kind in connection.policy.documents.mirrors and not connection.manifest.documents[kind].feeds:
             # as good as the look of the day
             seen = connections.Cursor(connection=connection.name, kind=kind, mode=LOOK, completed_at=hub.clock.now())
             connections.put_cursor(tx, seen)
 
 
-def _mark_copies(
-    tx: Tx, hub: Hub, connection: Connection, kind: str, trace: str, *, is_unequal_only: bool = False
-) -> None:
-    """Copies, or those that were not last seen equal: nothing that was forgotten may stay so."""
-    after = ""
-    while rows := mappings.page(tx, connection.name, after, AT_ONCE, kind):
-        after = rows[-1].id
-        papers = documents.by_ids(tx, [row.record_id for row in rows])
-        copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
-        routes = Routes(tx, hub, [one for _, one in copies])
-        marked = [row for row, one in copies if not is_unequal_only or _is_open(connection, routes, row, one)]
-        mark_mappings(tx, hub, marked, reason=SEEN_EQUAL, trace=trace)
-        left = [row for row, one in copies if to_book(one, row)]
-        mark_let_go(tx, hub, left, reason="to be asked about", trace=trace)
+def _mark_page(
+    tx: Tx,
+    hub: Hub,
+    connection: Connection,
+    kind: str,
+    after: str,
+    trace: str,
+    *,
+    is_unequal_only: bool = False,
+) -> str | None:
+    """Copies, or those that were not last seen equal: nothing that was forgotten may stay so.
+
+    A page of them, by the ids of mappings; the last one's, None where there are no more.
+    """
+    rows = mappings.page(tx, connection.name, after, AT_ONCE, kind)
+    papers = documents.by_ids(tx, [row.record_id for row in rows])
+    copies = [(row, one) for row in rows if (one := papers.get(row.record_id)) and one.origin != connection.name]
+    routes = Routes(tx, hub, [one for _, one in copies])
+    marked = [row for row, one in copies if not is_unequal_only or _is_open(connection, routes, row, one)]
+    mark_mappings(tx, hub, marked, reason=SEEN_EQUAL, trace=trace)
+    left = [row for row, one in copies if to_book(one, row)]
+    mark_let_go(tx, hub, left, reason="to be asked about", trace=trace)
+    return rows[-1].id if rows else None
 
 
 def _is_open(connection: Connection, routes: Routes, row: MappingRow, paper: Paper) -> bool:
@@ -94,15 +106,27 @@ def _is_open(connection: Connection, routes: Routes, row: MappingRow, paper: Pap
     return not is_equal(paper, row) or routes.at(connection.name, paper) == "misplaced"
 
 
-def reconcile_all(tx: Tx, hub: Hub, connection: Connection, trace: str) -> bool:
-    """What `reconcile_invoices` does by itself; False where the connection has nothing to do with documents."""
+async def reconcile_all(hub: Hub, connection: Connection, trace: str) -> bool:
+    """What `reconcile_invoices` does by itself; False where the connection has nothing to do with documents.
+
+    A page of copies at a time: deliveries and lanes have their turn between two of them.
+    """
+    if not await hub.db.run(partial(_begin, hub=hub, connection=connection)):
+        return False
+    for kind in KINDS:
+        # of what policy has dropped, too: that it is not to be made any more
+        after: str | None = ""
+        while after is not None:
+            page = partial(_mark_page, hub=hub, connection=connection, kind=kind, after=after, trace=trace)
+            after = await hub.db.run(partial(page, is_unequal_only=True))
+    await hub.db.run(partial(ask, hub=hub, connection=connection, trace=trace))
+    return True
+
+
+def _begin(tx: Tx, hub: Hub, connection: Connection) -> bool:
     policy = connection.policy.documents
     if not (policy.originates or policy.mirrors) or connections.get(tx, connection.name).state != "active":
         return False
     connections.touch_cursor(tx, connection.name, OFFER, "offer")
     owners_found(tx, hub, connection)
-    for kind in KINDS:
-        # of what policy has dropped, too: that it is not to be made any more
-        _mark_copies(tx, hub, connection, kind, trace, is_unequal_only=True)
-    ask(tx, hub, connection, trace)
     return True

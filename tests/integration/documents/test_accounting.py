@@ -133,11 +133,11 @@ async def unpaid(world: World) -> str:
     return invoice
 
 
-def hourly(world: World) -> None:
+async def hourly(world: World) -> None:
     """An hour later, the job that looks at what is not known to be equal."""
     world.clock.time += 3600
     for one in world.hub.connections.values():
-        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=one, trace="hourly"))
+        await reconcile_all(world.hub, one, "hourly")
 
 
 async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested() -> None:
@@ -148,9 +148,9 @@ async def test_a_person_is_asked_about_what_nobody_tells_of_when_it_has_rested()
     world.db.run_now(lambda tx: ask(tx, world.hub, world.hub.connections["stripe"], "t"))
     assert held(world) == [], "just now it became so"
     for _ in range(3):
-        hourly(world)
+        await hourly(world)
         await world.settle()
-    hourly(world)
+    await hourly(world)
     (one,) = held(world)
     assert (one.connection, one.reason, one.record_id) == ("stripe", holds.UNACCOUNTED, paper.customer_id)
     assert one.detail["problem"] == "119.00 USD of it is settled in Stripe, 0.00 USD is known of"
@@ -172,7 +172,7 @@ async def test_what_the_copy_of_a_void_payment_settles_is_not_to_be_booked_by_ha
     world.lookalikes["quickbooks"].edit("payment", payment, {"status": "void"})
     await world.next_sweep()
     for _ in range(3):
-        hourly(world)
+        await hourly(world)
         await world.settle()
     asked = {one.detail["document"]: one for one in held(world) if one.connection == "stripe"}
     assert asked["payment"].detail["problem"] == "the payment is void"
@@ -180,7 +180,7 @@ async def test_what_the_copy_of_a_void_payment_settles_is_not_to_be_booked_by_ha
     assert f"the copy of payment {payment} is held by itself ({asked['payment'].id})" in one.detail["problem"]
     assert one.detail["cure"].startswith("do first what that one's hold asks for")
     await answer(world, asked["payment"], "leave")
-    hourly(world)
+    await hourly(world)
     await world.settle()
     (after,) = held(world, holds.UNACCOUNTED)
     assert after.detail["problem"] == "119.00 USD of it is settled in Stripe, 0.00 USD is known of"
@@ -190,7 +190,7 @@ async def test_the_question_stands_while_the_invoice_is_read_again_and_is_what_i
     """Closed by every reading and opened anew by the next hour, it was another question each day."""
     world = await billing()
     await unpaid(world)
-    hourly(world)
+    await hourly(world)
     (first,) = held(world)
     stripe, name = world.hub.connections["stripe"], papers(world)[0].customer_id
     owner = world.db.read_now(lambda tx: customers.by_ids(tx, [name]))[name].external_id
@@ -220,10 +220,10 @@ async def test_the_question_goes_by_itself_when_the_origin_tells_of_the_payment(
     """Somebody records at Stripe what was only marked before."""
     world = await billing()
     invoice = await unpaid(world)
-    hourly(world)
+    await hourly(world)
     assert [one.reason for one in held(world)] == [holds.UNACCOUNTED]
     await told_after_all(world, invoice)
-    hourly(world)
+    await hourly(world)
     assert held(world) == []
     assert closed(world)["unaccounted"] == []
     assert [(one["status"], one["due"]) for one in shown(world, "quickbooks")] == [("paid", "0.00")]
@@ -233,14 +233,14 @@ async def test_another_amount_that_nobody_tells_of_is_another_question() -> None
     """Whoever booked what the first one named, and answers it late, must not be taken to have booked this."""
     world = await billing()
     invoice = await unpaid(world)
-    hourly(world)
+    await hourly(world)
     (first,) = held(world)
     reopen(world, invoice)
     pay(world, invoice, "50.00")
     mark_as_paid(world, invoice)
     world.clock.time += 90_000
     await world.settle()
-    hourly(world)
+    await hourly(world)
     (second,) = [one for one in held(world) if one.reason == holds.UNACCOUNTED]
     assert [one.detail["amount"] for one in (first, second)] == ["119.00", "69.00"]
     assert second.id != first.id
@@ -253,11 +253,11 @@ async def test_what_a_person_booked_by_hand_is_accounted_for_and_the_period_is_t
     (copy_id,) = world.lookalikes["quickbooks"].neutral("invoice")
     pay(world, copy_id, "119.00", "quickbooks")
     await world.next_sweep()
-    hourly(world)
+    await hourly(world)
     (one,) = held(world)
     await answer(world, one, "booked")
     for _ in range(2):
-        hourly(world)
+        await hourly(world)
         await world.settle()
     assert held(world) == []
     found = closed(world)
@@ -269,12 +269,12 @@ async def test_who_has_it_looked_at_again_is_asked_again_however_old_it_is() -> 
     """After three days without any change, an answer that books nothing was the end of the question."""
     world = await billing()
     await unpaid(world)
-    hourly(world)
+    await hourly(world)
     world.clock.time += 4 * 86_400
     (first,) = held(world)
     await answer(world, first, "retry")
     await world.settle()
-    hourly(world)
+    await hourly(world)
     (second,) = held(world)
     assert (second.reason, second.detail["amount"]) == (holds.UNACCOUNTED, "119.00")
     assert second.id != first.id
@@ -284,12 +284,12 @@ async def test_what_was_booked_by_hand_and_is_told_of_after_all_is_to_be_taken_b
     """Else it would be there twice."""
     world = await billing()
     invoice = await unpaid(world)
-    hourly(world)
+    await hourly(world)
     (one,) = held(world)
     await answer(world, one, "booked")
     await told_after_all(world, invoice)
-    hourly(world)
-    hourly(world)
+    await hourly(world)
+    await hourly(world)
     (again,) = [asked for asked in held(world) if asked.reason == holds.UNACCOUNTED]
     assert (again.detail["amount"], again.detail["covers"]) == ("-119.00", "0.00")
     assert again.id != one.id
@@ -299,12 +299,12 @@ async def test_what_is_told_of_by_now_cannot_be_answered_as_booked_by_hand() -> 
     """The question stands for up to an hour after the payment came: with that answer it would be in the books twice."""
     world = await billing()
     invoice = await unpaid(world)
-    hourly(world)
+    await hourly(world)
     (one,) = held(world)
     await told_after_all(world, invoice)
     with pytest.raises(InvalidInputError, match=r"0\.00 USD of it is settled by nothing by now, and not 119\.00"):
         await answer(world, one, "booked")
-    hourly(world)
+    await hourly(world)
     assert held(world) == []
     assert closed(world)["unaccounted"] == []
 
@@ -313,7 +313,7 @@ async def test_what_policy_takes_no_more_from_its_origin_may_still_be_answered_a
     """Nobody could say by now what the sums are: the question would stand for ever."""
     world = await billing()
     await unpaid(world)
-    hourly(world)
+    await hourly(world)
     (one,) = held(world)
     stripe = world.hub.connections["stripe"]
     policy = msgspec.structs.replace(stripe.policy, documents=DocumentPolicy(originates=("invoice",), since=SINCE))
@@ -326,7 +326,7 @@ async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_t
     """The invoice was as it had been, and nothing of it had changed for days: nobody was asked any more."""
     world = await billing()
     invoice = await unpaid(world)
-    hourly(world)
+    await hourly(world)
     things = stripe_of(world).ledger.things["invoice"]
     number = things[invoice]["number"]
     for called, reasons in (("ANOTHER-1", [holds.DOCUMENT_CHANGED]), (number, [])):
@@ -335,7 +335,7 @@ async def test_what_another_question_stood_in_the_place_of_is_asked_again_when_t
         await world.settle()
         assert [one.reason for one in held(world)] == reasons
     for _ in range(2):
-        hourly(world)
+        await hourly(world)
     assert [one.reason for one in held(world)] == [holds.UNACCOUNTED]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -323,7 +322,7 @@ async def test_a_policy_that_names_other_entities_is_noticed_within_the_hour() -
     world.start()
     at_rest(world)
     for name in ALL_BOOKS:
-        world.db.run_now(partial(reconcile_all, hub=world.hub, connection=world.hub.connections[name], trace="t"))
+        await reconcile_all(world.hub, world.hub.connections[name], "t")
     assert waiting(world)[US] == 1
     await world.settle()
     assert booked(world) == {US: ["119.00"], EU: []}
