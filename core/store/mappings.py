@@ -74,10 +74,8 @@ def pending(
 
 
 # as expressions, so that SQLite's planner looks ids up instead of walking the whole connection
-_HERE: Final = (
-    MAPPINGS.c.connection.concat("") == sa.bindparam("connection"),
-    MAPPINGS.c.kind.concat("") == sa.bindparam("kind"),
-)
+_AT: Final = MAPPINGS.c.connection.concat("") == sa.bindparam("connection")
+_HERE: Final = (_AT, MAPPINGS.c.kind.concat("") == sa.bindparam("kind"))
 _INSERT: Final = sa.insert(MAPPINGS)
 _UPDATE: Final = (
     sa.update(MAPPINGS)
@@ -108,7 +106,7 @@ _LAST: Final = (
 )
 _GENERATIONS: Final = (
     sa.select(MAPPINGS.c.record_id, sa.func.max(MAPPINGS.c.generation))
-    .where(MAPPINGS.c.record_id.in_(SOME), MAPPINGS.c.connection == sa.bindparam("connection"))
+    .where(MAPPINGS.c.record_id.in_(SOME), _AT)
     .group_by(MAPPINGS.c.record_id)
 )
 _COUNT: Final = (

@@ -120,6 +120,21 @@ async def test_twice_as_many_copies_take_twice_as_long_to_go_through() -> None:
     assert await cost(world, gone_through(world)) < 3 * once
 
 
+async def test_what_was_copied_before_does_not_slow_what_is_copied_next() -> None:
+    """Before anything gets a place at a connection, it is asked how often it had one there: SQLite's planner went
+    through all of the connection's for it.
+    """
+    world = await agreeing()
+    some = copies(world, 1)
+
+    def used(tx: Tx) -> object:
+        return mappings.generations(tx, some, "quickbooks")
+
+    before = await cost(world, world.hub.db.read(used))
+    copies(world, OLD, 1)
+    assert await cost(world, world.hub.db.read(used)) < before + OLD
+
+
 async def test_other_writes_have_their_turn_while_every_copy_is_looked_at() -> None:
     """Deliveries and the API waited, half a minute with 100,000 copies, until all had been looked at; `/readyz` said
     that the database does not answer.
