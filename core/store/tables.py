@@ -98,7 +98,8 @@ MAPPINGS: Final = sa.Table(
     ),
     sa.Index("ix_mappings_record_id", "record_id"),
     sa.Index("ix_mappings_remote_id", "remote_id"),
-    sa.Index("ix_mappings_connection", "connection", "state"),
+    # batches count what stands at a connection: all that they ask for is in the index
+    sa.Index("ix_mappings_connection", "connection", "state", "kind", "part"),
     comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
 )
 

@@ -323,7 +323,7 @@ def upgrade() -> None:
         comment="state: pending (to be created) | live | gone | excluded (a person left it out) | ended.",
     )
     with op.batch_alter_table("mappings", schema=None) as batch_op:
-        batch_op.create_index("ix_mappings_connection", ["connection", "state"], unique=False)
+        batch_op.create_index("ix_mappings_connection", ["connection", "state", "kind", "part"], unique=False)
         batch_op.create_index("ix_mappings_record_id", ["record_id"], unique=False)
         batch_op.create_index("ix_mappings_remote_id", ["remote_id"], unique=False)
         batch_op.create_index(
