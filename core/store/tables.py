@@ -306,6 +306,7 @@ INBOX: Final = sa.Table(
     _text("trace", default=""),
     sa.UniqueConstraint("connection", "dedupe_key"),
     sa.Index("ix_inbox_state", "connection", "state", "id"),
+    sa.Index("ix_inbox_received_at", "received_at"),  # what is too old is dropped, and nobody reads the others for it
     comment="Authentic webhook deliveries. state: new | done | poison.",
 )
 

@@ -240,6 +240,7 @@ def upgrade() -> None:
         comment="Authentic webhook deliveries. state: new | done | poison.",
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_received_at", ["received_at"], unique=False)
         batch_op.create_index("ix_inbox_state", ["connection", "state", "id"], unique=False)
 
     op.create_table(
