@@ -78,7 +78,7 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict
 
 
 def _wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, later: Later, report: Report) -> None:
-    if later.of == CUSTOMER and _rests(tx, connection, copy):
+    if later.of == CUSTOMER and _rests(tx, copy):
         dealt_with(tx, connection, [copy.row])
         return
     until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
@@ -87,12 +87,12 @@ def _wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, later: Later, re
         wake_unmade(tx, hub, connection, copy)
 
 
-def _rests(tx: Tx, connection: Connection, copy: Copy) -> bool:
-    """Its customer was archived, and the object there with it: what was equal stays so until its document changes."""
+def _rests(tx: Tx, copy: Copy) -> bool:
+    """Its customer was archived, and the object there with it, or erased: what was equal stays so until its document
+    changes.
+    """
     owner = customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
-    if owner is None or owner.deleted_at is None or connection.policy.when_archived != "archive":
-        return False
-    return is_equal(copy.paper, copy.mapping)
+    return owner is not None and owner.deleted_at is not None and is_equal(copy.paper, copy.mapping)
 
 
 def wait(tx: Tx, connection: Connection, copy: Copy, report: Report, *, why: str, until: float) -> None:
