@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import pycountry
 
+KNOWN: Final = 1000
+"""So many texts are remembered: people write anything in a field for countries, of any length."""
 _SPOKEN: Final = {
     "usa": "US",
     "u.s.": "US",
@@ -26,7 +28,7 @@ _SPOKEN: Final = {
 """Names that people use and ISO 3166 does not list; everything else comes from pycountry."""
 
 
-@cache
+@lru_cache(maxsize=KNOWN)
 def country_code(text: str) -> str | None:
     """`Germany`, `DEU`, `de` -> `DE`; None when it is no country we know."""
     wanted = text.strip()
@@ -39,7 +41,7 @@ def country_code(text: str) -> str | None:
     return str(found.alpha_2)
 
 
-@cache
+@lru_cache(maxsize=KNOWN)
 def country_name(code: str) -> str:
     """`DE` -> `Germany`: the common English name; the code itself when unknown."""
     found = pycountry.countries.get(alpha_2=code.upper())

@@ -66,6 +66,8 @@ class Tokens:
         if self._unsaved:
             # the database was away: Intuit has forgotten the token that is stored, so asking again would be refused
             return await self._keep(self._unsaved)
+        # where nothing can be stored (the disk is full), none is asked for: a new one would be lost with this process
+        await self._vault.save({"access_expires_at": "0"})
         used = self._vault.get("refresh_token")
         try:
             return await self._grant(_refresh_body(used))

@@ -78,21 +78,21 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict
 
 
 def _wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, later: Later, report: Report) -> None:
-    if later.of == CUSTOMER and _rests(tx, connection, copy):
+    has_nothing_to_write = later.of == CUSTOMER and is_equal(copy.paper, copy.mapping)
+    if has_nothing_to_write and _has_ended(tx, copy.paper.customer_id):
         dealt_with(tx, connection, [copy.row])
         return
-    until = hub.clock.now() + back_off(hub.timing, copy.row.attempts)
-    wait(tx, connection, copy, report, why=str(later), until=until)
+    # it is looked at as soon as its customer has an object: until then no more often than everything is
+    pause = hub.timing.full_every if has_nothing_to_write else back_off(hub.timing, copy.row.attempts)
+    wait(tx, connection, copy, report, why=str(later), until=hub.clock.now() + pause)
     if later.of == INVOICE:
         wake_unmade(tx, hub, connection, copy)
 
 
-def _rests(tx: Tx, connection: Connection, copy: Copy) -> bool:
-    """Its customer was archived, and the object there with it: what was equal stays so until its document changes."""
-    owner = customers.by_ids(tx, [copy.paper.customer_id]).get(copy.paper.customer_id)
-    if owner is None or owner.deleted_at is None or connection.policy.when_archived != "archive":
-        return False
-    return is_equal(copy.paper, copy.mapping)
+def _has_ended(tx: Tx, customer_id: str) -> bool:
+    """A customer was archived, or erased: what is equal stays so until its document changes."""
+    owner = customers.by_ids(tx, [customer_id]).get(customer_id)
+    return owner is not None and owner.deleted_at is not None
 
 
 def wait(tx: Tx, connection: Connection, copy: Copy, report: Report, *, why: str, until: float) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from config.file import AccordConfig
 from core.model.documents import Invoice, Payment
 from core.store import customers
 from core.store.database import Tx
@@ -86,6 +87,29 @@ async def test_a_copy_whose_archived_customer_s_object_was_deleted_waits_without
     assert failing(world) == []
     assert world.writes("hubspot") == written
     assert waiting(world)["hubspot"] == 1
+
+
+@pytest.mark.parametrize(("name", "config"), [("quickbooks", None), ("hubspot", CRM)])
+async def test_a_copy_that_is_equal_is_not_read_every_hour_because_its_customer_was_let_go_of_there(
+    name: str, config: AccordConfig | None
+) -> None:
+    """Nothing is to be written to it, and nobody may get an object there for it: 720 reads a month at Stripe."""
+    world = await billing(config)
+    bill(world)
+    await world.next_sweep()
+
+    async def reads_of_hours() -> int:
+        before = world.lookalikes[name].reads
+        for _ in range(4):
+            await an_hour_later(world)
+        return world.lookalikes[name].reads - before
+
+    usual = await reads_of_hours()
+    end(world, name)
+    world.clock.time += 90_000
+    await world.settle()
+    assert await reads_of_hours() <= usual
+    assert waiting(world)[name] == 1, "it is looked at once its customer has an object"
 
 
 @pytest.mark.parametrize("applies", [False, True])

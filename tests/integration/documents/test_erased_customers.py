@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from config.file import AccordConfig
 from core.model import holds
 from core.ports import Bad
 from core.store import inbox, mappings
@@ -17,8 +18,9 @@ from core.sync.erasure import erase
 from core.sync.failing import record_bad
 from tests.integration.documents.test_accounting import mark_as_paid
 from tests.integration.documents.test_ended_customers import end
-from tests.support.acting import answer, enter, everybody, failing, held
-from tests.support.paper import an_hour_later, bill, billing, papers
+from tests.integration.documents.test_hubspot_copies import CRM
+from tests.support.acting import answer, enter, everybody, failing, held, waiting
+from tests.support.paper import an_hour_later, bill, billing, papers, shown
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +158,15 @@ async def test_an_amount_that_reads_like_the_id_of_the_erased_stays_in_a_questio
     await answer(world, asked, "booked")
     await an_hour_later(world)
     assert held(world, holds.UNACCOUNTED) == []
+
+
+@pytest.mark.parametrize(("name", "config"), [("quickbooks", None), ("hubspot", CRM)])
+async def test_a_copy_that_was_equal_rests_with_its_erased_customer(name: str, config: AccordConfig | None) -> None:
+    """Nobody's object is there to be named: from the first look at it on it waited, and was read every hour."""
+    world = await billing(config)
+    bill(world)
+    await world.next_sweep()
+    end(world, "erase")
+    await days(world)
+    assert (held(world), failing(world), waiting(world).get(name, 0)) == ([], [], 0)
+    assert [one["status"] for one in shown(world, name)] == ["open"]

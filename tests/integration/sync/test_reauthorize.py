@@ -29,14 +29,15 @@ async def test_tokens_lost_between_the_provider_and_the_vault_call_for_a_person(
     before, save = dict(vault.values), vault.save
 
     async def lose(values: Mapping[str, str]) -> None:
-        del values
-        raise StorageError("nothing can be stored, until the process dies")
+        if "refresh_token" in values:
+            raise StorageError("nothing can be stored from now on, until the process dies")
+        await save(values)
 
     vault.save = lose  # type: ignore[method-assign]  # the very vault that the running hub has
     world.lookalikes["stripe"].edit("customer", stripe, {"phone": "+4930123456"})
     await world.next_sweep()
     vault.save = save  # type: ignore[method-assign]  # see above
-    assert vault.values == before
+    assert vault.values["refresh_token"] == before["refresh_token"]
     world.start()
     world.clock.time += 3600
     await world.next_sweep()
@@ -51,6 +52,33 @@ async def test_tokens_lost_between_the_provider_and_the_vault_call_for_a_person(
     assert "`accord connect quickbooks`" in next(one["error"] for one in told if one["connection"] == "quickbooks")
     assert [one.get("phone") for one in world.neutral("hubspot").values()] == ["+4930123456"]
     assert [one.get("phone") for one in world.neutral("quickbooks").values()] == [None]
+
+
+async def test_no_token_is_asked_for_while_nothing_can_be_stored(tmp_path: object) -> None:
+    """The disk was full when QuickBooks' hour was over, and the daemon was restarted to mend it: the new token was lost
+    with it, and a person had to consent again.
+    """
+    world = World(url=f"sqlite:///{tmp_path}/accord.sqlite3")
+    stripe = world.lookalikes["stripe"].edit("customer", None, {"name": "Ada", "email": "ada@example.test"})
+    await world.activate_all()
+    world.clock.time += 3600
+    vault = world.vaults["quickbooks"]
+    save = vault.save
+
+    async def refuse(values: Mapping[str, str]) -> None:
+        del values
+        raise StorageError("the disk is full")
+
+    vault.save = refuse  # type: ignore[method-assign]  # the very vault that the running hub has
+    world.lookalikes["stripe"].edit("customer", stripe, {"phone": "+4930123456"})
+    await world.next_sweep()
+    vault.save = save  # type: ignore[method-assign]  # see above
+    world.start()
+    world.clock.time += 3600
+    await world.next_sweep()
+
+    assert {one.name: one.state for one in world.db.read_now(connections.every)}["quickbooks"] == "active"
+    assert [one.get("phone") for one in world.neutral("quickbooks").values()] == ["+4930123456"]
 
 
 def a_person_connects(world: World, token: str) -> None:

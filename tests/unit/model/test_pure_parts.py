@@ -175,6 +175,15 @@ def test_no_country_is_no_code() -> None:
     assert country_code("") is None
 
 
+def test_what_people_write_as_countries_is_not_kept_for_ever() -> None:
+    """HubSpot's field is free text of up to 65,536 characters: a daemon kept each that it had ever read."""
+    for number in range(3000):
+        assert country_code(f"Nowhere {number}") is None
+        assert country_name(f"N{number}") == f"N{number}"
+    assert max(one.cache_info().currsize for one in (country_code, country_name)) < 2000
+    assert (country_code("Germany"), country_name("DE")) == ("DE", "Germany")
+
+
 @pytest.mark.parametrize(("code", "name"), [("DE", "Germany"), ("de", "Germany"), ("TW", "Taiwan"), ("XX", "XX")])
 def test_a_code_has_its_common_name(code: str, name: str) -> None:
     """Not "Taiwan, Province of China"; an unknown code stays as it is."""

@@ -42,7 +42,7 @@ class ManualClock:
 
 
 class MemoryVault:
-    """Secrets in memory; `saved` tells what was stored, in order."""
+    """Secrets in memory; `saved` tells which tokens were stored, in order. `failures` are of storing them."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         """Start afresh."""
@@ -56,10 +56,12 @@ class MemoryVault:
 
     async def save(self, values: Mapping[str, str]) -> None:
         """Store, unless a failure was planned."""
-        if self.failures:
+        has_tokens = "refresh_token" in values
+        if has_tokens and self.failures:
             raise self.failures.pop(0)
         self.values.update(values)
-        self.saved.append(dict(values))
+        if has_tokens:
+            self.saved.append(dict(values))
 
 
 class World:
