@@ -60,17 +60,17 @@ class Redaction:
         if secret in self._learned:
             # what is told again is in use: newer ones must not push it out
             del self._learned[secret]
-        else:
-            self._known = None
         self._learned[secret] = None
         if len(self._learned) > KEPT:
             del self._learned[next(iter(self._learned))]
+        self._known = None  # last: a line that another thread logs meanwhile must not keep the list without it
 
     def _secrets(self) -> tuple[str, ...]:
         """All of them, the longest first: a pattern of a thousand tokens would take seconds to make, each hour anew."""
-        if self._known is None:
-            self._known = tuple(sorted((*self._given, *self._learned), key=len, reverse=True))
-        return self._known
+        known = self._known
+        if known is None:
+            known = self._known = tuple(sorted((*self._given, *self._learned), key=len, reverse=True))
+        return known
 
     def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         """Mask one event."""

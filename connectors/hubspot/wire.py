@@ -135,7 +135,7 @@ class AssociationType(msgspec.Struct, frozen=True, rename="camel"):
 class Associated(msgspec.Struct, frozen=True, rename="camel"):
     """One object at the other end."""
 
-    to_object_id: int | HubSpotId
+    to_object_id: Annotated[int, msgspec.Meta(ge=0)] | HubSpotId
     association_types: list[AssociationType]
 
 

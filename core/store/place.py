@@ -32,10 +32,13 @@ def is_absent(file: Path | None) -> bool:
 
 def _is_there(file: Path) -> bool:
     try:
-        return file.exists()
+        file.stat()  # `exists` is to pass over what may not be looked at from Python 3.14 on
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         message = f"the database {file} cannot be looked at: {error.strerror}; run this as the user that Accord runs as"
         raise StorageError(message) from error
+    return True
 
 
 def _beside(file: Path) -> Path:

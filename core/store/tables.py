@@ -196,7 +196,6 @@ DIRTY: Final = sa.Table(
     sa.Index("ix_dirty_due", "connection", "parked", "not_before"),
     # in the order in which they are taken: parked stands in them so that the planner prefers them to the one above
     _partial("ix_dirty_customers", *_IN_TURN, where="kind = 'customer' AND parked IS NULL"),
-    _partial("ix_dirty_reason", "connection", "reason", where="kind <> 'customer'"),
     _partial("ix_dirty_documents", *_IN_TURN, where="kind <> 'customer' AND parked IS NULL"),
     comment="What waits: m: or f:<mapping>, r:<object>, d:<kind>:<object>. noticed 0: only the registry changed.",
 )

@@ -9,6 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from config.file import AccordConfig
+from connectors.stripe.sandbox.ledger import PERSON
+from connectors.stripe.translate.reading import NUMBER_KEY
 from core.model.documents import KINDS, Document, Payment
 from core.model.policy import DocumentPolicy
 from core.store import mappings
@@ -18,6 +20,7 @@ from core.sync.linking import link, unlink
 from tests.support.acting import everybody, mapped, with_policy
 from tests.support.crash_jobs import run_lane
 from tests.support.crashes import FragileWorld
+from tests.support.lookalikes import stripe_of
 from tests.support.paper import BOOKS, SINCE, bill, pay, with_documents
 
 LINES: tuple[Mapping[str, Any], ...] = (
@@ -144,6 +147,15 @@ async def credit(side: Side) -> None:
     note = {"customer": customer, "currency": "USD", "invoice": side.invoices()[0], "lines": [line]}
     side.edit("credit_note", None, **note, **named, applied=CREDITED)
     await side.follow()
+
+
+async def relabel(side: Side) -> None:
+    """Somebody changes the number that stands at the copy of the credit note."""
+    ledger = stripe_of(side.world).ledger
+    (copy,) = ledger.things["credit_note"].values()
+    ledger.put({**copy, "metadata": {**copy["metadata"], NUMBER_KEY: "C-9"}}, PERSON, "credit_note.updated")
+    side.world.clock.time += side.world.timing.changes_every + 1
+    await run_lane(side.world, "stripe")
 
 
 async def uncredit(side: Side) -> None:

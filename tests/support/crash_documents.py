@@ -43,6 +43,7 @@ from tests.support.crash_acts import (
     recontact,
     refund,
     rehome,
+    relabel,
     split,
     two_invoices,
     uncredit,
@@ -103,6 +104,7 @@ JOBS: Mapping[str, Job] = {
         {**TOLD, "quickbooks": ("create credit_note", "apply credit_note"), "stripe": ("create credit_note",)},
         due="120.90", credits=(CREDITED,),
     ),
+    "relabel": Job(relabel, a_credit, {"stripe": ("update credit_note",)}, due="120.90", credits=(CREDITED,)),
     "uncredit": Job(uncredit, a_credit, {"stripe": ("void credit_note",)}),
     "void": Job(
         void, invoice, dict.fromkeys(ORIGINS, ("void invoice",)), due="0.00", status="void"
@@ -168,6 +170,7 @@ STRIKES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
         "apply payment": ((r"/report_payment", 2), (r"/attach_payment", 2)),
         "refund payment": ((r"/report_refund", 1),),
         "create credit_note": ((r"/v1/credit_notes$", 1),),
+        "update credit_note": ((r"/v1/credit_notes/[^/]+$", 1),),
         "void credit_note": ((r"/v1/credit_notes/[^/]+/void", 1),),
     },
 }

@@ -296,7 +296,7 @@ class Papers:
         known(form, frozenset({"expand", "metadata"}))
         note = self._ledger.get("credit_note", remote_id)
         changed = {**note, "metadata": metadata_in(form.get("metadata", {}), note)}
-        return self._finish(form, lambda cause: self._ledger.put(changed, cause), "credit_note")
+        return self._finish(form, lambda cause: self._ledger.put(changed, cause, "credit_note.updated"), "credit_note")
 
     def void_note(self, form: Form, remote_id: str) -> Finish:
         """Take a credit note back."""

@@ -38,7 +38,8 @@ def credit_step(wanted: WantedDocument, note: CreditNote, current: CreditNoteWir
     _same(wanted, note, current)
     if note.status != "void" and (other := days.other_than(note.issued_on, current.effective_at)):
         raise _changed("issued_on", f"it is dated {other}, not {note.issued_on}")
-    if (current.metadata or {}).get(NUMBER_KEY, "") != note.number:
+    is_void = "void" in (note.status, current.status)
+    if (current.metadata or {}).get(NUMBER_KEY, "") != note.number and not is_void:
         # it is ours to say, and not Stripe's own: what a person accepted of it goes there, too
         return Step(action="update", body={"metadata": {NUMBER_KEY: text_out(note.number, "number", _MAX_VALUE)}})
     if current.status == note.status:

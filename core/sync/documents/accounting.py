@@ -110,7 +110,7 @@ def require_current(tx: Tx, hub: Hub, hold: Hold, row: MappingRow) -> None:
         currency = paper.document.currency
         asked = hold.detail["amount"]
         problem = f"{spelled(left, currency)} {currency} of it is settled by nothing by now, and not {asked}"
-        cure = "take back what was booked by hand; within the hour this is asked anew, or the question closes by itself"
+        cure = "undo what was done for this question, then answer `retry`: what is left is asked about anew"
         raise InvalidInputError(problem, field="choice", cure=cure)
 
 

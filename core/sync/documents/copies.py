@@ -17,6 +17,7 @@ from core.model.values import Value
 from core.store import customers, documents, failures, intents, mappings, work
 from core.store import holds as hold_rows
 from core.store.database import Tx
+from core.store.erasing import ERASED
 from core.store.intents import Intent
 from core.store.mappings import MappingRow
 from core.store.text import dump
@@ -79,7 +80,7 @@ def _step(tx: Tx, hub: Hub, connection: Connection, copy: Copy, verdict: Verdict
 
 def _wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, later: Later, report: Report) -> None:
     has_nothing_to_write = later.of == CUSTOMER and is_equal(copy.paper, copy.mapping)
-    if has_nothing_to_write and _has_ended(tx, copy.paper.customer_id):
+    if has_nothing_to_write and _rests(tx, connection, copy.paper.customer_id):
         dealt_with(tx, connection, [copy.row])
         return
     # it is looked at as soon as its customer has an object: until then no more often than everything is
@@ -89,10 +90,15 @@ def _wait(tx: Tx, hub: Hub, connection: Connection, copy: Copy, later: Later, re
         wake_unmade(tx, hub, connection, copy)
 
 
-def _has_ended(tx: Tx, customer_id: str) -> bool:
-    """A customer was archived, or erased: what is equal stays so until its document changes."""
+def _rests(tx: Tx, connection: Connection, customer_id: str) -> bool:
+    """Whose customer was erased, or archived and the object there with it: equal, it stays so until something changes.
+
+    Whoever is archived, and has lost an object otherwise, may be brought back and get another one: those wait for it.
+    """
     owner = customers.by_ids(tx, [customer_id]).get(customer_id)
-    return owner is not None and owner.deleted_at is not None
+    if owner is None or owner.deleted_at is None:
+        return False
+    return owner.external_id == ERASED or connection.policy.when_archived == "archive"
 
 
 def wait(tx: Tx, connection: Connection, copy: Copy, report: Report, *, why: str, until: float) -> None:

@@ -21,7 +21,7 @@ from core.sync.documents.foreseeing import Foresight
 from core.sync.documents.lost import asked_about
 from core.sync.documents.offering import RECREATED, is_dropped
 from core.sync.documents.standing import Copy, named_of
-from core.sync.documents.wanting import ORIGIN, Later, wanted_of
+from core.sync.documents.wanting import CUSTOMER, ORIGIN, Later, ToCome, wanted_of
 from core.sync.hub import Connection, Hub
 
 _ASKED: Final = {
@@ -66,13 +66,34 @@ def verdict_on(tx: Tx, hub: Hub, connection: Connection, copy: Copy, foresight: 
         foresight.refuse_unsettled(copy)
         balance = judged(tx, connection, copy) if step is None else None
     except Later as wait:
-        return Verdict(later=wait)
+        draft = _asked_meanwhile(tx, hub, connection, copy) if wait.of == CUSTOMER and copy.raw is not None else None
+        return Verdict(later=wait) if draft is None else Verdict(draft=draft)
     except RejectedError as error:
         return Verdict(draft=refusal(error, copy.paper), balance=_balance_beside(tx, connection, copy))
     except ReplyError as error:
         return Verdict(trouble=error)
     is_asked = step is None and balance is None and _is_off_balance(tx, connection, copy)
     return Verdict(step=step, balance=balance, stays_asked=is_asked)
+
+
+def _asked_meanwhile(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> HoldDraft | None:
+    """What is odd about a copy whose customer has no object there: it is compared as a copy of whom it names.
+
+    Nothing is written to it, and whoever voided it there would hear of nothing.
+    """
+    if connection.documents is None or copy.raw is None:
+        return None
+    try:
+        named = connection.documents.read(copy.paper.kind, copy.raw).document.customer
+        if not named:
+            return None  # that one is gone, and took the tie along
+        wanted = wanted_of(tx, hub, connection, copy, ToCome(customers={copy.paper.customer_id: named}))
+        connection.documents.step(wanted, copy.raw)
+    except RejectedError as error:
+        return refusal(error, copy.paper)
+    except (Later, ReplyError):
+        return None
+    return None
 
 
 def _is_over(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from core.model.documents import Document, Line
@@ -22,12 +22,13 @@ def was_and_is(field: str, before: Document, after: Document, names: Mapping[str
     left, come = ([one for one in lines if one not in there] for lines in (was, is_now))
     if not left and not come:
         return {"was": "the same lines", "is": "in another order"}
-    told = {"was": _in_words(left, _named), "is": _in_words(come, _named)}
-    return told if told["was"] != told["is"] else {"was": _in_words(left, _whole), "is": _in_words(come, _whole)}
+    # of those that read the same on both sides, whatever else they can differ in is told, too
+    alike = {_named(one) for one in left} & {_named(one) for one in come}
+    return {"was": _in_words(left, alike), "is": _in_words(come, alike)}
 
 
-def _in_words(lines: Collection[Line], named: Callable[[Line], str]) -> str:
-    shown = [named(one) for one in list(lines)[:MOST]]
+def _in_words(lines: Collection[Line], alike: Collection[str]) -> str:
+    shown = [_whole(one) if _named(one) in alike else _named(one) for one in list(lines)[:MOST]]
     more = [f"{len(lines) - MOST} more"] if len(lines) > MOST else []
     return "; ".join([*shown, *more]) or "none"
 

@@ -13,10 +13,11 @@ from core.errors import InvalidInputError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
-from core.store import customers
+from core.store import customers, mappings
 from core.sync import answers
 from core.sync.documents.accounting import ask
 from core.sync.documents.asking import look_again, reconcile_all
+from core.sync.documents.by_hand import booked
 from core.sync.documents.telling import told
 from core.sync.documents.tie_out import is_tied, tie_out
 from tests.support.acting import answer, held
@@ -319,6 +320,8 @@ async def test_what_policy_takes_no_more_from_its_origin_may_still_be_answered_a
     policy = msgspec.structs.replace(stripe.policy, documents=DocumentPolicy(originates=("invoice",), since=SINCE))
     hub = replace(world.hub, connections={**world.hub.connections, "stripe": replace(stripe, policy=policy)})
     world.db.run_now(partial(answers.answer, hub=hub, hold_id=one.id, choice="booked", actor="ann"))
+    (row,) = world.db.read_now(lambda tx: mappings.by_ids(tx, [one.subject[2:]])).values()
+    assert {name: str(amount) for name, amount in booked(row).items()} == {"settled": "119.00"}
     assert held(world, holds.UNACCOUNTED) == []
 
 

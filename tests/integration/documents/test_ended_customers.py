@@ -7,13 +7,15 @@ import dataclasses
 import pytest
 
 from config.file import AccordConfig
+from core.model import holds
 from core.model.documents import Invoice, Payment
 from core.store import customers
 from core.store.database import Tx
 from core.sync import erasure, linking, registry, revival
+from core.sync.documents.tie_out import is_tied, tie_out
 from tests.integration.documents.test_hubspot_copies import CRM
 from tests.integration.documents.test_over_payments import LINE, settled_only
-from tests.support.acting import failing, held, waiting
+from tests.support.acting import answer, failing, held, mapped, waiting
 from tests.support.paper import an_hour_later, at_rest, bill, billing, is_silent, papers, pay, shown
 from tests.support.world import World
 
@@ -110,6 +112,44 @@ async def test_a_copy_that_is_equal_is_not_read_every_hour_because_its_customer_
     await world.settle()
     assert await reads_of_hours() <= usual
     assert waiting(world)[name] == 1, "it is looked at once its customer has an object"
+
+
+@pytest.mark.parametrize("how", ["erase", "quickbooks"])
+async def test_a_copy_that_is_voided_there_is_asked_about_though_its_customer_has_no_object_there(how: str) -> None:
+    """It was counted as equal, and the month was tied out: what waited for a customer was not compared."""
+    world = await billing()
+    bill(world)
+    await world.next_sweep()
+    end(world, how)
+    world.clock.time += 90_000
+    await world.settle()
+    books = world.lookalikes["quickbooks"]
+    (copy,) = books.neutral("invoice")
+    books.edit("invoice", copy, {"status": "void"})
+    await world.next_sweep()
+    (asked,) = held(world, holds.REJECTED)
+    assert (asked.connection, asked.detail["problem"]) == ("quickbooks", "the copy was voided in QuickBooks")
+    found = world.db.read_now(lambda tx: tie_out(tx, world.hub, "2026-11"))
+    assert not is_tied(found)
+
+
+async def test_a_copy_is_tied_to_whom_its_archived_customer_is_when_it_is_back() -> None:
+    """Its contact was deleted; brought back, the customer got another one, and the copy named nobody for a day."""
+    world = await billing(CRM)
+    bill(world)
+    await world.next_sweep()
+    name = end(world, "archive")
+    (contact,) = world.neutral("hubspot")
+    world.lookalikes["hubspot"].delete("customer", contact)
+    world.clock.time += 90_000
+    await world.settle()
+    world.db.run_now(lambda tx: revival.restore(tx, world.hub, name, actor="ann", trace="t"))
+    await world.settle()
+    for asked in held(world, holds.REMOTE_GONE):
+        await answer(world, asked, "recreate")
+    await an_hour_later(world)
+    (contact,) = [one.remote_id for one in mapped(world, "hubspot") if one.state == "live"]
+    assert [one["customer"] for one in shown(world, "hubspot")] == [contact]
 
 
 @pytest.mark.parametrize("applies", [False, True])

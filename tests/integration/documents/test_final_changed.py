@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -89,6 +90,21 @@ async def test_lines_that_differ_in_no_amount_are_told_apart() -> None:
     told = one.detail["lines"]
     assert told["was"].startswith("Seats: 100.00, tax 19.00, 2 at 50")
     assert told["is"].startswith("Seats: 100.00, tax 19.00, 1 at 100")
+
+
+async def test_a_line_that_reads_the_same_is_told_apart_whatever_else_changed() -> None:
+    """Beside another line's amount, the product of this one was another, and both sides said the same of it."""
+    world = await billing(FROM_BOOKS)
+    bill(world, "quickbooks", SOLD, SOLD, number="QB-1")
+    await world.next_sweep()
+    (paper,) = papers(world)
+    before = paper.document
+    assert isinstance(before, Invoice)
+    first, second = before.lines
+    after = replace(before, lines=(replace(first, product="another"), replace(second, amount=Decimal("7.00"))))
+    told = was_and_is("lines", before, after)
+    assert "another" in told["is"]
+    assert "another" not in told["was"]
 
 
 async def test_a_close_names_what_is_asked_about_where_it_was_made() -> None:

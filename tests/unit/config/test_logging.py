@@ -320,6 +320,14 @@ def test_what_a_long_text_is_cut_through_at_is_masked_too(before: int) -> None:
     assert len(told) < LONGEST + 100
 
 
+def test_a_secret_that_is_learned_between_two_lines_is_masked_in_the_second() -> None:
+    """What was put together for the first one does not have it."""
+    redaction = Redaction(["given-secret"])
+    assert redaction.masked("given-secret learned-secret") == f"{MASK} learned-secret"
+    redaction.learn("learned-secret")
+    assert redaction.masked("given-secret learned-secret") == f"{MASK} {MASK}"
+
+
 def test_a_short_secret_is_not_masked_by_value() -> None:
     """A token "1" would turn every number of the log into stars."""
     assert Redaction(["1"]).text("10 of 11") == "10 of 11"

@@ -149,13 +149,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("kind <> 'customer' AND parked IS NULL"),
         )
         batch_op.create_index("ix_dirty_due", ["connection", "parked", "not_before"], unique=False)
-        batch_op.create_index(
-            "ix_dirty_reason",
-            ["connection", "reason"],
-            unique=False,
-            sqlite_where=sa.text("kind <> 'customer'"),
-            postgresql_where=sa.text("kind <> 'customer'"),
-        )
 
     op.create_table(
         "document_references",

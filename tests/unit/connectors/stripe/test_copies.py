@@ -943,6 +943,16 @@ def test_the_number_of_a_credit_note_follows(desk: Desk, number: str) -> None:
     assert desk.world.stripe.objects("credit_note")[remote_id]["metadata"].get("accord_number", "") == number
 
 
+def test_a_void_credit_note_keeps_its_number(desk: Desk) -> None:
+    """It counts nowhere, and whether Stripe still takes it is known to nobody."""
+    desk.copy(invoice())
+    remote_id = desk.copy(note("n", "5.00", "0", applied="5.00"))
+    gone = note("n", "5.00", "0", applied="5.00", status="void")
+    desk.copy(gone, remote_id)
+    renamed = msgspec.structs.replace(gone, number="C-9")
+    assert desk.documents.step(desk.wanted(renamed), desk.raw("credit_note", remote_id)) is None
+
+
 def test_a_credit_note_is_made_once_even_when_keys_are_forgotten(desk: Desk) -> None:
     """Its marker stands on it, and its invoice's credit notes are few."""
     desk.copy(invoice())
