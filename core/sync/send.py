@@ -19,7 +19,7 @@ from core.errors import (
     TakenError,
 )
 from core.model import holds
-from core.model.decide import after_write
+from core.model.decide import Verdict, after_write
 from core.model.family import PARENT, Kin
 from core.model.holds import HoldDraft
 from core.model.match import ANSWERED, OBJECTS
@@ -192,14 +192,24 @@ def commit_written(
         got_place(tx, hub, connection, mapping, customer, row.trace)
     work.carried_out(tx, connection.name, row)
     again = verdict_on(hub, connection, customer, mapping, kin, known)
-    asked = {(one.field, one.digest) for one in known if one.state == "open"}
-    if again.is_quiet and all((one.field, one.digest) in asked for one in again.holds):
+    if again.is_quiet and _asks_what_is_asked(again, known):
         if again.base and agreed is None:
             # equal on both sides in the write's own answer: another read would find nothing else
             mappings.update(tx, [with_base(mapping, again, connection, now)])
         if (not again.base or agreed is None) and not (kin.is_turned and again.awaits):
             work.clear(tx, connection.name, [row])
     # else something else differs already (an edit during the write): still dirty, looked at again
+
+
+def _asks_what_is_asked(again: Verdict, known: Sequence[Hold]) -> bool:
+    """Whether what is odd about an object's fields is asked about already, and of nothing else of them."""
+    asked = {(one.field, one.digest) for one in known if one.state == "open"}
+    held = {one.field for one in again.holds}
+    is_moot = any(
+        one.state == "open" and one.field not in ("", *held) and one.reason != holds.EXTERNAL_ID_CHANGED
+        for one in known
+    )
+    return not is_moot and all((one.field, one.digest) in asked for one in again.holds)
 
 
 def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:

@@ -161,6 +161,27 @@ async def test_what_has_no_place_is_asked_about_though_a_write_was_in_doubt_befo
     assert (hold.connection, hold.reason, hold.field) == ("stripe", "unrepresentable", "phone")
 
 
+@pytest.mark.parametrize("name", ["stripe", "quickbooks"])
+async def test_a_question_about_a_value_that_is_taken_back_ends_though_a_write_was_in_doubt(name: str) -> None:
+    """Corrected while another field's update was unanswered: with the answer all was equal, and the question stood."""
+    world = World()
+    world.lookalikes[name].edit("customer", None, {"name": "Ada Lovelace", "email": "ada@example.test"})
+    await world.activate_all()
+    (remote_id,) = world.neutral(name)
+    weather(world, name, Fault(kind="lost_answer", method="POST", path="customer", count=1))
+    for values in ({"phone": "030 1 2 3 4 5 6 7 8 9 0 1 2 3 4", "email": "ada@king.test"}, {"phone": None}):
+        world.db.run_now(
+            partial(
+                registry.update, hub=world.hub, external_id=f"{name}:{remote_id}", values=values, actor="ann", trace="t"
+            )
+        )
+        await world.lanes.run(name)
+    assert [one.field for one in world.db.read_now(holds.listing) if one.connection == name] == ["phone"]
+    await world.settle()
+    assert world.neutral(name)[remote_id]["email"] == "ada@king.test"
+    assert world.db.read_now(holds.listing) == []
+
+
 async def test_our_own_write_never_wins_against_a_newer_edit() -> None:
     """Unanswered, it had landed, and somebody changed another part of it since: its value there passed for an edit."""
     world = World()
