@@ -203,13 +203,11 @@ def commit_written(
 
 def _asks_what_is_asked(again: Verdict, known: Sequence[Hold]) -> bool:
     """Whether what is odd about an object's fields is asked about already, and of nothing else of them."""
-    asked = {(one.field, one.digest) for one in known if one.state == "open"}
-    held = {one.field for one in again.holds}
-    is_moot = any(
-        one.state == "open" and one.field not in ("", *held) and one.reason != holds.EXTERNAL_ID_CHANGED
-        for one in known
+    asked = {one.field: one for one in known if one.state == "open" and one.reason != holds.EXTERNAL_ID_CHANGED}
+    wanted = {one.field: one.digest for one in again.holds}
+    return asked.keys() - {""} <= wanted.keys() and all(
+        name in asked and asked[name].digest == digest for name, digest in wanted.items()
     )
-    return not is_moot and all((one.field, one.digest) in asked for one in again.holds)
 
 
 def _remember(tx: Tx, connection: Connection, intent: Intent, seen: Observation, record_id: str, now: float) -> None:
