@@ -25,32 +25,22 @@ _CHANGED_BY: Final = sa.select(*_COLUMNS).where(
     JOURNAL.c.kind == "customer",
     JOURNAL.c.action.in_(("pull", "push", "link", "archive")),
 )
-_CREATED: Final = (
+_COUNT: Final = (
     sa.select(sa.func.count())
     .select_from(JOURNAL)
     .where(
         JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
         JOURNAL.c.connection == sa.bindparam("connection"),
-        JOURNAL.c.kind == "customer",
-        JOURNAL.c.action == "create",
+        JOURNAL.c.action == sa.bindparam("action"),
         JOURNAL.c.trace.not_like(f"{APPROVED_TRACE}%"),
     )
 )
+_OF_CUSTOMERS: Final = _COUNT.where(JOURNAL.c.kind == "customer")
+_OF_DOCUMENTS: Final = _COUNT.where(JOURNAL.c.kind != "customer")
 _SINCE: Final = (
     sa.select(*_COLUMNS)
     .where(JOURNAL.c.record_id.in_(SOME), JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")))
     .order_by(JOURNAL.c.id)
-)
-_OF_DOCUMENTS: Final = (
-    sa.select(sa.func.count())
-    .select_from(JOURNAL)
-    .where(
-        JOURNAL.c.at.between(sa.bindparam("since"), sa.bindparam("until")),
-        JOURNAL.c.connection == sa.bindparam("connection"),
-        JOURNAL.c.kind != "customer",
-        JOURNAL.c.action == sa.bindparam("action"),
-        JOURNAL.c.trace.not_like(f"{APPROVED_TRACE}%"),
-    )
 )
 _CHANGES = msgspec.json.Decoder(dict[str, tuple[Value, Value, str]])
 _LOST = msgspec.json.Decoder(list[Lost])
@@ -176,7 +166,8 @@ def changed_by(tx: Tx, connection: str, at: float, until: float) -> list[Entry]:
 
 def count_of_creates(tx: Tx, connection: str, at: float, until: float) -> int:
     """How many customers' objects a lane made since a time, without what a person approved."""
-    return int(tx.execute(_CREATED, {"since": at, "until": until, "connection": connection}).scalar_one())
+    values = {"connection": connection, "action": "create", "since": at, "until": until}
+    return int(tx.execute(_OF_CUSTOMERS, values).scalar_one())
 
 
 def count_of_documents(tx: Tx, connection: str, action: str, at: float, until: float) -> int:
