@@ -148,8 +148,8 @@ async def test_a_copy_is_tied_to_whom_its_archived_customer_is_when_it_is_back()
     for asked in held(world, holds.REMOTE_GONE):
         await answer(world, asked, "recreate")
     await an_hour_later(world)
-    (contact,) = [one.remote_id for one in mapped(world, "hubspot") if one.state == "live"]
-    assert [one["customer"] for one in shown(world, "hubspot")] == [contact]
+    (brought_back,) = [one.remote_id for one in mapped(world, "hubspot") if one.state == "live"]
+    assert [one["customer"] for one in shown(world, "hubspot")] == [brought_back]
 
 
 @pytest.mark.parametrize("applies", [False, True])
