@@ -160,7 +160,8 @@ class Rest:
         numbers = {self.number(one.system, one.id) for one in invoices}
         names = [name for name, one in self._clerks.copies(mirror, "invoice").items() if one["number"] in numbers]
         is_forgotten = bool(names) and is_any_forgotten(self.tx, mirror, names)
-        return {"the copy of an invoice of it is forgotten there"} if is_forgotten else set()
+        found = {"the copy of an invoice of it is forgotten there"} if is_forgotten else set()
+        return found | ({UNKNOWN} if self.whose.waits_unmade(named, mirror) else set())
 
     def unless_restated(self) -> Mapping[str, Shown]:
         """HubSpot's invoices. A state that a person gave a copy stays while something is asked about it."""
