@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ IDLE: Final = "the copy is as it was before"
 """What is asked of a write that changed nothing."""
 UNTELLABLE: Final = "could not be told of its copy"
 """What is asked of an invoice, where only settled ones are copied, of which something that settles it is refused."""
+FORGOTTEN: Final = "voided while nobody remembered its copy"
 REFUSED: Final = frozenset({"more came in than its invoices take", "it may not be open there"})
 """Known before a copy is made: where only settled invoices are copied, none that is open stands since then."""
 
@@ -34,8 +35,11 @@ REFUSED: Final = frozenset({"more came in than its invoices take", "it may not b
 class Rest:
     """The documents of all systems at rest, looked up once."""
 
-    UNASKED: Final = frozenset({"its customer is not there", ABOUT_NONE, DELETED, UNKNOWN, MARKED})
-    """Nobody needs to be asked: it waits, or was deleted before anybody saw it; or not yet (`Accounts` knows when)."""
+    UNASKED: Final = frozenset({"its customer is not there", ABOUT_NONE, DELETED, UNKNOWN, MARKED, FORGOTTEN})
+    """Nobody needs to be asked: it waits, people are told, or was deleted before anybody saw it; or not yet.
+
+    (`Accounts` knows when.)
+    """
 
     def __init__(self, world: SimWorld, clerks: Clerks, billing: Billing, tx: Tx) -> None:
         """Look at everything."""
@@ -157,11 +161,21 @@ class Rest:
     def _about_forgotten(self, named: Named, mirror: str) -> set[str]:
         """By the registry an invoice whose copy nobody remembers is not in these books, and a settler is of several."""
         invoices = self._clerks.settles.get(named, ()) if SPLIT in self.told_at(named, mirror) else ()
+        found = (
+            {"the copy of an invoice of it is forgotten there"} if self._is_any_forgotten(invoices, mirror) else set()
+        )
+        if (
+            named.kind == "invoice"
+            and self.originals["invoice"][named]["status"] == "void"
+            and self._is_any_forgotten([named], mirror)
+        ):
+            found.add(FORGOTTEN)  # of a void invoice no copy is made, so that none is looked for
+        return found | ({UNKNOWN} if self.whose.waits_unmade(named, mirror) else set())
+
+    def _is_any_forgotten(self, invoices: Iterable[Named], mirror: str) -> bool:
         numbers = {self.number(one.system, one.id) for one in invoices}
         names = [name for name, one in self._clerks.copies(mirror, "invoice").items() if one["number"] in numbers]
-        is_forgotten = bool(names) and is_any_forgotten(self.tx, mirror, names)
-        found = {"the copy of an invoice of it is forgotten there"} if is_forgotten else set()
-        return found | ({UNKNOWN} if self.whose.waits_unmade(named, mirror) else set())
+        return bool(names) and is_any_forgotten(self.tx, mirror, names)
 
     def unless_restated(self) -> Mapping[str, Shown]:
         """HubSpot's invoices. A state that a person gave a copy stays while something is asked about it."""
