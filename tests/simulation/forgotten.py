@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from core.model.remote import parse_mark
 from core.store import mappings, work
 from core.store.database import Tx
-from core.store.tables import DIRTY
+from core.store.tables import DIRTY, DOCUMENTS, MAPPINGS
 from core.sync.documents.marking import FORGOTTEN, subject_of
 from tests.simulation.papers import Named, Shown
 
@@ -38,6 +38,13 @@ def _copied(world: SimWorld) -> Iterator[tuple[str, str]]:
     for system, there in world.life.hub.connections.items() if world.life else ():
         policy = there.policy.documents
         yield from ((system, kind) for kind in sorted({*policy.mirrors, *policy.originates}))
+
+
+def remembered_copies(tx: Tx, system: str, kind: str) -> set[str]:
+    """Objects there that the registry has as copies of what was made elsewhere, also of what ended."""
+    here = (MAPPINGS.c.connection == system, MAPPINGS.c.kind == kind, DOCUMENTS.c.origin != system)
+    known = sa.select(MAPPINGS.c.remote_id).join_from(MAPPINGS, DOCUMENTS, MAPPINGS.c.record_id == DOCUMENTS.c.id)
+    return {str(row.remote_id) for row in tx.rows(known.where(*here))}
 
 
 def settles_forgotten(tx: Tx, named: Named, one: Shown) -> bool:

@@ -13,7 +13,7 @@ from core.model.documents import KINDS
 from core.store.database import Tx
 from core.store.tables import DOCUMENTS, HOLDS, MAPPINGS
 from tests.simulation.clerks import Clerks
-from tests.simulation.forgotten import is_any_forgotten
+from tests.simulation.forgotten import is_any_forgotten, remembered_copies
 from tests.simulation.lookups import counterpart
 from tests.simulation.papers import ABOUT_NONE, DELETED, EVERYWHERE, MARKED, Named, Shown
 from tests.simulation.tape import REGISTRY, Billing, is_books
@@ -51,8 +51,10 @@ class Rest:
         self._copies: dict[tuple[str, str, str], list[Shown]] = {}
         for system in world.systems:
             for kind in ("invoice", "credit_note"):
-                for one in clerks.copies(system, kind).values():
-                    self._copies.setdefault((system, kind, one["number"]), []).append(one)
+                remembered = remembered_copies(tx, system, kind)
+                for name, one in clerks.copies(system, kind).items():
+                    if one["status"] != "void" or name in remembered:
+                        self._copies.setdefault((system, kind, one["number"]), []).append(one)
         self._parts: dict[str, dict[tuple[str, Decimal], list[str]]] = {
             name: self._parts_at(name) for name in world.systems
         }
@@ -96,7 +98,7 @@ class Rest:
         return self.whose.place_of_settler(named, self._clerks.settles.get(named, ()), mirror)
 
     def copies(self, system: str, kind: str, number: str) -> Sequence[Shown]:
-        """Those with our marker and this number."""
+        """Those with our marker and this number, but those that were voided, and that nobody remembers."""
         return self._copies.get((system, kind, number), ())
 
     def parts(self, system: str) -> Mapping[tuple[str, Decimal], Sequence[str]]:
@@ -170,7 +172,7 @@ class Rest:
             and self._is_any_forgotten([named], mirror)
         ):
             found.add(FORGOTTEN)  # of a void invoice no copy is made, so that none is looked for
-        return found | ({UNKNOWN} if self.whose.waits_unmade(named, mirror) else set())
+        return found
 
     def _is_any_forgotten(self, invoices: Iterable[Named], mirror: str) -> bool:
         numbers = {self.number(one.system, one.id) for one in invoices}

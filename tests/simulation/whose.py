@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from core.model.policy import ENTITY_FIELD
-from core.store import customers, documents, mappings
+from core.store import customers, documents
 from core.store.database import Tx
 from core.store.tables import JOURNAL
 from core.store.text import SOME
@@ -88,14 +88,6 @@ class Whose:
         for row in self._tx.rows(_CHANGES, {"some": [paper.customer_id], "since": since}):
             before = msgspec.json.decode(row.changes).get(ENTITY_FIELD, [None])[0]
             yield str(before or "")
-
-    def waits_unmade(self, invoice: Named, system: str) -> bool:
-        """Whether a database that was put back forgot its copy, and it waits for an entity before it is looked for."""
-        if system not in self._books or invoice not in self._papers or self._entity(invoice):
-            return False
-        paper = self._papers[invoice].id
-        known = mappings.of_records(self._tx, [paper]).get(paper, ())
-        return any(one.connection == system and one.state == "pending" for one in known)
 
     def _is_booked(self, invoice: Named, system: str) -> bool:
         return self._is_there(invoice, system) or self._is_held(invoice, system)
