@@ -13,6 +13,7 @@ AccordError
 ├── AllRefusedError       the provider refuses whatever is read; the connection waits, no record is to blame
 ├── StaleError            a conditional write lost its race; read again and decide again
 ├── ReplyError            the provider's answer could not be understood (garbage, wrong shape)
+│   └── PartlyReadError   so it is with some events of a delivery; `notices` are what the others name
 ├── SignatureError        a webhook delivery is not authentic
 ├── InvalidInputError     bad input from a person or program; names the field, the problem, the limit, the cure
 │   ├── NotFoundError     the thing named does not exist
@@ -30,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 
 class AccordError(Exception):
@@ -161,6 +162,18 @@ class ReplyError(AccordError):
     """The provider's answer could not be understood."""
 
     code = "bad_reply"
+
+
+class PartlyReadError(ReplyError):
+    """Some events of a webhook delivery could not be understood."""
+
+    def __init__(self, problems: Sequence[str], events: int, notices: Sequence[Any]) -> None:
+        """`problems` are one of each such event, of all its `events`; `notices` are what the others name."""
+        told = problems[0]
+        if len(problems) < events:
+            told = f"{told} ({len(problems)} of {events} events; the others were taken)"
+        super().__init__(told)
+        self.notices = notices
 
 
 class SignatureError(AccordError):

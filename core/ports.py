@@ -309,7 +309,9 @@ class Webhooks(Protocol):
         ...
 
     def notices(self, body: bytes) -> Sequence[Notice]:
-        """Whom the delivery concerns; unknown event types give none. Raises ReplyError on a body of no known shape."""
+        """Whom the delivery concerns; unknown event types give none. Raises ReplyError on a body of no known shape, and
+        PartlyReadError where that is some of its events.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ import hmac
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b, sha256
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.wire import ObjectType, join_id
-from core.errors import ReplyError, SignatureError
+from core.errors import PartlyReadError, ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
 TOLERANCE_MS: Final = 300_000
@@ -39,6 +39,7 @@ _IDENTITY: Final = (
     "eventId",
     "portalId",
 )
+_NO_LIST: Final = "a HubSpot webhook is not a list of events"
 
 
 class HubSpotWebhooks:
@@ -58,21 +59,26 @@ class HubSpotWebhooks:
     def dedupe_key(self, delivery: Delivery) -> str:
         """Equal for redeliveries: `attemptNumber` and the order inside the batch take no part."""
         try:
-            events = _events(delivery.body)
-            told = "\n".join(sorted(json.dumps([_plain(event.get(name)) for name in _IDENTITY]) for event in events))
+            events, odd = _events(delivery.body)
         except ReplyError:
+            events, odd = [], 1
+        if odd:
             return blake2b(delivery.body, digest_size=16).hexdigest()
+        told = "\n".join(sorted(json.dumps([_plain(event.get(name)) for name in _IDENTITY]) for event in events))
         return blake2b(told.encode(), digest_size=16).hexdigest()
 
     def notices(self, body: bytes) -> Sequence[Notice]:
         """One notice for each object named; events of other objects or of unknown types give none."""
         found: dict[tuple[str, str], Notice] = {}
-        for event in _events(body):
+        events, odd = _events(body)
+        for event in events:
             account = _id_in(event, "portalId") or ""
             for notice in _notices(event):
                 known = found.get((account, notice.remote_id))
                 merged = dict.fromkeys((*(known.merged if known else ()), *notice.merged))
                 found[account, notice.remote_id] = replace(notice, merged=tuple(merged), account=account)
+        if odd:
+            raise PartlyReadError([_NO_LIST] * odd, odd + len(events), list(found.values()))
         return list(found.values())
 
 
@@ -108,14 +114,16 @@ def _signature(version: str, key: bytes, delivery: Delivery) -> bytes:
     return b64encode(hmac.new(key, source, sha256).digest())
 
 
-def _events(body: bytes) -> Iterator[Mapping[str, Any]]:
+def _events(body: bytes) -> tuple[list[Mapping[str, Any]], int]:
+    """The events, and how many beside them are none."""
     try:
-        events = json.loads(body)
+        told = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ReplyError(f"a HubSpot webhook is not JSON: {error}") from error
-    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise ReplyError("a HubSpot webhook is not a list of events")
-    yield from events
+    if not isinstance(told, list):
+        raise ReplyError(_NO_LIST)
+    events: list[Mapping[str, Any]] = [one for one in told if isinstance(one, dict)]
+    return events, len(told) - len(events)
 
 
 def _notices(event: Mapping[str, Any]) -> list[Notice]:

@@ -6,14 +6,15 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from connectors.quickbooks.manifest import FEEDS, REFUND
-from connectors.quickbooks.wire import CloudEvent, OldWebhook, Typed
-from core.errors import ReplyError, SignatureError
+from connectors.quickbooks.wire import CloudEvent, OldEntity, OldWebhook, Typed
+from core.errors import PartlyReadError, ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
 SIGNATURE_HEADER: Final = "intuit-signature"
@@ -57,34 +58,59 @@ class QuickBooksWebhooks:
 
     def notices(self, body: bytes) -> Sequence[Notice]:
         """Objects that the delivery concerns; entities of no kind and unknown event types give none."""
-        try:
-            if body.lstrip()[:1] == b"[":
-                return list(_from_cloud_events(msgspec.json.decode(body, type=list[msgspec.Raw])))
-            return list(_from_old_format(msgspec.json.decode(body, type=OldWebhook)))
-        except _UNREADABLE as error:
-            msg = f"a webhook of no known shape: {error}"
-            raise ReplyError(msg) from error
+        found: list[Notice] = []
+        problems: list[str] = []
+        events = _events(body)
+        for read in events:
+            try:
+                found += read()
+            except _UNREADABLE as error:
+                problems.append(_shapeless(error))
+            except ReplyError as error:
+                problems.append(str(error))
+        if problems:
+            raise PartlyReadError(problems, len(events), found)
+        return found
 
 
 def _signature(key: str, body: bytes) -> bytes:
     return b64encode(hmac.digest(key.encode("utf-8", "surrogateescape"), body, "sha256"))
 
 
-def _from_cloud_events(events: Sequence[msgspec.Raw]) -> Iterator[Notice]:
-    for raw in events:
-        # of other entities' events nothing but the type is looked at: one app has one address for all of them
-        known = EVENT.fullmatch(msgspec.json.decode(raw, type=Typed).type)
-        if known:
-            event = msgspec.json.decode(raw, type=CloudEvent)
-            merged_id = event.data.merged_id if event.data else None
-            yield _notice(known[1], event.entity_id, merged_id, event.realm)
+def _events(body: bytes) -> Sequence[Callable[[], Sequence[Notice]]]:
+    """How each of a delivery's events is read. Raises ReplyError for what is no list of any."""
+    try:
+        if body.lstrip()[:1] == b"[":
+            return [partial(_of_cloud_event, raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        webhook = msgspec.json.decode(body, type=OldWebhook)
+    except _UNREADABLE as error:
+        raise ReplyError(_shapeless(error)) from error
+    return [
+        partial(_of_old_entity, raw, notification.realm)
+        for notification in webhook.notifications
+        for raw in notification.change.entities
+    ]
 
 
-def _from_old_format(webhook: OldWebhook) -> Iterator[Notice]:
-    for notification in webhook.notifications:
-        for entity in notification.change.entities:
-            if entity.name.lower() in _FEED_OF:
-                yield _notice(entity.name.lower(), entity.id, entity.merged_id, notification.realm)
+def _shapeless(error: Exception) -> str:
+    return f"a webhook of no known shape: {error}"
+
+
+def _of_cloud_event(raw: msgspec.Raw) -> Sequence[Notice]:
+    # of other entities' events nothing but the type is looked at: one app has one address for all of them
+    known = EVENT.fullmatch(msgspec.json.decode(raw, type=Typed).type)
+    if not known:
+        return ()
+    event = msgspec.json.decode(raw, type=CloudEvent)
+    merged_id = event.data.merged_id if event.data else None
+    return (_notice(known[1], event.entity_id, merged_id, event.realm),)
+
+
+def _of_old_entity(raw: msgspec.Raw, realm: str | int | None) -> Sequence[Notice]:
+    entity = msgspec.json.decode(raw, type=OldEntity)
+    if entity.name.lower() not in _FEED_OF:
+        return ()
+    return (_notice(entity.name.lower(), entity.id, entity.merged_id, realm),)
 
 
 def _notice(entity: str, remote_id: str | None, merged_id: str | None, realm: str | int | None) -> Notice:

@@ -349,7 +349,7 @@ class OldEntity(Struct):
 class OldChange(Struct):
     """The changes of one realm in the older webhook format."""
 
-    entities: list[OldEntity] = field(default_factory=list)
+    entities: list[Raw] = field(default_factory=list)
 
 
 class OldNotification(Struct):

@@ -11,6 +11,8 @@ from fastapi import Request
 from core.errors import BadRequestError
 
 CURE: Final = "send JSON in UTF-8, as /openapi.json shows it for this route"
+BODY: Final = "body"
+SEVERAL: Final = "send several requests"
 _SHOWN: Final = 100
 
 

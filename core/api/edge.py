@@ -11,14 +11,14 @@ import structlog
 
 from core.api import problems
 from core.api.asgi import App, Message, Receive, Scope, Send, header, raw_path
-from core.api.body import TooLargeError
+from core.api.body import BODY, SEVERAL, TooLargeError
 from core.api.entrance import OWNER, Caller, Entrance, UnauthorizedError
-from core.errors import AccordError
+from core.errors import AccordError, sentence
 from core.model.scopes import ADMIN
 from core.ports import Ids
 
 MOST_BYTES: Final = 4 * 1024 * 1024
-TOO_LARGE: Final = f"the body is larger than {MOST_BYTES} bytes"
+TOO_LARGE: Final = f"is larger than {MOST_BYTES} bytes"
 MISDIRECTED: Final = "call 127.0.0.1, or where it listens; with a token (`accord tokens create`) any name will do"
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """What a supervisor asks, which has no token."""
@@ -72,7 +72,7 @@ class Edge:
             await answered.refuse(421, "misdirected", "this API answers to its own address only", cure=MISDIRECTED)
             return
         if int(_length(scope)) > MOST_BYTES:
-            await answered.refuse(413, "too_large", TOO_LARGE)
+            await answered.refuse(413, "too_large", TOO_LARGE, field=BODY, cure=SEVERAL)
             return
         state = {**scope.get("state", {}), "trace": trace, "caller": caller}
         await self._app({**scope, "path": path, "state": state}, _Capped(receive), answered)
@@ -132,13 +132,20 @@ class _Answered:
         await self._send(message)
 
     async def refuse(
-        self, status: int, code: str, problem: str, *headers: tuple[bytes, bytes], cure: str | None = None
+        self,
+        status: int,
+        code: str,
+        problem: str,
+        *headers: tuple[bytes, bytes],
+        field: str | None = None,
+        cure: str | None = None,
     ) -> None:
         """Answer with a problem, unless an answer was begun already."""
         if self.status is not None:
             return
-        detail = f"{problem}; {cure}" if cure else problem
-        body = problems.encoded(problems.document(code, status, detail, self._trace, problem=problem, cure=cure))
+        detail = sentence(problem, field=field, limit=None, cure=cure)
+        members = {"field": field, "problem": problem, "cure": cure}
+        body = problems.encoded(problems.document(code, status, detail, self._trace, **members))
         own: Iterable[tuple[bytes, bytes]] = (
             (b"content-type", problems.MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -23,6 +24,8 @@ OWNER: Final = "api"
 """The actor of ACCORD_API_TOKEN, and of whoever is on this machine while there is no token at all."""
 SCHEME: Final = "token"
 _SHOWN: Final = 100
+_NUL: Final = "has U+0000 in it"
+_LEAVE_OUT: Final = "leave it out"
 USED_SECONDS: Final = 60.0
 """How exactly the last use of a token is known: a write per request would cost more than most requests."""
 
@@ -111,11 +114,21 @@ class ScopedRoute(APIRoute):
                 raise ForbiddenError("this route says nothing about who may use it", scope="none")
             for scope in needed:
                 request.state.caller.require(scope)
+            check_path(request.path_params)
             if needed:
                 check_query(request.query_params.multi_items(), known)
             return await inner(StrictRequest(request.scope, request.receive))
 
         return admitted
+
+
+def check_path(names: Mapping[str, str]) -> None:
+    """Raise BadRequestError for a name with U+0000: no database has it in a text, and PostgreSQL stops at it."""
+    found = [
+        BadRequestError(_NUL, field=name, cure=_LEAVE_OUT) for name, text in names.items() if "\0" in unquote(text)
+    ]
+    if found:
+        raise together(found)
 
 
 def check_query(items: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
@@ -129,11 +142,11 @@ def check_query(items: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
             break
         field = name[:_SHOWN]
         if "\0" in value:
-            found.append(BadRequestError("has U+0000 in it", field=field, cure="leave it out"))
+            found.append(BadRequestError(_NUL, field=field, cure=_LEAVE_OUT))
         elif name not in known or name in names[:place]:
             problem = "is no name of this route's query" if name not in known else "is there twice"
             limit = f"known: {', '.join(known) or 'none'}"
-            found.append(BadRequestError(problem, field=field, limit=limit, cure="leave it out"))
+            found.append(BadRequestError(problem, field=field, limit=limit, cure=_LEAVE_OUT))
     if found:
         raise together(found)
 

@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from core.api.recount import Recount
 from core.sync.batch import Report
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -62,6 +63,7 @@ class Metrics:
         self._jobs = Counter("accord_jobs", "Scheduled jobs by outcome", ["job", "outcome"], registry=self.registry)
         self._ready = Gauge("accord_ready", "1 while the daemon is ready", registry=self.registry)
         self._seen: dict[tuple[str, str], Any] = {}
+        self.recount = Recount()
 
     def webhook(self, connection: str, outcome: str) -> None:
         """Count one delivery; `connection` is "" for one that is not configured."""
@@ -78,17 +80,20 @@ class Metrics:
         """Everything, in Prometheus' text format."""
         self._ready.set(1 if is_ready else 0)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Numbers(status, totals, now))
+        registry.register(_Numbers(status, totals, now, self.recount.ages(now)))
         return generate_latest(self.registry) + generate_latest(registry)
 
 
 class _Numbers(Collector):
     """One look at the registry."""
 
-    def __init__(self, status: Mapping[str, Any], totals: Mapping[str, Report], now: float) -> None:
+    def __init__(
+        self, status: Mapping[str, Any], totals: Mapping[str, Report], now: float, counted: Mapping[str, float]
+    ) -> None:
         self._status = status
         self._totals = totals
         self._now = now
+        self._counted = counted
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("accord_customers", "Live customers", value=self._status["customers"])
@@ -100,6 +105,7 @@ class _Numbers(Collector):
                 family.add_metric([one["connection"]], one[name])
             yield family
         yield from self._documents(configured)
+        yield self._count_ages(configured)
         for name, text in _AGES.items():
             family = GaugeMetricFamily(f"accord_{name}_age_seconds", text, labels=["connection"])
             for one in configured:
@@ -119,6 +125,14 @@ class _Numbers(Collector):
                 if one["documents"] is not None:
                     family.add_metric([one["connection"]], one["documents"][name])
             yield family
+
+    def _count_ages(self, shown: Iterable[Mapping[str, Any]]) -> Metric:
+        text = "Seconds since copies were last compared for accord_documents_unequal"
+        family = GaugeMetricFamily("accord_documents_unequal_age_seconds", text, labels=["connection"])
+        for one in shown:
+            if one["documents"] is not None and one["connection"] in self._counted:
+                family.add_metric([one["connection"]], self._counted[one["connection"]])
+        return family
 
     @staticmethod
     def _states(shown: Iterable[Mapping[str, Any]]) -> Metric:

@@ -36,7 +36,8 @@ async def readyz(context: ContextIn, trace: Trace) -> Response | shapes.Ready:
 async def metrics(context: ContextIn) -> Response:
     """Everything that is counted, for Prometheus."""
     hub = context.hub
-    found = await hub.db.read(lambda tx: status(tx, hub))
+    count_unequal = context.metrics.recount.at(hub.clock.now())
+    found = await hub.db.read(lambda tx: status(tx, hub, count_unequal))
     is_ready = not await context.health.problem()
     text = context.metrics.exposed(found, context.totals(), hub.clock.now(), is_ready=is_ready)
     return Response(text, headers={"content-type": CONTENT_TYPE})

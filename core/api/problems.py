@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.api.body import TooLargeError, unreadable
+from core.api.body import BODY, SEVERAL, TooLargeError, unreadable
 from core.api.mistakes import mistakes
 from core.errors import (
     AccordError,
@@ -34,6 +34,7 @@ from core.errors import (
     StaleError,
     StorageError,
     VersionConflictError,
+    sentence,
     together,
 )
 
@@ -162,7 +163,10 @@ async def http_problem(request: Request, error: Exception) -> Response:
     """No such route, or not that method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if isinstance(error.__cause__, TooLargeError):
-        return respond(document("too_large", 413, str(error.__cause__), request.state.trace))
+        problem = str(error.__cause__)
+        members = {"field": BODY, "problem": problem, "cure": SEVERAL}
+        detail = sentence(problem, field=BODY, limit=None, cure=SEVERAL)
+        return respond(document("too_large", 413, detail, request.state.trace, **members))
     if error.status_code == 400:
         return await accord_problem(request, unreadable(error.__cause__))
     code = {404: "no_route", 405: "method_not_allowed"}.get(error.status_code, "refused")

@@ -85,11 +85,14 @@ def _filters(texts: Sequence[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or name not in FILTERS:
             limit = ", ".join(f"{one}=..." for one in FILTERS)
-            raise InvalidInputError(f"{text!r} is no filter", field="where", limit=limit)
+            raise InvalidInputError(
+                f"{text!r} is no filter", field="where", limit=limit, cure="name one of these, with its value"
+            )
         if name in found:
             raise InvalidInputError(f"{name} is named twice", field="where", cure="keep one of the two")
         if name == "reason" and value not in TEXTS:
-            raise InvalidInputError(f"{value!r} is no reason", field="where", limit=", ".join(TEXTS))
+            cure = "`accord holds` shows the reason of each"
+            raise InvalidInputError(f"{value!r} is no reason", field="where", limit=", ".join(TEXTS), cure=cure)
         found[name] = value
     return found
 

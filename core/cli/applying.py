@@ -66,7 +66,8 @@ async def _fresh(hub: Hub, wanted: Sequence[str]) -> list[Plan]:
         for connection, digest in _named(text, today):
             if connection not in today:
                 hub.connection(connection)
-                raise InvalidInputError("the plan is stale: the connection is not listed", field="plan")
+                problem = f"the plan is stale: {connection} has none any more"
+                raise InvalidInputError(problem, field="plan", cure="look at `accord plan` again")
             require_same(today[connection], digest)
             found[connection] = today[connection]
     return list(found.values())
@@ -88,7 +89,8 @@ def _named(text: str, today: dict[str, Plan]) -> list[tuple[str, str]]:
         why = "it nests too deep" if isinstance(error, RecursionError) else error
         raise InvalidInputError(f"{text} is no plan: {why}", field="plan", cure="`accord plan --out FILE`") from error
     if file.accord_plan != FORMAT:
-        raise InvalidInputError(f"{text} has another format", field="plan", limit=f"accord_plan {FORMAT}")
+        limit, cure = f"accord_plan {FORMAT}", "make it anew: `accord plan --out FILE`"
+        raise InvalidInputError(f"{text} has another format", field="plan", limit=limit, cure=cure)
     return [(one.connection, one.digest) for one in file.plans]
 
 

@@ -20,7 +20,8 @@ def assigned(texts: Sequence[str], current: Mapping[str, Value]) -> dict[str, ob
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise InvalidInputError(f"{text!r} is no assignment", field="set", limit="FIELD=VALUE")
+            cure = "write it as --set name='Ada Lovelace'"
+            raise InvalidInputError(f"{text!r} is no assignment", field="set", limit="FIELD=VALUE", cure=cure)
         if name in seen:
             raise InvalidInputError("is set twice", field=name, cure="keep one of the two")
         seen.add(name)
@@ -45,5 +46,6 @@ def _value(name: str, value: str) -> object:
 
 def _with_part(address: object, field: str, part: str, value: str) -> dict[str, object]:
     if part not in ADDRESS_PARTS:
-        raise InvalidInputError(f"has no part {part!r}", field=field, limit=", ".join(ADDRESS_PARTS))
+        limit = ", ".join(ADDRESS_PARTS)
+        raise InvalidInputError(f"has no part {part!r}", field=field, limit=limit, cure="name one of these")
     return {**(address if isinstance(address, dict) else {}), part: value}

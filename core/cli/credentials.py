@@ -214,7 +214,9 @@ def _consent(desk: Desk, config: ConnectionConfig, oauth: OAuth, vault: Vault, h
     forms = desk.root.providers()[config.provider].manifest.settings
     for setting, value in learned.items():
         if problem := forms[setting].form.problem(value):
-            raise InvalidInputError(f"the consent page told a {setting} that {problem}", field="connection")
+            told = f"the consent page told a {setting} that {problem}"
+            cure = f"run `accord connect {config.name}` again, and choose the account on that page"
+            raise InvalidInputError(told, field="connection", cure=cure)
         _keep_setting(desk, config, setting, value)
     return replace(config, settings={**config.settings, **learned})
 

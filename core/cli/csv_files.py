@@ -67,9 +67,10 @@ def _text(file: Path) -> str:
     try:
         raw = file.read_bytes()
     except OSError as error:
-        raise InvalidInputError(f"{file} cannot be read: {error.strerror}", field="file") from error
+        cure = "name a file that is there and may be read"
+        raise InvalidInputError(f"{file} cannot be read: {error.strerror}", field="file", cure=cure) from error
     except ValueError as error:
-        raise InvalidInputError("is no name of a file", field="file") from error
+        raise InvalidInputError("is no name of a file", field="file", cure="name one that is there") from error
     if raw.startswith(_UTF_16):
         raise InvalidInputError(f"{file} is UTF-16", field="file", limit="UTF-8", cure=_CURE)
     try:

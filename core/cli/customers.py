@@ -175,7 +175,9 @@ def _unless_taken(external_id: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise InvalidInputError(f"{external_id!r} is taken", field="external_customer_id", limit="unique") from error
+        cure = f"take another one, or `accord customers update {external_id}`"
+        field = "external_customer_id"
+        raise InvalidInputError(f"{external_id!r} is taken", field=field, limit="unique", cure=cure) from error
 
 
 def update(

@@ -26,7 +26,9 @@ async def followed(desk: Desk, hub: Hub, is_done: Callable[[], bool], *, patienc
     until = hub.clock.now() + patience
     while not is_done():
         if not desk.root.is_daemon_running():
-            raise BusyError("the daemon stopped meanwhile; what was asked waits in the database for the next one")
+            raise BusyError(
+                "the daemon stopped meanwhile; start it (`accord run`): what was asked waits in the database"
+            )
         if hub.clock.now() >= until:
             return False
         await hub.clock.sleep(LOOK_EVERY_SECONDS)

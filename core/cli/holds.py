@@ -55,7 +55,8 @@ def holds(
     from core.sync.answers import choices
 
     if reason is not None and reason not in TEXTS:
-        raise InvalidInputError(f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS))
+        cure = "`accord holds` shows the reason of each"
+        raise InvalidInputError(f"{reason!r} is no reason", field="reason", limit=", ".join(TEXTS), cure=cure)
 
     def look(tx: Tx) -> tuple[list[dict[str, object]], dict[str, str]]:
         _check_connection(tx, connection)

@@ -130,7 +130,7 @@ def _pairs(texts: Sequence[str], option: str, form: str) -> list[tuple[str, str]
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     before, sign, after = text.partition("=")
     if not sign or not before.strip() or not after.strip():
-        raise InvalidInputError(f"cannot use {text!r}", field=option, limit=form)
+        raise InvalidInputError(f"cannot use {text!r}", field=option, limit=form, cure="write it in this form")
     return before.strip(), after.strip()
 
 

@@ -42,7 +42,7 @@ from core.cli import (
 from core.cli.command import Json, new_group
 from core.cli.desk import FAILED, OK, USAGE, Desk
 from core.cli.ending import INTERRUPTED, Ending
-from core.errors import AccordError, InvalidInputError
+from core.errors import AccordError, InvalidInputError, VersionConflictError
 
 if TYPE_CHECKING:
     from core.cli.root import Root
@@ -64,7 +64,7 @@ def run(root: Root, argv: Sequence[str] | None = None) -> int:
 
 def _code(desk: Desk, arguments: list[str]) -> int:
     try:
-        return _run(desk, arguments)
+        return _decided(desk, arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except AccordError as error:
@@ -81,6 +81,20 @@ def _code(desk: Desk, arguments: list[str]) -> int:
         with suppress(OSError):
             sys.stdout.close()
         return FAILED
+
+
+def _decided(desk: Desk, arguments: list[str]) -> int:
+    """What `_run` returns; raises VersionConflictError where the database let somebody else win."""
+    try:
+        return _run(desk, arguments)
+    except Exception as error:
+        from sqlalchemy.exc import IntegrityError
+
+        if not isinstance(error, IntegrityError):
+            raise
+        problem = "somebody else, or the daemon, changed the same at the same moment and came first"
+        cure = "look at what there is by now, and give the command again"
+        raise VersionConflictError(problem, cure=cure) from error
 
 
 def _run(desk: Desk, arguments: list[str]) -> int:

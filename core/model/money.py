@@ -109,7 +109,7 @@ def allocated(total: int, weights: Sequence[Decimal]) -> list[int]:
     Without any weight everything goes to the first part. InvalidInputError when there is no part at all.
     """
     if not weights:
-        raise InvalidInputError("there is nothing to divide an amount among", field="lines")
+        raise InvalidInputError("there is nothing to divide an amount among", field="lines", cure="name one at least")
     whole = total_of(weights)
     if not whole:
         return [total, *(0 for _ in weights[1:])]

@@ -49,9 +49,10 @@ def make(tx: Tx, name: str, scope: str, *, now: float, expires_at: float | None,
     """A new token: the only time it is seen. Raises InvalidInputError for a bad name or scope, or a taken name."""
     if not _NAME.fullmatch(name):
         limit = "at most 63 of a-z 0-9 . _ -, a letter or digit first"
-        raise InvalidInputError(f"{name!r} cannot be a name", field="name", limit=limit)
+        raise InvalidInputError(f"{name!r} cannot be a name", field="name", limit=limit, cure="take another one")
     if scope not in SCOPES:
-        raise InvalidInputError(f"{scope!r} is no scope", field="scope", limit=", ".join(SCOPES))
+        limit = ", ".join(SCOPES)
+        raise InvalidInputError(f"{scope!r} is no scope", field="scope", limit=limit, cure="name one of these")
     tx.serialize("api tokens")
     if tx.rows(sa.select(API_TOKENS.c.name).where(API_TOKENS.c.name == name)):
         problem = f"{name!r} is taken, by a revoked token perhaps: what it did stays under its name"

@@ -194,7 +194,9 @@ def storage_errors() -> Iterator[None]:
 
 
 def _half_a_pair() -> InvalidInputError:
-    return InvalidInputError("a text holds half a surrogate pair, which no database stores")
+    return InvalidInputError(
+        "a text holds half a surrogate pair, which no database stores", cure="decode it again at its source"
+    )
 
 
 def _sqlstate(error: Exception) -> str | None:
@@ -205,7 +207,7 @@ def _sqlstate(error: Exception) -> str | None:
 def _told(error: Exception) -> AccordError | None:
     """None: our own mistake, to be seen as it is."""
     if isinstance(error, DataError) or _sqlstate(error) == _TOO_LONG:
-        return InvalidInputError(f"a value cannot be stored: {_first_line(error)}")
+        return InvalidInputError(f"a value cannot be stored: {_first_line(error)}", cure="correct or shorten it")
     # without a statement it is about the address, which a person wrote
     if isinstance(error, ProgrammingError) and error.statement and _sqlstate(error) not in _UNUSABLE:
         return None

@@ -55,7 +55,8 @@ async def activate(hub: Hub, connection: Connection, digest: str, *, actor: str)
 def _require_usable(tx: Tx, connection: Connection) -> ConnectionRow:
     row = connections.get(tx, connection.name)
     if row.state == "active":
-        raise InvalidInputError(f"{connection.name} is active already", field="connection")
+        cure = "nothing is left to do: what its plan shows is written without being asked"
+        raise InvalidInputError(f"{connection.name} is active already", field="connection", cure=cure)
     if row.state == "reauthorize":
         raise InvalidInputError(
             f"{connection.name} cannot be used: {row.error}",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from sqlalchemy.exc import IntegrityError
 
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.match import CUSTOMERS, EXTERNAL_ID
@@ -97,7 +98,8 @@ def check(tx: Tx, hold: Hold, choice: str, digest: str | None) -> None:
     allowed = choices(tx, [hold])[hold.id]
     is_link = choice.startswith("link:") and len(choice) > len("link:") and "link:<id>" in allowed
     if choice not in allowed and not is_link:
-        raise InvalidInputError(f"{choice!r} is no choice here", field="choice", limit=", ".join(allowed))
+        cure = "give one of these, as it is written here"
+        raise InvalidInputError(f"{choice!r} is no choice here", field="choice", limit=", ".join(allowed), cure=cure)
     if choice == "registry" and hold.reason == holds.UNREADABLE and hold.detail.get("registry") is None:
         cure = "correct it there, give the customer a value here, or `accept` it as it is"
         raise InvalidInputError("the registry has no value to write", field="choice", limit="accept", cure=cure)
@@ -128,7 +130,8 @@ def _check_link(tx: Tx, hold: Hold, wanted: str) -> None:
             raise InvalidInputError(f"there is no customer {wanted!r} to link to", field="choice", cure=cure)
         return
     if wanted in tombstones.erased_objects(tx, hold.connection, [wanted]):
-        raise InvalidInputError(f"{wanted} was of a customer that was erased", field="choice")
+        problem = f"{wanted} was of a customer that was erased"
+        raise InvalidInputError(problem, field="choice", cure="take another object, or another choice")
     require_staying(tx, hold.connection, wanted, "choice")
     seen = observations.by_ids(tx, hold.connection, KIND, [wanted]).get(wanted)
     # one that the provider itself named may not have been seen yet
@@ -218,7 +221,11 @@ def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None
     state = mappings.ENDED if row.state == mappings.ENDED else "live"
     # the object it had keeps our marker, which no second one may carry
     generation = row.generation + (row.remote_id not in (None, remote_id))
-    _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
+    try:
+        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
+    except IntegrityError as error:  # nobody had it when it was looked for
+        problem = f"{remote_id} was tied to another customer just now, by somebody else"
+        raise VersionConflictError(problem, field="choice", cure="look at the hold, and answer again") from error
 
 
 def _ask_for(tx: Tx, row: MappingRow, now: float) -> None:
@@ -250,7 +257,8 @@ def _check_fits(hub: Hub, row: MappingRow, remote_id: str) -> None:
     connection = hub.connections.get(row.connection)
     part = connection.parts.named(row.part) if connection else None
     if part is not None and not remote_id.startswith(part.ids):
-        raise InvalidInputError(f"{remote_id} can be no {part.title}", field="choice", limit=f"objects {part.ids}...")
+        problem, limit = f"{remote_id} can be no {part.title}", f"objects {part.ids}..."
+        raise InvalidInputError(problem, field="choice", limit=limit, cure="name one of these, or take another choice")
 
 
 def _make_free(tx: Tx, hub: Hub, other: MappingRow) -> None:

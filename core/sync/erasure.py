@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from core.errors import InvalidInputError, NotFoundError, ReplyError
+from core.errors import InvalidInputError, NotFoundError
 from core.model.documents import KINDS
 from core.model.holds import LOST_CREATE
 from core.model.remote import Mark
@@ -36,7 +36,7 @@ from core.store.tombstones import Tombstone
 from core.sync.documents.marking import OF_ERASED, no_customer_yet
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
-from core.sync.inbox import by_connection, named, take
+from core.sync.inbox import by_connection, named, take, understood
 from core.sync.life import tell_ends
 
 Objects = set[tuple[str, str]]
@@ -262,18 +262,16 @@ def _empty_letters(tx: Tx, hub: Hub, name: str, remote_ids: Sequence[str]) -> No
 
 def _is_about(tx: Tx, hub: Hub, letter: Letter, state: str, about: Remains, core: str) -> bool:
     address = hub.connections.get(letter.connection)
-    try:
-        notices = address.webhooks.notices(letter.body) if address else None
-    except ReplyError:
-        notices = None
-    if notices is None or address is None:
+    if address is None:
         return _quotes(letter.body, core)
+    notices, problem = understood(address, letter.body)
     read = [(letter, notices)]
     if about.connection in hub.connections:
         # an id in one account is another object elsewhere
         told = by_connection(tx, hub, address, read).found.get(about.connection, [])
         notices = [one for _, some in told for one in some]
-    if about.remote_id not in named(notices) and not (_is_of_documents(notices) and _quotes(letter.body, core)):
+    may_tell = bool(problem) or _is_of_documents(notices)
+    if about.remote_id not in named(notices) and not (may_tell and _quotes(letter.body, core)):
         return False
     if state == "new":
         take(tx, hub, address, read)

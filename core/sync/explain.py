@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -166,8 +166,8 @@ def entry_shown(entry: Entry) -> dict[str, Any]:
     }
 
 
-def status(tx: Tx, hub: Hub) -> dict[str, Any]:
-    """How every connection stands, in numbers."""
+def status(tx: Tx, hub: Hub, count_unequal: Callable[[Tx, str, str], int] = documents.count_unequal) -> dict[str, Any]:
+    """How every connection stands, in numbers. `count_unequal` compares all copies: who asks often has it remember."""
     waiting, letters = work.counts(tx), inbox.counts(tx)
     held, failed = holds.counts(tx), failures.counts(tx)
     shown = []
@@ -186,7 +186,7 @@ def status(tx: Tx, hub: Hub) -> dict[str, Any]:
                 "pending": mappings.count(tx, name, "pending", part=""),
                 "gone": mappings.count(tx, name, "gone", part=""),
                 "parts": _parts(tx, hub, name),
-                "documents": _documents(tx, hub, name),
+                "documents": _documents(tx, hub, name, count_unequal),
                 "objects": observations.count(tx, name, KIND),
                 "erased": observations.count(tx, name, KIND, observations.ERASED),
                 "waiting": waiting.get(name, 0) - _parked(tx, name),
@@ -222,7 +222,7 @@ def _parked(tx: Tx, name: str) -> int:
     return work.count_parked(tx, name, ownerless.PARKED) + work.count_parked(tx, name, work.UNWANTED)
 
 
-def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
+def _documents(tx: Tx, hub: Hub, name: str, count_unequal: Callable[[Tx, str, str], int]) -> dict[str, int] | None:
     """How many documents a connection has; how many copies are not equal, are still to be made, are held.
 
     `ownerless`: not taken, because nobody knows their customer.
@@ -234,7 +234,7 @@ def _documents(tx: Tx, hub: Hub, name: str) -> dict[str, int] | None:
     held = [row for row in mappings.by_ids(tx, asked).values() if row.kind in KINDS]
     states = {"mappings": "live", "pending": "pending"}
     found = {key: sum(mappings.count(tx, name, state, kind=kind) for kind in KINDS) for key, state in states.items()}
-    unequal, unknown = documents.count_unequal(tx, name, BASE), work.count_parked(tx, name, ownerless.PARKED)
+    unequal, unknown = count_unequal(tx, name, BASE), work.count_parked(tx, name, ownerless.PARKED)
     return {**found, "unequal": unequal, "held": len(held), "ownerless": unknown}
 
 

@@ -46,7 +46,8 @@ async def foretell_link(hub: Hub, external_id: str, name: str, remote_id: str) -
     await _taken_back(hub, partial(try_out, seen=None))
     answer = (await connection.connector.read(KIND, [remote_id]))[remote_id]
     if isinstance(answer, Missing):
-        raise NotFoundError(f"there is no object {remote_id!r} at {name}", field="remote")
+        problem = f"there is no object {remote_id!r} at {name}"
+        raise NotFoundError(problem, field="remote", cure="name the id of one that is there")
     # what was last seen of an object that was let go of is as old as that
     return await _taken_back(hub, partial(try_out, seen=connection.observed(answer)))
 

@@ -136,7 +136,8 @@ def apply(tx: Tx, hub: Hub, step: Step, *, actor: str, trace: str) -> None:
         try:
             registry.create(tx, hub, row.external_id, sheet.changes(row.cells, {}), actor=actor, trace=trace)
         except IntegrityError as error:
-            raise InvalidInputError(f"{row.external_id!r} is taken", field=sheet.KEY, limit="unique") from error
+            problem, cure = f"{row.external_id!r} is taken", "import the file again: it is changed then"
+            raise InvalidInputError(problem, field=sheet.KEY, limit="unique", cure=cure) from error
         return
     current = registry.get(tx, row.external_id)
     wanted = sheet.changes(row.cells, current.fields)

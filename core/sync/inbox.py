@@ -6,17 +6,17 @@ Deliveries that arrive together are committed together (one fsync for many).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from core.errors import ReplyError, SignatureError, StorageError
+from core.errors import PartlyReadError, ReplyError, SignatureError, StorageError
 from core.ports import Delivery, Notice
 from core.store import connections, erasing, inbox, mappings, tombstones, work
 from core.store.database import Tx
 from core.store.inbox import Letter
 from core.store.text import chunks
-from core.sync.accounts import show_strangers, spellings
+from core.sync.accounts import of_nobody, show_strangers, spellings
 from core.sync.batch import Report
 from core.sync.documents.marking import Named, mark_documents
 from core.sync.hub import KIND, Connection, Hub
@@ -149,45 +149,60 @@ async def drain(hub: Hub, connection: Connection, report: Report) -> bool:
     letters = await hub.db.read(lambda tx: inbox.new(tx, connection.name, LETTERS_AT_ONCE))
     if not letters:
         return False
-    understood: list[Read] = []
-    poison: list[tuple[Letter, str]] = []
+    taken: list[Read] = []
+    problems: dict[int, str] = {}
     for letter in letters:
         try:
-            understood.append((letter, _usable(connection.webhooks.notices(letter.body))))
-        except ReplyError as error:
-            poison.append((letter, str(error)))
+            notices, problem = understood(connection, letter.body)
         except Exception as error:
             # kept and shown, and read again when it is sent again: it must not keep the others from being read
             hub.log.exception("inbox.bug", connection=connection.name, trace=letter.trace)
-            poison.append((letter, f"a bug of Accord's ({type(error).__name__}); the log has the details"))
+            notices, problem = (), f"a bug of Accord's ({type(error).__name__}); the log has the details"
+        if problem:
+            problems[letter.id] = problem
+        taken.append((letter, notices))
 
-    if poison:
-        await hub.db.run(lambda tx: inbox.poison(tx, {letter.id: problem for letter, problem in poison}))
-    for some in chunks(understood, MARKED_AT_ONCE):
-        await hub.db.run(partial(_mark, hub, connection, some))
+    for some in chunks(taken, MARKED_AT_ONCE):
+        await hub.db.run(partial(_mark, hub, connection, some, problems))
     report.looked += len(letters)
-    report.failed += len(poison)
+    report.failed += len(problems)
     return True
 
 
-def _mark(hub: Hub, connection: Connection, some: Sequence[Read], tx: Tx) -> None:
+def _mark(hub: Hub, connection: Connection, some: Sequence[Read], problems: Mapping[int, str], tx: Tx) -> None:
     found, strangers = take(tx, hub, connection, some)
     inbox.done(tx, [letter.id for letter, _ in some])
+    odd = {letter.id: problems[letter.id] for letter, _ in some if letter.id in problems}
+    for one in odd.keys() & strangers.keys():
+        odd[one] = f"{odd[one]}; {of_nobody(strangers.pop(one))}"
     if strangers:
         show_strangers(tx, connection.name, strangers)
+    inbox.poison(tx, odd)
     for name, read in found.items():
         erasing.empty_letters(tx, _of_the_erased(tx, hub.connections[name], read))
 
 
-def _usable(notices: Sequence[Notice]) -> Sequence[Notice]:
-    """Refuse what no index or database holds: it would fail every letter that is marked with it."""
-    ids = named(notices)
+def understood(connection: Connection, body: bytes) -> tuple[Sequence[Notice], str]:
+    """What a delivery names, and what is the matter with the rest of it; "" where all was understood."""
+    try:
+        notices, problem = connection.webhooks.notices(body), ""
+    except PartlyReadError as error:
+        notices, problem = error.notices, str(error)
+    except ReplyError as error:
+        notices, problem = (), str(error)
+    usable = [one for one in notices if not _unusable(one)]
+    return usable, problem or next(filter(None, map(_unusable, notices)), "")
+
+
+def _unusable(notice: Notice) -> str:
+    """What is wrong with ids that no index or database holds: one would fail every letter that is marked with it."""
+    ids = named([notice])
     if any("\0" in one for one in ids):
-        raise ReplyError("it names an object by an id with U+0000 in it; no id has that")
+        return "it names an object by an id with U+0000 in it; no id has that"
     longest = max(map(len, ids), default=0)
     if longest > LONGEST_ID:
-        raise ReplyError(f"it names an object by an id of {longest} letters; no id has more than {LONGEST_ID}")
-    return notices
+        return f"it names an object by an id of {longest} letters; no id has more than {LONGEST_ID}"
+    return ""
 
 
 def named(notices: Sequence[Notice]) -> set[str]:

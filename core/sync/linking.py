@@ -152,7 +152,8 @@ def _require_free(tx: Tx, name: str, remote_id: str, owner: str) -> None:
     """An object that was seen, is there, and is nobody's (or was left out: then the other lets go of it for good)."""
     seen = observations.by_ids(tx, name, KIND, [remote_id]).get(remote_id)
     if remote_id in tombstones.erased_objects(tx, name, [remote_id]) or (seen and seen.state == observations.ERASED):
-        raise InvalidInputError(f"{remote_id} was of a customer that was erased", field="remote")
+        problem = f"{remote_id} was of a customer that was erased"
+        raise InvalidInputError(problem, field="remote", cure="link another object")
     if seen is None or seen.state != "live":
         problem = f"no object {remote_id!r} was seen at {name}"
         raise NotFoundError(problem, field="remote", cure=f"`accord sync {name} --full` reads what is there")

@@ -44,7 +44,7 @@ async def _begin(hub: Hub, connection: Connection, one: OneOff) -> None:
         some = [str(name) for name in one.request.get("external_ids", [])]
         await look_again(hub, connection, kinds, some, one.trace)
     else:
-        raise InvalidInputError(f"cannot {what!r}", field="what", limit=", ".join(WHATS))
+        raise InvalidInputError(f"cannot {what!r}", field="what", limit=", ".join(WHATS), cure="ask for one of these")
 
 
 def _changes_now(tx: Tx, connection: Connection) -> None:

@@ -194,8 +194,10 @@ def _choice(hold: Hold, said: Choice) -> str:
     number = int(said.candidate) if _NUMBER.fullmatch(said.candidate) else 0
     if not 1 <= number <= len(ids):
         limit = f"1 to {len(ids)}" if ids else "none"
-        raise InvalidInputError(f"there is no candidate {said.candidate[:_SHOWN]!r}", field="candidate", limit=limit)
+        problem, cure = f"there is no candidate {said.candidate[:_SHOWN]!r}", "leave the number on the line as it was"
+        raise InvalidInputError(problem, field="candidate", limit=limit, cure=cure)
     if hold.subject.startswith("r:") and _are_objects(hold):
         problem = "the candidate is an object like this one"
-        raise InvalidInputError(problem, field="choice", limit="link:<external_customer_id>, create, leave")
+        limit = "link:<external_customer_id>, create, leave"
+        raise InvalidInputError(problem, field="choice", limit=limit, cure="write one of these")
     return f"link:{ids[number - 1]}"

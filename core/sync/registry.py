@@ -340,7 +340,8 @@ def ancestors(external_id: str, parent: Value, fields_of: Callable[[str], Fields
             chain = " -> ".join([*seen, parent])
             raise InvalidInputError(f"parents form a circle: {chain}", field="parent", cure="name another parent")
         if len(seen) > LONGEST_CHAIN:
-            raise InvalidInputError("too many parents above", field="parent", limit=str(LONGEST_CHAIN))
+            cure = "name a parent that is nearer to the top"
+            raise InvalidInputError("too many parents above", field="parent", limit=str(LONGEST_CHAIN), cure=cure)
         found = fields_of(parent)
         if found is None:
             raise InvalidInputError(f"there is no customer {parent!r}", field="parent", cure="create the parent first")

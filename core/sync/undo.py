@@ -59,10 +59,9 @@ def undo(tx: Tx, hub: Hub, change_id: int, *, field: str | None, actor: str, any
 
 def _not_of_a_customer(entry: Entry) -> InvalidInputError:
     if entry.kind in KINDS:
-        problem = (
-            f"what happened to a document ({entry.kind}) is undone where it originates, by a void or a credit note"
-        )
-        return InvalidInputError(problem, field="change")
+        problem = f"change {entry.id} happened to a document ({entry.kind}), which Accord does not take back"
+        cure = "void it where it originates, or make a credit note there"
+        return InvalidInputError(problem, field="change", cure=cure)
     problem = f"change {entry.id} ({entry.action}) replaced no values of a customer"
     return InvalidInputError(problem, field="change", cure="`accord explain ID` shows a customer's changes")
 
@@ -75,12 +74,15 @@ def replaced(tx: Tx, change_id: int, field: str | None, *, anyway: bool = False)
     if entry.kind != KIND:
         raise _not_of_a_customer(entry)
     if entry.action in _NO_VALUES:
-        raise InvalidInputError(_no_value(entry), field="change")
+        problem, _, cure = _no_value(entry).partition("; ")
+        raise InvalidInputError(problem, field="change", cure=cure)
     back = {one.field: one.value for one in entry.lost} or {name: old for name, (old, _, _) in entry.changes.items()}
     if field is not None:
         back = {name: value for name, value in back.items() if name == field}
     if not back:
-        raise InvalidInputError("nothing was replaced there", field="change")
+        problem = f"change {change_id} replaced nothing{f' of {field}' if field else ''}"
+        cure = "`accord explain ID` shows which change replaced what"
+        raise InvalidInputError(problem, field="field" if field else "change", cure=cure)
     owner = customers.by_ids(tx, [entry.record_id])[entry.record_id]
     if owner.deleted_at is not None:
         raise InvalidInputError("its customer was deleted", field="change", cure="`accord customers restore` it")
@@ -249,7 +251,7 @@ def _no_value(entry: Entry) -> str:
     if entry.action == "restore":
         return "the customer was restored; `accord customers archive` deletes it again"
     if entry.action == "create":
-        return f"its object at {entry.connection} was created, and stays"
+        return f"its object at {entry.connection} was created, and stays; archive it there, if nobody needs it"
     if entry.action in _OF_THE_REGISTRY | {"push", "conflict"} and (entry.changes or entry.lost):
         return ""
     return f"{entry.action} at {entry.connection} is no value"

@@ -104,6 +104,32 @@ def test_whatever_python_there_is_is_typed() -> None:
     assert {*settings["tool"]["mypy"]["files"]} == folders | {one.name for one in ROOT.glob("*.py")}
 
 
+REFUSALS = frozenset({"InvalidInputError", "NotFoundError", "VersionConflictError", "BadRequestError"})
+
+
+def helpless(text: str) -> list[str]:
+    """Refusals that name a problem and nothing to do about it."""
+    calls = [one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+    return [
+        f"line {one.lineno}: {ast.unparse(one)[:80]}: say what to do, as its `cure`"
+        for one in calls
+        if ast.unparse(one.func) in REFUSALS and not {word.arg for word in one.keywords} & {"cure", None}
+    ]
+
+
+def test_whoever_is_refused_is_told_what_to_do() -> None:
+    """By the API and by each command; the look-alikes quote what others said."""
+    ours = (one for one in modules() if "sandbox" not in one.parts)
+    found = {str(one.relative_to(ROOT)): helpless(one.read_text(encoding="utf-8")) for one in ours}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_a_refusal_without_a_cure_is_named() -> None:
+    """By its line."""
+    assert helpless("\nraise NotFoundError('gone')") == ["line 2: NotFoundError('gone'): say what to do, as its `cure`"]
+    assert helpless("raise NotFoundError('gone', cure='look again')") == []
+
+
 def test_what_is_too_long_is_named() -> None:
     """By its lines, and the function by its name."""
     assert too_long("\n" * MODULE) == [

@@ -182,7 +182,8 @@ class HubSpotConnector:
 
 def _check_kind(kind: str) -> None:
     if kind not in MANIFEST.kinds:
-        raise InvalidInputError(f"HubSpot has no {kind!r} here", field="kind", limit=", ".join(MANIFEST.kinds))
+        limit = ", ".join(MANIFEST.kinds)
+        raise InvalidInputError(f"HubSpot has no {kind!r} here", field="kind", limit=limit, cure="name one of these")
 
 
 PROVIDER: Final = Provider(

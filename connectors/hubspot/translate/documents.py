@@ -377,7 +377,7 @@ def _customer(told: str, beside: str, tied: Sequence[str]) -> str:
 
 def _framed(kind: str, raw: bytes) -> FramedInvoice:
     if kind != "invoice":
-        raise InvalidInputError(f"HubSpot has no {kind!r} here", field="kind", limit="invoice")
+        raise InvalidInputError(f"HubSpot has no {kind!r} here", field="kind", limit="invoice", cure="name that")
     try:
         return msgspec.json.decode(raw, type=FramedInvoice)
     except UNDECODABLE:

@@ -319,7 +319,8 @@ def _reply(body: bytes, shape: type[T]) -> T:
 
 def _check(kind: str) -> None:
     if kind not in MANIFEST.kinds:
-        raise InvalidInputError(f"QuickBooks has no {kind!r} here", field="kind", limit=", ".join(MANIFEST.kinds))
+        limit = ", ".join(MANIFEST.kinds)
+        raise InvalidInputError(f"QuickBooks has no {kind!r} here", field="kind", limit=limit, cure="name one of these")
 
 
 def _translator(config: ConnectionConfig) -> Translator:

@@ -40,7 +40,8 @@ def today(hub: Hub) -> date:
 def check_kind(kind: str) -> None:
     """Refuse what is no kind of document."""
     if kind not in KINDS:
-        raise InvalidInputError(f"{kind!r} is no kind of document", field="kind", limit=", ".join(KINDS))
+        limit = ", ".join(KINDS)
+        raise InvalidInputError(f"{kind!r} is no kind of document", field="kind", limit=limit, cure="name one of these")
 
 
 def check_filters(tx: Tx, kind: str, status: str | None, after: str, field: str) -> None:

@@ -249,10 +249,8 @@ def test_a_customer_s_beginning_is_not_undone_by_blanking_it(agreed: World, acco
     assert accord("customers", "create", "new", "--set", "name=New", "--set", "email=new@example.test").code == 0
     change = agreed.db.read_now(lambda tx: max(one.id for one in journal.of_trace(tx, _trace(tx))))
     result = accord("--json", "undo", str(change))
-    assert (result.code, result.error["problem"]) == (
-        1,
-        "the customer was created; `accord customers archive` deletes it",
-    )
+    assert (result.code, result.error["problem"]) == (1, "the customer was created")
+    assert result.error["cure"] == "`accord customers archive` deletes it"
     found = agreed.db.read_now(lambda tx: customers.by_external_ids(tx, ["new"])["new"])
     assert found.fields["name"] == "New"
 
@@ -267,6 +265,7 @@ def test_undoing_that_an_object_was_made_empties_nobody(agreed: World, accord: A
     for one in made:
         result = accord("--json", "undo", str(one["change"]), "--anyway")
         assert result.error["problem"] == f"its object at {one['connection']} was created, and stays"
+        assert result.error["cure"] == "archive it there, if nobody needs it"
     assert agreed.db.read_now(lambda tx: customers.by_external_ids(tx, [name])[name]) == before
 
 

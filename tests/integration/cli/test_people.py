@@ -15,6 +15,7 @@ from core.cli.screen import moment
 from core.store import calls, connections, customers, failures, holds, inbox, journal
 from core.store.tables import HOLDS, JOURNAL
 from core.sync import registry
+from core.sync.linking import unlink
 from tests.integration.cli.conftest import Accord, customer_id, edit, only
 from tests.support.acting import with_policy
 from tests.support.root import WorldRoot
@@ -433,3 +434,14 @@ def test_a_question_about_an_object_of_nobody_names_the_object(agreed: World, ac
     one = agreed.lookalikes["stripe"].edit("customer", None, twin)
     assert accord("sync", "stripe", "--full").code == 3
     assert f"stripe object {one}" in " ".join(accord("holds").out.split())
+
+
+def test_what_somebody_else_did_at_the_same_moment_is_told_as_that(agreed: World, accord: Accord) -> None:
+    """The database lets one of two win: the other one saw its words, in a traceback."""
+    ada = customer_id(agreed)
+    agreed.db.run_now(lambda tx: unlink(tx, agreed.hub, ada, "stripe", actor="ann", trace="t"))
+    ended = "CREATE TRIGGER first BEFORE INSERT ON mappings BEGIN SELECT RAISE(ABORT, 'UNIQUE'); END"
+    agreed.db.run_now(lambda tx: tx.execute(sa.text(ended)))
+    result = accord("mappings", "link", ada, "stripe", only(agreed, "stripe"), "--json")
+    assert (result.code, result.error["code"]) == (1, "version_conflict")
+    assert result.error["cure"] == "look at what there is by now, and give the command again"

@@ -162,7 +162,11 @@ def test_of_two_who_activate_at_once_one_is_refused(world: World, accord: Accord
 
     done = asyncio.run(both())
     threads.close()
-    assert [str(one) for one in done if isinstance(one, Exception)] == ["connection: stripe is active already"]
+    told = (
+        "connection: stripe is active already; "
+        "nothing is left to do: what its plan shows is written without being asked"
+    )
+    assert [str(one) for one in done if isinstance(one, Exception)] == [told]
     assert len(done) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -31,6 +32,8 @@ from tests.support.acting import (
 from tests.support.world import NAMES, World
 
 pytestmark = pytest.mark.anyio
+
+HOOKS = dict.fromkeys(NAMES, "https://accord.test/webhooks/any")
 
 
 async def flip(world: World) -> None:
@@ -111,6 +114,40 @@ async def test_a_webhook_that_our_code_cannot_take_stops_no_other() -> None:
     assert world.db.read_now(inbox.counts) == {("stripe", "poison"): 1, ("stripe", "done"): 1}
     (kept,) = world.db.read_now(lambda tx: inbox.poisoned(tx, 10))
     assert "ZeroDivisionError" in kept.problem
+
+
+@pytest.mark.parametrize("name", ["quickbooks", "hubspot"])
+@pytest.mark.parametrize("told", [5, None, {"id": "2", "type": "qbo.customer.updated.v1"}])
+async def test_an_event_that_cannot_be_read_keeps_no_customer_beside_it_waiting(name: str, told: object) -> None:
+    """The delivery is shown as before. An edit that was told beside it came with the next sweep only."""
+    if name == "hubspot" and told:
+        told = "odd"
+    world = await agreeing()
+    edit_only(world, name, {"phone": "+4930111"})
+    object_id = only(world, name).rpartition(":")[2]
+    event = {"subscriptionType": "contact.propertyChange", "eventId": 1, "objectId": int(object_id)}
+    if name == "quickbooks":
+        event = {"type": "qbo.customer.updated.v1", "id": "1", "intuitentityid": object_id}
+    body = json.dumps([told, event]).encode()
+    writer = InboxWriter(world.hub)
+    await writer.receive(world.hub.connections[name], deliveries.signed(name, body, world.clock.now(), HOOKS[name]))
+    await world.settle(patience=5)
+    assert value(world, "registry", "phone") == "+4930111"
+    (kept,) = world.db.read_now(lambda tx: inbox.poisoned(tx, 10))
+    assert kept.problem.endswith("(1 of 2 events; the others were taken)")
+
+
+async def test_an_account_that_is_nobody_s_is_told_beside_an_event_that_cannot_be_read() -> None:
+    """Both are the matter with one delivery, and each has a cure of its own."""
+    world = await agreeing()
+    event = {"type": "qbo.customer.updated.v1", "id": "1", "intuitentityid": "7", "intuitaccountid": "4711"}
+    body = json.dumps([5, event]).encode()
+    writer = InboxWriter(world.hub)
+    quickbooks = world.hub.connections["quickbooks"]
+    await writer.receive(quickbooks, deliveries.signed("quickbooks", body, world.clock.now()))
+    await world.settle(patience=5)
+    (kept,) = world.db.read_now(lambda tx: inbox.poisoned(tx, 10))
+    assert "(1 of 2 events; the others were taken); it tells of account 4711, which no connection has" in kept.problem
 
 
 async def test_an_object_that_one_customer_left_out_can_be_linked_to_another() -> None:

@@ -11,11 +11,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from core.errors import AccordError, NotFoundError
+from core.errors import AccordError, NotFoundError, VersionConflictError
+from core.model import holds
+from core.model.holds import HoldDraft
 from core.sandbox.faults import Fault
 from core.store import connections, intents, tombstones, work
+from core.store.holds import Held, settle
+from core.store.mappings import MappingRow
 from core.store.tables import MAPPINGS
-from core.sync import oneoffs, registry
+from core.sync import answers, oneoffs, registry
 from core.sync.linking import link, unlink
 from core.sync.revival import Restored, restore
 from tests.integration.sync.test_erasure import erased, everything
@@ -129,6 +133,34 @@ async def test_a_link_beside_an_erasure_ties_nothing_to_who_was_erased(postgres_
             world.db.run_now(lambda tx: link(tx, world.hub, "ada", "hubspot", remote_id, actor="ben", trace="t"))
         assert mapped(world, "hubspot") == []
         assert set(mapped_ever(world)) <= {one.id for one in world.db.read_now(tombstones.every)}
+
+
+async def test_of_two_who_link_one_object_at_once_the_second_is_told(postgres_url: str) -> None:
+    """In the database's words, with a traceback: it let one of them win."""
+    with closing(World(url=postgres_url)) as world:
+        await world.activate_all()
+        for name in ("ada", "ben"):
+            await enter(world, name, name=name, email=f"{name}@example.test")
+        first, second = mapped(world, "hubspot")
+        detail: dict[str, object] = {"candidates": ["contact:4711"]}
+        draft = HoldDraft(reason=holds.AMBIGUOUS_MATCH, field="", detail=detail, digest="d")
+        some = [Held(subject=f"m:{row.id}", record_id=row.record_id, drafts=[draft]) for row in (first, second)]
+        world.db.run_now(lambda tx: settle(tx, world.hub.ids, "hubspot", some, {}, world.clock.now()))
+        asked = {one.subject[2:]: one.id for one in held(world)}
+
+        def say(row: MappingRow) -> object:
+            choice = "link:contact:4711"
+            return world.db.run_now(lambda tx: answers.answer(tx, world.hub, asked[row.id], choice, actor="ann"))
+
+        with (
+            beside(world, "UPDATE mappings", second.id, lambda: say(first)),
+            pytest.raises(
+                VersionConflictError, match=r"contact:4711 was tied to another customer just now.*answer again"
+            ),
+        ):
+            say(second)
+        assert [one.id for one in mapped(world, "hubspot") if one.remote_id == "contact:4711"] == [first.id]
+        assert [one.id for one in held(world)] == [asked[second.id]], "it stays open"
 
 
 async def test_two_who_bring_back_a_customer_at_once_bring_it_back_once(postgres_url: str) -> None:

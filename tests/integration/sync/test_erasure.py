@@ -215,6 +215,20 @@ async def test_deliveries_about_the_person_are_emptied_and_others_in_them_are_st
     assert "Lovelace" not in everything(world)
 
 
+async def test_a_delivery_that_is_read_in_part_is_emptied_and_the_others_in_it_are_still_looked_at() -> None:
+    """What could not be read of it may quote the person."""
+    world = await known()
+    hubspot = only(world, "hubspot")
+    other = world.lookalikes["hubspot"].edit("customer", None, {"name": "Bob", "email": "bob@example.test"})
+    body = json.dumps([["Lovelace", int(hubspot.split(":")[-1])], *json.loads(body_about(other))]).encode()
+    letter = Letter(connection="hubspot", dedupe_key="1", body=body, received_at=1.0)
+    world.db.run_now(lambda tx: inbox.add(tx, [letter]))
+    erased(world)
+    assert world.db.read_now(lambda tx: inbox.new(tx, "hubspot", 10)) == []
+    await world.settle()
+    assert [one.fields["name"] for one in everybody(world)] == ["Bob"]
+
+
 def body_about(*remote_ids: str) -> bytes:
     """A batch of HubSpot's, with a value in it as its property changes have."""
     events = [

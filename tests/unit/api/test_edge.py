@@ -83,6 +83,7 @@ async def test_a_body_that_never_ends_is_cut_off(api: httpx.AsyncClient) -> None
     """Announced or not, memory is not for strangers to fill."""
     answer = await api.post("/v1/customers", content=b"x" * (4 * 1024 * 1024 + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (answer.json()["field"], answer.json()["cure"]) == ("body", "send several requests")
 
     async def endless() -> Any:
         for _ in range(6000):
@@ -91,6 +92,7 @@ async def test_a_body_that_never_ends_is_cut_off(api: httpx.AsyncClient) -> None
     with structlog.testing.capture_logs():
         unannounced = await api.post("/v1/customers", content=endless(), headers={"content-type": "application/json"})
     assert (unannounced.status_code, unannounced.json()["code"]) == (413, "too_large")
+    assert (unannounced.json()["field"], unannounced.json()["cure"]) == ("body", "send several requests")
     assert (await api.get("/v1/customers")).json()["data"] == []
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.webhook import HubSpotWebhooks
-from core.errors import ReplyError, SignatureError
+from core.errors import PartlyReadError, ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
 NOW = 1_790_000_000.0
@@ -341,6 +341,16 @@ def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
     """It becomes a dead letter that a person sees."""
     with pytest.raises(ReplyError, match=r"^a HubSpot webhook is not (JSON: .+|a list of events)$"):
         HOOKS.notices(body)
+
+
+def test_an_event_that_is_none_hides_no_other() -> None:
+    """Whoever stands beside it was not looked at until the next sweep. Its redelivery is known by its bytes."""
+    body = json.dumps([5, EVENT, None]).encode()
+    with pytest.raises(PartlyReadError, match=r"\(2 of 3 events; the others were taken\)$") as told:
+        HOOKS.notices(body)
+    assert told.value.notices == [Notice(kind="customer", remote_id="contact:101", account="62515")]
+    assert HOOKS.dedupe_key(signed(body)) == HOOKS.dedupe_key(signed(body))
+    assert HOOKS.dedupe_key(signed(body)) != HOOKS.dedupe_key(signed(body_of(EVENT)))
 
 
 def test_a_tie_between_parent_and_child_concerns_both() -> None:

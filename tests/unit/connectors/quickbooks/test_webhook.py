@@ -10,10 +10,11 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.quickbooks.manifest import MANIFEST
 from connectors.quickbooks.webhook import QuickBooksWebhooks
-from core.errors import ReplyError, SignatureError
+from core.errors import PartlyReadError, ReplyError, SignatureError
 from core.ports import Delivery, Notice
 
 HOOKS = QuickBooksWebhooks()
@@ -237,6 +238,31 @@ def test_a_body_of_no_known_shape_is_a_bad_reply(body: bytes) -> None:
     """Authentic but unreadable: it is parked and shown, never dropped as "no notices"."""
     with pytest.raises(ReplyError, match=r"^(a webhook of no known shape: .+|a customer event names no customer)$"):
         HOOKS.notices(body)
+
+
+def old(*entities: object) -> bytes:
+    """A body of the older format."""
+    return json.dumps({"eventNotifications": [{"realmId": "9", "dataChangeEvent": {"entities": entities}}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        (events({"intuitentityid": ""}, {}), named("customer", "1234")),
+        (events({}, {"data": 5}), named("customer", "1234")),
+        (b"[5," + events({})[1:], named("customer", "1234")),
+        (old({"name": "Customer"}, {"name": "Customer", "id": "1"}), replace(named("customer", "1"), account="9")),
+        (
+            old({"name": "Customer", "id": ""}, {"name": "Customer", "id": "1"}),
+            replace(named("customer", "1"), account="9"),
+        ),
+    ],
+)
+def test_one_event_that_cannot_be_read_hides_no_other(body: bytes, good: Notice) -> None:
+    """The customers beside it were not looked at until the next sweep."""
+    with pytest.raises(PartlyReadError, match=r"\(1 of 2 events; the others were taken\)$") as told:
+        HOOKS.notices(body)
+    assert told.value.notices == [good]
 
 
 # ---- repeats ---------------------------------------------------------------------------------------
