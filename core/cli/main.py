@@ -90,7 +90,8 @@ def _decided(desk: Desk, arguments: list[str]) -> int:
     except Exception as error:
         from sqlalchemy.exc import IntegrityError
 
-        if not isinstance(error, IntegrityError):
+        # any other constraint that is broken is a bug of ours
+        if not isinstance(error, IntegrityError) or "unique" not in str(error.orig).lower():
             raise
         problem = "somebody else, or the daemon, changed the same at the same moment and came first"
         cure = "look at what there is by now, and give the command again"
