@@ -123,7 +123,7 @@ def _remember(tx: Tx, hub: Hub, connection: Connection, kind: str, waiting: Sequ
     seen = [
         Observation(
             remote_id=one.sighting.id,
-            digest=one.sighting.digest,
+            digest="",  # a listing passes over what it knows: what stops waiting untaken would never be taken
             remote=Remote(id=one.sighting.id, fields={**fields_of(one.remote.document)}),
         )
         for one in waiting

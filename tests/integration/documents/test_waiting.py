@@ -147,3 +147,21 @@ async def test_a_draft_that_waits_keeps_no_period_open() -> None:
     await world.next_sweep()
     assert [one["remote_id"] for one in closed(world)["untaken"]] == [draft]
     assert failing(world) == []
+
+
+async def test_an_invoice_that_waited_while_policy_took_none_is_taken_when_policy_takes_them_again() -> None:
+    """The listing knew it as it had been seen, and passed it over; nothing said that it was missing."""
+    whole = stripe_to_books()
+    world = await billing(whole)
+    other = world.lookalikes["stripe"].edit("customer", None, {"name": "Ben", "email": "ada@example.test"})
+    invoice = bill(world, customer=other)
+    await world.next_sweep()
+    only_payments = msgspec.structs.replace(whole.policy.connections["stripe"].documents, originates=("payment",))
+    for policy in (scoped(whole.policy, documents=only_payments), whole.policy):
+        world.config = replace(whole, policy=policy)
+        world.start()
+        await days(world)
+        world.lookalikes["stripe"].edit("customer", other, {"email": "ben@example.test"})
+        await days(world)
+    assert [one.remote_id for one in papers(world)] == [invoice]
+    assert [one["total"] for one in shown(world, "quickbooks")] == ["119.00"]
