@@ -25,6 +25,7 @@ from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts, require_staying
 from core.sync.registry import archive, forget
+from core.sync.taken import look_again_at_merged
 
 
 def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: str | None = None) -> Hold:
@@ -43,8 +44,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         _answer_mapping(tx, hub, hold, choice, actor)
         if hold.reason == holds.MERGED:
             # the other customer of the merge waits for this answer
-            for other in hold_rows.listing(tx, connection=hold.connection, reason=holds.MERGED):
-                _look_again(tx, hub, other)
+            look_again_at_merged(tx, hub, hold.connection, hold.id)
         elif hold.reason == holds.LOST_CREATE:
             # until now, none of them could enter: it might have been this customer's
             subjects = [work.remote_subject(one) for one in holds.candidates_of(hold.detail)]

@@ -9,7 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model.family import LONGEST_CHAIN, PARENT
-from core.model.holds import LOST_CREATE, candidates_of
+from core.model.holds import LOST_CREATE, MERGED, candidates_of
 from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import check_room, external_customer_id, validated
@@ -22,6 +22,7 @@ from core.sync.documents.marking import customers_moved
 from core.sync.family import FAMILIES, look_at_refused, parent_left
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts
+from core.sync.taken import look_again_at_merged
 
 
 def changed(customer: Customer, changes: Mapping[str, Value], source: str, now: float) -> Customer:
@@ -247,6 +248,8 @@ def forget(tx: Tx, hub: Hub, row: MappingRow, *, found: str = "") -> None:
     holds.settle(tx, hub.ids, row.connection, nothing, known, hub.clock.now())
     failures.resolve(tx, row.connection, [subject])
     work.unpark(tx, row.connection, subject)
+    if any(one.reason == MERGED for one in asked):
+        look_again_at_merged(tx, hub, row.connection, "")
 
 
 def get(tx: Tx, external_id: str) -> Customer:
