@@ -288,6 +288,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     """Objects of known customers: registry writes now (the version was read in this transaction), pushes later."""
     now = hub.clock.now()
     known = mappings.by_ids(tx, [row.id for _, row, _ in links])
+    living = customers.keep(tx, [one.id for one, _, _ in links])
     moved: list[MappingRow] = []
     fresh: list[MappingRow] = []
     changed_customers, entries, unfinished = [], [], []
@@ -297,11 +298,11 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
         verdict = Verdict() if whole.replaced else whole
         row = with_base(judged_row, verdict, connection, now)
         after = pulled(customer, verdict, connection, now)
+        if customer.id not in living or not _replaced(tx, customer, after, verdict):
+            # another lane was faster: its base would say what is not so; or its customer was archived this moment
+            _look_again(tx, hub, connection, str(row.remote_id), trace)
+            continue
         if after is not customer:
-            is_late = closes_circle(tx, customer, verdict.pull) or not customers.replace(tx, after)
-            if is_late:  # another lane was faster: its base would say what is not so
-                _look_again(tx, hub, connection, str(row.remote_id), trace)
-                continue
             changed_customers.append(Moved(after, verdict.pull))
         (moved if row.id in known else fresh).append(row)
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
@@ -319,6 +320,10 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     placed(tx, hub, connection, got_place, trace)
     look_again_without(tx, hub, connection, [str(row.remote_id) for row in (*moved, *fresh)], trace)
     fan_out(tx, hub, changed_customers, but=connection.name, trace=trace)
+
+
+def _replaced(tx: Tx, customer: Customer, after: Customer, verdict: Verdict) -> bool:
+    return after is customer or (not closes_circle(tx, customer, verdict.pull) and customers.replace(tx, after))
 
 
 def _mark_dirty(tx: Tx, hub: Hub, connection: Connection, mapping_ids: Sequence[str], reason: str, trace: str) -> None:

@@ -201,10 +201,11 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     current = get(tx, external_id)
     now = hub.clock.now()
     mappings.lock(tx, [row.id for row in mappings.of_records(tx, [current.id]).get(current.id, ())])
-    rows = mappings.of_records(tx, [current.id]).get(current.id, ())
     one = msgspec.structs.replace(current, version=current.version + 1, deleted_at=now, updated_at=now)
     if not customers.replace(tx, one):
         raise VersionConflictError("it changed this very moment", field="version", cure="repeat the request")
+    # only now: whoever ties an object to a customer keeps it from being replaced
+    rows = mappings.of_records(tx, [current.id]).get(current.id, ())
     mappings.update(
         tx, [msgspec.structs.replace(row, state="ended", note=CUSTOMER_DELETED, updated_at=now) for row in rows]
     )
@@ -256,7 +257,7 @@ def get(tx: Tx, external_id: str) -> Customer:
     """A live customer, or NotFoundError."""
     found = customers.by_external_ids(tx, [external_id]).get(external_id)
     if found is None:
-        raise _nobody(tx, external_id)
+        raise nobody(tx, external_id)
     return found
 
 
@@ -270,7 +271,8 @@ def require(tx: Tx, external_ids: Sequence[str], field: str) -> Mapping[str, Cus
     return found
 
 
-def _nobody(tx: Tx, external_id: str) -> NotFoundError:
+def nobody(tx: Tx, external_id: str) -> NotFoundError:
+    """Why there is no live customer of that id."""
     problem, cure = f"there is no customer {external_id!r}", "`accord customers list` shows them"
     if customers.archived(tx, external_id):
         problem, cure = (
