@@ -23,7 +23,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.family import FAMILIES, Family, closes_circle
 from core.sync.gone import without_lost
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import Ladder, minted_id
 from core.sync.parts import placed, slot_of
 from core.sync.registry import Moved, fan_out
@@ -141,7 +141,9 @@ def adopt(
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
-    judged = _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace)
+    judged = _as_approved(
+        tx, hub, connection, judge(tx, hub, connection, _of_nobody(tx, connection, slice_)), approved, trace
+    )
     late = _changed_since(tx, judged)
     for one in judged:
         kind = "wait" if one.mapping and one.mapping.id in late else _kind_of(one, unsure)
@@ -162,6 +164,12 @@ def adopt(
     _link(tx, hub, connection, links, trace)
     _mark_dirty(tx, hub, connection, _left_to(judged), "what it may be was seen", trace)
     return counts
+
+
+def _of_nobody(tx: Tx, connection: Connection, slice_: Sequence[Observation]) -> list[Observation]:
+    """Without those that a person has linked meanwhile."""
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in slice_])
+    return [one for one in slice_ if one.remote_id not in mapped]
 
 
 def _left_to(judged: Sequence[Judged]) -> list[str]:

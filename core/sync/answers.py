@@ -33,6 +33,8 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     hold = hold_rows.get(tx, hold_id)
     if hold is None:
         raise NotFoundError(f"there is no hold {hold_id!r}", field="hold", cure="`accord holds` shows them")
+    if choice.startswith("link:"):
+        tx.serialize("first contact")  # a lane beside this might give that object to somebody else
     check(tx, hold, choice, digest)
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, hold.digest, choice, actor, now):
