@@ -57,6 +57,12 @@ _LAST_ARCHIVED: Final = (
     ~sa.exists().where(_OTHER.c.external_id == CUSTOMERS.c.external_id, _OTHER.c.deleted_at.is_not(None), _LATER),
 )
 _BY_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.id.in_(SOME))
+_KEPT: Final = (
+    sa.select(CUSTOMERS.c.id)
+    .where(CUSTOMERS.c.id.in_(SOME), _IS_LIVE)
+    .order_by(CUSTOMERS.c.id)
+    .with_for_update(read=True)
+)
 _BY_EXTERNAL_ID: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), _IS_LIVE)
 _ARCHIVED: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.external_id.in_(SOME), CUSTOMERS.c.deleted_at.is_not(None))
 _CHILDREN: Final = sa.select(*_COLUMNS).where(CUSTOMERS.c.parent.in_(SOME), _IS_LIVE)
@@ -75,6 +81,11 @@ _REPLACE: Final = (
 def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
     """Customers by internal id, deleted ones included."""
     return {one.id: one for one in _found(tx, _BY_ID, ids)}
+
+
+def keep(tx: Tx, ids: Iterable[str]) -> set[str]:
+    """Those of these that live. Until this transaction ends nobody changes them (SQLite has one writer anyway)."""
+    return {row[0] for some in chunks(sorted(set(ids))) for row in tx.rows(_KEPT, {"some": some})}
 
 
 def external_ids(tx: Tx, ids: Iterable[str | None]) -> dict[str, str]:

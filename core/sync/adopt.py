@@ -23,7 +23,7 @@ from core.store.mappings import MappingRow
 from core.store.observations import Observation
 from core.sync.family import FAMILIES, Family, closes_circle
 from core.sync.gone import without_lost
-from core.sync.hub import Connection, Hub
+from core.sync.hub import KIND, Connection, Hub
 from core.sync.ladder import Ladder, minted_id
 from core.sync.parts import placed, slot_of
 from core.sync.registry import Moved, fan_out
@@ -141,7 +141,9 @@ def adopt(
     links: list[Link] = []
     taken: set[str] = set()
     held: list[holds.Held] = []
-    judged = _as_approved(tx, hub, connection, judge(tx, hub, connection, slice_), approved, trace)
+    judged = _as_approved(
+        tx, hub, connection, judge(tx, hub, connection, _of_nobody(tx, connection, slice_)), approved, trace
+    )
     late = _changed_since(tx, judged)
     for one in judged:
         kind = "wait" if one.mapping and one.mapping.id in late else _kind_of(one, unsure)
@@ -162,6 +164,12 @@ def adopt(
     _link(tx, hub, connection, links, trace)
     _mark_dirty(tx, hub, connection, _left_to(judged), "what it may be was seen", trace)
     return counts
+
+
+def _of_nobody(tx: Tx, connection: Connection, slice_: Sequence[Observation]) -> list[Observation]:
+    """Without those that a person has linked meanwhile."""
+    mapped = mappings.by_remote_ids(tx, connection.name, KIND, [one.remote_id for one in slice_])
+    return [one for one in slice_ if one.remote_id not in mapped]
 
 
 def _left_to(judged: Sequence[Judged]) -> list[str]:
@@ -288,6 +296,7 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     """Objects of known customers: registry writes now (the version was read in this transaction), pushes later."""
     now = hub.clock.now()
     known = mappings.by_ids(tx, [row.id for _, row, _ in links])
+    living = customers.keep(tx, [one.id for one, _, _ in links])
     moved: list[MappingRow] = []
     fresh: list[MappingRow] = []
     changed_customers, entries, unfinished = [], [], []
@@ -297,11 +306,11 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
         verdict = Verdict() if whole.replaced else whole
         row = with_base(judged_row, verdict, connection, now)
         after = pulled(customer, verdict, connection, now)
+        if customer.id not in living or not _replaced(tx, customer, after, verdict):
+            # another lane was faster: its base would say what is not so; or its customer was archived this moment
+            _look_again(tx, hub, connection, str(row.remote_id), trace)
+            continue
         if after is not customer:
-            is_late = closes_circle(tx, customer, verdict.pull) or not customers.replace(tx, after)
-            if is_late:  # another lane was faster: its base would say what is not so
-                _look_again(tx, hub, connection, str(row.remote_id), trace)
-                continue
             changed_customers.append(Moved(after, verdict.pull))
         (moved if row.id in known else fresh).append(row)
         entries.append(pull_entry(customer, row, verdict, now, trace, "link"))
@@ -319,6 +328,10 @@ def _link(tx: Tx, hub: Hub, connection: Connection, links: Sequence[Link], trace
     placed(tx, hub, connection, got_place, trace)
     look_again_without(tx, hub, connection, [str(row.remote_id) for row in (*moved, *fresh)], trace)
     fan_out(tx, hub, changed_customers, but=connection.name, trace=trace)
+
+
+def _replaced(tx: Tx, customer: Customer, after: Customer, verdict: Verdict) -> bool:
+    return after is customer or (not closes_circle(tx, customer, verdict.pull) and customers.replace(tx, after))
 
 
 def _mark_dirty(tx: Tx, hub: Hub, connection: Connection, mapping_ids: Sequence[str], reason: str, trace: str) -> None:

@@ -26,6 +26,7 @@ from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.linking import let_go_parts, require_staying
 from core.sync.registry import archive, forget
+from core.sync.taken import look_again_at_merged
 
 
 def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: str | None = None) -> Hold:
@@ -33,6 +34,8 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
     hold = hold_rows.get(tx, hold_id)
     if hold is None:
         raise NotFoundError(f"there is no hold {hold_id!r}", field="hold", cure="`accord holds` shows them")
+    if choice.startswith("link:"):
+        tx.serialize("first contact")  # a lane beside this might give that object to somebody else
     check(tx, hold, choice, digest)
     now = hub.clock.now()
     if not hold_rows.answer(tx, hold_id, hold.digest, choice, actor, now):
@@ -44,8 +47,7 @@ def answer(tx: Tx, hub: Hub, hold_id: str, choice: str, *, actor: str, digest: s
         _answer_mapping(tx, hub, hold, choice, actor)
         if hold.reason == holds.MERGED:
             # the other customer of the merge waits for this answer
-            for other in hold_rows.listing(tx, connection=hold.connection, reason=holds.MERGED):
-                _look_again(tx, hub, other)
+            look_again_at_merged(tx, hub, hold.connection, hold.id)
         elif hold.reason == holds.LOST_CREATE:
             # until now, none of them could enter: it might have been this customer's
             subjects = [work.remote_subject(one) for one in holds.candidates_of(hold.detail)]

@@ -38,6 +38,7 @@ from core.sync.family import parent_left
 from core.sync.hub import KIND, Hub
 from core.sync.inbox import by_connection, named, take, understood
 from core.sync.life import tell_ends
+from core.sync.taken import look_again_at_merged
 
 Objects = set[tuple[str, str]]
 WALK_AT_ONCE: Final = 1000
@@ -225,6 +226,8 @@ def _empty(tx: Tx, hub: Hub, scope: _Scope, now: float) -> None:
     erasing.empty_subjects(tx, [one.id for one in scope.owners], subjects, now)
     for one in scope.owners:
         erasing.empty_record(tx, one.id, now)
+    for connection in {one[1] for one in scope.mappings} & hub.connections.keys():
+        look_again_at_merged(tx, hub, connection, "")
     for connection, remote_ids in objects.items():
         observations.erase(tx, connection, KIND, remote_ids, now)
         _empty_letters(tx, hub, connection, remote_ids)

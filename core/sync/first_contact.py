@@ -18,6 +18,7 @@ from core.sync.hub import KIND, Connection, Hub
 from core.sync.notices import mark_objects
 from core.sync.parts import offer_parts
 from core.sync.registry import offer
+from core.sync.taken import look_again_at_waiting
 
 WALK_AT_ONCE = 250
 """Unmapped objects per transaction: with fewer of them each page of the file is written more often."""
@@ -54,6 +55,9 @@ class Walks:
 
     def _adopt_slice(self, tx: Tx, connection: Connection, cursor: Cursor, report: Report) -> None:
         slice_ = observations.unmapped(tx, connection.name, KIND, cursor.cursor or "", self._walked_at_once)
+        if not cursor.cursor:
+            # what a listing shows of nobody's objects is looked at by no batch
+            look_again_at_waiting(tx, self._hub, connection, None, cursor.run or "")
         if slice_:
             counts = adopt(tx, self._hub, connection, slice_, cursor.run or "")
             report.entered += counts.get("enter", 0)

@@ -21,7 +21,7 @@ from core.sync.batch import Batch, Seen, as_of_now
 from core.sync.failing import back_off, dealt_with
 from core.sync.family import parent_left
 from core.sync.hub import KIND, Connection, Hub
-from core.sync.taken import look_again_after, look_again_without
+from core.sync.taken import look_again_after, look_again_at_merged, look_again_without
 from core.sync.unsure import Unsure
 
 
@@ -34,7 +34,8 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     vanished = [msgspec.structs.replace(one, state="gone") for one in known.values()]
     observations.put(tx, connection.name, KIND, vanished, now)
     current = as_of_now(tx, [batch.live[name][1] for name in seen.gone if name in batch.live])
-    for remote_id, missing in _with_survivors(batch, seen.gone).items():
+    told = _with_survivors(batch, seen.gone)
+    for remote_id, missing in told.items():
         if remote_id in batch.live:
             row, old = batch.live[remote_id]
             if old.id not in current:
@@ -48,6 +49,8 @@ def settle_gone(tx: Tx, hub: Hub, connection: Connection, batch: Batch, seen: Se
     _close_holds_of_unmapped(tx, hub, connection, unmapped)
     look_again_without(tx, hub, connection, unmapped, "")
     look_again_after(tx, hub, connection, seen.gone, "")
+    if any(name in batch.live and not one.survivor for name, one in told.items()):
+        look_again_at_merged(tx, hub, connection.name, "")  # what others were merged into may be among these
 
 
 def _with_survivors(batch: Batch, gone: Mapping[str, Missing]) -> dict[str, Missing]:

@@ -72,6 +72,8 @@ def link(tx: Tx, hub: Hub, external_id: str, name: str, remote_id: str, *, actor
         ended = msgspec.structs.replace(_quiet(tx, one), state=mappings.ENDED, note=UNLINKED, updated_at=now)
         mappings.update(tx, [ended])
         registry.forget(tx, hub, ended, found=remote_id)
+    if not customers.keep(tx, [customer.id]):
+        raise registry.nobody(tx, external_id)
     used = mappings.generations(tx, [customer.id], name).get(customer.id, 0)
     fresh = MappingRow(
         id=hub.ids.new(), record_id=customer.id, connection=name, part=part, generation=used + 1, remote_id=remote_id,

@@ -9,7 +9,7 @@ import msgspec
 
 from core.errors import InvalidInputError, NotFoundError, VersionConflictError
 from core.model.family import LONGEST_CHAIN, PARENT
-from core.model.holds import LOST_CREATE, candidates_of
+from core.model.holds import LOST_CREATE, MERGED, candidates_of
 from core.model.match import CUSTOMER_DELETED, may_create
 from core.model.policy import REGISTRY
 from core.model.validate import check_room, external_customer_id, validated
@@ -22,6 +22,7 @@ from core.sync.documents.marking import customers_moved
 from core.sync.family import FAMILIES, look_at_refused, parent_left
 from core.sync.hub import KIND, Connection, Hub
 from core.sync.parts import offer_parts
+from core.sync.taken import look_again_at_merged
 
 
 def changed(customer: Customer, changes: Mapping[str, Value], source: str, now: float) -> Customer:
@@ -200,10 +201,11 @@ def archive(tx: Tx, hub: Hub, external_id: str, *, actor: str, trace: str) -> Cu
     current = get(tx, external_id)
     now = hub.clock.now()
     mappings.lock(tx, [row.id for row in mappings.of_records(tx, [current.id]).get(current.id, ())])
-    rows = mappings.of_records(tx, [current.id]).get(current.id, ())
     one = msgspec.structs.replace(current, version=current.version + 1, deleted_at=now, updated_at=now)
     if not customers.replace(tx, one):
         raise VersionConflictError("it changed this very moment", field="version", cure="repeat the request")
+    # only now: whoever ties an object to a customer keeps it from being replaced
+    rows = mappings.of_records(tx, [current.id]).get(current.id, ())
     mappings.update(
         tx, [msgspec.structs.replace(row, state="ended", note=CUSTOMER_DELETED, updated_at=now) for row in rows]
     )
@@ -247,13 +249,15 @@ def forget(tx: Tx, hub: Hub, row: MappingRow, *, found: str = "") -> None:
     holds.settle(tx, hub.ids, row.connection, nothing, known, hub.clock.now())
     failures.resolve(tx, row.connection, [subject])
     work.unpark(tx, row.connection, subject)
+    if any(one.reason == MERGED for one in asked):
+        look_again_at_merged(tx, hub, row.connection, "")
 
 
 def get(tx: Tx, external_id: str) -> Customer:
     """A live customer, or NotFoundError."""
     found = customers.by_external_ids(tx, [external_id]).get(external_id)
     if found is None:
-        raise _nobody(tx, external_id)
+        raise nobody(tx, external_id)
     return found
 
 
@@ -267,7 +271,8 @@ def require(tx: Tx, external_ids: Sequence[str], field: str) -> Mapping[str, Cus
     return found
 
 
-def _nobody(tx: Tx, external_id: str) -> NotFoundError:
+def nobody(tx: Tx, external_id: str) -> NotFoundError:
+    """Why there is no live customer of that id."""
     problem, cure = f"there is no customer {external_id!r}", "`accord customers list` shows them"
     if customers.archived(tx, external_id):
         problem, cure = (

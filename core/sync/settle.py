@@ -33,7 +33,7 @@ from core.sync.parts import look_at_whole, placed
 from core.sync.refusals import refusal_in
 from core.sync.registry import Moved, fan_out
 from core.sync.remembered import suffices
-from core.sync.taken import look_again_at_freed, look_again_without
+from core.sync.taken import look_again_at_freed, look_again_at_waiting, look_again_without
 from core.sync.verdicts import FLIP_WINDOW_SECONDS, pull_entry, pulled, verdict_on, with_base
 
 EXTERNAL_ID_FIELD = "external_customer_id"
@@ -117,6 +117,7 @@ def _first_contact(
     mapped = {*mappings.by_remote_ids(tx, connection.name, KIND, batch.unmapped)}
     mapped |= {one.remote_id for one in outcome.mappings if one.remote_id is not None}
     there = [one.observation for name, one in seen.there.items() if name in batch.unmapped and name not in mapped]
+    look_again_at_waiting(tx, hub, connection, [one.remote_id for one in there], "")
     # taken off first: adopt may mark one again that must be looked at later
     dealt_with(tx, connection, [row for row in _unmapped(batch, seen) if row.subject[2:] not in mapped])
     if there and batch.state.swept_at is not None:

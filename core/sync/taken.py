@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from core.model.holds import AMBIGUOUS_MATCH, NAME_TAKEN, candidates_of
+from core.model.holds import AMBIGUOUS_MATCH, MERGED, NAME_TAKEN, candidates_of
 from core.model.keys import email_key, text_key
 from core.model.values import Value, blank
 from core.store import holds, observations, work
@@ -14,6 +14,7 @@ from core.store.intents import Intent
 from core.sync.hub import KIND, Connection, Hub
 
 TAKEN: Final = "an object that it could have been is not free any more"
+SEEN: Final = "an object that it could be was seen anew"
 RETRY: Final = "retry"
 _KEYS: Final = {"email": email_key}
 
@@ -24,6 +25,27 @@ def look_again_without(tx: Tx, hub: Hub, connection: Connection, remote_ids: Ite
     asked = holds.between_objects(tx, connection.name, AMBIGUOUS_MATCH) if gone else []
     subjects = [one.subject for one in asked if gone & {*candidates_of(one.detail)}]
     try_again(tx, hub, connection, subjects, TAKEN, trace)
+
+
+def look_again_at_waiting(
+    tx: Tx, hub: Hub, connection: Connection, remote_ids: Collection[str] | None, trace: str
+) -> None:
+    """Objects of nobody's were seen anew (None: all of them): a customer that could be one of them may be none by now.
+
+    Not objects that are asked about: each of two would have the other one read again, and again.
+    """
+    asked = holds.between_objects(tx, connection.name, AMBIGUOUS_MATCH) if remote_ids is None or remote_ids else []
+    seen = [one for one in asked if remote_ids is None or {*remote_ids} & {*candidates_of(one.detail)}]
+    subjects = [one.subject for one in seen if one.subject.startswith("m:")]
+    try_again(tx, hub, connection, subjects, SEEN, trace)
+
+
+def look_again_at_merged(tx: Tx, hub: Hub, name: str, trace: str) -> None:
+    """One of those whose objects were merged at a connection has it no more: what the others are asked may be moot."""
+    subjects = [one.subject for one in holds.listing(tx, connection=name, reason=MERGED)]
+    if subjects:
+        work.mark(tx, name, subjects, reason=TAKEN, trace=trace, now=hub.clock.now())
+        tx.after_commit(lambda: hub.wake(name))
 
 
 def look_again_after_writes(tx: Tx, hub: Hub, connection: Connection, written: Iterable[Intent]) -> None:

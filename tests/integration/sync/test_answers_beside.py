@@ -11,8 +11,8 @@ from core.model.policy import Rule
 from core.store.holds import Hold
 from core.sync import answers
 from tests.integration.sync.test_ends_beside import beside, closing
-from tests.support.acting import ADA, edit_only, held, value, with_policy
-from tests.support.world import World
+from tests.support.acting import ADA, all_day, edit_only, enter, everybody, failing, held, mapped, value, with_policy
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -71,3 +71,31 @@ async def test_newer_values_that_are_asked_about_while_an_answer_comes_are_not_a
         await world.settle()
         assert value(world, "hubspot", "phone") == NEWER
         assert len(held(world)) == 1
+
+
+async def test_an_answer_that_links_what_a_lane_is_making_a_customer_of_stands(postgres_url: str) -> None:
+    """Neither knew of the other: the answer ended in an error of the database."""
+    config = with_policy(config_of(NAMES), "hubspot", enters="marked", match_email=False)
+    with closing(World(url=postgres_url, config=config)) as world:
+        await world.activate_all()
+        hubspot = world.lookalikes["hubspot"]
+        double = hubspot.edit("customer", None, {"name": "Somebody", "email": ADA["email"]})
+        await all_day(world)
+        await enter(world, "ada", **ADA)
+        (hold,) = held(world)
+        hubspot.edit("customer", double, {"email": "zoe@example.test", "external_id": "zoe"})
+        world.clock.time += world.timing.changes_every + 1
+
+        def link() -> None:
+            choice = f"link:{double}"
+            world.db.run_now(lambda tx: answers.answer(tx, world.hub, hold.id, choice, actor="ann", digest=hold.digest))
+
+        def lanes() -> None:
+            asyncio.run(world.lanes.run("hubspot"))
+
+        with beside(world, "UPDATE mappings", hold.subject[2:], lanes):
+            link()
+        await world.settle()
+        assert [one.external_id for one in everybody(world)] == ["ada"]
+        assert [(one.id, one.remote_id) for one in mapped(world, "hubspot")] == [(hold.subject[2:], double)]
+        assert failing(world) == []

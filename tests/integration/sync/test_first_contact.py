@@ -16,9 +16,11 @@ from core.store import connections, customers, mappings
 from core.store.database import Tx
 from core.sync import answers, registry
 from core.sync.activation import activate
+from core.sync.hub import Timing
 from core.sync.plan import plan
 from tests.support.acting import (
     ADA,
+    DAY,
     agreeing,
     all_day,
     answer,
@@ -323,3 +325,26 @@ async def test_addresses_that_only_letters_of_old_spelling_make_alike_are_two_pe
     assert len(world.neutral("hubspot")) == 2
     found = world.db.read_now(lambda tx: customers.listing(tx, search="@STRAßE"))
     assert [one.fields["name"] for one in found] == ["Ann Two"]
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+async def test_who_could_be_an_object_of_nobodys_is_created_once_that_one_has_another_address(
+    *, is_listed: bool
+) -> None:
+    """The object may not enter, so that nobody looked at the customer again: it was asked about, and waited, for good.
+
+    By a listing alone, where no feed told of the change, as well.
+    """
+    world = world_with(enters="marked", match_email=False)
+    if is_listed:
+        world.timing = Timing(changes_every=10 * DAY, full_every=86400, first_back_off=1)
+        world.start()
+    await world.activate_all()
+    double = world.lookalikes["hubspot"].edit("customer", None, {"name": "Somebody", "email": ADA["email"]})
+    await all_day(world)
+    await enter(world, "ada", **ADA)
+    assert [one.reason for one in held(world)] == [holds.AMBIGUOUS_MATCH]
+    edit_only(world, "hubspot", {"email": "somebody@example.test"}, double)
+    await (all_day(world) if is_listed else world.next_sweep())
+    assert held(world) == []
+    assert sorted(str(one["name"]) for one in world.neutral("hubspot").values()) == [ADA["name"], "Somebody"]

@@ -10,10 +10,11 @@ from core.model.holds import AMBIGUOUS_MATCH
 from core.store import work
 from core.store.work import DirtyRow
 from core.sync import registry
+from core.sync.linking import link
 from core.sync.reconcile import reconcile
 from tests.integration.sync.test_ends_beside import beside, closing
-from tests.support.acting import ADA, held, mapped, with_policy
-from tests.support.world import World
+from tests.support.acting import ADA, all_day, enter, everybody, held, mapped, with_policy
+from tests.support.world import NAMES, World, config_of
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +50,40 @@ async def test_a_link_beside_the_create_of_its_customer_does_not_undo_it(postgre
         (made,) = {*world.neutral("stripe")} - {found}
         assert [one.remote_id for one in mapped(world, "stripe")] == [made]
         assert [(one.subject, one.reason) for one in held(world)] == [(subject, AMBIGUOUS_MATCH)]
+
+
+def archived(world: World) -> None:
+    """Ada's customer is deleted, by hand."""
+    world.db.run_now(lambda tx: registry.archive(tx, world.hub, "ada", actor="ben", trace="t"))
+
+
+async def test_a_link_beside_the_archiving_of_its_customer_ties_nothing_to_nobody(postgres_url: str) -> None:
+    """The tie stayed: the object was a deleted customer's, nobody could unlink it, and nobody else could have it."""
+    config = with_policy(config_of(NAMES), "hubspot", enters="marked", creates="none")
+    with closing(World(url=postgres_url, config=config)) as world:
+        await world.activate_all()
+        await enter(world, "ada", **ADA)
+        (one,) = everybody(world)
+        remote_id = world.lookalikes["hubspot"].edit("customer", None, {"name": "Countess"})
+        await all_day(world)
+        with beside(world, "INSERT INTO mappings", one.id, lambda: archived(world)):
+            world.db.run_now(lambda tx: link(tx, world.hub, "ada", "hubspot", remote_id, actor="ann", trace="t"))
+        await world.settle()
+        assert everybody(world) == []
+        assert mapped(world, "hubspot") == []
+
+
+async def test_a_link_on_first_contact_beside_the_archiving_of_its_customer_ties_nothing_to_nobody(
+    postgres_url: str,
+) -> None:
+    """A lane links an object that says what its customer says, so that the customer is not written; it is archived."""
+    config = with_policy(config_of(NAMES), "hubspot", creates="none")
+    with closing(World(url=postgres_url, config=config)) as world:
+        await world.activate_all()
+        await enter(world, "ada", **ADA, customer_type="individual")
+        (one,) = everybody(world)
+        world.lookalikes["hubspot"].edit("customer", None, {**ADA, "external_id": "ada"})
+        with beside(world, "INSERT INTO mappings", one.id, lambda: archived(world)):
+            await all_day(world)
+        assert everybody(world) == []
+        assert mapped(world, "hubspot") == []

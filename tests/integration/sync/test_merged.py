@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from core.errors import AmbiguousError
 from core.model import holds
 from core.ports import HttpRequest, HttpResponse
+from core.sync import registry
+from core.sync.erasure import erase
 from core.sync.linking import unlink
 from tests.support.acting import all_day, answer, enter, everybody, held, mapped, waiting
 from tests.support.lookalikes import hubspot_of
@@ -88,3 +92,70 @@ async def test_an_object_that_was_merged_into_what_a_lost_create_made_takes_nobo
     await all_day(world)
     assert (held(world), waiting(world)) == ([], {})
     assert sorted(str(one.fields["name"]) for one in everybody(world)) == names
+
+
+def archived(world: World, external_id: str) -> object:
+    """Bob's customer is deleted."""
+    return world.db.run_now(lambda tx: registry.archive(tx, world.hub, external_id, actor="ann", trace="t"))
+
+
+def unlinked(world: World, external_id: str) -> object:
+    """Bob is let go of at HubSpot, by hand."""
+    return world.db.run_now(lambda tx: unlink(tx, world.hub, external_id, "hubspot", actor="ann", trace="t"))
+
+
+def erased(world: World, external_id: str) -> object:
+    """Bob is forgotten."""
+    return world.db.run_now(lambda tx: erase(tx, world.hub, external_id, actor="ann", trace="t"))
+
+
+@pytest.mark.parametrize("end", [archived, unlinked, erased])
+async def test_who_is_left_of_two_that_were_merged_is_asked_no_more(end: Callable[[World, str], object]) -> None:
+    """Nobody looked at it again before the next full sweep: until then nothing flowed, and the question stood."""
+    world, ada, bob = await two_at_hubspot()
+    names = {one.id: str(one.fields["name"]) for one in everybody(world)}
+    survivor = hubspot_of(world).merge("customer", ada, bob)
+    await all_day(world)
+    asked = {names[one.record_id or ""] for one in held(world, holds.MERGED)}
+    assert asked == {"ada", "bob"}
+    (moved,) = [names[one.record_id] for one in mapped(world, "hubspot") if one.remote_id == survivor]
+    (left,) = {"ada", "bob"} - {moved}
+    (gone,) = [one for one in everybody(world) if one.fields["name"] == left]
+    end(world, gone.external_id)
+    await world.settle()
+    assert held(world) == []
+    (row,) = [one for one in mapped(world, "hubspot") if one.remote_id == survivor]
+    assert (names[row.record_id], row.state) == (moved, "live")
+    world.lookalikes["hubspot"].edit("customer", survivor, {"phone": "+49301111111"})
+    await world.next_sweep()
+    assert [one.fields["name"] for one in everybody(world) if "phone" in one.fields] == [moved]
+
+
+@pytest.mark.parametrize("end", [archived, erased])
+async def test_who_was_merged_away_gets_the_survivor_of_a_customer_that_ended(
+    end: Callable[[World, str], object],
+) -> None:
+    """It was gone, and asked about, until the next full sweep."""
+    world, ada, bob = await two_at_hubspot()
+    names = {one.id: str(one.fields["name"]) for one in everybody(world)}
+    survivor = hubspot_of(world).merge("customer", ada, bob)
+    await all_day(world)
+    (moved,) = [one.record_id for one in mapped(world, "hubspot") if one.remote_id == survivor]
+    (other,) = {"ada", "bob"} - {names[moved]}
+    (gone,) = [one for one in everybody(world) if one.id == moved]
+    end(world, gone.external_id)
+    await world.settle()
+    assert held(world, holds.MERGED) == []
+    (row,) = [one for one in mapped(world, "hubspot") if names[one.record_id] == other]
+    assert (row.remote_id, row.state) == (survivor, "live")
+
+
+async def test_an_object_that_was_merged_into_one_that_is_deleted_since_is_asked_about_as_gone() -> None:
+    """It was asked about as merged for good, into an object that is not there, and could not be made anew."""
+    world, ada, bob = await two_at_hubspot()
+    survivor = hubspot_of(world).merge("customer", ada, bob)
+    await all_day(world)
+    assert len(held(world, holds.MERGED)) == 2
+    world.lookalikes["hubspot"].delete("customer", survivor)
+    await all_day(world)
+    assert [one.reason for one in held(world)] == [holds.REMOTE_GONE] * 2
