@@ -19,7 +19,7 @@ from core.sync.batch import Report
 from core.sync.documents import by_hand
 from core.sync.documents.copies import close_holds, hold, wait
 from core.sync.documents.finding import find_own, several
-from core.sync.documents.forgetting import RESTORED_AT, may_be_forgotten, restored_at, restored_on
+from core.sync.documents.forgetting import RESTORED_AT, may_be_forgotten, restored, restored_at
 from core.sync.documents.listing import OFFER
 from core.sync.documents.marking import mark_mappings
 from core.sync.documents.offering import fresh_mapping
@@ -57,12 +57,12 @@ async def recover(hub: Hub, connection: Connection, copies: Sequence[Copy], repo
     Left out are those that are there and cannot be read (they are seen among the failures), those that are there more
     than once (a person is asked which it is), and those that may be in another entity's books, until these were asked.
     """
-    day = await hub.db.read(restored_on)
-    if day is None:
+    put_back = await hub.db.read(restored)
+    if put_back is None:
         return list(copies)
     found = []
     for copy in copies:
-        if copy.mapping.remote_id is None and may_be_forgotten(copy.paper, day):
+        if copy.mapping.remote_id is None and may_be_forgotten(copy.paper, put_back):
             looked_at = replace(copy, seen_at=hub.clock.now())
             try:
                 own = await _find_own(hub, connection, looked_at)
