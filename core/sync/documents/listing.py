@@ -205,7 +205,10 @@ def _move(tx: Tx, hub: Hub, cursor: Cursor, run: str, position: str | None, *, i
 
 
 def _record(tx: Tx, hub: Hub, connection: Connection, kind: str, bad: list[Bad], trace: str) -> None:
-    named = {subject_of((kind, one.id)): one for one in bad}
+    known = mappings.by_remote_ids(tx, connection.name, kind, [one.id for one in bad])
+    named = {
+        work.mapping_subject(known[one.id].id) if one.id in known else subject_of((kind, one.id)): one for one in bad
+    }
     record_bad(tx, hub, connection, named, trace, kind)
     # looked at again by itself, with back-off
     work.mark(tx, connection.name, named, reason="cannot be understood", trace=trace, now=hub.clock.now(), kind=kind)

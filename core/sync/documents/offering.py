@@ -13,7 +13,7 @@ from core.store.connections import ConnectionRow
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.sync.documents.forgetting import ended_unseen, restored_at
+from core.sync.documents.forgetting import ended_unseen, restored
 from core.sync.documents.marking import TO_BE_COPIED, mark_mappings
 from core.sync.documents.routing import Routes
 from core.sync.hub import Connection, Hub
@@ -77,8 +77,8 @@ def forgettable(tx: Tx, hub: Hub, connection: Connection, row: ConnectionRow, pa
 
     Once: those that were offered here before have been looked for.
     """
-    since = restored_at(tx)
-    ended = [] if since is None else [one for one in papers if ended_unseen(one, since)]
+    put_back = restored(tx)
+    ended = [] if put_back is None else [one for one in papers if ended_unseen(one, put_back)]
     offered = mappings.generations(tx, [one.id for one in ended], connection.name)
     here = [
         one

@@ -28,7 +28,7 @@ from core.sync import guard
 from core.sync.accounts import check_account
 from core.sync.documents.deciding import Verdict, gone, refusal, verdict_on
 from core.sync.documents.foreseeing import Foresight
-from core.sync.documents.forgetting import may_be_forgotten, restored_on
+from core.sync.documents.forgetting import may_be_forgotten, restored
 from core.sync.documents.guarding import COUNTED, begun, digest_of_copy, documents_there, too_many
 from core.sync.documents.numbers import Numbers
 from core.sync.documents.offering import fresh_mappings, offerable, since_of
@@ -122,7 +122,7 @@ class _Walk:
         self._to_come = ToCome(customers=arriving, invoices=self._invoices, offered=self._offered)
         self._numbers = Numbers(connection)
         self._unasked: Counter[str] = Counter()
-        self._restored_on = restored_on(tx)
+        self._put_back = restored(tx)
 
     async def look_at_the_books(self) -> None:
         """What is dated in a closed period is told of as held."""
@@ -217,8 +217,8 @@ class _Walk:
         foresight = Foresight(tx, self._hub, self._connection, self._to_come)
         self._numbers.look(tx, [copy.paper for copy in copies if copy.mapping.remote_id is None])
         for copy in self._at_home(tx, copies):
-            day = self._restored_on
-            if copy.mapping.remote_id is None and day is not None and may_be_forgotten(copy.paper, day):
+            put_back = self._put_back
+            if copy.mapping.remote_id is None and put_back is not None and may_be_forgotten(copy.paper, put_back):
                 self._count(copy.paper, "look", FORGOTTEN)
                 self._is_to_come(copy.paper)
                 continue

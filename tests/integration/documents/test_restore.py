@@ -332,3 +332,20 @@ async def test_a_copy_whose_document_was_deleted_since_the_backup_is_told_of() -
 
 def _waiting_invoices(world: World) -> list[Wait]:
     return [one for one in world.db.read_now(lambda tx: read_waits(tx, world.hub, None)) if one.kind == "invoice"]
+
+
+async def test_documents_that_are_dated_ahead_are_found_however_late_their_origin_is_active_again() -> None:
+    """It was not looked for when a week had gone by: what had been taken in then counted as made after the restore."""
+    world = await billing()
+    invoice = bill(world)
+    await world.next_sweep()
+    backup = backed_up(world)
+    pay(world, invoice, "19.00", received_on="2026-12-05")
+    await world.next_sweep()
+    (copy,) = world.lookalikes["quickbooks"].neutral("payment")
+    put_back(world, backup)
+    world.clock.time += 21 * 86_400
+    await world.activate_all()
+    await world.next_sweep()
+    assert list(world.lookalikes["quickbooks"].neutral("payment")) == [copy]
+    assert (held(world), failing(world)) == ([], [])

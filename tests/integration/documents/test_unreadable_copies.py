@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
 from core.sandbox.faults import Fault
@@ -16,7 +17,8 @@ from core.sync.plan import plan
 from core.sync.rounds import reconcile_documents_everywhere
 from tests.integration.sync.test_found_by_simulation import weather
 from tests.support.acting import answer, failing, held
-from tests.support.paper import SINCE, bill, billing, pay, shown, stripe_to_books
+from tests.support.paper import BOOKS as SETTINGS
+from tests.support.paper import SINCE, bill, billing, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -167,3 +169,44 @@ async def test_a_copy_that_a_page_of_a_proxy_hid_for_a_while_is_found_when_it_is
     await world.settle(patience=3600.0)
     assert (held(world), failing(world), world.db.read_now(intents.all_open)) == ([], [], [])
     assert [one["due"] for one in shown(world, CRM)] == ["119.00"]
+
+
+async def billed_in_both() -> World:
+    """The books have invoices of their own, and copies of Stripe's: all of them are listed there once a day."""
+    policies = {
+        "stripe": DocumentPolicy(originates=KINDS),
+        BOOKS: DocumentPolicy(originates=KINDS, mirrors=KINDS, since=SINCE),
+    }
+    return await billing(with_documents(policies, {BOOKS: SETTINGS}, {}))
+
+
+async def days_later(world: World, days: int) -> None:
+    """Each day everything is listed, and what failed is tried again."""
+    for _ in range(days):
+        world.clock.time += 90_000
+        await world.next_sweep()
+        await world.settle(patience=7200.0)
+
+
+def mend(world: World) -> None:
+    """Whoever left the odd date puts it right, and the books tell of it."""
+    world.exchanges[BOOKS] = world.lookalikes[BOOKS].respond
+    unreadable(world, "2026-11-20", "invoice")
+    for name in list(world.lookalikes[BOOKS].objects("invoice")):
+        world.lookalikes[BOOKS].edit("invoice", name, {"memo": "mended"})
+
+
+@pytest.mark.parametrize("name", ["stripe", BOOKS])
+async def test_what_was_given_up_as_a_listing_showed_it_and_can_be_read_again_is_a_failure_no_more(name: str) -> None:
+    """It was listed by its object's id, too, and that one stood for ever: only its mapping was looked at again."""
+    world = await billed_in_both()
+    line = {"description": "Seats", "product": "1", "quantity": "1", "unit_amount": "50.00"}
+    bill(world, name, line, number="A-1")
+    await world.next_sweep()
+    unreadable(world, "soon", "invoice")
+    await days_later(world, 8)
+    (failure,) = failing(world)
+    assert (failure.subject[:2], failure.state) == ("m:", "dead")
+    mend(world)
+    await days_later(world, 2)
+    assert failing(world) == []
