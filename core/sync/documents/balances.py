@@ -374,12 +374,26 @@ def wake_doubted(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
     mark_mappings(tx, hub, list(rows.values()), reason="what may settle it is held", trace=copy.row.trace)
 
 
+def wake_beside(tx: Tx, hub: Hub, connection: Connection, copy: Copy) -> None:
+    """It is held, and no longer on its way: what was refused beside it may not be what is booked by hand."""
+    if is_compared(connection):
+        for invoice_id in settled_by(copy.paper.document):
+            _wake_unequal(tx, hub, connection, invoice_id, copy, "what settles its invoice beside it is held")
+
+
 def wake_what_settles_it(
     tx: Tx, hub: Hub, connection: Connection, copy: Copy, base: Mapping[str, tuple[Value, Value]]
 ) -> None:
     """Something else is booked by hand than before: what could not be booked because of it may be now."""
-    if copy.mapping.base.get(OTHERS) == base.get(OTHERS):
-        return
-    papers = documents.by_ids(tx, documents.about(tx, [copy.paper.id]).get(copy.paper.id, ()))
-    unequal = [row for row in _here(tx, connection, papers) if not is_equal(papers[row.record_id], row)]
-    mark_mappings(tx, hub, unequal, reason="what is booked by hand changed", trace=copy.row.trace)
+    if copy.mapping.base.get(OTHERS) != base.get(OTHERS):
+        _wake_unequal(tx, hub, connection, copy.paper.id, copy, "what is booked by hand changed")
+
+
+def _wake_unequal(tx: Tx, hub: Hub, connection: Connection, invoice_id: str, copy: Copy, reason: str) -> None:
+    papers = documents.by_ids(tx, documents.about(tx, [invoice_id]).get(invoice_id, ()))
+    unequal = [
+        row
+        for row in _here(tx, connection, papers)
+        if row.id != copy.mapping.id and not is_equal(papers[row.record_id], row)
+    ]
+    mark_mappings(tx, hub, unequal, reason=reason, trace=copy.row.trace)

@@ -23,7 +23,13 @@ from core.store.mappings import MappingRow
 from core.store.text import dump
 from core.sync.batch import Report
 from core.sync.documents import by_hand
-from core.sync.documents.balances import base_of, wake_doubted, wake_its_invoices, wake_what_settles_it
+from core.sync.documents.balances import (
+    base_of,
+    wake_beside,
+    wake_doubted,
+    wake_its_invoices,
+    wake_what_settles_it,
+)
 from core.sync.documents.deciding import Verdict, verdict_on
 from core.sync.documents.foreseeing import Foresight, wake_unmade
 from core.sync.documents.marking import mark_mappings
@@ -202,6 +208,7 @@ def hold(
         wake_its_invoices(tx, hub, connection, copy)
     if is_new and copy.paper.kind != "invoice":
         wake_doubted(tx, hub, connection, copy)
+        wake_beside(tx, hub, connection, copy)
     if copy.mapping.base != base:
         # whatever it was equal to once, a tie-out must not count it as equal now
         mappings.update(tx, [msgspec.structs.replace(copy.mapping, base=base, updated_at=hub.clock.now())])

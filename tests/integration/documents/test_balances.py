@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -226,6 +227,25 @@ async def test_a_part_payment_that_was_booked_by_hand_is_not_booked_again_when_t
     assert [one["due"] for one in shown(world, BOOKS)] == ["50.00"]
     assert len(shown(world, BOOKS, "payment")) == 2
     at_rest(world)
+
+
+@pytest.mark.parametrize("amounts", list(permutations(("10.00", "50.00", "59.00"))))
+async def test_of_payments_that_come_together_the_one_that_cannot_be_what_was_booked_by_hand_is_booked(
+    amounts: tuple[str, ...],
+) -> None:
+    """It was refused while the others were on their way, and booked by the next daily sweep."""
+    world, invoice, copy = await billed()
+    pay(world, copy, "100.00", BOOKS)
+    await world.next_sweep()
+    for amount in amounts:
+        pay(world, invoice, amount)
+    await world.next_sweep()
+    assert sorted(one["amount"] for one in shown(world, BOOKS, "payment")) == ["10.00", "100.00"]
+    assert [one["due"] for one in shown(world, BOOKS)] == ["9.00"]
+    before = world.writes(BOOKS)
+    world.clock.time += 90_000
+    await world.settle()
+    assert world.writes(BOOKS) == before
 
 
 async def test_a_payment_by_hand_is_remembered_while_something_else_is_asked_of_its_copy() -> None:
