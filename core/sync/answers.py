@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy.exc import IntegrityError
 
-from core.errors import InvalidInputError, NotFoundError, VersionConflictError
+from core.errors import InvalidInputError, NotFoundError
 from core.model import holds
 from core.model.documents import KINDS
 from core.model.match import CUSTOMERS, EXTERNAL_ID
@@ -223,11 +222,7 @@ def _link(tx: Tx, hub: Hub, row: MappingRow, remote_id: str, actor: str) -> None
     state = mappings.ENDED if row.state == mappings.ENDED else "live"
     # the object it had keeps our marker, which no second one may carry
     generation = row.generation + (row.remote_id not in (None, remote_id))
-    try:
-        _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
-    except IntegrityError as error:  # nobody had it when it was looked for
-        problem = f"{remote_id} was tied to another customer just now, by somebody else"
-        raise VersionConflictError(problem, field="choice", cure="look at the hold, and answer again") from error
+    _replace(tx, hub, row, actor, remote_id=remote_id, state=state, generation=generation, base={})
 
 
 def _ask_for(tx: Tx, row: MappingRow, now: float) -> None:
