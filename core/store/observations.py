@@ -56,10 +56,12 @@ _LOOSELY: Final = (
     OBSERVATIONS.c.connection.concat("") == sa.bindparam("connection"),
     OBSERVATIONS.c.kind.concat("") == sa.bindparam("kind"),
 )
+_STATE: Final = OBSERVATIONS.c.state.concat("")
+"""As an expression, too: objects that are named are looked up by their ids, and not among all that are there."""
 _PUT: Final = {name: upsert(name, OBSERVATIONS, ("connection", "kind", "remote_id"), _CHANGED) for name in DIALECTS}
 _BY_ID: Final = sa.select(*_COLUMNS).where(*_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME))
 _DIGESTS: Final = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.digest).where(
-    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state.in_(("live", ERASED))
+    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), _STATE.in_(("live", ERASED))
 )
 _UNMAPPED: Final = (
     sa.select(*_COLUMNS)
@@ -88,7 +90,7 @@ _BELOW: Final = (
     .order_by(OBSERVATIONS.c.remote_id)
 )
 _ABOVE: Final = sa.select(OBSERVATIONS.c.remote_id, OBSERVATIONS.c.parent_id).where(
-    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), OBSERVATIONS.c.state == "live", OBSERVATIONS.c.parent_id.is_not(None)
+    *_EXACTLY, OBSERVATIONS.c.remote_id.in_(SOME), _STATE == "live", OBSERVATIONS.c.parent_id.is_not(None)
 )
 _DOUBLES: Final = {
     by: sa.select(OBSERVATIONS.c[by], OBSERVATIONS.c.remote_id)

@@ -20,7 +20,7 @@ from core.store import holds as hold_rows
 from core.store.database import Tx
 from core.store.documents import Paper
 from core.store.mappings import MappingRow
-from core.store.observations import Observation
+from core.store.observations import UNSEEN, Observation
 from core.sync.documents.marking import (
     FORGOTTEN,
     OF_ERASED,
@@ -123,7 +123,7 @@ def _remember(tx: Tx, hub: Hub, connection: Connection, kind: str, waiting: Sequ
     seen = [
         Observation(
             remote_id=one.sighting.id,
-            digest="",  # a listing passes over what it knows: what stops waiting untaken would never be taken
+            digest=UNSEEN,  # a listing passes over what it knows: what stops waiting untaken would never be taken
             remote=Remote(id=one.sighting.id, fields={**fields_of(one.remote.document)}),
         )
         for one in waiting

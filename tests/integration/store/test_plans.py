@@ -92,6 +92,16 @@ def test_earlier_mappings_of_records_are_looked_up(db: Database) -> None:
     assert found[0] == "SEARCH mappings USING INDEX ix_mappings_record_id (record_id=?)"
 
 
+@pytest.mark.parametrize("ask", [observations.digests, observations.parents, observations.by_ids])
+def test_objects_that_a_page_names_are_looked_up(
+    db: Database, ask: Callable[[Tx, str, str, list[str]], object]
+) -> None:
+    """Each page of a sweep asks what was known of its objects: it went through all that its connection has."""
+    found = plan_of(db, lambda tx: ask(tx, "stripe", "customer", ["a", "b"]))
+
+    assert found[0].endswith("INDEX sqlite_autoindex_observations_1 (connection=? AND kind=? AND remote_id=?)")
+
+
 def test_the_tick_looks_at_no_closed_write(db: Database) -> None:
     """Every second somebody asks whether the clock was ahead: it read all writes that there ever were."""
     found = plan_of(db, lambda tx: ahead.connections(tx, 0.0))
