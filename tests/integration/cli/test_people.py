@@ -7,6 +7,7 @@ import io
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from core.cli import customers as customers_commands
 from core.cli import holds as holds_commands
@@ -440,8 +441,24 @@ def test_what_somebody_else_did_at_the_same_moment_is_told_as_that(agreed: World
     """The database lets one of two win: the other one saw its words, in a traceback."""
     ada = customer_id(agreed)
     agreed.db.run_now(lambda tx: unlink(tx, agreed.hub, ada, "stripe", actor="ann", trace="t"))
-    ended = "CREATE TRIGGER first BEFORE INSERT ON mappings BEGIN SELECT RAISE(ABORT, 'UNIQUE'); END"
-    agreed.db.run_now(lambda tx: tx.execute(sa.text(ended)))
+    insert_fails(agreed, "UNIQUE constraint failed: mappings.remote_id")
     result = accord("mappings", "link", ada, "stripe", only(agreed, "stripe"), "--json")
     assert (result.code, result.error["code"]) == (1, "version_conflict")
     assert result.error["cure"] == "look at what there is by now, and give the command again"
+
+
+def test_a_row_that_breaks_another_rule_of_the_database_is_a_bug_and_nobody_elses_doing(
+    agreed: World, accord: Accord
+) -> None:
+    """Who is told to give the command again would give it for ever."""
+    ada = customer_id(agreed)
+    agreed.db.run_now(lambda tx: unlink(tx, agreed.hub, ada, "stripe", actor="ann", trace="t"))
+    insert_fails(agreed, "NOT NULL constraint failed: mappings.base")
+    with pytest.raises(IntegrityError):
+        accord("mappings", "link", ada, "stripe", only(agreed, "stripe"), "--json")
+
+
+def insert_fails(world: World, words: str) -> None:
+    """The database refuses the next mapping in these words."""
+    trigger = f"CREATE TRIGGER first BEFORE INSERT ON mappings BEGIN SELECT RAISE(ABORT, '{words}'); END"
+    world.db.run_now(lambda tx: tx.execute(sa.text(trigger)))

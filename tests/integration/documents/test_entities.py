@@ -13,12 +13,11 @@ from core.model.policy import DocumentPolicy
 from core.ports import HttpResponse
 from core.sandbox.faults import Fault
 from core.store import intents
-from core.store.database import Database
 from core.sync.documents.asking import reconcile_all
 from core.sync.documents.tie_out import is_tied, tie_out
-from core.sync.restoring import begin_observing
-from tests.support.acting import all_day, answer, change, everybody, held, waiting
-from tests.support.crashes import Crash, FragileWorld, Fuse, copy_sqlite
+from tests.integration.documents.test_restore import backed_up, put_back_as_of
+from tests.support.acting import all_day, answer, held, waiting
+from tests.support.crashes import Crash, FragileWorld, Fuse
 from tests.support.entities import ALL_BOOKS, EU, US, belongs, booked, company, copies, customer, two_books
 from tests.support.paper import SINCE, at_rest, bill, is_silent, papers, pay
 
@@ -339,27 +338,15 @@ async def test_books_without_entities_get_every_document() -> None:
     assert len(papers(world)) == 2
 
 
-async def put_back(world: FragileWorld, backup: Database) -> None:
-    """Two days later; the origin is active again, its customer is of the other entity by now, and no books are."""
-    world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
-    await world.activate_all("stripe")
-    (ada,) = everybody(world)
-    await change(world, ada.external_id, **{"metadata.entity": "eu"})
-
-
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_database_that_was_put_back_looks_in_all_books_before_it_books_anything(*, fails: bool) -> None:
     """It has forgotten the copy, and whose customer it was then; books that cannot be asked are waited for."""
     world = await company(ada="us")
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world)
     await world.next_sweep()
     assert booked(world) == {US: ["119.00"], EU: []}
-    await put_back(world, backup)
+    await put_back_as_of(world, backup, "eu")
     if fails:
         world.exchanges[US] = lambda _request: HttpResponse(503, {}, b"")
     await world.activate_all(EU)
@@ -378,12 +365,11 @@ async def test_a_copy_that_is_found_in_shared_books_after_a_restore_is_looked_fo
     """It had left the other entity's books out: its copy there stood in a month, and nobody was asked."""
     shared = DocumentPolicy(mirrors=KINDS, entities=("us", "eu"), since=SINCE)
     world = await company(two_books(quickbooks_eu=shared), ada="us")
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world)
     await world.next_sweep()
     assert booked(world) == {US: ["119.00"], EU: ["119.00"]}
-    await put_back(world, backup)
+    await put_back_as_of(world, backup, "eu")
     await world.activate_all(EU)
     await world.activate_all(US)
     await world.next_sweep()
@@ -394,8 +380,7 @@ async def test_a_copy_that_is_found_in_shared_books_after_a_restore_is_looked_fo
 async def test_a_copy_that_is_in_other_books_twice_after_a_restore_is_asked_about() -> None:
     """Somebody had made an invoice of it, number, note and all: the first passed for the copy, unasked."""
     world = await company(ada="us")
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world)
     await world.next_sweep()
     books = world.lookalikes[US]
@@ -404,7 +389,7 @@ async def test_a_copy_that_is_in_other_books_twice_after_a_restore_is_asked_abou
     other = bill(world, US, line, number="BY-HAND-1", customer=next(iter(books.neutral("customer"))))
     raw: Any = books.objects("invoice")
     raw[other] |= {name: raw[copy][name] for name in ("PrivateNote", "DocNumber")}
-    await put_back(world, backup)
+    await put_back_as_of(world, backup, "eu")
     await world.activate_all(US, EU)
     await world.next_sweep()
     assert booked(world) == {US: ["119.00", "119.00"], EU: []}

@@ -10,15 +10,12 @@ import pytest
 from core.model.documents import KINDS
 from core.model.policy import DocumentPolicy
 from core.ports import HttpRequest, HttpResponse
-from core.store.database import Database
 from core.sync.answers import retry
 from core.sync.documents.tie_out import is_tied, tie_out
 from core.sync.documents.waits import Wait, read_waits
-from core.sync.restoring import begin_observing
 from tests.integration.documents.test_copies_at_stripe import LINE
-from tests.integration.documents.test_restore import backed_up, put_back
-from tests.support.acting import change, everybody, failing, held
-from tests.support.crashes import copy_sqlite
+from tests.integration.documents.test_restore import backed_up, put_back, put_back_as_of
+from tests.support.acting import failing, held
 from tests.support.entities import EU, US, booked, company, two_books
 from tests.support.paper import BOOKS, SINCE, bill, billing, is_silent, pay, shown, with_documents
 from tests.support.world import World
@@ -177,18 +174,11 @@ async def test_a_copy_in_the_books_of_an_entity_that_its_document_has_left_is_to
     """The other books begin after its day, and so looked for it nowhere: it stood there booked, and nobody was told."""
     eu = DocumentPolicy(mirrors=KINDS, entities=("eu",), since="2026-12-01")
     world = await company(two_books(quickbooks_eu=eu), ada="us")
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world, number="US-1")
     await world.next_sweep()
     assert booked(world) == {US: ["119.00"], EU: []}
-    world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
-    await world.activate_all("stripe")
-    (ada,) = everybody(world)
-    await change(world, ada.external_id, **{"metadata.entity": "eu"})
+    await put_back_as_of(world, backup, "eu")
     await world.activate_all(US, EU)
     await days_later(world)
     assert booked(world) == {US: ["119.00"], EU: []}

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.store.database import Database
-from core.sync.restoring import begin_observing
-from tests.integration.documents.test_restore import backed_up, put_back
-from tests.support.acting import answer, change, everybody, failing, held
-from tests.support.crashes import FragileWorld, copy_sqlite
+from tests.integration.documents.test_restore import backed_up, put_back, put_back_as_of
+from tests.support.acting import answer, failing, held
 from tests.support.entities import EU, US, belongs, booked, company
 from tests.support.paper import at_rest, bill, billing, pay, shown
 from tests.support.world import World
@@ -54,22 +51,10 @@ async def test_a_copy_that_was_made_anew_is_found_where_the_older_database_knows
     at_rest(world)
 
 
-async def put_back_as_of(world: FragileWorld, backup: Database, entity: str) -> None:
-    """Two days later; the origin is active again, its customer is of that entity, and no books are active."""
-    world.clock.time += 2 * 86_400
-    copy_sqlite(backup, world.db)
-    world.db.run_now(lambda tx: begin_observing(tx, world.hub))
-    world.start()
-    await world.activate_all("stripe")
-    (ada,) = everybody(world)
-    await change(world, ada.external_id, **{"metadata.entity": entity})
-
-
 async def test_a_copy_that_was_made_anew_in_other_books_is_booked_in_no_second_ones() -> None:
     """Its customer is another entity's by now, whose books looked for the first one only."""
     world = await company(ada="us")
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world)
     await world.next_sweep()
     await deleted_and_made_anew(world, US, "invoice")
@@ -85,8 +70,7 @@ async def test_a_copy_that_was_made_anew_in_other_books_is_booked_in_no_second_o
 async def test_a_copy_that_came_back_to_its_books_is_found_there() -> None:
     """Its customer was another entity's for a while, and a person had it booked anew each time."""
     world = await company(ada="us")
-    backup = Database("sqlite://", is_direct=True)
-    copy_sqlite(world.db, backup)
+    backup = backed_up(world)
     bill(world)
     await world.next_sweep()
     for books, entity in ((US, "eu"), (EU, "us")):

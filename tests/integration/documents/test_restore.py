@@ -16,8 +16,8 @@ from core.store.tables import MAPPINGS
 from core.sync.documents.waits import Wait, read_waits
 from core.sync.restoring import begin_observing
 from tests.integration.documents.test_copies_at_stripe import LINE, booking
-from tests.support.acting import answer, failing, held
-from tests.support.crashes import Crash, copy_sqlite
+from tests.support.acting import answer, change, everybody, failing, held
+from tests.support.crashes import Crash, FragileWorld, copy_sqlite
 from tests.support.paper import BOOKS, SINCE, at_rest, bill, billing, pay, shown, stripe_to_books, with_documents
 from tests.support.world import World
 
@@ -36,6 +36,15 @@ def put_back(world: World, backup: Database) -> None:
     copy_sqlite(backup, world.db)
     world.db.run_now(lambda tx: begin_observing(tx, world.hub))
     world.start()
+
+
+async def put_back_as_of(world: FragileWorld, backup: Database, entity: str) -> None:
+    """Two days later; the origin is active again, its customer is of that entity by now, and no books are active."""
+    world.clock.time += 2 * 86_400
+    put_back(world, backup)
+    await world.activate_all("stripe")
+    (ada,) = everybody(world)
+    await change(world, ada.external_id, **{"metadata.entity": entity})
 
 
 async def test_copies_made_after_the_backup_are_found_and_not_made_again() -> None:
